@@ -1,0 +1,37 @@
+// Expected failures as values, and the one way to make them. Unaware of what fails.
+
+/** Decides the exit status and the closing advice. */
+export type Blame = 'app' | 'pipeline' | 'internal' | 'environment';
+
+/** A failure a user may meet. `code` is stable and listed in docs/failure-codes.md; the rest is prose for people. */
+export interface Failure {
+  readonly code: string;
+  readonly blame: Blame;
+  /** What happened, one line. */
+  readonly title: string;
+  /** Where and why; may have several lines. */
+  readonly detail: string;
+  /** What to do next. */
+  readonly remedy: string;
+  /** Trying again may help. Only failures of I/O are retryable. */
+  readonly retryable?: true;
+}
+
+export type Result<T, F = Failure> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: F };
+
+export const succeed = <T>(value: T): { readonly ok: true; readonly value: T } => ({ ok: true, value });
+export const fail = <F>(failure: F): { readonly ok: false; readonly failure: F } => ({ ok: false, failure });
+
+export const EXIT_STATUS: Readonly<Record<Blame, number>> = { app: 1, pipeline: 2, internal: 70, environment: 75 };
+
+/** Carries a failure through code that can only throw (streams, callbacks); caught at the nearest Result boundary. */
+export class FailureError extends Error {
+  constructor(readonly failure: Failure) {
+    super(failure.title);
+  }
+}
+
+export function unreachable(value: never): never {
+  throw new Error(`unexpected value: ${JSON.stringify(value)}`);
+}

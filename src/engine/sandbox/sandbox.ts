@@ -1,0 +1,60 @@
+// What a sandbox gives a running node: the paths its commands see, and a way to run them. Unaware of plugins and keys.
+
+import type { Failure, Result } from '../failure.js';
+
+export interface SandboxRequest {
+  /** Real folders. Commands see `app` at /app and tools at /opt/pyflow/tools/NAME where namespaces work. */
+  readonly appDir: string;
+  readonly scratchDir: string;
+  /** Per app and kind, kept between runs; may speed a run up, never change its outcome. */
+  readonly cacheDir: string;
+  /** Present when the node makes a tool tree. */
+  readonly toolDir?: string;
+  /** Read-only for commands. */
+  readonly tools: Readonly<Record<string, string>>;
+  /** Further folders that commands may write, by the path they see, e.g. an adapter's CACHE_DIR. */
+  readonly mounts?: Readonly<Record<string, string>>;
+}
+
+/** The same folders as the commands of this session see them. */
+export interface SandboxPaths {
+  readonly app: string;
+  readonly scratch: string;
+  readonly cache: string;
+  readonly tool?: string;
+  readonly tools: Readonly<Record<string, string>>;
+}
+
+export interface Command {
+  /** `argv[0]` is a path as the command sees it, or a name found on the PATH of `env`. */
+  readonly argv: readonly string[];
+  /** As the command sees it; default: `paths.app`. */
+  readonly cwd?: string;
+  /** The whole environment; nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly network: boolean;
+  /** Complete lines without their end, in order of arrival; a carriage return ends a line too. */
+  readonly onLine: (stream: 'stdout' | 'stderr', text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Exit {
+  /** Absent when a signal ended it. */
+  readonly exitCode?: number;
+  readonly signal?: string;
+}
+
+export interface SandboxSession {
+  readonly paths: SandboxPaths;
+  /** A failure only when the command could not be started or was aborted; a non-zero exit is a value. */
+  run(command: Command): Promise<Result<Exit, Failure>>;
+  /** Ends whatever still runs. */
+  close(): Promise<void>;
+}
+
+export interface Sandbox {
+  readonly mode: 'namespaces' | 'none';
+  /** Why `auto` fell back to `none`. */
+  readonly fallbackReason?: string;
+  open(request: SandboxRequest): SandboxSession;
+}

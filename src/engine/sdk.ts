@@ -1,0 +1,201 @@
+// All that a plugin may import: the contract, service tokens, Result helpers.
+
+import type { ServiceIdentifier } from 'inversify';
+import type { FromSchema as StrictFromSchema, JSONSchema as StrictJSONSchema } from 'json-schema-to-ts';
+import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
+import type { PluginManifest } from '../manifests/plugin-manifest.js';
+import type { Failure, Result } from './failure.js';
+
+export { canonicalJSON } from '../manifests/json-schema.js';
+export type { JSONObject, JSONSchema, JSONValue } from '../manifests/json-schema.js';
+export type { PluginManifest } from '../manifests/plugin-manifest.js';
+export { fail, FailureError, succeed, unreachable } from './failure.js';
+export type { Blame, Failure, Result } from './failure.js';
+
+/** The TypeScript type of what a schema accepts. */
+export type FromSchema<S> = S extends StrictJSONSchema ? StrictFromSchema<S> : never;
+
+/** The candidate view: the source overlaid by the ancestors' layers. Paths are app-relative POSIX paths. */
+export interface ViewReader {
+  /** Undefined when there is no regular file. Follows symlinks inside the app. */
+  read(path: string): Promise<Buffer | undefined>;
+  exists(path: string): boolean;
+  kindOf(path: string): 'file' | 'directory' | 'symlink' | undefined;
+  isExecutable(path: string): boolean;
+  /** Names in a directory, sorted; empty when there is none. */
+  list(path: string): readonly string[];
+  /** Files that match a pattern (`*`, `**`, `?`, `{a,b}`; dots match), sorted. */
+  match(pattern: string): readonly string[];
+  /** An app variable of `--env-dir`; reading one here does not put it into the key, `Reads.env` does. */
+  env(name: string): string | undefined;
+  /** Names of all app variables, sorted. */
+  envNames(): readonly string[];
+  /** Facts of this run: app state written after the last complete run of this app, by name. */
+  state(name: string): JSONValue | undefined;
+  readonly run: { readonly mode: 'build' | 'test'; readonly appId: string };
+}
+
+/** All that may sway the outcome beyond config, inputs and the layers of tree inputs. Unlisted means invisible. */
+export interface Reads {
+  /** Patterns in app coordinates; keyed by content and visible at `appDir`. */
+  readonly files?: readonly string[];
+  /** Paths keyed by presence only. */
+  readonly exists?: readonly string[];
+  /** Derived from the view or a service; keyed verbatim. */
+  readonly facts?: JSONValue;
+  /** Names of app variables; keyed by value and set for commands. */
+  readonly env?: readonly string[];
+  /** `app`: the result is for this app only, because something that sways it cannot be keyed. Default `shared`. */
+  readonly scope?: 'shared' | 'app';
+  /** It notifies, migrates, uploads: run it in every run, never restore it. */
+  readonly sideEffects?: true;
+  /** This run gives only values, although the kind may do more: as `pure` of the manifest. */
+  readonly pure?: true;
+}
+
+export interface RunContext {
+  readonly node: string;
+  /** The view, as this process sees it. Whatever differs here at the end becomes the layer. */
+  readonly appDir: string;
+  /** Where a kind with a `tool-tree` output puts the program; empty at the start. */
+  readonly toolDir?: string;
+  /** Private, gone after the node. */
+  readonly scratchDir: string;
+  /** Kept between runs of this app and kind; may speed a run up, never change its outcome. */
+  readonly cacheDir: string;
+  /** The same folders as commands see them; `/app` and `/opt/pyflow/tools/NAME` in a sandbox. */
+  readonly paths: {
+    readonly app: string;
+    readonly scratch: string;
+    readonly cache: string;
+    readonly tool?: string;
+    readonly tools: Readonly<Record<string, string>>;
+  };
+  /** Tool trees as this process sees them, by input port. */
+  readonly toolDirs: Readonly<Record<string, string>>;
+  /** The fixed base, the node's `env`, and the variables named by `reads`. */
+  readonly env: Readonly<Record<string, string>>;
+  /** What `reads` returned. */
+  readonly facts: JSONValue;
+  /** The view's reader, limited to what the node sees. */
+  readonly view: ViewReader;
+  readonly signal: AbortSignal;
+  /** Handle for the services; means nothing to a plugin. */
+  readonly handle: object;
+}
+
+/** What a successful run gives. Tree ports are filled by the engine and left out here. */
+export interface RunOutput<O> {
+  readonly outputs: O;
+  /** The result is second best (a fallback): for this host only, and only for so long. */
+  readonly degraded?: { readonly reason: string; readonly maxAgeMs: number };
+  /** Not to be stored, and why; for example a private path that a hook wrote into its files. */
+  readonly uncacheable?: string;
+  /** App state for the next run, written when this run completes. */
+  readonly state?: JSONObject;
+}
+
+export interface Plugin<C, I, O> {
+  readonly manifest: PluginManifest;
+  reads(node: { readonly config: C; readonly inputs: I }, view: ViewReader): Promise<Result<Reads, Failure>>;
+  run(
+    node: { readonly config: C; readonly inputs: I },
+    context: RunContext,
+  ): Promise<Result<RunOutput<O>, Failure>>;
+}
+/** A plugin as the engine holds it: callable only after its config and inputs were validated. */
+export interface AnyPlugin {
+  readonly manifest: PluginManifest;
+  reads(node: { readonly config: never; readonly inputs: never }, view: ViewReader): Promise<Result<Reads, Failure>>;
+  run(
+    node: { readonly config: never; readonly inputs: never },
+    context: RunContext,
+  ): Promise<Result<RunOutput<unknown>, Failure>>;
+}
+export const Plugin: ServiceIdentifier<AnyPlugin> = Symbol.for('pyflow.Plugin');
+
+/** Runs commands in the node's sandbox; what they print becomes the node's log. */
+export interface Subprocess {
+  /** Paths in `argv` and `cwd` are those of `context.paths`. The environment is `context.env` overlaid by `env`. */
+  run(
+    context: RunContext,
+    command: {
+      readonly argv: readonly string[];
+      readonly cwd?: string;
+      readonly env?: Readonly<Record<string, string>>;
+      /** Default: what the node is allowed. */
+      readonly network?: boolean;
+      /** Sees every line; return undefined to keep it out of the log, or another text. */
+      readonly filter?: (stream: 'stdout' | 'stderr', text: string) => string | undefined;
+      /** Keep the last so many lines of both streams for the caller. Default 200. */
+      readonly keepLines?: number;
+    },
+  ): Promise<Result<CommandExit, Failure>>;
+}
+export interface CommandExit {
+  /** 128 + number when a signal ended it. */
+  readonly exitCode: number;
+  /** The last lines of both streams, in order of arrival. */
+  readonly lines: readonly string[];
+}
+export const Subprocess: ServiceIdentifier<Subprocess> = Symbol.for('pyflow.Subprocess');
+
+/** Fetches files over http, https or from file URLs, through the shared download cache, checked by digest. */
+export interface Download {
+  /** Path of a file with these bytes; read-only, shared. Failures: `download::*`, blame `environment`. */
+  fetch(
+    context: RunContext,
+    request: { readonly url: string; readonly sha256: string; readonly sizeBytes?: number },
+  ): Promise<Result<string, Failure>>;
+}
+export const Download: ServiceIdentifier<Download> = Symbol.for('pyflow.Download');
+
+/** Unpacks archives; refuses `..`, absolute paths, links that lead outside, devices, and bodies cut off. */
+export interface Archive {
+  unpack(
+    context: RunContext,
+    request: {
+      readonly file: string;
+      readonly format: 'tar.gz' | 'tar.zst' | 'zip';
+      readonly into: string;
+      /** Leading path components to drop. */
+      readonly strip?: number;
+      /** Keep an entry? Gets the path after `strip`. */
+      readonly keep?: (path: string) => boolean;
+    },
+  ): Promise<Result<{ readonly files: number; readonly bytes: number }, Failure>>;
+}
+export const Archive: ServiceIdentifier<Archive> = Symbol.for('pyflow.Archive');
+
+/** What a person should read in the log of a node. */
+export interface NodeLog {
+  /** A headline of the build log, e.g. `Installing Python 3.13.2`. */
+  step(context: RunContext, text: string): void;
+  info(context: RunContext, text: string): void;
+  /** A warning with a stable code; several lines allowed. */
+  notice(context: RunContext, code: string, text: string): void;
+  progress(context: RunContext, what: string, done: number, total: number | undefined, unit: 'bytes' | 'items'): void;
+}
+export const NodeLog: ServiceIdentifier<NodeLog> = Symbol.for('pyflow.NodeLog');
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+export const Clock: ServiceIdentifier<Clock> = Symbol.for('pyflow.Clock');
+
+/** The machine and the operator's settings (`PYFLOW_*`), as facts. */
+export interface Host {
+  readonly os: string;
+  readonly arch: string;
+  /** `glibc` or `musl`, and its version. */
+  readonly libc: { readonly name: string; readonly version: string };
+  /** ID and VERSION_ID of os-release. */
+  readonly release: { readonly id: string; readonly version: string };
+  /** Operator settings, by the name behind `PYFLOW_`. */
+  setting(name: string): string | undefined;
+  /** The operator's PATH, for finding interpreters; never passed to commands. */
+  readonly searchPath: readonly string[];
+  readonly homeDir: string;
+}
+export const Host: ServiceIdentifier<Host> = Symbol.for('pyflow.Host');

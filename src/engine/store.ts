@@ -1,0 +1,75 @@
+// What the engine asks of a store: bytes by digest, action results by key. A store may lose, it may never lie.
+
+import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
+import type { ActionKey, Digest } from './digest.js';
+import type { Layer } from './tree.js';
+
+/** What an action left behind. Values, one layer or tool tree, and its log. */
+export interface ActionResult {
+  readonly outputs: JSONObject;
+  /** Absent for a node that only gives values. */
+  readonly layer?: Layer;
+  /** The program made by a node that gives a tool tree; its paths start at the tool's root. */
+  readonly tool?: Layer;
+  /** Blob: one LogLine a line, as JSON, masked. Absent when nothing was printed. */
+  readonly log?: Digest;
+  readonly durationMs: number;
+  /** Only this host may use the result, and only for so long. */
+  readonly degraded?: { readonly reason: string; readonly host: string; readonly expiresAt: number };
+  /** Milliseconds since the epoch. */
+  readonly storedAt: number;
+}
+
+export interface LogLine {
+  readonly stream: 'stdout' | 'stderr' | 'step' | 'notice';
+  /** Milliseconds since the node started. */
+  readonly at: number;
+  readonly text: string;
+}
+
+export interface BlobStore {
+  has(digest: Digest): boolean;
+  /** Undefined when the blob is missing or its bytes are not the digest's. */
+  read(digest: Digest): Promise<Buffer | undefined>;
+  /** Stores bytes already in memory. */
+  write(digest: Digest, bytes: Uint8Array): void;
+  /** Digests and stores a file of any size, streamed. */
+  writeFile(path: string): Promise<Digest>;
+  /**
+   * Puts the blob's bytes into a new file (mode 0644 or 0755, the fixed mtime); false when the blob is missing or
+   * wrong, and then no file is left.
+   */
+  materialize(digest: Digest, path: string, executable: boolean): Promise<boolean>;
+}
+
+export interface ActionCache {
+  /** The result and the typed record of its key, or why there is none. */
+  lookUp(key: ActionKey): Promise<ActionResult | undefined>;
+  /** Publishes; all blobs were written before. `record` is what the key was made from. */
+  publish(key: ActionKey, result: ActionResult, record: KeyRecord): Promise<void>;
+  /** The record kept beside a result, for `why`. */
+  record(key: ActionKey): Promise<KeyRecord | undefined>;
+  /** When the result was evicted, or undefined. Milliseconds since the epoch. */
+  evictedAt(key: ActionKey): number | undefined;
+}
+
+/** What a key was made from, with names a person can read. `why` compares two of them field by field. */
+export interface KeyRecord {
+  readonly format: number;
+  readonly kind: string;
+  readonly revision: number;
+  readonly code?: string;
+  readonly config: JSONObject;
+  readonly values: JSONObject;
+  readonly facts: JSONValue;
+  readonly env: Readonly<Record<string, string>>;
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly platform: Readonly<Record<string, string>>;
+  /** Source files and other ancestors' files, by app-relative POSIX path. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly exists: Readonly<Record<string, boolean>>;
+  /** Digests of the layers reached through tree inputs, by port. */
+  readonly trees: Readonly<Record<string, readonly string[]>>;
+  readonly tools: Readonly<Record<string, readonly string[]>>;
+  readonly scope: string;
+}

@@ -1,0 +1,28 @@
+// JSON values and schemas as types. Knows nothing of pipelines or plugins.
+
+import type { JSONSchema as StrictJSONSchema } from 'json-schema-to-ts';
+
+export type JSONValue = string | number | boolean | null | readonly JSONValue[] | JSONObject;
+export interface JSONObject {
+  readonly [key: string]: JSONValue;
+}
+
+/**
+ * JSON Schema draft 2020-12 as far as ports and configs need it, plus the keywords of the contract:
+ * `format: 'output-tree'` marks a port that carries the layers below and of a node, `format: 'tool-tree'` a program;
+ * `x-may-be-absent` lets an input take values of nodes that may be skipped; `x-type-of: PORT` gives an output the type
+ * of the named input.
+ */
+export type JSONSchema = Exclude<StrictJSONSchema, boolean> & {
+  readonly 'x-may-be-absent'?: true;
+  readonly 'x-type-of'?: string;
+};
+
+/** Canonical JSON: keys sorted by code unit, no blanks. Two equal values give equal text. */
+export function canonicalJSON(value: unknown): string {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
+  if (Array.isArray(value)) return `[${value.map(canonicalJSON).join(',')}]`;
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+  entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJSON(item)}`).join(',')}}`;
+}

@@ -1,0 +1,53 @@
+// What a plugin says of itself, as data: serializable, so that a compiled plan and the checks need no plugin code.
+
+import type { JSONSchema } from './json-schema.js';
+
+export interface PluginManifest {
+  readonly kind: string;
+  /** Part of every action key: raise it when old action results became wrong. */
+  readonly revision: number;
+  /** One sentence, shown by `plugins ls` and in editors. */
+  readonly description: string;
+  readonly config: JSONSchema;
+  readonly inputs: JSONSchema;
+  readonly outputs: JSONSchema;
+  /**
+   * Patterns in app coordinates of what a run may write. `${config.NAME}` is replaced by the config's value; an entry
+   * that is nothing but the placeholder of an array stands for all its items.
+   */
+  readonly writes: readonly string[];
+  /** Only values: no files written, no subprocess, no network. Evaluated by `plan` too. */
+  readonly pure?: true;
+  /** Commands of this kind may use the network unless the node says otherwise. */
+  readonly network?: true;
+  /** The pool a node of this kind claims unless it names another. */
+  readonly pool?: string;
+  /** Milliseconds; a node's own `timeout` wins. */
+  readonly timeoutMs?: number;
+  /** Milliseconds a first run is expected to take; orders the schedule until real durations are known. */
+  readonly expectedMs?: number;
+}
+
+/** A manifest with the validators of its schemas, as the checks use it. */
+export interface KnownKind {
+  readonly manifest: PluginManifest;
+  readonly validateConfig: Validate;
+  readonly validateInputs: Validate;
+  readonly validateOutputs: Validate;
+  /** Digest of the files of a plugin from outside; absent for the kinds shipped with pyflow. */
+  readonly codeDigest?: string;
+}
+
+/** The shape of a compiled ajv validator. May fill defaults into `data`. */
+export interface Validate {
+  (data: unknown): boolean;
+  errors?: readonly SchemaError[] | null;
+}
+
+export interface SchemaError {
+  readonly instancePath: string;
+  readonly schemaPath: string;
+  readonly keyword: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly message?: string;
+}
