@@ -1,0 +1,92 @@
+// Runs a declared program. Lean on purpose: beyond the one subprocess there is next to no work, since generated
+// pipelines have thousands of these nodes. That nothing is written outside `writes` is the engine's check.
+
+import { inject, injectable } from 'inversify';
+import {
+  fail,
+  Subprocess,
+  succeed,
+  type Failure,
+  type FromSchema,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+} from '../../engine/sdk.js';
+import { fixedPart, filesMentionPrivatePath, mentionsPrivatePath } from '../shared/private-path.js';
+import { commandFailed } from './failures.js';
+import { manifest, type config, type inputs } from './manifest.js';
+
+type Config = FromSchema<typeof config>;
+interface Node {
+  readonly config: Config;
+  readonly inputs: FromSchema<typeof inputs>;
+}
+interface Outputs {
+  readonly stdout: string;
+}
+
+const CAPTURED_BYTES = 64 * 1024;
+
+@injectable()
+export class Command implements Plugin<Config, Node['inputs'], Outputs> {
+  readonly manifest = manifest;
+
+  constructor(@inject(Subprocess) private readonly subprocess: Subprocess) {}
+
+  async reads({ config }: Node): Promise<Result<Reads, Failure>> {
+    return succeed({
+      files: config.reads,
+      ...(config.exists && { exists: config.exists }),
+      ...(config.appEnv && { env: config.appEnv }),
+    });
+  }
+
+  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const tail = config.capture === true ? new Tail(CAPTURED_BYTES) : undefined;
+    const exit = await this.subprocess.run(context, {
+      argv: config.argv,
+      ...(config.cwd !== undefined && { cwd: `${context.paths.app}/${config.cwd}` }),
+      ...(tail && {
+        filter: (stream: 'stdout' | 'stderr', text: string) => {
+          if (stream === 'stdout') tail.add(text);
+          return text;
+        },
+      }),
+    });
+    if (!exit.ok) return exit;
+    if (exit.value.exitCode !== 0) return fail(commandFailed(config.argv, exit.value));
+    const stdout = tail?.text() ?? '';
+    const uncacheable =
+      mentionsPrivatePath(context, stdout) ??
+      (await filesMentionPrivatePath(context, new Set(config.writes.map(fixedPart))));
+    return succeed({ outputs: { stdout }, ...(uncacheable && { uncacheable }) });
+  }
+}
+
+/** The last bytes of a stream of lines, without keeping the stream. */
+class Tail {
+  #lines: string[] = [];
+  #bytes = 0;
+
+  constructor(private readonly limit: number) {}
+
+  add(line: string): void {
+    this.#lines.push(line);
+    this.#bytes += Buffer.byteLength(line) + 1;
+    // Halving keeps the cost of a long stream linear.
+    if (this.#bytes > 4 * this.limit) {
+      this.#lines = [this.text()];
+      this.#bytes = Buffer.byteLength(this.#lines[0] ?? '') + 1;
+    }
+  }
+
+  text(): string {
+    const bytes = Buffer.from(this.#lines.join('\n'));
+    let start = Math.max(0, bytes.length - this.limit);
+    // Not in the middle of a character: continuation bytes look like 10xxxxxx.
+    while (start > 0 && start < bytes.length && ((bytes[start] ?? 0) & 0xc0) === 0x80) start += 1;
+    return bytes.toString('utf8', start).trimEnd();
+  }
+}

@@ -1,0 +1,40 @@
+// Passes on the one candidate that was not skipped. Unaware of what candidates are: that the output has their type is
+// said by the schema. A failed candidate blocks this node before it runs.
+
+import { injectable } from 'inversify';
+import {
+  fail,
+  succeed,
+  type Failure,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+} from '../../engine/sdk.js';
+import { noCandidate, severalCandidates } from './failures.js';
+import { manifest } from './manifest.js';
+
+interface Node {
+  readonly config: Readonly<Record<string, never>>;
+  readonly inputs: { readonly candidates?: readonly unknown[] };
+}
+interface Outputs {
+  readonly tree: unknown;
+}
+
+@injectable()
+export class FirstOf implements Plugin<Node['config'], Node['inputs'], Outputs> {
+  readonly manifest = manifest;
+
+  async reads(): Promise<Result<Reads, Failure>> {
+    return succeed({});
+  }
+
+  async run({ inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const candidates = inputs.candidates ?? [];
+    if (candidates.length === 0) return fail(noCandidate(context.node));
+    if (candidates.length > 1) return fail(severalCandidates(context.node, candidates.length));
+    return succeed({ outputs: { tree: candidates[0] } });
+  }
+}

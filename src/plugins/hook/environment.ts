@@ -1,0 +1,58 @@
+// The environment a hook runs in: that of the buildpack's build, overlaid by the variables of the app.
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import type { RunContext } from '../../engine/sdk.js';
+
+/** Names that are never taken from the app: they would break the build's own programs. */
+const DENIED: ReadonlySet<string> = new Set([
+  'PATH',
+  'CPATH',
+  'CPPATH',
+  'LD_PRELOAD',
+  'LIBRARY_PATH',
+  'LD_LIBRARY_PATH',
+  'PYTHONHOME',
+]);
+
+/** The app variables a hook gets. */
+export const allowed = (names: readonly string[]): string[] => names.filter((name) => !DENIED.has(name));
+
+/** One file a variable, as scripts written for the buildpack expect; returns the folder as the script sees it. */
+export async function writeEnvDir(context: RunContext): Promise<string> {
+  const folder = `${context.scratchDir}/env`;
+  await mkdir(folder, { recursive: true });
+  for (const name of allowed(context.view.envNames())) {
+    const value = context.view.env(name);
+    // A name with a slash cannot have come from a file of the env folder.
+    if (value !== undefined && !name.includes('/')) await writeFile(`${folder}/${name}`, value);
+  }
+  return `${context.paths.scratch}/env`;
+}
+
+/** Variables over those of the context. An app's own value wins over any set here. */
+export function hookEnvironment(context: RunContext, vendorDir: string, envDir: string): Record<string, string> {
+  const python = `${context.paths.app}/${vendorDir}/python`;
+  const before = (path: string, name: string): string => {
+    const rest = context.env[name];
+    return rest === undefined || rest === '' ? path : `${path}:${rest}`;
+  };
+  const build: Record<string, string> = {
+    PATH: before(`${python}/bin`, 'PATH'),
+    LIBRARY_PATH: before(`${python}/lib`, 'LIBRARY_PATH'),
+    LD_LIBRARY_PATH: before(`${python}/lib`, 'LD_LIBRARY_PATH'),
+    C_INCLUDE_PATH: before(`${python}/include`, 'C_INCLUDE_PATH'),
+    CPLUS_INCLUDE_PATH: before(`${python}/include`, 'CPLUS_INCLUDE_PATH'),
+    PKG_CONFIG_PATH: before(`${python}/lib/pkgconfig`, 'PKG_CONFIG_PATH'),
+    PYTHONUNBUFFERED: '1',
+    LANG: 'en_US.UTF-8',
+    HOME: context.paths.app,
+    BUILD_DIR: context.paths.app,
+    CACHE_DIR: context.paths.cache,
+    ENV_DIR: envDir,
+  };
+  for (const name of allowed(context.view.envNames())) {
+    const own = context.view.env(name);
+    if (own !== undefined && name in build) build[name] = own;
+  }
+  return build;
+}

@@ -1,0 +1,56 @@
+// What the kind `hook` declares: a script of the app that runs at a point of the build.
+
+import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+
+/** Spread, since the schema type takes the contract's own keywords only at the top level. */
+const mayBeAbsent = { 'x-may-be-absent': true } as const;
+
+export const config = {
+  type: 'object',
+  properties: {
+    script: { type: 'string', minLength: 1, description: 'The script, relative to the app, e.g. bin/post_compile.' },
+    vendorDir: {
+      type: 'string',
+      minLength: 1,
+      default: '.scalingo',
+      description: 'The folder of the app that holds the runtime.',
+    },
+  },
+  required: ['script'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const inputs = {
+  type: 'object',
+  properties: {
+    tree: {
+      type: 'string',
+      format: 'output-tree',
+      ...mayBeAbsent,
+      description: 'A tree the script sees whole and may change, for example that of the dependencies.',
+    },
+  },
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const outputs = {
+  type: 'object',
+  properties: {
+    ran: { type: 'boolean', description: 'False when the app has no such script.' },
+    tree: { type: 'string', format: 'output-tree', description: 'The input tree and what the script changed.' },
+  },
+  required: ['ran', 'tree'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const manifest: PluginManifest = {
+  kind: 'hook',
+  revision: 1,
+  description: 'Runs a script of the app, in every build, with all variables of the app.',
+  config,
+  inputs,
+  outputs,
+  // A script may change anything, so every node that writes must be ordered before or after it.
+  writes: ['**'],
+  network: true,
+};

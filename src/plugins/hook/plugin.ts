@@ -1,0 +1,83 @@
+// Runs a script of the app as the buildpack does: in every build, with the app's variables, free to change anything.
+
+import { chmod, open } from 'node:fs/promises';
+import { inject, injectable } from 'inversify';
+import {
+  fail,
+  NodeLog,
+  Subprocess,
+  succeed,
+  type Failure,
+  type FromSchema,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type ViewReader,
+} from '../../engine/sdk.js';
+import { filesMentionPrivatePath } from '../shared/private-path.js';
+import { changedFiles, dropStaleBytecode, takeSnapshot } from './changes.js';
+import { allowed, hookEnvironment, writeEnvDir } from './environment.js';
+import { hookFailed } from './failures.js';
+import { manifest, type config, type inputs } from './manifest.js';
+
+type Config = FromSchema<typeof config>;
+interface Node {
+  readonly config: Config;
+  readonly inputs: FromSchema<typeof inputs>;
+}
+interface Outputs {
+  readonly ran: boolean;
+}
+
+@injectable()
+export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
+  readonly manifest = manifest;
+
+  constructor(
+    @inject(Subprocess) private readonly subprocess: Subprocess,
+    @inject(NodeLog) private readonly log: NodeLog,
+  ) {}
+
+  async reads({ config: { script } }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const kind = view.kindOf(script);
+    const present = kind === 'file' || (kind === 'symlink' && (await view.read(script)) !== undefined);
+    if (!present) return succeed({ exists: [script], facts: { present }, pure: true });
+    return succeed({ files: ['**'], facts: { present }, env: allowed(view.envNames()), sideEffects: true });
+  }
+
+  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const { script, vendorDir } = config;
+    if (!isPresent(context.facts)) return succeed({ outputs: { ran: false } });
+    this.log.step(context, `Running ${script}`);
+    const argv = await argvFor(context, script);
+    const envDir = await writeEnvDir(context);
+    const before = await takeSnapshot(context.appDir, context.signal);
+    const exit = await this.subprocess.run(context, {
+      argv,
+      env: hookEnvironment(context, vendorDir, envDir),
+      network: true,
+    });
+    if (!exit.ok) return exit;
+    if (exit.value.exitCode !== 0) return fail(hookFailed(script, exit.value));
+    const after = await takeSnapshot(context.appDir, context.signal);
+    await dropStaleBytecode(context.appDir, vendorDir, before, after);
+    const uncacheable = await filesMentionPrivatePath(context, changedFiles(before, after));
+    return succeed({ outputs: { ran: true }, ...(uncacheable && { uncacheable }) });
+  }
+}
+
+const isPresent = (facts: unknown): boolean =>
+  typeof facts === 'object' && facts !== null && 'present' in facts && facts.present === true;
+
+/** The script by its own first line, or through bash when it names no interpreter. */
+async function argvFor(context: RunContext, script: string): Promise<readonly string[]> {
+  const real = `${context.appDir}/${script}`;
+  const seen = `${context.paths.app}/${script}`;
+  const handle = await open(real);
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0);
+  await handle.close();
+  if (!context.view.isExecutable(script)) await chmod(real, 0o755);
+  return bytesRead === 2 && buffer.toString('latin1') === '#!' ? [seen] : ['bash', seen];
+}

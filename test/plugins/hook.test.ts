@@ -1,0 +1,137 @@
+import { statSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { Hook } from '../../src/plugins/hook/plugin.js';
+import { PluginScene, type SceneOptions } from '../support/plugin-scene.js';
+
+describe('plugins/hook', () => {
+  let scene: PluginScene;
+  const open = (options: SceneOptions = {}): Hook => {
+    scene = new PluginScene(options);
+    return new Hook(scene.subprocess, scene.log);
+  };
+  const play = (hook: Hook, script = 'bin/pre_compile') => scene.play(hook, { script, vendorDir: '.scalingo' }, {});
+  const ranWell = async (hook: Hook) => {
+    const { result } = await play(hook);
+    if (!result.ok) throw new Error(result.failure.detail);
+    return result.value;
+  };
+  afterEach(() => scene.close());
+
+  it('is a pure no-op, keyed on presence, when the app has no such script', async () => {
+    const { reads, result } = await play(open());
+    expect(reads).to.deep.include({ exists: ['bin/pre_compile'], pure: true });
+    expect(reads).to.not.have.any.keys('files', 'env', 'sideEffects');
+    expect(result).to.deep.equal({ ok: true, value: { outputs: { ran: false } } });
+    expect([scene.started, scene.printed]).to.deep.equal([[], []]);
+  });
+
+  it('takes a folder of that name for no script', async () => {
+    const { result } = await play(open({ files: { 'bin/pre_compile/readme': '' } }));
+    expect(result).to.deep.equal({ ok: true, value: { outputs: { ran: false } } });
+  });
+
+  it('follows a link to the script', async () => {
+    const hook = open({ files: { 'scripts/build': 'touch made' }, executables: ['scripts/build'] });
+    scene.write('bin/other', '');
+    symlinkSync('../scripts/build', join(scene.appDir, 'bin/pre_compile'));
+    expect(await ranWell(hook)).to.deep.include({ outputs: { ran: true } });
+    expect(scene.has('made')).to.equal(true);
+  });
+
+  it('sees the whole app and all variables less the denied names, and says that it has side effects', async () => {
+    const appEnv = { TOKEN: 't', PATH: '/evil', PYTHONHOME: '/evil', LD_PRELOAD: 'x', LANG: 'fr_FR.UTF-8' };
+    const { reads } = await play(open({ files: { 'bin/pre_compile': 'true' }, appEnv }));
+    expect(reads).to.deep.include({ files: ['**'], sideEffects: true, env: ['LANG', 'TOKEN'] });
+  });
+
+  it('runs the script by its first line, through bash when there is none, and makes it executable', async () => {
+    const hook = open({ files: { 'bin/pre_compile': 'echo ${BASH_VERSION:+bash} > shell' } });
+    await ranWell(hook);
+    scene.write('bin/pre_compile', '#!/bin/sh\necho "$0" > shell2');
+    await ranWell(hook);
+    expect(scene.read('shell')).to.equal('bash\n');
+    expect(scene.read('shell2')).to.equal(`${scene.appDir}/bin/pre_compile\n`);
+    expect(statSync(join(scene.appDir, 'bin/pre_compile')).mode & 0o111).to.equal(0o111);
+    expect(scene.printed.map(({ text }) => text)).to.deep.equal(['Running bin/pre_compile', 'Running bin/pre_compile']);
+  });
+
+  it('sets the environment of the build, in which the app may replace what it likes', async () => {
+    const hook = open({
+      files: { 'bin/pre_compile': 'env > seen; cat "$ENV_DIR/TOKEN" > token; ls "$ENV_DIR" > names; pwd > cwd' },
+      appEnv: { TOKEN: 'a b\n', PATH: '/evil', LANG: 'fr_FR.UTF-8' },
+    });
+    await ranWell(hook);
+    const env = Object.fromEntries(
+      scene
+        .read('seen')
+        .split('\n')
+        .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    );
+    const python = `${scene.appDir}/.scalingo/python`;
+    expect(env).to.include({
+      PATH: `${python}/bin:/usr/local/bin:/usr/bin:/bin`,
+      LD_LIBRARY_PATH: `${python}/lib`,
+      LIBRARY_PATH: `${python}/lib`,
+      C_INCLUDE_PATH: `${python}/include`,
+      CPLUS_INCLUDE_PATH: `${python}/include`,
+      PYTHONUNBUFFERED: '1',
+      LANG: 'fr_FR.UTF-8',
+      HOME: scene.appDir,
+      BUILD_DIR: scene.appDir,
+      CACHE_DIR: join(scene.root, 'cache'),
+    });
+    expect(scene.read('token')).to.equal('a b\n');
+    expect(scene.read('names')).to.equal('LANG\nTOKEN\n');
+    expect(scene.read('cwd')).to.equal(`${scene.appDir}\n`);
+    expect(scene.started[0]?.network).to.equal(true);
+  });
+
+  it('keeps the codes of the two known hooks and has one for all others', async () => {
+    const codes: string[] = [];
+    for (const script of ['bin/pre_compile', 'bin/post_compile', 'bin/go-pre-compile']) {
+      const hook = open({ files: { [script]: 'echo oh no; exit 4' } });
+      const { result } = await play(hook, script);
+      scene.close();
+      if (result.ok) throw new Error('expected a failure');
+      expect(result.failure.blame).to.equal('app');
+      expect(result.failure.detail).to.include('oh no');
+      codes.push(result.failure.code);
+    }
+    expect(codes).to.deep.equal(['hooks::pre_compile', 'hooks::post_compile', 'hooks::failed']);
+  });
+
+  it('drops bytecode that would hide a change of a package, and no other', async () => {
+    const unchecked = '\x00\x00\x00\x00\x01\x00\x00\x00rest';
+    const checked = '\x00\x00\x00\x00\x03\x00\x00\x00rest';
+    const packages = '.scalingo/python/lib/python3.13/site-packages';
+    const bytecode = (name: string) => `${packages}/__pycache__/${name}.pyc`;
+    const hook = open({
+      files: {
+        'bin/pre_compile': `cd ${packages}; echo x >> changed.py; echo x >> checked.py; echo x >> remade.py; echo x >> __pycache__/remade.cpython-313.pyc`,
+        [`${packages}/changed.py`]: '1',
+        [`${packages}/untouched.py`]: '1',
+        [`${packages}/checked.py`]: '1',
+        [`${packages}/remade.py`]: '1',
+        [bytecode('changed.cpython-313')]: unchecked,
+        [bytecode('changed.cpython-313.opt-1')]: unchecked,
+        [bytecode('untouched.cpython-313')]: unchecked,
+        [bytecode('checked.cpython-313')]: checked,
+        [bytecode('remade.cpython-313')]: unchecked,
+      },
+    });
+    await ranWell(hook);
+    expect(scene.view.list(`${packages}/__pycache__`)).to.deep.equal([
+      'checked.cpython-313.pyc',
+      'remade.cpython-313.pyc',
+      'untouched.cpython-313.pyc',
+    ]);
+  });
+
+  it('does not let its result be stored when a file it wrote names the private folder', async () => {
+    const hook = open({ files: { 'bin/pre_compile': 'echo "root = $PWD" > settings.ini', 'static.txt': 'x' } });
+    expect((await ranWell(hook)).uncacheable).to.include('settings.ini');
+    scene.write('bin/pre_compile', 'echo fine > settings.ini');
+    expect(await ranWell(hook)).to.not.have.property('uncacheable');
+  });
+});
