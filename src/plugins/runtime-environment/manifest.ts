@@ -1,0 +1,55 @@
+// What the kind `runtime-environment` declares: the profile scripts that let the app find its Python when it boots.
+
+import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+
+/** Spread, since the schema type takes the contract's own keywords only at the top level. */
+const mayBeAbsent = { 'x-may-be-absent': true } as const;
+
+export const PYTHON_SCRIPT = '.profile.d/python.sh';
+export const GUNICORN_SCRIPT = '.profile.d/python.gunicorn.sh';
+export const SQLALCHEMY_SCRIPT = '.profile.d/python.sqlalchemy.sh';
+
+export const config = {
+  type: 'object',
+  properties: {
+    vendorDir: {
+      type: 'string',
+      pattern: '^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$',
+      default: '.scalingo',
+      description: 'The folder of the app that holds the runtime.',
+    },
+  },
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const inputs = {
+  type: 'object',
+  properties: {
+    manager: {
+      type: 'string',
+      ...mayBeAbsent,
+      description: 'The package manager of the app; some need variables of their own at run time.',
+    },
+  },
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const outputs = {
+  type: 'object',
+  properties: {
+    tree: { type: 'string', format: 'output-tree', description: 'The profile scripts.' },
+  },
+  required: ['tree'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const manifest: PluginManifest = {
+  kind: 'runtime-environment',
+  revision: 1,
+  description: 'Writes the profile scripts that set up Python, gunicorn and SQLAlchemy when the app boots.',
+  config,
+  inputs,
+  outputs,
+  writes: [PYTHON_SCRIPT, GUNICORN_SCRIPT, SQLALCHEMY_SCRIPT],
+  expectedMs: 5,
+};

@@ -1,0 +1,157 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { RuntimeEnvironment } from '../../src/plugins/runtime-environment/plugin.js';
+import { PluginScene } from '../support/plugin-scene.js';
+
+interface Vector {
+  readonly files: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string>>;
+  readonly sets: Readonly<Record<string, string>>;
+}
+const { sqlalchemyUrls } = JSON.parse(readFileSync(new URL('../fixtures/stacks.json', import.meta.url), 'utf8')) as {
+  readonly sqlalchemyUrls: readonly Vector[];
+};
+
+const SHELLS: readonly (readonly string[])[] = [['bash'], ['bash', '-euo', 'pipefail'], ['dash', '-eu']];
+const PATH = '/usr/bin:/bin';
+
+describe('plugins/runtime-environment', () => {
+  let scene: PluginScene;
+  const open = async (manager?: string, vendorDir = '.scalingo', files: Vector['files'] = {}): Promise<void> => {
+    scene = new PluginScene({ files });
+    const { reads, result } = await scene.play(
+      new RuntimeEnvironment(),
+      { vendorDir },
+      manager === undefined ? {} : { manager },
+    );
+    expect([reads, result]).to.deep.equal([{}, { ok: true, value: { outputs: {} } }]);
+  };
+  afterEach(() => scene.close());
+
+  /** The variables that sourcing the scripts adds or changes, in the app's folder. */
+  function boot(shell: readonly string[], scripts: readonly string[], env: Readonly<Record<string, string>>) {
+    const [program = '', ...options] = shell;
+    const source = scripts.map((script) => `. "$1/.profile.d/${script}"`).join('\n');
+    const given: Record<string, string> = { PATH, ...env };
+    const { stdout, stderr, status } = spawnSync(
+      program,
+      [...options, '-c', `${source}\nexec /usr/bin/env -0`, 'boot', scene.appDir],
+      // A pipe as standard input makes bash believe it was started by rshd, and read ~/.bashrc.
+      { encoding: 'utf8', env: given, cwd: scene.appDir, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    expect([status, stderr], shell.join(' ')).to.deep.equal([0, '']);
+    const pairs = stdout.split('\0').map((line) => line.split(/=(.*)/s, 2) as [string, string]);
+    return Object.fromEntries(
+      pairs.filter(([name, value]) => given[name] !== value && !['', '_', 'PWD', 'OLDPWD', 'SHLVL'].includes(name)),
+    );
+  }
+
+  it('points at the runtime in the folder the slug lies in, whatever the shell', async () => {
+    await open();
+    for (const shell of SHELLS) {
+      expect(boot(shell, ['python.sh'], { HOME: '/somewhere/else' })).to.deep.equal({
+        PYTHONHOME: '/somewhere/else/.scalingo/python',
+        PATH: `/somewhere/else/.scalingo/python/bin:${PATH}`,
+        PYTHONUNBUFFERED: 'true',
+        LIBRARY_PATH: '/somewhere/else/.scalingo/python/lib',
+        LD_LIBRARY_PATH: '/somewhere/else/.scalingo/python/lib',
+        LANG: 'en_US.UTF-8',
+        PYTHONPATH: '/somewhere/else',
+      });
+    }
+  });
+
+  it('falls back on /app where there is no HOME', async () => {
+    await open();
+    expect(boot(['bash', '-u'], ['python.sh'], {})).to.include({
+      PYTHONHOME: '/app/.scalingo/python',
+      PYTHONPATH: '/app',
+    });
+  });
+
+  it('puts its folders before those that are set, with one colon between', async () => {
+    await open();
+    const set = boot(['bash'], ['python.sh'], { HOME: '/h', LD_LIBRARY_PATH: '/a:/b', LIBRARY_PATH: '/c' });
+    expect(set['LD_LIBRARY_PATH']).to.equal('/h/.scalingo/python/lib:/a:/b');
+    expect(set['LIBRARY_PATH']).to.equal('/h/.scalingo/python/lib:/c');
+  });
+
+  it('keeps a language and a module path of the app', async () => {
+    await open();
+    const set = boot(['bash'], ['python.sh'], { HOME: '/h', LANG: 'fr_FR.UTF-8', PYTHONPATH: '/h/src' });
+    expect(set).to.not.have.any.keys('LANG', 'PYTHONPATH');
+  });
+
+  it('adds the variables of pip and Pipenv, and none for the others', async () => {
+    const added: Record<string, Record<string, string>> = {};
+    for (const manager of ['pip', 'pipenv', 'poetry', 'uv', 'constructor']) {
+      await open(manager);
+      const set = boot(['bash', '-eu'], ['python.sh'], { HOME: '/h' });
+      added[manager] = Object.fromEntries(Object.entries(set).filter(([name]) => /^(PATH|PIP|VIRTUAL)/.test(name)));
+      scene.close();
+    }
+    const python = '/h/.scalingo/python';
+    expect(added).to.deep.equal({
+      pip: { PATH: `${python}/bin:${PATH}`, PIP_DISABLE_PIP_VERSION_CHECK: '1' },
+      pipenv: {
+        PATH: `${python}/bin:${python}/pipenv/bin:${PATH}`,
+        PIPENV_SYSTEM: '1',
+        PIPENV_VERBOSITY: '-1',
+        VIRTUAL_ENV: python,
+      },
+      poetry: { PATH: `${python}/bin:${PATH}` },
+      uv: { PATH: `${python}/bin:${PATH}` },
+      constructor: { PATH: `${python}/bin:${PATH}` },
+    });
+  });
+
+  it('follows the vendor folder', async () => {
+    await open('pip', '.heroku');
+    expect(boot(['bash'], ['python.sh'], { HOME: '/h' })).to.include({ PYTHONHOME: '/h/.heroku/python' });
+  });
+
+  it('trusts forwarded addresses and logs requests to standard output unless told otherwise', async () => {
+    await open();
+    for (const shell of SHELLS) {
+      expect(boot(shell, ['python.gunicorn.sh'], { FORWARDED_ALLOW_IPS: '10.0.0.1' })).to.deep.equal({
+        FORWARDED_ALLOW_IPS: '*',
+        GUNICORN_CMD_ARGS: '--access-logfile -',
+      });
+      expect(boot(shell, ['python.gunicorn.sh'], { GUNICORN_CMD_ARGS: '-w 2' })).to.not.have.property(
+        'GUNICORN_CMD_ARGS',
+      );
+    }
+  });
+
+  for (const [index, vector] of sqlalchemyUrls.entries()) {
+    it(`rewrites database URLs for SQLAlchemy as observed, vector ${index + 1}`, async () => {
+      await open('pip', '.scalingo', vector.files);
+      for (const shell of SHELLS) {
+        expect(boot(shell, ['python.sqlalchemy.sh'], vector.env)).to.deep.equal(vector.sets);
+      }
+    });
+  }
+
+  it('copies a URL with every odd character it may have, and runs nothing in it', async () => {
+    await open('pip', '.scalingo', { 'requirements.txt': 'sqlalchemy==2' });
+    const rest = 'u:$(touch pwned)`touch pwned`\'"\\ *;@h/db?a=b#c\nSCALINGO_POSTGRESQL_URL_X=postgres://no';
+    for (const shell of SHELLS) {
+      const set = boot(shell, ['python.sqlalchemy.sh'], { SCALINGO_POSTGRESQL_URL: `postgres://${rest}` });
+      expect(set).to.deep.equal({ SCALINGO_POSTGRESQL_ALCHEMY_URL: `postgresql://${rest}` });
+      expect(scene.has('pwned')).to.equal(false);
+    }
+  });
+
+  it('has seven vectors to be checked with', async () => {
+    await open();
+    expect(sqlalchemyUrls).to.have.length(7);
+  });
+
+  it('leaves the three scripts as plain files', async () => {
+    await open();
+    expect(scene.view.list('.profile.d')).to.deep.equal(['python.gunicorn.sh', 'python.sh', 'python.sqlalchemy.sh']);
+    expect(scene.view.isExecutable(join('.profile.d', 'python.sh'))).to.equal(false);
+  });
+});
