@@ -1,0 +1,186 @@
+// The wire format of protobuf as far as REAPI's messages need it. Unaware of which messages there are.
+
+import { isUtf8 } from 'node:buffer';
+
+/** Thrown for bytes that are no message; caught by `decodeWith`. */
+class Malformed extends Error {}
+
+/**
+ * Writes from the end to the front: the length of a nested message is known once its content stands, so nothing is
+ * measured twice. Fields are therefore written last first.
+ */
+export class MessageWriter {
+  private buffer = Buffer.allocUnsafeSlow(16 * 1024);
+  private start = this.buffer.length;
+
+  /** Bytes written so far; the mark that `message` takes. */
+  get length(): number {
+    return this.buffer.length - this.start;
+  }
+
+  private reserve(size: number): void {
+    if (size <= this.start) return;
+    const used = this.length;
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, used + size));
+    this.buffer.copy(grown, grown.length - used, this.start);
+    this.buffer = grown;
+    this.start = grown.length - used;
+  }
+
+  private rawVarint(value: number): void {
+    this.reserve(8);
+    let size = 1;
+    for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) size++;
+    this.start -= size;
+    let at = this.start;
+    let rest = value;
+    for (; rest >= 128; rest = Math.floor(rest / 128)) this.buffer[at++] = (rest % 128) | 128;
+    this.buffer[at] = rest;
+  }
+
+  private key(field: number, wireType: number): void {
+    this.rawVarint(field * 8 + wireType);
+  }
+
+  /** Integers from 0 to 2^53 - 1; zero is proto3's default and left out. */
+  integer(field: number, value: number): void {
+    if (value === 0) return;
+    this.rawVarint(value);
+    this.key(field, 0);
+  }
+
+  boolean(field: number, value: boolean | undefined): void {
+    if (value) this.integer(field, 1);
+  }
+
+  /** Elements of a repeated field are written even when empty, single fields are not. */
+  string(field: number, value: string, repeated = false): void {
+    if (value === '' && !repeated) return;
+    const size = Buffer.byteLength(value);
+    this.reserve(size);
+    this.start -= size;
+    this.buffer.write(value, this.start, size, size === value.length ? 'latin1' : 'utf8');
+    this.rawVarint(size);
+    this.key(field, 2);
+  }
+
+  bytes(field: number, value: Uint8Array | undefined, repeated = false): void {
+    if (value === undefined || (value.length === 0 && !repeated)) return;
+    this.reserve(value.length);
+    this.start -= value.length;
+    this.buffer.set(value, this.start);
+    this.rawVarint(value.length);
+    this.key(field, 2);
+  }
+
+  /** Closes a nested message whose fields were written since `mark`. */
+  message(field: number, mark: number): void {
+    this.rawVarint(this.length - mark);
+    this.key(field, 2);
+  }
+
+  /** Forgets what was written. A huge message does not keep its memory for the rest of the process. */
+  reset(): void {
+    if (this.buffer.length > 1024 * 1024) this.buffer = Buffer.allocUnsafeSlow(16 * 1024);
+    this.start = this.buffer.length;
+  }
+
+  finish(): Buffer {
+    return Buffer.from(this.buffer.subarray(this.start));
+  }
+}
+
+/** Walks over the fields of one message. Throws `Malformed` instead of reading past the end. */
+export class MessageReader {
+  /** Of the current field. */
+  field = 0;
+  private wireType = 0;
+
+  constructor(
+    private readonly buffer: Buffer,
+    private at = 0,
+    private readonly end = buffer.length,
+  ) {}
+
+  /** Steps to the next field, whose value must then be read or skipped. */
+  next(): boolean {
+    if (this.at === this.end) return false;
+    const key = this.varint();
+    this.field = Math.floor(key / 8);
+    this.wireType = key % 8;
+    if (this.field === 0) throw new Malformed();
+    return true;
+  }
+
+  private varint(): number {
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      if (this.at >= this.end || scale > 2 ** 63) throw new Malformed();
+      const byte = this.buffer[this.at++] as number;
+      value += (byte & 127) * scale;
+      if (value > Number.MAX_SAFE_INTEGER) throw new Malformed();
+      if (byte < 128) return value;
+      scale *= 128;
+    }
+  }
+
+  private span(): number {
+    if (this.wireType !== 2) throw new Malformed();
+    const size = this.varint();
+    const start = this.at;
+    if (size > this.end - start) throw new Malformed();
+    this.at = start + size;
+    return start;
+  }
+
+  integer(): number {
+    if (this.wireType !== 0) throw new Malformed();
+    return this.varint();
+  }
+
+  boolean(): boolean {
+    return this.integer() !== 0;
+  }
+
+  string(): string {
+    const start = this.span();
+    const text = this.buffer.toString('utf8', start, this.at);
+    // Only a replacement character in the text can come from bytes that are no UTF-8.
+    if (text.includes('\uFFFD') && !isUtf8(this.buffer.subarray(start, this.at))) throw new Malformed();
+    return text;
+  }
+
+  bytes(): Buffer {
+    const start = this.span();
+    return this.buffer.subarray(start, this.at);
+  }
+
+  message(): MessageReader {
+    const start = this.span();
+    return new MessageReader(this.buffer, start, this.at);
+  }
+
+  skip(): void {
+    if (this.wireType === 0) this.varint();
+    else if (this.wireType === 2) this.span();
+    else if (this.wireType === 1 || this.wireType === 5) {
+      this.at += this.wireType === 1 ? 8 : 4;
+      if (this.at > this.end) throw new Malformed();
+    } else throw new Malformed();
+  }
+}
+
+/** For checks of the content while reading: ends the decoding with undefined. */
+export function demand(condition: boolean): void {
+  if (!condition) throw new Malformed();
+}
+
+export function decodeWith<T>(bytes: Uint8Array, read: (reader: MessageReader) => T): T | undefined {
+  try {
+    return read(new MessageReader(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
+  } catch (error) {
+    if (error instanceof Malformed) return undefined;
+    throw error;
+  }
+}
