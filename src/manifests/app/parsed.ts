@@ -1,0 +1,14 @@
+// What a parser of an app's own file gives: a value, or what is wrong as data. Unaware of failures, codes and prose.
+
+/** Has the shape of the engine's `Result`, which files under manifests may not import. */
+export type Parsed<T, P> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: P };
+
+export const parsed = <T>(value: T): { readonly ok: true; readonly value: T } => ({ ok: true, value });
+export const wrong = <P>(failure: P): { readonly ok: false; readonly failure: P } => ({ ok: false, failure });
+
+/** At most so many characters of foreign text, without half a surrogate pair at the end. */
+export function excerpt(text: string, length: number): string {
+  if (text.length <= length) return text;
+  const cut = text.slice(0, length);
+  return /[\uD800-\uDBFF]$/.test(cut) ? cut.slice(0, -1) : cut;
+}

@@ -1,0 +1,35 @@
+// The pinned versions of the package-manager tools and the digests known for them. Unaware of how they are installed.
+
+import data from './data/tools.json' with { type: 'json' };
+
+export type ToolName = keyof typeof data.tools;
+
+export const toolVersion = (name: ToolName): string => data.tools[name].version;
+
+/** pip apps on these minors get setuptools too, since their venvs had it. */
+export const needsSetuptools = (minor: string): boolean => data.tools.setuptools.installedFor.includes(minor);
+
+/** The wheel of the pinned pip. */
+export const PIP_WHEEL: { readonly file: string; readonly sha256: string; readonly sizeBytes: number } = data.pipWheel;
+
+export interface ToolArchive {
+  readonly url: string;
+  /** What follows the base. */
+  readonly path: string;
+  readonly sha256: string;
+  readonly topLevelDirectory: string;
+}
+
+/** The release archive of the pinned uv. `triple`: `x86_64-unknown-linux-gnu`. */
+export function uvArchive(triple: string): ToolArchive | undefined {
+  const { base, path, topLevelDirectory, sha256 } = data.uvArchive;
+  const digest = Object.entries(sha256).find(([known]) => known === triple)?.[1];
+  if (digest === undefined) return undefined;
+  const filled = path.replace('{version}', data.tools.uv.version).replace('{triple}', triple);
+  return {
+    url: `${base}/${filled}`,
+    path: filled,
+    sha256: digest,
+    topLevelDirectory: topLevelDirectory.replace('{triple}', triple),
+  };
+}

@@ -1,0 +1,69 @@
+// Tells whether the app is written in Python, by names in its root alone. What exactly is wrong with a project is for
+// later nodes to say, so misspelt and left-over names pass on purpose.
+
+import { injectable } from 'inversify';
+import { fail, succeed } from '../../engine/sdk.js';
+import type {
+  Failure,
+  FromSchema,
+  Plugin,
+  Reads,
+  Result,
+  RunContext,
+  RunOutput,
+  ViewReader,
+} from '../../engine/sdk.js';
+import { describeRoot, isDirectory } from '../shared/root-listing.js';
+import { notAPythonApp } from './failures.js';
+import { manifest } from './manifest.js';
+import type { config, inputs, outputs } from './manifest.js';
+
+const FILES = [
+  '.python-version',
+  'Pipfile',
+  'Pipfile.lock',
+  '__init__.py',
+  'app.py',
+  'main.py',
+  'manage.py',
+  'pdm.lock',
+  'poetry.lock',
+  'pyproject.toml',
+  'requirements.txt',
+  'runtime.txt',
+  'server.py',
+  'setup.cfg',
+  'setup.py',
+  'uv.lock',
+];
+const MISSPELT_REQUIREMENTS = [
+  'Requirements.txt',
+  'requeriments.txt',
+  'requirement.txt',
+  'requirements',
+  'requirements.text',
+  'requirements.txt.txt',
+  'requirments.txt',
+];
+const FOLDERS = ['.venv', '__pycache__', 'venv'];
+
+type Config = FromSchema<typeof config>;
+type Inputs = FromSchema<typeof inputs>;
+type Outputs = FromSchema<typeof outputs>;
+
+@injectable()
+export class Detect implements Plugin<Config, Inputs, Outputs> {
+  readonly manifest = manifest;
+
+  async reads(_node: unknown, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const markers = [...FILES, ...MISSPELT_REQUIREMENTS].filter((name) => view.exists(name));
+    for (const name of FOLDERS) if (await isDirectory(view, name)) markers.push(`${name}/`);
+    if (markers.length === 0) return fail(notAPythonApp(describeRoot(view)));
+    return succeed({ facts: { markers: markers.sort() } });
+  }
+
+  async run(_node: unknown, { facts }: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const { markers } = facts as unknown as { readonly markers: string[] };
+    return succeed({ outputs: { markers } });
+  }
+}

@@ -1,0 +1,87 @@
+// Finds the app's package manager, and what stands in the way of it: a runtime or a virtual environment in the app. Looks
+// at names only, so changed pins leave its result alone.
+
+import { injectable } from 'inversify';
+import { fail, succeed } from '../../engine/sdk.js';
+import type {
+  Failure,
+  FromSchema,
+  Plugin,
+  Reads,
+  Result,
+  RunContext,
+  RunOutput,
+  ViewReader,
+} from '../../engine/sdk.js';
+import { describeFolder, describeRoot, isFile } from '../shared/root-listing.js';
+import {
+  existingPythonDir,
+  existingVenv,
+  multipleFound,
+  noneFound,
+  pipenvMissingLockfile,
+  setupPyOnly,
+} from './failures.js';
+import { manifest } from './manifest.js';
+import type { config, inputs, outputs } from './manifest.js';
+
+type Config = FromSchema<typeof config>;
+type Inputs = FromSchema<typeof inputs>;
+type Outputs = FromSchema<typeof outputs>;
+
+/** In the order in which they are named to people. */
+const MANAGERS = [
+  { name: 'pipenv', tool: 'Pipenv', lockfile: 'Pipfile.lock' },
+  { name: 'pip', tool: 'pip', lockfile: 'requirements.txt' },
+  { name: 'poetry', tool: 'Poetry', lockfile: 'poetry.lock' },
+  { name: 'uv', tool: 'uv', lockfile: 'uv.lock' },
+] as const;
+
+@injectable()
+export class PackageManager implements Plugin<Config, Inputs, Outputs> {
+  readonly manifest = manifest;
+
+  async reads(node: { readonly config: Config }, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const pythonDir = `${node.config.vendorDir ?? '.scalingo'}/python`;
+    if (view.exists(pythonDir)) return fail(existingPythonDir(pythonDir, describeFolder(view, pythonDir)));
+
+    const manager = await findManager(view);
+    if (!manager.ok) return manager;
+
+    for (const directory of ['.venv', 'venv']) {
+      if (await isFile(view, `${directory}/pyvenv.cfg`)) {
+        return fail(existingVenv(directory, describeFolder(view, directory)));
+      }
+    }
+    return succeed({ exists: MANAGERS.map(({ lockfile }) => lockfile), facts: { ...manager.value } });
+  }
+
+  async run(_node: unknown, { facts }: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    return succeed({ outputs: facts as unknown as Outputs });
+  }
+}
+
+async function findManager(view: ViewReader): Promise<Result<Outputs, Failure>> {
+  const found: (typeof MANAGERS)[number][] = [];
+  for (const manager of MANAGERS) if (await isFile(view, manager.lockfile)) found.push(manager);
+
+  // Said before all else: another tool's file beside it must not make Pipenv users install something unexpected.
+  const hasPipfileLock = found.some(({ name }) => name === 'pipenv');
+  if (!hasPipfileLock && (await isFile(view, 'Pipfile'))) return fail(pipenvMissingLockfile());
+
+  const [only, ...others] = found;
+  if (only === undefined) {
+    if (await isFile(view, 'setup.py')) return fail(setupPyOnly());
+    return fail(noneFound(await misspeltNames(view), describeRoot(view)));
+  }
+  if (others.length > 0) return fail(multipleFound(found));
+  return succeed({ name: only.name, lockfile: only.lockfile });
+}
+
+/** `requirments.txt`, `requirements.text`, `Requirements.txt`, ... */
+async function misspeltNames(view: ViewReader): Promise<readonly string[]> {
+  const similar = view.list('').filter((name) => /^requ?[ie]r[ei]?ments?(\.te?xt){0,2}$/i.test(name));
+  const files: string[] = [];
+  for (const name of similar) if (await isFile(view, name)) files.push(name);
+  return files;
+}

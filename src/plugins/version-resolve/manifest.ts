@@ -1,0 +1,82 @@
+// What the kind `version-resolve` declares: which Python does the app get?
+
+import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+
+export const config = {
+  type: 'object',
+  properties: {
+    stack: { type: 'string', minLength: 1, description: 'The base image that the app will run on, e.g. scalingo-24.' },
+    providers: {
+      type: 'array',
+      items: { type: 'string', enum: ['python-build-standalone', 'system'] },
+      minItems: 1,
+      uniqueItems: true,
+      default: ['python-build-standalone', 'system'],
+      description: 'Where runtimes come from; the same list as that of fetch-runtime.',
+    },
+    default: {
+      type: 'string',
+      pattern: '^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$',
+      description: 'Minor version, N.N, for apps that do not say; without it that of the catalogue.',
+    },
+  },
+  required: ['stack'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const inputs = {
+  type: 'object',
+  properties: {
+    manager: { type: 'string', description: 'Name of the package manager; some have files or rules of their own.' },
+  },
+  required: ['manager'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const outputs = {
+  type: 'object',
+  properties: {
+    python: {
+      type: 'object',
+      description: 'The version to fetch.',
+      properties: {
+        version: { type: 'string', description: 'X.Y.Z' },
+        minor: { type: 'string', description: 'X.Y' },
+        exact: {
+          type: 'boolean',
+          description: 'The app asked for this very patch; otherwise another patch of the minor may stand in.',
+        },
+      },
+      required: ['version', 'minor', 'exact'],
+      additionalProperties: false,
+    },
+    version: { type: 'string', description: 'X.Y.Z' },
+    minor: { type: 'string', description: 'X.Y' },
+    requested: { type: 'string', description: 'As the app wrote it, or the minor that was chosen for it.' },
+    origin: {
+      type: 'string',
+      enum: ['runtime.txt', '.python-version', 'Pipfile.lock', 'cached', 'default'],
+      description: 'Where the request stands; cached is the minor of the last build.',
+    },
+    exact: { type: 'boolean', description: 'The app asked for a patch.' },
+    outdated: { type: 'boolean', description: 'A newer patch of the minor is known.' },
+    similarFiles: {
+      type: 'array',
+      items: { type: 'string' },
+      description: 'Files named nearly like .python-version, when there is neither that nor runtime.txt; sorted.',
+    },
+  },
+  required: ['python', 'version', 'minor', 'requested', 'origin', 'exact', 'outdated', 'similarFiles'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const manifest: PluginManifest = {
+  kind: 'version-resolve',
+  revision: 1,
+  description: 'Decides the version of Python from the files of the app, the last build, or the default.',
+  config,
+  inputs,
+  outputs,
+  writes: [],
+  pure: true,
+};

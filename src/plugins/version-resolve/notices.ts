@@ -1,0 +1,71 @@
+// What the kind `version-resolve` warns of, as text. Unaware of when each warning applies.
+
+import { howToSetVersion, placeOf } from './failures.js';
+import type { Origin } from './request.js';
+
+export interface Notice {
+  readonly code: string;
+  readonly text: string;
+}
+
+export const noVersionGiven = (minor: string, origin: Origin): Notice => ({
+  code: 'python-version::none-given',
+  text: [
+    'The app does not say which version of Python it wants.',
+    origin === 'cached' ? `It stays with that of its last build, ${minor}.` : `It gets the default, ${minor}.`,
+    'Defaults change with time and may then break the app; a later release will make this an error.',
+    '',
+    howToSetVersion(minor),
+    '',
+    'If there is such a file already: see that it is in the root of the app, that its name is right, and that Git tracks it.',
+  ].join('\n'),
+});
+
+export const runtimeTxtDeprecated = (minor: string): Notice => ({
+  code: 'runtime-txt::deprecated',
+  text: [
+    'The file runtime.txt is deprecated, and a later release will refuse it. Use .python-version, which other tools read too:',
+    '',
+    howToSetVersion(minor, 'runtime.txt'),
+  ].join('\n'),
+});
+
+export function deprecatedMinor(
+  minor: string,
+  status: { readonly endOfLifeMonth?: string; readonly endedUpstream: boolean; readonly refusedFrom?: string },
+  origin: Origin,
+): Notice {
+  const { endOfLifeMonth, endedUpstream, refusedFrom } = status;
+  const month = endOfLifeMonth === undefined ? undefined : monthName(endOfLifeMonth);
+  return {
+    code: 'python-version::deprecated',
+    text: [
+      `Python ${minor} is deprecated.`,
+      ...(month === undefined
+        ? []
+        : [`Upstream security fixes ${endedUpstream ? `ended in ${month}` : `end in ${month}`}.`]),
+      ...(refusedFrom === undefined ? [] : [`From ${dayName(refusedFrom)} on, builds with it fail.`]),
+      `Upgrade as soon as you can, in ${placeOf(origin)}.`,
+    ].join('\n'),
+  };
+}
+
+export const patchUpdate = (version: string, newest: string, origin: Origin): Notice => ({
+  code: 'python-version::patch-update',
+  text: [
+    `There is a newer patch of Python ${version}: ${newest}.`,
+    'Patches bring fixes, of security problems too.',
+    `Ask for ${newest.split('.').slice(0, 2).join('.')} instead of ${version} in ${placeOf(origin)}, and each build gets the newest one.`,
+  ].join('\n'),
+});
+
+const MONTHS = 'January February March April May June July August September October November December'.split(' ');
+
+function monthName(month: string): string {
+  const [year, number] = month.split('-');
+  return `${MONTHS[Number(number) - 1]} ${year}`;
+}
+function dayName(date: string): string {
+  const [year, month, day] = date.split('-');
+  return `${Number(day)} ${MONTHS[Number(month) - 1]} ${year}`;
+}

@@ -1,0 +1,177 @@
+// Decides the version of Python. Everything that sways the decision is gathered by `reads` as facts: the request and not
+// the file it stands in, the status of its minor and not the date, the build found and not the catalogue.
+
+import { inject, injectable } from 'inversify';
+import compare from 'semver/functions/compare.js';
+import { Clock, fail, Host, NodeLog, succeed } from '../../engine/sdk.js';
+import type {
+  Failure,
+  FromSchema,
+  Plugin,
+  Reads,
+  Result,
+  RunContext,
+  RunOutput,
+  ViewReader,
+} from '../../engine/sdk.js';
+import { acceptedMinors, DEFAULT_MINOR, latestPatch, minorStatus } from '../../manifests/catalogue/python-releases.js';
+import { findRuntime, latestRuntime, runtimePlatform } from '../../manifests/catalogue/runtimes.js';
+import { acceptedStacks, stackStatus } from '../../manifests/catalogue/stacks.js';
+import {
+  endOfLife,
+  notAvailable,
+  stackEndOfLife,
+  stackUnknown,
+  unknownMinor,
+  unknownPatch,
+  uvNeedsVersionFile,
+  uvWithRuntimeTxt,
+} from './failures.js';
+import { manifest } from './manifest.js';
+import type { config, inputs, outputs } from './manifest.js';
+import { deprecatedMinor, noVersionGiven, patchUpdate, runtimeTxtDeprecated } from './notices.js';
+import type { Notice } from './notices.js';
+import { readRequest } from './request.js';
+import type { Origin, Request } from './request.js';
+
+type Config = FromSchema<typeof config>;
+type Inputs = FromSchema<typeof inputs>;
+type Outputs = FromSchema<typeof outputs>;
+interface Node {
+  readonly config: Config;
+  readonly inputs: Inputs;
+}
+
+/** Keyed verbatim, so as little as decides: no dates, no lists of what else exists. A type, to be assignable to JSON. */
+type Facts = {
+  readonly requested: string;
+  readonly minor: string;
+  readonly origin: Origin;
+  /** What to do, or why it cannot be done; said only after the step line, as a reader of the log expects. */
+  readonly answer: Resolved | Refused;
+};
+type Resolved = {
+  readonly version: string;
+  readonly exact: boolean;
+  /** The newest patch that may be fetched or found, when it is newer. */
+  readonly update?: string;
+  readonly deprecated?: {
+    readonly endOfLifeMonth?: string;
+    readonly endedUpstream: boolean;
+    readonly refusedFrom?: string;
+  };
+  readonly similarFiles: readonly string[];
+};
+type Refused = { readonly refusal: Failure };
+
+@injectable()
+export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
+  readonly manifest = manifest;
+
+  constructor(
+    @inject(Clock) private readonly clock: Clock,
+    @inject(Host) private readonly host: Host,
+    @inject(NodeLog) private readonly log: NodeLog,
+  ) {}
+
+  async reads({ config, inputs }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const stack = stackStatus(config.stack);
+    if (stack.support === 'end-of-life') return fail(stackEndOfLife(config.stack, stack.end, acceptedStacks()));
+    if (stack.support === 'unknown') return fail(stackUnknown(config.stack, acceptedStacks()));
+
+    const defaultMinor = config.default ?? DEFAULT_MINOR;
+    const request = await readRequest(view, inputs.manager, defaultMinor);
+    if (!request.ok) return request;
+    const { python, origin } = request.value;
+    const resolved = this.#resolve(request.value, config.providers, inputs.manager, defaultMinor);
+    const answer = resolved.ok ? resolved.value : { refusal: { ...resolved.failure } };
+    return succeed({ facts: { requested: python.text, minor: python.minor, origin, answer } });
+  }
+
+  #resolve(
+    { python, origin, similarFiles }: Request,
+    providers: readonly string[] = ['python-build-standalone', 'system'],
+    manager: string,
+    defaultMinor: string,
+  ): Result<Resolved, Failure> {
+    const { minor } = python;
+    const now = this.clock.now();
+    const status = minorStatus(minor, now);
+    const asked = { minor, origin, accepted: acceptedMinors(now), defaultMinor };
+    if (status.support === 'end-of-life') return fail(endOfLife(asked));
+    if (status.support === 'unknown') return fail(unknownMinor(asked));
+
+    const builds = this.#builds(python, providers);
+    const version = python.version ?? builds.newest;
+    if (version === undefined) return fail(notAvailable(minor, builds.platform));
+    if (!builds.has(version)) return fail(unknownPatch(version, origin, builds.newest, builds.platform));
+
+    if (manager === 'uv' && (origin === 'default' || origin === 'cached')) return fail(uvNeedsVersionFile(minor));
+    if (manager === 'uv' && origin === 'runtime.txt') return fail(uvWithRuntimeTxt(python.text));
+    const { support, ...dates } = status;
+    return succeed({
+      version,
+      exact: python.version !== undefined,
+      similarFiles,
+      ...(support === 'deprecated' ? { deprecated: dates } : {}),
+      ...(builds.newest !== undefined && compare(version, builds.newest) < 0 ? { update: builds.newest } : {}),
+    });
+  }
+
+  /** What the providers have of a minor for this machine. */
+  #builds({ minor }: { readonly minor: string }, providers: readonly string[]) {
+    const platform = runtimePlatform(this.host);
+    const fetched = providers.includes('python-build-standalone') ? platform : undefined;
+    // The machine may have any patch, which only fetch-runtime can tell.
+    const anyPatch = providers.includes('system');
+    return {
+      platform: platform ?? `${this.host.os} on ${this.host.arch}`,
+      newest: (fetched && latestRuntime(fetched, minor)?.version) ?? (anyPatch ? latestPatch(minor) : undefined),
+      has: (version: string): boolean =>
+        anyPatch || (fetched !== undefined && findRuntime(fetched, version) !== undefined),
+    };
+  }
+
+  async run(_node: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const { requested, minor, origin, answer } = context.facts as unknown as Facts;
+    this.log.step(context, stepLine(requested, origin));
+    if ('refusal' in answer) return fail(answer.refusal);
+
+    for (const { code, text } of noticesOf(minor, origin, answer)) this.log.notice(context, code, text);
+    const { version, exact, update, similarFiles } = answer;
+    return succeed({
+      outputs: {
+        python: { version, minor, exact },
+        version,
+        minor,
+        requested,
+        origin,
+        exact,
+        outdated: update !== undefined,
+        similarFiles: [...similarFiles],
+      },
+      state: { python: { minor } },
+    });
+  }
+}
+
+function stepLine(requested: string, origin: Origin): string {
+  switch (origin) {
+    case 'default':
+      return `No Python version was given, using the default: ${requested}`;
+    case 'cached':
+      return `No Python version was given, using that of the last build: ${requested}`;
+    default:
+      return `Using Python ${requested} as asked for in ${origin}`;
+  }
+}
+
+/** In this order: the file, the minor, the patch. */
+function noticesOf(minor: string, origin: Origin, { version, deprecated, update }: Resolved): readonly Notice[] {
+  return [
+    ...(origin === 'default' || origin === 'cached' ? [noVersionGiven(minor, origin)] : []),
+    ...(origin === 'runtime.txt' ? [runtimeTxtDeprecated(minor)] : []),
+    ...(deprecated === undefined ? [] : [deprecatedMinor(minor, deprecated, origin)]),
+    ...(update === undefined ? [] : [patchUpdate(version, update, origin)]),
+  ];
+}

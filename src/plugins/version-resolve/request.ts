@@ -1,0 +1,76 @@
+// Which version the app asks for, and where it says so: the first of runtime.txt, .python-version, Pipfile.lock, the
+// minor of the last build, the default. Unaware of which versions exist.
+
+import { fail, succeed } from '../../engine/sdk.js';
+import type { Failure, Result, ViewReader } from '../../engine/sdk.js';
+import { parsePipfileLock } from '../../manifests/app/pipfile-lock.js';
+import type { PythonRequest } from '../../manifests/app/python-version.js';
+import { parsePythonRequest } from '../../manifests/app/python-version.js';
+import {
+  MISSPELLED_PYTHON_VERSION_NAMES,
+  namesLikePythonVersion,
+  parsePythonVersionFile,
+} from '../../manifests/app/python-version-file.js';
+import { parseRuntimeTxt } from '../../manifests/app/runtime-txt.js';
+import { isFile } from '../shared/root-listing.js';
+import { misspelledFile, pipfileLockWrong, pythonVersionFileWrong, runtimeTxtWrong } from './failures.js';
+
+export type Origin = 'runtime.txt' | '.python-version' | 'Pipfile.lock' | 'cached' | 'default';
+
+export interface Request {
+  readonly python: PythonRequest;
+  readonly origin: Origin;
+  readonly similarFiles: readonly string[];
+}
+
+/** `defaultMinor` is N.N and also what messages suggest. */
+export async function readRequest(
+  view: ViewReader,
+  manager: string,
+  defaultMinor: string,
+): Promise<Result<Request, Failure>> {
+  const runtimeTxt = await view.read('runtime.txt');
+  if (runtimeTxt !== undefined) {
+    const request = parseRuntimeTxt(runtimeTxt);
+    if (!request.ok) return fail(runtimeTxtWrong(defaultMinor));
+    return succeed({ python: request.value, origin: 'runtime.txt', similarFiles: [] });
+  }
+
+  // Before the right name: a misspelt file beside it says something that its author believes to be in force.
+  for (const name of MISSPELLED_PYTHON_VERSION_NAMES) {
+    if (await isFile(view, name)) return fail(misspelledFile(name));
+  }
+
+  const versionFile = await view.read('.python-version');
+  if (versionFile !== undefined) {
+    const request = parsePythonVersionFile(versionFile);
+    if (!request.ok) return fail(pythonVersionFileWrong(request.failure, defaultMinor));
+    return succeed({ python: request.value, origin: '.python-version', similarFiles: [] });
+  }
+
+  const similarFiles = await filesLikePythonVersion(view);
+  const lock = manager === 'pipenv' ? await view.read('Pipfile.lock') : undefined;
+  if (lock !== undefined) {
+    const request = parsePipfileLock(lock);
+    if (!request.ok) return fail(pipfileLockWrong(request.failure, defaultMinor));
+    if (request.value !== undefined) return succeed({ python: request.value, origin: 'Pipfile.lock', similarFiles });
+  }
+
+  const sticky = stickyMinor(view);
+  if (sticky !== undefined) return succeed({ python: sticky, origin: 'cached', similarFiles });
+  return succeed({ python: { text: defaultMinor, minor: defaultMinor }, origin: 'default', similarFiles });
+}
+
+async function filesLikePythonVersion(view: ViewReader): Promise<readonly string[]> {
+  const files: string[] = [];
+  for (const name of namesLikePythonVersion(view.list(''))) if (await isFile(view, name)) files.push(name);
+  return files;
+}
+
+/** Only the minor of the last build sticks, so that its patch still moves. */
+function stickyMinor(view: ViewReader): PythonRequest | undefined {
+  const state = view.state('python');
+  if (typeof state !== 'object' || state === null || !('minor' in state)) return undefined;
+  const request = typeof state.minor === 'string' ? parsePythonRequest(state.minor) : undefined;
+  return request === undefined ? undefined : { text: request.minor, minor: request.minor };
+}
