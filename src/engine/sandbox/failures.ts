@@ -1,0 +1,50 @@
+// Failures of starting commands and of the sandbox around them. Unaware of what the commands were for.
+
+import type { Failure } from '../failure.js';
+
+/** Arguments may be long and may hold what people do not want to read again: the program's name is enough. */
+const programOf = (argv: readonly string[]): string => argv[0] ?? '(nothing)';
+
+export const commandNotFound = (argv: readonly string[], searchPath: string | undefined): Failure => ({
+  code: 'command::not-found',
+  blame: 'app',
+  title: `The command ${programOf(argv)} was not found`,
+  detail: programOf(argv).includes('/')
+    ? `There is no file ${programOf(argv)}, or the interpreter named in its first line is missing.`
+    : `No folder of the search path has a program ${programOf(argv)}. The search path is ${searchPath ?? 'empty'}.`,
+  remedy: 'Check the spelling, or have an earlier node provide the program.',
+});
+
+export const commandCannotStart = (argv: readonly string[], why: string): Failure => ({
+  code: 'command::cannot-start',
+  blame: 'environment',
+  title: `The command ${programOf(argv)} could not be started`,
+  detail: why,
+  remedy: 'Check that the file is an executable program for this machine and that its folder can be entered.',
+});
+
+export const commandTimedOut = (argv: readonly string[], timeoutMs: number): Failure => ({
+  code: 'command::timed-out',
+  blame: 'environment',
+  title: `The command ${programOf(argv)} gave no answer in time`,
+  detail: `It was ended after ${timeoutMs} ms.`,
+  remedy: 'Try again; if it happens again, run the command by hand and see what it waits for.',
+  retryable: true,
+});
+
+export const commandAborted = (argv: readonly string[]): Failure => ({
+  code: 'run::aborted',
+  blame: 'environment',
+  title: `The command ${programOf(argv)} was aborted`,
+  detail: 'The run was told to stop, or its time was up, before this was complete.',
+  remedy: 'Run it again; what was finished before is kept.',
+});
+
+export const sandboxUnavailable = (why: string): Failure => ({
+  code: 'sandbox::unavailable',
+  blame: 'environment',
+  title: 'This machine offers no sandbox',
+  detail: `A sandbox of namespaces was tried once and did not start: ${why}`,
+  remedy:
+    'Install bubblewrap and allow user namespaces, or choose --sandbox auto or none; the latter is not for apps that do not trust each other.',
+});

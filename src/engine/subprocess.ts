@@ -1,0 +1,305 @@
+// Starts processes and sees to it that none is left. The only importer of execa; unaware of sandboxes and nodes.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { fail, succeed, type Failure, type Result } from './failure.js';
+import { createLineSplitter } from './line-splitter.js';
+import { commandAborted, commandCannotStart, commandNotFound, commandTimedOut } from './sandbox/failures.js';
+import type { Exit } from './sandbox/sandbox.js';
+
+/** In the environment of commands that have no process namespace of their own: finds those that left their group. */
+export const MARKER_VARIABLE = 'PYFLOW_RUN_NODE';
+
+type Signal = 'SIGTERM' | 'SIGKILL';
+
+export interface SpawnOptions {
+  readonly cwd: string;
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly onLine: (stream: 'stdout' | 'stderr', text: string) => void;
+  /** Any of them ends the command. */
+  readonly signals: readonly AbortSignal[];
+  /** Value of PYFLOW_RUN_NODE in `env`, unlike that of any other command. */
+  readonly marker?: string;
+  /** Gets what the program writes to descriptor 3; without it there is no such descriptor. */
+  readonly onStatus?: (text: string) => void;
+  /** Sends a signal in place of the process group, where the group does not hold the command itself. */
+  readonly sendSignal?: (pid: number, signal: Signal) => void;
+  /** Something besides the process group still runs. */
+  readonly isAlive?: () => boolean;
+  /** From TERM to KILL. Default 5,000. */
+  readonly graceMs?: number;
+}
+
+const GRACE_MS = 5000;
+/** How long output may stay open after the command ended before its holders are looked for. */
+const LINGER_MS = 200;
+const MAX_POLL_MS = 20;
+/** KILL cannot be refused, but a process in uninterruptible sleep takes it late: no waiting for ever. */
+const GIVE_UP_MS = 10_000;
+
+/**
+ * Runs a program in a process group of its own and streams its lines. Resolves when the command and all that it
+ * started are gone. A failure only when it could not be started or was aborted.
+ */
+export function spawnCommand(argv: readonly string[], options: SpawnOptions): Promise<Result<Exit, Failure>> {
+  const { cwd, env, signals, marker } = options;
+  const graceMs = options.graceMs ?? GRACE_MS;
+  const file = argv[0];
+  if (signals.some(({ aborted }) => aborted)) return Promise.resolve(fail(commandAborted(argv)));
+  if (file === undefined || file === '')
+    return Promise.resolve(fail(commandCannotStart(argv, 'The command is empty.')));
+
+  let child: ChildProcess;
+  try {
+    child = spawn(file, argv.slice(1), {
+      cwd,
+      env: marker === undefined ? env : { ...env, [MARKER_VARIABLE]: marker },
+      stdio: options.onStatus === undefined ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'pipe', 'pipe', 'pipe'],
+      detached: true,
+    });
+  } catch (error) {
+    // Node throws for some start errors (E2BIG, ENOTDIR, a NUL in an argument) and emits others.
+    return Promise.resolve(fail(startFailure(argv, options, error)));
+  }
+  return new Promise((resolve, reject) => {
+    const pid = child.pid;
+    let exit: Exit = {};
+    let aborted = false;
+    let stray: unknown;
+    let killTimer: NodeJS.Timeout | undefined;
+    let lingerTimer: NodeJS.Timeout | undefined;
+
+    const send = (name: Signal): void => {
+      if (pid === undefined) return;
+      if (options.sendSignal === undefined) signalGroup(pid, name);
+      else options.sendSignal(pid, name);
+      if (marker !== undefined) signalMarked(marker, name);
+    };
+    const end = (): void => {
+      if (killTimer !== undefined) return;
+      send('SIGTERM');
+      killTimer = setTimeout(() => send('SIGKILL'), graceMs);
+    };
+    const onAbort = (): void => {
+      aborted = true;
+      end();
+    };
+    // A throw inside a stream's callback would take the whole process down; it belongs to our caller.
+    const guarded =
+      <T>(handle: (value: T) => void) =>
+      (value: T): void => {
+        try {
+          handle(value);
+        } catch (error) {
+          stray ??= error;
+          end();
+        }
+      };
+    const stdout = streamLines(
+      child.stdout,
+      guarded((text: string) => options.onLine('stdout', text)),
+    );
+    const stderr = streamLines(
+      child.stderr,
+      guarded((text: string) => options.onLine('stderr', text)),
+    );
+    if (options.onStatus !== undefined) (child.stdio[3] as Readable).setEncoding('utf8').on('data', options.onStatus);
+
+    const settle = (result: Result<Exit, Failure>): void => {
+      for (const signal of signals) signal.removeEventListener('abort', onAbort);
+      clearTimeout(killTimer);
+      clearTimeout(lingerTimer);
+      if (stray === undefined) resolve(result);
+      else reject(stray);
+    };
+    child.on('error', (error) => {
+      // Also emitted when a signal could not be sent; only a process that never was ends here.
+      if (pid === undefined) settle(fail(startFailure(argv, options, error)));
+    });
+    child.on('exit', (code, name) => {
+      exit = code === null ? { signal: name ?? 'SIGKILL' } : { exitCode: code };
+      if (killTimer === undefined && pid !== undefined) signalGroup(pid, 'SIGKILL');
+      // A process that left the group may hold our pipes open for as long as it likes.
+      lingerTimer = setTimeout(() => {
+        const isEnding = killTimer !== undefined;
+        if (marker !== undefined && !isEnding) signalMarked(marker, 'SIGKILL');
+        lingerTimer = setTimeout(() => destroyPipes(child), LINGER_MS + (isEnding ? graceMs : 0));
+      }, LINGER_MS);
+    });
+    child.on('close', () => {
+      stdout();
+      stderr();
+      if (pid === undefined) return;
+      const isAlive = (): boolean =>
+        (options.isAlive?.() ?? false) ||
+        (killTimer !== undefined && (groupExists(pid) || (marker !== undefined && markedProcesses(marker).length > 0)));
+      const finish = (): void => settle(aborted ? fail(commandAborted(argv)) : succeed(exit));
+      if (isAlive()) waitUntilGone(isAlive, () => send('SIGKILL'), graceMs, finish);
+      else finish();
+    });
+    for (const signal of signals) signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/** Polls, ever more slowly, since a process that is not our child tells nobody that it ended. */
+function waitUntilGone(isAlive: () => boolean, kill: () => void, graceMs: number, finish: () => void): void {
+  const started = performance.now();
+  const poll = (pauseMs: number): void => {
+    const waitedMs = performance.now() - started;
+    if (!isAlive() || waitedMs > graceMs + GIVE_UP_MS) return finish();
+    if (waitedMs > graceMs) kill();
+    setTimeout(poll, pauseMs, Math.min(pauseMs * 2, MAX_POLL_MS));
+  };
+  poll(1);
+}
+
+function destroyPipes(child: ChildProcess): void {
+  for (const stream of child.stdio) stream?.destroy();
+}
+
+export function signalProcess(pid: number, name: Signal | 0): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false;
+  }
+}
+export const signalGroup = (pid: number, name: Signal): boolean => signalProcess(-pid, name);
+
+/** True while a member is more than a zombie that nobody fetched yet. */
+export function processRuns(pid: number): boolean {
+  if (!signalProcess(pid, 0)) return false;
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.charAt(stat.lastIndexOf(')') + 2) !== 'Z';
+  } catch {
+    return !existsSync('/proc/self/stat');
+  }
+}
+
+function groupExists(group: number): boolean {
+  if (!signalProcess(-group, 0)) return false;
+  // Only zombies may be left, and in a container without an init they stay for ever.
+  const stats = processStats();
+  return stats === undefined || stats.some(({ processGroup, state }) => processGroup === group && state !== 'Z');
+}
+
+function processStats(): { readonly processGroup: number; readonly state: string }[] | undefined {
+  const stats: { processGroup: number; state: string }[] = [];
+  const pids = processIds();
+  if (pids.length === 0) return undefined;
+  for (const pid of pids) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      const [state = '', , processGroup = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ', 3);
+      stats.push({ processGroup: Number(processGroup), state });
+    } catch {
+      // Gone meanwhile.
+    }
+  }
+  return stats;
+}
+
+function processIds(): readonly number[] {
+  try {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** Processes with our marker in their environment, however far they moved away. Empty where there is no /proc. */
+function markedProcesses(marker: string): readonly number[] {
+  const entry = Buffer.from(`${MARKER_VARIABLE}=${marker}\0`, 'latin1');
+  return processIds().filter((pid) => {
+    try {
+      // A zombie's environment is empty, so it does not count.
+      return readFileSync(`/proc/${pid}/environ`).includes(entry);
+    } catch {
+      return false;
+    }
+  });
+}
+
+function signalMarked(marker: string, name: Signal): void {
+  for (const pid of markedProcesses(marker)) signalProcess(pid, name);
+}
+
+function startFailure(argv: readonly string[], options: Pick<SpawnOptions, 'cwd' | 'env'>, error: unknown): Failure {
+  const { code, message } = error as NodeJS.ErrnoException;
+  // A missing working folder gives ENOENT too, and then the command is not to blame.
+  if (code === 'ENOENT' && existsSync(options.cwd)) return commandNotFound(argv, options.env['PATH']);
+  if (code === 'ENOENT') return commandCannotStart(argv, `Its working folder ${options.cwd} does not exist.`);
+  if (code === 'E2BIG')
+    return commandCannotStart(argv, 'Its arguments and environment are larger than the system takes.');
+  if (code === 'EACCES')
+    return commandCannotStart(argv, 'It is not executable, or its working folder may not be entered.');
+  if (code === 'ENOTDIR')
+    return commandCannotStart(argv, 'A part of its path, or of its working folder, is not a folder.');
+  return commandCannotStart(argv, `The system says: ${message}`);
+}
+
+/** Cuts a stream into lines; what is returned flushes the last one. */
+function streamLines(stream: Readable | null, onLine: (text: string) => void): () => void {
+  if (stream === null) return () => {};
+  const splitter = createLineSplitter(onLine);
+  stream.on('data', splitter.write);
+  // A reset by a dying child is the end of its output, nothing more.
+  stream.on('error', () => {});
+  return splitter.end;
+}
+
+export interface ToolOptions {
+  readonly timeoutMs: number;
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly input?: string;
+  readonly signal?: AbortSignal;
+}
+export interface ToolOutput {
+  /** Absent when a signal ended it. */
+  readonly exitCode?: number;
+  readonly signal?: string;
+  /** Without the last line end. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a short command outside any sandbox and captures what it prints; a non-zero exit is a value. */
+export async function runTool(
+  file: string,
+  args: readonly string[],
+  options: ToolOptions,
+): Promise<Result<ToolOutput, Failure>> {
+  const { timeoutMs, env, cwd, input, signal } = options;
+  const argv = [file, ...args];
+  if (signal?.aborted === true) return fail(commandAborted(argv));
+  const { execa } = await import('execa');
+  const result = await execa(file, args, {
+    env,
+    extendEnv: false,
+    reject: false,
+    timeout: timeoutMs,
+    forceKillAfterDelay: GRACE_MS,
+    maxBuffer: 16 * 1024 * 1024,
+    ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  });
+  if (result.isCanceled) return fail(commandAborted(argv));
+  if (result.timedOut) return fail(commandTimedOut(argv, timeoutMs));
+  const { exitCode, signal: endedBy, stdout, stderr } = result;
+  if (exitCode === undefined && endedBy === undefined)
+    return fail(startFailure(argv, { cwd: cwd ?? '.', env }, result.cause ?? result));
+  return succeed({
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(endedBy === undefined ? {} : { signal: endedBy }),
+    stdout,
+    stderr,
+  });
+}
