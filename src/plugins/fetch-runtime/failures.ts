@@ -1,0 +1,89 @@
+// The failures that the kind `fetch-runtime` raises.
+
+import type { CommandExit, Failure } from '../../engine/sdk.js';
+import { lastLines } from '../shared/failures.js';
+import type { Interpreter } from '../shared/interpreters.js';
+
+/** Why one provider gave nothing. */
+export interface ProviderMiss {
+  readonly provider: string;
+  readonly reason: string;
+  /** The host did not answer: later it may. */
+  readonly isTemporary: boolean;
+}
+
+/** All providers were tried. */
+export const noProvider = (version: string, isExact: boolean, misses: readonly ProviderMiss[]): Failure => {
+  const isTemporary = misses.some((miss) => miss.isTemporary);
+  return {
+    code: 'install-python',
+    blame: 'environment',
+    title: `Python ${version} could not be installed`,
+    detail: misses.map((miss) => `${miss.provider}: ${miss.reason}`).join('\n'),
+    remedy: [
+      isTemporary
+        ? 'Try again once the download host answers, or name a mirror with PYFLOW_PYTHON_MIRROR.'
+        : 'Name a mirror that has this version with PYFLOW_PYTHON_MIRROR.',
+      isExact
+        ? `Else install CPython ${version} on this machine (for example \`pyenv install ${version}\`), or ask for the minor version alone, so that any patch will do.`
+        : `Else install a CPython of the same minor version on this machine (for example \`pyenv install ${version}\`).`,
+    ].join(' '),
+    ...(isTemporary && { retryable: true }),
+  };
+};
+
+/** No build of this version exists for this machine, by all that pyflow knows, and none is installed. */
+export const unknownPatch = (version: string, platform: string, misses: readonly ProviderMiss[]): Failure => ({
+  code: 'python-version::unknown-patch',
+  blame: 'app',
+  title: `Python ${version} is not available for ${platform}`,
+  detail: misses.map((miss) => `${miss.provider}: ${miss.reason}`).join('\n'),
+  remedy: 'Check that the version was released, or ask for the minor version alone to get its newest patch.',
+});
+
+export const downloadFailed = (version: string, url: string, cause: Failure): Failure => ({
+  code: 'install-python',
+  blame: cause.blame,
+  title: `The archive of Python ${version} could not be fetched: ${cause.title}`,
+  detail: [`Archive: ${withoutUser(url)}`, `Cause: ${cause.code}`, cause.detail].join('\n'),
+  remedy: cause.remedy,
+  ...(cause.retryable && { retryable: true }),
+});
+
+export const badMirror = (mirror: string): Failure => ({
+  code: 'install-python',
+  blame: 'environment',
+  title: 'PYFLOW_PYTHON_MIRROR is not a URL that a runtime can be fetched from',
+  detail: `It is \`${withoutUser(mirror)}\`; http, https and file URLs are understood.`,
+  remedy: 'Correct the variable: it replaces everything before BUILD/ARCHIVE in the URL of python-build-standalone.',
+});
+
+export const unfitRuntime = (version: string, provider: string, problem: string): Failure => ({
+  code: 'runtime::not-relocatable',
+  blame: 'environment',
+  title: `Python ${version} from ${provider} cannot be moved into the slug`,
+  detail: problem,
+  remedy: 'Use another provider for this node, or another build of this version.',
+});
+
+export const privatePathLeft = (version: string, found: readonly string[]): Failure => ({
+  code: 'runtime::private-path',
+  blame: 'internal',
+  title: `Python ${version} still names folders of this machine`,
+  detail: found.join('\n'),
+  remedy: 'Report this with the version and where the interpreter came from; another provider may do meanwhile.',
+});
+
+export const selfCheckFailed = (version: string, problem: string, exit?: CommandExit): Failure => ({
+  code: 'runtime::self-check',
+  blame: 'environment',
+  title: `The installed Python ${version} does not run as it should`,
+  detail: [problem, ...(exit === undefined ? [] : [lastLines(exit)])].filter(Boolean).join('\n'),
+  remedy:
+    'A library that it needs may be missing on this machine or in the sandbox, or the build is damaged: try another provider.',
+});
+
+export const describeInterpreter = ({ version, prefix, refusal }: Interpreter): string =>
+  refusal === undefined ? `${version} at ${prefix}` : `${version} at ${prefix} (refused: it ${refusal})`;
+
+const withoutUser = (url: string): string => url.replace(/\/\/[^/@]*@/, '//');

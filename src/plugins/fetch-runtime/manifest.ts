@@ -1,0 +1,69 @@
+// What the kind `fetch-runtime` declares: a Python of a resolved version, put into the slug.
+
+import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { vendorDirSchema } from '../shared/python-home.js';
+
+export const config = {
+  type: 'object',
+  properties: {
+    vendorDir: vendorDirSchema,
+    providers: {
+      type: 'array',
+      items: { type: 'string', enum: ['python-build-standalone', 'system'] },
+      minItems: 1,
+      uniqueItems: true,
+      default: ['python-build-standalone', 'system'],
+      description:
+        'Where a runtime may come from, in the order to try. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production.',
+    },
+  },
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const inputs = {
+  type: 'object',
+  properties: {
+    python: {
+      type: 'object',
+      properties: {
+        version: { type: 'string', pattern: '^\\d+\\.\\d+\\.\\d+$', description: 'The resolved version, X.Y.Z.' },
+        minor: { type: 'string', pattern: '^\\d+\\.\\d+$', description: 'Its X.Y.' },
+        exact: { type: 'boolean', description: 'The app asked for this very patch, so no other will do.' },
+      },
+      required: ['version', 'minor', 'exact'],
+      additionalProperties: false,
+      description: 'The version to install.',
+    },
+  },
+  required: ['python'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const outputs = {
+  type: 'object',
+  properties: {
+    tree: { type: 'string', format: 'output-tree', description: 'The runtime, at VENDOR_DIR/python.' },
+    version: {
+      type: 'string',
+      pattern: '^\\d+\\.\\d+\\.\\d+$',
+      description: 'The installed version, X.Y.Z; a fallback may have given another patch than was resolved.',
+    },
+    minor: { type: 'string', pattern: '^\\d+\\.\\d+$', description: 'Its X.Y.' },
+    provider: { type: 'string', description: 'Which provider gave it.' },
+  },
+  required: ['tree', 'version', 'minor', 'provider'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const manifest: PluginManifest = {
+  kind: 'fetch-runtime',
+  revision: 1,
+  description: 'Installs a CPython runtime in its normal form below the vendor folder.',
+  config,
+  inputs,
+  outputs,
+  writes: ['${config.vendorDir}/python/**'],
+  network: true,
+  timeoutMs: 900_000,
+  expectedMs: 15_000,
+};

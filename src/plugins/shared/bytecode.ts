@@ -1,0 +1,75 @@
+// Compiles Python sources to bytecode as one reproducible step: the bytes depend on the sources and the interpreter,
+// not on the folder, the locale or the time. Unaware of who wants it.
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { succeed, type Failure, type Result, type RunContext, type Subprocess } from '../../engine/sdk.js';
+import { bytecodeFailed } from './failures.js';
+import { PUBLIC_APP_DIR } from './python-home.js';
+
+/**
+ * Why a script and not `-m compileall`: its folder is the first of the search path, so that no module of the app can
+ * take the place of one of the standard library. Names are separated by NUL, so any name is possible. Files that do
+ * not compile (templates, other versions of the language) are left alone, as pip does.
+ */
+const DRIVER = `import os, sys
+from compileall import compile_file
+from py_compile import PycInvalidationMode
+names, strip, prepend = sys.argv[1:4]
+with open(names, 'rb') as stream:
+    files = [os.fsdecode(name) for name in stream.read().split(b'\\0') if name]
+for name in files:
+    compile_file(name, force=True, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH, stripdir=strip, prependdir=prepend)
+`;
+
+/**
+ * Writes `__pycache__` entries for `files` (app-relative `.py` files). One process, since what is interned by then
+ * shows in the bytes; sorted, for the same reason.
+ */
+export async function compileBytecode(
+  subprocess: Subprocess,
+  context: RunContext,
+  request: { readonly python: string; readonly files: readonly string[] },
+): Promise<Result<void, Failure>> {
+  if (request.files.length === 0) return succeed(undefined);
+  await mkdir(`${context.scratchDir}/bytecode`, { recursive: true });
+  const names = [...request.files].sort().map((file) => `${context.paths.app}/${file}\0`);
+  await Promise.all([
+    writeFile(`${context.scratchDir}/bytecode/compile.py`, DRIVER),
+    writeFile(`${context.scratchDir}/bytecode/files`, names.join('')),
+  ]);
+  const folder = `${context.paths.scratch}/bytecode`;
+  const exit = await subprocess.run(context, {
+    // No -I or -E: they would ignore the hash seed.
+    argv: [
+      request.python,
+      '-s',
+      '-S',
+      '-B',
+      `${folder}/compile.py`,
+      `${folder}/files`,
+      context.paths.app,
+      PUBLIC_APP_DIR,
+    ],
+    cwd: folder,
+    env: BYTECODE_ENV,
+    network: false,
+  });
+  if (!exit.ok) return exit;
+  if (exit.value.exitCode !== 0) return { ok: false, failure: bytecodeFailed(exit.value) };
+  return succeed(undefined);
+}
+
+/** Empty means unset to the interpreter; listed because a node's `env` may set them. */
+const BYTECODE_ENV: Readonly<Record<string, string>> = {
+  LANG: 'C.UTF-8',
+  LC_ALL: 'C.UTF-8',
+  PYTHONDONTWRITEBYTECODE: '1',
+  PYTHONHASHSEED: '0',
+  PYTHONHOME: '',
+  PYTHONOPTIMIZE: '',
+  PYTHONPATH: '',
+  PYTHONPYCACHEPREFIX: '',
+  PYTHONUTF8: '1',
+  PYTHONVERBOSE: '',
+  PYTHONWARNINGS: 'ignore',
+};

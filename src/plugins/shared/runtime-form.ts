@@ -1,0 +1,215 @@
+// The one form that every runtime has in the slug, whatever provider gave it: what belongs to it, and how its files
+// are rewritten so that it runs from any folder and tells nothing of the machine it was built on.
+
+import { constants } from 'node:fs';
+import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { fail, succeed, type Result } from '../../engine/sdk.js';
+import { isElf, withoutDebug, withPath, withRunpath } from './elf.js';
+import { eachLimited, walkFiles } from './file-walk.js';
+
+const CONCURRENCY = 8;
+
+/** Of the standard library: nothing an app uses at run time. */
+const DROPPED_FOLDERS: ReadonlySet<string> = new Set(['idlelib', 'turtledemo', 'test', 'tests', '__pycache__']);
+/** Extension modules that exist for CPython's own tests. */
+const TEST_MODULE = /^lib-dynload\/(_test|_ctypes_test|_xxtestfuzz|xxlimited|xxsubtype)/;
+
+/** Does a file (relative to the prefix) belong to the runtime? Never pip: tools come on their own. */
+export function belongsToRuntime(path: string, minor: string): boolean {
+  const [top = '', second = '', ...rest] = path.split('/');
+  if (top === 'bin') return rest.length === 0 && ['python', 'python3', `python${minor}`].includes(second);
+  if (top === 'include') return second === `python${minor}`;
+  if (top !== 'lib') return false;
+  if (second === 'pkgconfig') return /^python/.test(rest.join('/'));
+  if (second !== `python${minor}`) return rest.length === 0 && /^lib.*\.so(\.[\d.]+)?$/.test(second);
+  return belongsToStandardLibrary(rest);
+}
+
+/** May a folder hold anything that belongs? Spares reading the hundreds of megabytes that do not. */
+export function mayHoldRuntime(folder: string, minor: string): boolean {
+  const [top = '', second, ...rest] = folder.split('/');
+  if (second === undefined) return ['bin', 'include', 'lib'].includes(top);
+  if (top === 'include') return second === `python${minor}`;
+  if (top !== 'lib') return false;
+  if (second === 'pkgconfig') return true;
+  return second === `python${minor}` && (rest.length === 0 || belongsToStandardLibrary([...rest, 'any.py']));
+}
+
+function belongsToStandardLibrary(parts: readonly string[]): boolean {
+  const [first = ''] = parts;
+  const name = parts.at(-1) ?? '';
+  if (first === 'site-packages' || first.startsWith('config-') || first === 'EXTERNALLY-MANAGED') return false;
+  if (parts.slice(0, -1).some((folder) => DROPPED_FOLDERS.has(folder))) return false;
+  if (name.endsWith('.a') || name.endsWith('.o') || name.endsWith('.pyc')) return false;
+  return !TEST_MODULE.test(parts.join('/'));
+}
+
+/** Copies what belongs to the runtime of `prefix` into `home`. */
+export async function copyRuntime(
+  prefix: string,
+  home: string,
+  minor: string,
+  signal: AbortSignal,
+): Promise<{ readonly files: number }> {
+  const all = await walkFiles(prefix, (folder) => mayHoldRuntime(folder, minor));
+  const wanted = all.filter((file) => belongsToRuntime(file.path, minor));
+  for (const folder of new Set(wanted.map((file) => dirname(file.path)))) {
+    await mkdir(`${home}/${folder}`, { recursive: true });
+  }
+  await eachLimited(wanted, CONCURRENCY, async ({ path, kind }) => {
+    if (signal.aborted) return;
+    if (kind === 'symlink') {
+      const target = await readlink(`${prefix}/${path}`);
+      // A link that leads out of the folder (a stow farm, say) is replaced by what it leads to.
+      if (!target.includes('/')) return symlink(target, `${home}/${path}`);
+    }
+    await copyFile(`${prefix}/${path}`, `${home}/${path}`, constants.COPYFILE_FICLONE);
+  });
+  return { files: wanted.length };
+}
+
+/** What stands against the form: a file and a reason, as one sentence. */
+export type FormProblem = string;
+
+/**
+ * Rewrites the runtime at `home` into the normal form: `publicPrefix` (where it lives at run time) in place of the
+ * prefix it was built for, search paths of libraries relative to the file, no debug sections, nothing that does not
+ * belong. Idempotent. Bytecode is a step of its own.
+ */
+export async function normalizeRuntime(
+  home: string,
+  minor: string,
+  publicPrefix: string,
+  privatePrefixes: readonly string[],
+): Promise<Result<{ readonly pythonFiles: readonly string[] }, FormProblem>> {
+  const files = await walkFiles(home);
+  const kept = files.filter((file) => belongsToRuntime(file.path, minor));
+  await eachLimited(
+    files.filter((file) => !belongsToRuntime(file.path, minor)),
+    CONCURRENCY,
+    (file) => rm(`${home}/${file.path}`),
+  );
+  await dropEmptyFolders(home);
+  await mkdir(`${home}/lib/python${minor}/site-packages`, { recursive: true });
+  await linkNames(home, minor);
+
+  const prefixes = [...new Set([...privatePrefixes, ...(await builtFor(home, minor))])].filter(
+    (prefix) => prefix !== publicPrefix,
+  );
+  // Longest first, so that a prefix below another is replaced whole.
+  prefixes.sort((a, b) => b.length - a.length);
+  const problems: FormProblem[] = [];
+  await eachLimited(kept, CONCURRENCY, async ({ path, kind }) => {
+    if (kind === 'symlink') return;
+    const file = `${home}/${path}`;
+    const problem = isMachineCode(path)
+      ? await rewriteBinary(file, path, publicPrefix, prefixes)
+      : await rewriteText(file, path, publicPrefix, prefixes);
+    if (problem !== undefined) problems.push(problem);
+  });
+  const first = problems.sort()[0];
+  if (first !== undefined) return fail(first);
+  return succeed({ pythonFiles: kept.filter((file) => file.path.endsWith('.py')).map((file) => file.path) });
+}
+
+const isMachineCode = (path: string): boolean => path.startsWith('bin/') || /\.so(\.[\d.]+)?$/.test(path);
+
+/** Files of the standard library that name the prefix; the rest is left as released. */
+const isGenerated = (path: string): boolean =>
+  path.startsWith('lib/pkgconfig/') ||
+  /(^|\/)(_sysconfigdata\w*[^/]*\.py|_sysconfig_vars\w*[^/]*\.json|build-details\.json)$/.test(path);
+
+async function rewriteBinary(
+  file: string,
+  path: string,
+  publicPrefix: string,
+  prefixes: readonly string[],
+): Promise<FormProblem | undefined> {
+  const bytes = await readFile(file);
+  const isProgram = path.startsWith('bin/');
+  if (isElf(bytes)) {
+    const toLib = `$ORIGIN/${
+      isProgram
+        ? '../lib'
+        : path
+            .split('/')
+            .slice(2)
+            .map(() => '..')
+            .join('/')
+    }`;
+    const edited = withRunpath(bytes, toLib === '$ORIGIN/' ? '$ORIGIN' : toLib);
+    if (!edited.ok) return `The search path of ${path} cannot be rewritten: ${edited.failure}.`;
+    let result = withoutDebug(edited.value);
+    for (const prefix of prefixes) {
+      // The compiled-in prefix only matters when the interpreter cannot find its library by its own place.
+      result = withPath(result, prefix, publicPrefix.length <= prefix.length ? publicPrefix : '/app');
+    }
+    if (!result.equals(bytes)) await replaceFile(file, result);
+  }
+  await chmod(file, isProgram || (await isExecutable(file)) ? 0o755 : 0o644);
+  return undefined;
+}
+
+async function rewriteText(
+  file: string,
+  path: string,
+  publicPrefix: string,
+  prefixes: readonly string[],
+): Promise<FormProblem | undefined> {
+  if (isGenerated(path)) {
+    const before = await readFile(file, 'utf8');
+    let text = before;
+    for (const prefix of prefixes) text = text.replaceAll(asWhole(prefix), publicPrefix);
+    if (text !== before) await replaceFile(file, Buffer.from(text));
+  }
+  return undefined;
+}
+
+/** `/usr` in `/usr/lib` and `/usr'`, not in `/usrlocal`. */
+const asWhole = (path: string): RegExp => new RegExp(`${escaped(path)}(?![\\w.-])`, 'g');
+const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+
+/** New bytes under a new inode: the old one may be shared with a store or be read-only. */
+async function replaceFile(file: string, bytes: Buffer): Promise<void> {
+  const { mode } = await lstat(file);
+  await rm(file);
+  await writeFile(file, bytes, { mode: mode & 0o111 ? 0o755 : 0o644 });
+}
+
+const isExecutable = async (file: string): Promise<boolean> => ((await lstat(file)).mode & 0o111) !== 0;
+
+/** The prefixes that the interpreter was configured for, as its own build data tells. */
+async function builtFor(home: string, minor: string): Promise<readonly string[]> {
+  const folder = `${home}/lib/python${minor}`;
+  const names = (await readdir(folder)).filter((name) => /^_sysconfigdata.*\.py$/.test(name));
+  const found = new Set<string>();
+  for (const name of names) {
+    const text = await readFile(`${folder}/${name}`, 'utf8');
+    for (const match of text.matchAll(/^\s*\{?'(?:prefix|exec_prefix|abs_builddir|abs_srcdir)': '(\/[^']+)'/gm)) {
+      const path = match[1];
+      if (path !== undefined && path.split('/').length > 1) found.add(path);
+    }
+  }
+  return [...found];
+}
+
+async function linkNames(home: string, minor: string): Promise<void> {
+  for (const [name, target] of [
+    ['python3', `python${minor}`],
+    ['python', 'python3'],
+  ] as const) {
+    await rm(`${home}/bin/${name}`, { force: true });
+    await symlink(target, `${home}/bin/${name}`);
+  }
+}
+
+async function dropEmptyFolders(folder: string): Promise<boolean> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  let left = entries.length;
+  for (const entry of entries) {
+    if (entry.isDirectory() && (await dropEmptyFolders(`${folder}/${entry.name}`))) left -= 1;
+  }
+  if (left === 0) await rm(folder, { recursive: true });
+  return left === 0;
+}
