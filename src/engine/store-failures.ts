@@ -1,0 +1,81 @@
+// Failures of digesting, capturing, materializing and storing files, in words for people. Unaware of when they are raised.
+
+import type { Failure } from './failure.js';
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException | undefined)?.code ?? '';
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Running out of these is no fault of the app, and trying again may help. */
+const SCARCE = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO', 'ENOMEM', 'EROFS']);
+
+export function unreadableFile(path: string, error: unknown): Failure {
+  if (codeOf(error) === 'ENOENT') {
+    return {
+      code: 'app::file-vanished',
+      blame: 'app',
+      title: `A file vanished while it was read: ${path}`,
+      detail: 'It was listed a moment ago and is gone now, so something still changes these files.',
+      remedy: 'Let every program that writes there end before the step is over, then run again.',
+    };
+  }
+  if (SCARCE.has(codeOf(error))) return fileTrouble(path, error);
+  return {
+    code: 'app::unreadable-file',
+    blame: 'app',
+    title: `A file cannot be read: ${path}`,
+    detail: textOf(error),
+    remedy: 'Give its owner permission to read it (chmod u+r), or remove it.',
+  };
+}
+
+export function fileTrouble(path: string, error: unknown): Failure {
+  return {
+    code: 'environment::file-system',
+    blame: 'environment',
+    title: `The file system refused to work on ${path}`,
+    detail: textOf(error),
+    remedy: 'Free disk space, raise the limit on open files, or choose another --cache-dir; then run again.',
+    retryable: true,
+  };
+}
+
+export const unsupportedFile = (path: string, what: string): Failure => ({
+  code: 'app::unsupported-file',
+  blame: 'app',
+  title: `A file of this kind cannot be kept: ${path}`,
+  detail: `It is ${what}. Only regular files, directories and symbolic links whose names are UTF-8 can be kept.`,
+  remedy: 'Remove it, rename it, or make it outside the app.',
+});
+
+export const fileTooLarge = (path: string, bytes: bigint): Failure => ({
+  code: 'app::file-too-large',
+  blame: 'app',
+  title: `A file is larger than 4 GiB: ${path}`,
+  detail: `It has ${bytes} bytes.`,
+  remedy: 'Remove it or split it; a file of this size has no place in an app.',
+});
+
+export const fileChanged = (path: string): Failure => ({
+  code: 'app::file-changed',
+  blame: 'app',
+  title: `A file of the app changed during the run: ${path}`,
+  detail: 'Its bytes are not those that were there when the run began, so the result would belong to neither state.',
+  remedy: 'Leave the app alone while it is built, then run again.',
+});
+
+export const cacheUnusable = (directory: string, error: unknown): Failure => ({
+  code: 'cache::unusable',
+  blame: 'environment',
+  title: `The cache directory cannot be used: ${directory}`,
+  detail: textOf(error),
+  remedy: 'Choose another with --cache-dir, or remove what lies at that path.',
+});
+
+export const noRoomForBlobs = (error: unknown): Failure => ({
+  code: 'cache::no-room',
+  blame: 'environment',
+  title: 'There is no room left to keep the files of this run',
+  detail: `Neither the cache directory nor the temporary directory takes them: ${textOf(error)}`,
+  remedy: 'Free disk space or choose another --cache-dir, then run again.',
+  retryable: true,
+});
