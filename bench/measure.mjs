@@ -1,0 +1,107 @@
+// Runs programs with a clean environment, takes their time, and makes figures of the samples. Unaware of what is measured.
+
+import { spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+export const bench = (name) => join(root, 'bench', name);
+const CLI = join(root, 'dist/cli.js');
+
+/** Only what a program cannot do without; extra CA certificates alone would double the start of Node. */
+const cleanEnv = pick(['PATH', 'HOME', 'LANG', 'TMPDIR']);
+/** For builds that fetch: how the network is reached as well. */
+export const networkEnv = {
+  ...cleanEnv,
+  ...pick(Object.keys(process.env).filter((name) => /^(https?|no|all)_proxy$/i.test(name))),
+  ...pick(Object.keys(process.env).filter((name) => name.startsWith('PYFLOW_'))),
+  ...pick(['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'PIP_CERT', 'PIP_INDEX_URL']),
+};
+
+function pick(names) {
+  return Object.fromEntries(
+    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
+}
+
+export function makeFolder() {
+  const folder = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'pyflow-bench-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export const remove = (...paths) => paths.forEach((path) => rmSync(path, { recursive: true, force: true }));
+
+/** Milliseconds a program took; throws with what it printed when it did not end well. */
+export function time(argv, { env = cleanEnv, cwd = root } = {}) {
+  const [program, ...args] = argv;
+  const logFolder = mkdtempSync(join(tmpdir(), 'pyflow-bench-log-'));
+  const log = openSync(join(logFolder, 'log'), 'w');
+  try {
+    const start = process.hrtime.bigint();
+    const { status, error } = spawnSync(program, args, { env, cwd, stdio: ['ignore', log, log] });
+    const elapsed = Number(process.hrtime.bigint() - start) / 1e6;
+    if (error !== undefined) throw error;
+    if (status !== 0) {
+      const tail = readFileSync(join(logFolder, 'log'), 'utf8').slice(-3000);
+      throw new Error(`${argv.join(' ').slice(0, 300)}\nended with status ${status}:\n${tail}`);
+    }
+    return elapsed;
+  } finally {
+    closeSync(log);
+    rmSync(logFolder, { recursive: true });
+  }
+}
+
+export const nodeTime = (args, options) => time([process.execPath, ...args], options);
+export const pyflowTime = (args, options) => nodeTime([CLI, ...args], options);
+
+/** Peak resident memory of pyflow itself, in bytes. */
+export function pyflowPeak(args, { env = cleanEnv, cwd = root } = {}) {
+  return peakOf([CLI, ...args], { env, cwd });
+}
+
+export function peakOf(args, { env = cleanEnv, cwd = root } = {}) {
+  const folder = makeFolder();
+  const file = join(folder, 'peak');
+  nodeTime(['--import', bench('peak.mjs'), ...args], { env: { ...env, PEAK_FILE: file }, cwd });
+  return Number(readFileSync(file, 'utf8'));
+}
+
+/** Sorted samples -> what is told of them. */
+export function summarize(samples) {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+  const middle = sorted.length >> 1;
+  const median = sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return { median, quartiles: [at(0.25), at(0.75)], range: [sorted[0], sorted.at(-1)], samples: sorted.length };
+}
+
+/**
+ * Runs the steps of a round again and again, each step for floor and pyflow in turn, the first of the two changing from
+ * round to round, so that whatever else the machine does hits both. A step: `{ name, floor, pyflow }`, functions of
+ * the round that give milliseconds. Gives the samples by step.
+ */
+export function interleave(rounds, steps) {
+  const samples = Object.fromEntries(steps.map(({ name }) => [name, { floor: [], pyflow: [] }]));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const step of steps) {
+      const sides = round % 2 === 0 ? ['floor', 'pyflow'] : ['pyflow', 'floor'];
+      for (const side of sides) samples[step.name][side].push(step[side](round));
+    }
+  }
+  return samples;
+}
+
+/** A figure that compares pyflow with its floor, measured in the same rounds. */
+export function ratioFigure(name, { floor, pyflow }, target) {
+  const [under, over] = [summarize(floor), summarize(pyflow)];
+  return { name, unit: 'ms', floor: under, pyflow: over, ratio: over.median / under.median, target };
+}
+
+/** A figure with a bound of its own. */
+export const boundFigure = (name, unit, value, bound) => ({ name, unit, value, bound });
+export const skippedFigure = (name, reason) => ({ name, skipped: reason });

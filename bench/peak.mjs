@@ -1,0 +1,20 @@
+// Loaded before a program (`node --import`): leaves its peak resident memory, in bytes, in the file PEAK_FILE. The
+// kernel's figure for this process image; what its parent or its children take does not count.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import process from 'node:process';
+
+const file = process.env.PEAK_FILE;
+delete process.env.PEAK_FILE;
+process.on('exit', () => {
+  if (file !== undefined) writeFileSync(file, String(peakBytes()));
+});
+
+function peakBytes() {
+  try {
+    const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'));
+    return Number(kilobytes) * 1024;
+  } catch {
+    return process.resourceUsage().maxRSS * 1024;
+  }
+}
