@@ -2,6 +2,7 @@
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import type { RunContext } from '../../engine/sdk.js';
+import { pythonHome } from '../shared/python-home.js';
 
 /** Names that are never taken from the app: they would break the build's own programs. */
 const DENIED: ReadonlySet<string> = new Set([
@@ -31,7 +32,7 @@ export async function writeEnvDir(context: RunContext): Promise<string> {
 
 /** Variables over those of the context. An app's own value wins over any set here. */
 export function hookEnvironment(context: RunContext, vendorDir: string, envDir: string): Record<string, string> {
-  const python = `${context.paths.app}/${vendorDir}/python`;
+  const python = `${context.paths.app}/${pythonHome(vendorDir)}`;
   const before = (path: string, name: string): string => {
     const rest = context.env[name];
     return rest === undefined || rest === '' ? path : `${path}:${rest}`;

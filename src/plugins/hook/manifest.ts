@@ -1,6 +1,7 @@
 // What the kind `hook` declares: a script of the app that runs at a point of the build.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { vendorDirSchema } from '../shared/python-home.js';
 
 /** Spread, since the schema type takes the contract's own keywords only at the top level. */
 const mayBeAbsent = { 'x-may-be-absent': true } as const;
@@ -9,12 +10,7 @@ export const config = {
   type: 'object',
   properties: {
     script: { type: 'string', minLength: 1, description: 'The script, relative to the app, e.g. bin/post_compile.' },
-    vendorDir: {
-      type: 'string',
-      minLength: 1,
-      default: '.scalingo',
-      description: 'The folder of the app that holds the runtime.',
-    },
+    vendorDir: vendorDirSchema,
   },
   required: ['script'],
   additionalProperties: false,

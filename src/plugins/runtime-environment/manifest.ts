@@ -1,6 +1,7 @@
 // What the kind `runtime-environment` declares: the profile scripts that let the app find its Python when it boots.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { vendorDirSchema } from '../shared/python-home.js';
 
 /** Spread, since the schema type takes the contract's own keywords only at the top level. */
 const mayBeAbsent = { 'x-may-be-absent': true } as const;
@@ -12,12 +13,7 @@ export const SQLALCHEMY_SCRIPT = '.profile.d/python.sqlalchemy.sh';
 export const config = {
   type: 'object',
   properties: {
-    vendorDir: {
-      type: 'string',
-      pattern: '^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$',
-      default: '.scalingo',
-      description: 'The folder of the app that holds the runtime.',
-    },
+    vendorDir: vendorDirSchema,
   },
   additionalProperties: false,
 } as const satisfies JSONSchema;

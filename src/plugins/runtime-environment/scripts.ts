@@ -1,6 +1,8 @@
 // The texts of the profile scripts. They are sourced by the app's shell, so they must pass under `set -eu`. The app's
 // folder is always spelled $HOME: a slug that was moved boots where it lies.
 
+import { pythonHome } from '../shared/python-home.js';
+
 /** By package manager; the lines come before the common ones, so that the runtime's own programs are found first. */
 const MANAGER_LINES: Readonly<Record<string, readonly string[]>> = {
   pip: ['export PIP_DISABLE_PIP_VERSION_CHECK=1'],
@@ -16,7 +18,7 @@ export const pythonScript = (vendorDir: string, manager: string | undefined): st
   [
     '# Lets the app find the Python that was built into it.',
     '',
-    `export PYTHONHOME="\${HOME:-/app}/${vendorDir}/python"`,
+    `export PYTHONHOME="\${HOME:-/app}/${pythonHome(vendorDir)}"`,
     ...(Object.hasOwn(MANAGER_LINES, manager ?? '') ? (MANAGER_LINES[manager ?? ''] ?? []) : []),
     'export PATH="$PYTHONHOME/bin${PATH:+:$PATH}"',
     'export PYTHONUNBUFFERED=true',
