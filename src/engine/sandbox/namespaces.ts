@@ -91,6 +91,9 @@ function describeRoot({ stateDir, passThrough }: NamespacesOptions): Root {
       '--unshare-cgroup-try',
       '--hostname',
       'pyflow',
+      // Root would keep its capabilities, and with them could make /usr writable again.
+      '--cap-drop',
+      'ALL',
       '--die-with-parent',
       '--new-session',
       '--ro-bind',

@@ -1,0 +1,24 @@
+// Looks at the machine's processes as ps does, so that tests can tell whether one was left behind.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { processRuns } from '../../src/engine/subprocess.js';
+
+/** Processes with this text in their command line, in every namespace below ours. */
+export const processesWith = (text: string): readonly number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(text) && processRuns(pid);
+      } catch {
+        return false;
+      }
+    });
+
+let sleepers = 0;
+/** A duration for `sleep` that no other process sleeps for, so that its sleeper can be found. */
+export const uniqueSleep = (): string => {
+  sleepers += 1;
+  return `1${process.pid}.0${sleepers}${Date.now() % 1_000_000}`;
+};
