@@ -52,7 +52,7 @@ export function memoryView(
     },
     isExecutable: (path) => executables.includes(resolve(path)),
     list: (path) => [...(folders.get(clean(path)) ?? [])].sort(),
-    match: (pattern) => [...contents.keys()].filter(picomatch(pattern, { dot: true })).sort(),
+    match: (pattern) => [...contents.keys()].filter((path) => picomatch.isMatch(path, pattern, { dot: true })).sort(),
     env: (name) => env[name],
     envNames: () => Object.keys(env).sort(),
     state: (name) => state[name],

@@ -1,0 +1,295 @@
+// Everything a pip requirements file leads to: the files it includes, the places in the app it installs from, and how
+// firmly it pins what it lists. Reads through a function, so that the same code serves views and tests.
+
+import { posix } from 'node:path';
+import { parsed, wrong } from './parsed.js';
+import type { Parsed } from './parsed.js';
+import { parseRequirementsLines, VARIABLE, variableNames } from './requirements-lines.js';
+import type { OptionLine, RequirementLine, RequirementsFileLine } from './requirements-lines.js';
+
+/** Undefined when there is no such file. Paths are app-relative. */
+export type ReadFile = (path: string) => Promise<Uint8Array | undefined>;
+
+export interface Requirement {
+  /** Normalised by PEP 503; absent for paths and URLs that do not name it. */
+  readonly name?: string;
+  /** `==2.0`, `>=1,<2`, a URL, a path, or empty. As written. */
+  readonly specifier: string;
+  readonly extras: readonly string[];
+  readonly marker?: string;
+  readonly kind: 'index' | 'url' | 'vcs' | 'local';
+  readonly editable: boolean;
+  /**
+   * The line alone settles what is installed: an exact version, a hash, a full commit, a wheel in the app. False for
+   * local projects: what building one needs is not listed anywhere.
+   */
+  readonly pinned: boolean;
+  readonly hashed: boolean;
+  readonly file: string;
+  /** From 1; the first one of a continued line. */
+  readonly line: number;
+}
+
+export interface RequirementsClosure {
+  /** The requirements and constraints files read, in order of first reading. */
+  readonly files: readonly string[];
+  readonly requirements: readonly Requirement[];
+  /** Lines of constraints files: they install nothing by themselves. */
+  readonly constraints: readonly Requirement[];
+  /** Index, find-links and other options, in order. Values as written, variables unexpanded. */
+  readonly options: readonly RequirementsOption[];
+  /** Projects, archives and find-links folders inside the app; `.` is the app itself. Sorted. Some may not exist. */
+  readonly localPaths: readonly string[];
+  /** Requirements and constraints files that pip would fetch over the network. */
+  readonly remoteFiles: readonly string[];
+  /** Variables referred to as `${NAME}`. Sorted. */
+  readonly envNames: readonly string[];
+  /** Every listed requirement is pinned. What those depend on may be unlisted and then floats. */
+  readonly everyListedPinned: boolean;
+  /** Every listed requirement has hashes, or the file says --require-hashes: pip then refuses anything unlisted. */
+  readonly hashChecked: boolean;
+}
+export interface RequirementsOption {
+  /** Long name without dashes. */
+  readonly name: string;
+  readonly value?: string;
+  readonly file: string;
+  readonly line: number;
+}
+
+/** Where something is wrong, with the path as written. */
+export interface RequirementsProblem {
+  readonly type: 'missing-file' | 'outside-app' | 'loop' | 'too-deep' | 'too-many-files';
+  /** The file that names `path`; absent when it is the one asked for. */
+  readonly file?: string;
+  readonly line?: number;
+  readonly path: string;
+}
+
+export interface ReadRequirementsOptions {
+  /** Values of variables; what it does not know stays as written, which is what pip does. */
+  readonly env?: (name: string) => string | undefined;
+}
+
+const MAX_DEPTH = 50;
+const MAX_FILES = 500;
+const MAX_PROBLEMS = 50;
+/** Where the app is when pip runs, so what absolute paths and file URLs may name. */
+const APP_ROOT = '/app';
+
+/** Reports all problems (up to a limit), not the first only. */
+export async function readRequirements(
+  path: string,
+  read: ReadFile,
+  { env = () => undefined }: ReadRequirementsOptions = {},
+): Promise<Parsed<RequirementsClosure, readonly RequirementsProblem[]>> {
+  const reader = new ClosureReader(read, env);
+  await reader.include({ type: 'missing-file', path }, insideApp(path, ''), 'requirement', []);
+  return reader.problems.length > 0 ? wrong(reader.problems) : parsed(reader.closure());
+}
+
+type Role = 'requirement' | 'constraint';
+
+class ClosureReader {
+  readonly problems: RequirementsProblem[] = [];
+  readonly #lines = new Map<string, readonly RequirementsFileLine[]>();
+  readonly #seen = new Set<string>();
+  readonly #requirements: Requirement[] = [];
+  readonly #constraints: Requirement[] = [];
+  readonly #options: RequirementsOption[] = [];
+  readonly #localPaths = new Set<string>();
+  readonly #remoteFiles = new Set<string>();
+  readonly #envNames = new Set<string>();
+
+  constructor(
+    private readonly read: ReadFile,
+    private readonly env: (name: string) => string | undefined,
+  ) {}
+
+  /** `origin` becomes the problem when there is one; `open` are the files being read, outermost first. */
+  async include(
+    origin: RequirementsProblem,
+    path: string | undefined,
+    role: Role,
+    open: readonly string[],
+  ): Promise<void> {
+    if (path === undefined) return this.#complain(origin, 'outside-app');
+    const visit = `${role} ${path}`;
+    if (open.includes(visit)) return this.#complain(origin, 'loop');
+    // Met before by another way: its lines are in already, and reading it once more could go on for ever.
+    if (this.#seen.has(visit)) return;
+    if (open.length >= MAX_DEPTH) return this.#complain(origin, 'too-deep');
+    this.#seen.add(visit);
+
+    const lines = await this.#load(path);
+    if (lines === undefined) return this.#complain(origin, 'missing-file');
+    if (lines === 'too-many') return this.#complain(origin, 'too-many-files');
+    for (const line of lines) {
+      if (line.type === 'requirement') this.#addRequirement(line, path, role);
+      else await this.#addOption(line, path, [...open, visit]);
+    }
+  }
+
+  #complain(origin: RequirementsProblem, type: RequirementsProblem['type']): void {
+    if (this.problems.length < MAX_PROBLEMS) this.problems.push({ ...origin, type });
+  }
+
+  async #load(path: string): Promise<readonly RequirementsFileLine[] | 'too-many' | undefined> {
+    const known = this.#lines.get(path);
+    if (known !== undefined) return known;
+    if (this.#lines.size >= MAX_FILES) return 'too-many';
+    const bytes = await this.read(path);
+    if (bytes === undefined) return undefined;
+    const lines = parseRequirementsLines(bytes);
+    this.#lines.set(path, lines);
+    for (const name of variableNames(bytes)) this.#envNames.add(name);
+    return lines;
+  }
+
+  async #addOption({ name, value, line }: OptionLine, file: string, open: readonly string[]): Promise<void> {
+    if (value !== undefined && (name === 'requirement' || name === 'constraint')) {
+      const target = this.#expand(value);
+      if (/^https?:\/\//i.test(target)) {
+        this.#remoteFiles.add(value);
+        return;
+      }
+      const origin = { type: 'missing-file', file, line, path: value } as const;
+      await this.include(origin, insideApp(withoutFileScheme(target), posix.dirname(file)), name, open);
+      return;
+    }
+    this.#options.push({ name, file, line, ...(value === undefined ? {} : { value }) });
+    if (name === 'find-links' && value !== undefined) this.#addFindLinks(value, file, line);
+  }
+
+  #addFindLinks(value: string, file: string, line: number): void {
+    const target = this.#expand(value);
+    if (/^(?!file:)[a-z][a-z0-9+.-]*:\/\//i.test(target)) return;
+    // pip looks beside the file first, then where it was started: in the root of the app.
+    const paths = [posix.dirname(file), ''].flatMap((base) => insideApp(withoutFileScheme(target), base) ?? []);
+    if (paths.length === 0) this.#complain({ type: 'outside-app', file, line, path: value }, 'outside-app');
+    for (const path of paths) this.#localPaths.add(path === '' ? '.' : path);
+  }
+
+  #addRequirement(written: RequirementLine, file: string, role: Role): void {
+    const { line, editable, hashes, marker } = written;
+    const { name, specifier, extras, kind, pinned } = classify(written.target, (text) => this.#expand(text));
+    if (kind === 'local') {
+      const target = this.#expand(specifier).replace(/#.*$/s, '');
+      const path = insideApp(withoutFileScheme(target), '');
+      if (path === undefined) {
+        this.#complain({ type: 'outside-app', file, line, path: specifier }, 'outside-app');
+        return;
+      }
+      this.#localPaths.add(path === '' ? '.' : path);
+    }
+    const hashed = hashes.length > 0 || (kind === 'url' && /[#&]sha(?:224|256|384|512)=[0-9a-f]/i.test(specifier));
+    const list = role === 'constraint' ? this.#constraints : this.#requirements;
+    list.push({
+      ...(name === undefined ? {} : { name }),
+      specifier,
+      extras,
+      ...(marker === undefined ? {} : { marker }),
+      kind,
+      editable,
+      pinned: pinned || (hashed && kind !== 'local'),
+      hashed,
+      file,
+      line,
+    });
+  }
+
+  #expand(text: string): string {
+    return text.replaceAll(VARIABLE, (written, name: string) => this.env(name) ?? written);
+  }
+
+  closure(): RequirementsClosure {
+    const requiresHashes = this.#options.some(({ name }) => name === 'require-hashes');
+    const listsAny = this.#requirements.length > 0;
+    const isWhole = this.#remoteFiles.size === 0;
+    return {
+      files: [...this.#lines.keys()],
+      requirements: this.#requirements,
+      constraints: this.#constraints,
+      options: this.#options,
+      localPaths: [...this.#localPaths].sort(),
+      remoteFiles: [...this.#remoteFiles].sort(),
+      envNames: [...this.#envNames].sort(),
+      everyListedPinned: isWhole && this.#requirements.every(({ pinned }) => pinned),
+      hashChecked: isWhole && (requiresHashes || (listsAny && this.#requirements.every(({ hashed }) => hashed))),
+    };
+  }
+}
+
+type Classified = Pick<Requirement, 'specifier' | 'extras' | 'kind' | 'pinned'> & { readonly name?: string };
+
+const NAME = /^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?\s*/;
+const VCS = /^(?:git|hg|svn|bzr)\+/i;
+const URL = /^(?:https?|ftp|file):/i;
+const ARCHIVE = /\.(?:whl|zip|tar|tar\.gz|tgz|tar\.bz2|tbz|tar\.xz|txz)$/i;
+
+function classify(target: string, expand: (text: string) => string): Classified {
+  const [start = '', written, extrasText = ''] = NAME.exec(target) ?? [];
+  const rest = target.slice(start.length);
+  if (written !== undefined && rest.startsWith('@')) {
+    const url = rest.slice(1).trim();
+    return { name: normalizeName(written), specifier: url, extras: extrasOf(extrasText), ...placeOf(expand(url)) };
+  }
+  const expanded = expand(target);
+  if (VCS.test(expanded) || URL.test(expanded) || looksLikePath(expanded)) {
+    const [specifier, extras] = splitExtras(target);
+    const egg = /[#&]egg=([A-Za-z0-9._-]+)/.exec(target)?.[1];
+    return { specifier, extras, ...(egg === undefined ? {} : { name: normalizeName(egg) }), ...placeOf(expanded) };
+  }
+  const specifier = rest.replace(/^\((.*)\)$/s, '$1').trim();
+  return {
+    ...(written === undefined ? {} : { name: normalizeName(written) }),
+    specifier,
+    extras: extrasOf(extrasText),
+    kind: 'index',
+    pinned: specifier.split(',').some(isExact),
+  };
+}
+
+/** `==1.2` or `===1.2`; `==1.*` is a range. */
+const isExact = (clause: string): boolean => /^\s*={2,3}\s*[^\s*=]+\s*$/.test(clause);
+
+function placeOf(url: string): { readonly kind: Requirement['kind']; readonly pinned: boolean } {
+  // A tag or branch moves, a full commit does not.
+  if (VCS.test(url)) return { kind: 'vcs', pinned: /@[0-9a-f]{40}(?:[#?].*)?$/i.test(url) && !/^svn|^bzr/i.test(url) };
+  if (/^(?:https?|ftp):/i.test(url)) return { kind: 'url', pinned: false };
+  return { kind: 'local', pinned: /\.whl(?:[#?]|$)/i.test(url) };
+}
+
+const looksLikePath = (text: string): boolean => text.startsWith('.') || text.includes('/') || ARCHIVE.test(text);
+
+/** `./project[extra]` */
+function splitExtras(text: string): readonly [string, readonly string[]] {
+  const [, path, extras] = /^([^[\]]+)\[([^[\]]*)\]$/s.exec(text) ?? [];
+  return path === undefined ? [text, []] : [path, extrasOf(extras ?? '')];
+}
+const extrasOf = (text: string): readonly string[] =>
+  text
+    .split(',')
+    .map((extra) => extra.trim())
+    .filter((extra) => extra !== '');
+
+/** PEP 503 */
+export const normalizeName = (name: string): string => name.replaceAll(/[-_.]+/g, '-').toLowerCase();
+
+/** `file:` in its spellings down to a path; percent escapes resolved. */
+function withoutFileScheme(text: string): string {
+  const [, path] = /^file:(?:\/\/(?:localhost)?(?=\/|$))?(.*)$/is.exec(text) ?? [];
+  if (path === undefined) return text;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+/** App-relative and tidy; undefined when it leads out of the app. */
+function insideApp(path: string, base: string): string | undefined {
+  const absolute = posix.resolve(APP_ROOT, base, path.replaceAll('\0', '\uFFFD'));
+  if (absolute === APP_ROOT) return '';
+  return absolute.startsWith(`${APP_ROOT}/`) ? absolute.slice(APP_ROOT.length + 1) : undefined;
+}
