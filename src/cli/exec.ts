@@ -1,0 +1,81 @@
+// `pyflow exec`: a command run as the built app would run it.
+
+import { resolve } from 'node:path';
+import { complain, type Command } from './command.js';
+import { printFailure } from './refusal.js';
+import { sandboxOf } from './run-options.js';
+
+export const command: Command = {
+  name: 'exec',
+  operands: '',
+  minOperands: 0,
+  maxOperands: 0,
+  summary: 'Run a command as the built app would: its profile scripts sourced, HOME=/app',
+  details: [
+    'The slug is not changed by what the command writes. Exits with the status of the command.',
+    'PORT and the variables named by --env are passed on; nothing else of the environment is.',
+  ].join('\n'),
+  options: [
+    { name: 'slug', value: 'DIR', summary: 'Folder of the slug (default: .pyflow/slug)' },
+    {
+      name: 'env',
+      short: 'e',
+      value: 'NAME[=VALUE]',
+      repeatable: true,
+      summary: 'Set a variable, or pass on the one of this name',
+    },
+    { name: 'env-dir', value: 'DIR', summary: "The app's own variables, one file each, named after the variable" },
+    { name: 'writable', summary: 'Let the command change the slug' },
+    {
+      name: 'sandbox',
+      value: 'MODE',
+      choices: ['auto', 'required', 'none'],
+      summary: 'How the command is kept apart from the machine (default: auto, namespaces where they work)',
+    },
+  ],
+  takesCommandLine: true,
+  examples: [
+    'pyflow exec --slug .pyflow/slug -- python -c "import flask"',
+    'pyflow exec -e PORT=8000 -- gunicorn shop:app',
+  ],
+  run: async (given, world) => {
+    if (given.commandLine.length === 0) {
+      return complain(world, {
+        message: 'pyflow exec needs a command.',
+        remedy: 'Write it behind `--`, for example `pyflow exec --slug DIR -- python --version`.',
+      });
+    }
+    const env: Record<string, string> = {};
+    const envDir = given.value('env-dir');
+    if (envDir !== undefined) {
+      const { readAppVariables } = await import('../engine/app-variables.js');
+      const read = await readAppVariables(resolve(world.cwd, envDir));
+      if (!read.ok) return printFailure(read.failure, world);
+      Object.assign(env, read.value);
+    }
+    for (const entry of ['PORT', ...given.values('env')]) {
+      const cut = entry.indexOf('=');
+      const name = cut < 0 ? entry : entry.slice(0, cut);
+      if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+        return complain(world, {
+          message: `"${entry}" sets no variable.`,
+          remedy: 'Write --env NAME=VALUE or --env NAME.',
+        });
+      }
+      const value = cut < 0 ? world.env[name] : entry.slice(cut + 1);
+      if (value !== undefined) env[name] = value;
+    }
+    const { signal, interruption } = world.onInterrupt();
+    const done = await world.engine.exec({
+      slugDir: resolve(world.cwd, given.value('slug') ?? '.pyflow/slug'),
+      argv: given.commandLine,
+      env,
+      sandbox: sandboxOf(given),
+      writable: given.flag('writable'),
+      signal,
+    });
+    const stopped = interruption();
+    if (stopped !== undefined) return stopped.exitStatus;
+    return done.ok ? done.value : printFailure(done.failure, world);
+  },
+};

@@ -1,0 +1,27 @@
+// What commands that may use the network need of the caller's environment to reach it. In no key.
+
+const NAMES = [
+  'ALL_PROXY',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'CURL_CA_BUNDLE',
+  'NODE_EXTRA_CA_CERTS',
+  'PIP_CERT',
+  'REQUESTS_CA_BUNDLE',
+  'SSL_CERT_DIR',
+  'SSL_CERT_FILE',
+];
+/** Tools disagree about the case of these. */
+const IN_BOTH_CASES = /_PROXY$/;
+
+export function passThroughOf(env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+  const passed: Record<string, string> = {};
+  for (const name of NAMES) {
+    for (const spelled of IN_BOTH_CASES.test(name) ? [name, name.toLowerCase()] : [name]) {
+      const value = env[spelled];
+      if (value !== undefined && value !== '') passed[spelled] = value;
+    }
+  }
+  return passed;
+}

@@ -1,0 +1,48 @@
+// `pyflow plan`: what a run would do, and why, without doing it.
+
+import type { PlanReport, RunRequest } from '../engine/pipeline.js';
+import { formatOutcome, formatReasons, table } from '../engine/render/messages.js';
+import { complain, type Command } from './command.js';
+import { printRefusal } from './refusal.js';
+import { RUN_OPTIONS, runRequest } from './run-options.js';
+import type { World } from './world.js';
+
+export const command: Command = {
+  name: 'plan',
+  operands: 'PIPELINE',
+  minOperands: 1,
+  maxOperands: 1,
+  summary: 'Say what would run, be restored or skipped, and why',
+  details: [
+    'Takes the options of `pyflow run` and changes nothing. A line that is certain holds in the run; a line that depends on',
+    'a node says what happens if that node leaves the same layer as in the last run.',
+  ].join('\n'),
+  options: [...RUN_OPTIONS, { name: 'json', summary: 'Print JSON' }],
+  examples: ['pyflow plan pipelines/python.yml --app ../shop'],
+  run: async (given, world) => {
+    const { signal } = world.onInterrupt();
+    const requested = runRequest(given, world, given.operands[0] ?? '', signal);
+    return requested.ok
+      ? await printPlan(requested.request, given.flag('json'), world)
+      : complain(world, requested.problem);
+  },
+};
+
+export async function printPlan(request: RunRequest, asJSON: boolean, world: World): Promise<number> {
+  const planned = await world.engine.plan(request);
+  if (!planned.ok) return printRefusal(planned.refusal, world);
+  world.stdout.write(asJSON ? `${JSON.stringify(planned.plan, undefined, 2)}\n` : planText(planned.plan));
+  return 0;
+}
+
+export function planText(plan: PlanReport): string {
+  const rows = plan.lines.map(({ id, kind, certain, outcome, dependsOn, reasons }) => [
+    id,
+    kind,
+    outcome === undefined ? '?' : formatOutcome(outcome),
+    [certain ? '' : `depends on ${(dependsOn ?? []).join(', ')}`, formatReasons(reasons)]
+      .filter((text) => text !== '')
+      .join('; '),
+  ]);
+  return `${table([['NODE', 'KIND', 'WOULD BE', 'WHY'], ...rows]).join('\n')}\n`;
+}

@@ -1,0 +1,89 @@
+// The world of a real process: its streams, environment and signals. With cli.ts the only reader of `process`.
+
+import { homedir } from 'node:os';
+import { writeSync } from 'node:fs';
+import { describeBug } from './bug.js';
+import { lazyEngine } from './engine.js';
+import type { Interruption, Output, World } from './world.js';
+
+const INTERRUPTIONS: readonly Interruption[] = [
+  { signal: 'SIGINT', exitStatus: 130 },
+  { signal: 'SIGTERM', exitStatus: 143 },
+];
+
+export function processWorld(version: string): World {
+  process.on('uncaughtException', dieOfBug);
+  process.on('unhandledRejection', dieOfBug);
+  return {
+    version,
+    cwd: process.cwd(),
+    env: process.env,
+    homeDir: process.env['HOME'] || homedir(),
+    stdout: outputOf(process.stdout),
+    stderr: outputOf(process.stderr),
+    now: () => Date.now(),
+    later: (action, ms) => {
+      const timer = setTimeout(action, ms).unref();
+      return () => clearTimeout(timer);
+    },
+    onInterrupt: listenOnce(),
+    atExit: (action) => void process.on('exit', action),
+    engine: lazyEngine(version),
+  };
+}
+
+/** Ends the process with all output written: stdout to a pipe is asynchronous. */
+export async function leave(exitStatus: number): Promise<never> {
+  await Promise.all([process.stdout, process.stderr].map(drained));
+  process.exit(exitStatus);
+}
+
+const drained = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    if (stream.destroyed || stream.writableLength === 0) resolve();
+    else stream.once('error', () => resolve()).write('', () => resolve());
+  });
+
+function outputOf(stream: NodeJS.WriteStream): Output {
+  let gone = false;
+  // Whoever read our output may leave (`pyflow run ... | head`). A build is not lost for that: it goes on unseen.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    gone = true;
+    if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') dieOfBug(error);
+  });
+  return {
+    write: (text) => {
+      if (!gone && !stream.destroyed) stream.write(text);
+    },
+    isTerminal: stream.isTTY === true,
+    size: () => (stream.isTTY === true ? { columns: stream.columns, rows: stream.rows } : undefined),
+  };
+}
+
+function listenOnce(): World['onInterrupt'] {
+  let listening: ReturnType<World['onInterrupt']> | undefined;
+  return () => {
+    if (listening !== undefined) return listening;
+    const controller = new AbortController();
+    let interruption: Interruption | undefined;
+    for (const one of INTERRUPTIONS) {
+      process.on(one.signal, () => {
+        // The engine is ending its children; who asks twice does not want to wait for that.
+        if (interruption !== undefined) process.exit(one.exitStatus);
+        interruption = one;
+        controller.abort(one);
+      });
+    }
+    listening = { signal: controller.signal, interruption: () => interruption };
+    return listening;
+  };
+}
+
+function dieOfBug(error: unknown): never {
+  try {
+    writeSync(2, describeBug(error, process.env['PYFLOW_DEBUG'] !== undefined));
+  } catch {
+    // Nobody is left to tell.
+  }
+  process.exit(70);
+}

@@ -1,0 +1,166 @@
+// The options that say what to run, shared by run, plan, check and graph, and the request they make.
+
+import { resolve } from 'node:path';
+import type { RunRequest } from '../engine/pipeline.js';
+import type { Given, Option, UsageProblem } from './command.js';
+import { passThroughOf } from './pass-through.js';
+import type { World } from './world.js';
+
+export const APP_OPTIONS: readonly Option[] = [
+  { name: 'app', value: 'DIR', summary: 'Folder of the app (default: the current folder)' },
+  {
+    name: 'app-id',
+    value: 'ID',
+    summary: 'Name of the app in the cache; without it one is made from the folder, and no version sticks',
+  },
+  {
+    name: 'cache-dir',
+    value: 'DIR',
+    summary: 'Cache (default: $PYFLOW_CACHE_DIR, else $XDG_CACHE_HOME/pyflow, else ~/.cache/pyflow)',
+  },
+];
+
+export const PARAM_OPTION: Option = {
+  name: 'param',
+  short: 'p',
+  value: 'NAME=VALUE',
+  repeatable: true,
+  summary: 'Set a param of the pipeline',
+};
+
+export const RUN_OPTIONS: readonly Option[] = [
+  ...APP_OPTIONS,
+  { name: 'out', value: 'DIR', summary: 'Folder of the slug (default: APP/.pyflow/slug); may be the app itself' },
+  { name: 'force', summary: 'Write the slug although its folder holds files that pyflow did not write' },
+  PARAM_OPTION,
+  {
+    name: 'env-dir',
+    value: 'DIR',
+    summary:
+      "The app's own variables, one file each, named after the variable; nothing else of the environment reaches the app",
+  },
+  {
+    name: 'only',
+    value: 'NODE',
+    repeatable: true,
+    summary: 'Run this node and no other; what it needs is restored. Writes no slug',
+  },
+  { name: 'until', value: 'NODE', summary: 'Run this node and all it needs. Writes no slug' },
+  { name: 'refresh', value: 'NODE|all', repeatable: true, summary: 'Run this node although its result is stored' },
+  { name: 'jobs', short: 'j', value: 'N', summary: 'Nodes that run at a time (default: the number of processors)' },
+  { name: 'keep-going', short: 'k', summary: 'After a failure go on with the nodes that do not need the failed one' },
+  { name: 'test', summary: 'Build for tests: run.mode is "test" instead of "build"' },
+  {
+    name: 'sandbox',
+    value: 'MODE',
+    choices: ['auto', 'required', 'none'],
+    summary: 'How commands are kept apart from the machine (default: auto, namespaces where they work)',
+  },
+];
+
+export type Requested =
+  { readonly ok: true; readonly request: RunRequest } | { readonly ok: false; readonly problem: UsageProblem };
+
+export function runRequest(given: Given, world: World, pipelineFile: string, signal: AbortSignal): Requested {
+  const app = appOf(given, world);
+  if (!app.ok) return app;
+  const params: Record<string, string> = {};
+  for (const entry of given.values('param')) {
+    const cut = entry.indexOf('=');
+    if (cut <= 0) {
+      return wrong(`"${entry}" is no param.`, 'Write -p NAME=VALUE, for example -p stack=scalingo-24.');
+    }
+    params[entry.slice(0, cut)] = entry.slice(cut + 1);
+  }
+  const jobs = given.value('jobs');
+  if (jobs !== undefined && !/^[1-9]\d{0,3}$/.test(jobs)) {
+    return wrong(`"${jobs}" is no number of jobs.`, '--jobs takes a whole number from 1 to 9999.');
+  }
+  for (const name of ['only', 'until', 'refresh']) {
+    if (given.values(name).includes(''))
+      return wrong(`--${name} needs the name of a node.`, 'Name a node of the pipeline.');
+  }
+  const until = given.value('until');
+  const envDir = given.value('env-dir');
+  const { appDir, appId, cacheDir, settings } = app.value;
+  return {
+    ok: true,
+    request: {
+      pipelineFile: resolve(world.cwd, pipelineFile),
+      appDir,
+      outDir: resolve(world.cwd, given.value('out') ?? `${appDir}/.pyflow/slug`),
+      force: given.flag('force'),
+      cacheDir,
+      ...(appId === undefined ? {} : { appId }),
+      params,
+      ...(envDir === undefined ? {} : { envDir: resolve(world.cwd, envDir) }),
+      only: given.values('only'),
+      ...(until === undefined ? {} : { until }),
+      refresh: given.values('refresh'),
+      ...(jobs === undefined ? {} : { jobs: Number(jobs) }),
+      keepGoing: given.flag('keep-going'),
+      mode: given.flag('test') ? 'test' : 'build',
+      sandbox: sandboxOf(given),
+      settings,
+      passThrough: passThroughOf(world.env),
+      signal,
+    },
+  };
+}
+
+export const sandboxOf = (given: Given): RunRequest['sandbox'] =>
+  (given.value('sandbox') as RunRequest['sandbox'] | undefined) ?? 'auto';
+
+export interface AppPlace {
+  readonly appDir: string;
+  readonly appId?: string;
+  readonly cacheDir: string;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** Which app, in which cache: enough for commands that look at what runs left behind. */
+export function appOf(
+  given: Given,
+  world: World,
+): { readonly ok: true; readonly value: AppPlace } | { readonly ok: false; readonly problem: UsageProblem } {
+  for (const name of ['app', 'out', 'cache-dir', 'env-dir']) {
+    if (given.value(name) === '')
+      return wrong(`--${name} needs a folder.`, 'An empty name is none; is a variable unset?');
+  }
+  const appId = given.value('app-id');
+  // It becomes the name of files in the cache.
+  if (appId !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(appId)) {
+    return wrong(
+      `"${appId}" is no app id.`,
+      'It has 1 to 128 letters, digits, dots, hyphens and underscores, the first a letter or a digit.',
+    );
+  }
+  return {
+    ok: true,
+    value: {
+      appDir: resolve(world.cwd, given.value('app') ?? '.'),
+      ...(appId === undefined ? {} : { appId }),
+      cacheDir: cacheDirOf(given, world),
+      settings: settingsOf(world),
+    },
+  };
+}
+
+export function cacheDirOf(given: Given, world: World): string {
+  const set = given.value('cache-dir') ?? (world.env['PYFLOW_CACHE_DIR'] || undefined);
+  if (set !== undefined) return resolve(world.cwd, set);
+  const xdg = world.env['XDG_CACHE_HOME'];
+  // The XDG specification wants relative values ignored.
+  return xdg?.startsWith('/') === true ? `${xdg}/pyflow` : `${world.homeDir}/.cache/pyflow`;
+}
+
+/** `PYFLOW_*` by the name behind the prefix, sorted, so that their order sways nothing. */
+function settingsOf(world: World): Readonly<Record<string, string>> {
+  const settings: [string, string][] = [];
+  for (const [name, value] of Object.entries(world.env)) {
+    if (name.startsWith('PYFLOW_') && name.length > 7 && value !== undefined) settings.push([name.slice(7), value]);
+  }
+  return Object.fromEntries(settings.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+const wrong = (message: string, remedy: string) => ({ ok: false, problem: { message, remedy } }) as const;

@@ -1,0 +1,80 @@
+// Text of tools made safe to show: escape sequences and control characters could move the cursor, retitle the window,
+// hide text or forge ours. Unaware of who prints it.
+/* oxlint-disable no-control-regex -- control characters are what this file is about */
+
+const ESC = '\\u001b';
+/** Sequences as terminals parse them: CSI; strings such as OSC and DCS up to their end; short ones. */
+const SEQUENCE = new RegExp(
+  [
+    `(?:${ESC}\\[|\\u009b)[0-?]*[ -/]*[@-~]`,
+    `(?:${ESC}[\\]PX^_]|[\\u009d\\u0090\\u0098\\u009e\\u009f])[^\\u0007${ESC}\\u009c]*(?:\\u0007|\\u009c|${ESC}\\\\)?`,
+    `${ESC}[ -/]*[0-~]`,
+  ].join('|'),
+  'g',
+);
+const SGR = new RegExp(`^${ESC}\\[[0-9;:]*m$`);
+/** Control characters but tab, and those that reorder text. */
+const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+const SUSPECT = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/;
+const KEPT = new RegExp(`(${ESC}\\[[0-9;:]*m)`);
+const RESET = '\u001b[0m';
+
+/** One line without sequences; what other control characters there are show as a replacement character. */
+export function cleanText(text: string): string {
+  return SUSPECT.test(text) ? text.replace(SEQUENCE, '').replace(CONTROL, '\ufffd') : text;
+}
+
+/** As `cleanText`, but colours stay; they end with the line. */
+export function cleanColoredText(text: string): string {
+  if (!SUSPECT.test(text)) return text;
+  const parts = text.replace(SEQUENCE, (sequence) => (SGR.test(sequence) ? sequence : '')).split(KEPT);
+  const cleaned = parts.map((part, index) => (index % 2 === 1 ? part : part.replace(CONTROL, '\ufffd'))).join('');
+  return parts.length > 1 ? cleaned + RESET : cleaned;
+}
+
+/** Lines of a text that may have several, each cleaned. */
+export const cleanLines = (text: string): string[] => text.split(/\r\n|\r|\n/).map((line) => cleanText(line));
+
+const segmentWidth = (codePoint: number): number => {
+  if (codePoint < 0x300) return 1;
+  if (
+    codePoint <= 0x36f ||
+    (codePoint >= 0x200b && codePoint <= 0x200f) ||
+    (codePoint >= 0xfe00 && codePoint <= 0xfe0f)
+  )
+    return 0;
+  // East Asian wide blocks and pictographs, roughly: too wide only cuts a line early.
+  return (codePoint >= 0x1100 && codePoint <= 0x115f) ||
+    (codePoint >= 0x2e80 && codePoint <= 0xa4cf) ||
+    (codePoint >= 0xac00 && codePoint <= 0xd7a3) ||
+    (codePoint >= 0xf900 && codePoint <= 0xfaff) ||
+    (codePoint >= 0xfe30 && codePoint <= 0xfe6f) ||
+    (codePoint >= 0xff00 && codePoint <= 0xff60) ||
+    (codePoint >= 0xffe0 && codePoint <= 0xffe6) ||
+    (codePoint >= 0x1f300 && codePoint <= 0x1faff) ||
+    (codePoint >= 0x20000 && codePoint <= 0x3fffd)
+    ? 2
+    : 1;
+};
+
+/** Columns that a clean line takes on a terminal. */
+export function textWidth(text: string): number {
+  let width = 0;
+  for (const character of text) width += segmentWidth(character.codePointAt(0) ?? 0);
+  return width;
+}
+
+/** A clean line cut to so many columns, never inside a character; a cut shows as `…`. */
+export function cutText(text: string, columns: number): string {
+  if (text.length <= columns && textWidth(text) <= columns) return text;
+  if (columns < 1) return '';
+  let width = 0;
+  let kept = '';
+  for (const character of text) {
+    const next = segmentWidth(character.codePointAt(0) ?? 0);
+    if (width + next > columns - 1) return `${kept}…`;
+    kept += character;
+    width += next;
+  }
+  return kept;
+}

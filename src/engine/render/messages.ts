@@ -1,0 +1,120 @@
+// Failures, reasons, outcomes, durations and sizes as people read them. Unaware of where the text goes.
+
+import { unreachable, type Failure } from '../failure.js';
+import type { NodeReport, Outcome, Reason } from '../events.js';
+import { cleanLines, cleanText } from './clean-text.js';
+import { styleOf, type Style } from './style.js';
+
+export function formatDuration(ms: number): string {
+  if (ms < 999.5) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${twoDigits(seconds % 60)} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${twoDigits(minutes % 60)} min`;
+}
+
+const twoDigits = (value: number): string => String(value).padStart(2, '0');
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
+
+/** Decimal units, as download sizes are told everywhere else. */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
+}
+
+/** Digits in groups of three. */
+export const formatCount = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ',');
+
+export const countOf = (value: number, one: string, many = `${one}s`): string =>
+  `${formatCount(value)} ${value === 1 ? one : many}`;
+
+export function formatOutcome(outcome: Outcome): string {
+  switch (outcome) {
+    case 'up-to-date':
+      return 'up to date';
+    case 'executed':
+    case 'restored':
+    case 'skipped':
+    case 'failed':
+    case 'blocked':
+    case 'aborted':
+      return outcome;
+    default:
+      return unreachable(outcome);
+  }
+}
+
+export function paintOutcome(outcome: Outcome, text: string, style: Style): string {
+  if (outcome === 'failed') return style.red(text);
+  if (outcome === 'blocked' || outcome === 'aborted') return style.yellow(text);
+  return outcome === 'executed' ? style.green(text) : style.dim(text);
+}
+
+const MAX_VALUE = 60;
+const shorten = (text: string): string => {
+  const clean = cleanText(text);
+  return clean.length > MAX_VALUE ? `${[...clean].slice(0, MAX_VALUE - 1).join('')}…` : clean;
+};
+
+export function formatReason({ what, from, to }: Reason): string {
+  const told = [from, to].flatMap((text) => (text === undefined ? [] : [shorten(text)])).join(' -> ');
+  return told === '' ? cleanText(what) : `${cleanText(what)}: ${told}`;
+}
+
+/** The first reasons on one line. */
+export function formatReasons(reasons: readonly Reason[], shown = 2): string {
+  const first = reasons.slice(0, shown).map(formatReason).join('; ');
+  return reasons.length > shown ? `${first}; and ${reasons.length - shown} more` : first;
+}
+
+/** What is said of a finished node behind its outcome: time, saved time, reasons. */
+export function formatFinish(report: NodeReport): string {
+  const parts: string[] = [];
+  if (report.outcome === 'executed' || report.outcome === 'failed')
+    parts.push(`in ${formatDuration(report.durationMs)}`);
+  if (report.outcome === 'restored' && report.savedMs !== undefined && report.savedMs >= 1) {
+    parts.push(`saving ${formatDuration(report.savedMs)}`);
+  }
+  const reasons = report.outcome === 'up-to-date' ? '' : formatReasons(report.reasons);
+  return parts.join(', ') + (reasons === '' ? '' : `${parts.length > 0 ? ' ' : ''}(${reasons})`);
+}
+
+const ADVICE: Readonly<Record<Failure['blame'], string>> = {
+  app: '',
+  pipeline: '',
+  internal: 'This is a bug in pyflow, not in your app; please report it.',
+  environment: '',
+};
+
+/** Title with code, then indented why and what to do. */
+export function formatFailure(failure: Failure, style: Style = styleOf(false)): string[] {
+  const remedy = [failure.remedy, ADVICE[failure.blame], failure.retryable === true ? 'Trying again may help.' : '']
+    .filter((text) => text !== '')
+    .join('\n');
+  return [
+    `${style.red('error:')} ${style.bold(cleanLines(failure.title).join(' '))} [${failure.code}]`,
+    ...(failure.detail === '' ? [] : cleanLines(failure.detail.trimEnd()).map((line) => `  ${line}`)),
+    ...(remedy === '' ? [] : cleanLines(remedy).map((line, index) => (index === 0 ? `  -> ${line}` : `     ${line}`))),
+  ];
+}
+
+/** Columns padded to their widest cell; the last is left as it is. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length);
+  }
+  return rows.map((row) =>
+    row
+      .map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  );
+}

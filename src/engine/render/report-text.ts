@@ -1,0 +1,28 @@
+// A whole report for people: a row a node, the failures in full, then the summary.
+
+import type { RunReport } from '../events.js';
+import { formatDuration, formatFailure, formatOutcome, formatReasons, table } from './messages.js';
+import { styleOf } from './style.js';
+import { summarize } from './summary.js';
+
+export function reportText(report: RunReport, color: boolean): string {
+  const style = styleOf(color);
+  const rows = Object.entries(report.nodes).map(([id, node]) => [
+    id,
+    node.kind,
+    formatOutcome(node.outcome),
+    node.outcome === 'executed' || node.outcome === 'failed' ? formatDuration(node.durationMs) : '',
+    formatReasons(node.reasons, 3),
+  ]);
+  return [
+    `Run ${report.runId} of ${report.pipeline} for ${report.appId}, started ${report.startedAt}`,
+    '',
+    ...table([['NODE', 'KIND', 'OUTCOME', 'TIME', 'WHY'], ...rows]),
+    '',
+    ...Object.entries(report.nodes).flatMap(([id, { failure }]) =>
+      failure === undefined ? [] : [`${id}:`, ...formatFailure(failure, style), ''],
+    ),
+    ...summarize(report, style),
+    '',
+  ].join('\n');
+}

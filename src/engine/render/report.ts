@@ -1,0 +1,54 @@
+// The files of `--report` and `--trace`: whole or not at all, on failure too.
+
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { RunReport } from '../events.js';
+import { EXIT_STATUS, fail, succeed, type Failure, type Result } from '../failure.js';
+import type { Refusal, RunRequest } from '../pipeline.js';
+
+export function writeDocument(file: string, document: unknown): Result<undefined> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, `${JSON.stringify(document, undefined, 2)}\n`);
+    renameSync(temporary, file);
+    return succeed(undefined);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    return fail(cannotWrite(file, error));
+  }
+}
+
+const cannotWrite = (file: string, error: unknown): Failure => ({
+  code: 'report::cannot-write',
+  blame: 'environment',
+  title: `The file ${file} cannot be written`,
+  detail: error instanceof Error ? error.message : String(error),
+  remedy: 'Name a file in an existing folder that you may write to.',
+});
+
+/** A report for a request that never became a run. */
+export function reportOfRefusal(request: RunRequest, refusal: Refusal, startedAt: number, now: number): RunReport {
+  const failure: Failure =
+    refusal.type === 'failure'
+      ? refusal.failure
+      : {
+          code: refusal.diagnostics.find(({ severity }) => severity === 'error')?.code ?? 'pipeline::refused',
+          blame: 'pipeline',
+          title: `${basename(request.pipelineFile)} is at fault`,
+          detail: refusal.text,
+          remedy: 'Mend the pipeline file; `pyflow check` shows all its problems.',
+        };
+  return {
+    schema: 'pyflow.report/1',
+    runId: '',
+    pipeline: '',
+    appId: request.appId ?? '',
+    status: 'failed',
+    exitCode: EXIT_STATUS[failure.blame],
+    startedAt: new Date(startedAt).toISOString(),
+    durationMs: now - startedAt,
+    nodes: {},
+    buildData: { failure_reason: failure.code },
+    failure,
+  };
+}
