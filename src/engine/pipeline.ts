@@ -1,9 +1,26 @@
-// The stages of a run on one screen. (Types of the requests here; the flow follows.)
+// The stages of a run on one screen, and what a run is asked. How a stage works is in the file it is imported from.
 
 import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
 import type { NodeId } from '../manifests/pipeline/manifest.js';
-import type { Outcome, Reason } from './events.js';
-import type { Failure } from './failure.js';
+import type { Compose } from './composition.js';
+import type { EventSink, Outcome, Reason, RunReport } from './events.js';
+import { executeNode } from './execute.js';
+import { fail, succeed, type Failure, type Result } from './failure.js';
+import { createRunDir } from './lock.js';
+import { openRun } from './run-state.js';
+import {
+  announce,
+  finishSlug,
+  isLost,
+  makeReport,
+  producersOfLost,
+  record,
+  scheduledNodes,
+  selectNodes,
+  startExecution,
+} from './run-stages.js';
+import { schedule } from './schedule.js';
+import { checkOutDir } from './slug.js';
 
 /** What `run`, `plan` and `why` are asked; every path absolute. */
 export interface RunRequest {
@@ -26,6 +43,8 @@ export interface RunRequest {
   readonly sandbox: 'auto' | 'required' | 'none';
   /** `PYFLOW_*` of the environment, by the name behind the prefix. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Proxy and CA variables for commands that may use the network; in no key. */
+  readonly passThrough?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
 }
 
@@ -48,4 +67,53 @@ export interface PlanReport {
   readonly pipeline: string;
   readonly appId: string;
   readonly lines: readonly PlanLine[];
+}
+
+export interface RunOptions {
+  /** Of pyflow; part of what an up-to-date run is told by. */
+  readonly version: string;
+}
+
+/** How often a run starts over because the cache lost what a result names. */
+const MAX_ATTEMPTS = 4;
+
+/** load -> check -> plan -> schedule -> execute -> slug -> records. */
+export async function runPipeline(
+  request: RunRequest,
+  sink: EventSink,
+  compose: Compose,
+  options: RunOptions,
+): Promise<Result<RunReport, Refusal>> {
+  const startedAt = Date.now();
+  const unsafe = checkOutDir(request.outDir, request.appDir, request.force);
+  if (unsafe !== undefined) return fail({ type: 'failure', failure: unsafe });
+  const composition = await compose({ cacheDir: request.cacheDir, settings: request.settings });
+  const forced = new Set(request.refresh);
+  for (let attempt = 1; ; attempt++) {
+    const opened = await openRun(request, composition, (code, text) => sink.emit({ type: 'notice', code, text }));
+    if (!opened.ok) return opened;
+    const run = opened.value;
+    const selection = selectNodes(run, request);
+    if (!selection.ok) return fail({ type: 'failure', failure: selection.failure });
+    const runDir = createRunDir(request.cacheDir);
+    try {
+      const execution = startExecution(run, sink, runDir, forced, selection.value);
+      announce(run, sink, runDir.runId, selection.value);
+      await schedule(scheduledNodes(run, selection.value), (id) => executeNode(execution, run.positionOf(id)));
+      const slug = await finishSlug(execution, selection.value);
+      const lost = [...execution.reports.values()].some(({ failure }) => isLost(failure)) || isLost(slug?.failure);
+      if (lost && attempt < MAX_ATTEMPTS) {
+        for (const id of await producersOfLost(execution, slug?.failure)) forced.add(id);
+        sink.emit({ type: 'notice', code: 'cache::lost', text: 'The cache lost part of a result; it is made anew.' });
+        continue;
+      }
+      const report = makeReport(execution, runDir.runId, startedAt, slug);
+      await record(execution, report, slug, options);
+      sink.emit({ type: 'run-finished', report });
+      return succeed(report);
+    } finally {
+      await run.store.close();
+      await runDir.remove();
+    }
+  }
 }

@@ -14,6 +14,8 @@ export interface ActionResult {
   /** Blob: one LogLine a line, as JSON, masked. Absent when nothing was printed. */
   readonly log?: Digest;
   readonly durationMs: number;
+  /** App state for the next run; see `RunOutput.state`. */
+  readonly state?: JSONObject;
   /** Only this host may use the result, and only for so long. */
   readonly degraded?: { readonly reason: string; readonly host: string; readonly expiresAt: number };
   /** Milliseconds since the epoch. */

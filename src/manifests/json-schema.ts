@@ -11,11 +11,13 @@ export interface JSONObject {
  * JSON Schema draft 2020-12 as far as ports and configs need it, plus the keywords of the contract:
  * `format: 'output-tree'` marks a port that carries the layers below and of a node, `format: 'tool-tree'` a program;
  * `x-may-be-absent` lets an input take values of nodes that may be skipped; `x-type-of: PORT` gives an output the type
- * of the named input.
+ * of the named input; `x-build-data: NAME` puts an output among the flat facts of the report.
  */
 export type JSONSchema = Exclude<StrictJSONSchema, boolean> & {
   readonly 'x-may-be-absent'?: true;
   readonly 'x-type-of'?: string;
+  /** On an output: the name of this value among the flat facts of the report. */
+  readonly 'x-build-data'?: string;
 };
 
 /** Canonical JSON: keys sorted by code unit, no blanks. Two equal values give equal text. */

@@ -1,0 +1,12 @@
+// The one documented environment that every node starts from. Unaware of plugins.
+
+/** In every key and every command. */
+export const BASE_ENVIRONMENT: Readonly<Record<string, string>> = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  LANG: 'C.UTF-8',
+  TZ: 'UTC',
+  PYTHONHASHSEED: '0',
+  PYTHONDONTWRITEBYTECODE: '1',
+  // 1980-01-01, the earliest time that zip archives can hold.
+  SOURCE_DATE_EPOCH: '315532800',
+};

@@ -1,0 +1,266 @@
+// One node's life: prepared, looked up, restored or run, recorded. Unaware of the order of nodes.
+
+import type { NodeId } from '../manifests/pipeline/manifest.js';
+import type { Admission } from './admission.js';
+import { loadLayer } from './layers.js';
+import { acquireKeyLock } from './lock.js';
+import { differences } from './explain.js';
+import type { NodeReport, Outcome, Reason } from './events.js';
+import { fail, FailureError, type Failure, type Result } from './failure.js';
+import { prepareNode, type Action } from './prepare.js';
+import { abortFailure, runAction, systemFailure, type Executed, type Workplace } from './run-action.js';
+import type { RunState } from './run-state.js';
+import type { ActionResult, LogLine } from './store.js';
+
+export interface Execution extends Workplace {
+  readonly admission: Admission;
+  readonly reports: Map<NodeId, NodeReport>;
+  /** Nodes that must not be restored in this run. */
+  readonly forced: ReadonlySet<string>;
+  readonly ranks: ReadonlyMap<string, number>;
+  /** Set by the first failure unless the run keeps going. */
+  stopped: boolean;
+  readonly keepGoing: boolean;
+  readonly signal: AbortSignal;
+  /** Results that could not or must not be stored; such a run has no fast record. */
+  readonly unstored: Set<NodeId>;
+  /** App state to be written when the run completes. */
+  readonly newState: Record<string, unknown>;
+}
+
+/** Never throws: every way out records an outcome. */
+export async function executeNode(execution: Execution, index: number): Promise<void> {
+  const { run } = execution;
+  const { id, kind } = run.pipeline.nodes[index]!;
+  try {
+    await live(execution, index);
+  } catch (error) {
+    const failure = error instanceof FailureError ? error.failure : (systemFailure(error) ?? internalError(id, error, run.request.settings['DEBUG'] !== undefined));
+    finish(execution, id, { kind, outcome: 'failed', reasons: [], durationMs: 0, failure });
+  }
+}
+
+async function live(execution: Execution, index: number): Promise<void> {
+  const { run } = execution;
+  const { id, kind } = run.pipeline.nodes[index]!;
+  const nothing = { kind, reasons: [], durationMs: 0 };
+  if (execution.signal.aborted || execution.stopped) return finish(execution, id, { ...nothing, outcome: 'aborted' });
+  const prepared = await prepareNode(run, index);
+  switch (prepared.type) {
+    case 'skipped':
+      return finish(execution, id, { ...nothing, outcome: 'skipped' });
+    case 'blocked':
+      return finish(execution, id, { ...nothing, outcome: 'blocked', reasons: prepared.by.map((by) => ({ what: `node ${by}` })) });
+    case 'failed':
+      return finish(execution, id, { ...nothing, outcome: 'failed', failure: prepared.failure });
+    case 'action':
+      return liveAction(execution, prepared.action);
+  }
+}
+
+async function liveAction(execution: Execution, action: Action): Promise<void> {
+  const found = await lookUp(execution.run, action, execution.forced);
+  if (found !== undefined) return restore(execution, action, found);
+  const reasons = await explainMiss(execution.run, action, execution.forced);
+  if (action.isPure) return perform(execution, action, reasons);
+
+  const release = await execution.admission.admit({
+    rank: execution.ranks.get(action.node.id) ?? 0,
+    ...(action.node.pool === undefined ? {} : { pool: action.node.pool }),
+  });
+  try {
+    if (execution.signal.aborted || execution.stopped) {
+      return finish(execution, action.node.id, { kind: action.node.kind, outcome: 'aborted', reasons, durationMs: 0 });
+    }
+    // What may not be restored gains nothing from waiting for another process that runs the same.
+    if (!isRestorable(action)) return await perform(execution, action, reasons);
+    const lock = await acquireKeyLock(execution.run.request.cacheDir, action.key, { signal: execution.signal });
+    try {
+      const meanwhile = lock.waited ? await lookUp(execution.run, action, execution.forced) : undefined;
+      if (meanwhile !== undefined) return await restore(execution, action, meanwhile);
+      return await perform(execution, action, reasons);
+    } finally {
+      lock.release();
+    }
+  } finally {
+    release();
+  }
+}
+
+export const isRestorable = (action: Action): boolean =>
+  action.reads.sideEffects !== true && action.node.cache !== 'never';
+
+/** The stored result, with its layers loaded; undefined when there is none to use. */
+export async function lookUp(
+  run: RunState,
+  action: Action,
+  forced: ReadonlySet<string>,
+): Promise<ActionResult | undefined> {
+  if (!isRestorable(action) || forced.has('all') || forced.has(action.node.id)) return undefined;
+  const result = await run.store.lookUp(action.key);
+  if (result === undefined) return undefined;
+  const { cache } = action.node;
+  if (typeof cache === 'object' && result.storedAt + cache.maxAgeMs <= run.composition.clock.now()) return undefined;
+  // A layer that cannot be read makes the hit a miss here, where the node can still be run.
+  for (const layer of [result.layer, result.tool]) {
+    if (layer !== undefined && (await loadLayer(run.store, layer.digest, run.table)) === undefined) return undefined;
+  }
+  return result;
+}
+
+async function restore(execution: Execution, action: Action, result: ActionResult): Promise<void> {
+  const { run, sink } = execution;
+  const { id, kind } = action.node;
+  const outcome: Outcome = run.lastRun?.nodes[id]?.key === action.key ? 'up-to-date' : 'restored';
+  settle(execution, action, outcome, result);
+  if (outcome === 'restored' && result.log !== undefined) {
+    for (const { stream, text } of await readLog(run, result)) {
+      sink.emit({ type: 'node-printed', node: id, replayed: true, stream, text });
+    }
+  }
+  finish(execution, id, {
+    kind,
+    outcome,
+    key: action.key,
+    reasons: [],
+    durationMs: 0,
+    savedMs: result.durationMs,
+    ...reportOf(result),
+  });
+}
+
+async function readLog(run: RunState, result: ActionResult): Promise<readonly LogLine[]> {
+  const bytes = await run.store.read(result.log!);
+  if (bytes === undefined) return [];
+  return bytes
+    .toString('utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as LogLine);
+}
+
+async function perform(execution: Execution, action: Action, reasons: readonly Reason[]): Promise<void> {
+  const { run, sink } = execution;
+  const { id, kind } = action.node;
+  const startedAt = new Date(run.composition.clock.now()).toISOString();
+  const started = performance.now();
+  sink.emit({ type: 'node-started', node: id, kind, key: action.key, reasons });
+  const done = await withRetries(execution, action);
+  const durationMs = Math.round(performance.now() - started);
+  const base = { kind, key: action.key, reasons, startedAt, durationMs };
+  if (!done.ok) {
+    const outcome = execution.signal.aborted ? 'aborted' : 'failed';
+    return finish(execution, id, { ...base, outcome, ...(outcome === 'failed' ? { failure: done.failure } : {}) });
+  }
+  const { result, uncacheable } = done.value;
+  if (uncacheable !== undefined || !isRestorable(action)) execution.unstored.add(id);
+  else await run.store.publish(action.key, result, action.record);
+  if (uncacheable !== undefined) {
+    sink.emit({ type: 'notice', code: 'node::not-stored', node: id, text: `The result of ${id} is not stored: ${uncacheable}` });
+  }
+  settle(execution, action, 'executed', result);
+  finish(execution, id, { ...base, outcome: 'executed', ...reportOf(result) });
+}
+
+async function withRetries(execution: Execution, action: Action): Promise<Result<Executed, Failure>> {
+  for (let attempt = 1; ; attempt++) {
+    const done = await withTimeout(execution, action);
+    if (done.ok || done.failure.retryable !== true) return done;
+    if (attempt > action.node.retries || execution.signal.aborted) return done;
+    execution.sink.emit({ type: 'node-retried', node: action.node.id, attempt, failure: done.failure });
+    await pause(Math.min(1000 * 2 ** (attempt - 1), 30_000), execution.signal);
+  }
+}
+
+async function withTimeout(execution: Execution, action: Action): Promise<Result<Executed, Failure>> {
+  const { timeoutMs } = action.node;
+  if (timeoutMs === undefined) return runAction(execution, action, execution.signal);
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new FailureError(timedOut(action, timeoutMs))), timeoutMs);
+  try {
+    const signal = AbortSignal.any([execution.signal, limit.signal]);
+    const done = await runAction(execution, action, signal);
+    return limit.signal.aborted && !execution.signal.aborted ? fail(abortFailure(limit.signal)) : done;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+  });
+
+/** Makes the node's outputs and layers known to those behind it. */
+export function settle(
+  execution: Pick<Execution, 'run' | 'newState'>,
+  action: Action,
+  outcome: Outcome,
+  result: ActionResult,
+): void {
+  const { run } = execution;
+  if (result.tool !== undefined) run.addTool(result.tool);
+  if (result.layer !== undefined) run.addLayer(action.index, result.layer);
+  if (result.degraded !== undefined) run.degradedUntil = Math.min(run.degradedUntil, result.degraded.expiresAt);
+  if (result.state !== undefined) Object.assign(execution.newState, result.state);
+  run.states.set(action.node.id, {
+    outcome,
+    outputs: result.outputs,
+    key: action.key,
+    ...(result.layer === undefined ? {} : { layer: result.layer }),
+  });
+}
+
+function reportOf({ outputs, layer, degraded }: ActionResult): Pick<NodeReport, 'outputs' | 'layer' | 'degraded'> {
+  return {
+    outputs,
+    ...(layer === undefined ? {} : { layer: { digest: layer.digest, files: layer.files, bytes: layer.bytes } }),
+    ...(degraded === undefined ? {} : { degraded: degraded.reason }),
+  };
+}
+
+function finish(execution: Execution, id: NodeId, report: NodeReport): void {
+  const { run, sink, reports } = execution;
+  if (report.outcome === 'failed' && !execution.keepGoing) execution.stopped = true;
+  if (!run.states.has(id)) run.states.set(id, { outcome: report.outcome, outputs: {} });
+  reports.set(id, report);
+  sink.emit({ type: 'node-finished', node: id, report });
+}
+
+/** Every reason why there is nothing to restore. */
+export async function explainMiss(
+  run: RunState,
+  action: Action,
+  forced: ReadonlySet<string>,
+): Promise<readonly Reason[]> {
+  if (action.reads.sideEffects === true) return [{ what: 'it has side effects, so it runs every time' }];
+  if (action.node.cache === 'never') return [{ what: 'its cache is set to never' }];
+  if (forced.has('all') || forced.has(action.node.id)) return [{ what: 'a refresh was asked for' }];
+  const last = run.lastRun?.nodes[action.node.id]?.key;
+  if (last === undefined) return [{ what: run.lastRun === undefined ? 'first run of this app' : 'new node' }];
+  if (last === action.key) {
+    const evicted = run.store.evictedAt(action.key);
+    return [{ what: evicted === undefined ? 'its result is missing from the cache, or too old' : 'its result was evicted from the cache' }];
+  }
+  const record = await run.store.record(last);
+  if (record !== undefined) return differences(record, action.record);
+  const evicted = run.store.evictedAt(last) !== undefined;
+  return [{ what: evicted ? 'inputs changed; the result to compare with was evicted' : 'inputs changed; the result to compare with is gone' }];
+}
+
+const timedOut = (action: Action, timeoutMs: number): Failure => ({
+  code: 'node::timeout',
+  blame: 'app',
+  title: `Node ${action.node.id} took longer than its ${timeoutMs / 1000} s`,
+  detail: 'Its processes were ended.',
+  remedy: 'Find out what it waited for, or raise the timeout of the node.',
+});
+
+const internalError = (id: string, error: unknown, debug: boolean): Failure => ({
+  code: 'internal-error::unhandled',
+  blame: 'internal',
+  title: `pyflow failed while it handled node ${id}`,
+  detail: error instanceof Error ? `${error.name}: ${error.message}${debug ? `\n${error.stack}` : ''}` : String(error),
+  remedy: 'This is a bug in pyflow or in a plugin. Please report it with the command, and with PYFLOW_DEBUG=1 set.',
+});

@@ -1,0 +1,105 @@
+// What stands behind `context.handle`: one running node's sandbox session, log and progress; and the services that
+// plugins get by token, which work through it. Unaware of plugins.
+
+import type { NodeId } from '../manifests/pipeline/manifest.js';
+import type { EventSink } from './events.js';
+import { succeed, type Failure, type Result } from './failure.js';
+import type { Archive, CommandExit, Download, NodeLog, RunContext, Subprocess } from './sdk.js';
+import type { SandboxSession } from './sandbox/sandbox.js';
+import type { Downloader } from './services/download.js';
+import type { LogLine } from './store.js';
+
+const KEPT_LINES = 200;
+const MAX_LOG_CHARACTERS = 16 * 1024 * 1024;
+
+export class NodeHandle {
+  readonly #startedAt = performance.now();
+  readonly #log: LogLine[] = [];
+  #logCharacters = 0;
+
+  constructor(
+    readonly node: NodeId,
+    readonly session: SandboxSession | undefined,
+    readonly network: boolean,
+    readonly sink: EventSink,
+    readonly mask: (text: string) => string,
+  ) {}
+
+  get log(): readonly LogLine[] {
+    return this.#log;
+  }
+
+  print(stream: LogLine['stream'], text: string): void {
+    const line = { stream, at: Math.round(performance.now() - this.#startedAt), text: this.mask(text) };
+    this.#logCharacters += line.text.length;
+    if (this.#logCharacters <= MAX_LOG_CHARACTERS) this.#log.push(line);
+    this.sink.emit({ type: 'node-printed', node: this.node, replayed: false, stream, text: line.text });
+  }
+
+  progress(what: string, done: number, total: number | undefined, unit: 'bytes' | 'items'): void {
+    const known = total === undefined ? {} : { total };
+    this.sink.emit({ type: 'node-progress', node: this.node, what, done, ...known, unit });
+  }
+}
+
+const handleOf = (context: RunContext): NodeHandle => context.handle as NodeHandle;
+
+export const subprocessService: Subprocess = {
+  async run(context, { argv, cwd, env, network, filter, keepLines = KEPT_LINES }): Promise<Result<CommandExit, Failure>> {
+    const handle = handleOf(context);
+    if (handle.session === undefined) throw new Error(`a pure node ran a command: ${argv[0]}`);
+    const lines: string[] = [];
+    const exit = await handle.session.run({
+      argv,
+      ...(cwd === undefined ? {} : { cwd }),
+      env: env === undefined ? context.env : { ...context.env, ...env },
+      network: network ?? handle.network,
+      signal: context.signal,
+      onLine(stream, text) {
+        const kept = filter === undefined ? text : filter(stream, text);
+        if (kept === undefined) return;
+        lines.push(kept);
+        // Trimmed now and then instead of at each line: shifting an array is linear.
+        if (lines.length > 2 * keepLines) lines.splice(0, lines.length - keepLines);
+        handle.print(stream, kept);
+      },
+    });
+    if (!exit.ok) return exit;
+    const exitCode = exit.value.exitCode ?? 128 + signalNumber(exit.value.signal);
+    return succeed({ exitCode, lines: lines.slice(-keepLines) });
+  },
+};
+
+const signalNumber = (signal: string | undefined): number =>
+  ({ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 })[signal ?? ''] ?? 0;
+
+export const nodeLogService: NodeLog = {
+  step: (context, text) => handleOf(context).print('step', text),
+  info: (context, text) => handleOf(context).print('stdout', text),
+  notice: (context, code, text) => handleOf(context).print('notice', `[${code}] ${text}`),
+  progress: (context, what, done, total, unit) => handleOf(context).progress(what, done, total, unit),
+};
+
+export const downloadService = (downloader: () => Promise<Downloader>): Download => ({
+  async fetch(context, { url, sha256, sizeBytes }) {
+    const size = sizeBytes === undefined ? {} : { sizeBytes };
+    return (await downloader()).fetchFile({
+      url,
+      sha256,
+      ...size,
+      signal: context.signal,
+      onProgress: (done, total) => handleOf(context).progress('download', done, total, 'bytes'),
+    });
+  },
+});
+
+export const archiveService: Archive = {
+  async unpack(context, request) {
+    const { unpackArchive } = await import('./services/archive.js');
+    return unpackArchive({
+      ...request,
+      signal: context.signal,
+      onProgress: (done: number, total?: number) => handleOf(context).progress('unpack', done, total, 'bytes'),
+    });
+  },
+};

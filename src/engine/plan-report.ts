@@ -1,0 +1,101 @@
+// What a run would do, without doing it: pure nodes are evaluated, nothing else runs and nothing is stored.
+
+import type { NodeId } from '../manifests/pipeline/manifest.js';
+import type { Compose } from './composition.js';
+import type { Outcome, Reason } from './events.js';
+import { explainMiss, lookUp, settle } from './execute.js';
+import { fail, succeed, type Result } from './failure.js';
+import type { PlanLine, PlanReport, Refusal, RunRequest } from './pipeline.js';
+import { prepareNode, type Action } from './prepare.js';
+import { runAction, type Workplace } from './run-action.js';
+import { selectNodes } from './run-stages.js';
+import { openRun, type RunState } from './run-state.js';
+
+/** Lines in plan order. Every certain line holds in the run; a depending one stands only behind a node that executes. */
+export async function planPipeline(
+  request: RunRequest,
+  compose: Compose,
+): Promise<Result<PlanReport, Refusal>> {
+  const composition = await compose({ cacheDir: request.cacheDir, settings: request.settings });
+  const opened = await openRun(request, composition, () => undefined);
+  if (!opened.ok) return opened;
+  const run = opened.value;
+  try {
+    const selection = selectNodes(run, request);
+    if (!selection.ok) return fail({ type: 'failure', failure: selection.failure });
+    const forced = new Set(request.refresh);
+    const lines: PlanLine[] = [];
+    /** Node -> the nodes that execute before its inputs are known. */
+    const unknown = new Map<NodeId, readonly NodeId[]>();
+    for (const index of selection.value) lines.push(await planNode(run, index, forced, unknown));
+    return succeed({ pipeline: run.pipeline.name, appId: run.appId, lines });
+  } finally {
+    await run.store.close();
+  }
+}
+
+async function planNode(
+  run: RunState,
+  index: number,
+  forced: ReadonlySet<string>,
+  unknown: Map<NodeId, readonly NodeId[]>,
+): Promise<PlanLine> {
+  const { id, kind, dependencies } = run.pipeline.nodes[index]!;
+  const dependsOn = [...new Set(dependencies.flatMap((dependency) => unknown.get(dependency) ?? []))];
+  if (dependsOn.length > 0) {
+    unknown.set(id, dependsOn);
+    const outcome = run.lastRun?.nodes[id] === undefined ? undefined : ('up-to-date' as const);
+    return { id, kind, certain: false, dependsOn, reasons: [], ...(outcome === undefined ? {} : { outcome }) };
+  }
+  const certain = (outcome: Outcome, reasons: readonly Reason[] = []): PlanLine => {
+    if (!run.states.has(id)) run.states.set(id, { outcome, outputs: {} });
+    return { id, kind, certain: true, outcome, reasons };
+  };
+  const prepared = await prepareNode(run, index);
+  switch (prepared.type) {
+    case 'skipped':
+      return certain('skipped');
+    case 'blocked':
+      return certain('blocked', prepared.by.map((by) => ({ what: `node ${by}` })));
+    case 'failed':
+      return certain('failed', [{ what: prepared.failure.code, to: prepared.failure.title }]);
+    case 'action': {
+      const { action } = prepared;
+      const found = await lookUp(run, action, forced);
+      if (found !== undefined) {
+        const outcome = run.lastRun?.nodes[id]?.key === action.key ? 'up-to-date' : 'restored';
+        settle({ run, newState: {} }, action, outcome, found);
+        return certain(outcome);
+      }
+      const reasons = await explainMiss(run, action, forced);
+      if (action.isPure) return evaluate(run, action, reasons, certain);
+      unknown.set(id, [id]);
+      return certain('executed', reasons);
+    }
+  }
+}
+
+async function evaluate(
+  run: RunState,
+  action: Action,
+  reasons: readonly Reason[],
+  certain: (outcome: Outcome, reasons?: readonly Reason[]) => PlanLine,
+): Promise<PlanLine> {
+  const nowhere = (): never => {
+    throw new Error(`a pure node asked for a folder: ${action.node.id}`);
+  };
+  const place: Workplace = {
+    run,
+    sink: { emit: () => undefined },
+    mask: (text) => text,
+    secrets: {},
+    sandbox: nowhere,
+    smallDir: nowhere,
+    largeDir: nowhere,
+    cacheDirOf: nowhere,
+  };
+  const done = await runAction(place, action, run.request.signal);
+  if (!done.ok) return certain('failed', [{ what: done.failure.code, to: done.failure.title }]);
+  settle({ run, newState: {} }, action, 'executed', done.value.result);
+  return certain('executed', reasons);
+}

@@ -1,0 +1,205 @@
+// From a planned node to an action: inputs, guard, reads, view, key. Shared by `run` and `plan`; executes nothing.
+
+import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
+import type { CheckedNode, NodeId, Reference } from '../manifests/pipeline/manifest.js';
+import { actionKey, KEY_FORMAT } from './action.js';
+import { BASE_ENVIRONMENT } from './base-environment.js';
+import { sizeOf, type ActionKey, type Digest } from './digest.js';
+import type { Outcome } from './events.js';
+import type { Failure } from './failure.js';
+import type { RunState } from './run-state.js';
+import type { AnyPlugin, Reads } from './sdk.js';
+import type { KeyRecord } from './store.js';
+import type { Layer } from './tree.js';
+import { buildTree, mergeDirectories, type NewEntry } from './directories.js';
+import { viewReader } from './view.js';
+
+/** What a finished node means to those behind it. */
+export interface NodeState {
+  readonly outcome: Outcome;
+  /** Tree ports hold layer digests, base first, joined by commas. */
+  readonly outputs: JSONObject;
+  readonly layer?: Layer;
+  readonly key?: ActionKey;
+}
+
+/** A node whose inputs are all known. */
+export interface Action {
+  readonly index: number;
+  readonly node: CheckedNode;
+  readonly plugin: AnyPlugin;
+  /** Values by port; tree ports as in `NodeState.outputs`. */
+  readonly inputs: JSONObject;
+  readonly reads: Reads;
+  readonly isPure: boolean;
+  readonly record: KeyRecord;
+  readonly key: ActionKey;
+  /** Root directory of the view; its directories are in the run's table. */
+  readonly viewRoot: Digest;
+  /** Layers of the tree inputs in plan order. */
+  readonly treeLayers: readonly Layer[];
+  /** Absolute paths of the selected files of the source, by digest: they are in no store. */
+  readonly sources: ReadonlyMap<Digest, string>;
+  readonly viewBytes: number;
+  /** Root directory by input port. */
+  readonly tools: Readonly<Record<string, Digest>>;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export type Prepared =
+  | { readonly type: 'action'; readonly action: Action }
+  | { readonly type: 'skipped' }
+  | { readonly type: 'blocked'; readonly by: readonly NodeId[] }
+  | { readonly type: 'failed'; readonly failure: Failure };
+
+const STOPS = new Set<Outcome>(['failed', 'blocked', 'aborted']);
+
+/** Every dependency has a state in `run.states`. */
+export async function prepareNode(run: RunState, index: number): Promise<Prepared> {
+  const node = run.pipeline.nodes[index]!;
+  const by = node.dependencies.filter((id) => STOPS.has(run.states.get(id)!.outcome));
+  if (by.length > 0) return { type: 'blocked', by };
+  if (node.when !== undefined) {
+    const holds = await run.evaluateWhen(node);
+    if (!holds.ok) return { type: 'failed', failure: holds.failure };
+    if (!holds.value) return { type: 'skipped' };
+  }
+  const plugin = await run.plugin(node.kind);
+  const inputs = resolveInputs(run, node);
+  const view = viewReader(run.files, index, run.surroundings);
+  const read = await plugin.reads({ config: node.config as never, inputs: inputs.values as never }, view);
+  if (!read.ok) return { type: 'failed', failure: read.failure };
+  const reads = read.value;
+
+  const treeLayers = await run.layersOf(inputs.trees);
+  if (!treeLayers.ok) return { type: 'failed', failure: treeLayers.failure };
+  const selected = await selectFiles(run, index, reads.files ?? [], treeLayers.value);
+  if (!selected.ok) return { type: 'failed', failure: selected.failure };
+  const tools: Record<string, Digest> = {};
+  for (const [port, value] of Object.entries(inputs.tools)) {
+    const layers = await run.layersOf([value]);
+    if (!layers.ok) return { type: 'failed', failure: layers.failure };
+    tools[port] = run.rootOf(layers.value);
+  }
+
+  const ownTree = buildTree(selected.value.entries, run.table).root;
+  const viewRoot =
+    treeLayers.value.length === 0
+      ? ownTree
+      : mergeDirectories(run.table, run.rootOf(treeLayers.value), ownTree);
+  const env = environmentOf(run, node, reads);
+  const isPure = plugin.manifest.pure === true || reads.pure === true;
+  const code = run.kinds.get(node.kind)?.codeDigest;
+  const record: KeyRecord = {
+    format: KEY_FORMAT,
+    kind: node.kind,
+    revision: plugin.manifest.revision,
+    ...(code === undefined ? {} : { code }),
+    config: node.config,
+    values: inputs.plain,
+    facts: reads.facts ?? null,
+    env,
+    secrets: Object.fromEntries(node.secrets.map(({ name, label }) => [name, label])),
+    platform: run.platform,
+    files: selected.value.digests,
+    exists: Object.fromEntries((reads.exists ?? []).map((path) => [path, view.exists(path)])),
+    trees: Object.fromEntries(Object.entries(inputs.treePorts).map(([port, value]) => [port, splitTree(value)])),
+    tools: Object.fromEntries(Object.entries(inputs.tools).map(([port, value]) => [port, splitTree(value)])),
+    scope: reads.scope === 'app' ? run.appId : '',
+  };
+  const key = actionKey({ record, app: viewRoot, tools });
+  const action: Action = {
+    index,
+    node,
+    plugin,
+    inputs: inputs.values,
+    reads,
+    isPure,
+    record,
+    key,
+    viewRoot,
+    treeLayers: treeLayers.value,
+    sources: selected.value.sources,
+    viewBytes: treeLayers.value.reduce((sum, { bytes }) => sum + bytes, selected.value.bytes),
+    tools,
+    env,
+  };
+  return { type: 'action', action };
+}
+
+export const splitTree = (value: string): readonly Digest[] => (value === '' ? [] : (value.split(',') as Digest[]));
+
+interface ResolvedInputs {
+  /** What the plugin gets. */
+  readonly values: JSONObject;
+  /** The part that enters the key verbatim. */
+  readonly plain: JSONObject;
+  readonly treePorts: Readonly<Record<string, string>>;
+  /** All tree values, tool trees not among them. */
+  readonly trees: readonly string[];
+  readonly tools: Readonly<Record<string, string>>;
+}
+
+function resolveInputs(run: RunState, node: CheckedNode): ResolvedInputs {
+  const formats = run.inputFormats(node.kind);
+  const values: Record<string, JSONValue> = {};
+  const plain: Record<string, JSONValue> = {};
+  const treePorts: Record<string, string> = {};
+  const tools: Record<string, string> = {};
+  for (const [port, references] of Object.entries(node.inputs)) {
+    const value = Array.isArray(references)
+      ? references.map((reference) => valueOf(run, reference)).filter((item) => item !== undefined)
+      : valueOf(run, references as Reference);
+    if (value === undefined) continue;
+    values[port] = value;
+    const format = formats.get(port);
+    if (format === 'output-tree') treePorts[port] = Array.isArray(value) ? value.join(',') : String(value);
+    else if (format === 'tool-tree') tools[port] = String(value);
+    else plain[port] = value;
+  }
+  return { values, plain, treePorts, trees: Object.values(treePorts), tools };
+}
+
+function valueOf(run: RunState, { node, port }: Reference): JSONValue | undefined {
+  const state = run.states.get(node)!;
+  return state.outcome === 'skipped' ? undefined : state.outputs[port];
+}
+
+/** The files that `patterns` name, but for those that the tree layers bring anyway. */
+async function selectFiles(run: RunState, index: number, patterns: readonly string[], treeLayers: readonly Layer[]) {
+  const brought = new Set(treeLayers.map((layer) => run.writerOf(layer.digest)));
+  const entries: [string, NewEntry][] = [];
+  const digests: Record<string, string> = {};
+  const sources = new Map<Digest, string>();
+  let bytes = 0;
+  const seen = new Set<string>();
+  for (const pattern of patterns) {
+    for (const path of run.files.match(index, pattern)) {
+      if (seen.has(path)) continue;
+      seen.add(path);
+      const { writer, entry } = run.files.winner(index, path)!;
+      if (brought.has(writer)) continue;
+      if (entry.type === 'symlink') {
+        entries.push([path, { target: entry.target }]);
+        digests[path] = `-> ${entry.target}`;
+      } else if (entry.type === 'file') {
+        const digest = 'source' in entry ? await run.digestSource(path) : { ok: true as const, value: entry.digest };
+        if (!digest.ok) return digest;
+        if ('source' in entry) sources.set(digest.value, `${run.request.appDir}/${path}`);
+        bytes += sizeOf(digest.value);
+        entries.push([path, { digest: digest.value, executable: entry.executable }]);
+        digests[path] = entry.executable ? `${digest.value} executable` : digest.value;
+      }
+    }
+  }
+  return { ok: true as const, value: { entries, digests, sources, bytes } };
+}
+
+function environmentOf(run: RunState, node: CheckedNode, reads: Reads): Readonly<Record<string, string>> {
+  const env: Record<string, string> = { ...BASE_ENVIRONMENT };
+  for (const name of reads.env ?? []) {
+    const value = run.surroundings.variables[name];
+    if (value !== undefined) env[name] = value;
+  }
+  return { ...env, ...node.env };
+}

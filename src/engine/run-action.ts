@@ -1,0 +1,321 @@
+// Runs one action that was not found in the store: view on disk, sandbox, plugin, difference, result. Unaware of the
+// schedule and of why the action runs.
+
+import { mkdirSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
+import picomatch from 'picomatch';
+import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
+import { digestOf, type Digest } from './digest.js';
+import type { EventSink } from './events.js';
+import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
+import { NodeHandle } from './node-handle.js';
+import { captureDifference, EMPTY_RECORD, materializeTree } from './output-tree.js';
+import type { Action } from './prepare.js';
+import type { RunState } from './run-state.js';
+import type { Sandbox, SandboxSession } from './sandbox/sandbox.js';
+import type { RunContext, RunOutput } from './sdk.js';
+import type { ActionResult } from './store.js';
+import type { Layer } from './tree.js';
+import { viewReader } from './view.js';
+
+export interface Workplace {
+  readonly run: RunState;
+  readonly sink: EventSink;
+  readonly mask: (text: string) => string;
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Probed when the first node must run. */
+  readonly sandbox: () => Promise<Result<Sandbox, Failure>>;
+  /** Private folders of this run; small views lie in memory where the machine has a tmpfs. */
+  readonly smallDir: () => string;
+  readonly largeDir: () => string;
+  /** Per app and kind. */
+  readonly cacheDirOf: (kind: string) => string;
+}
+
+export interface Executed {
+  readonly result: ActionResult;
+  /** Why the result must not be stored. */
+  readonly uncacheable?: string;
+}
+
+/** A blob of an upstream layer is gone: its producer has to run again. */
+export const BLOB_LOST = 'cache::blob-lost';
+
+const SMALL_VIEW_BYTES = 16 * 1024 * 1024;
+/** 1980-01-01: what every file in a view and a slug carries, so that no time enters a build. */
+export const FIXED_MTIME_S = 315_532_800;
+
+export async function runAction(
+  place: Workplace,
+  action: Action,
+  signal: AbortSignal,
+): Promise<Result<Executed, Failure>> {
+  return action.isPure ? runPure(place, action, signal) : runInFolder(place, action, signal);
+}
+
+async function runPure(place: Workplace, action: Action, signal: AbortSignal): Promise<Result<Executed, Failure>> {
+  const startedAt = performance.now();
+  const handle = new NodeHandle(action.node.id, undefined, false, place.sink, place.mask);
+  const paths = { app: '', scratch: '', cache: '', tools: {} };
+  const context = contextOf(place, action, handle, signal, { app: '', scratch: '', cache: '', tools: {} }, paths);
+  const output = await action.plugin.run({ config: action.node.config as never, inputs: action.inputs as never }, context);
+  if (!output.ok) return output;
+  return finish(place, action, handle, output.value, {}, startedAt);
+}
+
+interface Folders {
+  readonly app: string;
+  readonly scratch: string;
+  readonly cache: string;
+  readonly tool?: string;
+  readonly tools: Readonly<Record<string, string>>;
+}
+
+async function runInFolder(place: Workplace, action: Action, signal: AbortSignal): Promise<Result<Executed, Failure>> {
+  const startedAt = performance.now();
+  const { run } = place;
+  const sandbox = await place.sandbox();
+  if (!sandbox.ok) return sandbox;
+  const isSmall = action.viewBytes < SMALL_VIEW_BYTES && Object.keys(action.tools).length === 0;
+  const root = `${isSmall ? place.smallDir() : place.largeDir()}/${action.index}`;
+  const makesTool = hasToolPort(action);
+  const folders: Folders = {
+    app: `${root}/app`,
+    scratch: `${root}/tmp`,
+    cache: place.cacheDirOf(action.node.kind),
+    ...(makesTool ? { tool: `${root}/tool` } : {}),
+    tools: Object.fromEntries(Object.keys(action.tools).map((port) => [port, `${root}/tools/${port}`])),
+  };
+  let session: SandboxSession | undefined;
+  try {
+    mkdirSync(folders.scratch, { recursive: true });
+    if (folders.tool !== undefined) mkdirSync(folders.tool);
+    const view = await materializeTree(run.store, run.table, action.viewRoot, folders.app, {
+      signal,
+      sources: action.sources,
+    });
+    if (!view.ok) return fail('missing' in view.failure ? viewLost(action, view.failure.missing) : view.failure.failure);
+    for (const [port, toolRoot] of Object.entries(action.tools)) {
+      mkdirSync(`${root}/tools`, { recursive: true });
+      const tool = await materializeTree(run.store, run.table, toolRoot, folders.tools[port]!, { signal });
+      if (!tool.ok) return fail('missing' in tool.failure ? blobLost(tool.failure.missing) : tool.failure.failure);
+    }
+    session = sandbox.value.open({
+      appDir: folders.app,
+      scratchDir: folders.scratch,
+      cacheDir: folders.cache,
+      ...(folders.tool === undefined ? {} : { toolDir: folders.tool }),
+      tools: folders.tools,
+    });
+    const handle = new NodeHandle(action.node.id, session, action.node.network, place.sink, place.mask);
+    const context = contextOf(place, action, handle, signal, folders, session.paths);
+    const output = await action.plugin.run(
+      { config: action.node.config as never, inputs: action.inputs as never },
+      context,
+    );
+    await session.close();
+    session = undefined;
+    if (!output.ok) return output;
+    if (signal.aborted) return fail(abortFailure(signal));
+
+    const captured = await captureDifference(run.store, folders.app, view.value, { signal });
+    if (!captured.ok) return captured;
+    for (const [digest, directory] of captured.value.tree.directories) run.table.set(digest, directory);
+    const undeclared = undeclaredWrites(action, captured.value.layer, run);
+    if (undeclared.length > 0) return fail(undeclaredWrite(action, undeclared));
+    let tool: Layer | undefined;
+    if (folders.tool !== undefined) {
+      const made = await captureDifference(run.store, folders.tool, EMPTY_RECORD, { signal });
+      if (!made.ok) return made;
+      for (const [digest, directory] of made.value.tree.directories) run.table.set(digest, directory);
+      tool = made.value.layer;
+    }
+    const layers = { layer: captured.value.layer, ...(tool === undefined ? {} : { tool }) };
+    return finish(place, action, handle, output.value, layers, startedAt);
+  } catch (error) {
+    if (error instanceof FailureError) return fail(error.failure);
+    const failure = systemFailure(error);
+    if (failure !== undefined) return fail(failure);
+    throw error;
+  } finally {
+    await session?.close();
+    // Small folders go with the run's: one removal at the end is several times cheaper than one a node.
+    if (!isSmall) rmSync(root, { recursive: true, force: true });
+  }
+}
+
+function contextOf(
+  place: Workplace,
+  action: Action,
+  handle: NodeHandle,
+  signal: AbortSignal,
+  folders: Folders,
+  paths: RunContext['paths'],
+): RunContext {
+  const secrets: Record<string, string> = {};
+  for (const { name } of action.node.secrets) if (place.secrets[name] !== undefined) secrets[name] = place.secrets[name];
+  return {
+    node: action.node.id,
+    appDir: folders.app,
+    ...(folders.tool === undefined ? {} : { toolDir: folders.tool }),
+    scratchDir: folders.scratch,
+    cacheDir: folders.cache,
+    paths,
+    toolDirs: folders.tools,
+    env: { ...action.env, HOME: paths.scratch, TMPDIR: paths.scratch, ...secrets, ...action.node.env },
+    facts: action.reads.facts ?? null,
+    view: viewReader(place.run.files, action.index, place.run.surroundings),
+    signal,
+    handle,
+  };
+}
+
+function finish(
+  { run }: Workplace,
+  action: Action,
+  handle: NodeHandle,
+  output: RunOutput<unknown>,
+  { layer, tool }: { readonly layer?: Layer; readonly tool?: Layer },
+  startedAt: number,
+): Result<Executed, Failure> {
+  const outputs = completeOutputs(action, output.outputs as JSONObject, layer, tool);
+  const validate = run.kinds.get(action.node.kind)!.validateOutputs;
+  if (!validate(outputs)) return fail(wrongOutputs(action, validate.errors ?? []));
+  const log = storeLog(run, handle);
+  const isEmpty = layer === undefined || (layer.files === 0 && layer.deleted.length === 0 && isEmptyTree(run, layer));
+  const { degraded } = output;
+  const now = run.composition.clock.now();
+  const result: ActionResult = {
+    outputs,
+    ...(isEmpty ? {} : { layer }),
+    ...(tool === undefined ? {} : { tool }),
+    ...(log === undefined ? {} : { log }),
+    durationMs: Math.round(performance.now() - startedAt),
+    ...(output.state === undefined ? {} : { state: output.state }),
+    ...(degraded === undefined
+      ? {}
+      : { degraded: { reason: degraded.reason, host: hostname(), expiresAt: now + degraded.maxAgeMs } }),
+    storedAt: now,
+  };
+  return succeed({ result, ...(output.uncacheable === undefined ? {} : { uncacheable: output.uncacheable }) });
+}
+
+function isEmptyTree(run: RunState, layer: Layer): boolean {
+  const root = run.table.get(layer.root);
+  return root === undefined || (root.directories.length === 0 && root.symlinks.length === 0 && root.files.length === 0);
+}
+
+/** Tree ports are the engine's: the layers of the tree inputs, base first, and the node's own on top. */
+function completeOutputs(action: Action, given: JSONObject, layer: Layer | undefined, tool: Layer | undefined): JSONObject {
+  const outputs: Record<string, JSONValue> = { ...given };
+  const below = action.treeLayers.map(({ digest }) => digest);
+  for (const [port, format] of outputFormats(action)) {
+    if (format === 'tool-tree') outputs[port] = tool?.digest ?? '';
+    else outputs[port] = (layer === undefined || layer.files + layer.deleted.length === 0 ? below : [...below, layer.digest]).join(',');
+  }
+  return outputs;
+}
+
+function outputFormats(action: Action): readonly (readonly [string, string])[] {
+  const { properties } = action.plugin.manifest.outputs as { properties?: Record<string, { format?: string }> };
+  return Object.entries(properties ?? {}).flatMap(([port, { format }]) =>
+    format === 'output-tree' || format === 'tool-tree' ? [[port, format] as const] : [],
+  );
+}
+
+const hasToolPort = (action: Action): boolean => outputFormats(action).some(([, format]) => format === 'tool-tree');
+
+function storeLog(run: RunState, handle: NodeHandle): Digest | undefined {
+  if (handle.log.length === 0) return undefined;
+  const bytes = Buffer.from(handle.log.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const digest = digestOf(bytes);
+  run.store.write(digest, bytes);
+  return digest;
+}
+
+function undeclaredWrites(action: Action, layer: Layer, run: RunState): readonly string[] {
+  if (layer.files === 0 && layer.deleted.length === 0) return [];
+  const { writes } = action.node;
+  if (writes.includes('**')) return [];
+  const literal = new Set(writes);
+  const isDeclared = writes.length === 0 ? () => false : picomatch([...writes], { dot: true });
+  const found: string[] = [];
+  const check = (path: string): void => {
+    if (!literal.has(path) && !isDeclared(path)) found.push(path);
+  };
+  for (const path of filesOf(run, layer.root, '')) check(path);
+  for (const path of layer.deleted) check(path);
+  return found;
+}
+
+function* filesOf(run: RunState, root: Digest, prefix: string): Generator<string> {
+  const directory = run.table.get(root);
+  if (directory === undefined) return;
+  for (const { name } of directory.files) yield prefix + name;
+  for (const { name } of directory.symlinks) yield prefix + name;
+  for (const { name, digest } of directory.directories) yield* filesOf(run, digest, `${prefix}${name}/`);
+}
+
+export const abortFailure = (signal: AbortSignal): Failure =>
+  signal.reason instanceof FailureError
+    ? signal.reason.failure
+    : {
+        code: 'run::aborted',
+        blame: 'environment',
+        title: 'The run was interrupted',
+        detail: 'A signal asked pyflow to stop.',
+        remedy: 'Run again; what had finished is restored.',
+      };
+
+const viewLost = (action: Action, missing: Digest): Failure => {
+  const source = action.sources.get(missing);
+  return source === undefined ? blobLost(missing) : changedDuringRun(source);
+};
+
+const blobLost = (digest: Digest): Failure => ({
+  code: BLOB_LOST,
+  blame: 'internal',
+  title: 'A file is missing from the cache',
+  detail: digest,
+  remedy: 'Run again; the node that made it is executed anew.',
+});
+const changedDuringRun = (path: string): Failure => ({
+  code: 'app::changed-during-run',
+  blame: 'environment',
+  title: `A file of the app changed while it was built: ${path}`,
+  detail: 'Its content no longer is what the key of this node was made from, so the result would be filed wrongly.',
+  remedy: 'Run again, and leave the app alone while it is built.',
+});
+const undeclaredWrite = (action: Action, paths: readonly string[]): Failure => ({
+  code: 'node::undeclared-write',
+  blame: 'pipeline',
+  title: `Node ${action.node.id} wrote where it did not say it would`,
+  detail: [
+    `Written: ${paths.slice(0, 5).join(', ')}${paths.length > 5 ? ` and ${paths.length - 5} more` : ''}`,
+    `Declared: ${action.node.writes.join(', ') || 'nothing'}`,
+  ].join('\n'),
+  remedy: 'Add the paths to the writes of the node, or let it write into its scratch folder.',
+});
+const wrongOutputs = (action: Action, errors: readonly { instancePath: string; message?: string }[]): Failure => ({
+  code: 'internal-error::outputs',
+  blame: 'internal',
+  title: `The plugin ${action.node.kind} returned outputs that its own schema refuses`,
+  detail: errors.map(({ instancePath, message }) => `${instancePath || 'outputs'}: ${message ?? 'not accepted'}`).join('\n'),
+  remedy: 'This is a mistake in the plugin: report it to its author.',
+});
+
+/** Full disks and the like, told apart from bugs by the system's own code. */
+export function systemFailure(error: unknown): Failure | undefined {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === undefined || !/^E[A-Z0-9]+$/.test(code)) return undefined;
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  return {
+    code: full ? 'environment::disk-full' : 'environment::file-system',
+    blame: 'environment',
+    title: full ? 'There is no space left on the disk' : 'The file system refused an operation',
+    detail: message,
+    remedy: full
+      ? 'Free some space (pyflow cache gc helps), or move the cache with --cache-dir, and run again.'
+      : 'Check permissions and the state of the disk, and run again.',
+  };
+}

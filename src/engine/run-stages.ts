@@ -1,0 +1,321 @@
+// What `runPipeline` does before and after the nodes: which of them, with what expectations, and what is kept of them.
+
+import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
+import { Admission } from './admission.js';
+import type { EventSink, NodeReport, RunReport, RunStatus } from './events.js';
+import type { Execution } from './execute.js';
+import { EXIT_STATUS, fail, succeed, type Failure, type Result } from './failure.js';
+import type { RunDir } from './lock.js';
+import { BLOB_LOST } from './run-action.js';
+import { dropFastRecord, writeFastRecord, writeLastRun, writeReport, writeState, type LastNode } from './run-record.js';
+import { LAYER_LOST, type RunState } from './run-state.js';
+import { probeSandbox } from './sandbox/probe.js';
+import type { Sandbox } from './sandbox/sandbox.js';
+import { criticalPaths, type ScheduledNode } from './schedule.js';
+import { writeSlug, type Slug } from './slug.js';
+import type { Layer } from './tree.js';
+import { walk } from './directories.js';
+
+/** A node that was never run and whose kind says nothing. */
+const DEFAULT_EXPECTED_MS = 1000;
+/** Masking shorter values would tear ordinary words apart. */
+const MIN_MASKED = 8;
+/** Facts may depend on the day (ends of life), so an unopened record is believed for a day at the most. */
+const FAST_RECORD_MS = 24 * 60 * 60 * 1000;
+
+/** The nodes of this run: all, or those asked for with everything they wait for. Positions, ascending. */
+export function selectNodes(
+  run: RunState,
+  { only, until }: { readonly only: readonly string[]; readonly until?: string },
+): Result<ReadonlySet<number>, Failure> {
+  const { nodes } = run.pipeline;
+  const targets = [...only, ...(until === undefined ? [] : [until])];
+  if (targets.length === 0) return succeed(new Set(nodes.keys()));
+  const selected = new Set<number>();
+  const visit = (id: string): void => {
+    const position = run.positionOf(id);
+    if (selected.has(position)) return;
+    selected.add(position);
+    nodes[position]!.dependencies.forEach(visit);
+  };
+  for (const target of targets) {
+    if (run.positionOf(target) < 0) return fail(unknownNode(target, nodes.map(({ id }) => id)));
+    visit(target);
+  }
+  return succeed(new Set([...selected].sort((a, b) => a - b)));
+}
+
+export function scheduledNodes(run: RunState, selection: ReadonlySet<number>): readonly ScheduledNode[] {
+  return [...selection].map((position) => {
+    const { id, dependencies, kind } = run.pipeline.nodes[position]!;
+    return { id, dependencies, expectedMs: expectedMs(run, id, kind) };
+  });
+}
+
+const expectedMs = (run: RunState, id: string, kind: string): number =>
+  run.lastRun?.nodes[id]?.durationMs ?? run.kinds.get(kind)?.manifest.expectedMs ?? DEFAULT_EXPECTED_MS;
+
+export function startExecution(
+  run: RunState,
+  sink: EventSink,
+  runDir: RunDir,
+  forced: ReadonlySet<string>,
+  selection: ReadonlySet<number>,
+): Execution {
+  const { request, composition } = run;
+  const secretNames = new Set(run.pipeline.nodes.flatMap(({ secrets }) => secrets.map(({ name }) => name)));
+  const secrets: Record<string, string> = {};
+  for (const name of secretNames) {
+    const value = run.surroundings.variables[name];
+    if (value !== undefined) secrets[name] = value;
+  }
+  let sandbox: Promise<Result<Sandbox, Failure>> | undefined;
+  const cacheDirs = new Map<string, string>();
+  return {
+    run,
+    sink,
+    secrets,
+    mask: masker(Object.values(secrets)),
+    sandbox: () =>
+      (sandbox ??= probeSandbox(request.sandbox, {
+        searchPath: composition.host.searchPath,
+        passThrough: request.passThrough ?? {},
+        stateDir: `${request.cacheDir}/state/sandbox`,
+      }).then((probed) => {
+        if (probed.ok && probed.value.fallbackReason !== undefined) {
+          const text = `Nodes run without a sandbox: ${probed.value.fallbackReason}`;
+          sink.emit({ type: 'notice', code: 'sandbox::none', text });
+        }
+        return probed;
+      })),
+    smallDir: () => runDir.smallDir,
+    largeDir: () => runDir.largeDir,
+    cacheDirOf(kind) {
+      let folder = cacheDirs.get(kind);
+      if (folder === undefined) {
+        folder = `${request.cacheDir}/apps/${run.appId}/${kind}`;
+        mkdirSync(folder, { recursive: true });
+        cacheDirs.set(kind, folder);
+      }
+      return folder;
+    },
+    admission: new Admission(request.jobs ?? availableParallelism(), run.pipeline.pools),
+    reports: new Map(),
+    forced,
+    ranks: criticalPaths(scheduledNodes(run, selection)),
+    stopped: false,
+    keepGoing: request.keepGoing,
+    signal: request.signal,
+    unstored: new Set(),
+    newState: {},
+  };
+}
+
+/** Secret values, and the user part of every URL. */
+export function masker(values: readonly string[]): (text: string) => string {
+  const masked = values.flatMap((value) => value.split('\n')).filter((value) => value.length >= MIN_MASKED);
+  return (text) => {
+    let shown = text;
+    for (const value of masked) if (shown.includes(value)) shown = shown.replaceAll(value, '***');
+    return shown.includes('@') ? shown.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi, '$1***@') : shown;
+  };
+}
+
+export function announce(
+  run: RunState,
+  sink: EventSink,
+  runId: string,
+  selection: ReadonlySet<number>,
+): void {
+  sink.emit({
+    type: 'run-started',
+    runId,
+    pipeline: run.pipeline.name,
+    appId: run.appId,
+    nodes: [...selection].map((position) => {
+      const { id, kind } = run.pipeline.nodes[position]!;
+      return { id, kind, expectedMs: expectedMs(run, id, kind) };
+    }),
+  });
+  for (const text of run.pipeline.warnings) sink.emit({ type: 'notice', code: 'pipeline::warning', text });
+}
+
+export interface SlugOutcome {
+  readonly slug?: Slug;
+  readonly failure?: Failure;
+}
+
+/** Writes the slug when every node of a whole run succeeded. */
+export async function finishSlug(
+  execution: Execution,
+  selection: ReadonlySet<number>,
+): Promise<SlugOutcome | undefined> {
+  const { run, sink, reports, signal } = execution;
+  const isWhole = selection.size === run.pipeline.nodes.length;
+  if (!isWhole || signal.aborted || statusOf(execution) !== 'succeeded' || reports.size === 0) return undefined;
+  const layers: Layer[] = [];
+  for (const { id } of run.pipeline.nodes) {
+    const layer = run.states.get(id)?.layer;
+    if (layer !== undefined && !layers.includes(layer)) layers.push(layer);
+  }
+  const started = performance.now();
+  const written = await writeSlug(run, layers, signal);
+  if (!written.ok) return { failure: written.failure };
+  const { path, digest, files, bytes, changed } = written.value;
+  if (changed) {
+    sink.emit({ type: 'slug-written', path, digest, files, bytes, durationMs: Math.round(performance.now() - started) });
+  }
+  return { slug: written.value };
+}
+
+export const isLost = (failure: Failure | undefined): boolean =>
+  failure?.code === BLOB_LOST || failure?.code === LAYER_LOST;
+
+/** The nodes whose results name a blob that is gone. */
+export async function producersOfLost(execution: Execution, slugFailure: Failure | undefined): Promise<readonly string[]> {
+  const { run, reports } = execution;
+  const failures = [slugFailure, ...[...reports.values()].map(({ failure }) => failure)].filter(isLost);
+  const lost = new Set(failures.map((failure) => failure!.detail));
+  const producers: string[] = [];
+  for (const [id, { key }] of run.states) {
+    const result = key === undefined ? undefined : await run.store.lookUp(key);
+    const layers = [result?.layer, result?.tool].filter((layer) => layer !== undefined);
+    if (layers.some((layer) => namesAny(run, layer, lost))) producers.push(id);
+  }
+  return producers.length > 0 ? producers : ['all'];
+}
+
+function namesAny(run: RunState, layer: Layer, lost: ReadonlySet<string>): boolean {
+  if (lost.has(layer.digest) || lost.has(layer.tree)) return true;
+  for (const [, entry] of walk(run.table, layer.root)) if (entry.type === 'file' && lost.has(entry.digest)) return true;
+  return false;
+}
+
+const statusOf = ({ reports, signal }: Execution): RunStatus => {
+  if (signal.aborted) return 'aborted';
+  for (const { outcome } of reports.values()) {
+    if (outcome === 'failed' || outcome === 'blocked' || outcome === 'aborted') return 'failed';
+  }
+  return 'succeeded';
+};
+
+export function makeReport(
+  execution: Execution,
+  runId: string,
+  startedAt: number,
+  slug: SlugOutcome | undefined,
+): RunReport {
+  const { run, reports, signal } = execution;
+  const status = slug?.failure === undefined ? statusOf(execution) : signal.aborted ? 'aborted' : 'failed';
+  const nodes: Record<string, NodeReport> = {};
+  for (const { id } of run.pipeline.nodes) {
+    const report = reports.get(id);
+    if (report !== undefined) nodes[id] = report;
+  }
+  const failure = slug?.failure ?? worstFailure(Object.values(nodes));
+  const exitCode = status === 'succeeded' ? 0 : failure === undefined ? 1 : EXIT_STATUS[failure.blame];
+  const written = slug?.slug;
+  return {
+    schema: 'pyflow.report/1',
+    runId,
+    pipeline: run.pipeline.name,
+    appId: run.appId,
+    status,
+    exitCode: status === 'aborted' ? 130 : exitCode,
+    startedAt: new Date(startedAt).toISOString(),
+    durationMs: Date.now() - startedAt,
+    ...(written === undefined && status === 'succeeded' ? { partial: true as const } : {}),
+    nodes,
+    buildData: buildDataOf(run, nodes, failure),
+    ...(written === undefined
+      ? {}
+      : { slug: { path: written.path, digest: written.digest, files: written.files, bytes: written.bytes } }),
+    ...(failure === undefined ? {} : { failure }),
+  };
+}
+
+/** The one that decides the exit status: a bug before the file, the file before the app, the environment last. */
+function worstFailure(nodes: readonly NodeReport[]): Failure | undefined {
+  const order = ['internal', 'pipeline', 'app', 'environment'];
+  const failures = nodes.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
+  return failures.sort((a, b) => order.indexOf(a.blame) - order.indexOf(b.blame))[0];
+}
+
+/** The flat facts of the platform's report: outputs whose schema names them (`x-build-data`), and what became of it. */
+function buildDataOf(run: RunState, nodes: Readonly<Record<string, NodeReport>>, failure: Failure | undefined): JSONObject {
+  const data: Record<string, JSONValue> = {};
+  let isReused = false;
+  for (const { kind, outputs, outcome } of Object.values(nodes)) {
+    isReused ||= outcome === 'restored' || outcome === 'up-to-date';
+    const { properties } = run.kinds.get(kind)!.manifest.outputs as PortSchemas;
+    for (const [port, schema] of Object.entries(properties ?? {})) {
+      const name = schema['x-build-data'];
+      const value = outputs?.[port];
+      if (name !== undefined && value !== undefined) data[name] = value;
+    }
+  }
+  data['cache_status'] = isReused ? 'reused' : 'empty';
+  if (failure !== undefined) data['failure_reason'] = failure.code;
+  return data;
+}
+
+interface PortSchemas {
+  readonly properties?: Readonly<Record<string, { readonly 'x-build-data'?: string }>>;
+}
+
+/** Writes what the next run reads: the report always, the rest after a complete run. */
+export async function record(
+  execution: Execution,
+  report: RunReport,
+  outcome: SlugOutcome | undefined,
+  { version }: { readonly version: string },
+): Promise<void> {
+  const { run, unstored, newState } = execution;
+  const { request, appId } = run;
+  run.statCache.save();
+  writeReport(request.cacheDir, report);
+  if (report.status !== 'succeeded' || outcome?.slug === undefined) return dropFastRecord(request.cacheDir, appId);
+  const nodes: Record<string, LastNode> = {};
+  for (const [id, node] of Object.entries(report.nodes)) {
+    nodes[id] = {
+      ...(node.key === undefined ? {} : { key: node.key }),
+      outputs: node.outputs ?? {},
+      ...(node.layer === undefined ? {} : { layer: node.layer.digest }),
+      durationMs: node.outcome === 'executed' ? node.durationMs : (node.savedMs ?? node.durationMs),
+    };
+  }
+  writeLastRun(request.cacheDir, appId, { runId: report.runId, nodes });
+  if (request.appId !== undefined && Object.keys(newState).length > 0) {
+    writeState(request.cacheDir, appId, { ...run.surroundings.state, ...(newState as Record<string, JSONValue>) });
+  }
+  if (unstored.size > 0 || request.outDir === request.appDir) return dropFastRecord(request.cacheDir, appId);
+  writeFastRecord({
+    request,
+    version,
+    report,
+    variables: run.surroundings.variables,
+    source: run.files.source,
+    others: run.pluginFiles,
+    slugFolders: outcome.slug.folders,
+    expiresAt: expiryOf(execution),
+  });
+}
+
+function expiryOf({ run }: Execution): number {
+  let expiresAt = run.composition.clock.now() + FAST_RECORD_MS;
+  for (const node of run.pipeline.nodes) {
+    if (typeof node.cache === 'object') expiresAt = Math.min(expiresAt, run.composition.clock.now() + node.cache.maxAgeMs);
+  }
+  return Math.min(expiresAt, run.degradedUntil);
+}
+
+const unknownNode = (id: string, known: readonly string[]): Failure => ({
+  code: 'run::unknown-node',
+  blame: 'pipeline',
+  title: `There is no node ${JSON.stringify(id)} in this pipeline`,
+  detail: `Its nodes are ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', ...' : ''}.`,
+  remedy: 'Name one of them.',
+});
+

@@ -1,0 +1,245 @@
+// Everything the stages of one run share. Opened once; `run`, `plan` and `why` start from it.
+
+import { lstatSync } from 'node:fs';
+import { relative } from 'node:path';
+import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
+import type { CheckedNode, CheckedPipeline, NodeId } from '../manifests/pipeline/manifest.js';
+import type { KnownKind } from '../manifests/plugin-manifest.js';
+import { readAppVariables } from './app-variables.js';
+import type { Composition } from './composition.js';
+import type { Digest } from './digest.js';
+import { EMPTY_DIRECTORY, walk } from './directories.js';
+import { fail, succeed, type Failure, type Result } from './failure.js';
+import { digestFileSync, openStatCache, type StatCache } from './file-digest.js';
+import { applyLayers, loadLayer } from './layers.js';
+import { openLocalStore, type LocalStore } from './local-store.js';
+import type { Refusal, RunRequest } from './pipeline.js';
+import { loadCheckedPipeline } from './compiled-plan.js';
+import type { NodeState } from './prepare.js';
+import { appIdOf, readLastRun, readState, type LastRun } from './run-record.js';
+import type { AnyPlugin } from './sdk.js';
+import { oursInPlace } from './slug.js';
+import { listSource } from './source.js';
+import type { DirectoryTable, Layer } from './tree.js';
+import { RunFiles, type LayerEntry, type ViewSurroundings } from './view.js';
+
+export class RunState {
+  readonly table: DirectoryTable = new Map();
+  readonly states = new Map<NodeId, NodeState>();
+  readonly #layers = new Map<string, Layer>();
+  readonly #writers = new Map<string, number>();
+  readonly #formats = new Map<string, ReadonlyMap<string, string>>();
+  readonly #plugins = new Map<string, Promise<AnyPlugin>>();
+
+  constructor(
+    readonly request: RunRequest,
+    readonly composition: Composition,
+    readonly pipeline: CheckedPipeline,
+    readonly pluginFiles: readonly string[],
+    readonly kinds: ReadonlyMap<string, KnownKind>,
+    readonly appId: string,
+    readonly store: LocalStore,
+    readonly files: RunFiles,
+    readonly statCache: StatCache,
+    readonly surroundings: ViewSurroundings,
+    readonly lastRun: LastRun | undefined,
+  ) {
+    this.platform = platformOf(composition);
+    this.#positions = new Map(pipeline.nodes.map(({ id }, position) => [id as string, position]));
+  }
+
+  readonly platform: Readonly<Record<string, string>>;
+  /** When the first second-best result of this run expires; milliseconds since the epoch. */
+  degradedUntil = Number.POSITIVE_INFINITY;
+  readonly #positions: ReadonlyMap<string, number>;
+
+  /** Place of a node in the plan; -1 for a name that is none. */
+  positionOf(id: string): number {
+    return this.#positions.get(id) ?? -1;
+  }
+
+  plugin(kind: string): Promise<AnyPlugin> {
+    let plugin = this.#plugins.get(kind);
+    if (plugin === undefined) this.#plugins.set(kind, (plugin = this.composition.plugin(kind)));
+    return plugin;
+  }
+
+  /** Format of each input port that has one; of its items where the port takes an array. */
+  inputFormats(kind: string): ReadonlyMap<string, string> {
+    let formats = this.#formats.get(kind);
+    if (formats === undefined) {
+      formats = formatsOf(this.kinds.get(kind)!.manifest.inputs);
+      this.#formats.set(kind, formats);
+    }
+    return formats;
+  }
+
+  async evaluateWhen(node: CheckedNode): Promise<Result<boolean, Failure>> {
+    const { evaluateWhen } = await import('../manifests/pipeline/when.js');
+    const values: Record<string, JSONObject | undefined> = {};
+    for (const { node: id } of node.whenReads) {
+      const state = this.states.get(id);
+      if (state !== undefined && state.outcome !== 'skipped') values[id] = state.outputs;
+    }
+    const { request, composition } = this;
+    const run = { mode: request.mode, os: composition.host.os, arch: composition.host.arch };
+    const result = await evaluateWhen(node.when!, values, this.pipeline.params, run);
+    if (result.ok) return result;
+    return fail({
+      code: 'pipeline::when-failed',
+      blame: 'pipeline',
+      title: `The guard of node ${node.id} cannot be evaluated`,
+      detail: `when: ${node.when}\n${String(result.failure)}`,
+      remedy: 'Change the expression so that it holds or not for every value its nodes can give.',
+    });
+  }
+
+  /** The layers of some tree values, each once, in plan order; loaded with their directories. */
+  async layersOf(values: readonly string[]): Promise<Result<readonly Layer[], Failure>> {
+    const layers = new Map<string, Layer>();
+    for (const digest of values.flatMap((value) => (value === '' ? [] : value.split(',')))) {
+      if (layers.has(digest)) continue;
+      const layer = await this.layer(digest);
+      if (layer === undefined) return fail(layerLost(digest));
+      layers.set(digest, layer);
+    }
+    return succeed([...layers.values()].sort((a, b) => this.writerOf(a.digest) - this.writerOf(b.digest)));
+  }
+
+  async layer(digest: string): Promise<Layer | undefined> {
+    const known = this.#layers.get(digest);
+    if (known !== undefined) return known;
+    const layer = await loadLayer(this.store, digest as Digest, this.table);
+    if (layer !== undefined) this.#layers.set(digest, layer);
+    return layer;
+  }
+
+  /** Makes a finished node's layer known; `directories` of it must be in the table. */
+  addLayer(index: number, layer: Layer): void {
+    this.#layers.set(layer.digest, layer);
+    if (!this.#writers.has(layer.digest)) this.#writers.set(layer.digest, index);
+    this.files.addLayer(index, layer, this.#entriesOf(layer));
+  }
+
+  addTool(layer: Layer): void {
+    this.#layers.set(layer.digest, layer);
+  }
+
+  *#entriesOf(layer: Layer): Generator<[string, LayerEntry]> {
+    for (const [path, entry] of walk(this.table, layer.root)) {
+      yield [path, entry.type === 'directory' ? { type: 'directory' } : entry];
+    }
+  }
+
+  /** Position of the node whose layer this is; tool layers have none. */
+  writerOf(layer: string): number {
+    return this.#writers.get(layer) ?? -1;
+  }
+
+  /** Root directory of some layers put over each other. */
+  rootOf(layers: readonly Layer[]): Digest {
+    return applyLayers(this.table, EMPTY_DIRECTORY, layers);
+  }
+
+  async digestSource(path: string): Promise<Result<Digest, Failure>> {
+    const absolute = `${this.request.appDir}/${path}`;
+    try {
+      return succeed(digestFileSync(absolute, lstatSync(absolute, { bigint: true }), this.statCache));
+    } catch (error) {
+      return fail({
+        code: 'app::unreadable-file',
+        blame: 'app',
+        title: `A file of the app cannot be read: ${path}`,
+        detail: (error as Error).message,
+        remedy: 'Make it readable for the user that runs pyflow, and leave the app alone while it is built.',
+      });
+    }
+  }
+}
+
+/** A layer that a result names is gone: the caller makes the result a miss and starts over. */
+export const LAYER_LOST = 'cache::layer-lost';
+const layerLost = (digest: string): Failure => ({
+  code: LAYER_LOST,
+  blame: 'internal',
+  title: 'A layer is missing from the cache',
+  detail: `The layer ${digest} is named by a result, but its bytes are gone or wrong.`,
+  remedy: 'Run again; the node is executed anew.',
+});
+
+function platformOf({ host }: Composition): Readonly<Record<string, string>> {
+  return {
+    OSFamily: host.os,
+    ISA: host.arch,
+    libc: `${host.libc.name}-${host.libc.version}`,
+    'os-release': `${host.release.id}-${host.release.version}`,
+  };
+}
+
+function formatsOf(schema: JSONObject | object): ReadonlyMap<string, string> {
+  const formats = new Map<string, string>();
+  const properties = (schema as { properties?: Record<string, { format?: string; items?: { format?: string } }> })
+    .properties;
+  for (const [port, { format, items }] of Object.entries(properties ?? {})) {
+    const found = format ?? items?.format;
+    if (found !== undefined) formats.set(port, found);
+  }
+  return formats;
+}
+
+/** Loads what a run needs: the checked pipeline, the store, the app's listing and variables, the last run. */
+export async function openRun(
+  request: RunRequest,
+  composition: Composition,
+  onWarning: (code: string, text: string) => void,
+): Promise<Result<RunState, Refusal>> {
+  const refuse = (failure: Failure) => fail<Refusal>({ type: 'failure', failure });
+  const loaded = await loadCheckedPipeline(request, composition);
+  if (!loaded.ok) return loaded;
+  const { pipeline, kinds, pluginFiles } = loaded.value;
+  const variables = await readAppVariables(request.envDir);
+  if (!variables.ok) return refuse(variables.failure);
+  const inPlace = request.outDir === request.appDir;
+  const outBelow = relative(request.appDir, request.outDir);
+  const source = listSource(request.appDir, {
+    skip: inPlace || outBelow.startsWith('..') ? [] : [outBelow],
+    ...(inPlace ? { isOurs: oursInPlace(request.outDir) } : {}),
+  });
+  if (!source.ok) return refuse(source.failure);
+  const store = openLocalStore(request.cacheDir, { onWarning, clock: composition.clock });
+  if (!store.ok) return refuse(store.failure);
+  const appId = appIdOf(request);
+  const state: Readonly<Record<string, JSONValue>> =
+    request.appId === undefined ? {} : readState(request.cacheDir, appId);
+  return succeed(
+    new RunState(
+      request,
+      composition,
+      pipeline,
+      pluginFiles,
+      kinds,
+      appId,
+      store.value,
+      new RunFiles(source.value, ancestorsOf(pipeline.nodes)),
+      openStatCache(`${request.cacheDir}/state/stat-cache`, {}),
+      { blobs: store.value, variables: variables.value, state, mode: request.mode, appId },
+      readLastRun(request.cacheDir, appId),
+    ),
+  );
+}
+
+/** Bit sets: node -> all nodes it waits for, directly or not. */
+function ancestorsOf(nodes: readonly CheckedNode[]): (node: number) => { has(node: number): boolean } {
+  const words = Math.ceil(nodes.length / 32);
+  const positions = new Map(nodes.map(({ id }, index) => [id, index]));
+  const bits = new Uint32Array(words * nodes.length);
+  for (const [index, { dependencies }] of nodes.entries()) {
+    const own = index * words;
+    for (const id of dependencies) {
+      const dependency = positions.get(id)!;
+      for (let word = 0; word < words; word++) bits[own + word]! |= bits[dependency * words + word]!;
+      bits[own + (dependency >>> 5)]! |= 1 << (dependency & 31);
+    }
+  }
+  return (node) => ({ has: (other) => (bits[node * words + (other >>> 5)]! & (1 << (other & 31))) !== 0 });
+}

@@ -1,0 +1,173 @@
+// The app's own files as they lie on disk: names, stat tuples and, on demand, digests. Unaware of layers and keys.
+
+import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import picomatch from 'picomatch';
+import { fail, succeed, type Failure, type Result } from './failure.js';
+
+export interface SourceFile {
+  readonly type: 'file';
+  readonly size: number;
+  readonly executable: boolean;
+  readonly stat: Stats;
+}
+export interface SourceSymlink {
+  readonly type: 'symlink';
+  readonly target: string;
+  readonly stat: Stats;
+}
+export interface SourceDirectory {
+  readonly type: 'directory';
+  readonly stat: Stats;
+}
+export type SourceEntry = SourceFile | SourceSymlink | SourceDirectory;
+
+export interface Source {
+  readonly directory: string;
+  /** App-relative POSIX path -> entry, without the root; parents come before their content. */
+  readonly entries: ReadonlyMap<string, SourceEntry>;
+  readonly rootStat: Stats;
+}
+
+export const SLUG_MARKER = '.pyflow-slug.json';
+/** At the root; the first two at any depth. */
+export const NEVER_SOURCE: ReadonlySet<string> = new Set(['.pyflow', '.git', SLUG_MARKER]);
+const MAX_FILES = 200_000;
+
+/**
+ * Lists the app: everything but `.git`, `.pyflow`, what `.slugignore` names, and what `isOurs` says an earlier run
+ * wrote in place. `skip` are app-relative folders (the output folder, when it lies inside).
+ */
+export function listSource(
+  directory: string,
+  options: { readonly skip: readonly string[]; readonly isOurs?: (path: string, entry: SourceEntry) => boolean },
+): Result<Source, Failure> {
+  const entries = new Map<string, SourceEntry>();
+  let rootStat: Stats;
+  try {
+    rootStat = lstatSync(directory);
+    if (rootStat.isSymbolicLink()) rootStat = lstatSync(`${directory}/.`);
+  } catch (error) {
+    return fail(appUnreadable(directory, error));
+  }
+  if (!rootStat.isDirectory()) return fail(appUnreadable(directory, new Error('it is not a folder')));
+  const skip = new Set(options.skip);
+  const pending = [''];
+  while (pending.length > 0) {
+    const folder = pending.pop()!;
+    const listed = listFolder(directory, folder, entries, (path) => skip.has(path), options.isOurs);
+    if (!listed.ok) return listed;
+    pending.push(...listed.value.toReversed());
+    if (entries.size > MAX_FILES) return fail(tooManyFiles(directory));
+  }
+  const ignored = slugIgnore(directory, entries);
+  if (ignored !== undefined) {
+    for (const path of entries.keys()) if (ignored(path)) entries.delete(path);
+  }
+  return succeed({ directory, entries, rootStat });
+}
+
+function listFolder(
+  root: string,
+  folder: string,
+  entries: Map<string, SourceEntry>,
+  isSkipped: (path: string) => boolean,
+  isOurs: ((path: string, entry: SourceEntry) => boolean) | undefined,
+): Result<readonly string[], Failure> {
+  const folders: string[] = [];
+  let names: readonly string[];
+  const absolute = folder === '' ? root : `${root}/${folder}`;
+  try {
+    names = readdirSync(absolute);
+  } catch (error) {
+    return fail(entryUnreadable(folder || '.', error));
+  }
+  // Node decodes names as UTF-8 and turns bytes that are none into U+FFFD; only the raw name tells.
+  if (names.some((name) => name.includes('\uFFFD'))) {
+    const bad = readdirSync(absolute, { encoding: 'buffer' }).find((name) => !isUtf8Name(name));
+    if (bad !== undefined) return fail(unsupportedName(folder, bad));
+  }
+  for (const name of [...names].sort()) {
+    if (folder === '' && NEVER_SOURCE.has(name)) continue;
+    if (name === '.git' || name === '.pyflow') continue;
+    const path = folder === '' ? name : `${folder}/${name}`;
+    if (isSkipped(path)) continue;
+    const entry = readEntry(`${absolute}/${name}`, path);
+    if (!entry.ok) return entry;
+    // A folder of ours may hold files that are the app's.
+    if (entry.value.type === 'directory') folders.push(path);
+    if (isOurs?.(path, entry.value) !== true) entries.set(path, entry.value);
+  }
+  return succeed(folders);
+}
+
+function readEntry(absolute: string, path: string): Result<SourceEntry, Failure> {
+  try {
+    const stat = lstatSync(absolute);
+    if (stat.isFile()) {
+      return succeed({ type: 'file', size: stat.size, executable: (stat.mode & 0o100) !== 0, stat });
+    }
+    if (stat.isDirectory()) return succeed({ type: 'directory', stat });
+    if (stat.isSymbolicLink()) return succeed({ type: 'symlink', target: readlinkSync(absolute), stat });
+    return fail(unsupportedEntry(path));
+  } catch (error) {
+    return fail(entryUnreadable(path, error));
+  }
+}
+
+const isUtf8Name = (name: Buffer): boolean => Buffer.from(name.toString('utf8'), 'utf8').equals(name);
+
+/** `.slugignore`: one pattern a line, `#` comments, no negation; a folder's pattern covers its content. */
+function slugIgnore(
+  directory: string,
+  entries: ReadonlyMap<string, SourceEntry>,
+): ((path: string) => boolean) | undefined {
+  if (entries.get('.slugignore')?.type !== 'file') return undefined;
+  const patterns = readFileSync(join(directory, '.slugignore'), 'utf8')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#') && !line.startsWith('!'))
+    .map((line) => (line.startsWith('/') ? line.slice(1) : line.includes('/') ? line : `**/${line}`))
+    .map((line) => line.replace(/\/+$/, ''));
+  if (patterns.length === 0) return undefined;
+  return picomatch(
+    patterns.flatMap((pattern) => [pattern, `${pattern}/**`]),
+    { dot: true },
+  );
+}
+
+const appUnreadable = (directory: string, error: unknown): Failure => ({
+  code: 'app::unreadable',
+  blame: 'pipeline',
+  title: `The app folder cannot be used: ${directory}`,
+  detail: (error as Error).message,
+  remedy: 'Run pyflow in the folder of the app, or name it with --app.',
+});
+const entryUnreadable = (path: string, error: unknown): Failure => ({
+  code: 'app::unreadable-file',
+  blame: 'app',
+  title: `A file of the app cannot be read: ${path}`,
+  detail: (error as Error).message,
+  remedy: 'Make it readable for the user that runs pyflow, or leave it out with .slugignore.',
+});
+const unsupportedEntry = (path: string): Failure => ({
+  code: 'app::unsupported-file',
+  blame: 'app',
+  title: `The app holds something that is no file, folder or symbolic link: ${JSON.stringify(path)}`,
+  detail: 'Sockets, named pipes and devices cannot be part of a slug.',
+  remedy: 'Remove it, or let it live outside the app folder.',
+});
+const unsupportedName = (folder: string, name: Buffer): Failure => ({
+  code: 'app::unsupported-file',
+  blame: 'app',
+  title: `A file name of the app is not valid UTF-8: ${JSON.stringify(`${folder}${folder && '/'}${name.toString('latin1')}`)}`,
+  detail: 'Keys and slugs name files in UTF-8, so this one could not be told apart from others. (Shown as Latin-1.)',
+  remedy: 'Rename the file.',
+});
+const tooManyFiles = (directory: string): Failure => ({
+  code: 'app::too-many-files',
+  blame: 'app',
+  title: `The app has more than ${MAX_FILES} files: ${directory}`,
+  detail: 'The limit keeps a wrong folder, such as a home folder, from being read whole.',
+  remedy: 'Name the right folder with --app, or remove what is not part of the app.',
+});

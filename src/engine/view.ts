@@ -1,0 +1,213 @@
+// What nodes see of the app: the source overlaid by the layers of their ancestors. Unaware of keys and execution.
+
+import { readFile } from 'node:fs/promises';
+import picomatch from 'picomatch';
+import type { JSONValue } from '../manifests/json-schema.js';
+import type { AppVariables } from './app-variables.js';
+import type { Digest } from './digest.js';
+import type { ViewReader } from './sdk.js';
+import type { Source } from './source.js';
+import type { BlobStore } from './store.js';
+import type { Layer } from './tree.js';
+
+/** One path of a layer. */
+export type LayerEntry =
+  | { readonly type: 'file'; readonly digest: Digest; readonly executable: boolean }
+  | { readonly type: 'symlink'; readonly target: string }
+  | { readonly type: 'directory' }
+  | { readonly type: 'deleted' };
+
+/** The last word on a path, for one node. `writer` is the index of the node whose layer has it; -1: the source. */
+export interface Winner {
+  readonly writer: number;
+  readonly entry: LayerEntry | { readonly type: 'file'; readonly executable: boolean; readonly source: true };
+}
+
+export type AncestorsOf = (node: number) => { has(node: number): boolean };
+
+const SOURCE = -1;
+
+/** All files of a run, as far as nodes have finished. Nodes are named by their position in the plan. */
+export class RunFiles {
+  readonly source: Source;
+  readonly #ancestorsOf: AncestorsOf;
+  /** Per path the layers that touch it, by ascending position. */
+  readonly #writers = new Map<string, { readonly node: number; readonly entry: LayerEntry }[]>();
+  /** Directory -> names that layers put into it, for listings. */
+  readonly #layerChildren = new Map<string, Set<string>>();
+  #sourceChildren: Map<string, string[]> | undefined;
+  #hasDeletions = false;
+
+  constructor(source: Source, ancestorsOf: AncestorsOf) {
+    this.source = source;
+    this.#ancestorsOf = ancestorsOf;
+  }
+
+  /** Makes the layer of a finished node visible to its descendants. */
+  addLayer(node: number, layer: Layer, entries: Iterable<readonly [string, LayerEntry]>): void {
+    for (const [path, entry] of entries) this.#addEntry(node, path, entry);
+    for (const path of layer.deleted) {
+      this.#hasDeletions = true;
+      this.#addEntry(node, path, { type: 'deleted' });
+    }
+  }
+
+  #addEntry(node: number, path: string, entry: LayerEntry): void {
+    const writers = this.#writers.get(path);
+    if (writers === undefined) {
+      this.#writers.set(path, [{ node, entry }]);
+      const slash = path.lastIndexOf('/');
+      const parent = slash < 0 ? '' : path.slice(0, slash);
+      const children = this.#layerChildren.get(parent);
+      if (children === undefined) this.#layerChildren.set(parent, new Set([path.slice(slash + 1)]));
+      else children.add(path.slice(slash + 1));
+      return;
+    }
+    let index = writers.length;
+    while (index > 0 && writers[index - 1]!.node > node) index--;
+    writers.splice(index, 0, { node, entry });
+  }
+
+  /** What `node` finds at `path`; undefined where there is nothing. */
+  winner(node: number, path: string): Winner | undefined {
+    const own = this.#lastWriter(node, path);
+    if (this.#hasDeletions) {
+      for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
+        const above = this.#lastWriter(node, path.slice(0, slash));
+        if (above?.entry.type === 'deleted' && above.node > (own?.node ?? SOURCE)) return undefined;
+      }
+    }
+    if (own !== undefined) return own.entry.type === 'deleted' ? undefined : { writer: own.node, entry: own.entry };
+    const entry = this.source.entries.get(path);
+    if (entry === undefined) return undefined;
+    if (entry.type === 'file') {
+      return { writer: SOURCE, entry: { type: 'file', executable: entry.executable, source: true } };
+    }
+    return { writer: SOURCE, entry: entry.type === 'symlink' ? entry : { type: 'directory' } };
+  }
+
+  #lastWriter(node: number, path: string): { readonly node: number; readonly entry: LayerEntry } | undefined {
+    const writers = this.#writers.get(path);
+    if (writers === undefined) return undefined;
+    const ancestors = this.#ancestorsOf(node);
+    for (let index = writers.length - 1; index >= 0; index--) {
+      const writer = writers[index]!;
+      if (writer.node < node && ancestors.has(writer.node)) return writer;
+    }
+    return undefined;
+  }
+
+  /** Files and symbolic links that match a pattern for `node`, sorted. A pattern that names a directory means all in it. */
+  match(node: number, pattern: string): readonly string[] {
+    const scan = picomatch.scan(pattern);
+    if (!scan.isGlob) {
+      const winner = this.winner(node, pattern);
+      if (winner === undefined) return [];
+      return winner.entry.type === 'directory' ? this.match(node, `${escapeGlob(pattern)}/**`) : [pattern];
+    }
+    const isMatch = picomatch(pattern, { dot: true });
+    const prefix = scan.base === '' ? '' : `${scan.base.replaceAll('\\', '')}/`;
+    const found = new Set<string>();
+    const consider = (path: string): void => {
+      if (!path.startsWith(prefix) || found.has(path) || !isMatch(path)) return;
+      const type = this.winner(node, path)?.entry.type;
+      if (type === 'file' || type === 'symlink') found.add(path);
+    };
+    for (const path of this.source.entries.keys()) consider(path);
+    for (const path of this.#writers.keys()) consider(path);
+    return [...found].sort();
+  }
+
+  list(node: number, path: string): readonly string[] {
+    this.#sourceChildren ??= childrenOf(this.source.entries.keys());
+    const names = new Set([...(this.#sourceChildren.get(path) ?? []), ...(this.#layerChildren.get(path) ?? [])]);
+    const prefix = path === '' ? '' : `${path}/`;
+    return [...names].filter((name) => this.winner(node, prefix + name) !== undefined).sort();
+  }
+}
+
+const escapeGlob = (path: string): string => path.replace(/[\\*?[\]{}()!+@|]/g, '\\$&');
+
+function childrenOf(paths: Iterable<string>): Map<string, string[]> {
+  const children = new Map<string, string[]>();
+  for (const path of paths) {
+    const slash = path.lastIndexOf('/');
+    const parent = slash < 0 ? '' : path.slice(0, slash);
+    const siblings = children.get(parent);
+    if (siblings === undefined) children.set(parent, [path.slice(slash + 1)]);
+    else siblings.push(path.slice(slash + 1));
+  }
+  return children;
+}
+
+export interface ViewSurroundings {
+  readonly blobs: BlobStore;
+  readonly variables: AppVariables;
+  readonly state: Readonly<Record<string, JSONValue>>;
+  readonly mode: 'build' | 'test';
+  readonly appId: string;
+}
+
+/** The reader that a node's `reads` gets. */
+export function viewReader(files: RunFiles, node: number, around: ViewSurroundings): ViewReader {
+  const resolve = (path: string): { readonly path: string; readonly winner: Winner } | undefined => {
+    let current = normalize(path);
+    // Symbolic links are followed inside the app only, and only so far.
+    for (let hops = 0; hops < 40 && current !== undefined; hops++) {
+      const winner = files.winner(node, current);
+      if (winner === undefined) {
+        const linked = throughLinkedParent(files, node, current);
+        if (linked === undefined) return undefined;
+        current = linked;
+        continue;
+      }
+      if (winner.entry.type !== 'symlink') return { path: current, winner };
+      const { target } = winner.entry;
+      current = target.startsWith('/') ? undefined : normalize(`${current.replace(/[^/]*$/, '')}${target}`);
+    }
+    return undefined;
+  };
+  return {
+    run: { mode: around.mode, appId: around.appId },
+    async read(path) {
+      const found = resolve(path);
+      if (found?.winner.entry.type !== 'file') return undefined;
+      if ('source' in found.winner.entry) return readFile(`${files.source.directory}/${found.path}`);
+      return around.blobs.read(found.winner.entry.digest);
+    },
+    exists: (path) => resolve(path) !== undefined,
+    kindOf: (path) => files.winner(node, normalize(path) ?? '..')?.entry.type as ReturnType<ViewReader['kindOf']>,
+    isExecutable: (path) => {
+      const entry = resolve(path)?.winner.entry;
+      return entry?.type === 'file' && entry.executable;
+    },
+    list: (path) => files.list(node, normalize(path) ?? '..'),
+    match: (pattern) => files.match(node, pattern),
+    env: (name) => around.variables[name],
+    envNames: () => Object.keys(around.variables).sort(),
+    state: (name) => around.state[name],
+  };
+}
+
+/** `a/../b` -> `b`; undefined when it leads out of the app. */
+export function normalize(path: string): string | undefined {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..') parts.push(part);
+    else if (parts.pop() === undefined) return undefined;
+  }
+  return parts.join('/');
+}
+
+/** The path with its first parent that is a symbolic link replaced by the link's target. */
+function throughLinkedParent(files: RunFiles, node: number, path: string): string | undefined {
+  for (let slash = path.indexOf('/'); slash > 0; slash = path.indexOf('/', slash + 1)) {
+    const parent = path.slice(0, slash);
+    const entry = files.winner(node, parent)?.entry;
+    if (entry?.type !== 'symlink') continue;
+    if (entry.target.startsWith('/')) return undefined;
+    return normalize(`${parent.replace(/[^/]*$/, '')}${entry.target}${path.slice(slash)}`);
+  }
+  return undefined;
+}

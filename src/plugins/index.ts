@@ -1,0 +1,48 @@
+// Every kind that pyflow ships: its manifest as data, and its class on demand. Unaware of how plugins are bound.
+
+import type { AnyPlugin } from '../engine/sdk.js';
+import type { PluginManifest } from '../manifests/plugin-manifest.js';
+import { manifest as command } from './command/manifest.js';
+import { manifest as concurrencyProfile } from './concurrency-profile/manifest.js';
+import { manifest as detect } from './detect/manifest.js';
+import { manifest as fetchRuntime } from './fetch-runtime/manifest.js';
+import { manifest as fetchTool } from './fetch-tool/manifest.js';
+import { manifest as firstOf } from './first-of/manifest.js';
+import { manifest as hook } from './hook/manifest.js';
+import { manifest as installDepsPip } from './install-deps-pip/manifest.js';
+import { manifest as packageManager } from './package-manager/manifest.js';
+import { manifest as runtimeEnvironment } from './runtime-environment/manifest.js';
+import { manifest as versionResolve } from './version-resolve/manifest.js';
+
+// eslint-disable-next-line typescript/no-explicit-any -- the container fills the parameters by their tokens
+export type PluginClass = new (...services: any[]) => AnyPlugin;
+
+export interface ShippedKind {
+  readonly manifest: PluginManifest;
+  /** Loads the code; only a node that is asked for its reads, or runs, needs it. */
+  readonly load: () => Promise<PluginClass>;
+}
+
+const shipped: readonly ShippedKind[] = [
+  { manifest: command, load: async () => (await import('./command/plugin.js')).Command },
+  {
+    manifest: concurrencyProfile,
+    load: async () => (await import('./concurrency-profile/plugin.js')).ConcurrencyProfile,
+  },
+  { manifest: detect, load: async () => (await import('./detect/plugin.js')).Detect },
+  { manifest: fetchRuntime, load: async () => (await import('./fetch-runtime/plugin.js')).FetchRuntime },
+  { manifest: fetchTool, load: async () => (await import('./fetch-tool/plugin.js')).FetchTool },
+  { manifest: firstOf, load: async () => (await import('./first-of/plugin.js')).FirstOf },
+  { manifest: hook, load: async () => (await import('./hook/plugin.js')).Hook },
+  { manifest: installDepsPip, load: async () => (await import('./install-deps-pip/plugin.js')).InstallDepsPip },
+  { manifest: packageManager, load: async () => (await import('./package-manager/plugin.js')).PackageManager },
+  {
+    manifest: runtimeEnvironment,
+    load: async () => (await import('./runtime-environment/plugin.js')).RuntimeEnvironment,
+  },
+  { manifest: versionResolve, load: async () => (await import('./version-resolve/plugin.js')).VersionResolve },
+];
+
+export const shippedKinds: ReadonlyMap<string, ShippedKind> = new Map(
+  shipped.map((kind) => [kind.manifest.kind, kind]),
+);
