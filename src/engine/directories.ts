@@ -41,14 +41,16 @@ function indexOfName(items: readonly Named[], name: string): number {
   return -1 - low;
 }
 
-const lookFor = <T extends Named>(items: readonly T[], name: string): T | undefined => items[indexOfName(items, name)];
+/** The entry of this name in a sorted list of a directory. */
+export const findByName = <T extends Named>(items: readonly T[], name: string): T | undefined =>
+  items[indexOfName(items, name)];
 
 function entryOf(directory: Directory, name: string): TreeEntry | undefined {
-  const file = lookFor(directory.files, name);
+  const file = findByName(directory.files, name);
   if (file) return { type: 'file', digest: file.digest, executable: file.executable };
-  const child = lookFor(directory.directories, name);
+  const child = findByName(directory.directories, name);
   if (child) return { type: 'directory', digest: child.digest };
-  const link = lookFor(directory.symlinks, name);
+  const link = findByName(directory.symlinks, name);
   return link && { type: 'symlink', target: link.target };
 }
 
@@ -167,7 +169,7 @@ export function placeTree(table: DirectoryTable, root: Digest, path: string, sub
       ? subtree
       : placeTree(
           table,
-          lookFor(directory.directories, name)?.digest ?? EMPTY_DIRECTORY,
+          findByName(directory.directories, name)?.digest ?? EMPTY_DIRECTORY,
           path.slice(slash + 1),
           subtree,
         );

@@ -1,0 +1,319 @@
+// Trees as real files: writing one into a folder, and finding what a step changed there. Unaware of nodes and sandboxes.
+
+import { isUtf8 } from 'node:buffer';
+import {
+  chmodSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import type { BigIntStats, Dirent } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { digestOf, sizeOf, type Digest } from './digest.js';
+import { buildTree, EMPTY_DIRECTORY, findByName, type NewEntry } from './directories.js';
+import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
+import { digestFile } from './file-digest.js';
+import { writeLayer } from './layers.js';
+import { fileChanged, fileTooLarge, fileTrouble, unreadableFile, unsupportedFile } from './store-failures.js';
+import { Breather, finishCopy, forEachBounded, isModeCut, writeNewFile } from './store-files.js';
+import type { BlobStore } from './store.js';
+import type { Directory, DirectoryTable, Layer, SymlinkEntry, Tree } from './tree.js';
+
+/** What a file looked like right after it was written. All but `digest` changes when somebody touches it. */
+export interface RecordedFile {
+  readonly digest: Digest;
+  readonly executable: boolean;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly inode: bigint;
+}
+
+/** What was put into a folder; `captureDifference` compares with it. */
+export interface MaterializedRecord {
+  readonly root: Digest;
+  readonly table: DirectoryTable;
+  /** Regular files, by path below the folder. */
+  readonly files: ReadonlyMap<string, RecordedFile>;
+}
+
+/** Of a folder that was empty at the start. */
+export const EMPTY_RECORD: MaterializedRecord = { root: EMPTY_DIRECTORY, table: new Map(), files: new Map() };
+
+export type MaterializeProblem = { readonly missing: Digest } | { readonly failure: Failure };
+
+/** Files at work at the same time: the thread pool copies while this thread hashes. */
+const AT_ONCE = 4;
+const EMPTY: Directory = { files: [], directories: [], symlinks: [] };
+
+interface Planned {
+  readonly path: string;
+  readonly digest: Digest;
+  readonly executable: boolean;
+}
+
+/** Carries a missing blob out of the workers. */
+class MissingBlob extends Error {
+  constructor(readonly digest: Digest) {
+    super(digest);
+  }
+}
+
+/**
+ * Writes a tree into an empty or new folder: copies, never links. `sources` names files outside the store that have
+ * the bytes; those that changed since they were digested are a failure. Rejects with the signal's reason when aborted.
+ */
+export async function materializeTree(
+  store: BlobStore,
+  table: DirectoryTable,
+  root: Digest,
+  folder: string,
+  options: { readonly signal?: AbortSignal; readonly sources?: ReadonlyMap<Digest, string> } = {},
+): Promise<Result<MaterializedRecord, MaterializeProblem>> {
+  const { signal, sources } = options;
+  const files = new Map<string, RecordedFile>();
+  const breather = new Breather();
+  try {
+    mkdirSync(folder, { recursive: true });
+    const planned: Planned[] = [];
+    makeDirectories(table, root, folder, '', planned);
+    await forEachBounded(planned, AT_ONCE, async ({ path, digest, executable }) => {
+      const target = `${folder}/${path}`;
+      const source = sources?.get(digest);
+      if (source === undefined) {
+        if (!(await store.materialize(digest, target, executable))) throw new MissingBlob(digest);
+      } else if (!(await copySource(source, target, digest, executable))) {
+        throw new FailureError(fileChanged(source));
+      }
+      const { size, mtimeNs, ctimeNs, ino } = lstatSync(target, { bigint: true });
+      files.set(path, { digest, executable, size, mtimeNs, ctimeNs, inode: ino });
+      await breather.pause();
+      signal?.throwIfAborted();
+    });
+  } catch (error) {
+    if (error instanceof MissingBlob) return fail({ missing: error.digest });
+    if (error instanceof FailureError) return fail({ failure: error.failure });
+    signal?.throwIfAborted();
+    return fail({ failure: fileTrouble(folder, error) });
+  }
+  return succeed({ root, table, files });
+}
+
+function makeDirectories(
+  table: DirectoryTable,
+  digest: Digest,
+  folder: string,
+  prefix: string,
+  planned: Planned[],
+): void {
+  const directory = digest === EMPTY_DIRECTORY ? EMPTY : table.get(digest);
+  if (directory === undefined) throw new MissingBlob(digest);
+  for (const { name, digest, executable } of directory.files) planned.push({ path: prefix + name, digest, executable });
+  for (const { name, target } of directory.symlinks) symlinkSync(target, `${folder}/${prefix}${name}`);
+  for (const child of directory.directories) {
+    const path = prefix + child.name;
+    mkdirSync(`${folder}/${path}`, 0o755);
+    if (isModeCut()) chmodSync(`${folder}/${path}`, 0o755);
+    makeDirectories(table, child.digest, folder, `${path}/`, planned);
+  }
+}
+
+/** False when the source no longer has the digest; then no file is left. */
+async function copySource(source: string, target: string, digest: Digest, executable: boolean): Promise<boolean> {
+  if (sizeOf(digest) < 256 * 1024) {
+    const bytes = readFileSync(source);
+    if (digestOf(bytes) !== digest) return false;
+    writeNewFile(target, bytes, executable);
+    return true;
+  }
+  await copyFile(source, target, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+  // The copy is hashed, not the source: only the copy is sure to stay as it is.
+  const copied = await digestFile(target);
+  if (!copied.ok || copied.value !== digest) {
+    rmSync(target, { force: true });
+    return false;
+  }
+  finishCopy(target, executable);
+  return true;
+}
+
+/** What a step added, changed or deleted in a folder. */
+export interface Changeset {
+  readonly layer: Layer;
+  /** The layer's tree; `directories` holds all of it. */
+  readonly tree: Tree;
+}
+
+export interface CaptureOptions {
+  /** Paths below the folder that belong to neither side, with all below them. */
+  readonly excluding?: readonly string[];
+  readonly signal?: AbortSignal;
+  /** Where the directories of the layer go; default: a new table. */
+  readonly table?: DirectoryTable;
+}
+
+const LARGEST = 4n * 1024n ** 3n;
+
+/**
+ * Compares a folder with what was put there and stores what is new. A file whose size, times and inode are those of
+ * the record is taken as untouched; all others are compared by content.
+ */
+export async function captureDifference(
+  store: BlobStore,
+  folder: string,
+  record: MaterializedRecord,
+  { excluding = [], signal, table = new Map() }: CaptureOptions = {},
+): Promise<Result<Changeset, Failure>> {
+  const listing = new Listing(folder, record, new Set(excluding));
+  try {
+    await listing.visit('', record.root);
+    const entries = listing.entries;
+    const breather = new Breather();
+    await forEachBounded(listing.suspects, AT_ONCE, async (suspect) => {
+      signal?.throwIfAborted();
+      const entry = await storeIfChanged(store, folder, suspect);
+      if (entry) entries.push([suspect.path, entry]);
+      await breather.pause();
+    });
+    const tree = buildTree(entries, table);
+    return succeed({ layer: writeLayer(store, table, tree.root, listing.deleted), tree });
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof FailureError) return fail(error.failure);
+    return fail(fileTrouble(folder, error));
+  }
+}
+
+interface Suspect {
+  readonly path: string;
+  readonly executable: boolean;
+  readonly size: bigint;
+  readonly base?: RecordedFile;
+}
+
+async function storeIfChanged(store: BlobStore, folder: string, suspect: Suspect): Promise<NewEntry | undefined> {
+  const { path, executable, size, base } = suspect;
+  const absolute = `${folder}/${path}`;
+  try {
+    // Equal size: it may have been rewritten with equal content, so look before storing it.
+    if (base !== undefined && base.size === size) {
+      const digest = await digestFile(absolute);
+      if (!digest.ok) throw new FailureError(digest.failure);
+      if (digest.value === base.digest) {
+        return executable === base.executable ? undefined : { digest: digest.value, executable };
+      }
+    }
+    return { digest: await store.writeFile(absolute), executable };
+  } catch (error) {
+    throw error instanceof FailureError ? error : new FailureError(unreadableFile(path, error));
+  }
+}
+
+/** Walks the folder and the record side by side. */
+class Listing {
+  /** Directories and symlinks that are new or changed. */
+  readonly entries: [string, NewEntry][] = [];
+  readonly deleted: string[] = [];
+  readonly suspects: Suspect[] = [];
+  private readonly breather = new Breather();
+
+  constructor(
+    private readonly folder: string,
+    private readonly record: MaterializedRecord,
+    private readonly excluded: ReadonlySet<string>,
+  ) {}
+
+  /** `base`: the record's directory at this path; undefined when there was none. */
+  async visit(prefix: string, base: Digest | undefined): Promise<void> {
+    const directory = base === undefined || base === EMPTY_DIRECTORY ? EMPTY : (this.record.table.get(base) ?? EMPTY);
+    const found = this.list(prefix);
+    for (const entry of found) {
+      const path = prefix + entry.name;
+      if (this.excluded.has(path)) continue;
+      if (entry.isFile()) this.file(path);
+      else if (entry.isSymbolicLink()) this.symlink(path, entry.name, directory.symlinks);
+      else if (entry.isDirectory()) {
+        const below = findByName(directory.directories, entry.name)?.digest;
+        if (below === undefined) this.entries.push([path, { directory: true }]);
+        await this.visit(`${path}/`, below);
+      } else throw new FailureError(unsupportedFile(path, kindOf(entry)));
+    }
+    if (directory !== EMPTY) this.findDeleted(prefix, directory, found);
+    await this.breather.pause();
+  }
+
+  private list(prefix: string): Dirent[] {
+    const absolute = `${this.folder}/${prefix}`;
+    try {
+      const found = readdirSync(absolute, { withFileTypes: true });
+      // Bytes that are no UTF-8 arrive as this character, which a name may also really have.
+      if (found.some(({ name }) => name.includes('\uFFFD'))) {
+        for (const name of readdirSync(absolute, { encoding: 'buffer' })) {
+          if (!isUtf8(name)) {
+            throw new FailureError(unsupportedFile(prefix + escapeBytes(name), 'a file whose name is not UTF-8'));
+          }
+        }
+      }
+      return found;
+    } catch (error) {
+      throw error instanceof FailureError ? error : new FailureError(unreadableFile(prefix.slice(0, -1) || '.', error));
+    }
+  }
+
+  private file(path: string): void {
+    let stats: BigIntStats;
+    try {
+      stats = lstatSync(`${this.folder}/${path}`, { bigint: true });
+    } catch (error) {
+      throw new FailureError(unreadableFile(path, error));
+    }
+    const base = this.record.files.get(path);
+    const isUntouched =
+      base !== undefined &&
+      base.ctimeNs === stats.ctimeNs &&
+      base.mtimeNs === stats.mtimeNs &&
+      base.size === stats.size &&
+      base.inode === stats.ino;
+    if (isUntouched) return;
+    if (stats.size > LARGEST) throw new FailureError(fileTooLarge(path, stats.size));
+    const executable = (Number(stats.mode) & 0o100) !== 0;
+    this.suspects.push({ path, executable, size: stats.size, ...(base && { base }) });
+  }
+
+  private symlink(path: string, name: string, base: readonly SymlinkEntry[]): void {
+    let bytes: Buffer;
+    try {
+      bytes = readlinkSync(`${this.folder}/${path}`, { encoding: 'buffer' });
+    } catch (error) {
+      throw new FailureError(unreadableFile(path, error));
+    }
+    if (!isUtf8(bytes)) throw new FailureError(unsupportedFile(path, 'a symbolic link whose target is not UTF-8'));
+    const target = bytes.toString('utf8');
+    if (findByName(base, name)?.target !== target) this.entries.push([path, { target }]);
+  }
+
+  private findDeleted(prefix: string, base: Directory, found: readonly Dirent[]): void {
+    const present = new Set(found.map(({ name }) => name));
+    for (const { name } of [...base.files, ...base.directories, ...base.symlinks]) {
+      const path = prefix + name;
+      if (!present.has(name) && !this.excluded.has(path)) this.deleted.push(path);
+    }
+  }
+}
+
+function kindOf(entry: Dirent): string {
+  if (entry.isSocket()) return 'a socket';
+  if (entry.isFIFO()) return 'a named pipe';
+  return 'a device';
+}
+
+/** Printable ASCII as it is, all else as \xHH. */
+const escapeBytes = (bytes: Buffer): string =>
+  [...bytes]
+    .map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`))
+    .join('');
