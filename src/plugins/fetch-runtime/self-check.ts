@@ -4,7 +4,7 @@
 import { fail, succeed, type Failure, type Result, type RunContext, type Subprocess } from '../../engine/sdk.js';
 import { selfCheckFailed } from './failures.js';
 
-const SCRIPT = `import json, sys
+const SCRIPT = `import json, platform, sys
 problems = []
 for name in ('ctypes', 'sqlite3', 'ssl', 'zlib'):
     try:
@@ -17,10 +17,12 @@ try:
         libraries = sorted({line.split(None, 5)[5].strip() for line in maps if 'libpython' in line})
 except OSError:
     pass
-print(json.dumps({'version': '.'.join(map(str, sys.version_info[:3])), 'prefix': sys.prefix, 'libraries': libraries, 'problems': problems}))`;
+print(json.dumps({'version': '.'.join(map(str, sys.version_info[:3])), 'text': platform.python_version(), 'prefix': sys.prefix, 'libraries': libraries, 'problems': problems}))`;
 
 interface Answer {
   readonly version: string;
+  /** From the version text compiled in, which edits of the file could damage. */
+  readonly text: string;
   readonly prefix: string;
   readonly libraries: readonly string[];
   readonly problems: readonly string[];
@@ -59,7 +61,7 @@ function compare(printed: string, prefix: string, version: string): string | und
   } catch {
     return `The interpreter answered \`${printed.slice(0, 200)}\`.`;
   }
-  if (answer.version !== version) return `It says it is Python ${answer.version}.`;
+  for (const told of [answer.version, answer.text]) if (told !== version) return `It says it is Python ${told}.`;
   if (answer.prefix !== prefix) return `It says its prefix is ${answer.prefix}, not ${prefix}.`;
   const foreign = answer.libraries.find((library) => !library.startsWith(`${prefix}/lib/`));
   if (foreign !== undefined) return `It loads ${foreign}, which is not its own library.`;

@@ -14,3 +14,11 @@ export const bytecodeFailed = (exit: CommandExit): Failure => ({
   detail: lastLines(exit) || 'The interpreter printed nothing.',
   remedy: 'Run again with `--refresh` for the runtime; if it stays, report it with this log.',
 });
+
+export const noPython = (folder: string): Failure => ({
+  code: 'python::no-runtime',
+  blame: 'pipeline',
+  title: `There is no Python in ${folder}`,
+  detail: `The tree given as \`runtime\` holds no ${folder}/lib/pythonX.Y.`,
+  remedy: 'Connect `runtime` to the tree of a `fetch-runtime` node, and give both nodes the same `vendorDir`.',
+});

@@ -1,11 +1,19 @@
 // Where things lie in a Python of the slug. Unaware of how they got there.
 
+import { readdir } from 'node:fs/promises';
+
 /** Where the app lives at run time. */
 export const PUBLIC_APP_DIR = '/app';
 
 /** App-relative. */
 export const pythonHome = (vendorDir: string): string => `${vendorDir}/python`;
 export const publicPrefix = (vendorDir: string): string => `${PUBLIC_APP_DIR}/${pythonHome(vendorDir)}`;
+
+/** X.Y of the Python below a folder (`VENDOR/python`), by its standard library; undefined when there is none. */
+export async function minorOfPython(folder: string): Promise<string | undefined> {
+  const names = await readdir(`${folder}/lib`).catch(() => []);
+  return names.map((name) => /^python(\d+\.\d+)$/.exec(name)?.[1]).find((minor) => minor !== undefined);
+}
 
 /** The schema of every `vendorDir`: a plain relative path, since it becomes part of launchers and patterns. */
 export const vendorDirSchema = {

@@ -21,7 +21,7 @@ export function belongsToRuntime(path: string, minor: string): boolean {
   if (top === 'bin') return rest.length === 0 && ['python', 'python3', `python${minor}`].includes(second);
   if (top === 'include') return second === `python${minor}`;
   if (top !== 'lib') return false;
-  if (second === 'pkgconfig') return /^python/.test(rest.join('/'));
+  if (second === 'pkgconfig') return rest.join('/').startsWith('python');
   if (second !== `python${minor}`) return rest.length === 0 && /^lib.*\.so(\.[\d.]+)?$/.test(second);
   return belongsToStandardLibrary(rest);
 }
@@ -104,7 +104,7 @@ export async function normalizeRuntime(
     if (kind === 'symlink') return;
     const file = `${home}/${path}`;
     const problem = isMachineCode(path)
-      ? await rewriteBinary(file, path, publicPrefix, prefixes)
+      ? await rewriteBinary(file, path, prefixes)
       : await rewriteText(file, path, publicPrefix, prefixes);
     if (problem !== undefined) problems.push(problem);
   });
@@ -120,10 +120,12 @@ const isGenerated = (path: string): boolean =>
   path.startsWith('lib/pkgconfig/') ||
   /(^|\/)(_sysconfigdata\w*[^/]*\.py|_sysconfig_vars\w*[^/]*\.json|build-details\.json)$/.test(path);
 
+/** Stands for the parent of a private prefix in machine code; short, since it may not be longer. */
+const PLACEHOLDER = '/app';
+
 async function rewriteBinary(
   file: string,
   path: string,
-  publicPrefix: string,
   prefixes: readonly string[],
 ): Promise<FormProblem | undefined> {
   const bytes = await readFile(file);
@@ -142,8 +144,11 @@ async function rewriteBinary(
     if (!edited.ok) return `The search path of ${path} cannot be rewritten: ${edited.failure}.`;
     let result = withoutDebug(edited.value);
     for (const prefix of prefixes) {
-      // The compiled-in prefix only matters when the interpreter cannot find its library by its own place.
-      result = withPath(result, prefix, publicPrefix.length <= prefix.length ? publicPrefix : '/app');
+      const parent = dirname(prefix);
+      // The compiled-in prefix is a last resort of an interpreter that does not find its library beside it, so it need
+      // not be right, only not private. Its last part stays: linkers let a string be the tail of another, and the
+      // version text `3.12.1` was seen to be the tail of a prefix that ends in `/3.12.1`.
+      if (parent.length >= PLACEHOLDER.length) result = withPath(result, `${parent}/`, `${PLACEHOLDER}/`);
     }
     if (!result.equals(bytes)) await replaceFile(file, result);
   }

@@ -1,0 +1,43 @@
+// The failures that the kind `fetch-tool` raises.
+
+import type { CommandExit, Failure } from '../../engine/sdk.js';
+import { lastLines } from '../shared/failures.js';
+import { judgeInstallLog } from '../shared/install-log.js';
+import { TROUBLE_TITLES } from '../shared/install-log-patterns.js';
+
+export const unknownToolVersion = (tool: string, version: string, known: readonly string[]): Failure => ({
+  code: 'fetch-tool::unknown-version',
+  blame: 'pipeline',
+  title: `pyflow does not know the files of ${tool} ${version}`,
+  detail: `Tools are installed by digest only; known versions of ${tool}: ${known.join(', ')}.`,
+  remedy: 'Leave `version` out, or name one of the known versions.',
+});
+
+export const noBundledPip = (folder: string): Failure => ({
+  code: 'internal-error::bundled-pip-not-found',
+  blame: 'internal',
+  title: 'The Python runtime has no bundled pip',
+  detail: `There is no pip wheel in ${folder}, so nothing can install the tool.`,
+  remedy: 'Run again with `--refresh` for the runtime; another provider of the runtime may do as well.',
+});
+
+export function toolInstallFailed(tool: string, version: string, exit: CommandExit): Failure {
+  const { trouble, errors } = judgeInstallLog(exit.lines);
+  const isTampered = exit.lines.some((line) => line.includes('DO NOT MATCH THE HASHES'));
+  return {
+    code: 'install-package-manager::pip',
+    blame: 'environment',
+    title: `${tool} ${version} could not be installed${
+      trouble
+        ? `: ${TROUBLE_TITLES[trouble.kind]}`
+        : isTampered
+          ? ': the package index gave a file of another digest'
+          : ''
+    }`,
+    detail: [...new Set([...errors, ...(trouble ? [trouble.line] : [])])].join('\n') || lastLines(exit),
+    remedy: isTampered
+      ? 'The file was changed on its way or at the index (PYFLOW_INDEX). Do not use it; find out who changed it.'
+      : 'Try again in a while; if it stays, check that the package index (PYFLOW_INDEX, else the default one) can be reached and has this version.',
+    ...(!isTampered && { retryable: true }),
+  };
+}

@@ -1,0 +1,51 @@
+// What the kind `fetch-tool` declares: a package manager at its pinned version, as a tool tree.
+
+import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { vendorDirSchema } from '../shared/python-home.js';
+
+export const config = {
+  type: 'object',
+  properties: {
+    name: { type: 'string', enum: ['pip'], description: 'The tool to install.' },
+    version: {
+      type: 'string',
+      pattern: '^\\d+(\\.\\d+)*$',
+      description: 'One of the versions whose files pyflow knows by digest. Default: the pinned one.',
+    },
+    vendorDir: vendorDirSchema,
+  },
+  required: ['name'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const inputs = {
+  type: 'object',
+  properties: {
+    runtime: { type: 'string', format: 'output-tree', description: 'The Python that installs the tool.' },
+  },
+  required: ['runtime'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const outputs = {
+  type: 'object',
+  properties: {
+    tool: { type: 'string', format: 'tool-tree', description: 'The tool; never part of the slug.' },
+    version: { type: 'string', description: 'Its version.' },
+  },
+  required: ['tool', 'version'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const manifest: PluginManifest = {
+  kind: 'fetch-tool',
+  revision: 1,
+  description: 'Installs a package manager at a pinned version, checked by digest, as a tool outside the slug.',
+  config,
+  inputs,
+  outputs,
+  writes: [],
+  network: true,
+  timeoutMs: 300_000,
+  expectedMs: 4000,
+};

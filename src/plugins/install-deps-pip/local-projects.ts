@@ -1,0 +1,39 @@
+// Projects inside the app that pip installs from: their builds leave files among the sources, which are no part of the
+// result. Unaware of pip.
+
+import { rm } from 'node:fs/promises';
+import { walkFiles } from '../shared/file-walk.js';
+
+/** What build backends leave behind. */
+const LEFTOVER = /(^|\/)(build|__pycache__|[^/]+\.egg-info|[^/]+\.dist-info|\.eggs)\//;
+
+export class LocalProjects {
+  private constructor(
+    private readonly appDir: string,
+    private readonly folders: readonly string[],
+    private readonly skipped: string,
+    private readonly before: ReadonlySet<string>,
+  ) {}
+
+  /** `skipped`: a folder that is not looked at. All paths but `appDir` app-relative. */
+  static async look(appDir: string, folders: readonly string[], skipped: string): Promise<LocalProjects> {
+    const projects = new LocalProjects(appDir, folders, skipped, new Set());
+    return new LocalProjects(appDir, folders, skipped, new Set(await projects.list()));
+  }
+
+  /** Removes leftovers that were not there before. */
+  async clean(): Promise<void> {
+    const left = (await this.list()).filter((path) => !this.before.has(path) && LEFTOVER.test(path));
+    for (const path of left) await rm(`${this.appDir}/${path}`, { force: true });
+  }
+
+  private async list(): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (const folder of this.folders) {
+      const prefix = folder === '.' ? '' : `${folder}/`;
+      const files = await walkFiles(`${this.appDir}/${folder}`, (path) => `${prefix}${path}` !== this.skipped);
+      for (const { path } of files) found.push(`${prefix}${path}`);
+    }
+    return found;
+  }
+}

@@ -1,0 +1,71 @@
+// What the kind `install-deps-pip` declares: the packages of a requirements file, installed into the slug's Python.
+
+import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { vendorDirSchema } from '../shared/python-home.js';
+
+const requirementsPath = {
+  type: 'string',
+  // Inside the app, and nothing that pip could take for an option.
+  pattern: '^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$',
+} as const;
+
+export const config = {
+  type: 'object',
+  properties: {
+    vendorDir: vendorDirSchema,
+    requirements: {
+      ...requirementsPath,
+      default: 'requirements.txt',
+      description: 'Requirements file, relative to the app.',
+    },
+    testRequirements: {
+      ...requirementsPath,
+      default: 'requirements-test.txt',
+      description: 'Installed as well under `--test`, when the file exists. Relative to the app.',
+    },
+    index: {
+      type: 'string',
+      pattern: '^(https?|file)://[^@\\s]+$',
+      description:
+        'URL of the package index, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the default of pip.',
+    },
+  },
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const inputs = {
+  type: 'object',
+  properties: {
+    runtime: { type: 'string', format: 'output-tree', description: 'The Python to install into.' },
+    pip: { type: 'string', format: 'tool-tree', description: 'The pip to install with.' },
+  },
+  required: ['runtime', 'pip'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const outputs = {
+  type: 'object',
+  properties: {
+    tree: { type: 'string', format: 'output-tree', description: 'The runtime with the packages.' },
+    packages: {
+      type: 'object',
+      additionalProperties: { type: 'string' },
+      description: 'Installed packages: normalized name to version.',
+    },
+  },
+  required: ['tree', 'packages'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const manifest: PluginManifest = {
+  kind: 'install-deps-pip',
+  revision: 1,
+  description: 'Installs what a requirements file lists, with pip, into the Python of the slug.',
+  config,
+  inputs,
+  outputs,
+  writes: ['${config.vendorDir}/python/**'],
+  network: true,
+  timeoutMs: 1_800_000,
+  expectedMs: 10_000,
+};

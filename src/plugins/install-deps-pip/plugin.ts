@@ -1,0 +1,184 @@
+// Installs the packages of a requirements file with pip, into the Python of the slug.
+
+import { rm } from 'node:fs/promises';
+import { inject, injectable } from 'inversify';
+import {
+  fail,
+  Host,
+  NodeLog,
+  Subprocess,
+  succeed,
+  type Failure,
+  type FromSchema,
+  type JSONObject,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type ViewReader,
+} from '../../engine/sdk.js';
+import { readRequirements } from '../../manifests/app/requirements.js';
+import { compileBytecode } from '../shared/bytecode.js';
+import { noPython } from '../shared/failures.js';
+import { withoutUserinfo } from '../shared/index-url.js';
+import { installedPackages } from '../shared/installed-packages.js';
+import { normalizePackages, takeSnapshot } from '../shared/package-layer.js';
+import { compilerEnvironment, isolatedEnvironment } from '../shared/pip-command.js';
+import { privateAppPaths, privatePaths } from '../shared/private-needles.js';
+import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from '../shared/python-home.js';
+import { searchFiles } from '../shared/search-bytes.js';
+import { pipFailed, privatePathLeft, unreadableRequirements } from './failures.js';
+import { LocalProjects } from './local-projects.js';
+import { manifest, type config, type inputs } from './manifest.js';
+import { PipOutput } from './pip-output.js';
+
+type Config = FromSchema<typeof config>;
+interface Node {
+  readonly config: Config;
+  readonly inputs: FromSchema<typeof inputs>;
+}
+interface Outputs {
+  readonly packages: Readonly<Record<string, string>>;
+}
+/** What `reads` found out; keyed verbatim. */
+interface Facts {
+  /** Files for `-r`, in this order. */
+  readonly requirements: readonly string[];
+  /** Folders of the app that are installed from. */
+  readonly localPaths: readonly string[];
+  /** Without user and password. */
+  readonly index?: string;
+  readonly extraIndexes?: string;
+}
+
+const EXTRA_INDEX = 'PIP_EXTRA_INDEX_URL';
+/** Long builds print thousands of lines; what is wrong stands in the last ones. */
+const KEPT_LINES = 400;
+
+@injectable()
+export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
+  readonly manifest = manifest;
+
+  constructor(
+    @inject(Subprocess) private readonly subprocess: Subprocess,
+    @inject(NodeLog) private readonly log: NodeLog,
+    @inject(Host) private readonly host: Host,
+  ) {}
+
+  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const withTests = view.run.mode === 'test' && view.kindOf(config.testRequirements) === 'file';
+    const requirements = [config.requirements, ...(withTests ? [config.testRequirements] : [])];
+    const files = new Set<string>();
+    const localPaths = new Set<string>();
+    const exists = view.run.mode === 'test' ? [config.testRequirements] : [];
+    let isPinned = true;
+    for (const path of requirements) {
+      const closure = await readRequirements(path, (asked) => view.read(asked));
+      if (!closure.ok) return fail(unreadableRequirements(closure.failure));
+      for (const file of closure.value.files) files.add(file);
+      for (const local of closure.value.localPaths) localPaths.add(local);
+      isPinned &&= closure.value.everyListedPinned;
+    }
+    for (const local of localPaths) {
+      if (local === '.') files.add('**');
+      else if (view.kindOf(local) === 'directory') files.add(`${literal(local)}/**`);
+      else files.add(literal(local));
+    }
+    const index = config.index ?? this.host.setting('INDEX');
+    const extraIndexes = view.env(EXTRA_INDEX);
+    const facts: Facts = {
+      requirements,
+      localPaths: [...localPaths].sort(),
+      // URLs may hold a password, so they come here without and are looked up again by `run`.
+      ...(index !== undefined && { index: withoutUserinfo(index) }),
+      ...(extraIndexes !== undefined && { extraIndexes: withoutUserinfo(extraIndexes) }),
+    };
+    return succeed({
+      files: [...files].sort(),
+      exists,
+      facts: facts as unknown as JSONObject,
+      ...(!isPinned && { scope: 'app' as const }),
+    });
+  }
+
+  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const facts = context.facts as unknown as Facts;
+    const home = pythonHome(config.vendorDir);
+    const real = `${context.appDir}/${home}`;
+    const minor = await minorOfPython(real);
+    if (minor === undefined) return fail(noPython(home));
+    const before = await takeSnapshot(real);
+    const projects = await LocalProjects.look(context.appDir, facts.localPaths, home);
+
+    const files = facts.requirements.flatMap((file) => ['-r', file]);
+    const shown = `pip install ${files.join(' ')}`;
+    this.log.step(context, `Installing dependencies using '${shown}'`);
+    const output = new PipOutput(this.log, context);
+    const python = `${context.paths.app}/${home}`;
+    const exit = await this.subprocess.run(context, {
+      argv: [
+        `${python}/bin/python`,
+        // Nothing but the Python and pip itself on the search path; -I would hide the hash seed from builds, not from us.
+        '-I',
+        '-B',
+        `${context.paths.tools['pip'] ?? ''}/pip`,
+        'install',
+        ...files,
+        `--cache-dir=${context.paths.cache}/pip`,
+        '--disable-pip-version-check',
+        '--exists-action=w',
+        '--no-compile',
+        '--no-input',
+        '--no-warn-script-location',
+        '--progress-bar=off',
+        '--root-user-action=ignore',
+        `--src=${python}/src`,
+      ],
+      cwd: context.paths.app,
+      env: {
+        ...compilerEnvironment(python),
+        ...(await isolatedEnvironment(context, {
+          index: config.index ?? this.host.setting('INDEX'),
+          extraIndexes: context.view.env(EXTRA_INDEX),
+        })),
+      },
+      network: true,
+      keepLines: KEPT_LINES,
+      filter: (_, text) => output.line(text),
+    });
+    await this.forgetLocalWheels(context);
+    if (!exit.ok) return exit;
+    if (exit.value.exitCode !== 0) return fail(pipFailed(shown, exit.value));
+    await projects.clean();
+
+    const layer = await normalizePackages(context, { vendorDir: config.vendorDir, minor }, before);
+    const compiled = await compileBytecode(this.subprocess, context, {
+      python: `${python}/bin/python`,
+      files: layer.files.filter((file) => file.endsWith('.py')).map((file) => `${home}/${file}`),
+    });
+    if (!compiled.ok) return compiled;
+    const outputs = { packages: await installedPackages(`${real}/lib/python${minor}/site-packages`) };
+    const needles = output.builtFromSource ? privateAppPaths(context) : privatePaths(context);
+    const found = await searchFiles(real, layer.files, needles);
+    const [first] = found;
+    if (first === undefined) return succeed({ outputs });
+    if (!output.builtFromSource) return fail(privatePathLeft(found));
+    return succeed({
+      outputs,
+      uncacheable: `${home}/${first.path} was built here and names the private folder it was built in`,
+    });
+  }
+
+  /**
+   * A wheel that was built in a private folder may name it, and the next run has another. In a sandbox every run builds
+   * at the same place, so there they are kept.
+   */
+  private async forgetLocalWheels(context: RunContext): Promise<void> {
+    if (context.paths.app === PUBLIC_APP_DIR) return;
+    await rm(`${context.cacheDir}/pip/wheels`, { recursive: true, force: true });
+  }
+}
+
+/** As a pattern that matches the path alone. */
+const literal = (path: string): string => path.replace(/[\\*?{}[\]()!+@]/g, '\\$&');

@@ -1,0 +1,11 @@
+// URLs of package indexes: what may be shown and keyed, and what only a command may see.
+
+/** The URL without user and password; the text itself when it is not a URL. */
+export function withoutUserinfo(url: string): string {
+  return url.replace(/(\/\/)[^/?#\s]*@/, '$1');
+}
+
+/** Hides users and passwords of all URLs in a line of output. */
+export const maskUserinfo = (line: string): string => line.replace(/(\w:\/\/)[^/?#\s'"@]+@/g, '$1****@');
+
+export const hasUserinfo = (url: string): boolean => withoutUserinfo(url) !== url;

@@ -1,0 +1,96 @@
+// What installers print when they fail, as data: known causes with advice, and signs that the network was at fault.
+
+export interface KnownCause {
+  /** Id of the observable behaviour. */
+  readonly id: string;
+  readonly pattern: RegExp;
+  readonly title: string;
+  readonly remedy: string;
+}
+
+/** Only the first that matches is shown, in this order. */
+export const KNOWN_CAUSES: readonly KnownCause[] = [
+  {
+    id: 'hint.gdal',
+    pattern: /could not find gdal-config|gdal-config: (command )?not found|No such file or directory: '?gdal-config/i,
+    title: 'A package needs the GDAL library, which is not there',
+    remedy: 'Put a buildpack that provides GDAL (geo) before this one, or drop the package that needs it.',
+  },
+  {
+    id: 'hint.sqlite',
+    pattern: /sqlite3\.h: No such file or directory/,
+    title: 'A package wants to compile against the headers of SQLite, which are not there',
+    remedy:
+      "Use the standard library's `sqlite3` module, or a package that brings its own SQLite (`pysqlite3` 0.6.0 or newer).",
+  },
+  {
+    id: 'hint.pip-metadata',
+    pattern: /Please use pip<24\.1 if you need to use this version/,
+    title: 'A package has metadata that pip no longer accepts',
+    remedy: 'Upgrade the package that the log names: its newer versions have correct metadata (Celery from 5.2.1 on).',
+  },
+];
+
+export type Trouble = 'tls' | 'proxy' | 'timeout' | 'unreachable' | 'server-error' | 'cut-off' | 'disk-full';
+
+/** What each kind of trouble is called in a title. */
+export const TROUBLE_TITLES: Readonly<Record<Trouble, string>> = {
+  tls: 'no secure connection could be made',
+  proxy: 'the proxy did not let it through',
+  timeout: 'the package index did not answer in time',
+  unreachable: 'the package index could not be reached',
+  'server-error': 'the package index had an error of its own',
+  'cut-off': 'a download was cut off',
+  'disk-full': 'there is no space left',
+};
+
+interface TroublePattern {
+  readonly trouble: Trouble;
+  readonly pattern: RegExp;
+}
+
+/** Enough by themselves: the installer gave up because of it. Matched against lines without leading blanks. */
+export const FATAL_TROUBLE: readonly TroublePattern[] = [
+  { trouble: 'tls', pattern: /^error: ssl-verification-failed$/ },
+  { trouble: 'proxy', pattern: /^error: proxy-connection-failed$/ },
+  { trouble: 'timeout', pattern: /^error: connection-timeout$/ },
+  { trouble: 'unreachable', pattern: /^error: connection-failed$/ },
+  { trouble: 'cut-off', pattern: /^error: incomplete-download$/ },
+  { trouble: 'server-error', pattern: /^ERROR: HTTP error (5\d\d|429) while getting / },
+  { trouble: 'server-error', pattern: /^ERROR: (5\d\d|429) (Server|Client) Error:/ },
+  {
+    trouble: 'unreachable',
+    pattern:
+      /^(ERROR|fatal): .*(Could not resolve host|Temporary failure in name resolution|Name or service not known|Connection refused|Connection reset by peer|Network is unreachable|No route to host)/,
+  },
+  { trouble: 'timeout', pattern: /^(ERROR|fatal): .*(timed out|Connection timed out)/ },
+  { trouble: 'disk-full', pattern: /No space left on device|\[Errno 28\]/ },
+  {
+    trouble: 'cut-off',
+    pattern: /^pip\._vendor\.urllib3\.exceptions\.(ProtocolError|IncompleteRead)\b/,
+  },
+];
+
+/**
+ * Warnings on the way. They count only when the installer then found no version of a package: an index that cannot be
+ * read looks to it like one that has nothing. Without that, a later attempt went well and something else failed.
+ */
+export const PASSING_TROUBLE: readonly TroublePattern[] = [
+  { trouble: 'tls', pattern: /SSLError|CERTIFICATE_VERIFY_FAILED|confirming the ssl certificate|\[SSL:/ },
+  { trouble: 'proxy', pattern: /ProxyError|Cannot connect to proxy|Tunnel connection failed/ },
+  { trouble: 'timeout', pattern: /ReadTimeout|ConnectTimeout|Read timed out|connect timeout/ },
+  {
+    trouble: 'server-error',
+    pattern: /(5\d\d|429) (Server|Client) Error|HTTP error (5\d\d|429)|too many (5\d\d|429) error responses/,
+  },
+  {
+    trouble: 'unreachable',
+    pattern:
+      /NewConnectionError|NameResolutionError|Failed to establish a new connection|Connection refused|Connection reset|Connection aborted|RemoteDisconnected|closed without a reply|name resolution|Name or service not known|Network is unreachable|No route to host/,
+  },
+  { trouble: 'cut-off', pattern: /IncompleteRead|ProtocolError|IncompleteDownload/ },
+];
+
+/** The installer found nothing to choose from. */
+export const NOTHING_FOUND =
+  /^ERROR: (No matching distribution found for |Could not find a version that satisfies the requirement .*\(from versions: none\))/;

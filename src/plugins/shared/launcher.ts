@@ -1,0 +1,36 @@
+// Scripts that start the Python beside them, from wherever the folder lies. Unaware of files.
+
+/** A coding cookie must stand in the first two lines, so it keeps the second. */
+const COOKIE = /^#.*coding[:=][ \t]*[-\w.]+/;
+
+/**
+ * The script with a first line that finds its interpreter by the script's own place; the script itself when it does not
+ * start with an interpreter in `folder` (the `bin` as the installer saw it). Valid both as a shell script and as Python:
+ * to the shell the second line is the command, to Python a string.
+ */
+export function relocatableLauncher(script: string, folder: string): string {
+  const found = interpreterLine(script, folder);
+  if (found === undefined) return script;
+  const rest = script.slice(found.length);
+  const end = rest.indexOf('\n') + 1;
+  const cookie = COOKIE.test(rest) ? rest.slice(0, end || rest.length) : '';
+  return [
+    '#!/bin/sh\n',
+    cookie,
+    `'''exec' "$(dirname "$(realpath "$0")")/${found.name}" "$0" "$@"\n`,
+    "' '''\n",
+    rest.slice(cookie.length),
+  ].join('');
+}
+
+function interpreterLine(
+  script: string,
+  folder: string,
+): { readonly name: string; readonly length: number } | undefined {
+  const plain = /^#!\s*(\S.*?)\/(python[\d.]*)[^\n/]*\r?\n/.exec(script);
+  if (plain?.[1] === folder && plain[2] !== undefined) return { name: plain[2], length: plain[0].length };
+  // The form installers choose when the path is long or has blanks.
+  const wrapped = /^#!\/bin\/sh\n'''exec' "?([^"\n]+?)\/(python[\d.]*)"? "\$0" "\$@"\n' '''\n/.exec(script);
+  if (wrapped?.[1] === folder && wrapped[2] !== undefined) return { name: wrapped[2], length: wrapped[0].length };
+  return undefined;
+}

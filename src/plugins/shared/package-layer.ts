@@ -1,0 +1,162 @@
+// What an installer added to a Python of the slug, brought into a form that is the same wherever it was made: launchers
+// and links without a private path, RECORDs that agree, no build paths. Unaware of which installer it was.
+
+import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, posix } from 'node:path';
+import type { RunContext } from '../../engine/sdk.js';
+import { isElf, withoutDebug } from './elf.js';
+import { eachLimited, walkFiles } from './file-walk.js';
+import { relocatableLauncher } from './launcher.js';
+import { privateAppPaths } from './private-needles.js';
+import { PUBLIC_APP_DIR, pythonHome } from './python-home.js';
+import { editRecord, recordColumns } from './record.js';
+
+const CONCURRENCY = 8;
+
+/** State of files at one moment; a file that differs later was written since. */
+export type Snapshot = ReadonlyMap<string, string>;
+
+/** Not by ctime: in a store of hard links another process may touch it. */
+export async function takeSnapshot(folder: string): Promise<Snapshot> {
+  const files = await walkFiles(folder);
+  const stamps = new Map<string, string>();
+  await eachLimited(files, 16, async ({ path }) => {
+    const stat = await lstat(`${folder}/${path}`, { bigint: true });
+    stamps.set(path, `${stat.ino} ${stat.size} ${stat.mtimeNs}`);
+  });
+  return stamps;
+}
+
+/** Files that were written since, sorted. */
+export async function writtenSince(folder: string, before: Snapshot): Promise<readonly string[]> {
+  const after = await takeSnapshot(folder);
+  return [...after.keys()].filter((path) => after.get(path) !== before.get(path)).sort();
+}
+
+export interface PackageLayer {
+  /** Relative to the Python's folder, sorted. */
+  readonly files: readonly string[];
+}
+
+/** Normalizes what was written below the Python's folder since `before`. */
+export async function normalizePackages(
+  context: RunContext,
+  python: { readonly vendorDir: string; readonly minor: string },
+  before: Snapshot,
+): Promise<PackageLayer> {
+  const home = pythonHome(python.vendorDir);
+  const real = `${context.appDir}/${home}`;
+  await dropCheckoutHistory(`${real}/src`);
+  const files = await writtenSince(real, before);
+  const site = `lib/python${python.minor}/site-packages`;
+  const rewritten = new Set<string>();
+  await eachLimited(files, CONCURRENCY, async (path) => {
+    const rewrite = rewriterOf(context, home, site, path);
+    if (rewrite !== undefined && (await rewriteFile(`${real}/${path}`, rewrite))) rewritten.add(path);
+  });
+  for (const path of await stripLocalBuilds(real, site, files)) rewritten.add(path);
+  await correctRecords(real, site, files, rewritten);
+  return { files };
+}
+
+type Rewrite = (bytes: Buffer) => Buffer;
+
+function rewriterOf(context: RunContext, home: string, site: string, path: string): Rewrite | undefined {
+  if (/^bin\/[^/]+$/.test(path)) {
+    return asText((text) => relocatableLauncher(text, `${context.paths.app}/${home}/bin`));
+  }
+  if (!path.startsWith(`${site}/`)) return undefined;
+  const name = path.slice(site.length + 1);
+  if (/^[^/]+\.pth$/.test(name)) return asText((text) => relativeLines(text, context, `${home}/${site}`));
+  const namesPaths =
+    /^__editable__[^/]*\.py$/.test(name) ||
+    /^[^/]+\.egg-link$/.test(name) ||
+    /^[^/]+\.dist-info\/direct_url\.json$/.test(name);
+  return namesPaths ? asText((text) => publicPaths(text, context)) : undefined;
+}
+
+/** Latin-1 keeps every byte, whatever the encoding; the texts looked for are spelled in bytes as well. */
+const asText =
+  (rewrite: (text: string) => string): Rewrite =>
+  (bytes) =>
+    isElf(bytes) ? bytes : Buffer.from(rewrite(bytes.toString('latin1')), 'latin1');
+const inLatin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+
+async function rewriteFile(file: string, rewrite: Rewrite): Promise<boolean> {
+  const stat = await lstat(file);
+  if (!stat.isFile()) return false;
+  const before = await readFile(file);
+  const after = rewrite(before);
+  if (after.equals(before)) return false;
+  await rm(file);
+  await writeFile(file, after, { mode: stat.mode & 0o777 });
+  return true;
+}
+
+/** Absolute lines of a .pth file that lead into the app become relative to its folder, as `site` reads them. */
+function relativeLines(text: string, context: RunContext, folder: string): string {
+  const apps = [PUBLIC_APP_DIR, ...privateAppPaths(context)].map(inLatin1);
+  return text
+    .split(/(?<=\n)/)
+    .map((line) => {
+      const [, path = '', end = ''] = /^(.*?)(\s*)$/s.exec(line) ?? [];
+      const app = apps.find((candidate) => path === candidate || path.startsWith(`${candidate}/`));
+      if (app === undefined) return line;
+      return `${posix.relative(`/${inLatin1(folder)}`, `/${path.slice(app.length)}`) || '.'}${end}`;
+    })
+    .join('');
+}
+
+/** Private spellings of the app's folder, plain or as in a URL, become /app. */
+function publicPaths(text: string, context: RunContext): string {
+  let result = text;
+  for (const path of privateAppPaths(context)) {
+    for (const spelled of new Set([inLatin1(path), encodeURI(path)])) {
+      result = result.replaceAll(spelled, PUBLIC_APP_DIR);
+    }
+  }
+  return result;
+}
+
+/** The history of editable checkouts holds times and machine facts, and nothing runs from it. */
+async function dropCheckoutHistory(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) await rm(`${folder}/${name}/.git`, { recursive: true, force: true });
+}
+
+/**
+ * Debug sections of extensions compiled here name the folder they were compiled in. A plain `linux_*` tag marks such
+ * wheels: an index takes none.
+ */
+async function stripLocalBuilds(real: string, site: string, files: readonly string[]): Promise<readonly string[]> {
+  const stripped: string[] = [];
+  for (const path of files.filter((file) => /^[^/]+\.dist-info\/WHEEL$/.test(file.slice(site.length + 1)))) {
+    const isLocal = /^Tag: .*-linux_\w+\s*$/m.test(await readFile(`${real}/${path}`, 'utf8'));
+    if (!isLocal) continue;
+    const record = await readFile(`${real}/${dirname(path)}/RECORD`, 'utf8').catch(() => '');
+    const owned: string[] = [];
+    editRecord(record, (name) => void owned.push(posix.normalize(`${site}/${name}`)));
+    for (const file of owned.filter((name) => /\.so(\.[\d.]+)?$/.test(name))) {
+      if (await rewriteFile(`${real}/${file}`, withoutDebug).catch(() => false)) stripped.push(file);
+    }
+  }
+  return stripped;
+}
+
+async function correctRecords(
+  real: string,
+  site: string,
+  files: readonly string[],
+  rewritten: ReadonlySet<string>,
+): Promise<void> {
+  if (rewritten.size === 0) return;
+  const columns = new Map<string, string>();
+  for (const path of rewritten) columns.set(inLatin1(path), recordColumns(await readFile(`${real}/${path}`)));
+  const records = files.filter((path) => path.startsWith(`${site}/`) && path.endsWith('.dist-info/RECORD'));
+  await eachLimited(records, CONCURRENCY, async (path) => {
+    await rewriteFile(
+      `${real}/${path}`,
+      asText((text) => editRecord(text, (name) => columns.get(posix.normalize(`${site}/${name}`)))),
+    );
+  });
+}

@@ -1,0 +1,52 @@
+// How pip is run: isolated from every configuration of the machine, so that what it does is in the key.
+
+import { mkdir } from 'node:fs/promises';
+import type { RunContext } from '../../engine/sdk.js';
+import { maskUserinfo } from './index-url.js';
+
+/**
+ * Environment of a command that installs packages. /dev/null as its file makes pip read no configuration at all, and
+ * the home folder is an empty one, so there is no .netrc and no .pydistutils.cfg either.
+ */
+export async function isolatedEnvironment(
+  context: RunContext,
+  options: { readonly index?: string | undefined; readonly extraIndexes?: string | undefined } = {},
+): Promise<Readonly<Record<string, string>>> {
+  for (const folder of ['home', 'tmp']) await mkdir(`${context.scratchDir}/${folder}`, { recursive: true });
+  const home = `${context.paths.scratch}/home`;
+  return {
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_TERMINAL_PROMPT: '0',
+    HOME: home,
+    PIP_CONFIG_FILE: '/dev/null',
+    PIP_DISABLE_PIP_VERSION_CHECK: '1',
+    PIP_NO_INPUT: '1',
+    PIP_ROOT_USER_ACTION: 'ignore',
+    PYTHONDONTWRITEBYTECODE: '1',
+    PYTHONNOUSERSITE: '1',
+    TMPDIR: `${context.paths.scratch}/tmp`,
+    XDG_CACHE_HOME: `${home}/.cache`,
+    XDG_CONFIG_HOME: `${home}/.config`,
+    XDG_DATA_HOME: `${home}/.local/share`,
+    // By variable and not by flag: a URL may hold a password, and arguments are seen by every process.
+    ...(options.index !== undefined && { PIP_INDEX_URL: options.index }),
+    ...(options.extraIndexes !== undefined && { PIP_EXTRA_INDEX_URL: options.extraIndexes }),
+  };
+}
+
+/** Where the headers and libraries of the slug's Python are, for packages that compile. */
+export function compilerEnvironment(python: string): Readonly<Record<string, string>> {
+  return {
+    C_INCLUDE_PATH: `${python}/include`,
+    CPLUS_INCLUDE_PATH: `${python}/include`,
+    LIBRARY_PATH: `${python}/lib`,
+    LD_LIBRARY_PATH: `${python}/lib`,
+    PKG_CONFIG_PATH: `${python}/lib/pkgconfig`,
+  };
+}
+
+/** Cuts out what only makes a line long (the folder of packages that are there already), and passwords. */
+export function readableLine(text: string): string {
+  return maskUserinfo(text.replace(/^(Requirement already satisfied: .*?) in \S*site-packages\b/, '$1'));
+}
