@@ -1,0 +1,226 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { expect } from 'chai';
+import { catalogueDigest } from '../../src/manifests/catalogue/catalogue-digest.js';
+import {
+  acceptedMinors,
+  DEFAULT_MINOR,
+  latestPatch,
+  minorStatus,
+} from '../../src/manifests/catalogue/python-releases.js';
+import {
+  findRuntime,
+  latestRuntime,
+  RUNTIME_BASE,
+  runtimePlatform,
+  runtimesFor,
+} from '../../src/manifests/catalogue/runtimes.js';
+import type { RuntimePlatform } from '../../src/manifests/catalogue/runtimes.js';
+import {
+  acceptedStacks,
+  CONTAINER_SIZES,
+  DEFAULT_CONTAINER_SIZE,
+  DEFAULT_STACK,
+  stackStatus,
+} from '../../src/manifests/catalogue/stacks.js';
+import { needsSetuptools, PIP_WHEEL, toolVersion, uvArchive } from '../../src/manifests/catalogue/tools.js';
+
+const PLATFORMS: readonly RuntimePlatform[] = [
+  'linux-x86_64-gnu',
+  'linux-aarch64-gnu',
+  'linux-x86_64-musl',
+  'linux-aarch64-musl',
+  'macos-x86_64',
+  'macos-aarch64',
+];
+const MINORS = ['3.10', '3.11', '3.12', '3.13', '3.14'];
+const at = (date: string) => Date.parse(date);
+
+describe('catalogue', () => {
+  describe('runtimes', () => {
+    it('has builds of every supported minor on every platform, the newest as in the release data', () => {
+      for (const platform of PLATFORMS) {
+        for (const minor of MINORS)
+          expect(latestRuntime(platform, minor)?.version, `${platform} ${minor}`).to.equal(latestPatch(minor));
+      }
+    });
+
+    it('gives each build a URL below the base, a digest, and a possible size', () => {
+      const seen = new Set<string>();
+      for (const runtime of PLATFORMS.flatMap((platform) => MINORS.flatMap((minor) => runtimesFor(platform, minor)))) {
+        expect(runtime.sha256).to.match(/^[0-9a-f]{64}$/);
+        expect(seen.has(runtime.sha256), runtime.url).to.equal(false);
+        seen.add(runtime.sha256);
+        expect(runtime.url).to.equal(`${RUNTIME_BASE}/${runtime.path}`);
+        expect(runtime.path).to.match(
+          /^\d{8}\/cpython-3\.\d+\.\d+%2B\d{8}-[a-z0-9_-]+-install_only(_stripped)?\.tar\.gz$/,
+        );
+        expect(runtime.sizeBytes ?? 1e7).to.be.within(5e6, 5e8);
+      }
+      expect(seen.size).to.equal(361);
+    });
+
+    it('spells out one build whole', () => {
+      expect(findRuntime('linux-x86_64-gnu', '3.14.7')).to.deep.equal({
+        version: '3.14.7',
+        platform: 'linux-x86_64-gnu',
+        build: '20260814',
+        flavour: 'install_only_stripped',
+        url: 'https://github.com/astral-sh/python-build-standalone/releases/download/20260814/cpython-3.14.7%2B20260814-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz',
+        path: '20260814/cpython-3.14.7%2B20260814-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz',
+        sha256: 'cefba034445d2875408d1fd4d5700ae6731563aeb54dcb39fd8164ab5c457533',
+      });
+    });
+
+    it('lists builds newest first, by number', () => {
+      const versions = runtimesFor('linux-x86_64-gnu', '3.13').map(({ version }) => version);
+      expect(versions.slice(0, 2)).to.deep.equal(['3.13.15', '3.13.14']);
+      expect(versions.indexOf('3.13.10')).to.be.lessThan(versions.indexOf('3.13.9'));
+      expect(versions.at(-1)).to.equal('3.13.0');
+    });
+
+    it('knows nothing of what is not there', () => {
+      expect(runtimesFor('linux-x86_64-gnu', '3.1')).to.deep.equal([]);
+      expect(latestRuntime('linux-x86_64-gnu', '3.9')).to.equal(undefined);
+      for (const version of ['3.13.999', 'constructor', ''])
+        expect(findRuntime('linux-x86_64-gnu', version)).to.equal(undefined);
+    });
+
+    it('finds the platform by the names of Node, uname and Debian', () => {
+      const glibc = { name: 'glibc' };
+      expect(runtimePlatform({ os: 'linux', arch: 'x64', libc: glibc })).to.equal('linux-x86_64-gnu');
+      expect(runtimePlatform({ os: 'linux', arch: 'amd64', libc: { name: 'musl' } })).to.equal('linux-x86_64-musl');
+      expect(runtimePlatform({ os: 'linux', arch: 'arm64', libc: glibc })).to.equal('linux-aarch64-gnu');
+      expect(runtimePlatform({ os: 'darwin', arch: 'arm64', libc: glibc })).to.equal('macos-aarch64');
+      expect(runtimePlatform({ os: 'win32', arch: 'x64', libc: glibc })).to.equal(undefined);
+      expect(runtimePlatform({ os: 'linux', arch: 'riscv64', libc: glibc })).to.equal(undefined);
+    });
+  });
+
+  describe('python releases', () => {
+    it('deprecates 3.10, upstream support over or not, until the day it is refused', () => {
+      expect(minorStatus('3.10', at('2026-10-31'))).to.deep.equal({
+        support: 'deprecated',
+        endOfLifeMonth: '2026-10',
+        endedUpstream: false,
+        refusedFrom: '2027-01-06',
+      });
+      expect(minorStatus('3.10', at('2026-11-01'))).to.include({ support: 'deprecated', endedUpstream: true });
+      expect(minorStatus('3.10', at('2027-01-05T23:59:59Z'))).to.include({ support: 'deprecated' });
+      expect(minorStatus('3.10', at('2027-01-06'))).to.include({ support: 'end-of-life' });
+    });
+
+    it('deprecates a minor without announced dates when upstream support is over', () => {
+      expect(minorStatus('3.11', at('2027-10-31')).support).to.equal('supported');
+      expect(minorStatus('3.11', at('2027-11-01')).support).to.equal('deprecated');
+    });
+
+    it('takes a clock behind the data as the date of the data', () => {
+      expect(minorStatus('3.10', 0).support).to.equal('deprecated');
+      expect(minorStatus('3.9', 0).support).to.equal('end-of-life');
+    });
+
+    it('tells end of life from unknown', () => {
+      for (const minor of ['2.7', '0.9', '3.0', '3.7', '3.8', '3.9'])
+        expect(minorStatus(minor, at('2026-11-20')).support, minor).to.equal('end-of-life');
+      for (const minor of ['3.15', '3.16', '3.99', '4.0', '10.1'])
+        expect(minorStatus(minor, at('2026-11-20')).support, minor).to.equal('unknown');
+    });
+
+    it('accepts 3.10 to 3.14, of which 3.13 is the default', () => {
+      expect(acceptedMinors(at('2026-11-20'))).to.deep.equal(MINORS);
+      expect(acceptedMinors(at('2027-01-06'))).to.deep.equal(MINORS.slice(1));
+      expect(DEFAULT_MINOR).to.equal('3.13');
+      expect(latestPatch('3.15')).to.equal(undefined);
+    });
+  });
+
+  describe('stacks', () => {
+    it('knows accepted, ended and unknown stacks', () => {
+      expect(stackStatus('scalingo-24')).to.deep.equal({
+        support: 'accepted',
+        distro: 'ubuntu',
+        release: '24.04',
+        arch: ['amd64'],
+        end: '2029-05',
+      });
+      expect(stackStatus('heroku-26')).to.deep.equal({
+        support: 'accepted',
+        distro: 'ubuntu',
+        release: '26.04',
+        arch: ['amd64', 'arm64'],
+      });
+      for (const name of [
+        'cedar',
+        'cedar-14',
+        'heroku-16',
+        'heroku-18',
+        'heroku-20',
+        'scalingo-14',
+        'scalingo-18',
+        'scalingo-20',
+      ])
+        expect(stackStatus(name).support, name).to.equal('end-of-life');
+      for (const name of ['scalingo-24-minimal', 'scalingo-99', '', 'SCALINGO-24'])
+        expect(stackStatus(name).support, name).to.equal('unknown');
+      expect(acceptedStacks()).to.deep.equal([
+        'scalingo-22',
+        'scalingo-24',
+        'scalingo-26',
+        'heroku-22',
+        'heroku-24',
+        'heroku-26',
+      ]);
+      expect(stackStatus(DEFAULT_STACK).support).to.equal('accepted');
+    });
+
+    it('gives container sizes whose concurrency follows from their memory', () => {
+      for (const { memoryMiB, webConcurrency, size } of CONTAINER_SIZES)
+        expect(webConcurrency, size).to.equal(Math.floor(memoryMiB / 256));
+      expect(CONTAINER_SIZES.map(({ size }) => size)).to.include(DEFAULT_CONTAINER_SIZE);
+    });
+  });
+
+  describe('tools', () => {
+    it('pins one version of each', () => {
+      expect((['pip', 'pipenv', 'poetry', 'uv', 'setuptools'] as const).map(toolVersion)).to.deep.equal([
+        '26.2.1',
+        '2026.7.1',
+        '2.4.1',
+        '0.12.5',
+        '70.3.0',
+      ]);
+      expect(PIP_WHEEL.file).to.include(toolVersion('pip'));
+    });
+
+    it('has the archive of uv for the triples of all platforms', () => {
+      expect(uvArchive('x86_64-unknown-linux-gnu')).to.deep.equal({
+        url: 'https://github.com/astral-sh/uv/releases/download/0.12.5/uv-x86_64-unknown-linux-gnu.tar.gz',
+        path: '0.12.5/uv-x86_64-unknown-linux-gnu.tar.gz',
+        sha256: '68a509da24b06b4223a1c0175fb5eb5bc79342b76cbeff0cfe51ac3f5b17b6b2',
+        topLevelDirectory: 'uv-x86_64-unknown-linux-gnu',
+      });
+      expect(uvArchive('x86_64-pc-windows-msvc')).to.equal(undefined);
+    });
+
+    it('knows which minors need setuptools', () => {
+      expect(MINORS.filter(needsSetuptools)).to.deep.equal(['3.10', '3.11', '3.12']);
+    });
+  });
+
+  it('digests all its data', () => {
+    expect(catalogueDigest())
+      .to.match(/^[0-9a-f]{64}$/)
+      .and.to.equal(catalogueDigest());
+  });
+
+  it('names source and date in every data file', () => {
+    const folder = new URL('../../src/manifests/catalogue/data/', import.meta.url);
+    const names = readdirSync(folder);
+    expect(names).to.have.length(4);
+    for (const name of names) {
+      const data = JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as Record<string, unknown>;
+      expect(data, name).to.include.keys('about', 'source', 'retrieved');
+      expect(data['source'], name).to.be.an('array').that.is.not.empty;
+    }
+  });
+});

@@ -1,0 +1,142 @@
+import { expect } from 'chai';
+import { memoryView } from '../support/memory-view.js';
+import { play } from '../support/node-context.js';
+import { PackageManager } from '../../src/plugins/package-manager/plugin.js';
+
+type Files = Readonly<Record<string, string>>;
+const run = (files: Files, config: { vendorDir?: string } = {}, links = {}) =>
+  play(new PackageManager(), { vendorDir: '.scalingo', ...config }, {}, memoryView(files, { links }));
+const outputs = async (files: Files, links = {}) => {
+  const { result } = await run(files, {}, links);
+  return result.ok ? result.value.outputs : result.failure.code;
+};
+const failure = async (files: Files, config = {}) => {
+  const { result } = await run(files, config);
+  if (result.ok) throw new Error(`found ${result.value.outputs.name}`);
+  return result.failure;
+};
+
+describe('package-manager', () => {
+  for (const [id, name, lockfile] of [
+    ['pm.pip-found', 'pip', 'requirements.txt'],
+    ['pm.pipenv-lockfile-found', 'pipenv', 'Pipfile.lock'],
+    ['pm.poetry-found', 'poetry', 'poetry.lock'],
+    ['pm.uv-found', 'uv', 'uv.lock'],
+  ] as const) {
+    it(`[${id}] [pm.exactly-one] finds ${name} by ${lockfile}`, async () => {
+      expect(await outputs({ [lockfile]: '', 'setup.py': '' })).to.deep.equal({ name, lockfile });
+    });
+  }
+
+  it('[pm.pip-found] takes a symbolic link to a file, but no folder and no dangling link', async () => {
+    expect(await outputs({ 'reqs/prod.txt': '' }, { 'requirements.txt': 'reqs/prod.txt' })).to.have.property(
+      'name',
+      'pip',
+    );
+    expect(await outputs({ 'requirements.txt/x': '' })).to.equal('package-manager::none-found');
+    expect(await outputs({}, { 'requirements.txt': 'gone.txt' })).to.equal('package-manager::none-found');
+  });
+
+  it('[pm.pipenv-lockfile-found] needs no Pipfile beside the lockfile, and minds none', async () => {
+    expect(await outputs({ 'Pipfile.lock': '{}', Pipfile: '' })).to.have.property('name', 'pipenv');
+  });
+
+  it('[pm.pipenv-missing-lockfile] refuses a Pipfile without lockfile, whatever else is there', async () => {
+    for (const others of [{}, { 'requirements.txt': '' }, { 'uv.lock': '', 'poetry.lock': '' }] as readonly Files[]) {
+      expect(await failure({ Pipfile: '', ...others })).to.include({
+        code: 'package-manager::pipenv-missing-lockfile',
+        blame: 'app',
+      });
+    }
+  });
+
+  it('[pm.setup-py-only] refuses a lone setup.py and says how to keep its result', async () => {
+    const { code, remedy } = await failure({ 'setup.py': '', 'pyproject.toml': '' });
+    expect(code).to.equal('package-manager::setup-py-only');
+    expect(remedy).to.include('--editable .');
+  });
+
+  it('[pm.none-found] lists what is accepted and what is there', async () => {
+    const { code, detail, remedy } = await failure({ 'pyproject.toml': '', 'src/x.py': '' });
+    expect(code).to.equal('package-manager::none-found');
+    for (const name of ['requirements.txt', 'Pipfile.lock', 'poetry.lock', 'uv.lock', 'pyproject.toml', 'src/'])
+      expect(detail).to.include(name);
+    expect(remedy).to.include('uv').and.not.to.include('rename');
+  });
+
+  for (const name of 'requeriments.txt requirement.txt requirements requirements.text Requirements.txt requirements.txt.txt requirments.txt'.split(
+    ' ',
+  )) {
+    it(`[pm.none-found] [detect.misspelled-requirements-still-pass] explains ${name}`, async () => {
+      expect((await failure({ [name]: '' })).remedy)
+        .to.match(/^.* is not a name that counts/)
+        .and.to.include(name);
+    });
+  }
+
+  it('[pm.multiple-found] names all in a fixed order', async () => {
+    const { code, detail } = await failure({
+      'uv.lock': '',
+      'poetry.lock': '',
+      'requirements.txt': '',
+      'Pipfile.lock': '',
+    });
+    expect(code).to.equal('package-manager::multiple-found');
+    expect(detail.split('\n').slice(1)).to.deep.equal([
+      '  Pipfile.lock (Pipenv)',
+      '  requirements.txt (pip)',
+      '  poetry.lock (Poetry)',
+      '  uv.lock (uv)',
+    ]);
+  });
+
+  it('[checks.existing-python-dir] refuses an app that brings the runtime folder, and shows two levels of it', async () => {
+    const { code, detail } = await failure({
+      '.scalingo/python/bin/python': '',
+      '.scalingo/python/bin/deep/x': '',
+      '.scalingo/python/pyvenv.cfg': '',
+      'requirements.txt': '',
+    });
+    expect(code).to.equal('checks::existing-python-dir');
+    expect(detail.split('\n').slice(-4)).to.deep.equal(['  bin/', '  bin/deep/', '  bin/python', '  pyvenv.cfg']);
+  });
+
+  it('[checks.existing-python-dir] looks in the folder of the config, and minds a file too', async () => {
+    expect(await failure({ '.heroku/python': '', 'uv.lock': '' }, { vendorDir: '.heroku' })).to.have.property(
+      'code',
+      'checks::existing-python-dir',
+    );
+    expect(await outputs({ '.heroku/python': '', 'uv.lock': '' })).to.have.property('name', 'uv');
+  });
+
+  it('[checks.existing-venv] refuses a virtual environment, .venv before venv', async () => {
+    const both = { 'requirements.txt': '', '.venv/pyvenv.cfg': '', 'venv/pyvenv.cfg': '' };
+    expect(await failure(both)).to.include({
+      code: 'checks::existing-venv-dir',
+      title: 'The app contains a virtual environment, .venv',
+    });
+    const { code, remedy } = await failure({ 'requirements.txt': '', 'venv/pyvenv.cfg': '', 'venv/lib/x': '' });
+    expect(code).to.equal('checks::existing-venv-dir');
+    expect(remedy)
+      .to.include('git rm -r --cached venv')
+      .and.to.match(/4\. git commit/);
+  });
+
+  it('[checks.existing-venv] minds only folders with a pyvenv.cfg', async () => {
+    expect(await outputs({ 'requirements.txt': '', 'venv/notes.md': '' })).to.have.property('name', 'pip');
+  });
+
+  it('[checks.order-after-pre-compile] looks at the runtime folder, then the manager, then the virtual environment', async () => {
+    expect(await failure({ '.scalingo/python/x': '', 'venv/pyvenv.cfg': '' })).to.have.property(
+      'code',
+      'checks::existing-python-dir',
+    );
+    expect(await failure({ 'venv/pyvenv.cfg': '' })).to.have.property('code', 'package-manager::none-found');
+  });
+
+  it('keys on names only, so a changed pin leaves it alone', async () => {
+    const { reads } = await run({ 'requirements.txt': 'a==1' });
+    expect(reads).to.deep.equal((await run({ 'requirements.txt': 'a==2' })).reads);
+    expect(reads).not.to.have.property('files');
+  });
+});

@@ -1,0 +1,466 @@
+import { expect } from 'chai';
+import type { Host, JSONValue } from '../../src/engine/sdk.js';
+import { MISSPELLED_PYTHON_VERSION_NAMES } from '../../src/manifests/app/python-version-file.js';
+import { memoryView } from '../support/memory-view.js';
+import { play, recordingLog } from '../support/node-context.js';
+import { VersionResolve } from '../../src/plugins/version-resolve/plugin.js';
+
+interface Case {
+  readonly files?: Readonly<Record<string, string>>;
+  readonly manager?: string;
+  readonly stack?: string;
+  readonly providers?: ('python-build-standalone' | 'system')[];
+  readonly default?: string;
+  readonly state?: Readonly<Record<string, JSONValue>>;
+  readonly now?: string;
+  readonly machine?: Partial<Host>;
+}
+const HOST: Host = {
+  os: 'linux',
+  arch: 'x64',
+  libc: { name: 'glibc', version: '2.39' },
+  release: { id: 'ubuntu', version: '24.04' },
+  setting: () => undefined,
+  searchPath: [],
+  homeDir: '/nonexistent',
+};
+
+async function resolve(given: Case) {
+  const { log, printed } = recordingLog();
+  const plugin = new VersionResolve(
+    { now: () => Date.parse(given.now ?? '2026-11-20') },
+    { ...HOST, ...given.machine },
+    log,
+  );
+  const config = {
+    stack: given.stack ?? 'scalingo-24',
+    providers: given.providers ?? ['python-build-standalone' as const, 'system' as const],
+    ...(given.default === undefined ? {} : { default: given.default }),
+  };
+  const view = memoryView(given.files ?? {}, { state: given.state ?? {} });
+  const { reads, result } = await play(plugin, config, { manager: given.manager ?? 'pip' }, view);
+  return { reads, result, printed, codes: printed.flatMap(({ code }) => code ?? []) };
+}
+async function outputs(given: Case) {
+  const { result } = await resolve(given);
+  if (!result.ok) throw new Error(result.failure.code);
+  return result.value.outputs;
+}
+async function failure(given: Case) {
+  const { result } = await resolve(given);
+  if (result.ok) throw new Error(`resolved ${result.value.outputs.version}`);
+  return result.failure;
+}
+const lock = (requires: object) => JSON.stringify({ _meta: { requires } });
+const FETCHED = ['python-build-standalone' as const];
+
+describe('version-resolve', () => {
+  describe('request', () => {
+    const all = {
+      'runtime.txt': 'python-3.14',
+      '.python-version': '3.12',
+      'Pipfile.lock': lock({ python_full_version: '3.11.5', python_version: '3.10' }),
+    };
+    const sticky = { python: { minor: '3.12' } };
+
+    it('[pyver.precedence] takes the first source that says something', async () => {
+      const manager = 'pipenv';
+      expect(await outputs({ files: all, manager, state: sticky })).to.include({
+        origin: 'runtime.txt',
+        requested: '3.14',
+      });
+      const { 'runtime.txt': _, ...noRuntime } = all;
+      expect(await outputs({ files: noRuntime, manager, state: sticky })).to.include({
+        origin: '.python-version',
+        requested: '3.12',
+      });
+      const files = { 'Pipfile.lock': all['Pipfile.lock'] };
+      expect(await outputs({ files, manager, state: sticky })).to.include({
+        origin: 'Pipfile.lock',
+        requested: '3.11.5',
+      });
+      expect(await outputs({ files, manager: 'pip', state: sticky })).to.include({
+        origin: 'cached',
+        requested: '3.12',
+      });
+      expect(await outputs({ files, manager: 'pip' })).to.include({ origin: 'default', requested: '3.13' });
+    });
+
+    it('[pyver.runtime-txt-first] reads neither .python-version nor misspelt names beside runtime.txt', async () => {
+      const files = { 'runtime.txt': 'python-3.14', '.python-version': 'broken', 'python-version': '' };
+      expect(await outputs({ files })).to.include({ origin: 'runtime.txt', minor: '3.14' });
+    });
+
+    it('[pyver.runtime-txt-invalid] refuses it without repeating its content', async () => {
+      const found = await failure({ files: { 'runtime.txt': 'pithon-SECRET' } });
+      expect(found).to.include({ code: 'runtime-txt::invalid-version', blame: 'app' });
+      expect(JSON.stringify(found)).not.to.include('SECRET');
+      expect(found.remedy).to.include('1. Delete runtime.txt.');
+    });
+
+    for (const name of MISSPELLED_PYTHON_VERSION_NAMES) {
+      it(`[pyver.file-misspelled] refuses "${name}", beside the right file too`, async () => {
+        const found = await failure({ files: { [name]: '3.12', '.python-version': '3.12' } });
+        expect(found.code).to.equal('python-version-file::misspelled');
+        expect(found.title).to.include(`"${name}"`);
+      });
+    }
+
+    it('[pyver.file-misspelled] names the first of several in a fixed order, and minds no folders', async () => {
+      expect((await failure({ files: { 'python-version': '', '.python_version': '' } })).title).to.include(
+        '".python_version"',
+      );
+      expect(await outputs({ files: { 'python-version/x': '', '.python-version': '3.12' } })).to.include({
+        minor: '3.12',
+      });
+    });
+
+    it('[pyver.file-read] uses .python-version', async () => {
+      expect(await outputs({ files: { '.python-version': '3.12.4\n' } })).to.deep.equal({
+        python: { version: '3.12.4', minor: '3.12', exact: true },
+        version: '3.12.4',
+        minor: '3.12',
+        requested: '3.12.4',
+        origin: '.python-version',
+        exact: true,
+        outdated: true,
+        similarFiles: [],
+      });
+    });
+
+    for (const [id, code, content, shown] of [
+      ['pyver.file-invalid-version', 'python-version-file::invalid-version', '3.x', '3.x'],
+      ['pyver.file-encoding', 'python-version-file::invalid-encoding', '\uFEFF3.12', 'byte order mark'],
+      ['pyver.file-no-version', 'python-version-file::no-version', '# 3.12', 'comments'],
+      ['pyver.file-multiple', 'python-version-file::multiple-versions', '3.12\n3.13', '  3.12\n  3.13'],
+    ] as const) {
+      it(`[${id}] fails with ${code}`, async () => {
+        const found = await failure({ files: { '.python-version': content } });
+        expect(found).to.include({ code, blame: 'app' });
+        expect(found.detail).to.include(shown);
+      });
+    }
+
+    it('[pyver.pipfile-lock-fields] reads Pipfile.lock of Pipenv apps only', async () => {
+      const files = { 'Pipfile.lock': lock({ python_version: '3.12' }) };
+      expect(await outputs({ files, manager: 'pipenv' })).to.include({
+        origin: 'Pipfile.lock',
+        minor: '3.12',
+        exact: false,
+      });
+      expect(await outputs({ files: { 'Pipfile.lock': 'broken' }, manager: 'uv-like' })).to.include({
+        origin: 'default',
+      });
+    });
+
+    it('[pyver.pipfile-lock-absent] falls through when it does not say', async () => {
+      expect(await outputs({ files: { 'Pipfile.lock': '{}' }, manager: 'pipenv' })).to.include({ origin: 'default' });
+    });
+
+    it('[pyver.pipfile-lock-invalid-json] [pyver.pipfile-lock-invalid-version] refuses what it cannot read', async () => {
+      const broken = await failure({ files: { 'Pipfile.lock': '{' }, manager: 'pipenv' });
+      expect(broken.code).to.equal('pipfile-lock::invalid-json');
+      const range = await failure({ files: { 'Pipfile.lock': lock({ python_version: '>=3.12' }) }, manager: 'pipenv' });
+      expect(range.code).to.equal('pipfile-lock::invalid-version');
+      expect(range.detail).to.include('python_version').and.to.include('>=3.12');
+    });
+
+    it('[pyver.similar-files-recorded] records look-alikes without a word, unless the right file is there', async () => {
+      const files = { 'Python_Version.md': '', 'my.python.version': '', 'python-version-dir/x': '' };
+      const given = await resolve({ files: { ...files, 'requirements.txt': '' } });
+      expect(given.result)
+        .to.have.nested.property('value.outputs.similarFiles')
+        .that.deep.equals(['Python_Version.md', 'my.python.version']);
+      expect(JSON.stringify(given.printed)).not.to.include('my.python.version');
+      expect((await outputs({ files: { ...files, '.python-version': '3.13' } })).similarFiles).to.deep.equal([]);
+    });
+
+    it('[pyver.cached-sticky] [pyver.cached-version-read] keeps the minor of the last build, at its newest patch', async () => {
+      expect(await outputs({ state: sticky })).to.include({
+        origin: 'cached',
+        requested: '3.12',
+        version: '3.12.14',
+        exact: false,
+      });
+      expect(await outputs({ state: { python: { minor: '3.12.1' } } })).to.include({ requested: '3.12', exact: false });
+    });
+
+    it('[pyver.cached-sticky] ignores state that is no version', async () => {
+      for (const python of [null, '3.12', 3.12, [], {}, { minor: 'x' }, { minor: 3 }] as JSONValue[]) {
+        expect(await outputs({ state: { python } }), JSON.stringify(python)).to.include({ origin: 'default' });
+      }
+    });
+
+    it('[pyver.default] uses 3.13, or the default of the pipeline', async () => {
+      expect(await outputs({})).to.include({ origin: 'default', minor: '3.13', version: '3.13.15' });
+      expect(await outputs({ default: '3.14' })).to.include({ origin: 'default', minor: '3.14' });
+    });
+
+    it('[pyver.recorded] keeps the minor for the next build', async () => {
+      expect((await resolve({ files: { '.python-version': '3.12.4' } })).result)
+        .to.have.nested.property('value.state')
+        .that.deep.equals({ python: { minor: '3.12' } });
+    });
+  });
+
+  describe('step line', () => {
+    const step = async (given: Case) => (await resolve(given)).printed[0];
+
+    it('[pyver.step-default] [pyver.step-cached] [pyver.step-specified] says what is used and why', async () => {
+      expect(await step({})).to.deep.equal({
+        type: 'step',
+        text: 'No Python version was given, using the default: 3.13',
+      });
+      expect(await step({ state: { python: { minor: '3.12' } } })).to.have.property(
+        'text',
+        'No Python version was given, using that of the last build: 3.12',
+      );
+      expect(await step({ files: { '.python-version': '3.12.4' } })).to.have.property(
+        'text',
+        'Using Python 3.12.4 as asked for in .python-version',
+      );
+    });
+
+    it('[pyver.step-specified] comes before a refusal', async () => {
+      expect(await step({ files: { '.python-version': '3.2' } })).to.have.property(
+        'text',
+        'Using Python 3.2 as asked for in .python-version',
+      );
+    });
+  });
+
+  describe('resolution', () => {
+    for (const [minor, version] of [
+      ['3.10', '3.10.21'],
+      ['3.11', '3.11.16'],
+      ['3.12', '3.12.14'],
+      ['3.13', '3.13.15'],
+      ['3.14', '3.14.7'],
+    ] as const) {
+      it(`[pyver.resolve-major] makes ${version} of ${minor}`, async () => {
+        expect((await outputs({ files: { '.python-version': minor } })).python).to.deep.equal({
+          version,
+          minor,
+          exact: false,
+        });
+      });
+    }
+
+    it('[pyver.resolve-exact] takes an exact version as it is', async () => {
+      expect((await outputs({ files: { '.python-version': '3.12.0' }, providers: FETCHED })).python).to.deep.equal({
+        version: '3.12.0',
+        minor: '3.12',
+        exact: true,
+      });
+    });
+
+    it('[pyver.resolve-exact] lets the machine have a patch that the catalogue lacks', async () => {
+      const files = { '.python-version': '3.13.99' };
+      expect(await outputs({ files })).to.include({ version: '3.13.99', outdated: false });
+      const found = await failure({ files, providers: FETCHED });
+      expect(found).to.include({ code: 'python-version::unknown-patch', blame: 'app' });
+      expect(found.remedy).to.include('3.13.15');
+    });
+
+    it('[pyver.resolve-exact] knows that some patches were not built for every machine', async () => {
+      const files = { '.python-version': '3.11.1' };
+      expect(await outputs({ files, providers: FETCHED })).to.include({ version: '3.11.1' });
+      const machine = { libc: { name: 'musl', version: '1.2' } };
+      expect(await failure({ files, providers: FETCHED, machine })).to.have.property(
+        'code',
+        'python-version::unknown-patch',
+      );
+    });
+
+    it('refuses a minor that no provider has for the machine', async () => {
+      const machine = { arch: 'riscv64' };
+      expect(await failure({ providers: FETCHED, machine })).to.include({
+        code: 'python-version::not-available',
+        blame: 'pipeline',
+      });
+      expect(await outputs({ machine })).to.include({ version: '3.13.15', exact: false });
+      expect(await outputs({ providers: ['system'] })).to.include({ version: '3.13.15', exact: false });
+    });
+
+    for (const minor of ['2.7', '3.0', '3.8', '3.9', '3.9.18', '0.1']) {
+      it(`[pyver.eol-requested] refuses ${minor}`, async () => {
+        const found = await failure({ files: { '.python-version': minor } });
+        expect(found).to.include({ code: 'python-version::eol', blame: 'app' });
+        expect(found.title).to.include(minor.split('.').slice(0, 2).join('.'));
+        expect(found.remedy).to.include('3.10 or later in .python-version');
+      });
+    }
+
+    it('[pyver.eol-requested] refuses 3.10 from the announced day on', async () => {
+      const files = { '.python-version': '3.10' };
+      expect(await outputs({ files, now: '2027-01-05' })).to.include({ minor: '3.10' });
+      expect(await failure({ files, now: '2027-01-06' })).to.have.property('code', 'python-version::eol');
+    });
+
+    it('[pyver.eol-cached] tells to say a version when that of the last build is gone', async () => {
+      const found = await failure({ state: { python: { minor: '3.9' } } });
+      expect(found.code).to.equal('python-version::eol');
+      expect(found.remedy).to.include('.python-version').and.to.include('1. ');
+      expect(found.detail).to.include('last build');
+    });
+
+    for (const minor of ['3.15', '3.16.1', '4.0', '3.999999999']) {
+      it(`[pyver.unknown-major-requested] refuses ${minor}`, async () => {
+        expect(await failure({ files: { '.python-version': minor } })).to.include({
+          code: 'python-version::unknown-major',
+          blame: 'app',
+        });
+      });
+    }
+
+    it('[pyver.unknown-major-cached] tells to go back to the newer release', async () => {
+      const found = await failure({ state: { python: { minor: '3.15' } } });
+      expect(found.code).to.equal('python-version::unknown-major');
+      expect(found.remedy).to.include('newer release of pyflow');
+    });
+
+    it('blames the pipeline for a default that cannot be had', async () => {
+      expect(await failure({ default: '3.7' })).to.include({ code: 'python-version::eol', blame: 'pipeline' });
+      expect(await failure({ default: '3.77' })).to.include({
+        code: 'python-version::unknown-major',
+        blame: 'pipeline',
+      });
+    });
+  });
+
+  describe('notices', () => {
+    it('[pyver.warn-no-version] warns of the default and of a carried-over version', async () => {
+      for (const state of [{}, { python: { minor: '3.12' } }]) {
+        const { codes, printed } = await resolve({ state });
+        expect(codes).to.deep.equal(['python-version::none-given']);
+        expect(printed[1]?.text).to.include('.python-version');
+      }
+    });
+
+    it('[pyver.uv-needs-file] makes it an error with uv', async () => {
+      for (const state of [{}, { python: { minor: '3.12' } }]) {
+        const { result, codes } = await resolve({ manager: 'uv', state });
+        expect(result).to.have.nested.property('failure.code', 'python-version-file::not-found');
+        expect(result).to.have.nested.property('failure.remedy').that.includes('uv python pin');
+        expect(codes).to.deep.equal([]);
+      }
+      expect(await outputs({ manager: 'uv', files: { '.python-version': '3.12' } })).to.include({ minor: '3.12' });
+    });
+
+    it('[pyver.uv-needs-file] comes after an end of life, as resolution comes first', async () => {
+      expect(await failure({ manager: 'uv', state: { python: { minor: '3.9' } } })).to.have.property(
+        'code',
+        'python-version::eol',
+      );
+    });
+
+    it('[pyver.warn-runtime-txt] [pyver.instructions] tells to delete runtime.txt first', async () => {
+      const { codes, printed } = await resolve({ files: { 'runtime.txt': 'python-3.12' } });
+      expect(codes).to.deep.equal(['runtime-txt::deprecated']);
+      expect(printed[1]?.text).to.include('1. Delete runtime.txt.').and.to.include('else: 3.12');
+    });
+
+    it('[pyver.uv-runtime-txt] makes it an error with uv', async () => {
+      const found = await failure({ manager: 'uv', files: { 'runtime.txt': 'python-3.12.1' } });
+      expect(found.code).to.equal('runtime-txt::not-supported');
+      expect(found.remedy).to.include('uv python pin 3.12.1');
+    });
+
+    it('[pyver.pipfile-lock-no-warning] says nothing of Pipfile.lock', async () => {
+      const files = { 'Pipfile.lock': lock({ python_version: '3.13' }) };
+      expect((await resolve({ files, manager: 'pipenv' })).codes).to.deep.equal([]);
+    });
+
+    it('[pyver.warn-deprecated-major] warns of 3.10, in the tense of the day', async () => {
+      const files = { '.python-version': '3.10' };
+      const before = await resolve({ files, now: '2026-10-01' });
+      const after = await resolve({ files, now: '2026-11-20' });
+      expect(before.codes).to.deep.equal(['python-version::deprecated']);
+      expect(before.printed[1]?.text).to.include('end in October 2026').and.to.include('From 6 January 2027');
+      expect(after.printed[1]?.text).to.include('ended in October 2026').and.to.include('in .python-version');
+    });
+
+    it('[pyver.warn-patch-update] warns of an older patch', async () => {
+      const { codes, printed, result } = await resolve({ files: { '.python-version': '3.13.9' } });
+      expect(codes).to.deep.equal(['python-version::patch-update']);
+      expect(printed[1]?.text).to.include('3.13.15');
+      expect(result).to.have.nested.property('value.outputs.outdated', true);
+    });
+
+    it('[pyver.patch-current] says nothing of the newest patch, nor of a newer one', async () => {
+      for (const version of ['3.13.15', '3.13.16']) {
+        const { codes, result } = await resolve({ files: { '.python-version': version } });
+        expect(codes).to.deep.equal([]);
+        expect(result).to.have.nested.property('value.outputs.outdated', false);
+      }
+    });
+
+    it('[pyver.warning-order] keeps the order file, minor, patch', async () => {
+      const { codes } = await resolve({ files: { 'runtime.txt': 'python-3.10.2' } });
+      expect(codes).to.deep.equal([
+        'runtime-txt::deprecated',
+        'python-version::deprecated',
+        'python-version::patch-update',
+      ]);
+    });
+  });
+
+  describe('stack', () => {
+    it('[checks.stack-supported] accepts the six', async () => {
+      for (const stack of ['scalingo-22', 'scalingo-24', 'scalingo-26', 'heroku-22', 'heroku-24', 'heroku-26']) {
+        expect(await outputs({ stack }), stack).to.include({ minor: '3.13' });
+      }
+    });
+
+    it('[checks.stack-eol] refuses ended stacks by name', async () => {
+      for (const stack of ['scalingo-20', 'heroku-18', 'cedar-14']) {
+        const found = await failure({ stack });
+        expect(found).to.include({ code: 'checks::stack::eol', blame: 'pipeline' });
+        expect(found.title).to.include(stack);
+      }
+    });
+
+    it('[checks.stack-unknown] refuses all others, the minimal variants included', async () => {
+      for (const stack of ['scalingo-24-minimal', 'debian-12']) {
+        expect(await failure({ stack })).to.include({ code: 'checks::stack::unknown', blame: 'pipeline' });
+      }
+    });
+
+    it('[checks.stack-unknown] comes before the files are looked at', async () => {
+      expect(await failure({ stack: 'x', files: { '.python-version': 'broken' } })).to.have.property(
+        'code',
+        'checks::stack::unknown',
+      );
+    });
+  });
+
+  describe('key', () => {
+    const factsOf = async (given: Case) => JSON.stringify((await resolve(given)).reads.facts);
+
+    it('holds the request, not the file it stands in', async () => {
+      expect(await factsOf({ files: { '.python-version': '3.12' } })).to.equal(
+        await factsOf({ files: { '.python-version': '# new comment\n3.12\n' } }),
+      );
+    });
+
+    it('holds the status, not the date', async () => {
+      const files = { '.python-version': '3.10' };
+      expect(await factsOf({ files, now: '2026-11-20' })).to.equal(await factsOf({ files, now: '2026-12-24' }));
+      expect(await factsOf({ files, now: '2026-10-20' })).not.to.equal(await factsOf({ files, now: '2026-12-24' }));
+      expect(await factsOf({ files: { '.python-version': '3.13' }, now: '2026-10-20' })).to.equal(
+        await factsOf({ files: { '.python-version': '3.13' }, now: '2027-02-01' }),
+      );
+    });
+
+    it('changes with the sticky minor only where it decides', async () => {
+      const state = { python: { minor: '3.12' } };
+      expect(await factsOf({})).not.to.equal(await factsOf({ state }));
+      const files = { '.python-version': '3.13' };
+      expect(await factsOf({ files })).to.equal(await factsOf({ files, state }));
+    });
+
+    it('names no files: pins and sources leave it alone', async () => {
+      expect((await resolve({ files: { 'requirements.txt': 'a==1' } })).reads).to.have.all.keys('facts');
+    });
+  });
+});
