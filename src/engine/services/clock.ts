@@ -1,0 +1,5 @@
+// The time of day, as a service, so that tests can decide it.
+
+import type { Clock } from '../sdk.js';
+
+export const systemClock: Clock = { now: () => Date.now() };

@@ -1,0 +1,195 @@
+// One request over http or https, directly or through the operator's proxy, up to the head of the answer. Tells a host
+// that cannot be reached from one that answers badly. Unaware of retries, redirects and digests.
+
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+
+export interface ExchangeOptions {
+  /** Proxy variables as the operator set them. Only proxies that are spoken to over plain http are used. */
+  readonly proxies: Readonly<Record<string, string>>;
+  /** For the connection, TLS included. */
+  readonly connectTimeoutMs: number;
+  /** Without a byte for so long the connection is given up, also while the body is read. */
+  readonly stallTimeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+export type Exchange =
+  | { readonly type: 'answered'; readonly response: IncomingMessage; readonly isStalled: () => boolean }
+  /** The proxy would not connect us. */
+  | { readonly type: 'proxy-answered'; readonly status: number }
+  | { readonly type: 'unreachable'; readonly why: string }
+  | { readonly type: 'broken' }
+  | { readonly type: 'stalled' };
+
+/** The host and port that a request for this URL connects to: the server's, or those of the proxy before it. */
+export function peerOf(url: URL, proxies: Readonly<Record<string, string>>): string {
+  const peer = proxyFor(url, proxies) ?? url;
+  return `${peer.hostname}:${portOf(peer)}`;
+}
+
+/** Never rejects, except for want of memory or descriptors. After an abort the answer means nothing. */
+export async function exchange(url: URL, options: ExchangeOptions): Promise<Exchange> {
+  const proxy = proxyFor(url, options.proxies);
+  const opened = await openSocket(proxy ?? url, url, proxy, options);
+  if (!(opened instanceof Object && 'socket' in opened)) return opened;
+  const { socket } = opened;
+
+  let isStalled = false;
+  socket.setTimeout(options.stallTimeoutMs, () => {
+    isStalled = true;
+    socket.destroy();
+  });
+  const viaProxy = proxy !== undefined && url.protocol === 'http:';
+  return new Promise((resolve) => {
+    const request = httpRequest({
+      createConnection: () => socket,
+      path: viaProxy ? `http://${url.host}${url.pathname}${url.search}` : `${url.pathname}${url.search}`,
+      headers: {
+        host: url.host,
+        'user-agent': 'pyflow',
+        accept: '*/*',
+        // The digest is of the file, not of a compressed copy of it.
+        'accept-encoding': 'identity',
+        ...authorization('authorization', url),
+        ...(viaProxy ? authorization('proxy-authorization', proxy) : {}),
+      },
+    });
+    request.on('error', () => resolve({ type: isStalled ? 'stalled' : 'broken' }));
+    request.on('response', (response) => {
+      // Until somebody reads the body there is nobody else to hear of its end.
+      response.on('error', () => {});
+      resolve({ type: 'answered', response, isStalled: () => isStalled });
+    });
+    request.end();
+  });
+}
+
+/** A socket on which a request to the server of `url` can be written: connected, tunnelled, encrypted. */
+async function openSocket(
+  peer: URL,
+  url: URL,
+  proxy: URL | undefined,
+  { connectTimeoutMs, signal }: ExchangeOptions,
+): Promise<{ readonly socket: Socket } | Exchange> {
+  let socket: Socket = connect({ host: bareHost(peer), port: portOf(peer) });
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    socket.destroy();
+  }, connectTimeoutMs);
+  const abort = (): void => void socket.destroy();
+  signal.addEventListener('abort', abort, { once: true });
+  socket.once('close', () => signal.removeEventListener('abort', abort));
+  try {
+    await settled(socket, 'connect');
+    if (url.protocol === 'https:') {
+      if (proxy !== undefined) {
+        const status = await openTunnel(socket, url, proxy);
+        if (status !== 200) {
+          socket.destroy();
+          return { type: 'proxy-answered', status };
+        }
+      }
+      const host = bareHost(url);
+      const encrypted = connectTls({
+        socket,
+        host,
+        ...(isIP(host) === 0 ? { servername: host } : {}),
+        ALPNProtocols: ['http/1.1'],
+      });
+      socket = encrypted;
+      await settled(encrypted, 'secureConnect');
+    }
+    return { socket };
+  } catch (error) {
+    socket.destroy();
+    if (isOwnShortage(error)) throw error;
+    return {
+      type: 'unreachable',
+      why: timedOut ? `It gave no connection within ${connectTimeoutMs} ms.` : describeConnectError(error),
+    };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Waits for an event that means success; an error or the end of the socket means failure. */
+function settled(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Stays: an error that nobody listens to would end the process.
+    socket.on('error', reject);
+    socket.once('close', () => reject(new Error('The connection was closed while it was made.')));
+    socket.once(event, () => resolve());
+  });
+}
+
+function openTunnel(socket: Socket, url: URL, proxy: URL): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const target = `${url.hostname}:${portOf(url)}`;
+    const request = httpRequest({
+      createConnection: () => socket,
+      method: 'CONNECT',
+      path: target,
+      headers: { host: target, ...authorization('proxy-authorization', proxy) },
+    });
+    request.on('error', reject);
+    request.on('connect', (response) => resolve(response.statusCode ?? 0));
+    request.end();
+  });
+}
+
+/** These say something about this process, nothing about the host. */
+const isOwnShortage = (error: unknown): boolean =>
+  ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'].includes((error as NodeJS.ErrnoException).code ?? '');
+
+function describeConnectError(error: unknown): string {
+  const { code, message, errors } = error as NodeJS.ErrnoException & { readonly errors?: readonly Error[] };
+  if (code === 'ECONNREFUSED') return 'Nothing listens there.';
+  if (code === 'ENOTFOUND') return 'No such name is known.';
+  if (code === 'EAI_AGAIN') return 'The name could not be looked up.';
+  if (code === 'EHOSTUNREACH' || code === 'ENETUNREACH') return 'No route leads there.';
+  // With several addresses the errors of all of them come in one.
+  return `${message || errors?.[0]?.message || code || 'The connection failed'}.`.replace(/\.\.$/, '.');
+}
+
+const bareHost = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
+const portOf = (url: URL): number => Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+
+function authorization(header: string, url: URL): Readonly<Record<string, string>> {
+  if (url.username === '' && url.password === '') return {};
+  const credentials = `${decode(url.username)}:${decode(url.password)}`;
+  return { [header]: `Basic ${Buffer.from(credentials).toString('base64')}` };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function proxyFor(url: URL, proxies: Readonly<Record<string, string>>): URL | undefined {
+  const scheme = url.protocol.slice(0, -1);
+  const named = ['https', 'http'].includes(scheme) ? [`${scheme}_proxy`, 'all_proxy'] : [];
+  const value = named.flatMap((name) => [proxies[name], proxies[name.toUpperCase()]]).find((text) => text);
+  if (value === undefined || isExempt(url, proxies['no_proxy'] || proxies['NO_PROXY'] || '')) return undefined;
+  try {
+    const proxy = new URL(value.includes('://') ? value : `http://${value}`);
+    return proxy.protocol === 'http:' ? proxy : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `*`, `host`, `.domain` or `domain` (with all below it), each perhaps with a port. */
+function isExempt(url: URL, list: string): boolean {
+  return list.split(/[\s,]+/).some((entry) => {
+    const [, name = '', port] = /^\*?\.?(.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
+    if (entry === '*') return true;
+    if (name === '' || (port !== undefined && Number(port) !== portOf(url))) return false;
+    return bareHost(url) === name.replace(/^\[|\]$/g, '') || url.hostname.endsWith(`.${name}`);
+  });
+}
