@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { complain, type Command } from './command.js';
-import { printFailure } from './refusal.js';
+import { printRefusal, statusOf } from './refusal.js';
 import { PARAM_OPTION, runRequest } from './run-options.js';
 
 export const command: Command = {
@@ -23,26 +23,29 @@ export const command: Command = {
       const requested = runRequest(given, world, file, signal);
       if (!requested.ok) return complain(world, requested.problem);
       const checked = await world.engine.check(requested.request);
-      if (!checked.ok) {
-        status = Math.max(status, printFailure(checked.failure, world));
-        continue;
+      const diagnostics = !checked.ok && checked.failure.type === 'diagnostics' ? checked.failure.diagnostics : [];
+      if (given.flag('json')) {
+        documents.push({
+          file: resolve(world.cwd, file),
+          diagnostics,
+          warnings: checked.ok ? checked.value.warnings : [],
+          ...(checked.ok || checked.failure.type === 'diagnostics' ? {} : { failure: checked.failure.failure }),
+        });
       }
-      const { diagnostics, text } = checked.outcome;
+      if (!checked.ok) {
+        const own = given.flag('json') ? statusOf(checked.failure) : await printRefusal(checked.failure, world);
+        status = Math.max(status, own);
+      }
+      if (given.flag('json')) continue;
+      if (checked.ok)
+        for (const warning of checked.value.warnings) world.stderr.write(`${file}: warning: ${warning}\n`);
       const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
-      if (errors > 0) status = Math.max(status, 2);
-      if (given.flag('json')) documents.push({ file: resolve(world.cwd, file), diagnostics });
-      else if (text !== '') world.stderr.write(text.endsWith('\n') ? text : `${text}\n`);
-      if (!given.flag('json')) world.stdout.write(`${file}: ${tell(errors, diagnostics.length - errors)}\n`);
+      if (checked.ok || errors > 0) world.stdout.write(`${file}: ${tell(errors)}\n`);
     }
     if (given.flag('json')) world.stdout.write(`${JSON.stringify(documents, undefined, 2)}\n`);
     return status;
   },
 };
 
-function tell(errors: number, warnings: number): string {
-  const told = [
-    ...(errors > 0 ? [`${errors} ${errors === 1 ? 'problem' : 'problems'}`] : []),
-    ...(warnings > 0 ? [`${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`] : []),
-  ];
-  return told.length === 0 ? 'no problems' : told.join(', ');
-}
+const tell = (errors: number): string =>
+  errors === 0 ? 'no problems' : `${errors} ${errors === 1 ? 'problem' : 'problems'}`;

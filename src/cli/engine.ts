@@ -3,58 +3,59 @@
 import type { EventSink, RunReport } from '../engine/events.js';
 import type { Failure, Result } from '../engine/failure.js';
 import type { PlanReport, Refusal, RunRequest } from '../engine/pipeline.js';
+import type { Explanation } from '../engine/why.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
-import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
 
-export interface CheckOutcome {
-  readonly file: string;
-  readonly diagnostics: readonly Diagnostic[];
-  /** Diagnostics with their excerpts, as people read them. */
-  readonly text: string;
-  /** Absent when a diagnostic is an error. */
-  readonly pipeline?: CheckedPipeline;
+export interface ExecRequest {
+  readonly slugDir: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly sandbox: RunRequest['sandbox'];
+  readonly writable: boolean;
+  readonly signal: AbortSignal;
 }
 
 export interface Engine {
   /** The report of an up-to-date run, or undefined when the long way must find out. */
   tryFastPath(request: RunRequest, sink: EventSink): Promise<RunReport | undefined>;
-  run(
-    request: RunRequest,
-    sink: EventSink,
-  ): Promise<{ readonly ok: true; readonly report: RunReport } | { readonly ok: false; readonly refusal: Refusal }>;
-  plan(
-    request: RunRequest,
-  ): Promise<{ readonly ok: true; readonly plan: PlanReport } | { readonly ok: false; readonly refusal: Refusal }>;
-  check(
-    request: RunRequest,
-  ): Promise<{ readonly ok: true; readonly outcome: CheckOutcome } | { readonly ok: false; readonly failure: Failure }>;
+  run(request: RunRequest, sink: EventSink): Promise<Result<RunReport, Refusal>>;
+  plan(request: RunRequest): Promise<Result<PlanReport, Refusal>>;
+  check(request: RunRequest): Promise<Result<CheckedPipeline, Refusal>>;
+  why(
+    place: Pick<RunRequest, 'appDir' | 'appId' | 'cacheDir'>,
+    node: string,
+    against: string | undefined,
+  ): Promise<Result<Explanation>>;
+  /** The shipped kinds, sorted. */
   kinds(): Promise<readonly PluginManifest[]>;
-  exec(request: {
-    readonly slugDir: string;
-    readonly argv: readonly string[];
-    readonly env: Readonly<Record<string, string>>;
-    readonly sandbox: 'auto' | 'required' | 'none';
-    readonly writable: boolean;
-    readonly signal: AbortSignal;
-  }): Promise<Result<number, Failure>>;
+  /** The exit status of the command. */
+  exec(request: ExecRequest): Promise<Result<number, Failure>>;
 }
 
-const notThere = (what: string): Failure => ({
-  code: 'pyflow::not-built',
-  blame: 'internal',
-  title: `This build of pyflow has no ${what} yet.`,
-  detail: '',
-  remedy: 'Use a later build.',
-});
-
-export function lazyEngine(version: string): Engine {
+export function lazyEngine(version: string, env: Readonly<Record<string, string | undefined>>): Engine {
+  const compose = async () => (await import('../composition.js')).composeFor(env);
   return {
     tryFastPath: async (request, sink) => (await import('../engine/run-record.js')).tryFastPath(request, sink, version),
-    run: async () => ({ ok: false, refusal: { type: 'failure', failure: notThere('engine') } }),
-    plan: async () => ({ ok: false, refusal: { type: 'failure', failure: notThere('planner') } }),
-    check: async () => ({ ok: false, failure: notThere('checks') }),
-    kinds: async () => [],
-    exec: async () => ({ ok: false, failure: notThere('exec') }),
+    run: async (request, sink) => {
+      const { runPipeline } = await import('../engine/pipeline.js');
+      return runPipeline(request, sink, await compose(), { version });
+    },
+    plan: async (request) => {
+      const { planPipeline } = await import('../engine/plan-report.js');
+      return planPipeline(request, await compose());
+    },
+    check: async (request) => {
+      const { loadCheckedPipeline } = await import('../engine/compiled-plan.js');
+      const composition = await (await compose())({ cacheDir: request.cacheDir, settings: request.settings });
+      const loaded = await loadCheckedPipeline(request, composition);
+      return loaded.ok ? { ok: true, value: loaded.value.pipeline } : loaded;
+    },
+    why: async (place, node, against) => (await import('../engine/why.js')).whyNode(place, node, against),
+    kinds: async () => {
+      const { shippedKinds } = await import('../plugins/index.js');
+      return [...shippedKinds.values()].map(({ manifest }) => manifest).sort((a, b) => (a.kind < b.kind ? -1 : 1));
+    },
+    exec: async (request) => (await import('../engine/exec-slug.js')).execSlug(request),
   };
 }

@@ -2,7 +2,7 @@
 
 import { GRAPH_FORMATS, renderGraph, type GraphFormat } from '../engine/render/graph.js';
 import { complain, type Command } from './command.js';
-import { printFailure } from './refusal.js';
+import { printRefusal } from './refusal.js';
 import { PARAM_OPTION, runRequest } from './run-options.js';
 
 export const command: Command = {
@@ -26,11 +26,8 @@ export const command: Command = {
     const requested = runRequest(given, world, given.operands[0] ?? '', signal);
     if (!requested.ok) return complain(world, requested.problem);
     const checked = await world.engine.check(requested.request);
-    if (!checked.ok) return printFailure(checked.failure, world);
-    const { pipeline, text } = checked.outcome;
-    if (text !== '') world.stderr.write(text.endsWith('\n') ? text : `${text}\n`);
-    if (pipeline === undefined) return 2;
-    world.stdout.write(renderGraph(pipeline, (given.value('format') ?? 'mermaid') as GraphFormat));
+    if (!checked.ok) return printRefusal(checked.failure, world);
+    world.stdout.write(renderGraph(checked.value, (given.value('format') ?? 'mermaid') as GraphFormat));
     return 0;
   },
 };

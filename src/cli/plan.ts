@@ -30,8 +30,8 @@ export const command: Command = {
 
 export async function printPlan(request: RunRequest, asJSON: boolean, world: World): Promise<number> {
   const planned = await world.engine.plan(request);
-  if (!planned.ok) return printRefusal(planned.refusal, world);
-  world.stdout.write(asJSON ? `${JSON.stringify(planned.plan, undefined, 2)}\n` : planText(planned.plan));
+  if (!planned.ok) return printRefusal(planned.failure, world);
+  world.stdout.write(asJSON ? `${JSON.stringify(planned.value, undefined, 2)}\n` : planText(planned.value));
   return 0;
 }
 

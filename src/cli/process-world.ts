@@ -28,7 +28,7 @@ export function processWorld(version: string): World {
     },
     onInterrupt: listenOnce(),
     atExit: (action) => void process.on('exit', action),
-    engine: lazyEngine(version),
+    engine: lazyEngine(version, process.env),
   };
 }
 

@@ -15,8 +15,11 @@ export async function printRefusal(refusal: Refusal, world: World, annotate = fa
     const { diagnosticAnnotation } = await import('../engine/render/github.js');
     for (const diagnostic of refusal.diagnostics) world.stdout.write(`${diagnosticAnnotation(diagnostic)}\n`);
   }
-  return EXIT_STATUS.pipeline;
+  return statusOf(refusal);
 }
+
+export const statusOf = (refusal: Refusal): number =>
+  refusal.type === 'failure' ? EXIT_STATUS[refusal.failure.blame] : EXIT_STATUS.pipeline;
 
 export function printFailure(failure: Failure, world: World): number {
   world.stderr.write(`${formatFailure(failure, styleOf(hasColor(world, world.stderr))).join('\n')}\n`);

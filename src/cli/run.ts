@@ -74,9 +74,9 @@ async function run(given: Given, world: World): Promise<number> {
   const outcome = await world.engine.run(request, eventSink(world.now, startedAt, [consume]));
   await closeAll(opened);
   if (outcome.ok) {
-    return writeDocuments(given, world, reportWithStatus(outcome.report, interruption()?.exitStatus), kept);
+    return writeDocuments(given, world, reportWithStatus(outcome.value, interruption()?.exitStatus), kept);
   }
-  return refuse(given, world, request, outcome.refusal, startedAt, log === 'github');
+  return refuse(given, world, request, outcome.failure, startedAt, log === 'github');
 }
 
 async function closeAll({ renderer, flush }: OpenRenderer): Promise<void> {

@@ -1,6 +1,9 @@
 // `pyflow why`: why a node ran, was restored or missed.
 
+import type { Explanation } from '../engine/why.js';
+import { formatFailure, formatFinish, formatOutcome, formatReason } from '../engine/render/messages.js';
 import { complain, type Command } from './command.js';
+import { printFailure } from './refusal.js';
 import { APP_OPTIONS, appOf } from './run-options.js';
 
 export const command: Command = {
@@ -18,6 +21,21 @@ export const command: Command = {
   run: async (given, world) => {
     const place = appOf(given, world);
     if (!place.ok) return complain(world, place.problem);
+    const explained = await world.engine.why(place.value, given.operands[0] ?? '', given.value('against'));
+    if (!explained.ok) return printFailure(explained.failure, world);
+    world.stdout.write(
+      given.flag('json') ? `${JSON.stringify(explained.value, undefined, 2)}\n` : explanationText(explained.value),
+    );
     return 0;
   },
 };
+
+function explanationText({ node, runId, report, against, reasons }: Explanation): string {
+  const finish = formatFinish({ ...report, reasons: [] });
+  return `${[
+    `${node} (${report.kind}): ${formatOutcome(report.outcome)}${finish === '' ? '' : ` ${finish}`} in run ${runId}`,
+    ...(against === undefined ? [] : [`compared with run ${against}:`]),
+    ...(reasons.length > 0 ? reasons.map((reason) => `  ${formatReason(reason)}`) : ['  no input differs']),
+    ...(report.failure === undefined ? [] : formatFailure(report.failure)),
+  ].join('\n')}\n`;
+}

@@ -16,14 +16,23 @@ export function buildpackRenderer(write: Write, options: Pick<RenderOptions, 've
     for (const line of lines) write(` !     ${line}`.trimEnd() + '\n');
   };
 
+  /** The node of the open block until it has a headline. */
+  let untitled: string | undefined;
+
   const groups = groupByNode({
-    open: () => undefined,
+    open: (node) => {
+      untitled = node;
+    },
     line: ({ stream, text }) => {
+      // The lines of a node that gives no headline would seem to belong to the one before.
+      if (untitled !== undefined && stream !== 'step' && stream !== 'notice') step(`Running ${untitled}`);
+      if (stream !== 'notice') untitled = undefined;
       if (stream === 'step') step(text);
       else if (stream === 'notice') shout(cleanLines(text));
       else detail(text);
     },
     close: (node, report, opened) => {
+      untitled = undefined;
       if (report.outcome === 'restored' && opened) {
         detail(
           report.savedMs === undefined
@@ -32,7 +41,7 @@ export function buildpackRenderer(write: Write, options: Pick<RenderOptions, 've
         );
       }
       if (report.failure === undefined) return;
-      shout(['', ...formatFailure({ ...report.failure, title: `${node}: ${report.failure.title}` }), '']);
+      shout(['', ...formatFailure(report.failure, styleOf(false), node), '']);
     },
   });
 
@@ -41,7 +50,7 @@ export function buildpackRenderer(write: Write, options: Pick<RenderOptions, 've
     consume: (event) => {
       switch (event.type) {
         case 'notice':
-          shout(cleanLines(`${event.text} [${event.code}]`));
+          shout(cleanLines(`[${event.code}] ${event.text}`));
           return;
         case 'node-printed':
           // The headlines of restored work are part of the log people know; its tool output is not repeated.

@@ -48,7 +48,7 @@ export function githubRenderer(write: Write, options: GithubOptions): Renderer {
     close: (node, report, opened) => {
       if (opened) endGroup();
       if (!isWorthALine(report, options.verbose)) return;
-      print(`${node}: ${formatOutcome(report.outcome)} ${formatFinish(report)}`.trimEnd());
+      print(disarm(`${node}: ${formatOutcome(report.outcome)} ${formatFinish(report)}`.trimEnd()));
       if (report.failure !== undefined) print(failureAnnotation(report.failure, node));
     },
   });
@@ -63,7 +63,9 @@ export function githubRenderer(write: Write, options: GithubOptions): Renderer {
         case 'run-started':
           for (const { id, kind } of event.nodes) kinds.set(id, kind);
           print(
-            `pyflow ${event.runId}: ${cleanText(event.pipeline)} for ${cleanText(event.appId)}, ${countOf(event.nodes.length, 'node')}`,
+            disarm(
+              `pyflow ${event.runId}: ${cleanText(event.pipeline)} for ${cleanText(event.appId)}, ${countOf(event.nodes.length, 'node')}`,
+            ),
           );
           return;
         case 'notice': {
@@ -102,6 +104,9 @@ export function githubRenderer(write: Write, options: GithubOptions): Renderer {
   };
 }
 
+/** The older form of a command is one anywhere in a line. */
+const disarm = (line: string): string => line.replaceAll('##[', '## [');
+
 const isToldByNode = (
   nodes: Readonly<Record<string, { readonly failure?: Failure }>>,
   { code, title }: Failure,
@@ -111,7 +116,9 @@ const failureAnnotation = (failure: Failure, node?: string): string =>
   annotation(
     'error',
     { title: failure.code },
-    [...(node === undefined ? [] : [`${node}:`]), ...formatFailure(failure)].join('\n'),
+    formatFailure(failure, styleOf(false), node)
+      .join('\n')
+      .replace(/^error: /, ''),
   );
 
 /** Diagnostics of a pipeline file, shown at their lines in the changed files of a pull request. */

@@ -74,7 +74,7 @@ export function groupByNode(blocks: Blocks): Grouping {
     },
     end: () => {
       passTheWord();
-      for (const node of [...waiting.keys()]) lead(node);
+      for (const node of waiting.keys()) lead(node);
       leader = undefined;
     },
   };

@@ -108,12 +108,9 @@ export function liveRenderer(write: Write, options: LiveOptions): Renderer {
 
   const runningLine = (id: string, node: RunningNode): string => {
     const elapsedMs = Math.max(0, options.now() - node.since);
-    const seconds = formatDuration(Math.floor(elapsedMs / 1000) * 1000)
-      .replace('.0 s', ' s')
-      .replace(/^0 ms$/, '0 s');
-    const expected = node.expectedMs >= 1000 ? ` of about ${formatDuration(node.expectedMs)}` : '';
+    const expected = node.expectedMs >= 1000 ? ` of about ${wholeSeconds(node.expectedMs)}` : '';
     const tail = [node.progress, node.activity].filter((text) => text !== '').join('  ');
-    return `  ${id}  ${seconds}${expected}${tail === '' ? '' : `  ${tail}`}`;
+    return `  ${id}  ${wholeSeconds(elapsedMs)}${expected}${tail === '' ? '' : `  ${tail}`}`;
   };
 
   const finish = (node: string, report: NodeReport): void => {
@@ -171,7 +168,7 @@ export function liveRenderer(write: Write, options: LiveOptions): Renderer {
           for (const { id, kind, expectedMs } of event.nodes) declared.set(id, { kind, expectedMs });
           return;
         case 'notice':
-          print(...noticeLines(event.node, `${event.text} [${event.code}]`));
+          print(...noticeLines(event.node, `[${event.code}] ${event.text}`));
           return;
         case 'node-started':
           running.set(event.node, {
@@ -216,6 +213,10 @@ export function liveRenderer(write: Write, options: LiveOptions): Renderer {
     },
   };
 }
+
+/** Tenths would make every frame another. */
+const wholeSeconds = (ms: number): string =>
+  ms < 60_000 ? `${Math.floor(ms / 1000)} s` : formatDuration(Math.floor(ms / 1000) * 1000);
 
 function formatProgress({ what, done, total, unit }: Extract<Event, { type: 'node-progress' }>): string {
   const format = unit === 'bytes' ? formatBytes : formatCount;

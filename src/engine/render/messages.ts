@@ -75,15 +75,15 @@ export function formatReasons(reasons: readonly Reason[], shown = 2): string {
 }
 
 /** What is said of a finished node behind its outcome: time, saved time, reasons. */
-export function formatFinish(report: NodeReport): string {
-  const parts: string[] = [];
-  if (report.outcome === 'executed' || report.outcome === 'failed')
-    parts.push(`in ${formatDuration(report.durationMs)}`);
-  if (report.outcome === 'restored' && report.savedMs !== undefined && report.savedMs >= 1) {
-    parts.push(`saving ${formatDuration(report.savedMs)}`);
-  }
-  const reasons = report.outcome === 'up-to-date' ? '' : formatReasons(report.reasons);
-  return parts.join(', ') + (reasons === '' ? '' : `${parts.length > 0 ? ' ' : ''}(${reasons})`);
+export function formatFinish({ outcome, durationMs, savedMs, reasons }: NodeReport): string {
+  const hasRun = outcome === 'executed' || outcome === 'failed';
+  const asides = [
+    ...(outcome === 'restored' && savedMs !== undefined && savedMs >= 1 ? [`saved ${formatDuration(savedMs)}`] : []),
+    ...(outcome === 'up-to-date' || reasons.length === 0 ? [] : [formatReasons(reasons)]),
+  ].join('; ');
+  return [hasRun ? `in ${formatDuration(durationMs)}` : '', asides === '' ? '' : `(${asides})`]
+    .filter((text) => text !== '')
+    .join(' ');
 }
 
 const ADVICE: Readonly<Record<Failure['blame'], string>> = {
@@ -93,13 +93,14 @@ const ADVICE: Readonly<Record<Failure['blame'], string>> = {
   environment: '',
 };
 
-/** Title with code, then indented why and what to do. */
-export function formatFailure(failure: Failure, style: Style = styleOf(false)): string[] {
+/** Title with code, then indented why and what to do. `node` is named before the title. */
+export function formatFailure(failure: Failure, style: Style = styleOf(false), node?: string): string[] {
+  const where = node === undefined ? '' : `${node}: `;
   const remedy = [failure.remedy, ADVICE[failure.blame], failure.retryable === true ? 'Trying again may help.' : '']
     .filter((text) => text !== '')
     .join('\n');
   return [
-    `${style.red('error:')} ${style.bold(cleanLines(failure.title).join(' '))} [${failure.code}]`,
+    `${style.red('error:')} ${where}${style.bold(cleanLines(failure.title).join(' '))} [${failure.code}]`,
     ...(failure.detail === '' ? [] : cleanLines(failure.detail.trimEnd()).map((line) => `  ${line}`)),
     ...(remedy === '' ? [] : cleanLines(remedy).map((line, index) => (index === 0 ? `  -> ${line}` : `     ${line}`))),
   ];

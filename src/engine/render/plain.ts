@@ -47,7 +47,7 @@ export function plainRenderer(write: Write, options: RenderOptions): Renderer {
           return;
         case 'notice':
           for (const line of noticeLines(
-            `${event.node === undefined ? '' : `${event.node}: `}${event.text} [${event.code}]`,
+            `${event.node === undefined ? '' : `${event.node}: `}[${event.code}] ${event.text}`,
           ))
             print(line);
           return;
