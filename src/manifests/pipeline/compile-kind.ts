@@ -1,0 +1,35 @@
+// Makes a kind's validators at run time, for plugins from outside; the shipped kinds have generated ones. Loads ajv only
+// when called.
+
+import type { AnySchema } from 'ajv';
+import type { KnownKind, PluginManifest, Validate } from '../plugin-manifest.js';
+
+/** Shared with `scripts/schemas.ts`, so that both give the same validators. */
+export const KIND_AJV_OPTIONS = {
+  strict: true,
+  strictRequired: false,
+  allowUnionTypes: true,
+  allErrors: true,
+  useDefaults: true,
+  messages: false,
+  formats: { 'output-tree': true, 'tool-tree': true },
+} as const;
+export const KIND_KEYWORDS = [
+  { keyword: 'x-may-be-absent', schemaType: 'boolean' },
+  { keyword: 'x-type-of', schemaType: 'string' },
+] as const;
+
+/** Throws when a schema is not valid: the plugin's author is told, not the pipeline's. */
+export async function compileKind(manifest: PluginManifest, codeDigest?: string): Promise<KnownKind> {
+  const { Ajv2020 } = await import('ajv/dist/2020.js');
+  const ajv = new Ajv2020(KIND_AJV_OPTIONS);
+  for (const keyword of KIND_KEYWORDS) ajv.addKeyword({ ...keyword });
+  const compile = (schema: AnySchema): Validate => ajv.compile(schema);
+  return {
+    manifest,
+    validateConfig: compile(manifest.config as AnySchema),
+    validateInputs: compile(manifest.inputs as AnySchema),
+    validateOutputs: compile(manifest.outputs as AnySchema),
+    ...(codeDigest !== undefined && { codeDigest }),
+  };
+}

@@ -1,0 +1,381 @@
+// Guards (`when`) of nodes: what they read, whether their types fit, which exclude or imply one another.
+
+import type * as cel from './cel.js';
+import type { CELProblem, GuardChecker, ParsedGuard } from './cel.js';
+import { describe } from './assignable.js';
+import type { Draft } from './nodes.js';
+import { RUN_FACTS, type Params } from './params.js';
+import type { Path, Report, Suggester } from './problem.js';
+import { parsePlain, TAKEN_NAMES, type PlainTerm } from './when.js';
+
+export interface Guard {
+  readonly expression: string;
+  readonly path: Path;
+  /** Indexes of nodes and their ports, with the place inside the expression. */
+  readonly reads: readonly {
+    readonly node: number;
+    readonly port: string;
+    readonly span: { start: number; end: number };
+  }[];
+  /** What must hold, in one spelling. */
+  readonly conjuncts: ReadonlySet<string>;
+  /** Those conjuncts that are plain comparisons. */
+  readonly terms: readonly PlainTerm[];
+  readonly parsed: ParsedGuard;
+}
+
+export interface GuardContext {
+  readonly drafts: readonly Draft[];
+  readonly indexOf: ReadonlyMap<string, number>;
+  readonly params: Params;
+  readonly report: Report;
+  readonly suggester: Suggester;
+}
+
+const FACTS: ReadonlySet<string> = new Set(RUN_FACTS);
+
+/** Reads all guards; those with a mistake in their names are reported and left out. CEL is loaded only if one needs it. */
+export async function readGuards(context: GuardContext): Promise<ReadonlyMap<number, Guard>> {
+  const guards = new Map<number, Guard>();
+  let library: typeof cel | undefined;
+  for (const draft of context.drafts) {
+    const expression = draft.raw['when'];
+    if (typeof expression !== 'string' || expression.trim() === '') continue;
+    const path: Path = [...draft.path, 'when'];
+    const plain = parsePlain(expression);
+    const parsed = plain && isSound(plain, context) ? fromPlain(plain) : undefined;
+    if (parsed === undefined) library ??= await import('./cel.js');
+    const guard = parsed ?? library?.parseGuard(expression, (name) => context.indexOf.has(name), FACTS);
+    if (guard === undefined) continue;
+    let isBroken = guard.problems.length > 0;
+    for (const problem of guard.problems) reportCEL(problem, path, expression, context);
+    for (const { name, start, end } of guard.params) {
+      context.params.used.add(name);
+      if (context.params.declared.has(name)) continue;
+      isBroken = true;
+      reportCEL({ kind: 'unknown-param', span: { start, end }, subject: name }, path, expression, context);
+    }
+    if (isBroken && guard.reads.length === 0) continue;
+    const reads = guard.reads.flatMap(({ node, port, start, end }) => {
+      const index = context.indexOf.get(node);
+      return index === undefined ? [] : [{ node: index, port, span: { start, end } }];
+    });
+    guards.set(draft.index, {
+      expression,
+      path,
+      reads,
+      conjuncts: new Set(guard.conjuncts),
+      terms: plain ?? guard.conjuncts.flatMap((conjunct) => parsePlain(conjunct) ?? []),
+      parsed: guard,
+    });
+  }
+  return guards;
+}
+
+/** Whether every name is known, so that the plain reading can stand for CEL's. Types are looked at later. */
+function isSound(terms: readonly PlainTerm[], { indexOf, params }: GuardContext): boolean {
+  return terms.every(({ space, node, name }) =>
+    space === 'node' ? indexOf.has(node) : space === 'run' ? FACTS.has(name) : params.declared.has(name),
+  );
+}
+
+function fromPlain(terms: readonly PlainTerm[]): ParsedGuard {
+  return {
+    source: '',
+    reads: terms.flatMap(({ space, node, name }) => (space === 'node' ? [{ node, port: name, start: 0, end: 0 }] : [])),
+    params: terms.flatMap(({ space, name }) => (space === 'params' ? [{ name, start: 0, end: 0 }] : [])),
+    conjuncts: terms.map(spell),
+    problems: [],
+  };
+}
+
+/** As CEL's own writer spells it. */
+function spell({ space, node, name, test, literal }: PlainTerm): string {
+  const owner = space !== 'node' ? space : node.includes('-') || TAKEN_NAMES.has(node) ? `nodes["${node}"]` : node;
+  const subject = `${owner}.${name}`;
+  if (test === 'is') return subject;
+  return test === 'not' ? `!${subject}` : `${subject} ${test} ${JSON.stringify(literal)}`;
+}
+
+/** Schema of a port, by node index; undefined when the node has no such port. */
+export type PortSchema = (node: number, port: string) => unknown;
+
+/** Checks ports and types of the guards that were read. */
+export async function checkGuards(
+  guards: ReadonlyMap<number, Guard>,
+  portSchema: PortSchema,
+  portNames: (node: number) => readonly string[],
+  context: GuardContext,
+): Promise<void> {
+  let checker: GuardChecker | undefined;
+  for (const guard of guards.values()) {
+    let isBroken = guard.parsed.problems.length > 0;
+    const plainTypes =
+      guard.parsed.source === '' && guard.terms.every((term) => hasPlainType(term, portSchema, context));
+    if (plainTypes) continue;
+    // The plain reading has no places: read it again for the sake of what is about to be said.
+    const library = await import('./cel.js');
+    const parsed =
+      guard.parsed.source === ''
+        ? library.parseGuard(guard.expression, (name) => context.indexOf.has(name), FACTS)
+        : guard.parsed;
+    for (const { node, port, start, end } of parsed.reads) {
+      const index = context.indexOf.get(node) ?? -1;
+      if (context.drafts[index]?.kind === undefined) {
+        isBroken = true;
+        continue;
+      }
+      const schema = portSchema(index, port);
+      if (schema === undefined) {
+        isBroken = true;
+        context.report({
+          code: 'pipeline::unknown-port',
+          path: guard.path,
+          span: { start, end },
+          message: `\`${node}\` has no output \`${port}\`.`,
+          remedy: context.suggester.remedy(port, portNames(index), 'output'),
+        });
+      } else if (isTree(schema)) {
+        isBroken = true;
+        context.report({
+          code: 'pipeline::when-type',
+          path: guard.path,
+          span: { start, end },
+          message: `\`${node}.${port}\` is ${describe(schema)}, which a \`when\` cannot look into.`,
+          reason: 'A `when` compares values: text, numbers, true or false, lists and mappings of those.',
+          remedy: 'Use another output, or let a node read the files and give a value.',
+        });
+      }
+    }
+    if (isBroken || parsed.params.some(({ name }) => !context.params.declared.has(name))) continue;
+    checker ??= new library.GuardChecker(
+      {
+        ports: (name) => {
+          const index = context.indexOf.get(name) ?? -1;
+          const names = portNames(index);
+          if (isOpen(context.drafts[index])) return undefined;
+          return Object.fromEntries(names.map((port) => [port, celType(portSchema(index, port))]));
+        },
+        params: Object.fromEntries(
+          [...context.params.declared].map(([name, { type, items }]) => [name, celType({ type, items })]),
+        ),
+      },
+      FACTS,
+    );
+    const problem = checker.check(parsed);
+    if (problem) reportCEL(problem, guard.path, guard.expression, context);
+  }
+}
+
+function hasPlainType({ space, node, name, test }: PlainTerm, portSchema: PortSchema, context: GuardContext): boolean {
+  if (space === 'run') return test === '==' || test === '!=';
+  const wanted = test === 'is' || test === 'not' ? 'boolean' : 'string';
+  if (space === 'params') return context.params.declared.get(name)?.type === wanted;
+  const schema = portSchema(context.indexOf.get(node) ?? -1, name);
+  return typeof schema === 'object' && schema !== null && 'type' in schema && schema.type === wanted && !isTree(schema);
+}
+
+const isTree = (schema: unknown): boolean =>
+  typeof schema === 'object' &&
+  schema !== null &&
+  'format' in schema &&
+  (schema.format === 'output-tree' || schema.format === 'tool-tree');
+
+const isOpen = (draft: Draft | undefined): boolean => {
+  const outputs = draft?.kind?.manifest.outputs;
+  return outputs === undefined || outputs.additionalProperties !== false;
+};
+
+/** The type CEL gives a value of a schema. */
+function celType(schema: unknown): string {
+  if (typeof schema !== 'object' || schema === null) return 'dyn';
+  const { type, items, enum: values } = schema as Readonly<Record<string, unknown>>;
+  switch (type) {
+    case 'string':
+      return 'string';
+    case 'integer':
+      return 'int';
+    case 'number':
+      return 'double';
+    case 'boolean':
+      return 'bool';
+    case 'array':
+      return `list<${celType(items)}>`;
+    case 'object':
+      return 'map<string, dyn>';
+    default:
+      return Array.isArray(values) && values.every((value) => typeof value === 'string') ? 'string' : 'dyn';
+  }
+}
+
+function reportCEL(problem: CELProblem, path: Path, expression: string, context: GuardContext): void {
+  const { report, suggester, indexOf, params, drafts } = context;
+  const { subject, span } = problem;
+  switch (problem.kind) {
+    case 'hyphen': {
+      const rest = /^\s*\.([A-Za-z_]\w*)/.exec(expression.slice(span.end))?.[1] ?? 'port';
+      report({
+        code: 'pipeline::when-hyphen',
+        path,
+        span,
+        message: `\`${subject}\` is read as a subtraction here.`,
+        reason: 'In CEL a bare `-` is minus, also inside what is a name elsewhere in this file.',
+        remedy: `Write \`nodes["${subject}"].${rest}\`.`,
+      });
+      return;
+    }
+    case 'unknown-node': {
+      const isParam = params.declared.has(subject);
+      report({
+        code: 'pipeline::unknown-node',
+        path,
+        span,
+        message: `There is no node \`${subject}\`.`,
+        remedy: isParam
+          ? `Write \`params.${subject}\` for the param.`
+          : suggester.remedy(
+              subject,
+              drafts.map(({ id }) => id),
+              'node',
+            ),
+      });
+      return;
+    }
+    case 'unknown-param':
+      report({
+        code: 'pipeline::unknown-param',
+        path,
+        span,
+        message: `There is no param \`${subject}\`.`,
+        remedy: suggester.remedy(subject, params.declared.keys(), 'param'),
+      });
+      return;
+    case 'unknown-fact':
+      report({
+        code: 'pipeline::unknown-fact',
+        path,
+        span,
+        message: `There is no \`run.${subject}\`.`,
+        remedy: suggester.remedy(subject, RUN_FACTS, 'fact'),
+      });
+      return;
+    case 'bare':
+      report({
+        code: 'pipeline::when-type',
+        path,
+        span,
+        message: indexOf.has(subject)
+          ? `\`${subject}\` is a node, not a value.`
+          : `\`${subject}\` must be followed by a name that is written out.`,
+        reason: 'A `when` reads outputs of nodes, and which ones must be known before anything runs.',
+        remedy: indexOf.has(subject)
+          ? `Name one of its outputs: \`${subject}.PORT\`.`
+          : 'Write `nodes["NAME"].PORT`, `params.NAME` or `run.mode`.',
+      });
+      return;
+    case 'syntax':
+      report({
+        code: 'pipeline::when-syntax',
+        path,
+        span,
+        message: 'This is not a CEL expression.',
+        reason: explainSyntax(subject),
+        remedy: 'Write a comparison such as `manager.name == "pip"`; join several by `&&` and `||`.',
+      });
+      return;
+    case 'type':
+      report({ code: 'pipeline::when-type', path, span, ...explainType(subject) });
+      return;
+    case 'unknown-port':
+  }
+}
+
+function explainSyntax(said: string): string {
+  if (/EOF/.test(said)) return 'It ends too early: something is missing at the end.';
+  if (/Unterminated/.test(said)) return 'A text is not closed: its second quote is missing.';
+  if (/escape/i.test(said)) return 'A backslash sequence in a text is not known; double the backslash.';
+  const token = /token: (.+)$/i.exec(said)?.[1];
+  if (token !== undefined) return `\`${token}\` does not fit at this place.`;
+  return 'Here it cannot be read any further.';
+}
+
+function explainType(said: string): { readonly message: string; readonly reason?: string; readonly remedy: string } {
+  const overload = /^no such overload: (.+)$/.exec(said)?.[1]?.replaceAll(/dyn<(.+?)>/g, '$1');
+  const binary = overload === undefined ? null : /^(\S+(?:, \S+)?) (\S+) (.+)$/.exec(overload);
+  if (binary) {
+    const [, left = '', operator = '', right = ''] = binary;
+    const mixes = [left, right].sort().join() === 'double,int';
+    return {
+      message: `\`${operator}\` cannot be applied to ${inWords(left)} and ${inWords(right)}.`,
+      remedy: mixes
+        ? 'Write the number with a fraction, as `2.0`.'
+        : right === 'int' && left === 'string'
+          ? 'Put quotes around the number: the value is text.'
+          : 'Compare values of one type; `string()`, `int()` and `double()` convert.',
+    };
+  }
+  const call = /matching overload for '(.+)'$/.exec(said)?.[1];
+  if (call !== undefined) {
+    return {
+      message: `There is no function \`${call}\`.`,
+      remedy: 'Check its name and the types of its arguments, for example `manager.name.startsWith("pip")`.',
+    };
+  }
+  const yields = /^it yields (.+), not a boolean$/.exec(said)?.[1];
+  if (yields !== undefined) {
+    return {
+      message: `The expression yields ${inWords(yields)}, not true or false.`,
+      reason: 'A `when` decides whether the node runs.',
+      remedy: 'Compare it with something, for example `manager.name == "pip"`.',
+    };
+  }
+  if (said.startsWith('Logical operator')) {
+    return {
+      message: '`&&` and `||` need true or false on both sides.',
+      remedy: 'Compare the value with something, for example `manager.name == "pip"`.',
+    };
+  }
+  if (/has\(\)/.test(said)) {
+    return { message: '`has` takes one output of a node.', remedy: 'Write `has(node.port)`.' };
+  }
+  if (/same type|wrong type/.test(said)) {
+    return { message: 'The entries of a list or mapping have different types.', remedy: 'Give all of them one type.' };
+  }
+  return { message: 'The types of this expression do not fit.', remedy: 'Compare values of one type.' };
+}
+
+function inWords(type: string): string {
+  if (type.startsWith('list')) return 'a list';
+  if (type.startsWith('map') || type.startsWith('Outputs')) return 'a mapping';
+  const names: Readonly<Record<string, string>> = {
+    string: 'text',
+    int: 'a whole number',
+    double: 'a number',
+    bool: 'true or false',
+    null: 'null',
+    dyn: 'any value',
+  };
+  return Object.hasOwn(names, type) ? (names[type] ?? type) : type;
+}
+
+/** One of the two is false whenever the other is true, because they compare one value with different things. */
+export function excludeEachOther(a: Guard | undefined, b: Guard | undefined): boolean {
+  if (!a || !b) return false;
+  return a.terms.some((x) =>
+    b.terms.some((y) => {
+      if (x.space !== y.space || x.node !== y.node || x.name !== y.name) return false;
+      if (x.test === '==' && y.test === '==') return x.literal !== y.literal;
+      if (x.literal !== y.literal) return false;
+      const tests = new Set([x.test, y.test]);
+      return (tests.has('==') && tests.has('!=')) || (tests.has('is') && tests.has('not'));
+    }),
+  );
+}
+
+/** Whether the producer ran for sure when the consumer's guard is true. */
+export function implies(consumer: Guard | undefined, producer: Guard, producerId: string): boolean {
+  if (consumer === undefined) return false;
+  if ([...producer.conjuncts].every((conjunct) => consumer.conjuncts.has(conjunct))) return true;
+  // A comparison with a value of a skipped node is never true.
+  return consumer.terms.some(({ space, node }) => space === 'node' && node === producerId);
+}

@@ -1,0 +1,187 @@
+// Reads the nodes of a file one by one: kind, config, settings. Tolerant of what the schema's check has already refused,
+// so that every other mistake is found in the same go. Unaware of edges.
+
+import type { JSONObject } from '../json-schema.js';
+import type { KnownKind } from '../plugin-manifest.js';
+import type { CachePolicy, NodeId, RunFacts } from './manifest.js';
+import { fillTemplates, type Params } from './params.js';
+import { isRecord, type Path, type Report, type Suggester } from './problem.js';
+import { explainSchemaErrors } from './schema-messages.js';
+
+/** A node on its way through the checks; indexes are positions in the file. */
+export interface Draft {
+  readonly id: NodeId;
+  readonly index: number;
+  readonly path: Path;
+  readonly raw: Readonly<Record<string, unknown>>;
+  readonly kind: KnownKind | undefined;
+  readonly config: JSONObject;
+  /** Undefined when the config is not known well enough to tell. */
+  readonly writes: readonly string[] | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  readonly secrets: readonly { readonly name: string; readonly label: string }[];
+  readonly cache: CachePolicy;
+  readonly retries: number;
+  readonly timeoutMs: number | undefined;
+  readonly pool: string | undefined;
+}
+
+export interface NodeContext {
+  readonly kinds: ReadonlyMap<string, KnownKind>;
+  readonly params: Params;
+  readonly run: RunFacts;
+  readonly report: Report;
+  readonly suggester: Suggester;
+}
+
+export function readNode(
+  id: string,
+  index: number,
+  raw: Readonly<Record<string, unknown>>,
+  context: NodeContext,
+): Draft {
+  const { kinds, report, suggester } = context;
+  const path: Path = ['nodes', id];
+  const uses = raw['uses'];
+  const kind = typeof uses === 'string' ? kinds.get(uses) : undefined;
+  if (typeof uses === 'string' && uses !== '' && kind === undefined) {
+    report({
+      code: 'pipeline::unknown-kind',
+      path: [...path, 'uses'],
+      message: `There is no kind \`${uses}\`.`,
+      remedy: `${suggester.remedy(uses, kinds.keys(), 'kind')} \`pyflow plugins ls\` shows them all.`,
+    });
+  }
+  const { config, isKnown } = readConfig(path, raw, kind, context);
+  const env = readEnv(path, raw['env'], context);
+  const secrets = readSecrets(path, raw['secrets'], context);
+  for (const { name } of secrets) {
+    if (!Object.hasOwn(env, name)) continue;
+    report({
+      code: 'pipeline::secret-in-env',
+      path: [...path, 'env', name],
+      atKey: true,
+      message: `\`${name}\` is both in \`env\` and a secret.`,
+      reason: 'What stands in `env` is part of the key and of records; a secret must be in neither.',
+      remedy: 'Remove it from one of the two.',
+    });
+  }
+  const cache = raw['cache'];
+  const maxAgeMs = isRecord(cache) ? readDuration([...path, 'cache', 'maxAge'], cache['maxAge'], report) : undefined;
+  return {
+    id: id as NodeId,
+    index,
+    path,
+    raw,
+    kind,
+    config,
+    writes: kind && isKnown ? expandWrites(kind.manifest.writes, config) : undefined,
+    env,
+    secrets,
+    cache: maxAgeMs !== undefined ? { maxAgeMs } : cache === 'never' ? 'never' : 'auto',
+    retries: typeof raw['retries'] === 'number' ? raw['retries'] : 0,
+    timeoutMs: readDuration([...path, 'timeout'], raw['timeout'], report) ?? kind?.manifest.timeoutMs,
+    pool: typeof raw['pool'] === 'string' ? raw['pool'] : kind?.manifest.pool,
+  };
+}
+
+function readConfig(
+  path: Path,
+  raw: Readonly<Record<string, unknown>>,
+  kind: KnownKind | undefined,
+  { params, run, report, suggester }: NodeContext,
+): { readonly config: JSONObject; readonly isKnown: boolean } {
+  const given = raw['with'];
+  const at: Path = [...path, 'with'];
+  if (given !== undefined && !isRecord(given)) return { config: {}, isKnown: false };
+  // A copy in any case: the validator fills in defaults, and aliases make nodes share what they were written with.
+  const { value, unknown } = fillTemplates(given ?? {}, at, params, run, report, suggester);
+  const config = value as JSONObject;
+  if (kind === undefined) return { config, isKnown: false };
+  if (kind.validateConfig(config)) return { config, isKnown: unknown.length === 0 };
+  const errors = kind.validateConfig.errors ?? [];
+  const subject = `the config of \`${String(path.at(-1))}\``;
+  explainSchemaErrors({ errors, data: config, schema: kind.manifest.config, at, subject, unknown }, report, suggester);
+  return { config, isKnown: false };
+}
+
+function readEnv(
+  path: Path,
+  section: unknown,
+  { params, run, report, suggester }: NodeContext,
+): Record<string, string> {
+  const env: Record<string, string> = {};
+  if (!isRecord(section)) return env;
+  for (const [name, text] of Object.entries(section)) {
+    if (typeof text !== 'string') continue;
+    const at: Path = [...path, 'env', name];
+    const { value, unknown } = fillTemplates(text, at, params, run, report, suggester);
+    if (typeof value === 'object') {
+      report({
+        code: 'pipeline::bad-template',
+        path: at,
+        message: 'A variable cannot hold a list or a mapping.',
+        remedy: 'Use a param that is text, a number, or true or false.',
+      });
+    } else if (unknown.length === 0) env[name] = String(value);
+  }
+  return env;
+}
+
+function readSecrets(path: Path, section: unknown, { params, run, report, suggester }: NodeContext): Draft['secrets'] {
+  if (!Array.isArray(section)) return [];
+  const secrets: { name: string; label: string }[] = [];
+  for (const [index, entry] of section.entries()) {
+    const name: unknown = isRecord(entry) ? entry['name'] : entry;
+    if (typeof name !== 'string') continue;
+    if (secrets.some((known) => known.name === name)) {
+      report({
+        code: 'pipeline::bad-value',
+        path: [...path, 'secrets', index],
+        message: `The secret \`${name}\` is in the list twice.`,
+        remedy: 'Remove one of them.',
+      });
+      continue;
+    }
+    const label: unknown = isRecord(entry) ? entry['label'] : undefined;
+    const at: Path = [...path, 'secrets', index, 'label'];
+    const filled = typeof label === 'string' ? fillTemplates(label, at, params, run, report, suggester).value : '';
+    secrets.push({ name, label: String(filled) });
+  }
+  return secrets;
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function readDuration(path: Path, text: unknown, report: Report): number | undefined {
+  const match = typeof text === 'string' ? /^([0-9]{1,9})(ms|s|m|h|d)$/.exec(text) : null;
+  if (match === null) return undefined;
+  const ms = Number(match[1]) * (UNIT_MS[match[2] ?? ''] ?? 0);
+  if (ms > 0) return ms;
+  report({
+    code: 'pipeline::bad-value',
+    path,
+    message: 'This duration is zero.',
+    remedy: 'Give it some time, or remove the field.',
+  });
+  return undefined;
+}
+
+/** `${config.NAME}` is replaced by the value; an entry that is nothing but an array's placeholder stands for its items. */
+export function expandWrites(patterns: readonly string[], config: JSONObject): readonly string[] {
+  return patterns.flatMap((pattern) => {
+    const whole = /^\$\{config\.([A-Za-z_][A-Za-z0-9_]*)\}$/.exec(pattern);
+    if (whole) {
+      const value = config[whole[1] ?? ''];
+      if (Array.isArray(value)) return value.filter((item) => typeof item === 'string');
+      return value === undefined || value === null ? [] : [String(value)];
+    }
+    let isComplete = true;
+    const filled = pattern.replace(/\$\{config\.([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
+      const value = config[name];
+      if (value === undefined || value === null || typeof value === 'object') isComplete = false;
+      return String(value);
+    });
+    return isComplete ? [filled] : [];
+  });
+}

@@ -1,0 +1,91 @@
+// A problem as the checks find it: at a path of the data, not yet at a line. Positions are worked out once, at the end,
+// and only when there is something to report.
+
+/** Keys and indexes from the root of the file's data. */
+export type Path = readonly (string | number)[];
+
+export interface Problem {
+  readonly code: string;
+  readonly severity: 'error' | 'warning';
+  readonly path: Path;
+  /** Point at the key instead of the value. */
+  readonly atKey?: true;
+  /** Characters inside the string that stands at `path`. */
+  readonly span?: { readonly start: number; readonly end: number };
+  /** Offsets in the file's text, when the path cannot tell the place; they win over `path`. */
+  readonly offsets?: { readonly start: number; readonly end: number };
+  readonly message: string;
+  readonly reason?: string;
+  readonly remedy: string;
+}
+
+export type Report = (problem: Omit<Problem, 'severity'> & { readonly severity?: 'warning' }) => void;
+
+/** Comparing words is the one costly thing a report does, and a broken generated file may have thousands. */
+const SUGGESTION_BUDGET = 2_000_000;
+
+/** Finds the name that was probably meant. One per check, so that its effort is bounded. */
+export class Suggester {
+  private budget = SUGGESTION_BUDGET;
+
+  closest(word: string, candidates: Iterable<string>): string | undefined {
+    let best: string | undefined;
+    let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+    const lower = word.toLowerCase();
+    for (const candidate of candidates) {
+      if (this.budget-- < 0) return best;
+      if (Math.abs(candidate.length - word.length) >= bestDistance) continue;
+      if (candidate.length > 100) continue;
+      this.budget -= word.length;
+      const distance = editDistance(lower, candidate.toLowerCase());
+      if (distance < bestDistance) {
+        best = candidate;
+        bestDistance = distance;
+      }
+    }
+    return best;
+  }
+
+  /** What to do about an unknown name: the likely one, else the list when it is short. */
+  remedy(word: string, candidates: Iterable<string>, what: string): string {
+    const names = [...candidates];
+    const likely = this.closest(word, names);
+    if (likely !== undefined) return `Did you mean \`${likely}\`?`;
+    if (names.length === 0) return `There is no ${what} to choose from: remove it.`;
+    const shown = names.slice(0, 12).map((name) => `\`${name}\``);
+    return `Use one of ${shown.join(', ')}${names.length > shown.length ? `, ... (${names.length} in all)` : ''}.`;
+  }
+}
+
+/** Insertions, deletions, replacements and swaps of neighbours. */
+function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      let value = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + cost);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        value = Math.min(value, (beforeLast[j - 2] ?? 0) + 1);
+      }
+      row.push(value);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[b.length] ?? 0;
+}
+
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What a value is, in words of the file. */
+export function nameOfType(value: unknown): string {
+  if (value === null || value === undefined) return 'empty';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a mapping';
+  if (typeof value === 'string') return 'text';
+  if (typeof value === 'number') return 'a number';
+  return 'true or false';
+}

@@ -1,0 +1,311 @@
+// Says in our own words what a schema refused, and where. Serves the pipeline's own schema and the configs of plugins.
+
+import type { SchemaError } from '../plugin-manifest.js';
+import { describe } from './assignable.js';
+import { isRecord, nameOfType, type Path, type Report, type Suggester } from './problem.js';
+
+export interface Refused {
+  readonly errors: readonly SchemaError[];
+  /** The data that was validated. */
+  readonly data: unknown;
+  readonly schema: unknown;
+  /** Where `data` stands in the file. */
+  readonly at: Path;
+  /** What the data as a whole is called. Default: the last part of `at`. */
+  readonly subject?: string;
+  /** Parts of the data that are not known yet, and so cannot be wrong. */
+  readonly unknown?: readonly Path[];
+}
+
+const DURATION = '^[0-9]{1,9}(ms|s|m|h|d)$';
+
+/** What a pattern of the pipeline schema is for. */
+const PATTERNS: Readonly<Record<string, { readonly message: string; readonly remedy: string }>> = {
+  '^[a-z][a-z0-9_-]*$': {
+    message: 'is not a name',
+    remedy: 'Start with a small letter; go on with small letters, digits, `-` and `_`.',
+  },
+  '^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$': {
+    message: 'is not a reference',
+    remedy: 'Write `NODE.PORT`, an output of another node. Literal values belong into `with`.',
+  },
+  '^[A-Za-z_][A-Za-z0-9_]*$': {
+    message: 'is not a name of a variable',
+    remedy: 'Use letters, digits and `_`, and do not start with a digit.',
+  },
+  '^[A-Za-z][A-Za-z0-9_]*$': {
+    message: 'is not a name of a param',
+    remedy: 'Use letters, digits and `_`, and start with a letter.',
+  },
+  [DURATION]: {
+    message: 'is not a duration',
+    remedy: 'Write a whole number and a unit: `500ms`, `90s`, `10m`, `2h` or `7d`.',
+  },
+};
+
+export function explainSchemaErrors(refused: Refused, report: Report, suggester: Suggester): void {
+  for (const error of withoutAlternatives(refused)) explain(error, refused, report, suggester);
+}
+
+/** Of a value that fits none of several alternatives, only the errors of the one that was meant are kept. */
+function withoutAlternatives({ errors }: Refused): readonly SchemaError[] {
+  const alternatives = errors.filter(({ keyword }) => keyword === 'anyOf' || keyword === 'oneOf');
+  if (alternatives.length === 0) return errors;
+  const choices = new Map(alternatives.map((error) => [error.instancePath, error]));
+  const ownerOf = (path: string): SchemaError | undefined => {
+    for (let at = path; ; at = at.slice(0, at.lastIndexOf('/'))) {
+      const found = choices.get(at);
+      if (found || at === '') return found;
+    }
+  };
+  // How much an error of a branch tells: one inside the value more than one about it, one about its type nothing.
+  const weight = (error: SchemaError, owner: SchemaError): number =>
+    error.instancePath !== owner.instancePath || STRUCTURAL.has(error.keyword) ? 2 : error.keyword === 'type' ? 0 : 1;
+  const best = new Map<SchemaError, number>();
+  for (const error of errors) {
+    const owner = ownerOf(error.instancePath);
+    if (owner === undefined || owner === error) continue;
+    best.set(owner, Math.max(best.get(owner) ?? 0, weight(error, owner)));
+  }
+  return errors.filter((error) => {
+    const owner = ownerOf(error.instancePath);
+    if (owner === undefined) return true;
+    const most = best.get(owner) ?? 0;
+    return owner === error ? most === 0 : most > 0 && weight(error, owner) === most;
+  });
+}
+
+const STRUCTURAL: ReadonlySet<string> = new Set(['required', 'additionalProperties', 'minItems', 'maxItems']);
+
+function explain(error: SchemaError, refused: Refused, report: Report, suggester: Suggester): void {
+  if ('propertyName' in error) return; // the keyword propertyNames tells
+  const { path: inside, value } = follow(refused.data, error.instancePath);
+  if (refused.unknown?.some((known) => startsWith([...refused.at, ...inside], known))) return;
+  const path: Path = [...refused.at, ...inside];
+  const { params, keyword } = error;
+  const name =
+    inside.length === 0 && refused.subject !== undefined
+      ? refused.subject
+      : path.length === 0
+        ? 'the pipeline'
+        : typeof path.at(-1) === 'number'
+          ? 'this entry'
+          : `\`${path.at(-1)}\``;
+  switch (keyword) {
+    case 'additionalProperties':
+    case 'unevaluatedProperties': {
+      const field = String(params['additionalProperty'] ?? params['unevaluatedProperty']);
+      const owner = schemaAt(refused.schema, error.schemaPath);
+      const known = isRecord(owner) && isRecord(owner['properties']) ? Object.keys(owner['properties']) : [];
+      const isMerge = field === '<<';
+      report({
+        code: 'pipeline::unknown-field',
+        path: [...path, field],
+        atKey: true,
+        message: isMerge ? 'Merge keys (`<<`) are not read.' : `There is no field \`${field}\` here.`,
+        ...(isMerge && { reason: 'They were dropped from YAML with version 1.2.' }),
+        remedy: isMerge ? 'Write the fields out.' : suggester.remedy(field, known, 'field'),
+      });
+      return;
+    }
+    case 'required': {
+      const field = String(params['missingProperty']);
+      report({
+        code: 'pipeline::missing-field',
+        path,
+        atKey: true,
+        message: `${capital(name)} lacks the field \`${field}\`.`,
+        remedy:
+          refused.subject !== undefined && inside.length === 0
+            ? `Add \`with: { ${field}: ... }\`.`
+            : `Add \`${field}\`.`,
+      });
+      return;
+    }
+    case 'type': {
+      const wanted = describe({ type: params['type'] });
+      const owner = schemaAt(refused.schema, error.schemaPath);
+      const pattern = isRecord(owner) ? String(owner['pattern']) : '';
+      const isDuration = pattern === DURATION && value !== null;
+      report({
+        code: 'pipeline::wrong-type',
+        path,
+        message:
+          value === null ? `${capital(name)} is empty.` : `${capital(name)} is ${nameOfType(value)}, not ${wanted}.`,
+        ...(isDuration ? { remedy: PATTERNS[DURATION]?.remedy ?? '' } : wrongTypeHelp(value, params['type'], wanted)),
+      });
+      return;
+    }
+    case 'enum': {
+      const allowed = Array.isArray(params['allowedValues']) ? params['allowedValues'] : [];
+      const words = allowed.filter((item) => typeof item === 'string');
+      report({
+        code: 'pipeline::bad-value',
+        path,
+        message: `${JSON.stringify(value)} is not a choice for ${name}.`,
+        remedy:
+          typeof value === 'string' ? suggester.remedy(value, words, 'choice') : `Use ${describe({ enum: allowed })}.`,
+      });
+      return;
+    }
+    case 'const':
+      report({
+        code: 'pipeline::bad-value',
+        path,
+        message: `${capital(name)} must be ${JSON.stringify(params['allowedValue'])}.`,
+        remedy: `Write ${JSON.stringify(params['allowedValue'])}.`,
+      });
+      return;
+    case 'pattern': {
+      const pattern = String(params['pattern']);
+      const known = Object.hasOwn(PATTERNS, pattern) ? PATTERNS[pattern] : undefined;
+      const isTemplate = typeof value === 'string' && value.includes('${{');
+      report({
+        code: 'pipeline::bad-value',
+        path,
+        message: known ? `${JSON.stringify(value)} ${known.message}.` : `${capital(name)} does not match its pattern.`,
+        ...(isTemplate
+          ? { reason: 'Templates are filled in `with`, `env` and labels of secrets only.' }
+          : known
+            ? {}
+            : { reason: `It must match the regular expression ${pattern}.` }),
+        remedy: known?.remedy ?? 'Change the value.',
+      });
+      return;
+    }
+    case 'propertyNames': {
+      const key = String(params['propertyName']);
+      const shape = schemaAt(refused.schema, `${error.schemaPath}/x`);
+      const pattern = isRecord(shape) ? String(shape['pattern']) : '';
+      const known = Object.hasOwn(PATTERNS, pattern) ? PATTERNS[pattern] : undefined;
+      const isLong = key.length > 100;
+      report({
+        code: 'pipeline::bad-name',
+        path: [...path, key],
+        atKey: true,
+        message: isLong ? 'This name is too long.' : `${JSON.stringify(key)} ${known?.message ?? 'is not a name'}.`,
+        remedy: isLong ? 'Use a shorter one.' : (known?.remedy ?? 'Choose another name.'),
+      });
+      return;
+    }
+    case 'uniqueItems': {
+      const index = Number(params['i']);
+      report({
+        code: 'pipeline::bad-value',
+        path: [...path, index],
+        message: 'This entry is in the list twice.',
+        remedy: 'Remove one of them.',
+      });
+      return;
+    }
+    case 'anyOf':
+    case 'oneOf': {
+      const owner = schemaAt(refused.schema, error.schemaPath);
+      const wanted = isRecord(owner) ? describe(withoutRefs(owner, refused.schema)) : 'another value';
+      report({
+        code: 'pipeline::wrong-type',
+        path,
+        message: value === null ? `${capital(name)} is empty.` : `${capital(name)} is ${nameOfType(value)}.`,
+        reason: `It must be ${wanted}.`,
+        remedy: 'Change the value.',
+      });
+      return;
+    }
+    default:
+      report({ code: 'pipeline::bad-value', path, ...limits(name, keyword, params) });
+  }
+}
+
+function limits(
+  name: string,
+  keyword: string,
+  params: SchemaError['params'],
+): { readonly message: string; readonly remedy: string } {
+  const limit = String(params['limit']);
+  const texts: Readonly<Record<string, string>> = {
+    minimum: `${capital(name)} must be ${limit} or more.`,
+    exclusiveMinimum: `${capital(name)} must be more than ${limit}.`,
+    maximum: `${capital(name)} must be ${limit} or less.`,
+    exclusiveMaximum: `${capital(name)} must be less than ${limit}.`,
+    minLength:
+      limit === '1' ? `${capital(name)} is an empty text.` : `${capital(name)} needs ${limit} characters or more.`,
+    maxLength: `${capital(name)} must have ${limit} characters or fewer.`,
+    minItems: limit === '1' ? `${capital(name)} is an empty list.` : `${capital(name)} needs ${limit} entries or more.`,
+    maxItems: `${capital(name)} must have ${limit} entries or fewer.`,
+    minProperties: limit === '1' ? `${capital(name)} is empty.` : `${capital(name)} needs ${limit} fields or more.`,
+    maxProperties: `${capital(name)} must have ${limit} fields or fewer.`,
+    multipleOf: `${capital(name)} must be a multiple of ${String(params['multipleOf'])}.`,
+  };
+  return {
+    message: texts[keyword] ?? `${capital(name)} is not accepted here.`,
+    remedy:
+      texts[keyword] === undefined
+        ? 'See the description of the kind with `pyflow plugins show KIND`.'
+        : 'Change the value.',
+  };
+}
+
+function wrongTypeHelp(
+  value: unknown,
+  type: unknown,
+  wanted: string,
+): { readonly reason?: string; readonly remedy: string } {
+  if (value === null) return { remedy: `Give it ${wanted}, or remove the key.` };
+  if (type === 'string' && typeof value !== 'object') {
+    return {
+      reason: 'Without quotes YAML reads numbers, true, false and null as such; `3.10` even becomes 3.1.',
+      remedy: 'Put quotes around it.',
+    };
+  }
+  if (type === 'array') return { remedy: 'Write a list: `[a, b]`, or one entry a line after `- `.' };
+  if (type === 'object') return { remedy: 'Write fields: `key: value`.' };
+  if (typeof value === 'string') return { remedy: 'Write it without quotes.' };
+  return { remedy: `Write ${wanted}.` };
+}
+
+const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
+const startsWith = (path: Path, prefix: Path): boolean =>
+  prefix.length <= path.length
+    ? prefix.every((part, index) => path[index] === part)
+    : path.every((part, index) => prefix[index] === part);
+
+/** Follows a JSON pointer through data: indexes become numbers. */
+function follow(data: unknown, pointer: string): { readonly path: Path; readonly value: unknown } {
+  const path: (string | number)[] = [];
+  let value = data;
+  for (const part of pointer.split('/').slice(1)) {
+    const key = part.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (Array.isArray(value)) {
+      path.push(Number(key));
+      value = value[Number(key)];
+    } else {
+      path.push(key);
+      value = isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+    }
+  }
+  return { path, value };
+}
+
+/** The schema that holds the keyword at the end of a schema path. */
+function schemaAt(schema: unknown, schemaPath: string): unknown {
+  let at = schema;
+  for (const part of schemaPath.split('/').slice(1, -1)) {
+    const key = decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~');
+    if (isRecord(at) && typeof at['$ref'] === 'string' && !Object.hasOwn(at, key))
+      at = schemaAt(schema, `${at['$ref']}/x`);
+    if (Array.isArray(at)) at = at[Number(key)];
+    else at = isRecord(at) && Object.hasOwn(at, key) ? at[key] : undefined;
+  }
+  return at;
+}
+
+function withoutRefs(schema: Readonly<Record<string, unknown>>, root: unknown): Readonly<Record<string, unknown>> {
+  const choices = schema['anyOf'] ?? schema['oneOf'];
+  if (!Array.isArray(choices)) return schema;
+  const resolved = choices.map((choice: unknown) =>
+    isRecord(choice) && typeof choice['$ref'] === 'string' ? schemaAt(root, `${choice['$ref']}/x`) : choice,
+  );
+  return {
+    anyOf: resolved.map((choice) => (isRecord(choice) && isRecord(choice['items']) ? { type: 'array' } : choice)),
+  };
+}

@@ -1,0 +1,127 @@
+// Says in our own words what keeps a file from being YAML. Unaware of pipelines.
+
+interface Words {
+  readonly code: string;
+  readonly message: string;
+  readonly reason?: string;
+  readonly remedy: string;
+}
+
+/** Pattern of the parser's reason -> message, reason, remedy. The first match counts. */
+const KNOWN: readonly (readonly [RegExp, string, string | undefined, string])[] = [
+  [
+    /tab characters/,
+    'A tab is used for indentation.',
+    'YAML allows only spaces there, since tabs have no fixed width.',
+    'Replace the tabs at the start of the line by spaces.',
+  ],
+  [
+    /end of the stream within a (single|double) quoted/,
+    'A quoted text is not closed before the file ends.',
+    undefined,
+    'Add the closing quote.',
+  ],
+  [
+    /end of the document within a (single|double) quoted/,
+    'A quoted text is not closed before the document ends.',
+    undefined,
+    'Add the closing quote.',
+  ],
+  [
+    /end of the stream within a flow collection/,
+    'A bracket or brace is not closed before the file ends.',
+    undefined,
+    'Add the missing `]` or `}`.',
+  ],
+  [/missed comma/, 'A comma is missing between two entries.', undefined, 'Put a comma in front of this entry.'],
+  [/expected the node content, but found ','/, 'There is a comma too many.', undefined, 'Remove it.'],
+  [
+    /bad indentation of a mapping entry|deficient indentation/,
+    'This line does not fit the mapping it stands in.',
+    'Either its indentation differs from that of its neighbours, or an unquoted text contains `: ` or starts with a special character.',
+    'Indent it like the entries next to it; put quotes around text with `: `, or that starts with one of `@ % & * ! | > [ {` or a backquote.',
+  ],
+  [
+    /bad indentation of a sequence entry/,
+    'This list entry does not line up with the others.',
+    undefined,
+    'Indent all entries of a list equally.',
+  ],
+  [
+    /unidentified alias/,
+    'This alias stands for nothing.',
+    'An alias `*name` needs an anchor `&name` earlier in the file.',
+    'Define the anchor first, or put quotes around a text that starts with `*`.',
+  ],
+  [
+    /unknown .* tag|cannot resolve a node|tag (name|suffix|handle)|undeclared tag|verbatim tag|duplication of a tag/,
+    'This tag is not known here.',
+    'Only the tags of the YAML 1.2 core schema are read: !!str, !!int, !!float, !!bool, !!null, !!seq, !!map.',
+    'Remove the tag, or put quotes around a text that starts with `!`.',
+  ],
+  [
+    /complex keys/,
+    'A list or mapping is used as a key.',
+    'Keys must be plain text.',
+    'Use text as the key; put quotes around a template `"${{ ... }}"`.',
+  ],
+  [
+    /nesting exceeded/,
+    'The data is nested too deeply.',
+    'A pipeline file never needs more than a few levels.',
+    'Flatten it.',
+  ],
+  [
+    /non-printable|null byte|valid JSON character/,
+    'There is a control character in the file.',
+    undefined,
+    'Remove it, or write it as an escape inside double quotes.',
+  ],
+  [
+    /escape|hexadecimal/,
+    'This escape is not known inside double quotes.',
+    undefined,
+    'Double the backslash, or use single quotes, where a backslash is an ordinary character.',
+  ],
+  [
+    /expected ':' after|multiline key|can not read a block mapping/,
+    'A key without `:` stands here.',
+    'Every entry of a mapping has the form `key: value`.',
+    'Add the colon, followed by a space.',
+  ],
+  [
+    /whitespace character is expected after the key-value/,
+    'A space is missing after the colon.',
+    undefined,
+    'Write `key: value`.',
+  ],
+  [
+    /document separator is expected/,
+    'This line does not continue what stands before it.',
+    'Lists and mappings cannot be mixed on one level, and nothing may follow the document.',
+    'Check the indentation of this line and of the one before it.',
+  ],
+  [/directive/, 'This directive is not understood.', undefined, 'Remove the line that starts with `%`.'],
+  [/input is empty/, 'The pipeline file is empty.', undefined, 'Start it with `pyflow: 1`, a `name` and `nodes`.'],
+  [
+    /anchor|alias/,
+    'This anchor or alias is not well formed.',
+    undefined,
+    'Write `&name` before a value and `*name` to use it again.',
+  ],
+];
+
+export function explainSyntax(error: Error & { readonly reason?: string }, text: string): Words {
+  const said = error.reason ?? error.message;
+  const looksLikeJSON = /^\s*[[{]/.test(text);
+  for (const [pattern, message, reason, remedy] of KNOWN) {
+    if (!pattern.test(said)) continue;
+    const code = /input is empty/.test(said) ? 'pipeline::empty' : 'pipeline::syntax';
+    return { code, message, ...(reason !== undefined && { reason }), remedy };
+  }
+  return {
+    code: 'pipeline::syntax',
+    message: `The file is not ${looksLikeJSON ? 'JSON or YAML' : 'YAML or JSON'} here.`,
+    remedy: 'Compare this line and the one before it with the rules of YAML 1.2.',
+  };
+}
