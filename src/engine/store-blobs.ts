@@ -1,0 +1,317 @@
+// Blobs under one folder: packs for small ones, a file each for large ones. Unaware of results and of other folders.
+
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  type BigIntStats,
+} from 'node:fs';
+import { copyFile, open } from 'node:fs/promises';
+import { digestOf, EMPTY_DIGEST, hexOf, makeDigest, sizeOf, type Digest } from './digest.js';
+import { PACK_LIMIT, PackSet } from './pack.js';
+import { finishCopy, writeAll, writeNewFile } from './store-files.js';
+import { TrustLedger } from './trust.js';
+
+/** Up to here a file is read whole: fewer steps beat overlapping them. */
+const WHOLE = 1024 * 1024;
+const CHUNK = 1024 * 1024;
+
+export interface BlobFolderOptions {
+  readonly run: string;
+  readonly bootId: string;
+  readonly readOnly: boolean;
+  /** A large blob whose bytes are not its digest's; it is gone already when this is called. */
+  readonly onDamage: (digest: Digest) => void;
+}
+
+/** Writing throws the system's error; reading never throws. */
+export class BlobFolder {
+  readonly packs: PackSet;
+  readonly trust: TrustLedger;
+  bytesWritten = 0;
+  private readonly fanOut = new Set<string>();
+  private partials = 0;
+  /** Somebody published a result that may need blobs not yet in our index. */
+  isStale = false;
+
+  constructor(
+    private readonly root: string,
+    private readonly options: BlobFolderOptions,
+  ) {
+    this.packs = new PackSet(`${root}/packs`, options.run);
+    this.trust = new TrustLedger(`${root}/cas/trust`, options.bootId, options.readOnly);
+  }
+
+  pathOf(hash: string): string {
+    return `${this.root}/cas/${hash.slice(0, 2)}/${hash}`;
+  }
+
+  has(digest: Digest): boolean {
+    if (digest === EMPTY_DIGEST) return true;
+    const hash = hexOf(digest);
+    if (sizeOf(digest) >= PACK_LIMIT) return this.statLarge(digest) !== undefined;
+    if (this.packs.has(hash)) return true;
+    if (!this.isStale) return false;
+    this.refresh();
+    return this.packs.has(hash);
+  }
+
+  private refresh(): void {
+    this.isStale = false;
+    this.packs.refresh();
+  }
+
+  private statLarge(digest: Digest): BigIntStats | undefined {
+    try {
+      const stats = statSync(this.pathOf(hexOf(digest)), { bigint: true, throwIfNoEntry: false });
+      if (stats === undefined || stats.size === BigInt(sizeOf(digest))) return stats;
+      this.discard(digest);
+    } catch {
+      // Not readable is as good as missing.
+    }
+    return undefined;
+  }
+
+  private discard(digest: Digest): void {
+    const hash = hexOf(digest);
+    this.trust.forget(hash);
+    if (!this.options.readOnly) {
+      try {
+        rmSync(this.pathOf(hash), { force: true });
+      } catch {
+        // It stays, and is found wrong again.
+      }
+    }
+    this.options.onDamage(digest);
+  }
+
+  async read(digest: Digest): Promise<Buffer | undefined> {
+    return sizeOf(digest) < PACK_LIMIT ? this.readSmall(digest) : this.readLarge(digest);
+  }
+
+  private readSmall(digest: Digest): Buffer | undefined {
+    if (digest === EMPTY_DIGEST) return Buffer.alloc(0);
+    const hash = hexOf(digest);
+    let bytes = this.packs.read(hash);
+    if (bytes === undefined && (this.isStale || Date.now() - this.packs.refreshedAt > 50)) {
+      this.refresh();
+      bytes = this.packs.read(hash);
+    }
+    return bytes?.length === sizeOf(digest) ? bytes : undefined;
+  }
+
+  private readLarge(digest: Digest): Buffer | undefined {
+    const stats = this.statLarge(digest);
+    if (stats === undefined) return undefined;
+    try {
+      const bytes = readFileSync(this.pathOf(hexOf(digest)));
+      if (digestOf(bytes) === digest) return bytes;
+    } catch {
+      return undefined;
+    }
+    this.discard(digest);
+    return undefined;
+  }
+
+  /** Whether all bytes are there and right; a large blob found right is trusted from now on. */
+  async check(digest: Digest): Promise<boolean> {
+    if (sizeOf(digest) < PACK_LIMIT) return this.readSmall(digest) !== undefined;
+    const stats = this.statLarge(digest);
+    if (stats === undefined) return false;
+    const hash = hexOf(digest);
+    if (this.trust.isTrusted(hash, stats)) return true;
+    return (await this.hashLarge(digest, stats)) === 'right';
+  }
+
+  /** Hashes whatever the ledger says. */
+  async hashLarge(digest: Digest, stats: BigIntStats): Promise<'right' | 'wrong' | 'unreadable'> {
+    const hash = hexOf(digest);
+    try {
+      if ((await copyHashed(this.pathOf(hash))) === digest) {
+        this.trust.trust(hash, stats);
+        return 'right';
+      }
+    } catch {
+      return 'unreadable';
+    }
+    this.discard(digest);
+    return 'wrong';
+  }
+
+  /** Whether it need not be stored again. A damaged blob must not pass, while its bytes are at hand. */
+  private isStored(digest: Digest): boolean {
+    if (digest === EMPTY_DIGEST) return true;
+    const hash = hexOf(digest);
+    if (sizeOf(digest) < PACK_LIMIT) return this.packs.read(hash) !== undefined;
+    const stats = this.statLarge(digest);
+    return stats !== undefined && this.trust.isTrusted(hash, stats);
+  }
+
+  write(digest: Digest, bytes: Uint8Array): void {
+    if (this.isStored(digest)) return;
+    if (bytes.length < PACK_LIMIT) this.packs.append(hexOf(digest), bytes);
+    else {
+      const partial = this.newPartial();
+      const fd = openSync(partial, 'wx', 0o444);
+      this.closing(fd, partial, () => writeAll(fd, bytes));
+      this.publish(digest, partial);
+    }
+    this.bytesWritten += bytes.length;
+  }
+
+  async writeFile(path: string): Promise<Digest> {
+    const fd = openSync(path, 'r');
+    let bytes: Buffer | undefined;
+    try {
+      if (fstatSync(fd).size <= WHOLE) bytes = readFileSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    if (bytes !== undefined) {
+      const digest = digestOf(bytes);
+      this.write(digest, bytes);
+      return digest;
+    }
+    const partial = this.newPartial();
+    const digest = await copyHashed(path, partial);
+    // It shrank while it was read.
+    if (sizeOf(digest) < PACK_LIMIT) {
+      this.write(digest, readFileSync(partial));
+      rmSync(partial, { force: true });
+    } else if (this.isStored(digest)) rmSync(partial, { force: true });
+    else {
+      this.publish(digest, partial);
+      this.bytesWritten += sizeOf(digest);
+    }
+    return digest;
+  }
+
+  private newPartial(): string {
+    if (this.partials === 0) mkdirSync(`${this.root}/cas`, { recursive: true });
+    return `${this.root}/cas/${this.options.run}-${this.partials++}.tmp`;
+  }
+
+  private closing(fd: number, partial: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      closeSync(fd);
+      rmSync(partial, { force: true });
+      throw error;
+    }
+    closeSync(fd);
+  }
+
+  private publish(digest: Digest, partial: string): void {
+    const hash = hexOf(digest);
+    const path = this.pathOf(hash);
+    const parent = hash.slice(0, 2);
+    try {
+      if (!this.fanOut.has(parent)) mkdirSync(`${this.root}/cas/${parent}`, { recursive: true });
+      this.fanOut.add(parent);
+      try {
+        renameSync(partial, path);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        // A clean-up took the directory away.
+        mkdirSync(`${this.root}/cas/${parent}`, { recursive: true });
+        renameSync(partial, path);
+      }
+    } catch (error) {
+      rmSync(partial, { force: true });
+      throw error;
+    }
+    // Renaming changes the ctime, so the tuple is taken after it.
+    this.trust.trust(hash, statSync(path, { bigint: true }));
+  }
+
+  /** As `BlobStore.materialize`; throws the system's error when the target cannot be written. */
+  async materialize(digest: Digest, target: string, executable: boolean): Promise<boolean> {
+    if (sizeOf(digest) < PACK_LIMIT) {
+      const bytes = this.readSmall(digest);
+      if (bytes === undefined) return false;
+      writeNewFile(target, bytes, executable);
+      return true;
+    }
+    const stats = this.statLarge(digest);
+    if (stats === undefined) return false;
+    const hash = hexOf(digest);
+    const source = this.pathOf(hash);
+    const flags = constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL;
+    if (this.trust.isTrusted(hash, stats)) {
+      try {
+        if (stats.size <= WHOLE) copyFileSync(source, target, flags);
+        else await copyFile(source, target, flags);
+      } catch (error) {
+        rmSync(target, { force: true });
+        if (!existsSync(source)) return false;
+        throw error;
+      }
+    } else {
+      const found = await copyHashed(source, target);
+      if (found !== digest) {
+        rmSync(target, { force: true });
+        this.discard(digest);
+        return false;
+      }
+      this.trust.trust(hash, stats);
+    }
+    finishCopy(target, executable);
+    return true;
+  }
+
+  flush(): void {
+    this.packs.flush();
+  }
+
+  close(): void {
+    try {
+      this.packs.close();
+    } finally {
+      this.trust.close();
+    }
+  }
+}
+
+/** Digests a file and, when there is a target, writes it there in the same pass. Leaves no target when it throws. */
+export async function copyHashed(source: string, target?: string): Promise<Digest> {
+  const from = await open(source, 'r');
+  try {
+    const hash = createHash('sha256');
+    const to = target === undefined ? undefined : openSync(target, 'wx', 0o644);
+    let size = 0;
+    let buffer = Buffer.allocUnsafeSlow(CHUNK);
+    let spare = Buffer.allocUnsafeSlow(CHUNK);
+    try {
+      let pending = from.read(buffer, 0, CHUNK, null);
+      for (;;) {
+        const { bytesRead } = await pending;
+        if (bytesRead === 0) break;
+        const full = buffer.subarray(0, bytesRead);
+        [buffer, spare] = [spare, buffer];
+        // The pool reads on while this thread hashes and writes.
+        pending = from.read(buffer, 0, CHUNK, null);
+        hash.update(full);
+        if (to !== undefined) writeAll(to, full);
+        size += bytesRead;
+      }
+    } catch (error) {
+      if (target !== undefined) rmSync(target, { force: true });
+      throw error;
+    } finally {
+      if (to !== undefined) closeSync(to);
+    }
+    return makeDigest(hash.digest('hex'), size);
+  } finally {
+    await from.close();
+  }
+}
