@@ -10,7 +10,7 @@ import { example } from './groups/example.mjs';
 import { layered, many } from './groups/layered.mjs';
 import { startup } from './groups/startup.mjs';
 import { store } from './groups/store.mjs';
-import { bench } from './measure.mjs';
+import { bench, brokenFigure } from './measure.mjs';
 import { isMissed, tableOf } from './table.mjs';
 
 const GROUPS = { startup, layered, many, store, example };
@@ -29,7 +29,12 @@ if (unknown.length > 0) throw new Error(`no group ${unknown.join(', ')}; there a
 
 const groups = {};
 for (const name of values.only) {
-  const figures = GROUPS[name]({ rounds });
+  let figures;
+  try {
+    figures = GROUPS[name]({ rounds });
+  } catch (error) {
+    figures = [brokenFigure(name, error)];
+  }
   groups[name] = figures;
   process.stdout.write(`${tableOf(name, figures)}\n`);
 }

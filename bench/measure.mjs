@@ -12,14 +12,17 @@ export const bench = (name) => join(root, 'bench', name);
 const CLI = join(root, 'dist/cli.js');
 
 /** Only what a program cannot do without; extra CA certificates alone would double the start of Node. */
-const cleanEnv = pick(['PATH', 'HOME', 'LANG', 'TMPDIR']);
+const cleanEnv = pick(['PATH', 'HOME', 'LANG', 'TMPDIR', ...namesLike(/^PYFLOW_/)]);
 /** For builds that fetch: how the network is reached as well. */
 export const networkEnv = {
   ...cleanEnv,
-  ...pick(Object.keys(process.env).filter((name) => /^(https?|no|all)_proxy$/i.test(name))),
-  ...pick(Object.keys(process.env).filter((name) => name.startsWith('PYFLOW_'))),
+  ...pick(namesLike(/^(https?|no|all)_proxy$/i)),
   ...pick(['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'PIP_CERT', 'PIP_INDEX_URL']),
 };
+
+function namesLike(pattern) {
+  return Object.keys(process.env).filter((name) => pattern.test(name));
+}
 
 function pick(names) {
   return Object.fromEntries(
@@ -27,9 +30,13 @@ function pick(names) {
   );
 }
 
+const folders = [];
+process.on('exit', () => remove(...folders));
+
+/** An empty folder, gone when the bench ends. */
 export function makeFolder() {
   const folder = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'pyflow-bench-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }
 
@@ -105,3 +112,5 @@ export function ratioFigure(name, { floor, pyflow }, target) {
 /** A figure with a bound of its own. */
 export const boundFigure = (name, unit, value, bound) => ({ name, unit, value, bound });
 export const skippedFigure = (name, reason) => ({ name, skipped: reason });
+/** A group that broke; counts as missed. */
+export const brokenFigure = (name, error) => ({ name, broken: error.message });

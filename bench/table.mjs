@@ -2,12 +2,14 @@
 
 const number = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
 
-export const isMissed = ({ ratio, target, value, bound }) =>
+export const isMissed = ({ ratio, target, value, bound, broken }) =>
+  broken !== undefined ||
   (ratio !== undefined && target !== undefined && ratio > target) ||
   (value !== undefined && bound !== undefined && value > bound);
 
 export function tableOf(group, figures) {
   const rows = figures.map((figure) => {
+    if (figure.broken !== undefined) return [figure.name, '', '', '', 'broken', figure.broken];
     if (figure.skipped !== undefined) return [figure.name, '', '', '', 'skipped', figure.skipped];
     if (figure.value !== undefined) {
       const bound = figure.bound === undefined ? '' : `<= ${number(figure.bound)} ${figure.unit}`;

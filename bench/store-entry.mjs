@@ -1,0 +1,12 @@
+// Bundled by the group `store`: stores a folder as a layer with pyflow's own store, and nothing else of pyflow.
+// node BUNDLE FOLDER CACHE
+
+import { argv } from 'node:process';
+import { openLocalStore } from '../src/engine/local-store.ts';
+import { captureDifference, EMPTY_RECORD } from '../src/engine/output-tree.ts';
+
+const [, , folder, cache] = argv;
+const store = openLocalStore(cache, { onWarning: () => undefined, clock: { now: () => Date.now() } });
+const captured = await captureDifference(store, folder, EMPTY_RECORD);
+if (!captured.ok) throw new Error(captured.failure.detail);
+await store.close();
