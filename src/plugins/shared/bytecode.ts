@@ -7,18 +7,34 @@ import { bytecodeFailed } from './failures.js';
 import { PUBLIC_APP_DIR } from './python-home.js';
 
 /**
- * Why a script and not `-m compileall`: its folder is the first of the search path, so that no module of the app can
- * take the place of one of the standard library. Names are separated by NUL, so any name is possible. Files that do
- * not compile (templates, other versions of the language) are left alone, as pip does.
+ * What compileall does with `-f --invalidation-mode unchecked-hash -s APP -p /app`, with two differences. A script's
+ * folder is the first of the search path, so no module of the app can take the place of one of the standard library.
+ * And the type cache is emptied before a code object is written: it holds names in slots chosen by their address, and
+ * whether anything else holds a name shows in the bytes (2 of 600 files differed between runs on 3.10).
+ * Names are separated by NUL, so any name is possible. Files that do not compile (templates, other versions of the
+ * language) are left alone, as pip does.
  */
-const DRIVER = `import os, sys
-from compileall import compile_file
-from py_compile import PycInvalidationMode
+const DRIVER = `import marshal, os, sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
+clear_caches = getattr(sys, '_clear_internal_caches', None) or sys._clear_type_cache
+UNCHECKED_HASH = b'\\1\\0\\0\\0'
 names, strip, prepend = sys.argv[1:4]
 with open(names, 'rb') as stream:
     files = [os.fsdecode(name) for name in stream.read().split(b'\\0') if name]
 for name in files:
-    compile_file(name, force=True, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH, stripdir=strip, prependdir=prepend)
+    loader = SourceFileLoader('module', name)
+    source = loader.get_data(name)
+    try:
+        code = loader.source_to_code(source, prepend + name[len(strip):])
+    except Exception:
+        continue
+    clear_caches()
+    content = MAGIC_NUMBER + UNCHECKED_HASH + source_hash(source) + marshal.dumps(code)
+    target = cache_from_source(name, optimization='')
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(target, 'wb') as stream:
+        stream.write(content)
 `;
 
 /**
