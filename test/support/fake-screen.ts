@@ -1,4 +1,5 @@
 // A terminal small enough to check: wraps lines, moves the cursor up, clears below. Knows only what the live renderer uses.
+/* oxlint-disable no-control-regex -- control sequences are what is parsed */
 
 export class FakeScreen {
   /** Rows so far, scrolled-away ones too; a row that wrapped into the next is marked. */
@@ -36,7 +37,6 @@ export class FakeScreen {
   }
 
   write(text: string): void {
-    // oxlint-disable-next-line no-control-regex -- sequences are what is parsed
     for (const [token] of text.matchAll(/\u001b\[\?25[lh]|\u001b\[\d*[A-Za-z]|[\r\n]|[^\u001b\r\n]+/g)) {
       if (token === '\u001b[?25l') this.cursorHidden = true;
       else if (token === '\u001b[?25h') this.cursorHidden = false;

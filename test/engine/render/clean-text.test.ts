@@ -1,5 +1,7 @@
+/* oxlint-disable no-control-regex -- control characters are what is looked for */
+
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { cleanColoredText, cleanText, cutText, textWidth } from '../../../src/engine/render/clean-text.js';
 
 /** Text full of the starts and ends of sequences. */
@@ -11,7 +13,6 @@ const hostileText = fc
     ),
   )
   .map((parts) => parts.join(''));
-// oxlint-disable-next-line no-control-regex -- that is what is looked for
 const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
 describe('engine/render/clean-text', () => {
@@ -44,7 +45,6 @@ describe('engine/render/clean-text', () => {
   });
 
   it('lets nothing but colours through when it keeps them', () => {
-    // oxlint-disable-next-line no-control-regex -- colours are control sequences
     fc.assert(
       fc.property(hostileText, (text) => !CONTROL.test(cleanColoredText(text).replace(/\u001b\[[0-9;:]*m/g, ''))),
     );

@@ -1,3 +1,5 @@
+/* oxlint-disable no-control-regex -- control characters are what is looked for */
+
 import { expect } from 'chai';
 import type { Event } from '../../../src/engine/events.js';
 import { textWidth } from '../../../src/engine/render/clean-text.js';
@@ -144,7 +146,6 @@ describe('engine/render/live', () => {
       ]);
       advanceTo(300);
       for (const { text } of writes) {
-        // oxlint-disable-next-line no-control-regex -- sequences take no columns
         for (const line of text.replace(/\u001b\[[?0-9;]*[A-Za-z]|\r/g, '').split('\n')) {
           expect(textWidth(line)).to.be.at.most(Math.max(1, columns - 1));
         }

@@ -1,3 +1,5 @@
+/* oxlint-disable no-control-regex -- control characters are what is looked for */
+
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { Event } from '../../../src/engine/events.js';
@@ -84,7 +86,6 @@ describe('engine/render/renderers', () => {
 
   it('never lets an escape sequence of a tool through when there is no terminal', () => {
     for (const name of ['plain', 'github', 'buildpack']) {
-      // oxlint-disable-next-line no-control-regex -- that is what is looked for
       expect(render(RENDERERS[name]!, failedRun), name).not.to.match(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
     }
   });

@@ -1,0 +1,112 @@
+import { expect } from 'chai';
+import { COMMANDS } from '../../src/cli/main.js';
+import { pyflow } from '../support/fake-world.js';
+
+describe('cli/main', () => {
+  it('prints the version', async () => {
+    expect(await pyflow(['--version'])).to.deep.equal({ status: 0, stdout: 'pyflow 1.2.3\n', stderr: '' });
+  });
+
+  it('names every command in the help', async () => {
+    const { status, stdout } = await pyflow(['help']);
+    expect(status).to.equal(0);
+    for (const name of Object.keys(COMMANDS)) expect(stdout).to.match(new RegExp(`^  ${name} +\\S`, 'm'));
+    expect((await pyflow(['--help'])).stdout).to.equal(stdout);
+  });
+
+  it('tells about itself and exits 2 when no command is given', async () => {
+    const { status, stdout, stderr } = await pyflow([]);
+    expect(status).to.equal(2);
+    expect(stdout).to.equal('');
+    expect(stderr).to.contain('Usage: pyflow COMMAND');
+  });
+
+  it('suggests the command that was probably meant', async () => {
+    const { status, stderr } = await pyflow(['rnu']);
+    expect(status).to.equal(2);
+    expect(stderr).to.equal(
+      'pyflow: There is no command "rnu".\nDid you mean run? `pyflow help` lists the commands.\n',
+    );
+    expect((await pyflow(['constructor'])).status).to.equal(2);
+    expect((await pyflow(['help', 'constructor'])).status).to.equal(2);
+  });
+
+  it('suggests the option that was probably meant', async () => {
+    const { status, stderr } = await pyflow(['run', 'p.yml', '--kep-going']);
+    expect(status).to.equal(2);
+    expect(stderr).to.equal(
+      'pyflow: pyflow run has no option --kep-going.\nDid you mean --keep-going? See `pyflow help run`.\n',
+    );
+  });
+
+  it('prints the help of a command however it is asked', async () => {
+    const { stdout } = await pyflow(['help', 'plan']);
+    expect(stdout).to.contain('Usage: pyflow plan PIPELINE [OPTIONS]');
+    for (const argv of [
+      ['plan', '--help'],
+      ['plan', 'x.yml', '-h'],
+      ['plan', '--no-such', '--help'],
+    ]) {
+      expect(await pyflow(argv)).to.deep.equal({ status: 0, stdout, stderr: '' });
+    }
+  });
+
+  it('leaves --help behind -- to the command that is executed', async () => {
+    const { status, stdout } = await pyflow(['exec', '--', 'python', '--help'], {
+      engine: { exec: ({ argv }) => Promise.resolve({ ok: true, value: argv.includes('--help') ? 7 : 0 }) },
+    });
+    expect({ status, stdout }).to.deep.equal({ status: 7, stdout: '' });
+  });
+
+  it('has help for every option of the contract', async () => {
+    const contract: Readonly<Record<string, readonly string[]>> = {
+      run: [
+        '--app DIR',
+        '--out DIR',
+        '--force',
+        '--cache-dir DIR',
+        '--app-id ID',
+        '-p, --param NAME=VALUE',
+        '--env-dir DIR',
+        '--only NODE',
+        '--until NODE',
+        '--refresh NODE|all',
+        '-j, --jobs N',
+        '-k, --keep-going',
+        '--test',
+        '--sandbox MODE',
+        'auto, required, none',
+        '--log FORMAT',
+        'auto, live, plain, ndjson, github, buildpack',
+        '--report FILE',
+        '--trace FILE',
+        '--dry-run',
+      ],
+      plan: ['--app DIR', '--only NODE', '--refresh NODE|all', '-p, --param NAME=VALUE'],
+      why: ['NODE', '--against RUN'],
+      graph: ['--format FORMAT', 'mermaid, dot, json'],
+      exec: ['--slug DIR', '-- CMD [ARG]...'],
+      check: ['PIPELINE...'],
+      cache: ['ls', 'show KEY', 'verify', 'gc', 'clear'],
+      plugins: ['ls', 'show KIND'],
+      report: ['[RUN]'],
+    };
+    expect(Object.keys(contract).sort()).to.deep.equal(Object.keys(COMMANDS).sort());
+    for (const [command, texts] of Object.entries(contract)) {
+      const { stdout } = await pyflow(['help', command]);
+      const folded = stdout.replace(/\s+/g, ' ');
+      for (const text of texts) expect(folded, `help of ${command}`).to.contain(text);
+      for (const line of stdout.split('\n')) expect(line.length, line).to.be.at.most(120);
+    }
+  });
+
+  it('says in one paragraph that a bug is a bug, with the stack only on request', async () => {
+    const engine = { tryFastPath: () => Promise.reject(new Error('the cat sat on it')) };
+    const { status, stderr } = await pyflow(['run', 'p.yml'], { engine });
+    expect(status).to.equal(70);
+    expect(stderr).to.match(/bug in pyflow.*the cat sat on it.*\[pyflow::bug\]/);
+    expect(stderr).not.to.contain('    at ');
+    const debugged = await pyflow(['run', 'p.yml'], { engine, env: { PYFLOW_DEBUG: '1' } });
+    expect(debugged.stderr).to.contain('    at ');
+  });
+});

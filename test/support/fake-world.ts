@@ -1,0 +1,54 @@
+// A process for commands to run in: streams kept as text, an engine that answers what the test says.
+
+import type { Engine } from '../../src/cli/engine.js';
+import { main } from '../../src/cli/main.js';
+import type { Interruption, World } from '../../src/cli/world.js';
+
+export interface Ran {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface FakeWorldOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly terminal?: { readonly columns: number; readonly rows: number };
+  readonly engine?: Partial<Engine>;
+  readonly interruption?: () => Interruption | undefined;
+}
+
+export async function pyflow(argv: readonly string[], options: FakeWorldOptions = {}): Promise<Ran> {
+  let stdout = '';
+  let stderr = '';
+  const { terminal } = options;
+  const world: World = {
+    version: '1.2.3',
+    cwd: options.cwd ?? '/work',
+    env: options.env ?? {},
+    homeDir: '/home/ada',
+    stdout: { write: (text) => void (stdout += text), isTerminal: terminal !== undefined, size: () => terminal },
+    stderr: { write: (text) => void (stderr += text), isTerminal: false, size: () => undefined },
+    now: () => 1_000_000,
+    later: () => () => undefined,
+    onInterrupt: () => ({
+      signal: new AbortController().signal,
+      interruption: options.interruption ?? (() => undefined),
+    }),
+    atExit: () => undefined,
+    engine: { ...unexpected, ...options.engine },
+  };
+  const status = await main(argv, world);
+  return { status, stdout, stderr };
+}
+
+const refuse = (name: string) => () => Promise.reject(new Error(`the engine's ${name} was not expected to be called`));
+const unexpected: Engine = {
+  tryFastPath: refuse('tryFastPath'),
+  run: refuse('run'),
+  plan: refuse('plan'),
+  check: refuse('check'),
+  why: refuse('why'),
+  kinds: refuse('kinds'),
+  exec: refuse('exec'),
+};
