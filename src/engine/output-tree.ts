@@ -19,7 +19,7 @@ import { buildTree, EMPTY_DIRECTORY, findByName, type NewEntry } from './directo
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
 import { digestFile } from './file-digest.js';
 import { writeLayer } from './layers.js';
-import { fileChanged, fileTooLarge, fileTrouble, unreadableFile, unsupportedFile } from './store-failures.js';
+import { fileTooLarge, fileTrouble, unreadableFile, unsupportedFile } from './store-failures.js';
 import { Breather, finishCopy, forEachBounded, isModeCut, writeNewFile } from './store-files.js';
 import type { BlobStore } from './store.js';
 import type { Directory, DirectoryTable, Layer, SymlinkEntry, Tree } from './tree.js';
@@ -66,7 +66,7 @@ class MissingBlob extends Error {
 
 /**
  * Writes a tree into an empty or new folder: copies, never links. `sources` names files outside the store that have
- * the bytes; those that changed since they were digested are a failure. Rejects with the signal's reason when aborted.
+ * the bytes; one that changed since it was digested counts as missing. Rejects with the signal's reason when aborted.
  */
 export async function materializeTree(
   store: BlobStore,
@@ -88,7 +88,7 @@ export async function materializeTree(
       if (source === undefined) {
         if (!(await store.materialize(digest, target, executable))) throw new MissingBlob(digest);
       } else if (!(await copySource(source, target, digest, executable))) {
-        throw new FailureError(fileChanged(source));
+        throw new MissingBlob(digest);
       }
       const { size, mtimeNs, ctimeNs, ino } = lstatSync(target, { bigint: true });
       files.set(path, { digest, executable, size, mtimeNs, ctimeNs, inode: ino });

@@ -55,14 +55,6 @@ export const fileTooLarge = (path: string, bytes: bigint): Failure => ({
   remedy: 'Remove it or split it; a file of this size has no place in an app.',
 });
 
-export const fileChanged = (path: string): Failure => ({
-  code: 'app::file-changed',
-  blame: 'app',
-  title: `A file of the app changed during the run: ${path}`,
-  detail: 'Its bytes are not those that were there when the run began, so the result would belong to neither state.',
-  remedy: 'Leave the app alone while it is built, then run again.',
-});
-
 export const cacheUnusable = (directory: string, error: unknown): Failure => ({
   code: 'cache::unusable',
   blame: 'environment',

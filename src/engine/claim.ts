@@ -1,0 +1,83 @@
+// Files that say "a process holds this": made in one step, kept alive by a heartbeat, given up when the process is gone.
+// Unaware of what is held.
+
+import { closeSync, openSync, readFileSync, statSync, unlinkSync, utimesSync, writeSync } from 'node:fs';
+import { currentProcess, livenessOf, type ProcessId } from './host-id.js';
+
+/** A holder that cannot be checked is taken for dead after this long without a heartbeat. */
+const SILENCE_MS = 30_000;
+const HEARTBEAT_MS = 5_000;
+/** A claim is created before its holder is written into it. */
+const UNWRITTEN_MS = 2_000;
+
+/** One timer for all claims of the process. */
+const beating = new Set<string>();
+let heartbeat: NodeJS.Timeout | undefined;
+
+function beat(): void {
+  const now = Date.now() / 1000;
+  for (const path of beating) {
+    try {
+      utimesSync(path, now, now);
+    } catch {
+      // Taken away, for example by `cache clear`: nothing to keep alive.
+      beating.delete(path);
+    }
+  }
+}
+
+let identity: string | undefined;
+
+/** Throws the system's error; EEXIST when it is held. */
+export function createClaim(path: string): void {
+  const fd = openSync(path, 'wx', 0o644);
+  try {
+    identity ??= JSON.stringify(currentProcess());
+    writeSync(fd, identity);
+  } finally {
+    closeSync(fd);
+  }
+  beating.add(path);
+  heartbeat ??= setInterval(beat, HEARTBEAT_MS).unref();
+}
+
+export function releaseClaim(path: string): void {
+  beating.delete(path);
+  removeQuietly(path);
+  if (beating.size > 0 || heartbeat === undefined) return;
+  clearInterval(heartbeat);
+  heartbeat = undefined;
+}
+
+/** Whether the holder is gone. False also when there is no claim any more. */
+export function isAbandoned(path: string): boolean {
+  let text: string;
+  let ageMs: number;
+  try {
+    text = readFileSync(path, 'utf8');
+    ageMs = Date.now() - statSync(path).mtimeMs;
+  } catch {
+    return false;
+  }
+  const holder = parseHolder(text);
+  if (holder === undefined) return ageMs > UNWRITTEN_MS;
+  const liveness = livenessOf(holder);
+  return liveness === 'dead' || (liveness === 'unknown' && ageMs > SILENCE_MS);
+}
+
+function parseHolder(text: string): ProcessId | undefined {
+  try {
+    const value = JSON.parse(text) as ProcessId | undefined;
+    return typeof value?.pid === 'number' && typeof value.realm === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // Gone already.
+  }
+}

@@ -1,0 +1,136 @@
+// Private folders of a run: one on the cache's disk, one in memory where that is possible; swept when the run died.
+// Unaware of what is put there.
+
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { createClaim, isAbandoned, releaseClaim } from './claim.js';
+
+export interface RunDir {
+  /** Sorts by time of start. */
+  readonly runId: string;
+  /** For small views: in memory when there is room, else the same as `largeDir`. */
+  readonly smallDir: string;
+  readonly largeDir: string;
+  /** Removes both folders with all in them. */
+  remove(): Promise<void>;
+}
+
+const MEMORY = '/dev/shm';
+const PREFIX = 'pyflow-run-';
+const OWNER = 'owner';
+/** A run folder without an owner file was just made, or its maker died in between. */
+const UNOWNED_MS = 60_000;
+
+/** The folders are made when first asked for: a run that executes nothing needs none. */
+export function createRunDir(cacheDir: string, { runId = newRunId() }: { readonly runId?: string } = {}): RunDir {
+  let large: string | undefined;
+  let small: string | undefined;
+  const makeLarge = (): string => (large ??= makeClaimed(cacheDir, runId));
+  return {
+    runId,
+    get largeDir() {
+      return `${makeLarge()}/files`;
+    },
+    get smallDir() {
+      small ??= (hasRoomInMemory() ? makeInMemory(runId) : undefined) ?? makeLarge();
+      return `${small}/files`;
+    },
+    async remove() {
+      const made = new Set([large, small].filter((folder) => folder !== undefined));
+      [large, small] = [undefined, undefined];
+      // The claim goes last: a run that dies half way is swept.
+      await Promise.all([...made].map((folder) => removeTree(`${folder}/files`)));
+      for (const folder of made) {
+        releaseClaim(`${folder}/${OWNER}`);
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+function newRunId(): string {
+  const time = new Date().toISOString().replace(/[-:]|\.\d+Z/g, '');
+  return `${time}-${randomBytes(4).toString('hex')}`;
+}
+
+/** Never fails for want of a writable cache: then the folder lies in the system's temporary directory. */
+function makeClaimed(cacheDir: string, runId: string): string {
+  try {
+    mkdirSync(`${cacheDir}/tmp`, { recursive: true });
+    return claim(`${cacheDir}/tmp/${PREFIX}${runId}`);
+  } catch {
+    return claim(`${tmpdir()}/${PREFIX}${runId}`);
+  }
+}
+
+function makeInMemory(runId: string): string | undefined {
+  try {
+    return claim(`${MEMORY}/${PREFIX}${runId}`);
+  } catch {
+    return undefined;
+  }
+}
+
+function claim(folder: string): string {
+  mkdirSync(folder, { mode: 0o700 });
+  createClaim(`${folder}/${OWNER}`);
+  mkdirSync(`${folder}/files`);
+  return folder;
+}
+
+const LEAST_ROOM = 256 * 1024 * 1024;
+const TMPFS = 0x01021994;
+
+function hasRoomInMemory(): boolean {
+  if (process.platform !== 'linux') return false;
+  try {
+    const { type, bavail, bsize } = statfsSync(MEMORY);
+    if (type !== TMPFS || bavail * bsize < LEAST_ROOM) return false;
+    // Containers often mount it without the right to execute, and scripts of a view must run.
+    const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+    const options = mounts.findLast((line) => line.split(' ')[1] === MEMORY)?.split(' ')[3];
+    return options !== undefined && !options.split(',').includes('noexec');
+  } catch {
+    return false;
+  }
+}
+
+/** Removes what dead runs left behind; gives the number of folders. */
+export async function sweepDeadRuns(cacheDir: string): Promise<number> {
+  let swept = 0;
+  for (const parent of [`${cacheDir}/tmp`, MEMORY, tmpdir()]) {
+    for (const name of namesIn(parent)) {
+      const folder = `${parent}/${name}`;
+      if (!name.startsWith(PREFIX) || !isDead(folder)) continue;
+      await removeTree(folder);
+      swept++;
+    }
+  }
+  return swept;
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function isDead(folder: string): boolean {
+  try {
+    const stats = statSync(folder);
+    // In memory and the temporary directory lie folders of other users too.
+    if (process.getuid !== undefined && stats.uid !== process.getuid()) return false;
+    if (readdirSync(folder).includes(OWNER)) return isAbandoned(`${folder}/${OWNER}`);
+    return Date.now() - stats.mtimeMs > UNOWNED_MS;
+  } catch {
+    return false;
+  }
+}
+
+async function removeTree(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true, maxRetries: 2 }).catch(() => undefined);
+}
