@@ -35,6 +35,9 @@ export async function executeNode(execution: Execution, index: number): Promise<
   try {
     await live(execution, index);
   } catch (error) {
+    if (execution.signal.aborted) {
+      return finish(execution, id, { kind, outcome: 'aborted', reasons: [], durationMs: 0 });
+    }
     const failure = error instanceof FailureError ? error.failure : (systemFailure(error) ?? internalError(id, error, run.request.settings['DEBUG'] !== undefined));
     finish(execution, id, { kind, outcome: 'failed', reasons: [], durationMs: 0, failure });
   }

@@ -6,7 +6,8 @@ import type { Compose } from './composition.js';
 import type { EventSink, Outcome, Reason, RunReport } from './events.js';
 import { executeNode } from './execute.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
-import { createRunDir } from './lock.js';
+import { createRunDir } from './run-dir.js';
+import { newRunId } from './run-record.js';
 import { openRun } from './run-state.js';
 import {
   announce,
@@ -72,6 +73,8 @@ export interface PlanReport {
 export interface RunOptions {
   /** Of pyflow; part of what an up-to-date run is told by. */
   readonly version: string;
+  /** Milliseconds for which a changed file is not believed by its time stamp; tests, which write right before, set 0. */
+  readonly racyMs?: number;
 }
 
 /** How often a run starts over because the cache lost what a result names. */
@@ -85,6 +88,7 @@ export async function runPipeline(
   options: RunOptions,
 ): Promise<Result<RunReport, Refusal>> {
   const startedAt = Date.now();
+  const runId = newRunId(startedAt);
   const unsafe = checkOutDir(request.outDir, request.appDir, request.force);
   if (unsafe !== undefined) return fail({ type: 'failure', failure: unsafe });
   const composition = await compose({ cacheDir: request.cacheDir, settings: request.settings });
@@ -98,7 +102,7 @@ export async function runPipeline(
     const runDir = createRunDir(request.cacheDir);
     try {
       const execution = startExecution(run, sink, runDir, forced, selection.value);
-      announce(run, sink, runDir.runId, selection.value);
+      announce(run, sink, runId, selection.value);
       await schedule(scheduledNodes(run, selection.value), (id) => executeNode(execution, run.positionOf(id)));
       const slug = await finishSlug(execution, selection.value);
       const lost = [...execution.reports.values()].some(({ failure }) => isLost(failure)) || isLost(slug?.failure);
@@ -107,7 +111,7 @@ export async function runPipeline(
         sink.emit({ type: 'notice', code: 'cache::lost', text: 'The cache lost part of a result; it is made anew.' });
         continue;
       }
-      const report = makeReport(execution, runDir.runId, startedAt, slug);
+      const report = makeReport(execution, runId, startedAt, slug);
       await record(execution, report, slug, options);
       sink.emit({ type: 'run-finished', report });
       return succeed(report);

@@ -2,6 +2,7 @@
 // stat tuples of all it read, by which an up-to-date run is told without opening anything else (`tryFastPath`).
 // Imports nothing heavy: an up-to-date run loads little more than this file.
 
+import { randomBytes } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync, type Stats } from 'node:fs';
 import { basename, join } from 'node:path';
 import { canonicalJSON, type JSONObject, type JSONValue } from '../manifests/json-schema.js';
@@ -16,7 +17,7 @@ import { NEVER_SOURCE, type Source } from './source.js';
 const RECORD_FORMAT = 1;
 const KEPT_RUNS = 50;
 /** A file changed so shortly before it was looked at may change again within the same time stamp. */
-const RACY_MS = 2000;
+export const RACY_MS = 2000;
 
 /** The last complete run of an app, as `restored` and `up-to-date` are told apart by, and durations expected. */
 export interface LastRun {
@@ -31,6 +32,10 @@ export interface LastNode {
   /** What the work took when it was last done. */
   readonly durationMs: number;
 }
+
+/** Sorts by time; the rest tells runs of one millisecond apart. */
+export const newRunId = (now: number): string =>
+  `${new Date(now).toISOString().replace(/[-:.]/g, '')}-${randomBytes(3).toString('hex')}`;
 
 export const runsDir = (cacheDir: string, appId: string): string => join(cacheDir, 'runs', appId);
 
@@ -214,6 +219,7 @@ export interface FastRecordInput {
   readonly request: RunRequest;
   readonly variables: AppVariables;
   readonly version: string;
+  readonly racyMs?: number;
   readonly source: Source;
   readonly others: readonly string[];
   readonly slugFolders: readonly string[];
@@ -247,7 +253,7 @@ export function writeFastRecord(input: FastRecordInput): void {
       youngest = Math.max(youngest, stat.mtimeMs);
       return [[other, ...tupleOf(stat)] as const];
     });
-    if (youngest > recordedAt - RACY_MS) {
+    if (youngest > source.listedAt - (input.racyMs ?? RACY_MS)) {
       rmSync(path, { force: true });
       return;
     }

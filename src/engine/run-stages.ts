@@ -2,12 +2,13 @@
 
 import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
+import { canonicalJSON, type JSONObject, type JSONValue } from '../manifests/json-schema.js';
 import { Admission } from './admission.js';
 import type { EventSink, NodeReport, RunReport, RunStatus } from './events.js';
 import type { Execution } from './execute.js';
 import { EXIT_STATUS, fail, succeed, type Failure, type Result } from './failure.js';
-import type { RunDir } from './lock.js';
+import type { RunDir } from './run-dir.js';
+import type { RunOptions } from './pipeline.js';
 import { BLOB_LOST } from './run-action.js';
 import { dropFastRecord, writeFastRecord, writeLastRun, writeReport, writeState, type LastNode } from './run-record.js';
 import { LAYER_LOST, type RunState } from './run-state.js';
@@ -270,7 +271,7 @@ export async function record(
   execution: Execution,
   report: RunReport,
   outcome: SlugOutcome | undefined,
-  { version }: { readonly version: string },
+  { version, racyMs }: RunOptions,
 ): Promise<void> {
   const { run, unstored, newState } = execution;
   const { request, appId } = run;
@@ -287,13 +288,17 @@ export async function record(
     };
   }
   writeLastRun(request.cacheDir, appId, { runId: report.runId, nodes });
-  if (request.appId !== undefined && Object.keys(newState).length > 0) {
-    writeState(request.cacheDir, appId, { ...run.surroundings.state, ...(newState as Record<string, JSONValue>) });
+  const state = { ...run.surroundings.state, ...(newState as Record<string, JSONValue>) };
+  const isStateNew = request.appId !== undefined && canonicalJSON(state) !== canonicalJSON(run.surroundings.state);
+  if (isStateNew) writeState(request.cacheDir, appId, state);
+  // What was not stored runs again; a new state may sway the next run; in place the source is what was just written.
+  if (unstored.size > 0 || isStateNew || request.outDir === request.appDir) {
+    return dropFastRecord(request.cacheDir, appId);
   }
-  if (unstored.size > 0 || request.outDir === request.appDir) return dropFastRecord(request.cacheDir, appId);
   writeFastRecord({
     request,
     version,
+    ...(racyMs === undefined ? {} : { racyMs }),
     report,
     variables: run.surroundings.variables,
     source: run.files.source,

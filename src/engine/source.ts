@@ -27,6 +27,8 @@ export interface Source {
   /** App-relative POSIX path -> entry, without the root; parents come before their content. */
   readonly entries: ReadonlyMap<string, SourceEntry>;
   readonly rootStat: Stats;
+  /** Milliseconds since the epoch, before the first look. */
+  readonly listedAt: number;
 }
 
 export const SLUG_MARKER = '.pyflow-slug.json';
@@ -42,6 +44,7 @@ export function listSource(
   directory: string,
   options: { readonly skip: readonly string[]; readonly isOurs?: (path: string, entry: SourceEntry) => boolean },
 ): Result<Source, Failure> {
+  const listedAt = Date.now();
   const entries = new Map<string, SourceEntry>();
   let rootStat: Stats;
   try {
@@ -64,7 +67,7 @@ export function listSource(
   if (ignored !== undefined) {
     for (const path of entries.keys()) if (ignored(path)) entries.delete(path);
   }
-  return succeed({ directory, entries, rootStat });
+  return succeed({ directory, entries, rootStat, listedAt });
 }
 
 function listFolder(

@@ -1,0 +1,250 @@
+import { expect } from 'chai';
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { outcomesOf, Refused, Workspace } from '../support/workspace.js';
+
+/** upper and lower read a file each; both reads both; tail reads what both wrote. */
+const DIAMOND = `
+pyflow: 1
+name: diamond
+nodes:
+  upper: { uses: command, with: { argv: [sh, -c, "tr a-z A-Z < upper.txt > upper.out"], reads: [upper.txt], writes: [upper.out] } }
+  lower: { uses: command, with: { argv: [sh, -c, "tr A-Z a-z < lower.txt > lower.out"], reads: [lower.txt], writes: [lower.out] } }
+  both:
+    uses: command
+    with: { argv: [sh, -c, "cat upper.out lower.out > both.out"], reads: [upper.out, lower.out], writes: [both.out] }
+    after: [upper, lower]
+  tail:
+    uses: command
+    with: { argv: [sh, -c, "wc -c < both.out | tr -d ' ' > tail.out"], reads: [both.out], writes: [tail.out] }
+    after: [both]
+`;
+
+describe('run', () => {
+  let work: Workspace;
+  beforeEach(() => {
+    work = new Workspace().pipeline(DIAMOND).write({ 'upper.txt': 'abc\n', 'lower.txt': 'DEF\n', 'app.py': 'print()\n' });
+  });
+  afterEach(() => work.cleanUp());
+
+  it('executes every node of a first run and writes source and layers into the slug', async () => {
+    const report = await work.run();
+    expect(report.status).to.equal('succeeded');
+    expect(outcomesOf(report)).to.deep.equal({ upper: 'executed', lower: 'executed', both: 'executed', tail: 'executed' });
+    expect(work.slugFile('both.out')).to.equal('ABC\ndef\n');
+    expect(work.slugFile('app.py')).to.equal('print()\n');
+    expect(report.nodes['both']?.reasons).to.deep.equal([{ what: 'first run of this app' }]);
+  });
+
+  it('finds everything up to date in a second run, by the long way and by the fast path', async () => {
+    await work.run();
+    const second = await work.run();
+    expect(new Set(Object.values(outcomesOf(second)))).to.deep.equal(new Set(['up-to-date']));
+    expect(work.events.some(({ type }) => type === 'node-started')).to.equal(false);
+    const fast = await work.fastRun();
+    expect(fast && outcomesOf(fast)).to.deep.equal(outcomesOf(second));
+    expect(fast?.slug).to.deep.equal(second.slug);
+  });
+
+  it('restores everything when the slug was deleted, with the same digest', async () => {
+    const first = await work.run();
+    rmSync(work.outDir, { recursive: true });
+    expect(await work.fastRun()).to.equal(undefined);
+    const second = await work.run();
+    expect(second.slug?.digest).to.equal(first.slug?.digest);
+    expect(work.slugFile('both.out')).to.equal('ABC\ndef\n');
+    expect(work.events.some(({ type }) => type === 'node-started')).to.equal(false);
+  });
+
+  it('restores what another app with the same inputs made', async () => {
+    await work.run();
+    const other = await work.run({ appId: 'another' });
+    expect(new Set(Object.values(outcomesOf(other)))).to.deep.equal(new Set(['restored']));
+  });
+
+  it('re-runs exactly the nodes behind a changed input and names the file', async () => {
+    await work.run();
+    work.write({ 'upper.txt': 'xyz\n' });
+    expect(await work.fastRun()).to.equal(undefined);
+    const report = await work.run();
+    // tail counts characters: its input has another content, its output stays.
+    expect(outcomesOf(report)).to.deep.equal({ upper: 'executed', lower: 'up-to-date', both: 'executed', tail: 'executed' });
+    expect(report.nodes['upper']?.reasons.map(({ what }) => what)).to.deep.equal(['file upper.txt']);
+    expect(report.nodes['both']?.reasons.map(({ what }) => what)).to.deep.equal(['file upper.out']);
+    expect(work.slugFile('both.out')).to.equal('XYZ\ndef\n');
+  });
+
+  it('leaves dependents alone when a re-run gives the same layer', async () => {
+    await work.run();
+    work.write({ 'upper.txt': 'ABC\n' });
+    const report = await work.run();
+    expect(outcomesOf(report)).to.deep.equal({ upper: 'executed', lower: 'up-to-date', both: 'up-to-date', tail: 'up-to-date' });
+  });
+
+  it('re-runs nothing for a file that no node reads, and puts it into the slug', async () => {
+    await work.run();
+    work.write({ 'app.py': 'print(1)\n', 'new.py': '' });
+    const report = await work.run();
+    expect(new Set(Object.values(outcomesOf(report)))).to.deep.equal(new Set(['up-to-date']));
+    expect(work.slugFile('app.py')).to.equal('print(1)\n');
+    expect(work.slugNames()).to.include('new.py');
+    work.remove('new.py');
+    await work.run();
+    expect(work.slugNames()).not.to.include('new.py');
+  });
+
+  it('does not show a node what it did not name', async () => {
+    work.pipeline(`
+pyflow: 1
+name: hidden
+nodes:
+  look: { uses: command, with: { argv: [sh, -c, "ls -A > seen"], reads: [upper.txt], writes: [seen] } }
+`);
+    await work.run();
+    expect(work.slugFile('seen')).to.equal('seen\nupper.txt\n');
+  });
+
+  it('refuses a write outside what was declared', async () => {
+    work.pipeline(`
+pyflow: 1
+name: stray
+nodes:
+  stray: { uses: command, with: { argv: [sh, -c, "echo > stray.out"], writes: [other.out] } }
+`);
+    const report = await work.run();
+    expect(report.nodes['stray']?.failure?.code).to.equal('node::undeclared-write');
+    expect(report.exitCode).to.equal(2);
+    expect(existsSync(work.outDir)).to.equal(false);
+  });
+
+  it('records a deletion, keeps it out of the slug and out of later views', async () => {
+    work.pipeline(`
+pyflow: 1
+name: deletion
+nodes:
+  make: { uses: command, with: { argv: [sh, -c, "mkdir d; echo 1 > d/a; echo 2 > d/b"], writes: [d/**] } }
+  cut:
+    uses: command
+    with: { argv: [rm, d/a], reads: [d/**], writes: [d/**] }
+    after: [make]
+  look:
+    uses: command
+    with: { argv: [sh, -c, "ls d > seen"], reads: [d/**], writes: [seen] }
+    after: [cut]
+`);
+    await work.run();
+    expect(work.slugFile('seen')).to.equal('b\n');
+    expect(work.slugNames()).to.include('d/b').and.not.include('d/a');
+    rmSync(work.outDir, { recursive: true });
+    const again = await work.run();
+    expect(work.slugNames()).not.to.include('d/a');
+    expect(new Set(Object.values(outcomesOf(again)))).to.deep.equal(new Set(['up-to-date']));
+  });
+
+  it('blocks what needs a failed node, stops the rest, and stores nothing of the failure', async () => {
+    work.pipeline(`
+pyflow: 1
+name: failing
+nodes:
+  bad: { uses: command, with: { argv: [sh, -c, "echo broken >&2; exit 3"] } }
+  behind: { uses: command, with: { argv: [touch, x], writes: [x] }, after: [bad] }
+  beside: { uses: command, with: { argv: [touch, y], writes: [y] } }
+`);
+    const report = await work.run({ keepGoing: true });
+    expect(outcomesOf(report)).to.deep.equal({ bad: 'failed', behind: 'blocked', beside: 'executed' });
+    expect(report.exitCode).to.equal(1);
+    expect(report.nodes['bad']?.failure?.code).to.equal('command::failed');
+    expect(existsSync(work.outDir)).to.equal(false);
+    const again = await work.run({ keepGoing: true });
+    expect(outcomesOf(again)['bad']).to.equal('failed');
+    expect(outcomesOf(again)['beside']).to.equal('restored');
+  });
+
+  it('runs a node again when a refresh is asked for, or when its cache is never', async () => {
+    await work.run();
+    expect(outcomesOf(await work.run({ refresh: ['lower'] }))['lower']).to.equal('executed');
+    expect(outcomesOf(await work.run({ refresh: ['all'] }))['tail']).to.equal('executed');
+    work.pipeline(DIAMOND.replace('  upper: { uses: command,', '  upper: { uses: command, cache: never,'));
+    await work.run();
+    const report = await work.run();
+    expect(outcomesOf(report)).to.deep.equal({ upper: 'executed', lower: 'up-to-date', both: 'up-to-date', tail: 'up-to-date' });
+    expect(await work.fastRun()).to.equal(undefined);
+  });
+
+  it('runs only what was asked for and its upstream, and then writes no slug', async () => {
+    const report = await work.run({ only: ['upper'] });
+    expect(outcomesOf(report)).to.deep.equal({ upper: 'executed' });
+    expect(report.partial).to.equal(true);
+    expect(existsSync(work.outDir)).to.equal(false);
+    expect(Object.keys((await work.run({ until: 'both' })).nodes)).to.deep.equal(['upper', 'lower', 'both']);
+  });
+
+  it('executes a node anew when the cache lost a blob of its layer', async () => {
+    const first = await work.run();
+    for (const folder of ['cas', 'packs']) rmSync(join(work.cacheDir, folder), { recursive: true, force: true });
+    rmSync(work.outDir, { recursive: true });
+    const second = await work.run();
+    expect(second.status).to.equal('succeeded');
+    expect(second.slug?.digest).to.equal(first.slug?.digest);
+    expect(work.slugFile('both.out')).to.equal('ABC\ndef\n');
+  });
+
+  it('never overwrites a folder that is no slug, unless forced', async () => {
+    mkdirSync(work.outDir);
+    writeFileSync(join(work.outDir, 'precious'), 'x');
+    const refusal = await work.run().catch((error: unknown) => error);
+    expect(refusal).to.be.instanceOf(Refused);
+    expect((refusal as Refused).message).to.match(/slug::not-ours/);
+    expect(work.slugFile('precious')).to.equal('x');
+    await work.run({ force: true });
+    expect(work.slugNames()).to.include('both.out').and.not.include('precious');
+  });
+
+  it('builds in place, twice, without taking its own files for source', async () => {
+    const place = { outDir: work.appDir };
+    const first = await work.run(place);
+    expect(existsSync(join(work.appDir, 'both.out'))).to.equal(true);
+    const second = await work.run(place);
+    expect(new Set(Object.values(outcomesOf(second)))).to.deep.equal(new Set(['up-to-date']));
+    expect(second.slug?.digest).to.equal(first.slug?.digest);
+    work.write({ 'upper.txt': 'new\n' });
+    await work.run(place);
+    expect(existsSync(join(work.appDir, 'app.py'))).to.equal(true);
+  });
+
+  it('takes a node whose guard is false for skipped', async () => {
+    work.pipeline(`
+pyflow: 1
+name: guarded
+params: { wanted: { type: boolean, default: false } }
+nodes:
+  maybe: { uses: command, when: params.wanted, with: { argv: [touch, x], writes: [x] } }
+`);
+    expect(outcomesOf(await work.run())).to.deep.equal({ maybe: 'skipped' });
+    expect(outcomesOf(await work.run({ params: { wanted: 'true' } }))).to.deep.equal({ maybe: 'executed' });
+  });
+
+  it('ends a node that runs longer than its timeout', async () => {
+    work.pipeline(`
+pyflow: 1
+name: slow
+nodes:
+  slow: { uses: command, timeout: 100ms, with: { argv: [sleep, "30"] } }
+`);
+    const report = await work.run();
+    expect(report.nodes['slow']?.failure?.code).to.equal('node::timeout');
+  });
+
+  it('gives the execute bit and symbolic links through view, layer and slug', async () => {
+    work.write({ 'tool.sh': '#!/bin/sh\necho run > made\nln -s made link\n' });
+    chmodSync(join(work.appDir, 'tool.sh'), 0o755);
+    work.pipeline(`
+pyflow: 1
+name: modes
+nodes:
+  tool: { uses: command, with: { argv: [./tool.sh], reads: [tool.sh], writes: [made, link] } }
+`);
+    await work.run();
+    expect(work.slugFile('link')).to.equal('run\n');
+  });
+});

@@ -1,0 +1,114 @@
+// A folder with an app, a pipeline file and a cache, and the calls that a test makes of the engine on them.
+
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { composeFor } from '../../src/composition.js';
+import type { Compose } from '../../src/engine/composition.js';
+import type { Event, EventSink, Outcome, RunReport } from '../../src/engine/events.js';
+import { runPipeline, type PlanReport, type Refusal, type RunRequest } from '../../src/engine/pipeline.js';
+import { planPipeline } from '../../src/engine/plan-report.js';
+import { tryFastPath } from '../../src/engine/run-record.js';
+
+export const VERSION = '0.0.0-test';
+
+export class Workspace {
+  readonly root = mkdtempSync(join(tmpdir(), 'pyflow-test-'));
+  readonly appDir = join(this.root, 'app');
+  readonly cacheDir = join(this.root, 'cache');
+  readonly outDir = join(this.root, 'slug');
+  readonly pipelineFile = join(this.root, 'pipeline.yml');
+  readonly events: Event[] = [];
+  compose: Compose = composeFor({ PATH: process.env['PATH'], HOME: process.env['HOME'] });
+
+  constructor() {
+    mkdirSync(this.appDir);
+  }
+
+  /** Writes files of the app. */
+  write(files: Readonly<Record<string, string>>): this {
+    for (const [path, text] of Object.entries(files)) {
+      const file = join(this.appDir, path);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text);
+    }
+    return this;
+  }
+
+  remove(...paths: readonly string[]): this {
+    for (const path of paths) rmSync(join(this.appDir, path), { recursive: true, force: true });
+    return this;
+  }
+
+  pipeline(text: string): this {
+    writeFileSync(this.pipelineFile, text);
+    return this;
+  }
+
+  request(overrides: Partial<RunRequest> = {}): RunRequest {
+    return {
+      pipelineFile: this.pipelineFile,
+      appDir: this.appDir,
+      outDir: this.outDir,
+      force: false,
+      cacheDir: this.cacheDir,
+      params: {},
+      only: [],
+      refresh: [],
+      keepGoing: false,
+      mode: 'build',
+      sandbox: 'none',
+      settings: {},
+      signal: new AbortController().signal,
+      ...overrides,
+    };
+  }
+
+  readonly sink: EventSink = { emit: (event) => void this.events.push({ at: 0, ...event } as Event) };
+
+  /** By the long way. */
+  async run(overrides: Partial<RunRequest> = {}): Promise<RunReport> {
+    this.events.length = 0;
+    const done = await runPipeline(this.request(overrides), this.sink, this.compose, { version: VERSION, racyMs: 0 });
+    if (!done.ok) throw new Refused(done.failure);
+    return done.value;
+  }
+
+  /** Undefined when the fast path does not apply. */
+  fastRun(overrides: Partial<RunRequest> = {}): Promise<RunReport | undefined> {
+    return tryFastPath(this.request(overrides), this.sink, VERSION);
+  }
+
+  async plan(overrides: Partial<RunRequest> = {}): Promise<PlanReport> {
+    const planned = await planPipeline(this.request(overrides), this.compose);
+    if (!planned.ok) throw new Refused(planned.failure);
+    return planned.value;
+  }
+
+  slugFile(path: string): string {
+    return readFileSync(join(this.outDir, path), 'utf8');
+  }
+
+  slugNames(): readonly string[] {
+    return readdirSync(this.outDir, { recursive: true }).map(String).sort();
+  }
+
+  cleanUp(): void {
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+/** The run was refused before it started. */
+export class Refused extends Error {
+  constructor(readonly refusal: Refusal) {
+    super(
+      refusal.type === 'failure'
+        ? `${refusal.failure.code}: ${refusal.failure.title}\n${refusal.failure.detail}`
+        : refusal.diagnostics.map(({ code, message, start }) => `${start.line}:${start.column} ${code}: ${message}`).join('\n'),
+    );
+  }
+}
+
+/** Node -> outcome, in plan order. */
+export const outcomesOf = (report: RunReport): Readonly<Record<string, Outcome>> =>
+  Object.fromEntries(Object.entries(report.nodes).map(([id, { outcome }]) => [id, outcome]));
