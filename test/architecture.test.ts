@@ -1,0 +1,193 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { shippedKinds } from '../src/plugins/index.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+interface Source {
+  /** From the root of the project, with slashes. */
+  readonly path: string;
+  /** Without comments. */
+  readonly code: string;
+  readonly imports: readonly Import[];
+}
+interface Import {
+  /** A path from the root of the project, or a bare specifier. */
+  readonly target: string;
+  readonly isRelative: boolean;
+  /** What stands between `import` and `from`; empty for `import()`. */
+  readonly names: string;
+}
+
+/** The first rule whose prefix fits decides; `*` stands for the plugin's own folder. */
+const MAY_IMPORT: readonly (readonly [string, readonly string[]])[] = [
+  ['src/composition.ts', ['src/']],
+  ['src/manifests/', ['src/manifests/']],
+  ['src/engine/', ['src/engine/', 'src/manifests/']],
+  ['src/plugins/index.ts', ['src/plugins/', 'src/engine/sdk.ts', 'src/manifests/']],
+  ['src/plugins/validators.generated', ['src/plugins/']],
+  ['src/plugins/', ['*', 'src/plugins/shared/', 'src/engine/sdk.ts', 'src/manifests/app/', 'src/manifests/catalogue/']],
+  ['src/cli', ['src/cli/', 'src/composition.ts', 'src/engine/', 'src/manifests/', 'src/plugins/index.ts']],
+];
+
+/** Libraries with a sharp edge, and the only places that may touch them. */
+const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
+  'p-graph': 'src/engine/schedule.ts',
+  execa: 'src/engine/subprocess.ts',
+  'js-yaml': 'src/manifests/pipeline/',
+  yaml: 'src/manifests/pipeline/',
+  '@marcbachmann/cel-js': 'src/manifests/pipeline/',
+  ajv: 'src/manifests/pipeline/',
+  winston: 'src/engine/render/',
+  'tar-stream': 'src/engine/services/',
+};
+
+const sources = readSources();
+
+describe('architecture', () => {
+  it('reads the sources it judges', () => {
+    expect(sources.length).to.be.greaterThan(50);
+    expect(sources.find(({ path }) => path === 'src/plugins/hook/plugin.ts')?.imports).to.deep.include({
+      target: 'src/engine/sdk.ts',
+      isRelative: true,
+      names: sources
+        .find(({ path }) => path === 'src/plugins/hook/plugin.ts')
+        ?.imports.find(({ target }) => target === 'src/engine/sdk.ts')?.names,
+    });
+  });
+
+  it('lets imports point in one direction: manifests, engine, plugins, composition', () => {
+    const wrong = eachImport(({ path }, { target, isRelative }) => {
+      if (!isRelative) return false;
+      const allowed = MAY_IMPORT.find(([prefix]) => path.startsWith(prefix))?.[1] ?? [];
+      const own = path.split('/').slice(0, 3).join('/') + '/';
+      return !allowed.some((prefix) => target.startsWith(prefix === '*' ? own : prefix));
+    });
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it('has one importer for each library with a sharp edge', () => {
+    const wrong = eachImport(({ path }, { target }) => {
+      const name = Object.keys(SOLE_IMPORTERS).find(
+        (library) => target === library || target.startsWith(`${library}/`),
+      );
+      return name !== undefined && !path.startsWith(SOLE_IMPORTERS[name] ?? '');
+    });
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it('touches the container in composition.ts and nowhere else', () => {
+    const wrong = eachImport(
+      ({ path }, { target, names }) =>
+        target === 'inversify' && /\bContainer(Module)?\b/.test(names) && path !== 'src/composition.ts',
+    );
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it('gives plugins nothing of inversify but its decorators and the type of a token', () => {
+    const wrong = eachImport(
+      ({ path }, { target, names }) =>
+        path.startsWith('src/plugins/') &&
+        target === 'inversify' &&
+        names
+          .replace(/[{}\s]/g, '')
+          .split(',')
+          .some((name) => !['', 'inject', 'injectable', 'ServiceIdentifier', 'typeServiceIdentifier'].includes(name)),
+    );
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it('writes to the console from no source', () => {
+    expect(thoseWith(/\bconsole\./)).to.deep.equal([]);
+  });
+
+  it('reads arguments, environment and streams of the process in the command line only', () => {
+    const allowed = (path: string): boolean => path === 'src/cli.ts' || path.startsWith('src/cli/');
+    const found = thoseWith(/\bprocess\.(env|argv|stdin|stdout|stderr|exit|exitCode|cwd)\b/);
+    expect(found.filter((path) => !allowed(path))).to.deep.equal([]);
+  });
+
+  it('names no plugin kind in the engine', () => {
+    const kinds = [...shippedKinds.keys()];
+    expect(kinds).to.include('fetch-runtime');
+    const quoted = new RegExp(`(['"\`])(${kinds.join('|')})\\1`);
+    expect(thoseWith(quoted).filter((path) => path.startsWith('src/engine/'))).to.deep.equal([]);
+  });
+
+  it('exports by name only', () => {
+    expect(thoseWith(/^export default\b/m)).to.deep.equal([]);
+  });
+
+  it('opens each file of the engine, of the plugins and of the manifests with what it owns', () => {
+    const silent = sources
+      .map(({ path }) => path)
+      .filter(
+        (path) => !path.includes('.generated.') && !readFileSync(join(root, path), 'utf8').match(/^(#!.*\n)?\/\//),
+      );
+    expect(silent).to.deep.equal([]);
+  });
+
+  it('gives every shipped kind a folder of its name, with its manifest, its class and nothing shared', () => {
+    const folders = readdirSync(join(root, 'src/plugins'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name !== 'shared')
+      .map(({ name }) => name);
+    expect(folders.sort()).to.deep.equal([...shippedKinds.keys()].sort());
+    for (const kind of folders) {
+      const files = readdirSync(join(root, 'src/plugins', kind));
+      expect(files, kind).to.include.members(['manifest.ts', 'plugin.ts']);
+      const className = kind.replace(/(^|-)(.)/g, (_, __, letter: string) => letter.toUpperCase());
+      expect(readFileSync(join(root, 'src/plugins', kind, 'plugin.ts'), 'utf8'), kind).to.include(
+        `class ${className} `,
+      );
+    }
+  });
+});
+
+function eachImport(isWrong: (source: Source, found: Import) => boolean): readonly string[] {
+  return sources.flatMap((source) =>
+    source.imports.filter((found) => isWrong(source, found)).map(({ target }) => `${source.path} -> ${target}`),
+  );
+}
+
+function thoseWith(pattern: RegExp): readonly string[] {
+  return sources.filter(({ code }) => pattern.test(code)).map(({ path }) => path);
+}
+
+function readSources(): readonly Source[] {
+  return readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+    .map((path) => join('src', path).replaceAll('\\', '/'))
+    .filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))
+    .sort()
+    .map((path) => {
+      const code = withoutComments(readFileSync(join(root, path), 'utf8'));
+      return { path, code, imports: importsOf(path, code) };
+    });
+}
+
+/** Whole-line and trailing comments; a `//` inside a string has no blank before it. */
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
+}
+
+function importsOf(path: string, code: string): readonly Import[] {
+  const found: Import[] = [];
+  const add = (specifier: string, names: string): void => {
+    const isRelative = specifier.startsWith('.');
+    const target = isRelative
+      ? relative(root, join(root, dirname(path), specifier))
+          .replaceAll('\\', '/')
+          .replace(/\.js$/, '.ts')
+      : specifier;
+    found.push({ target, isRelative, names });
+  };
+  for (const [, names = '', specifier = ''] of code.matchAll(
+    /^(?:import|export)\s+(?:type\s+)?([^;'"]*?)\s*from\s+['"]([^'"]+)['"]/gm,
+  )) {
+    add(specifier, names);
+  }
+  for (const [, specifier = ''] of code.matchAll(/^import\s+['"]([^'"]+)['"]/gm)) add(specifier, '');
+  for (const [, specifier = ''] of code.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g)) add(specifier, '');
+  return found;
+}

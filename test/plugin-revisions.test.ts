@@ -1,0 +1,54 @@
+import { expect } from 'chai';
+import { currentCode, moduleClosure, nextTable, readTable, type RevisionTable } from '../scripts/revisions.js';
+
+describe('plugin revisions', () => {
+  it('go with the code of every shipped kind (else: npm run revisions)', () => {
+    const table = readTable();
+    const stale = [...currentCode()].flatMap(([kind, { revision, digest }]) =>
+      table[kind]?.revision === revision && table[kind].digest === digest ? [] : [kind],
+    );
+    expect(stale, 'code moved, but neither the revision nor a "same output" line did').to.deep.equal([]);
+    expect(Object.keys(table)).to.deep.equal([...currentCode().keys()]);
+  });
+
+  it('cover what a plugin imports, and not the engine', () => {
+    const closure = moduleClosure('src/plugins/hook/plugin.ts');
+    expect([...closure]).to.include.members([
+      'src/plugins/hook/plugin.ts',
+      'src/plugins/hook/manifest.ts',
+      'src/plugins/hook/changes.ts',
+      'src/plugins/shared/private-path.ts',
+      'src/plugins/shared/search-bytes.ts',
+    ]);
+    expect([...closure].filter((path) => path.startsWith('src/engine/'))).to.deep.equal([]);
+    expect([...closure].filter((path) => path.startsWith('src/plugins/command/'))).to.deep.equal([]);
+  });
+
+  describe('a moved digest', () => {
+    const old: RevisionTable = { hook: { revision: 1, digest: 'a', sameOutput: [] } };
+    const next = (revision: number, digest: string, sameOutput: readonly string[] = []) =>
+      nextTable(old, new Map([['hook', { revision, digest }]]), { sameOutput, reset: false });
+
+    it('is left undecided when nobody says anything', () => {
+      expect(next(1, 'b')).to.deep.equal({ table: old, undecided: ['hook'] });
+    });
+
+    it('is taken over with a raised revision', () => {
+      expect(next(2, 'b')).to.deep.equal({
+        table: { hook: { revision: 2, digest: 'b', sameOutput: [] } },
+        undecided: [],
+      });
+    });
+
+    it('is taken over when the output is said to be the same, and that is on record', () => {
+      expect(next(1, 'b', ['hook'])).to.deep.equal({
+        table: { hook: { revision: 1, digest: 'b', sameOutput: ['a'] } },
+        undecided: [],
+      });
+    });
+
+    it('changes nothing when it did not move', () => {
+      expect(next(1, 'a')).to.deep.equal({ table: old, undecided: [] });
+    });
+  });
+});
