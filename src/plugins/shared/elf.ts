@@ -31,10 +31,11 @@ export const isElf = (bytes: Buffer): boolean => bytes.length >= 4 && bytes.suba
 
 /** The colon-separated search path; undefined when the file has none or is not a 64-bit little-endian ELF file. */
 export function runpathOf(bytes: Buffer): string | undefined {
-  const found = guarded(() => dynamicStrings(bytes));
-  if (!found.ok || found.value === undefined) return undefined;
-  const entry = found.value.paths[0];
-  return entry === undefined ? undefined : textAt(bytes, entry.at);
+  const found = guarded(() => {
+    const entry = dynamicStrings(bytes)?.paths[0];
+    return entry === undefined ? undefined : textAt(bytes, entry.at);
+  });
+  return found.ok ? found.value : undefined;
 }
 
 /**

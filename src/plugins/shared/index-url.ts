@@ -1,8 +1,8 @@
 // URLs of package indexes: what may be shown and keyed, and what only a command may see.
 
-/** The URL without user and password; the text itself when it is not a URL. */
+/** URLs (one, or several with blanks between) without user and password. */
 export function withoutUserinfo(url: string): string {
-  return url.replace(/(\/\/)[^/?#\s]*@/, '$1');
+  return url.replace(/(\/\/)[^/?#\s]*@/g, '$1');
 }
 
 /** Hides users and passwords of all URLs in a line of output. */

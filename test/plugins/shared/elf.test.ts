@@ -1,0 +1,179 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { isElf, runpathOf, withoutDebug, withPath, withRunpath } from '../../../src/plugins/shared/elf.js';
+
+/** A shared library as small as it gets: one mapped segment, a dynamic section, a symbol, debug data. */
+function makeElf({
+  runpath = '/home/builder/prefix/lib',
+  symbol = 'work',
+  /** Overrides where the symbol's name starts in the string table. */
+  symbolAt = undefined as number | undefined,
+} = {}): Buffer {
+  const strings = Buffer.from(`\0${runpath}\0libc.so.6\0${symbol}\0`);
+  const runpathAt = 1;
+  const neededAt = 1 + Buffer.byteLength(runpath) + 1;
+  const nameAt = symbolAt ?? neededAt + 'libc.so.6'.length + 1;
+  const headers = 64 + 2 * 56;
+  const dynamicEntries: [number, number][] = [
+    [1, neededAt],
+    ...(runpath === '' ? [] : [[29, runpathAt] as [number, number]]),
+    [5, headers],
+    [0, 0],
+  ];
+  const dynamicAt = headers + strings.length + ((8 - ((headers + strings.length) % 8)) % 8);
+  const symbolsAt = dynamicAt + dynamicEntries.length * 16;
+  const mappedEnd = symbolsAt + 48;
+  const debug = Buffer.from('/home/builder/source/file.c\0');
+  const names = Buffer.from('\0.dynstr\0.dynsym\0.debug_str\0.shstrtab\0.dynamic\0');
+  const namesAt = mappedEnd + debug.length;
+  const tableAt = namesAt + names.length + ((8 - ((namesAt + names.length) % 8)) % 8);
+  const bytes = Buffer.alloc(tableAt + 6 * 64);
+  Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]).copy(bytes);
+  bytes.writeUInt16LE(3, 16);
+  bytes.writeUInt16LE(62, 18);
+  bytes.writeBigUInt64LE(64n, 32);
+  bytes.writeBigUInt64LE(BigInt(tableAt), 40);
+  bytes.writeUInt16LE(64, 52);
+  bytes.writeUInt16LE(56, 54);
+  bytes.writeUInt16LE(2, 56);
+  bytes.writeUInt16LE(64, 58);
+  bytes.writeUInt16LE(6, 60);
+  bytes.writeUInt16LE(5, 62);
+  const segment = (at: number, type: number, offset: number, size: number): void => {
+    bytes.writeUInt32LE(type, at);
+    for (const [field, value] of [
+      [8, offset],
+      [16, offset],
+      [24, offset],
+      [32, size],
+      [40, size],
+    ] as const) {
+      bytes.writeBigUInt64LE(BigInt(value), at + field);
+    }
+  };
+  segment(64, 1, 0, mappedEnd);
+  segment(120, 2, dynamicAt, dynamicEntries.length * 16);
+  strings.copy(bytes, headers);
+  dynamicEntries.forEach(([tag, value], index) => {
+    bytes.writeBigUInt64LE(BigInt(tag), dynamicAt + index * 16);
+    bytes.writeBigUInt64LE(BigInt(value), dynamicAt + index * 16 + 8);
+  });
+  bytes.writeUInt32LE(nameAt, symbolsAt + 24);
+  debug.copy(bytes, mappedEnd);
+  names.copy(bytes, namesAt);
+  const section = (
+    index: number,
+    name: string,
+    type: number,
+    flags: number,
+    offset: number,
+    size: number,
+    link = 0,
+  ): void => {
+    const at = tableAt + index * 64;
+    bytes.writeUInt32LE(names.indexOf(`${name}\0`), at);
+    bytes.writeUInt32LE(type, at + 4);
+    bytes.writeBigUInt64LE(BigInt(flags), at + 8);
+    bytes.writeBigUInt64LE(BigInt(offset), at + 24);
+    bytes.writeBigUInt64LE(BigInt(size), at + 32);
+    bytes.writeUInt32LE(link, at + 40);
+    bytes.writeBigUInt64LE(1n, at + 48);
+  };
+  section(1, '.debug_str', 1, 0, mappedEnd, debug.length);
+  section(2, '.dynstr', 3, 2, headers, strings.length);
+  section(3, '.dynsym', 11, 2, symbolsAt, 48, 2);
+  section(4, '.dynamic', 6, 3, dynamicAt, dynamicEntries.length * 16, 2);
+  section(5, '.shstrtab', 3, 0, namesAt, names.length);
+  return bytes;
+}
+
+const edited = (bytes: Buffer, runpath: string): Buffer => {
+  const result = withRunpath(bytes, runpath);
+  if (!result.ok) throw new Error(result.failure);
+  return result.value;
+};
+
+describe('plugins/shared/elf', () => {
+  it('tells ELF files from others', () => {
+    expect(isElf(makeElf())).to.equal(true);
+    expect(isElf(Buffer.from('#!/bin/sh\n'))).to.equal(false);
+    expect(isElf(Buffer.alloc(0))).to.equal(false);
+  });
+
+  it('replaces the search path and moves nothing else', () => {
+    const before = makeElf();
+    const after = edited(before, '$ORIGIN/../lib');
+    expect(runpathOf(before)).to.equal('/home/builder/prefix/lib');
+    expect(runpathOf(after)).to.equal('$ORIGIN/../lib');
+    expect(after.length).to.equal(before.length);
+    expect(after.includes('/home/builder/prefix')).to.equal(false);
+    expect(after.includes('libc.so.6')).to.equal(true);
+    expect(before.includes('/home/builder/prefix'), 'the input is left alone').to.equal(true);
+  });
+
+  it('changes nothing the second time', () => {
+    const once = edited(makeElf(), '$ORIGIN/../lib');
+    expect(edited(once, '$ORIGIN/../lib').equals(once)).to.equal(true);
+  });
+
+  it('leaves a file without a search path as it is', () => {
+    const bytes = makeElf({ runpath: '' });
+    expect(runpathOf(bytes)).to.equal(undefined);
+    expect(edited(bytes, '$ORIGIN').equals(bytes)).to.equal(true);
+  });
+
+  it('says that a longer path does not fit', () => {
+    const result = withRunpath(makeElf({ runpath: '/opt' }), '$ORIGIN/../lib');
+    expect(result).to.deep.equal({ ok: false, failure: 'its search path has room for 4 bytes, 14 needed' });
+  });
+
+  it('refuses to overwrite a name that is the tail of the search path', () => {
+    const tail = 1 + '/home/builder/prefix/'.length;
+    const result = withRunpath(makeElf({ symbolAt: tail }), '$ORIGIN/../lib');
+    expect(result).to.deep.equal({ ok: false, failure: 'its search path shares its bytes with another name' });
+  });
+
+  it('names what it does not support', () => {
+    const narrow = makeElf();
+    narrow[4] = 1;
+    expect(withRunpath(narrow, '$ORIGIN')).to.deep.equal({ ok: false, failure: 'it is a 32-bit file' });
+    const swapped = makeElf();
+    swapped[5] = 2;
+    expect(withRunpath(swapped, '$ORIGIN')).to.deep.equal({ ok: false, failure: 'it is a big-endian file' });
+  });
+
+  it('drops debug sections and keeps what the loader maps byte for byte', () => {
+    const before = makeElf();
+    const after = withoutDebug(before);
+    expect(before.includes('/home/builder/source')).to.equal(true);
+    expect(after.includes('/home/builder/source')).to.equal(false);
+    expect(after.length).to.be.lessThan(before.length);
+    expect(runpathOf(after)).to.equal('/home/builder/prefix/lib');
+    // The numbers of sections changed, so links between them must have.
+    const table = Number(after.readBigUInt64LE(40));
+    expect(after.readUInt16LE(60)).to.equal(5);
+    expect(after.readUInt32LE(table + 2 * 64 + 40), '.dynsym links to .dynstr').to.equal(1);
+    expect(withoutDebug(after).equals(after)).to.equal(true);
+  });
+
+  it('spells a path otherwise without moving anything', () => {
+    const bytes = Buffer.from('a\0/home/me/py/3.12\0b/home/me/py/lib');
+    const after = withPath(bytes, '/home/me/py/', '/app/');
+    expect(after.toString()).to.equal('a\0/app////////3.12\0b/app////////lib');
+    expect(withPath(bytes, '/x', '/longer').equals(bytes)).to.equal(true);
+  });
+
+  it('never throws on damaged files', () => {
+    const whole = makeElf();
+    fc.assert(
+      fc.property(fc.nat(whole.length - 1), fc.nat(255), fc.nat(whole.length), (at, value, length) => {
+        const damaged = Buffer.from(whole.subarray(0, length));
+        if (at < damaged.length) damaged[at] = value;
+        runpathOf(damaged);
+        withRunpath(damaged, '$ORIGIN/../lib');
+        withoutDebug(damaged);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});

@@ -1,0 +1,67 @@
+// A package index on the loopback interface, which serves made-up files and can have every kind of trouble.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Wheel } from './wheels.js';
+
+export type IndexTrouble = 'server-error' | 'cut-off' | 'resets';
+
+export class PackageIndex {
+  readonly requests: string[] = [];
+  /** What every request meets from now on. */
+  trouble: IndexTrouble | undefined;
+  readonly #files = new Map<string, Buffer>();
+
+  private constructor(private readonly server: Server) {}
+
+  static async start(files: readonly Wheel[] = []): Promise<PackageIndex> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const index = new PackageIndex(server);
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => index.answer(request, response));
+    for (const file of files) index.add(file.file, file.bytes);
+    return index;
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}/simple`;
+  }
+
+  add(file: string, bytes: Buffer): void {
+    this.#files.set(file, bytes);
+  }
+
+  private answer(request: IncomingMessage, response: ServerResponse): void {
+    const path = decodeURIComponent(request.url ?? '');
+    this.requests.push(path);
+    if (this.trouble === 'server-error') return void response.writeHead(503).end('busy');
+    if (this.trouble === 'resets') return void request.socket.destroy();
+    const file = /^\/files\/(.+)$/.exec(path)?.[1];
+    if (file !== undefined) {
+      const bytes = this.#files.get(file);
+      if (bytes === undefined) return void response.writeHead(404).end();
+      response.writeHead(200, { 'content-length': bytes.length, 'content-type': 'application/octet-stream' });
+      if (this.trouble === 'cut-off') {
+        response.write(bytes.subarray(0, bytes.length >> 1), () => request.socket.destroy());
+        return;
+      }
+      return void response.end(bytes);
+    }
+    const name = /^\/simple\/([^/]+)\/$/.exec(path)?.[1];
+    const links = [...this.#files.keys()].filter((candidate) => normalized(candidate.split('-')[0] ?? '') === name);
+    if (links.length === 0) return void response.writeHead(404).end();
+    const page = links.map((link) => `<a href="/files/${link}">${link}</a>`).join('\n');
+    response.writeHead(200, { 'content-type': 'text/html' }).end(`<!DOCTYPE html><html><body>${page}</body></html>`);
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
+const normalized = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, '-');

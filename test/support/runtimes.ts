@@ -1,0 +1,80 @@
+// A Python in the normal form, made once per process from an interpreter of this machine, for tests that need a real one.
+
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Context } from 'mocha';
+import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
+import { PluginHarness } from './plugin-harness.js';
+
+export interface PreparedRuntime {
+  readonly version: string;
+  readonly minor: string;
+  /** Holds `.scalingo/python`. */
+  readonly appDir: string;
+  /** pip as a tool tree, the one bundled with the interpreter. */
+  readonly pipDir: string;
+}
+
+let prepared: PreparedRuntime | undefined;
+
+/** CPython versions that pyenv has here, newest last. */
+export function pyenvVersions(): readonly string[] {
+  try {
+    return readdirSync(join(homedir(), '.pyenv', 'versions'))
+      .filter((name) => /^3\.1\d\.\d+$/.test(name))
+      .sort();
+  } catch {
+    return [];
+  }
+}
+
+/** Skips the test or suite, saying why, on machines without pyenv. */
+export async function prepareRuntime(mocha: Context): Promise<PreparedRuntime> {
+  const version = pyenvVersions().find((name) => name.startsWith('3.12.')) ?? pyenvVersions().at(-1);
+  if (version === undefined) {
+    console.log('      (skipped: needs a CPython of pyenv)');
+    return mocha.skip();
+  }
+  prepared ??= await make(version);
+  return prepared;
+}
+
+async function make(version: string): Promise<PreparedRuntime> {
+  const root = mkdtempSync(join(tmpdir(), 'pyflow-runtime-'));
+  process.once('exit', () => rmSync(root, { recursive: true, force: true }));
+  const harness = new PluginHarness({ root });
+  const minor = version.split('.').slice(0, 2).join('.');
+  const kind = new FetchRuntime(
+    harness.subprocess,
+    harness.download,
+    harness.archive,
+    harness.log,
+    harness.host,
+    harness.hostCommand,
+  );
+  const { result } = await harness.play(
+    kind,
+    { vendorDir: '.scalingo', providers: ['system'] },
+    { python: { version, minor, exact: true } },
+  );
+  if (!result.ok) throw new Error(`${result.failure.title}\n${result.failure.detail}`);
+  const pipDir = join(root, 'pip');
+  mkdirSync(pipDir);
+  const bundled = join(harness.appDir, `.scalingo/python/lib/python${minor}/ensurepip/_bundled`);
+  const wheel = readdirSync(bundled).find((name) => name.startsWith('pip-')) ?? '';
+  execFileSync(join(harness.appDir, '.scalingo/python/bin/python'), [
+    '-m',
+    'zipfile',
+    '-e',
+    join(bundled, wheel),
+    pipDir,
+  ]);
+  return { version, minor, appDir: harness.appDir, pipDir };
+}
+
+/** A copy of the runtime for a test that writes into it. */
+export function copyPreparedRuntime(runtime: PreparedRuntime, appDir: string): void {
+  cpSync(join(runtime.appDir, '.scalingo'), join(appDir, '.scalingo'), { recursive: true, verbatimSymlinks: true });
+}

@@ -1,0 +1,83 @@
+// Wheels and archives made by hand, byte for byte the same every time.
+
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+
+export interface WheelOptions {
+  /** Below site-packages. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** console_scripts: name -> `module:function`. */
+  readonly scripts?: Readonly<Record<string, string>>;
+  /** Files of `.data/scripts`, put into bin/ as they are (but for a `#!python` line). */
+  readonly plainScripts?: Readonly<Record<string, string>>;
+  readonly requires?: readonly string[];
+}
+
+export interface Wheel {
+  readonly file: string;
+  readonly name: string;
+  readonly bytes: Buffer;
+  readonly sha256: string;
+}
+
+export function makeWheel(name: string, version: string, options: WheelOptions = {}): Wheel {
+  const info = `${name}-${version}.dist-info`;
+  const requires = (options.requires ?? []).map((line) => `Requires-Dist: ${line}\n`).join('');
+  const scripts = Object.entries(options.scripts ?? {});
+  const files: Record<string, string> = {
+    ...(options.files ?? { [`${name}.py`]: `VERSION = '${version}'\n` }),
+    [`${info}/METADATA`]: `Metadata-Version: 2.1\nName: ${name}\nVersion: ${version}\n${requires}`,
+    [`${info}/WHEEL`]: 'Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
+    ...(scripts.length > 0 && {
+      [`${info}/entry_points.txt`]: `[console_scripts]\n${scripts.map(([key, at]) => `${key} = ${at}\n`).join('')}`,
+    }),
+  };
+  for (const [script, text] of Object.entries(options.plainScripts ?? {})) {
+    files[`${name}-${version}.data/scripts/${script}`] = text;
+  }
+  const record = Object.entries(files).map(([path, text]) => {
+    const bytes = Buffer.from(text);
+    return `${path},sha256=${createHash('sha256').update(bytes).digest('base64url')},${bytes.length}\n`;
+  });
+  files[`${info}/RECORD`] = `${record.join('')}${info}/RECORD,,\n`;
+  const bytes = makeZip(files);
+  return {
+    file: `${name}-${version}-py3-none-any.whl`,
+    name,
+    bytes,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  };
+}
+
+/** Stored, not compressed; dated 1980. */
+export function makeZip(files: Readonly<Record<string, string | Buffer>>): Buffer {
+  const bodies: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let offset = 0;
+  for (const [path, content] of Object.entries(files)) {
+    const name = Buffer.from(path);
+    const bytes = Buffer.from(content);
+    const common = Buffer.alloc(26);
+    common.writeUInt16LE(20, 0);
+    common.writeUInt16LE(0x0800, 2);
+    common.writeUInt16LE(0x21, 8);
+    common.writeUInt32LE(crc32(bytes), 10);
+    common.writeUInt32LE(bytes.length, 14);
+    common.writeUInt32LE(bytes.length, 18);
+    common.writeUInt16LE(name.length, 22);
+    const local = Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), common, name, bytes]);
+    const tail = Buffer.alloc(14);
+    tail.writeUInt32LE((0o100644 << 16) >>> 0, 6);
+    tail.writeUInt32LE(offset, 10);
+    directory.push(Buffer.from('PK\x01\x02\x14\x03', 'latin1'), common, tail, name);
+    bodies.push(local);
+    offset += local.length;
+  }
+  const index = Buffer.concat(directory);
+  const end = Buffer.alloc(18);
+  end.writeUInt16LE(Object.keys(files).length, 4);
+  end.writeUInt16LE(Object.keys(files).length, 6);
+  end.writeUInt32LE(index.length, 8);
+  end.writeUInt32LE(offset, 12);
+  return Buffer.concat([...bodies, index, Buffer.from('PK\x05\x06', 'latin1'), end]);
+}
