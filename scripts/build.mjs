@@ -11,6 +11,12 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const outdir = resolve(root, process.argv[2] ?? 'dist');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
+// CommonJS dependencies ask for Node's modules by require(), which ES modules lack.
+const banner =
+  "import{createRequire as pyflowCreateRequire}from'node:module';const require=pyflowCreateRequire(import.meta.url);";
+/** Only chunks with such dependencies pay for it. The line stays, for the source map. */
+const withoutIdleBanner = (text) => (/\brequire\b/.test(text.replace(banner, '')) ? text : text.replace(banner, ''));
+
 const { outputFiles } = await build({
   absWorkingDir: root,
   entryPoints: { cli: 'src/cli.ts', sdk: 'src/engine/sdk.ts' },
@@ -26,10 +32,7 @@ const { outputFiles } = await build({
   sourcesContent: false,
   legalComments: 'none',
   define: { PYFLOW_VERSION: JSON.stringify(version) },
-  // CommonJS dependencies ask for Node's modules by require(), which ES modules lack.
-  banner: {
-    js: "import{createRequire as pyflowCreateRequire}from'node:module';const require=pyflowCreateRequire(import.meta.url);",
-  },
+  banner: { js: banner },
   write: false,
   logLevel: 'warning',
 });
@@ -38,11 +41,11 @@ const { outputFiles } = await build({
 const isEntry = (path) => dirname(path) === outdir && path.endsWith('.js');
 const ordered = [...outputFiles].sort((a, b) => Number(isEntry(a.path)) - Number(isEntry(b.path)));
 const kept = new Set();
-for (const { path, contents } of ordered) {
+for (const { path, text, contents } of ordered) {
   kept.add(relative(outdir, path));
   await mkdir(dirname(path), { recursive: true });
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}`);
-  await writeFile(temporary, contents);
+  await writeFile(temporary, path.endsWith('.js') ? withoutIdleBanner(text) : contents);
   if (basename(path) === 'cli.js') await chmod(temporary, 0o755);
   await rename(temporary, path);
 }

@@ -33,7 +33,7 @@ export const command: Command = {
         });
       }
       if (!checked.ok) {
-        const own = given.flag('json') ? statusOf(checked.failure) : await printRefusal(checked.failure, world);
+        const own = given.flag('json') ? statusOf(checked.failure) : printRefusal(checked.failure, world);
         status = Math.max(status, own);
       }
       if (given.flag('json')) continue;

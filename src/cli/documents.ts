@@ -3,34 +3,29 @@
 import { resolve } from 'node:path';
 import type { Event, RunReport } from '../engine/events.js';
 import { EXIT_STATUS } from '../engine/failure.js';
+import { formatFailure } from '../engine/render/messages.js';
+import { writeDocument } from '../engine/render/report.js';
+import { traceRecorder } from '../engine/render/trace.js';
 import type { Given } from './command.js';
 import type { World } from './world.js';
 
 /** The exit status of the run, or of the failure to write when the run itself went well. */
-export async function writeDocuments(
-  given: Given,
-  world: World,
-  report: RunReport,
-  events: readonly Event[],
-): Promise<number> {
+export function writeDocuments(given: Given, world: World, report: RunReport, events: readonly Event[]): number {
   const reportFile = given.value('report');
   const traceFile = given.value('trace');
   let status = report.exitCode;
-  if (reportFile !== undefined) status = await write(reportFile, () => report, status, world);
+  if (reportFile !== undefined) status = write(reportFile, () => report, status, world);
   if (traceFile !== undefined) {
-    const { traceRecorder } = await import('../engine/render/trace.js');
     const recorder = traceRecorder();
     for (const event of events) recorder.consume(event);
-    status = await write(traceFile, () => recorder.toJSON(), status, world);
+    status = write(traceFile, () => recorder.toJSON(), status, world);
   }
   return status;
 }
 
-async function write(file: string, document: () => unknown, status: number, world: World): Promise<number> {
-  const { writeDocument } = await import('../engine/render/report.js');
+function write(file: string, document: () => unknown, status: number, world: World): number {
   const written = writeDocument(resolve(world.cwd, file), document());
   if (written.ok) return status;
-  const { formatFailure } = await import('../engine/render/messages.js');
   world.stderr.write(`${formatFailure(written.failure).join('\n')}\n`);
   return status === 0 ? EXIT_STATUS[written.failure.blame] : status;
 }

@@ -1,6 +1,7 @@
 // `pyflow exec`: a command run as the built app would run it.
 
 import { resolve } from 'node:path';
+import { readAppVariables } from '../engine/app-variables.js';
 import { complain, type Command } from './command.js';
 import { printFailure } from './refusal.js';
 import { sandboxOf } from './run-options.js';
@@ -48,7 +49,6 @@ export const command: Command = {
     const env: Record<string, string> = {};
     const envDir = given.value('env-dir');
     if (envDir !== undefined) {
-      const { readAppVariables } = await import('../engine/app-variables.js');
       const read = await readAppVariables(resolve(world.cwd, envDir));
       if (!read.ok) return printFailure(read.failure, world);
       Object.assign(env, read.value);

@@ -1,5 +1,11 @@
-// Which log a run prints, and the renderer for it. Renderers are chunks of their own, and so is winston behind them.
+// Which log a run prints, and the renderer for it. winston is loaded for what is worth a log.
 
+import { randomUUID } from 'node:crypto';
+import { buildpackRenderer } from '../engine/render/buildpack.js';
+import { githubRenderer } from '../engine/render/github.js';
+import { liveRenderer } from '../engine/render/live.js';
+import { ndjsonRenderer } from '../engine/render/ndjson.js';
+import { plainRenderer } from '../engine/render/plain.js';
 import type { Renderer } from '../engine/render/renderer.js';
 import type { Given } from './command.js';
 import type { World } from './world.js';
@@ -37,7 +43,6 @@ export async function openRenderer(
 ): Promise<OpenRenderer> {
   const color = hasColor(world);
   if (log === 'live') {
-    const { liveRenderer } = await import('../engine/render/live.js');
     const renderer = liveRenderer(world.stdout.write, {
       verbose,
       color,
@@ -52,18 +57,14 @@ export async function openRenderer(
     : (await import('../engine/render/log.js')).openLog(world.stdout.write);
   switch (log) {
     case 'plain':
-      return { flush, renderer: (await import('../engine/render/plain.js')).plainRenderer(write, { verbose, color }) };
+      return { flush, renderer: plainRenderer(write, { verbose, color }) };
     case 'ndjson':
-      return { flush, renderer: (await import('../engine/render/ndjson.js')).ndjsonRenderer(write) };
+      return { flush, renderer: ndjsonRenderer(write) };
     case 'github': {
-      const [{ githubRenderer }, { randomUUID }] = await Promise.all([
-        import('../engine/render/github.js'),
-        import('node:crypto'),
-      ]);
       return { flush, renderer: githubRenderer(write, { verbose, color: false, resumeToken: randomUUID() }) };
     }
     case 'buildpack':
-      return { flush, renderer: (await import('../engine/render/buildpack.js')).buildpackRenderer(write, { verbose }) };
+      return { flush, renderer: buildpackRenderer(write, { verbose }) };
   }
 }
 

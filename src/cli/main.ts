@@ -1,20 +1,33 @@
 // From argv to a command: which commands there are, help, and what is said about a command line that is at fault.
 
 import { BUG_STATUS, describeBug } from './bug.js';
+import { command as cache } from './cache.js';
+import { command as check } from './check.js';
 import { complain, didYouMean, parse, type Command } from './command.js';
+import { command as exec } from './exec.js';
+import { command as graph } from './graph.js';
+import { helpOf, overviewOf } from './help.js';
+import { command as plan } from './plan.js';
+import { command as plugins } from './plugins.js';
+import { command as report } from './report.js';
+import { command as run } from './run.js';
+import { command as why } from './why.js';
 import type { World } from './world.js';
 
-/** Each is loaded when asked for; `help` alone loads all of them. */
-export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  run: async () => (await import('./run.js')).command,
-  check: async () => (await import('./check.js')).command,
-  plan: async () => (await import('./plan.js')).command,
-  why: async () => (await import('./why.js')).command,
-  graph: async () => (await import('./graph.js')).command,
-  exec: async () => (await import('./exec.js')).command,
-  cache: async () => (await import('./cache.js')).command,
-  plugins: async () => (await import('./plugins.js')).command,
-  report: async () => (await import('./report.js')).command,
+/**
+ * Light and in one chunk: reading twenty small files costs more than one of fifty kilobytes. What is heavy (the engine,
+ * winston) is imported by the commands when they need it.
+ */
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  run,
+  check,
+  plan,
+  why,
+  graph,
+  exec,
+  cache,
+  plugins,
+  report,
 };
 
 /** The exit status. */
@@ -30,7 +43,7 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
 async function dispatch(argv: readonly string[], world: World): Promise<number> {
   const [name, ...args] = argv;
   if (name === undefined) {
-    world.stderr.write(await overview());
+    world.stderr.write(overviewOf(Object.values(COMMANDS)));
     return 2;
   }
   if (name === '--version' || name === '-V') {
@@ -38,13 +51,12 @@ async function dispatch(argv: readonly string[], world: World): Promise<number> 
     return 0;
   }
   if (name === '--help' || name === '-h' || (name === 'help' && args.length === 0)) {
-    world.stdout.write(await overview());
+    world.stdout.write(overviewOf(Object.values(COMMANDS)));
     return 0;
   }
   if (name === 'help') return help(args, world);
-  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (load === undefined) return unknown(name, world);
-  const command = await load();
+  const command = commandOf(name);
+  if (command === undefined) return unknown(name, world);
   if (asksForHelp(command, args)) return help([name], world);
   const parsed = parse(command, args);
   return parsed.ok ? await command.run(parsed.given, world) : complain(world, parsed.problem);
@@ -60,18 +72,13 @@ function asksForHelp(command: Command, args: readonly string[]): boolean {
 const isValue = (command: Command, arg: string | undefined): boolean =>
   command.options.some(({ name, short, value }) => value !== undefined && (arg === `--${name}` || arg === `-${short}`));
 
-async function help(names: readonly string[], world: World): Promise<number> {
-  const name = names[0] ?? '';
-  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (load === undefined || names.length > 1) return unknown(names.join(' '), world);
-  const [{ helpOf }, command] = await Promise.all([import('./help.js'), load()]);
+const commandOf = (name: string): Command | undefined => (Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined);
+
+function help(names: readonly string[], world: World): number {
+  const command = names.length === 1 ? commandOf(names[0] ?? '') : undefined;
+  if (command === undefined) return unknown(names.join(' '), world);
   world.stdout.write(helpOf(command));
   return 0;
-}
-
-async function overview(): Promise<string> {
-  const { overviewOf } = await import('./help.js');
-  return overviewOf(await Promise.all(Object.values(COMMANDS).map((load) => load())));
 }
 
 const unknown = (name: string, world: World): number =>

@@ -2,7 +2,8 @@
 
 import { homedir } from 'node:os';
 import { writeSync } from 'node:fs';
-import { describeBug } from './bug.js';
+import { EXIT_STATUS } from '../engine/failure.js';
+import { BUG_STATUS, describeBug } from './bug.js';
 import { lazyEngine } from './engine.js';
 import type { Interruption, Output, World } from './world.js';
 
@@ -49,7 +50,7 @@ function outputOf(stream: NodeJS.WriteStream): Output {
   // Whoever read our output may leave (`pyflow run ... | head`). A build is not lost for that: it goes on unseen.
   stream.on('error', (error: NodeJS.ErrnoException) => {
     gone = true;
-    if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') dieOfBug(error);
+    if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') dieUnheard(error);
   });
   return {
     write: (text) => {
@@ -79,11 +80,20 @@ function listenOnce(): World['onInterrupt'] {
   };
 }
 
+function dieUnheard(error: Error): never {
+  try {
+    writeSync(2, `pyflow: its output cannot be written: ${error.message}\n`);
+  } catch {
+    // The same disk may be behind it.
+  }
+  process.exit(EXIT_STATUS.environment);
+}
+
 function dieOfBug(error: unknown): never {
   try {
     writeSync(2, describeBug(error, process.env['PYFLOW_DEBUG'] !== undefined));
   } catch {
     // Nobody is left to tell.
   }
-  process.exit(70);
+  process.exit(BUG_STATUS);
 }

@@ -2,17 +2,17 @@
 
 import { EXIT_STATUS, type Failure } from '../engine/failure.js';
 import type { Refusal } from '../engine/pipeline.js';
+import { diagnosticAnnotation } from '../engine/render/github.js';
 import { formatFailure } from '../engine/render/messages.js';
 import { styleOf } from '../engine/render/style.js';
 import { hasColor } from './log-choice.js';
 import type { World } from './world.js';
 
 /** Returns the exit status. */
-export async function printRefusal(refusal: Refusal, world: World, annotate = false): Promise<number> {
+export function printRefusal(refusal: Refusal, world: World, annotate = false): number {
   if (refusal.type === 'failure') return printFailure(refusal.failure, world);
   world.stderr.write(refusal.text.endsWith('\n') ? refusal.text : `${refusal.text}\n`);
   if (annotate) {
-    const { diagnosticAnnotation } = await import('../engine/render/github.js');
     for (const diagnostic of refusal.diagnostics) world.stdout.write(`${diagnosticAnnotation(diagnostic)}\n`);
   }
   return statusOf(refusal);

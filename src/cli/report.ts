@@ -1,5 +1,7 @@
 // `pyflow report`: what a run of an app did, from the record it left in the cache.
 
+import { reportText } from '../engine/render/report-text.js';
+import { appIdOf, listRuns, readReport } from '../engine/run-record.js';
 import { complain, type Command } from './command.js';
 import { hasColor } from './log-choice.js';
 import { APP_OPTIONS, appOf } from './run-options.js';
@@ -20,7 +22,6 @@ export const command: Command = {
   run: async (given, world) => {
     const place = appOf(given, world);
     if (!place.ok) return complain(world, place.problem);
-    const { appIdOf, listRuns, readReport } = await import('../engine/run-record.js');
     const { cacheDir } = place.value;
     const appId = appIdOf(place.value);
     const runs = listRuns(cacheDir, appId);
@@ -44,7 +45,6 @@ export const command: Command = {
       world.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
       return 0;
     }
-    const { reportText } = await import('../engine/render/report-text.js');
     world.stdout.write(reportText(report, hasColor(world)));
     return 0;
   },

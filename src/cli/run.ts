@@ -3,9 +3,12 @@
 import type { Event, EventSink, RunReport } from '../engine/events.js';
 import { EXIT_STATUS } from '../engine/failure.js';
 import type { Refusal, RunRequest } from '../engine/pipeline.js';
-import type { Renderer } from '../engine/render/renderer.js';
+import { reportOfRefusal } from '../engine/render/report.js';
+import { eventSink, type Renderer } from '../engine/render/renderer.js';
 import { complain, type Command, type Given } from './command.js';
 import { writeDocuments } from './documents.js';
+import { printPlan } from './plan.js';
+import { printRefusal } from './refusal.js';
 import { RUN_OPTIONS, runRequest } from './run-options.js';
 import { LOG_NAMES, chooseLog, openRenderer, type OpenRenderer } from './log-choice.js';
 import type { World } from './world.js';
@@ -45,7 +48,7 @@ async function run(given: Given, world: World): Promise<number> {
   const { signal, interruption } = world.onInterrupt();
   const requested = runRequest(given, world, given.operands[0] ?? '', signal);
   if (!requested.ok) return complain(world, requested.problem);
-  if (given.flag('dry-run')) return (await import('./plan.js')).printPlan(requested.request, false, world);
+  if (given.flag('dry-run')) return printPlan(requested.request, false, world);
   const { request } = requested;
   const log = chooseLog(given, world);
   const startedAt = world.now();
@@ -69,7 +72,6 @@ async function run(given: Given, world: World): Promise<number> {
     opened.renderer.consume(told);
     if (needsEvents && told.type !== 'node-printed' && told.type !== 'node-progress') kept.push(told);
   };
-  const { eventSink } = await import('../engine/render/renderer.js');
   early.replay([consume]);
   const outcome = await world.engine.run(request, eventSink(world.now, startedAt, [consume]));
   await closeAll(opened);
@@ -103,18 +105,16 @@ const withExitStatus = (event: Event, exitStatus: number | undefined): Event =>
 const reportWithStatus = (report: RunReport, exitStatus: number | undefined): RunReport =>
   report.status === 'aborted' && exitStatus !== undefined ? { ...report, exitCode: exitStatus } : report;
 
-async function refuse(
+function refuse(
   given: Given,
   world: World,
   request: RunRequest,
   refusal: Refusal,
   startedAt: number,
   annotate: boolean,
-): Promise<number> {
-  const { printRefusal } = await import('./refusal.js');
-  const { reportOfRefusal } = await import('../engine/render/report.js');
+): number {
   const exitStatus = world.onInterrupt().interruption()?.exitStatus;
-  await printRefusal(refusal, world, annotate);
+  printRefusal(refusal, world, annotate);
   const report = reportOfRefusal(request, refusal, startedAt, world.now());
   const status = exitStatus ?? EXIT_STATUS[report.failure?.blame ?? 'internal'];
   return writeDocuments(given, world, { ...report, exitCode: status }, []);

@@ -67,26 +67,10 @@ describe('cli/run', () => {
 
   it('carries every option into the request', async () => {
     const { signal: _signal, ...request } = await requestOf(
-      [
-        ...['p.yml', '--app', 'shop', '--out', 'slug', '--force', '--cache-dir', 'c', '--app-id', 'shop-1'],
-        ...[
-          '-p',
-          'a=1',
-          '-p',
-          'b=x=y',
-          '-p',
-          'a=2',
-          '--env-dir',
-          'env',
-          '--only',
-          'n1',
-          '--only',
-          'n2',
-          '--until',
-          'n3',
-        ],
-        ...['--refresh', 'all', '--jobs', '3', '--keep-going', '--test', '--sandbox', 'required'],
-      ],
+      (
+        'p.yml --app shop --out slug --force --cache-dir c --app-id shop-1 -p a=1 -p b=x=y -p a=2 --env-dir env ' +
+        '--only n1 --only n2 --until n3 --refresh all --jobs 3 --keep-going --test --sandbox required'
+      ).split(' '),
       { env: { PYFLOW_PYTHON_MIRROR: 'file:///m', HOME: '/x', PYFLOW_: 'none', https_proxy: 'http://proxy' } },
     );
     expect(request).to.deep.equal({
