@@ -40,6 +40,8 @@ export interface LocalStore extends BlobStore, ActionCache {
   inspect(key: ActionKey | string): StoredResult | undefined;
   /** Whether all blobs of a result are there and right; hashes what is not known to be. */
   isComplete(stored: StoredResult): Promise<boolean>;
+  /** For a clean-up: the ledger of trusted blobs without those that go. */
+  trustRecords(isKept: (hash: string) => boolean): Buffer;
 }
 
 export function openLocalStore(cacheDir: string, options: LocalStoreOptions = {}): Result<LocalStore, Failure> {
@@ -262,6 +264,10 @@ class DiskStore implements LocalStore {
 
   inspect(key: ActionKey | string): StoredResult | undefined {
     return this.readResult(key.slice(0, 64), false);
+  }
+
+  trustRecords(isKept: (hash: string) => boolean): Buffer {
+    return this.shared.trust.compacted(isKept);
   }
 
   evictedAt(key: ActionKey): number | undefined {

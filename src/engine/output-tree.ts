@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import {
   chmodSync,
   constants,
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -125,13 +126,18 @@ function makeDirectories(
 
 /** False when the source no longer has the digest; then no file is left. */
 async function copySource(source: string, target: string, digest: Digest, executable: boolean): Promise<boolean> {
-  if (sizeOf(digest) < 256 * 1024) {
-    const bytes = readFileSync(source);
-    if (digestOf(bytes) !== digest) return false;
-    writeNewFile(target, bytes, executable);
-    return true;
+  try {
+    if (sizeOf(digest) < 256 * 1024) {
+      const bytes = readFileSync(source);
+      if (digestOf(bytes) !== digest) return false;
+      writeNewFile(target, bytes, executable);
+      return true;
+    }
+    await copyFile(source, target, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+  } catch (error) {
+    if (existsSync(source)) throw error;
+    return false;
   }
-  await copyFile(source, target, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
   // The copy is hashed, not the source: only the copy is sure to stay as it is.
   const copied = await digestFile(target);
   if (!copied.ok || copied.value !== digest) {

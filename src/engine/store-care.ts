@@ -1,0 +1,191 @@
+// What the `cache` commands do: list, show, verify, clear. Unaware of how it is printed.
+
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { makeDigest, type ActionKey, type Digest } from './digest.js';
+import { openLocalStore, type LocalStore } from './local-store.js';
+import type { Failure, Result } from './failure.js';
+import { succeed } from './failure.js';
+import { BlobFolder } from './store-blobs.js';
+import type { StoredResult } from './store-results.js';
+import { listCache, readPack, rewritePacks } from './store-scan.js';
+import type { KeyRecord } from './store.js';
+import { currentBootId } from './host-id.js';
+
+export interface ResultSummary {
+  readonly key: ActionKey;
+  /** Absent when the record of the key is gone. */
+  readonly kind?: string;
+  readonly storedAt: number;
+  /** To within a day. */
+  readonly usedAt: number;
+  readonly durationMs: number;
+  readonly files: number;
+  readonly bytes: number;
+  readonly degraded?: string;
+}
+
+export interface CacheSummary {
+  readonly results: readonly ResultSummary[];
+  readonly bytes: number;
+}
+
+/** The most recently used first. */
+export async function listResults(cacheDir: string): Promise<Result<CacheSummary, Failure>> {
+  return withStore(cacheDir, async (store) => {
+    const { results, largeBlobs, packs } = listCache(cacheDir);
+    const summaries: ResultSummary[] = [];
+    for (const file of results) {
+      const stored = store.inspect(file.name);
+      if (stored) summaries.push({ ...(await summarize(store, stored)), usedAt: file.changedAt });
+    }
+    summaries.sort((a, b) => b.usedAt - a.usedAt);
+    const bytes = [...results, ...largeBlobs, ...packs].reduce((total, { size }) => total + size, 0);
+    return { results: summaries, bytes };
+  });
+}
+
+async function summarize(store: LocalStore, stored: StoredResult): Promise<Omit<ResultSummary, 'usedAt'>> {
+  const { layer, tool, durationMs, storedAt, degraded } = stored.result;
+  const kind = (await recordOf(store, stored))?.kind;
+  return {
+    key: stored.key,
+    ...(kind !== undefined && { kind }),
+    storedAt,
+    durationMs,
+    files: (layer?.files ?? 0) + (tool?.files ?? 0),
+    bytes: (layer?.bytes ?? 0) + (tool?.bytes ?? 0),
+    ...(degraded && { degraded: degraded.reason }),
+  };
+}
+
+async function recordOf(store: LocalStore, { record }: StoredResult): Promise<KeyRecord | undefined> {
+  const bytes = await store.read(record);
+  return bytes && (JSON.parse(bytes.toString('utf8')) as KeyRecord);
+}
+
+export interface ShownResult {
+  readonly stored: StoredResult;
+  readonly record?: KeyRecord;
+}
+
+/** All results whose key starts with the text; a person rarely types 64 digits. */
+export async function showResults(cacheDir: string, prefix: string): Promise<Result<readonly ShownResult[], Failure>> {
+  return withStore(cacheDir, async (store) => {
+    const shown: ShownResult[] = [];
+    for (const { name } of listCache(cacheDir).results) {
+      if (!name.startsWith(prefix.slice(0, 64).toLowerCase())) continue;
+      const stored = store.inspect(name);
+      const record = stored && (await recordOf(store, stored));
+      if (stored) shown.push({ stored, ...(record && { record }) });
+    }
+    return shown;
+  });
+}
+
+async function withStore<T>(cacheDir: string, work: (store: LocalStore) => Promise<T>): Promise<Result<T, Failure>> {
+  const opened = openLocalStore(cacheDir, { readOnly: true });
+  if (!opened.ok) return opened;
+  try {
+    return succeed(await work(opened.value));
+  } finally {
+    await opened.value.close();
+  }
+}
+
+export interface VerifyReport {
+  readonly results: number;
+  readonly blobs: number;
+  readonly bytes: number;
+  /** What was wrong and is removed now. */
+  readonly problems: readonly { readonly what: 'result' | 'blob' | 'incomplete-result'; readonly name: string }[];
+}
+
+/** Hashes everything. Whatever is wrong is removed, and so are the results that needed it. */
+export async function verifyCache(cacheDir: string): Promise<Result<VerifyReport, Failure>> {
+  const opened = openLocalStore(cacheDir);
+  if (!opened.ok) return opened;
+  let store = opened.value;
+  const problems: VerifyReport['problems'][number][] = [];
+  const { largeBlobs, packs, results } = listCache(cacheDir);
+  let blobs = 0;
+  let bytes = 0;
+
+  const folder = new BlobFolder(cacheDir, {
+    run: `${store.runId}-verify`,
+    bootId: currentBootId(),
+    readOnly: store.readOnly,
+    onDamage: (digest: Digest) => problems.push({ what: 'blob', name: digest.slice(0, 64) }),
+  });
+  for (const { path, name, size } of largeBlobs) {
+    blobs++;
+    bytes += size;
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    if (stats) await folder.hashLarge(makeDigest(name, size), stats);
+  }
+  folder.close();
+
+  for (const pack of packs) {
+    let isDamaged = false;
+    let end = 8;
+    for (const { hash, bytes: content, isRight } of readPack(pack.path)) {
+      blobs++;
+      bytes += content.length;
+      end += 40 + content.length;
+      if (isRight) continue;
+      isDamaged = true;
+      problems.push({ what: 'blob', name: hash });
+    }
+    // A closed pack ends with its last record.
+    if (pack.isClosed && end !== pack.size) {
+      isDamaged = true;
+      problems.push({ what: 'blob', name: `rest of pack ${pack.name}` });
+    }
+    // An open pack may belong to a run that still adds to it; what is wrong there is never served anyway.
+    if (isDamaged && pack.isClosed && !store.readOnly)
+      rewritePacks(cacheDir, [pack.name], `${pack.name}-verified`, () => true);
+  }
+
+  // Opened anew: the packs it knew may be gone.
+  const { readOnly } = store;
+  await store.close();
+  const reopened = openLocalStore(cacheDir, { readOnly });
+  if (!reopened.ok) return reopened;
+  store = reopened.value;
+  for (const { name, path } of results) {
+    const stored = store.inspect(name);
+    if (stored !== undefined && (await store.isComplete(stored))) continue;
+    problems.push({ what: stored ? 'incomplete-result' : 'result', name });
+    if (!readOnly) rmSync(path, { force: true });
+  }
+  await store.close();
+  return succeed({ results: results.length, blobs, bytes, problems });
+}
+
+/** What the store owns. Everything else below the cache directory belongs to others. */
+const OWN = ['ac', 'cas', 'packs', 'locks', 'tombstones', 'gc-stamp'];
+
+/** Removes results and blobs, and the folders and files named by `also`; gives the bytes freed. */
+export async function clearCache(
+  cacheDir: string,
+  { also = [] }: { readonly also?: readonly string[] } = {},
+): Promise<number> {
+  let freed = 0;
+  // Results first: a result without blobs is a miss, but one warning each.
+  for (const name of [...OWN, ...also]) {
+    freed += sizeBelow(`${cacheDir}/${name}`);
+    rmSync(`${cacheDir}/${name}`, { recursive: true, force: true });
+  }
+  return freed;
+}
+
+function sizeBelow(path: string): number {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return 0;
+  if (!stats.isDirectory()) return stats.size;
+  return readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce(
+      (total, entry) => total + (statSync(`${entry.parentPath}/${entry.name}`, { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    );
+}
