@@ -53,6 +53,7 @@ const MARKER_FORMAT = 1;
 /** A slug that is being written, or whose writing was cut off. */
 const UNFINISHED_MARKER = '.pyflow-slug.unfinished';
 const WRITERS = 8;
+const MANY_LAYERS = 16;
 
 /** The predicate by which an app that is built in place tells its own files from an earlier run's. */
 export function oursInPlace(directory: string): (path: string, entry: SourceEntry) => boolean {
@@ -87,8 +88,7 @@ export async function writeSlug(
 ): Promise<Result<Slug, Failure>> {
   const source = await sourceEntries(run);
   if (!source.ok) return source;
-  const sourceTree = buildTree(source.value.entries, run.table);
-  const digest = applyLayers(run.table, sourceTree.root, layers);
+  const digest = rootOf(run, source.value.entries, layers);
   const content = new Map<string, TreeEntry>(walk(run.table, digest));
   const blobs = withSources(run, source.value.paths);
   const sourceSpelling = new Map(source.value.entries.map(([path, entry]) => [path, spell(entry)]));
@@ -121,6 +121,28 @@ export async function writeSlug(
     if (error instanceof FailureError) return fail(error.failure);
     throw error;
   }
+}
+
+/**
+ * A few large layers are merged by whole folders; many small ones would copy the same folder again and again, so their
+ * paths are collected first.
+ */
+function rootOf(run: RunState, source: readonly (readonly [string, NewEntry])[], layers: readonly Layer[]): Digest {
+  const isMany = layers.length > MANY_LAYERS && layers.every(({ deleted }) => deleted.length === 0);
+  if (!isMany) return applyLayers(run.table, buildTree(source, run.table).root, layers);
+  const paths = new Map<string, NewEntry>(source);
+  for (const { root } of layers) {
+    for (const [path, entry] of walk(run.table, root)) {
+      const below = paths.get(path);
+      const isFolder = entry.type === 'directory';
+      // A folder that replaces a file, or the other way round, takes more than one path: leave it to the merge.
+      if (below !== undefined && isFolder !== ('directory' in below)) {
+        return applyLayers(run.table, buildTree(source, run.table).root, layers);
+      }
+      paths.set(path, isFolder ? { directory: true } : entry);
+    }
+  }
+  return buildTree(paths, run.table).root;
 }
 
 async function sourceEntries(run: RunState) {
