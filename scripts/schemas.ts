@@ -71,8 +71,19 @@ function pipelineValidator(schema: AnySchemaObject): string {
     messages: false,
     code: { source: true, esm: true, lines: true },
   });
-  ajv.addSchema(schema, 'pipeline');
+  ajv.addSchema(withoutRefs(schema, schema) as AnySchemaObject, 'pipeline');
   return finish(standalone.default(ajv, { validatePipeline: 'pipeline' }));
+}
+
+/** Definitions put in where they are used: errors of a `$ref` tell their place in the definition only. */
+function withoutRefs(part: unknown, root: AnySchemaObject): unknown {
+  if (Array.isArray(part)) return part.map((item) => withoutRefs(item, root));
+  if (typeof part !== 'object' || part === null) return part;
+  const { $ref, definitions: _, ...rest } = part as Record<string, unknown>;
+  const own = Object.fromEntries(Object.entries(rest).map(([key, item]) => [key, withoutRefs(item, root)]));
+  if (typeof $ref !== 'string') return own;
+  const target = (root['definitions'] as Record<string, unknown>)[$ref.replace('#/definitions/', '')];
+  return { ...(withoutRefs(target, root) as object), ...own };
 }
 
 function kindValidators(manifests: readonly PluginManifest[]): string {

@@ -76,13 +76,14 @@ export async function checkPipeline(loaded: LoadedPipeline, options: CheckOption
   const indexOf = new Map<string, number>(drafts.map(({ id, index }) => [id, index]));
   const edgeContext = { drafts, indexOf, params, report, suggester };
 
+  const before = problems.length;
   const inputs = drafts.map((draft) => readInputs(draft, edgeContext));
   const after = drafts.map((draft) => readAfter(draft, edgeContext));
   const guards = await readGuards(edgeContext);
+  const lost = nodesOf(problems, indexOf, before);
   const graph = drafts.map(({ index }) => needsOf(inputs[index] ?? [], after[index] ?? [], guards.get(index)));
   const order = topologicalOrder(graph);
-  const hasCycle = order.length < drafts.length;
-  if (hasCycle) reportCycles(drafts, graph, inputs, after, guards, report);
+  if (order.length < drafts.length) reportCycles(drafts, graph, inputs, after, guards, report);
 
   const types = new OutputTypes(drafts, inputs);
   for (const index of order)
@@ -97,7 +98,7 @@ export async function checkPipeline(loaded: LoadedPipeline, options: CheckOption
     edgeContext,
   );
   const absent = drafts.map((draft) => checkInputs(draft, inputs[draft.index] ?? [], types, guards, edgeContext));
-  if (!hasCycle) checkWrites(drafts, graph, order, inputs, guards, report);
+  checkWrites(drafts, graph, order, inputs, guards, hasLostEdge(graph, order, lost), report);
   const pools = checkPools(data['pools'], drafts, report);
   // A param whose only reader has a mistake in it is not unused.
   const mayHideReaders = problems.some(({ code }) => HIDES_READERS.has(code));
@@ -182,12 +183,41 @@ function reportCycles(
 
 const namesOf = (section: unknown): readonly unknown[] => (Array.isArray(section) ? section : []);
 
+/** Nodes with an edge that could not be read. */
+function nodesOf(
+  problems: readonly Problem[],
+  indexOf: ReadonlyMap<string, number>,
+  from: number,
+): ReadonlySet<number> {
+  const isAboutEdges = ({ path }: Problem): boolean =>
+    path[2] === 'inputs' || path[2] === 'after' || path[2] === 'when';
+  const found = new Set<number>();
+  for (const [position, problem] of problems.entries()) {
+    if (problem.path[0] !== 'nodes' || !(position >= from || isAboutEdges(problem))) continue;
+    const index = indexOf.get(String(problem.path[1]));
+    if (index !== undefined) found.add(index);
+  }
+  return found;
+}
+
+/** Those nodes and all that wait for them: their order is not known, so nothing is said about it. */
+function hasLostEdge(
+  graph: readonly (readonly number[])[],
+  order: readonly number[],
+  lost: ReadonlySet<number>,
+): (index: number) => boolean {
+  const found = new Set(lost);
+  for (const index of order) if (graph[index]?.some((needed) => found.has(needed))) found.add(index);
+  return (index) => found.has(index);
+}
+
 function checkWrites(
   drafts: readonly Draft[],
   graph: readonly (readonly number[])[],
   order: readonly number[],
   inputs: readonly (readonly Input[])[],
   guards: ReadonlyMap<number, Guard>,
+  isUncertain: (index: number) => boolean,
   report: Report,
 ): void {
   // Of the candidates of one alias exactly one runs.
@@ -208,6 +238,8 @@ function checkWrites(
     order,
     drafts.map(({ writes }) => writes ?? []),
     (a, b) =>
+      isUncertain(a) ||
+      isUncertain(b) ||
       excludeEachOther(guards.get(a), guards.get(b)) ||
       [...(aliases.get(a) ?? [])].some((alias) => aliases.get(b)?.has(alias)),
   );
@@ -218,7 +250,9 @@ function checkWrites(
     const more =
       others === 0
         ? ''
-        : ` ${others} more node${others === 1 ? '' : 's'} collide${others === 1 ? 's' : ''} with it as well.`;
+        : others === 1
+          ? ' One more node collides with it.'
+          : ` ${others >= 100 ? 'Many' : others} more nodes collide with it.`;
     report({
       code: 'pipeline::write-conflict',
       path: b.path,

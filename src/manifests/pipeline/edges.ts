@@ -171,7 +171,7 @@ export function checkInputs(
     const accepted = isList ? itemsOf(target) : target;
     let isAbsent = false;
     for (const edge of edges) {
-      checkType(edge, accepted, draft, input, target, types, report);
+      checkType(edge, accepted, draft, input, target, types, drafts, report);
       if (checkPresence(edge, draft, input, target, required.has(port), guards, drafts, report)) isAbsent = true;
     }
     if (isAbsent) mayBeAbsent.push(port);
@@ -203,6 +203,7 @@ function checkType(
   { port, isList }: Input,
   target: unknown,
   types: OutputTypes,
+  drafts: readonly Draft[],
   report: Report,
 ): void {
   const given = types.of(producer, reference.port);
@@ -218,8 +219,26 @@ function checkType(
     reason: `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`,
     remedy: fitsAsEntry
       ? `The input takes a list: write \`[${name}]\`.`
-      : `Take an output that is ${describe(accepted)}.`,
+      : remedyOfType(reference, accepted, drafts[producer], (other) => types.of(producer, other)),
   });
+}
+
+/** Another output of the same node may be what was meant. */
+function remedyOfType(
+  { node }: Reference,
+  accepted: unknown,
+  producer: Draft | undefined,
+  typeOf: (port: string) => unknown,
+): string {
+  const outputs = producer?.kind?.manifest.outputs;
+  const fitting = outputs
+    ? portNames(outputs).filter((port) => whyNotAssignable(typeOf(port), accepted) === undefined)
+    : [];
+  const [first] = fitting;
+  if (first === undefined) return `Take an output of another node: ${describe(accepted)}.`;
+  return fitting.length === 1
+    ? `Did you mean \`${node}.${first}\`?`
+    : `Outputs that fit: ${fitting.map((port) => `\`${node}.${port}\``).join(', ')}.`;
 }
 
 /** True when the value may be absent, and may be so. */
@@ -238,7 +257,8 @@ function checkPresence(
   const isSkippable =
     typeof from?.raw['when'] === 'string' && !(guard && implies(guards.get(draft.index), guard, from.id));
   const outputs = from?.kind?.manifest.outputs;
-  const isOptional = outputs?.required !== undefined && !outputs.required.includes(reference.port);
+  const isKnown = outputs !== undefined && portOf(outputs, reference.port) !== undefined;
+  const isOptional = isKnown && !(outputs.required ?? []).includes(reference.port);
   if (!isSkippable && !isOptional) return false;
   const tolerates = marksAbsent(target) || (isList && marksAbsent(itemsOf(target)));
   if (tolerates || (!isRequired && !isList)) return true;

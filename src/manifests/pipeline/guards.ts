@@ -5,7 +5,7 @@ import type { CELProblem, GuardChecker, ParsedGuard } from './cel.js';
 import { describe } from './assignable.js';
 import type { Draft } from './nodes.js';
 import { RUN_FACTS, type Params } from './params.js';
-import type { Path, Report, Suggester } from './problem.js';
+import { Suggester, type Path, type Report } from './problem.js';
 import { parsePlain, TAKEN_NAMES, type PlainTerm } from './when.js';
 
 export interface Guard {
@@ -107,6 +107,7 @@ export async function checkGuards(
   portNames: (node: number) => readonly string[],
   context: GuardContext,
 ): Promise<void> {
+  let library: typeof cel | undefined;
   let checker: GuardChecker | undefined;
   for (const guard of guards.values()) {
     let isBroken = guard.parsed.problems.length > 0;
@@ -114,7 +115,7 @@ export async function checkGuards(
       guard.parsed.source === '' && guard.terms.every((term) => hasPlainType(term, portSchema, context));
     if (plainTypes) continue;
     // The plain reading has no places: read it again for the sake of what is about to be said.
-    const library = await import('./cel.js');
+    library ??= await import('./cel.js');
     const parsed =
       guard.parsed.source === ''
         ? library.parseGuard(guard.expression, (name) => context.indexOf.has(name), FACTS)
@@ -279,7 +280,8 @@ function reportCEL(problem: CELProblem, path: Path, expression: string, context:
         path,
         span,
         message: 'This is not a CEL expression.',
-        reason: explainSyntax(subject),
+        reason:
+          expression[span.start] === '=' ? 'A single `=` compares nothing; equality is `==`.' : explainSyntax(subject),
         remedy: 'Write a comparison such as `manager.name == "pip"`; join several by `&&` and `||`.',
       });
       return;
@@ -299,6 +301,11 @@ function explainSyntax(said: string): string {
   return 'Here it cannot be read any further.';
 }
 
+const FUNCTIONS =
+  'contains endsWith startsWith matches size indexOf substring split join exists all filter map string int double has'.split(
+    ' ',
+  );
+
 function explainType(said: string): { readonly message: string; readonly reason?: string; readonly remedy: string } {
   const overload = /^no such overload: (.+)$/.exec(said)?.[1]?.replaceAll(/dyn<(.+?)>/g, '$1');
   const binary = overload === undefined ? null : /^(\S+(?:, \S+)?) (\S+) (.+)$/.exec(overload);
@@ -314,11 +321,15 @@ function explainType(said: string): { readonly message: string; readonly reason?
           : 'Compare values of one type; `string()`, `int()` and `double()` convert.',
     };
   }
-  const call = /matching overload for '(.+)'$/.exec(said)?.[1];
-  if (call !== undefined) {
+  const call = /matching overload for '(?:[^']*?\.)?(\w+)\((.*)\)'$/.exec(said);
+  if (call !== null) {
+    const [, name = ''] = call;
+    const isKnown = FUNCTIONS.includes(name);
     return {
-      message: `There is no function \`${call}\`.`,
-      remedy: 'Check its name and the types of its arguments, for example `manager.name.startsWith("pip")`.',
+      message: isKnown ? `\`${name}\` does not take these values.` : `There is no function \`${name}\`.`,
+      remedy: isKnown
+        ? 'Check what it is applied to, for example `manager.name.startsWith("pip")`.'
+        : new Suggester().remedy(name, FUNCTIONS, 'function'),
     };
   }
   const yields = /^it yields (.+), not a boolean$/.exec(said)?.[1];

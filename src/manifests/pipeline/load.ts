@@ -62,7 +62,7 @@ export async function loadPipeline(file: string): Promise<LoadResult> {
 }
 
 /** As `loadPipeline`, for text that is already in memory. */
-export function parsePipeline(file: string, text: string): LoadResult {
+export async function parsePipeline(file: string, text: string): Promise<LoadResult> {
   if (text.length > MAX_FILE_BYTES) {
     return refuse(file, '', 0, {
       code: 'pipeline::too-large',
@@ -88,12 +88,9 @@ export function parsePipeline(file: string, text: string): LoadResult {
     }
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    return refuse(
-      file,
-      text,
-      error instanceof YAMLException ? (error.mark?.position ?? 0) : 0,
-      explainSyntax(error, text),
-    );
+    const reached = error instanceof YAMLException ? (error.mark?.position ?? 0) : 0;
+    const { words, offset } = await explainSyntax(error, complexKey(text, error) ?? reached, text);
+    return refuse(file, text, offset, words);
   }
   const data = documents[0];
   if (data === undefined || data === null) {
@@ -202,6 +199,12 @@ function severalDocuments(file: string, text: string, events: readonly Event[]):
     reason: 'A pipeline file is one document; what follows this line would be ignored.',
     remedy: 'Remove the marker, or put the other pipelines into files of their own.',
   });
+}
+
+/** The parser does not say where a list or mapping stands as a key. */
+function complexKey(text: string, error: Error & { readonly reason?: string }): number | undefined {
+  if (!error.reason?.includes('complex keys')) return undefined;
+  return findPlaces(text, eventsOf(text), scalarText).complexKeys[0];
 }
 
 function duplicates(text: string, events: readonly Event[]): readonly Problem[] {

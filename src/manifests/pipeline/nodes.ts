@@ -95,13 +95,17 @@ function readConfig(
   const at: Path = [...path, 'with'];
   if (given !== undefined && !isRecord(given)) return { config: {}, isKnown: false };
   // A copy in any case: the validator fills in defaults, and aliases make nodes share what they were written with.
-  const { value, unknown } = fillTemplates(given ?? {}, at, params, run, report, suggester);
+  const { value, unknown, wholes } = fillTemplates(given ?? {}, at, params, run, report, suggester);
   const config = value as JSONObject;
   if (kind === undefined) return { config, isKnown: false };
   if (kind.validateConfig(config)) return { config, isKnown: unknown.length === 0 };
   const errors = kind.validateConfig.errors ?? [];
   const subject = `the config of \`${String(path.at(-1))}\``;
-  explainSchemaErrors({ errors, data: config, schema: kind.manifest.config, at, subject, unknown }, report, suggester);
+  explainSchemaErrors(
+    { errors, data: config, schema: kind.manifest.config, at, subject, unknown, wholes },
+    report,
+    suggester,
+  );
   return { config, isKnown: false };
 }
 

@@ -156,6 +156,8 @@ export interface Filled {
   readonly value: JSONValue;
   /** Paths whose value is unknown because a template could not be filled. */
   readonly unknown: readonly Path[];
+  /** Paths where a template is the whole text. */
+  readonly wholes: readonly Path[];
 }
 
 /** A deep copy with templates filled. A template that is the whole text keeps its type. */
@@ -168,6 +170,7 @@ export function fillTemplates(
   suggester: Suggester,
 ): Filled {
   const unknown: Path[] = [];
+  const wholes: Path[] = [];
   const visit = (item: unknown, at: Path): JSONValue => {
     if (typeof item === 'string') {
       if (!item.includes('${{')) return item;
@@ -213,8 +216,10 @@ export function fillTemplates(
       const isWhole = open === 0 && last === text.length;
       const value = lookUp(inner, span, complain);
       if (value === undefined) isComplete = false;
-      else if (isWhole) whole = value;
-      else if (typeof value === 'object') {
+      else if (isWhole) {
+        whole = value;
+        wholes.push(at);
+      } else if (typeof value === 'object') {
         complain(
           span,
           `\`${inner}\` is ${nameOfType(value)} and cannot be put into a text.`,
@@ -256,5 +261,5 @@ export function fillTemplates(
     params.used.add(name);
     return Object.hasOwn(params.values, name) ? params.values[name] : undefined;
   };
-  return { value: visit(value, path), unknown };
+  return { value: visit(value, path), unknown, wholes };
 }

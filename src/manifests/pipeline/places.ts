@@ -29,9 +29,10 @@ export function findPlaces(
   text: string,
   events: readonly Event[],
   read: ReadScalar,
-): { readonly root: Place | undefined; readonly doubled: readonly Doubled[] } {
+): { readonly root: Place | undefined; readonly doubled: readonly Doubled[]; readonly complexKeys: readonly number[] } {
   const anchors = new Map<string, Place>();
   const doubled: Doubled[] = [];
+  const complexKeys: number[] = [];
   let at = 0;
 
   const remember = (event: { anchorStart: number; anchorEnd: number }, place: Place): Place => {
@@ -77,7 +78,10 @@ export function findPlaces(
           const name = keyEvent?.type === 4 ? read(text, keyEvent) : undefined;
           const span = { start: keyPlace.start, end: keyPlace.end };
           const child = value(name === undefined ? path : [...path, name], span);
-          if (name === undefined) continue;
+          if (name === undefined) {
+            complexKeys.push(keyPlace.start);
+            continue;
+          }
           const before = entries.get(name);
           if (before?.key) doubled.push({ path: [...path, name], first: before.key.start, ...span });
           entries.set(name, child);
@@ -91,7 +95,7 @@ export function findPlaces(
     }
   };
   while (at < events.length && events[at]?.type === 1) at++;
-  return { root: at < events.length ? value([]) : undefined, doubled };
+  return { root: at < events.length ? value([]) : undefined, doubled, complexKeys };
 }
 
 /** The place of a path, or of its nearest ancestor that exists; `exact` tells which. */

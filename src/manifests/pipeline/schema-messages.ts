@@ -15,6 +15,8 @@ export interface Refused {
   readonly subject?: string;
   /** Parts of the data that are not known yet, and so cannot be wrong. */
   readonly unknown?: readonly Path[];
+  /** Where a template is the whole text. */
+  readonly wholes?: readonly Path[];
 }
 
 const DURATION = '^[0-9]{1,9}(ms|s|m|h|d)$';
@@ -95,6 +97,7 @@ function explain(error: SchemaError, refused: Refused, report: Report, suggester
     case 'additionalProperties':
     case 'unevaluatedProperties': {
       const field = String(params['additionalProperty'] ?? params['unevaluatedProperty']);
+      if (field === '__proto__' || field === 'constructor' || field === 'prototype') return; // told when loading
       const owner = schemaAt(refused.schema, error.schemaPath);
       const known = isRecord(owner) && isRecord(owner['properties']) ? Object.keys(owner['properties']) : [];
       const isMerge = field === '<<';
@@ -123,6 +126,7 @@ function explain(error: SchemaError, refused: Refused, report: Report, suggester
       return;
     }
     case 'type': {
+      if (typeof value === 'number' && !Number.isFinite(value)) return; // told when loading
       const wanted = describe({ type: params['type'] });
       const owner = schemaAt(refused.schema, error.schemaPath);
       const pattern = isRecord(owner) ? String(owner['pattern']) : '';
@@ -131,8 +135,17 @@ function explain(error: SchemaError, refused: Refused, report: Report, suggester
         code: 'pipeline::wrong-type',
         path,
         message:
-          value === null ? `${capital(name)} is empty.` : `${capital(name)} is ${nameOfType(value)}, not ${wanted}.`,
-        ...(isDuration ? { remedy: PATTERNS[DURATION]?.remedy ?? '' } : wrongTypeHelp(value, params['type'], wanted)),
+          value === null
+            ? `${capital(name)} is empty.`
+            : `${capital(name)} is ${typeof value === 'number' ? value : nameOfType(value)}, not ${wanted}.`,
+        ...(refused.wholes?.some((whole) => whole.length === path.length && startsWith(path, whole))
+          ? {
+              reason: 'It comes from a template; one that is the whole text keeps the type of its param.',
+              remedy: 'Change the type of the param.',
+            }
+          : isDuration
+            ? { remedy: PATTERNS[DURATION]?.remedy ?? '' }
+            : wrongTypeHelp(value, params['type'], wanted)),
       });
       return;
     }
@@ -201,13 +214,18 @@ function explain(error: SchemaError, refused: Refused, report: Report, suggester
     case 'anyOf':
     case 'oneOf': {
       const owner = schemaAt(refused.schema, error.schemaPath);
-      const wanted = isRecord(owner) ? describe(withoutRefs(owner, refused.schema)) : 'another value';
+      const resolved = isRecord(owner) ? withoutRefs(owner, refused.schema) : {};
+      const wanted = describe(resolved);
+      const choices: readonly unknown[] = Array.isArray(resolved['anyOf']) ? resolved['anyOf'] : [];
+      const meant = choices.flatMap((choice) =>
+        isRecord(choice) ? (PATTERNS[String(choice['pattern'])] ?? []) : [],
+      )[0];
       report({
         code: 'pipeline::wrong-type',
         path,
         message: value === null ? `${capital(name)} is empty.` : `${capital(name)} is ${nameOfType(value)}.`,
         reason: `It must be ${wanted}.`,
-        remedy: 'Change the value.',
+        remedy: meant?.remedy ?? 'Change the value.',
       });
       return;
     }
@@ -259,7 +277,9 @@ function wrongTypeHelp(
   }
   if (type === 'array') return { remedy: 'Write a list: `[a, b]`, or one entry a line after `- `.' };
   if (type === 'object') return { remedy: 'Write fields: `key: value`.' };
-  if (typeof value === 'string') return { remedy: 'Write it without quotes.' };
+  if (type === 'boolean') return { remedy: 'Write `true` or `false`, without quotes.' };
+  if (typeof value === 'string' && value !== '' && Number.isFinite(Number(value)))
+    return { remedy: 'Write it without quotes.' };
   return { remedy: `Write ${wanted}.` };
 }
 
@@ -296,6 +316,7 @@ function schemaAt(schema: unknown, schemaPath: string): unknown {
     if (Array.isArray(at)) at = at[Number(key)];
     else at = isRecord(at) && Object.hasOwn(at, key) ? at[key] : undefined;
   }
+  if (isRecord(at) && typeof at['$ref'] === 'string') return schemaAt(schema, `${at['$ref']}/x`);
   return at;
 }
 

@@ -111,17 +111,130 @@ const KNOWN: readonly (readonly [RegExp, string, string | undefined, string])[] 
   ],
 ];
 
-export function explainSyntax(error: Error & { readonly reason?: string }, text: string): Words {
+export interface SyntaxProblem {
+  readonly words: Words;
+  readonly offset: number;
+}
+
+/** Large files would take a second reader too long. */
+const MAX_SECOND_READING = 300_000;
+
+/**
+ * What the fast parser stumbled over at `offset`. A second parser, loaded only now, is asked first: it names its errors
+ * more finely.
+ */
+export async function explainSyntax(
+  error: Error & { readonly reason?: string },
+  offset: number,
+  text: string,
+): Promise<SyntaxProblem> {
+  const finer = text.length > MAX_SECOND_READING ? undefined : await readAgain(text);
+  if (finer) return finer;
   const said = error.reason ?? error.message;
-  const looksLikeJSON = /^\s*[[{]/.test(text);
   for (const [pattern, message, reason, remedy] of KNOWN) {
     if (!pattern.test(said)) continue;
     const code = /input is empty/.test(said) ? 'pipeline::empty' : 'pipeline::syntax';
-    return { code, message, ...(reason !== undefined && { reason }), remedy };
+    return { words: { code, message, ...(reason !== undefined && { reason }), remedy }, offset };
   }
   return {
-    code: 'pipeline::syntax',
-    message: `The file is not ${looksLikeJSON ? 'JSON or YAML' : 'YAML or JSON'} here.`,
-    remedy: 'Compare this line and the one before it with the rules of YAML 1.2.',
+    words: {
+      code: 'pipeline::syntax',
+      message: `The file is not ${looksLikeJSON(text) ? 'JSON or YAML' : 'YAML or JSON'} here.`,
+      remedy: 'Compare this line and the one before it with the rules of YAML 1.2.',
+    },
+    offset,
   };
+}
+
+const looksLikeJSON = (text: string): boolean => /^\s*[[{]/.test(text);
+
+async function readAgain(text: string): Promise<SyntaxProblem | undefined> {
+  const { parseDocument } = await import('yaml');
+  let first: { readonly code: string; readonly pos: readonly [number, number]; readonly message: string } | undefined;
+  try {
+    [first] = parseDocument(text, { version: '1.2', schema: 'core', prettyErrors: false, logLevel: 'silent' }).errors;
+  } catch {
+    return undefined;
+  }
+  if (first === undefined) return undefined;
+  const at = Math.min(first.pos[0], text.length);
+  const problem = (offset: number, message: string, remedy: string, reason?: string): SyntaxProblem => ({
+    words: { code: 'pipeline::syntax', message, ...(reason !== undefined && { reason }), remedy },
+    offset,
+  });
+  switch (first.code) {
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return problem(
+        at,
+        'A text with `: ` in it stands without quotes.',
+        'Put quotes around the whole text, or begin a new line if it is a key.',
+        'YAML reads `: ` as the end of a key.',
+      );
+    case 'BAD_SCALAR_START':
+      return problem(
+        at,
+        `A text cannot start with ${JSON.stringify(text.charAt(at))}.`,
+        'Put quotes around it.',
+        'YAML reserves that character.',
+      );
+    case 'BAD_INDENT':
+      return first.message.startsWith('Flow')
+        ? problem(
+            at,
+            'A bracket or brace that was opened before is not closed here.',
+            'Close it with `]` or `}`; what is inside must be indented more than the key in front of it.',
+          )
+        : problem(
+            skipBlanks(text, at),
+            'This line is not indented like its neighbours.',
+            'Give all entries of one mapping, or of one list, the same number of spaces.',
+          );
+    case 'MISSING_CHAR': {
+      const quote = /quote/.test(first.message)
+        ? /'quote|'-quote|' ?quote/.test(first.message)
+          ? "'"
+          : '"'
+        : undefined;
+      if (quote !== undefined) {
+        return problem(
+          Math.max(0, text.lastIndexOf(quote)),
+          'A quoted text is not closed.',
+          'Add the closing quote.',
+          'It goes on to the end of the file.',
+        );
+      }
+      return undefined;
+    }
+    case 'MULTILINE_IMPLICIT_KEY':
+      return looksLikeJSON(text)
+        ? problem(at, 'A comma is missing behind this value.', 'Put a comma between two entries.')
+        : undefined;
+    case 'UNEXPECTED_TOKEN': {
+      const isTemplate = text.slice(Math.max(0, at - 1), at + 2) === '${{';
+      if (isTemplate) {
+        return problem(
+          at - 1,
+          'A template stands without quotes.',
+          'Write `"${{ ... }}"`.',
+          'Inside `{ }` YAML takes its braces for a mapping.',
+        );
+      }
+      return /[[\]{}"']/.test(text.charAt(at))
+        ? problem(
+            at,
+            'A text with brackets or quotes in it stands without quotes.',
+            'Put single quotes around the whole text.',
+            'Inside `{ }` and `[ ]` YAML takes them for the beginning or the end of something.',
+          )
+        : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+function skipBlanks(text: string, at: number): number {
+  let offset = at;
+  while (text[offset] === ' ') offset++;
+  return offset;
 }

@@ -5,770 +5,15 @@ function lengthOf(text) {
   return length;
 }
 export const validatePipeline = validate10;
-const schema11 = {"$schema":"http://json-schema.org/draft-07/schema#","title":"pyflow pipeline","description":"A pipeline of typed nodes. pyflow checks it before anything runs: `pyflow check FILE`.","type":"object","required":["pyflow","nodes"],"additionalProperties":false,"properties":{"$schema":{"type":"string","description":"Where editors find this schema; pyflow ignores it."},"pyflow":{"const":1,"description":"Version of the file format."},"name":{"type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9 ._-]*$","maxLength":100,"description":"Name of the pipeline, shown in reports. Default: the file's name."},"description":{"type":"string","description":"What the pipeline is for."},"params":{"type":"object","description":"Values that a run may set with `-p NAME=VALUE`. Read by `${{ params.NAME }}` in `with` and `env`, and by `params.NAME` in `when`.","propertyNames":{"pattern":"^[A-Za-z][A-Za-z0-9_]*$","maxLength":100},"additionalProperties":{"$ref":"#/definitions/param"}},"plugins":{"type":"array","description":"Files that add kinds of nodes, relative to this file.","items":{"type":"string","minLength":1,"examples":["./plugins/minify.js"]},"uniqueItems":true},"pools":{"type":"object","description":"Named limits: how many nodes that claim a pool may run at once.","propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"integer","minimum":1,"maximum":10000},"examples":[{"network":4}]},"nodes":{"type":"object","description":"The nodes by name. Their order here settles ties; edges come from `inputs`, `after` and `when`.","minProperties":1,"propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"$ref":"#/definitions/node"}}},"definitions":{"param":{"type":"object","description":"A param: its type, and what values it accepts.","required":["type"],"additionalProperties":false,"properties":{"type":{"enum":["string","integer","number","boolean","array","object"],"description":"Type of the value. Decides how `-p NAME=VALUE` is read; lists and mappings are given as JSON."},"description":{"type":"string","description":"What the param sways."},"enum":{"type":"array","minItems":1,"description":"The accepted values."},"default":{"description":"The value when a run gives none. Without it every run must give one."},"items":{"type":"object","description":"JSON Schema of the entries of a list."},"pattern":{"type":"string","description":"Regular expression that a text must match."}}},"reference":{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},"duration":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"]},"node":{"type":"object","description":"A use of a kind of plugin.","required":["uses"],"additionalProperties":false,"properties":{"uses":{"type":"string","minLength":1,"description":"The kind of plugin; `pyflow plugins ls` lists them.","examples":["command","concurrency-profile","detect","fetch-runtime","fetch-tool","first-of","hook","install-deps-pip","install-deps-pipenv","install-deps-poetry","install-deps-uv","package-manager","runtime-environment","version-resolve"]},"with":{"type":"object","description":"Config of the plugin: literal values, and templates such as `${{ params.stack }}`. A template that is the whole text keeps its type."},"inputs":{"type":"object","description":"Input ports and the outputs that feed them, as `producer.port`; a list of those where a port takes several. Literal values go into `with`.","additionalProperties":{"anyOf":[{"$ref":"#/definitions/reference"},{"type":"array","items":{"$ref":"#/definitions/reference"},"minItems":1}]}},"after":{"type":"array","description":"Nodes to wait for without taking a value. Their files are visible to this node where it names them in its `reads`.","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*$"},"uniqueItems":true},"when":{"type":"string","minLength":1,"maxLength":10000,"description":"CEL expression; the node is skipped when it is false. Ports are written `node.port`, or `nodes[\"node-name\"].port` for names with a hyphen; also `params.NAME` and `run.mode`. A value of a skipped node makes it false.","examples":["manager.name == \"pip\"","run.mode == \"test\""]},"env":{"type":"object","description":"Variables for the commands of this node; they are part of its key. Templates are filled.","propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"additionalProperties":{"type":"string"}},"secrets":{"type":"array","description":"Names of app variables that the node gets as secrets: masked in logs, never part of a key.","items":{"anyOf":[{"$ref":"#/definitions/secretName"},{"type":"object","required":["name"],"additionalProperties":false,"properties":{"name":{"$ref":"#/definitions/secretName"},"label":{"type":"string","maxLength":200,"description":"Stands for the value's version in the key: change it when the value's change should re-run the node."}}}]}},"cache":{"description":"Whether a result is kept: `auto` (the default), `never`, or for a while.","anyOf":[{"enum":["auto","never"]},{"type":"object","required":["maxAge"],"additionalProperties":false,"properties":{"maxAge":{"$ref":"#/definitions/duration","description":"How old a result may get, e.g. `7d`."}}}]},"retries":{"type":"integer","minimum":0,"maximum":10,"description":"How often to try again after a failure that a retry may help. Default: 0."},"timeout":{"$ref":"#/definitions/duration","description":"Time the node may take, e.g. `90s` or `10m`."},"pool":{"type":"string","minLength":1,"description":"The pool to claim a place of while running."},"network":{"type":"boolean","description":"Whether commands of the node may use the network. Default: as the kind says."},"description":{"type":"string","description":"What the node is for, shown in plans and graphs."}}},"secretName":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200}}};
-const schema12 = {"type":"object","description":"A param: its type, and what values it accepts.","required":["type"],"additionalProperties":false,"properties":{"type":{"enum":["string","integer","number","boolean","array","object"],"description":"Type of the value. Decides how `-p NAME=VALUE` is read; lists and mappings are given as JSON."},"description":{"type":"string","description":"What the param sways."},"enum":{"type":"array","minItems":1,"description":"The accepted values."},"default":{"description":"The value when a run gives none. Without it every run must give one."},"items":{"type":"object","description":"JSON Schema of the entries of a list."},"pattern":{"type":"string","description":"Regular expression that a text must match."}}};
+const schema11 = {"$schema":"http://json-schema.org/draft-07/schema#","title":"pyflow pipeline","description":"A pipeline of typed nodes. pyflow checks it before anything runs: `pyflow check FILE`.","type":"object","required":["pyflow","nodes"],"additionalProperties":false,"properties":{"$schema":{"type":"string","description":"Where editors find this schema; pyflow ignores it."},"pyflow":{"const":1,"description":"Version of the file format."},"name":{"type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9 ._-]*$","maxLength":100,"description":"Name of the pipeline, shown in reports. Default: the file's name."},"description":{"type":"string","description":"What the pipeline is for."},"params":{"type":"object","description":"Values that a run may set with `-p NAME=VALUE`. Read by `${{ params.NAME }}` in `with` and `env`, and by `params.NAME` in `when`.","propertyNames":{"pattern":"^[A-Za-z][A-Za-z0-9_]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A param: its type, and what values it accepts.","required":["type"],"additionalProperties":false,"properties":{"type":{"enum":["string","integer","number","boolean","array","object"],"description":"Type of the value. Decides how `-p NAME=VALUE` is read; lists and mappings are given as JSON."},"description":{"type":"string","description":"What the param sways."},"enum":{"type":"array","minItems":1,"description":"The accepted values."},"default":{"description":"The value when a run gives none. Without it every run must give one."},"items":{"type":"object","description":"JSON Schema of the entries of a list."},"pattern":{"type":"string","description":"Regular expression that a text must match."}}}},"plugins":{"type":"array","description":"Files that add kinds of nodes, relative to this file.","items":{"type":"string","minLength":1,"examples":["./plugins/minify.js"]},"uniqueItems":true},"pools":{"type":"object","description":"Named limits: how many nodes that claim a pool may run at once.","propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"integer","minimum":1,"maximum":10000},"examples":[{"network":4}]},"nodes":{"type":"object","description":"The nodes by name. Their order here settles ties; edges come from `inputs`, `after` and `when`.","minProperties":1,"propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A use of a kind of plugin.","required":["uses"],"additionalProperties":false,"properties":{"uses":{"type":"string","minLength":1,"description":"The kind of plugin; `pyflow plugins ls` lists them.","examples":["command","concurrency-profile","detect","fetch-runtime","fetch-tool","first-of","hook","install-deps-pip","install-deps-pipenv","install-deps-poetry","install-deps-uv","package-manager","runtime-environment","version-resolve"]},"with":{"type":"object","description":"Config of the plugin: literal values, and templates such as `${{ params.stack }}`. A template that is the whole text keeps its type."},"inputs":{"type":"object","description":"Input ports and the outputs that feed them, as `producer.port`; a list of those where a port takes several. Literal values go into `with`.","additionalProperties":{"anyOf":[{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},{"type":"array","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},"minItems":1}]}},"after":{"type":"array","description":"Nodes to wait for without taking a value. Their files are visible to this node where it names them in its `reads`.","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*$"},"uniqueItems":true},"when":{"type":"string","minLength":1,"maxLength":10000,"description":"CEL expression; the node is skipped when it is false. Ports are written `node.port`, or `nodes[\"node-name\"].port` for names with a hyphen; also `params.NAME` and `run.mode`. A value of a skipped node makes it false.","examples":["manager.name == \"pip\"","run.mode == \"test\""]},"env":{"type":"object","description":"Variables for the commands of this node; they are part of its key. Templates are filled.","propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"additionalProperties":{"type":"string"}},"secrets":{"type":"array","description":"Names of app variables that the node gets as secrets: masked in logs, never part of a key.","items":{"anyOf":[{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},{"type":"object","required":["name"],"additionalProperties":false,"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"label":{"type":"string","maxLength":200,"description":"Stands for the value's version in the key: change it when the value's change should re-run the node."}}}]}},"cache":{"description":"Whether a result is kept: `auto` (the default), `never`, or for a while.","anyOf":[{"enum":["auto","never"]},{"type":"object","required":["maxAge"],"additionalProperties":false,"properties":{"maxAge":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"How old a result may get, e.g. `7d`."}}}]},"retries":{"type":"integer","minimum":0,"maximum":10,"description":"How often to try again after a failure that a retry may help. Default: 0."},"timeout":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"Time the node may take, e.g. `90s` or `10m`."},"pool":{"type":"string","minLength":1,"description":"The pool to claim a place of while running."},"network":{"type":"boolean","description":"Whether commands of the node may use the network. Default: as the kind says."},"description":{"type":"string","description":"What the node is for, shown in plans and graphs."}}}}}};
 const func2 = lengthOf;
+const func7 = Object.prototype.hasOwnProperty;
 const pattern0 = new RegExp("^[A-Za-z0-9][A-Za-z0-9 ._-]*$", "u");
 const pattern1 = new RegExp("^[A-Za-z][A-Za-z0-9_]*$", "u");
 const pattern2 = new RegExp("^[a-z][a-z0-9_-]*$", "u");
-const schema13 = {"type":"object","description":"A use of a kind of plugin.","required":["uses"],"additionalProperties":false,"properties":{"uses":{"type":"string","minLength":1,"description":"The kind of plugin; `pyflow plugins ls` lists them.","examples":["command","concurrency-profile","detect","fetch-runtime","fetch-tool","first-of","hook","install-deps-pip","install-deps-pipenv","install-deps-poetry","install-deps-uv","package-manager","runtime-environment","version-resolve"]},"with":{"type":"object","description":"Config of the plugin: literal values, and templates such as `${{ params.stack }}`. A template that is the whole text keeps its type."},"inputs":{"type":"object","description":"Input ports and the outputs that feed them, as `producer.port`; a list of those where a port takes several. Literal values go into `with`.","additionalProperties":{"anyOf":[{"$ref":"#/definitions/reference"},{"type":"array","items":{"$ref":"#/definitions/reference"},"minItems":1}]}},"after":{"type":"array","description":"Nodes to wait for without taking a value. Their files are visible to this node where it names them in its `reads`.","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*$"},"uniqueItems":true},"when":{"type":"string","minLength":1,"maxLength":10000,"description":"CEL expression; the node is skipped when it is false. Ports are written `node.port`, or `nodes[\"node-name\"].port` for names with a hyphen; also `params.NAME` and `run.mode`. A value of a skipped node makes it false.","examples":["manager.name == \"pip\"","run.mode == \"test\""]},"env":{"type":"object","description":"Variables for the commands of this node; they are part of its key. Templates are filled.","propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"additionalProperties":{"type":"string"}},"secrets":{"type":"array","description":"Names of app variables that the node gets as secrets: masked in logs, never part of a key.","items":{"anyOf":[{"$ref":"#/definitions/secretName"},{"type":"object","required":["name"],"additionalProperties":false,"properties":{"name":{"$ref":"#/definitions/secretName"},"label":{"type":"string","maxLength":200,"description":"Stands for the value's version in the key: change it when the value's change should re-run the node."}}}]}},"cache":{"description":"Whether a result is kept: `auto` (the default), `never`, or for a while.","anyOf":[{"enum":["auto","never"]},{"type":"object","required":["maxAge"],"additionalProperties":false,"properties":{"maxAge":{"$ref":"#/definitions/duration","description":"How old a result may get, e.g. `7d`."}}}]},"retries":{"type":"integer","minimum":0,"maximum":10,"description":"How often to try again after a failure that a retry may help. Default: 0."},"timeout":{"$ref":"#/definitions/duration","description":"Time the node may take, e.g. `90s` or `10m`."},"pool":{"type":"string","minLength":1,"description":"The pool to claim a place of while running."},"network":{"type":"boolean","description":"Whether commands of the node may use the network. Default: as the kind says."},"description":{"type":"string","description":"What the node is for, shown in plans and graphs."}}};
-const schema14 = {"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]};
-const schema16 = {"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200};
-const schema18 = {"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"]};
-const func7 = Object.prototype.hasOwnProperty;
 const pattern4 = new RegExp("^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$", "u");
 const pattern7 = new RegExp("^[A-Za-z_][A-Za-z0-9_]*$", "u");
 const pattern10 = new RegExp("^[0-9]{1,9}(ms|s|m|h|d)$", "u");
-
-function validate11(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.uses === undefined){
-const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "uses"}};
-if(vErrors === null){
-vErrors = [err0];
-}
-else {
-vErrors.push(err0);
-}
-errors++;
-}
-for(const key0 in data){
-if(!(func7.call(schema13.properties, key0))){
-const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
-if(vErrors === null){
-vErrors = [err1];
-}
-else {
-vErrors.push(err1);
-}
-errors++;
-}
-}
-if(data.uses !== undefined){
-let data0 = data.uses;
-if(typeof data0 === "string"){
-if(func2(data0) < 1){
-const err2 = {instancePath:instancePath+"/uses",schemaPath:"#/properties/uses/minLength",keyword:"minLength",params:{limit: 1}};
-if(vErrors === null){
-vErrors = [err2];
-}
-else {
-vErrors.push(err2);
-}
-errors++;
-}
-}
-else {
-const err3 = {instancePath:instancePath+"/uses",schemaPath:"#/properties/uses/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err3];
-}
-else {
-vErrors.push(err3);
-}
-errors++;
-}
-}
-if(data.with !== undefined){
-let data1 = data.with;
-if(!(data1 && typeof data1 == "object" && !Array.isArray(data1))){
-const err4 = {instancePath:instancePath+"/with",schemaPath:"#/properties/with/type",keyword:"type",params:{type: "object"}};
-if(vErrors === null){
-vErrors = [err4];
-}
-else {
-vErrors.push(err4);
-}
-errors++;
-}
-}
-if(data.inputs !== undefined){
-let data2 = data.inputs;
-if(data2 && typeof data2 == "object" && !Array.isArray(data2)){
-for(const key1 in data2){
-let data3 = data2[key1];
-const _errs10 = errors;
-let valid2 = false;
-const _errs11 = errors;
-if(typeof data3 === "string"){
-if(!pattern4.test(data3)){
-const err5 = {instancePath:instancePath+"/inputs/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/definitions/reference/pattern",keyword:"pattern",params:{pattern: "^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$"}};
-if(vErrors === null){
-vErrors = [err5];
-}
-else {
-vErrors.push(err5);
-}
-errors++;
-}
-}
-else {
-const err6 = {instancePath:instancePath+"/inputs/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/definitions/reference/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err6];
-}
-else {
-vErrors.push(err6);
-}
-errors++;
-}
-var _valid0 = _errs11 === errors;
-valid2 = valid2 || _valid0;
-if(!valid2){
-const _errs14 = errors;
-if(Array.isArray(data3)){
-if(data3.length < 1){
-const err7 = {instancePath:instancePath+"/inputs/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/inputs/additionalProperties/anyOf/1/minItems",keyword:"minItems",params:{limit: 1}};
-if(vErrors === null){
-vErrors = [err7];
-}
-else {
-vErrors.push(err7);
-}
-errors++;
-}
-const len0 = data3.length;
-for(let i0=0; i0<len0; i0++){
-let data4 = data3[i0];
-if(typeof data4 === "string"){
-if(!pattern4.test(data4)){
-const err8 = {instancePath:instancePath+"/inputs/" + key1.replace(/~/g, "~0").replace(/\//g, "~1")+"/" + i0,schemaPath:"#/definitions/reference/pattern",keyword:"pattern",params:{pattern: "^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$"}};
-if(vErrors === null){
-vErrors = [err8];
-}
-else {
-vErrors.push(err8);
-}
-errors++;
-}
-}
-else {
-const err9 = {instancePath:instancePath+"/inputs/" + key1.replace(/~/g, "~0").replace(/\//g, "~1")+"/" + i0,schemaPath:"#/definitions/reference/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err9];
-}
-else {
-vErrors.push(err9);
-}
-errors++;
-}
-}
-}
-else {
-const err10 = {instancePath:instancePath+"/inputs/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/inputs/additionalProperties/anyOf/1/type",keyword:"type",params:{type: "array"}};
-if(vErrors === null){
-vErrors = [err10];
-}
-else {
-vErrors.push(err10);
-}
-errors++;
-}
-var _valid0 = _errs14 === errors;
-valid2 = valid2 || _valid0;
-}
-if(!valid2){
-const err11 = {instancePath:instancePath+"/inputs/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/inputs/additionalProperties/anyOf",keyword:"anyOf",params:{}};
-if(vErrors === null){
-vErrors = [err11];
-}
-else {
-vErrors.push(err11);
-}
-errors++;
-}
-else {
-errors = _errs10;
-if(vErrors !== null){
-if(_errs10){
-vErrors.length = _errs10;
-}
-else {
-vErrors = null;
-}
-}
-}
-}
-}
-else {
-const err12 = {instancePath:instancePath+"/inputs",schemaPath:"#/properties/inputs/type",keyword:"type",params:{type: "object"}};
-if(vErrors === null){
-vErrors = [err12];
-}
-else {
-vErrors.push(err12);
-}
-errors++;
-}
-}
-if(data.after !== undefined){
-let data5 = data.after;
-if(Array.isArray(data5)){
-const len1 = data5.length;
-for(let i1=0; i1<len1; i1++){
-let data6 = data5[i1];
-if(typeof data6 === "string"){
-if(!pattern2.test(data6)){
-const err13 = {instancePath:instancePath+"/after/" + i1,schemaPath:"#/properties/after/items/pattern",keyword:"pattern",params:{pattern: "^[a-z][a-z0-9_-]*$"}};
-if(vErrors === null){
-vErrors = [err13];
-}
-else {
-vErrors.push(err13);
-}
-errors++;
-}
-}
-else {
-const err14 = {instancePath:instancePath+"/after/" + i1,schemaPath:"#/properties/after/items/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err14];
-}
-else {
-vErrors.push(err14);
-}
-errors++;
-}
-}
-let i2 = data5.length;
-let j0;
-if(i2 > 1){
-const indices0 = {};
-for(;i2--;){
-let item0 = data5[i2];
-if(typeof item0 !== "string"){
-continue;
-}
-if(typeof indices0[item0] == "number"){
-j0 = indices0[item0];
-const err15 = {instancePath:instancePath+"/after",schemaPath:"#/properties/after/uniqueItems",keyword:"uniqueItems",params:{i: i2, j: j0}};
-if(vErrors === null){
-vErrors = [err15];
-}
-else {
-vErrors.push(err15);
-}
-errors++;
-break;
-}
-indices0[item0] = i2;
-}
-}
-}
-else {
-const err16 = {instancePath:instancePath+"/after",schemaPath:"#/properties/after/type",keyword:"type",params:{type: "array"}};
-if(vErrors === null){
-vErrors = [err16];
-}
-else {
-vErrors.push(err16);
-}
-errors++;
-}
-}
-if(data.when !== undefined){
-let data7 = data.when;
-if(typeof data7 === "string"){
-if(func2(data7) > 10000){
-const err17 = {instancePath:instancePath+"/when",schemaPath:"#/properties/when/maxLength",keyword:"maxLength",params:{limit: 10000}};
-if(vErrors === null){
-vErrors = [err17];
-}
-else {
-vErrors.push(err17);
-}
-errors++;
-}
-if(func2(data7) < 1){
-const err18 = {instancePath:instancePath+"/when",schemaPath:"#/properties/when/minLength",keyword:"minLength",params:{limit: 1}};
-if(vErrors === null){
-vErrors = [err18];
-}
-else {
-vErrors.push(err18);
-}
-errors++;
-}
-}
-else {
-const err19 = {instancePath:instancePath+"/when",schemaPath:"#/properties/when/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err19];
-}
-else {
-vErrors.push(err19);
-}
-errors++;
-}
-}
-if(data.env !== undefined){
-let data8 = data.env;
-if(data8 && typeof data8 == "object" && !Array.isArray(data8)){
-for(const key2 in data8){
-const _errs27 = errors;
-if(typeof key2 === "string"){
-if(func2(key2) > 200){
-const err20 = {instancePath:instancePath+"/env",schemaPath:"#/properties/env/propertyNames/maxLength",keyword:"maxLength",params:{limit: 200},propertyName:key2};
-if(vErrors === null){
-vErrors = [err20];
-}
-else {
-vErrors.push(err20);
-}
-errors++;
-}
-if(!pattern7.test(key2)){
-const err21 = {instancePath:instancePath+"/env",schemaPath:"#/properties/env/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]*$"},propertyName:key2};
-if(vErrors === null){
-vErrors = [err21];
-}
-else {
-vErrors.push(err21);
-}
-errors++;
-}
-}
-var valid10 = _errs27 === errors;
-if(!valid10){
-const err22 = {instancePath:instancePath+"/env",schemaPath:"#/properties/env/propertyNames",keyword:"propertyNames",params:{propertyName: key2}};
-if(vErrors === null){
-vErrors = [err22];
-}
-else {
-vErrors.push(err22);
-}
-errors++;
-}
-}
-for(const key3 in data8){
-if(typeof data8[key3] !== "string"){
-const err23 = {instancePath:instancePath+"/env/" + key3.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/env/additionalProperties/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err23];
-}
-else {
-vErrors.push(err23);
-}
-errors++;
-}
-}
-}
-else {
-const err24 = {instancePath:instancePath+"/env",schemaPath:"#/properties/env/type",keyword:"type",params:{type: "object"}};
-if(vErrors === null){
-vErrors = [err24];
-}
-else {
-vErrors.push(err24);
-}
-errors++;
-}
-}
-if(data.secrets !== undefined){
-let data10 = data.secrets;
-if(Array.isArray(data10)){
-const len2 = data10.length;
-for(let i3=0; i3<len2; i3++){
-let data11 = data10[i3];
-const _errs34 = errors;
-let valid14 = false;
-const _errs35 = errors;
-if(typeof data11 === "string"){
-if(func2(data11) > 200){
-const err25 = {instancePath:instancePath+"/secrets/" + i3,schemaPath:"#/definitions/secretName/maxLength",keyword:"maxLength",params:{limit: 200}};
-if(vErrors === null){
-vErrors = [err25];
-}
-else {
-vErrors.push(err25);
-}
-errors++;
-}
-if(!pattern7.test(data11)){
-const err26 = {instancePath:instancePath+"/secrets/" + i3,schemaPath:"#/definitions/secretName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]*$"}};
-if(vErrors === null){
-vErrors = [err26];
-}
-else {
-vErrors.push(err26);
-}
-errors++;
-}
-}
-else {
-const err27 = {instancePath:instancePath+"/secrets/" + i3,schemaPath:"#/definitions/secretName/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err27];
-}
-else {
-vErrors.push(err27);
-}
-errors++;
-}
-var _valid1 = _errs35 === errors;
-valid14 = valid14 || _valid1;
-if(!valid14){
-const _errs38 = errors;
-if(data11 && typeof data11 == "object" && !Array.isArray(data11)){
-if(data11.name === undefined){
-const err28 = {instancePath:instancePath+"/secrets/" + i3,schemaPath:"#/properties/secrets/items/anyOf/1/required",keyword:"required",params:{missingProperty: "name"}};
-if(vErrors === null){
-vErrors = [err28];
-}
-else {
-vErrors.push(err28);
-}
-errors++;
-}
-for(const key4 in data11){
-if(!((key4 === "name") || (key4 === "label"))){
-const err29 = {instancePath:instancePath+"/secrets/" + i3,schemaPath:"#/properties/secrets/items/anyOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4}};
-if(vErrors === null){
-vErrors = [err29];
-}
-else {
-vErrors.push(err29);
-}
-errors++;
-}
-}
-if(data11.name !== undefined){
-let data12 = data11.name;
-if(typeof data12 === "string"){
-if(func2(data12) > 200){
-const err30 = {instancePath:instancePath+"/secrets/" + i3+"/name",schemaPath:"#/definitions/secretName/maxLength",keyword:"maxLength",params:{limit: 200}};
-if(vErrors === null){
-vErrors = [err30];
-}
-else {
-vErrors.push(err30);
-}
-errors++;
-}
-if(!pattern7.test(data12)){
-const err31 = {instancePath:instancePath+"/secrets/" + i3+"/name",schemaPath:"#/definitions/secretName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]*$"}};
-if(vErrors === null){
-vErrors = [err31];
-}
-else {
-vErrors.push(err31);
-}
-errors++;
-}
-}
-else {
-const err32 = {instancePath:instancePath+"/secrets/" + i3+"/name",schemaPath:"#/definitions/secretName/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err32];
-}
-else {
-vErrors.push(err32);
-}
-errors++;
-}
-}
-if(data11.label !== undefined){
-let data13 = data11.label;
-if(typeof data13 === "string"){
-if(func2(data13) > 200){
-const err33 = {instancePath:instancePath+"/secrets/" + i3+"/label",schemaPath:"#/properties/secrets/items/anyOf/1/properties/label/maxLength",keyword:"maxLength",params:{limit: 200}};
-if(vErrors === null){
-vErrors = [err33];
-}
-else {
-vErrors.push(err33);
-}
-errors++;
-}
-}
-else {
-const err34 = {instancePath:instancePath+"/secrets/" + i3+"/label",schemaPath:"#/properties/secrets/items/anyOf/1/properties/label/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err34];
-}
-else {
-vErrors.push(err34);
-}
-errors++;
-}
-}
-}
-else {
-const err35 = {instancePath:instancePath+"/secrets/" + i3,schemaPath:"#/properties/secrets/items/anyOf/1/type",keyword:"type",params:{type: "object"}};
-if(vErrors === null){
-vErrors = [err35];
-}
-else {
-vErrors.push(err35);
-}
-errors++;
-}
-var _valid1 = _errs38 === errors;
-valid14 = valid14 || _valid1;
-}
-if(!valid14){
-const err36 = {instancePath:instancePath+"/secrets/" + i3,schemaPath:"#/properties/secrets/items/anyOf",keyword:"anyOf",params:{}};
-if(vErrors === null){
-vErrors = [err36];
-}
-else {
-vErrors.push(err36);
-}
-errors++;
-}
-else {
-errors = _errs34;
-if(vErrors !== null){
-if(_errs34){
-vErrors.length = _errs34;
-}
-else {
-vErrors = null;
-}
-}
-}
-}
-}
-else {
-const err37 = {instancePath:instancePath+"/secrets",schemaPath:"#/properties/secrets/type",keyword:"type",params:{type: "array"}};
-if(vErrors === null){
-vErrors = [err37];
-}
-else {
-vErrors.push(err37);
-}
-errors++;
-}
-}
-if(data.cache !== undefined){
-let data14 = data.cache;
-const _errs47 = errors;
-let valid18 = false;
-const _errs48 = errors;
-if(!((data14 === "auto") || (data14 === "never"))){
-const err38 = {instancePath:instancePath+"/cache",schemaPath:"#/properties/cache/anyOf/0/enum",keyword:"enum",params:{allowedValues: schema13.properties.cache.anyOf[0].enum}};
-if(vErrors === null){
-vErrors = [err38];
-}
-else {
-vErrors.push(err38);
-}
-errors++;
-}
-var _valid2 = _errs48 === errors;
-valid18 = valid18 || _valid2;
-if(!valid18){
-const _errs49 = errors;
-if(data14 && typeof data14 == "object" && !Array.isArray(data14)){
-if(data14.maxAge === undefined){
-const err39 = {instancePath:instancePath+"/cache",schemaPath:"#/properties/cache/anyOf/1/required",keyword:"required",params:{missingProperty: "maxAge"}};
-if(vErrors === null){
-vErrors = [err39];
-}
-else {
-vErrors.push(err39);
-}
-errors++;
-}
-for(const key5 in data14){
-if(!(key5 === "maxAge")){
-const err40 = {instancePath:instancePath+"/cache",schemaPath:"#/properties/cache/anyOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5}};
-if(vErrors === null){
-vErrors = [err40];
-}
-else {
-vErrors.push(err40);
-}
-errors++;
-}
-}
-if(data14.maxAge !== undefined){
-let data15 = data14.maxAge;
-if(typeof data15 === "string"){
-if(!pattern10.test(data15)){
-const err41 = {instancePath:instancePath+"/cache/maxAge",schemaPath:"#/definitions/duration/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,9}(ms|s|m|h|d)$"}};
-if(vErrors === null){
-vErrors = [err41];
-}
-else {
-vErrors.push(err41);
-}
-errors++;
-}
-}
-else {
-const err42 = {instancePath:instancePath+"/cache/maxAge",schemaPath:"#/definitions/duration/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err42];
-}
-else {
-vErrors.push(err42);
-}
-errors++;
-}
-}
-}
-else {
-const err43 = {instancePath:instancePath+"/cache",schemaPath:"#/properties/cache/anyOf/1/type",keyword:"type",params:{type: "object"}};
-if(vErrors === null){
-vErrors = [err43];
-}
-else {
-vErrors.push(err43);
-}
-errors++;
-}
-var _valid2 = _errs49 === errors;
-valid18 = valid18 || _valid2;
-}
-if(!valid18){
-const err44 = {instancePath:instancePath+"/cache",schemaPath:"#/properties/cache/anyOf",keyword:"anyOf",params:{}};
-if(vErrors === null){
-vErrors = [err44];
-}
-else {
-vErrors.push(err44);
-}
-errors++;
-}
-else {
-errors = _errs47;
-if(vErrors !== null){
-if(_errs47){
-vErrors.length = _errs47;
-}
-else {
-vErrors = null;
-}
-}
-}
-}
-if(data.retries !== undefined){
-let data16 = data.retries;
-if(!(((typeof data16 == "number") && (!(data16 % 1) && !isNaN(data16))) && (isFinite(data16)))){
-const err45 = {instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/type",keyword:"type",params:{type: "integer"}};
-if(vErrors === null){
-vErrors = [err45];
-}
-else {
-vErrors.push(err45);
-}
-errors++;
-}
-if((typeof data16 == "number") && (isFinite(data16))){
-if(data16 > 10 || isNaN(data16)){
-const err46 = {instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10}};
-if(vErrors === null){
-vErrors = [err46];
-}
-else {
-vErrors.push(err46);
-}
-errors++;
-}
-if(data16 < 0 || isNaN(data16)){
-const err47 = {instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
-if(vErrors === null){
-vErrors = [err47];
-}
-else {
-vErrors.push(err47);
-}
-errors++;
-}
-}
-}
-if(data.timeout !== undefined){
-let data17 = data.timeout;
-if(typeof data17 === "string"){
-if(!pattern10.test(data17)){
-const err48 = {instancePath:instancePath+"/timeout",schemaPath:"#/definitions/duration/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,9}(ms|s|m|h|d)$"}};
-if(vErrors === null){
-vErrors = [err48];
-}
-else {
-vErrors.push(err48);
-}
-errors++;
-}
-}
-else {
-const err49 = {instancePath:instancePath+"/timeout",schemaPath:"#/definitions/duration/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err49];
-}
-else {
-vErrors.push(err49);
-}
-errors++;
-}
-}
-if(data.pool !== undefined){
-let data18 = data.pool;
-if(typeof data18 === "string"){
-if(func2(data18) < 1){
-const err50 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/minLength",keyword:"minLength",params:{limit: 1}};
-if(vErrors === null){
-vErrors = [err50];
-}
-else {
-vErrors.push(err50);
-}
-errors++;
-}
-}
-else {
-const err51 = {instancePath:instancePath+"/pool",schemaPath:"#/properties/pool/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err51];
-}
-else {
-vErrors.push(err51);
-}
-errors++;
-}
-}
-if(data.network !== undefined){
-if(typeof data.network !== "boolean"){
-const err52 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/type",keyword:"type",params:{type: "boolean"}};
-if(vErrors === null){
-vErrors = [err52];
-}
-else {
-vErrors.push(err52);
-}
-errors++;
-}
-}
-if(data.description !== undefined){
-if(typeof data.description !== "string"){
-const err53 = {instancePath:instancePath+"/description",schemaPath:"#/properties/description/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err53];
-}
-else {
-vErrors.push(err53);
-}
-errors++;
-}
-}
-}
-else {
-const err54 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
-if(vErrors === null){
-vErrors = [err54];
-}
-else {
-vErrors.push(err54);
-}
-errors++;
-}
-validate11.errors = vErrors;
-return errors === 0;
-}
-
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
@@ -920,7 +165,7 @@ for(const key2 in data4){
 let data5 = data4[key2];
 if(data5 && typeof data5 == "object" && !Array.isArray(data5)){
 if(data5.type === undefined){
-const err12 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/definitions/param/required",keyword:"required",params:{missingProperty: "type"}};
+const err12 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/params/additionalProperties/required",keyword:"required",params:{missingProperty: "type"}};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -931,7 +176,7 @@ errors++;
 }
 for(const key3 in data5){
 if(!((((((key3 === "type") || (key3 === "description")) || (key3 === "enum")) || (key3 === "default")) || (key3 === "items")) || (key3 === "pattern"))){
-const err13 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/definitions/param/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3}};
+const err13 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/params/additionalProperties/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3}};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -944,7 +189,7 @@ errors++;
 if(data5.type !== undefined){
 let data6 = data5.type;
 if(!((((((data6 === "string") || (data6 === "integer")) || (data6 === "number")) || (data6 === "boolean")) || (data6 === "array")) || (data6 === "object"))){
-const err14 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1")+"/type",schemaPath:"#/definitions/param/properties/type/enum",keyword:"enum",params:{allowedValues: schema12.properties.type.enum}};
+const err14 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1")+"/type",schemaPath:"#/properties/params/additionalProperties/properties/type/enum",keyword:"enum",params:{allowedValues: schema11.properties.params.additionalProperties.properties.type.enum}};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -956,7 +201,7 @@ errors++;
 }
 if(data5.description !== undefined){
 if(typeof data5.description !== "string"){
-const err15 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1")+"/description",schemaPath:"#/definitions/param/properties/description/type",keyword:"type",params:{type: "string"}};
+const err15 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1")+"/description",schemaPath:"#/properties/params/additionalProperties/properties/description/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -970,7 +215,7 @@ if(data5.enum !== undefined){
 let data8 = data5.enum;
 if(Array.isArray(data8)){
 if(data8.length < 1){
-const err16 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1")+"/enum",schemaPath:"#/definitions/param/properties/enum/minItems",keyword:"minItems",params:{limit: 1}};
+const err16 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1")+"/enum",schemaPath:"#/properties/params/additionalProperties/properties/enum/minItems",keyword:"minItems",params:{limit: 1}};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -981,7 +226,7 @@ errors++;
 }
 }
 else {
-const err17 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1")+"/enum",schemaPath:"#/definitions/param/properties/enum/type",keyword:"type",params:{type: "array"}};
+const err17 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1")+"/enum",schemaPath:"#/properties/params/additionalProperties/properties/enum/type",keyword:"type",params:{type: "array"}};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -994,7 +239,7 @@ errors++;
 if(data5.items !== undefined){
 let data9 = data5.items;
 if(!(data9 && typeof data9 == "object" && !Array.isArray(data9))){
-const err18 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1")+"/items",schemaPath:"#/definitions/param/properties/items/type",keyword:"type",params:{type: "object"}};
+const err18 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1")+"/items",schemaPath:"#/properties/params/additionalProperties/properties/items/type",keyword:"type",params:{type: "object"}};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -1006,7 +251,7 @@ errors++;
 }
 if(data5.pattern !== undefined){
 if(typeof data5.pattern !== "string"){
-const err19 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1")+"/pattern",schemaPath:"#/definitions/param/properties/pattern/type",keyword:"type",params:{type: "string"}};
+const err19 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1")+"/pattern",schemaPath:"#/properties/params/additionalProperties/properties/pattern/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -1018,7 +263,7 @@ errors++;
 }
 }
 else {
-const err20 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/definitions/param/type",keyword:"type",params:{type: "object"}};
+const err20 = {instancePath:instancePath+"/params/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/params/additionalProperties/type",keyword:"type",params:{type: "object"}};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -1109,7 +354,7 @@ if(data.pools !== undefined){
 let data13 = data.pools;
 if(data13 && typeof data13 == "object" && !Array.isArray(data13)){
 for(const key4 in data13){
-const _errs32 = errors;
+const _errs31 = errors;
 if(typeof key4 === "string"){
 if(func2(key4) > 100){
 const err26 = {instancePath:instancePath+"/pools",schemaPath:"#/properties/pools/propertyNames/maxLength",keyword:"maxLength",params:{limit: 100},propertyName:key4};
@@ -1132,8 +377,8 @@ vErrors.push(err27);
 errors++;
 }
 }
-var valid8 = _errs32 === errors;
-if(!valid8){
+var valid7 = _errs31 === errors;
+if(!valid7){
 const err28 = {instancePath:instancePath+"/pools",schemaPath:"#/properties/pools/propertyNames",keyword:"propertyNames",params:{propertyName: key4}};
 if(vErrors === null){
 vErrors = [err28];
@@ -1205,7 +450,7 @@ vErrors.push(err33);
 errors++;
 }
 for(const key6 in data15){
-const _errs38 = errors;
+const _errs37 = errors;
 if(typeof key6 === "string"){
 if(func2(key6) > 100){
 const err34 = {instancePath:instancePath+"/nodes",schemaPath:"#/properties/nodes/propertyNames/maxLength",keyword:"maxLength",params:{limit: 100},propertyName:key6};
@@ -1228,8 +473,8 @@ vErrors.push(err35);
 errors++;
 }
 }
-var valid10 = _errs38 === errors;
-if(!valid10){
+var valid9 = _errs37 === errors;
+if(!valid9){
 const err36 = {instancePath:instancePath+"/nodes",schemaPath:"#/properties/nodes/propertyNames",keyword:"propertyNames",params:{propertyName: key6}};
 if(vErrors === null){
 vErrors = [err36];
@@ -1241,14 +486,10 @@ errors++;
 }
 }
 for(const key7 in data15){
-if(!(validate11(data15[key7], {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1"),parentData:data15,parentDataProperty:key7,rootData}))){
-vErrors = vErrors === null ? validate11.errors : vErrors.concat(validate11.errors);
-errors = vErrors.length;
-}
-}
-}
-else {
-const err37 = {instancePath:instancePath+"/nodes",schemaPath:"#/properties/nodes/type",keyword:"type",params:{type: "object"}};
+let data16 = data15[key7];
+if(data16 && typeof data16 == "object" && !Array.isArray(data16)){
+if(data16.uses === undefined){
+const err37 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/required",keyword:"required",params:{missingProperty: "uses"}};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -1257,15 +498,758 @@ vErrors.push(err37);
 }
 errors++;
 }
-}
-}
-else {
-const err38 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+for(const key8 in data16){
+if(!(func7.call(schema11.properties.nodes.additionalProperties.properties, key8))){
+const err38 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8}};
 if(vErrors === null){
 vErrors = [err38];
 }
 else {
 vErrors.push(err38);
+}
+errors++;
+}
+}
+if(data16.uses !== undefined){
+let data17 = data16.uses;
+if(typeof data17 === "string"){
+if(func2(data17) < 1){
+const err39 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/uses",schemaPath:"#/properties/nodes/additionalProperties/properties/uses/minLength",keyword:"minLength",params:{limit: 1}};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+}
+}
+else {
+const err40 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/uses",schemaPath:"#/properties/nodes/additionalProperties/properties/uses/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
+}
+errors++;
+}
+}
+if(data16.with !== undefined){
+let data18 = data16.with;
+if(!(data18 && typeof data18 == "object" && !Array.isArray(data18))){
+const err41 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/with",schemaPath:"#/properties/nodes/additionalProperties/properties/with/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
+}
+errors++;
+}
+}
+if(data16.inputs !== undefined){
+let data19 = data16.inputs;
+if(data19 && typeof data19 == "object" && !Array.isArray(data19)){
+for(const key9 in data19){
+let data20 = data19[key9];
+const _errs50 = errors;
+let valid13 = false;
+const _errs51 = errors;
+if(typeof data20 === "string"){
+if(!pattern4.test(data20)){
+const err42 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/inputs/" + key9.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/properties/inputs/additionalProperties/anyOf/0/pattern",keyword:"pattern",params:{pattern: "^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$"}};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
+}
+errors++;
+}
+}
+else {
+const err43 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/inputs/" + key9.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/properties/inputs/additionalProperties/anyOf/0/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err43];
+}
+else {
+vErrors.push(err43);
+}
+errors++;
+}
+var _valid0 = _errs51 === errors;
+valid13 = valid13 || _valid0;
+if(!valid13){
+const _errs53 = errors;
+if(Array.isArray(data20)){
+if(data20.length < 1){
+const err44 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/inputs/" + key9.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/properties/inputs/additionalProperties/anyOf/1/minItems",keyword:"minItems",params:{limit: 1}};
+if(vErrors === null){
+vErrors = [err44];
+}
+else {
+vErrors.push(err44);
+}
+errors++;
+}
+const len1 = data20.length;
+for(let i2=0; i2<len1; i2++){
+let data21 = data20[i2];
+if(typeof data21 === "string"){
+if(!pattern4.test(data21)){
+const err45 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/inputs/" + key9.replace(/~/g, "~0").replace(/\//g, "~1")+"/" + i2,schemaPath:"#/properties/nodes/additionalProperties/properties/inputs/additionalProperties/anyOf/1/items/pattern",keyword:"pattern",params:{pattern: "^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$"}};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+}
+}
+else {
+const err46 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/inputs/" + key9.replace(/~/g, "~0").replace(/\//g, "~1")+"/" + i2,schemaPath:"#/properties/nodes/additionalProperties/properties/inputs/additionalProperties/anyOf/1/items/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err46];
+}
+else {
+vErrors.push(err46);
+}
+errors++;
+}
+}
+}
+else {
+const err47 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/inputs/" + key9.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/properties/inputs/additionalProperties/anyOf/1/type",keyword:"type",params:{type: "array"}};
+if(vErrors === null){
+vErrors = [err47];
+}
+else {
+vErrors.push(err47);
+}
+errors++;
+}
+var _valid0 = _errs53 === errors;
+valid13 = valid13 || _valid0;
+}
+if(!valid13){
+const err48 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/inputs/" + key9.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/properties/inputs/additionalProperties/anyOf",keyword:"anyOf",params:{}};
+if(vErrors === null){
+vErrors = [err48];
+}
+else {
+vErrors.push(err48);
+}
+errors++;
+}
+else {
+errors = _errs50;
+if(vErrors !== null){
+if(_errs50){
+vErrors.length = _errs50;
+}
+else {
+vErrors = null;
+}
+}
+}
+}
+}
+else {
+const err49 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/inputs",schemaPath:"#/properties/nodes/additionalProperties/properties/inputs/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+}
+}
+if(data16.after !== undefined){
+let data22 = data16.after;
+if(Array.isArray(data22)){
+const len2 = data22.length;
+for(let i3=0; i3<len2; i3++){
+let data23 = data22[i3];
+if(typeof data23 === "string"){
+if(!pattern2.test(data23)){
+const err50 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/after/" + i3,schemaPath:"#/properties/nodes/additionalProperties/properties/after/items/pattern",keyword:"pattern",params:{pattern: "^[a-z][a-z0-9_-]*$"}};
+if(vErrors === null){
+vErrors = [err50];
+}
+else {
+vErrors.push(err50);
+}
+errors++;
+}
+}
+else {
+const err51 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/after/" + i3,schemaPath:"#/properties/nodes/additionalProperties/properties/after/items/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err51];
+}
+else {
+vErrors.push(err51);
+}
+errors++;
+}
+}
+let i4 = data22.length;
+let j1;
+if(i4 > 1){
+const indices1 = {};
+for(;i4--;){
+let item1 = data22[i4];
+if(typeof item1 !== "string"){
+continue;
+}
+if(typeof indices1[item1] == "number"){
+j1 = indices1[item1];
+const err52 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/after",schemaPath:"#/properties/nodes/additionalProperties/properties/after/uniqueItems",keyword:"uniqueItems",params:{i: i4, j: j1}};
+if(vErrors === null){
+vErrors = [err52];
+}
+else {
+vErrors.push(err52);
+}
+errors++;
+break;
+}
+indices1[item1] = i4;
+}
+}
+}
+else {
+const err53 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/after",schemaPath:"#/properties/nodes/additionalProperties/properties/after/type",keyword:"type",params:{type: "array"}};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+}
+}
+if(data16.when !== undefined){
+let data24 = data16.when;
+if(typeof data24 === "string"){
+if(func2(data24) > 10000){
+const err54 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/when",schemaPath:"#/properties/nodes/additionalProperties/properties/when/maxLength",keyword:"maxLength",params:{limit: 10000}};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+}
+if(func2(data24) < 1){
+const err55 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/when",schemaPath:"#/properties/nodes/additionalProperties/properties/when/minLength",keyword:"minLength",params:{limit: 1}};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+}
+}
+else {
+const err56 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/when",schemaPath:"#/properties/nodes/additionalProperties/properties/when/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+}
+if(data16.env !== undefined){
+let data25 = data16.env;
+if(data25 && typeof data25 == "object" && !Array.isArray(data25)){
+for(const key10 in data25){
+const _errs65 = errors;
+if(typeof key10 === "string"){
+if(func2(key10) > 200){
+const err57 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/env",schemaPath:"#/properties/nodes/additionalProperties/properties/env/propertyNames/maxLength",keyword:"maxLength",params:{limit: 200},propertyName:key10};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+}
+if(!pattern7.test(key10)){
+const err58 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/env",schemaPath:"#/properties/nodes/additionalProperties/properties/env/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]*$"},propertyName:key10};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+}
+}
+var valid19 = _errs65 === errors;
+if(!valid19){
+const err59 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/env",schemaPath:"#/properties/nodes/additionalProperties/properties/env/propertyNames",keyword:"propertyNames",params:{propertyName: key10}};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
+}
+errors++;
+}
+}
+for(const key11 in data25){
+if(typeof data25[key11] !== "string"){
+const err60 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/env/" + key11.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/properties/env/additionalProperties/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err60];
+}
+else {
+vErrors.push(err60);
+}
+errors++;
+}
+}
+}
+else {
+const err61 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/env",schemaPath:"#/properties/nodes/additionalProperties/properties/env/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err61];
+}
+else {
+vErrors.push(err61);
+}
+errors++;
+}
+}
+if(data16.secrets !== undefined){
+let data27 = data16.secrets;
+if(Array.isArray(data27)){
+const len3 = data27.length;
+for(let i5=0; i5<len3; i5++){
+let data28 = data27[i5];
+const _errs72 = errors;
+let valid23 = false;
+const _errs73 = errors;
+if(typeof data28 === "string"){
+if(func2(data28) > 200){
+const err62 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5,schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/0/maxLength",keyword:"maxLength",params:{limit: 200}};
+if(vErrors === null){
+vErrors = [err62];
+}
+else {
+vErrors.push(err62);
+}
+errors++;
+}
+if(!pattern7.test(data28)){
+const err63 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5,schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/0/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]*$"}};
+if(vErrors === null){
+vErrors = [err63];
+}
+else {
+vErrors.push(err63);
+}
+errors++;
+}
+}
+else {
+const err64 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5,schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/0/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err64];
+}
+else {
+vErrors.push(err64);
+}
+errors++;
+}
+var _valid1 = _errs73 === errors;
+valid23 = valid23 || _valid1;
+if(!valid23){
+const _errs75 = errors;
+if(data28 && typeof data28 == "object" && !Array.isArray(data28)){
+if(data28.name === undefined){
+const err65 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5,schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/1/required",keyword:"required",params:{missingProperty: "name"}};
+if(vErrors === null){
+vErrors = [err65];
+}
+else {
+vErrors.push(err65);
+}
+errors++;
+}
+for(const key12 in data28){
+if(!((key12 === "name") || (key12 === "label"))){
+const err66 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5,schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12}};
+if(vErrors === null){
+vErrors = [err66];
+}
+else {
+vErrors.push(err66);
+}
+errors++;
+}
+}
+if(data28.name !== undefined){
+let data29 = data28.name;
+if(typeof data29 === "string"){
+if(func2(data29) > 200){
+const err67 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5+"/name",schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/1/properties/name/maxLength",keyword:"maxLength",params:{limit: 200}};
+if(vErrors === null){
+vErrors = [err67];
+}
+else {
+vErrors.push(err67);
+}
+errors++;
+}
+if(!pattern7.test(data29)){
+const err68 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5+"/name",schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/1/properties/name/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]*$"}};
+if(vErrors === null){
+vErrors = [err68];
+}
+else {
+vErrors.push(err68);
+}
+errors++;
+}
+}
+else {
+const err69 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5+"/name",schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/1/properties/name/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err69];
+}
+else {
+vErrors.push(err69);
+}
+errors++;
+}
+}
+if(data28.label !== undefined){
+let data30 = data28.label;
+if(typeof data30 === "string"){
+if(func2(data30) > 200){
+const err70 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5+"/label",schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/1/properties/label/maxLength",keyword:"maxLength",params:{limit: 200}};
+if(vErrors === null){
+vErrors = [err70];
+}
+else {
+vErrors.push(err70);
+}
+errors++;
+}
+}
+else {
+const err71 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5+"/label",schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/1/properties/label/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err71];
+}
+else {
+vErrors.push(err71);
+}
+errors++;
+}
+}
+}
+else {
+const err72 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5,schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/1/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err72];
+}
+else {
+vErrors.push(err72);
+}
+errors++;
+}
+var _valid1 = _errs75 === errors;
+valid23 = valid23 || _valid1;
+}
+if(!valid23){
+const err73 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5,schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf",keyword:"anyOf",params:{}};
+if(vErrors === null){
+vErrors = [err73];
+}
+else {
+vErrors.push(err73);
+}
+errors++;
+}
+else {
+errors = _errs72;
+if(vErrors !== null){
+if(_errs72){
+vErrors.length = _errs72;
+}
+else {
+vErrors = null;
+}
+}
+}
+}
+}
+else {
+const err74 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets",schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/type",keyword:"type",params:{type: "array"}};
+if(vErrors === null){
+vErrors = [err74];
+}
+else {
+vErrors.push(err74);
+}
+errors++;
+}
+}
+if(data16.cache !== undefined){
+let data31 = data16.cache;
+const _errs83 = errors;
+let valid25 = false;
+const _errs84 = errors;
+if(!((data31 === "auto") || (data31 === "never"))){
+const err75 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/0/enum",keyword:"enum",params:{allowedValues: schema11.properties.nodes.additionalProperties.properties.cache.anyOf[0].enum}};
+if(vErrors === null){
+vErrors = [err75];
+}
+else {
+vErrors.push(err75);
+}
+errors++;
+}
+var _valid2 = _errs84 === errors;
+valid25 = valid25 || _valid2;
+if(!valid25){
+const _errs85 = errors;
+if(data31 && typeof data31 == "object" && !Array.isArray(data31)){
+if(data31.maxAge === undefined){
+const err76 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/required",keyword:"required",params:{missingProperty: "maxAge"}};
+if(vErrors === null){
+vErrors = [err76];
+}
+else {
+vErrors.push(err76);
+}
+errors++;
+}
+for(const key13 in data31){
+if(!(key13 === "maxAge")){
+const err77 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13}};
+if(vErrors === null){
+vErrors = [err77];
+}
+else {
+vErrors.push(err77);
+}
+errors++;
+}
+}
+if(data31.maxAge !== undefined){
+let data32 = data31.maxAge;
+if(typeof data32 === "string"){
+if(!pattern10.test(data32)){
+const err78 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache/maxAge",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/properties/maxAge/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,9}(ms|s|m|h|d)$"}};
+if(vErrors === null){
+vErrors = [err78];
+}
+else {
+vErrors.push(err78);
+}
+errors++;
+}
+}
+else {
+const err79 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache/maxAge",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/properties/maxAge/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err79];
+}
+else {
+vErrors.push(err79);
+}
+errors++;
+}
+}
+}
+else {
+const err80 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err80];
+}
+else {
+vErrors.push(err80);
+}
+errors++;
+}
+var _valid2 = _errs85 === errors;
+valid25 = valid25 || _valid2;
+}
+if(!valid25){
+const err81 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf",keyword:"anyOf",params:{}};
+if(vErrors === null){
+vErrors = [err81];
+}
+else {
+vErrors.push(err81);
+}
+errors++;
+}
+else {
+errors = _errs83;
+if(vErrors !== null){
+if(_errs83){
+vErrors.length = _errs83;
+}
+else {
+vErrors = null;
+}
+}
+}
+}
+if(data16.retries !== undefined){
+let data33 = data16.retries;
+if(!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))){
+const err82 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/type",keyword:"type",params:{type: "integer"}};
+if(vErrors === null){
+vErrors = [err82];
+}
+else {
+vErrors.push(err82);
+}
+errors++;
+}
+if((typeof data33 == "number") && (isFinite(data33))){
+if(data33 > 10 || isNaN(data33)){
+const err83 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10}};
+if(vErrors === null){
+vErrors = [err83];
+}
+else {
+vErrors.push(err83);
+}
+errors++;
+}
+if(data33 < 0 || isNaN(data33)){
+const err84 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
+if(vErrors === null){
+vErrors = [err84];
+}
+else {
+vErrors.push(err84);
+}
+errors++;
+}
+}
+}
+if(data16.timeout !== undefined){
+let data34 = data16.timeout;
+if(typeof data34 === "string"){
+if(!pattern10.test(data34)){
+const err85 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/timeout",schemaPath:"#/properties/nodes/additionalProperties/properties/timeout/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,9}(ms|s|m|h|d)$"}};
+if(vErrors === null){
+vErrors = [err85];
+}
+else {
+vErrors.push(err85);
+}
+errors++;
+}
+}
+else {
+const err86 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/timeout",schemaPath:"#/properties/nodes/additionalProperties/properties/timeout/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err86];
+}
+else {
+vErrors.push(err86);
+}
+errors++;
+}
+}
+if(data16.pool !== undefined){
+let data35 = data16.pool;
+if(typeof data35 === "string"){
+if(func2(data35) < 1){
+const err87 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/minLength",keyword:"minLength",params:{limit: 1}};
+if(vErrors === null){
+vErrors = [err87];
+}
+else {
+vErrors.push(err87);
+}
+errors++;
+}
+}
+else {
+const err88 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err88];
+}
+else {
+vErrors.push(err88);
+}
+errors++;
+}
+}
+if(data16.network !== undefined){
+if(typeof data16.network !== "boolean"){
+const err89 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/network",schemaPath:"#/properties/nodes/additionalProperties/properties/network/type",keyword:"type",params:{type: "boolean"}};
+if(vErrors === null){
+vErrors = [err89];
+}
+else {
+vErrors.push(err89);
+}
+errors++;
+}
+}
+if(data16.description !== undefined){
+if(typeof data16.description !== "string"){
+const err90 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/description",schemaPath:"#/properties/nodes/additionalProperties/properties/description/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err90];
+}
+else {
+vErrors.push(err90);
+}
+errors++;
+}
+}
+}
+else {
+const err91 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err91];
+}
+else {
+vErrors.push(err91);
+}
+errors++;
+}
+}
+}
+else {
+const err92 = {instancePath:instancePath+"/nodes",schemaPath:"#/properties/nodes/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err92];
+}
+else {
+vErrors.push(err92);
+}
+errors++;
+}
+}
+}
+else {
+const err93 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
 }
 errors++;
 }

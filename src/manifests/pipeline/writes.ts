@@ -4,12 +4,16 @@ import { reachability, type Prerequisites } from './graph.js';
 
 /** Beyond so many comparisons of patterns the check gives up; only generated files with thousands of globs get there. */
 const MAX_COMPARISONS = 2_000_000;
+/** The same for pairs of nodes that could collide but are excused. */
+const MAX_EXCUSES = 5_000_000;
+/** Nobody reads further. */
+const MAX_COUNTED = 100;
 
 export interface Conflict {
   readonly earlier: number;
   readonly later: number;
   readonly patterns: readonly [string, string];
-  /** Other nodes that collide with `later` as well. */
+  /** Other nodes that collide with `later` as well; counted up to a hundred. */
   readonly others: number;
 }
 
@@ -52,6 +56,7 @@ export function findConflicts(
     masks.set(pattern, mask);
   }
   const conflicts: Conflict[] = [];
+  let excuses = 0;
   for (const [position, later] of targets.entries()) {
     const ancestors = row(later);
     let first: { earlier: number; patterns: readonly [string, string] } | undefined;
@@ -68,7 +73,9 @@ export function findConflicts(
             const index = word * 32 + bit;
             if (index >= position) break;
             const earlier = targets[index] as number;
-            if (colliding.has(earlier) || mayOverlap(earlier, later)) continue;
+            if (colliding.size > MAX_COUNTED || colliding.has(earlier)) continue;
+            if (excuses++ > MAX_EXCUSES) return { conflicts, gaveUp: true };
+            if (mayOverlap(earlier, later)) continue;
             colliding.add(earlier);
             first ??= { earlier, patterns: [theirs, mine] };
           }
