@@ -4,21 +4,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** One process and no other program: reads the first line of each file and writes the sum. */
+/** One process and no other program: reads the first word of each file and writes the sum. */
 const SCRIPT =
-  'read -r s _ < "$1"; o=$2; shift 2; for f; do read -r n < "$f"; s=$(((s + n) % 999983)); done; echo $s > "$o"';
+  'read -r s _ < "w/$0.in"; for id; do read -r n < "w/$id.out"; s=$(((s + n) % 999983)); done; echo $s > "w/$0.out"';
 
-export const inputOf = (id) => `work/${id}.in`;
-export const outputOf = (id) => `work/${id}.out`;
-export const commandOf = ({ id, needs }) => [
-  '/bin/sh',
-  '-c',
-  SCRIPT,
-  'sum',
-  inputOf(id),
-  outputOf(id),
-  ...needs.map(outputOf),
-];
+export const FOLDER = 'w';
+export const inputOf = (id) => `w/${id}.in`;
+export const outputOf = (id) => `w/${id}.out`;
+export const commandOf = ({ id, needs }) => ['/bin/sh', '-c', SCRIPT, id, ...needs];
 
 /** Nodes in topological order: `{ id, needs }`. */
 export function layered(count) {
@@ -38,24 +31,25 @@ export function writeInput(app, id, number, comment = 'first') {
 }
 
 export function writeInputs(app, nodes) {
-  mkdirSync(join(app, 'work'), { recursive: true });
+  mkdirSync(join(app, FOLDER), { recursive: true });
   nodes.forEach(({ id }, index) => writeInput(app, id, index + 1));
 }
 
-/** The same graph as a pipeline file. */
+/** The same graph as a pipeline file, terse, since a file may have 2 MB. */
 export function pipelineOf(nodes) {
-  const quote = JSON.stringify;
-  const lines = ['pyflow: 1', 'name: layered', 'nodes:'];
-  for (const node of nodes) {
-    const { id, needs } = node;
+  const lines = [
+    'pyflow: 1',
+    'name: layered',
+    'params:',
+    `  sum: { type: string, default: ${JSON.stringify(SCRIPT)} }`,
+  ];
+  lines.push('nodes:');
+  for (const { id, needs } of nodes) {
+    const after = needs.length === 0 ? '' : `after: [${needs.join(', ')}], `;
+    const argv = ['/bin/sh', '-c', '"${{ params.sum }}"', id, ...needs].join(', ');
+    const reads = [inputOf(id), ...needs.map(outputOf)].join(', ');
     lines.push(
-      `  ${id}:`,
-      '    uses: command',
-      ...(needs.length === 0 ? [] : [`    after: [${needs.join(', ')}]`]),
-      '    with:',
-      `      argv: [${commandOf(node).map(quote).join(', ')}]`,
-      `      reads: [${[inputOf(id), ...needs.map(outputOf)].join(', ')}]`,
-      `      writes: [${outputOf(id)}]`,
+      `  ${id}: {uses: command, ${after}with: {argv: [${argv}], reads: [${reads}], writes: [${outputOf(id)}]}}`,
     );
   }
   return `${lines.join('\n')}\n`;

@@ -6,7 +6,9 @@ import { openLocalStore } from '../src/engine/local-store.ts';
 import { captureDifference, EMPTY_RECORD } from '../src/engine/output-tree.ts';
 
 const [, , folder, cache] = argv;
-const store = openLocalStore(cache, { onWarning: () => undefined, clock: { now: () => Date.now() } });
+const opened = openLocalStore(cache);
+if (!opened.ok) throw new Error(opened.failure.detail);
+const store = opened.value;
 const captured = await captureDifference(store, folder, EMPTY_RECORD);
 if (!captured.ok) throw new Error(captured.failure.detail);
 await store.close();

@@ -2,7 +2,7 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { layered as layeredGraph, outputOf, pipelineOf, writeInput, writeInputs } from '../graph.mjs';
+import { FOLDER, layered as layeredGraph, outputOf, pipelineOf, writeInput, writeInputs } from '../graph.mjs';
 import {
   bench,
   boundFigure,
@@ -122,8 +122,8 @@ function setStage(count) {
     floor: () => nodeTime([bench('floor.mjs'), floorDir, String(count)]),
     pyflow: () => pyflowTime(args),
     resetFloor: () => {
-      remove(join(floorDir, 'floor-state.json'), join(floorDir, 'work'));
-      mkdirSync(join(floorDir, 'work'));
+      remove(join(floorDir, 'floor-state.json'), join(floorDir, FOLDER));
+      mkdirSync(join(floorDir, FOLDER));
       writeInputs(floorDir, nodes);
     },
     resetPyflow: () => {
