@@ -1,6 +1,6 @@
 // A Python in the normal form, made once per process from an interpreter of this machine, for tests that need a real one.
 
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,7 +74,7 @@ async function make(version: string): Promise<PreparedRuntime> {
   return { version, minor, appDir: harness.appDir, pipDir };
 }
 
-/** A copy of the runtime for a test that writes into it. */
-export function copyPreparedRuntime(runtime: PreparedRuntime, appDir: string): void {
-  cpSync(join(runtime.appDir, '.scalingo'), join(appDir, '.scalingo'), { recursive: true, verbatimSymlinks: true });
+/** The runtime for a test that writes beside its files but not into them: a copy of folders, with linked files. */
+export function linkPreparedRuntime(runtime: PreparedRuntime, appDir: string): void {
+  execFileSync('cp', ['-a', '-l', join(runtime.appDir, '.scalingo'), appDir]);
 }

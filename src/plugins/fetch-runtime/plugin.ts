@@ -196,7 +196,7 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     return succeed({ version: chosen.version, privatePrefixes: [chosen.prefix] });
   }
 
-  /** Normal form, own bytecode, and proof that it is the interpreter it claims to be. */
+  /** Normal form, proof that it is the interpreter it claims to be, own bytecode. */
   private async finish(
     installed: Installed,
     provider: Provider,
@@ -210,13 +210,13 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     const formed = await normalizeRuntime(real, minor, prefix, installed.privatePrefixes);
     if (!formed.ok) return fail(unfitRuntime(installed.version, provider, formed.failure));
     const python = `${context.paths.app}/${home}/bin/python`;
+    const checked = await checkRuntime(this.subprocess, context, { home, version: installed.version });
+    if (!checked.ok) return checked;
     const compiled = await compileBytecode(this.subprocess, context, {
       python,
       files: formed.value.pythonFiles.map((file) => `${home}/${file}`),
     });
     if (!compiled.ok) return compiled;
-    const checked = await checkRuntime(this.subprocess, context, { home, version: installed.version });
-    if (!checked.ok) return checked;
     const files = await walkFiles(real);
     const needles = [
       ...installed.privatePrefixes.filter((path) => path.split('/').length > 3),

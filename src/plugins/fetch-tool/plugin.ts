@@ -24,7 +24,7 @@ import { isolatedEnvironment, readableLine } from '../shared/pip-command.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
 import { editRecord } from '../shared/record.js';
 import { noBundledPip, toolInstallFailed, unknownToolVersion } from './failures.js';
-import { lockedVersions, lockOf } from './locks.js';
+import { lockedVersions, lockOf, type ToolLock } from './locks.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Config = FromSchema<typeof config>;
@@ -49,11 +49,16 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
   /** The files are pinned by digest, so which index they come from is not in the key. */
   async reads({ config }: Node): Promise<Result<Reads, Failure>> {
     const version = config.version ?? toolVersion(config.name);
-    const lock = lockOf(config.name, version);
+    const lock = this.findLock(config.name, version);
     if (lock === undefined) {
       return fail(unknownToolVersion(config.name, version, lockedVersions(config.name)));
     }
     return succeed({ facts: { version, requirements: [...lock.requirements] } });
+  }
+
+  /** Overridden by tests, which have files of their own. */
+  protected findLock(tool: Config['name'], version: string): ToolLock | undefined {
+    return lockOf(tool, version);
   }
 
   async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {

@@ -1,0 +1,320 @@
+import 'reflect-metadata';
+import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { fail, type Failure, type Result, type RunOutput } from '../../src/engine/sdk.js';
+import type { Runtime } from '../../src/manifests/catalogue/runtimes.js';
+import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
+import { fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
+import { prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
+
+interface Outputs {
+  readonly version: string;
+  readonly minor: string;
+  readonly provider: string;
+}
+type Played = Result<RunOutput<Outputs>, Failure>;
+
+/** The plugin with a catalogue of one build. */
+class WithCatalogue extends FetchRuntime {
+  row: Runtime | undefined;
+  protected override findRow(version: string): Runtime | undefined {
+    return this.row?.version === version ? this.row : undefined;
+  }
+}
+
+describe('plugins/fetch-runtime', () => {
+  let runtime: PreparedRuntime;
+  let root: string;
+  let harness: PluginHarness;
+  /** Holds the archive that most tests use. */
+  let shared: string;
+  let release: Runtime | undefined;
+  let mirrorDir: string;
+
+  before(async function () {
+    this.timeout(60_000);
+    runtime = await prepareRuntime(this);
+    shared = mkdtempSync(join(tmpdir(), 'pyflow-release-'));
+    mirrorDir = shared;
+  });
+  after(() => shared && rmSync(shared, { recursive: true, force: true }));
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'pyflow-fetch-'));
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  /** An interpreter as pyenv leaves it: the one of this machine, with more than belongs into a slug. */
+  const pyenvPrefix = (): string => {
+    const prefix = join(root, 'pyenv', runtime.version);
+    mkdirSync(join(root, 'pyenv'), { recursive: true });
+    execFileSync('cp', ['-a', '-l', join(runtime.appDir, '.scalingo/python'), prefix]);
+    for (const [path, text] of [
+      ['bin/pip', '#!/bin/sh\n'],
+      [`lib/python${runtime.minor}/site-packages/foreign.pth`, 'import foreign\n'],
+      [`lib/python${runtime.minor}/test/test_x.py`, ''],
+    ] as const) {
+      mkdirSync(join(prefix, path, '..'), { recursive: true });
+      writeFileSync(join(prefix, path), text);
+    }
+    return prefix;
+  };
+
+  const play = async (
+    request: {
+      readonly version?: string;
+      readonly exact?: boolean;
+      readonly providers?: ('python-build-standalone' | 'system')[];
+      readonly row?: Runtime;
+    },
+    options: HarnessOptions = {},
+  ): Promise<Played> => {
+    harness = new PluginHarness({ root: join(root, 'harness'), ...options });
+    const { subprocess, download, archive, log, host, hostCommand } = harness;
+    const kind = new WithCatalogue(subprocess, download, archive, log, host, hostCommand);
+    kind.row = request.row;
+    const version = request.version ?? runtime.version;
+    const played = await harness.play(
+      kind,
+      { vendorDir: '.scalingo', providers: request.providers ?? ['python-build-standalone', 'system'] },
+      { python: { version, minor: version.split('.').slice(0, 2).join('.'), exact: request.exact ?? true } },
+    );
+    return played.result;
+  };
+  const failureOf = (result: Played): Failure => {
+    if (result.ok) throw new Error('it succeeded');
+    return result.failure;
+  };
+  const installed = (path = ''): string => join(harness.appDir, '.scalingo/python', path);
+
+  /** The archive that a release would have, as a build of the catalogue; at `mirrorDir`. */
+  const makeArchive = (edit?: (python: string) => void): Runtime => {
+    if (edit !== undefined || release === undefined) mirrorDir = edit === undefined ? shared : root;
+    else {
+      mirrorDir = shared;
+      return release;
+    }
+    const made = buildArchive(mirrorDir, edit ?? (() => undefined));
+    if (edit === undefined) release = made;
+    return made;
+  };
+  const buildArchive = (root: string, edit: (python: string) => void): Runtime => {
+    const folder = join(root, 'release', 'python');
+    mkdirSync(join(root, 'release'), { recursive: true });
+    execFileSync('cp', ['-a', '-l', join(runtime.appDir, '.scalingo/python'), folder]);
+    edit(folder);
+    const path = '20990101/cpython.tar.gz';
+    mkdirSync(join(root, 'mirror', '20990101'), { recursive: true });
+    execFileSync('tar', ['-C', join(root, 'release'), '-I', 'gzip -1', '-cf', join(root, 'mirror', path), 'python']);
+    const sha256 = createHash('sha256')
+      .update(readFileSync(join(root, 'mirror', path)))
+      .digest('hex');
+    return {
+      version: runtime.version,
+      platform: 'linux-x86_64-gnu',
+      build: '20990101',
+      flavour: 'install_only_stripped',
+      url: `https://example.invalid/${path}`,
+      path,
+      sha256,
+    };
+  };
+  const mirror = (): Readonly<Record<string, string>> => ({ PYTHON_MIRROR: `file://${mirrorDir}/mirror/` });
+
+  describe('system', () => {
+    it('copies the interpreter in its normal form, as a degraded result', async () => {
+      const prefix = pyenvPrefix();
+      const result = await play({ providers: ['system'] }, { settings: { SYSTEM_PYTHONS: prefix } });
+      if (!result.ok) throw new Error(`${result.failure.title}\n${result.failure.detail}`);
+      expect(result.value.outputs).to.deep.equal({
+        version: runtime.version,
+        minor: runtime.minor,
+        provider: 'system',
+      });
+      expect(result.value.degraded?.maxAgeMs).to.equal(3_600_000);
+      expect(result.value.degraded?.reason).to.contain('system');
+      expect(readdirSync(installed('bin')).sort()).to.deep.equal(['python', 'python3', `python${runtime.minor}`]);
+      expect(readdirSync(installed(`lib/python${runtime.minor}/site-packages`))).to.deep.equal([]);
+      expect(existsSync(installed(`lib/python${runtime.minor}/test`))).to.equal(false);
+      const version = execFileSync(
+        installed('bin/python'),
+        ['-I', '-c', 'import platform; print(platform.python_version())'],
+        {
+          encoding: 'utf8',
+        },
+      );
+      expect(version.trim()).to.equal(runtime.version);
+    }).timeout(60_000);
+
+    it('gives any patch of the minor version when the app did not ask for one', async () => {
+      const prefix = pyenvPrefix();
+      const result = await play(
+        { version: `${runtime.minor}.99`, exact: false, providers: ['system'] },
+        { settings: { SYSTEM_PYTHONS: prefix } },
+      );
+      expect(result.ok && result.value.outputs.version).to.equal(runtime.version);
+    }).timeout(60_000);
+
+    it('never substitutes a patch that the app asked for, and says what it saw', async () => {
+      const prefix = pyenvPrefix();
+      const version = `${runtime.minor}.99`;
+      const row = { version } as Runtime;
+      const failure = failureOf(
+        await play({ version, providers: ['system'], row }, { settings: { SYSTEM_PYTHONS: prefix } }),
+      );
+      expect(failure).to.include({ code: 'install-python', blame: 'environment' });
+      expect(failure.detail).to.contain(`${runtime.version} at ${prefix}`);
+      expect(failure.remedy).to.contain(`pyenv install ${version}`);
+    });
+
+    it('blames the app for a version that nobody has', async () => {
+      const failure = failureOf(await play({ version: '3.12.99' }, { settings: { SYSTEM_PYTHONS: '/nonexistent' } }));
+      expect(failure).to.include({ code: 'python-version::unknown-patch', blame: 'app' });
+    });
+
+    it('refuses the Python of a distribution by name', async function () {
+      if (!existsSync('/usr/lib/python3.11/EXTERNALLY-MANAGED')) {
+        console.log('      (skipped: needs a distribution Python 3.11)');
+        return this.skip();
+      }
+      const failure = failureOf(
+        await play(
+          { version: '3.11.2', exact: false, providers: ['system'] },
+          { settings: { SYSTEM_PYTHONS: '/usr' } },
+        ),
+      );
+      expect(failure.detail).to.match(/3\.11\.\d+ at \/usr \(refused: it belongs to the distribution/);
+    });
+  });
+
+  describe('python-build-standalone', () => {
+    it('fetches, checks and unpacks the archive of a mirror, as a full result', async () => {
+      const row = makeArchive();
+      const result = await play({ row }, { settings: mirror() });
+      if (!result.ok) throw new Error(`${result.failure.title}\n${result.failure.detail}`);
+      expect(result.value.outputs.provider).to.equal('python-build-standalone');
+      expect(result.value.degraded).to.equal(undefined);
+      expect(Object.keys(await fingerprint(installed()))).to.deep.equal(
+        Object.keys(await fingerprint(join(runtime.appDir, '.scalingo/python'))),
+      );
+    }).timeout(60_000);
+
+    it('falls through to the next provider when the host is dead, saying so', async () => {
+      const prefix = pyenvPrefix();
+      const row = makeArchive();
+      const dead: Failure = {
+        code: 'download::host-unreachable',
+        blame: 'environment',
+        title: 'example.invalid does not answer',
+        detail: '',
+        remedy: '',
+        retryable: true,
+      };
+      const options = { settings: { SYSTEM_PYTHONS: prefix }, download: { fetch: async () => fail(dead) } };
+      const result = await play({ row }, options);
+      expect(result.ok && result.value.outputs.provider).to.equal('system');
+      expect(result.ok && result.value.degraded?.reason).to.contain('because python-build-standalone gave none');
+      expect(harness.text()).to.contain('runtime::provider-passed-over');
+      expect(harness.text()).to.contain('example.invalid does not answer');
+    }).timeout(60_000);
+
+    it('is worth another try when the host is dead and nothing else has the version', async () => {
+      const row = { version: '3.12.99', url: 'https://example.invalid/x', path: 'x', sha256: '' } as Runtime;
+      const dead: Failure = {
+        code: 'download::host-unreachable',
+        blame: 'environment',
+        title: 'dead',
+        detail: '',
+        remedy: '',
+      };
+      const failure = failureOf(
+        await play(
+          { version: '3.12.99', row },
+          { settings: { SYSTEM_PYTHONS: '/nonexistent' }, download: { fetch: async () => fail(dead) } },
+        ),
+      );
+      expect(failure).to.include({ code: 'install-python', blame: 'environment', retryable: true });
+    });
+
+    for (const [what, edit] of [
+      ['a wrong digest', (row: Runtime): Runtime => ({ ...row, sha256: '0'.repeat(64) })],
+      ['an archive that is not there', (row: Runtime): Runtime => ({ ...row, path: 'missing.tar.gz' })],
+    ] as const) {
+      it(`fails at ${what} and substitutes nothing`, async () => {
+        const prefix = pyenvPrefix();
+        const row = edit(makeArchive());
+        const failure = failureOf(await play({ row }, { settings: { ...mirror(), SYSTEM_PYTHONS: prefix } }));
+        expect(failure.code).to.equal('install-python');
+        expect(failure.detail).to.match(/Cause: download::(wrong-digest|not-found)/);
+        expect(existsSync(installed('bin/python'))).to.equal(false);
+      }).timeout(60_000);
+    }
+
+    it('refuses a mirror that is no URL', async () => {
+      const row = { version: runtime.version, url: '', path: 'x', sha256: '' } as Runtime;
+      const failure = failureOf(await play({ row }, { settings: { PYTHON_MIRROR: 'ftp://me:secret@host/x' } }));
+      expect(failure.code).to.equal('install-python');
+      expect(failure.title).to.contain('PYFLOW_PYTHON_MIRROR');
+      expect(failure.detail).not.to.contain('secret');
+    });
+
+    it('notices an interpreter that is another one than it claims', async () => {
+      const row = { ...makeArchive(), version: `${runtime.minor}.99` };
+      const failure = failureOf(await play({ version: row.version, row }, { settings: mirror() }));
+      expect(failure.code).to.equal('runtime::self-check');
+      expect(failure.detail).to.contain(`It says it is Python ${runtime.version}.`);
+    }).timeout(60_000);
+
+    it('notices modules that do not load', async () => {
+      const row = makeArchive((python) => {
+        rmSync(join(python, `lib/python${runtime.minor}/sqlite3`), { recursive: true });
+      });
+      const failure = failureOf(await play({ row }, { settings: mirror() }));
+      expect(failure.code).to.equal('runtime::self-check');
+      expect(failure.detail).to.contain('sqlite3');
+    }).timeout(60_000);
+
+    it('notices when the library of another interpreter is loaded', async function () {
+      const library = `lib/libpython${runtime.minor}.so.1.0`;
+      if (!existsSync(join(runtime.appDir, '.scalingo/python', library))) {
+        console.log('      (skipped: the interpreter has no shared library)');
+        return this.skip();
+      }
+      const row = makeArchive((python) => {
+        rmSync(join(python, library));
+        symlinkSync(join(runtime.appDir, '.scalingo/python', library), join(python, library));
+      });
+      const failure = failureOf(await play({ row }, { settings: mirror() }));
+      // Refused by the archive already, or by the self-check: never accepted.
+      expect(failure.code).to.match(/^(runtime::|archive::|download::|install-python)/);
+    }).timeout(60_000);
+  });
+
+  it('keys on the digest of the archive, not on the mirror', async () => {
+    const row = { version: '3.12.99', build: '20990101', sha256: 'abc' } as Runtime;
+    harness = new PluginHarness({ root: join(root, 'h'), settings: mirror() });
+    const { subprocess, download, archive, log, host, hostCommand } = harness;
+    const kind = new WithCatalogue(subprocess, download, archive, log, host, hostCommand);
+    kind.row = row;
+    const python = { version: '3.12.99', minor: '3.12', exact: true };
+    const reads = await kind.reads({
+      config: { vendorDir: '.scalingo', providers: ['python-build-standalone'] },
+      inputs: { python },
+    });
+    expect(reads).to.deep.equal({ ok: true, value: { facts: { archive: { build: '20990101', sha256: 'abc' } } } });
+    const other = await kind.reads({ config: { vendorDir: '.scalingo', providers: ['system'] }, inputs: { python } });
+    expect(other).to.deep.equal({ ok: true, value: { facts: {} } });
+  });
+});

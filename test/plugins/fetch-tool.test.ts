@@ -1,0 +1,133 @@
+import 'reflect-metadata';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
+import { lockedVersions, lockOf, type ToolLock } from '../../src/plugins/fetch-tool/locks.js';
+import { PIP_WHEEL, toolVersion } from '../../src/manifests/catalogue/tools.js';
+import { fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
+import { PackageIndex } from '../support/package-index.js';
+import { linkPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
+import { makeWheel } from '../support/wheels.js';
+
+/** A stand-in for pip of the pinned version: the real one is not at hand without the network. */
+const standIn = makeWheel('pip', toolVersion('pip'), {
+  files: { 'pip/__init__.py': '', 'pip/__main__.py': 'print("stand-in")\n' },
+  scripts: { pip: 'pip.__main__:main' },
+});
+
+class WithLock extends FetchTool {
+  lock: ToolLock | undefined;
+  protected override findLock(tool: 'pip', version: string): ToolLock | undefined {
+    return this.lock ?? super.findLock(tool, version);
+  }
+}
+
+describe('plugins/fetch-tool', () => {
+  let runtime: PreparedRuntime;
+  let index: PackageIndex;
+  let root: string;
+
+  before(async function () {
+    this.timeout(60_000);
+    runtime = await prepareRuntime(this);
+  });
+  beforeEach(async () => {
+    root = mkdtempSync(join(tmpdir(), 'pyflow-tool-'));
+    index = await PackageIndex.start([standIn]);
+  });
+  afterEach(async () => {
+    await index.stop();
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  const play = async (
+    lock?: ToolLock,
+    options: HarnessOptions & { readonly version?: string; readonly bare?: true } = {},
+  ) => {
+    const harness = new PluginHarness({
+      root: mkdtempSync(join(root, 'h ')),
+      ...options,
+      settings: options.settings ?? { INDEX: index.url },
+    });
+    if (!options.bare) linkPreparedRuntime(runtime, harness.appDir);
+    const kind = new WithLock(harness.subprocess, harness.log, harness.host);
+    kind.lock = lock;
+    const config = {
+      name: 'pip',
+      vendorDir: '.scalingo',
+      ...(options.version && { version: options.version }),
+    } as const;
+    return { harness, ...(await harness.play(kind, config, { runtime: '' }, { makesTool: true })) };
+  };
+  const lockFor = (sha256: string): ToolLock => ({
+    requirements: [`pip==${toolVersion('pip')} --hash=sha256:${sha256}`],
+  });
+
+  it('installs the tool into its own folder, without scripts and bytecode', async () => {
+    const { harness, result, toolDir, reads } = await play(lockFor(standIn.sha256));
+    if (!result.ok) throw new Error(`${result.failure.title}\n${harness.text()}`);
+    const info = `pip-${toolVersion('pip')}.dist-info`;
+    expect(result.value.outputs).to.deep.equal({ version: toolVersion('pip') });
+    expect(readdirSync(toolDir).sort()).to.deep.equal(['pip', info]);
+    const record = readFileSync(join(toolDir, info, 'RECORD'), 'utf8');
+    expect(record).to.contain('pip/__main__.py,sha256=');
+    expect(record, 'no line about what is not there').not.to.match(/bin\/pip|\.pyc/);
+    expect(reads.facts).to.deep.equal({
+      version: toolVersion('pip'),
+      requirements: lockFor(standIn.sha256).requirements,
+    });
+    expect(existsSync(join(harness.appDir, 'pip')), 'the slug is left alone').to.equal(false);
+  }).timeout(30_000);
+
+  it('gives the same bytes wherever it runs', async () => {
+    const a = await play(lockFor(standIn.sha256));
+    const b = await play(lockFor(standIn.sha256));
+    expect(await fingerprint(a.toolDir)).to.deep.equal(await fingerprint(b.toolDir));
+  }).timeout(30_000);
+
+  it('refuses a file of another digest, and does not call that retryable', async () => {
+    const { result } = await play(lockFor('0'.repeat(64)));
+    expect(result.ok).to.equal(false);
+    if (result.ok) return;
+    expect(result.failure).to.include({ code: 'install-package-manager::pip', blame: 'environment' });
+    expect(result.failure.title).to.contain('another digest');
+    expect(result.failure.retryable).to.equal(undefined);
+  }).timeout(30_000);
+
+  it('fails as the environment when the index does not answer', async () => {
+    const settings = { INDEX: index.url };
+    await index.stop();
+    const { result } = await play(lockFor(standIn.sha256), { settings, env: { PIP_RETRIES: '0' } });
+    expect(!result.ok && result.failure).to.include({
+      code: 'install-package-manager::pip',
+      blame: 'environment',
+      retryable: true,
+    });
+    index = await PackageIndex.start();
+  }).timeout(30_000);
+
+  it('shows neither user nor password of the index', async () => {
+    const url = index.url.replace('//', '//me:pa55word@');
+    const { harness, result } = await play(lockFor(standIn.sha256), { settings: { INDEX: url } });
+    expect(result.ok, harness.text()).to.equal(true);
+    expect(harness.text()).not.to.contain('pa55word');
+    expect(harness.text()).to.contain('Package index: http://127.0.0.1');
+  }).timeout(30_000);
+
+  it('refuses versions whose files it does not know', async () => {
+    const { result } = await play(undefined, { version: '1.0', bare: true });
+    expect(!result.ok && result.failure).to.include({ code: 'fetch-tool::unknown-version', blame: 'pipeline' });
+  });
+
+  it('says when there is no Python to install with', async () => {
+    const { result } = await play(lockFor(standIn.sha256), { bare: true });
+    expect(!result.ok && result.failure.code).to.equal('python::no-runtime');
+  });
+
+  it('knows the digest of the pinned pip', () => {
+    expect(lockedVersions('pip')).to.include(toolVersion('pip'));
+    expect(lockOf('pip', toolVersion('pip'))?.requirements[0]).to.contain(PIP_WHEEL.sha256);
+  });
+});
