@@ -1,6 +1,14 @@
 // `pyflow cache`: what the cache holds, whether it is whole, and making room.
 
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { EXIT_STATUS, type Failure } from '../engine/failure.js';
+import { cleanText } from '../engine/render/clean-text.js';
+import { countOf, formatBytes, formatCount, formatDuration, table } from '../engine/render/messages.js';
+import { dropFastRecord } from '../engine/run-record.js';
 import { complain, didYouMean, type Command, type Given } from './command.js';
+import { printFailure } from './refusal.js';
+import { cacheDirOf } from './run-options.js';
 import type { World } from './world.js';
 
 const VERBS = ['ls', 'show', 'verify', 'gc', 'clear'] as const;
@@ -50,5 +58,164 @@ async function run(given: Given, world: World): Promise<number> {
   if (verb !== 'show' && key !== undefined) {
     return complain(world, { message: `There is nothing for "${key}" to be.`, remedy: 'See `pyflow help cache`.' });
   }
+  const cacheDir = cacheDirOf(given, world);
+  const asJSON = given.flag('json');
+  switch (verb as (typeof VERBS)[number]) {
+    case 'ls':
+      return list(cacheDir, asJSON, world);
+    case 'show':
+      return show(cacheDir, key ?? '', world);
+    case 'verify':
+      return verify(cacheDir, asJSON, world);
+    case 'gc':
+      return collect(cacheDir, given, world);
+    case 'clear':
+      return clear(cacheDir, asJSON, world);
+  }
+}
+
+const printJSON = (world: World, value: unknown): void =>
+  world.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+
+async function list(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
+  const { listResults } = await import('../engine/store-care.js');
+  const listed = await listResults(cacheDir);
+  if (!listed.ok) return printFailure(listed.failure, world);
+  if (asJSON) {
+    printJSON(world, listed.value);
+    return 0;
+  }
+  const { results, bytes } = listed.value;
+  const rows = results.map(({ key, kind, usedAt, durationMs, files, bytes: size, degraded }) => [
+    key.slice(0, SHOWN_KEY),
+    kind ?? '?',
+    new Date(usedAt).toISOString().slice(0, 10),
+    formatDuration(durationMs),
+    formatCount(files),
+    formatBytes(size),
+    degraded === undefined ? '' : `degraded: ${cleanText(degraded)}`,
+  ]);
+  if (rows.length > 0) {
+    const lines = table([['KEY', 'KIND', 'LAST USED', 'TOOK', 'FILES', 'SIZE', ''], ...rows]);
+    world.stdout.write(`${lines.join('\n')}\n`);
+  }
+  world.stdout.write(`${countOf(results.length, 'result')}, ${formatBytes(bytes)} in ${cacheDir}\n`);
   return 0;
+}
+
+const SHOWN_KEY = 16;
+
+async function show(cacheDir: string, prefix: string, world: World): Promise<number> {
+  const { showResults } = await import('../engine/store-care.js');
+  const shown = await showResults(cacheDir, prefix);
+  if (!shown.ok) return printFailure(shown.failure, world);
+  const [only] = shown.value;
+  if (only === undefined || shown.value.length > 1) {
+    return complain(world, {
+      message:
+        only === undefined
+          ? `No stored result has a key that starts with "${prefix}".`
+          : `The keys of ${shown.value.length} results start with "${prefix}".`,
+      remedy: only === undefined ? '`pyflow cache ls` lists the keys.' : 'Write more of the key.',
+    });
+  }
+  printJSON(world, { key: only.stored.key, madeFrom: only.record, result: only.stored.result });
+  return 0;
+}
+
+async function verify(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
+  const { verifyCache } = await import('../engine/store-care.js');
+  const verified = await verifyCache(cacheDir);
+  if (!verified.ok) return printFailure(verified.failure, world);
+  const { results, blobs, bytes, problems } = verified.value;
+  if (asJSON) printJSON(world, verified.value);
+  else {
+    for (const { what, name } of problems) world.stdout.write(`${DAMAGE[what]} ${name}: removed\n`);
+    const found =
+      problems.length === 0
+        ? 'all whole'
+        : `${countOf(problems.length, 'problem')} removed; the next run makes what is missing anew`;
+    world.stdout.write(`${countOf(results, 'result')}, ${countOf(blobs, 'blob')}, ${formatBytes(bytes)}: ${found}\n`);
+  }
+  return problems.length === 0 ? 0 : EXIT_STATUS.environment;
+}
+
+const DAMAGE = { result: 'damaged result', blob: 'damaged blob', 'incomplete-result': 'incomplete result' } as const;
+
+async function collect(cacheDir: string, given: Given, world: World): Promise<number> {
+  const size = given.value('max-size');
+  const age = given.value('max-age');
+  const maxBytes = size === undefined ? undefined : parseSize(size);
+  const maxAgeMs = age === undefined ? undefined : parseAge(age);
+  if (size !== undefined && maxBytes === undefined) {
+    return complain(world, { message: `"${size}" is no size.`, remedy: 'Write a number and a unit: 0B, 500MB, 2GiB.' });
+  }
+  if (age !== undefined && maxAgeMs === undefined) {
+    return complain(world, { message: `"${age}" is no age.`, remedy: 'Write a number and a unit: 45m, 12h, 30d.' });
+  }
+  const { collectGarbage } = await import('../engine/quota.js');
+  const collected = await collectGarbage(cacheDir, {
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+    ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
+  });
+  if (collected === undefined) return printFailure(cannotCollect(cacheDir), world);
+  if (given.flag('json')) printJSON(world, collected);
+  else {
+    const { bytesBefore, bytesAfter, evictedResults, removedBlobs } = collected;
+    const removed = `${countOf(evictedResults, 'result')} and ${countOf(removedBlobs, 'blob')} removed`;
+    world.stdout.write(`${removed}; ${formatBytes(bytesBefore)} before, ${formatBytes(bytesAfter)} now\n`);
+  }
+  return 0;
+}
+
+const cannotCollect = (cacheDir: string): Failure => ({
+  code: 'cache::busy',
+  blame: 'environment',
+  title: `The cache ${cacheDir} could not be shrunk`,
+  detail: 'Another pyflow is making room in it, or it cannot be written.',
+  remedy: 'Wait for the other process, or check who may write to the folder.',
+  retryable: true,
+});
+
+/** What can be made anew beside results and blobs. Run records and sticky versions are no cache and stay. */
+const REMAKEABLE = ['apps', 'downloads', 'plans', 'state/stat-cache'];
+
+async function clear(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
+  const { clearCache } = await import('../engine/store-care.js');
+  const bytes = await clearCache(cacheDir, { also: REMAKEABLE });
+  // An up-to-date run would otherwise find nothing to do, and the cache would stay empty.
+  for (const appId of appIds(cacheDir)) dropFastRecord(cacheDir, appId);
+  if (asJSON) printJSON(world, { bytes });
+  else world.stdout.write(`${formatBytes(bytes)} removed from ${cacheDir}\n`);
+  return 0;
+}
+
+function appIds(cacheDir: string): readonly string[] {
+  try {
+    return readdirSync(join(cacheDir, 'runs'));
+  } catch {
+    return [];
+  }
+}
+
+const SIZES: Readonly<Record<string, number>> = {
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+  tib: 1024 ** 4,
+};
+const AGES: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+const parseSize = (text: string): number | undefined => parseQuantity(text, SIZES);
+const parseAge = (text: string): number | undefined => parseQuantity(text, AGES);
+
+function parseQuantity(text: string, units: Readonly<Record<string, number>>): number | undefined {
+  const [, amount, unit] = /^(\d{1,9}(?:\.\d{1,3})?) ?([a-z]{1,3})$/i.exec(text) ?? [];
+  const factor = units[unit?.toLowerCase() ?? ''];
+  return amount === undefined || factor === undefined ? undefined : Math.round(Number(amount) * factor);
 }

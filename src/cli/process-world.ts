@@ -36,6 +36,8 @@ export function processWorld(version: string): World {
 /** Ends the process with all output written: stdout to a pipe is asynchronous. */
 export async function leave(exitStatus: number): Promise<never> {
   await Promise.all([process.stdout, process.stderr].map(drained));
+  // The error of the last write is told a turn later.
+  await new Promise((resolve) => void setImmediate(resolve));
   process.exit(exitStatus);
 }
 

@@ -1,0 +1,118 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { digestOf, sha256Hex, type ActionKey } from '../../src/engine/digest.js';
+import { openLocalStore } from '../../src/engine/local-store.js';
+import type { KeyRecord } from '../../src/engine/store.js';
+import { pyflow } from '../support/fake-world.js';
+
+const record: KeyRecord = {
+  format: 1,
+  kind: 'detect',
+  revision: 1,
+  config: {},
+  values: {},
+  facts: null,
+  env: {},
+  secrets: {},
+  platform: {},
+  files: { 'requirements.txt': 'abc' },
+  exists: {},
+  trees: {},
+  tools: {},
+  scope: 'shared',
+};
+const keyOf = (text: string): ActionKey => `${sha256Hex(text)}/1` as ActionKey;
+
+async function publish(cacheDir: string, key: ActionKey): Promise<void> {
+  const opened = openLocalStore(cacheDir);
+  if (!opened.ok) throw new Error(opened.failure.title);
+  const log = digestOf(`log of ${key}`);
+  opened.value.write(log, Buffer.from(`log of ${key}`));
+  await opened.value.publish(key, { outputs: { python: true }, log, durationMs: 1500, storedAt: Date.now() }, record);
+  await opened.value.close();
+}
+
+describe('cli/cache', () => {
+  let cacheDir: string;
+  beforeEach(() => {
+    cacheDir = mkdtempSync(join(tmpdir(), 'pyflow-cache-'));
+  });
+  afterEach(() => rmSync(cacheDir, { recursive: true, force: true }));
+
+  const cache = (...args: string[]) => pyflow(['cache', ...args, '--cache-dir', cacheDir]);
+
+  it('lists results and shows one by the beginning of its key', async () => {
+    const key = keyOf('one');
+    await publish(cacheDir, key);
+    const listed = await cache('ls');
+    expect(listed.stdout).to.match(new RegExp(`^${key.slice(0, 16)} +detect +\\S+ +1\\.5 s`, 'm'));
+    expect(listed.stdout).to.match(/^1 result, /m);
+    const shown = JSON.parse((await cache('show', key.slice(0, 8))).stdout) as { key: string; madeFrom: KeyRecord };
+    expect(shown.key).to.equal(key);
+    expect(shown.madeFrom.files).to.deep.equal({ 'requirements.txt': 'abc' });
+  });
+
+  it('says when the beginning of a key fits none or several', async () => {
+    await publish(cacheDir, keyOf('one'));
+    await publish(cacheDir, keyOf('two'));
+    const none = await cache('show', 'zz');
+    expect(none.status).to.equal(2);
+    expect(none.stderr).to.contain('No stored result has a key that starts with "zz"');
+    expect((await cache('show', '')).stderr).to.contain('The keys of 2 results start with ""');
+  });
+
+  it('finds a cache that is not there yet to be empty', async () => {
+    rmSync(cacheDir, { recursive: true });
+    expect((await cache('ls')).stdout).to.equal(`0 results, 0 B in ${cacheDir}\n`);
+  });
+
+  it('verifies a whole cache with 0 and removes what is damaged with 75', async () => {
+    const key = keyOf('one');
+    await publish(cacheDir, key);
+    expect(await cache('verify')).to.deep.include({ status: 0, stderr: '' });
+    const folder = join(cacheDir, 'ac', key.slice(0, 2));
+    for (const name of readdirSync(folder)) writeFileSync(join(folder, name), 'not a result');
+    const damaged = await cache('verify');
+    expect(damaged.status).to.equal(75);
+    expect(damaged.stdout).to.contain('1 problem removed');
+    expect((await cache('verify')).status).to.equal(0);
+  });
+
+  it('clears everything that can be made anew and keeps records and sticky versions', async () => {
+    await publish(cacheDir, keyOf('one'));
+    for (const folder of ['plans', 'downloads', 'apps', 'runs/shop', 'state']) {
+      mkdirSync(join(cacheDir, folder), { recursive: true });
+    }
+    writeFileSync(join(cacheDir, 'runs/shop/fast.json'), '{}');
+    writeFileSync(join(cacheDir, 'runs/shop/last.json'), '{}');
+    writeFileSync(join(cacheDir, 'state/shop.json'), '{}');
+    const { status, stdout } = await cache('clear');
+    expect(status).to.equal(0);
+    expect(stdout).to.match(/ removed from /);
+    expect(readdirSync(cacheDir).sort()).to.deep.equal(['runs', 'state']);
+    expect(readdirSync(join(cacheDir, 'runs/shop'))).to.deep.equal(['last.json']);
+    expect(readdirSync(join(cacheDir, 'state'))).to.deep.equal(['shop.json']);
+  });
+
+  it('makes room down to a size and refuses what is no size or age', async () => {
+    await publish(cacheDir, keyOf('one'));
+    expect((await cache('gc', '--max-size', '0B')).stdout).to.match(/^1 result and \d+ blobs? removed; /);
+    for (const args of [
+      ['--max-size', '5'],
+      ['--max-size', '5 furlongs'],
+      ['--max-size', '-1GB'],
+      ['--max-age', '5y'],
+      ['--max-age', 'd'],
+    ]) {
+      expect((await cache('gc', ...args)).status, args.join(' ')).to.equal(2);
+    }
+  });
+
+  it('suggests the verb that was probably meant', async () => {
+    expect((await cache('cleer')).stderr).to.contain('Did you mean clear?');
+    expect((await cache('show')).stderr).to.contain('needs a KEY');
+    expect((await cache('ls', 'x')).status).to.equal(2);
+  });
+});

@@ -1,0 +1,246 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { Engine } from '../../src/cli/engine.js';
+import type { CheckedNode, CheckedPipeline } from '../../src/manifests/pipeline/manifest.js';
+import { renderGraph } from '../../src/engine/render/graph.js';
+import { shippedKinds } from '../../src/plugins/index.js';
+import { failedReport, nodeReport, pipFailure } from '../support/events.js';
+import { pyflow } from '../support/fake-world.js';
+
+const node = (id: string, more: Partial<CheckedNode> = {}): CheckedNode => ({
+  id: id as CheckedNode['id'],
+  kind: 'command',
+  config: {},
+  inputs: {},
+  optionalInputs: [],
+  after: [],
+  whenReads: [],
+  dependencies: [],
+  writes: [],
+  env: {},
+  secrets: [],
+  cache: 'auto',
+  retries: 0,
+  network: false,
+  ...more,
+});
+const ref = (name: string, port: string) => ({ node: name as CheckedNode['id'], port });
+
+const pipeline: CheckedPipeline = {
+  name: 'two "quoted" words',
+  params: {},
+  pools: {},
+  warnings: ['the param old is not used'],
+  nodes: [
+    node('end', { kind: 'detect' }),
+    node('b', {
+      inputs: { python: ref('end', 'version'), trees: [ref('end', 'tree')] },
+      when: 'end.ok',
+      whenReads: [ref('end', 'ok')],
+      after: ['end' as CheckedNode['id']],
+    }),
+  ],
+};
+const checked: Partial<Engine> = { check: () => Promise.resolve({ ok: true, value: pipeline }) };
+
+describe('cli/check', () => {
+  it('says that there are no problems, and which warnings', async () => {
+    expect(await pyflow(['check', 'a.yml', 'b.yml'], { engine: checked })).to.deep.equal({
+      status: 0,
+      stdout: 'a.yml: no problems\nb.yml: no problems\n',
+      stderr: 'a.yml: warning: the param old is not used\nb.yml: warning: the param old is not used\n',
+    });
+  });
+
+  it('checks all files and exits with the worst status', async () => {
+    const engine: Partial<Engine> = {
+      check: ({ pipelineFile }) =>
+        Promise.resolve(
+          pipelineFile.endsWith('good.yml')
+            ? { ok: true, value: pipeline }
+            : { ok: false, failure: { type: 'diagnostics', diagnostics: [], text: `${pipelineFile}:1:1: error` } },
+        ),
+    };
+    const { status, stderr, stdout } = await pyflow(['check', 'bad.yml', 'good.yml', 'worse.yml'], { engine });
+    expect(status).to.equal(2);
+    expect(stderr).to.contain('/work/bad.yml:1:1: error\n');
+    expect(stderr).to.contain('/work/worse.yml:1:1: error\n');
+    expect(stdout).to.contain('good.yml: no problems');
+  });
+
+  it('prints one JSON document for all files', async () => {
+    const { stdout, stderr } = await pyflow(['check', 'a.yml', 'b.yml', '--json'], { engine: checked });
+    expect(JSON.parse(stdout)).to.deep.equal(
+      ['/work/a.yml', '/work/b.yml'].map((file) => ({ file, diagnostics: [], warnings: pipeline.warnings })),
+    );
+    expect(stderr).to.equal('');
+  });
+});
+
+describe('cli/graph', () => {
+  it('draws Mermaid with names that are words of Mermaid and quotes in them', () => {
+    expect(renderGraph(pipeline, 'mermaid')).to.equal(
+      [
+        'flowchart TD',
+        '  n0["end<br/>detect"]',
+        '  n1{{"b<br/>command"}}',
+        '  n0 -->|"version as python"| n1',
+        '  n0 -->|"tree as trees"| n1',
+        '  n0 -.->|"ok"| n1',
+        '  n0 -.->|"after"| n1',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('draws Graphviz with everything quoted', () => {
+    const text = renderGraph(pipeline, 'dot');
+    expect(text).to.match(/^digraph "two \\"quoted\\" words" \{\n/);
+    expect(text).to.contain('  "end" -> "b" [label="ok", style=dashed];\n');
+    expect(text).to.contain('  "b" [label="b\\ncommand", shape=hexagon];\n');
+  });
+
+  it('gives JSON, and what was asked for', async () => {
+    const { stdout } = await pyflow(['graph', 'a.yml', '--format', 'json'], { engine: checked });
+    const graph = JSON.parse(stdout) as { nodes: object[]; edges: object[] };
+    expect(graph.nodes).to.have.length(2);
+    expect(graph.edges[0]).to.deep.equal({ from: 'end', to: 'b', type: 'input', port: 'version', into: 'python' });
+    expect((await pyflow(['graph', 'a.yml'], { engine: checked })).stdout).to.match(/^flowchart TD/);
+    expect((await pyflow(['graph', 'a.yml', '--format', 'svg'])).status).to.equal(2);
+  });
+});
+
+describe('cli/why', () => {
+  it('names the inputs that changed', async () => {
+    const asked: unknown[] = [];
+    const engine: Partial<Engine> = {
+      why: (place, name, against) => {
+        asked.push(place.appDir, name, against);
+        const reasons = [{ what: 'file requirements.txt', from: 'aa', to: 'bb' }];
+        const report = nodeReport({ kind: 'install-deps-pip', outcome: 'executed', durationMs: 3200, reasons });
+        return Promise.resolve({ ok: true, value: { node: name, runId: 'R2', report, against: 'R1', reasons } });
+      },
+    };
+    const { status, stdout } = await pyflow(['why', 'pip', '--app', 'shop', '--against', 'R1'], { engine });
+    expect(status).to.equal(0);
+    expect(asked).to.deep.equal(['/work/shop', 'pip', 'R1']);
+    expect(stdout).to.equal(
+      'pip (install-deps-pip): executed in 3.2 s in run R2\ncompared with run R1:\n  file requirements.txt: aa -> bb\n',
+    );
+  });
+
+  it('exits with the status of a failure', async () => {
+    const why: Engine['why'] = () => Promise.resolve({ ok: false, failure: pipFailure });
+    expect((await pyflow(['why', 'pip'], { engine: { why } })).status).to.equal(1);
+  });
+});
+
+describe('cli/plugins', () => {
+  const engine: Partial<Engine> = {
+    kinds: () => Promise.resolve([...shippedKinds.values()].map(({ manifest }) => manifest)),
+  };
+
+  it('lists every kind with its description', async () => {
+    const { stdout } = await pyflow(['plugins', 'ls'], { engine });
+    for (const { manifest } of shippedKinds.values()) {
+      expect(stdout).to.contain(manifest.kind);
+      expect(stdout).to.contain(manifest.description);
+    }
+  });
+
+  it('shows config and ports of every kind', async () => {
+    for (const { manifest } of shippedKinds.values()) {
+      const { status, stdout } = await pyflow(['plugins', 'show', manifest.kind], { engine });
+      expect(status).to.equal(0);
+      expect(stdout).to.contain('Config (with)').and.to.contain('Inputs').and.to.contain('Outputs');
+      for (const schema of [manifest.config, manifest.inputs, manifest.outputs]) {
+        for (const name of Object.keys(schema.properties ?? {}))
+          expect(stdout).to.match(new RegExp(`^  ${name} +\\S`, 'm'));
+      }
+      expect(JSON.parse((await pyflow(['plugins', 'show', manifest.kind, '--json'], { engine })).stdout)).to.deep.equal(
+        manifest,
+      );
+    }
+  });
+
+  it('suggests the kind that was probably meant', async () => {
+    const { status, stderr } = await pyflow(['plugins', 'show', 'comand'], { engine });
+    expect(status).to.equal(2);
+    expect(stderr).to.contain('Did you mean command?');
+  });
+});
+
+describe('cli/report', () => {
+  let cacheDir: string;
+  beforeEach(() => {
+    cacheDir = mkdtempSync(join(tmpdir(), 'pyflow-report-'));
+    mkdirSync(join(cacheDir, 'runs/shop'), { recursive: true });
+    for (const runId of ['20260101T000000-old', failedReport.runId]) {
+      writeFileSync(join(cacheDir, `runs/shop/${runId}.json`), JSON.stringify({ ...failedReport, runId }));
+    }
+  });
+  afterEach(() => rmSync(cacheDir, { recursive: true, force: true }));
+
+  const report = (...args: string[]) => pyflow(['report', ...args, '--app-id', 'shop', '--cache-dir', cacheDir]);
+
+  it('shows the latest run unless one is named', async () => {
+    expect((await report()).stdout).to.contain(`Run ${failedReport.runId} of python for shop`);
+    expect((await report('20260101')).stdout).to.contain('Run 20260101T000000-old');
+    expect(JSON.parse((await report('--json')).stdout)).to.deep.equal(failedReport);
+  });
+
+  it('lists the runs, oldest first', async () => {
+    expect((await report('--list')).stdout).to.equal(
+      `20260101T000000-old  failed  python\n${failedReport.runId}  failed  python\n`,
+    );
+  });
+
+  it('says when there is no such run', async () => {
+    const { status, stderr } = await report('2031');
+    expect(status).to.equal(2);
+    expect(stderr).to.contain('No run 2031 of shop is recorded.');
+  });
+});
+
+describe('cli/exec', () => {
+  it('passes on the command, and of the environment only what is named', async () => {
+    let seen: Parameters<Engine['exec']>[0] | undefined;
+    const ran = await pyflow(
+      ['exec', '--slug', 's', '-e', 'A=1', '--env', 'LANG', '-e', 'NOT_SET', '--', 'echo', '--slug', '-x'],
+      {
+        env: { LANG: 'de', PORT: '8000', SECRET: 'x' },
+        engine: {
+          exec: (request) => {
+            seen = request;
+            return Promise.resolve({ ok: true, value: 42 });
+          },
+        },
+      },
+    );
+    expect(ran.status).to.equal(42);
+    const { signal: _signal, ...request } = seen!;
+    expect(request).to.deep.equal({
+      slugDir: '/work/s',
+      argv: ['echo', '--slug', '-x'],
+      env: { A: '1', LANG: 'de', PORT: '8000' },
+      sandbox: 'auto',
+      writable: false,
+    });
+  });
+
+  it('needs a command behind --, and variables with a name', async () => {
+    expect((await pyflow(['exec', '--slug', 's'])).stderr).to.contain('needs a command');
+    expect((await pyflow(['exec', '--slug', 's', 'ls'])).status).to.equal(2);
+    expect((await pyflow(['exec', '-e', '=1', '--', 'ls'])).stderr).to.contain('sets no variable');
+  });
+
+  it('exits like a command that was interrupted', async () => {
+    const { status } = await pyflow(['exec', '--', 'sleep', '9'], {
+      interruption: () => ({ signal: 'SIGINT', exitStatus: 130 }),
+      engine: { exec: () => Promise.resolve({ ok: false, failure: pipFailure }) },
+    });
+    expect(status).to.equal(130);
+  });
+});
