@@ -3,7 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { fail, succeed, type Failure, type Result } from './failure.js';
+import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
 import { createLineSplitter } from './line-splitter.js';
 import { commandAborted, commandCannotStart, commandNotFound, commandTimedOut } from './sandbox/failures.js';
 import type { Exit } from './sandbox/sandbox.js';
@@ -144,7 +144,7 @@ export function spawnCommand(argv: readonly string[], options: SpawnOptions): Pr
 }
 
 /** Polls, ever more slowly, since a process that is not our child tells nobody that it ended. */
-function waitUntilGone(isAlive: () => boolean, kill: () => void, graceMs: number, finish: () => void): void {
+export function waitUntilGone(isAlive: () => boolean, kill: () => void, graceMs: number, finish: () => void): void {
   const started = performance.now();
   const poll = (pauseMs: number): void => {
     const waitedMs = performance.now() - started;
@@ -179,7 +179,7 @@ export function processRuns(pid: number): boolean {
   }
 }
 
-function groupExists(group: number): boolean {
+export function groupExists(group: number): boolean {
   if (!signalProcess(-group, 0)) return false;
   // Only zombies may be left, and in a container without an init they stay for ever.
   const stats = processStats();
@@ -213,7 +213,7 @@ function processIds(): readonly number[] {
 }
 
 /** Processes with our marker in their environment, however far they moved away. Empty where there is no /proc. */
-function markedProcesses(marker: string): readonly number[] {
+export function markedProcesses(marker: string): readonly number[] {
   const entry = Buffer.from(`${MARKER_VARIABLE}=${marker}\0`, 'latin1');
   return processIds().filter((pid) => {
     try {
@@ -225,7 +225,7 @@ function markedProcesses(marker: string): readonly number[] {
   });
 }
 
-function signalMarked(marker: string, name: Signal): void {
+export function signalMarked(marker: string, name: Signal): void {
   for (const pid of markedProcesses(marker)) signalProcess(pid, name);
 }
 
@@ -302,4 +302,35 @@ export async function runTool(
     stdout,
     stderr,
   });
+}
+
+/**
+ * What a program prints, in chunks. Throws a FailureError when it cannot be started, and an error with its last words
+ * when it fails; ends the program when the reader stops early.
+ */
+export async function* streamTool(
+  file: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): AsyncGenerator<Buffer> {
+  const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let words = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    words = `${words}${chunk.toString('utf8')}`.slice(-1000);
+  });
+  const ended = new Promise<number | undefined>((resolve, reject) => {
+    child.on('error', (error) => {
+      if (child.pid === undefined) reject(new FailureError(startFailure([file], { cwd: '.', env }, error)));
+    });
+    child.on('close', (code) => resolve(code ?? undefined));
+  });
+  // Looked at only after the output has ended.
+  ended.catch(() => {});
+  try {
+    for await (const chunk of child.stdout) yield chunk as Buffer;
+    const exitCode = await ended;
+    if (exitCode !== 0) throw new Error(`${file} failed: ${words.trim()}`);
+  } finally {
+    child.kill('SIGKILL');
+  }
 }

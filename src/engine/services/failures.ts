@@ -124,3 +124,67 @@ export const cannotStore = (path: string, why: string): Failure => ({
 });
 
 const times = (tries: number): string => (tries === 1 ? 'once' : `${tries} times`);
+
+export const unsafePath = (archive: string, entry: string, why: string): Failure => ({
+  code: 'archive::unsafe-path',
+  blame: 'environment',
+  title: `The archive ${archive} wants to write where it may not`,
+  detail: `Entry ${JSON.stringify(entry)}: ${why}`,
+  remedy: 'Do not use this archive; nothing of it was kept.',
+});
+
+export const unsafeLink = (archive: string, entry: string, target: string, why: string): Failure => ({
+  code: 'archive::unsafe-link',
+  blame: 'environment',
+  title: `The archive ${archive} holds a link that leads where it may not`,
+  detail: `Entry ${JSON.stringify(entry)} links to ${JSON.stringify(target)}: ${why}`,
+  remedy: 'Do not use this archive; nothing of it was kept.',
+});
+
+export const unsupportedEntry = (archive: string, entry: string, why: string): Failure => ({
+  code: 'archive::unsupported-entry',
+  blame: 'environment',
+  title: `The archive ${archive} holds something other than files, folders and links`,
+  detail: `Entry ${JSON.stringify(entry)}: ${why}`,
+  remedy: 'Pack the archive again without this entry.',
+});
+
+export const corruptArchive = (archive: string, why: string): Failure => ({
+  code: 'archive::corrupt',
+  blame: 'environment',
+  title: `The archive ${archive} is damaged`,
+  detail: why,
+  remedy: 'Fetch it again; if the digest is right, the archive was made wrongly.',
+});
+
+export const archiveTooLarge = (archive: string, why: string): Failure => ({
+  code: 'archive::too-large',
+  blame: 'environment',
+  title: `The archive ${archive} unpacks to more than it may`,
+  detail: why,
+  remedy: 'Check that this is the archive you mean; nothing of it was kept.',
+});
+
+export const unsupportedFormat = (archive: string, format: string, why: string): Failure => ({
+  code: 'archive::unsupported-format',
+  blame: 'environment',
+  title: `The archive ${archive} cannot be unpacked here`,
+  detail: `Its format is ${format}. ${why}`,
+  remedy: 'Use an archive in the format tar.gz.',
+});
+
+export const cannotUnpack = (archive: string, into: string, why: string): Failure => ({
+  code: 'archive::cannot-write',
+  blame: 'environment',
+  title: `The archive ${archive} could not be unpacked`,
+  detail: `Unpacking into ${into}: ${why}`,
+  remedy: 'Check the free space and the permissions there.',
+});
+
+export const unpackAborted = (archive: string): Failure => ({
+  code: 'run::aborted',
+  blame: 'environment',
+  title: `Unpacking ${archive} was aborted`,
+  detail: 'The run was told to stop, or its time was up, before this was complete.',
+  remedy: 'Run it again; what was finished before is kept.',
+});

@@ -1,0 +1,170 @@
+// Unpacks archives that nobody vouches for: all of it or nothing, and nothing outside the given folder.
+
+import { closeSync, createReadStream, readdirSync, rmSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { pipeline } from 'node:stream';
+import * as zlib from 'node:zlib';
+import { fail, FailureError, succeed, unreachable, type Failure, type Result } from '../failure.js';
+import { streamTool } from '../subprocess.js';
+import {
+  archiveTooLarge,
+  cannotUnpack,
+  corruptArchive,
+  unpackAborted,
+  unsupportedEntry,
+  unsupportedFormat,
+} from './failures.js';
+import { TarReader, type TarEntry } from './tar-reader.js';
+import { UnpackFolder, writeFully } from './unpack-folder.js';
+
+export interface UnpackRequest {
+  readonly file: string;
+  readonly format: 'tar.gz' | 'tar.zst' | 'zip';
+  /** Made when missing; emptied when unpacking fails. */
+  readonly into: string;
+  /** Leading path components to drop. */
+  readonly strip?: number;
+  /** Keep an entry? Gets the path after `strip`. */
+  readonly keep?: (path: string) => boolean;
+  readonly signal: AbortSignal;
+  /** Bytes of the archive read so far, and its size. */
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Of all unpacked files together. Default 4 GiB. */
+  readonly maxBytes?: number;
+  /** Default 200,000. */
+  readonly maxEntries?: number;
+}
+
+export interface Unpacked {
+  /** Files and links. */
+  readonly files: number;
+  readonly bytes: number;
+}
+
+const CHUNK_BYTES = 256 * 1024;
+/** Headers, long names and padding of one entry. */
+const MAX_BYTES_BESIDE_ENTRY = 4096;
+const ZSTD_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin' };
+
+export async function unpackArchive(request: UnpackRequest): Promise<Result<Unpacked, Failure>> {
+  const { file, format, into, signal } = request;
+  const archive = basename(file);
+  if (signal.aborted) return fail(unpackAborted(archive));
+  const bytes = decompress(request, archive);
+  if (!bytes.ok) return bytes;
+  try {
+    const folder = new UnpackFolder(archive, into, request.strip ?? 0, {
+      maxBytes: request.maxBytes ?? 4 * 1024 ** 3,
+      maxEntries: request.maxEntries ?? 200_000,
+    });
+    await unpackTar(bytes.value, folder, request);
+    return succeed({ files: folder.files, bytes: folder.bytes });
+  } catch (error) {
+    empty(into);
+    if (signal.aborted) return fail(unpackAborted(archive));
+    return fail(failureOf(error, archive, into, format));
+  }
+}
+
+function failureOf(error: unknown, archive: string, into: string, format: string): Failure {
+  if (error instanceof FailureError) {
+    const { failure } = error;
+    // The only program run is zstd.
+    return failure.code === 'command::not-found'
+      ? unsupportedFormat(archive, format, 'Neither this Node nor a program zstd can read it.')
+      : failure;
+  }
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  // Names that no file system here can hold are the archive's fault.
+  if (code === 'ENAMETOOLONG') return unsupportedEntry(archive, message, 'a name is too long.');
+  if (syscall !== undefined) return cannotUnpack(archive, into, message);
+  return corruptArchive(archive, `It cannot be read as ${format}: ${message}`);
+}
+
+/** As far as it may be removed: what cannot be is reported by the failure that led here. */
+function empty(into: string): void {
+  try {
+    for (const name of readdirSync(into)) rmSync(join(into, name), { recursive: true, force: true });
+  } catch {
+    // Never made, or not ours.
+  }
+}
+
+/** The bytes of the tar archive inside. */
+function decompress(request: UnpackRequest, archive: string): Result<AsyncIterable<Buffer>, Failure> {
+  const { file, format, onProgress } = request;
+  if (format === 'zip') return fail(unsupportedFormat(archive, format, 'Zip archives are not unpacked here.'));
+  const zstd = 'createZstdDecompress' in zlib ? (zlib.createZstdDecompress as typeof zlib.createGunzip) : undefined;
+  if (format === 'tar.zst' && zstd === undefined)
+    return succeed(streamTool('zstd', ['-d', '-c', '-q', '--', file], ZSTD_ENVIRONMENT));
+  const compressed = createReadStream(file, { highWaterMark: CHUNK_BYTES });
+  if (onProgress !== undefined) {
+    const total = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    compressed.on('data', () => onProgress(compressed.bytesRead, total));
+  }
+  const decompressor = format === 'tar.gz' || zstd === undefined ? zlib.createGunzip : zstd;
+  // Errors of both reach whoever reads the bytes; the callback is there because pipeline wants one.
+  return succeed(pipeline(compressed, decompressor({ chunkSize: CHUNK_BYTES }), () => {}));
+}
+
+async function unpackTar(
+  bytes: AsyncIterable<Buffer>,
+  folder: UnpackFolder,
+  { signal, keep }: UnpackRequest,
+): Promise<void> {
+  const { archive, limits } = folder;
+  // Padding and headers are not counted as content, and yet a few bytes can unpack to any number of them.
+  const maxTarBytes = limits.maxBytes + limits.maxEntries * MAX_BYTES_BESIDE_ENTRY;
+  let openFile: number | undefined;
+  const close = (): void => {
+    if (openFile !== undefined) closeSync(openFile);
+    openFile = undefined;
+  };
+  // All writing is synchronous: for thousands of small files that is several times quicker than the thread pool.
+  const reader = new TarReader({
+    onEntry(entry) {
+      const descriptor = startEntry(folder, entry, keep);
+      openFile = descriptor;
+      return descriptor === undefined ? undefined : (chunk) => writeFully(descriptor, chunk);
+    },
+    onEnd: close,
+  });
+  let received = 0;
+  try {
+    for await (const chunk of bytes) {
+      signal.throwIfAborted();
+      received += chunk.length;
+      if (received > maxTarBytes)
+        throw new FailureError(archiveTooLarge(archive, `Unpacked it is larger than ${maxTarBytes} bytes.`));
+      reader.write(chunk);
+    }
+    signal.throwIfAborted();
+    reader.end();
+  } finally {
+    close();
+  }
+}
+
+/** A descriptor to write the content to, or undefined when there is none to be kept. */
+function startEntry(folder: UnpackFolder, entry: TarEntry, keep: UnpackRequest['keep']): number | undefined {
+  const { name, type, typeName, size, mode, target } = entry;
+  const path = folder.pathOf(name);
+  if (path === undefined || !(keep?.(path) ?? true)) return undefined;
+  switch (type) {
+    case 'file':
+      return folder.openFile(path, size, (mode & 0o100) !== 0);
+    case 'directory':
+      folder.directory(path);
+      return undefined;
+    case 'symlink':
+      folder.symlink(path, target);
+      return undefined;
+    case 'link':
+      folder.link(path, target);
+      return undefined;
+    case 'other':
+      throw new FailureError(unsupportedEntry(folder.archive, name, `it is ${typeName}.`));
+    default:
+      return unreachable(type);
+  }
+}
