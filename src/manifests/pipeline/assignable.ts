@@ -114,12 +114,10 @@ function compareProperties(from: Schema, to: Schema, at: string): string | undef
   if (more === false) return undefined;
   if (rest === false && !isOpenEnded(to)) return `${what(at)} may have more fields than are accepted`;
   // Fields that the producer does not name may still turn up where the consumer has an opinion.
-  if (typeof more === 'object') {
-    for (const [name, schema] of Object.entries(toFields)) {
-      if (Object.hasOwn(fromFields, name)) continue;
-      const reason = compare(more, schema, join(at, name));
-      if (reason !== undefined) return reason;
-    }
+  for (const [name, schema] of Object.entries(toFields)) {
+    if (Object.hasOwn(fromFields, name)) continue;
+    const reason = compare(more, schema, join(at, name));
+    if (reason !== undefined) return reason;
   }
   return rest === undefined || rest === true || isOpenEnded(to) ? undefined : compare(more, rest, `${at}.*`);
 }

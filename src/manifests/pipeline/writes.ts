@@ -3,7 +3,7 @@
 import { reachability, type Prerequisites } from './graph.js';
 
 /** Beyond so many comparisons of patterns the check gives up; only generated files with thousands of globs get there. */
-const MAX_COMPARISONS = 2_000_000;
+const MAX_COMPARISONS = 500_000;
 /** The same for pairs of nodes that could collide but are excused. */
 const MAX_EXCUSES = 5_000_000;
 /** Nobody reads further. */
@@ -175,9 +175,10 @@ export const patternsOverlap = (a: string, b: string): boolean =>
 function segmentsOverlap(a: readonly string[], b: readonly string[]): boolean {
   const seen = new Set<number>();
   const meet = (i: number, j: number): boolean => {
-    // Whoever ends first names a file or folder that the other writes into; but `**/*.py` does not write into a.txt.
-    if (i === a.length) return b.slice(j).every((rest) => rest === '**') || !b.slice(0, j).includes('**');
-    if (j === b.length) return a.slice(i).every((rest) => rest === '**') || !a.slice(0, i).includes('**');
+    // Whoever ends first names a file or folder that the other writes into; but `**/*.py` does not write into a.txt:
+    // behind a `**` that stands for something only a whole path counts.
+    if (i === a.length) return b.slice(j).every((rest) => rest === '**') || (i === j && !b.slice(0, j).includes('**'));
+    if (j === b.length) return a.slice(i).every((rest) => rest === '**') || (i === j && !a.slice(0, i).includes('**'));
     const state = i * (b.length + 1) + j;
     if (seen.has(state)) return false;
     seen.add(state);
