@@ -8,7 +8,7 @@ import { digestOf, hexOf, makeDigest, type ActionKey, type Digest } from './dige
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
 import { currentBootId } from './host-id.js';
 import { loadTree } from './layers.js';
-import { BlobFolder } from './store-blobs.js';
+import { BlobFolder, PlaceError } from './store-blobs.js';
 import { cacheUnusable, noRoomForBlobs } from './store-failures.js';
 import { blobsOf, ResultFolder, type StoredResult } from './store-results.js';
 import { Tombstones } from './tombstones.js';
@@ -132,12 +132,13 @@ class DiskStore implements LocalStore {
       try {
         return await this.shared.writeFile(path);
       } catch (error) {
-        // The fault may lie with the file instead.
-        if (!existsSync(path) || !NOT_STORED.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+        if (!(error instanceof PlaceError)) throw error;
         this.giveUpSharing(error);
       }
     }
-    return this.privately(({ folder }) => folder.writeFile(path));
+    return this.privately(({ folder }) => folder.writeFile(path)).catch((error: unknown) => {
+      throw error instanceof PlaceError ? new FailureError(noRoomForBlobs(error)) : error;
+    });
   }
 
   private privately<T>(work: (place: { readonly folder: BlobFolder }) => T): T {
@@ -145,8 +146,7 @@ class DiskStore implements LocalStore {
     try {
       return work(this.private as { readonly folder: BlobFolder });
     } catch (error) {
-      if (!NOT_STORED.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
-      throw new FailureError(noRoomForBlobs(error));
+      throw error instanceof PlaceError ? new FailureError(noRoomForBlobs(error)) : error;
     }
   }
 
@@ -296,17 +296,3 @@ class DiskStore implements LocalStore {
     this.private = undefined;
   }
 }
-
-/** The place is at fault, not what is put there. */
-const NOT_STORED = new Set([
-  'ENOSPC',
-  'EDQUOT',
-  'EROFS',
-  'EACCES',
-  'EPERM',
-  'EIO',
-  'ENOENT',
-  'ENOTDIR',
-  'EMFILE',
-  'ENFILE',
-]);

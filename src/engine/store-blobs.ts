@@ -33,7 +33,18 @@ export interface BlobFolderOptions {
   readonly onDamage: (digest: Digest) => void;
 }
 
-/** Writing throws the system's error; reading never throws. */
+/** The folder cannot take what it is given; told apart from a source that cannot be read. */
+export class PlaceError extends Error {}
+
+function inPlace<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new PlaceError((error as Error).message, { cause: error });
+  }
+}
+
+/** Writing throws `PlaceError`, or the system's error when a source or target is at fault; reading never throws. */
 export class BlobFolder {
   readonly packs: PackSet;
   readonly trust: TrustLedger;
@@ -158,6 +169,11 @@ export class BlobFolder {
 
   write(digest: Digest, bytes: Uint8Array): void {
     if (this.isStored(digest)) return;
+    inPlace(() => this.put(digest, bytes));
+    this.bytesWritten += bytes.length;
+  }
+
+  private put(digest: Digest, bytes: Uint8Array): void {
     if (bytes.length < PACK_LIMIT) this.packs.append(hexOf(digest), bytes);
     else {
       const partial = this.newPartial();
@@ -165,7 +181,6 @@ export class BlobFolder {
       this.closing(fd, partial, () => writeAll(fd, bytes));
       this.publish(digest, partial);
     }
-    this.bytesWritten += bytes.length;
   }
 
   async writeFile(path: string): Promise<Digest> {
@@ -181,7 +196,7 @@ export class BlobFolder {
       this.write(digest, bytes);
       return digest;
     }
-    const partial = this.newPartial();
+    const partial = inPlace(() => this.newPartial());
     const digest = await copyHashed(path, partial);
     // It shrank while it was read.
     if (sizeOf(digest) < PACK_LIMIT) {
@@ -189,7 +204,7 @@ export class BlobFolder {
       rmSync(partial, { force: true });
     } else if (this.isStored(digest)) rmSync(partial, { force: true });
     else {
-      this.publish(digest, partial);
+      inPlace(() => this.publish(digest, partial));
       this.bytesWritten += sizeOf(digest);
     }
     return digest;
@@ -270,7 +285,7 @@ export class BlobFolder {
   }
 
   flush(): void {
-    this.packs.flush();
+    inPlace(() => this.packs.flush());
   }
 
   close(): void {
@@ -282,12 +297,15 @@ export class BlobFolder {
   }
 }
 
-/** Digests a file and, when there is a target, writes it there in the same pass. Leaves no target when it throws. */
+/**
+ * Digests a file and, when there is a target, writes it there in the same pass. Leaves no target when it throws:
+ * `PlaceError` when the target is at fault.
+ */
 export async function copyHashed(source: string, target?: string): Promise<Digest> {
   const from = await open(source, 'r');
   try {
     const hash = createHash('sha256');
-    const to = target === undefined ? undefined : openSync(target, 'wx', 0o644);
+    const to = target === undefined ? undefined : inPlace(() => openSync(target, 'wx', 0o644));
     let size = 0;
     let buffer = Buffer.allocUnsafeSlow(CHUNK);
     let spare = Buffer.allocUnsafeSlow(CHUNK);
@@ -301,7 +319,7 @@ export async function copyHashed(source: string, target?: string): Promise<Diges
         // The pool reads on while this thread hashes and writes.
         pending = from.read(buffer, 0, CHUNK, null);
         hash.update(full);
-        if (to !== undefined) writeAll(to, full);
+        if (to !== undefined) inPlace(() => writeAll(to, full));
         size += bytesRead;
       }
     } catch (error) {
