@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
   existsSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
+import type { RunReport } from '../../src/engine/events.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
@@ -93,5 +95,61 @@ describe('scripts/build', () => {
       );
     expect(told('| true')).to.equal('status 0\n');
     expect(told('> /dev/full')).to.match(/^pyflow: its output cannot be written: ENOSPC.*\nstatus 75\n$/);
+  });
+
+  describe('a run that is interrupted', () => {
+    const pipeline = (trap: string): string => `pyflow: 1
+name: slow
+nodes:
+  slow: { uses: command, with: { argv: [sh, -c, "${trap}echo $$ > ${join(folder, 'pid')}; echo ready; sleep 600"], reads: [], writes: [] } }
+  after: { uses: command, after: [slow], with: { argv: ["true"], reads: [], writes: [] } }
+`;
+
+    afterEach(() => {
+      try {
+        process.kill(-Number(readFileSync(join(folder, 'pid'), 'utf8')), 'SIGKILL');
+      } catch {
+        // It has ended, as it should.
+      }
+    });
+
+    /** Sends the signals once the node prints; gives status and report. */
+    async function interrupt(trap: string, ...signals: readonly ('SIGINT' | 'SIGTERM')[]) {
+      writeFileSync(join(folder, 'slow.yml'), pipeline(trap));
+      mkdirSync(join(folder, 'app'), { recursive: true });
+      const report = join(folder, 'report.json');
+      rmSync(report, { force: true });
+      const args = ['run', 'slow.yml', '--app', 'app', '--cache-dir', 'cache', '--sandbox', 'none', '--log', 'ndjson'];
+      const child = spawn(join(out, 'cli.js'), [...args, '--report', report], {
+        cwd: folder,
+        env: { PATH: process.env['PATH'] },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      let stdout = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        const before = stdout.includes('"ready"');
+        stdout += text;
+        if (!before && stdout.includes('"ready"')) for (const signal of signals) child.kill(signal);
+      });
+      const [status] = (await once(child, 'close')) as [number | null];
+      return { status, stdout, report };
+    }
+
+    it('exits with 128 and the signal, and reports what was aborted', async () => {
+      const { status, report } = await interrupt('', 'SIGTERM');
+      expect(status).to.equal(143);
+      const told = JSON.parse(readFileSync(report, 'utf8')) as RunReport;
+      expect(told).to.include({ status: 'aborted', exitCode: 143 });
+      expect(Object.values(told.nodes).map(({ outcome }) => outcome)).to.deep.equal(['aborted', 'aborted']);
+    });
+
+    it('ends at once on the second signal', async () => {
+      const startedAt = Date.now();
+      const { status, report } = await interrupt("trap '' TERM INT; ", 'SIGTERM', 'SIGINT');
+      // Sent together they may arrive in either order.
+      expect(status).to.be.oneOf([130, 143]);
+      expect(existsSync(report)).to.equal(false);
+      expect(Date.now() - startedAt).to.be.lessThan(4000);
+    });
   });
 });

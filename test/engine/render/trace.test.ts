@@ -1,0 +1,58 @@
+import { expect } from 'chai';
+import { openLog } from '../../../src/engine/render/log.js';
+import { traceRecorder } from '../../../src/engine/render/trace.js';
+import { failedRun, succeededRun } from '../../support/events.js';
+
+interface Span {
+  readonly ph: string;
+  readonly name: string;
+  readonly tid: number;
+  readonly ts: number;
+  readonly dur: number;
+  readonly cat: string;
+}
+
+const spansOf = (events: typeof failedRun): Span[] => {
+  const recorder = traceRecorder();
+  for (const event of events) recorder.consume(event);
+  return (recorder.toJSON().traceEvents as Span[]).filter(({ ph }) => ph === 'X');
+};
+
+describe('engine/render/trace', () => {
+  it('has a span of microseconds for each node, with its outcome', () => {
+    const pip = spansOf(failedRun).find(({ name }) => name === 'pip');
+    expect(pip).to.include({ ts: 100_000, dur: 2_500_000, cat: 'failed' });
+  });
+
+  it('never has two nodes at a time in one lane', () => {
+    const busy = spansOf(failedRun).filter(({ tid, dur }) => tid > 0 && dur > 0);
+    expect(busy.map(({ name }) => name).sort()).to.deep.equal(['assets', 'pip']);
+    for (const a of busy) {
+      for (const b of busy) {
+        if (a !== b && a.tid === b.tid) expect(a.ts >= b.ts + b.dur || b.ts >= a.ts + a.dur).to.equal(true);
+      }
+    }
+  });
+
+  it('has the slug and the run itself', () => {
+    expect(
+      spansOf(succeededRun)
+        .slice(-2)
+        .map(({ name, tid, dur }) => ({ name, tid, dur })),
+    ).to.deep.equal([
+      { name: 'write slug', tid: 0, dur: 80_000 },
+      { name: 'python', tid: 0, dur: 75_400_000 },
+    ]);
+  });
+});
+
+describe('engine/render/log', () => {
+  it('hands on every text unchanged and in order before it is closed', async () => {
+    const texts = Array.from({ length: 5000 }, (_, index) => (index % 7 === 0 ? '\n' : `line ${index} %s {}\n`));
+    let written = '';
+    const log = openLog((text) => (written += text));
+    for (const text of texts) log.write(text);
+    await log.close();
+    expect(written).to.equal(texts.join(''));
+  });
+});
