@@ -104,6 +104,7 @@ export async function runPipeline(
       const execution = startExecution(run, sink, runDir, forced, selection.value);
       announce(run, sink, runId, selection.value);
       await schedule(scheduledNodes(run, selection.value), (id) => executeNode(execution, run.positionOf(id)));
+      await execution.closeSandbox();
       const slug = await finishSlug(execution, selection.value);
       const lost = [...execution.reports.values()].some(({ failure }) => isLost(failure)) || isLost(slug?.failure);
       if (lost && attempt < MAX_ATTEMPTS) {

@@ -90,6 +90,7 @@ async function evaluate(
     mask: (text) => text,
     secrets: {},
     sandbox: nowhere,
+    closeSandbox: nowhere,
     smallDir: nowhere,
     largeDir: nowhere,
     cacheDirOf: nowhere,

@@ -25,6 +25,8 @@ export interface Workplace {
   readonly secrets: Readonly<Record<string, string>>;
   /** Probed when the first node must run. */
   readonly sandbox: () => Promise<Result<Sandbox, Failure>>;
+  /** After the last node. */
+  readonly closeSandbox: () => Promise<void>;
   /** Private folders of this run; small views lie in memory where the machine has a tmpfs. */
   readonly smallDir: () => string;
   readonly largeDir: () => string;

@@ -91,6 +91,10 @@ export function startExecution(
         }
         return probed;
       })),
+    async closeSandbox() {
+      const probed = await sandbox;
+      if (probed?.ok === true) probed.value.close?.();
+    },
     smallDir: () => runDir.smallDir,
     largeDir: () => runDir.largeDir,
     cacheDirOf(kind) {

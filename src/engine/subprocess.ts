@@ -4,12 +4,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
+import { MARKER_VARIABLE } from './guardian.js';
 import { createLineSplitter } from './line-splitter.js';
 import { commandAborted, commandCannotStart, commandNotFound, commandTimedOut } from './sandbox/failures.js';
 import type { Exit } from './sandbox/sandbox.js';
-
-/** In the environment of commands that have no process namespace of their own: finds those that left their group. */
-export const MARKER_VARIABLE = 'PYFLOW_RUN_NODE';
 
 type Signal = 'SIGTERM' | 'SIGKILL';
 

@@ -1,7 +1,8 @@
 // The sandbox of machines that have none: real folders, real paths, nothing hidden. Unaware of namespaces.
 
-import { randomBytes } from 'node:crypto';
+import { nextMarker } from '../guardian.js';
 import { spawnCommand } from '../subprocess.js';
+import { Launchers } from './launcher.js';
 import type { Sandbox, SandboxRequest, SandboxSession } from './sandbox.js';
 
 export interface PlainOptions {
@@ -10,25 +11,22 @@ export interface PlainOptions {
   readonly fallbackReason?: string;
 }
 
-let commands = 0;
-let processTag: string | undefined;
-/** Tells apart the commands of all processes of a machine, also when process ids come again. */
-const nextMarker = (): string => {
-  processTag ??= `${process.pid}-${randomBytes(6).toString('hex')}`;
-  commands += 1;
-  return `${processTag}-${commands}`;
-};
-
 /** Commands may see and write whatever the caller may; `mounts` cannot be had and are ignored. */
 export function createPlainSandbox({ passThrough, fallbackReason }: PlainOptions): Sandbox {
+  const launchers = new Launchers();
   return {
     mode: 'none',
     ...(fallbackReason === undefined ? {} : { fallbackReason }),
-    open: (request) => openSession(request, passThrough),
+    open: (request) => openSession(request, passThrough, launchers),
+    close: () => launchers.close(),
   };
 }
 
-function openSession(request: SandboxRequest, passThrough: Readonly<Record<string, string>>): SandboxSession {
+function openSession(
+  request: SandboxRequest,
+  passThrough: Readonly<Record<string, string>>,
+  launchers: Launchers,
+): SandboxSession {
   const { appDir, scratchDir, cacheDir, toolDir, tools } = request;
   const closing = new AbortController();
   const running = new Set<Promise<unknown>>();
@@ -41,13 +39,14 @@ function openSession(request: SandboxRequest, passThrough: Readonly<Record<strin
       tools,
     },
     run({ argv, cwd, env, network, onLine, signal }) {
-      const command = spawnCommand(argv, {
+      const options = {
         cwd: cwd ?? appDir,
         env: network ? { ...passThrough, ...env } : env,
         onLine,
         signals: [signal, closing.signal],
         marker: nextMarker(),
-      });
+      };
+      const command = launchers.tryRun(argv, options) ?? spawnCommand(argv, options);
       running.add(command);
       return command.finally(() => running.delete(command));
     },

@@ -57,4 +57,6 @@ export interface Sandbox {
   /** Why `auto` fell back to `none`. */
   readonly fallbackReason?: string;
   open(request: SandboxRequest): SandboxSession;
+  /** After the last session: ends what the sandbox itself keeps running. */
+  close?(): void;
 }
