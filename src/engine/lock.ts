@@ -50,9 +50,15 @@ export async function acquireKeyLock(
 }
 
 function tryCreate(folder: string, path: string): 'created' | 'held' | 'impossible' {
-  try {
-    if (!preparedFolders.has(folder)) mkdirSync(folder, { recursive: true });
+  if (!preparedFolders.has(folder)) {
+    try {
+      mkdirSync(folder, { recursive: true });
+    } catch {
+      return 'impossible';
+    }
     preparedFolders.add(folder);
+  }
+  try {
     createClaim(path);
     return 'created';
   } catch (error) {

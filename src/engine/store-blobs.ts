@@ -113,7 +113,8 @@ export class BlobFolder {
     if (digest === EMPTY_DIGEST) return Buffer.alloc(0);
     const hash = hexOf(digest);
     let bytes = this.packs.read(hash);
-    if (bytes === undefined && (this.isStale || Date.now() - this.packs.refreshedAt > 50)) {
+    // Another process may have appended it, or moved it to another pack.
+    if (bytes === undefined) {
       this.refresh();
       bytes = this.packs.read(hash);
     }

@@ -1,0 +1,214 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { digestOf, hexOf, type ActionKey, type Digest } from '../../src/engine/digest.js';
+import { loadLayer } from '../../src/engine/layers.js';
+import { openLocalStore, type LocalStore } from '../../src/engine/local-store.js';
+import { captureDifference, EMPTY_RECORD, materializeTree } from '../../src/engine/output-tree.js';
+import { collectGarbage, collectGarbageIfDue } from '../../src/engine/quota.js';
+import type { KeyRecord } from '../../src/engine/store.js';
+import type { DirectoryTable } from '../../src/engine/tree.js';
+
+const HOUR = 3600 * 1000;
+const keyOf = (name: string): ActionKey => digestOf(name) as string as ActionKey;
+const KB = 1024;
+
+describe('engine/quota', () => {
+  let root: string;
+  let cache: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'pyflow-test-'));
+    cache = join(root, 'cache');
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  async function using<T>(work: (store: LocalStore) => Promise<T>): Promise<T> {
+    const opened = openLocalStore(cache);
+    if (!opened.ok) throw new Error(opened.failure.detail);
+    try {
+      return await work(opened.value);
+    } finally {
+      await opened.value.close();
+    }
+  }
+  const resultPath = (name: string): string => {
+    const hash = hexOf(keyOf(name) as string as Digest);
+    return join(cache, 'ac', hash.slice(0, 2), hash);
+  };
+  /** One run that stores one result, last used so long ago. */
+  async function store(name: string, files: Readonly<Record<string, Buffer>>, hoursAgo: number): Promise<void> {
+    await using(async (into) => {
+      const folder = mkdtempSync(join(root, 'made-'));
+      for (const [path, content] of Object.entries(files)) writeFileSync(join(folder, path), content);
+      const changeset = await captureDifference(into, folder, EMPTY_RECORD);
+      if (!changeset.ok) throw new Error(changeset.failure.detail);
+      const result = { outputs: { name }, layer: changeset.value.layer, durationMs: 1, storedAt: 1 };
+      await into.publish(keyOf(name), result, { kind: name } as KeyRecord);
+    });
+    const used = Date.now() / 1000 - hoursAgo * 3600;
+    utimesSync(resultPath(name), used, used);
+  }
+  const isServed = (name: string): Promise<boolean> =>
+    using(async (from) => {
+      const result = await from.lookUp(keyOf(name));
+      if (result === undefined) return false;
+      const table: DirectoryTable = new Map();
+      const layer = await loadLayer(from, result.layer!.digest, table);
+      const out = mkdtempSync(join(root, 'out-'));
+      return layer !== undefined && (await materializeTree(from, table, layer.root, out)).ok;
+    });
+  const served = async (...names: string[]): Promise<string[]> => {
+    const found: string[] = [];
+    for (const name of names) if (await isServed(name)) found.push(name);
+    return found;
+  };
+  const bytes = (size: number, text: string): Buffer => Buffer.alloc(size, text);
+  /** As seen three hours later, when nothing is young any more. */
+  const later = { now: () => Date.now() + 3 * HOUR };
+  const packs = (): string[] => readdirSync(join(cache, 'packs')).filter((name) => name.endsWith('.pack'));
+
+  it('leaves a cache within its size alone', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    const report = await collectGarbage(cache, { maxBytes: 1000 * KB, ...later });
+    expect(report).to.include({ evictedResults: 0, removedBlobs: 0 });
+    expect(report!.bytesAfter).to.equal(report!.bytesBefore);
+    expect(await served('a')).to.deep.equal(['a']);
+  });
+
+  it('evicts the least recently used results and what only they need', async () => {
+    const shared = bytes(100 * KB, 'shared');
+    await store('oldest', { shared, own: bytes(100 * KB, 'oldest') }, 30);
+    await store('older', { own: bytes(150 * KB, 'older'), small: bytes(KB, 'older') }, 20);
+    await store('newer', { shared, own: bytes(100 * KB, 'newer') }, 10);
+    const report = await collectGarbage(cache, { maxBytes: 400 * KB, ...later });
+    expect(report?.evictedResults).to.equal(2);
+    expect(report!.bytesAfter).to.be.lessThan(400 * KB);
+    expect(await served('oldest', 'older', 'newer')).to.deep.equal(['newer']);
+  });
+
+  it('leaves tombstones, by which an eviction can be told from a first run', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    const now = Date.now() + 3 * HOUR;
+    await collectGarbage(cache, { maxBytes: 1, now: () => now });
+    await using(async (from) => {
+      expect(from.evictedAt(keyOf('a'))).to.equal(now);
+      expect(from.evictedAt(keyOf('b'))).to.equal(undefined);
+    });
+  });
+
+  it('evicts results not used for a given time, whatever the size', async () => {
+    await store('old', { file: bytes(KB, 'old') }, 30 * 24);
+    await store('young', { file: bytes(KB, 'young') }, 1);
+    const report = await collectGarbage(cache, { maxAgeMs: 7 * 24 * HOUR, ...later });
+    expect(report?.evictedResults).to.equal(1);
+    expect(await served('old', 'young')).to.deep.equal(['young']);
+  });
+
+  it('does not let one result that could never fit push out all others', async () => {
+    await store('huge', { file: bytes(500 * KB, 'huge') }, 0);
+    await store('modest', { file: bytes(100 * KB, 'modest') }, 5);
+    await collectGarbage(cache, { maxBytes: 300 * KB, ...later });
+    expect(await served('huge', 'modest')).to.deep.equal(['modest']);
+  });
+
+  it('spares young blobs, which a run may be about to need', async () => {
+    await store('a', { file: bytes(100 * KB, 'a'), small: bytes(KB, 'a') }, 5);
+    await collectGarbage(cache, { maxBytes: 1 });
+    await using(async (from) => {
+      expect(from.has(digestOf(bytes(100 * KB, 'a')))).to.equal(true);
+      expect(from.has(digestOf(bytes(KB, 'a')))).to.equal(true);
+    });
+    await collectGarbage(cache, { maxBytes: 1, ...later });
+    await using(async (from) => {
+      expect(from.has(digestOf(bytes(100 * KB, 'a')))).to.equal(false);
+      expect(from.has(digestOf(bytes(KB, 'a')))).to.equal(false);
+    });
+  });
+
+  it('rewrites a pack of which little is needed, and readers that knew the old one find the rest', async () => {
+    await using(async (into) => {
+      for (const [name, hoursAgo] of [
+        ['old', 20],
+        ['new', 1],
+      ] as const) {
+        const folder = mkdtempSync(join(root, 'made-'));
+        for (let i = 0; i < (name === 'old' ? 20 : 1); i++)
+          writeFileSync(join(folder, `f${i}`), bytes(10 * KB, `${name}${i}`));
+        const changeset = await captureDifference(into, folder, EMPTY_RECORD);
+        if (!changeset.ok) throw new Error(changeset.failure.detail);
+        await into.publish(keyOf(name), { outputs: {}, layer: changeset.value.layer, durationMs: 1, storedAt: 1 }, {
+          kind: name,
+        } as KeyRecord);
+        const used = Date.now() / 1000 - hoursAgo * 3600;
+        utimesSync(resultPath(name), used, used);
+      }
+    });
+    const [before] = packs();
+    await using(async (reader) => {
+      expect(reader.has(digestOf(bytes(10 * KB, 'new0')))).to.equal(true);
+      await collectGarbage(cache, { maxBytes: 60 * KB, ...later });
+      const [after] = packs();
+      expect(after).not.to.equal(before);
+      expect(statSync(join(cache, 'packs', after!)).size).to.be.lessThan(30 * KB);
+      expect((await reader.read(digestOf(bytes(10 * KB, 'new0'))))?.length).to.equal(10 * KB);
+    });
+    expect(await served('old', 'new')).to.deep.equal(['new']);
+  });
+
+  it('merges the packs of many small runs into one', async function () {
+    this.timeout(20_000);
+    for (let i = 0; i < 70; i++) await store(`n${i}`, { file: bytes(100, `n${i}`) }, 1);
+    expect(packs()).to.have.length(70);
+    const report = await collectGarbage(cache, later);
+    expect(report?.evictedResults).to.equal(0);
+    expect(packs()).to.have.length(1);
+    expect(await served('n0', 'n35', 'n69')).to.deep.equal(['n0', 'n35', 'n69']);
+  });
+
+  it('removes leftovers of writes that never ended, once they are old', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    const leftover = join(cache, 'cas/killed-0.tmp');
+    writeFileSync(leftover, 'x');
+    await collectGarbage(cache, {});
+    expect(existsSync(leftover)).to.equal(true);
+    await collectGarbage(cache, later);
+    expect(existsSync(leftover)).to.equal(false);
+  });
+
+  it('touches nothing that belongs to others', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    for (const name of ['runs', 'downloads', 'apps', 'state', 'plans']) {
+      mkdirSync(join(cache, name));
+      writeFileSync(join(cache, name, 'file'), 'x');
+    }
+    await collectGarbage(cache, { maxBytes: 1, ...later });
+    for (const name of ['runs', 'downloads', 'apps', 'state', 'plans']) {
+      expect(existsSync(join(cache, name, 'file'))).to.equal(true);
+    }
+  });
+
+  it('runs after a run that wrote much, else at most once an hour', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    let now = Date.now();
+    const isDone = async (bytesWritten: number): Promise<boolean> =>
+      (await collectGarbageIfDue(cache, bytesWritten, { now: () => now })) !== undefined;
+    expect(await isDone(0)).to.equal(false);
+    expect(await isDone(1000)).to.equal(false);
+    expect(await isDone(100 * 1024 * KB)).to.equal(true);
+    now += 0.9 * HOUR;
+    expect(await isDone(1000)).to.equal(false);
+    now += 0.2 * HOUR;
+    expect(await isDone(1000)).to.equal(true);
+    expect(await isDone(1000)).to.equal(false);
+  });
+
+  it('leaves the work to another process that is at it', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    const [first, second] = await Promise.all([
+      collectGarbage(cache, { maxBytes: 1, ...later }),
+      collectGarbage(cache, { maxBytes: 1, ...later }),
+    ]);
+    expect([first !== undefined, second !== undefined]).to.deep.equal([true, false]);
+  });
+});
