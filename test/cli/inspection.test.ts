@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Engine } from '../../src/cli/engine.js';
+import type { Diagnostic } from '../../src/manifests/pipeline/diagnostic.js';
 import type { CheckedNode, CheckedPipeline } from '../../src/manifests/pipeline/manifest.js';
 import { renderGraph } from '../../src/engine/render/graph.js';
 import { shippedKinds } from '../../src/plugins/index.js';
@@ -43,6 +44,15 @@ const pipeline: CheckedPipeline = {
     }),
   ],
 };
+const unknownKind = (file: string): Diagnostic => ({
+  code: 'pipeline::unknown-kind',
+  severity: 'error',
+  file,
+  start: { line: 1, column: 4 },
+  end: { line: 1, column: 5 },
+  message: 'There is no such kind.',
+  remedy: 'Name another.',
+});
 const checked: Partial<Engine> = { check: () => Promise.resolve({ ok: true, value: pipeline }) };
 
 describe('cli/check', () => {
@@ -60,13 +70,14 @@ describe('cli/check', () => {
         Promise.resolve(
           pipelineFile.endsWith('good.yml')
             ? { ok: true, value: pipeline }
-            : { ok: false, failure: { type: 'diagnostics', diagnostics: [], text: `${pipelineFile}:1:1: error` } },
+            : { ok: false, failure: { type: 'diagnostics', diagnostics: [unknownKind(pipelineFile)], text: 'a: b' } },
         ),
     };
     const { status, stderr, stdout } = await pyflow(['check', 'bad.yml', 'good.yml', 'worse.yml'], { engine });
     expect(status).to.equal(2);
-    expect(stderr).to.contain('/work/bad.yml:1:1: error\n');
-    expect(stderr).to.contain('/work/worse.yml:1:1: error\n');
+    expect(stderr).to.contain('bad.yml:1:4: error: ');
+    expect(stderr).to.contain('worse.yml:1:4: error: ');
+    expect(stdout).to.contain('worse.yml: 1 problem\n');
     expect(stdout).to.contain('good.yml: no problems');
   });
 

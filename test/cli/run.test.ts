@@ -6,7 +6,7 @@ import type { Engine } from '../../src/cli/engine.js';
 import type { EventSink, RunReport } from '../../src/engine/events.js';
 import type { RunRequest } from '../../src/engine/pipeline.js';
 import { failedReport, failedRun, pipFailure, succeededReport } from '../support/events.js';
-import { pyflow, type FakeWorldOptions, type Ran } from '../support/fake-world.js';
+import { pyflow, type FakeWorldOptions } from '../support/fake-world.js';
 
 const play = (sink: EventSink): void => {
   for (const { at: _at, ...event } of failedRun) sink.emit(event);
@@ -208,7 +208,7 @@ describe('cli/run', () => {
     const diagnostic = {
       code: 'pipeline::unknown-kind',
       severity: 'error',
-      file: 'p.yml',
+      file: join(folder, 'p.yml'),
       start: { line: 3, column: 7 },
       end: { line: 3, column: 12 },
       message: 'There is no kind "pipp".',
@@ -219,14 +219,17 @@ describe('cli/run', () => {
       run: () =>
         Promise.resolve({
           ok: false,
-          failure: { type: 'diagnostics', diagnostics: [diagnostic], text: 'p.yml:3:7: error' },
+          failure: { type: 'diagnostics', diagnostics: [diagnostic], text: 'pyflow: 1\nnodes:\n  pip: pipp\n' },
         }),
     };
     const ran = await pyflow(['run', 'p.yml', '--report', 'r.json'], { cwd: folder, engine });
-    expect(ran).to.deep.equal({ status: 2, stdout: '', stderr: 'p.yml:3:7: error\n' } satisfies Ran);
+    expect(ran).to.include({ status: 2, stdout: '' });
+    expect(ran.stderr).to.contain('p.yml:3:7: error: There is no kind "pipp". [pipeline::unknown-kind]');
+    expect(ran.stderr).not.to.contain(folder);
+    expect(ran.stderr).to.contain('  pip: pipp');
     expect(readReport('r.json')).to.deep.include({ status: 'failed', exitCode: 2, nodes: {} });
     expect(readReport('r.json').failure?.code).to.equal('pipeline::unknown-kind');
-    const annotated = await pyflow(['run', 'p.yml', '--log', 'github'], { engine });
+    const annotated = await pyflow(['run', 'p.yml', '--log', 'github'], { cwd: folder, engine });
     expect(annotated.stdout).to.equal(
       '::error file=p.yml,line=3,endLine=3,col=7,title=pipeline%3A%3Aunknown-kind::There is no kind "pipp".%0ADid you mean pip, 100%25?\n',
     );

@@ -2,6 +2,7 @@
 
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { renderDiagnostics } from '../../manifests/pipeline/render-diagnostics.js';
 import type { RunReport } from '../events.js';
 import { EXIT_STATUS, fail, succeed, type Failure, type Result } from '../failure.js';
 import type { Refusal, RunRequest } from '../pipeline.js';
@@ -35,7 +36,7 @@ export function reportOfRefusal(request: RunRequest, refusal: Refusal, startedAt
           code: refusal.diagnostics.find(({ severity }) => severity === 'error')?.code ?? 'pipeline::refused',
           blame: 'pipeline',
           title: `${basename(request.pipelineFile)} is at fault`,
-          detail: refusal.text,
+          detail: renderDiagnostics(refusal.diagnostics, refusal.text, { color: false }),
           remedy: 'Mend the pipeline file; `pyflow check` shows all its problems.',
         };
   return {
