@@ -1,6 +1,6 @@
 // JSON values and schemas as types. Knows nothing of pipelines or plugins.
 
-import type { JSONSchema as StrictJSONSchema } from 'json-schema-to-ts';
+import type { ExtendedJSONSchema } from 'json-schema-to-ts';
 
 export type JSONValue = string | number | boolean | null | readonly JSONValue[] | JSONObject;
 export interface JSONObject {
@@ -13,10 +13,10 @@ export interface JSONObject {
  * `x-may-be-absent` lets an input take values of nodes that may be skipped; `x-type-of: PORT` gives an output the type
  * of the named input; `x-build-data: NAME` puts an output among the flat facts of the report.
  */
-export type JSONSchema = Exclude<StrictJSONSchema, boolean> & {
+export type JSONSchema = Exclude<ExtendedJSONSchema<SchemaKeywords>, boolean>;
+type SchemaKeywords = {
   readonly 'x-may-be-absent'?: true;
   readonly 'x-type-of'?: string;
-  /** On an output: the name of this value among the flat facts of the report. */
   readonly 'x-build-data'?: string;
 };
 

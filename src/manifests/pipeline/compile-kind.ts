@@ -17,6 +17,7 @@ export const KIND_AJV_OPTIONS = {
 export const KIND_KEYWORDS = [
   { keyword: 'x-may-be-absent', schemaType: 'boolean' },
   { keyword: 'x-type-of', schemaType: 'string' },
+  { keyword: 'x-build-data', schemaType: 'string' },
 ] as const;
 
 /** Throws when a schema is not valid: the plugin's author is told, not the pipeline's. */

@@ -2,10 +2,6 @@
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 
-/** Spread, since the schema type takes the contract's own keywords only at the top level. */
-const mayBeAbsent = { 'x-may-be-absent': true } as const;
-const typeOfCandidates = { 'x-type-of': 'candidates' } as const;
-
 export const config = {
   type: 'object',
   properties: {},
@@ -19,7 +15,7 @@ export const inputs = {
       type: 'array',
       items: {},
       minItems: 1,
-      ...mayBeAbsent,
+      'x-may-be-absent': true,
       description: 'Outputs of one type; those of skipped nodes are left out.',
     },
   },
@@ -29,7 +25,7 @@ export const inputs = {
 export const outputs = {
   type: 'object',
   properties: {
-    tree: { ...typeOfCandidates, description: 'The output of the candidate that was not skipped.' },
+    tree: { 'x-type-of': 'candidates', description: 'The output of the candidate that was not skipped.' },
   },
   required: ['tree'],
   additionalProperties: false,

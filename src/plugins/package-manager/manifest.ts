@@ -24,7 +24,12 @@ export const inputs = {
 export const outputs = {
   type: 'object',
   properties: {
-    name: { type: 'string', enum: ['pip', 'pipenv', 'poetry', 'uv'], description: 'The tool.' },
+    name: {
+      type: 'string',
+      enum: ['pip', 'pipenv', 'poetry', 'uv'],
+      description: 'The tool.',
+      'x-build-data': 'package_manager',
+    },
     lockfile: { type: 'string', description: 'The file it was recognised by, relative to the app.' },
   },
   required: ['name', 'lockfile'],
