@@ -1,6 +1,7 @@
 // Bundles src into dist: an entry of a few kilobytes, one chunk a command and more where they pay; no node_modules needed
 // at run time. `node scripts/build.mjs [DIR]` builds elsewhere, for tests. Unaware of what the code does.
 
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
@@ -53,3 +54,15 @@ for (const entry of await readdir(outdir, { recursive: true, withFileTypes: true
   const path = relative(outdir, join(entry.parentPath, entry.name));
   if (entry.isFile() && /\.js(\.map)?$/.test(path) && !kept.has(path)) await rm(join(outdir, path), { force: true });
 }
+
+// The types of the sdk, for authors of outside plugins. Errors of types are the business of `npm run typecheck`.
+const types = join(outdir, 'types');
+await rm(types, { recursive: true, force: true });
+const tsc = join(dirname(fileURLToPath(import.meta.resolve('typescript/package.json'))), 'bin', 'tsc');
+const options =
+  '--ignoreConfig --declaration --emitDeclarationOnly --skipLibCheck --target es2023 --module nodenext --types node';
+spawnSync(process.execPath, [tsc, ...options.split(' '), '--rootDir', 'src', '--outDir', types, 'src/engine/sdk.ts'], {
+  cwd: root,
+  stdio: 'ignore',
+});
+await writeFile(join(outdir, 'sdk.d.ts'), "export * from './types/engine/sdk.js';\n");

@@ -32,7 +32,8 @@ function withStaticImports(folder: string, name: string, seen = new Set<string>(
 describe('scripts/build', () => {
   let folder: string;
   let out: string;
-  before(() => {
+  before(function () {
+    this.timeout(60_000);
     folder = mkdtempSync(join(tmpdir(), 'pyflow-build-'));
     out = join(folder, 'dist');
     mkdirSync(join(out, 'chunks'), { recursive: true });
@@ -77,6 +78,8 @@ describe('scripts/build', () => {
   it('gives outside plugins their sdk', async () => {
     const sdk = (await import(join(out, 'sdk.js'))) as Record<string, unknown>;
     expect(sdk).to.include.keys('succeed', 'fail', 'Subprocess', 'Download');
+    expect(readFileSync(join(out, 'sdk.d.ts'), 'utf8')).to.contain("'./types/engine/sdk.js'");
+    expect(readFileSync(join(out, 'types/engine/sdk.d.ts'), 'utf8')).to.contain('interface RunContext');
   });
 
   it('removes the chunks of earlier builds', () => {
