@@ -1,13 +1,14 @@
 // The store on disk, as one run sees it: blobs, results, and what to do when the disk fails. Unaware of nodes and keys' content.
 
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { canonicalJSON } from '../manifests/json-schema.js';
 import { digestOf, hexOf, makeDigest, type ActionKey, type Digest } from './digest.js';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
 import { currentBootId } from './host-id.js';
 import { loadTree } from './layers.js';
+import { createRunDir, type RunDir } from './run-dir.js';
 import { BlobFolder, PlaceError } from './store-blobs.js';
 import { cacheUnusable, noRoomForBlobs } from './store-failures.js';
 import { blobsOf, ResultFolder, type StoredResult } from './store-results.js';
@@ -70,7 +71,7 @@ class DiskStore implements LocalStore {
   private readonly results: ResultFolder;
   private readonly tombstones: Tombstones;
   /** Takes this run's blobs when the cache cannot; gone with the run. */
-  private private: { readonly folder: BlobFolder; readonly root: string } | undefined;
+  private private: { readonly folder: BlobFolder; readonly runDir: RunDir } | undefined;
   private readonly warned = new Set<string>();
   /** Found complete since this store was opened. */
   private readonly complete = new Set<Digest>();
@@ -151,14 +152,15 @@ class DiskStore implements LocalStore {
   }
 
   private openPrivate(): void {
+    const runDir = createRunDir(this.cacheDir);
     let root: string;
     try {
-      root = mkdtempSync(`${existsSync('/dev/shm') ? '/dev/shm' : tmpdir()}/pyflow-blobs-`);
+      root = runDir.smallDir;
     } catch (error) {
       throw new FailureError(noRoomForBlobs(error));
     }
     const options = { run: this.runId, bootId: this.bootId, readOnly: false, onDamage: () => undefined };
-    this.private = { folder: new BlobFolder(root, options), root };
+    this.private = { folder: new BlobFolder(root, options), runDir };
   }
 
   /** From here on nothing of this run is shared; what was not yet on disk moves to the private folder. */
@@ -292,7 +294,7 @@ class DiskStore implements LocalStore {
     }
     if (this.private === undefined) return;
     this.private.folder.close();
-    rmSync(this.private.root, { recursive: true, force: true });
+    await this.private.runDir.remove();
     this.private = undefined;
   }
 }

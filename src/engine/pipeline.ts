@@ -6,7 +6,7 @@ import type { Compose } from './composition.js';
 import type { EventSink, Outcome, Reason, RunReport } from './events.js';
 import { executeNode } from './execute.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
-import { createRunDir } from './run-dir.js';
+import { createRunDir, sweepDeadRuns } from './run-dir.js';
 import { newRunId } from './run-record.js';
 import { openRun } from './run-state.js';
 import {
@@ -93,6 +93,7 @@ export async function runPipeline(
   if (unsafe !== undefined) return fail({ type: 'failure', failure: unsafe });
   const composition = await compose({ cacheDir: request.cacheDir, settings: request.settings });
   const forced = new Set(request.refresh);
+  const sweeping = sweepDeadRuns(request.cacheDir);
   for (let attempt = 1; ; attempt++) {
     const opened = await openRun(request, composition, (code, text) => sink.emit({ type: 'notice', code, text }));
     if (!opened.ok) return opened;
@@ -119,6 +120,7 @@ export async function runPipeline(
     } finally {
       await run.store.close();
       await runDir.remove();
+      await sweeping;
     }
   }
 }

@@ -4,6 +4,7 @@
 import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { normalize } from 'node:path';
 import { fail, type Failure, type Result } from '../failure.js';
+import { MARKER_VARIABLE, nextMarker } from '../guardian.js';
 import { processRuns, signalGroup, signalProcess, spawnCommand } from '../subprocess.js';
 import { commandAborted, commandCannotStart, commandNotFound } from './failures.js';
 import type { Command, Exit, Sandbox, SandboxPaths, SandboxRequest, SandboxSession } from './sandbox.js';
@@ -248,6 +249,9 @@ async function runInside(
       '--chdir',
       command.cwd ?? APP,
       ...loaderArguments,
+      // Bubblewrap's own: with it the guardian finds its processes.
+      '--unsetenv',
+      MARKER_VARIABLE,
       '--json-status-fd',
       '3',
       '--',
@@ -255,7 +259,7 @@ async function runInside(
     ],
     {
       cwd: '/',
-      env: ownEnv,
+      env: { ...ownEnv, [MARKER_VARIABLE]: nextMarker() },
       onLine: (stream, text) => {
         if (stream === 'stderr' && complaints.length < 10 && text.startsWith('bwrap: ')) complaints.push(text);
         else onLine(stream, text);
