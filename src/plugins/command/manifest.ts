@@ -2,9 +2,6 @@
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 
-/** Spread, since the schema type takes the contract's own keywords only at the top level. */
-const mayBeAbsent = { 'x-may-be-absent': true } as const;
-
 export const config = {
   type: 'object',
   properties: {
@@ -53,7 +50,7 @@ export const inputs = {
     tree: {
       type: 'string',
       format: 'output-tree',
-      ...mayBeAbsent,
+      'x-may-be-absent': true,
       description: 'A tree the program sees whole, for example that of the dependencies.',
     },
   },

@@ -3,9 +3,6 @@
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 import { vendorDirSchema } from '../shared/python-home.js';
 
-/** Spread, since the schema type takes the contract's own keywords only at the top level. */
-const mayBeAbsent = { 'x-may-be-absent': true } as const;
-
 export const config = {
   type: 'object',
   properties: {
@@ -22,7 +19,7 @@ export const inputs = {
     tree: {
       type: 'string',
       format: 'output-tree',
-      ...mayBeAbsent,
+      'x-may-be-absent': true,
       description: 'A tree the script sees whole and may change, for example that of the dependencies.',
     },
   },

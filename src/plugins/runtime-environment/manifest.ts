@@ -3,9 +3,6 @@
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 import { vendorDirSchema } from '../shared/python-home.js';
 
-/** Spread, since the schema type takes the contract's own keywords only at the top level. */
-const mayBeAbsent = { 'x-may-be-absent': true } as const;
-
 export const PYTHON_SCRIPT = '.profile.d/python.sh';
 export const GUNICORN_SCRIPT = '.profile.d/python.gunicorn.sh';
 export const SQLALCHEMY_SCRIPT = '.profile.d/python.sqlalchemy.sh';
@@ -23,7 +20,7 @@ export const inputs = {
   properties: {
     manager: {
       type: 'string',
-      ...mayBeAbsent,
+      'x-may-be-absent': true,
       description: 'The package manager of the app; some need variables of their own at run time.',
     },
   },
