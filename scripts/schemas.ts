@@ -22,6 +22,15 @@ export async function generate(root = ROOT): Promise<ReadonlyMap<string, string>
     'src/manifests/pipeline/validate-schema.generated.d.ts',
     `${NOTE}import type { Validate } from '../plugin-manifest.js';\nexport declare const validatePipeline: Validate;\n`,
   );
+  // Only messages need the schema itself, so it is a file of its own, loaded when there is something to say.
+  files.set(
+    'src/manifests/pipeline/schema.generated.js',
+    `${NOTE}export const pipelineSchema = ${JSON.stringify(withoutRefs(pipeline, pipeline), undefined, 2)};\n`,
+  );
+  files.set(
+    'src/manifests/pipeline/schema.generated.d.ts',
+    `${NOTE}export declare const pipelineSchema: Readonly<Record<string, unknown>>;\n`,
+  );
   const manifests = await pluginManifests(root);
   files.set('src/plugins/validators.generated.js', kindValidators(manifests));
   files.set(

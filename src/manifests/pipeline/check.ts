@@ -62,9 +62,9 @@ export async function checkPipeline(loaded: LoadedPipeline, options: CheckOption
     return refused();
   }
   if (!validatePipeline(loaded.data)) {
-    const { default: schema } = await import('../../../schemas/pipeline.schema.json', { with: { type: 'json' } });
+    const { pipelineSchema } = await import('./schema.generated.js');
     const errors = validatePipeline.errors ?? [];
-    explainSchemaErrors({ errors, data: loaded.data, schema, at: [] }, report, suggester);
+    explainSchemaErrors({ errors, data: loaded.data, schema: pipelineSchema, at: [] }, report, suggester);
   }
 
   const params = readParams(data['params'], options.params, options.paramsMayMiss === true, report, suggester);

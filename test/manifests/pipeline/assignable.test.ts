@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { accepts, whyNotAssignable } from '../../../src/manifests/pipeline/assignable.js';
 
 const text = { type: 'string' };

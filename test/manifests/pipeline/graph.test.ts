@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { findCycles, reachability, topologicalOrder } from '../../../src/manifests/pipeline/graph.js';
 
 const acyclic = fc.integer({ min: 1, max: 40 }).chain((count) =>

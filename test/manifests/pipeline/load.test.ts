@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parseDocument } from 'yaml';
 import { loadPipeline, MAX_FILE_BYTES, parsePipeline, pluginPathsOf } from '../../../src/manifests/pipeline/load.js';
 
@@ -111,34 +111,32 @@ describe('loading pipeline files', () => {
 
   it('gives data or a diagnostic inside the text for any text at all', async () => {
     const fragment = fc.constantFrom(
-      ...[
-        'a: ',
-        '- ',
-        '{',
-        '}',
-        '[',
-        ']',
-        '"',
-        "'",
-        '\n',
-        '  ',
-        '\t',
-        '&x ',
-        '*x',
-        '!t ',
-        '|\n',
-        '>\n',
-        '? ',
-        '#',
-        '---\n',
-        '%',
-        '\r',
-        '\0',
-        '\ud800',
-        'é',
-        ': ',
-        ',',
-      ],
+      'a: ',
+      '- ',
+      '{',
+      '}',
+      '[',
+      ']',
+      '"',
+      "'",
+      '\n',
+      '  ',
+      '\t',
+      '&x ',
+      '*x',
+      '!t ',
+      '|\n',
+      '>\n',
+      '? ',
+      '#',
+      '---\n',
+      '%',
+      '\r',
+      '\0',
+      '\ud800',
+      'é',
+      ': ',
+      ',',
     );
     await fc.assert(
       fc.asyncProperty(

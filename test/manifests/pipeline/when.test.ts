@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { evaluateCEL } from '../../../src/manifests/pipeline/cel.js';
 import { evaluateWhen, parsePlain, type NodeValues } from '../../../src/manifests/pipeline/when.js';
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import picomatch from 'picomatch';
 import { topologicalOrder } from '../../../src/manifests/pipeline/graph.js';
 import { findConflicts, patternsOverlap } from '../../../src/manifests/pipeline/writes.js';
