@@ -42,6 +42,9 @@ export function makeFolder() {
 
 export const remove = (...paths) => paths.forEach((path) => rmSync(path, { recursive: true, force: true }));
 
+/** Blocks, since nothing else may happen meanwhile. */
+export const sleep = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
 /** Milliseconds a program took; throws with what it printed when it did not end well. */
 export function time(argv, { env = cleanEnv, cwd = root } = {}) {
   const [program, ...args] = argv;
@@ -90,12 +93,13 @@ export function summarize(samples) {
 /**
  * Runs the steps of a round again and again, each step for floor and pyflow in turn, the first of the two changing from
  * round to round, so that whatever else the machine does hits both. A step: `{ name, floor, pyflow }`, functions of
- * the round that give milliseconds. Gives the samples by step.
+ * the round that give milliseconds, and `before`, which is not timed. Gives the samples by step.
  */
 export function interleave(rounds, steps) {
   const samples = Object.fromEntries(steps.map(({ name }) => [name, { floor: [], pyflow: [] }]));
   for (let round = 0; round < rounds; round += 1) {
     for (const step of steps) {
+      step.before?.(round);
       const sides = round % 2 === 0 ? ['floor', 'pyflow'] : ['pyflow', 'floor'];
       for (const side of sides) samples[step.name][side].push(step[side](round));
     }
