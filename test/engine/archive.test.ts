@@ -116,7 +116,7 @@ describe('archive', () => {
   for (const format of ['gnu', 'pax', 'ustar', 'v7']) {
     it(`unpacks what tar packed in the format ${format}, alike`, async () => {
       const source = join(root, 'a/source');
-      const deep = format === 'v7' ? 'deep' : `deep/${'er'.repeat(50)}`;
+      const deep = format === 'v7' ? 'deep' : `deep/${'er'.repeat(30)}/${'er'.repeat(30)}`;
       mkdirSync(join(source, deep), { recursive: true });
       for (let index = 0; index < 50; index += 1)
         writeFileSync(join(source, deep, `${index}`), 'x'.repeat(index * 100));

@@ -120,7 +120,8 @@ async function fetchOnce(
     await recordVerified(path);
     return succeed(path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    // The first trouble is the one to tell of.
+    await rm(temporary, { force: true }).catch(() => {});
     if (request.signal.aborted) return fail(downloadAborted(request.url));
     if (error instanceof FailureError) return fail(error.failure);
     const { code, message } = error as NodeJS.ErrnoException;

@@ -1,0 +1,10 @@
+// Run as a process of its own by download.test.ts, where trust or disk space are others: fetches one file, prints the result.
+
+import { createDownload, type DownloadOptions } from '../../src/engine/services/download.js';
+
+const { url, sha256, ...options } = JSON.parse(process.argv[2] ?? '{}') as Omit<DownloadOptions, 'clock'> & {
+  readonly url: string;
+  readonly sha256: string;
+};
+const download = createDownload({ ...options, clock: { now: () => 0 }, sleep: async () => {} });
+console.log(JSON.stringify(await download.fetchFile({ url, sha256, signal: new AbortController().signal })));
