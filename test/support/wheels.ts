@@ -67,7 +67,8 @@ export function makeZip(files: Readonly<Record<string, string | Buffer>>): Buffe
     common.writeUInt16LE(name.length, 22);
     const local = Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), common, name, bytes]);
     const tail = Buffer.alloc(14);
-    tail.writeUInt32LE((0o100644 << 16) >>> 0, 6);
+    const mode = path.includes('.data/scripts/') ? 0o100755 : 0o100644;
+    tail.writeUInt32LE((mode << 16) >>> 0, 6);
     tail.writeUInt32LE(offset, 10);
     directory.push(Buffer.from('PK\x01\x02\x14\x03', 'latin1'), common, tail, name);
     bodies.push(local);

@@ -39,8 +39,9 @@ function describeProblem({ type, file, line, path }: RequirementsProblem): strin
   }
 }
 
-export function pipFailed(command: string, exit: CommandExit): Failure {
-  const { cause, trouble, errors } = judgeInstallLog(exit.lines);
+/** `elsewhere`: what the index says when asked again. */
+export function pipFailed(command: string, exit: CommandExit, elsewhere: readonly string[]): Failure {
+  const { cause, trouble, errors } = judgeInstallLog(exit.lines, elsewhere);
   const detail = (lines: readonly string[]): string => lines.join('\n') || lastLines(exit);
   if (cause !== undefined) {
     return {

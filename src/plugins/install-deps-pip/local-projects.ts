@@ -1,7 +1,8 @@
 // Projects inside the app that pip installs from: their builds leave files among the sources, which are no part of the
 // result. Unaware of pip.
 
-import { rm } from 'node:fs/promises';
+import { rm, rmdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { walkFiles } from '../shared/file-walk.js';
 
 /** What build backends leave behind. */
@@ -25,6 +26,18 @@ export class LocalProjects {
   async clean(): Promise<void> {
     const left = (await this.list()).filter((path) => !this.before.has(path) && LEFTOVER.test(path));
     for (const path of left) await rm(`${this.appDir}/${path}`, { force: true });
+    for (const folder of new Set(left.map((path) => dirname(path)))) await this.dropEmpty(folder);
+  }
+
+  /** The folder and those above it, as far as they are leftovers and empty. */
+  private async dropEmpty(folder: string): Promise<void> {
+    for (let path = folder; LEFTOVER.test(`${path}/`); path = dirname(path)) {
+      const isGone = await rmdir(`${this.appDir}/${path}`).then(
+        () => true,
+        (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
+      );
+      if (!isGone) return;
+    }
   }
 
   private async list(): Promise<readonly string[]> {

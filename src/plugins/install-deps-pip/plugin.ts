@@ -19,9 +19,11 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { readRequirements } from '../../manifests/app/requirements.js';
+import { askIndex } from '../shared/ask-index.js';
 import { compileBytecode } from '../shared/bytecode.js';
 import { noPython } from '../shared/failures.js';
 import { withoutUserinfo } from '../shared/index-url.js';
+import { nameNotFound } from '../shared/install-log.js';
 import { installedPackages } from '../shared/installed-packages.js';
 import { normalizePackages, takeSnapshot } from '../shared/package-layer.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip-command.js';
@@ -116,13 +118,14 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     this.log.step(context, `Installing dependencies using '${shown}'`);
     const output = new PipOutput(this.log, context);
     const python = `${context.paths.app}/${home}`;
+    // -I: nothing but the Python and pip itself on the search path. Builds are processes of their own.
+    const pip = [`${python}/bin/python`, '-I', '-B', `${context.paths.tools['pip'] ?? ''}/pip`];
+    const index = config.index ?? this.host.setting('INDEX');
+    const extraIndexes = context.view.env(EXTRA_INDEX);
+    const env = { ...compilerEnvironment(python), ...(await isolatedEnvironment(context, { index, extraIndexes })) };
     const exit = await this.subprocess.run(context, {
       argv: [
-        `${python}/bin/python`,
-        // Nothing but the Python and pip itself on the search path; -I would hide the hash seed from builds, not from us.
-        '-I',
-        '-B',
-        `${context.paths.tools['pip'] ?? ''}/pip`,
+        ...pip,
         'install',
         ...files,
         `--cache-dir=${context.paths.cache}/pip`,
@@ -136,20 +139,25 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
         `--src=${python}/src`,
       ],
       cwd: context.paths.app,
-      env: {
-        ...compilerEnvironment(python),
-        ...(await isolatedEnvironment(context, {
-          index: config.index ?? this.host.setting('INDEX'),
-          extraIndexes: context.view.env(EXTRA_INDEX),
-        })),
-      },
+      env,
       network: true,
       keepLines: KEPT_LINES,
       filter: (_, text) => output.line(text),
     });
     await this.forgetLocalWheels(context);
     if (!exit.ok) return exit;
-    if (exit.value.exitCode !== 0) return fail(pipFailed(shown, exit.value));
+    if (exit.value.exitCode !== 0) {
+      const name = nameNotFound(exit.value.lines);
+      const answers =
+        name === undefined
+          ? []
+          : await askIndex(this.subprocess, context, {
+              pip,
+              name,
+              env: { ...env, ...(await this.indexesOfFiles(facts.requirements, context)) },
+            });
+      return fail(pipFailed(shown, exit.value, answers));
+    }
     await projects.clean();
 
     const layer = await normalizePackages(context, { vendorDir: config.vendorDir, minor }, before);
@@ -168,6 +176,25 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
       outputs,
       uncacheable: `${home}/${first.path} was built here and names the private folder it was built in`,
     });
+  }
+
+  /** The indexes that the requirements files name take precedence over the environment, as with pip itself. */
+  private async indexesOfFiles(
+    files: readonly string[],
+    context: RunContext,
+  ): Promise<Readonly<Record<string, string>>> {
+    const env: Record<string, string> = {};
+    for (const path of files) {
+      const closure = await readRequirements(path, (asked) => context.view.read(asked));
+      if (!closure.ok) continue;
+      const valuesOf = (option: string): readonly string[] =>
+        closure.value.options.flatMap(({ name, value }) => (name === option && value !== undefined ? [value] : []));
+      const main = valuesOf('index-url').at(-1);
+      const extra = valuesOf('extra-index-url');
+      if (main !== undefined) env['PIP_INDEX_URL'] = main;
+      if (extra.length > 0) env['PIP_EXTRA_INDEX_URL'] = extra.join(' ');
+    }
+    return env;
   }
 
   /**

@@ -57,7 +57,6 @@ export const FATAL_TROUBLE: readonly TroublePattern[] = [
   { trouble: 'unreachable', pattern: /^error: connection-failed$/ },
   { trouble: 'cut-off', pattern: /^error: incomplete-download$/ },
   { trouble: 'server-error', pattern: /^ERROR: HTTP error (5\d\d|429) while getting / },
-  { trouble: 'server-error', pattern: /^ERROR: (5\d\d|429) (Server|Client) Error:/ },
   {
     trouble: 'unreachable',
     pattern:
@@ -91,6 +90,10 @@ export const PASSING_TROUBLE: readonly TroublePattern[] = [
   { trouble: 'cut-off', pattern: /IncompleteRead|ProtocolError|IncompleteDownload/ },
 ];
 
-/** The installer found nothing to choose from. */
+/** The installer gave up on a request, and tells why in the same line: read with the patterns of passing trouble. */
+export const GAVE_UP =
+  /^ERROR: Could not install (packages due to an OSError: HTTPS?ConnectionPool|requirement .* because of HTTP error )/;
+
+/** The installer found nothing to choose from; the name is the first group. */
 export const NOTHING_FOUND =
-  /^ERROR: (No matching distribution found for |Could not find a version that satisfies the requirement .*\(from versions: none\))/;
+  /^ERROR: (?:No matching distribution found for |Could not find a version that satisfies the requirement (?=.*\(from versions: none\)))([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)/;

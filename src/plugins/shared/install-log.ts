@@ -2,6 +2,7 @@
 
 import {
   FATAL_TROUBLE,
+  GAVE_UP,
   KNOWN_CAUSES,
   NOTHING_FOUND,
   PASSING_TROUBLE,
@@ -19,14 +20,25 @@ export interface LogVerdict {
 
 const SHOWN_ERRORS = 12;
 
-export function judgeInstallLog(lines: readonly string[]): LogVerdict {
+/** `elsewhere`: lines about the index that the installer does not show by itself. */
+export function judgeInstallLog(lines: readonly string[], elsewhere: readonly string[] = []): LogVerdict {
   const trimmed = lines.map((line) => line.trim());
   const cause = KNOWN_CAUSES.find(({ pattern }) => trimmed.some((line) => pattern.test(line)));
   const errors = trimmed.filter((line) => /^(ERROR|error|fatal):/.test(line)).slice(-SHOWN_ERRORS);
-  const fatal = firstMatch(trimmed, FATAL_TROUBLE);
-  const passing = trimmed.some((line) => NOTHING_FOUND.test(line)) ? firstMatch(trimmed, PASSING_TROUBLE) : undefined;
-  const trouble = fatal ?? passing;
+  const gaveUp = trimmed.filter((line) => GAVE_UP.test(line));
+  const passing = nameNotFound(lines) === undefined ? [] : [...trimmed, ...elsewhere];
+  const trouble =
+    firstMatch(trimmed, FATAL_TROUBLE) ?? firstMatch(gaveUp, PASSING_TROUBLE) ?? firstMatch(passing, PASSING_TROUBLE);
   return { ...(cause && { cause }), ...(trouble && { trouble }), errors };
+}
+
+/** The package for which the installer found nothing at all: it does not exist, or the index could not be read. */
+export function nameNotFound(lines: readonly string[]): string | undefined {
+  for (const line of lines) {
+    const name = NOTHING_FOUND.exec(line.trim())?.[1];
+    if (name !== undefined) return name;
+  }
+  return undefined;
 }
 
 function firstMatch(lines: readonly string[], patterns: typeof FATAL_TROUBLE): LogVerdict['trouble'] {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { judgeInstallLog } from '../../../src/plugins/shared/install-log.js';
+import { judgeInstallLog, nameNotFound } from '../../../src/plugins/shared/install-log.js';
 
 const kindOf = (...lines: string[]): string | undefined => judgeInstallLog(lines).trouble?.kind;
 
@@ -24,6 +24,37 @@ describe('plugins/shared/install-log', () => {
       "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(': Failed to establish a new connection: [Errno 111] Connection refused')': /simple/x/";
     expect(kindOf(warning, 'ERROR: No matching distribution found for x')).to.equal('unreachable');
     expect(kindOf('ERROR: No matching distribution found for x')).to.equal(undefined);
+  });
+
+  it('reads the reason in the line that gives up', () => {
+    const line = (reason: string): string =>
+      `ERROR: Could not install packages due to an OSError: HTTPConnectionPool(host='127.0.0.1', port=9105): Max retries exceeded with url: /files/x.whl (Caused by ${reason})`;
+    expect(kindOf(line("ResponseError('too many 503 error responses')"))).to.equal('server-error');
+    expect(kindOf(line("NewConnectionError('[Errno 111] Connection refused')"))).to.equal('unreachable');
+    const forbidden = 'HTTP error 403 Client Error: Forbidden for url: http://host/x.whl';
+    expect(kindOf(`ERROR: Could not install requirement x from http://host/x.whl because of ${forbidden}`)).to.equal(
+      undefined,
+    );
+  });
+
+  it('takes into account what the index says when asked again', () => {
+    const lines = ['ERROR: No matching distribution found for helper==1.5'];
+    const busy =
+      "Could not fetch URL http://host/simple/helper/: (Caused by ResponseError('too many 503 error responses')) - skipping";
+    const missing =
+      'Could not fetch URL http://host/simple/helper/: 404 Client Error: Not Found for url: http://host/ - skipping';
+    expect(judgeInstallLog(lines, [busy]).trouble?.kind).to.equal('server-error');
+    expect(judgeInstallLog(lines, [missing]).trouble).to.equal(undefined);
+    expect(judgeInstallLog(['ERROR: another'], [busy]).trouble).to.equal(undefined);
+    expect(nameNotFound(lines)).to.equal('helper');
+    expect(
+      nameNotFound([
+        'ERROR: Could not find a version that satisfies the requirement my_pkg.x[a]>=1 (from versions: none)',
+      ]),
+    ).to.equal('my_pkg.x');
+    expect(
+      nameNotFound(['ERROR: Could not find a version that satisfies the requirement a==9 (from versions: 1.0, 2.0)']),
+    ).to.equal(undefined);
   });
 
   it('blames the app when trouble on the way was overcome', () => {

@@ -1,0 +1,371 @@
+import 'reflect-metadata';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect } from 'chai';
+import type { Failure, Reads } from '../../src/engine/sdk.js';
+import { InstallDepsPip } from '../../src/plugins/install-deps-pip/plugin.js';
+import { differences, fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
+import { FolderView } from '../support/folder-view.js';
+import { PackageIndex } from '../support/package-index.js';
+import { linkPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
+import { makeWheel } from '../support/wheels.js';
+
+const CONFIG = {
+  vendorDir: '.scalingo',
+  requirements: 'requirements.txt',
+  testRequirements: 'requirements-test.txt',
+} as const;
+
+const tool = makeWheel('tool', '1.0', {
+  files: { 'tool/__init__.py': 'def main():\n    import helper\n    print("tool", helper.VERSION)\n' },
+  scripts: { tool: 'tool:main' },
+  plainScripts: { 'tool-plain': '#!python\nimport tool\ntool.main()\n' },
+  requires: ['helper>=1'],
+});
+const helper = makeWheel('helper', '1.5');
+const checker = makeWheel('checker', '3.0');
+
+type Files = Readonly<Record<string, string>>;
+
+describe('plugins/install-deps-pip', () => {
+  let root: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'pyflow-pip-'));
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  const put = (appDir: string, files: Files): void => {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(appDir, path)), { recursive: true });
+      writeFileSync(join(appDir, path), text);
+    }
+  };
+
+  describe('reads', () => {
+    const read = async (
+      files: Files,
+      options: {
+        readonly env?: Files;
+        readonly mode?: 'test';
+        readonly settings?: Files;
+        readonly index?: string;
+      } = {},
+    ) => {
+      put(root, files);
+      const harness = new PluginHarness({ root: join(root, 'h'), settings: options.settings ?? {} });
+      const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host);
+      const config = { ...CONFIG, ...(options.index && { index: options.index }) };
+      return kind.reads({ config, inputs: { runtime: '', pip: '' } }, new FolderView(root, options.env, options.mode));
+    };
+    const readsOf = async (...args: Parameters<typeof read>): Promise<Reads> => {
+      const result = await read(...args);
+      if (!result.ok) throw new Error(result.failure.detail);
+      return result.value;
+    };
+
+    it('are the files that requirements lead to, and the projects in the app', async () => {
+      const reads = await readsOf({
+        'requirements.txt': '-r deep/base.txt\n-c constraints.txt\n-e ./libs/mine\n./wheels/x-1-py3-none-any.whl\n',
+        'deep/base.txt': 'a==1\n',
+        'constraints.txt': 'b==2\n',
+        'libs/mine/pyproject.toml': '',
+        'wheels/x-1-py3-none-any.whl': '',
+        'unrelated.py': '',
+      });
+      expect(reads.files).to.deep.equal([
+        'constraints.txt',
+        'deep/base.txt',
+        'libs/mine/**',
+        'requirements.txt',
+        'wheels/x-1-py3-none-any.whl',
+      ]);
+      expect(reads.scope).to.equal('app');
+    });
+
+    it('are the whole app when it installs itself', async () => {
+      expect((await readsOf({ 'requirements.txt': '-e .\n' })).files).to.deep.equal(['**', 'requirements.txt']);
+    });
+
+    it('keep a result to the app unless every requirement is pinned', async () => {
+      expect((await readsOf({ 'requirements.txt': 'a==1\nb==2\n' })).scope).to.equal(undefined);
+      expect((await readsOf({ 'requirements.txt': 'a==1\nb>=2\n' })).scope).to.equal('app');
+    });
+
+    it('hold the test requirements under --test only, when the file exists', async () => {
+      const files = { 'requirements.txt': 'a==1\n', 'requirements-test.txt': 'b==2\n' };
+      expect((await readsOf(files)).files).to.deep.equal(['requirements.txt']);
+      const underTest = await readsOf(files, { mode: 'test' });
+      expect(underTest.files).to.deep.equal(['requirements-test.txt', 'requirements.txt']);
+      expect(underTest.exists).to.deep.equal(['requirements-test.txt']);
+      rmSync(join(root, 'requirements-test.txt'));
+      expect((await readsOf({}, { mode: 'test' })).files).to.deep.equal(['requirements.txt']);
+    });
+
+    it('name indexes without user and password', async () => {
+      const reads = await readsOf(
+        { 'requirements.txt': 'a==1\n' },
+        {
+          env: { PIP_EXTRA_INDEX_URL: 'https://me:pa55word@extra.example/simple' },
+          settings: { INDEX: 'https://you:pa55word@index.example/simple' },
+        },
+      );
+      expect(JSON.stringify(reads)).not.to.contain('pa55word');
+      expect(reads.facts).to.deep.equal({
+        requirements: ['requirements.txt'],
+        localPaths: [],
+        index: 'https://index.example/simple',
+        extraIndexes: 'https://extra.example/simple',
+      });
+      expect(reads.env ?? []).to.deep.equal([]);
+    });
+
+    it('tell every file that is missing or outside the app, with its line', async () => {
+      const result = await read({ 'requirements.txt': 'a==1\n-r base.txt\n-e ../other\n-r /etc/passwd\n' });
+      expect(result.ok).to.equal(false);
+      if (result.ok) return;
+      expect(result.failure).to.include({ code: 'install-dependencies::pip', blame: 'app' });
+      expect(result.failure.detail.split('\n')).to.deep.equal([
+        'requirements.txt, line 2: there is no file `base.txt`.',
+        'requirements.txt, line 3: `../other` lies outside the app, where a build may not look.',
+        'requirements.txt, line 4: `/etc/passwd` lies outside the app, where a build may not look.',
+      ]);
+    });
+  });
+
+  describe('run', () => {
+    let runtime: PreparedRuntime;
+    let index: PackageIndex;
+
+    before(async function () {
+      this.timeout(60_000);
+      runtime = await prepareRuntime(this);
+    });
+    beforeEach(async () => {
+      index = await PackageIndex.start([tool, helper, checker]);
+    });
+    afterEach(() => index.stop());
+
+    const play = async (files: Files, options: HarnessOptions & { readonly folder?: string } = {}) => {
+      const folder = join(root, options.folder ?? 'h');
+      mkdirSync(folder, { recursive: true });
+      const harness = new PluginHarness({ settings: { INDEX: index.url }, ...options, root: folder });
+      linkPreparedRuntime(runtime, harness.appDir);
+      put(harness.appDir, files);
+      const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host);
+      const node = { tools: { pip: runtime.pipDir } };
+      return { harness, ...(await harness.play(kind, CONFIG, { runtime: '', pip: '' }, node)) };
+    };
+    type Played = Awaited<ReturnType<typeof play>>;
+    const succeeded = ({ result, harness }: Played) => {
+      if (!result.ok) throw new Error(`${result.failure.title}\n${result.failure.detail}\n${harness.text()}`);
+      return result.value;
+    };
+    const failureOf = ({ result, harness }: Played): Failure => {
+      if (result.ok) throw new Error(`it succeeded\n${harness.text()}`);
+      return result.failure;
+    };
+    const site = (): string => `.scalingo/python/lib/python${runtime.minor}/site-packages`;
+
+    it('installs packages whose launchers run from any place', async () => {
+      const played = await play({ 'requirements.txt': 'tool==1.0\n' }, { folder: 'with blanks' });
+      const { outputs, uncacheable } = succeeded(played);
+      expect(outputs).to.deep.equal({ packages: { helper: '1.5', tool: '1.0' } });
+      expect(uncacheable).to.equal(undefined);
+      const moved = join(root, 'moved');
+      execFileSync('mv', [played.harness.appDir, moved]);
+      for (const script of ['tool', 'tool-plain']) {
+        const printed = execFileSync(join(moved, '.scalingo/python/bin', script), { cwd: '/', encoding: 'utf8' });
+        expect(printed).to.equal('tool 1.5\n');
+      }
+    }).timeout(60_000);
+
+    it('gives the same bytes in another folder, at another time, under another locale', async () => {
+      const files = { 'requirements.txt': 'tool==1.0\n' };
+      const a = await play(files, { folder: 'a' });
+      const b = await play(files, { folder: 'another, longer', env: { LANG: 'POSIX', LC_ALL: 'POSIX' } });
+      succeeded(a);
+      succeeded(b);
+      expect(differences(await fingerprint(a.harness.appDir), await fingerprint(b.harness.appDir))).to.deep.equal([]);
+      const record = readFileSync(join(a.harness.appDir, site(), 'tool-1.0.dist-info/RECORD'), 'utf8');
+      expect(record).to.match(/^\.\.\/\.\.\/\.\.\/bin\/tool,sha256=/m);
+      expect(
+        Object.keys(await fingerprint(a.harness.appDir, `${site()}/tool/**`)).some((path) => path.endsWith('.pyc')),
+      ).to.equal(true);
+    }).timeout(60_000);
+
+    it('tells what it does and how far it is', async () => {
+      const { harness } = await play({ 'requirements.txt': 'tool==1.0\n' });
+      const steps = harness.printed.filter(({ type }) => type === 'step').map(({ text }) => text);
+      expect(steps).to.deep.equal(["Installing dependencies using 'pip install -r requirements.txt'"]);
+      expect(
+        harness.printed.some(({ type, text }) => type === 'progress' && text.startsWith('packages collected 2/')),
+      ).to.equal(true);
+    }).timeout(60_000);
+
+    it('installs test requirements in the same call under --test', async () => {
+      const played = await play(
+        { 'requirements.txt': 'helper==1.5\n', 'requirements-test.txt': 'checker==3.0\n' },
+        { mode: 'test' },
+      );
+      expect(succeeded(played).outputs.packages).to.deep.equal({ checker: '3.0', helper: '1.5' });
+      expect(played.harness.text()).to.contain('pip install -r requirements.txt -r requirements-test.txt');
+    }).timeout(60_000);
+
+    it('uses the extra index of the app and hides its password', async () => {
+      const extra = await PackageIndex.start([checker]);
+      try {
+        const played = await play(
+          { 'requirements.txt': 'checker==3.0\n' },
+          {
+            settings: { INDEX: `${index.url}/none` },
+            appEnv: { PIP_EXTRA_INDEX_URL: extra.url.replace('//', '//me:pa55word@') },
+          },
+        );
+        expect(succeeded(played).outputs.packages).to.deep.equal({ checker: '3.0' });
+        expect(played.harness.text()).not.to.contain('pa55word');
+      } finally {
+        await extra.stop();
+      }
+    }).timeout(60_000);
+
+    it('reads no configuration of the machine', async () => {
+      mkdirSync(join(root, 'config/pip'), { recursive: true });
+      writeFileSync(join(root, 'config/pip/pip.conf'), '[global]\nindex-url = http://127.0.0.1:1/\n');
+      const env = {
+        XDG_CONFIG_HOME: join(root, 'config'),
+        HOME: root,
+        PIP_CONFIG_FILE: join(root, 'config/pip/pip.conf'),
+      };
+      succeeded(await play({ 'requirements.txt': 'helper==1.5\n' }, { env }));
+    }).timeout(60_000);
+
+    it('says what a tampered file is', async () => {
+      const wrong = '0'.repeat(64);
+      const failure = failureOf(await play({ 'requirements.txt': `helper==1.5 --hash=sha256:${wrong}\n` }));
+      expect(failure).to.include({ code: 'install-dependencies::pip', blame: 'app' });
+      expect(failure.title).to.contain('digest');
+      expect(failure.detail).to.contain(wrong).and.to.contain(helper.sha256);
+    }).timeout(60_000);
+
+    it('blames the app for a package that does not exist', async () => {
+      const failure = failureOf(await play({ 'requirements.txt': 'helper==1.5\nno-such-package==1\n' }));
+      expect(failure).to.include({ code: 'install-dependencies::pip', blame: 'app' });
+      expect(failure.retryable).to.equal(undefined);
+      expect(failure.detail).to.contain('no-such-package');
+    }).timeout(60_000);
+
+    // Downloads that are cut off: test/online, since the pip at hand here is too old to notice.
+    for (const trouble of ['server-error', 'resets'] as const) {
+      it(`blames the environment when the index has trouble: ${trouble}`, async () => {
+        index.trouble = trouble;
+        const failure = failureOf(await play({ 'requirements.txt': 'helper==1.5\n' }, { env: { PIP_RETRIES: '1' } }));
+        expect(failure, failure.detail).to.include({
+          code: 'install-dependencies::pip',
+          blame: 'environment',
+          retryable: true,
+        });
+      }).timeout(60_000);
+    }
+
+    it('blames the environment when nothing listens', async () => {
+      const settings = { INDEX: 'http://127.0.0.1:9/simple' };
+      const failure = failureOf(
+        await play({ 'requirements.txt': 'helper==1.5\n' }, { settings, env: { PIP_RETRIES: '1' } }),
+      );
+      expect(failure, failure.detail).to.include({ blame: 'environment', retryable: true });
+    }).timeout(60_000);
+
+    it('fails when an installed wheel names the private folder', async () => {
+      const folder = join(root, 'h');
+      const leaky = makeWheel('leaky', '1.0', { files: { 'leaky.py': `HERE = '${folder}/run/app'\n` } });
+      index.add(leaky.file, leaky.bytes);
+      const failure = failureOf(await play({ 'requirements.txt': 'leaky==1.0\n' }));
+      expect(failure).to.include({ code: 'install-dependencies::private-path', blame: 'internal' });
+      expect(failure.detail).to.contain('leaky.py');
+    }).timeout(60_000);
+
+    it('says when there is no Python to install into', async () => {
+      const harness = new PluginHarness({ root: join(root, 'bare') });
+      put(harness.appDir, { 'requirements.txt': 'a==1\n' });
+      const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host);
+      const { result } = await harness.play(kind, CONFIG, { runtime: '', pip: '' });
+      expect(!result.ok && result.failure).to.include({ code: 'python::no-runtime', blame: 'pipeline' });
+    });
+
+    describe('projects of the app', () => {
+      /** A build backend without dependencies, so that no index is needed. */
+      const BACKEND = `
+import base64, hashlib, os, pathlib, zipfile
+HERE = pathlib.Path(__file__).parent
+def _build(directory, files):
+    os.makedirs('build', exist_ok=True)
+    pathlib.Path('build/left').write_text('left behind')
+    pathlib.Path('mine.egg-info').mkdir(exist_ok=True)
+    pathlib.Path('mine.egg-info/PKG-INFO').write_text('left behind')
+    info = 'mine-1.0.dist-info'
+    files[info + '/METADATA'] = 'Metadata-Version: 2.1\\nName: mine\\nVersion: 1.0\\n'
+    files[info + '/WHEEL'] = 'Wheel-Version: 1.0\\nGenerator: hand\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'
+    rows = ''.join('%s,sha256=%s,%d\\n' % (n, base64.urlsafe_b64encode(hashlib.sha256(t.encode()).digest()).rstrip(b'=').decode(), len(t)) for n, t in files.items())
+    files[info + '/RECORD'] = rows + info + '/RECORD,,\\n'
+    name = 'mine-1.0-py3-none-any.whl'
+    with zipfile.ZipFile(os.path.join(directory, name), 'w') as wheel:
+        for path, text in files.items():
+            wheel.writestr(path, text)
+    return name
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    return _build(directory, {'mine.py': (HERE / 'mine.py').read_text() + os.environ.get('ADD', '')})
+def build_editable(directory, config_settings=None, metadata_directory=None):
+    return _build(directory, {'__editable__.mine-1.0.pth': str(HERE) + '\\n'})
+`;
+      const project = (at: string): Files => ({
+        [`${at}pyproject.toml`]: '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        [`${at}backend.py`]: BACKEND,
+        [`${at}mine.py`]: 'NAME = "mine"\n',
+      });
+
+      it('are installed editable by a relative path, and builds leave nothing among the sources', async () => {
+        const played = await play({ 'requirements.txt': '-e ./libs/mine\n', ...project('libs/mine/') });
+        const { outputs, uncacheable } = succeeded(played);
+        expect(outputs.packages).to.deep.equal({ mine: '1.0' });
+        expect(uncacheable).to.equal(undefined);
+        const { appDir } = played.harness;
+        const pth = readFileSync(join(appDir, site(), '__editable__.mine-1.0.pth'), 'utf8');
+        expect(pth).to.equal('../../../../../libs/mine\n');
+        const noted = readFileSync(join(appDir, site(), 'mine-1.0.dist-info/direct_url.json'), 'utf8');
+        expect(JSON.parse(noted)).to.have.property('url', 'file:///app/libs/mine');
+        for (const left of ['build', 'mine.egg-info']) {
+          expect(existsSync(join(appDir, 'libs/mine', left)), left).to.equal(false);
+        }
+        const moved = join(root, 'moved');
+        execFileSync('mv', [appDir, moved]);
+        const printed = execFileSync(
+          join(moved, '.scalingo/python/bin/python'),
+          ['-c', 'import mine; print(mine.NAME)'],
+          {
+            cwd: '/',
+            encoding: 'utf8',
+            env: { PATH: process.env['PATH'], PYTHONDONTWRITEBYTECODE: '1' },
+          },
+        );
+        expect(printed).to.equal('mine\n');
+      }).timeout(60_000);
+
+      it('are installed from the root of the app', async () => {
+        const played = await play({ 'requirements.txt': '.\n', ...project('') });
+        expect(succeeded(played).outputs.packages).to.deep.equal({ mine: '1.0' });
+        expect(existsSync(join(played.harness.appDir, 'mine.egg-info'))).to.equal(false);
+      }).timeout(60_000);
+
+      it('make a result that is not stored when their build wrote the private path', async () => {
+        const add = `\nHERE = '${root}/h/run/app'\n`;
+        const played = await play(
+          { 'requirements.txt': './libs/mine\n', ...project('libs/mine/') },
+          { env: { ADD: add } },
+        );
+        expect(succeeded(played).uncacheable).to.contain('mine.py');
+      }).timeout(60_000);
+    });
+  });
+});
