@@ -1,5 +1,6 @@
 """A unit converter: a page for people, an endpoint for programs."""
 
+import math
 import os
 import sys
 
@@ -16,7 +17,9 @@ def asked() -> dict:
     try:
         value = float(request.args.get("value", ""))
     except ValueError:
-        raise ConversionError("`value` must be a number.") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise ConversionError("`value` must be a number.")
     source, target = request.args.get("from", ""), request.args.get("to", "")
     return {"value": value, "from": source, "to": target, "result": round(convert(value, source, target), 6)}
 
