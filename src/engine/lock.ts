@@ -1,10 +1,10 @@
 // One execution per key among the processes of a host. Locks only save work: publishing is atomic without them. Unaware
 // of stores and nodes.
 
-import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { closeSync, lstatSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClaim, isAbandoned, releaseClaim, removeQuietly } from './claim.js';
-import { hexOf, type ActionKey, type Digest } from './digest.js';
+import { hexOf, sha256Hex, type ActionKey, type Digest } from './digest.js';
 
 export { createRunDir, sweepDeadRuns, type RunDir } from './run-dir.js';
 
@@ -21,6 +21,43 @@ const TAKEOVER_MS = 5_000;
 const held = new Map<string, Promise<void>>();
 const preparedFolders = new Set<string>();
 
+interface LockPlace {
+  readonly folder: string;
+  readonly prefix: string;
+}
+const places = new Map<string, LockPlace>();
+
+/**
+ * Locks concern one host and end with its boot, so memory is the place for them: creating and removing a file there
+ * costs a tenth. A cache that other users may write keeps them beside it, where those users find them.
+ */
+export function lockPlaceOf(cacheDir: string): LockPlace {
+  let place = places.get(cacheDir);
+  if (place === undefined) {
+    place = inMemory(cacheDir) ?? { folder: `${cacheDir}/locks`, prefix: '' };
+    places.set(cacheDir, place);
+  }
+  return place;
+}
+
+function inMemory(cacheDir: string): LockPlace | undefined {
+  const user = process.getuid?.();
+  if (process.platform !== 'linux' || user === undefined) return undefined;
+  const folder = `/dev/shm/pyflow-locks-${user}`;
+  const isPrivate = (path: string): boolean => {
+    const stats = lstatSync(path);
+    return stats.isDirectory() && stats.uid === user && (stats.mode & 0o022) === 0;
+  };
+  try {
+    const real = realpathSync(cacheDir);
+    if (!isPrivate(real)) return undefined;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return isPrivate(folder) ? { folder, prefix: `${sha256Hex(real).slice(0, 16)}-` } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Waits while another live process (or another node of this one) holds the key. Rejects with the signal's reason when
  * aborted. Where no lock can be made, for example on a read-only disk, everybody gets one.
@@ -30,8 +67,8 @@ export async function acquireKeyLock(
   key: ActionKey,
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<KeyLock> {
-  const folder = `${cacheDir}/locks`;
-  const path = `${folder}/${hexOf(key as string as Digest)}`;
+  const { folder, prefix } = lockPlaceOf(cacheDir);
+  const path = `${folder}/${prefix}${hexOf(key as string as Digest)}`;
   let waited = false;
   for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 1.5, 50)) {
     signal?.throwIfAborted();

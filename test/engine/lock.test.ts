@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -15,7 +16,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { digestOf, hexOf, type ActionKey } from '../../src/engine/digest.js';
 import { currentProcess } from '../../src/engine/host-id.js';
-import { acquireKeyLock, createRunDir, sweepDeadRuns } from '../../src/engine/lock.js';
+import { acquireKeyLock, createRunDir, lockPlaceOf, sweepDeadRuns } from '../../src/engine/lock.js';
 
 const digest = digestOf('key');
 const key = digest as string as ActionKey;
@@ -28,6 +29,7 @@ describe('engine/lock', () => {
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'pyflow-test-'));
     cache = join(root, 'cache');
+    mkdirSync(cache);
     children = [];
   });
   afterEach(() => {
@@ -35,7 +37,11 @@ describe('engine/lock', () => {
     rmSync(root, { recursive: true, force: true });
   });
 
-  const lockFile = (): string => join(cache, 'locks', hexOf(digest));
+  const lockFile = (): string => `${lockPlaceOf(cache).folder}/${lockPlaceOf(cache).prefix}${hexOf(digest)}`;
+  const locks = (): string[] => {
+    const { folder, prefix } = lockPlaceOf(cache);
+    return readdirSync(folder).filter((name) => name.startsWith(prefix));
+  };
 
   /** A process that runs the body with `acquireKeyLock` and others at hand, and says when it is told to by messages. */
   function start(body: string): ChildProcess {
@@ -98,7 +104,6 @@ describe('engine/lock', () => {
     controller.abort(new Error('stop'));
     expect(await waiting).to.equal('stop');
     lock.release();
-    mkdirSync(join(cache, 'locks'), { recursive: true });
     writeFileSync(lockFile(), JSON.stringify({ ...currentProcess(), realm: 'another host' }));
     const other = new AbortController();
     const polling = acquireKeyLock(cache, key, { signal: other.signal }).catch((error: Error) => error.message);
@@ -136,18 +141,16 @@ describe('engine/lock', () => {
     holder.kill('SIGKILL');
     await Promise.all(waiters.map(ended));
     expect(readFileSync(join(root, 'work'), 'utf8')).to.equal('x');
-    expect(readdirSync(join(cache, 'locks'))).to.deep.equal([]);
+    expect(locks()).to.deep.equal([]);
   });
 
   it('takes over from a process whose number was given to another', async () => {
-    mkdirSync(join(cache, 'locks'), { recursive: true });
     writeFileSync(lockFile(), JSON.stringify({ ...currentProcess(), startTime: '1' }));
     const lock = await acquireKeyLock(cache, key);
     lock.release();
   });
 
   it('judges a holder of another host by its heartbeat', async () => {
-    mkdirSync(join(cache, 'locks'), { recursive: true });
     writeFileSync(lockFile(), JSON.stringify({ pid: 1, realm: 'another host' }));
     const old = Date.now() / 1000 - 60;
     utimesSync(lockFile(), old, old);
@@ -156,7 +159,6 @@ describe('engine/lock', () => {
   });
 
   it('takes over a lock whose holder died before it wrote its name', async () => {
-    mkdirSync(join(cache, 'locks'), { recursive: true });
     writeFileSync(lockFile(), '');
     const old = Date.now() / 1000 - 10;
     utimesSync(lockFile(), old, old);
@@ -165,7 +167,7 @@ describe('engine/lock', () => {
   });
 
   it('gives everybody a lock where none can be made', async () => {
-    mkdirSync(cache);
+    chmodSync(cache, 0o777);
     writeFileSync(join(cache, 'locks'), '');
     const [first, second] = [await acquireKeyLock(cache, key), await acquireKeyLock(cache, key)];
     expect([first.waited, second.waited]).to.deep.equal([false, false]);
@@ -173,8 +175,10 @@ describe('engine/lock', () => {
     second.release();
   });
 
-  it('survives that the lock folder is cleared', async () => {
+  it('keeps the locks beside a cache that other users may write, and survives that they are cleared', async () => {
+    chmodSync(cache, 0o777);
     const first = await acquireKeyLock(cache, key);
+    expect(readdirSync(join(cache, 'locks'))).to.deep.equal([hexOf(digest)]);
     rmSync(join(cache, 'locks'), { recursive: true });
     first.release();
     const second = await acquireKeyLock(cache, key);
