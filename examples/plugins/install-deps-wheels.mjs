@@ -56,7 +56,12 @@ export const manifest = {
 };
 
 /** Not those of the machine: what is not declared must not sway the outcome. */
-const PIP_ENV = { PIP_CONFIG_FILE: '/dev/null', PIP_DISABLE_PIP_VERSION_CHECK: '1', PIP_NO_INPUT: '1', PIP_ROOT_USER_ACTION: 'ignore' };
+const PIP_ENV = {
+  PIP_CONFIG_FILE: '/dev/null',
+  PIP_DISABLE_PIP_VERSION_CHECK: '1',
+  PIP_NO_INPUT: '1',
+  PIP_ROOT_USER_ACTION: 'ignore',
+};
 
 export class plugin {
   /** Services by the name of their token, in the order of the constructor's parameters. */
