@@ -20,9 +20,10 @@ import { validators } from './plugins/validators.generated.js';
 /** `environment`: of the operator, for what the host service tells; the app's variables come from elsewhere. */
 export const composeFor =
   (environment: Readonly<Record<string, string | undefined>>): Compose =>
-  async ({ cacheDir }) => {
+  async ({ cacheDir, settings }) => {
     const container = new Container({ defaultScope: 'Singleton' });
-    const host = readHost(environment);
+    const prefixed = Object.entries(settings).map(([name, value]) => [`PYFLOW_${name}`, value]);
+    const host = readHost({ ...environment, ...Object.fromEntries(prefixed) });
     container.bind(Clock).toConstantValue(systemClock);
     container.bind(Host).toConstantValue(host);
     container.bind(Subprocess).toConstantValue(subprocessService);

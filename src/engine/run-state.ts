@@ -85,13 +85,7 @@ export class RunState {
     const run = { mode: request.mode, os: composition.host.os, arch: composition.host.arch };
     const result = await evaluateWhen(node.when!, values, this.pipeline.params, run);
     if (result.ok) return result;
-    return fail({
-      code: 'pipeline::when-failed',
-      blame: 'pipeline',
-      title: `The guard of node ${node.id} cannot be evaluated`,
-      detail: `when: ${node.when}\n${String(result.failure)}`,
-      remedy: 'Change the expression so that it holds or not for every value its nodes can give.',
-    });
+    return fail({ ...result.failure, title: `The guard of node ${node.id} cannot be evaluated` });
   }
 
   /** The layers of some tree values, each once, in plan order; loaded with their directories. */

@@ -88,8 +88,10 @@ describe('plugins/install-deps-pip', () => {
       expect((await readsOf({ 'requirements.txt': '-e .\n' })).files).to.deep.equal(['**', 'requirements.txt']);
     });
 
-    it('keep a result to the app unless every requirement is pinned', async () => {
-      expect((await readsOf({ 'requirements.txt': 'a==1\nb==2\n' })).scope).to.equal(undefined);
+    it('keep a result to the app unless hashes pin everything, down to what is not listed', async () => {
+      const hash = `--hash=sha256:${'0'.repeat(64)}`;
+      expect((await readsOf({ 'requirements.txt': `a==1 ${hash}\nb==2 ${hash}\n` })).scope).to.equal(undefined);
+      expect((await readsOf({ 'requirements.txt': 'a==1\nb==2\n' })).scope).to.equal('app');
       expect((await readsOf({ 'requirements.txt': 'a==1\nb>=2\n' })).scope).to.equal('app');
     });
 
@@ -115,6 +117,7 @@ describe('plugins/install-deps-pip', () => {
       expect(reads.facts).to.deep.equal({
         requirements: ['requirements.txt'],
         localPaths: [],
+        packages: { a: '1' },
         index: 'https://index.example/simple',
         extraIndexes: 'https://extra.example/simple',
       });

@@ -49,6 +49,8 @@ interface Facts {
   readonly requirements: readonly string[];
   /** Folders of the app that are installed from. */
   readonly localPaths: readonly string[];
+  /** Name -> specifier of what is listed; the key has it from the files, `why` names it from here. */
+  readonly packages: Readonly<Record<string, string>>;
   /** Without user and password. */
   readonly index?: string;
   readonly extraIndexes?: string;
@@ -74,13 +76,18 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const files = new Set<string>();
     const localPaths = new Set<string>();
     const exists = view.run.mode === 'test' ? [config.testRequirements] : [];
+    const packages: Record<string, string> = {};
     let isPinned = true;
     for (const path of requirements) {
       const closure = await readRequirements(path, (asked) => view.read(asked));
       if (!closure.ok) return fail(unreadableRequirements(closure.failure));
       for (const file of closure.value.files) files.add(file);
       for (const local of closure.value.localPaths) localPaths.add(local);
-      isPinned &&= closure.value.everyListedPinned;
+      // Exact versions alone leave open what they depend on, and which of a version's files pip takes.
+      isPinned &&= closure.value.hashChecked;
+      for (const { name, specifier } of closure.value.requirements) {
+        if (name !== undefined) packages[name] = withoutUserinfo(specifier.replace(/^==\s*/, ''));
+      }
     }
     for (const local of localPaths) {
       if (local === '.') files.add('**');
@@ -92,6 +99,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const facts: Facts = {
       requirements,
       localPaths: [...localPaths].sort(),
+      packages,
       // URLs may hold a password, so they come here without and are looked up again by `run`.
       ...(index !== undefined && { index: withoutUserinfo(index) }),
       ...(extraIndexes !== undefined && { extraIndexes: withoutUserinfo(extraIndexes) }),

@@ -1,0 +1,197 @@
+// The shipped Python pipeline on the example app: real pip against the package index, real CPython, real gunicorn.
+
+import { expect } from 'chai';
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, utimesSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { passThroughOf } from '../../src/cli/pass-through.js';
+import type { RunReport } from '../../src/engine/events.js';
+import type { RunRequest } from '../../src/engine/pipeline.js';
+import { pyenvVersions } from '../support/runtimes.js';
+import { outcomesOf, Workspace } from '../support/workspace.js';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const CLI = join(ROOT, 'dist/cli.js');
+/** What the example's `.python-version` asks for. */
+const MINOR = readFileSync(join(ROOT, 'examples/flask-pip/.python-version'), 'utf8').trim();
+const hasPython = pyenvVersions().some((version) => version.startsWith(`${MINOR}.`));
+const UPDATED = { from: 'click==8.5.1', to: 'click==8.4.0' };
+
+const ran = (report: RunReport): readonly string[] =>
+  Object.entries(outcomesOf(report)).flatMap(([id, outcome]) => (outcome === 'executed' ? [id] : []));
+const layersOf = (report: RunReport): Readonly<Record<string, string | undefined>> =>
+  Object.fromEntries(Object.entries(report.nodes).map(([id, { layer }]) => [id, layer?.digest]));
+
+class PythonApp extends Workspace {
+  constructor() {
+    super();
+    cpSync(join(ROOT, 'examples/flask-pip'), this.appDir, {
+      recursive: true,
+      filter: (path) => !path.includes('.pyflow'),
+    });
+  }
+
+  override request(overrides: Partial<RunRequest> = {}): RunRequest {
+    return super.request({
+      pipelineFile: join(ROOT, 'pipelines/python.yml'),
+      sandbox: 'auto',
+      params: { providers: '["system"]' },
+      passThrough: passThroughOf(process.env),
+      ...overrides,
+    });
+  }
+
+  edit(path: string, change: (text: string) => string): void {
+    this.write({ [path]: change(readFileSync(join(this.appDir, path), 'utf8')) });
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => done(port));
+    });
+  });
+}
+
+/** Boots the slug through `pyflow exec` and asks it; the server is gone when this resolves. */
+async function askSlug(slug: string, sandbox: string): Promise<{ status: number; text: string; exitCode: number | null }> {
+  const port = await freePort();
+  const args = [CLI, 'exec', '--slug', slug, '--sandbox', sandbox, '--', 'gunicorn', 'app:app', '--bind', `127.0.0.1:${port}`];
+  const server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = new Promise<number | null>((done) => server.once('close', done));
+  let printed = '';
+  const listening = new Promise<void>((done, failed) => {
+    const look = (chunk: Buffer): void => {
+      printed += chunk.toString();
+      if (printed.includes('Listening at')) done();
+    };
+    server.stdout.on('data', look);
+    server.stderr.on('data', look);
+    server.once('close', () => failed(new Error(`gunicorn ended: ${printed}`)));
+  });
+  try {
+    await listening;
+    const answer = await fetch(`http://127.0.0.1:${port}/`);
+    const text = await answer.text();
+    server.kill('SIGTERM');
+    return { status: answer.status, text, exitCode: await ended };
+  } finally {
+    server.kill('SIGKILL');
+  }
+}
+
+describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyenv)`}`, function () {
+  this.timeout(300_000);
+  let app: PythonApp;
+  let first: RunReport;
+  before(async function () {
+    if (!hasPython) return this.skip();
+    app = new PythonApp();
+    first = await app.run();
+    expect(first.failure).to.equal(undefined);
+  });
+  after(() => app?.cleanUp());
+  afterEach(async () => {
+    // Each test starts from the unchanged app, built.
+    cpSync(join(ROOT, 'examples/flask-pip'), app.appDir, { recursive: true, filter: (path) => !path.includes('.pyflow') });
+    await app.run();
+  });
+
+  it('builds a slug from a cold cache and names the second-best runtime', () => {
+    expect(first.status).to.equal('succeeded');
+    expect(first.nodes['pip']?.outputs?.['packages']).to.include({ flask: '3.1.3' });
+    expect(first.buildData).to.include({ package_manager: 'pip', cache_status: 'empty' });
+  });
+
+  it('gives one layer digest per node in both sandbox modes, and both slugs boot after a move', async () => {
+    const other = new PythonApp();
+    try {
+      const report = await other.run({ sandbox: 'none' });
+      expect(layersOf(report)).to.deep.equal(layersOf(first));
+      expect(report.slug?.digest).to.equal(first.slug?.digest);
+      const moved = mkdtempSync(join(tmpdir(), 'pyflow moved '));
+      try {
+        renameSync(other.outDir, join(moved, 'slug'));
+        for (const sandbox of ['none', 'auto']) {
+          const answer = await askSlug(join(moved, 'slug'), sandbox);
+          expect(answer.status, sandbox).to.equal(200);
+          expect(answer.text).to.contain('<html');
+          expect(answer.exitCode).to.equal(0);
+        }
+      } finally {
+        rmSync(moved, { recursive: true, force: true });
+      }
+    } finally {
+      other.cleanUp();
+    }
+  });
+
+  it('gives the same slug under another locale, time zone and umask, at another time and place', () => {
+    const other = new PythonApp();
+    try {
+      const then = Date.now() / 1000 - 40_000_000;
+      utimesSync(join(other.appDir, 'app.py'), then, then);
+      const env = { ...process.env, LC_ALL: 'C', TZ: 'Asia/Kathmandu', PYTHONHASHSEED: '7', PIP_NO_CACHE_DIR: '1' };
+      const command = `umask 077; exec "$0" "$@"`;
+      const args = ['-c', command, process.execPath, CLI, 'run', join(ROOT, 'pipelines/python.yml')];
+      const options = ['--app', other.appDir, '--out', other.outDir, '--cache-dir', other.cacheDir, '--sandbox', 'none'];
+      const report = join(other.root, 'report.json');
+      execFileSync('/bin/sh', [...args, ...options, '-p', 'providers=["system"]', '--report', report], { env, stdio: 'pipe' });
+      const { slug } = JSON.parse(readFileSync(report, 'utf8')) as RunReport;
+      expect(slug?.digest).to.equal(first.slug?.digest);
+    } finally {
+      other.cleanUp();
+    }
+  });
+
+  it('finds everything up to date, and restores everything when the slug is gone', async () => {
+    const second = await app.run();
+    expect(new Set(Object.values(outcomesOf(second)))).to.deep.equal(new Set(['up-to-date']));
+    expect(app.events.some(({ type }) => type === 'node-started')).to.equal(false);
+    rmSync(app.outDir, { recursive: true });
+    const third = await app.run();
+    expect(ran(third)).to.deep.equal([]);
+    expect(third.slug?.digest).to.equal(first.slug?.digest);
+  });
+
+  it('re-runs no node for a changed app.py', async () => {
+    app.edit('app.py', (text) => `${text}\n# changed\n`);
+    expect(ran(await app.run())).to.deep.equal([]);
+    expect(app.slugFile('app.py')).to.contain('# changed');
+  });
+
+  it('re-runs the install for a comment in requirements.txt and nothing after it', async () => {
+    app.edit('requirements.txt', (text) => `# a comment\n${text}`);
+    expect(ran(await app.run())).to.deep.equal(['pip']);
+  });
+
+  it('re-runs the install and what reads its tree for a changed pin, and names the package', async () => {
+    app.edit('requirements.txt', (text) => withoutHashes(text).replace(UPDATED.from, UPDATED.to));
+    const report = await app.run();
+    expect(ran(report)).to.deep.equal(['pip', 'dependencies', 'post-compile']);
+    const reasons = report.nodes['pip']!.reasons.map(({ what, from, to }) => `${what} ${from} -> ${to}`);
+    expect(reasons.join('\n')).to.match(/click.* 8\.5\.1 -> .*8\.4\.0/);
+  });
+
+  it('ends with the failure of pip for a version that does not exist, and keeps the slug', async () => {
+    app.edit('requirements.txt', (text) => withoutHashes(text).replace(UPDATED.from, 'click==0.0.999'));
+    const report = await app.run();
+    expect(report.exitCode).to.equal(1);
+    expect(report.nodes['pip']?.failure?.code).to.equal('install-dependencies::pip');
+    expect(outcomesOf(report)['post-compile']).to.be.oneOf(['blocked', 'aborted']);
+    expect(app.slugFile('app.py')).to.contain('Flask');
+  });
+
+  it('exits 75 for an index that cannot be reached', async () => {
+    app.edit('requirements.txt', (text) => `${text}\n# again\n`);
+    const report = await app.run({ settings: { INDEX: 'http://127.0.0.1:9/simple' } });
+    expect(report.nodes['pip']?.failure?.blame).to.equal('environment');
+    expect(report.exitCode).to.equal(75);
+  });
+});
+
+const withoutHashes = (text: string): string => text.replace(/ *\\\n *--hash=\S+/g, '');
