@@ -185,7 +185,7 @@ class DiskStore implements LocalStore {
   async lookUp(key: ActionKey): Promise<ActionResult | undefined> {
     const hash = hexOf(key as string as Digest);
     const stored = this.readResult(hash, true);
-    if (stored === undefined || stored.key !== key) return undefined;
+    if (stored === undefined) return undefined;
     const { degraded } = stored.result;
     const now = this.options.clock?.now() ?? Date.now();
     if (degraded && (degraded.host !== this.hostId || degraded.expiresAt <= now)) return undefined;

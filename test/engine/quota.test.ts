@@ -8,7 +8,7 @@ import { openLocalStore, type LocalStore } from '../../src/engine/local-store.js
 import { captureDifference, EMPTY_RECORD, materializeTree } from '../../src/engine/output-tree.js';
 import { collectGarbage, collectGarbageIfDue } from '../../src/engine/quota.js';
 import type { KeyRecord } from '../../src/engine/store.js';
-import type { DirectoryTable } from '../../src/engine/tree.js';
+import type { DirectoryTable, Layer } from '../../src/engine/tree.js';
 
 const HOUR = 3600 * 1000;
 const keyOf = (name: string): ActionKey => digestOf(name) as string as ActionKey;
@@ -108,6 +108,24 @@ describe('engine/quota', () => {
   it('does not let one result that could never fit push out all others', async () => {
     await store('huge', { file: bytes(500 * KB, 'huge') }, 0);
     await store('modest', { file: bytes(100 * KB, 'modest') }, 5);
+    await collectGarbage(cache, { maxBytes: 300 * KB, ...later });
+    expect(await served('huge', 'modest')).to.deep.equal(['modest']);
+  });
+
+  it('keeps what an older result shares with one that could never fit', async () => {
+    const capture = async (into: LocalStore, content: Buffer): Promise<Layer> => {
+      const folder = mkdtempSync(join(root, 'made-'));
+      writeFileSync(join(folder, 'file'), content);
+      const changeset = await captureDifference(into, folder, EMPTY_RECORD);
+      if (!changeset.ok) throw new Error(changeset.failure.detail);
+      return changeset.value.layer;
+    };
+    await store('modest', { file: bytes(100 * KB, 'shared') }, 5);
+    await using(async (into) => {
+      const layer = await capture(into, bytes(100 * KB, 'shared'));
+      const tool = await capture(into, bytes(500 * KB, 'tool'));
+      await into.publish(keyOf('huge'), { outputs: {}, layer, tool, durationMs: 1, storedAt: 1 }, {} as KeyRecord);
+    });
     await collectGarbage(cache, { maxBytes: 300 * KB, ...later });
     expect(await served('huge', 'modest')).to.deep.equal(['modest']);
   });
