@@ -8,7 +8,7 @@ import { countOf, formatBytes, formatCount, formatDuration, table } from '../eng
 import { dropFastRecord } from '../engine/run-record.js';
 import { complain, didYouMean, type Command, type Given } from './command.js';
 import { printFailure } from './refusal.js';
-import { cacheDirOf } from './run-options.js';
+import { CACHE_DIR_OPTION, cacheDirOf } from './run-options.js';
 import type { World } from './world.js';
 
 const VERBS = ['ls', 'show', 'verify', 'gc', 'clear'] as const;
@@ -27,11 +27,7 @@ export const command: Command = {
     '  clear     remove everything that can be made anew',
   ].join('\n'),
   options: [
-    {
-      name: 'cache-dir',
-      value: 'DIR',
-      summary: 'Cache (default: $PYFLOW_CACHE_DIR, else $XDG_CACHE_HOME/pyflow, else ~/.cache/pyflow)',
-    },
+    CACHE_DIR_OPTION,
     {
       name: 'max-size',
       value: 'SIZE',

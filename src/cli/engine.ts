@@ -1,5 +1,6 @@
 // What the commands need of the rest of pyflow, as one interface, and the real thing loaded piece by piece when called.
 
+import { delimiter, join } from 'node:path';
 import type { EventSink, RunReport } from '../engine/events.js';
 import type { Failure, Result } from '../engine/failure.js';
 import type { PlanReport, Refusal, RunRequest } from '../engine/pipeline.js';
@@ -7,6 +8,7 @@ import { tryFastPath } from '../engine/run-record.js';
 import type { Explanation } from '../engine/why.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
+import { passThroughOf } from './pass-through.js';
 
 export interface ExecRequest {
   readonly slugDir: string;
@@ -14,6 +16,8 @@ export interface ExecRequest {
   readonly env: Readonly<Record<string, string>>;
   readonly sandbox: RunRequest['sandbox'];
   readonly writable: boolean;
+  /** Where the sandbox keeps its files. */
+  readonly cacheDir: string;
   readonly signal: AbortSignal;
 }
 
@@ -57,6 +61,13 @@ export function lazyEngine(version: string, env: Readonly<Record<string, string 
       const { shippedKinds } = await import('../plugins/index.js');
       return [...shippedKinds.values()].map(({ manifest }) => manifest).sort((a, b) => (a.kind < b.kind ? -1 : 1));
     },
-    exec: () => Promise.reject(new Error('exec-slug is not there yet')),
+    exec: async ({ cacheDir, ...request }) => {
+      const { execSlug } = await import('../engine/exec-slug.js');
+      return execSlug(request, {
+        searchPath: (env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== ''),
+        passThrough: passThroughOf(env),
+        stateDir: join(cacheDir, 'state', 'sandbox'),
+      });
+    },
   };
 }

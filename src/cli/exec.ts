@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { readAppVariables } from '../engine/app-variables.js';
 import { complain, type Command } from './command.js';
 import { printFailure } from './refusal.js';
-import { sandboxOf } from './run-options.js';
+import { CACHE_DIR_OPTION, cacheDirOf, sandboxOf } from './run-options.js';
 
 export const command: Command = {
   name: 'exec',
@@ -33,6 +33,7 @@ export const command: Command = {
       choices: ['auto', 'required', 'none'],
       summary: 'How the command is kept apart from the machine (default: auto, namespaces where they work)',
     },
+    CACHE_DIR_OPTION,
   ],
   takesCommandLine: true,
   examples: [
@@ -72,10 +73,10 @@ export const command: Command = {
       env,
       sandbox: sandboxOf(given),
       writable: given.flag('writable'),
+      cacheDir: cacheDirOf(given, world),
       signal,
     });
-    const stopped = interruption();
-    if (stopped !== undefined) return stopped.exitStatus;
-    return done.ok ? done.value : printFailure(done.failure, world);
+    // A command that was asked to end may do so in its own way, and then its own status counts.
+    return done.ok ? done.value : (interruption()?.exitStatus ?? printFailure(done.failure, world));
   },
 };

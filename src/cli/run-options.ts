@@ -6,6 +6,12 @@ import type { Given, Option, UsageProblem } from './command.js';
 import { passThroughOf } from './pass-through.js';
 import type { World } from './world.js';
 
+export const CACHE_DIR_OPTION: Option = {
+  name: 'cache-dir',
+  value: 'DIR',
+  summary: 'Cache (default: $PYFLOW_CACHE_DIR, else $XDG_CACHE_HOME/pyflow, else ~/.cache/pyflow)',
+};
+
 export const APP_OPTIONS: readonly Option[] = [
   { name: 'app', value: 'DIR', summary: 'Folder of the app (default: the current folder)' },
   {
@@ -13,11 +19,7 @@ export const APP_OPTIONS: readonly Option[] = [
     value: 'ID',
     summary: 'Name of the app in the cache; without it one is made from the folder, and no version sticks',
   },
-  {
-    name: 'cache-dir',
-    value: 'DIR',
-    summary: 'Cache (default: $PYFLOW_CACHE_DIR, else $XDG_CACHE_HOME/pyflow, else ~/.cache/pyflow)',
-  },
+  CACHE_DIR_OPTION,
 ];
 
 export const PARAM_OPTION: Option = {

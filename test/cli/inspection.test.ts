@@ -238,6 +238,7 @@ describe('cli/exec', () => {
       env: { A: '1', LANG: 'de', PORT: '8000' },
       sandbox: 'auto',
       writable: false,
+      cacheDir: '/home/ada/.cache/pyflow',
     });
   });
 
