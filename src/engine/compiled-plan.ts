@@ -1,7 +1,7 @@
 // The checked pipeline of a file, taken from the cache when file, params and kinds are those it was made from.
 // Unaware of what the checks are.
 
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { canonicalJSON } from '../manifests/json-schema.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import type { KnownKind } from '../manifests/plugin-manifest.js';
@@ -41,7 +41,6 @@ export async function loadCheckedPipeline(
   const checked = await check(request, composition);
   if (checked.ok && name !== undefined) {
     const { pipeline, kinds, pluginFiles } = checked.value;
-    mkdirSync(folder, { recursive: true });
     writeJSON(`${folder}/${name}.json`, { pluginFiles, codes: codesOf(kinds), pipeline } satisfies CompiledPlan);
   }
   return checked;

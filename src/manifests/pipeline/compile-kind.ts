@@ -22,8 +22,9 @@ export const KIND_KEYWORDS = [
 
 /** Throws when a schema is not valid: the plugin's author is told, not the pipeline's. */
 export async function compileKind(manifest: PluginManifest, codeDigest?: string): Promise<KnownKind> {
-  const { Ajv2020 } = await import('ajv/dist/2020.js');
-  const ajv = new Ajv2020(KIND_AJV_OPTIONS);
+  // Of a CommonJS module that is loaded on demand a bundle keeps the default export only.
+  const { default: ajv2020 } = await import('ajv/dist/2020.js');
+  const ajv = new ajv2020.Ajv2020(KIND_AJV_OPTIONS);
   for (const keyword of KIND_KEYWORDS) ajv.addKeyword({ ...keyword });
   const compile = (schema: AnySchema): Validate => ajv.compile(schema);
   return {
