@@ -1,7 +1,8 @@
 // Pure operations on trees that live in a DirectoryTable: merge, remove, place, find, walk. Unaware of stores and disks.
 
 import { digestOf, EMPTY_DIGEST, type Digest } from './digest.js';
-import { compareNames, encodeDirectory } from './reapi.js';
+import { compareNames } from './reapi-parts.js';
+import { encodeDirectory } from './reapi.js';
 import type { Directory, DirectoryEntry, DirectoryTable, FileEntry, SymlinkEntry, Tree } from './tree.js';
 
 export type TreeEntry =

@@ -8,7 +8,7 @@ import { digestOf, hexOf, makeDigest, type ActionKey, type Digest } from './dige
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
 import { currentBootId } from './host-id.js';
 import { loadTree } from './layers.js';
-import { createRunDir, type RunDir } from './run-dir.js';
+import { createPrivateFolder, removePrivateFolder } from './run-dir.js';
 import { BlobFolder, PlaceError } from './store-blobs.js';
 import { cacheUnusable, noRoomForBlobs } from './store-failures.js';
 import { blobsOf, ResultFolder, type StoredResult } from './store-results.js';
@@ -71,7 +71,7 @@ class DiskStore implements LocalStore {
   private readonly results: ResultFolder;
   private readonly tombstones: Tombstones;
   /** Takes this run's blobs when the cache cannot; gone with the run. */
-  private private: { readonly folder: BlobFolder; readonly runDir: RunDir } | undefined;
+  private private: { readonly folder: BlobFolder; readonly root: string } | undefined;
   private readonly warned = new Set<string>();
   /** Found complete since this store was opened. */
   private readonly complete = new Set<Digest>();
@@ -152,15 +152,14 @@ class DiskStore implements LocalStore {
   }
 
   private openPrivate(): void {
-    const runDir = createRunDir(this.cacheDir);
     let root: string;
     try {
-      root = runDir.smallDir;
+      root = createPrivateFolder(`blobs-${this.runId}`);
     } catch (error) {
       throw new FailureError(noRoomForBlobs(error));
     }
     const options = { run: this.runId, bootId: this.bootId, readOnly: false, onDamage: () => undefined };
-    this.private = { folder: new BlobFolder(root, options), runDir };
+    this.private = { folder: new BlobFolder(root, options), root };
   }
 
   /** From here on nothing of this run is shared; what was not yet on disk moves to the private folder. */
@@ -292,9 +291,10 @@ class DiskStore implements LocalStore {
     } catch (error) {
       this.warn('cache::not-stored', `The cache ${this.cacheDir} cannot be closed: ${(error as Error).message}`);
     }
-    if (this.private === undefined) return;
-    this.private.folder.close();
-    await this.private.runDir.remove();
+    const own = this.private;
+    if (own === undefined) return;
     this.private = undefined;
+    own.folder.close();
+    removePrivateFolder(own.root);
   }
 }

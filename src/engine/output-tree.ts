@@ -125,7 +125,12 @@ function makeDirectories(
 }
 
 /** False when the source no longer has the digest; then no file is left. */
-async function copySource(source: string, target: string, digest: Digest, executable: boolean): Promise<boolean> {
+export async function copySource(
+  source: string,
+  target: string,
+  digest: Digest,
+  executable: boolean,
+): Promise<boolean> {
   try {
     if (sizeOf(digest) < 256 * 1024) {
       const bytes = readFileSync(source);

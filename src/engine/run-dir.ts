@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
 import { createClaim, isAbandoned, releaseClaim } from './claim.js';
 
 export interface RunDir {
@@ -71,6 +72,27 @@ function makeInMemory(runId: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** For what a run must keep although its cache takes nothing: where there is most room, swept like run folders. */
+export function createPrivateFolder(name: string): string {
+  const roomIn = (folder: string): number => {
+    try {
+      const { bavail, bsize } = statfsSync(folder);
+      return bavail * bsize;
+    } catch {
+      return 0;
+    }
+  };
+  const parent = roomIn(MEMORY) > roomIn(tmpdir()) ? MEMORY : tmpdir();
+  return `${claim(`${parent}/${PREFIX}${name}`)}/files`;
+}
+
+export function removePrivateFolder(folder: string): void {
+  const parent = dirname(folder);
+  rmSync(folder, { recursive: true, force: true });
+  releaseClaim(`${parent}/${OWNER}`);
+  rmSync(parent, { recursive: true, force: true });
 }
 
 function claim(folder: string): string {

@@ -15,7 +15,7 @@ import {
 import { canonicalJSON, type JSONObject } from '../manifests/json-schema.js';
 import { digestOf, sha256Hex, type ActionKey, type Digest } from './digest.js';
 import { parseLayer } from './layers.js';
-import { decodeActionResult, encodeActionResult, type ReapiResult } from './reapi.js';
+import { decodeActionResult, encodeActionResult, type ReapiResult } from './reapi-result.js';
 import type { ActionResult } from './store.js';
 import type { Layer } from './tree.js';
 

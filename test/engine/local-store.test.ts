@@ -370,7 +370,13 @@ describe('engine/local-store', () => {
     expect(await second.materialize(digestOf(LARGE.subarray(1)), join(root, 'out'), false)).to.equal(true);
     await second.publish(keyOf('y'), { outputs: {}, durationMs: 1, storedAt: 1 }, record);
     expect(await second.lookUp(keyOf('y'))).to.equal(undefined);
+    const privateFolders = (): string[] =>
+      ['/dev/shm', tmpdir()]
+        .flatMap((parent) => (existsSync(parent) ? readdirSync(parent) : []))
+        .filter((name) => name.includes(second.runId));
+    expect(privateFolders()).to.have.length(1);
     await second.close();
+    expect(privateFolders()).to.deep.equal([]);
     expect(filesBelow(cache).map((path) => [path, statSync(path).mtimeMs])).to.deep.equal(before);
   });
 

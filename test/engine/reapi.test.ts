@@ -2,22 +2,20 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { digestOf, makeDigest, type Digest } from '../../src/engine/digest.js';
+import { compareNames } from '../../src/engine/reapi-parts.js';
+import { decodeActionResult, encodeActionResult, type ReapiResult } from '../../src/engine/reapi-result.js';
 import {
-  compareNames,
   decodeAction,
-  decodeActionResult,
   decodeCommand,
   decodeDirectory,
   decodeTree,
   encodeAction,
-  encodeActionResult,
   encodeCommand,
   encodeDirectory,
   encodeTree,
   type Action,
   type Command,
   type NameValue,
-  type ReapiResult,
 } from '../../src/engine/reapi.js';
 import type { Directory } from '../../src/engine/tree.js';
 
