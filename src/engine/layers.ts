@@ -61,7 +61,7 @@ const DIGEST = /^[0-9a-f]{64}\/\d{1,16}$/;
 const isDigest = (value: unknown): value is Digest => typeof value === 'string' && DIGEST.test(value);
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 /** A path that stays inside the app. */
-const isPath = (value: unknown): value is string =>
+export const isPath = (value: unknown): value is string =>
   typeof value === 'string' && value.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 
 export function parseLayer(digest: Digest, content: unknown): Layer | undefined {

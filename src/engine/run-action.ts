@@ -281,11 +281,11 @@ const blobLost = (digest: Digest): Failure => ({
   detail: digest,
   remedy: 'Run again; the node that made it is executed anew.',
 });
-const changedDuringRun = (path: string): Failure => ({
+export const changedDuringRun = (path: string): Failure => ({
   code: 'app::changed-during-run',
   blame: 'environment',
   title: `A file of the app changed while it was built: ${path}`,
-  detail: 'Its content no longer is what the key of this node was made from, so the result would be filed wrongly.',
+  detail: 'Its content no longer is what keys and digests were made from, so the result would be filed wrongly.',
   remedy: 'Run again, and leave the app alone while it is built.',
 });
 const undeclaredWrite = (action: Action, paths: readonly string[]): Failure => ({

@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync, type Stats } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { canonicalJSON, type JSONObject, type JSONValue } from '../manifests/json-schema.js';
 import type { NodeId } from '../manifests/pipeline/manifest.js';
 import { readAppVariables, type AppVariables } from './app-variables.js';
@@ -14,7 +14,7 @@ import type { RunRequest } from './pipeline.js';
 import { NEVER_SOURCE, type Source } from './source.js';
 
 /** Changes with what the files below mean; an older file is ignored. */
-const RECORD_FORMAT = 1;
+const RECORD_FORMAT = 2;
 const KEPT_RUNS = 50;
 /** A file changed so shortly before it was looked at may change again within the same time stamp. */
 export const RACY_MS = 2000;
@@ -57,6 +57,7 @@ export function readJSON<T>(path: string): T | undefined {
 export function writeJSON(path: string, value: unknown): boolean {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
+    mkdirSync(dirname(path), { recursive: true });
     writeFileSync(temporary, JSON.stringify(value));
     renameSync(temporary, path);
     return true;
@@ -76,14 +77,12 @@ export function readState(cacheDir: string, appId: string): Readonly<Record<stri
 }
 
 export function writeState(cacheDir: string, appId: string, state: Readonly<Record<string, JSONValue>>): void {
-  mkdirSync(join(cacheDir, 'state'), { recursive: true });
   writeJSON(join(cacheDir, 'state', `${appId}.json`), state);
 }
 
 /** Every run, failed ones too; the oldest beyond the last 50 go. */
 export function writeReport(cacheDir: string, report: RunReport): void {
   const folder = runsDir(cacheDir, report.appId);
-  mkdirSync(folder, { recursive: true });
   writeJSON(join(folder, `${report.runId}.json`), report);
   for (const old of listRuns(cacheDir, report.appId).slice(0, -KEPT_RUNS)) {
     rmSync(join(folder, `${old}.json`), { force: true });
@@ -125,8 +124,8 @@ interface FastRecord {
   readonly tuples: readonly number[];
   /** Absolute paths beside the source: the pipeline file, outside plugins, os-release. */
   readonly others: readonly (readonly [string, ...StatTuple])[];
-  /** Absolute path of every folder of the slug, with mtime and inode. */
-  readonly slugFolders: readonly (readonly [string, number, number])[];
+  /** Absolute path of every folder of the slug and of its marker, with mtime and inode. */
+  readonly slugTraces: readonly (readonly [string, number, number])[];
   readonly report: RunReport;
 }
 
@@ -176,7 +175,7 @@ export async function tryFastPath(
 function isUntouched(record: FastRecord, appDir: string): boolean {
   try {
     for (const [path, ...tuple] of record.others) if (!sameTuple(lstatSync(path), tuple, 0)) return false;
-    for (const [path, mtimeMs, ino] of record.slugFolders) {
+    for (const [path, mtimeMs, ino] of record.slugTraces) {
       const stat = lstatSync(path);
       if (stat.mtimeMs !== mtimeMs || stat.ino !== ino) return false;
     }
@@ -222,7 +221,8 @@ export interface FastRecordInput {
   readonly racyMs?: number;
   readonly source: Source;
   readonly others: readonly string[];
-  readonly slugFolders: readonly string[];
+  /** Taken while nobody else could write the slug. */
+  readonly slugTraces: FastRecord['slugTraces'];
   readonly expiresAt: number;
   readonly report: RunReport;
 }
@@ -257,10 +257,6 @@ export function writeFastRecord(input: FastRecordInput): void {
       rmSync(path, { force: true });
       return;
     }
-    const slugFolders = input.slugFolders.map((folder) => {
-      const stat = lstatSync(folder);
-      return [folder, stat.mtimeMs, stat.ino] as const;
-    });
     const record: FastRecord = {
       format: RECORD_FORMAT,
       identity: identityOf(request, input.variables, input.version),
@@ -269,7 +265,7 @@ export function writeFastRecord(input: FastRecordInput): void {
       paths,
       tuples,
       others,
-      slugFolders,
+      slugTraces: input.slugTraces,
       report: upToDate(report),
     };
     writeJSON(path, record);

@@ -228,7 +228,7 @@ export function makeReport(
     pipeline: run.pipeline.name,
     appId: run.appId,
     status,
-    exitCode: status === 'aborted' ? 130 : exitCode,
+    exitCode: status === 'aborted' ? exitStatusOfAbort(signal) : exitCode,
     startedAt: new Date(startedAt).toISOString(),
     durationMs: Date.now() - startedAt,
     ...(written === undefined && status === 'succeeded' ? { partial: true as const } : {}),
@@ -240,6 +240,10 @@ export function makeReport(
     ...(failure === undefined ? {} : { failure }),
   };
 }
+
+/** 128 and the number of the signal that asked to stop, as the command line passes it on. */
+const exitStatusOfAbort = ({ reason }: AbortSignal): number =>
+  (reason as { exitStatus?: number } | undefined)?.exitStatus ?? 130;
 
 /** The one that decides the exit status: a bug before the file, the file before the app, the environment last. */
 function worstFailure(nodes: readonly NodeReport[]): Failure | undefined {
@@ -307,7 +311,7 @@ export async function record(
     variables: run.surroundings.variables,
     source: run.files.source,
     others: run.pluginFiles,
-    slugFolders: outcome.slug.folders,
+    slugTraces: outcome.slug.traces,
     expiresAt: expiryOf(execution),
   });
 }

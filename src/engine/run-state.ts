@@ -1,7 +1,6 @@
 // Everything the stages of one run share. Opened once; `run`, `plan` and `why` start from it.
 
 import { lstatSync } from 'node:fs';
-import { relative } from 'node:path';
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
 import type { CheckedNode, CheckedPipeline, NodeId } from '../manifests/pipeline/manifest.js';
 import type { KnownKind } from '../manifests/plugin-manifest.js';
@@ -19,7 +18,7 @@ import type { NodeState } from './prepare.js';
 import { appIdOf, readLastRun, readState, type LastRun } from './run-record.js';
 import type { AnyPlugin } from './sdk.js';
 import { oursInPlace } from './slug.js';
-import { listSource } from './source.js';
+import { listSource, pathBelow, realPath } from './source.js';
 import type { DirectoryTable, Layer } from './tree.js';
 import { RunFiles, type LayerEntry, type ViewSurroundings } from './view.js';
 
@@ -194,9 +193,10 @@ export async function openRun(
   const variables = await readAppVariables(request.envDir);
   if (!variables.ok) return refuse(variables.failure);
   const inPlace = request.outDir === request.appDir;
-  const outBelow = relative(request.appDir, request.outDir);
+  const appDir = realPath(request.appDir);
+  const inside = [...(inPlace ? [] : [request.outDir]), request.cacheDir].map((folder) => pathBelow(appDir, realPath(folder)));
   const source = listSource(request.appDir, {
-    skip: inPlace || outBelow.startsWith('..') ? [] : [outBelow],
+    skip: inside.filter((path) => path !== undefined),
     ...(inPlace ? { isOurs: oursInPlace(request.outDir) } : {}),
   });
   if (!source.ok) return refuse(source.failure);

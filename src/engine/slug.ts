@@ -1,31 +1,32 @@
 // Writes the finished app: the source, then each layer once, in plan order; by difference where a slug lies already.
 // Unaware of nodes and keys.
 
+import { isUtf8 } from 'node:buffer';
 import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readlinkSync,
   renameSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, parse, relative } from 'node:path';
-import type { Digest } from './digest.js';
+import { parse } from 'node:path';
+import { digestOf, type ActionKey, type Digest } from './digest.js';
 import { buildTree, walk, type NewEntry, type TreeEntry } from './directories.js';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
-import { applyLayers } from './layers.js';
-import { materializeTree } from './output-tree.js';
-import { BLOB_LOST, FIXED_MTIME_S } from './run-action.js';
+import { applyLayers, isPath } from './layers.js';
+import { acquireKeyLock } from './lock.js';
+import { copySource, materializeTree } from './output-tree.js';
+import { BLOB_LOST, changedDuringRun, FIXED_MTIME_S, systemFailure } from './run-action.js';
 import { readJSON } from './run-record.js';
 import type { RunState } from './run-state.js';
-import { SLUG_MARKER, type SourceEntry } from './source.js';
+import { NEW_MARKER, pathBelow, realPath, SLUG_MARKER, UNFINISHED_MARKER, type SourceEntry } from './source.js';
+import { Breather } from './store-files.js';
 import type { BlobStore } from './store.js';
 import type { Layer } from './tree.js';
 
@@ -35,11 +36,14 @@ export interface Slug {
   readonly digest: Digest;
   readonly files: number;
   readonly bytes: number;
-  /** Absolute paths of every folder, for the fast record; empty when the slug lies in the app. */
-  readonly folders: readonly string[];
+  /** For the fast record: what every change of names in a folder, and every other writer, changes. Empty in place. */
+  readonly traces: readonly SlugTrace[];
   /** False when everything lay there already. */
   readonly changed: boolean;
 }
+
+/** Absolute path of a folder or of the marker, its mtime (ms) and its inode. */
+export type SlugTrace = readonly [string, number, number];
 
 /** What lies at the root of every slug, so that only a slug is ever overwritten. */
 interface Marker {
@@ -50,35 +54,47 @@ interface Marker {
 }
 
 const MARKER_FORMAT = 1;
-/** A slug that is being written, or whose writing was cut off. */
-const UNFINISHED_MARKER = '.pyflow-slug.unfinished';
 const WRITERS = 8;
 const MANY_LAYERS = 16;
 
 /** The predicate by which an app that is built in place tells its own files from an earlier run's. */
 export function oursInPlace(directory: string): (path: string, entry: SourceEntry) => boolean {
-  const marker =
-    readJSON<Marker>(`${directory}/${SLUG_MARKER}`) ?? readJSON<Marker>(`${directory}/${UNFINISHED_MARKER}`);
-  const paths = marker?.format === MARKER_FORMAT ? marker.paths : {};
+  const marker = readMarker(directory, SLUG_MARKER) ?? readMarker(directory, UNFINISHED_MARKER);
+  const paths = marker?.paths ?? {};
   return (path, entry) => {
-    if (path === UNFINISHED_MARKER) return true;
     if (entry.type === 'directory') return paths[`${path}/`] !== undefined;
     if (paths[path] === undefined) return false;
     return entry.type === 'symlink' || entry.stat.mtimeMs === FIXED_MTIME_S * 1000;
   };
 }
 
+/** Undefined when it is not there, or not as pyflow writes it. */
+function readMarker(directory: string, name: string): Marker | undefined {
+  const marker = readJSON<Marker>(`${directory}/${name}`);
+  if (marker?.format !== MARKER_FORMAT || typeof marker.paths !== 'object' || marker.paths === null) return undefined;
+  return Object.values(marker.paths).every((value) => typeof value === 'string') ? marker : undefined;
+}
+
 /** Fails before anything is run when the output folder is not pyflow's to write. */
 export function checkOutDir(outDir: string, appDir: string, force: boolean): Failure | undefined {
   if (outDir === appDir) return undefined;
-  if (outDir === parse(outDir).root || outDir === homedir() || !relative(outDir, appDir).startsWith('..')) {
-    return unsafeOut(outDir);
+  // Links must not lead around this: by force the folder is emptied.
+  const [out, app, home] = [outDir, appDir, homedir()].map(realPath) as [string, string, string];
+  if (out === parse(out).root || out === home || pathBelow(out, app) !== undefined) return unsafeOut(outDir);
+  let names: readonly string[];
+  try {
+    const stat = lstatSync(outDir, { throwIfNoEntry: false });
+    if (force || stat === undefined) return undefined;
+    if (!stat.isDirectory()) return notOurs(outDir, 'It is not a folder.');
+    names = readdirSync(outDir);
+  } catch (error) {
+    return systemFailure(error);
   }
-  if (force || !existsSync(outDir)) return undefined;
-  if (!lstatSync(outDir).isDirectory()) return notOurs(outDir, 'It is not a folder.');
-  const names = readdirSync(outDir);
   if (names.length === 0 || names.includes(SLUG_MARKER) || names.includes(UNFINISHED_MARKER)) return undefined;
-  return notOurs(outDir, `It holds ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''} and no slug marker.`);
+  return notOurs(
+    outDir,
+    `It holds ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''} and no slug marker.`,
+  );
 }
 
 export async function writeSlug(
@@ -86,40 +102,84 @@ export async function writeSlug(
   layers: readonly Layer[],
   signal: AbortSignal,
 ): Promise<Result<Slug, Failure>> {
+  const { outDir, cacheDir } = run.request;
+  let lock: { release(): void } | undefined;
+  try {
+    // Two runs that write one slug at the same time would mix theirs.
+    const name = digestOf(Buffer.from(`slug ${realPath(outDir)}`));
+    lock = await acquireKeyLock(cacheDir, name as string as ActionKey, { signal });
+    return await write(run, layers, signal);
+  } catch (error) {
+    if (signal.aborted) return fail(interrupted);
+    if (error instanceof FailureError) return fail(error.failure);
+    const failure = systemFailure(error);
+    if (failure !== undefined) return fail(failure);
+    throw error;
+  } finally {
+    lock?.release();
+  }
+}
+
+async function write(run: RunState, layers: readonly Layer[], signal: AbortSignal): Promise<Result<Slug, Failure>> {
   const source = await sourceEntries(run);
   if (!source.ok) return source;
-  const digest = rootOf(run, source.value.entries, layers);
+  const { entries, paths } = source.value;
+  const digest = rootOf(run, entries, layers);
   const content = new Map<string, TreeEntry>(walk(run.table, digest));
-  const blobs = withSources(run, source.value.paths);
-  const sourceSpelling = new Map(source.value.entries.map(([path, entry]) => [path, spell(entry)]));
   const { outDir, appDir } = run.request;
   const inPlace = outDir === appDir;
-  const marker = readJSON<Marker>(`${outDir}/${SLUG_MARKER}`);
-  const before = marker?.format === MARKER_FORMAT ? marker : undefined;
+  const before = readMarker(outDir, SLUG_MARKER);
+  const earlier = { ...(inPlace ? readMarker(outDir, UNFINISHED_MARKER)?.paths : {}), ...before?.paths };
   const isOwn = inPlace ? (path: string) => !run.files.source.entries.has(path) : () => true;
-  try {
-    let changed = true;
-    if (before === undefined && !inPlace) {
-      rmSync(outDir, { recursive: true, force: true });
-      mkdirSync(dirname(outDir), { recursive: true });
-      const written = await materializeTree(run.store, run.table, digest, outDir, {
-        signal,
-        sources: new Map([...source.value.paths].map(([blob, path]) => [blob, `${appDir}/${path}`])),
-      });
-      if (!written.ok) return fail('missing' in written.failure ? lost(written.failure.missing) : written.failure.failure);
-    } else {
-      changed = await update(outDir, content, before, { blobs, inPlace, sourceSpelling, signal });
+  const marker: Marker = { format: MARKER_FORMAT, digest, paths: markerPaths(content, isOwn) };
+  const missing = (blob: Digest): Failure => {
+    const path = paths.get(blob);
+    return path === undefined ? lost(blob) : changedDuringRun(path);
+  };
+  let changed = true;
+  if (before === undefined && !inPlace) {
+    clear(outDir);
+    const written = await materializeTree(run.store, run.table, digest, outDir, {
+      signal,
+      sources: new Map([...paths].map(([blob, path]) => [blob, `${appDir}/${path}`])),
+    });
+    if (!written.ok) {
+      return fail('missing' in written.failure ? missing(written.failure.missing) : written.failure.failure);
     }
-    const folders = inPlace ? [] : [outDir, ...foldersOf(outDir, content)];
-    if (changed) {
-      writeMarker(outDir, { format: MARKER_FORMAT, digest, paths: markerPaths(content, isOwn) });
-      // With a fixed time on every folder, any later change in one shows by its time.
-      for (const folder of folders) utimesSync(folder, FIXED_MTIME_S, FIXED_MTIME_S);
-    }
-    return succeed({ path: outDir, digest, ...sizeOfContent(content), folders, changed });
-  } catch (error) {
-    if (error instanceof FailureError) return fail(error.failure);
-    throw error;
+  } else {
+    changed = await update(outDir, content, before, {
+      blobs: withSources(run, paths),
+      missing,
+      inPlace,
+      sourceSpelling: new Map(entries.map(([path, entry]) => [path, spell(entry)])),
+      earlier,
+      // Whoever finds an unfinished slug in the app must be able to tell it from the app.
+      unfinished: inPlace ? { ...marker, paths: { ...earlier, ...marker.paths } } : marker,
+      signal,
+    });
+  }
+  const folders = inPlace ? [] : [outDir, ...foldersOf(outDir, content)];
+  if (changed) {
+    writeMarker(outDir, SLUG_MARKER, marker);
+    rmSync(`${outDir}/${UNFINISHED_MARKER}`, { force: true });
+    // With a fixed time on every folder, any later change in one shows by its time.
+    for (const folder of folders) utimesSync(folder, FIXED_MTIME_S, FIXED_MTIME_S);
+  }
+  const traces = (inPlace ? [] : [...folders, `${outDir}/${SLUG_MARKER}`]).map((path): SlugTrace => {
+    const { mtimeMs, ino } = lstatSync(path);
+    return [path, mtimeMs, ino];
+  });
+  return succeed({ path: outDir, digest, ...sizeOfContent(content), traces, changed });
+}
+
+/** Empties the folder, or makes it. From the first step on it can be told for a slug that is not finished. */
+function clear(outDir: string): void {
+  if (lstatSync(outDir, { throwIfNoEntry: false })?.isDirectory() === false) rmSync(outDir);
+  mkdirSync(outDir, { recursive: true });
+  writeFileSync(`${outDir}/${UNFINISHED_MARKER}`, '');
+  for (const name of readdirSync(outDir, { encoding: 'buffer' })) {
+    if (name.toString() === UNFINISHED_MARKER) continue;
+    rmSync(Buffer.concat([Buffer.from(`${outDir}/`), name]), { recursive: true, force: true });
   }
 }
 
@@ -136,7 +196,7 @@ function rootOf(run: RunState, source: readonly (readonly [string, NewEntry])[],
       const below = paths.get(path);
       const isFolder = entry.type === 'directory';
       // A folder that replaces a file, or the other way round, takes more than one path: leave it to the merge.
-      if (below !== undefined && isFolder !== ('directory' in below)) {
+      if (below !== undefined && isFolder !== 'directory' in below) {
         return applyLayers(run.table, buildTree(source, run.table).root, layers);
       }
       paths.set(path, isFolder ? { directory: true } : entry);
@@ -172,16 +232,19 @@ function withSources(run: RunState, paths: ReadonlyMap<Digest, string>): BlobSto
       const source = paths.get(digest);
       // In place the source may be what is being replaced; the store's copy stays.
       if (source === undefined || store.has(digest)) return store.materialize(digest, path, executable);
-      copyFileSync(`${run.request.appDir}/${source}`, path);
-      chmodSync(path, executable ? 0o755 : 0o644);
-      utimesSync(path, FIXED_MTIME_S, FIXED_MTIME_S);
-      return true;
+      return copySource(`${run.request.appDir}/${source}`, path, digest, executable);
     },
   };
 }
 
 interface UpdateOptions {
   readonly blobs: BlobStore;
+  /** Why a blob is not to be had. */
+  readonly missing: (digest: Digest) => Failure;
+  /** What earlier runs put there, one that was cut off among them. */
+  readonly earlier: Marker['paths'];
+  /** What stands for the marker meanwhile. */
+  readonly unfinished: Marker;
   readonly inPlace: boolean;
   /** What the app itself has at a path: in place that needs no writing. */
   readonly sourceSpelling: ReadonlyMap<string, string>;
@@ -195,16 +258,18 @@ async function update(
   before: Marker | undefined,
   options: UpdateOptions,
 ): Promise<boolean> {
-  const { blobs, inPlace, sourceSpelling, signal } = options;
+  const { blobs, missing, earlier, unfinished, inPlace, sourceSpelling, signal } = options;
   let started = false;
   const start = (): void => {
     if (started) return;
     started = true;
-    if (before !== undefined) renameSync(`${outDir}/${SLUG_MARKER}`, `${outDir}/${UNFINISHED_MARKER}`);
+    writeMarker(outDir, UNFINISHED_MARKER, unfinished);
+    rmSync(`${outDir}/${SLUG_MARKER}`, { recursive: true, force: true });
   };
-  for (const path of inPlace ? vanished(content, before, outDir) : strangers(outDir, content)) {
+  for (const path of inPlace ? vanished(content, earlier, outDir) : strangers(outDir, content)) {
     start();
-    rmSync(`${outDir}/${path}`, { recursive: true, force: true });
+    if (typeof path === 'string' && path.endsWith('/')) removeIfEmpty(`${outDir}/${path}`);
+    else rmSync(typeof path === 'string' ? `${outDir}/${path}` : path, { recursive: true, force: true });
   }
   const stale: [string, TreeEntry & { type: 'file' }][] = [];
   for (const [path, entry] of content) {
@@ -226,18 +291,21 @@ async function update(
         stat?.isFile() === true &&
         before?.paths[path] === spell(entry) &&
         stat.mtimeMs === FIXED_MTIME_S * 1000 &&
+        (stat.mode & 0o777) === (entry.executable ? 0o755 : 0o644) &&
         stat.size === Number(entry.digest.slice(65));
       if (!isSame) stale.push([path, entry]);
     }
   }
   if (stale.length > 0) start();
   const queue = stale.values();
+  const breather = new Breather();
   const work = async (): Promise<void> => {
     for (const [path, { digest, executable }] of queue) {
       if (signal.aborted) return;
       const target = `${outDir}/${path}`;
       rmSync(target, { recursive: true, force: true });
-      if (!(await blobs.materialize(digest, target, executable))) throw new FailureError(lost(digest));
+      if (!(await blobs.materialize(digest, target, executable))) throw new FailureError(missing(digest));
+      await breather.pause();
     }
   };
   await Promise.all(Array.from({ length: WRITERS }, work));
@@ -245,29 +313,61 @@ async function update(
   return started || before === undefined;
 }
 
-/** In place: what an earlier run put there and this one does not. */
-const vanished = (content: ReadonlyMap<string, TreeEntry>, before: Marker | undefined, outDir: string): string[] =>
-  Object.keys(before?.paths ?? {})
-    .filter((path) => !content.has(path.replace(/\/$/, '')))
-    .filter((path) => !path.endsWith('/') || (existsSync(`${outDir}/${path}`) && readdirSync(`${outDir}/${path}`).length === 0))
+/**
+ * In place: what an earlier run put there and this one does not; folders end with a slash, their content comes first.
+ * The marker lies in the app, so anybody may have written it: nothing outside is named, also not through links.
+ */
+function vanished(content: ReadonlyMap<string, TreeEntry>, earlier: Marker['paths'], outDir: string): string[] {
+  const known = new Map<string, boolean>();
+  const isFolder = (path: string): boolean => {
+    let found = known.get(path);
+    if (found === undefined) {
+      found =
+        path === '' ||
+        (isFolder(parentOf(path)) && lstatSync(`${outDir}/${path}`, { throwIfNoEntry: false })?.isDirectory() === true);
+      known.set(path, found);
+    }
+    return found;
+  };
+  return Object.keys(earlier)
+    .filter((key) => {
+      const path = key.replace(/\/$/, '');
+      return !content.has(path) && isPath(path) && isFolder(parentOf(path)) && (path === key || isFolder(path));
+    })
     .sort()
     .toReversed();
+}
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // The app has something in it.
+  }
+}
+const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 
-/** Apart: whatever lies in the folder and is not of this slug. */
-function strangers(outDir: string, content: ReadonlyMap<string, TreeEntry>): string[] {
-  const found: string[] = [];
-  const visit = (folder: string): void => {
-    for (const entry of readdirSync(`${outDir}/${folder}`, { withFileTypes: true })) {
-      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
-      if (folder === '' && (entry.name === SLUG_MARKER || entry.name === UNFINISHED_MARKER)) continue;
+/** Apart: whatever lies in the folder and is not of this slug. Absolute, in bytes, where the name is no UTF-8. */
+function strangers(outDir: string, content: ReadonlyMap<string, TreeEntry>): (string | Buffer)[] {
+  const found: (string | Buffer)[] = [];
+  const visit = (prefix: string): void => {
+    const entries = readdirSync(`${outDir}/${prefix}`, { withFileTypes: true });
+    if (entries.some(({ name }) => name.includes('\uFFFD'))) {
+      for (const name of readdirSync(`${outDir}/${prefix}`, { encoding: 'buffer' })) {
+        if (!isUtf8(name)) found.push(Buffer.concat([Buffer.from(`${outDir}/${prefix}`), name]));
+      }
+    }
+    for (const entry of entries) {
+      const path = prefix + entry.name;
+      if (MARKERS.has(path)) continue;
       const wanted = content.get(path);
       if (wanted === undefined || (wanted.type === 'directory') !== entry.isDirectory()) found.push(path);
-      else if (entry.isDirectory()) visit(path);
+      else if (entry.isDirectory()) visit(`${path}/`);
     }
   };
   visit('');
   return found;
 }
+const MARKERS: ReadonlySet<string> = new Set([SLUG_MARKER, UNFINISHED_MARKER, NEW_MARKER]);
 
 function spell(entry: TreeEntry | NewEntry): string {
   if ('target' in entry) return `-> ${entry.target}`;
@@ -275,7 +375,10 @@ function spell(entry: TreeEntry | NewEntry): string {
   return 'folder';
 }
 
-function markerPaths(content: ReadonlyMap<string, TreeEntry>, isOwn: (path: string) => boolean): Record<string, string> {
+function markerPaths(
+  content: ReadonlyMap<string, TreeEntry>,
+  isOwn: (path: string) => boolean,
+): Record<string, string> {
   const paths: Record<string, string> = {};
   for (const [path, entry] of content) {
     if (isOwn(path)) paths[entry.type === 'directory' ? `${path}/` : path] = spell(entry);
@@ -283,9 +386,10 @@ function markerPaths(content: ReadonlyMap<string, TreeEntry>, isOwn: (path: stri
   return paths;
 }
 
-function writeMarker(outDir: string, marker: Marker): void {
-  writeFileSync(`${outDir}/${UNFINISHED_MARKER}`, JSON.stringify(marker));
-  renameSync(`${outDir}/${UNFINISHED_MARKER}`, `${outDir}/${SLUG_MARKER}`);
+/** Whole or not at all. */
+function writeMarker(outDir: string, name: string, marker: Marker): void {
+  writeFileSync(`${outDir}/${NEW_MARKER}`, JSON.stringify(marker));
+  renameSync(`${outDir}/${NEW_MARKER}`, `${outDir}/${name}`);
 }
 
 const foldersOf = (outDir: string, content: ReadonlyMap<string, TreeEntry>): string[] =>
@@ -327,6 +431,6 @@ const unsafeOut = (outDir: string): Failure => ({
   code: 'slug::unsafe-out',
   blame: 'pipeline',
   title: `The slug cannot be written to ${outDir}`,
-  detail: 'It is the root, the home folder, or a folder that holds the app itself.',
+  detail: 'It is the root, the home folder, the app under another name, or a folder that holds the app itself.',
   remedy: 'Name another folder with --out; the folder of the app itself builds in place.',
 });

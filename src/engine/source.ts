@@ -1,7 +1,8 @@
 // The app's own files as they lie on disk: names, stat tuples and, on demand, digests. Unaware of layers and keys.
 
-import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs';
-import { join } from 'node:path';
+import { isUtf8 } from 'node:buffer';
+import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
 import picomatch from 'picomatch';
 import { fail, succeed, type Failure, type Result } from './failure.js';
 
@@ -32,8 +33,18 @@ export interface Source {
 }
 
 export const SLUG_MARKER = '.pyflow-slug.json';
+/** A slug that is being written, or whose writing was cut off. */
+export const UNFINISHED_MARKER = '.pyflow-slug.unfinished';
+/** A marker that is being written. */
+export const NEW_MARKER = '.pyflow-slug.new';
 /** At the root; the first two at any depth. */
-export const NEVER_SOURCE: ReadonlySet<string> = new Set(['.pyflow', '.git', SLUG_MARKER]);
+export const NEVER_SOURCE: ReadonlySet<string> = new Set([
+  '.pyflow',
+  '.git',
+  SLUG_MARKER,
+  UNFINISHED_MARKER,
+  NEW_MARKER,
+]);
 const MAX_FILES = 200_000;
 
 /**
@@ -55,53 +66,61 @@ export function listSource(
   }
   if (!rootStat.isDirectory()) return fail(appUnreadable(directory, new Error('it is not a folder')));
   const skip = new Set(options.skip);
+  /** Why a path cannot be part of the app; forgiven where it is ignored. */
+  const problems = new Map<string, Failure>();
   const pending = [''];
   while (pending.length > 0) {
     const folder = pending.pop()!;
-    const listed = listFolder(directory, folder, entries, (path) => skip.has(path), options.isOurs);
-    if (!listed.ok) return listed;
-    pending.push(...listed.value.toReversed());
+    const listed = listFolder(directory, folder, { entries, problems, skip, isOurs: options.isOurs });
+    pending.push(...listed.toReversed());
     if (entries.size > MAX_FILES) return fail(tooManyFiles(directory));
   }
-  const ignored = slugIgnore(directory, entries);
+  const ignored = slugIgnore(directory, entries, problems);
   if (ignored !== undefined) {
-    for (const path of entries.keys()) if (ignored(path)) entries.delete(path);
+    for (const found of [entries, problems]) for (const path of found.keys()) if (ignored(path)) found.delete(path);
   }
+  for (const problem of problems.values()) return fail(problem);
   return succeed({ directory, entries, rootStat, listedAt });
 }
 
-function listFolder(
-  root: string,
-  folder: string,
-  entries: Map<string, SourceEntry>,
-  isSkipped: (path: string) => boolean,
-  isOurs: ((path: string, entry: SourceEntry) => boolean) | undefined,
-): Result<readonly string[], Failure> {
+interface Listing {
+  readonly entries: Map<string, SourceEntry>;
+  readonly problems: Map<string, Failure>;
+  readonly skip: ReadonlySet<string>;
+  readonly isOurs: ((path: string, entry: SourceEntry) => boolean) | undefined;
+}
+
+/** Gives the folders in it. */
+function listFolder(root: string, folder: string, { entries, problems, skip, isOurs }: Listing): readonly string[] {
   const folders: string[] = [];
   let names: readonly string[];
   const absolute = folder === '' ? root : `${root}/${folder}`;
   try {
     names = readdirSync(absolute);
+    // Node decodes names as UTF-8 and turns bytes that are none into U+FFFD; only the raw name tells.
+    if (names.some((name) => name.includes('\uFFFD'))) {
+      const bad = readdirSync(absolute, { encoding: 'buffer' }).find((name) => !isUtf8(name));
+      if (bad !== undefined) problems.set(folder, unsupportedName(folder, bad));
+    }
   } catch (error) {
-    return fail(entryUnreadable(folder || '.', error));
-  }
-  // Node decodes names as UTF-8 and turns bytes that are none into U+FFFD; only the raw name tells.
-  if (names.some((name) => name.includes('\uFFFD'))) {
-    const bad = readdirSync(absolute, { encoding: 'buffer' }).find((name) => !isUtf8Name(name));
-    if (bad !== undefined) return fail(unsupportedName(folder, bad));
+    problems.set(folder, entryUnreadable(folder || '.', error));
+    return [];
   }
   for (const name of [...names].sort()) {
     if (folder === '' && NEVER_SOURCE.has(name)) continue;
     if (name === '.git' || name === '.pyflow') continue;
     const path = folder === '' ? name : `${folder}/${name}`;
-    if (isSkipped(path)) continue;
+    if (skip.has(path)) continue;
     const entry = readEntry(`${absolute}/${name}`, path);
-    if (!entry.ok) return entry;
+    if (!entry.ok) {
+      if (!problems.has(folder)) problems.set(path, entry.failure);
+      continue;
+    }
     // A folder of ours may hold files that are the app's.
     if (entry.value.type === 'directory') folders.push(path);
     if (isOurs?.(path, entry.value) !== true) entries.set(path, entry.value);
   }
-  return succeed(folders);
+  return folders;
 }
 
 function readEntry(absolute: string, path: string): Result<SourceEntry, Failure> {
@@ -111,22 +130,48 @@ function readEntry(absolute: string, path: string): Result<SourceEntry, Failure>
       return succeed({ type: 'file', size: stat.size, executable: (stat.mode & 0o100) !== 0, stat });
     }
     if (stat.isDirectory()) return succeed({ type: 'directory', stat });
-    if (stat.isSymbolicLink()) return succeed({ type: 'symlink', target: readlinkSync(absolute), stat });
+    if (stat.isSymbolicLink()) {
+      const target = readlinkSync(absolute, { encoding: 'buffer' });
+      if (!isUtf8(target)) return fail(unsupportedTarget(path, target));
+      return succeed({ type: 'symlink', target: target.toString('utf8'), stat });
+    }
     return fail(unsupportedEntry(path));
   } catch (error) {
     return fail(entryUnreadable(path, error));
   }
 }
 
-const isUtf8Name = (name: Buffer): boolean => Buffer.from(name.toString('utf8'), 'utf8').equals(name);
+/** The path of `child` below `parent` ('' for the same); undefined when it lies elsewhere. */
+export function pathBelow(parent: string, child: string): string | undefined {
+  const path = relative(parent, child);
+  return path === '..' || path.startsWith('../') ? undefined : path;
+}
+
+/** With all links followed, as far as there is something. */
+export function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(realPath(parent), basename(path));
+  }
+}
 
 /** `.slugignore`: one pattern a line, `#` comments, no negation; a folder's pattern covers its content. */
 function slugIgnore(
   directory: string,
   entries: ReadonlyMap<string, SourceEntry>,
+  problems: Map<string, Failure>,
 ): ((path: string) => boolean) | undefined {
   if (entries.get('.slugignore')?.type !== 'file') return undefined;
-  const patterns = readFileSync(join(directory, '.slugignore'), 'utf8')
+  let text: string;
+  try {
+    text = readFileSync(join(directory, '.slugignore'), 'utf8');
+  } catch (error) {
+    problems.set('.slugignore', entryUnreadable('.slugignore', error));
+    return undefined;
+  }
+  const patterns = text
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#') && !line.startsWith('!'))
@@ -166,6 +211,13 @@ const unsupportedName = (folder: string, name: Buffer): Failure => ({
   title: `A file name of the app is not valid UTF-8: ${JSON.stringify(`${folder}${folder && '/'}${name.toString('latin1')}`)}`,
   detail: 'Keys and slugs name files in UTF-8, so this one could not be told apart from others. (Shown as Latin-1.)',
   remedy: 'Rename the file.',
+});
+const unsupportedTarget = (path: string, target: Buffer): Failure => ({
+  code: 'app::unsupported-file',
+  blame: 'app',
+  title: `A symbolic link of the app leads to a name that is not valid UTF-8: ${JSON.stringify(path)}`,
+  detail: `Keys and slugs hold targets in UTF-8. Its target, shown as Latin-1: ${JSON.stringify(target.toString('latin1'))}`,
+  remedy: 'Make the link anew, or remove it.',
 });
 const tooManyFiles = (directory: string): Failure => ({
   code: 'app::too-many-files',

@@ -1,0 +1,562 @@
+import { expect } from 'chai';
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import type { Interruption } from '../../src/cli/world.js';
+import { CliScene, contentOf, STACK_TRACE } from '../support/cli-scene.js';
+import { verdictOf } from '../support/verdict.js';
+import { Workspace } from '../support/workspace.js';
+
+/** Sees the whole app and says what it saw. */
+const LOOK = `
+pyflow: 1
+name: look
+nodes:
+  look: { uses: command, with: { argv: [sh, -c, "find . -mindepth 1 | wc -l > seen"], reads: ["**"], writes: [seen] } }
+`;
+
+describe('hostile apps', () => {
+  let work: Workspace;
+  beforeEach(() => {
+    work = new Workspace().pipeline(LOOK);
+  });
+  afterEach(() => {
+    execFileSync('chmod', ['-R', 'u+rwX', work.root]);
+    work.cleanUp();
+  });
+  const app = (path: string): string => join(work.appDir, path);
+  const slug = (path: string): string => join(work.outDir, path);
+
+  /** The slug is the app and what the node wrote, to the byte. */
+  async function expectFaithful(): Promise<void> {
+    const { exit, code } = await verdictOf(work);
+    expect({ exit, code }).to.deep.equal({ exit: 0, code: undefined });
+    const { seen, ...rest } = contentOf(work.outDir);
+    expect(seen).to.be.a('string');
+    expect(rest).to.deep.equal(contentOf(work.appDir));
+  }
+
+  describe('the folder', () => {
+    it('refuses one that does not exist, naming it', async () => {
+      rmSync(work.appDir, { recursive: true });
+      expect(await verdictOf(work)).to.deep.equal({ exit: 2, code: 'app::unreadable' });
+      expect(existsSync(work.outDir)).to.equal(false);
+    });
+
+    it('refuses a file', async () => {
+      rmSync(work.appDir, { recursive: true });
+      writeFileSync(work.appDir, 'no folder');
+      expect(await verdictOf(work)).to.deep.equal({ exit: 2, code: 'app::unreadable' });
+    });
+
+    it('builds an empty one', () => expectFaithful());
+
+    it('builds one that is reached through a symbolic link', async () => {
+      work.write({ 'app.py': 'x' });
+      renameSync(work.appDir, join(work.root, 'real'));
+      symlinkSync('real', work.appDir);
+      await expectFaithful();
+    });
+  });
+
+  describe('entries', () => {
+    it('keeps symbolic links as they are: loops, dangling ones, those that lead out', async () => {
+      work.write({ 'dir/file': 'x' });
+      for (const [path, target] of Object.entries({
+        a: 'b',
+        b: 'a',
+        self: 'self',
+        here: '.',
+        above: '..',
+        'dir/up': '../dir',
+        dangling: 'nowhere/at all',
+        absolute: '/etc/hostname',
+      })) {
+        symlinkSync(target, app(path));
+      }
+      await expectFaithful();
+      expect(readlinkSync(slug('absolute'))).to.equal('/etc/hostname');
+    });
+
+    it('refuses a named pipe, without waiting for a writer', async () => {
+      execFileSync('mkfifo', [app('pipe')]);
+      expect(await verdictOf(work)).to.deep.equal({ exit: 1, code: 'app::unsupported-file' });
+    });
+
+    it('refuses a socket', async () => {
+      const server = createServer();
+      await new Promise<void>((listening) => server.listen(app('s'), listening));
+      const verdict = await verdictOf(work);
+      await new Promise((closed) => server.close(closed));
+      expect(verdict).to.deep.equal({ exit: 1, code: 'app::unsupported-file' });
+    });
+
+    it('leaves out by .slugignore what it would refuse', async () => {
+      execFileSync('mkfifo', [app('pipe')]);
+      work.write({ '.slugignore': 'pipe\nbad\n', 'bad/x': 'x' });
+      writeFileSync(Buffer.concat([Buffer.from(app('bad/')), Buffer.from([0xff])]), 'x');
+      expect(await verdictOf(work)).to.include({ exit: 0 });
+      expect(contentOf(work.outDir)).to.have.all.keys('.slugignore', 'seen');
+    });
+
+    it('takes a folder called .slugignore for a folder, and nonsense in a file for patterns that match nothing', async () => {
+      work.write({ '.slugignore/x': 'x' });
+      await expectFaithful();
+      rmSync(app('.slugignore'), { recursive: true });
+      writeFileSync(app('.slugignore'), Buffer.from([0xff, 0xfe, 0x00, 0x0a, 0x5b, 0x0a, 0x2a, 0x2a, 0x28, 0x0a]));
+      expect((await verdictOf(work)).exit).to.equal(0);
+    });
+
+    it('reads files that the user may not read for what they are', async function () {
+      if (process.getuid?.() !== 0) this.skip();
+      const scene = new CliScene();
+      try {
+        scene.pipeline(LOOK).write({ 'app.py': 'x', locked: 'secret' });
+        execFileSync('chown', ['-R', '65534:65534', scene.root]);
+        chmodSync(join(scene.appDir, 'locked'), 0);
+        const through = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+        const file = await scene.run({ through });
+        expect(file.status).to.equal(1);
+        expect(file.stdout).to.match(/app::unreadable-file/);
+        scene.write({ '.slugignore': 'locked\n' });
+        expect((await scene.run({ through })).status).to.equal(0);
+        chmodSync(join(scene.appDir, '.slugignore'), 0);
+        const ignore = await scene.run({ through });
+        expect([ignore.status, ignore.stderr]).to.deep.equal([1, ignore.stderr]);
+        expect(ignore.stderr).to.match(/app::unreadable-file/);
+        chmodSync(scene.appDir, 0);
+        const folder = await scene.run({ through });
+        expect(folder.status).to.be.oneOf([1, 2]);
+        expect(folder.stderr).to.match(/app::unreadable/);
+        expect(file.stdout + file.stderr + ignore.stderr + folder.stderr).not.to.match(STACK_TRACE);
+      } finally {
+        scene.cleanUp();
+      }
+    });
+  });
+
+  describe('names', () => {
+    it('keeps every name that is UTF-8, whatever it means elsewhere', async () => {
+      const names = [
+        'with blanks in it',
+        ' leading and trailing ',
+        'new\nline',
+        'tab\tand\rreturn',
+        'bell\u0007escape\u001b[2J',
+        '-rf',
+        '--force',
+        '[a]{b,c}*?!(d)',
+        'back\\slash',
+        '"quotes\'and`ticks`$(touch pwned)',
+        '%s%n',
+        '__proto__',
+        'constructor',
+        'toString',
+        '\ufffd',
+        '\u2028',
+        'cafe\u0301',
+        'caf\u00e9',
+        '\u{1F40D}',
+        '...',
+        '..hidden',
+        '~',
+        '#x',
+        'x'.repeat(255),
+      ];
+      for (const name of names) {
+        writeFileSync(app(name), `file ${name}`);
+        mkdirSync(app(`in/${name}`), { recursive: true });
+        writeFileSync(app(`in/${name}/x`), name);
+      }
+      await expectFaithful();
+      // Again by difference, and with the cache alone.
+      await expectFaithful();
+      rmSync(work.outDir, { recursive: true });
+      await expectFaithful();
+    });
+
+    it('refuses bytes that are no UTF-8, in a name and in the target of a link', async () => {
+      writeFileSync(Buffer.concat([Buffer.from(app('bad')), Buffer.from([0xff, 0xfe])]), 'x');
+      expect(await verdictOf(work)).to.deep.equal({ exit: 1, code: 'app::unsupported-file' });
+      rmSync(work.appDir, { recursive: true });
+      mkdirSync(work.appDir);
+      symlinkSync(Buffer.from([0x61, 0xff]), app('link'));
+      expect(await verdictOf(work)).to.deep.equal({ exit: 1, code: 'app::unsupported-file' });
+    });
+
+    it('keeps deep folders, and says so when a path is longer than the system takes', async () => {
+      mkdirSync(app('d/'.repeat(300)), { recursive: true });
+      writeFileSync(app(`${'d/'.repeat(300)}file`), 'deep');
+      await expectFaithful();
+      execFileSync(
+        'sh',
+        ['-c', 'i=0; while [ $i -lt 25 ]; do mkdir "$0" && cd -P "$0" || exit 1; i=$((i+1)); done', 'n'.repeat(200)],
+        {
+          cwd: work.appDir,
+        },
+      );
+      const { exit, code } = await verdictOf(work);
+      expect([exit, code]).to.deep.equal([1, 'app::unreadable-file']);
+      execFileSync('rm', ['-rf', app('n'.repeat(200))]);
+      await expectFaithful();
+    });
+  });
+
+  describe('files that change during the run', () => {
+    it('fails the node whose input changed after its key was made, and stores nothing of it', async () => {
+      work.write({ data: 'before' });
+      const emit = work.sink.emit.bind(work.sink);
+      let isChanged = false;
+      Object.assign(work.sink, {
+        emit: (event: Parameters<typeof emit>[0]) => {
+          if (event.type === 'node-started' && !isChanged) {
+            isChanged = true;
+            writeFileSync(app('data'), 'after!');
+          }
+          emit(event);
+        },
+      });
+      const { exit, code } = await verdictOf(work);
+      expect({ exit, code }).to.deep.equal({ exit: 75, code: 'app::changed-during-run' });
+      expect(existsSync(work.outDir)).to.equal(false);
+      await expectFaithful();
+    });
+
+    for (const [how, prepare] of [
+      ['a new slug', () => Promise.resolve()],
+      ['a slug that lies there', async () => void (await work.run())],
+    ] as const) {
+      it(`never writes into ${how} a file that is not what its digest says`, async () => {
+        // Only the slug takes it: no node reads it.
+        work.pipeline(LOOK.replace('reads: ["**"]', 'reads: [app.py]'));
+        work.write({ 'app.py': 'x', 'z.log': 'start' });
+        await prepare();
+        // Copied before the log, so that there is time for it to grow.
+        for (let i = 0; i < 8; i++) writeFileSync(app(`a${i}`), Buffer.alloc(2_000_000, `${i}`));
+        const growing = setInterval(() => appendFileSync(app('z.log'), 'more\n'), 1);
+        const { exit, code, report } = await verdictOf(work);
+        clearInterval(growing);
+        if (exit === 0) {
+          // It may have been still for just long enough; then digest and bytes must fit.
+          const { report: again } = await verdictOf(work, {
+            outDir: join(work.root, 'second'),
+            cacheDir: join(work.root, 'fresh'),
+          });
+          const isSame = readFileSync(slug('z.log')).equals(readFileSync(app('z.log')));
+          expect(again?.slug?.digest === report?.slug?.digest).to.equal(isSame);
+        } else {
+          expect({ exit, code }).to.deep.equal({ exit: 75, code: 'app::changed-during-run' });
+        }
+        expect((await verdictOf(work)).exit).to.equal(0);
+        expect(readFileSync(slug('z.log')).equals(readFileSync(app('z.log')))).to.equal(true);
+      });
+    }
+
+    it('is not up to date by the fast path when a node changed the app behind its back', async () => {
+      work.write({ data: 'before' });
+      work.pipeline(`
+pyflow: 1
+name: sly
+nodes:
+  sly: { uses: command, with: { argv: [sh, -c, "echo sly > ${app('data')}"] } }
+`);
+      await work.run();
+      expect(await work.fastRun()).to.equal(undefined);
+      await work.run();
+      expect(readFileSync(slug('data'), 'utf8')).to.equal('sly\n');
+    });
+  });
+
+  describe('the output folder', () => {
+    beforeEach(() => work.write({ 'app.py': 'x', 'src/module.py': 'y' }));
+    const untouched = (): void => {
+      expect(contentOf(work.appDir)).to.have.all.keys('app.py', 'src', 'src/module.py');
+    };
+
+    it('refuses the root, the home folder and whatever holds the app, even by force', async () => {
+      for (const outDir of ['/', work.root]) {
+        expect(await verdictOf(work, { outDir, force: true })).to.deep.equal({ exit: 2, code: 'slug::unsafe-out' });
+      }
+      untouched();
+    });
+
+    it('refuses a folder that holds the app under a name that begins with two dots', async () => {
+      const appDir = join(work.root, 'holder', '..app');
+      mkdirSync(join(work.root, 'holder'));
+      renameSync(work.appDir, appDir);
+      const request = { appDir, outDir: join(work.root, 'holder'), force: true };
+      expect(await verdictOf(work, request)).to.deep.equal({ exit: 2, code: 'slug::unsafe-out' });
+      expect(existsSync(join(appDir, 'app.py'))).to.equal(true);
+      renameSync(appDir, work.appDir);
+    });
+
+    it('refuses the app and what holds it under another name, even by force', async () => {
+      symlinkSync('.', join(work.root, 'alias'));
+      const alias = join(work.root, 'alias');
+      expect(await verdictOf(work, { outDir: alias, force: true })).to.deep.equal({
+        exit: 2,
+        code: 'slug::unsafe-out',
+      });
+      const request = { appDir: join(alias, 'app'), outDir: work.appDir, force: true };
+      expect(await verdictOf(work, request)).to.deep.equal({ exit: 2, code: 'slug::unsafe-out' });
+      untouched();
+    });
+
+    it('refuses a file, a link, and a folder of the app that holds something', async () => {
+      writeFileSync(work.outDir, 'precious');
+      expect(await verdictOf(work)).to.deep.equal({ exit: 2, code: 'slug::not-ours' });
+      expect(readFileSync(work.outDir, 'utf8')).to.equal('precious');
+      rmSync(work.outDir);
+      symlinkSync(work.appDir, work.outDir);
+      expect((await verdictOf(work)).exit).to.equal(2);
+      expect(await verdictOf(work, { outDir: app('src') })).to.deep.equal({ exit: 2, code: 'slug::not-ours' });
+      untouched();
+    });
+
+    it('says so when nothing can be made there', async () => {
+      writeFileSync(join(work.root, 'file'), '');
+      const { exit, code } = await verdictOf(work, { outDir: join(work.root, 'file', 'slug') });
+      expect({ exit, code }).to.deep.equal({ exit: 75, code: 'environment::file-system' });
+    });
+
+    it('lies inside the app without becoming its source', async () => {
+      for (const outDir of [app('.pyflow/slug'), app('build'), app('..out')]) {
+        const first = await work.run({ outDir });
+        const second = await work.run({ outDir });
+        expect(second.slug?.digest).to.equal(first.slug?.digest);
+        expect(Object.keys(contentOf(outDir)).filter((path) => path.includes('app.py'))).to.deep.equal(['app.py']);
+        rmSync(outDir, { recursive: true });
+      }
+    });
+
+    it('deletes nothing outside an app that is built in place, whatever a marker in it says', async () => {
+      const precious = join(work.root, 'precious');
+      mkdirSync(precious);
+      writeFileSync(join(precious, 'file'), 'x');
+      symlinkSync(precious, app('link'));
+      const paths = {
+        '../precious/file': '',
+        'src/../../precious/file': '',
+        'link/file': '',
+        [join(precious, 'file')]: '',
+        '../precious/': '',
+      };
+      for (const name of ['.pyflow-slug.json', '.pyflow-slug.unfinished']) {
+        writeFileSync(app(name), JSON.stringify({ format: 1, digest: '', paths }));
+        expect((await verdictOf(work, { outDir: work.appDir })).exit).to.equal(0);
+        expect(readFileSync(join(precious, 'file'), 'utf8')).to.equal('x');
+      }
+    });
+
+    it('leaves a cache that lies inside the app out of the source', async () => {
+      const cacheDir = app('.cache/pyflow');
+      const first = await work.run({ cacheDir });
+      const second = await work.run({ cacheDir });
+      expect(second.slug?.digest).to.equal(first.slug?.digest);
+      expect(Object.keys(contentOf(work.outDir)).filter((path) => path.startsWith('.cache/pyflow'))).to.deep.equal([]);
+    });
+  });
+
+  describe('a slug that was tampered with', () => {
+    const FILES = { 'app.py': 'print(1)\n', 'lib/a.py': 'a\n', 'lib/b.py': 'b\n', 'lib/deep/c.py': 'c\n' };
+    const repairs: Readonly<Record<string, () => void>> = {
+      'a file edited, its size kept': () => writeFileSync(slug('app.py'), 'print(2)\n'),
+      'a file replaced': () => {
+        writeFileSync(slug('new'), 'print(2)\n');
+        renameSync(slug('new'), slug('app.py'));
+      },
+      'a file cut off, its time kept': () => {
+        const { atime, mtime } = statSync(slug('app.py'));
+        writeFileSync(slug('app.py'), '');
+        utimesSync(slug('app.py'), atime, mtime);
+      },
+      'a file deleted': () => rmSync(slug('lib/a.py')),
+      'a file added': () => writeFileSync(slug('lib/stranger.py'), 'x'),
+      'a file added whose name is no UTF-8': () =>
+        writeFileSync(Buffer.concat([Buffer.from(slug('lib/x')), Buffer.from([0xff])]), 'x'),
+      'a file made executable': () => chmodSync(slug('app.py'), 0o755),
+      'a file closed to readers': () => chmodSync(slug('app.py'), 0o600),
+      'a folder deleted': () => rmSync(slug('lib'), { recursive: true }),
+      'a folder added': () => mkdirSync(slug('lib/more/and/more'), { recursive: true }),
+      'a folder replaced by a link out of the slug': () => {
+        const outside = join(work.root, 'outside');
+        mkdirSync(join(outside, 'deep'), { recursive: true });
+        writeFileSync(join(outside, 'a.py'), 'precious');
+        rmSync(slug('lib'), { recursive: true });
+        symlinkSync(outside, slug('lib'));
+      },
+      'a folder replaced by a file': () => {
+        rmSync(slug('lib'), { recursive: true });
+        writeFileSync(slug('lib'), 'x');
+      },
+      'a file replaced by a folder': () => {
+        rmSync(slug('app.py'));
+        mkdirSync(slug('app.py/x'), { recursive: true });
+      },
+      'a file replaced by a named pipe': () => {
+        rmSync(slug('app.py'));
+        execFileSync('mkfifo', [slug('app.py')]);
+      },
+      'the marker emptied': () => writeFileSync(slug('.pyflow-slug.json'), ''),
+      'the marker without its paths': () => writeFileSync(slug('.pyflow-slug.json'), '{"format":1}'),
+      'the marker with nonsense for paths': () =>
+        writeFileSync(slug('.pyflow-slug.json'), '{"format":1,"digest":1,"paths":[null]}'),
+      'the marker replaced by a folder': () => {
+        rmSync(slug('.pyflow-slug.json'));
+        mkdirSync(slug('.pyflow-slug.json'));
+      },
+    };
+    for (const [what, tamper] of Object.entries(repairs)) {
+      it(`is repaired by the next run: ${what}`, async () => {
+        work.write(FILES);
+        const first = await work.run();
+        const before = contentOf(work.outDir);
+        tamper();
+        const { exit, code, report } = await verdictOf(work);
+        expect({ exit, code }).to.deep.equal({ exit: 0, code: undefined });
+        expect(report?.slug?.digest).to.equal(first.slug?.digest);
+        expect(contentOf(work.outDir)).to.deep.equal(before);
+        expect(statSync(slug('app.py')).mode & 0o777).to.equal(0o644);
+        expect(readdirSync(slug('lib'), { encoding: 'buffer' })).to.have.length(3);
+        const outside = join(work.root, 'outside/a.py');
+        if (existsSync(outside)) expect(readFileSync(outside, 'utf8')).to.equal('precious');
+      });
+    }
+
+    it('is noticed by the fast path where a folder or the marker shows it', async () => {
+      work.write(FILES);
+      await work.run();
+      const tampers = ['a file replaced', 'a file deleted', 'a file added', 'a folder deleted', 'the marker emptied'];
+      for (const what of tampers) {
+        await work.run();
+        expect(await work.fastRun(), 'nothing was touched').not.to.equal(undefined);
+        repairs[what]!();
+        expect(await work.fastRun(), what).to.equal(undefined);
+      }
+    });
+
+    it('is not taken for up to date after another app was written over it', async () => {
+      work.write(FILES);
+      const other = join(work.root, 'other');
+      execFileSync('cp', ['-r', work.appDir, other]);
+      writeFileSync(join(other, 'app.py'), 'print(9)\n');
+      const first = await work.run();
+      await work.run({ appDir: other });
+      expect(await work.fastRun()).to.equal(undefined);
+      const again = await work.run();
+      expect(again.slug?.digest).to.equal(first.slug?.digest);
+      expect(readFileSync(slug('app.py'), 'utf8')).to.equal('print(1)\n');
+    });
+  });
+
+  describe('a slug whose writing was cut off', () => {
+    beforeEach(() => {
+      for (let i = 0; i < 1500; i++) {
+        mkdirSync(app(`d${i % 40}`), { recursive: true });
+        writeFileSync(app(`d${i % 40}/f${i}`), `content ${i}`);
+      }
+      work.pipeline(LOOK.replace('reads: ["**"]', 'reads: [d0]'));
+    });
+
+    it('is marked and finished by the next run when a signal came', async () => {
+      const controller = new AbortController();
+      const emit = work.sink.emit.bind(work.sink);
+      Object.assign(work.sink, {
+        emit: (event: Parameters<typeof emit>[0]) => {
+          emit(event);
+          if (event.type !== 'node-finished') return;
+          const look = setInterval(() => {
+            if (!existsSync(slug('d1'))) return;
+            clearInterval(look);
+            // As the command line aborts: the reason is no error.
+            controller.abort({ signal: 'SIGINT', exitStatus: 130 } satisfies Interruption);
+          });
+        },
+      });
+      const { exit, report } = await verdictOf(work, { signal: controller.signal });
+      expect([exit, report?.status]).to.deep.equal([130, 'aborted']);
+      Object.assign(work.sink, { emit });
+      await expectFaithful();
+    });
+
+    it('does not become the source of an app that is built in place', async () => {
+      const place = { outDir: work.appDir };
+      const writing = (count: number): string => `
+pyflow: 1
+name: many
+nodes:
+  many: { uses: command, with: { argv: [sh, -c, "mkdir -p made; for i in $(seq ${count}); do echo $i > made/$i; done"], writes: ["made/**"] } }
+`;
+      const source = contentOf(work.appDir);
+      const controller = new AbortController();
+      const emit = work.sink.emit.bind(work.sink);
+      Object.assign(work.sink, {
+        emit: (event: Parameters<typeof emit>[0]) => {
+          emit(event);
+          if (event.type !== 'node-finished') return;
+          const look = setInterval(() => {
+            if (!existsSync(app('made/1'))) return;
+            clearInterval(look);
+            controller.abort();
+          });
+        },
+      });
+      work.pipeline(writing(3000));
+      expect((await verdictOf(work, { ...place, signal: controller.signal })).exit).to.equal(130);
+      Object.assign(work.sink, { emit });
+      // Another pipeline, which makes less: what the first left behind goes.
+      work.pipeline(writing(2));
+      expect((await verdictOf(work, place)).exit).to.equal(0);
+      expect(Object.keys(contentOf(work.appDir)).filter((path) => path.startsWith('made'))).to.deep.equal([
+        'made',
+        'made/1',
+        'made/2',
+      ]);
+      work.pipeline('pyflow: 1\nname: none\nnodes:\n  none: { uses: command, with: { argv: ["true"] } }\n');
+      expect((await verdictOf(work, place)).exit).to.equal(0);
+      expect(contentOf(work.appDir)).to.deep.equal(source);
+    });
+
+    it('is finished by the next run after a kill, the first time and over an older slug', async () => {
+      const scene = new CliScene();
+      try {
+        scene.pipeline(LOOK.replace('reads: ["**"]', 'reads: [d0]'));
+        execFileSync('cp', ['-rT', work.appDir, scene.appDir]);
+        for (let round = 0; round < 2; round++) {
+          const doomed = scene.start();
+          const look = setInterval(() => {
+            // The marker of a finished slug goes first.
+            if (!existsSync(join(scene.outDir, 'd1')) || existsSync(join(scene.outDir, '.pyflow-slug.json'))) return;
+            clearInterval(look);
+            doomed.child.kill('SIGKILL');
+          });
+          const { signal } = await doomed.ended;
+          clearInterval(look);
+          expect(signal, `round ${round}: killed in time`).to.equal('SIGKILL');
+          const { status, stderr } = await scene.run();
+          expect(status, stderr).to.equal(0);
+          const { seen: _, ...rest } = contentOf(scene.outDir);
+          expect(rest).to.deep.equal(contentOf(scene.appDir));
+          for (let i = 0; i < 1500; i++) writeFileSync(join(scene.appDir, `d${i % 40}/f${i}`), `round ${round} ${i}`);
+        }
+      } finally {
+        scene.cleanUp();
+      }
+    });
+  });
+});
