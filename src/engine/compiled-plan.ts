@@ -9,7 +9,7 @@ import type { Composition } from './composition.js';
 import { sha256Hex } from './digest.js';
 import { fail, succeed, type Result } from './failure.js';
 import type { Refusal, RunRequest } from './pipeline.js';
-import { readJSON, writeJSON } from './run-record.js';
+import { readSealed, writeSealed } from './sealed-json.js';
 
 export interface LoadedPipeline {
   readonly pipeline: CheckedPipeline;
@@ -31,7 +31,7 @@ export async function loadCheckedPipeline(
 ): Promise<Result<LoadedPipeline, Refusal>> {
   const folder = `${request.cacheDir}/plans`;
   const name = planName(request, composition);
-  const compiled = name === undefined ? undefined : readJSON<CompiledPlan>(`${folder}/${name}.json`);
+  const compiled = name === undefined ? undefined : readSealed<CompiledPlan>(`${folder}/${name}.json`);
   if (compiled !== undefined) {
     const kinds = await composition.kinds(compiled.pluginFiles);
     if (kinds.ok && canonicalJSON(codesOf(kinds.value)) === canonicalJSON(compiled.codes)) {
@@ -41,7 +41,7 @@ export async function loadCheckedPipeline(
   const checked = await check(request, composition);
   if (checked.ok && name !== undefined) {
     const { pipeline, kinds, pluginFiles } = checked.value;
-    writeJSON(`${folder}/${name}.json`, { pluginFiles, codes: codesOf(kinds), pipeline } satisfies CompiledPlan);
+    writeSealed(`${folder}/${name}.json`, { pluginFiles, codes: codesOf(kinds), pipeline } satisfies CompiledPlan);
   }
   return checked;
 }

@@ -3,18 +3,19 @@
 // Imports nothing heavy: an up-to-date run loads little more than this file.
 
 import { randomBytes } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync, type Stats } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { lstatSync, readdirSync, readFileSync, type Stats } from 'node:fs';
+import { basename, join } from 'node:path';
 import { canonicalJSON, type JSONObject, type JSONValue } from '../manifests/json-schema.js';
 import type { NodeId } from '../manifests/pipeline/manifest.js';
 import { readAppVariables, type AppVariables } from './app-variables.js';
 import { sha256Hex, type ActionKey } from './digest.js';
 import type { EventSink, NodeReport, RunReport } from './events.js';
 import type { RunRequest } from './pipeline.js';
+import { publishFile, readSealed, removeQuietly, writeSealed } from './sealed-json.js';
 import { NEVER_SOURCE, type Source } from './source.js';
 
 /** Changes with what the files below mean; an older file is ignored. */
-const RECORD_FORMAT = 2;
+const RECORD_FORMAT = 3;
 const KEPT_RUNS = 50;
 /** A file changed so shortly before it was looked at may change again within the same time stamp. */
 export const RACY_MS = 2000;
@@ -53,39 +54,25 @@ export function readJSON<T>(path: string): T | undefined {
   }
 }
 
-/** Published whole or not at all; a cache that cannot be written costs the record, never the run. */
-export function writeJSON(path: string, value: unknown): boolean {
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(temporary, JSON.stringify(value));
-    renameSync(temporary, path);
-    return true;
-  } catch {
-    rmSync(temporary, { force: true });
-    return false;
-  }
-}
-
 export function readLastRun(cacheDir: string, appId: string): LastRun | undefined {
-  const last = readJSON<LastRun>(join(runsDir(cacheDir, appId), 'last.json'));
+  const last = readSealed<LastRun>(join(runsDir(cacheDir, appId), 'last.json'));
   return last?.format === RECORD_FORMAT ? last : undefined;
 }
 
 export function readState(cacheDir: string, appId: string): Readonly<Record<string, JSONValue>> {
-  return readJSON<Record<string, JSONValue>>(join(cacheDir, 'state', `${appId}.json`)) ?? {};
+  return readSealed<Record<string, JSONValue>>(join(cacheDir, 'state', `${appId}.json`)) ?? {};
 }
 
 export function writeState(cacheDir: string, appId: string, state: Readonly<Record<string, JSONValue>>): void {
-  writeJSON(join(cacheDir, 'state', `${appId}.json`), state);
+  writeSealed(join(cacheDir, 'state', `${appId}.json`), state);
 }
 
 /** Every run, failed ones too; the oldest beyond the last 50 go. */
 export function writeReport(cacheDir: string, report: RunReport): void {
   const folder = runsDir(cacheDir, report.appId);
-  writeJSON(join(folder, `${report.runId}.json`), report);
+  publishFile(join(folder, `${report.runId}.json`), JSON.stringify(report));
   for (const old of listRuns(cacheDir, report.appId).slice(0, -KEPT_RUNS)) {
-    rmSync(join(folder, `${old}.json`), { force: true });
+    removeQuietly(join(folder, `${old}.json`));
   }
 }
 
@@ -105,7 +92,7 @@ export const readReport = (cacheDir: string, appId: string, runId: string): RunR
   readJSON<RunReport>(join(runsDir(cacheDir, appId), `${runId}.json`));
 
 export function writeLastRun(cacheDir: string, appId: string, last: Omit<LastRun, 'format'>): void {
-  writeJSON(join(runsDir(cacheDir, appId), 'last.json'), { format: RECORD_FORMAT, ...last });
+  writeSealed(join(runsDir(cacheDir, appId), 'last.json'), { format: RECORD_FORMAT, ...last });
 }
 
 // --- The fast path ---
@@ -164,7 +151,7 @@ export async function tryFastPath(
   if (!isWhole(request) || request.settings['NO_FAST_PATH'] === '1') return undefined;
   const startedAt = Date.now();
   const appId = appIdOf(request);
-  const record = readJSON<FastRecord>(join(runsDir(request.cacheDir, appId), 'fast.json'));
+  const record = readSealed<FastRecord>(join(runsDir(request.cacheDir, appId), 'fast.json'));
   if (record?.format !== RECORD_FORMAT || record.expiresAt <= startedAt) return undefined;
   const variables = await readAppVariables(request.envDir);
   if (!variables.ok || identityOf(request, variables.value, version) !== record.identity) return undefined;
@@ -238,7 +225,7 @@ export function writeFastRecord(input: FastRecordInput): void {
   try {
     const rootStat = settledRoot(source);
     if (rootStat === undefined) {
-      rmSync(path, { force: true });
+      removeQuietly(path);
       return;
     }
     tuples.splice(0, 4, ...tupleOf(rootStat));
@@ -254,7 +241,7 @@ export function writeFastRecord(input: FastRecordInput): void {
       return [[other, ...tupleOf(stat)] as const];
     });
     if (youngest > source.listedAt - (input.racyMs ?? RACY_MS)) {
-      rmSync(path, { force: true });
+      removeQuietly(path);
       return;
     }
     const record: FastRecord = {
@@ -268,9 +255,9 @@ export function writeFastRecord(input: FastRecordInput): void {
       slugTraces: input.slugTraces,
       report: upToDate(report),
     };
-    writeJSON(path, record);
+    writeSealed(path, record);
   } catch {
-    rmSync(path, { force: true });
+    removeQuietly(path);
   }
 }
 
@@ -287,7 +274,7 @@ function settledRoot(source: Source): Stats | undefined {
 }
 
 export const dropFastRecord = (cacheDir: string, appId: string): void =>
-  rmSync(join(runsDir(cacheDir, appId), 'fast.json'), { force: true });
+  removeQuietly(join(runsDir(cacheDir, appId), 'fast.json'));
 
 const statOrUndefined = (path: string): Stats | undefined => lstatSync(path, { throwIfNoEntry: false });
 

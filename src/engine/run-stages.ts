@@ -1,6 +1,6 @@
 // What `runPipeline` does before and after the nodes: which of them, with what expectations, and what is kept of them.
 
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { canonicalJSON, type JSONObject, type JSONValue } from '../manifests/json-schema.js';
 import { Admission } from './admission.js';
@@ -83,7 +83,7 @@ export function startExecution(
       (sandbox ??= probeSandbox(request.sandbox, {
         searchPath: composition.host.searchPath,
         passThrough: request.passThrough ?? {},
-        stateDir: `${request.cacheDir}/state/sandbox`,
+        stateDir: usable(`${request.cacheDir}/state/sandbox`) ?? `${runDir.largeDir}/sandbox`,
       }).then((probed) => {
         if (probed.ok && probed.value.fallbackReason !== undefined) {
           const text = `Nodes run without a sandbox: ${probed.value.fallbackReason}`;
@@ -100,8 +100,11 @@ export function startExecution(
     cacheDirOf(kind) {
       let folder = cacheDirs.get(kind);
       if (folder === undefined) {
-        folder = `${request.cacheDir}/apps/${run.appId}/${kind}`;
-        mkdirSync(folder, { recursive: true });
+        folder = usable(`${request.cacheDir}/apps/${run.appId}/${kind}`);
+        if (folder === undefined) {
+          folder = `${runDir.largeDir}/cache/${kind}`;
+          mkdirSync(folder, { recursive: true });
+        }
         cacheDirs.set(kind, folder);
       }
       return folder;
@@ -116,6 +119,17 @@ export function startExecution(
     unstored: new Set(),
     newState: {},
   };
+}
+
+/** The folder, made if need be; undefined when it cannot be written. */
+function usable(folder: string): string | undefined {
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+    return folder;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Secret values, and the user part of every URL. */

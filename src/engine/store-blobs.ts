@@ -97,7 +97,7 @@ export class BlobFolder {
     this.trust.forget(hash);
     if (!this.options.readOnly) {
       try {
-        rmSync(this.pathOf(hash), { force: true });
+        rmSync(this.pathOf(hash), { recursive: true, force: true });
       } catch {
         // It stays, and is found wrong again.
       }

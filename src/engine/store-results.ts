@@ -8,7 +8,6 @@ import {
   mkdirSync,
   openSync,
   readSync,
-  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -16,6 +15,7 @@ import { canonicalJSON, type JSONObject } from '../manifests/json-schema.js';
 import { digestOf, sha256Hex, type ActionKey, type Digest } from './digest.js';
 import { parseLayer } from './layers.js';
 import { decodeActionResult, encodeActionResult, type ReapiResult } from './reapi-result.js';
+import { removeQuietly, replaceFile } from './sealed-json.js';
 import type { ActionResult } from './store.js';
 import type { Layer } from './tree.js';
 
@@ -156,7 +156,7 @@ export class ResultFolder {
       if (!this.fanOut.has(parent)) mkdirSync(parent, { recursive: true });
       this.fanOut.add(parent);
       writeFileSync(partial, bytes, { mode: 0o644 });
-      renameSync(partial, this.pathOf(hash));
+      replaceFile(partial, this.pathOf(hash));
     } catch (error) {
       this.fanOut.delete(parent);
       rmSync(partial, { force: true });
@@ -166,10 +166,7 @@ export class ResultFolder {
 
   remove(hash: string): void {
     if (this.isReadOnly) return;
-    try {
-      rmSync(this.pathOf(hash), { force: true });
-    } catch {
-      // It stays and is found wrong again.
-    }
+    // What cannot be removed is found wrong again.
+    removeQuietly(this.pathOf(hash));
   }
 }
