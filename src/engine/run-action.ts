@@ -73,13 +73,16 @@ interface Folders {
   readonly tools: Readonly<Record<string, string>>;
 }
 
+/** Tells the folders of a node's attempts apart. */
+let attempts = 0;
+
 async function runInFolder(place: Workplace, action: Action, signal: AbortSignal): Promise<Result<Executed, Failure>> {
   const startedAt = performance.now();
   const { run } = place;
   const sandbox = await place.sandbox();
   if (!sandbox.ok) return sandbox;
   const isSmall = action.viewBytes < SMALL_VIEW_BYTES && Object.keys(action.tools).length === 0;
-  const root = `${isSmall ? place.smallDir() : place.largeDir()}/${action.index}`;
+  const root = `${isSmall ? place.smallDir() : place.largeDir()}/${action.index}-${attempts++}`;
   const makesTool = hasToolPort(action);
   const folders: Folders = {
     app: `${root}/app`,
@@ -90,7 +93,8 @@ async function runInFolder(place: Workplace, action: Action, signal: AbortSignal
   };
   let session: SandboxSession | undefined;
   try {
-    mkdirSync(folders.scratch, { recursive: true });
+    mkdirSync(root);
+    mkdirSync(folders.scratch);
     if (folders.tool !== undefined) mkdirSync(folders.tool);
     const view = await materializeTree(run.store, run.table, action.viewRoot, folders.app, {
       signal,

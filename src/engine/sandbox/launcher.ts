@@ -38,11 +38,14 @@ const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 export class Launchers {
   readonly #idle: Shell[] = [];
   readonly #all = new Set<Shell>();
+  /** Unguessable, so that no command can print another's end; the count makes it one command's own. */
+  readonly #nonce = randomBytes(NONCE_BYTES).toString('hex');
+  #started = 0;
 
   /** Undefined when this command is one for a direct start. */
   tryRun(argv: readonly string[], options: LaunchOptions): Promise<Result<Exit, Failure>> | undefined {
     if (options.signals.some(({ aborted }) => aborted)) return Promise.resolve(fail(commandAborted(argv)));
-    const nonce = randomBytes(NONCE_BYTES).toString('hex');
+    const nonce = `${this.#nonce}${(this.#started++).toString(36)}.`;
     const script = scriptOf(argv, options, nonce);
     if (script === undefined || !canLaunch() || !canStart(argv[0]!, options)) return undefined;
     let shell = this.#idle.pop();
@@ -129,9 +132,11 @@ class Shell {
         status = text === '' ? status : text;
         endings++;
         if (endings < 2) return;
-        // What it left in the background of its group.
-        if (group !== undefined && !aborting) signalGroup(group, 'SIGKILL');
-        this.#finish({ exitCode: Number(status) });
+        const exit = { exitCode: Number(status) };
+        const left = group;
+        // What it left in the background of its group; mostly there is nothing, and then the signal finds nobody.
+        if (left === undefined || aborting || !signalGroup(left, 'SIGKILL')) return this.#finish(exit);
+        waitUntilGone(() => groupExists(left), () => signalGroup(left, 'SIGKILL'), 0, () => this.#finish(exit));
       };
       this.#job = {
         nonce,

@@ -51,6 +51,7 @@ function openSession(
       return command.finally(() => running.delete(command));
     },
     async close() {
+      if (running.size === 0) return;
       closing.abort();
       await Promise.allSettled(running);
     },
