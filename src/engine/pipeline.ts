@@ -12,6 +12,7 @@ import { openRun } from './run-state.js';
 import {
   announce,
   finishSlug,
+  keepQuota,
   isLost,
   makeReport,
   producersOfLost,
@@ -119,8 +120,7 @@ export async function runPipeline(
       return succeed(report);
     } finally {
       await run.store.close();
-      await runDir.remove();
-      await sweeping;
+      await Promise.all([runDir.remove(), sweeping, keepQuota(run)]);
     }
   }
 }

@@ -338,6 +338,14 @@ function expiryOf({ run }: Execution): number {
   return Math.min(expiresAt, run.degradedUntil);
 }
 
+/** Makes room when this run wrote much, or nobody looked for a while. */
+export async function keepQuota({ request, store }: RunState): Promise<void> {
+  if (store.bytesWritten === 0) return;
+  const { collectGarbageIfDue } = await import('./quota.js');
+  const maxBytes = Number(request.settings['CACHE_MAX_BYTES']);
+  await collectGarbageIfDue(request.cacheDir, store.bytesWritten, maxBytes > 0 ? { maxBytes } : {});
+}
+
 const unknownNode = (id: string, known: readonly string[]): Failure => ({
   code: 'run::unknown-node',
   blame: 'pipeline',

@@ -215,7 +215,7 @@ export async function openRun(
       appId,
       store.value,
       new RunFiles(source.value, ancestorsOf(pipeline.nodes)),
-      openStatCache(`${request.cacheDir}/state/stat-cache`, {}),
+      openStatCache(`${request.cacheDir}/state/${appId}.stat-cache`, {}),
       { blobs: store.value, variables: variables.value, state, mode: request.mode, appId },
       readLastRun(request.cacheDir, appId),
     ),
