@@ -9,7 +9,7 @@ import { createLineSplitter } from './line-splitter.js';
 import { commandAborted, commandCannotStart, commandNotFound, commandTimedOut } from './sandbox/failures.js';
 import type { Exit } from './sandbox/sandbox.js';
 
-type Signal = 'SIGTERM' | 'SIGKILL';
+type Signal = NodeJS.Signals;
 
 export interface SpawnOptions {
   readonly cwd: string;
@@ -249,6 +249,61 @@ function streamLines(stream: Readable | null, onLine: (text: string) => void): (
   // A reset by a dying child is the end of its output, nothing more.
   stream.on('error', () => {});
   return splitter.end;
+}
+
+export interface AttachedOptions {
+  readonly cwd: string;
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Standard input, output and error of the command. Default: our own. */
+  readonly stdio?: readonly ['inherit' | 'ignore' | number, 'inherit' | number, 'inherit' | number];
+  /** Not to kill but to pass on: its reason may name the signal (`{ signal: 'SIGINT' }`), else it is TERM. */
+  readonly signal: AbortSignal;
+  readonly onStatus?: SpawnOptions['onStatus'];
+  readonly sendSignal?: SpawnOptions['sendSignal'];
+}
+
+/**
+ * Runs a program in our own terminal and waits for it, however long it takes to heed a signal. It is killed when this
+ * process exits before it.
+ */
+export function runAttached(argv: readonly string[], options: AttachedOptions): Promise<Result<Exit, Failure>> {
+  const { cwd, env, signal, onStatus, sendSignal, stdio = ['inherit', 'inherit', 'inherit'] } = options;
+  const [file = '', ...args] = argv;
+  if (signal.aborted) return Promise.resolve(fail(commandAborted(argv)));
+  let child: ChildProcess;
+  try {
+    // Of a session of its own: the terminal's signals reach us alone, and we decide who else gets them.
+    child = spawn(file, args, { cwd, env, detached: true, stdio: onStatus ? [...stdio, 'pipe'] : [...stdio] });
+  } catch (error) {
+    return Promise.resolve(fail(startFailure(argv, options, error)));
+  }
+  return new Promise((resolve) => {
+    const { pid } = child;
+    const send = (name: Signal): void => {
+      if (pid !== undefined) (sendSignal ?? signalGroup)(pid, name);
+    };
+    const passOn = (): void => send((signal.reason as { readonly signal?: Signal } | undefined)?.signal ?? 'SIGTERM');
+    const kill = (): void => send('SIGKILL');
+    const settle = (result: Result<Exit, Failure>): void => {
+      signal.removeEventListener('abort', passOn);
+      process.removeListener('exit', kill);
+      resolve(result);
+    };
+    if (onStatus !== undefined) (child.stdio[3] as Readable).setEncoding('utf8').on('data', onStatus);
+    child.on('error', (error) => {
+      if (pid === undefined) settle(fail(startFailure(argv, options, error)));
+    });
+    child.on('exit', () => {
+      // What the command left in its group; a process namespace ends by itself.
+      if (pid !== undefined) signalGroup(pid, 'SIGKILL');
+    });
+    child.on('close', (code, name) =>
+      settle(succeed(code === null ? { signal: name ?? 'SIGKILL' } : { exitCode: code })),
+    );
+    signal.addEventListener('abort', passOn, { once: true });
+    process.on('exit', kill);
+  });
 }
 
 export interface ToolOptions {

@@ -226,20 +226,47 @@ function openSession(request: SandboxRequest, options: NamespacesOptions, root: 
 
 async function runInside(
   command: Command,
-  { bwrap, passThrough }: NamespacesOptions,
+  options: NamespacesOptions,
   root: Root,
   folders: readonly string[],
   closing: AbortSignal,
 ): Promise<Result<Exit, Failure>> {
   const { argv, onLine } = command;
-  const env = command.network ? { ...passThrough, ...command.env } : command.env;
-  const [ownEnv, loaderArguments] = splitEnvironment(env);
-  const status = createStatus();
+  const inside = prepareInside(command, options, root, folders);
   /** What bubblewrap says of itself; not the command's output, unless the command did run. */
   const complaints: string[] = [];
 
-  const result = await spawnCommand(
-    [
+  const result = await spawnCommand(inside.argv, {
+    cwd: '/',
+    env: inside.env,
+    onLine: (stream, text) => {
+      if (stream === 'stderr' && complaints.length < 10 && text.startsWith('bwrap: ')) complaints.push(text);
+      else onLine(stream, text);
+    },
+    signals: [command.signal, closing],
+    onStatus: inside.status.feed,
+    sendSignal: inside.status.sendSignal,
+    isAlive: inside.status.isAlive,
+  });
+  if (!result.ok) return result.failure.code === 'run::aborted' ? fail(commandAborted(argv)) : result;
+  // Without an exit status of the command there was no command.
+  if (result.value.exitCode !== undefined && !inside.status.commandRan())
+    return fail(startFailure(command, complaints));
+  for (const line of complaints) onLine('stderr', line);
+  return result;
+}
+
+/** The command line that starts a command in namespaces, its environment, and what descriptor 3 tells meanwhile. */
+function prepareInside(
+  command: Pick<Command, 'argv' | 'cwd' | 'env' | 'network'>,
+  { bwrap, passThrough }: NamespacesOptions,
+  root: Root,
+  folders: readonly string[],
+) {
+  const env = command.network ? { ...passThrough, ...command.env } : command.env;
+  const [ownEnv, loaderArguments] = splitEnvironment(env);
+  return {
+    argv: [
       bwrap,
       ...root.shared,
       ...folders,
@@ -255,26 +282,26 @@ async function runInside(
       '--json-status-fd',
       '3',
       '--',
-      ...argv,
+      ...command.argv,
     ],
-    {
-      cwd: '/',
-      env: { ...ownEnv, [MARKER_VARIABLE]: nextMarker() },
-      onLine: (stream, text) => {
-        if (stream === 'stderr' && complaints.length < 10 && text.startsWith('bwrap: ')) complaints.push(text);
-        else onLine(stream, text);
-      },
-      signals: [command.signal, closing],
-      onStatus: status.feed,
-      sendSignal: status.sendSignal,
-      isAlive: status.isAlive,
-    },
-  );
-  if (!result.ok) return result.failure.code === 'run::aborted' ? fail(commandAborted(argv)) : result;
-  // Without an exit status of the command there was no command.
-  if (result.value.exitCode !== undefined && !status.commandRan()) return fail(startFailure(command, complaints));
-  for (const line of complaints) onLine('stderr', line);
-  return result;
+    env: { ...ownEnv, [MARKER_VARIABLE]: nextMarker() },
+    status: createStatus(),
+  };
+}
+
+export interface BootRequest {
+  /** Seen at /app. */
+  readonly slugDir: string;
+  readonly writable: boolean;
+  readonly argv: readonly string[];
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** As above, for a finished app: its slug, an empty /tmp, the network, and nothing that belongs to builds. */
+export function prepareBoot({ slugDir, writable, argv, env }: BootRequest, options: NamespacesOptions) {
+  const folders = ['--tmpfs', SCRATCH, writable ? '--bind' : '--ro-bind', slugDir, APP];
+  return prepareInside({ argv, env, network: true }, options, describeRoot(options), folders);
 }
 
 /** What bubblewrap tells about the process namespace: its first process, and that the command ran to an end. */
@@ -290,12 +317,12 @@ function createStatus() {
     commandRan: (): boolean => text.includes('"exit-code"'),
     /** When bubblewrap itself is gone the kernel still has to end what is left in the namespace. */
     isAlive: (): boolean => init !== undefined && processRuns(init),
-    sendSignal(bwrapPid: number, name: 'SIGTERM' | 'SIGKILL'): void {
+    sendSignal(bwrapPid: number, name: NodeJS.Signals): void {
       // Not yet that far: nothing of the command is there to end in order.
       if (init === undefined) signalGroup(bwrapPid, 'SIGKILL');
-      // The first process is in the command's group and deaf to TERM; when it is killed, all others are.
-      else if (name === 'SIGTERM') signalGroup(init, name);
-      else signalProcess(init, name);
+      // The first process is in the command's group and deaf to all but KILL; when it is killed, all others are.
+      else if (name === 'SIGKILL') signalProcess(init, name);
+      else signalGroup(init, name);
     },
   };
 }

@@ -41,7 +41,7 @@ export async function probeSandbox(mode: SandboxMode, options: SandboxOptions): 
 
 async function tryNamespaces({ searchPath, passThrough, stateDir }: SandboxOptions): Promise<Result<Sandbox, string>> {
   if (process.platform !== 'linux') return fail(`${process.platform} has no namespaces`);
-  const bwrap = findProgram('bwrap', searchPath);
+  const bwrap = findBubblewrap(searchPath);
   if (bwrap === undefined) return fail('bubblewrap (bwrap) is not on the PATH');
   let trialDir: string | undefined;
   try {
@@ -83,6 +83,8 @@ async function tryCommand(sandbox: Sandbox, trialDir: string): Promise<string | 
     ? undefined
     : lines.join(' ') || `the trial ended with ${JSON.stringify(result.value)}`;
 }
+
+export const findBubblewrap = (searchPath: readonly string[]): string | undefined => findProgram('bwrap', searchPath);
 
 export function findProgram(name: string, searchPath: readonly string[]): string | undefined {
   for (const folder of searchPath) {
