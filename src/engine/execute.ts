@@ -79,7 +79,8 @@ async function liveAction(execution: Execution, action: Action): Promise<void> {
     if (!isRestorable(action)) return await perform(execution, action, reasons);
     const lock = await acquireKeyLock(execution.run.request.cacheDir, action.key, { signal: execution.signal });
     try {
-      const meanwhile = lock.waited ? await lookUp(execution.run, action, execution.forced) : undefined;
+      // Also without a wait: another process may have come and gone since the first look.
+      const meanwhile = await lookUp(execution.run, action, execution.forced);
       if (meanwhile !== undefined) return await restore(execution, action, meanwhile);
       return await perform(execution, action, reasons);
     } finally {
