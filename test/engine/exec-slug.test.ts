@@ -124,13 +124,13 @@ function describeEveryMode(sandbox: SandboxMode, homeOf: (slugDir: string) => st
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`lets the command end as it likes on ${signal}`, async () => {
       const script = `trap 'echo tidied; exit 3' ${signal.slice(3)}; echo ready; while :; do sleep 0.01; done`;
-      const { status, stdout } = await start(
+      const { status, stdout, stderr } = await start(
         { slugDir: makeSlug(), sandbox, argv: ['sh', '-c', script] },
         (text, kill) => {
           if (text === 'ready\n') kill(signal);
         },
       );
-      expect([status, stdout]).to.deep.equal([3, 'ready\ntidied\n']);
+      expect([status, stdout], stderr).to.deep.equal([3, 'ready\ntidied\n']);
     });
   }
 
