@@ -1,0 +1,137 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { fillReference, readReference } from '../scripts/reference.js';
+import { parse } from '../src/cli/command.js';
+import { COMMANDS } from '../src/cli/main.js';
+import { outcomesOf, Workspace } from './support/workspace.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const documents = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) =>
+  name.endsWith('.md'),
+);
+const read = (name: string): string => readFileSync(join(root, name), 'utf8');
+/** Examples are no prose: what looks like a link or a heading in them is none. */
+const proseOf = (name: string): string => read(name).replace(/^```[^]*?^```/gm, '');
+
+describe('docs', () => {
+  describe('the ten-line pipeline of the README', () => {
+    const [, pipeline = ''] = /```yaml\n(pyflow: 1\n[^]*?)```/.exec(read('README.md')) ?? [];
+    let workspace: Workspace;
+    beforeEach(() => {
+      workspace = new Workspace().write({ 'words.txt': 'one\ntwo\n' }).pipeline(pipeline);
+    });
+    afterEach(() => workspace.cleanUp());
+
+    it('has ten lines', () => {
+      expect(pipeline.trimEnd().split('\n')).to.have.length(10);
+    });
+
+    it('runs, and then is up to date', async () => {
+      expect(outcomesOf(await workspace.run())).to.deep.equal({ words: 'executed', count: 'executed' });
+      expect(workspace.slugFile('upper.txt')).to.equal('ONE\nTWO\n');
+      expect(workspace.slugFile('count.txt').trim()).to.equal('2');
+      expect(outcomesOf(await workspace.run())).to.deep.equal({ words: 'up-to-date', count: 'up-to-date' });
+    });
+
+    it('runs both nodes when a word changes', async () => {
+      await workspace.run();
+      workspace.write({ 'words.txt': 'one\nthree\nfour\n' });
+      expect(outcomesOf(await workspace.run())).to.deep.equal({ words: 'executed', count: 'executed' });
+      expect(workspace.slugFile('count.txt').trim()).to.equal('3');
+    });
+
+    it('does not count again when upper.txt comes out the same', async () => {
+      await workspace.run();
+      workspace.write({ 'words.txt': 'One\nTwo\n' });
+      expect(outcomesOf(await workspace.run())).to.deep.equal({ words: 'executed', count: 'up-to-date' });
+    });
+  });
+
+  it('have a pipeline reference as the source says (else: npm run reference)', () => {
+    const text = readReference();
+    expect(fillReference(text) === text, 'docs/pipeline-reference.md is out of date: npm run reference').to.equal(true);
+  });
+
+  it('show pipelines that have no problems', async () => {
+    const shown = documents.flatMap((name) =>
+      [...read(name).matchAll(/```yaml\n([^]*?)```/g)].flatMap(([, text = '']) =>
+        /^pyflow: 1$/m.test(text) ? [{ name, text }] : [],
+      ),
+    );
+    expect(shown.map(({ name }) => name)).to.include.members(['README.md', 'docs/pipeline-reference.md']);
+    const workspace = new Workspace();
+    try {
+      for (const { name, text } of shown) {
+        const { lines } = await workspace.pipeline(text).plan();
+        expect(lines, `${name}:\n${text}`).to.not.deep.equal([]);
+      }
+    } finally {
+      workspace.cleanUp();
+    }
+  });
+
+  it('link to files and headings that exist', () => {
+    const broken: string[] = [];
+    for (const name of documents) {
+      for (const [, target = ''] of proseOf(name).matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(target)) continue;
+        const [path = '', anchor] = target.split('#');
+        const file = path === '' ? name : relative(root, join(root, dirname(name), path));
+        const isThere = existsSync(join(root, file)) && (anchor === undefined || anchorsOf(file).has(anchor));
+        if (!isThere) broken.push(`${name}: ${target}`);
+      }
+    }
+    expect(broken).to.deep.equal([]);
+  });
+
+  it('name every command, and none that there is not', () => {
+    for (const name of ['README.md', 'docs/command-line.md']) {
+      const [table = ''] = /^\| Command \|[^]*?\n(?=\n)/m.exec(read(name)) ?? [];
+      const named = [...table.matchAll(/^\| `(?:pyflow )?([a-z]+)/gm)].map(([, command = '']) => command);
+      expect(named, name).to.have.members(Object.keys(COMMANDS));
+    }
+  });
+
+  it('show only command lines that pyflow understands', () => {
+    const lines = documents.flatMap((name) => commandLinesOf(read(name)).map((line) => ({ name, line })));
+    expect(lines.length).to.be.greaterThan(20);
+    const wrong = lines.flatMap(({ name, line }) => {
+      const problem = problemOf(line);
+      return problem === undefined ? [] : [`${name}: ${line}: ${problem}`];
+    });
+    expect(wrong).to.deep.equal([]);
+  });
+});
+
+/** Spans of code that begin with `pyflow`, and such lines of shell blocks. */
+const commandLinesOf = (text: string): readonly string[] =>
+  [...text.matchAll(/`pyflow ([^`]+)`/g), ...text.matchAll(/^(?:npx )?pyflow (.+?)(?: +#.*)?$/gm)].map(
+    ([, line = '']) => line.replaceAll('\n', ' ').replaceAll('\\|', '|'),
+  );
+
+function problemOf(line: string): string | undefined {
+  const [name = '', ...args] = (line.split(' | ')[0] ?? '').split(' ');
+  if (['help', '--version', '...'].includes(name)) return undefined;
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) return 'there is no such command';
+  const verbs = command.operands.split(' | ').map((verb) => verb.split(' ')[0]);
+  const unknown = verbs.length === 1 ? [] : (args[0] ?? '').split('|').filter((verb) => !verbs.includes(verb));
+  if (unknown.length > 0) return `there is no ${unknown.join(', ')}`;
+  // A span may name the command alone.
+  if (args.length === 0) return undefined;
+  const parsed = parse(command, args);
+  return parsed.ok ? undefined : parsed.problem.message;
+}
+
+/** As renderers of Markdown make them of headings. */
+const anchorsOf = (name: string): ReadonlySet<string> =>
+  new Set(
+    [...proseOf(name).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
