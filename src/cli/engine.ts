@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import type { EventSink, RunReport } from '../engine/events.js';
 import type { Failure, Result } from '../engine/failure.js';
 import type { PlanReport, Refusal, RunRequest } from '../engine/pipeline.js';
-import { tryFastPath } from '../engine/run-record.js';
+import { tryFastPath } from '../engine/fast-path.js';
 import type { Explanation } from '../engine/why.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';

@@ -13,6 +13,8 @@ import { readSealed, writeSealed } from './sealed-json.js';
 
 export interface LoadedPipeline {
   readonly pipeline: CheckedPipeline;
+  /** SHA-256 of the file's bytes. */
+  readonly pipelineDigest: string;
   readonly kinds: ReadonlyMap<string, KnownKind>;
   /** Absolute paths of outside plugins. */
   readonly pluginFiles: readonly string[];
@@ -25,47 +27,52 @@ interface CompiledPlan {
   readonly pipeline: CheckedPipeline;
 }
 
+type PlanRequest = Pick<RunRequest, 'pipelineFile' | 'params' | 'mode' | 'cacheDir'>;
+
 export async function loadCheckedPipeline(
-  request: Pick<RunRequest, 'pipelineFile' | 'params' | 'mode' | 'cacheDir'>,
+  request: PlanRequest,
   composition: Composition,
 ): Promise<Result<LoadedPipeline, Refusal>> {
-  const folder = `${request.cacheDir}/plans`;
-  const name = planName(request, composition);
-  const compiled = name === undefined ? undefined : readSealed<CompiledPlan>(`${folder}/${name}.json`);
+  const pipelineDigest = digestOfFile(request.pipelineFile);
+  const file = `${request.cacheDir}/plans/${planName(request, composition, pipelineDigest)}.json`;
+  const compiled = pipelineDigest === '' ? undefined : readSealed<CompiledPlan>(file);
   if (compiled !== undefined) {
     const kinds = await composition.kinds(compiled.pluginFiles);
     if (kinds.ok && canonicalJSON(codesOf(kinds.value)) === canonicalJSON(compiled.codes)) {
-      return succeed({ pipeline: compiled.pipeline, kinds: kinds.value, pluginFiles: compiled.pluginFiles });
+      const { pipeline, pluginFiles } = compiled;
+      return succeed({ pipeline, pipelineDigest, kinds: kinds.value, pluginFiles });
     }
   }
   const checked = await check(request, composition);
-  if (checked.ok && name !== undefined) {
-    const { pipeline, kinds, pluginFiles } = checked.value;
-    writeSealed(`${folder}/${name}.json`, { pluginFiles, codes: codesOf(kinds), pipeline } satisfies CompiledPlan);
-  }
-  return checked;
+  if (!checked.ok) return checked;
+  // Changed while it was read: what was checked is not what the name stands for.
+  if (digestOfFile(request.pipelineFile) !== pipelineDigest) return succeed({ ...checked.value, pipelineDigest: '' });
+  const { pipeline, kinds, pluginFiles } = checked.value;
+  writeSealed(file, { pluginFiles, codes: codesOf(kinds), pipeline } satisfies CompiledPlan);
+  return succeed({ ...checked.value, pipelineDigest });
 }
 
-/** Undefined when the file cannot be read: the checks say why. */
-function planName(
-  { pipelineFile, params, mode }: Pick<RunRequest, 'pipelineFile' | 'params' | 'mode'>,
-  { kindsDigest, host }: Composition,
-): string | undefined {
+/** Empty when the file cannot be read: the checks say why. */
+function digestOfFile(path: string): string {
   try {
-    const text = sha256Hex(readFileSync(pipelineFile));
-    return sha256Hex(canonicalJSON({ text, file: pipelineFile, params, mode, kindsDigest, os: host.os, arch: host.arch }));
+    return sha256Hex(readFileSync(path));
   } catch {
-    return undefined;
+    return '';
   }
+}
+
+function planName({ pipelineFile, params, mode }: PlanRequest, { kindsDigest, host }: Composition, text: string): string {
+  const { os, arch } = host;
+  return sha256Hex(canonicalJSON({ text, file: pipelineFile, params, mode, kindsDigest, os, arch }));
 }
 
 const codesOf = (kinds: ReadonlyMap<string, KnownKind>): Record<string, string> =>
   Object.fromEntries([...kinds].flatMap(([kind, { codeDigest }]) => (codeDigest === undefined ? [] : [[kind, codeDigest]])));
 
 async function check(
-  { pipelineFile, params, mode }: Pick<RunRequest, 'pipelineFile' | 'params' | 'mode'>,
+  { pipelineFile, params, mode }: PlanRequest,
   composition: Composition,
-): Promise<Result<LoadedPipeline, Refusal>> {
+): Promise<Result<Omit<LoadedPipeline, 'pipelineDigest'>, Refusal>> {
   const [{ loadPipeline, pluginPathsOf }, { checkPipeline }] = await Promise.all([
     import('../manifests/pipeline/load.js'),
     import('../manifests/pipeline/check.js'),

@@ -74,8 +74,6 @@ export interface PlanReport {
 export interface RunOptions {
   /** Of pyflow; part of what an up-to-date run is told by. */
   readonly version: string;
-  /** Milliseconds for which a changed file is not believed by its time stamp; tests, which write right before, set 0. */
-  readonly racyMs?: number;
 }
 
 /** How often a run starts over because the cache lost what a result names. */

@@ -4,13 +4,15 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { canonicalJSON, type JSONObject, type JSONValue } from '../manifests/json-schema.js';
 import { Admission } from './admission.js';
+import { hideUserinfo } from './credentials.js';
 import type { EventSink, NodeReport, RunReport, RunStatus } from './events.js';
 import type { Execution } from './execute.js';
 import { EXIT_STATUS, fail, succeed, type Failure, type Result } from './failure.js';
 import type { RunDir } from './run-dir.js';
 import type { RunOptions } from './pipeline.js';
 import { BLOB_LOST } from './run-action.js';
-import { dropFastRecord, writeFastRecord, writeLastRun, writeReport, writeState, type LastNode } from './run-record.js';
+import { writeFastRecord } from './fast-path.js';
+import { dropFastRecord, writeLastRun, writeReport, writeState, type LastNode } from './run-record.js';
 import { LAYER_LOST, type RunState } from './run-state.js';
 import { probeSandbox } from './sandbox/probe.js';
 import type { Sandbox } from './sandbox/sandbox.js';
@@ -138,7 +140,7 @@ export function masker(values: readonly string[]): (text: string) => string {
   return (text) => {
     let shown = text;
     for (const value of masked) if (shown.includes(value)) shown = shown.replaceAll(value, '***');
-    return shown.includes('@') ? shown.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi, '$1***@') : shown;
+    return hideUserinfo(shown);
   };
 }
 
@@ -293,7 +295,7 @@ export async function record(
   execution: Execution,
   report: RunReport,
   outcome: SlugOutcome | undefined,
-  { version, racyMs }: RunOptions,
+  { version }: RunOptions,
 ): Promise<void> {
   const { run, unstored, newState } = execution;
   const { request, appId } = run;
@@ -313,19 +315,19 @@ export async function record(
   const state = { ...run.surroundings.state, ...(newState as Record<string, JSONValue>) };
   const isStateNew = request.appId !== undefined && canonicalJSON(state) !== canonicalJSON(run.surroundings.state);
   if (isStateNew) writeState(request.cacheDir, appId, state);
-  // What was not stored runs again; a new state may sway the next run; in place the source is what was just written.
-  if (unstored.size > 0 || isStateNew || request.outDir === request.appDir) {
-    return dropFastRecord(request.cacheDir, appId);
-  }
+  // What was not stored runs again, and a new state may sway the next run.
+  if (unstored.size > 0 || isStateNew) return dropFastRecord(request.cacheDir, appId);
   writeFastRecord({
     request,
     version,
-    ...(racyMs === undefined ? {} : { racyMs }),
     report,
     variables: run.surroundings.variables,
     source: run.files.source,
-    others: run.pluginFiles,
+    sourceDigests: run.sourceDigests,
+    pipelineDigest: run.pipelineDigest,
+    pluginFiles: run.pluginFiles,
     slugTraces: outcome.slug.traces,
+    slugNames: outcome.slug.names,
     expiresAt: expiryOf(execution),
   });
 }

@@ -25,6 +25,8 @@ import { RunFiles, type LayerEntry, type ViewSurroundings } from './view.js';
 export class RunState {
   readonly table: DirectoryTable = new Map();
   readonly states = new Map<NodeId, NodeState>();
+  /** Of the bytes that this run read. */
+  readonly sourceDigests = new Map<string, Digest>();
   readonly #layers = new Map<string, Layer>();
   readonly #writers = new Map<string, number>();
   readonly #formats = new Map<string, ReadonlyMap<string, string>>();
@@ -34,6 +36,8 @@ export class RunState {
     readonly request: RunRequest,
     readonly composition: Composition,
     readonly pipeline: CheckedPipeline,
+    /** SHA-256 of the file's bytes. */
+    readonly pipelineDigest: string,
     readonly pluginFiles: readonly string[],
     readonly kinds: ReadonlyMap<string, KnownKind>,
     readonly appId: string,
@@ -135,9 +139,13 @@ export class RunState {
   }
 
   async digestSource(path: string): Promise<Result<Digest, Failure>> {
+    const known = this.sourceDigests.get(path);
+    if (known !== undefined) return succeed(known);
     const absolute = `${this.request.appDir}/${path}`;
     try {
-      return succeed(digestFileSync(absolute, lstatSync(absolute, { bigint: true }), this.statCache));
+      const digest = digestFileSync(absolute, lstatSync(absolute, { bigint: true }), this.statCache);
+      this.sourceDigests.set(path, digest);
+      return succeed(digest);
     } catch (error) {
       return fail({
         code: 'app::unreadable-file',
@@ -189,7 +197,7 @@ export async function openRun(
   const refuse = (failure: Failure) => fail<Refusal>({ type: 'failure', failure });
   const loaded = await loadCheckedPipeline(request, composition);
   if (!loaded.ok) return loaded;
-  const { pipeline, kinds, pluginFiles } = loaded.value;
+  const { pipeline, pipelineDigest, kinds, pluginFiles } = loaded.value;
   const variables = await readAppVariables(request.envDir);
   if (!variables.ok) return refuse(variables.failure);
   const inPlace = request.outDir === request.appDir;
@@ -210,6 +218,7 @@ export async function openRun(
       request,
       composition,
       pipeline,
+      pipelineDigest,
       pluginFiles,
       kinds,
       appId,

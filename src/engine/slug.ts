@@ -25,7 +25,8 @@ import { copySource, materializeTree } from './output-tree.js';
 import { BLOB_LOST, changedDuringRun, FIXED_MTIME_S, systemFailure } from './run-action.js';
 import { readJSON } from './run-record.js';
 import type { RunState } from './run-state.js';
-import { NEW_MARKER, pathBelow, realPath, SLUG_MARKER, UNFINISHED_MARKER, type SourceEntry } from './source.js';
+import { NEW_MARKER, SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
+import { pathBelow, realPath, type SourceEntry } from './source.js';
 import { Breather } from './store-files.js';
 import type { BlobStore } from './store.js';
 import type { Layer } from './tree.js';
@@ -36,8 +37,10 @@ export interface Slug {
   readonly digest: Digest;
   readonly files: number;
   readonly bytes: number;
-  /** For the fast record: what every change of names in a folder, and every other writer, changes. Empty in place. */
+  /** For the fast record: what every change of names in a folder, and every other writer, changes. */
   readonly traces: readonly SlugTrace[];
+  /** In place: folder of the app -> names put into it. */
+  readonly names: ReadonlyMap<string, readonly string[]>;
   /** False when everything lay there already. */
   readonly changed: boolean;
 }
@@ -158,18 +161,34 @@ async function write(run: RunState, layers: readonly Layer[], signal: AbortSigna
       signal,
     });
   }
-  const folders = inPlace ? [] : [outDir, ...foldersOf(outDir, content)];
+  // In place the app's own folders keep their times, and files of ours would be taken for the app's once edited.
+  const own = [...content].filter(([path]) => isOwn(path));
+  const folders = [...(inPlace ? [] : [outDir]), ...foldersOf(outDir, own)];
+  const files = inPlace ? own.filter(([, { type }]) => type !== 'directory').map(([path]) => `${outDir}/${path}`) : [];
   if (changed) {
     writeMarker(outDir, SLUG_MARKER, marker);
     rmSync(`${outDir}/${UNFINISHED_MARKER}`, { force: true });
     // With a fixed time on every folder, any later change in one shows by its time.
     for (const folder of folders) utimesSync(folder, FIXED_MTIME_S, FIXED_MTIME_S);
   }
-  const traces = (inPlace ? [] : [...folders, `${outDir}/${SLUG_MARKER}`]).map((path): SlugTrace => {
+  const traces = [...folders, ...files, `${outDir}/${SLUG_MARKER}`].map((path): SlugTrace => {
     const { mtimeMs, ino } = lstatSync(path);
     return [path, mtimeMs, ino];
   });
-  return succeed({ path: outDir, digest, ...sizeOfContent(content), traces, changed });
+  const names = inPlace ? namesByFolder(own.map(([path]) => path)) : new Map<string, string[]>();
+  return succeed({ path: outDir, digest, ...sizeOfContent(content), traces, names, changed });
+}
+
+function namesByFolder(paths: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const names = new Map<string, string[]>();
+  for (const path of paths) {
+    const slash = path.lastIndexOf('/');
+    const folder = slash < 0 ? '' : path.slice(0, slash);
+    const known = names.get(folder);
+    if (known === undefined) names.set(folder, [path.slice(slash + 1)]);
+    else known.push(path.slice(slash + 1));
+  }
+  return names;
 }
 
 /** Empties the folder, or makes it. From the first step on it can be told for a slug that is not finished. */
@@ -392,7 +411,7 @@ function writeMarker(outDir: string, name: string, marker: Marker): void {
   renameSync(`${outDir}/${NEW_MARKER}`, `${outDir}/${name}`);
 }
 
-const foldersOf = (outDir: string, content: ReadonlyMap<string, TreeEntry>): string[] =>
+const foldersOf = (outDir: string, content: Iterable<readonly [string, TreeEntry]>): string[] =>
   [...content].flatMap(([path, { type }]) => (type === 'directory' ? [`${outDir}/${path}`] : []));
 
 function sizeOfContent(content: ReadonlyMap<string, TreeEntry>): { readonly files: number; readonly bytes: number } {

@@ -5,6 +5,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, type 
 import { basename, dirname, join, relative } from 'node:path';
 import picomatch from 'picomatch';
 import { fail, succeed, type Failure, type Result } from './failure.js';
+import { NEVER_SOURCE } from './source-names.js';
 
 export interface SourceFile {
   readonly type: 'file';
@@ -32,19 +33,6 @@ export interface Source {
   readonly listedAt: number;
 }
 
-export const SLUG_MARKER = '.pyflow-slug.json';
-/** A slug that is being written, or whose writing was cut off. */
-export const UNFINISHED_MARKER = '.pyflow-slug.unfinished';
-/** A marker that is being written. */
-export const NEW_MARKER = '.pyflow-slug.new';
-/** At the root; the first two at any depth. */
-export const NEVER_SOURCE: ReadonlySet<string> = new Set([
-  '.pyflow',
-  '.git',
-  SLUG_MARKER,
-  UNFINISHED_MARKER,
-  NEW_MARKER,
-]);
 const MAX_FILES = 200_000;
 
 /**

@@ -207,6 +207,9 @@ nodes:
     const second = await work.run(place);
     expect(new Set(Object.values(outcomesOf(second)))).to.deep.equal(new Set(['up-to-date']));
     expect(second.slug?.digest).to.equal(first.slug?.digest);
+    expect(await work.fastRun(place)).to.deep.include({ status: 'succeeded', slug: second.slug });
+    writeFileSync(join(work.appDir, 'both.out'), 'mine\n');
+    expect(await work.fastRun(place)).to.equal(undefined);
     work.write({ 'upper.txt': 'new\n' });
     await work.run(place);
     expect(existsSync(join(work.appDir, 'app.py'))).to.equal(true);

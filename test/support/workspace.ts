@@ -8,7 +8,7 @@ import type { Compose } from '../../src/engine/composition.js';
 import type { Event, EventSink, Outcome, RunReport } from '../../src/engine/events.js';
 import { runPipeline, type PlanReport, type Refusal, type RunRequest } from '../../src/engine/pipeline.js';
 import { planPipeline } from '../../src/engine/plan-report.js';
-import { tryFastPath } from '../../src/engine/run-record.js';
+import { tryFastPath } from '../../src/engine/fast-path.js';
 
 export const VERSION = '0.0.0-test';
 
@@ -69,7 +69,7 @@ export class Workspace {
   /** By the long way. */
   async run(overrides: Partial<RunRequest> = {}): Promise<RunReport> {
     this.events.length = 0;
-    const done = await runPipeline(this.request(overrides), this.sink, this.compose, { version: VERSION, racyMs: 0 });
+    const done = await runPipeline(this.request(overrides), this.sink, this.compose, { version: VERSION });
     if (!done.ok) throw new Refused(done.failure);
     return done.value;
   }
