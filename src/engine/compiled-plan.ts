@@ -6,6 +6,7 @@ import { canonicalJSON } from '../manifests/json-schema.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import type { KnownKind } from '../manifests/plugin-manifest.js';
 import type { Composition } from './composition.js';
+import { holdsUserinfo } from './credentials.js';
 import { sha256Hex } from './digest.js';
 import { fail, succeed, type Result } from './failure.js';
 import type { Refusal, RunRequest } from './pipeline.js';
@@ -48,7 +49,9 @@ export async function loadCheckedPipeline(
   // Changed while it was read: what was checked is not what the name stands for.
   if (digestOfFile(request.pipelineFile) !== pipelineDigest) return succeed({ ...checked.value, pipelineDigest: '' });
   const { pipeline, kinds, pluginFiles } = checked.value;
-  writeSealed(file, { pluginFiles, codes: codesOf(kinds), pipeline } satisfies CompiledPlan);
+  const plan: CompiledPlan = { pluginFiles, codes: codesOf(kinds), pipeline };
+  // A password in a param or in the file is no business of the cache.
+  if (!holdsUserinfo(JSON.stringify(plan))) writeSealed(file, plan);
   return succeed({ ...checked.value, pipelineDigest });
 }
 

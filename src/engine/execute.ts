@@ -171,7 +171,7 @@ async function withRetries(execution: Execution, action: Action): Promise<Result
     const done = await withTimeout(execution, action);
     if (done.ok || done.failure.retryable !== true) return done;
     if (attempt > action.node.retries || execution.signal.aborted) return done;
-    execution.sink.emit({ type: 'node-retried', node: action.node.id, attempt, failure: done.failure });
+    execution.sink.emit({ type: 'node-retried', node: action.node.id, attempt, failure: masked(done.failure, execution.mask) });
     await pause(Math.min(1000 * 2 ** (attempt - 1), 30_000), execution.signal);
   }
 }
@@ -225,11 +225,12 @@ function reportOf({ outputs, layer, degraded }: ActionResult): Pick<NodeReport, 
 }
 
 function finish(execution: Execution, id: NodeId, report: NodeReport): void {
-  const { run, sink, reports } = execution;
+  const { run, sink, reports, mask } = execution;
   if (report.outcome === 'failed' && !execution.keepGoing) execution.stopped = true;
   if (!run.states.has(id)) run.states.set(id, { outcome: report.outcome, outputs: {} });
-  reports.set(id, report);
-  sink.emit({ type: 'node-finished', node: id, report });
+  const shown = report.failure === undefined ? report : { ...report, failure: masked(report.failure, mask) };
+  reports.set(id, shown);
+  sink.emit({ type: 'node-finished', node: id, report: shown });
 }
 
 /** Every reason why there is nothing to restore. */
@@ -252,6 +253,14 @@ export async function explainMiss(
   const evicted = run.store.evictedAt(last) !== undefined;
   return [{ what: evicted ? 'inputs changed; the result to compare with was evicted' : 'inputs changed; the result to compare with is gone' }];
 }
+
+/** Failures quote what commands printed and how they were called. */
+const masked = (failure: Failure, mask: (text: string) => string): Failure => ({
+  ...failure,
+  title: mask(failure.title),
+  detail: mask(failure.detail),
+  remedy: mask(failure.remedy),
+});
 
 const timedOut = (action: Action, timeoutMs: number): Failure => ({
   code: 'node::timeout',

@@ -56,7 +56,9 @@ export const subprocessService: Subprocess = {
       network: network ?? handle.network,
       signal: context.signal,
       onLine(stream, text) {
-        const kept = filter === undefined ? text : filter(stream, text);
+        // What a plugin keeps of it ends up in outputs and failures.
+        const shown = handle.mask(text);
+        const kept = filter === undefined ? shown : filter(stream, shown);
         if (kept === undefined) return;
         lines.push(kept);
         // Trimmed now and then instead of at each line: shifting an array is linear.

@@ -4,6 +4,7 @@ import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
 import type { CheckedNode, NodeId, Reference } from '../manifests/pipeline/manifest.js';
 import { actionKey, KEY_FORMAT } from './action.js';
 import { BASE_ENVIRONMENT } from './base-environment.js';
+import { withoutCredentials } from './credentials.js';
 import { sizeOf, type ActionKey, type Digest } from './digest.js';
 import type { Outcome } from './events.js';
 import type { Failure } from './failure.js';
@@ -95,10 +96,10 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
     kind: node.kind,
     revision: plugin.manifest.revision,
     ...(code === undefined ? {} : { code }),
-    config: node.config,
-    values: inputs.plain,
-    facts: reads.facts ?? null,
-    env,
+    config: withoutCredentials(node.config),
+    values: withoutCredentials(inputs.plain),
+    facts: withoutCredentials(reads.facts ?? null),
+    env: withoutCredentials(env),
     secrets: Object.fromEntries(node.secrets.map(({ name, label }) => [name, label])),
     platform: run.platform,
     files: selected.value.digests,

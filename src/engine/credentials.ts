@@ -1,0 +1,37 @@
+// User names and passwords in URLs: hidden in what is shown, left out of what is keyed and kept. Unaware of secrets,
+// which are known by their values.
+
+import type { JSONValue } from '../manifests/json-schema.js';
+
+/** Up to the last `@` before the path: a password may hold one. */
+const USERINFO = /([a-z][a-z0-9+.-]{0,30}:\/\/)[^/?#\s"'<>]*@/gi;
+const HTTP_USERINFO = /(https?:\/\/)[^/?#\s"'<>]*@/gi;
+const PASSWORD = /([a-z][a-z0-9+.-]{0,30}:\/\/[^/?#\s"'<>:@]*):[^/?#\s"'<>]*@/gi;
+
+const mayHold = (text: string): boolean => text.includes('@') && text.includes('://');
+
+export const hideUserinfo = (text: string): string => (mayHold(text) ? text.replace(USERINFO, '$1***@') : text);
+
+export const holdsUserinfo = (text: string): boolean => mayHold(text) && text.search(USERINFO) >= 0;
+
+/**
+ * For keys and their records: with http the whole user part goes, since the user of an index may be a token; with
+ * others the password only, since `ssh://git@host` names a place. The value itself when there is nothing to leave out.
+ */
+export function withoutCredentials<T extends JSONValue>(value: T): T {
+  return (isFree(value) ? value : strip(value)) as T;
+}
+
+function isFree(value: JSONValue): boolean {
+  if (typeof value === 'string') return !mayHold(value);
+  if (typeof value !== 'object' || value === null) return true;
+  for (const item of Object.values(value)) if (!isFree(item as JSONValue)) return false;
+  return true;
+}
+
+function strip(value: JSONValue): JSONValue {
+  if (typeof value === 'string') return value.replace(HTTP_USERINFO, '$1').replace(PASSWORD, '$1@');
+  if (Array.isArray(value)) return value.map((item) => strip(item as JSONValue));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, strip(item as JSONValue)]));
+}

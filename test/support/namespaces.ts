@@ -1,0 +1,19 @@
+// Whether this machine has the sandbox of namespaces, tried as the engine tries it.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { probeSandbox } from '../../src/engine/sandbox/probe.js';
+
+let found: Promise<boolean> | undefined;
+export const hasNamespaces = (): Promise<boolean> => (found ??= probe());
+
+async function probe(): Promise<boolean> {
+  const stateDir = mkdtempSync(join(tmpdir(), 'pyflow-probe-'));
+  try {
+    const searchPath = (process.env['PATH'] ?? '').split(':');
+    return (await probeSandbox('required', { searchPath, passThrough: {}, stateDir })).ok;
+  } finally {
+    rmSync(stateDir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,85 @@
+// Nodes that make it hard to end a run, and what a run must do when it is told to stop nevertheless.
+
+import { expect } from 'chai';
+import { CliScene, commandLineOf, STACK_TRACE, type Ended } from './cli-scene.js';
+import { uniqueSleep } from './processes.js';
+
+/** Shell text by what it does when it is told to stop. Each prints READY once it is at it. */
+const STUBBORN: Readonly<Record<string, string>> = {
+  sleeps: 'echo READY; exec sleep SLEEP',
+  forks: 'for i in 1 2 3; do (sleep SLEEP; true) & done; echo READY; wait',
+  deaf: "trap '' TERM INT HUP; echo READY; while :; do sleep SLEEP; done",
+  leaves: 'setsid sleep SLEEP & echo READY; wait',
+  daemon: '(setsid sh -c "trap \'\' TERM; sleep SLEEP; sleep SLEEP" >/dev/null 2>&1 &) ; echo READY; exec sleep SLEEP',
+  busy: 'echo READY; while :; do :; done',
+  // Says that it heard, and stays.
+  chatty: "trap 'echo HEARD' TERM; echo READY; while :; do sleep 0.05; done",
+};
+
+export interface Interruption {
+  readonly signal: 'SIGINT' | 'SIGTERM';
+  /** Whom a Ctrl-C or a `kill` reaches. */
+  readonly to: 'process' | 'group';
+  readonly sandbox: 'none' | 'required';
+  readonly nodes: readonly (keyof typeof STUBBORN)[];
+  readonly withinMs: number;
+  /** The same signal again, at once. */
+  readonly twice?: boolean;
+}
+
+/** Starts the nodes, interrupts the run, and checks all that must hold afterwards. */
+export async function interrupt(interruption: Interruption): Promise<void> {
+  const { signal, to, sandbox, nodes, withinMs, twice = false } = interruption;
+  const context = `${signal} to the ${to}, sandbox ${sandbox}${twice ? ', twice' : ''}`;
+  const scene = new CliScene();
+  try {
+    const lines = nodes.map((name) => {
+      const script = STUBBORN[name]!.replaceAll('SLEEP', uniqueSleep());
+      return `  ${name}: ${JSON.stringify({ uses: 'command', env: { SCENE: scene.tag }, with: { argv: ['sh', '-c', script] }, after: ['quick'] })}`;
+    });
+    const quick = '  quick: { uses: command, with: { argv: [sh, -c, "echo quick > made"], writes: [made] } }';
+    scene.pipeline(`pyflow: 1\nname: stubborn\nnodes:\n${quick}\n${lines.join('\n')}\n`);
+    const run = scene.start({ sandbox, args: [`--jobs=${nodes.length}`, `--report=${scene.root}/report.json`] });
+    const ready = nodes.map((name) =>
+      run.until((event) => event.type === 'node-printed' && event.node === name && event.text === 'READY'),
+    );
+    await Promise.all(ready);
+    const startedAt = performance.now();
+    const send = (): void => void process.kill(to === 'group' ? -run.pid : run.pid, signal);
+    send();
+    if (twice) {
+      // Two signals in one moment are one: the second must come after the first was taken.
+      await run.untilPrinted('HEARD');
+      send();
+    }
+    const ended = await run.ended;
+    const tookMs = performance.now() - startedAt;
+    expect(ended.status, context + ended.stdout + ended.stderr).to.equal(signal === 'SIGINT' ? 130 : 143);
+    expect(ended.stderr, context).not.to.match(STACK_TRACE);
+    expect(tookMs, context).to.be.lessThan(withinMs);
+    expect((await scene.survivors(twice ? 1000 : 100)).map(commandLineOf), context).to.deep.equal([]);
+    if (!twice) {
+      expect(ended.report?.status, context).to.equal('aborted');
+      expect(ended.report?.exitCode, context).to.equal(ended.status);
+      expect(scene.leftovers(), context).to.deep.equal([]);
+    }
+    await expectValid(scene, sandbox, context);
+  } finally {
+    scene.cleanUp();
+  }
+}
+
+/** What had finished is kept, nothing else is, and the next run is an ordinary one. */
+async function expectValid(scene: CliScene, sandbox: 'none' | 'required', context: string): Promise<void> {
+  const until = await scene.run({ sandbox, args: ['--until=quick'] });
+  expect(outcome(until, 'quick'), context).to.be.oneOf(['restored', 'up-to-date']);
+  scene.pipeline(
+    'pyflow: 1\nname: stubborn\nnodes:\n  quick: { uses: command, with: { argv: [sh, -c, "echo quick > made"], writes: [made] } }\n',
+  );
+  const next = await scene.run({ sandbox });
+  expect(next.status, context + next.stdout).to.equal(0);
+  expect(outcome(next, 'quick'), context).to.be.oneOf(['restored', 'up-to-date']);
+  expect(scene.leftovers(), context).to.deep.equal([]);
+}
+
+const outcome = ({ report }: Ended, node: string): string | undefined => report?.nodes[node]?.outcome;
