@@ -13,11 +13,7 @@ import {
   pyflowTime,
   ratioFigure,
   remove,
-  sleep,
 } from '../measure.mjs';
-
-/** A file that changed less than two seconds ago cannot be told by its times from one that changes right now. */
-const SETTLED_MS = 2100;
 
 export function layered(options) {
   return [12, 100, 1000].flatMap((count) => measureGraph(count, options));
@@ -27,7 +23,7 @@ function measureGraph(count, { rounds }) {
   const stage = setStage(count);
   const last = stage.nodes.at(-1).id;
   const compare = (what) => {
-    const [wanted, found] = [join(stage.floorDir, outputOf(last)), join(stage.slug, outputOf(last))].map((file) =>
+    const [wanted, found] = [join(stage.floorDir, outputOf(last)), join(stage.app, outputOf(last))].map((file) =>
       readFileSync(file, 'utf8'),
     );
     if (wanted !== found) throw new Error(`${what}, ${count} nodes: floor and pyflow disagree (${wanted}, ${found})`);
@@ -86,11 +82,11 @@ export function many({ rounds }) {
   ];
 }
 
-/** Two copies of the same inputs: the floor works in its own, pyflow writes a slug beside its own. */
+/** Two copies of the same inputs; both programs put what they make beside them, pyflow by building in place. */
 function setStage(count) {
   const folder = makeFolder();
   const nodes = layeredGraph(count);
-  const [floorDir, app, cache, slug] = ['floor', 'app', 'cache', 'slug'].map((name) => join(folder, name));
+  const [floorDir, app, cache] = ['floor', 'app', 'cache'].map((name) => join(folder, name));
   for (const place of [floorDir, app]) {
     mkdirSync(place);
     writeInputs(place, nodes);
@@ -103,7 +99,7 @@ function setStage(count) {
     '--app',
     app,
     '--out',
-    slug,
+    app,
     '--cache-dir',
     cache,
     '--sandbox',
@@ -115,15 +111,13 @@ function setStage(count) {
     nodes,
     floorDir,
     app,
-    slug,
     args,
     floor: () => nodeTime([bench('floor.mjs'), floorDir, String(count)]),
     pyflow: () => pyflowTime(args),
     reset: () => {
-      for (const { id } of nodes) remove(join(floorDir, outputOf(id)));
-      remove(join(floorDir, 'floor-state.json'), cache, slug);
+      for (const { id } of nodes) for (const place of [floorDir, app]) remove(join(place, outputOf(id)));
+      remove(join(floorDir, 'floor-state.json'), join(app, '.pyflow-slug.json'), cache);
       for (const place of [floorDir, app]) writeInput(place, 'n0', 1);
-      sleep(SETTLED_MS);
     },
   };
 }

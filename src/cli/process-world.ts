@@ -35,6 +35,7 @@ export function processWorld(version: string): World {
 
 /** Ends the process with all output written: stdout to a pipe is asynchronous. */
 export async function leave(exitStatus: number): Promise<never> {
+  flushGathered();
   await Promise.all([process.stdout, process.stderr].map(drained));
   // The error of the last write is told a turn later.
   await new Promise((resolve) => void setImmediate(resolve));
@@ -54,12 +55,36 @@ function outputOf(stream: NodeJS.WriteStream): Output {
     gone = true;
     if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') dieUnheard(error);
   });
+  const write = (text: string): void => {
+    if (!gone && !stream.destroyed) stream.write(text);
+  };
   return {
-    write: (text) => {
-      if (!gone && !stream.destroyed) stream.write(text);
-    },
+    write: stream.isTTY === true || stream === process.stderr ? write : gathered(write),
     isTerminal: stream.isTTY === true,
     size: () => (stream.isTTY === true ? { columns: stream.columns, rows: stream.rows } : undefined),
+  };
+}
+
+const GATHER_MS = 25;
+const GATHER_LENGTH = 32 * 1024;
+let flushGathered = (): void => {};
+
+/** Each write wakes the reader of a pipe, which costs more than the text: several lines go out together. */
+function gathered(write: (text: string) => void): (text: string) => void {
+  let pending = '';
+  let timer: NodeJS.Timeout | undefined;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const text = pending;
+    pending = '';
+    if (text !== '') write(text);
+  };
+  flushGathered = flush;
+  return (text) => {
+    pending += text;
+    if (pending.length >= GATHER_LENGTH) flush();
+    else timer ??= setTimeout(flush, GATHER_MS);
   };
 }
 
@@ -72,7 +97,10 @@ function listenOnce(): World['onInterrupt'] {
     for (const one of INTERRUPTIONS) {
       process.on(one.signal, () => {
         // The engine is ending its children; who asks twice does not want to wait for that.
-        if (interruption !== undefined) process.exit(one.exitStatus);
+        if (interruption !== undefined) {
+          flushGathered();
+          process.exit(one.exitStatus);
+        }
         interruption = one;
         controller.abort(one);
       });
@@ -92,6 +120,7 @@ function dieUnheard(error: Error): never {
 }
 
 function dieOfBug(error: unknown): never {
+  flushGathered();
   try {
     writeSync(2, describeBug(error, process.env['PYFLOW_DEBUG'] !== undefined));
   } catch {

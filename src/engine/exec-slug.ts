@@ -6,7 +6,7 @@ import { BASE_ENVIRONMENT } from './base-environment.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
 import { prepareBoot } from './sandbox/namespaces.js';
 import { findBubblewrap, probeSandbox, type SandboxMode, type SandboxOptions } from './sandbox/probe.js';
-import { SLUG_MARKER } from './source.js';
+import { SLUG_MARKER } from './source-names.js';
 import { runAttached, type AttachedOptions } from './subprocess.js';
 
 export interface ExecSlugRequest {

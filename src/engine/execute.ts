@@ -6,9 +6,9 @@ import { loadLayer } from './layers.js';
 import { acquireKeyLock } from './lock.js';
 import { differences } from './explain.js';
 import type { NodeReport, Outcome, Reason } from './events.js';
-import { fail, FailureError, type Failure, type Result } from './failure.js';
+import { FailureError, type Failure, type Result } from './failure.js';
 import { prepareNode, type Action } from './prepare.js';
-import { abortFailure, runAction, systemFailure, type Executed, type Workplace } from './run-action.js';
+import { ABORTED, runAction, systemFailure, type Executed, type Workplace } from './run-action.js';
 import type { RunState } from './run-state.js';
 import type { ActionResult, LogLine } from './store.js';
 
@@ -17,7 +17,6 @@ export interface Execution extends Workplace {
   readonly reports: Map<NodeId, NodeReport>;
   /** Nodes that must not be restored in this run. */
   readonly forced: ReadonlySet<string>;
-  readonly ranks: ReadonlyMap<string, number>;
   /** Set by the first failure unless the run keeps going. */
   stopped: boolean;
   readonly keepGoing: boolean;
@@ -68,7 +67,7 @@ async function liveAction(execution: Execution, action: Action): Promise<void> {
   if (action.isPure) return perform(execution, action, reasons);
 
   const release = await execution.admission.admit({
-    rank: execution.ranks.get(action.node.id) ?? 0,
+    rank: execution.rankOf(action.node.id),
     ...(action.node.pool === undefined ? {} : { pool: action.node.pool }),
   });
   try {
@@ -146,14 +145,19 @@ async function readLog(run: RunState, result: ActionResult): Promise<readonly Lo
 async function perform(execution: Execution, action: Action, reasons: readonly Reason[]): Promise<void> {
   const { run, sink } = execution;
   const { id, kind } = action.node;
-  const startedAt = new Date(run.composition.clock.now()).toISOString();
-  const started = performance.now();
-  sink.emit({ type: 'node-started', node: id, kind, key: action.key, reasons });
-  const done = await withRetries(execution, action);
-  const durationMs = Math.round(performance.now() - started);
-  const base = { kind, key: action.key, reasons, startedAt, durationMs };
+  let startedAt: string | undefined;
+  let started = performance.now();
+  const onWork = (): void => {
+    if (startedAt !== undefined) return;
+    startedAt = new Date(run.composition.clock.now()).toISOString();
+    started = performance.now();
+    sink.emit({ type: 'node-started', node: id, kind, key: action.key, reasons });
+  };
+  const done = await withRetries(execution, action, onWork);
+  const durationMs = done.ok ? done.value.result.durationMs : Math.round(performance.now() - started);
+  const base = { kind, key: action.key, reasons, ...(startedAt === undefined ? {} : { startedAt }), durationMs };
   if (!done.ok) {
-    const outcome = execution.signal.aborted ? 'aborted' : 'failed';
+    const outcome = execution.signal.aborted || done.failure.code === ABORTED ? 'aborted' : 'failed';
     return finish(execution, id, { ...base, outcome, ...(outcome === 'failed' ? { failure: done.failure } : {}) });
   }
   const { result, uncacheable } = done.value;
@@ -166,27 +170,13 @@ async function perform(execution: Execution, action: Action, reasons: readonly R
   finish(execution, id, { ...base, outcome: 'executed', ...reportOf(result) });
 }
 
-async function withRetries(execution: Execution, action: Action): Promise<Result<Executed, Failure>> {
+async function withRetries(execution: Execution, action: Action, onWork: () => void): Promise<Result<Executed, Failure>> {
   for (let attempt = 1; ; attempt++) {
-    const done = await withTimeout(execution, action);
+    const done = await runAction(execution, action, execution.signal, onWork);
     if (done.ok || done.failure.retryable !== true) return done;
     if (attempt > action.node.retries || execution.signal.aborted) return done;
     execution.sink.emit({ type: 'node-retried', node: action.node.id, attempt, failure: masked(done.failure, execution.mask) });
     await pause(Math.min(1000 * 2 ** (attempt - 1), 30_000), execution.signal);
-  }
-}
-
-async function withTimeout(execution: Execution, action: Action): Promise<Result<Executed, Failure>> {
-  const { timeoutMs } = action.node;
-  if (timeoutMs === undefined) return runAction(execution, action, execution.signal);
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(new FailureError(timedOut(action, timeoutMs))), timeoutMs);
-  try {
-    const signal = AbortSignal.any([execution.signal, limit.signal]);
-    const done = await runAction(execution, action, signal);
-    return limit.signal.aborted && !execution.signal.aborted ? fail(abortFailure(limit.signal)) : done;
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -260,14 +250,6 @@ const masked = (failure: Failure, mask: (text: string) => string): Failure => ({
   title: mask(failure.title),
   detail: mask(failure.detail),
   remedy: mask(failure.remedy),
-});
-
-const timedOut = (action: Action, timeoutMs: number): Failure => ({
-  code: 'node::timeout',
-  blame: 'app',
-  title: `Node ${action.node.id} took longer than its ${timeoutMs / 1000} s`,
-  detail: 'Its processes were ended.',
-  remedy: 'Find out what it waited for, or raise the timeout of the node.',
 });
 
 const internalError = (id: string, error: unknown, debug: boolean): Failure => ({

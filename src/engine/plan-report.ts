@@ -1,6 +1,7 @@
 // What a run would do, without doing it: pure nodes are evaluated, nothing else runs and nothing is stored.
 
 import type { NodeId } from '../manifests/pipeline/manifest.js';
+import { Admission } from './admission.js';
 import type { Compose } from './composition.js';
 import type { Outcome, Reason } from './events.js';
 import { explainMiss, lookUp, settle } from './execute.js';
@@ -94,8 +95,11 @@ async function evaluate(
     smallDir: nowhere,
     largeDir: nowhere,
     cacheDirOf: nowhere,
+    rankOf: nowhere,
+    isStopped: () => false,
+    working: new Admission(1, {}),
   };
-  const done = await runAction(place, action, run.request.signal);
+  const done = await runAction(place, action, run.request.signal, () => undefined);
   if (!done.ok) return certain('failed', [{ what: done.failure.code, to: done.failure.title }]);
   settle({ run, newState: {} }, action, 'executed', done.value.result);
   return certain('executed', reasons);

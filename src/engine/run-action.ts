@@ -5,6 +5,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import picomatch from 'picomatch';
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
+import type { Admission } from './admission.js';
 import { digestOf, type Digest } from './digest.js';
 import type { EventSink } from './events.js';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
@@ -30,6 +31,11 @@ export interface Workplace {
   /** Private folders of this run; small views lie in memory where the machine has a tmpfs. */
   readonly smallDir: () => string;
   readonly largeDir: () => string;
+  /** Held while a plugin works: the next node's view is laid out and the last one's writes are stored meanwhile. */
+  readonly working: Admission;
+  readonly rankOf: (node: string) => number;
+  /** A node failed, and the run does not keep going. */
+  readonly isStopped: () => boolean;
   /** Per app and kind. */
   readonly cacheDirOf: (kind: string) => string;
 }
@@ -47,12 +53,16 @@ const SMALL_VIEW_BYTES = 16 * 1024 * 1024;
 /** 1980-01-01: what every file in a view and a slug carries, so that no time enters a build. */
 export const FIXED_MTIME_S = 315_532_800;
 
+/** `onWork` is called when the plugin is about to work, once its turn has come. */
 export async function runAction(
   place: Workplace,
   action: Action,
   signal: AbortSignal,
+  onWork: () => void,
 ): Promise<Result<Executed, Failure>> {
-  return action.isPure ? runPure(place, action, signal) : runInFolder(place, action, signal);
+  if (!action.isPure) return runInFolder(place, action, signal, onWork);
+  onWork();
+  return runPure(place, action, signal);
 }
 
 async function runPure(place: Workplace, action: Action, signal: AbortSignal): Promise<Result<Executed, Failure>> {
@@ -63,6 +73,15 @@ async function runPure(place: Workplace, action: Action, signal: AbortSignal): P
   const output = await action.plugin.run({ config: action.node.config as never, inputs: action.inputs as never }, context);
   if (!output.ok) return output;
   return finish(place, action, handle, output.value, {}, startedAt);
+}
+
+/** The signal that a node's own timeout joins, counted from now. */
+function timeLimit({ node }: Action, signal: AbortSignal): { readonly signal: AbortSignal; end(): void } {
+  const { timeoutMs } = node;
+  if (timeoutMs === undefined) return { signal, end: () => {} };
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new FailureError(timedOut(node.id, timeoutMs))), timeoutMs);
+  return { signal: AbortSignal.any([signal, controller.signal]), end: () => clearTimeout(timer) };
 }
 
 interface Folders {
@@ -76,8 +95,13 @@ interface Folders {
 /** Tells the folders of a node's attempts apart. */
 let attempts = 0;
 
-async function runInFolder(place: Workplace, action: Action, signal: AbortSignal): Promise<Result<Executed, Failure>> {
-  const startedAt = performance.now();
+async function runInFolder(
+  place: Workplace,
+  action: Action,
+  signal: AbortSignal,
+  onWork: () => void,
+): Promise<Result<Executed, Failure>> {
+  let startedAt = performance.now();
   const { run } = place;
   const sandbox = await place.sandbox();
   if (!sandbox.ok) return sandbox;
@@ -114,16 +138,26 @@ async function runInFolder(place: Workplace, action: Action, signal: AbortSignal
       tools: folders.tools,
     });
     const handle = new NodeHandle(action.node.id, session, action.node.network, place.sink, place.mask);
-    const context = contextOf(place, action, handle, signal, folders, session.paths);
-    const output = await action.plugin.run(
-      { config: action.node.config as never, inputs: action.inputs as never },
-      context,
-    );
+    const waitedSince = performance.now();
+    const release = await place.working.admit({ rank: place.rankOf(action.node.id) });
+    startedAt += performance.now() - waitedSince;
+    if (signal.aborted || place.isStopped()) {
+      release();
+      return fail(abortFailure(signal));
+    }
+    const limit = timeLimit(action, signal);
+    const context = contextOf(place, action, handle, limit.signal, folders, session.paths);
+    onWork();
+    const output = await action.plugin
+      .run({ config: action.node.config as never, inputs: action.inputs as never }, context)
+      .finally(() => {
+        limit.end();
+        release();
+      });
     await session.close();
     session = undefined;
+    if (limit.signal.aborted) return fail(abortFailure(limit.signal));
     if (!output.ok) return output;
-    if (signal.aborted) return fail(abortFailure(signal));
-
     const captured = await captureDifference(run.store, folders.app, view.value, { signal });
     if (!captured.ok) return captured;
     for (const [digest, directory] of captured.value.tree.directories) run.table.set(digest, directory);
@@ -262,6 +296,7 @@ function* filesOf(run: RunState, root: Digest, prefix: string): Generator<string
   for (const { name, digest } of directory.directories) yield* filesOf(run, digest, `${prefix}${name}/`);
 }
 
+export const ABORTED = 'run::aborted';
 export const abortFailure = (signal: AbortSignal): Failure =>
   signal.reason instanceof FailureError
     ? signal.reason.failure
@@ -308,6 +343,14 @@ const wrongOutputs = (action: Action, errors: readonly { instancePath: string; m
   title: `The plugin ${action.node.kind} returned outputs that its own schema refuses`,
   detail: errors.map(({ instancePath, message }) => `${instancePath || 'outputs'}: ${message ?? 'not accepted'}`).join('\n'),
   remedy: 'This is a mistake in the plugin: report it to its author.',
+});
+
+const timedOut = (id: string, timeoutMs: number): Failure => ({
+  code: 'node::timeout',
+  blame: 'app',
+  title: `Node ${id} took longer than its ${timeoutMs / 1000} s`,
+  detail: 'Its processes were ended.',
+  remedy: 'Find out what it waited for, or raise the timeout of the node.',
 });
 
 /** Full disks and the like, told apart from bugs by the system's own code. */

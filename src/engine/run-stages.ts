@@ -23,6 +23,8 @@ import { walk } from './directories.js';
 
 /** A node that was never run and whose kind says nothing. */
 const DEFAULT_EXPECTED_MS = 1000;
+/** Nodes beyond the working ones that may have their views laid out. */
+const STAGED = 2;
 /** Masking shorter values would tear ordinary words apart. */
 const MIN_MASKED = 8;
 /** Facts may depend on the day (ends of life), so an unopened record is believed for a day at the most. */
@@ -74,9 +76,11 @@ export function startExecution(
     const value = run.surroundings.variables[name];
     if (value !== undefined) secrets[name] = value;
   }
+  const jobs = request.jobs ?? availableParallelism();
+  const ranks = criticalPaths(scheduledNodes(run, selection));
   let sandbox: Promise<Result<Sandbox, Failure>> | undefined;
   const cacheDirs = new Map<string, string>();
-  return {
+  const execution: Execution = {
     run,
     sink,
     secrets,
@@ -111,16 +115,19 @@ export function startExecution(
       }
       return folder;
     },
-    admission: new Admission(request.jobs ?? availableParallelism(), run.pipeline.pools),
+    admission: new Admission(jobs + STAGED, run.pipeline.pools),
+    working: new Admission(jobs, {}),
+    rankOf: (node) => ranks.get(node) ?? 0,
     reports: new Map(),
     forced,
-    ranks: criticalPaths(scheduledNodes(run, selection)),
     stopped: false,
     keepGoing: request.keepGoing,
     signal: request.signal,
     unstored: new Set(),
     newState: {},
+    isStopped: () => execution.stopped,
   };
+  return execution;
 }
 
 /** The folder, made if need be; undefined when it cannot be written. */
