@@ -14,13 +14,13 @@ describe('robustness', () => {
   describe('kill -9', () => {
     it('leaves a cache that the next run makes the right slug from, and no process', async function () {
       this.timeout(60_000);
-      await killAtRandom({ rounds: 9, sandbox: 'none', seed: SEED });
+      await killAtRandom({ rounds: 7, sandbox: 'none', seed: SEED });
     });
 
     it('does so with namespaces', async function () {
       if (!(await hasNamespaces())) this.skip();
       this.timeout(60_000);
-      await killAtRandom({ rounds: 7, sandbox: 'required', seed: SEED });
+      await killAtRandom({ rounds: 5, sandbox: 'required', seed: SEED });
     });
   });
 

@@ -42,6 +42,7 @@ export function bundledCli(): string {
 }
 
 export interface StartOptions {
+  readonly pipelineFile?: string;
   readonly appDir?: string;
   readonly outDir?: string;
   readonly cacheDir?: string;
@@ -98,7 +99,7 @@ export class CliScene {
       process.execPath,
       bundledCli(),
       'run',
-      this.pipelineFile,
+      options.pipelineFile ?? this.pipelineFile,
       `--app=${options.appDir ?? this.appDir}`,
       `--out=${options.outDir ?? this.outDir}`,
       `--cache-dir=${options.cacheDir ?? this.cacheDir}`,
