@@ -278,10 +278,13 @@ function undeclaredWrites(action: Action, layer: Layer, run: RunState): readonly
   const { writes } = action.node;
   if (writes.includes('**')) return [];
   const literal = new Set(writes);
-  const isDeclared = writes.length === 0 ? () => false : picomatch([...writes], { dot: true });
+  // Most nodes name their files; a matcher is made for the others only.
+  let isDeclared: ((path: string) => boolean) | undefined;
   const found: string[] = [];
   const check = (path: string): void => {
-    if (!literal.has(path) && !isDeclared(path)) found.push(path);
+    if (literal.has(path)) return;
+    isDeclared ??= writes.length === 0 ? () => false : picomatch([...writes], { dot: true });
+    if (!isDeclared(path)) found.push(path);
   };
   for (const path of filesOf(run, layer.root, '')) check(path);
   for (const path of layer.deleted) check(path);

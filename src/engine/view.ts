@@ -99,11 +99,12 @@ export class RunFiles {
 
   /** Files and symbolic links that match a pattern for `node`, sorted. A pattern that names a directory means all in it. */
   match(node: number, pattern: string): readonly string[] {
-    const scan = picomatch.scan(pattern);
-    if (!scan.isGlob) {
-      const winner = this.winner(node, pattern);
+    const scan = MAY_BE_GLOB.test(pattern) ? picomatch.scan(pattern) : undefined;
+    if (scan?.isGlob !== true) {
+      const path = pattern.replace(/\\(.)/g, '$1');
+      const winner = this.winner(node, path);
       if (winner === undefined) return [];
-      return winner.entry.type === 'directory' ? this.match(node, `${escapeGlob(pattern)}/**`) : [pattern];
+      return winner.entry.type === 'directory' ? this.match(node, `${escapeGlob(path)}/**`) : [path];
     }
     const isMatch = picomatch(pattern, { dot: true });
     const prefix = scan.base === '' ? '' : `${scan.base.replaceAll('\\', '')}/`;
@@ -126,6 +127,7 @@ export class RunFiles {
   }
 }
 
+const MAY_BE_GLOB = /[\\*?[\]{}()!+@|]/;
 const escapeGlob = (path: string): string => path.replace(/[\\*?[\]{}()!+@|]/g, '\\$&');
 
 function childrenOf(paths: Iterable<string>): Map<string, string[]> {
