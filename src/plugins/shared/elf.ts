@@ -156,7 +156,7 @@ function stripSections(bytes: Buffer): Buffer | undefined {
   // What the loader maps keeps its place; only what follows is written anew.
   const mappedEnd = segments.reduce((end, segment) => Math.max(end, segment.offset + segment.size), headersEnd);
   if (mappedEnd > bytes.length) return undefined;
-  const parts: Buffer[] = [Buffer.from(bytes.subarray(0, mappedEnd))];
+  const parts: Buffer[] = [bytes.subarray(0, mappedEnd)];
   let length = mappedEnd;
   const append = (part: Buffer, alignment: number): number => {
     const padding = (alignment - (length % alignment)) % alignment;

@@ -140,9 +140,10 @@ async function rewriteBinary(
             .map(() => '..')
             .join('/')
     }`;
-    const edited = withRunpath(bytes, toLib === '$ORIGIN/' ? '$ORIGIN' : toLib);
+    // Debug sections first: they are most of a library, and every edit makes a copy.
+    const edited = withRunpath(withoutDebug(bytes), toLib === '$ORIGIN/' ? '$ORIGIN' : toLib);
     if (!edited.ok) return `The search path of ${path} cannot be rewritten: ${edited.failure}.`;
-    let result = withoutDebug(edited.value);
+    let result = edited.value;
     for (const prefix of prefixes) {
       const parent = dirname(prefix);
       // The compiled-in prefix is a last resort of an interpreter that does not find its library beside it, so it need

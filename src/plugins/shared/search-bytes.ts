@@ -1,11 +1,15 @@
 // Looks for any of some byte strings in files of any size. Unaware of what the strings mean.
 
-import { createReadStream } from 'node:fs';
-import { lstat, readFile, readlink } from 'node:fs/promises';
-import { eachLimited } from './file-walk.js';
+import { closeSync, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
 
-/** Files up to this size are read at once. */
-const SMALL_BYTES = 1024 * 1024;
+/**
+ * One for all files: a fresh buffer a file would let tens of megabytes pile up between two collections of garbage,
+ * since buffers do not count as heap.
+ */
+let window: Buffer | undefined;
+const WINDOW_BYTES = 1024 * 1024;
+/** Other work gets its turn after so much. */
+const BREATHER_BYTES = 16 * 1024 * 1024;
 
 export interface Found {
   readonly path: string;
@@ -18,32 +22,42 @@ export async function searchFiles(
   paths: readonly string[],
   texts: readonly string[],
 ): Promise<readonly Found[]> {
-  if (texts.length === 0) return [];
   const found: Found[] = [];
-  await eachLimited(paths, 8, async (path) => {
-    const text = await firstIn(`${root}/${path}`, texts);
+  if (texts.length === 0) return found;
+  let sinceBreather = 0;
+  for (const path of paths) {
+    const file = `${root}/${path}`;
+    const stat = lstatSync(file);
+    const text = stat.isSymbolicLink()
+      ? texts.find((candidate) => readlinkSync(file).includes(candidate))
+      : firstIn(file, texts);
     if (text !== undefined) found.push({ path, text });
-  });
+    sinceBreather += stat.size;
+    if (sinceBreather < BREATHER_BYTES) continue;
+    sinceBreather = 0;
+    await new Promise((resolve) => void setImmediate(resolve));
+  }
   return found.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-async function firstIn(file: string, texts: readonly string[]): Promise<string | undefined> {
-  const stat = await lstat(file);
-  if (stat.isSymbolicLink()) {
-    const target = await readlink(file);
-    return texts.find((text) => target.includes(text));
-  }
-  if (stat.size <= SMALL_BYTES) {
-    const bytes = await readFile(file);
-    return texts.find((text) => bytes.includes(text));
-  }
+function firstIn(file: string, texts: readonly string[]): string | undefined {
   const overlap = Math.max(...texts.map((text) => Buffer.byteLength(text))) - 1;
-  let carried: Buffer = Buffer.alloc(0);
-  for await (const chunk of createReadStream(file, { highWaterMark: SMALL_BYTES })) {
-    const window = Buffer.concat([carried, chunk as Buffer]);
-    const text = texts.find((candidate) => window.includes(candidate));
-    if (text !== undefined) return text;
-    carried = window.subarray(Math.max(0, window.length - overlap));
+  window ??= Buffer.allocUnsafe(WINDOW_BYTES);
+  const descriptor = openSync(file, 'r');
+  try {
+    let carried = 0;
+    for (;;) {
+      const read = readSync(descriptor, window, carried, window.length - carried, null);
+      if (read === 0) return undefined;
+      const end = carried + read;
+      const bytes = window.subarray(0, end);
+      const text = texts.find((candidate) => bytes.includes(candidate));
+      if (text !== undefined) return text;
+      // A text may lie across the end of the window.
+      carried = Math.min(overlap, end);
+      window.copyWithin(0, end - carried, end);
+    }
+  } finally {
+    closeSync(descriptor);
   }
-  return undefined;
 }
