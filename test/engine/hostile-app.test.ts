@@ -220,6 +220,9 @@ describe('hostile apps', () => {
   describe('files that change during the run', () => {
     it('fails the node whose input changed after its key was made, and stores nothing of it', async () => {
       work.write({ data: 'before' });
+      // With one job the last of these has its key and waits, its view not laid out, when the first one starts.
+      const idle = ['a', 'b', 'c', 'd'].map((id) => `  ${id}: { uses: command, with: { argv: ["true", ${id}] } }\n`);
+      work.pipeline(LOOK.replace('nodes:\n', `nodes:\n${idle.join('')}`));
       const emit = work.sink.emit.bind(work.sink);
       let isChanged = false;
       Object.assign(work.sink, {
@@ -231,7 +234,7 @@ describe('hostile apps', () => {
           emit(event);
         },
       });
-      const { exit, code } = await verdictOf(work);
+      const { exit, code } = await verdictOf(work, { jobs: 1 });
       expect({ exit, code }).to.deep.equal({ exit: 75, code: 'app::changed-during-run' });
       expect(existsSync(work.outDir)).to.equal(false);
       await expectFaithful();
