@@ -10,20 +10,24 @@ export const MARKER_VARIABLE = 'PYFLOW_RUN_NODE';
 
 /*
  * The end of its input is our end: nothing else holds the other side. It looks again after it killed, since what it
- * killed may have started more; and not for ever, since a process may be another user's. Bubblewrap needs it too: a
- * child that it made just before it was killed waits for it for ever.
+ * killed may have started more; and after a while, since a process that was just forked shows our environment until it
+ * becomes its command. Not for ever, since a process may be another user's. Bubblewrap needs it too: a child that it
+ * made just before it was killed waits for it for ever.
  */
 const SCRIPT = `
 read -r _
-round=0
-while [ "$round" -lt 50 ]; do
-  found=$(grep -lsF "$1" /proc/[0-9]*/environ)
-  [ -n "$found" ] || exit 0
-  for file in $found; do
-    pid=\${file#/proc/}
-    kill -9 "\${pid%/environ}"
+for pause in 0.2 1 0; do
+  round=0
+  while [ "$round" -lt 50 ]; do
+    found=$(grep -lsF "$1" /proc/[0-9]*/environ)
+    [ -n "$found" ] || break
+    for file in $found; do
+      pid=\${file#/proc/}
+      kill -9 "\${pid%/environ}"
+    done
+    round=$((round + 1))
   done
-  round=$((round + 1))
+  sleep "$pause"
 done
 `;
 

@@ -236,13 +236,22 @@ export class RunningCli {
 
   /** Resolves with the first event that fits; rejects when the program ends without one. */
   until(fits: (event: Event) => boolean): Promise<Event> {
-    return new Promise((resolve, reject) => {
+    return this.#when(() => this.#events.find(fits));
+  }
+
+  /** Resolves when so many events have come. */
+  untilEvents(count: number): Promise<Event> {
+    return this.#when(() => this.#events[count - 1]);
+  }
+
+  #when(find: () => Event | undefined): Promise<Event> {
+    return new Promise((found, reject) => {
       const look = (): void => {
-        const found = this.#events.find(fits);
-        if (found === undefined && this.child.exitCode === null && this.child.signalCode === null) return;
+        const event = find();
+        if (event === undefined && this.child.exitCode === null && this.child.signalCode === null) return;
         this.#waiting.delete(look);
-        if (found === undefined) reject(new Error(`the program ended first:\n${this.#stdout}${this.#stderr}`));
-        else resolve(found);
+        if (event === undefined) reject(new Error(`the program ended first:\n${this.#stdout}${this.#stderr}`));
+        else found(event);
       };
       this.#waiting.add(look);
       look();
