@@ -8,6 +8,7 @@ import { fail, succeed, type Failure, type Result } from './engine/failure.js';
 import { archiveService, downloadService, nodeLogService, subprocessService } from './engine/node-handle.js';
 import { loadOutsidePlugin, type OutsidePlugin } from './engine/outside-plugin.js';
 import { Archive, Clock, Download, Host, NodeLog, Plugin, Subprocess, type AnyPlugin } from './engine/sdk.js';
+import { passThroughOf } from './engine/pass-through.js';
 import { systemClock } from './engine/services/clock.js';
 import { readHost } from './engine/services/host.js';
 import { runTool } from './engine/subprocess.js';
@@ -32,7 +33,7 @@ export const composeFor =
     container.bind(Download).toConstantValue(
       downloadService(async () => {
         const { createDownload } = await import('./engine/services/download.js');
-        return createDownload({ cacheDir, clock: systemClock });
+        return createDownload({ cacheDir, clock: systemClock, proxies: passThroughOf(environment) });
       }),
     );
     container.bind(HostCommand).toConstantValue({ runTool });

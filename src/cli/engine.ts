@@ -8,7 +8,7 @@ import { tryFastPath } from '../engine/fast-path.js';
 import type { Explanation } from '../engine/why.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
-import { passThroughOf } from './pass-through.js';
+import { passThroughOf } from '../engine/pass-through.js';
 
 export interface ExecRequest {
   readonly slugDir: string;

@@ -9,4 +9,6 @@ export const BASE_ENVIRONMENT: Readonly<Record<string, string>> = {
   PYTHONDONTWRITEBYTECODE: '1',
   // 1980-01-01, the earliest time that zip archives can hold.
   SOURCE_DATE_EPOCH: '315532800',
+  // Root may not give files away in the sandbox, and tar would try.
+  TAR_OPTIONS: '--no-same-owner',
 };
