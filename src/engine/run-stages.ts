@@ -46,7 +46,13 @@ export function selectNodes(
     nodes[position]!.dependencies.forEach(visit);
   };
   for (const target of targets) {
-    if (run.positionOf(target) < 0) return fail(unknownNode(target, nodes.map(({ id }) => id)));
+    if (run.positionOf(target) < 0)
+      return fail(
+        unknownNode(
+          target,
+          nodes.map(({ id }) => id),
+        ),
+      );
     visit(target);
   }
   return succeed(new Set([...selected].sort((a, b) => a - b)));
@@ -151,12 +157,7 @@ export function masker(values: readonly string[]): (text: string) => string {
   };
 }
 
-export function announce(
-  run: RunState,
-  sink: EventSink,
-  runId: string,
-  selection: ReadonlySet<number>,
-): void {
+export function announce(run: RunState, sink: EventSink, runId: string, selection: ReadonlySet<number>): void {
   sink.emit({
     type: 'run-started',
     runId,
@@ -193,7 +194,14 @@ export async function finishSlug(
   if (!written.ok) return { failure: written.failure };
   const { path, digest, files, bytes, changed } = written.value;
   if (changed) {
-    sink.emit({ type: 'slug-written', path, digest, files, bytes, durationMs: Math.round(performance.now() - started) });
+    sink.emit({
+      type: 'slug-written',
+      path,
+      digest,
+      files,
+      bytes,
+      durationMs: Math.round(performance.now() - started),
+    });
   }
   return { slug: written.value };
 }
@@ -202,7 +210,10 @@ export const isLost = (failure: Failure | undefined): boolean =>
   failure?.code === BLOB_LOST || failure?.code === LAYER_LOST;
 
 /** The nodes whose results name a blob that is gone. */
-export async function producersOfLost(execution: Execution, slugFailure: Failure | undefined): Promise<readonly string[]> {
+export async function producersOfLost(
+  execution: Execution,
+  slugFailure: Failure | undefined,
+): Promise<readonly string[]> {
   const { run, reports } = execution;
   const failures = [slugFailure, ...[...reports.values()].map(({ failure }) => failure)].filter(isLost);
   const lost = new Set(failures.map((failure) => failure!.detail));
@@ -276,16 +287,22 @@ function worstFailure(nodes: readonly NodeReport[]): Failure | undefined {
 }
 
 /** The flat facts of the platform's report: outputs whose schema names them (`x-build-data`), and what became of it. */
-function buildDataOf(run: RunState, nodes: Readonly<Record<string, NodeReport>>, failure: Failure | undefined): JSONObject {
+function buildDataOf(
+  run: RunState,
+  nodes: Readonly<Record<string, NodeReport>>,
+  failure: Failure | undefined,
+): JSONObject {
   const data: Record<string, JSONValue> = {};
   let isReused = false;
-  for (const { kind, outputs, outcome } of Object.values(nodes)) {
+  for (const [id, { kind, outputs, outcome }] of Object.entries(nodes)) {
+    const { config } = run.pipeline.nodes[run.positionOf(id)]!;
     isReused ||= outcome === 'restored' || outcome === 'up-to-date';
     const { properties } = run.kinds.get(kind)!.manifest.outputs as PortSchemas;
     for (const [port, schema] of Object.entries(properties ?? {})) {
       const name = schema['x-build-data'];
       const value = outputs?.[port];
-      if (name !== undefined && value !== undefined) data[name] = value;
+      if (name === undefined || value === undefined) continue;
+      data[name.replace(/\$\{config\.(\w+)\}/g, (_, field: string) => String(config[field] ?? ''))] = value;
     }
   }
   data['cache_status'] = isReused ? 'reused' : 'empty';
@@ -342,7 +359,8 @@ export async function record(
 function expiryOf({ run }: Execution): number {
   let expiresAt = run.composition.clock.now() + FAST_RECORD_MS;
   for (const node of run.pipeline.nodes) {
-    if (typeof node.cache === 'object') expiresAt = Math.min(expiresAt, run.composition.clock.now() + node.cache.maxAgeMs);
+    if (typeof node.cache === 'object')
+      expiresAt = Math.min(expiresAt, run.composition.clock.now() + node.cache.maxAgeMs);
   }
   return Math.min(expiresAt, run.degradedUntil);
 }
@@ -362,4 +380,3 @@ const unknownNode = (id: string, known: readonly string[]): Failure => ({
   detail: `Its nodes are ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', ...' : ''}.`,
   remedy: 'Name one of them.',
 });
-

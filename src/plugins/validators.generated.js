@@ -1088,7 +1088,7 @@ return errors === 0;
 validate30.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs3 = validate31;
-const schema42 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime, at VENDOR_DIR/python."},"version":{"type":"string","pattern":"^\\d+\\.\\d+\\.\\d+$","description":"The installed version, X.Y.Z; a fallback may have given another patch than was resolved."},"minor":{"type":"string","pattern":"^\\d+\\.\\d+$","description":"Its X.Y."},"provider":{"type":"string","description":"Which provider gave it."}},"required":["tree","version","minor","provider"],"additionalProperties":false};
+const schema42 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime, at VENDOR_DIR/python."},"version":{"type":"string","pattern":"^\\d+\\.\\d+\\.\\d+$","description":"The installed version, X.Y.Z; a fallback may have given another patch than was resolved.","x-build-data":"python_version"},"minor":{"type":"string","pattern":"^\\d+\\.\\d+$","description":"Its X.Y.","x-build-data":"python_version_major"},"provider":{"type":"string","description":"Which provider gave it."}},"required":["tree","version","minor","provider"],"additionalProperties":false};
 
 function validate31(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1435,7 +1435,7 @@ return errors === 0;
 validate33.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs4 = validate34;
-const schema45 = {"type":"object","properties":{"tool":{"type":"string","format":"tool-tree","description":"The tool; never part of the slug."},"version":{"type":"string","description":"Its version."}},"required":["tool","version"],"additionalProperties":false};
+const schema45 = {"type":"object","properties":{"tool":{"type":"string","format":"tool-tree","description":"The tool; never part of the slug."},"version":{"type":"string","description":"Its version.","x-build-data":"${config.name}_version"}},"required":["tool","version"],"additionalProperties":false};
 
 function validate34(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;

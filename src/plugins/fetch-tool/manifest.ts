@@ -31,7 +31,7 @@ export const outputs = {
   type: 'object',
   properties: {
     tool: { type: 'string', format: 'tool-tree', description: 'The tool; never part of the slug.' },
-    version: { type: 'string', description: 'Its version.' },
+    version: { type: 'string', description: 'Its version.', 'x-build-data': '${config.name}_version' },
   },
   required: ['tool', 'version'],
   additionalProperties: false,
