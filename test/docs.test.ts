@@ -54,6 +54,17 @@ describe('docs', () => {
     expect(fillReference(text) === text, 'docs/pipeline-reference.md is out of date: npm run reference').to.equal(true);
   });
 
+  it('list every event, and every field of the report', () => {
+    const source = read('src/engine/events.ts');
+    const namesIn = (text: string): readonly string[] =>
+      [...text.matchAll(/readonly (\w+)\??:/g)].map(([, name = '']) => name);
+    const [, events = ''] = read('docs/events.md').split(/^## /m);
+    const listed = [...events.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, type = '']) => type);
+    expect(listed).to.have.members([...source.matchAll(/readonly type: '([a-z-]+)'/g)].map(([, type = '']) => type));
+    const words = new Set([...read('docs/events.md').matchAll(/\w+/g)].map(([word]) => word));
+    expect(namesIn(source).filter((name) => !words.has(name))).to.deep.equal([]);
+  });
+
   it('show pipelines that have no problems', async () => {
     const shown = documents.flatMap((name) =>
       [...read(name).matchAll(/```yaml\n([^]*?)```/g)].flatMap(([, text = '']) =>
@@ -92,6 +103,13 @@ describe('docs', () => {
       const named = [...table.matchAll(/^\| `(?:pyflow )?([a-z]+)/gm)].map(([, command = '']) => command);
       expect(named, name).to.have.members(Object.keys(COMMANDS));
     }
+  });
+
+  it('name only scripts that package.json has', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { readonly scripts: Readonly<Record<string, string>> };
+    const named = documents.flatMap((name) => [...read(name).matchAll(/npm run ([a-z:-]+)/g)].map(([, it = '']) => it));
+    expect(named).to.include('reference');
+    expect(named.filter((script) => !Object.hasOwn(scripts, script))).to.deep.equal([]);
   });
 
   it('show only command lines that pyflow understands', () => {
