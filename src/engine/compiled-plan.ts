@@ -64,13 +64,19 @@ function digestOfFile(path: string): string {
   }
 }
 
-function planName({ pipelineFile, params, mode }: PlanRequest, { kindsDigest, host }: Composition, text: string): string {
+function planName(
+  { pipelineFile, params, mode }: PlanRequest,
+  { kindsDigest, host }: Composition,
+  text: string,
+): string {
   const { os, arch } = host;
   return sha256Hex(canonicalJSON({ text, file: pipelineFile, params, mode, kindsDigest, os, arch }));
 }
 
 const codesOf = (kinds: ReadonlyMap<string, KnownKind>): Record<string, string> =>
-  Object.fromEntries([...kinds].flatMap(([kind, { codeDigest }]) => (codeDigest === undefined ? [] : [[kind, codeDigest]])));
+  Object.fromEntries(
+    [...kinds].flatMap(([kind, { codeDigest }]) => (codeDigest === undefined ? [] : [[kind, codeDigest]])),
+  );
 
 async function check(
   { pipelineFile, params, mode }: PlanRequest,

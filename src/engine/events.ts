@@ -63,12 +63,32 @@ export type Event = Readonly<{ at: number }> &
         readonly nodes: readonly { readonly id: NodeId; readonly kind: string; readonly expectedMs: number }[];
       }
     | { readonly type: 'notice'; readonly code: string; readonly text: string; readonly node?: NodeId }
-    | { readonly type: 'node-started'; readonly node: NodeId; readonly kind: string; readonly key?: ActionKey; readonly reasons: readonly Reason[] }
+    | {
+        readonly type: 'node-started';
+        readonly node: NodeId;
+        readonly kind: string;
+        readonly key?: ActionKey;
+        readonly reasons: readonly Reason[];
+      }
     | ({ readonly type: 'node-printed'; readonly node: NodeId; readonly replayed: boolean } & Omit<LogLine, 'at'>)
-    | { readonly type: 'node-progress'; readonly node: NodeId; readonly what: string; readonly done: number; readonly total?: number; readonly unit: 'bytes' | 'items' }
+    | {
+        readonly type: 'node-progress';
+        readonly node: NodeId;
+        readonly what: string;
+        readonly done: number;
+        readonly total?: number;
+        readonly unit: 'bytes' | 'items';
+      }
     | { readonly type: 'node-retried'; readonly node: NodeId; readonly attempt: number; readonly failure: Failure }
     | { readonly type: 'node-finished'; readonly node: NodeId; readonly report: NodeReport }
-    | { readonly type: 'slug-written'; readonly path: string; readonly digest: string; readonly files: number; readonly bytes: number; readonly durationMs: number }
+    | {
+        readonly type: 'slug-written';
+        readonly path: string;
+        readonly digest: string;
+        readonly files: number;
+        readonly bytes: number;
+        readonly durationMs: number;
+      }
     | { readonly type: 'run-finished'; readonly report: RunReport }
   );
 

@@ -37,7 +37,10 @@ export async function executeNode(execution: Execution, index: number): Promise<
     if (execution.signal.aborted) {
       return finish(execution, id, { kind, outcome: 'aborted', reasons: [], durationMs: 0 });
     }
-    const failure = error instanceof FailureError ? error.failure : (systemFailure(error) ?? internalError(id, error, run.request.settings['DEBUG'] !== undefined));
+    const failure =
+      error instanceof FailureError
+        ? error.failure
+        : (systemFailure(error) ?? internalError(id, error, run.request.settings['DEBUG'] !== undefined));
     finish(execution, id, { kind, outcome: 'failed', reasons: [], durationMs: 0, failure });
   }
 }
@@ -52,7 +55,11 @@ async function live(execution: Execution, index: number): Promise<void> {
     case 'skipped':
       return finish(execution, id, { ...nothing, outcome: 'skipped' });
     case 'blocked':
-      return finish(execution, id, { ...nothing, outcome: 'blocked', reasons: prepared.by.map((by) => ({ what: `node ${by}` })) });
+      return finish(execution, id, {
+        ...nothing,
+        outcome: 'blocked',
+        reasons: prepared.by.map((by) => ({ what: `node ${by}` })),
+      });
     case 'failed':
       return finish(execution, id, { ...nothing, outcome: 'failed', failure: prepared.failure });
     case 'action':
@@ -164,18 +171,32 @@ async function perform(execution: Execution, action: Action, reasons: readonly R
   if (uncacheable !== undefined || !isRestorable(action)) execution.unstored.add(id);
   else await run.store.publish(action.key, result, action.record);
   if (uncacheable !== undefined) {
-    sink.emit({ type: 'notice', code: 'node::not-stored', node: id, text: `The result of ${id} is not stored: ${uncacheable}` });
+    sink.emit({
+      type: 'notice',
+      code: 'node::not-stored',
+      node: id,
+      text: `The result of ${id} is not stored: ${uncacheable}`,
+    });
   }
   settle(execution, action, 'executed', result);
   finish(execution, id, { ...base, outcome: 'executed', ...reportOf(result) });
 }
 
-async function withRetries(execution: Execution, action: Action, onWork: () => void): Promise<Result<Executed, Failure>> {
+async function withRetries(
+  execution: Execution,
+  action: Action,
+  onWork: () => void,
+): Promise<Result<Executed, Failure>> {
   for (let attempt = 1; ; attempt++) {
     const done = await runAction(execution, action, execution.signal, onWork);
     if (done.ok || done.failure.retryable !== true) return done;
     if (attempt > action.node.retries || execution.signal.aborted) return done;
-    execution.sink.emit({ type: 'node-retried', node: action.node.id, attempt, failure: masked(done.failure, execution.mask) });
+    execution.sink.emit({
+      type: 'node-retried',
+      node: action.node.id,
+      attempt,
+      failure: masked(done.failure, execution.mask),
+    });
     await pause(Math.min(1000 * 2 ** (attempt - 1), 30_000), execution.signal);
   }
 }
@@ -236,12 +257,25 @@ export async function explainMiss(
   if (last === undefined) return [{ what: run.lastRun === undefined ? 'first run of this app' : 'new node' }];
   if (last === action.key) {
     const evicted = run.store.evictedAt(action.key);
-    return [{ what: evicted === undefined ? 'its result is missing from the cache, or too old' : 'its result was evicted from the cache' }];
+    return [
+      {
+        what:
+          evicted === undefined
+            ? 'its result is missing from the cache, or too old'
+            : 'its result was evicted from the cache',
+      },
+    ];
   }
   const record = await run.store.record(last);
   if (record !== undefined) return differences(record, action.record);
   const evicted = run.store.evictedAt(last) !== undefined;
-  return [{ what: evicted ? 'inputs changed; the result to compare with was evicted' : 'inputs changed; the result to compare with is gone' }];
+  return [
+    {
+      what: evicted
+        ? 'inputs changed; the result to compare with was evicted'
+        : 'inputs changed; the result to compare with is gone',
+    },
+  ];
 }
 
 /** Failures quote what commands printed and how they were called. */

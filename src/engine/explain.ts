@@ -9,7 +9,24 @@ const SHOWN_VALUE = 60;
 /** All differences, in the order of the record; not just the first. */
 export function differences(before: KeyRecord, after: KeyRecord): readonly Reason[] {
   // Destructured, so that a field which is added and not compared does not compile.
-  const { format, kind, revision, code, config, values, facts, env, secrets, platform, files, exists, trees, tools, scope, ...rest } = after;
+  const {
+    format,
+    kind,
+    revision,
+    code,
+    config,
+    values,
+    facts,
+    env,
+    secrets,
+    platform,
+    files,
+    exists,
+    trees,
+    tools,
+    scope,
+    ...rest
+  } = after;
   rest satisfies Record<string, never>;
   return [
     ...compare('key format', before.format, format),
@@ -33,7 +50,9 @@ export function differences(before: KeyRecord, after: KeyRecord): readonly Reaso
 function compare(name: string, before: JSONValue, after: JSONValue): Reason[] {
   if (isObject(before) && isObject(after)) {
     const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
-    return keys.flatMap((key) => compare(name === '' ? key : `${name} ${key}`, before[key] ?? null, after[key] ?? null));
+    return keys.flatMap((key) =>
+      compare(name === '' ? key : `${name} ${key}`, before[key] ?? null, after[key] ?? null),
+    );
   }
   const from = show(before);
   const to = show(after);

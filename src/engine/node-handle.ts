@@ -45,7 +45,10 @@ export class NodeHandle {
 const handleOf = (context: RunContext): NodeHandle => context.handle as NodeHandle;
 
 export const subprocessService: Subprocess = {
-  async run(context, { argv, cwd, env, network, filter, keepLines = KEPT_LINES }): Promise<Result<CommandExit, Failure>> {
+  async run(
+    context,
+    { argv, cwd, env, network, filter, keepLines = KEPT_LINES },
+  ): Promise<Result<CommandExit, Failure>> {
     const handle = handleOf(context);
     if (handle.session === undefined) throw new Error(`a pure node ran a command: ${argv[0]}`);
     const lines: string[] = [];
@@ -73,7 +76,8 @@ export const subprocessService: Subprocess = {
 };
 
 const signalNumber = (signal: string | undefined): number =>
-  ({ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 })[signal ?? ''] ?? 0;
+  ({ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 })[signal ?? ''] ??
+  0;
 
 export const nodeLogService: NodeLog = {
   step: (context, text) => handleOf(context).print('step', text),

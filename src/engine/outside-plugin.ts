@@ -47,7 +47,12 @@ export async function loadOutsidePlugin(
   const inject = plugin.inject ?? [];
   const unknown = inject.filter((name) => !services.includes(name));
   if (unknown.length > 0) {
-    return fail(cannotLoad(file, `It wants services that there are not: ${unknown.join(', ')}. There are ${services.join(', ')}.`));
+    return fail(
+      cannotLoad(
+        file,
+        `It wants services that there are not: ${unknown.join(', ')}. There are ${services.join(', ')}.`,
+      ),
+    );
   }
   return succeed({ file, manifest, inject, create: (...given) => new plugin(...given), codeDigest });
 }

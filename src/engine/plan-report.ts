@@ -13,10 +13,7 @@ import { selectNodes } from './run-stages.js';
 import { openRun, type RunState } from './run-state.js';
 
 /** Lines in plan order. Every certain line holds in the run; a depending one stands only behind a node that executes. */
-export async function planPipeline(
-  request: RunRequest,
-  compose: Compose,
-): Promise<Result<PlanReport, Refusal>> {
+export async function planPipeline(request: RunRequest, compose: Compose): Promise<Result<PlanReport, Refusal>> {
   const composition = await compose({ cacheDir: request.cacheDir, settings: request.settings });
   const opened = await openRun(request, composition, () => undefined);
   if (!opened.ok) return opened;
@@ -57,7 +54,10 @@ async function planNode(
     case 'skipped':
       return certain('skipped');
     case 'blocked':
-      return certain('blocked', prepared.by.map((by) => ({ what: `node ${by}` })));
+      return certain(
+        'blocked',
+        prepared.by.map((by) => ({ what: `node ${by}` })),
+      );
     case 'failed':
       return certain('failed', [{ what: prepared.failure.code, to: prepared.failure.title }]);
     case 'action': {

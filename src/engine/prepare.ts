@@ -85,9 +85,7 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
 
   const ownTree = buildTree(selected.value.entries, run.table).root;
   const viewRoot =
-    treeLayers.value.length === 0
-      ? ownTree
-      : mergeDirectories(run.table, run.rootOf(treeLayers.value), ownTree);
+    treeLayers.value.length === 0 ? ownTree : mergeDirectories(run.table, run.rootOf(treeLayers.value), ownTree);
   const env = environmentOf(run, node, reads);
   const isPure = plugin.manifest.pure === true || reads.pure === true;
   const code = run.kinds.get(node.kind)?.codeDigest;

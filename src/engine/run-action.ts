@@ -70,7 +70,10 @@ async function runPure(place: Workplace, action: Action, signal: AbortSignal): P
   const handle = new NodeHandle(action.node.id, undefined, false, place.sink, place.mask);
   const paths = { app: '', scratch: '', cache: '', tools: {} };
   const context = contextOf(place, action, handle, signal, { app: '', scratch: '', cache: '', tools: {} }, paths);
-  const output = await action.plugin.run({ config: action.node.config as never, inputs: action.inputs as never }, context);
+  const output = await action.plugin.run(
+    { config: action.node.config as never, inputs: action.inputs as never },
+    context,
+  );
   if (!output.ok) return output;
   return finish(place, action, handle, output.value, {}, startedAt);
 }
@@ -124,7 +127,8 @@ async function runInFolder(
       signal,
       sources: action.sources,
     });
-    if (!view.ok) return fail('missing' in view.failure ? viewLost(action, view.failure.missing) : view.failure.failure);
+    if (!view.ok)
+      return fail('missing' in view.failure ? viewLost(action, view.failure.missing) : view.failure.failure);
     for (const [port, toolRoot] of Object.entries(action.tools)) {
       mkdirSync(`${root}/tools`, { recursive: true });
       const tool = await materializeTree(run.store, run.table, toolRoot, folders.tools[port]!, { signal });
@@ -193,7 +197,8 @@ function contextOf(
   paths: RunContext['paths'],
 ): RunContext {
   const secrets: Record<string, string> = {};
-  for (const { name } of action.node.secrets) if (place.secrets[name] !== undefined) secrets[name] = place.secrets[name];
+  for (const { name } of action.node.secrets)
+    if (place.secrets[name] !== undefined) secrets[name] = place.secrets[name];
   return {
     node: action.node.id,
     appDir: folders.app,
@@ -246,12 +251,20 @@ function isEmptyTree(run: RunState, layer: Layer): boolean {
 }
 
 /** Tree ports are the engine's: the layers of the tree inputs, base first, and the node's own on top. */
-function completeOutputs(action: Action, given: JSONObject, layer: Layer | undefined, tool: Layer | undefined): JSONObject {
+function completeOutputs(
+  action: Action,
+  given: JSONObject,
+  layer: Layer | undefined,
+  tool: Layer | undefined,
+): JSONObject {
   const outputs: Record<string, JSONValue> = { ...given };
   const below = action.treeLayers.map(({ digest }) => digest);
   for (const [port, format] of outputFormats(action)) {
     if (format === 'tool-tree') outputs[port] = tool?.digest ?? '';
-    else outputs[port] = (layer === undefined || layer.files + layer.deleted.length === 0 ? below : [...below, layer.digest]).join(',');
+    else
+      outputs[port] = (
+        layer === undefined || layer.files + layer.deleted.length === 0 ? below : [...below, layer.digest]
+      ).join(',');
   }
   return outputs;
 }
@@ -344,7 +357,9 @@ const wrongOutputs = (action: Action, errors: readonly { instancePath: string; m
   code: 'internal-error::outputs',
   blame: 'internal',
   title: `The plugin ${action.node.kind} returned outputs that its own schema refuses`,
-  detail: errors.map(({ instancePath, message }) => `${instancePath || 'outputs'}: ${message ?? 'not accepted'}`).join('\n'),
+  detail: errors
+    .map(({ instancePath, message }) => `${instancePath || 'outputs'}: ${message ?? 'not accepted'}`)
+    .join('\n'),
   remedy: 'This is a mistake in the plugin: report it to its author.',
 });
 

@@ -37,7 +37,11 @@ export const runsDir = (cacheDir: string, appId: string): string => join(cacheDi
 /** Without `--app-id` the app is named by its folder; moved, it is another app. */
 export const appIdOf = (request: Pick<RunRequest, 'appId' | 'appDir'>): string =>
   request.appId ??
-  `${basename(request.appDir).replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 40) || 'app'}-${sha256Hex(request.appDir).slice(0, 12)}`;
+  `${
+    basename(request.appDir)
+      .replace(/[^A-Za-z0-9._-]/g, '_')
+      .slice(0, 40) || 'app'
+  }-${sha256Hex(request.appDir).slice(0, 12)}`;
 
 export function readJSON<T>(path: string): T | undefined {
   try {

@@ -202,7 +202,9 @@ export async function openRun(
   if (!variables.ok) return refuse(variables.failure);
   const inPlace = request.outDir === request.appDir;
   const appDir = realPath(request.appDir);
-  const inside = [...(inPlace ? [] : [request.outDir]), request.cacheDir].map((folder) => pathBelow(appDir, realPath(folder)));
+  const inside = [...(inPlace ? [] : [request.outDir]), request.cacheDir].map((folder) =>
+    pathBelow(appDir, realPath(folder)),
+  );
   const source = listSource(request.appDir, {
     skip: inside.filter((path) => path !== undefined),
     ...(inPlace ? { isOurs: oursInPlace(request.outDir) } : {}),

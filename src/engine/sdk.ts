@@ -98,10 +98,7 @@ export interface RunOutput<O> {
 export interface Plugin<C, I, O> {
   readonly manifest: PluginManifest;
   reads(node: { readonly config: C; readonly inputs: I }, view: ViewReader): Promise<Result<Reads, Failure>>;
-  run(
-    node: { readonly config: C; readonly inputs: I },
-    context: RunContext,
-  ): Promise<Result<RunOutput<O>, Failure>>;
+  run(node: { readonly config: C; readonly inputs: I }, context: RunContext): Promise<Result<RunOutput<O>, Failure>>;
 }
 /** A plugin as the engine holds it: callable only after its config and inputs were validated. */
 export interface AnyPlugin {

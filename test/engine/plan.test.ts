@@ -62,7 +62,11 @@ describe('plan', () => {
   it('holds in the run after any edits, and the fast path agrees with the long way', async function () {
     this.timeout(120_000);
     const edit = fc.oneof(
-      fc.record({ type: fc.constant('write' as const), file: fc.nat(shape.nodes - 1), text: fc.constantFrom('0\n', 'x\n', 'yy\n') }),
+      fc.record({
+        type: fc.constant('write' as const),
+        file: fc.nat(shape.nodes - 1),
+        text: fc.constantFrom('0\n', 'x\n', 'yy\n'),
+      }),
       fc.record({ type: fc.constant('stray' as const), text: fc.constantFrom('a', 'b') }),
       fc.record({ type: fc.constant('pipeline' as const), variant: fc.constantFrom('cat', 'cat -n') }),
       fc.record({ type: fc.constant('slug' as const) }),

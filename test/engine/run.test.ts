@@ -23,14 +23,21 @@ nodes:
 describe('run', () => {
   let work: Workspace;
   beforeEach(() => {
-    work = new Workspace().pipeline(DIAMOND).write({ 'upper.txt': 'abc\n', 'lower.txt': 'DEF\n', 'app.py': 'print()\n' });
+    work = new Workspace()
+      .pipeline(DIAMOND)
+      .write({ 'upper.txt': 'abc\n', 'lower.txt': 'DEF\n', 'app.py': 'print()\n' });
   });
   afterEach(() => work.cleanUp());
 
   it('executes every node of a first run and writes source and layers into the slug', async () => {
     const report = await work.run();
     expect(report.status).to.equal('succeeded');
-    expect(outcomesOf(report)).to.deep.equal({ upper: 'executed', lower: 'executed', both: 'executed', tail: 'executed' });
+    expect(outcomesOf(report)).to.deep.equal({
+      upper: 'executed',
+      lower: 'executed',
+      both: 'executed',
+      tail: 'executed',
+    });
     expect(work.slugFile('both.out')).to.equal('ABC\ndef\n');
     expect(work.slugFile('app.py')).to.equal('print()\n');
     expect(report.nodes['both']?.reasons).to.deep.equal([{ what: 'first run of this app' }]);
@@ -68,7 +75,12 @@ describe('run', () => {
     expect(await work.fastRun()).to.equal(undefined);
     const report = await work.run();
     // tail counts characters: its input has another content, its output stays.
-    expect(outcomesOf(report)).to.deep.equal({ upper: 'executed', lower: 'up-to-date', both: 'executed', tail: 'executed' });
+    expect(outcomesOf(report)).to.deep.equal({
+      upper: 'executed',
+      lower: 'up-to-date',
+      both: 'executed',
+      tail: 'executed',
+    });
     expect(report.nodes['upper']?.reasons.map(({ what }) => what)).to.deep.equal(['file upper.txt']);
     expect(report.nodes['both']?.reasons.map(({ what }) => what)).to.deep.equal(['file upper.out']);
     expect(work.slugFile('both.out')).to.equal('XYZ\ndef\n');
@@ -78,7 +90,12 @@ describe('run', () => {
     await work.run();
     work.write({ 'upper.txt': 'ABC\n' });
     const report = await work.run();
-    expect(outcomesOf(report)).to.deep.equal({ upper: 'executed', lower: 'up-to-date', both: 'up-to-date', tail: 'up-to-date' });
+    expect(outcomesOf(report)).to.deep.equal({
+      upper: 'executed',
+      lower: 'up-to-date',
+      both: 'up-to-date',
+      tail: 'up-to-date',
+    });
   });
 
   it('re-runs nothing for a file that no node reads, and puts it into the slug', async () => {
@@ -167,7 +184,12 @@ nodes:
     work.pipeline(DIAMOND.replace('  upper: { uses: command,', '  upper: { uses: command, cache: never,'));
     await work.run();
     const report = await work.run();
-    expect(outcomesOf(report)).to.deep.equal({ upper: 'executed', lower: 'up-to-date', both: 'up-to-date', tail: 'up-to-date' });
+    expect(outcomesOf(report)).to.deep.equal({
+      upper: 'executed',
+      lower: 'up-to-date',
+      both: 'up-to-date',
+      tail: 'up-to-date',
+    });
     expect(await work.fastRun()).to.equal(undefined);
   });
 

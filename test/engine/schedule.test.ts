@@ -79,7 +79,12 @@ describe('admission', () => {
     const admission = new Admission(1, {});
     const order: string[] = [];
     const claims = new Map<string, () => void>();
-    for (const [id, rank] of [['held', 0], ['short', 1], ['long', 9], ['middle', 5]] as const) {
+    for (const [id, rank] of [
+      ['held', 0],
+      ['short', 1],
+      ['long', 9],
+      ['middle', 5],
+    ] as const) {
       void admission.admit({ rank }).then((release) => {
         order.push(id);
         claims.set(id, release);

@@ -59,12 +59,22 @@ describe('view', () => {
   });
 
   it('follows links inside the app, and none that lead out or round in circles', async () => {
-    const names = { here: link('d/x'), d: folder, 'd/x': file, out: link('../secret'), abs: link('/etc/passwd'), a: link('b'), b: link('a'), into: link('d') };
+    const names = {
+      here: link('d/x'),
+      d: folder,
+      'd/x': file,
+      out: link('../secret'),
+      abs: link('/etc/passwd'),
+      a: link('b'),
+      b: link('a'),
+      into: link('d'),
+    };
     const view = viewReader(new RunFiles(sourceOf(names), chain), 0, around);
     expect(view.exists('here')).to.equal(true);
     expect(view.exists('into/x')).to.equal(true);
     expect(view.kindOf('here')).to.equal('symlink');
-    for (const path of ['out', 'abs', 'a', '../secret', '/etc/passwd/x']) expect(view.exists(path), path).to.equal(false);
+    for (const path of ['out', 'abs', 'a', '../secret', '/etc/passwd/x'])
+      expect(view.exists(path), path).to.equal(false);
     expect(await view.read('out')).to.equal(undefined);
   });
 

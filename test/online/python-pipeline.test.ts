@@ -58,9 +58,24 @@ function freePort(): Promise<number> {
 }
 
 /** Boots the slug through `pyflow exec` and asks it; the server is gone when this resolves. */
-async function askSlug(slug: string, sandbox: string): Promise<{ status: number; text: string; exitCode: number | null }> {
+async function askSlug(
+  slug: string,
+  sandbox: string,
+): Promise<{ status: number; text: string; exitCode: number | null }> {
   const port = await freePort();
-  const args = [CLI, 'exec', '--slug', slug, '--sandbox', sandbox, '--', 'gunicorn', 'app:app', '--bind', `127.0.0.1:${port}`];
+  const args = [
+    CLI,
+    'exec',
+    '--slug',
+    slug,
+    '--sandbox',
+    sandbox,
+    '--',
+    'gunicorn',
+    'app:app',
+    '--bind',
+    `127.0.0.1:${port}`,
+  ];
   const server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = new Promise<number | null>((done) => server.once('close', done));
   let printed = '';
@@ -97,7 +112,10 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
   after(() => app?.cleanUp());
   afterEach(async () => {
     // Each test starts from the unchanged app, built.
-    cpSync(join(ROOT, 'examples/flask-pip'), app.appDir, { recursive: true, filter: (path) => !path.includes('.pyflow') });
+    cpSync(join(ROOT, 'examples/flask-pip'), app.appDir, {
+      recursive: true,
+      filter: (path) => !path.includes('.pyflow'),
+    });
     await app.run();
   });
 
@@ -138,9 +156,21 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
       const env = { ...process.env, LC_ALL: 'C', TZ: 'Asia/Kathmandu', PYTHONHASHSEED: '7', PIP_NO_CACHE_DIR: '1' };
       const command = `umask 077; exec "$0" "$@"`;
       const args = ['-c', command, process.execPath, CLI, 'run', join(ROOT, 'pipelines/python.yml')];
-      const options = ['--app', other.appDir, '--out', other.outDir, '--cache-dir', other.cacheDir, '--sandbox', 'none'];
+      const options = [
+        '--app',
+        other.appDir,
+        '--out',
+        other.outDir,
+        '--cache-dir',
+        other.cacheDir,
+        '--sandbox',
+        'none',
+      ];
       const report = join(other.root, 'report.json');
-      execFileSync('/bin/sh', [...args, ...options, '-p', 'providers=["system"]', '--report', report], { env, stdio: 'pipe' });
+      execFileSync('/bin/sh', [...args, ...options, '-p', 'providers=["system"]', '--report', report], {
+        env,
+        stdio: 'pipe',
+      });
       const { slug } = JSON.parse(readFileSync(report, 'utf8')) as RunReport;
       expect(slug?.digest).to.equal(first.slug?.digest);
     } finally {

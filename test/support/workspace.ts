@@ -104,7 +104,9 @@ export class Refused extends Error {
     super(
       refusal.type === 'failure'
         ? `${refusal.failure.code}: ${refusal.failure.title}\n${refusal.failure.detail}`
-        : refusal.diagnostics.map(({ code, message, start }) => `${start.line}:${start.column} ${code}: ${message}`).join('\n'),
+        : refusal.diagnostics
+            .map(({ code, message, start }) => `${start.line}:${start.column} ${code}: ${message}`)
+            .join('\n'),
     );
   }
 }

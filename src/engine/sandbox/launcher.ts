@@ -31,7 +31,8 @@ const GRACE_MS = 5000;
 /** Longer ones meet limits that differ between shells. */
 const MAX_SCRIPT = 64 * 1024;
 /** What a shell sets, keeps or reads itself; a command that wants one of these is started without the shell. */
-const SHELL_VARIABLES = /^(?:PWD|OLDPWD|IFS|PPID|E?UID|GROUPS|OPTIND|OPTARG|LINENO|PS[0-9]|ENV|_|(?:BASH|DIRSTACK|FUNCNAME|HOSTNAME|SHELL(?:OPTS)?|SHLVL|RANDOM|SECONDS|EPOCH|COMP_|HIST).*)$/;
+const SHELL_VARIABLES =
+  /^(?:PWD|OLDPWD|IFS|PPID|E?UID|GROUPS|OPTIND|OPTARG|LINENO|PS[0-9]|ENV|_|(?:BASH|DIRSTACK|FUNCNAME|HOSTNAME|SHELL(?:OPTS)?|SHLVL|RANDOM|SECONDS|EPOCH|COMP_|HIST).*)$/;
 const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** A pool of shells, one a command at a time. */
@@ -86,7 +87,8 @@ class Shell {
     this.#setReferenced(false);
     this.#process.stdout.on('data', (chunk: Buffer) => this.#job?.stdout.write(chunk));
     this.#process.stderr.on('data', (chunk: Buffer) => this.#job?.stderr.write(chunk));
-    for (const stream of [this.#process.stdin, this.#process.stdout, this.#process.stderr]) stream.on('error', () => {});
+    for (const stream of [this.#process.stdin, this.#process.stdout, this.#process.stderr])
+      stream.on('error', () => {});
     const lose = (): void => {
       this.isUsable = false;
       this.#finish(undefined);
@@ -136,7 +138,12 @@ class Shell {
         const left = group;
         // What it left in the background of its group; mostly there is nothing, and then the signal finds nobody.
         if (left === undefined || aborting || !signalGroup(left, 'SIGKILL')) return this.#finish(exit);
-        waitUntilGone(() => groupExists(left), () => signalGroup(left, 'SIGKILL'), 0, () => this.#finish(exit));
+        waitUntilGone(
+          () => groupExists(left),
+          () => signalGroup(left, 'SIGKILL'),
+          0,
+          () => this.#finish(exit),
+        );
       };
       this.#job = {
         nonce,
@@ -144,7 +151,9 @@ class Shell {
         stderr: new MarkedStream(nonce, onLine('stderr'), marked),
         end: (exit) => {
           if (aborting) return;
-          settle(exit === undefined ? fail(commandCannotStart(argv, 'The shell that starts it was ended.')) : succeed(exit));
+          settle(
+            exit === undefined ? fail(commandCannotStart(argv, 'The shell that starts it was ended.')) : succeed(exit),
+          );
         },
       };
       for (const signal of options.signals) signal.addEventListener('abort', abort, { once: true });
@@ -178,10 +187,15 @@ class Shell {
     const isAlive = (): boolean =>
       this.#job !== undefined || (group !== undefined && groupExists(group)) || markedProcesses(marker).length > 0;
     send('SIGTERM');
-    waitUntilGone(isAlive, () => send('SIGKILL'), GRACE_MS, () => {
-      this.kill();
-      done();
-    });
+    waitUntilGone(
+      isAlive,
+      () => send('SIGKILL'),
+      GRACE_MS,
+      () => {
+        this.kill();
+        done();
+      },
+    );
   }
 
   #setReferenced(isReferenced: boolean): void {
