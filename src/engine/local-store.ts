@@ -7,12 +7,12 @@ import { canonicalJSON } from '../manifests/json-schema.js';
 import { digestOf, hexOf, makeDigest, type ActionKey, type Digest } from './digest.js';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
 import { currentBootId } from './host-id.js';
+import { tombstonesOf, type KeyTimes } from './key-times.js';
 import { loadTree } from './layers.js';
 import { createPrivateFolder, removePrivateFolder } from './run-dir.js';
 import { BlobFolder, PlaceError } from './store-blobs.js';
 import { cacheUnusable, noRoomForBlobs } from './store-failures.js';
 import { blobsOf, ResultFolder, type StoredResult } from './store-results.js';
-import { Tombstones } from './tombstones.js';
 import type { ActionCache, ActionResult, BlobStore, KeyRecord } from './store.js';
 import type { DirectoryTable } from './tree.js';
 
@@ -69,7 +69,7 @@ class DiskStore implements LocalStore {
   private readonly bootId: string;
   private readonly shared: BlobFolder;
   private readonly results: ResultFolder;
-  private readonly tombstones: Tombstones;
+  private readonly tombstones: KeyTimes;
   /** Takes this run's blobs when the cache cannot; gone with the run. */
   private private: { readonly folder: BlobFolder; readonly root: string } | undefined;
   private readonly warned = new Set<string>();
@@ -91,11 +91,11 @@ class DiskStore implements LocalStore {
       onDamage: (digest) => this.warnDamaged(`blob ${digest}`),
     });
     this.results = new ResultFolder(cacheDir, this.runId, this.readOnly);
-    this.tombstones = new Tombstones(`${cacheDir}/tombstones`);
+    this.tombstones = tombstonesOf(cacheDir);
   }
 
   get bytesWritten(): number {
-    return this.shared.bytesWritten;
+    return this.shared.bytesWritten + this.results.bytesWritten;
   }
 
   private warn(code: string, text: string): void {
@@ -183,32 +183,31 @@ class DiskStore implements LocalStore {
 
   async lookUp(key: ActionKey): Promise<ActionResult | undefined> {
     const hash = hexOf(key as string as Digest);
-    const stored = this.readResult(hash, true);
+    const stored = this.readResult(hash);
     if (stored === undefined) return undefined;
     const { degraded } = stored.result;
-    const now = this.options.clock?.now() ?? Date.now();
+    const now = this.now();
     if (degraded && (degraded.host !== this.hostId || degraded.expiresAt <= now)) return undefined;
-    // Its blobs may stand in a pack that grew since it was last looked at.
-    if (stored.run !== this.runId && stored.writtenAt > this.shared.packs.refreshedAt - 2000)
-      this.shared.isStale = true;
     if (stored.boot !== this.bootId && !stored.sealed && !(await this.seal(hash, stored))) return undefined;
+    this.results.markUsed(hash, stored, now);
     return stored.result;
   }
 
-  private readResult(hash: string, use: boolean): StoredResult | undefined {
-    const found = this.results.read(hash, use);
+  private now(): number {
+    return this.options.clock?.now() ?? Date.now();
+  }
+
+  private readResult(hash: string): StoredResult | undefined {
+    const found = this.results.read(hash);
     if (found.type === 'found') return found.stored;
-    if (found.type === 'damaged') {
-      this.results.remove(hash);
-      this.warnDamaged(`result ${hash}`);
-    }
+    if (found.type === 'damaged') this.warnDamaged(`result ${hash}`);
     return undefined;
   }
 
   /** After another boot a result is believed only when all its blobs are on disk. */
   private async seal(hash: string, stored: StoredResult): Promise<boolean> {
     if (!(await this.isComplete(stored))) {
-      this.results.remove(hash);
+      this.results.forget(hash);
       this.warnDamaged(`result ${hash}`);
       return false;
     }
@@ -247,7 +246,7 @@ class DiskStore implements LocalStore {
     this.write(recordDigest, text);
     if (this.readOnly || this.private !== undefined) return;
     const hash = hexOf(key as string as Digest);
-    const writtenAt = Date.now();
+    const writtenAt = this.now();
     try {
       this.shared.flush();
       const about = { boot: this.bootId, sealed: false, run: this.runId, writtenAt };
@@ -258,13 +257,13 @@ class DiskStore implements LocalStore {
   }
 
   async record(key: ActionKey): Promise<KeyRecord | undefined> {
-    const stored = this.readResult(hexOf(key as string as Digest), false);
+    const stored = this.readResult(hexOf(key as string as Digest));
     const bytes = stored && (await this.read(stored.record));
     return bytes && (JSON.parse(bytes.toString('utf8')) as KeyRecord);
   }
 
   inspect(key: ActionKey | string): StoredResult | undefined {
-    return this.readResult(key.slice(0, 64), false);
+    return this.readResult(key.slice(0, 64));
   }
 
   trustRecords(isKept: (hash: string) => boolean): Buffer {
@@ -288,6 +287,7 @@ class DiskStore implements LocalStore {
     this.flush();
     try {
       this.shared.close();
+      this.results.close(this.now());
     } catch (error) {
       this.warn('cache::not-stored', `The cache ${this.cacheDir} cannot be closed: ${(error as Error).message}`);
     }

@@ -1,142 +1,61 @@
-// Small blobs of one run in one append-only file, and an index over all such files. Unaware of results and trees.
+// Records in append-only files, one file a run, and an index over the files of all runs. Unaware of what records hold.
 
+import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import {
-  closeSync,
-  fstatSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { sha256Hex } from './digest.js';
+  mayGrow,
+  PACK_HEADER,
+  packHeader,
+  readIndex,
+  RECORD_HEADER,
+  records,
+  writeIndex,
+  writeRecordHeader,
+} from './pack-file.js';
+import { PackIndex } from './pack-index.js';
 import { writeAll } from './store-files.js';
-
-/** Blobs from here on are files of their own. */
-export const PACK_LIMIT = 64 * 1024;
-
-/*
- * A pack is a header, then records: tag, size (u32), hash (32 bytes), bytes. Whoever reads it from the start finds every
- * record, so the index of a killed run can be made again. An index file holds the entries of `BlobIndex` behind a
- * checksum. Bytes are hashed whenever they are read: what a damaged pack or index points to is never served.
- */
-const PACK_HEADER = 'pyfpack1';
-const INDEX_HEADER = 'pyfindx1';
-const TAG = 0x31424650;
-const RECORD_HEADER = 40;
-const ENTRY = 48;
-const DEAD = 0xffffffff;
-
-/** Open-addressing table over flat entries: hash (32), offset (f64), size (u32), pack (u32). */
-class BlobIndex {
-  entries = Buffer.alloc(0);
-  count = 0;
-  private slots = new Int32Array(0);
-
-  private reserve(more: number): void {
-    const needed = this.count + more;
-    if (needed * ENTRY > this.entries.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(256, needed, this.count * 2) * ENTRY);
-      this.entries.copy(grown, 0, 0, this.count * ENTRY);
-      this.entries = grown;
-    }
-    if (needed * 2 <= this.slots.length) return;
-    let size = 1024;
-    while (size < needed * 3) size *= 2;
-    this.slots = new Int32Array(size).fill(-1);
-    for (let entry = 0; entry < this.count; entry++) this.place(entry);
-  }
-
-  private place(entry: number): void {
-    const mask = this.slots.length - 1;
-    let slot = this.entries.readUInt32LE(entry * ENTRY) & mask;
-    while (this.slots[slot] !== -1) slot = (slot + 1) & mask;
-    this.slots[slot] = entry;
-  }
-
-  add(hash: Buffer, offset: number, size: number, pack: number): void {
-    this.reserve(1);
-    const at = this.count * ENTRY;
-    hash.copy(this.entries, at);
-    this.entries.writeDoubleLE(offset, at + 32);
-    this.entries.writeUInt32LE(size, at + 40);
-    this.entries.writeUInt32LE(pack, at + 44);
-    this.place(this.count++);
-  }
-
-  addAll(entries: Buffer, pack: number): void {
-    const more = entries.length / ENTRY;
-    this.reserve(more);
-    entries.copy(this.entries, this.count * ENTRY);
-    for (let i = 0; i < more; i++) {
-      this.entries.writeUInt32LE(pack, this.count * ENTRY + 44);
-      this.place(this.count++);
-    }
-  }
-
-  /** A live entry with this hash, or -1. The same blob may be in several packs. */
-  find(hash: Buffer): number {
-    if (this.count === 0) return -1;
-    const mask = this.slots.length - 1;
-    for (let slot = hash.readUInt32LE(0) & mask; ; slot = (slot + 1) & mask) {
-      const entry = this.slots[slot] as number;
-      if (entry === -1) return -1;
-      const at = entry * ENTRY;
-      if (hash.compare(this.entries, at, at + 32) === 0 && this.packOf(entry) !== DEAD) return entry;
-    }
-  }
-
-  offsetOf = (entry: number): number => this.entries.readDoubleLE(entry * ENTRY + 32);
-  sizeOf = (entry: number): number => this.entries.readUInt32LE(entry * ENTRY + 40);
-  packOf = (entry: number): number => this.entries.readUInt32LE(entry * ENTRY + 44);
-
-  kill(entry: number): void {
-    this.entries.writeUInt32LE(DEAD, entry * ENTRY + 44);
-  }
-
-  /** The entries of one pack, as they are put into its index file. */
-  entriesOf(pack: number): Buffer {
-    const parts: Buffer[] = [];
-    for (let entry = 0; entry < this.count; entry++) {
-      if (this.packOf(entry) === pack) parts.push(this.entries.subarray(entry * ENTRY, (entry + 1) * ENTRY));
-    }
-    return Buffer.concat(parts);
-  }
-}
 
 interface Pack {
   readonly name: string;
   /** Up to where its records are in the index. */
   known: number;
-  /** It has an index file, so nothing will be appended. */
-  isClosed: boolean;
   fd?: number | undefined;
+}
+
+export interface Found<T> {
+  readonly found: readonly T[];
+  /** A record did not decode. */
+  readonly isDamaged: boolean;
+  /** A pack could not be read: it was dropped, and perhaps its records are in another by now. */
+  readonly isGone: boolean;
 }
 
 const PENDING = 512 * 1024;
 const OPEN_FILES = 64;
+/** A file made so soon after another may leave its folder with the same time. */
+const SAME_TIME_MS = 50;
 
-/** All packs of one folder, and the one that this run appends to. Throws the system's error only when writing. */
-export class PackSet {
-  private readonly index = new BlobIndex();
+/**
+ * All packs of one folder, and the one that this run appends to. Throws the system's error only when writing. Bytes are
+ * decoded whenever they are read, and what `decode` refuses is not there.
+ */
+export class PackSet<T> {
+  private readonly index = new PackIndex();
   private readonly packs: Pack[] = [];
   private readonly byName = new Map<string, number>();
+  /** Packs of other runs that still go on. */
+  private readonly growing = new Set<number>();
   private readonly scratch = Buffer.alloc(32);
   private own: number | undefined;
   private pending: Buffer | undefined;
   private pendingLength = 0;
-  private isLoaded = false;
   private openFiles = 0;
-  /** When the folder was last listed. */
-  refreshedAt = 0;
+  private listedAt: number | undefined;
+  private folderTime = 0;
 
   constructor(
     private readonly folder: string,
     private readonly run: string,
+    private readonly decode: (hash: string, bytes: Buffer) => T | undefined,
   ) {}
 
   has(hash: string): boolean {
@@ -145,36 +64,56 @@ export class PackSet {
     return this.index.find(this.scratch) >= 0;
   }
 
-  /** The blob's bytes, checked; undefined when no pack has it whole. */
-  read(hash: string): Buffer | undefined {
-    this.load();
-    for (;;) {
-      this.scratch.write(hash, 'hex');
-      const entry = this.index.find(this.scratch);
-      if (entry < 0) return undefined;
-      const bytes = this.readEntry(entry);
-      if (bytes !== undefined && sha256Hex(bytes) === hash) return bytes;
-      this.index.kill(entry);
-    }
+  /** What one of the records with this hash holds, whichever is whole. */
+  read(hash: string): T | undefined {
+    return this.readEach(hash, true).found[0];
   }
 
+  /** What each whole record with this hash holds, in no order. */
+  readAll(hash: string): Found<T> {
+    return this.readEach(hash, false);
+  }
+
+  private readEach(hash: string, isOneEnough: boolean): Found<T> {
+    this.load();
+    this.scratch.write(hash, 'hex');
+    const found: T[] = [];
+    let isDamaged = false;
+    let isGone = false;
+    for (const entry of this.index.findAll(this.scratch)) {
+      const bytes = this.readEntry(entry);
+      const value = bytes && this.decode(hash, bytes);
+      if (value === undefined) {
+        if (bytes === undefined) isGone = true;
+        else isDamaged = true;
+        this.index.kill(entry);
+      } else if (found.push(value) === 1 && isOneEnough) break;
+    }
+    return { found, isDamaged, isGone };
+  }
+
+  /** Undefined when the pack was dropped or cannot be read: the caller looks elsewhere. */
   private readEntry(entry: number): Buffer | undefined {
     const number = this.index.packOf(entry);
     const pack = this.packs[number] as Pack;
     const offset = this.index.offsetOf(entry);
     const size = this.index.sizeOf(entry);
-    if (size >= PACK_LIMIT) return undefined;
     if (number === this.own && offset >= pack.known) {
       const start = offset - pack.known;
       return Buffer.from((this.pending as Buffer).subarray(start, start + size));
     }
     const bytes = Buffer.allocUnsafe(size);
     try {
-      return readSync(this.fdOf(pack), bytes, 0, size, offset) === size ? bytes : undefined;
+      return bytes.subarray(0, readSync(this.fdOf(pack), bytes, 0, size, offset));
     } catch {
-      // The pack was dropped or cannot be read: the caller looks elsewhere.
       return undefined;
     }
+  }
+
+  /** Records with this hash are not there any more, as far as this process goes. */
+  forget(hash: string): void {
+    this.scratch.write(hash, 'hex');
+    for (const entry of this.index.findAll(this.scratch)) this.index.kill(entry);
   }
 
   private fdOf(pack: Pack): number {
@@ -196,18 +135,33 @@ export class PackSet {
   }
 
   private load(): void {
-    if (!this.isLoaded) this.refresh();
+    if (this.listedAt === undefined) this.list();
   }
 
-  /** Takes in packs and records that other processes wrote since the last look. */
-  refresh(): void {
-    this.isLoaded = true;
-    this.refreshedAt = Date.now();
+  /** Takes in what other processes wrote since the last look; a few microseconds when they wrote nothing. */
+  catchUp(): void {
+    if (this.listedAt === undefined || this.listedAt - this.folderTime < SAME_TIME_MS) this.list();
+    else if (this.timeOfFolder() !== this.folderTime) this.list();
+    else for (const number of this.growing) this.scan(number);
+  }
+
+  private timeOfFolder(): number {
+    try {
+      return statSync(this.folder, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    } catch {
+      return 0;
+    }
+  }
+
+  private list(): void {
+    // Taken before the names: what changes between the two is seen the next time.
+    this.listedAt = Date.now();
+    this.folderTime = this.timeOfFolder();
     let names: string[];
     try {
-      names = readdirSync(this.folder);
+      names = this.folderTime === 0 ? [] : readdirSync(this.folder);
     } catch {
-      // No folder yet: nothing was stored.
+      // Not a folder, or not ours to read: nothing was stored.
       return;
     }
     const closed = new Set(names.filter((name) => name.endsWith('.idx')).map((name) => name.slice(0, -4)));
@@ -215,33 +169,34 @@ export class PackSet {
       if (!file.endsWith('.pack')) continue;
       const name = file.slice(0, -5);
       const known = this.byName.get(name);
-      if (known !== undefined && (known === this.own || this.packs[known]?.isClosed)) continue;
-      const number = known ?? this.addPack(name, 0);
-      const pack = this.packs[number] as Pack;
-      pack.isClosed = closed.has(name);
-      if (known === undefined && pack.isClosed && this.loadIndex(number)) continue;
-      this.scan(number);
+      if (known === undefined) this.takeIn(name, closed.has(name));
+      else if (this.growing.has(known)) {
+        this.scan(known);
+        if (closed.has(name)) this.growing.delete(known);
+      }
+    }
+  }
+
+  private takeIn(name: string, isClosed: boolean): void {
+    const number = this.addPack(name, PACK_HEADER);
+    const entries = isClosed ? readIndex(this.folder, name) : undefined;
+    if (entries !== undefined) return this.index.addAll(entries, number);
+    // Asked before the records are read: what a writer wrote before its end is among them.
+    if (!isClosed && this.isGrowing(this.packs[number] as Pack)) this.growing.add(number);
+    this.scan(number);
+  }
+
+  private isGrowing(pack: Pack): boolean {
+    try {
+      return mayGrow(this.fdOf(pack));
+    } catch {
+      return false;
     }
   }
 
   private addPack(name: string, known: number): number {
     this.byName.set(name, this.packs.length);
-    return this.packs.push({ name, known, isClosed: false }) - 1;
-  }
-
-  private loadIndex(number: number): boolean {
-    const pack = this.packs[number] as Pack;
-    try {
-      const bytes = readFileSync(`${this.folder}/${pack.name}.idx`);
-      const body = bytes.subarray(40);
-      if (bytes.toString('latin1', 0, 8) !== INDEX_HEADER || body.length % ENTRY !== 0) return false;
-      if (sha256Hex(body) !== bytes.toString('hex', 8, 40)) return false;
-      this.index.addAll(body, number);
-      return true;
-    } catch {
-      // Unreadable: the pack tells the same.
-      return false;
-    }
+    return this.packs.push({ name, known }) - 1;
   }
 
   private scan(number: number): void {
@@ -249,29 +204,33 @@ export class PackSet {
     try {
       const fd = this.fdOf(pack);
       const end = fstatSync(fd).size;
-      for (const { hash, offset, size } of records(fd, Math.max(pack.known, PACK_HEADER.length), end)) {
+      if (end <= pack.known) return;
+      for (const { hash, offset, size } of records(fd, pack.known, end)) {
         this.index.add(hash, offset, size, number);
         pack.known = offset + size;
       }
     } catch {
-      // Dropped meanwhile, or unreadable: its blobs count as missing.
+      // Dropped meanwhile, or unreadable: what it held counts as missing.
+      this.growing.delete(number);
     }
   }
 
-  /** Takes the blob into this run's pack; it is in the file after `flush`. */
+  /** Takes the record into this run's pack; it is in the file after `flush`. */
   append(hash: string, bytes: Uint8Array): void {
     const own = this.openOwn();
     const record = RECORD_HEADER + bytes.length;
-    this.pending ??= Buffer.allocUnsafeSlow(PENDING);
-    if (this.pendingLength + record > PENDING) this.flush();
+    if (this.pendingLength + record > (this.pending?.length ?? 0)) {
+      this.flush();
+      if (this.pending === undefined || record > this.pending.length)
+        this.pending = Buffer.allocUnsafeSlow(Math.max(PENDING, record));
+    }
+    const pending = this.pending as Buffer;
     const at = this.pendingLength;
-    this.pending.writeUInt32LE(TAG, at);
-    this.pending.writeUInt32LE(bytes.length, at + 4);
-    this.pending.write(hash, at + 8, 'hex');
-    this.pending.set(bytes, at + RECORD_HEADER);
+    writeRecordHeader(pending, at, hash, bytes.length);
+    pending.set(bytes, at + RECORD_HEADER);
     this.pendingLength += record;
     this.index.add(
-      this.pending.subarray(at + 8, at + RECORD_HEADER),
+      pending.subarray(at + 8, at + RECORD_HEADER),
       (this.packs[own] as Pack).known + at + RECORD_HEADER,
       bytes.length,
       own,
@@ -283,13 +242,18 @@ export class PackSet {
     this.load();
     mkdirSync(this.folder, { recursive: true });
     const fd = openSync(`${this.folder}/${this.run}.pack`, 'wx+', 0o644);
-    writeAll(fd, Buffer.from(PACK_HEADER));
-    this.own = this.addPack(this.run, PACK_HEADER.length);
+    try {
+      writeAll(fd, packHeader());
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    this.own = this.addPack(this.run, PACK_HEADER);
     (this.packs[this.own] as Pack).fd = fd;
     return this.own;
   }
 
-  /** After this, other processes find what was appended. No fsync: a blob is checked when it is read. */
+  /** After this, other processes find what was appended. No fsync: records are checked when they are read. */
   flush(): void {
     if (this.own === undefined || this.pendingLength === 0) return;
     const pack = this.packs[this.own] as Pack;
@@ -308,14 +272,13 @@ export class PackSet {
   takePending(): { readonly hash: string; readonly bytes: Buffer }[] {
     const taken: { hash: string; bytes: Buffer }[] = [];
     for (let at = 0; at < this.pendingLength;) {
-      const size = (this.pending as Buffer).readUInt32LE(at + 4);
+      const pending = this.pending as Buffer;
       const start = at + RECORD_HEADER;
-      const hash = (this.pending as Buffer).toString('hex', at + 8, start);
-      taken.push({ hash, bytes: Buffer.from((this.pending as Buffer).subarray(start, start + size)) });
-      this.scratch.write(hash, 'hex');
-      const entry = this.index.find(this.scratch);
-      if (entry >= 0) this.index.kill(entry);
-      at = start + size;
+      const end = start + pending.readUInt32LE(at + 4);
+      const hash = pending.toString('hex', at + 8, start);
+      taken.push({ hash, bytes: Buffer.from(pending.subarray(start, end)) });
+      this.forget(hash);
+      at = end;
     }
     this.pendingLength = 0;
     return taken;
@@ -325,54 +288,16 @@ export class PackSet {
   close(): void {
     try {
       this.flush();
-      if (this.own !== undefined) {
-        const pack = this.packs[this.own] as Pack;
-        writeIndex(this.folder, pack.name, this.index.entriesOf(this.own));
-      }
+      if (this.own !== undefined) writeIndex(this.folder, this.run, this.index.entriesOf(this.own));
     } finally {
-      if (this.own !== undefined) closeSync((this.packs[this.own] as Pack).fd as number);
-      if (this.own !== undefined) (this.packs[this.own] as Pack).fd = undefined;
+      if (this.own !== undefined) {
+        closeSync((this.packs[this.own] as Pack).fd as number);
+        (this.packs[this.own] as Pack).fd = undefined;
+      }
       this.own = undefined;
       this.closeFiles();
       this.pending = undefined;
+      this.pendingLength = 0;
     }
-  }
-}
-
-function writeIndex(folder: string, name: string, entries: Buffer): void {
-  const partial = `${folder}/${name}.idx.tmp`;
-  const header = Buffer.concat([Buffer.from(INDEX_HEADER), Buffer.from(sha256Hex(entries), 'hex')]);
-  try {
-    writeFileSync(partial, Buffer.concat([header, entries]));
-    renameSync(partial, `${folder}/${name}.idx`);
-  } catch {
-    // The pack can be read without an index.
-    rmSync(partial, { force: true });
-  }
-}
-
-const WINDOW = 256 * 1024;
-
-/** Records from an offset on, up to the first that is not whole. `hash` is valid until the next step. */
-export function* records(
-  fd: number,
-  from: number,
-  end: number,
-): Generator<{ readonly hash: Buffer; readonly offset: number; readonly size: number }> {
-  const window = Buffer.allocUnsafe(Math.max(RECORD_HEADER, Math.min(WINDOW, end - from)));
-  let start = from;
-  let filled = 0;
-  for (let at = from; at + RECORD_HEADER <= end;) {
-    if (at < start || at + RECORD_HEADER > start + filled) {
-      start = at;
-      filled = readSync(fd, window, 0, window.length, at);
-      if (filled < RECORD_HEADER) return;
-    }
-    const local = at - start;
-    const size = window.readUInt32LE(local + 4);
-    const offset = at + RECORD_HEADER;
-    if (window.readUInt32LE(local) !== TAG || size >= PACK_LIMIT || offset + size > end) return;
-    yield { hash: window.subarray(local + 8, local + RECORD_HEADER), offset, size };
-    at = offset + size;
   }
 }

@@ -1,21 +1,27 @@
 // Keeps a cache within its size: evicts results by last use, then drops blobs that no result needs. Safe while other
 // processes use the cache; at worst they miss. Unaware of nodes.
 
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { createClaim, isAbandoned, releaseClaim, removeQuietly } from './claim.js';
-import type { Digest } from './digest.js';
+import { sha256Hex, type Digest } from './digest.js';
+import { tombstonesOf } from './key-times.js';
 import { openLocalStore, type LocalStore } from './local-store.js';
+import type { PackSet } from './pack.js';
+import { readPack, removePack } from './pack-file.js';
+import { blobPacks } from './store-blobs.js';
+import { encodeResult, newestOf, resultPacks, usesOf } from './store-results.js';
 import {
   addReferences,
   listCache,
-  readPack,
-  removePack,
+  listPacks,
+  listResults,
   rewritePacks,
   type CacheListing,
+  type ListedResult,
+  type PackFile,
   type StoredFile,
 } from './store-scan.js';
-import { Tombstones } from './tombstones.js';
 
 export const DEFAULT_MAX_BYTES = 10 * 1024 ** 3;
 const HOUR_MS = 3600 * 1000;
@@ -38,26 +44,33 @@ export interface GarbageReport {
 
 /** Down to here, so that the next run need not evict again. */
 const TARGET = 0.8;
-const SMALL_PACK = 8 * 1024 * 1024;
+/** Each run leaves a pack or two, and all are opened to look something up: so many runs are left unmerged. */
 const MANY_PACKS = 64;
-/** A run that is still going adds to its pack; one that was killed never will. */
-const OPEN_PACK_GRACE_MS = 24 * HOUR_MS;
+const SMALL_PACK = 8 * 1024 * 1024;
 
 /** Undefined when another process is at it or the cache cannot be written. */
 export async function collectGarbage(
   cacheDir: string,
   options: GarbageOptions = {},
 ): Promise<GarbageReport | undefined> {
-  const opened = openLocalStore(cacheDir, {});
-  if (!opened.ok) return undefined;
-  const store = opened.value;
+  return withClaim(cacheDir, async () => {
+    const opened = openLocalStore(cacheDir, {});
+    if (!opened.ok || opened.value.readOnly) return undefined;
+    try {
+      return await new Collection(cacheDir, opened.value, options).run();
+    } finally {
+      await opened.value.close();
+    }
+  });
+}
+
+async function withClaim<T>(cacheDir: string, work: () => Promise<T>): Promise<T | undefined> {
   const claim = `${cacheDir}/gc.lock`;
-  if (store.readOnly || !claimOnce(claim)) return undefined;
+  if (!claimOnce(claim)) return undefined;
   try {
-    return await new Collection(cacheDir, store, options).run();
+    return await work();
   } finally {
     releaseClaim(claim);
-    await store.close();
   }
 }
 
@@ -83,7 +96,9 @@ export async function collectGarbageIfDue(
   const last = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs;
   const isDue = last === undefined ? bytesWritten >= MUCH : bytesWritten >= MUCH || now - last >= HOUR_MS;
   if (isDue || last === undefined) touch(stamp, now);
-  return isDue ? collectGarbage(cacheDir, options) : undefined;
+  if (isDue) return collectGarbage(cacheDir, options);
+  if (isCrowded(cacheDir)) await withClaim(cacheDir, async () => mergePacks(cacheDir, listPacks(cacheDir)));
+  return undefined;
 }
 const MUCH = 64 * 1024 * 1024;
 
@@ -97,8 +112,8 @@ function touch(file: string, now: number): void {
 }
 
 const sum = (files: readonly StoredFile[]): number => files.reduce((total, { size }) => total + size, 0);
-const totalOf = ({ results, largeBlobs, packs, partials }: CacheListing): number =>
-  sum(results) + sum(largeBlobs) + sum(packs) + sum(partials);
+const totalOf = ({ resultPacks, largeBlobs, packs, partials }: CacheListing): number =>
+  sum(resultPacks) + sum(largeBlobs) + sum(packs) + sum(partials);
 
 class Collection {
   private readonly maxBytes: number;
@@ -120,55 +135,67 @@ class Collection {
     this.listing = listCache(cacheDir);
   }
 
-  private isOld = (file: StoredFile, graceMs = this.graceMs): boolean => this.now - file.changedAt > graceMs;
+  private isOld = (file: StoredFile): boolean => this.now - file.changedAt > this.graceMs;
 
   async run(): Promise<GarbageReport> {
     const bytesBefore = totalOf(this.listing);
     const { maxAgeMs } = this.options;
-    const isExpired = (file: StoredFile): boolean => maxAgeMs !== undefined && this.now - file.changedAt > maxAgeMs;
+    const isExpired = ({ usedAt }: ListedResult): boolean => maxAgeMs !== undefined && this.now - usedAt > maxAgeMs;
     const isTooLarge = bytesBefore > this.maxBytes;
     for (const partial of this.listing.partials) if (this.isOld(partial)) rmSync(partial.path, { force: true });
-    let evicted: readonly StoredFile[] = [];
-    if (isTooLarge || this.listing.results.some(isExpired)) {
-      evicted = await this.choose(isTooLarge ? this.maxBytes * TARGET : Infinity, isExpired);
-      new Tombstones(`${this.cacheDir}/tombstones`).add(
-        evicted.map(({ name }) => name),
-        this.now,
-      );
-      for (const { path } of evicted) rmSync(path, { force: true });
+    let evicted: readonly string[] = [];
+    const { results } = isTooLarge || maxAgeMs !== undefined ? this.listResults() : { results: [] };
+    if (isTooLarge || results.some(isExpired)) {
+      evicted = await this.choose(results, isTooLarge ? this.maxBytes * TARGET : Infinity, isExpired);
+      tombstonesOf(this.cacheDir).appendBounded(evicted, this.now);
+      const isGone = new Set(evicted);
+      rewriteResultPacks(this.cacheDir, this.listing, (hash) => !isGone.has(hash));
+      usesOf(this.cacheDir).keep((hash) => !isGone.has(hash));
       this.sweepLarge();
       this.sweepPacks();
       this.compactTrust();
-    } else if (this.listing.packs.length > MANY_PACKS) this.mergePacks();
+    } else if (isCrowded(this.cacheDir)) mergePacks(this.cacheDir, this.listing);
     const bytesAfter = totalOf(listCache(this.cacheDir));
     return { bytesBefore, bytesAfter, evictedResults: evicted.length, removedBlobs: this.removedBlobs };
   }
 
-  /** Keeps results from the most recently used on until their blobs fill the budget; gives the others. */
-  private async choose(budget: number, isExpired: (file: StoredFile) => boolean): Promise<StoredFile[]> {
-    const evicted: StoredFile[] = [];
+  private listResults = (): { readonly results: readonly ListedResult[] } =>
+    listResults(this.cacheDir, this.listing, this.now);
+
+  /**
+   * Keeps results from the most recently used on until their blobs fill the budget; gives the others. Those of runs that
+   * go on are kept whatever the budget.
+   */
+  private async choose(
+    results: readonly ListedResult[],
+    budget: number,
+    isExpired: (result: ListedResult) => boolean,
+  ): Promise<string[]> {
+    const evicted: string[] = [];
     const trees = new Set<Digest>();
     let used = 0;
     let isFull = false;
-    const byUse = [...this.listing.results].sort((a, b) => b.changedAt - a.changedAt);
-    for (const file of byUse) {
-      const stored = isFull || isExpired(file) ? undefined : this.store.inspect(file.name);
+    const byUse = [...results].sort((a, b) => Number(b.isHeld) - Number(a.isHeld) || b.usedAt - a.usedAt);
+    for (const result of byUse) {
+      const { hash, stored, isHeld } = result;
       const needed = new Map<string, number>();
-      if (stored === undefined || !(await addReferences(this.store, stored, needed, trees))) {
-        evicted.push(file);
+      const isOut = !isHeld && (isFull || isExpired(result));
+      const isWhole = !isOut && (await addReferences(this.store, stored, needed, trees));
+      if (!isWhole && !isHeld) {
+        evicted.push(hash);
         continue;
       }
-      let more = file.size;
-      for (const [hash, size] of needed) if (!this.kept.has(hash)) more += size;
-      if (used + more > budget) {
+      let more = result.size;
+      for (const [blob, size] of needed) if (!this.kept.has(blob)) more += size;
+      if (used + more > budget && !isHeld) {
         // One that could never fit must not take all the older ones with it.
         isFull = more <= budget;
         trees.clear();
-        evicted.push(file);
+        evicted.push(hash);
         continue;
       }
       used += more;
-      for (const [hash, size] of needed) this.kept.set(hash, size);
+      for (const [blob, size] of needed) this.kept.set(blob, size);
     }
     return evicted;
   }
@@ -181,47 +208,27 @@ class Collection {
     }
   }
 
-  private *settledPacks(): Generator<StoredFile> {
-    for (const pack of this.listing.packs) {
-      if (this.isOld(pack, pack.isClosed ? this.graceMs : Math.max(this.graceMs, OPEN_PACK_GRACE_MS))) yield pack;
-    }
-  }
-
   private sweepPacks(): void {
     const rewritten: string[] = [];
     const elsewhere = new Set<string>();
-    for (const pack of this.settledPacks()) {
+    for (const pack of this.listing.packs) {
+      if (!pack.isSettled || !this.isOld(pack)) continue;
       let live = 0;
       let dead = 0;
-      for (const { hash, isRight } of readPack(pack.path)) {
-        if (!isRight || !this.kept.has(hash) || elsewhere.has(hash)) dead++;
+      for (const { hash, bytes } of readPack(pack.path)) {
+        if (!this.kept.has(hash) || elsewhere.has(hash) || sha256Hex(bytes) !== hash) dead++;
         else {
-          live += this.kept.get(hash) as number;
+          live += bytes.length;
           elsewhere.add(hash);
         }
       }
       if (dead === 0) continue;
       this.removedBlobs += dead;
-      if (live === 0) removePack(this.cacheDir, pack.name);
+      if (live === 0) removePack(`${this.cacheDir}/packs`, pack.name);
       else if (live * 2 < pack.size) rewritten.push(pack.name);
       else this.removedBlobs -= dead;
     }
-    this.rewrite(rewritten, (hash) => this.kept.has(hash));
-  }
-
-  /** Each run leaves a pack; opening thousands would make every look-up slow. */
-  private mergePacks(): void {
-    const small = [...this.settledPacks()].filter(({ size }) => size < SMALL_PACK).map(({ name }) => name);
-    if (small.length > MANY_PACKS / 2) this.rewrite(small, () => true);
-  }
-
-  private rewrite(names: readonly string[], isKept: (hash: string) => boolean): void {
-    if (names.length === 0) return;
-    try {
-      rewritePacks(this.cacheDir, names, `gc-${randomBytes(6).toString('hex')}`, isKept);
-    } catch {
-      // No room for the copy: the packs stay as they are.
-    }
+    rewriteBlobPacks(this.cacheDir, rewritten, (hash) => this.kept.has(hash));
   }
 
   private compactTrust(): void {
@@ -236,5 +243,74 @@ class Collection {
     } catch {
       // None yet, or it stays as long as it is.
     }
+  }
+}
+
+function isCrowded(cacheDir: string): boolean {
+  return ['ac', 'packs'].some((folder) => packNames(`${cacheDir}/${folder}`).length > MANY_PACKS);
+}
+
+function packNames(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith('.pack'));
+  } catch {
+    return [];
+  }
+}
+
+/** Needs no grace: whatever anybody may look for is in the new pack before the old ones go. */
+function mergePacks(
+  cacheDir: string,
+  { packs, resultPacks: ofResults }: Pick<CacheListing, 'packs' | 'resultPacks'>,
+): void {
+  const mergeable = (files: readonly PackFile[]): PackFile[] =>
+    files.filter(({ isSettled, size }) => isSettled && size < SMALL_PACK);
+  const small = mergeable(packs);
+  if (small.length > MANY_PACKS / 2) {
+    rewriteBlobPacks(
+      cacheDir,
+      small.map(({ name }) => name),
+      () => true,
+    );
+  }
+  const smallOfResults = mergeable(ofResults);
+  if (smallOfResults.length > MANY_PACKS / 2) {
+    rewriteResultPacks(cacheDir, { resultPacks: smallOfResults }, () => true);
+  }
+}
+
+const newPackName = (): string => `gc-${randomBytes(6).toString('hex')}`;
+
+export function rewriteBlobPacks(cacheDir: string, names: readonly string[], isKept: (hash: string) => boolean): void {
+  const keep = (hash: string, bytes: Buffer): Buffer | undefined =>
+    isKept(hash) && sha256Hex(bytes) === hash ? bytes : undefined;
+  rewrite(`${cacheDir}/packs`, names, blobPacks(cacheDir, newPackName()), keep);
+}
+
+/** Of the packs that nobody appends to; what is superseded or damaged is left out. */
+export function rewriteResultPacks(
+  cacheDir: string,
+  { resultPacks: packs }: Pick<CacheListing, 'resultPacks'>,
+  isKept: (hash: string) => boolean,
+): void {
+  const names = packs.filter(({ isSettled }) => isSettled).map(({ name }) => name);
+  const into = resultPacks(cacheDir, newPackName());
+  rewrite(`${cacheDir}/ac`, names, into, (hash) => {
+    const newest = isKept(hash) ? newestOf(into.readAll(hash).found) : undefined;
+    return newest && encodeResult(newest);
+  });
+}
+
+function rewrite(
+  folder: string,
+  names: readonly string[],
+  into: PackSet<unknown>,
+  keep: (hash: string, bytes: Buffer) => Uint8Array | undefined,
+): void {
+  if (names.length === 0) return;
+  try {
+    rewritePacks(folder, names, into, keep);
+  } catch {
+    // No room for the copy: the packs stay as they are.
   }
 }

@@ -16,11 +16,13 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import { copyFile, open } from 'node:fs/promises';
-import { digestOf, EMPTY_DIGEST, hexOf, makeDigest, sizeOf, type Digest } from './digest.js';
-import { PACK_LIMIT, PackSet } from './pack.js';
+import { digestOf, EMPTY_DIGEST, hexOf, makeDigest, sha256Hex, sizeOf, type Digest } from './digest.js';
+import { PackSet } from './pack.js';
 import { finishCopy, writeAll, writeNewFile } from './store-files.js';
 import { TrustLedger } from './trust.js';
 
+/** Blobs from here on are files of their own. */
+export const PACK_LIMIT = 64 * 1024;
 /** Up to here a file is read whole: fewer steps beat overlapping them. */
 const WHOLE = 1024 * 1024;
 const CHUNK = 1024 * 1024;
@@ -44,21 +46,23 @@ function inPlace<T>(work: () => T): T {
   }
 }
 
+/** The packs of small blobs below a folder. */
+export const blobPacks = (root: string, run: string): PackSet<Buffer> =>
+  new PackSet(`${root}/packs`, run, (hash, bytes) => (sha256Hex(bytes) === hash ? bytes : undefined));
+
 /** Writing throws `PlaceError`, or the system's error when a source or target is at fault; reading never throws. */
 export class BlobFolder {
-  readonly packs: PackSet;
+  readonly packs: PackSet<Buffer>;
   readonly trust: TrustLedger;
   bytesWritten = 0;
   private readonly fanOut = new Set<string>();
   private partials = 0;
-  /** Somebody published a result that may need blobs not yet in our index. */
-  isStale = false;
 
   constructor(
     private readonly root: string,
     private readonly options: BlobFolderOptions,
   ) {
-    this.packs = new PackSet(`${root}/packs`, options.run);
+    this.packs = blobPacks(root, options.run);
     this.trust = new TrustLedger(`${root}/cas/trust`, options.bootId, options.readOnly);
   }
 
@@ -71,14 +75,8 @@ export class BlobFolder {
     const hash = hexOf(digest);
     if (sizeOf(digest) >= PACK_LIMIT) return this.statLarge(digest) !== undefined;
     if (this.packs.has(hash)) return true;
-    if (!this.isStale) return false;
-    this.refresh();
+    this.packs.catchUp();
     return this.packs.has(hash);
-  }
-
-  private refresh(): void {
-    this.isStale = false;
-    this.packs.refresh();
   }
 
   private statLarge(digest: Digest): BigIntStats | undefined {
@@ -115,7 +113,7 @@ export class BlobFolder {
     let bytes = this.packs.read(hash);
     // Another process may have appended it, or moved it to another pack.
     if (bytes === undefined) {
-      this.refresh();
+      this.packs.catchUp();
       bytes = this.packs.read(hash);
     }
     return bytes?.length === sizeOf(digest) ? bytes : undefined;

@@ -1,13 +1,15 @@
 // What the `cache` commands do: list, show, verify, clear. Unaware of how it is printed.
 
 import { readdirSync, rmSync, statSync } from 'node:fs';
-import { makeDigest, type ActionKey, type Digest } from './digest.js';
+import { makeDigest, sha256Hex, type ActionKey, type Digest } from './digest.js';
 import { openLocalStore, type LocalStore } from './local-store.js';
 import type { Failure, Result } from './failure.js';
 import { succeed } from './failure.js';
+import { PACK_HEADER, readPack, RECORD_HEADER } from './pack-file.js';
+import { rewriteBlobPacks, rewriteResultPacks } from './quota.js';
 import { BlobFolder } from './store-blobs.js';
 import type { StoredResult } from './store-results.js';
-import { listCache, readPack, rewritePacks } from './store-scan.js';
+import { listCache, listResults as listStored } from './store-scan.js';
 import type { KeyRecord } from './store.js';
 import { currentBootId } from './host-id.js';
 
@@ -32,14 +34,14 @@ export interface CacheSummary {
 /** The most recently used first. */
 export async function listResults(cacheDir: string): Promise<Result<CacheSummary, Failure>> {
   return withStore(cacheDir, async (store) => {
-    const { results, largeBlobs, packs } = listCache(cacheDir);
+    const listing = listCache(cacheDir);
     const summaries: ResultSummary[] = [];
-    for (const file of results) {
-      const stored = store.inspect(file.name);
-      if (stored) summaries.push({ ...(await summarize(store, stored)), usedAt: file.changedAt });
+    for (const { stored, usedAt } of listStored(cacheDir, listing, Date.now()).results) {
+      summaries.push({ ...(await summarize(store, stored)), usedAt });
     }
     summaries.sort((a, b) => b.usedAt - a.usedAt);
-    const bytes = [...results, ...largeBlobs, ...packs].reduce((total, { size }) => total + size, 0);
+    const files = [...listing.resultPacks, ...listing.largeBlobs, ...listing.packs];
+    const bytes = files.reduce((total, { size }) => total + size, 0);
     return { results: summaries, bytes };
   });
 }
@@ -72,11 +74,10 @@ export interface ShownResult {
 export async function showResults(cacheDir: string, prefix: string): Promise<Result<readonly ShownResult[], Failure>> {
   return withStore(cacheDir, async (store) => {
     const shown: ShownResult[] = [];
-    for (const { name } of listCache(cacheDir).results) {
-      if (!name.startsWith(prefix.slice(0, 64).toLowerCase())) continue;
-      const stored = store.inspect(name);
-      const record = stored && (await recordOf(store, stored));
-      if (stored) shown.push({ stored, ...(record && { record }) });
+    for (const { hash, stored } of listStored(cacheDir, listCache(cacheDir), Date.now()).results) {
+      if (!hash.startsWith(prefix.slice(0, 64).toLowerCase())) continue;
+      const record = await recordOf(store, stored);
+      shown.push({ stored, ...(record && { record }) });
     }
     return shown;
   });
@@ -106,7 +107,7 @@ export async function verifyCache(cacheDir: string): Promise<Result<VerifyReport
   if (!opened.ok) return opened;
   let store = opened.value;
   const problems: VerifyReport['problems'][number][] = [];
-  const { largeBlobs, packs, results } = listCache(cacheDir);
+  const listing = listCache(cacheDir);
   let blobs = 0;
   let bytes = 0;
 
@@ -116,7 +117,7 @@ export async function verifyCache(cacheDir: string): Promise<Result<VerifyReport
     readOnly: store.readOnly,
     onDamage: (digest: Digest) => problems.push({ what: 'blob', name: digest.slice(0, 64) }),
   });
-  for (const { path, name, size } of largeBlobs) {
+  for (const { path, name, size } of listing.largeBlobs) {
     blobs++;
     bytes += size;
     const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
@@ -124,26 +125,22 @@ export async function verifyCache(cacheDir: string): Promise<Result<VerifyReport
   }
   folder.close();
 
-  for (const pack of packs) {
-    let isDamaged = false;
-    let end = 8;
-    for (const { hash, bytes: content, isRight } of readPack(pack.path)) {
+  const harmed: string[] = [];
+  for (const pack of listing.packs) {
+    const before = problems.length;
+    let end = PACK_HEADER;
+    for (const { hash, bytes: content } of readPack(pack.path)) {
       blobs++;
       bytes += content.length;
-      end += 40 + content.length;
-      if (isRight) continue;
-      isDamaged = true;
-      problems.push({ what: 'blob', name: hash });
+      end += RECORD_HEADER + content.length;
+      if (sha256Hex(content) !== hash) problems.push({ what: 'blob', name: hash });
     }
     // A closed pack ends with its last record.
-    if (pack.isClosed && end !== pack.size) {
-      isDamaged = true;
-      problems.push({ what: 'blob', name: `rest of pack ${pack.name}` });
-    }
-    // An open pack may belong to a run that still adds to it; what is wrong there is never served anyway.
-    if (isDamaged && pack.isClosed && !store.readOnly)
-      rewritePacks(cacheDir, [pack.name], `${pack.name}-verified`, () => true);
+    if (pack.isClosed && end !== pack.size) problems.push({ what: 'blob', name: `rest of pack ${pack.name}` });
+    // A run still adds to a pack that is not settled; what is wrong there is never served anyway.
+    if (problems.length > before && pack.isSettled) harmed.push(pack.name);
   }
+  if (!store.readOnly) rewriteBlobPacks(cacheDir, harmed, () => true);
 
   // Opened anew: the packs it knew may be gone.
   const { readOnly } = store;
@@ -151,13 +148,17 @@ export async function verifyCache(cacheDir: string): Promise<Result<VerifyReport
   const reopened = openLocalStore(cacheDir, { readOnly });
   if (!reopened.ok) return reopened;
   store = reopened.value;
-  for (const { name, path } of results) {
-    const stored = store.inspect(name);
-    if (stored !== undefined && (await store.isComplete(stored))) continue;
-    problems.push({ what: stored ? 'incomplete-result' : 'result', name });
-    if (!readOnly) rmSync(path, { force: true });
+  const { results, damaged } = listStored(cacheDir, listing, Date.now());
+  for (const name of damaged) problems.push({ what: 'result', name });
+  const whole = new Set<string>();
+  for (const { hash, stored } of results) {
+    if (await store.isComplete(stored)) whole.add(hash);
+    else problems.push({ what: 'incomplete-result', name: hash });
   }
   await store.close();
+  if (!readOnly && (damaged.length > 0 || whole.size < results.length)) {
+    rewriteResultPacks(cacheDir, listing, (hash) => whole.has(hash));
+  }
   return succeed({ results: results.length, blobs, bytes, problems });
 }
 

@@ -1,21 +1,11 @@
-// Action results as files: the format, its checks, publishing and reading. Unaware of which blobs exist.
+// Action results as records of packs: the format, its checks, publishing and reading. Unaware of which blobs exist.
 
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  futimesSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
 import { canonicalJSON, type JSONObject } from '../manifests/json-schema.js';
 import { digestOf, sha256Hex, type ActionKey, type Digest } from './digest.js';
+import { KeyTimes } from './key-times.js';
 import { parseLayer } from './layers.js';
+import { PackSet } from './pack.js';
 import { decodeActionResult, encodeActionResult, type ReapiResult } from './reapi-result.js';
-import { removeQuietly, replaceFile } from './sealed-json.js';
 import type { ActionResult } from './store.js';
 import type { Layer } from './tree.js';
 
@@ -31,7 +21,7 @@ export interface StoredResult {
   readonly sealed: boolean;
   /** Run that published it. */
   readonly run: string;
-  /** By the clock of the machine, not the injected one: it is compared with times of files. */
+  /** Tells which of several results of a key is the newest. */
   readonly writtenAt: number;
 }
 
@@ -96,77 +86,86 @@ export function blobsOf({ result, record }: StoredResult): readonly Digest[] {
   return [...layers, ...(result.log ? [result.log] : []), record];
 }
 
+/** A use is noted when the one before is longer ago: so often, and so exactly, eviction knows what was used last. */
 const DAY = 24 * 3600 * 1000;
+
+/** Of several results of one key, the one published last, in its sealed form. */
+export function newestOf(found: readonly StoredResult[]): StoredResult | undefined {
+  let newest: StoredResult | undefined;
+  for (const stored of found) {
+    const isNewer =
+      newest === undefined ||
+      stored.writtenAt > newest.writtenAt ||
+      (stored.writtenAt === newest.writtenAt && stored.sealed);
+    if (isNewer) newest = stored;
+  }
+  return newest;
+}
 
 export type ReadResult =
   | { readonly type: 'found'; readonly stored: StoredResult }
   | { readonly type: 'missing' }
   | { readonly type: 'damaged' };
 
-/** The folder of results. Reading never throws; writing throws the system's error. */
+/** All results of a cache. Reading never throws; writing throws the system's error. */
 export class ResultFolder {
-  private readonly fanOut = new Set<string>();
+  private readonly packs: PackSet<StoredResult>;
+  private readonly uses: KeyTimes;
+  private readonly newUses = new Set<string>();
+  bytesWritten = 0;
 
   constructor(
-    private readonly root: string,
-    private readonly run: string,
+    root: string,
+    run: string,
     private readonly isReadOnly: boolean,
-  ) {}
-
-  pathOf(hash: string): string {
-    return `${this.root}/ac/${hash.slice(0, 2)}/${hash}`;
+  ) {
+    this.packs = resultPacks(root, run);
+    this.uses = usesOf(root);
   }
 
-  /** `use`: this is a use, which keeps the result from eviction. */
-  read(hash: string, use: boolean): ReadResult {
-    const path = this.pathOf(hash);
-    // Most look-ups of a cold run miss, and an exception costs more than asking first.
-    if (!existsSync(path)) return { type: 'missing' };
-    let bytes: Buffer;
-    try {
-      const fd = openSync(path, 'r');
-      try {
-        const stats = fstatSync(fd);
-        bytes = Buffer.allocUnsafe(stats.size);
-        bytes = bytes.subarray(0, readSync(fd, bytes, 0, stats.size, 0));
-        if (use && !this.isReadOnly && Date.now() - stats.mtimeMs > DAY) this.touch(fd);
-      } finally {
-        closeSync(fd);
-      }
-    } catch (error) {
-      return { type: (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'missing' : 'damaged' };
+  read(hash: string): ReadResult {
+    this.packs.catchUp();
+    let read = this.packs.readAll(hash);
+    if (read.isGone) {
+      // A clean-up moved it after the look at the folder.
+      this.packs.catchUp();
+      read = this.packs.readAll(hash);
     }
-    const stored = decodeResult(hash, bytes);
-    return stored ? { type: 'found', stored } : { type: 'damaged' };
+    const stored = newestOf(read.found);
+    if (stored) return { type: 'found', stored };
+    return { type: read.isDamaged ? 'damaged' : 'missing' };
   }
 
-  private touch(fd: number): void {
-    try {
-      futimesSync(fd, Date.now() / 1000, Date.now() / 1000);
-    } catch {
-      // Not ours to touch: it may be evicted early.
-    }
+  /** Keeps the result from eviction. Written when the folder is closed: a use that is lost costs little. */
+  markUsed(hash: string, { writtenAt }: StoredResult, now: number): void {
+    if (this.isReadOnly || now - writtenAt <= DAY || this.newUses.has(hash)) return;
+    if (now - (this.uses.timeOf(hash) ?? 0) > DAY) this.newUses.add(hash);
   }
 
+  /** Found by other processes as soon as this returns. */
   write(hash: string, stored: StoredResult): void {
-    const parent = `${this.root}/ac/${hash.slice(0, 2)}`;
-    const partial = `${parent}/${hash}.${this.run}.tmp`;
-    const bytes = encodeResult(stored);
-    try {
-      if (!this.fanOut.has(parent)) mkdirSync(parent, { recursive: true });
-      this.fanOut.add(parent);
-      writeFileSync(partial, bytes, { mode: 0o644 });
-      replaceFile(partial, this.pathOf(hash));
-    } catch (error) {
-      this.fanOut.delete(parent);
-      rmSync(partial, { force: true });
-      throw error;
-    }
+    // A clock set back must not let the older one win.
+    const before = this.packs.has(hash) ? newestOf(this.packs.readAll(hash).found) : undefined;
+    const writtenAt = before && !stored.sealed ? Math.max(stored.writtenAt, before.writtenAt + 1) : stored.writtenAt;
+    const bytes = encodeResult({ ...stored, writtenAt });
+    this.packs.append(hash, bytes);
+    this.packs.flush();
+    this.bytesWritten += bytes.length;
   }
 
-  remove(hash: string): void {
-    if (this.isReadOnly) return;
-    // What cannot be removed is found wrong again.
-    removeQuietly(this.pathOf(hash));
+  /** For this process. On disk it stays until a clean-up, and is found wrong again or is older than what replaced it. */
+  forget(hash: string): void {
+    this.packs.forget(hash);
+  }
+
+  close(now: number): void {
+    this.uses.append([...this.newUses], now);
+    this.packs.close();
   }
 }
+
+export const resultPacks = (root: string, run: string): PackSet<StoredResult> =>
+  new PackSet(`${root}/ac`, run, decodeResult);
+
+/** When results were used last, as far as that is later than their publication. */
+export const usesOf = (root: string): KeyTimes => new KeyTimes(`${root}/ac/used`);

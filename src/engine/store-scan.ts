@@ -1,10 +1,11 @@
-// What lies in a cache directory, file by file, and what a result needs of it. Unaware of quotas and of who asks.
+// What lies in a cache directory, and what a result needs of it. Unaware of quotas and of who asks.
 
-import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
-import { hexOf, sha256Hex, sizeOf, type Digest } from './digest.js';
+import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
+import { hexOf, sizeOf, type Digest } from './digest.js';
 import { loadTree } from './layers.js';
-import { PackSet, records } from './pack.js';
-import { blobsOf, type StoredResult } from './store-results.js';
+import type { PackSet } from './pack.js';
+import { mayGrow, PACK_HEADER, readPack, RECORD_HEADER, removePack } from './pack-file.js';
+import { blobsOf, decodeResult, newestOf, usesOf, type StoredResult } from './store-results.js';
 import type { BlobStore } from './store.js';
 import type { DirectoryTable } from './tree.js';
 
@@ -13,14 +14,22 @@ export interface StoredFile {
   /** Hash or, with packs, the name. */
   readonly name: string;
   readonly size: number;
-  /** Milliseconds since the epoch. Of a result: when it was used last, to within a day. */
+  /** Milliseconds since the epoch. */
   readonly changedAt: number;
 }
 
+export interface PackFile extends StoredFile {
+  /** It has an index, so it ends with its last record. */
+  readonly isClosed: boolean;
+  /** Its run is over, one way or another: nothing will be appended. */
+  readonly isSettled: boolean;
+}
+
 export interface CacheListing {
-  readonly results: readonly StoredFile[];
   readonly largeBlobs: readonly StoredFile[];
-  readonly packs: readonly (StoredFile & { readonly isClosed: boolean })[];
+  /** Of small blobs. */
+  readonly packs: readonly PackFile[];
+  readonly resultPacks: readonly PackFile[];
   /** Files that were being written; leftovers once they are old. */
   readonly partials: readonly StoredFile[];
 }
@@ -54,16 +63,87 @@ export function listCache(cacheDir: string): CacheListing {
     listFolder(folder)
       .filter((name) => name.length === 2)
       .flatMap((name) => collect(`${folder}/${name}`, (file) => HASH.test(file)));
-  const results = fannedOut(`${cacheDir}/ac`);
   const largeBlobs = fannedOut(`${cacheDir}/cas`);
   collect(`${cacheDir}/cas`, () => false);
-  const inPacks = collect(`${cacheDir}/packs`, () => true);
-  const closed = new Set(inPacks.filter(({ name }) => name.endsWith('.idx')).map(({ name }) => name.slice(0, -4)));
-  const packs = inPacks
-    .filter(({ name }) => name.endsWith('.pack'))
-    .map((file) => ({ ...file, name: file.name.slice(0, -5) }))
-    .map((file) => ({ ...file, isClosed: closed.has(file.name) }));
-  return { results, largeBlobs, packs, partials };
+  for (const folder of ['ac', 'packs']) collect(`${cacheDir}/${folder}`, () => false);
+  return { largeBlobs, ...listPacks(cacheDir), partials };
+}
+
+export function listPacks(cacheDir: string): Pick<CacheListing, 'packs' | 'resultPacks'> {
+  return { packs: packsOf(`${cacheDir}/packs`), resultPacks: packsOf(`${cacheDir}/ac`) };
+}
+
+function packsOf(folder: string): PackFile[] {
+  const names = listFolder(folder);
+  const closed = new Set(names.filter((name) => name.endsWith('.idx')).map((name) => name.slice(0, -4)));
+  return names.flatMap((file) => {
+    const name = file.slice(0, -5);
+    const found = file.endsWith('.pack') ? describe(`${folder}/${file}`, name) : undefined;
+    if (found === undefined) return [];
+    const isClosed = closed.has(name);
+    return [{ ...found, isClosed, isSettled: isClosed || isOver(found.path) }];
+  });
+}
+
+function isOver(path: string): boolean {
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      return !mayGrow(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    return false;
+  }
+}
+
+export interface ListedResult {
+  readonly hash: string;
+  readonly stored: StoredResult;
+  /** Of its record. */
+  readonly size: number;
+  /** Milliseconds since the epoch, to within a day. */
+  readonly usedAt: number;
+  /** A run that goes on published it: it cannot be taken out of that run's pack, and is in use anyway. */
+  readonly isHeld: boolean;
+}
+
+export interface ResultListing {
+  /** The newest of each key. */
+  readonly results: readonly ListedResult[];
+  /** Hashes of records that are not what they should be, and packs that end in something else. */
+  readonly damaged: readonly string[];
+}
+
+/** Reads all results of the cache. */
+export function listResults(cacheDir: string, { resultPacks }: CacheListing, now: number): ResultListing {
+  const found = new Map<string, ListedResult>();
+  const damaged: string[] = [];
+  const uses = usesOf(cacheDir);
+  for (const pack of resultPacks) {
+    let end = PACK_HEADER;
+    for (const { hash, bytes } of readPack(pack.path)) {
+      end += RECORD_HEADER + bytes.length;
+      const stored = decodeResult(hash, bytes);
+      if (stored === undefined) {
+        damaged.push(hash);
+        continue;
+      }
+      const known = found.get(hash);
+      const isHeld = !pack.isSettled || known?.isHeld === true;
+      const isNewer = known === undefined || newestOf([known.stored, stored]) === stored;
+      const newest = isNewer ? { stored, size: bytes.length } : known;
+      found.set(hash, { hash, stored: newest.stored, size: newest.size, usedAt: 0, isHeld });
+    }
+    if (pack.isClosed && end !== pack.size) damaged.push(`rest of pack ${pack.name}`);
+  }
+  const results = [...found.values()].map((result) => {
+    const used = uses.timeOf(result.hash) ?? 0;
+    // A time to come is none: such a result would never be evicted.
+    return { ...result, usedAt: Math.max(result.stored.writtenAt, used <= now ? used : 0) };
+  });
+  return { results, damaged };
 }
 
 /** Adds all blobs of a result to `found`. False when a blob that names others is missing. `trees` are skipped. */
@@ -85,56 +165,26 @@ export async function addReferences(
   return true;
 }
 
-export interface PackedBlob {
-  readonly hash: string;
-  readonly bytes: Buffer;
-  readonly isRight: boolean;
-}
-
-/** Every record of a pack, read and hashed. Nothing when the pack is gone. */
-export function* readPack(path: string): Generator<PackedBlob> {
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch {
-    return;
-  }
-  try {
-    for (const { hash, offset, size } of records(fd, 8, fstatSync(fd).size)) {
-      const name = hash.toString('hex');
-      const bytes = Buffer.allocUnsafe(size);
-      readSync(fd, bytes, 0, size, offset);
-      yield { hash: name, bytes, isRight: sha256Hex(bytes) === name };
-    }
-  } finally {
-    closeSync(fd);
-  }
-}
-
 /**
- * Copies the blobs worth keeping into a new pack, publishes that, and only then removes the old ones: other processes
- * find each blob at any time. Throws the system's error, and then nothing is removed.
+ * Copies what is worth keeping of some packs into a new one, publishes that, and only then removes the old ones: other
+ * processes find each record at any time. Throws the system's error, and then nothing is removed.
  */
 export function rewritePacks(
-  cacheDir: string,
+  folder: string,
   names: readonly string[],
-  into: string,
-  isKept: (hash: string) => boolean,
+  into: PackSet<unknown>,
+  /** The bytes to keep under the hash, undefined for none. Not asked again for a hash of which something was kept. */
+  keep: (hash: string, bytes: Buffer) => Uint8Array | undefined,
 ): void {
-  const packs = new PackSet(`${cacheDir}/packs`, into);
   const done = new Set<string>();
   for (const name of names) {
-    for (const { hash, bytes, isRight } of readPack(`${cacheDir}/packs/${name}.pack`)) {
-      if (!isRight || done.has(hash) || !isKept(hash)) continue;
-      packs.append(hash, bytes);
+    for (const { hash, bytes } of readPack(`${folder}/${name}.pack`)) {
+      const kept = done.has(hash) ? undefined : keep(hash, bytes);
+      if (kept === undefined) continue;
+      into.append(hash, kept);
       done.add(hash);
     }
   }
-  packs.close();
-  for (const name of names) removePack(cacheDir, name);
-}
-
-export function removePack(cacheDir: string, name: string): void {
-  rmSync(`${cacheDir}/packs/${name}.idx`, { force: true });
-  rmSync(`${cacheDir}/packs/${name}.pack`, { force: true });
+  into.close();
+  for (const name of names) removePack(folder, name);
 }

@@ -7,7 +7,6 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -17,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { digestOf, hexOf, type ActionKey, type Digest } from '../../src/engine/digest.js';
+import { digestOf, hexOf, type ActionKey } from '../../src/engine/digest.js';
 import { loadLayer } from '../../src/engine/layers.js';
 import { openLocalStore, type LocalStore, type LocalStoreOptions } from '../../src/engine/local-store.js';
 import { captureDifference, EMPTY_RECORD, materializeTree } from '../../src/engine/output-tree.js';
@@ -42,6 +41,7 @@ const record: KeyRecord = {
   tools: {},
   scope: '',
 };
+const HOUR = 3600 * 1000;
 const LARGE = Buffer.alloc(100_000, 'large blob ');
 
 describe('engine/local-store', () => {
@@ -174,7 +174,9 @@ describe('engine/local-store', () => {
     expect(signal).to.equal('SIGKILL');
     // A record cut off in the middle of a write.
     const [pack] = filesBelow(join(cache, 'packs'));
-    appendFileSync(pack!, readFileSync(pack!).subarray(8, 30));
+    appendFileSync(pack!, readFileSync(pack!).subarray(128, 150));
+    const [results] = filesBelow(join(cache, 'ac'));
+    appendFileSync(results!, readFileSync(results!).subarray(128, 600));
     const later = open();
     for (let i = 0; i < 50; i++) {
       const result = await later.lookUp(keyOf(`key ${i}`));
@@ -263,16 +265,18 @@ describe('engine/local-store', () => {
   it('refuses a result that lies under the name of another key', async () => {
     const first = open();
     await store(first, 'x', FILES);
-    const from = join(
-      cache,
-      'ac',
-      hexOf(keyOf('x') as string as Digest).slice(0, 2),
-      hexOf(keyOf('x') as string as Digest),
-    );
-    const hash = hexOf(keyOf('y') as string as Digest);
-    mkdirSync(join(cache, 'ac', hash.slice(0, 2)), { recursive: true });
-    renameSync(from, join(cache, 'ac', hash.slice(0, 2), hash));
-    expect(await first.lookUp(keyOf('y'))).to.equal(undefined);
+    await first.close();
+    // In the record and in the index, which its checksum then gives away.
+    for (const path of filesBelow(join(cache, 'ac'))) {
+      const bytes = readFileSync(path);
+      const at = bytes.indexOf(Buffer.from(keyOf('x').slice(0, 64), 'hex'));
+      expect(at).to.be.greaterThan(0);
+      bytes.write(keyOf('y').slice(0, 64), at, 'hex');
+      writeFileSync(path, bytes);
+    }
+    const second = open();
+    expect(await second.lookUp(keyOf('x'))).to.equal(undefined);
+    expect(await second.lookUp(keyOf('y'))).to.equal(undefined);
   });
 
   it('hashes the blobs of a result once after another boot, then seals it', async () => {
@@ -327,17 +331,61 @@ describe('engine/local-store', () => {
   });
 
   it('marks a result as used, at most once a day', async () => {
-    const first = open();
+    const published = Date.now() - 100 * HOUR;
+    let now = published;
+    const later = async (hours: number): Promise<number | undefined> => {
+      now = published + hours * HOUR;
+      const again = open({ clock: { now: () => now } });
+      await again.lookUp(keyOf('x'));
+      await again.close();
+      const list = await listResults(cache);
+      return list.ok ? (list.value.results[0]!.usedAt - published) / HOUR : undefined;
+    };
+    const first = open({ clock: { now: () => now } });
     await store(first, 'x', FILES);
-    const path = filesBelow(join(cache, 'ac'))[0]!;
-    const hoursAgo = (hours: number): void => utimesSync(path, Date.now() / 1000, Date.now() / 1000 - hours * 3600);
-    hoursAgo(20);
-    const { mtimeMs } = statSync(path);
-    await first.lookUp(keyOf('x'));
-    expect(statSync(path).mtimeMs).to.equal(mtimeMs);
-    hoursAgo(30);
-    await first.lookUp(keyOf('x'));
-    expect(Date.now() - statSync(path).mtimeMs).to.be.lessThan(60_000);
+    await first.close();
+    expect(await later(20)).to.equal(0);
+    expect(await later(30)).to.equal(30);
+    expect(await later(40)).to.equal(30);
+    expect(await later(60)).to.equal(60);
+  });
+
+  it('goes on noting uses behind one that was cut off', async () => {
+    const published = Date.now() - 100 * HOUR;
+    const first = open({ clock: { now: () => published } });
+    await store(first, 'x', FILES);
+    await first.close();
+    writeFileSync(join(cache, 'ac/used'), Buffer.alloc(33, 'x'));
+    const second = open({ clock: { now: () => published + 50 * HOUR } });
+    await second.lookUp(keyOf('x'));
+    await second.close();
+    const list = await listResults(cache);
+    expect(list.ok && list.value.results[0]!.usedAt).to.equal(published + 50 * HOUR);
+  });
+
+  it('serves what was published last, whatever the clock says, also from another open store', async () => {
+    let now = 5000;
+    const [writer, reader] = [open({ clock: { now: () => now } }), open()];
+    await writer.publish(keyOf('x'), { outputs: { n: 1 }, durationMs: 1, storedAt: 1 }, record);
+    expect((await reader.lookUp(keyOf('x')))?.outputs).to.deep.equal({ n: 1 });
+    now = 3000;
+    await writer.publish(keyOf('x'), { outputs: { n: 2 }, durationMs: 1, storedAt: 1 }, record);
+    for (const store of [writer, reader, open()]) {
+      expect((await store.lookUp(keyOf('x')))?.outputs).to.deep.equal({ n: 2 });
+    }
+    expect(filesBelow(join(cache, 'ac'))).to.have.length(1);
+    const list = await listResults(cache);
+    expect(list.ok && list.value.results).to.have.length(1);
+  });
+
+  it('finds results of all sizes', async () => {
+    const first = open();
+    for (const size of [10, 100_000, 3_000_000]) {
+      const result = { outputs: { text: 'x'.repeat(size) }, durationMs: 1, storedAt: 1 };
+      await first.publish(keyOf(`${size}`), result, record);
+      expect(await first.lookUp(keyOf(`${size}`))).to.deep.equal(result);
+      expect(await open().lookUp(keyOf(`${size}`))).to.deep.equal(result);
+    }
   });
 
   it('works with any part of the cache removed', async () => {

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { digestOf, hexOf, type ActionKey, type Digest } from '../../src/engine/digest.js';
+import { digestOf, type ActionKey } from '../../src/engine/digest.js';
 import { loadLayer } from '../../src/engine/layers.js';
 import { openLocalStore, type LocalStore } from '../../src/engine/local-store.js';
 import { captureDifference, EMPTY_RECORD, materializeTree } from '../../src/engine/output-tree.js';
@@ -23,8 +23,8 @@ describe('engine/quota', () => {
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  async function using<T>(work: (store: LocalStore) => Promise<T>): Promise<T> {
-    const opened = openLocalStore(cache);
+  async function using<T>(work: (store: LocalStore) => Promise<T>, hoursAgo = 0): Promise<T> {
+    const opened = openLocalStore(cache, { clock: { now: () => Date.now() - hoursAgo * HOUR } });
     if (!opened.ok) throw new Error(opened.failure.detail);
     try {
       return await work(opened.value);
@@ -32,10 +32,6 @@ describe('engine/quota', () => {
       await opened.value.close();
     }
   }
-  const resultPath = (name: string): string => {
-    const hash = hexOf(keyOf(name) as string as Digest);
-    return join(cache, 'ac', hash.slice(0, 2), hash);
-  };
   /** One run that stores one result, last used so long ago. */
   async function store(name: string, files: Readonly<Record<string, Buffer>>, hoursAgo: number): Promise<void> {
     await using(async (into) => {
@@ -45,9 +41,7 @@ describe('engine/quota', () => {
       if (!changeset.ok) throw new Error(changeset.failure.detail);
       const result = { outputs: { name }, layer: changeset.value.layer, durationMs: 1, storedAt: 1 };
       await into.publish(keyOf(name), result, { kind: name } as KeyRecord);
-    });
-    const used = Date.now() / 1000 - hoursAgo * 3600;
-    utimesSync(resultPath(name), used, used);
+    }, hoursAgo);
   }
   const isServed = (name: string): Promise<boolean> =>
     using(async (from) => {
@@ -145,11 +139,11 @@ describe('engine/quota', () => {
   });
 
   it('rewrites a pack of which little is needed, and readers that knew the old one find the rest', async () => {
-    await using(async (into) => {
-      for (const [name, hoursAgo] of [
-        ['old', 20],
-        ['new', 1],
-      ] as const) {
+    let now = Date.now() - 20 * HOUR;
+    const writer = openLocalStore(cache, { clock: { now: () => now } });
+    if (!writer.ok) throw new Error(writer.failure.detail);
+    await (async (into) => {
+      for (const name of ['old', 'new']) {
         const folder = mkdtempSync(join(root, 'made-'));
         for (let i = 0; i < (name === 'old' ? 20 : 1); i++)
           writeFileSync(join(folder, `f${i}`), bytes(10 * KB, `${name}${i}`));
@@ -158,10 +152,10 @@ describe('engine/quota', () => {
         await into.publish(keyOf(name), { outputs: {}, layer: changeset.value.layer, durationMs: 1, storedAt: 1 }, {
           kind: name,
         } as KeyRecord);
-        const used = Date.now() / 1000 - hoursAgo * 3600;
-        utimesSync(resultPath(name), used, used);
+        now += 19 * HOUR;
       }
-    });
+      await into.close();
+    })(writer.value);
     const [before] = packs();
     await using(async (reader) => {
       expect(reader.has(digestOf(bytes(10 * KB, 'new0')))).to.equal(true);
