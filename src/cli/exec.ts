@@ -13,8 +13,9 @@ export const command: Command = {
   maxOperands: 0,
   summary: 'Run a command as the built app would: its profile scripts sourced, HOME=/app',
   details: [
-    'The slug is not changed by what the command writes. Exits with the status of the command.',
-    'PORT and the variables named by --env are passed on; nothing else of the environment is.',
+    'In a sandbox the slug is read-only for the command, unless --writable is given; without one a change is repaired by',
+    'the next run. Exits with the status of the command. PORT, proxy and certificate variables and those named by --env',
+    'are passed on; nothing else of the environment is.',
   ].join('\n'),
   options: [
     { name: 'slug', value: 'DIR', summary: 'Folder of the slug (default: .pyflow/slug)' },

@@ -45,7 +45,7 @@ export const RUN_OPTIONS: readonly Option[] = [
     name: 'only',
     value: 'NODE',
     repeatable: true,
-    summary: 'Run this node and no other; what it needs is restored. Writes no slug',
+    summary: 'Run this node and what it needs; may be repeated. Writes no slug',
   },
   { name: 'until', value: 'NODE', summary: 'Run this node and all it needs. Writes no slug' },
   { name: 'refresh', value: 'NODE|all', repeatable: true, summary: 'Run this node although its result is stored' },

@@ -5,7 +5,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, type 
 import { basename, dirname, join, relative } from 'node:path';
 import picomatch from 'picomatch';
 import { fail, succeed, type Failure, type Result } from './failure.js';
-import { NEVER_SOURCE } from './source-names.js';
+import { NEVER_SOURCE, SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
 
 export interface SourceFile {
   readonly type: 'file';
@@ -36,7 +36,7 @@ export interface Source {
 const MAX_FILES = 200_000;
 
 /**
- * Lists the app: everything but `.git`, `.pyflow`, what `.slugignore` names, and what `isOurs` says an earlier run
+ * Lists the app: everything but `.git`, `.pyflow`, slugs, what `.slugignore` names, and what `isOurs` says an earlier run
  * wrote in place. `skip` are app-relative folders (the output folder, when it lies inside).
  */
 export function listSource(
@@ -92,6 +92,11 @@ function listFolder(root: string, folder: string, { entries, problems, skip, isO
     }
   } catch (error) {
     problems.set(folder, entryUnreadable(folder || '.', error));
+    return [];
+  }
+  // A slug that another run put into the app is no part of it.
+  if (folder !== '' && (names.includes(SLUG_MARKER) || names.includes(UNFINISHED_MARKER))) {
+    entries.delete(folder);
     return [];
   }
   for (const name of [...names].sort()) {

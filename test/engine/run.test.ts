@@ -222,6 +222,13 @@ nodes:
     expect(work.slugNames()).to.include('both.out').and.not.include('precious');
   });
 
+  it('takes no slug that lies in the app for a part of it', async () => {
+    await work.run({ outDir: join(work.appDir, 'built') });
+    const report = await work.run();
+    expect(report.status).to.equal('succeeded');
+    expect(work.slugNames()).not.to.include('built');
+  });
+
   it('builds in place, twice, without taking its own files for source', async () => {
     const place = { outDir: work.appDir };
     const first = await work.run(place);

@@ -300,7 +300,9 @@ export interface BootRequest {
 
 /** As above, for a finished app: its slug, an empty /tmp, the network, and nothing that belongs to builds. */
 export function prepareBoot({ slugDir, writable, argv, env }: BootRequest, options: NamespacesOptions) {
-  const folders = ['--tmpfs', SCRATCH, writable ? '--bind' : '--ro-bind', slugDir, APP];
+  // Boot scripts read the limits of the container.
+  const limits = ['--ro-bind-try', '/sys/fs/cgroup', '/sys/fs/cgroup'];
+  const folders = [...limits, '--tmpfs', SCRATCH, writable ? '--bind' : '--ro-bind', slugDir, APP];
   return prepareInside({ argv, env, network: true }, options, describeRoot(options), folders);
 }
 
