@@ -1,0 +1,72 @@
+// Every shipped pipeline loads, passes the checks and plans as expected.
+
+import { expect } from 'chai';
+import { cpSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { RunRequest } from '../src/engine/pipeline.js';
+import { outcomesOf, Workspace } from './support/workspace.js';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const PIPELINES = readdirSync(join(ROOT, 'pipelines')).sort();
+
+describe('shipped pipelines', () => {
+  let work: Workspace;
+  beforeEach(() => {
+    work = new Workspace();
+  });
+  afterEach(() => work.cleanUp());
+  const python = (overrides: Partial<RunRequest> = {}): Partial<RunRequest> => ({
+    pipelineFile: join(ROOT, 'pipelines/python.yml'),
+    ...overrides,
+  });
+
+  it('are all here', () => {
+    expect(PIPELINES).to.deep.equal(['python.yml']);
+  });
+
+  for (const file of PIPELINES) {
+    it(`${file} passes the checks`, async () => {
+      work.write({ 'requirements.txt': '' });
+      const plan = await work.plan({ pipelineFile: join(ROOT, 'pipelines', file) });
+      expect(plan.lines).not.to.have.length(0);
+    });
+  }
+
+  it('plan a pip app up to its runtime, which everything else waits for', async () => {
+    cpSync(join(ROOT, 'examples/flask-pip'), work.appDir, {
+      recursive: true,
+      filter: (path) => !path.includes('.pyflow'),
+    });
+    const { lines } = await work.plan(python());
+    const shown = lines.map(({ id, certain, outcome, dependsOn }) =>
+      certain ? `${id} ${outcome}` : `${id} depends on ${dependsOn?.join()}`,
+    );
+    expect(shown).to.deep.equal([
+      'detect executed',
+      'pre-compile executed',
+      'manager executed',
+      'version executed',
+      'runtime executed',
+      'pip-tool depends on runtime',
+      'pip depends on runtime',
+      'dependencies depends on runtime',
+      'concurrency executed',
+      'environment executed',
+      'post-compile depends on runtime,concurrency,environment',
+    ]);
+  });
+
+  it('end early, and say so, for a package manager that no node serves yet', async () => {
+    work.write({ 'poetry.lock': '', 'pyproject.toml': '', '.python-version': '3.13\n' });
+    const report = await work.run(python());
+    expect(outcomesOf(report)).to.include({ runtime: 'skipped', pip: 'skipped', dependencies: 'failed' });
+    expect(report.failure?.code).to.equal('pipeline::no-candidate');
+    expect(report.exitCode).to.equal(1);
+  });
+
+  it('name what is wrong with a folder that is no Python app', async () => {
+    work.write({ 'index.js': '' });
+    const report = await work.run(python());
+    expect(report.failure?.code).to.equal('detect::not-a-python-app');
+  });
+});
