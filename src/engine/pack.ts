@@ -19,6 +19,9 @@ interface Pack {
   /** Up to where its records are in the index. */
   known: number;
   fd?: number | undefined;
+  reads: number;
+  /** Its first bytes, once it is read from often. */
+  content?: Buffer | undefined;
 }
 
 export interface Found<T> {
@@ -31,6 +34,10 @@ export interface Found<T> {
 
 const PENDING = 512 * 1024;
 const OPEN_FILES = 64;
+/** After so many reads of a pack that is no larger, and while all such take no more, it is kept in memory. */
+const OFTEN = 16;
+const WHOLE_PACK = 16 * 1024 * 1024;
+const WHOLE_PACKS = 64 * 1024 * 1024;
 /** A file made so soon after another may leave its folder with the same time. */
 const SAME_TIME_MS = 50;
 
@@ -49,6 +56,7 @@ export class PackSet<T> {
   private pending: Buffer | undefined;
   private pendingLength = 0;
   private openFiles = 0;
+  private inMemory = 0;
   private listedAt: number | undefined;
   private folderTime = 0;
 
@@ -62,6 +70,12 @@ export class PackSet<T> {
     this.load();
     this.scratch.write(hash, 'hex');
     return this.index.find(this.scratch) >= 0;
+  }
+
+  count(hash: string): number {
+    this.load();
+    this.scratch.write(hash, 'hex');
+    return [...this.index.findAll(this.scratch)].length;
   }
 
   /** What one of the records with this hash holds, whichever is whole. */
@@ -102,12 +116,21 @@ export class PackSet<T> {
       const start = offset - pack.known;
       return Buffer.from((this.pending as Buffer).subarray(start, start + size));
     }
-    const bytes = Buffer.allocUnsafe(size);
     try {
-      return bytes.subarray(0, readSync(this.fdOf(pack), bytes, 0, size, offset));
+      if (number !== this.own && pack.reads++ === OFTEN) this.bringToMemory(pack);
+      if (pack.content !== undefined && offset + size <= pack.content.length)
+        return pack.content.subarray(offset, offset + size);
+      return readAt(this.fdOf(pack), offset, Buffer.allocUnsafe(size));
     } catch {
       return undefined;
     }
+  }
+
+  private bringToMemory(pack: Pack): void {
+    const { size } = fstatSync(this.fdOf(pack));
+    if (size > WHOLE_PACK || this.inMemory + size > WHOLE_PACKS) return;
+    pack.content = readAt(this.fdOf(pack), 0, Buffer.allocUnsafeSlow(size));
+    this.inMemory += size;
   }
 
   /** Records with this hash are not there any more, as far as this process goes. */
@@ -196,7 +219,7 @@ export class PackSet<T> {
 
   private addPack(name: string, known: number): number {
     this.byName.set(name, this.packs.length);
-    return this.packs.push({ name, known }) - 1;
+    return this.packs.push({ name, known, reads: 0 }) - 1;
   }
 
   private scan(number: number): void {
@@ -301,3 +324,6 @@ export class PackSet<T> {
     }
   }
 }
+
+const readAt = (fd: number, offset: number, into: Buffer): Buffer =>
+  into.subarray(0, readSync(fd, into, 0, into.length, offset));

@@ -10,7 +10,7 @@ import { openLocalStore, type LocalStore } from './local-store.js';
 import type { PackSet } from './pack.js';
 import { readPack, removePack } from './pack-file.js';
 import { blobPacks } from './store-blobs.js';
-import { encodeResult, newestOf, resultPacks, usesOf } from './store-results.js';
+import { encodeResult, isIntact, newestOf, resultPacks, usesOf } from './store-results.js';
 import {
   addReferences,
   listCache,
@@ -295,8 +295,10 @@ export function rewriteResultPacks(
 ): void {
   const names = packs.filter(({ isSettled }) => isSettled).map(({ name }) => name);
   const into = resultPacks(cacheDir, newPackName());
-  rewrite(`${cacheDir}/ac`, names, into, (hash) => {
-    const newest = isKept(hash) ? newestOf(into.readAll(hash).found) : undefined;
+  rewrite(`${cacheDir}/ac`, names, into, (hash, bytes) => {
+    if (!isKept(hash)) return undefined;
+    if (into.count(hash) === 1) return isIntact(bytes) ? bytes : undefined;
+    const newest = newestOf(into.readAll(hash).found);
     return newest && encodeResult(newest);
   });
 }

@@ -61,11 +61,16 @@ export function encodeResult(stored: StoredResult): Buffer {
   return Buffer.concat([Buffer.from(MAGIC), Buffer.from(sha256Hex(body), 'hex'), body]);
 }
 
+/** Whether this is a result, of whatever key, as it was written. */
+export const isIntact = (bytes: Buffer): boolean =>
+  bytes.length >= HEADER + 4 &&
+  bytes.toString('latin1', 0, MAGIC.length) === MAGIC &&
+  sha256Hex(bytes.subarray(HEADER)) === bytes.toString('hex', MAGIC.length, HEADER);
+
 /** Undefined for anything but the whole, unharmed result of this key. */
 export function decodeResult(hash: string, bytes: Buffer): StoredResult | undefined {
+  if (!isIntact(bytes)) return undefined;
   const body = bytes.subarray(HEADER);
-  if (bytes.length < HEADER + 4 || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined;
-  if (sha256Hex(body) !== bytes.toString('hex', MAGIC.length, HEADER)) return undefined;
   const end = 4 + body.readUInt32LE(0);
   const message = decodeActionResult(body.subarray(4, end));
   const contents = message?.outputFiles.find(({ path }) => path === 'out/result.json')?.contents;

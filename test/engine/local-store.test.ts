@@ -227,6 +227,23 @@ describe('engine/local-store', () => {
     expect(misses).to.be.greaterThan(100);
   });
 
+  it('checks what it reads of packs that it keeps in memory because they are read from often', async () => {
+    const first = open();
+    for (let i = 0; i < 60; i++) await store(first, `n${i}`, { file: `content ${i}` });
+    await first.close();
+    for (const path of filesBelow(cache).filter((file) => file.endsWith('.pack'))) {
+      const bytes = readFileSync(path);
+      const at = bytes.indexOf(path.includes('/ac/') ? '"n40"' : 'content 50');
+      bytes[at]! ^= 1;
+      writeFileSync(path, bytes);
+    }
+    const second = open();
+    for (let i = 0; i < 60; i++) {
+      const served = await serve(second, `n${i}`);
+      expect(served?.['file']?.toString(), `n${i}`).to.equal(i === 40 || i === 50 ? undefined : `content ${i}`);
+    }
+  });
+
   it('notices a large blob that changed with size and time kept, in the same boot', async () => {
     const first = open();
     await store(first, 'x', FILES);

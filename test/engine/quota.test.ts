@@ -1,7 +1,18 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { fork } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type { JSONObject } from '../../src/manifests/json-schema.js';
 import { digestOf, type ActionKey } from '../../src/engine/digest.js';
 import { loadLayer } from '../../src/engine/layers.js';
 import { openLocalStore, type LocalStore } from '../../src/engine/local-store.js';
@@ -176,6 +187,109 @@ describe('engine/quota', () => {
     expect(report?.evictedResults).to.equal(0);
     expect(packs()).to.have.length(1);
     expect(await served('n0', 'n35', 'n69')).to.deep.equal(['n0', 'n35', 'n69']);
+  });
+
+  const resultPacks = (): string[] => readdirSync(join(cache, 'ac')).filter((name) => name.endsWith('.pack'));
+  const publish = (into: LocalStore, name: string, outputs: JSONObject): Promise<void> =>
+    into.publish(keyOf(name), { outputs, durationMs: 1, storedAt: 1 }, { kind: name } as KeyRecord);
+
+  it('merges packs after a run that finds many, however young, and open stores find what was moved', async () => {
+    for (let i = 0; i < 70; i++) await using((into) => publish(into, `n${i}`, { i }));
+    await using(async (reader) => {
+      expect((await reader.lookUp(keyOf('n0')))?.outputs).to.deep.equal({ i: 0 });
+      await collectGarbageIfDue(cache, 1000);
+      expect([packs().length, resultPacks().length]).to.deep.equal([1, 1]);
+      for (let i = 0; i < 70; i++) {
+        expect((await reader.lookUp(keyOf(`n${i}`)))?.outputs, `n${i}`).to.deep.equal({ i });
+        expect(await reader.record(keyOf(`n${i}`)), `n${i}`).to.deep.equal({ kind: `n${i}` });
+      }
+    });
+  });
+
+  it('leaves out of a merged pack what was published again or damaged', async () => {
+    for (let i = 0; i < 70; i++) await using((into) => publish(into, 'same', { i, text: 'x'.repeat(1000) }));
+    await using((into) => publish(into, 'other', {}));
+    const path = join(cache, 'ac', resultPacks()[0]!);
+    const whole = readFileSync(path);
+    writeFileSync(path, whole.fill(0, 300, 400));
+    await collectGarbageIfDue(cache, 1000);
+    expect(resultPacks()).to.have.length(1);
+    expect(statSync(join(cache, 'ac', resultPacks()[0]!)).size).to.be.lessThan(4000);
+    await using(async (from) => {
+      expect((await from.lookUp(keyOf('same')))?.outputs).to.include({ i: 69 });
+      expect((await from.lookUp(keyOf('other')))?.outputs).to.deep.equal({});
+    });
+  });
+
+  it('loses nothing while processes publish and merge at the same time', async function () {
+    this.timeout(30_000);
+    const script = join(root, 'busy.mts');
+    const module = (name: string): string => new URL(`../../src/engine/${name}`, import.meta.url).href;
+    writeFileSync(
+      script,
+      `import { openLocalStore } from '${module('local-store.ts')}';
+       import { collectGarbageIfDue } from '${module('quota.ts')}';
+       import { digestOf } from '${module('digest.ts')}';
+       const [, , cache, who] = process.argv;
+       const patient = openLocalStore(cache).value;
+       for (let i = 0; i < 60; i++) {
+         const { value: store } = openLocalStore(cache);
+         const bytes = Buffer.from(who + i);
+         store.write(digestOf(bytes), bytes);
+         await store.publish(digestOf('key ' + who + i), { outputs: { i }, log: digestOf(bytes), durationMs: 1, storedAt: 1 }, { kind: 'k' });
+         await store.close();
+         await collectGarbageIfDue(cache, 1000);
+         for (let j = 0; j <= i; j++) {
+           const found = await patient.lookUp(digestOf('key ' + who + j));
+           if (found === undefined || (await patient.read(found.log)) === undefined) throw new Error(who + j + ' of ' + i);
+         }
+       }
+       await patient.close();`,
+    );
+    const children = ['a', 'b', 'c', 'd'].map((who) => fork(script, [cache, who], { execArgv: ['--import', 'tsx'] }));
+    const codes = await Promise.all(children.map((child) => new Promise((resolve) => child.once('exit', resolve))));
+    expect(codes).to.deep.equal([0, 0, 0, 0]);
+    // What two of them wrote while a third was merging may wait for the next.
+    expect(resultPacks().length).to.be.lessThan(80);
+    await using(async (from) => {
+      for (const who of ['a', 'b', 'c', 'd']) {
+        for (let i = 0; i < 60; i++) {
+          const found = await from.lookUp(digestOf(`key ${who}${i}`) as string as ActionKey);
+          expect((await from.read(found!.log!))?.toString()).to.equal(`${who}${i}`);
+        }
+      }
+    });
+  });
+
+  it('leaves the results of a run that goes on, and takes those of one that was killed', async function () {
+    this.timeout(20_000);
+    const script = join(root, 'killed.mts');
+    writeFileSync(
+      script,
+      `import { openLocalStore } from '${new URL('../../src/engine/local-store.ts', import.meta.url).href}';
+       import { digestOf } from '${new URL('../../src/engine/digest.ts', import.meta.url).href}';
+       const { value: store } = openLocalStore(process.argv[2]);
+       await store.publish(digestOf('killed'), { outputs: {}, durationMs: 1, storedAt: 1 }, { kind: 'k' });
+       process.kill(process.pid, 'SIGKILL');`,
+    );
+    const child = fork(script, [cache], { execArgv: ['--import', 'tsx'] });
+    await new Promise((resolve) => child.once('exit', resolve));
+    await using(async (running) => {
+      await publish(running, 'running', {});
+      await using((over) => publish(over, 'over', {}));
+      const report = await collectGarbage(cache, { maxBytes: 1 });
+      expect(report?.evictedResults).to.equal(2);
+      await using(async (from) => {
+        expect(await from.lookUp(keyOf('killed'))).to.equal(undefined);
+        expect(await from.lookUp(keyOf('over'))).to.equal(undefined);
+        expect(await from.lookUp(keyOf('running'))).not.to.equal(undefined);
+      });
+      await publish(running, 'later', {});
+    });
+    await using(async (from) => {
+      expect(await from.lookUp(keyOf('running'))).not.to.equal(undefined);
+      expect(await from.lookUp(keyOf('later'))).not.to.equal(undefined);
+    });
   });
 
   it('removes leftovers of writes that never ended, once they are old', async () => {
