@@ -20,7 +20,7 @@ import { buildTree, EMPTY_DIRECTORY, findByName, type NewEntry } from './directo
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
 import { digestFile } from './file-digest.js';
 import { writeLayer } from './layers.js';
-import { fileTooLarge, fileTrouble, unreadableFile, unsupportedFile } from './store-failures.js';
+import { fileTooLarge, fileTrouble, folderGone, unreadableFile, unsupportedFile } from './store-failures.js';
 import { Breather, finishCopy, forEachBounded, isModeCut, writeNewFile } from './store-files.js';
 import type { BlobStore } from './store.js';
 import type { Directory, DirectoryTable, Layer, SymlinkEntry, Tree } from './tree.js';
@@ -182,6 +182,8 @@ export async function captureDifference(
 ): Promise<Result<Changeset, Failure>> {
   const listing = new Listing(folder, record, new Set(excluding));
   try {
+    // Through a link in its place all that lies elsewhere would be kept.
+    if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return fail(folderGone());
     await listing.visit('', record.root);
     const entries = listing.entries;
     const breather = new Breather();

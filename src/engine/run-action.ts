@@ -15,6 +15,7 @@ import type { Action } from './prepare.js';
 import type { RunState } from './run-state.js';
 import type { Sandbox, SandboxSession } from './sandbox/sandbox.js';
 import type { RunContext, RunOutput } from './sdk.js';
+import { SLUG_MARKERS } from './source-names.js';
 import type { ActionResult } from './store.js';
 import type { Layer } from './tree.js';
 import { viewReader } from './view.js';
@@ -162,7 +163,7 @@ async function runInFolder(
     session = undefined;
     if (limit.signal.aborted) return fail(abortFailure(limit.signal));
     if (!output.ok) return output;
-    const captured = await captureDifference(run.store, folders.app, view.value, { signal });
+    const captured = await captureDifference(run.store, folders.app, view.value, { signal, excluding: [...SLUG_MARKERS] });
     if (!captured.ok) return captured;
     for (const [digest, directory] of captured.value.tree.directories) run.table.set(digest, directory);
     const undeclared = undeclaredWrites(action, captured.value.layer, run);

@@ -25,7 +25,7 @@ import { copySource, materializeTree } from './output-tree.js';
 import { BLOB_LOST, changedDuringRun, FIXED_MTIME_S, systemFailure } from './run-action.js';
 import { readJSON } from './run-record.js';
 import type { RunState } from './run-state.js';
-import { NEW_MARKER, SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
+import { NEW_MARKER, SLUG_MARKER, SLUG_MARKERS, UNFINISHED_MARKER } from './source-names.js';
 import { pathBelow, realPath, type SourceEntry } from './source.js';
 import { Breather } from './store-files.js';
 import type { BlobStore } from './store.js';
@@ -377,7 +377,7 @@ function strangers(outDir: string, content: ReadonlyMap<string, TreeEntry>): (st
     }
     for (const entry of entries) {
       const path = prefix + entry.name;
-      if (MARKERS.has(path)) continue;
+      if (SLUG_MARKERS.has(path)) continue;
       const wanted = content.get(path);
       if (wanted === undefined || (wanted.type === 'directory') !== entry.isDirectory()) found.push(path);
       else if (entry.isDirectory()) visit(`${path}/`);
@@ -386,7 +386,6 @@ function strangers(outDir: string, content: ReadonlyMap<string, TreeEntry>): (st
   visit('');
   return found;
 }
-const MARKERS: ReadonlySet<string> = new Set([SLUG_MARKER, UNFINISHED_MARKER, NEW_MARKER]);
 
 function spell(entry: TreeEntry | NewEntry): string {
   if ('target' in entry) return `-> ${entry.target}`;

@@ -5,11 +5,7 @@ export const SLUG_MARKER = '.pyflow-slug.json';
 export const UNFINISHED_MARKER = '.pyflow-slug.unfinished';
 /** A marker that is being written. */
 export const NEW_MARKER = '.pyflow-slug.new';
+/** Not even a node makes one of these. */
+export const SLUG_MARKERS: ReadonlySet<string> = new Set([SLUG_MARKER, UNFINISHED_MARKER, NEW_MARKER]);
 /** At the root; the first two at any depth. */
-export const NEVER_SOURCE: ReadonlySet<string> = new Set([
-  '.pyflow',
-  '.git',
-  SLUG_MARKER,
-  UNFINISHED_MARKER,
-  NEW_MARKER,
-]);
+export const NEVER_SOURCE: ReadonlySet<string> = new Set(['.pyflow', '.git', ...SLUG_MARKERS]);

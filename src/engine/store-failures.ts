@@ -28,6 +28,14 @@ export function unreadableFile(path: string, error: unknown): Failure {
   };
 }
 
+export const folderGone = (): Failure => ({
+  code: 'app::file-vanished',
+  blame: 'app',
+  title: 'The folder that a step worked in is gone',
+  detail: 'The step removed it, or put something else in its place, so there is nothing to keep of it.',
+  remedy: 'Let the step write into its working folder and leave that folder itself alone.',
+});
+
 export function fileTrouble(path: string, error: unknown): Failure {
   return {
     code: 'environment::file-system',

@@ -375,6 +375,82 @@ nodes:
     });
   });
 
+  describe('what a node leaves behind', () => {
+    const node = (script: string, writes = '["**"]'): string =>
+      `pyflow: 1\nname: hostile\nnodes:\n  hostile: ${JSON.stringify({ uses: 'command', with: { argv: ['sh', '-c', script], writes: JSON.parse(writes) as string[] } })}\n`;
+    const expectFailure = async (script: string, exit: number, code: string): Promise<void> => {
+      work.pipeline(node(script));
+      const verdict = await verdictOf(work);
+      expect({ exit: verdict.exit, code: verdict.code }, script).to.deep.equal({ exit, code });
+      expect(existsSync(work.outDir), script).to.equal(false);
+    };
+
+    it('is refused when it is no file, folder or link, or has a name that is not UTF-8', async () => {
+      await expectFailure('mkfifo pipe', 1, 'app::unsupported-file');
+      await expectFailure('touch "$(printf \'a\\377b\')"', 1, 'app::unsupported-file');
+      await expectFailure('ln -s "$(printf \'a\\377b\')" link', 1, 'app::unsupported-file');
+    });
+
+    it('is nothing when it removed its own folder, or put another in its place: a failure that says so', async () => {
+      const outside = join(work.root, 'outside');
+      mkdirSync(outside);
+      writeFileSync(join(outside, 'file'), 'not the app');
+      await expectFailure('rm -rf "$PWD"', 1, 'app::file-vanished');
+      await expectFailure(`d="$PWD"; cd /; rm -rf "$d"; ln -s ${outside} "$d"`, 1, 'app::file-vanished');
+      await expectFailure('d="$PWD"; cd /; rm -rf "$d"; echo > "$d"', 1, 'app::file-vanished');
+      expect(readFileSync(join(outside, 'file'), 'utf8')).to.equal('not the app');
+    });
+
+    it('may be a long line, bytes that are no text, or nothing', async () => {
+      work.pipeline(node("head -c 20000000 /dev/zero | tr '\\0' x; printf '\\377\\376\\000\\033[2J'; printf 'no end'"));
+      const { exit, report } = await verdictOf(work);
+      expect([exit, report?.nodes['hostile']?.outcome]).to.deep.equal([0, 'executed']);
+      rmSync(work.outDir, { recursive: true });
+      expect((await verdictOf(work)).exit).to.equal(0);
+    });
+
+    it('may have the names of the marker without harm', async () => {
+      work.pipeline(
+        node('echo x > .pyflow-slug.json; echo y > .pyflow-slug.unfinished; mkdir .pyflow; echo z > .pyflow/z'),
+      );
+      await expectFaithfulTo('.pyflow', '.pyflow/z');
+      await expectFaithfulTo('.pyflow', '.pyflow/z');
+      expect((await verdictOf(work, { outDir: work.appDir })).exit).to.equal(0);
+    });
+    const expectFaithfulTo = async (...names: readonly string[]): Promise<void> => {
+      expect(await verdictOf(work)).to.include({ exit: 0 });
+      expect(contentOf(work.outDir)).to.have.all.keys(...names);
+    };
+  });
+
+  describe('the folder of app variables', () => {
+    it('is refused when it is not there or no folder, and read without waiting or following what is odd in it', async () => {
+      const envDir = join(work.root, 'env');
+      expect(await verdictOf(work, { envDir })).to.deep.equal({ exit: 2, code: 'app::env-dir-unreadable' });
+      writeFileSync(envDir, '');
+      expect(await verdictOf(work, { envDir })).to.deep.equal({ exit: 2, code: 'app::env-dir-unreadable' });
+      rmSync(envDir);
+      mkdirSync(join(envDir, 'FOLDER'), { recursive: true });
+      execFileSync('mkfifo', [join(envDir, 'PIPE')]);
+      writeFileSync(join(envDir, 'not a name'), 'x');
+      writeFileSync(join(envDir, 'BYTES'), Buffer.from([0x61, 0xff, 0x62]));
+      writeFileSync(join(envDir, 'NUL'), 'a\0b');
+      work.pipeline(LOOK.replace('reads: ["**"]', 'reads: ["**"], appEnv: [BYTES, NUL]'));
+      const { exit, code } = await verdictOf(work, { envDir });
+      // A NUL cannot be in an environment; whatever is said of it, it is no bug of pyflow's.
+      expect(exit, code).to.be.oneOf([1, 2, 75]);
+      rmSync(join(envDir, 'NUL'));
+      expect((await verdictOf(work, { envDir })).exit).to.equal(0);
+    });
+
+    it('is refused when a variable is a link to nowhere', async () => {
+      const envDir = join(work.root, 'env');
+      mkdirSync(envDir);
+      symlinkSync('nowhere', join(envDir, 'LOST'));
+      expect(await verdictOf(work, { envDir })).to.deep.equal({ exit: 2, code: 'app::env-dir-unreadable' });
+    });
+  });
+
   describe('a slug that was tampered with', () => {
     const FILES = { 'app.py': 'print(1)\n', 'lib/a.py': 'a\n', 'lib/b.py': 'b\n', 'lib/deep/c.py': 'c\n' };
     const repairs: Readonly<Record<string, () => void>> = {

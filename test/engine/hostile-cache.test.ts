@@ -185,6 +185,18 @@ describe('caches that cannot be written', () => {
     });
   }
 
+  it('says that there is no room when nothing takes the files of the run', async () => {
+    const places = [scene.cacheDir, '/dev/shm', join(scene.root, 'tmp')];
+    for (const place of [places[0]!, places[2]!]) mkdirSync(place);
+    const mounts = places.map((place) => `mount -t tmpfs -o size=32k tmpfs '${place}'`).join('; ');
+    const ended = await scene.run({ through: after(mounts), env: { TMPDIR: places[2]! } });
+    expect(ended.status, ended.stdout + ended.stderr).to.equal(75);
+    expect(ended.stdout).to.match(/"code":"(?:cache::no-room|environment::disk-full|environment::file-system)"/);
+    expect(ended.stderr + ended.stdout).not.to.match(STACK_TRACE);
+    expect(existsSync(scene.outDir)).to.equal(false);
+    expectBuilt(await scene.run());
+  });
+
   it('says that the disk is full when the slug does not fit, keeps the cache, and writes the slug later', async () => {
     mkdirSync(join(scene.root, 'disk'));
     const outDir = join(scene.root, 'disk/slug');

@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundledCli, CliScene } from '../support/cli-scene.js';
+import { bundledCli, CliScene, contentOf } from '../support/cli-scene.js';
 import { killAtRandom } from '../support/kill-rounds.js';
 import { hasNamespaces } from '../support/namespaces.js';
-import { interrupt } from '../support/stubborn.js';
+import { die, interrupt } from '../support/stubborn.js';
+import { syntheticApp, syntheticContent, syntheticPipeline } from '../support/synthetic.js';
 
 const SEED = Number(process.env['PYFLOW_SEED'] ?? Date.now() % 1_000_000);
 
@@ -21,6 +22,33 @@ describe('robustness', () => {
       if (!(await hasNamespaces())) this.skip();
       this.timeout(60_000);
       await killAtRandom({ rounds: 5, sandbox: 'required', seed: SEED });
+    });
+  });
+
+  describe('a run that dies', () => {
+    for (const signal of ['SIGKILL', 'SIGHUP'] as const) {
+      it(`takes all its commands along: ${signal}`, async function () {
+        this.timeout(60_000);
+        const nodes = ['deaf', 'leaves', 'daemon', 'forks'] as const;
+        const runs = [die({ signal, sandbox: 'none', nodes })];
+        if (await hasNamespaces()) runs.push(die({ signal, sandbox: 'required', nodes }));
+        await Promise.all(runs);
+      });
+    }
+
+    it('does not die of a reader that leaves', async () => {
+      const scene = new CliScene();
+      try {
+        scene.pipeline(syntheticPipeline()).write(syntheticApp('unread'));
+        const run = scene.start({ log: 'ndjson' });
+        await run.until(({ type }) => type === 'run-started');
+        run.child.stdout!.destroy();
+        run.child.stderr!.destroy();
+        expect((await run.ended).status).to.equal(0);
+        expect(contentOf(scene.outDir)).to.deep.equal(syntheticContent('unread'));
+      } finally {
+        scene.cleanUp();
+      }
     });
   });
 

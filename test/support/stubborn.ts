@@ -1,7 +1,7 @@
 // Nodes that make it hard to end a run, and what a run must do when it is told to stop nevertheless.
 
 import { expect } from 'chai';
-import { CliScene, commandLineOf, STACK_TRACE, type Ended } from './cli-scene.js';
+import { CliScene, commandLineOf, STACK_TRACE, type Ended, type RunningCli } from './cli-scene.js';
 import { uniqueSleep } from './processes.js';
 
 /** Shell text by what it does when it is told to stop. Each prints READY once it is at it. */
@@ -27,23 +27,58 @@ export interface Interruption {
   readonly twice?: boolean;
 }
 
+/** A run of the nodes, all of them at it. */
+async function startStubborn(
+  scene: CliScene,
+  { nodes, sandbox }: Pick<Interruption, 'nodes' | 'sandbox'>,
+): Promise<RunningCli> {
+  const lines = nodes.map((name) => {
+    const script = STUBBORN[name]!.replaceAll('SLEEP', uniqueSleep());
+    const command = {
+      uses: 'command',
+      env: { SCENE: scene.tag },
+      with: { argv: ['sh', '-c', script] },
+      after: ['quick'],
+    };
+    return `  ${name}: ${JSON.stringify(command)}\n`;
+  });
+  scene.pipeline(`${QUICK}${lines.join('')}`);
+  const run = scene.start({ sandbox, args: [`--jobs=${nodes.length}`] });
+  await Promise.all(
+    nodes.map((name) =>
+      run.until((event) => event.type === 'node-printed' && event.node === name && event.text === 'READY'),
+    ),
+  );
+  return run;
+}
+
+const QUICK =
+  'pyflow: 1\nname: stubborn\nnodes:\n  quick: { uses: command, with: { argv: [sh, -c, "echo quick > made"], writes: [made] } }\n';
+
+/** Ends the run in a way that leaves it no time for anything. */
+export async function die({
+  signal,
+  ...what
+}: Pick<Interruption, 'nodes' | 'sandbox'> & { readonly signal: 'SIGKILL' | 'SIGHUP' }): Promise<void> {
+  const scene = new CliScene();
+  try {
+    const run = await startStubborn(scene, what);
+    run.child.kill(signal);
+    expect((await run.ended).signal).to.equal(signal);
+    expect((await scene.survivors()).map(commandLineOf), what.sandbox).to.deep.equal([]);
+    await expectValid(scene, what.sandbox, signal);
+  } finally {
+    scene.cleanUp();
+  }
+}
+
 /** Starts the nodes, interrupts the run, and checks all that must hold afterwards. */
 export async function interrupt(interruption: Interruption): Promise<void> {
-  const { signal, to, sandbox, nodes, withinMs, twice = false } = interruption;
+  const { signal, to, sandbox, withinMs, twice = false } = interruption;
   const context = `${signal} to the ${to}, sandbox ${sandbox}${twice ? ', twice' : ''}`;
   const scene = new CliScene();
   try {
-    const lines = nodes.map((name) => {
-      const script = STUBBORN[name]!.replaceAll('SLEEP', uniqueSleep());
-      return `  ${name}: ${JSON.stringify({ uses: 'command', env: { SCENE: scene.tag }, with: { argv: ['sh', '-c', script] }, after: ['quick'] })}`;
-    });
-    const quick = '  quick: { uses: command, with: { argv: [sh, -c, "echo quick > made"], writes: [made] } }';
-    scene.pipeline(`pyflow: 1\nname: stubborn\nnodes:\n${quick}\n${lines.join('\n')}\n`);
-    const run = scene.start({ sandbox, args: [`--jobs=${nodes.length}`, `--report=${scene.root}/report.json`] });
-    const ready = nodes.map((name) =>
-      run.until((event) => event.type === 'node-printed' && event.node === name && event.text === 'READY'),
-    );
-    await Promise.all(ready);
+    const run = await startStubborn(scene, interruption);
     const startedAt = performance.now();
     const send = (): void => void process.kill(to === 'group' ? -run.pid : run.pid, signal);
     send();
@@ -73,9 +108,7 @@ export async function interrupt(interruption: Interruption): Promise<void> {
 async function expectValid(scene: CliScene, sandbox: 'none' | 'required', context: string): Promise<void> {
   const until = await scene.run({ sandbox, args: ['--until=quick'] });
   expect(outcome(until, 'quick'), context).to.be.oneOf(['restored', 'up-to-date']);
-  scene.pipeline(
-    'pyflow: 1\nname: stubborn\nnodes:\n  quick: { uses: command, with: { argv: [sh, -c, "echo quick > made"], writes: [made] } }\n',
-  );
+  scene.pipeline(QUICK);
   const next = await scene.run({ sandbox });
   expect(next.status, context + next.stdout).to.equal(0);
   expect(outcome(next, 'quick'), context).to.be.oneOf(['restored', 'up-to-date']);

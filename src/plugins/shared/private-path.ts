@@ -1,7 +1,7 @@
 // Tells when what a foreign program made is right only in the private folder it was made in, so that the result must not
 // be stored. In a sandbox programs see the app at /app and there is nothing to find.
 
-import { lstatSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, type Stats } from 'node:fs';
 import type { RunContext } from '../../engine/sdk.js';
 import { walkFiles } from './file-walk.js';
 import { PUBLIC_APP_DIR } from './python-home.js';
@@ -25,7 +25,7 @@ export async function filesMentionPrivatePath(
   for (const path of paths) {
     const real = `${context.appDir}/${path}`;
     // Synchronous, as generated pipelines have thousands of nodes that write one small file each.
-    const stat = lstatSync(real, { throwIfNoEntry: false });
+    const stat = statOf(real);
     if (stat?.isFile() && stat.size <= SMALL_BYTES) {
       if (readFileSync(real).includes(context.paths.app)) return reasonFor(path);
     } else if (stat?.isFile() || stat?.isSymbolicLink()) files.push(path);
@@ -33,8 +33,19 @@ export async function filesMentionPrivatePath(
       for (const file of await walkFiles(real)) files.push(path === '' ? file.path : `${path}/${file.path}`);
     }
   }
-  const [first] = await searchFiles(context.appDir, files, [context.paths.app]);
+  // A name that is no UTF-8 cannot be opened by what it was read as; the engine refuses it with a better word.
+  const present = files.filter((path) => !path.includes('\uFFFD') || existsSync(`${context.appDir}/${path}`));
+  const [first] = await searchFiles(context.appDir, present, [context.paths.app]);
   return first && reasonFor(first.path);
+}
+
+/** Undefined also when a part of the path is no folder. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 const reasonFor = (what: string): string =>
