@@ -1,58 +1,82 @@
-// Bundles src into dist: an entry of a few kilobytes, one chunk a command and more where they pay; no node_modules needed
-// at run time. `node scripts/build.mjs [DIR]` builds elsewhere, for tests. Unaware of what the code does.
+// Bundles src into dist: an entry of a few kilobytes, two bundles with the code that V8 makes of them, and the sdk; no
+// node_modules needed at run time. `node scripts/build.mjs [DIR]` builds elsewhere, for tests. Unaware of what the code does.
 
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { bundles } from './bundles.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const outdir = resolve(root, process.argv[2] ?? 'dist');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-
-// CommonJS dependencies ask for Node's modules by require(), which ES modules lack.
-const banner =
-  "import{createRequire as pyflowCreateRequire}from'node:module';const require=pyflowCreateRequire(import.meta.url);";
-/** Only chunks with such dependencies pay for it. The line stays, for the source map. */
-const withoutIdleBanner = (text) => (/\brequire\b/.test(text.replace(banner, '')) ? text : text.replace(banner, ''));
-
-const { outputFiles } = await build({
-  absWorkingDir: root,
-  entryPoints: { cli: 'src/cli.ts', sdk: 'src/engine/sdk.ts' },
-  outdir,
-  bundle: true,
-  splitting: true,
-  chunkNames: 'chunks/[name]-[hash]',
-  format: 'esm',
-  platform: 'node',
+const settings = {
   target: 'node20.19',
-  minifyWhitespace: true,
-  sourcemap: 'linked',
+  minify: true,
+  sourcemap: 'external',
   sourcesContent: false,
   legalComments: 'none',
-  define: { PYFLOW_VERSION: JSON.stringify(version) },
-  banner: { js: banner },
-  write: false,
+};
+
+const kept = new Set();
+/** Whoever reads the file meanwhile sees the old one or the new one, and each entry finds the bundles it was built with. */
+async function write(path, content) {
+  kept.add(path);
+  const temporary = join(outdir, dirname(path), `.${basename(path)}.${process.pid}`);
+  await mkdir(dirname(temporary), { recursive: true });
+  await writeFile(temporary, content);
+  if (path === 'cli.js') await chmod(temporary, 0o755);
+  await rename(temporary, join(outdir, path));
+}
+
+const names = {};
+for (const [bundle, { text, map }] of Object.entries(await bundles(root, settings))) {
+  const digest = createHash('sha256').update(text).digest('hex').slice(0, 12);
+  const name = `chunks/${bundle}-${digest}.cjs`;
+  names[bundle] = name;
+  await write(name, `${text}//# sourceMappingURL=${basename(name)}.map\n`);
+  await write(`${name}.map`, map);
+  kept.add(`${name}.cache`);
+}
+
+// In a process of its own, without flags: V8 takes code only from a V8 of the same version and flags.
+const modules = { ...settings, absWorkingDir: root, bundle: true, format: 'esm', platform: 'node', write: false };
+const warmUp = await build({ ...modules, entryPoints: ['scripts/code-cache.mjs'], sourcemap: false });
+const { PATH, HOME, TMPDIR } = process.env;
+const { status, stderr } = spawnSync(
+  process.execPath,
+  ['--input-type=module', '-', outdir, JSON.stringify(names), version, join(root, 'pipelines/python.yml')],
+  {
+    input: warmUp.outputFiles[0].text,
+    env: { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }) },
+    encoding: 'utf8',
+    stdio: ['pipe', 'ignore', 'pipe'],
+  },
+);
+if (status !== 0) process.stderr.write(`no compiled code is kept, so pyflow starts slower: ${stderr}\n`);
+
+const entries = await build({
+  ...modules,
+  entryPoints: { sdk: 'src/engine/sdk.ts', cli: 'src/cli.ts' },
+  outdir,
+  sourcemap: 'linked',
+  define: Object.fromEntries(
+    Object.entries({ VERSION: version, START: names.start, RUN: names.run }).map(([name, value]) => [
+      `PYFLOW_${name}`,
+      JSON.stringify(value),
+    ]),
+  ),
   logLevel: 'warning',
 });
+for (const { path, contents } of entries.outputFiles) await write(relative(outdir, path), contents);
 
-// Chunks bear the digest of their content and entries go last, so a pyflow that starts during a build still works.
-const isEntry = (path) => dirname(path) === outdir && path.endsWith('.js');
-const ordered = [...outputFiles].sort((a, b) => Number(isEntry(a.path)) - Number(isEntry(b.path)));
-const kept = new Set();
-for (const { path, text, contents } of ordered) {
-  kept.add(relative(outdir, path));
-  await mkdir(dirname(path), { recursive: true });
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}`);
-  await writeFile(temporary, path.endsWith('.js') ? withoutIdleBanner(text) : contents);
-  if (basename(path) === 'cli.js') await chmod(temporary, 0o755);
-  await rename(temporary, path);
-}
 for (const entry of await readdir(outdir, { recursive: true, withFileTypes: true })) {
   const path = relative(outdir, join(entry.parentPath, entry.name));
-  if (entry.isFile() && /\.js(\.map)?$/.test(path) && !kept.has(path)) await rm(join(outdir, path), { force: true });
+  if (entry.isFile() && /\.c?js(\.map|\.cache)?$/.test(path) && !kept.has(path))
+    await rm(join(outdir, path), { force: true });
 }
 
 // The types of the sdk, for authors of outside plugins. Errors of types are the business of `npm run typecheck`.

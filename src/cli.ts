@@ -2,17 +2,25 @@
 // The program: argv and environment in, exit status out. `--version` is answered here; for everything else there is
 // cli/main.ts, which knows the commands.
 
+import { loadBundles } from './cli/bundles.js';
+
 /** Filled in by scripts/build.mjs. */
 declare const PYFLOW_VERSION: string | undefined;
+declare const PYFLOW_START: string;
+declare const PYFLOW_RUN: string;
 const version = typeof PYFLOW_VERSION === 'string' ? PYFLOW_VERSION : 'development';
 
 const argv = process.argv.slice(2);
 if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   process.stdout.write(`pyflow ${version}\n`);
 } else {
-  // Newer versions of Node keep compiled chunks between starts. An import would cost more than it saves on older ones.
-  const nodeModule = process.getBuiltinModule('node:module') as { enableCompileCache?: () => unknown };
-  nodeModule.enableCompileCache?.();
-  const { leave, main, processWorld } = await import('./cli/start.js');
+  const { leave, main, processWorld } =
+    typeof PYFLOW_START === 'string'
+      ? loadBundles(
+          import.meta.dirname,
+          { start: PYFLOW_START, run: PYFLOW_RUN },
+          process.env['PYFLOW_DEBUG'] !== undefined,
+        ).start
+      : await import('./cli/start.js');
   await leave(await main(argv, processWorld(version)));
 }

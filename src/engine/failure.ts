@@ -25,10 +25,19 @@ export const fail = <F>(failure: F): { readonly ok: false; readonly failure: F }
 
 export const EXIT_STATUS: Readonly<Record<Blame, number>> = { app: 1, pipeline: 2, internal: 70, environment: 75 };
 
+const CARRIED = Symbol.for('pyflow.FailureError');
+
 /** Carries a failure through code that can only throw (streams, callbacks); caught at the nearest Result boundary. */
 export class FailureError extends Error {
+  readonly [CARRIED] = true;
+
   constructor(readonly failure: Failure) {
     super(failure.title);
+  }
+
+  /** Those of outside plugins too: the sdk that they import is a bundle of its own, with a class of its own. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && CARRIED in value;
   }
 }
 

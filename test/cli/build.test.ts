@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -9,25 +10,18 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Script } from 'node:vm';
 import { expect } from 'chai';
 import type { RunReport } from '../../src/engine/events.js';
+import { FailureError } from '../../src/engine/failure.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
-
-/** The chunks that load with this one, itself included. */
-function withStaticImports(folder: string, name: string, seen = new Set<string>()): Set<string> {
-  if (seen.has(name)) return seen;
-  seen.add(name);
-  const text = readFileSync(join(folder, name), 'utf8');
-  for (const [, imported] of text.matchAll(/(?:from|import)"\.\/([^"]+\.js)"/g))
-    withStaticImports(folder, imported!, seen);
-  return seen;
-}
 
 describe('scripts/build', () => {
   let folder: string;
@@ -60,19 +54,115 @@ describe('scripts/build', () => {
     expect(pyflow(join(out, 'cli.js'), 'plugins', 'ls')).to.match(/^command +\S/m);
   });
 
-  it('loads neither winston nor inversify nor a parser before it knows that something must run', () => {
-    const chunks = join(out, 'chunks');
-    const [start] = readdirSync(chunks).filter((name) => /^start-.*\.js$/.test(name));
-    const loaded = [...withStaticImports(chunks, start!)];
-    // The source map names every file that went into a chunk.
-    const sources = loaded.flatMap(
-      (name) => (JSON.parse(readFileSync(join(chunks, `${name}.map`), 'utf8')) as { sources: string[] }).sources,
+  /** `start` or `run`, with its path in the folder of the build. */
+  const bundle = (name: string, suffix = '', folder = out): string => {
+    const found = readdirSync(join(folder, 'chunks')).filter((file) => file.startsWith(`${name}-`));
+    expect(found.map((file) => file.replace(/-[0-9a-f]{12}/, ''))).to.have.members(
+      ['.cjs', '.cjs.map', '.cjs.cache'].map((end) => `${name}${end}`),
     );
+    return join(folder, 'chunks', found.find((file) => file.endsWith('.cjs'))! + suffix);
+  };
+  // The source map names every file that went into a bundle.
+  const sourcesOf = (name: string): readonly string[] =>
+    (JSON.parse(readFileSync(bundle(name, '.map'), 'utf8')) as { sources: string[] }).sources;
+
+  it('makes two bundles, each module in one of them', () => {
+    expect(readdirSync(join(out, 'chunks')).length).to.equal(6);
+    const start = sourcesOf('start').filter((source) => source.endsWith('.ts'));
+    const run = new Set(sourcesOf('run'));
+    expect(start.filter((source) => run.has(source))).to.deep.equal([]);
+    expect(run).to.satisfy((all: Set<string>) => [...all].some((source) => source.endsWith('src/composition.ts')));
+  });
+
+  it('has neither winston nor inversify nor a parser in the bundle that starts', () => {
+    const sources = sourcesOf('start');
     expect(sources.filter((source) => source.includes('node_modules'))).to.deep.equal([]);
     expect(sources.some((source) => source.endsWith('src/cli/run.ts'))).to.equal(true);
-    const bytes = loaded.reduce((sum, name) => sum + statSync(join(chunks, name)).size, 0);
-    expect(bytes).to.be.lessThan(120_000);
-    expect(loaded.length).to.be.lessThan(10);
+    expect(statSync(bundle('start')).size).to.be.lessThan(120_000);
+  });
+
+  it('leaves out of winston what writes to files, over HTTP and in colors', () => {
+    const unwanted = /winston\/lib\/winston\/transports\/(?:file|http|console)\.js|@dabh|@colors|logform\/index/;
+    const sources = sourcesOf('run');
+    expect(sources.some((source) => source.endsWith('winston/lib/winston/logger.js'))).to.equal(true);
+    expect(sources.filter((source) => unwanted.test(source))).to.deep.equal([]);
+  });
+
+  describe('a copy without anything around it', () => {
+    let copy: string;
+    let number = 0;
+    beforeEach(() => {
+      number += 1;
+      copy = join(folder, `copy${number}`, 'dist');
+      cpSync(out, copy, { recursive: true });
+      mkdirSync(join(copy, '..', 'app'));
+      writeFileSync(join(copy, '..', 'in'), '');
+      writeFileSync(
+        join(copy, '..', 'small.yml'),
+        `pyflow: 1
+name: small
+nodes:
+  say: { uses: command, with: { argv: [echo, "it ran"], reads: [], writes: [] } }
+`,
+      );
+    });
+
+    const run = (): string =>
+      pyflow(
+        join(copy, 'cli.js'),
+        'run',
+        join(copy, '../small.yml'),
+        `--app=${join(copy, '../app')}`,
+        `--cache-dir=${join(copy, '../cache')}`,
+        '--sandbox=none',
+        '--log=plain',
+      );
+    const runs = (): void => {
+      expect(run()).to.contain('it ran').and.to.contain('1 executed');
+      expect(run()).to.contain('1 up to date');
+    };
+
+    it('runs', runs);
+
+    it('starts with code that V8 takes', () => {
+      for (const name of ['start', 'run']) {
+        const file = bundle(name);
+        const cachedData = readFileSync(`${file}.cache`);
+        expect(new Script(readFileSync(file, 'latin1'), { cachedData }).cachedDataRejected).to.equal(false);
+        // What was compiled while it ran is in it, too.
+        expect(cachedData.length).to.be.greaterThan(statSync(file).size / 3);
+      }
+    });
+
+    it('needs the second bundle only when something must run', () => {
+      run();
+      rmSync(bundle('run', '', copy));
+      expect(run()).to.contain('1 up to date');
+      expect(pyflow(join(copy, 'cli.js'), '--help')).to.contain('pyflow run');
+    });
+
+    for (const [what, spoil] of Object.entries<(file: string) => void>({
+      missing: (file) => rmSync(file),
+      empty: (file) => writeFileSync(file, ''),
+      'cut off': (file) => truncateSync(file, statSync(file).size >> 1),
+      'of another version of V8': (file) => {
+        const bytes = readFileSync(file);
+        bytes.writeUInt32LE(bytes.readUInt32LE(4) ^ 1, 4);
+        writeFileSync(file, bytes);
+      },
+    })) {
+      it(`works the same with compiled code that is ${what}, and leaves it`, () => {
+        const files = ['start', 'run'].map((name) => bundle(name, '.cache', copy));
+        for (const file of files) spoil(file);
+        const contents = files.map((file) => (existsSync(file) ? readFileSync(file) : undefined));
+        runs();
+        expect(files.map((file) => (existsSync(file) ? readFileSync(file) : undefined))).to.deep.equal(contents);
+      });
+    }
+  });
+
+  it('loads outside plugins', () => {
+    expect(pyflow(join(out, 'cli.js'), 'check', join(root, 'examples/plugins/wheels.yml'))).to.contain('wheels');
   });
 
   it('gives outside plugins their sdk', async () => {
@@ -80,6 +170,14 @@ describe('scripts/build', () => {
     expect(sdk).to.include.keys('succeed', 'fail', 'Subprocess', 'Download');
     expect(readFileSync(join(out, 'sdk.d.ts'), 'utf8')).to.contain("'./types/engine/sdk.js'");
     expect(readFileSync(join(out, 'types/engine/sdk.d.ts'), 'utf8')).to.contain('interface RunContext');
+  });
+
+  it('knows the failures that outside plugins throw', async () => {
+    const { FailureError: theirs } = (await import(join(out, 'sdk.js'))) as { FailureError: typeof FailureError };
+    expect(theirs).to.not.equal(FailureError);
+    const thrown = new theirs({ code: 'x::y', blame: 'app', title: '', detail: '', remedy: '' });
+    expect(thrown).to.be.instanceOf(FailureError);
+    expect(new Error('other')).to.not.be.instanceOf(FailureError);
   });
 
   it('removes the chunks of earlier builds', () => {

@@ -1,0 +1,150 @@
+// Makes the two bundles of the program as texts: `start`, with what cli/start.ts imports statically, and `run`, with all
+// that it imports dynamically. A module is in one of them only. src/cli/bundles.ts loads them. Unaware of files.
+
+import { readFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
+import { relative, resolve } from 'node:path';
+import { build } from 'esbuild';
+
+const START = 'src/cli/start.ts';
+
+// Parameters as in src/cli/bundles.ts. Parenthesized, for V8 to compile it at once where there is no code beside it.
+const HEAD =
+  "(typeof module==='object'?run=>{module.exports=run}:run=>run)((function(module,require,pyflowFromStart,pyflowFromRun,pyflowImport){";
+const TAIL = '}))';
+
+/** Each as `{ text, map }`. `settings` are esbuild's. */
+export async function bundles(root, settings) {
+  const common = {
+    ...settings,
+    absWorkingDir: root,
+    bundle: true,
+    format: 'cjs',
+    platform: 'node',
+    banner: { js: HEAD },
+    footer: { js: TAIL },
+    outfile: resolve(root, 'bundle.cjs'),
+    write: false,
+    logLevel: 'warning',
+  };
+  const name = (path) => relative(root, path);
+
+  const first = await build({
+    ...common,
+    entryPoints: [START],
+    metafile: true,
+    plugins: [apart(() => ({ external: true }))],
+  });
+  const [{ inputs }] = Object.values(first.metafile.outputs).filter(({ entryPoint }) => entryPoint === START);
+  const ofStart = new Set(Object.keys(inputs).filter((path) => inputs[path].bytesInOutput > 0));
+
+  const asked = new Set();
+  const toRun = apart((path) => {
+    if (ofStart.has(name(path))) return undefined;
+    asked.add(path);
+    return { path: name(path), namespace: 'run' };
+  });
+  const shared = new Set();
+  const start = () =>
+    build({
+      ...common,
+      stdin: { contents: entryOfStart([...shared].sort()), resolveDir: root },
+      plugins: [toRun, stubs('run', (path) => `module.exports=pyflowFromRun(${JSON.stringify(path)})`)],
+    });
+  await start();
+
+  const fromStart = {
+    name: 'from-start',
+    setup: ({ onResolve }) =>
+      void onResolve({ filter: /^\./, namespace: 'file' }, async ({ path, resolveDir, importer }) => {
+        if (importer.includes('/node_modules/')) return undefined;
+        const asked = name(resolve(resolveDir, path));
+        const file = [asked, asked.replace(/\.js$/, '.ts')].find((one) => ofStart.has(one));
+        if (file === undefined) return undefined;
+        shared.add(file);
+        return { path: file, namespace: 'start' };
+      }),
+  };
+  const run = await build({
+    ...common,
+    stdin: { contents: entryOfRun([...asked].sort(), name), resolveDir: root },
+    plugins: [
+      fromStart,
+      slimLibraries,
+      importOutside,
+      stubs('start', (path) => `module.exports=pyflowFromStart(${JSON.stringify(path)})`),
+    ],
+  });
+  return { start: textAndMap(await start()), run: textAndMap(run) };
+}
+
+const entryOfStart = (shared) =>
+  [
+    `export{main,leave,processWorld}from'./${START}';`,
+    ...shared.map((path, index) => `import*as m${index} from'./${path}';`),
+    `export const shared={${shared.map((path, index) => `${JSON.stringify(path)}:()=>m${index}`).join(',')}};`,
+  ].join('\n');
+
+/** `require` makes esbuild evaluate a module, and whatever it imports, when it is asked for. */
+const entryOfRun = (paths, name) =>
+  `module.exports={${paths.map((path) => `${JSON.stringify(name(path))}:()=>require(${JSON.stringify(path)})`).join(',')}}`;
+
+/** Plugins from outside are imported by a function that the bundle gets. */
+const importOutside = {
+  name: 'import-outside',
+  setup: ({ onLoad }) =>
+    void onLoad({ filter: /\/src\/engine\/outside-plugin\.ts$/ }, async ({ path }) => ({
+      contents: (await readFile(path, 'utf8')).replace(/\bimport\(/, 'pyflowImport('),
+      loader: 'ts',
+    })),
+};
+
+/** Has dynamic imports, but for those of Node's own modules, resolved by a function of the absolute path. */
+const apart = (place) => ({
+  name: 'apart',
+  setup: ({ onResolve, resolve: find }) =>
+    void onResolve({ filter: /./ }, async ({ path, kind, resolveDir, importer, pluginData }) => {
+      if (kind !== 'dynamic-import' || pluginData === 'apart' || isBuiltin(path)) return undefined;
+      const found = await find(path, { kind, resolveDir, importer, pluginData: 'apart' });
+      return found.errors.length > 0 ? { errors: found.errors } : place(found.path);
+    }),
+});
+
+const stubs = (namespace, text) => ({
+  name: `stubs-${namespace}`,
+  setup: ({ onLoad }) =>
+    void onLoad({ filter: /./, namespace }, ({ path }) => ({ contents: text(path), loader: 'js' })),
+});
+
+/**
+ * Of winston what a log over one stream takes: its index brings transports over files and HTTP with half of Node's
+ * modules, and colors. Its own debug output is for its authors.
+ */
+const slimLibraries = {
+  name: 'slim-libraries',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^winston$/ }, ({ resolveDir }) => ({
+      path: 'winston',
+      namespace: 'slim',
+      pluginData: resolveDir,
+    }));
+    onResolve({ filter: /^@dabh\/diagnostics$/ }, () => ({ path: 'diagnostics', namespace: 'slim' }));
+    onLoad({ filter: /^winston$/, namespace: 'slim' }, ({ pluginData }) => ({
+      contents: `exports.createLogger=require('winston/lib/winston/create-logger');
+exports.format={printf:require('logform/printf')};
+exports.transports={Stream:require('winston/lib/winston/transports/stream')};`,
+      resolveDir: pluginData,
+    }));
+    // The levels give it their colors and take themselves back.
+    onResolve({ filter: /^logform$/ }, () => ({ path: 'logform', namespace: 'slim' }));
+    onLoad({ filter: /^logform$/, namespace: 'slim' }, () => ({ contents: 'exports.levels=config=>config' }));
+    onLoad({ filter: /^diagnostics$/, namespace: 'slim' }, () => ({ contents: 'module.exports=()=>()=>{}' }));
+  },
+};
+
+function textAndMap({ outputFiles }) {
+  const [map] = outputFiles.filter(({ path }) => path.endsWith('.map'));
+  const [code] = outputFiles.filter(({ path }) => path.endsWith('.cjs'));
+  if (/\bimport\(/.test(code.text)) throw new Error('a bundle cannot import by itself: see importOutside');
+  return { text: code.text, map: map.text };
+}

@@ -1,0 +1,72 @@
+// Loads the two bundles of the packaged program: `start` at once, `run` when something heavy is asked for. Beside each
+// lies the code that V8 made of it at build time, which saves compiling. Unaware of what is in them.
+
+import type { Script } from 'node:vm';
+import type * as StartModule from './start.js';
+
+/** File names beside cli.js. They bear the digest of their content, so code and cache of two builds never mix. */
+export interface BundleNames {
+  readonly start: string;
+  readonly run: string;
+}
+
+/** What a bundle gets, in the order that scripts/build.mjs writes. `builtin` is `require` for Node's own modules, all there are. */
+type BundleFunction = (
+  module: { exports: unknown },
+  builtin: (name: string) => unknown,
+  fromStart: (path: string) => unknown,
+  fromRun: (path: string) => unknown,
+  /** Of a module from outside. In a script that comes from compiled code, Node 20 knows no `import()`. */
+  importOutside: (url: string) => Promise<unknown>,
+) => void;
+type Modules = Readonly<Record<string, () => unknown>>;
+type Start = typeof StartModule & { readonly shared: Modules };
+
+export interface Bundles {
+  readonly start: Start;
+  /** The compiled bundles so far, for the build to take their code from. */
+  readonly scripts: ReadonlyMap<string, Script>;
+}
+
+/** `debug`: compile from the text, so that Node sees the source maps. */
+export function loadBundles(folder: string, names: BundleNames, debug: boolean): Bundles {
+  const { readFileSync } = process.getBuiltinModule('node:fs');
+  const vm = process.getBuiltinModule('node:vm');
+  const scripts = new Map<string, Script>();
+
+  const codeOf = (file: string): Buffer | undefined => {
+    try {
+      return readFileSync(`${file}.cache`);
+    } catch {
+      return undefined;
+    }
+  };
+
+  const load = <T>(name: string): T => {
+    const file = `${folder}/${name}`;
+    const module = { exports: {} };
+    let run: BundleFunction;
+    if (debug) {
+      process.setSourceMapsEnabled(true);
+      const { createRequire } = process.getBuiltinModule('node:module');
+      run = createRequire(file)(file) as BundleFunction;
+    } else {
+      const cachedData = codeOf(file);
+      // V8 refuses code that another version made, or that is cut off, and compiles the text.
+      const script = new vm.Script(readFileSync(file, 'latin1'), {
+        filename: file,
+        ...(cachedData === undefined ? {} : { cachedData }),
+      });
+      scripts.set(name, script);
+      run = script.runInThisContext() as BundleFunction;
+    }
+    run(module, process.getBuiltinModule as (name: string) => unknown, fromStart, fromRun, (url) => import(url));
+    return module.exports as T;
+  };
+
+  let run: Modules | undefined;
+  const fromRun = (path: string): unknown => (run ??= load<Modules>(names.run))[path]!();
+  const fromStart = (path: string): unknown => start.shared[path]!();
+  const start: Start = load<Start>(names.start);
+  return { start, scripts };
+}
