@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -73,10 +73,13 @@ const entries = await build({
 });
 for (const { path, contents } of entries.outputFiles) await write(relative(outdir, path), contents);
 
+// What is this young belongs to a build that runs now, or to a pyflow that has just started.
+const oldEnough = Date.now() - 10_000;
 for (const entry of await readdir(outdir, { recursive: true, withFileTypes: true })) {
-  const path = relative(outdir, join(entry.parentPath, entry.name));
-  if (entry.isFile() && /\.c?js(\.map|\.cache)?$/.test(path) && !kept.has(path))
-    await rm(join(outdir, path), { force: true });
+  const file = join(entry.parentPath, entry.name);
+  if (!entry.isFile() || !/\.c?js(\.map|\.cache)?$/.test(file) || kept.has(relative(outdir, file))) continue;
+  const stat = await lstat(file).catch(() => undefined);
+  if (stat !== undefined && stat.mtimeMs < oldEnough) await rm(file, { force: true });
 }
 
 // The types of the sdk, for authors of outside plugins. Errors of types are the business of `npm run typecheck`.

@@ -11,6 +11,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,7 +32,10 @@ describe('scripts/build', () => {
     folder = mkdtempSync(join(tmpdir(), 'pyflow-build-'));
     out = join(folder, 'dist');
     mkdirSync(join(out, 'chunks'), { recursive: true });
-    writeFileSync(join(out, 'chunks', 'old-12345678.js'), 'of an earlier build');
+    for (const name of ['old-12345678.js', 'run-123456789abc.cjs.cache']) {
+      writeFileSync(join(out, 'chunks', name), 'of an earlier build');
+      utimesSync(join(out, 'chunks', name), 1e9, 1e9);
+    }
     // As in the package: what lies beside the folder says that these are ES modules.
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
     execFileSync(process.execPath, [join(root, 'scripts/build.mjs'), out], { stdio: 'pipe' });
