@@ -7,10 +7,11 @@ import { acquireKeyLock } from './lock.js';
 import { differences } from './explain.js';
 import type { NodeReport, Outcome, Reason } from './events.js';
 import { FailureError, type Failure, type Result } from './failure.js';
-import { prepareNode, type Action } from './prepare.js';
+import { prepareNode, type Action, type NodeState } from './prepare.js';
 import { ABORTED, runAction, systemFailure, type Executed, type Workplace } from './run-action.js';
 import type { RunState } from './run-state.js';
 import type { ActionResult, LogLine } from './store.js';
+import type { Unchanged } from './unchanged.js';
 
 export interface Execution extends Workplace {
   readonly admission: Admission;
@@ -20,6 +21,8 @@ export interface Execution extends Workplace {
   /** Set by the first failure unless the run keeps going. */
   stopped: boolean;
   readonly keepGoing: boolean;
+  /** Present when the last complete run of this app can be compared with this one. */
+  readonly unchanged?: Unchanged;
   readonly signal: AbortSignal;
   /** Results that could not or must not be stored; such a run has no fast record. */
   readonly unstored: Set<NodeId>;
@@ -50,6 +53,8 @@ async function live(execution: Execution, index: number): Promise<void> {
   const { id, kind } = run.pipeline.nodes[index]!;
   const nothing = { kind, reasons: [], durationMs: 0 };
   if (execution.signal.aborted || execution.stopped) return finish(execution, id, { ...nothing, outcome: 'aborted' });
+  const last = execution.unchanged?.reportOf(index);
+  if (last !== undefined && (await standAsBefore(execution, index, last))) return;
   const prepared = await prepareNode(run, index);
   switch (prepared.type) {
     case 'skipped':
@@ -65,6 +70,22 @@ async function live(execution: Execution, index: number): Promise<void> {
     case 'action':
       return liveAction(execution, prepared.action);
   }
+}
+
+/** Nothing that the node could see has changed: it is what it was, unless its layer is gone from the cache. */
+async function standAsBefore(execution: Execution, index: number, last: NodeReport): Promise<boolean> {
+  const { run } = execution;
+  const { id } = run.pipeline.nodes[index]!;
+  const layer = last.layer === undefined ? undefined : await run.layer(last.layer.digest);
+  if (last.layer !== undefined && layer === undefined) return false;
+  if (layer !== undefined) run.addLayer(index, layer);
+  if (last.outcome !== 'skipped') {
+    const key = last.key === undefined ? {} : { key: last.key };
+    const state: NodeState = { outcome: last.outcome, outputs: last.outputs ?? {}, ...key };
+    run.states.set(id, layer === undefined ? state : { ...state, layer });
+  }
+  finish(execution, id, last);
+  return true;
 }
 
 async function liveAction(execution: Execution, action: Action): Promise<void> {
@@ -217,7 +238,9 @@ export function settle(
   const { run } = execution;
   if (result.tool !== undefined) run.addTool(result.tool);
   if (result.layer !== undefined) run.addLayer(action.index, result.layer);
-  if (result.degraded !== undefined) run.degradedUntil = Math.min(run.degradedUntil, result.degraded.expiresAt);
+  const { cache } = action.node;
+  if (result.degraded !== undefined) run.validUntil = Math.min(run.validUntil, result.degraded.expiresAt);
+  if (typeof cache === 'object') run.validUntil = Math.min(run.validUntil, result.storedAt + cache.maxAgeMs);
   if (result.state !== undefined) Object.assign(execution.newState, result.state);
   run.states.set(action.node.id, {
     outcome,
@@ -239,6 +262,7 @@ function finish(execution: Execution, id: NodeId, report: NodeReport): void {
   const { run, sink, reports, mask } = execution;
   if (report.outcome === 'failed' && !execution.keepGoing) execution.stopped = true;
   if (!run.states.has(id)) run.states.set(id, { outcome: report.outcome, outputs: {} });
+  execution.unchanged?.settled(run.positionOf(id), run.states.get(id)!);
   const shown = report.failure === undefined ? report : { ...report, failure: masked(report.failure, mask) };
   reports.set(id, shown);
   sink.emit({ type: 'node-finished', node: id, report: shown });

@@ -21,7 +21,7 @@ const YOUNG_MS = 2000;
 /** size, mtime, ctime (ms), inode: what tells that a file or folder was not touched. */
 const TUPLE = 4;
 
-interface FastRecord {
+export interface FastRecord {
   readonly format: number;
   readonly identity: string;
   /** Milliseconds since the epoch; a degraded result or a date-dependent fact ends it. */
@@ -65,16 +65,24 @@ export async function tryFastPath(
 ): Promise<RunReport | undefined> {
   if (!isWhole(request) || request.settings['NO_FAST_PATH'] === '1') return undefined;
   const startedAt = Date.now();
-  const path = fastRecordPath(request.cacheDir, appIdOf(request));
-  const record = readSealed<FastRecord>(path);
-  if (record?.format !== RECORD_FORMAT || record.expiresAt <= startedAt) return undefined;
   const variables = await readAppVariables(request.envDir);
-  if (!variables.ok || identityOf(request, variables.value, version) !== record.identity) return undefined;
-  if (!isUntouched(record, request.appDir)) return undefined;
+  const record = variables.ok ? readFastRecord(request, variables.value, version) : undefined;
+  if (record === undefined || !isUntouched(record, request.appDir)) return undefined;
   const aged = withoutAged(record, startedAt);
-  if (aged !== undefined) writeSealed(path, aged);
+  if (aged !== undefined) writeSealed(fastRecordPath(request.cacheDir, appIdOf(request)), aged);
   return announce(record.report, startedAt, sink);
 }
+
+/** The record of the last complete run that was asked the same; undefined when there is none, or it is too old. */
+export function readFastRecord(request: RunRequest, variables: AppVariables, version: string): FastRecord | undefined {
+  const record = readSealed<FastRecord>(fastRecordPath(request.cacheDir, appIdOf(request)));
+  if (record?.format !== RECORD_FORMAT || record.expiresAt <= Date.now()) return undefined;
+  return identityOf(request, variables, version) === record.identity ? record : undefined;
+}
+
+/** size, mtime, ctime, inode of the path at a place of the record. */
+export const tupleAt = (tuples: readonly number[], index: number): readonly number[] =>
+  tuples.slice(index * TUPLE, (index + 1) * TUPLE);
 
 const absolute = (appDir: string, path: string): string => (path.startsWith('/') ? path : `${appDir}/${path}`);
 
@@ -103,8 +111,8 @@ const sameTuple = (stat: Stats, tuples: readonly number[], at: number): boolean 
   stat.ctimeMs === tuples[at + 2] &&
   stat.ino === tuples[at + 3];
 
-/** Throws the system's error. */
-function digestNow(path: string): string {
+/** Of content, names or target. Throws the system's error. */
+export function digestNow(path: string): string {
   const stat = lstatSync(path);
   if (stat.isDirectory()) return digestNames(readdirSync(path));
   return sha256Hex(stat.isSymbolicLink() ? readlinkSync(path) : readFileSync(path));

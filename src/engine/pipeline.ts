@@ -101,7 +101,7 @@ export async function runPipeline(
     if (!selection.ok) return fail({ type: 'failure', failure: selection.failure });
     const runDir = createRunDir(request.cacheDir);
     try {
-      const execution = startExecution(run, sink, runDir, forced, selection.value);
+      const execution = startExecution(run, sink, runDir, forced, selection.value, options.version);
       announce(run, sink, runId, selection.value);
       await schedule(scheduledNodes(run, selection.value), (id) => executeNode(execution, run.positionOf(id)));
       await execution.closeSandbox();

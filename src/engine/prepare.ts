@@ -67,6 +67,7 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
   }
   const plugin = await run.plugin(node.kind);
   const inputs = resolveInputs(run, node);
+  run.files.beginLooks(index);
   const view = viewReader(run.files, index, run.surroundings);
   const read = await plugin.reads({ config: node.config as never, inputs: inputs.values as never }, view);
   if (!read.ok) return { type: 'failed', failure: read.failure };

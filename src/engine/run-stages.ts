@@ -19,6 +19,7 @@ import type { Sandbox } from './sandbox/sandbox.js';
 import { criticalPaths, type ScheduledNode } from './schedule.js';
 import { writeSlug, type Slug } from './slug.js';
 import type { Layer } from './tree.js';
+import { Unchanged, writeLooks } from './unchanged.js';
 import { walk } from './directories.js';
 
 /** A node that was never run and whose kind says nothing. */
@@ -74,6 +75,7 @@ export function startExecution(
   runDir: RunDir,
   forced: ReadonlySet<string>,
   selection: ReadonlySet<number>,
+  version: string,
 ): Execution {
   const { request, composition } = run;
   const secretNames = new Set(run.pipeline.nodes.flatMap(({ secrets }) => secrets.map(({ name }) => name)));
@@ -86,7 +88,11 @@ export function startExecution(
   const ranks = criticalPaths(scheduledNodes(run, selection));
   let sandbox: Promise<Result<Sandbox, Failure>> | undefined;
   const cacheDirs = new Map<string, string>();
+  // With a refresh, or only part of the nodes, what was is no measure.
+  const isPlain = forced.size === 0 && selection.size === run.pipeline.nodes.length;
+  const unchanged = isPlain ? Unchanged.open(run, version) : undefined;
   const execution: Execution = {
+    ...(unchanged === undefined ? {} : { unchanged }),
     run,
     sink,
     secrets,
@@ -341,6 +347,7 @@ export async function record(
   if (isStateNew) writeState(request.cacheDir, appId, state);
   // What was not stored runs again, and a new state may sway the next run.
   if (unstored.size > 0 || isStateNew) return dropFastRecord(request.cacheDir, appId);
+  writeLooks(run, report.runId);
   writeFastRecord({
     request,
     version,
@@ -356,13 +363,10 @@ export async function record(
   });
 }
 
-function expiryOf({ run }: Execution): number {
-  let expiresAt = run.composition.clock.now() + FAST_RECORD_MS;
-  for (const node of run.pipeline.nodes) {
-    if (typeof node.cache === 'object')
-      expiresAt = Math.min(expiresAt, run.composition.clock.now() + node.cache.maxAgeMs);
-  }
-  return Math.min(expiresAt, run.degradedUntil);
+function expiryOf({ run, unchanged }: Execution): number {
+  const expiresAt = run.composition.clock.now() + FAST_RECORD_MS;
+  // Of nodes that were not asked only the last record knows how long their results last.
+  return Math.min(expiresAt, run.validUntil, unchanged?.last.expiresAt ?? expiresAt);
 }
 
 /** Makes room when this run wrote much, or nobody looked for a while. */

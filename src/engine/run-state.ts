@@ -52,8 +52,10 @@ export class RunState {
   }
 
   readonly platform: Readonly<Record<string, string>>;
-  /** When the first second-best result of this run expires; milliseconds since the epoch. */
-  degradedUntil = Number.POSITIVE_INFINITY;
+  /** What nodes looked at in the last complete run, when that can be compared with this one. */
+  oldLooks: Readonly<Record<string, readonly string[]>> | undefined;
+  /** When the first result of this run expires that does not last; milliseconds since the epoch. */
+  validUntil = Number.POSITIVE_INFINITY;
   readonly #positions: ReadonlyMap<string, number>;
 
   /** Place of a node in the plan; -1 for a name that is none. */

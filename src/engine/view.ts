@@ -37,6 +37,7 @@ export class RunFiles {
   readonly #layerChildren = new Map<string, Set<string>>();
   #sourceChildren: Map<string, string[]> | undefined;
   #hasDeletions = false;
+  readonly #looks = new Map<number, Set<string>>();
 
   constructor(source: Source, ancestorsOf: AncestorsOf) {
     this.source = source;
@@ -68,8 +69,23 @@ export class RunFiles {
     writers.splice(index, 0, { node, entry });
   }
 
+  /** Paths and patterns that a node asked for; undefined for one that was not asked. */
+  looksOf(node: number): ReadonlySet<string> | undefined {
+    return this.#looks.get(node);
+  }
+
+  /** A node that is asked but looks at nothing has looks too. */
+  beginLooks(node: number): void {
+    this.#looks.set(node, new Set());
+  }
+
   /** What `node` finds at `path`; undefined where there is nothing. */
   winner(node: number, path: string): Winner | undefined {
+    this.#looks.get(node)?.add(path);
+    return this.#winnerOf(node, path);
+  }
+
+  #winnerOf(node: number, path: string): Winner | undefined {
     const own = this.#lastWriter(node, path);
     if (this.#hasDeletions) {
       for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
@@ -106,12 +122,13 @@ export class RunFiles {
       if (winner === undefined) return [];
       return winner.entry.type === 'directory' ? this.match(node, `${escapeGlob(path)}/**`) : [path];
     }
+    this.#looks.get(node)?.add(`${GLOB}${pattern}`);
     const isMatch = picomatch(pattern, { dot: true });
     const prefix = scan.base === '' ? '' : `${scan.base.replaceAll('\\', '')}/`;
     const found = new Set<string>();
     const consider = (path: string): void => {
       if (!path.startsWith(prefix) || found.has(path) || !isMatch(path)) return;
-      const type = this.winner(node, path)?.entry.type;
+      const type = this.#winnerOf(node, path)?.entry.type;
       if (type === 'file' || type === 'symlink') found.add(path);
     };
     for (const path of this.source.entries.keys()) consider(path);
@@ -123,10 +140,13 @@ export class RunFiles {
     this.#sourceChildren ??= childrenOf(this.source.entries.keys());
     const names = new Set([...(this.#sourceChildren.get(path) ?? []), ...(this.#layerChildren.get(path) ?? [])]);
     const prefix = path === '' ? '' : `${path}/`;
-    return [...names].filter((name) => this.winner(node, prefix + name) !== undefined).sort();
+    this.#looks.get(node)?.add(`${GLOB}${escapeGlob(prefix)}*`);
+    return [...names].filter((name) => this.#winnerOf(node, prefix + name) !== undefined).sort();
   }
 }
 
+/** Before a pattern among the looks of a node. */
+export const GLOB = 'glob:';
 const MAY_BE_GLOB = /[\\*?[\]{}()!+@|]/;
 const escapeGlob = (path: string): string => path.replace(/[\\*?[\]{}()!+@|]/g, '\\$&');
 

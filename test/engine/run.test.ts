@@ -222,6 +222,28 @@ nodes:
     expect(work.slugNames()).to.include('both.out').and.not.include('precious');
   });
 
+  it('asks a node again when a file that it missed is there, or one that it saw is gone', async () => {
+    work
+      .pipeline(
+        `
+pyflow: 1
+name: looks
+nodes:
+  hook: { uses: hook, with: { script: bin/pre_compile } }
+  all: { uses: command, with: { argv: [sh, -c, "ls in > names"], reads: ["in/*.txt"], writes: [names] }, after: [hook] }
+`,
+      )
+      .write({ 'in/a.txt': '', 'in/b.md': '' });
+    await work.run();
+    work.write({ 'in/c.md': '' });
+    expect(outcomesOf(await work.run())).to.deep.equal({ hook: 'up-to-date', all: 'up-to-date' });
+    work.write({ 'in/d.txt': '' });
+    expect(outcomesOf(await work.run())).to.deep.equal({ hook: 'up-to-date', all: 'executed' });
+    work.remove('in/a.txt').write({ 'bin/pre_compile': 'true\n' });
+    expect(outcomesOf(await work.run())).to.deep.equal({ hook: 'executed', all: 'executed' });
+    expect(work.slugFile('names')).to.equal('d.txt\n');
+  });
+
   it('takes no slug that lies in the app for a part of it', async () => {
     await work.run({ outDir: join(work.appDir, 'built') });
     const report = await work.run();
