@@ -163,7 +163,10 @@ async function runInFolder(
     session = undefined;
     if (limit.signal.aborted) return fail(abortFailure(limit.signal));
     if (!output.ok) return output;
-    const captured = await captureDifference(run.store, folders.app, view.value, { signal, excluding: [...SLUG_MARKERS] });
+    const captured = await captureDifference(run.store, folders.app, view.value, {
+      signal,
+      excluding: [...SLUG_MARKERS],
+    });
     if (!captured.ok) return captured;
     for (const [digest, directory] of captured.value.tree.directories) run.table.set(digest, directory);
     const undeclared = undeclaredWrites(action, captured.value.layer, run);

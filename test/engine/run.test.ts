@@ -244,6 +244,16 @@ nodes:
     expect(work.slugFile('names')).to.equal('d.txt\n');
   });
 
+  it('says that a result was evicted, when it was', async () => {
+    await work.run();
+    const { collectGarbage } = await import('../../src/engine/quota.js');
+    await collectGarbage(work.cacheDir, { maxBytes: 1, graceMs: 0, now: () => Date.now() + 48 * 3_600_000 });
+    const report = await work.run();
+    expect(report.nodes['upper']?.outcome).to.equal('executed');
+    expect(report.nodes['upper']?.reasons).to.deep.equal([{ what: 'its result was evicted from the cache' }]);
+    expect(report.nodes['tail']?.outcome).to.equal('executed');
+  });
+
   it('takes no slug that lies in the app for a part of it', async () => {
     await work.run({ outDir: join(work.appDir, 'built') });
     const report = await work.run();
