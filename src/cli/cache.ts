@@ -173,12 +173,27 @@ const cannotCollect = (cacheDir: string): Failure => ({
   retryable: true,
 });
 
+const cannotClear = (cacheDir: string, { message }: Error): Failure => ({
+  code: 'cache::cannot-clear',
+  blame: 'environment',
+  title: `The cache ${cacheDir} could not be cleared`,
+  detail: message,
+  remedy: 'Check who may write to the folder; what was removed already is only made anew.',
+});
+
 /** What can be made anew beside results and blobs. Run records and sticky versions are no cache and stay. */
 const REMAKEABLE = ['apps', 'downloads', 'plans', 'state/stat-cache'];
 
 async function clear(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
   const { clearCache } = await import('../engine/store-care.js');
-  const bytes = await clearCache(cacheDir, { also: REMAKEABLE });
+  let bytes: number;
+  try {
+    bytes = await clearCache(cacheDir, { also: REMAKEABLE });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    printFailure(cannotClear(cacheDir, error as Error), world);
+    return EXIT_STATUS.environment;
+  }
   // An up-to-date run would otherwise find nothing to do, and the cache would stay empty.
   for (const appId of appIds(cacheDir)) dropFastRecord(cacheDir, appId);
   if (asJSON) printJSON(world, { bytes });

@@ -57,6 +57,7 @@ function compare(name: string, before: JSONValue, after: JSONValue): Reason[] {
   const from = show(before);
   const to = show(after);
   if (JSON.stringify(before) === JSON.stringify(after)) return [];
+  if (from === to) return [{ what: name === '' ? 'facts' : name, to: 'changed further on' }];
   return [{ what: name === '' ? 'facts' : name, ...(from === '' ? {} : { from }), ...(to === '' ? {} : { to }) }];
 }
 
@@ -69,6 +70,8 @@ function show(value: JSONValue): string {
   return text.length > SHOWN_VALUE ? `${text.slice(0, SHOWN_VALUE)}...` : text;
 }
 
+const shortFile = (spelled: string): string =>
+  `${short(spelled)}${spelled.endsWith(' executable') ? ' executable' : ''}`;
 const short = (digest: string): string => digest.slice(0, 12);
 
 function compareFiles(before: KeyRecord['files'], after: KeyRecord['files']): Reason[] {
@@ -77,7 +80,7 @@ function compareFiles(before: KeyRecord['files'], after: KeyRecord['files']): Re
     if (before[path] === after[path]) return [];
     if (before[path] === undefined) return [{ what: `file ${path}`, to: 'added' }];
     if (after[path] === undefined) return [{ what: `file ${path}`, to: 'removed' }];
-    return [{ what: `file ${path}`, from: short(before[path]), to: short(after[path]) }];
+    return [{ what: `file ${path}`, from: shortFile(before[path]), to: shortFile(after[path]) }];
   });
 }
 

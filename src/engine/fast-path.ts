@@ -15,7 +15,7 @@ import { NEVER_SOURCE } from './source-names.js';
 import type { Source } from './source.js';
 
 /** Changes with what the record means; an older one is ignored. */
-const RECORD_FORMAT = 1;
+const RECORD_FORMAT = 2;
 /** A file changed so shortly before it was looked at may change again within the same time stamp. */
 const YOUNG_MS = 2000;
 /** size, mtime, ctime (ms), inode: what tells that a file or folder was not touched. */
@@ -67,7 +67,7 @@ export async function tryFastPath(
   const startedAt = Date.now();
   const variables = await readAppVariables(request.envDir);
   const record = variables.ok ? readFastRecord(request, variables.value, version) : undefined;
-  if (record === undefined || !isUntouched(record, request.appDir)) return undefined;
+  if (record === undefined || !isUntouched(record, request)) return undefined;
   const aged = withoutAged(record, startedAt);
   if (aged !== undefined) writeSealed(fastRecordPath(request.cacheDir, appIdOf(request)), aged);
   return announce(record.report, startedAt, sink);
@@ -86,10 +86,10 @@ export const tupleAt = (tuples: readonly number[], index: number): readonly numb
 
 const absolute = (appDir: string, path: string): string => (path.startsWith('/') ? path : `${appDir}/${path}`);
 
-function isUntouched({ paths, tuples, young, slugTraces }: FastRecord, appDir: string): boolean {
+function isUntouched({ paths, tuples, young, slugTraces }: FastRecord, { appDir, outDir }: RunRequest): boolean {
   try {
     for (const [path, mtimeMs, ino] of slugTraces) {
-      const stat = lstatSync(path);
+      const stat = lstatSync(`${outDir}/${path}`);
       if (stat.mtimeMs !== mtimeMs || stat.ino !== ino) return false;
     }
     for (const [index, path] of paths.entries()) {

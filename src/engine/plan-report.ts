@@ -42,8 +42,9 @@ async function planNode(
   const dependsOn = [...new Set(dependencies.flatMap((dependency) => unknown.get(dependency) ?? []))];
   if (dependsOn.length > 0) {
     unknown.set(id, dependsOn);
-    const outcome = run.lastRun?.nodes[id] === undefined ? undefined : ('up-to-date' as const);
-    return { id, kind, certain: false, dependsOn, reasons: [], ...(outcome === undefined ? {} : { outcome }) };
+    const isKnown = dependencies.every((dependency) => run.states.has(dependency));
+    const guess = isKnown ? await guessNode(run, index, forced) : undefined;
+    return { id, kind, certain: false, dependsOn, reasons: [], ...guess };
   }
   const certain = (outcome: Outcome, reasons: readonly Reason[] = []): PlanLine => {
     if (!run.states.has(id)) run.states.set(id, { outcome, outputs: {} });
@@ -71,9 +72,46 @@ async function planNode(
       const reasons = await explainMiss(run, action, forced);
       if (action.isPure) return evaluate(run, action, reasons, certain);
       unknown.set(id, [id]);
-      return certain('executed', reasons);
+      const line = { id, kind, certain: true, outcome: 'executed' as const, reasons };
+      await assumeAsBefore(run, index);
+      return line;
     }
   }
+}
+
+/** What the node will do if the layers before it come out as in the last run; undefined when that cannot be told. */
+async function guessNode(
+  run: RunState,
+  index: number,
+  forced: ReadonlySet<string>,
+): Promise<Pick<PlanLine, 'outcome' | 'reasons'> | undefined> {
+  const { id } = run.pipeline.nodes[index]!;
+  const prepared = await prepareNode(run, index);
+  if (prepared.type !== 'action') {
+    if (prepared.type === 'skipped') run.states.set(id, { outcome: 'skipped', outputs: {} });
+    return prepared.type === 'skipped' ? { outcome: 'skipped', reasons: [] } : undefined;
+  }
+  const { action } = prepared;
+  const found = await lookUp(run, action, forced);
+  if (found !== undefined) {
+    const outcome = run.lastRun?.nodes[id]?.key === action.key ? 'up-to-date' : 'restored';
+    settle({ run, newState: {} }, action, outcome, found);
+    return { outcome, reasons: [] };
+  }
+  const reasons = await explainMiss(run, action, forced);
+  await assumeAsBefore(run, index);
+  return { outcome: 'executed', reasons };
+}
+
+/** Takes what an executing node gave in the last run for what it will give; without one its dependents are left open. */
+async function assumeAsBefore(run: RunState, index: number): Promise<void> {
+  const { id } = run.pipeline.nodes[index]!;
+  const last = run.lastRun?.nodes[id];
+  if (last === undefined) return;
+  const layer = last.layer === undefined ? undefined : await run.layer(last.layer);
+  if (last.layer !== undefined && layer === undefined) return;
+  if (layer !== undefined) run.addLayer(index, layer);
+  run.states.set(id, { outcome: 'executed', outputs: last.outputs, ...(layer === undefined ? {} : { layer }) });
 }
 
 async function evaluate(

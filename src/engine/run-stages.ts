@@ -9,7 +9,7 @@ import type { EventSink, NodeReport, RunReport, RunStatus } from './events.js';
 import type { Execution } from './execute.js';
 import { EXIT_STATUS, fail, succeed, type Failure, type Result } from './failure.js';
 import type { RunDir } from './run-dir.js';
-import type { RunOptions } from './pipeline.js';
+import type { RunOptions, RunRequest } from './pipeline.js';
 import { BLOB_LOST } from './run-action.js';
 import { writeFastRecord } from './fast-path.js';
 import { dropFastRecord, writeLastRun, writeReport, writeState, type LastNode } from './run-record.js';
@@ -34,10 +34,13 @@ const FAST_RECORD_MS = 24 * 60 * 60 * 1000;
 /** The nodes of this run: all, or those asked for with everything they wait for. Positions, ascending. */
 export function selectNodes(
   run: RunState,
-  { only, until }: { readonly only: readonly string[]; readonly until?: string },
+  { only, until, refresh }: Pick<RunRequest, 'only' | 'until' | 'refresh'>,
 ): Result<ReadonlySet<number>, Failure> {
   const { nodes } = run.pipeline;
+  const ids = nodes.map(({ id }) => id);
   const targets = [...only, ...(until === undefined ? [] : [until])];
+  const unknown = refresh.find((id) => id !== 'all' && run.positionOf(id) < 0);
+  if (unknown !== undefined) return fail(unknownNode(unknown, ids));
   if (targets.length === 0) return succeed(new Set(nodes.keys()));
   const selected = new Set<number>();
   const visit = (id: string): void => {

@@ -37,7 +37,7 @@ export interface Slug {
   readonly digest: Digest;
   readonly files: number;
   readonly bytes: number;
-  /** For the fast record: what every change of names in a folder, and every other writer, changes. */
+  /** For the fast record: what any change of the slug changes. */
   readonly traces: readonly SlugTrace[];
   /** In place: folder of the app -> names put into it. */
   readonly names: ReadonlyMap<string, readonly string[]>;
@@ -45,7 +45,7 @@ export interface Slug {
   readonly changed: boolean;
 }
 
-/** Absolute path of a folder or of the marker, its mtime (ms) and its inode. */
+/** Path of a file or folder in the slug, its mtime (ms) and its inode. */
 export type SlugTrace = readonly [string, number, number];
 
 /** What lies at the root of every slug, so that only a slug is ever overwritten. */
@@ -164,15 +164,14 @@ async function write(run: RunState, layers: readonly Layer[], signal: AbortSigna
   // In place the app's own folders keep their times, and files of ours would be taken for the app's once edited.
   const own = [...content].filter(([path]) => isOwn(path));
   const folders = [...(inPlace ? [] : [outDir]), ...foldersOf(outDir, own)];
-  const files = inPlace ? own.filter(([, { type }]) => type !== 'directory').map(([path]) => `${outDir}/${path}`) : [];
   if (changed) {
     writeMarker(outDir, SLUG_MARKER, marker);
     rmSync(`${outDir}/${UNFINISHED_MARKER}`, { force: true });
     // With a fixed time on every folder, any later change in one shows by its time.
     for (const folder of folders) utimesSync(folder, FIXED_MTIME_S, FIXED_MTIME_S);
   }
-  const traces = [...folders, ...files, `${outDir}/${SLUG_MARKER}`].map((path): SlugTrace => {
-    const { mtimeMs, ino } = lstatSync(path);
+  const traces = [...(inPlace ? [] : ['.']), ...own.map(([path]) => path), SLUG_MARKER].map((path): SlugTrace => {
+    const { mtimeMs, ino } = lstatSync(`${outDir}/${path}`);
     return [path, mtimeMs, ino];
   });
   const names = inPlace ? namesByFolder(own.map(([path]) => path)) : new Map<string, string[]>();

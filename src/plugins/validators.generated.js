@@ -5,8 +5,9 @@ function lengthOf(text) {
   return length;
 }
 const config0 = validate20;
-const schema31 = {"type":"object","properties":{"argv":{"type":"array","items":{"type":"string"},"minItems":1,"description":"The program and its arguments. No shell is involved: name one (`[sh, -c, ...]`) where it is wanted."},"reads":{"type":"array","items":{"type":"string","minLength":1},"default":[],"description":"Patterns of files the program sees, relative to the app; their content is part of the key."},"writes":{"type":"array","items":{"type":"string","minLength":1},"default":[],"description":"Patterns of files the program may write, relative to the app. Writing elsewhere fails the node."},"exists":{"type":"array","items":{"type":"string","minLength":1},"description":"Paths whose presence alone matters to the program."},"cwd":{"type":"string","minLength":1,"description":"Working directory, relative to the app. Default: the app."},"appEnv":{"type":"array","items":{"type":"string","minLength":1},"description":"Names of the app variables that the program gets; their values are part of the key."},"capture":{"type":"boolean","description":"Give what the program printed on standard output as the value `stdout`."}},"required":["argv"],"additionalProperties":false};
+const schema31 = {"type":"object","properties":{"argv":{"type":"array","items":{"type":"string"},"minItems":1,"description":"The program and its arguments. No shell is involved: name one (`[sh, -c, ...]`) where it is wanted."},"reads":{"type":"array","items":{"type":"string","minLength":1,"pattern":"^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"},"default":[],"description":"Patterns of files the program sees, relative to the app; their content is part of the key."},"writes":{"type":"array","items":{"type":"string","minLength":1,"pattern":"^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"},"default":[],"description":"Patterns of files the program may write, relative to the app. Writing elsewhere fails the node."},"exists":{"type":"array","items":{"type":"string","minLength":1,"pattern":"^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"},"description":"Paths whose presence alone matters to the program."},"cwd":{"type":"string","minLength":1,"pattern":"^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))","description":"Working directory, relative to the app. Default: the app."},"appEnv":{"type":"array","items":{"type":"string","minLength":1},"description":"Names of the app variables that the program gets; their values are part of the key."},"capture":{"type":"boolean","description":"Give what the program printed on standard output as the value `stdout`."}},"required":["argv"],"additionalProperties":false};
 const func1 = lengthOf;
+const pattern4 = new RegExp("^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))", "u");
 
 function validate20(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -101,9 +102,8 @@ vErrors.push(err5);
 }
 errors++;
 }
-}
-else {
-const err6 = {instancePath:instancePath+"/reads/" + i1,schemaPath:"#/properties/reads/items/type",keyword:"type",params:{type: "string"}};
+if(!pattern4.test(data3)){
+const err6 = {instancePath:instancePath+"/reads/" + i1,schemaPath:"#/properties/reads/items/pattern",keyword:"pattern",params:{pattern: "^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"}};
 if(vErrors === null){
 vErrors = [err6];
 }
@@ -113,14 +113,25 @@ vErrors.push(err6);
 errors++;
 }
 }
-}
 else {
-const err7 = {instancePath:instancePath+"/reads",schemaPath:"#/properties/reads/type",keyword:"type",params:{type: "array"}};
+const err7 = {instancePath:instancePath+"/reads/" + i1,schemaPath:"#/properties/reads/items/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err7];
 }
 else {
 vErrors.push(err7);
+}
+errors++;
+}
+}
+}
+else {
+const err8 = {instancePath:instancePath+"/reads",schemaPath:"#/properties/reads/type",keyword:"type",params:{type: "array"}};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
 }
 errors++;
 }
@@ -131,18 +142,7 @@ for(let i2=0; i2<len2; i2++){
 let data5 = data4[i2];
 if(typeof data5 === "string"){
 if(func1(data5) < 1){
-const err8 = {instancePath:instancePath+"/writes/" + i2,schemaPath:"#/properties/writes/items/minLength",keyword:"minLength",params:{limit: 1}};
-if(vErrors === null){
-vErrors = [err8];
-}
-else {
-vErrors.push(err8);
-}
-errors++;
-}
-}
-else {
-const err9 = {instancePath:instancePath+"/writes/" + i2,schemaPath:"#/properties/writes/items/type",keyword:"type",params:{type: "string"}};
+const err9 = {instancePath:instancePath+"/writes/" + i2,schemaPath:"#/properties/writes/items/minLength",keyword:"minLength",params:{limit: 1}};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -151,15 +151,36 @@ vErrors.push(err9);
 }
 errors++;
 }
-}
-}
-else {
-const err10 = {instancePath:instancePath+"/writes",schemaPath:"#/properties/writes/type",keyword:"type",params:{type: "array"}};
+if(!pattern4.test(data5)){
+const err10 = {instancePath:instancePath+"/writes/" + i2,schemaPath:"#/properties/writes/items/pattern",keyword:"pattern",params:{pattern: "^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"}};
 if(vErrors === null){
 vErrors = [err10];
 }
 else {
 vErrors.push(err10);
+}
+errors++;
+}
+}
+else {
+const err11 = {instancePath:instancePath+"/writes/" + i2,schemaPath:"#/properties/writes/items/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+}
+else {
+const err12 = {instancePath:instancePath+"/writes",schemaPath:"#/properties/writes/type",keyword:"type",params:{type: "array"}};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
 }
 errors++;
 }
@@ -171,30 +192,7 @@ for(let i3=0; i3<len3; i3++){
 let data7 = data6[i3];
 if(typeof data7 === "string"){
 if(func1(data7) < 1){
-const err11 = {instancePath:instancePath+"/exists/" + i3,schemaPath:"#/properties/exists/items/minLength",keyword:"minLength",params:{limit: 1}};
-if(vErrors === null){
-vErrors = [err11];
-}
-else {
-vErrors.push(err11);
-}
-errors++;
-}
-}
-else {
-const err12 = {instancePath:instancePath+"/exists/" + i3,schemaPath:"#/properties/exists/items/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err12];
-}
-else {
-vErrors.push(err12);
-}
-errors++;
-}
-}
-}
-else {
-const err13 = {instancePath:instancePath+"/exists",schemaPath:"#/properties/exists/type",keyword:"type",params:{type: "array"}};
+const err13 = {instancePath:instancePath+"/exists/" + i3,schemaPath:"#/properties/exists/items/minLength",keyword:"minLength",params:{limit: 1}};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -203,12 +201,8 @@ vErrors.push(err13);
 }
 errors++;
 }
-}
-if(data.cwd !== undefined){
-let data8 = data.cwd;
-if(typeof data8 === "string"){
-if(func1(data8) < 1){
-const err14 = {instancePath:instancePath+"/cwd",schemaPath:"#/properties/cwd/minLength",keyword:"minLength",params:{limit: 1}};
+if(!pattern4.test(data7)){
+const err14 = {instancePath:instancePath+"/exists/" + i3,schemaPath:"#/properties/exists/items/pattern",keyword:"pattern",params:{pattern: "^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"}};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -219,12 +213,59 @@ errors++;
 }
 }
 else {
-const err15 = {instancePath:instancePath+"/cwd",schemaPath:"#/properties/cwd/type",keyword:"type",params:{type: "string"}};
+const err15 = {instancePath:instancePath+"/exists/" + i3,schemaPath:"#/properties/exists/items/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err15];
 }
 else {
 vErrors.push(err15);
+}
+errors++;
+}
+}
+}
+else {
+const err16 = {instancePath:instancePath+"/exists",schemaPath:"#/properties/exists/type",keyword:"type",params:{type: "array"}};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+if(data.cwd !== undefined){
+let data8 = data.cwd;
+if(typeof data8 === "string"){
+if(func1(data8) < 1){
+const err17 = {instancePath:instancePath+"/cwd",schemaPath:"#/properties/cwd/minLength",keyword:"minLength",params:{limit: 1}};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+if(!pattern4.test(data8)){
+const err18 = {instancePath:instancePath+"/cwd",schemaPath:"#/properties/cwd/pattern",keyword:"pattern",params:{pattern: "^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"}};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+}
+else {
+const err19 = {instancePath:instancePath+"/cwd",schemaPath:"#/properties/cwd/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
 }
 errors++;
 }
@@ -237,59 +278,59 @@ for(let i4=0; i4<len4; i4++){
 let data10 = data9[i4];
 if(typeof data10 === "string"){
 if(func1(data10) < 1){
-const err16 = {instancePath:instancePath+"/appEnv/" + i4,schemaPath:"#/properties/appEnv/items/minLength",keyword:"minLength",params:{limit: 1}};
+const err20 = {instancePath:instancePath+"/appEnv/" + i4,schemaPath:"#/properties/appEnv/items/minLength",keyword:"minLength",params:{limit: 1}};
 if(vErrors === null){
-vErrors = [err16];
+vErrors = [err20];
 }
 else {
-vErrors.push(err16);
+vErrors.push(err20);
 }
 errors++;
 }
 }
 else {
-const err17 = {instancePath:instancePath+"/appEnv/" + i4,schemaPath:"#/properties/appEnv/items/type",keyword:"type",params:{type: "string"}};
+const err21 = {instancePath:instancePath+"/appEnv/" + i4,schemaPath:"#/properties/appEnv/items/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
-vErrors = [err17];
+vErrors = [err21];
 }
 else {
-vErrors.push(err17);
+vErrors.push(err21);
 }
 errors++;
 }
 }
 }
 else {
-const err18 = {instancePath:instancePath+"/appEnv",schemaPath:"#/properties/appEnv/type",keyword:"type",params:{type: "array"}};
+const err22 = {instancePath:instancePath+"/appEnv",schemaPath:"#/properties/appEnv/type",keyword:"type",params:{type: "array"}};
 if(vErrors === null){
-vErrors = [err18];
+vErrors = [err22];
 }
 else {
-vErrors.push(err18);
+vErrors.push(err22);
 }
 errors++;
 }
 }
 if(data.capture !== undefined){
 if(typeof data.capture !== "boolean"){
-const err19 = {instancePath:instancePath+"/capture",schemaPath:"#/properties/capture/type",keyword:"type",params:{type: "boolean"}};
+const err23 = {instancePath:instancePath+"/capture",schemaPath:"#/properties/capture/type",keyword:"type",params:{type: "boolean"}};
 if(vErrors === null){
-vErrors = [err19];
+vErrors = [err23];
 }
 else {
-vErrors.push(err19);
+vErrors.push(err23);
 }
 errors++;
 }
 }
 }
 else {
-const err20 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+const err24 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
 if(vErrors === null){
-vErrors = [err20];
+vErrors = [err24];
 }
 else {
-vErrors.push(err20);
+vErrors.push(err24);
 }
 errors++;
 }
@@ -440,7 +481,7 @@ validate22.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config1 = validate23;
 const schema34 = {"type":"object","properties":{"setBy":{"type":"string","pattern":"^[A-Za-z0-9._/-]+$","default":"scalingo/python","description":"Value of WEB_CONCURRENCY_SET_BY, by which others tell who chose the number."}},"additionalProperties":false};
-const pattern4 = new RegExp("^[A-Za-z0-9._/-]+$", "u");
+const pattern8 = new RegExp("^[A-Za-z0-9._/-]+$", "u");
 
 function validate23(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -470,7 +511,7 @@ errors++;
 }
 let data0 = data.setBy;
 if(typeof data0 === "string"){
-if(!pattern4.test(data0)){
+if(!pattern8.test(data0)){
 const err1 = {instancePath:instancePath+"/setBy",schemaPath:"#/properties/setBy/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9._/-]+$"}};
 if(vErrors === null){
 vErrors = [err1];
@@ -773,7 +814,7 @@ validate28.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config3 = validate29;
 const schema40 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."}},"additionalProperties":false};
-const pattern5 = new RegExp("^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$", "u");
+const pattern9 = new RegExp("^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$", "u");
 
 function validate29(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -806,7 +847,7 @@ errors++;
 }
 let data0 = data.vendorDir;
 if(typeof data0 === "string"){
-if(!pattern5.test(data0)){
+if(!pattern9.test(data0)){
 const err1 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err1];
@@ -916,8 +957,8 @@ validate29.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs3 = validate30;
 const schema41 = {"type":"object","properties":{"python":{"type":"object","properties":{"version":{"type":"string","pattern":"^\\d+\\.\\d+\\.\\d+$","description":"The resolved version, X.Y.Z."},"minor":{"type":"string","pattern":"^\\d+\\.\\d+$","description":"Its X.Y."},"exact":{"type":"boolean","description":"The app asked for this very patch, so no other will do."}},"required":["version","minor","exact"],"additionalProperties":false,"description":"The version to install."}},"required":["python"],"additionalProperties":false};
-const pattern6 = new RegExp("^\\d+\\.\\d+\\.\\d+$", "u");
-const pattern7 = new RegExp("^\\d+\\.\\d+$", "u");
+const pattern10 = new RegExp("^\\d+\\.\\d+\\.\\d+$", "u");
+const pattern11 = new RegExp("^\\d+\\.\\d+$", "u");
 
 function validate30(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1000,7 +1041,7 @@ errors++;
 if(data0.version !== undefined){
 let data1 = data0.version;
 if(typeof data1 === "string"){
-if(!pattern6.test(data1)){
+if(!pattern10.test(data1)){
 const err6 = {instancePath:instancePath+"/python/version",schemaPath:"#/properties/python/properties/version/pattern",keyword:"pattern",params:{pattern: "^\\d+\\.\\d+\\.\\d+$"}};
 if(vErrors === null){
 vErrors = [err6];
@@ -1025,7 +1066,7 @@ errors++;
 if(data0.minor !== undefined){
 let data2 = data0.minor;
 if(typeof data2 === "string"){
-if(!pattern7.test(data2)){
+if(!pattern11.test(data2)){
 const err8 = {instancePath:instancePath+"/python/minor",schemaPath:"#/properties/python/properties/minor/pattern",keyword:"pattern",params:{pattern: "^\\d+\\.\\d+$"}};
 if(vErrors === null){
 vErrors = [err8];
@@ -1168,7 +1209,7 @@ errors++;
 if(data.version !== undefined){
 let data1 = data.version;
 if(typeof data1 === "string"){
-if(!pattern6.test(data1)){
+if(!pattern10.test(data1)){
 const err6 = {instancePath:instancePath+"/version",schemaPath:"#/properties/version/pattern",keyword:"pattern",params:{pattern: "^\\d+\\.\\d+\\.\\d+$"}};
 if(vErrors === null){
 vErrors = [err6];
@@ -1193,7 +1234,7 @@ errors++;
 if(data.minor !== undefined){
 let data2 = data.minor;
 if(typeof data2 === "string"){
-if(!pattern7.test(data2)){
+if(!pattern11.test(data2)){
 const err8 = {instancePath:instancePath+"/minor",schemaPath:"#/properties/minor/pattern",keyword:"pattern",params:{pattern: "^\\d+\\.\\d+$"}};
 if(vErrors === null){
 vErrors = [err8];
@@ -1245,7 +1286,7 @@ validate31.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config4 = validate32;
 const schema43 = {"type":"object","properties":{"name":{"type":"string","enum":["pip"],"description":"The tool to install."},"version":{"type":"string","pattern":"^\\d+(\\.\\d+)*$","description":"One of the versions whose files pyflow knows by digest. Default: the pinned one."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"required":["name"],"additionalProperties":false};
-const pattern10 = new RegExp("^\\d+(\\.\\d+)*$", "u");
+const pattern14 = new RegExp("^\\d+(\\.\\d+)*$", "u");
 
 function validate32(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1309,7 +1350,7 @@ errors++;
 if(data.version !== undefined){
 let data1 = data.version;
 if(typeof data1 === "string"){
-if(!pattern10.test(data1)){
+if(!pattern14.test(data1)){
 const err4 = {instancePath:instancePath+"/version",schemaPath:"#/properties/version/pattern",keyword:"pattern",params:{pattern: "^\\d+(\\.\\d+)*$"}};
 if(vErrors === null){
 vErrors = [err4];
@@ -1333,7 +1374,7 @@ errors++;
 }
 let data2 = data.vendorDir;
 if(typeof data2 === "string"){
-if(!pattern5.test(data2)){
+if(!pattern9.test(data2)){
 const err6 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err6];
@@ -1745,7 +1786,7 @@ errors++;
 }
 let data1 = data.vendorDir;
 if(typeof data1 === "string"){
-if(!pattern5.test(data1)){
+if(!pattern9.test(data1)){
 const err4 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err4];
@@ -1924,8 +1965,8 @@ validate40.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config7 = validate41;
 const schema52 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"requirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements.txt","description":"Requirements file, relative to the app."},"testRequirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements-test.txt","description":"Installed as well under `--test`, when the file exists. Relative to the app."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the default of pip."}},"additionalProperties":false};
-const pattern14 = new RegExp("^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$", "u");
-const pattern16 = new RegExp("^(https?|file)://[^@\\s]+$", "u");
+const pattern18 = new RegExp("^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$", "u");
+const pattern20 = new RegExp("^(https?|file)://[^@\\s]+$", "u");
 
 function validate41(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1961,7 +2002,7 @@ errors++;
 }
 let data0 = data.vendorDir;
 if(typeof data0 === "string"){
-if(!pattern5.test(data0)){
+if(!pattern9.test(data0)){
 const err1 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err1];
@@ -1984,7 +2025,7 @@ errors++;
 }
 let data1 = data.requirements;
 if(typeof data1 === "string"){
-if(!pattern14.test(data1)){
+if(!pattern18.test(data1)){
 const err3 = {instancePath:instancePath+"/requirements",schemaPath:"#/properties/requirements/pattern",keyword:"pattern",params:{pattern: "^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$"}};
 if(vErrors === null){
 vErrors = [err3];
@@ -2007,7 +2048,7 @@ errors++;
 }
 let data2 = data.testRequirements;
 if(typeof data2 === "string"){
-if(!pattern14.test(data2)){
+if(!pattern18.test(data2)){
 const err5 = {instancePath:instancePath+"/testRequirements",schemaPath:"#/properties/testRequirements/pattern",keyword:"pattern",params:{pattern: "^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$"}};
 if(vErrors === null){
 vErrors = [err5];
@@ -2031,7 +2072,7 @@ errors++;
 if(data.index !== undefined){
 let data3 = data.index;
 if(typeof data3 === "string"){
-if(!pattern16.test(data3)){
+if(!pattern20.test(data3)){
 const err7 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/pattern",keyword:"pattern",params:{pattern: "^(https?|file)://[^@\\s]+$"}};
 if(vErrors === null){
 vErrors = [err7];
@@ -2492,7 +2533,7 @@ errors++;
 }
 let data0 = data.vendorDir;
 if(typeof data0 === "string"){
-if(!pattern5.test(data0)){
+if(!pattern9.test(data0)){
 const err1 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err1];
@@ -2649,7 +2690,7 @@ validate49.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config10 = validate50;
 const schema61 = {"type":"object","properties":{"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where runtimes come from; the same list as that of fetch-runtime."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that do not say; without it that of the catalogue."}},"required":["stack"],"additionalProperties":false};
-const pattern18 = new RegExp("^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$", "u");
+const pattern22 = new RegExp("^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$", "u");
 
 function validate50(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2786,7 +2827,7 @@ errors++;
 if(data.default !== undefined){
 let data3 = data.default;
 if(typeof data3 === "string"){
-if(!pattern18.test(data3)){
+if(!pattern22.test(data3)){
 const err9 = {instancePath:instancePath+"/default",schemaPath:"#/properties/default/pattern",keyword:"pattern",params:{pattern: "^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$"}};
 if(vErrors === null){
 vErrors = [err9];

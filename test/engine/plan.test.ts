@@ -53,6 +53,22 @@ describe('plan', () => {
     expectPlanHolds(plan, await work.run());
   });
 
+  it('says what a node behind a hook will do if the hook leaves the same layer', async () => {
+    work.write({ 'bin/pre_compile': 'echo same > same.txt\n', data: 'one\n' }).pipeline(`
+pyflow: 1
+name: hooked
+nodes:
+  hook: { uses: hook, with: { script: bin/pre_compile } }
+  reader: { uses: command, with: { argv: [cp, data, copy], reads: [data], writes: [copy] }, after: [hook] }
+`);
+    await work.run();
+    const line = async () => (await work.plan()).lines[1];
+    expect(await line()).to.deep.include({ certain: false, outcome: 'up-to-date' });
+    work.write({ data: 'two\n' });
+    expect(await line()).to.deep.include({ certain: false, dependsOn: ['hook'], outcome: 'executed' });
+    expect((await line())?.reasons.map(({ what }) => what)).to.deep.equal(['file data']);
+  });
+
   it('stores nothing and runs nothing', async () => {
     await work.plan();
     expectPlanHolds(await work.plan(), await work.run());

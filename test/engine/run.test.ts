@@ -244,6 +244,20 @@ nodes:
     expect(work.slugFile('names')).to.equal('d.txt\n');
   });
 
+  it('repairs a slug whose file was changed behind its back', async () => {
+    await work.run();
+    expect(await work.fastRun()).not.to.equal(undefined);
+    writeFileSync(join(work.outDir, 'app.py'), 'broken\n');
+    expect(await work.fastRun()).to.equal(undefined);
+    await work.run();
+    expect(work.slugFile('app.py')).to.equal('print()\n');
+  });
+
+  it('refuses to refresh a node that there is not', async () => {
+    const refusal = await work.run({ refresh: ['uper'] }).catch((error: unknown) => error);
+    expect((refusal as Refused).message).to.match(/run::unknown-node/);
+  });
+
   it('says that a result was evicted, when it was', async () => {
     await work.run();
     const { collectGarbage } = await import('../../src/engine/quota.js');

@@ -2,6 +2,9 @@
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 
+/** A relative path or pattern without a step up: what lies outside the app is neither seen nor kept. */
+const INSIDE = '^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))';
+
 export const config = {
   type: 'object',
   properties: {
@@ -14,22 +17,27 @@ export const config = {
     },
     reads: {
       type: 'array',
-      items: { type: 'string', minLength: 1 },
+      items: { type: 'string', minLength: 1, pattern: INSIDE },
       default: [],
       description: 'Patterns of files the program sees, relative to the app; their content is part of the key.',
     },
     writes: {
       type: 'array',
-      items: { type: 'string', minLength: 1 },
+      items: { type: 'string', minLength: 1, pattern: INSIDE },
       default: [],
       description: 'Patterns of files the program may write, relative to the app. Writing elsewhere fails the node.',
     },
     exists: {
       type: 'array',
-      items: { type: 'string', minLength: 1 },
+      items: { type: 'string', minLength: 1, pattern: INSIDE },
       description: 'Paths whose presence alone matters to the program.',
     },
-    cwd: { type: 'string', minLength: 1, description: 'Working directory, relative to the app. Default: the app.' },
+    cwd: {
+      type: 'string',
+      minLength: 1,
+      pattern: INSIDE,
+      description: 'Working directory, relative to the app. Default: the app.',
+    },
     appEnv: {
       type: 'array',
       items: { type: 'string', minLength: 1 },
