@@ -1,7 +1,7 @@
 // Bundled by the group `store`: stores a folder as a layer with pyflow's own store, and nothing else of pyflow.
 // node BUNDLE FOLDER CACHE
 
-import { argv } from 'node:process';
+import process, { argv } from 'node:process';
 import { openLocalStore } from '../src/engine/local-store.ts';
 import { captureDifference, EMPTY_RECORD } from '../src/engine/output-tree.ts';
 
@@ -12,3 +12,5 @@ const store = opened.value;
 const captured = await captureDifference(store, folder, EMPTY_RECORD);
 if (!captured.ok) throw new Error(captured.failure.detail);
 await store.close();
+// For whoever wants it back.
+process.stdout.write(`${captured.value.layer.digest}\n`);

@@ -1,7 +1,9 @@
 // The store against the least that could keep or give back the same files: a Python and a slug.
 
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { buildSync } from 'esbuild';
 import {
   bench,
@@ -17,23 +19,32 @@ import {
 } from '../measure.mjs';
 import { buildExample, upToDateArgs } from './example.mjs';
 
-export function store({ rounds }) {
-  const names = ['CPython stored', 'slug from the store into a new folder'];
-  const example = buildExample();
-  if (example.reason !== undefined) return names.map((name) => skippedFigure(name, example.reason));
-  const folder = makeFolder();
-  const python = join(example.slug, '.scalingo/python');
-  const bundle = join(folder, 'store.mjs');
+function bundled(entry, outfile) {
   buildSync({
-    entryPoints: [bench('store-entry.mjs')],
+    entryPoints: [bench(entry)],
     bundle: true,
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    outfile: bundle,
+    minify: true,
+    outfile,
     banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
   });
-  const [floorStore, cache, fresh, copy] = ['floor', 'cache', 'fresh', 'copy'].map((name) => join(folder, name));
+  return outfile;
+}
+
+export function store({ rounds }) {
+  const names = ['CPython stored', 'slug from the store into a new folder', 'the same by a whole run, slug gone'];
+  const example = buildExample();
+  if (example.reason !== undefined) return names.map((name) => skippedFigure(name, example.reason));
+  const folder = makeFolder();
+  const python = join(example.slug, '.scalingo/python');
+  const bundle = bundled('store-entry.mjs', join(folder, 'store.mjs'));
+  const restore = bundled('restore-entry.mjs', join(folder, 'restore.mjs'));
+  const parts = ['floor', 'cache', 'fresh', 'copy', 'slug-cache', 'restored'];
+  const [floorStore, cache, fresh, copy, slugCache, restored] = parts.map((name) => join(folder, name));
+  mkdirSync(slugCache);
+  const slugLayer = execFileSync(process.execPath, [bundle, example.slug, slugCache], { encoding: 'utf8' }).trim();
   const steps = [
     {
       name: names[0],
@@ -51,6 +62,17 @@ export function store({ rounds }) {
     {
       name: names[1],
       target: 1.5,
+      floor: () => {
+        remove(copy);
+        return time(['cp', '-a', example.slug, copy]);
+      },
+      pyflow: () => {
+        remove(restored);
+        return nodeTime([restore, restored, slugCache, slugLayer]);
+      },
+    },
+    {
+      name: names[2],
       floor: () => {
         remove(copy);
         return time(['cp', '-a', example.slug, copy]);

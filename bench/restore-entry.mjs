@@ -1,0 +1,18 @@
+// Bundled by the group `store`: writes the stored layer into a new folder, as a slug is written, and nothing else.
+// node BUNDLE FOLDER CACHE DIGEST
+
+import { argv } from 'node:process';
+import { loadLayer } from '../src/engine/layers.ts';
+import { openLocalStore } from '../src/engine/local-store.ts';
+import { materializeTree } from '../src/engine/output-tree.ts';
+
+const [, , folder, cache, digest] = argv;
+const opened = openLocalStore(cache);
+if (!opened.ok) throw new Error(opened.failure.detail);
+const store = opened.value;
+const table = new Map();
+const layer = await loadLayer(store, digest, table);
+if (layer === undefined) throw new Error(`no layer ${digest} in ${cache}`);
+const written = await materializeTree(store, table, layer.root, folder);
+if (!written.ok) throw new Error(JSON.stringify(written.failure));
+await store.close();
