@@ -276,7 +276,10 @@ export async function explainMiss(
 ): Promise<readonly Reason[]> {
   if (action.reads.sideEffects === true) return [{ what: 'it has side effects, so it runs every time' }];
   if (action.node.cache === 'never') return [{ what: 'its cache is set to never' }];
-  if (forced.has('all') || forced.has(action.node.id)) return [{ what: 'a refresh was asked for' }];
+  if (forced.has('all') || forced.has(action.node.id)) {
+    const isAsked = run.request.refresh.some((id) => id === 'all' || id === action.node.id);
+    return [{ what: isAsked ? 'a refresh was asked for' : 'a file of its result is missing from the cache' }];
+  }
   const last = run.lastRun?.nodes[action.node.id]?.key;
   if (last === undefined) return [{ what: run.lastRun === undefined ? 'first run of this app' : 'new node' }];
   if (last === action.key) {

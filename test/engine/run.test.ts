@@ -211,6 +211,23 @@ nodes:
     expect(work.slugFile('both.out')).to.equal('ABC\ndef\n');
   });
 
+  it('names the missing file when one of a result is gone', async () => {
+    work.pipeline(`
+pyflow: 1
+name: large
+nodes:
+  large: { uses: command, with: { argv: [sh, -c, "head -c 200000 /dev/zero > zeros"], writes: [zeros] } }
+  small: { uses: command, with: { argv: [touch, tiny], writes: [tiny] }, after: [large] }
+`);
+    const first = await work.run();
+    rmSync(join(work.cacheDir, 'cas'), { recursive: true });
+    rmSync(work.outDir, { recursive: true });
+    const second = await work.run();
+    expect(outcomesOf(second)).to.deep.equal({ large: 'executed', small: 'up-to-date' });
+    expect(second.nodes['large']?.reasons).to.deep.equal([{ what: 'a file of its result is missing from the cache' }]);
+    expect(second.slug?.digest).to.equal(first.slug?.digest);
+  });
+
   it('never overwrites a folder that is no slug, unless forced', async () => {
     mkdirSync(work.outDir);
     writeFileSync(join(work.outDir, 'precious'), 'x');
