@@ -9,6 +9,8 @@ import { isElf, withoutDebug, withPath, withRunpath } from './elf.js';
 import { eachLimited, walkFiles } from './file-walk.js';
 
 const CONCURRENCY = 8;
+/** Libraries of tens of megabytes are read whole to be rewritten. */
+const REWRITERS = 2;
 
 /** Of the standard library: nothing an app uses at run time. */
 const DROPPED_FOLDERS: ReadonlySet<string> = new Set(['idlelib', 'turtledemo', 'test', 'tests', '__pycache__']);
@@ -100,7 +102,7 @@ export async function normalizeRuntime(
   // Longest first, so that a prefix below another is replaced whole.
   prefixes.sort((a, b) => b.length - a.length);
   const problems: FormProblem[] = [];
-  await eachLimited(kept, CONCURRENCY, async ({ path, kind }) => {
+  await eachLimited(kept, REWRITERS, async ({ path, kind }) => {
     if (kind === 'symlink') return;
     const file = `${home}/${path}`;
     const problem = isMachineCode(path)
