@@ -1,7 +1,7 @@
 // One execution per key among the processes of a host. Locks only save work: publishing is atomic without them. Unaware
 // of stores and nodes.
 
-import { closeSync, lstatSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClaim, isAbandoned, releaseClaim, removeQuietly } from './claim.js';
 import { hexOf, sha256Hex, type ActionKey, type Digest } from './digest.js';
@@ -133,6 +133,22 @@ async function untilReleased(released: Promise<void>, signal: AbortSignal | unde
     await Promise.race([released, aborted]);
   } finally {
     if (onAbort) signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/**
+ * Removes the locks of dead holders, those on other caches of this user among them: memory must not fill up. The cache
+ * must be there: without it nobody can tell whether its locks lie in memory.
+ */
+export function sweepDeadLocks(cacheDir: string): void {
+  const { folder } = lockPlaceOf(cacheDir);
+  try {
+    for (const name of readdirSync(folder)) {
+      const path = `${folder}/${name}`;
+      if (!name.endsWith('.takeover') && isAbandoned(path)) takeOver(path);
+    }
+  } catch {
+    // No folder, no locks.
   }
 }
 

@@ -6,7 +6,7 @@ import type { Compose } from './composition.js';
 import type { EventSink, Outcome, Reason, RunReport } from './events.js';
 import { executeNode } from './execute.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
-import { createRunDir, sweepDeadRuns } from './run-dir.js';
+import { createRunDir, sweepDeadLocks, sweepDeadRuns } from './lock.js';
 import { newRunId } from './run-record.js';
 import { openRun } from './run-state.js';
 import {
@@ -119,6 +119,7 @@ export async function runPipeline(
     } finally {
       await run.store.close();
       await Promise.all([runDir.remove(), sweeping, keepQuota(run)]);
+      sweepDeadLocks(request.cacheDir);
     }
   }
 }

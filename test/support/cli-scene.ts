@@ -131,15 +131,20 @@ export class CliScene {
     }
   }
 
-  /** Private folders that processes of this scene made and left. */
+  /** Private folders and locks that processes of this scene made and left. */
   leftovers(): readonly string[] {
     const pids = new Set(this.#started.map(({ pid }) => pid));
     const owns = (pid: number | undefined): boolean => pid !== undefined && pids.has(pid);
     const found = names(`${this.cacheDir}/tmp`).map((name) => `${this.cacheDir}/tmp/${name}`);
     for (const parent of ['/dev/shm', tmpdir()]) {
       for (const name of names(parent)) {
-        if (/^pyflow-(?:run|blobs)-/.test(name) && owns(ownerOf(`${parent}/${name}`))) found.push(`${parent}/${name}`);
+        if (/^pyflow-(?:run|blobs)-/.test(name) && owns(pidIn(`${parent}/${name}/owner`)))
+          found.push(`${parent}/${name}`);
       }
+    }
+    const locks = [`/dev/shm/pyflow-locks-${process.getuid?.()}`, `${this.cacheDir}/locks`];
+    for (const folder of locks) {
+      for (const name of names(folder)) if (owns(pidIn(`${folder}/${name}`))) found.push(`${folder}/${name}`);
     }
     return found;
   }
@@ -154,9 +159,9 @@ export class CliScene {
 
 const names = (folder: string): readonly string[] => (existsSync(folder) ? readdirSync(folder) : []);
 
-function ownerOf(folder: string): number | undefined {
+function pidIn(claim: string): number | undefined {
   try {
-    return (JSON.parse(readFileSync(`${folder}/owner`, 'utf8')) as { pid: number }).pid;
+    return (JSON.parse(readFileSync(claim, 'utf8')) as { pid: number }).pid;
   } catch {
     return undefined;
   }
