@@ -15,7 +15,7 @@ import { NEVER_SOURCE } from './source-names.js';
 import type { Source } from './source.js';
 
 /** Changes with what the record means; an older one is ignored. */
-const RECORD_FORMAT = 2;
+const RECORD_FORMAT = 3;
 /** A file changed so shortly before it was looked at may change again within the same time stamp. */
 const YOUNG_MS = 2000;
 /** size, mtime, ctime (ms), inode: what tells that a file or folder was not touched. */
@@ -88,9 +88,9 @@ const absolute = (appDir: string, path: string): string => (path.startsWith('/')
 
 function isUntouched({ paths, tuples, young, slugTraces }: FastRecord, { appDir, outDir }: RunRequest): boolean {
   try {
-    for (const [path, mtimeMs, ino] of slugTraces) {
+    for (const [path, mtimeMs, ctimeMs, ino] of slugTraces) {
       const stat = lstatSync(`${outDir}/${path}`);
-      if (stat.mtimeMs !== mtimeMs || stat.ino !== ino) return false;
+      if (stat.mtimeMs !== mtimeMs || stat.ctimeMs !== ctimeMs || stat.ino !== ino) return false;
     }
     for (const [index, path] of paths.entries()) {
       if (!sameTuple(lstatSync(absolute(appDir, path)), tuples, index * TUPLE)) return false;

@@ -3,6 +3,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import {
+  chmodSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -45,8 +46,11 @@ export interface Slug {
   readonly changed: boolean;
 }
 
-/** Path of a file or folder in the slug, its mtime (ms) and its inode. */
-export type SlugTrace = readonly [string, number, number];
+/**
+ * Path of a file or folder in the slug, its mtime and ctime (ms) and its inode. The mtime shows every write, since it is
+ * fixed; the ctime also a change of mode, and a write after which the time was put back.
+ */
+export type SlugTrace = readonly [string, number, number, number];
 
 /** What lies at the root of every slug, so that only a slug is ever overwritten. */
 interface Marker {
@@ -171,8 +175,8 @@ async function write(run: RunState, layers: readonly Layer[], signal: AbortSigna
     for (const folder of folders) utimesSync(folder, FIXED_MTIME_S, FIXED_MTIME_S);
   }
   const traces = [...(inPlace ? [] : ['.']), ...own.map(([path]) => path), SLUG_MARKER].map((path): SlugTrace => {
-    const { mtimeMs, ino } = lstatSync(`${outDir}/${path}`);
-    return [path, mtimeMs, ino];
+    const { mtimeMs, ctimeMs, ino } = lstatSync(`${outDir}/${path}`);
+    return [path, mtimeMs, ctimeMs, ino];
   });
   const names = inPlace ? namesByFolder(own.map(([path]) => path)) : new Map<string, string[]>();
   return succeed({ path: outDir, digest, ...sizeOfContent(content), traces, names, changed });
@@ -284,6 +288,8 @@ async function update(
     writeMarker(outDir, UNFINISHED_MARKER, unfinished);
     rmSync(`${outDir}/${SLUG_MARKER}`, { recursive: true, force: true });
   };
+  // The marker came last, so whatever is younger was touched by somebody else, also when its time was put back.
+  const finishedAt = before === undefined ? 0 : lstatSync(`${outDir}/${SLUG_MARKER}`).ctimeMs;
   for (const path of inPlace ? vanished(content, earlier, outDir) : strangers(outDir, content)) {
     start();
     if (typeof path === 'string' && path.endsWith('/')) removeIfEmpty(`${outDir}/${path}`);
@@ -295,10 +301,13 @@ async function update(
     const target = `${outDir}/${path}`;
     const stat = lstatSync(target, { throwIfNoEntry: false });
     if (entry.type === 'directory') {
-      if (stat?.isDirectory() === true) continue;
+      if (stat?.isDirectory() === true && (stat.mode & 0o777) === 0o755) continue;
       start();
-      rmSync(target, { force: true });
-      mkdirSync(target);
+      if (stat?.isDirectory() !== true) {
+        rmSync(target, { force: true });
+        mkdirSync(target);
+      }
+      chmodSync(target, 0o755);
     } else if (entry.type === 'symlink') {
       if (stat?.isSymbolicLink() === true && readlinkSync(target) === entry.target) continue;
       start();
@@ -309,6 +318,7 @@ async function update(
         stat?.isFile() === true &&
         before?.paths[path] === spell(entry) &&
         stat.mtimeMs === FIXED_MTIME_S * 1000 &&
+        stat.ctimeMs <= finishedAt &&
         (stat.mode & 0o777) === (entry.executable ? 0o755 : 0o644) &&
         stat.size === Number(entry.digest.slice(65));
       if (!isSame) stale.push([path, entry]);
