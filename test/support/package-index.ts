@@ -1,10 +1,18 @@
 // A package index on the loopback interface, which serves made-up files and can have every kind of trouble.
 
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Wheel } from './wheels.js';
 
 export type IndexTrouble = 'server-error' | 'cut-off' | 'resets';
+
+export interface PackageIndexOptions {
+  /** What it asks for; without it, it answers 401. */
+  readonly login?: { readonly user: string; readonly password: string };
+  /** Its pages tell the digest of each file, as those of most real ones do. */
+  readonly tellsDigests?: true;
+}
 
 export class PackageIndex {
   readonly requests: string[] = [];
@@ -12,12 +20,15 @@ export class PackageIndex {
   trouble: IndexTrouble | undefined;
   readonly #files = new Map<string, Buffer>();
 
-  private constructor(private readonly server: Server) {}
+  private constructor(
+    private readonly server: Server,
+    private readonly options: PackageIndexOptions,
+  ) {}
 
-  static async start(files: readonly Wheel[] = []): Promise<PackageIndex> {
+  static async start(files: readonly Wheel[] = [], options: PackageIndexOptions = {}): Promise<PackageIndex> {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const index = new PackageIndex(server);
+    const index = new PackageIndex(server, options);
     server.on('request', (request: IncomingMessage, response: ServerResponse) => index.answer(request, response));
     for (const file of files) index.add(file.file, file.bytes);
     return index;
@@ -31,6 +42,12 @@ export class PackageIndex {
     return `http://127.0.0.1:${this.port}/simple`;
   }
 
+  /** With user and password, as an operator would set it. */
+  get urlWithLogin(): string {
+    const { user, password } = this.options.login ?? { user: 'nobody', password: 'none' };
+    return this.url.replace('//', `//${user}:${password}@`);
+  }
+
   add(file: string, bytes: Buffer): void {
     this.#files.set(file, bytes);
   }
@@ -40,6 +57,9 @@ export class PackageIndex {
     this.requests.push(path);
     if (this.trouble === 'server-error') return void response.writeHead(503).end('busy');
     if (this.trouble === 'resets') return void request.socket.destroy();
+    if (!this.isAllowed(request)) {
+      return void response.writeHead(401, { 'www-authenticate': 'Basic realm="packages"' }).end('who are you');
+    }
     const file = /^\/files\/(.+)$/.exec(path)?.[1];
     if (file !== undefined) {
       const bytes = this.#files.get(file);
@@ -54,8 +74,20 @@ export class PackageIndex {
     const name = /^\/simple\/([^/]+)\/$/.exec(path)?.[1];
     const links = [...this.#files.keys()].filter((candidate) => normalized(candidate.split('-')[0] ?? '') === name);
     if (links.length === 0) return void response.writeHead(404).end();
-    const page = links.map((link) => `<a href="/files/${link}">${link}</a>`).join('\n');
+    const page = links.map((link) => `<a href="/files/${link}${this.fragment(link)}">${link}</a>`).join('\n');
     response.writeHead(200, { 'content-type': 'text/html' }).end(`<!DOCTYPE html><html><body>${page}</body></html>`);
+  }
+
+  private isAllowed(request: IncomingMessage): boolean {
+    const { login } = this.options;
+    if (login === undefined) return true;
+    const expected = Buffer.from(`${login.user}:${login.password}`).toString('base64');
+    return request.headers.authorization === `Basic ${expected}`;
+  }
+
+  private fragment(file: string): string {
+    if (this.options.tellsDigests !== true) return '';
+    return `#sha256=${createHash('sha256').update(this.#files.get(file)!).digest('hex')}`;
   }
 
   async stop(): Promise<void> {
