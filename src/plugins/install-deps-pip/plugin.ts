@@ -20,18 +20,15 @@ import {
 } from '../../engine/sdk.js';
 import { readRequirements } from '../../manifests/app/requirements.js';
 import { askIndex } from '../shared/ask-index.js';
-import { compileBytecode } from '../shared/bytecode.js';
 import { noPython } from '../shared/failures.js';
+import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
 import { withoutUserinfo } from '../shared/index-url.js';
 import { nameNotFound } from '../shared/install-log.js';
-import { installedPackages } from '../shared/installed-packages.js';
-import { normalizePackages, takeSnapshot } from '../shared/package-layer.js';
+import { takeSnapshot } from '../shared/package-layer.js';
+import { LocalProjects } from '../shared/local-projects.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip-command.js';
-import { privateAppPaths, privatePaths } from '../shared/private-needles.js';
 import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from '../shared/python-home.js';
-import { searchFiles } from '../shared/search-bytes.js';
-import { pipFailed, privatePathLeft, unreadableRequirements } from './failures.js';
-import { LocalProjects } from './local-projects.js';
+import { pipFailed, unreadableRequirements } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { PipOutput } from './pip-output.js';
 
@@ -39,9 +36,6 @@ type Config = FromSchema<typeof config>;
 interface Node {
   readonly config: Config;
   readonly inputs: FromSchema<typeof inputs>;
-}
-interface Outputs {
-  readonly packages: Readonly<Record<string, string>>;
 }
 /** What `reads` found out; keyed verbatim. */
 interface Facts {
@@ -168,21 +162,11 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     }
     await projects.clean();
 
-    const layer = await normalizePackages(context, { vendorDir: config.vendorDir, minor }, before);
-    const compiled = await compileBytecode(this.subprocess, context, {
-      python: `${python}/bin/python`,
-      files: layer.files.filter((file) => file.endsWith('.py')).map((file) => `${home}/${file}`),
-    });
-    if (!compiled.ok) return compiled;
-    const outputs = { packages: await installedPackages(`${real}/lib/python${minor}/site-packages`) };
-    const needles = output.builtFromSource ? privateAppPaths(context) : privatePaths(context);
-    const found = await searchFiles(real, layer.files, needles);
-    const [first] = found;
-    if (first === undefined) return succeed({ outputs });
-    if (!output.builtFromSource) return fail(privatePathLeft(found));
-    return succeed({
-      outputs,
-      uncacheable: `${home}/${first.path} was built here and names the private folder it was built in`,
+    return finishInstall(this.subprocess, context, {
+      vendorDir: config.vendorDir,
+      minor,
+      before,
+      builtFromSource: output.builtFromSource,
     });
   }
 

@@ -71,6 +71,32 @@ export const FATAL_TROUBLE: readonly TroublePattern[] = [
 ];
 
 /**
+ * uv tells its errors as a tree, cause below cause; each line of it begins with one of these. It retries by itself what may
+ * pass, so what it shows is what it gave up on.
+ */
+const UV_CAUSE = '^(×|├─▶|╰─▶|error:|Caused by:) .*';
+
+/** The same for uv. */
+export const UV_TROUBLE: readonly TroublePattern[] = [
+  { trouble: 'tls', pattern: new RegExp(`${UV_CAUSE}(invalid peer certificate|certificate verify failed)`) },
+  { trouble: 'proxy', pattern: new RegExp(`${UV_CAUSE}(tunnel error|proxy (authentication|authorization) required)`) },
+  { trouble: 'timeout', pattern: new RegExp(`${UV_CAUSE}(timed out|network timeout|deadline has elapsed)`) },
+  { trouble: 'server-error', pattern: new RegExp(`${UV_CAUSE}HTTP status (server|client) error \\((5\\d\\d|429) `) },
+  {
+    trouble: 'unreachable',
+    pattern: new RegExp(
+      `${UV_CAUSE}(Connection refused|Connection reset|connection closed before message completed|dns error|failed to lookup address|Network is unreachable|No route to host)`,
+    ),
+  },
+  {
+    trouble: 'cut-off',
+    pattern: new RegExp(
+      `${UV_CAUSE}(end of file before message length reached|unexpected end of file|error decoding response body)`,
+    ),
+  },
+];
+
+/**
  * Warnings on the way. They count only when the installer then found no version of a package: an index that cannot be
  * read looks to it like one that has nothing. Without that, a later attempt went well and something else failed.
  */
@@ -97,3 +123,13 @@ export const GAVE_UP =
 /** The installer found nothing to choose from; the name is the first group. */
 export const NOTHING_FOUND =
   /^ERROR: (?:No matching distribution found for |Could not find a version that satisfies the requirement (?=.*\(from versions: none\)))([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)/;
+
+/** A line in which an installer says what is wrong. */
+export const ERROR_LINE = /^((ERROR|error|fatal|hint|Caused by): |[×├╰│])/;
+
+/** A file of the index is not the one that was locked. */
+export const WRONG_DIGEST = /DO NOT MATCH THE HASHES|^(×|├─▶|╰─▶|error:|Caused by:) Hash mismatch for /;
+
+/** An index wants to know who asks, or does not let this one in. */
+export const LOGIN_REFUSED =
+  /HTTP error 40[13] while getting |WARNING: 40[13] Error, Credentials not correct|40[13] Client Error: |HTTP status client error \(40[13] |lack of valid authentication credentials/;

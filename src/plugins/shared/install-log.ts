@@ -1,11 +1,15 @@
 // Reads the end of an installer's log: is there a known cause, and was the network at fault? Unaware of the installer.
 
 import {
+  ERROR_LINE,
   FATAL_TROUBLE,
   GAVE_UP,
   KNOWN_CAUSES,
+  LOGIN_REFUSED,
   NOTHING_FOUND,
   PASSING_TROUBLE,
+  UV_TROUBLE,
+  WRONG_DIGEST,
   type KnownCause,
   type Trouble,
 } from './install-log-patterns.js';
@@ -14,22 +18,39 @@ export interface LogVerdict {
   readonly cause?: KnownCause;
   /** Something outside the app failed, so that another try may go well. */
   readonly trouble?: { readonly kind: Trouble; readonly line: string };
+  /** The lines with the expected and the found digest of a file. */
+  readonly tampered?: readonly string[];
+  /** The line that tells that an index wants to know who asks. */
+  readonly login?: string;
   /** The lines in which the installer says what is wrong. */
   readonly errors: readonly string[];
 }
 
 const SHOWN_ERRORS = 12;
+/** So that expected and found digest both show. */
+const DIGEST_LINES = 12;
 
 /** `elsewhere`: lines about the index that the installer does not show by itself. */
 export function judgeInstallLog(lines: readonly string[], elsewhere: readonly string[] = []): LogVerdict {
   const trimmed = lines.map((line) => line.trim());
   const cause = KNOWN_CAUSES.find(({ pattern }) => trimmed.some((line) => pattern.test(line)));
-  const errors = trimmed.filter((line) => /^(ERROR|error|fatal):/.test(line)).slice(-SHOWN_ERRORS);
+  const errors = trimmed.filter((line) => ERROR_LINE.test(line)).slice(-SHOWN_ERRORS);
   const gaveUp = trimmed.filter((line) => GAVE_UP.test(line));
   const passing = nameNotFound(lines) === undefined ? [] : [...trimmed, ...elsewhere];
   const trouble =
-    firstMatch(trimmed, FATAL_TROUBLE) ?? firstMatch(gaveUp, PASSING_TROUBLE) ?? firstMatch(passing, PASSING_TROUBLE);
-  return { ...(cause && { cause }), ...(trouble && { trouble }), errors };
+    firstMatch(trimmed, FATAL_TROUBLE) ??
+    firstMatch(trimmed, UV_TROUBLE) ??
+    firstMatch(gaveUp, PASSING_TROUBLE) ??
+    firstMatch(passing, PASSING_TROUBLE);
+  const digest = trimmed.findIndex((line) => WRONG_DIGEST.test(line));
+  const login = trimmed.find((line) => LOGIN_REFUSED.test(line));
+  return {
+    ...(cause && { cause }),
+    ...(trouble && { trouble }),
+    ...(digest !== -1 && { tampered: lines.slice(digest, digest + DIGEST_LINES) }),
+    ...(login !== undefined && { login }),
+    errors,
+  };
 }
 
 /** The package for which the installer found nothing at all: it does not exist, or the index could not be read. */

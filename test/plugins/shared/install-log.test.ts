@@ -65,6 +65,28 @@ describe('plugins/shared/install-log', () => {
     ).to.equal(undefined);
   });
 
+  it('reads the tree of causes that uv prints', () => {
+    const tree = (...causes: string[]): string[] => ['  × Failed to download `helper==1.5`', ...causes];
+    expect(kindOf(...tree('  ├─▶ tcp connect error', '  ╰─▶ Connection refused (os error 111)'))).to.equal(
+      'unreachable',
+    );
+    expect(kindOf(...tree('  ╰─▶ connection closed before message completed'))).to.equal('unreachable');
+    expect(kindOf(...tree('  ╰─▶ HTTP status server error (503 Service Unavailable) for url'))).to.equal(
+      'server-error',
+    );
+    expect(kindOf(...tree('  ╰─▶ end of file before message length reached'))).to.equal('cut-off');
+    expect(kindOf(...tree('  ╰─▶ HTTP status client error (404 Not Found) for url'))).to.equal(undefined);
+    // What a build prints is no cause of uv's.
+    expect(kindOf('  × Failed to build `bad==1.0`', '      Connection refused')).to.equal(undefined);
+    const mismatch = tree('  ╰─▶ Hash mismatch for `helper==1.5`', '', '      Expected:', '        sha256:00');
+    expect(judgeInstallLog(mismatch).tampered).to.deep.equal(mismatch.slice(1));
+    const login = tree('  ╰─▶ HTTP status client error (401 Unauthorized) for url');
+    expect(judgeInstallLog(login)).to.deep.include({
+      login: login[1]?.trim(),
+      errors: login.map((line) => line.trim()),
+    });
+  });
+
   it('does not take a package that does not exist, or a refused login, for trouble', () => {
     expect(kindOf('ERROR: HTTP error 404 while getting http://host/x.whl')).to.equal(undefined);
     expect(kindOf('ERROR: 401 Client Error: Unauthorized for url: http://host/')).to.equal(undefined);

@@ -1,9 +1,9 @@
-// Projects inside the app that pip installs from: their builds leave files among the sources, which are no part of the
-// result. Unaware of pip.
+// Projects inside the app that an installer installs from: their builds leave files among the sources, which are no part
+// of the result. Unaware of the installer.
 
 import { rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { walkFiles } from '../shared/file-walk.js';
+import { walkFiles } from './file-walk.js';
 
 /** What build backends leave behind. */
 const LEFTOVER = /(^|\/)(build|__pycache__|[^/]+\.egg-info|[^/]+\.dist-info|\.eggs)\//;

@@ -1,0 +1,59 @@
+// What every installer of packages does when its tool is done: brings what was written into the normal form, compiles it,
+// lists the packages, and looks for private paths that stayed. Unaware of which tool it was.
+
+import {
+  fail,
+  succeed,
+  type Failure,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type Subprocess,
+} from '../../engine/sdk.js';
+import { compileBytecode } from './bytecode.js';
+import { privatePathLeft } from './install-failures.js';
+import { installedPackages } from './installed-packages.js';
+import { normalizePackages, type Snapshot } from './package-layer.js';
+import { privateAppPaths, privatePaths } from './private-needles.js';
+import { pythonHome } from './python-home.js';
+import { searchFiles } from './search-bytes.js';
+
+export interface InstalledOutputs {
+  /** Normalized name -> version. */
+  readonly packages: Readonly<Record<string, string>>;
+}
+
+export interface FinishedInstall {
+  readonly vendorDir: string;
+  /** X.Y of the Python that was installed into. */
+  readonly minor: string;
+  /** Of the Python's folder, taken before the tool ran. */
+  readonly before: Snapshot;
+  /** The tool built something here: its build tools may have written down where. */
+  readonly builtFromSource: boolean;
+}
+
+export async function finishInstall(
+  subprocess: Subprocess,
+  context: RunContext,
+  { vendorDir, minor, before, builtFromSource }: FinishedInstall,
+): Promise<Result<RunOutput<InstalledOutputs>, Failure>> {
+  const home = pythonHome(vendorDir);
+  const real = `${context.appDir}/${home}`;
+  const layer = await normalizePackages(context, { vendorDir, minor }, before);
+  const compiled = await compileBytecode(subprocess, context, {
+    python: `${context.paths.app}/${home}/bin/python`,
+    files: layer.files.filter((file) => file.endsWith('.py')).map((file) => `${home}/${file}`),
+  });
+  if (!compiled.ok) return compiled;
+  const outputs = { packages: await installedPackages(`${real}/lib/python${minor}/site-packages`) };
+  const needles = builtFromSource ? privateAppPaths(context) : privatePaths(context);
+  const found = await searchFiles(real, layer.files, needles);
+  const [first] = found;
+  if (first === undefined) return succeed({ outputs });
+  if (!builtFromSource) return fail(privatePathLeft(found));
+  return succeed({
+    outputs,
+    uncacheable: `${home}/${first.path} was built here and names the private folder it was built in`,
+  });
+}

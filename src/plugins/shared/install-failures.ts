@@ -1,0 +1,88 @@
+// Failures of installers, made from the end of their log. Unaware of which tool it was; its name and code are given.
+
+import type { CommandExit, Failure } from '../../engine/sdk.js';
+import { lastLines } from './failures.js';
+import { judgeInstallLog } from './install-log.js';
+import { TROUBLE_TITLES } from './install-log-patterns.js';
+
+export interface FailedInstall {
+  /** `install-dependencies::pip`. */
+  readonly code: string;
+  /** As people call it. */
+  readonly tool: string;
+  readonly command: string;
+  readonly exit: CommandExit;
+  /** What the index says when asked again. */
+  readonly elsewhere?: readonly string[];
+  /** When nothing better is known. */
+  readonly remedy: string;
+  /** Where the digests stand that a tampered file does not have: `the requirements`. */
+  readonly digestsIn: string;
+}
+
+export function installFailed(failed: FailedInstall): Failure {
+  const { code, tool, exit } = failed;
+  const { cause, trouble, tampered, login, errors } = judgeInstallLog(exit.lines, failed.elsewhere);
+  const detail = (lines: readonly string[]): string => [...new Set(lines)].join('\n') || lastLines(exit);
+  if (cause !== undefined) {
+    return {
+      code,
+      blame: 'app',
+      title: cause.title,
+      detail: detail([`Known cause: ${cause.id}`, ...errors]),
+      remedy: cause.remedy,
+    };
+  }
+  if (trouble !== undefined) {
+    return {
+      code,
+      blame: 'environment',
+      title: `${tool} could not install the dependencies: ${TROUBLE_TITLES[trouble.kind]}`,
+      detail: detail([trouble.line, ...errors]),
+      remedy:
+        trouble.kind === 'disk-full'
+          ? 'Make room on the disk that holds the cache folder, then try again.'
+          : 'Try again in a while; if it stays, check the package index and the way to it.',
+      retryable: true,
+    };
+  }
+  if (tampered !== undefined) {
+    return {
+      code,
+      blame: 'app',
+      title: `A package does not have the digest that ${failed.digestsIn} demand${failed.digestsIn.endsWith('s') ? '' : 's'}`,
+      detail: tampered.join('\n'),
+      remedy:
+        'If you changed the version, write down its new digests (a lockfile: lock again). If not, somebody changed the file at the index: do not install it before you know why.',
+    };
+  }
+  if (login !== undefined) {
+    return {
+      code,
+      blame: 'app',
+      title: 'A package index asks for a user and password, or refuses those it was given',
+      detail: detail([login, ...errors]),
+      remedy:
+        'Give them to the build: in PYFLOW_INDEX for the default index, else as variables that the tool knows (by `secrets` of the node). Never write them into a file of the app.',
+    };
+  }
+  return {
+    code,
+    blame: 'app',
+    title: `${tool} could not install the dependencies`,
+    detail: detail([`Command: ${failed.command}, status ${exit.exitCode}`, ...errors]),
+    remedy: failed.remedy,
+  };
+}
+
+export const privatePathLeft = (found: readonly { readonly path: string; readonly text: string }[]): Failure => ({
+  code: 'install-dependencies::private-path',
+  blame: 'internal',
+  title: 'Installed packages name a folder that exists during the build only',
+  detail: found
+    .slice(0, 10)
+    .map(({ path, text }) => `${path}: ${text}`)
+    .join('\n'),
+  remedy:
+    'Report this with the names of the packages. `cache: never` on the node does not help: the slug would be wrong.',
+});
