@@ -1285,7 +1285,7 @@ return errors === 0;
 validate31.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config4 = validate32;
-const schema43 = {"type":"object","properties":{"name":{"type":"string","enum":["pip"],"description":"The tool to install."},"version":{"type":"string","pattern":"^\\d+(\\.\\d+)*$","description":"One of the versions whose files pyflow knows by digest. Default: the pinned one."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"required":["name"],"additionalProperties":false};
+const schema43 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","setuptools","uv"],"description":"The tool to install."},"version":{"type":"string","pattern":"^\\d+(\\.\\d+)*$","description":"One of the versions whose files pyflow knows by digest. Default: the pinned one."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"required":["name"],"additionalProperties":false};
 const pattern14 = new RegExp("^\\d+(\\.\\d+)*$", "u");
 
 function validate32(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -1336,7 +1336,7 @@ vErrors.push(err2);
 }
 errors++;
 }
-if(!(data0 === "pip")){
+if(!(((((data0 === "pip") || (data0 === "pipenv")) || (data0 === "poetry")) || (data0 === "setuptools")) || (data0 === "uv"))){
 const err3 = {instancePath:instancePath+"/name",schemaPath:"#/properties/name/enum",keyword:"enum",params:{allowedValues: schema43.properties.name.enum}};
 if(vErrors === null){
 vErrors = [err3];
@@ -1412,7 +1412,7 @@ return errors === 0;
 validate32.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs4 = validate33;
-const schema44 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python that installs the tool."}},"required":["runtime"],"additionalProperties":false};
+const schema44 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python that installs the tool and runs it."}},"required":["runtime"],"additionalProperties":false};
 
 function validate33(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;

@@ -22,7 +22,15 @@ import {
   DEFAULT_STACK,
   stackStatus,
 } from '../../src/manifests/catalogue/stacks.js';
-import { needsSetuptools, PIP_WHEEL, toolVersion, uvArchive } from '../../src/manifests/catalogue/tools.js';
+import { lockedMinors, toolLock } from '../../src/manifests/catalogue/tool-locks.js';
+import {
+  knownVersions,
+  needsSetuptools,
+  PIP_WHEEL,
+  TOOL_NAMES,
+  toolVersion,
+  uvArchive,
+} from '../../src/manifests/catalogue/tools.js';
 
 const PLATFORMS: readonly RuntimePlatform[] = [
   'linux-x86_64-gnu',
@@ -207,6 +215,45 @@ describe('catalogue', () => {
     });
   });
 
+  describe('tool locks', () => {
+    it('has every version of every tool for every minor that builds, `npm run tool-locks` writes what is missing', () => {
+      for (const tool of TOOL_NAMES) {
+        for (const version of knownVersions(tool)) {
+          expect(lockedMinors(tool, version), `${tool} ${version}`).to.deep.equal(MINORS);
+        }
+      }
+    });
+
+    it('pins every package by digest, the tool itself among them', () => {
+      for (const tool of TOOL_NAMES) {
+        for (const version of knownVersions(tool)) {
+          for (const minor of MINORS) {
+            const lock = toolLock(tool, version, minor, 'linux');
+            expect(lock?.packages, `${tool} ${version} ${minor}`).to.include({ [tool]: version });
+            for (const line of lock?.requirements ?? []) {
+              expect(line).to.match(/^[a-z0-9-]+==[\w.]+( --hash=sha256:[0-9a-f]{64})+$/);
+            }
+          }
+        }
+      }
+    });
+
+    it('gives each machine what it needs, and older Pythons what they lack', () => {
+      const names = (minor: string, os: string) =>
+        Object.keys(toolLock('poetry', toolVersion('poetry'), minor, os)?.packages ?? {});
+      expect(names('3.12', 'linux')).to.include('secretstorage').and.not.to.include('xattr');
+      expect(names('3.12', 'darwin')).to.include('xattr').and.not.to.include('secretstorage');
+      expect(names('3.10', 'linux')).to.include('tomli');
+      expect(names('3.13', 'linux')).not.to.include('tomli');
+      expect(toolLock('poetry', '0.1', '3.12', 'linux')).to.equal(undefined);
+      expect(toolLock('poetry', toolVersion('poetry'), '3.9', 'linux')).to.equal(undefined);
+    });
+
+    it('knows the digest of the wheel of pip', () => {
+      expect(toolLock('pip', toolVersion('pip'), '3.12', 'linux')?.requirements[0]).to.contain(PIP_WHEEL.sha256);
+    });
+  });
+
   it('digests all its data', () => {
     expect(catalogueDigest())
       .to.match(/^[0-9a-f]{64}$/)
@@ -215,8 +262,8 @@ describe('catalogue', () => {
 
   it('names source and date in every data file', () => {
     const folder = new URL('../../src/manifests/catalogue/data/', import.meta.url);
-    const names = readdirSync(folder);
-    expect(names).to.have.length(4);
+    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.json'));
+    expect(names).to.have.length(9);
     for (const name of names) {
       const data = JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as Record<string, unknown>;
       expect(data, name).to.include.keys('about', 'source', 'retrieved');

@@ -1,12 +1,14 @@
 import 'reflect-metadata';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
-import { lockedVersions, lockOf, type ToolLock } from '../../src/plugins/fetch-tool/locks.js';
-import { PIP_WHEEL, toolVersion } from '../../src/manifests/catalogue/tools.js';
+import type { ToolLock } from '../../src/manifests/catalogue/tool-locks.js';
+import { knownVersions, toolVersion, type ToolName } from '../../src/manifests/catalogue/tools.js';
+import { toolInstallFailed } from '../../src/plugins/fetch-tool/failures.js';
 import { fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
+import { FolderView } from '../support/folder-view.js';
 import { PackageIndex } from '../support/package-index.js';
 import { linkPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 import { makeWheel } from '../support/wheels.js';
@@ -19,8 +21,8 @@ const standIn = makeWheel('pip', toolVersion('pip'), {
 
 class WithLock extends FetchTool {
   lock: ToolLock | undefined;
-  protected override findLock(tool: 'pip', version: string): ToolLock | undefined {
-    return this.lock ?? super.findLock(tool, version);
+  protected override async findLock(tool: ToolName, version: string, minor: string): Promise<ToolLock | undefined> {
+    return this.lock ?? super.findLock(tool, version, minor);
   }
 }
 
@@ -44,7 +46,7 @@ describe('plugins/fetch-tool', () => {
 
   const play = async (
     lock?: ToolLock,
-    options: HarnessOptions & { readonly version?: string; readonly bare?: true } = {},
+    options: HarnessOptions & { readonly name?: ToolName; readonly version?: string; readonly bare?: true } = {},
   ) => {
     const harness = new PluginHarness({
       root: mkdtempSync(join(root, 'h ')),
@@ -55,17 +57,18 @@ describe('plugins/fetch-tool', () => {
     const kind = new WithLock(harness.subprocess, harness.log, harness.host);
     kind.lock = lock;
     const config = {
-      name: 'pip',
+      name: options.name ?? 'pip',
       vendorDir: '.scalingo',
       ...(options.version && { version: options.version }),
     } as const;
     return { harness, ...(await harness.play(kind, config, { runtime: '' }, { makesTool: true })) };
   };
   const lockFor = (sha256: string): ToolLock => ({
+    packages: { pip: toolVersion('pip') },
     requirements: [`pip==${toolVersion('pip')} --hash=sha256:${sha256}`],
   });
 
-  it('installs the tool into its own folder, without scripts and bytecode', async () => {
+  it('installs the tool into its own folder, without scripts', async () => {
     const { harness, result, toolDir, reads } = await play(lockFor(standIn.sha256));
     if (!result.ok) throw new Error(`${result.failure.title}\n${harness.text()}`);
     const info = `pip-${toolVersion('pip')}.dist-info`;
@@ -74,9 +77,15 @@ describe('plugins/fetch-tool', () => {
     const record = readFileSync(join(toolDir, info, 'RECORD'), 'utf8');
     expect(record).to.contain('pip/__main__.py,sha256=');
     expect(record, 'no line about what is not there').not.to.match(/bin\/pip|\.pyc/);
-    expect(reads.facts).to.deep.equal({
+    expect(readdirSync(join(toolDir, 'pip')).sort(), 'sources and bytecode').to.deep.equal([
+      '__init__.py',
+      '__main__.py',
+      '__pycache__',
+    ]);
+    expect(reads.facts).to.deep.include({
       version: toolVersion('pip'),
-      requirements: lockFor(standIn.sha256).requirements,
+      minor: runtime.minor,
+      packages: { pip: toolVersion('pip') },
     });
     expect(existsSync(join(harness.appDir, 'pip')), 'the slug is left alone').to.equal(false);
   }).timeout(30_000);
@@ -116,6 +125,50 @@ describe('plugins/fetch-tool', () => {
     expect(harness.text()).to.contain('Package index: http://127.0.0.1');
   }).timeout(30_000);
 
+  it('keeps programs that are no scripts', async () => {
+    const program = makeWheel('uv', toolVersion('uv'), {
+      plainScripts: { uv: '\x7fELF and so on\n', helper: '#!python\n' },
+    });
+    index.add(program.file, program.bytes);
+    const lock = { packages: {}, requirements: [`uv==${toolVersion('uv')} --hash=sha256:${program.sha256}`] };
+    const { result, toolDir } = await play(lock, { name: 'uv' });
+    expect(result.ok && result.value.outputs).to.deep.equal({ version: toolVersion('uv') });
+    expect(readdirSync(join(toolDir, 'bin'))).to.deep.equal(['uv']);
+  }).timeout(30_000);
+
+  it('fails with the code of the tool, and has the digest of its list of files in the key', async () => {
+    const first = await play(lockFor('0'.repeat(64)), { name: 'poetry' });
+    expect(!first.result.ok && first.result.failure.code).to.equal('install-package-manager::poetry');
+    const other = await play(lockFor('1'.repeat(64)), { name: 'poetry' });
+    expect(first.reads.facts).not.to.deep.equal(other.reads.facts);
+    const codes = (['pip', 'pipenv', 'uv', 'setuptools'] as const).map(
+      (name) => toolInstallFailed(name, '1.0', { exitCode: 1, lines: [] }).code,
+    );
+    expect(codes).to.deep.equal([
+      'install-package-manager::pip',
+      'install-package-manager::pipenv',
+      'install-package-manager::uv',
+      'install-package-manager::pip',
+    ]);
+  }).timeout(30_000);
+
+  it('names every package of the real list for this Python', async () => {
+    const harness = new PluginHarness({ root: mkdtempSync(join(root, 'h ')) });
+    linkPreparedRuntime(runtime, harness.appDir);
+    const kind = new FetchTool(harness.subprocess, harness.log, harness.host);
+    const view = new FolderView(harness.appDir, {}, 'build');
+    for (const version of knownVersions('pipenv')) {
+      const config = { name: 'pipenv', version, vendorDir: '.scalingo' } as const;
+      const reads = await kind.reads({ config, inputs: { runtime: '' } }, view);
+      const { packages } = (reads.ok ? reads.value.facts : {}) as unknown as ToolLock;
+      expect(packages).to.include({ pipenv: version }).and.to.include.keys('certifi', 'virtualenv');
+    }
+    mkdirSync(join(harness.appDir, 'other/python/lib/python3.99'), { recursive: true });
+    const future = await kind.reads({ config: { name: 'poetry', vendorDir: 'other' }, inputs: { runtime: '' } }, view);
+    expect(!future.ok && future.failure).to.include({ code: 'fetch-tool::unknown-python', blame: 'internal' });
+    expect(!future.ok && future.failure.title).to.contain('3.99');
+  });
+
   it('refuses versions whose files it does not know', async () => {
     const { result } = await play(undefined, { version: '1.0', bare: true });
     expect(!result.ok && result.failure).to.include({ code: 'fetch-tool::unknown-version', blame: 'pipeline' });
@@ -124,10 +177,5 @@ describe('plugins/fetch-tool', () => {
   it('says when there is no Python to install with', async () => {
     const { result } = await play(lockFor(standIn.sha256), { bare: true });
     expect(!result.ok && result.failure.code).to.equal('python::no-runtime');
-  });
-
-  it('knows the digest of the pinned pip', () => {
-    expect(lockedVersions('pip')).to.include(toolVersion('pip'));
-    expect(lockOf('pip', toolVersion('pip'))?.requirements[0]).to.contain(PIP_WHEEL.sha256);
   });
 });

@@ -4,7 +4,16 @@ import data from './data/tools.json' with { type: 'json' };
 
 export type ToolName = keyof typeof data.tools;
 
+export const TOOL_NAMES = Object.keys(data.tools) as readonly ToolName[];
+
+/** The version that is used unless a pipeline names another. */
 export const toolVersion = (name: ToolName): string => data.tools[name].version;
+
+/** All versions that a pipeline may name, the pinned one first. */
+export function knownVersions(name: ToolName): readonly string[] {
+  const tool: { readonly version: string; readonly also?: readonly string[] } = data.tools[name];
+  return [tool.version, ...(tool.also ?? [])];
+}
 
 /** pip apps on these minors get setuptools too, since their venvs had it. */
 export const needsSetuptools = (minor: string): boolean => data.tools.setuptools.installedFor.includes(minor);

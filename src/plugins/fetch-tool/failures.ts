@@ -1,6 +1,7 @@
 // The failures that the kind `fetch-tool` raises.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
+import type { ToolName } from '../../manifests/catalogue/tools.js';
 import { lastLines } from '../shared/failures.js';
 import { judgeInstallLog } from '../shared/install-log.js';
 import { TROUBLE_TITLES } from '../shared/install-log-patterns.js';
@@ -13,6 +14,14 @@ export const unknownToolVersion = (tool: string, version: string, known: readonl
   remedy: 'Leave `version` out, or name one of the known versions.',
 });
 
+export const noLockForPython = (tool: string, version: string, minor: string): Failure => ({
+  code: 'fetch-tool::unknown-python',
+  blame: 'internal',
+  title: `pyflow does not know the files of ${tool} ${version} for Python ${minor}`,
+  detail: 'What a tool depends on differs between minor versions of Python, so each has a list of its own.',
+  remedy: 'Take a newer pyflow, or another version of Python. In a checkout of pyflow: `npm run tool-locks`.',
+});
+
 export const noBundledPip = (folder: string): Failure => ({
   code: 'internal-error::bundled-pip-not-found',
   blame: 'internal',
@@ -21,11 +30,20 @@ export const noBundledPip = (folder: string): Failure => ({
   remedy: 'Run again with `--refresh` for the runtime; another provider of the runtime may do as well.',
 });
 
-export function toolInstallFailed(tool: string, version: string, exit: CommandExit): Failure {
+/** As the ancestor, which installs setuptools with pip. */
+const CODES = {
+  pip: 'install-package-manager::pip',
+  pipenv: 'install-package-manager::pipenv',
+  poetry: 'install-package-manager::poetry',
+  setuptools: 'install-package-manager::pip',
+  uv: 'install-package-manager::uv',
+} as const satisfies Readonly<Record<ToolName, string>>;
+
+export function toolInstallFailed(tool: ToolName, version: string, exit: CommandExit): Failure {
   const { trouble, errors } = judgeInstallLog(exit.lines);
   const isTampered = exit.lines.some((line) => line.includes('DO NOT MATCH THE HASHES'));
   return {
-    code: 'install-package-manager::pip',
+    code: CODES[tool],
     blame: 'environment',
     title: `${tool} ${version} could not be installed${
       trouble

@@ -6,7 +6,11 @@ import { vendorDirSchema } from '../shared/python-home.js';
 export const config = {
   type: 'object',
   properties: {
-    name: { type: 'string', enum: ['pip'], description: 'The tool to install.' },
+    name: {
+      type: 'string',
+      enum: ['pip', 'pipenv', 'poetry', 'setuptools', 'uv'],
+      description: 'The tool to install.',
+    },
     version: {
       type: 'string',
       pattern: '^\\d+(\\.\\d+)*$',
@@ -21,7 +25,7 @@ export const config = {
 export const inputs = {
   type: 'object',
   properties: {
-    runtime: { type: 'string', format: 'output-tree', description: 'The Python that installs the tool.' },
+    runtime: { type: 'string', format: 'output-tree', description: 'The Python that installs the tool and runs it.' },
   },
   required: ['runtime'],
   additionalProperties: false,
@@ -39,8 +43,9 @@ export const outputs = {
 
 export const manifest: PluginManifest = {
   kind: 'fetch-tool',
-  revision: 1,
-  description: 'Installs a package manager at a pinned version, checked by digest, as a tool outside the slug.',
+  revision: 2,
+  description:
+    'Installs a package manager at a pinned version, it and all that it needs checked by digest, as a tool outside the slug.',
   config,
   inputs,
   outputs,

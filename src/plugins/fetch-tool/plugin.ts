@@ -1,6 +1,7 @@
 // Installs a package manager with the pip that every runtime brings along, into a folder of its own.
 
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, writeFile } from 'node:fs/promises';
 import { inject, injectable } from 'inversify';
 import {
   fail,
@@ -10,22 +11,24 @@ import {
   succeed,
   type Failure,
   type FromSchema,
+  type JSONObject,
   type Plugin,
   type Reads,
   type Result,
   type RunContext,
   type RunOutput,
+  type ViewReader,
 } from '../../engine/sdk.js';
-import { toolVersion } from '../../manifests/catalogue/tools.js';
+import type { ToolLock } from '../../manifests/catalogue/tool-locks.js';
+import { knownVersions, toolVersion } from '../../manifests/catalogue/tools.js';
+import { compileBytecode } from '../shared/bytecode.js';
 import { noPython } from '../shared/failures.js';
-import { walkFiles } from '../shared/file-walk.js';
 import { withoutUserinfo } from '../shared/index-url.js';
 import { isolatedEnvironment, readableLine } from '../shared/pip-command.js';
-import { minorOfPython, pythonHome } from '../shared/python-home.js';
-import { editRecord } from '../shared/record.js';
-import { noBundledPip, toolInstallFailed, unknownToolVersion } from './failures.js';
-import { lockedVersions, lockOf, type ToolLock } from './locks.js';
+import { minorInView, pythonHome } from '../shared/python-home.js';
+import { noBundledPip, noLockForPython, toolInstallFailed, unknownToolVersion } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
+import { normalizeTool } from './normalize.js';
 
 type Config = FromSchema<typeof config>;
 interface Node {
@@ -34,6 +37,16 @@ interface Node {
 }
 interface Outputs {
   readonly version: string;
+}
+/** What `reads` found out; keyed verbatim. */
+interface Facts {
+  readonly version: string;
+  /** X.Y of the Python that installs. */
+  readonly minor: string;
+  /** Name -> version of all that is installed, so that `why` can say what moved. */
+  readonly packages: Readonly<Record<string, string>>;
+  /** Digest of the requirements with their hashes, which are many. */
+  readonly lock: string;
 }
 
 @injectable()
@@ -47,28 +60,31 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
   ) {}
 
   /** The files are pinned by digest, so which index they come from is not in the key. */
-  async reads({ config }: Node): Promise<Result<Reads, Failure>> {
-    const version = config.version ?? toolVersion(config.name);
-    const lock = this.findLock(config.name, version);
-    if (lock === undefined) {
-      return fail(unknownToolVersion(config.name, version, lockedVersions(config.name)));
-    }
-    return succeed({ facts: { version, requirements: [...lock.requirements] } });
+  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const { name } = config;
+    const version = config.version ?? toolVersion(name);
+    if (!knownVersions(name).includes(version)) return fail(unknownToolVersion(name, version, knownVersions(name)));
+    const home = pythonHome(config.vendorDir);
+    const minor = minorInView(view, home);
+    if (minor === undefined) return fail(noPython(home));
+    const lock = await this.findLock(name, version, minor);
+    if (lock === undefined) return fail(noLockForPython(name, version, minor));
+    const facts: Facts = { version, minor, packages: lock.packages, lock: digestOf(lock) };
+    return succeed({ facts: facts as unknown as JSONObject });
   }
 
   /** Overridden by tests, which have files of their own. */
-  protected findLock(tool: Config['name'], version: string): ToolLock | undefined {
-    return lockOf(tool, version);
+  protected async findLock(tool: Config['name'], version: string, minor: string): Promise<ToolLock | undefined> {
+    const { toolLock } = await import('../../manifests/catalogue/tool-locks.js');
+    return toolLock(tool, version, minor, this.host.os);
   }
 
   async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { version, requirements } = context.facts as {
-      readonly version: string;
-      readonly requirements: readonly string[];
-    };
+    const { version, minor, lock: digest } = context.facts as unknown as Facts;
+    const locked = await this.findLock(config.name, version, minor);
+    if (locked === undefined || digestOf(locked) !== digest)
+      throw new Error('the lock is not the one that is in the key');
     const home = pythonHome(config.vendorDir);
-    const minor = await minorOfPython(`${context.appDir}/${home}`);
-    if (minor === undefined) return fail(noPython(home));
     const bundled = `${home}/lib/python${minor}/ensurepip/_bundled`;
     const wheel = await newestPipWheel(`${context.appDir}/${bundled}`);
     if (wheel === undefined) return fail(noBundledPip(bundled));
@@ -78,12 +94,13 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
 
     this.log.step(context, `Installing ${config.name} ${version}`);
     const lock = 'lock.txt';
-    await writeFile(`${context.scratchDir}/${lock}`, `${requirements.join('\n')}\n`);
+    await writeFile(`${context.scratchDir}/${lock}`, `${locked.requirements.join('\n')}\n`);
     const index = this.host.setting('INDEX');
     if (index !== undefined) this.log.info(context, `Package index: ${withoutUserinfo(index)}`);
+    const python = `${context.paths.app}/${home}/bin/python`;
     const exit = await this.subprocess.run(context, {
       argv: [
-        `${context.paths.app}/${home}/bin/python`,
+        python,
         '-I',
         '-B',
         // pip runs straight from its wheel.
@@ -109,10 +126,20 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
     });
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(toolInstallFailed(config.name, version, exit.value));
-    await normalizeTool(toolDir);
+    const files = await normalizeTool(toolDir);
+    // Whoever uses the tool cannot write here, so without bytecode every start of it would compile anew.
+    const compiled = await compileBytecode(this.subprocess, context, {
+      python,
+      files,
+      root: { seen: seenToolDir, public: `/opt/pyflow/tools/${config.name}` },
+    });
+    if (!compiled.ok) return compiled;
     return succeed({ outputs: { version } });
   }
 }
+
+const digestOf = ({ requirements }: ToolLock): string =>
+  createHash('sha256').update(requirements.join('\n')).digest('hex');
 
 async function newestPipWheel(folder: string): Promise<string | undefined> {
   const names = await readdir(folder).catch(() => []);
@@ -120,26 +147,4 @@ async function newestPipWheel(folder: string): Promise<string | undefined> {
     .filter((name) => /^pip-.*\.whl$/.test(name))
     .sort()
     .at(-1);
-}
-
-/**
- * Scripts name the interpreter that installed them; a tool is run by the interpreter of whoever uses it, so they go,
- * and their lines in RECORD with them.
- */
-async function normalizeTool(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await rm(`${folder}/bin`, { recursive: true, force: true });
-  const files = await walkFiles(folder);
-  const present = new Set(files.map((file) => file.path));
-  for (const { path } of files.filter((file) => file.path.endsWith('.pyc'))) {
-    await rm(`${folder}/${path}`);
-    present.delete(path);
-  }
-  for (const { path } of files.filter((file) => /^[^/]+\.dist-info\/RECORD$/.test(file.path))) {
-    const text = await readFile(`${folder}/${path}`, 'utf8');
-    await writeFile(
-      `${folder}/${path}`,
-      editRecord(text, (name) => (present.has(name) ? undefined : 'drop')),
-    );
-  }
 }

@@ -28,6 +28,7 @@ import { takeSnapshot } from '../shared/package-layer.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip-command.js';
 import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from '../shared/python-home.js';
+import { pipCommand } from '../shared/tool-command.js';
 import { pipFailed, unreadableRequirements } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { PipOutput } from './pip-output.js';
@@ -120,8 +121,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     this.log.step(context, `Installing dependencies using '${shown}'`);
     const output = new PipOutput(this.log, context);
     const python = `${context.paths.app}/${home}`;
-    // -I: nothing but the Python and pip itself on the search path. Builds are processes of their own.
-    const pip = [`${python}/bin/python`, '-I', '-B', `${context.paths.tools['pip'] ?? ''}/pip`];
+    const pip = pipCommand(context, home);
     const index = config.index ?? this.host.setting('INDEX');
     const extraIndexes = context.view.env(EXTRA_INDEX);
     const env = { ...compilerEnvironment(python), ...(await isolatedEnvironment(context, { index, extraIndexes })) };

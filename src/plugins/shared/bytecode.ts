@@ -38,17 +38,23 @@ for name in files:
 `;
 
 /**
- * Writes `__pycache__` entries for `files` (app-relative `.py` files). One process, since what is interned by then
- * shows in the bytes; sorted, for the same reason.
+ * Writes `__pycache__` entries for `files`, `.py` files relative to the app or to another `root`. One process, since
+ * what is interned by then shows in the bytes; sorted, for the same reason.
  */
 export async function compileBytecode(
   subprocess: Subprocess,
   context: RunContext,
-  request: { readonly python: string; readonly files: readonly string[] },
+  request: {
+    readonly python: string;
+    readonly files: readonly string[];
+    /** The folder as commands see it, and what the bytecode calls it. */
+    readonly root?: { readonly seen: string; readonly public: string };
+  },
 ): Promise<Result<void, Failure>> {
   if (request.files.length === 0) return succeed(undefined);
   await mkdir(`${context.scratchDir}/bytecode`, { recursive: true });
-  const names = [...request.files].sort().map((file) => `${context.paths.app}/${file}\0`);
+  const root = request.root ?? { seen: context.paths.app, public: PUBLIC_APP_DIR };
+  const names = [...request.files].sort().map((file) => `${root.seen}/${file}\0`);
   await Promise.all([
     writeFile(`${context.scratchDir}/bytecode/compile.py`, DRIVER),
     writeFile(`${context.scratchDir}/bytecode/files`, names.join('')),
@@ -56,16 +62,7 @@ export async function compileBytecode(
   const folder = `${context.paths.scratch}/bytecode`;
   const exit = await subprocess.run(context, {
     // No -I or -E: they would ignore the hash seed.
-    argv: [
-      request.python,
-      '-s',
-      '-S',
-      '-B',
-      `${folder}/compile.py`,
-      `${folder}/files`,
-      context.paths.app,
-      PUBLIC_APP_DIR,
-    ],
+    argv: [request.python, '-s', '-S', '-B', `${folder}/compile.py`, `${folder}/files`, root.seen, root.public],
     cwd: folder,
     env: BYTECODE_ENV,
     network: false,

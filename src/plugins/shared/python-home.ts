@@ -1,6 +1,7 @@
 // Where things lie in a Python of the slug. Unaware of how they got there.
 
 import { readdir } from 'node:fs/promises';
+import type { ViewReader } from '../../engine/sdk.js';
 
 /** Where the app lives at run time. */
 export const PUBLIC_APP_DIR = '/app';
@@ -12,8 +13,14 @@ export const publicPrefix = (vendorDir: string): string => `${PUBLIC_APP_DIR}/${
 /** X.Y of the Python below a folder (`VENDOR/python`), by its standard library; undefined when there is none. */
 export async function minorOfPython(folder: string): Promise<string | undefined> {
   const names = await readdir(`${folder}/lib`).catch(() => []);
-  return names.map((name) => /^python(\d+\.\d+)$/.exec(name)?.[1]).find((minor) => minor !== undefined);
+  return minorAmong(names);
 }
+
+/** The same of the Python that a node sees, without reading the disk. `home`: app-relative. */
+export const minorInView = (view: ViewReader, home: string): string | undefined => minorAmong(view.list(`${home}/lib`));
+
+const minorAmong = (names: readonly string[]): string | undefined =>
+  names.map((name) => /^python(\d+\.\d+)$/.exec(name)?.[1]).find((minor) => minor !== undefined);
 
 /** The schema of every `vendorDir`: a plain relative path, since it becomes part of launchers and patterns. */
 export const vendorDirSchema = {

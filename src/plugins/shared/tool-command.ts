@@ -1,0 +1,58 @@
+// How a kind runs a tool out of its tool tree, given to the node by the input port of the tool's name. Unaware of what
+// tools do.
+//
+// Pipenv and Poetry are started by the slug's interpreter in a virtual environment made for the occasion, whose
+// site-packages is the tool tree: they see their own modules and the standard library, and nothing of the app's packages;
+// what they start with the slug's own interpreter sees nothing of them. pip installs into the interpreter that runs it, so
+// it runs in the slug's. uv is a program of its own.
+
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import type { RunContext } from '../../engine/sdk.js';
+
+export type PythonTool = 'pipenv' | 'poetry';
+
+export interface ToolCommand {
+  /** What to put before the tool's own arguments. */
+  readonly argv: readonly string[];
+  /** The environment's folder, as commands see it. Its `bin` holds `python` and nothing else. */
+  readonly environment: string;
+}
+
+/** `home`: the slug's Python, app-relative. The environment lies in the scratch folder. */
+export async function pythonToolCommand(
+  context: RunContext,
+  tool: PythonTool,
+  python: { readonly home: string; readonly minor: string },
+): Promise<ToolCommand> {
+  const folder = `tools/${tool}`;
+  const real = `${context.scratchDir}/${folder}`;
+  const seen = `${context.paths.scratch}/${folder}`;
+  const bin = `${context.paths.app}/${python.home}/bin`;
+  await rm(real, { recursive: true, force: true });
+  const lib = `${real}/lib/python${python.minor}`;
+  await Promise.all([mkdir(`${real}/bin`, { recursive: true }), mkdir(lib, { recursive: true })]);
+  await Promise.all([
+    writeFile(`${real}/pyvenv.cfg`, `home = ${bin}\ninclude-system-site-packages = false\n`),
+    symlink(`${bin}/python${python.minor}`, `${real}/bin/python`),
+    symlink(toolFolder(context, tool), `${lib}/site-packages`),
+  ]);
+  // -I: no variables, no user folder, and not the working folder on the search path.
+  return { argv: [`${seen}/bin/python`, '-I', '-B', '-m', tool], environment: seen };
+}
+
+/** `home`: as above. */
+export const pipCommand = (context: RunContext, home: string): readonly string[] => [
+  `${context.paths.app}/${home}/bin/python`,
+  // As above; the builds that pip starts are processes of their own.
+  '-I',
+  '-B',
+  `${toolFolder(context, 'pip')}/pip`,
+];
+
+export const uvCommand = (context: RunContext): readonly string[] => [`${toolFolder(context, 'uv')}/bin/uv`];
+
+function toolFolder(context: RunContext, port: string): string {
+  const folder = context.paths.tools[port];
+  if (folder === undefined) throw new Error(`the node was given no tool tree \`${port}\``);
+  return folder;
+}

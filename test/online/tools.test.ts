@@ -1,0 +1,127 @@
+// Every package manager as a tool tree, from the package index: the same bytes wherever it was made, and it runs.
+
+import 'reflect-metadata';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { probeSandbox } from '../../src/engine/sandbox/probe.js';
+import type { Sandbox } from '../../src/engine/sandbox/sandbox.js';
+import { succeed, type RunContext, type Subprocess } from '../../src/engine/sdk.js';
+import { TOOL_NAMES, toolVersion, type ToolName } from '../../src/manifests/catalogue/tools.js';
+import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
+import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
+import { pipCommand, pythonToolCommand, uvCommand } from '../../src/plugins/shared/tool-command.js';
+import { differences, fingerprint, operatorCertificates, PluginHarness } from '../support/plugin-harness.js';
+import { pyenvVersions } from '../support/runtimes.js';
+
+const HOME = '.scalingo/python';
+/** The oldest and the newest that this machine has: their lists of packages differ most. */
+const VERSIONS = [...new Set([pyenvVersions().at(0), pyenvVersions().at(-1)])].filter((one) => one !== undefined);
+
+/** Prints what a tool says about itself and its surroundings. */
+class AskTool {
+  constructor(
+    private readonly subprocess: Subprocess,
+    private readonly tool: ToolName,
+  ) {}
+  async reads() {
+    return succeed({});
+  }
+  async run({ config }: { readonly config: { readonly minor: string } }, context: RunContext) {
+    const python = { home: HOME, minor: config.minor };
+    const command =
+      this.tool === 'uv'
+        ? uvCommand(context)
+        : this.tool === 'pip'
+          ? pipCommand(context, HOME)
+          : (await pythonToolCommand(context, this.tool as 'pipenv' | 'poetry', python)).argv;
+    const exit = await this.subprocess.run(context, {
+      argv: [...command, '--version'],
+      cwd: context.paths.scratch,
+      network: false,
+      env: { HOME: context.paths.scratch },
+    });
+    if (!exit.ok) return exit;
+    return succeed({ outputs: { text: exit.value.lines.join('\n'), exitCode: exit.value.exitCode } });
+  }
+}
+
+describe('tools, online', () => {
+  let root: string;
+  let sandbox: Sandbox | undefined;
+  before(async function () {
+    if (VERSIONS.length === 0) {
+      console.log('      (skipped: needs a CPython of pyenv)');
+      return this.skip();
+    }
+    root = mkdtempSync(join(tmpdir(), 'pyflow-online-tools-'));
+    const probed = await probeSandbox('required', {
+      searchPath: (process.env['PATH'] ?? '').split(':'),
+      passThrough: operatorCertificates(),
+      stateDir: join(root, 'state'),
+    });
+    sandbox = probed.ok ? probed.value : undefined;
+    if (sandbox === undefined) console.log('      (without namespaces: not possible on this machine)');
+  });
+  after(() => root && rmSync(root, { recursive: true, force: true }));
+
+  for (const version of VERSIONS) {
+    it(`gives byte-identical trees that run, in two folders and both sandbox modes, with CPython ${version}`, async () => {
+      const minor = version.split('.').slice(0, 2).join('.');
+      const harnesses = [
+        new PluginHarness({ root: mkdtempSync(join(root, 'a')) }),
+        new PluginHarness(
+          sandbox === undefined
+            ? { root: mkdtempSync(join(root, 'b b, longer')), env: { LANG: 'POSIX', LC_ALL: 'POSIX' } }
+            : { root: mkdtempSync(join(root, 'b b, longer')), sandbox },
+        ),
+      ];
+      const made = await Promise.all(
+        harnesses.map(async (harness) => {
+          const { subprocess, download, archive, log, host, hostCommand } = harness;
+          const runtime = await harness.play(
+            new FetchRuntime(subprocess, download, archive, log, host, hostCommand),
+            { vendorDir: '.scalingo', providers: ['system'] },
+            { python: { version, minor, exact: true } },
+          );
+          if (!runtime.result.ok) throw new Error(JSON.stringify(runtime.result.failure));
+          const trees: Partial<Record<ToolName, string>> = {};
+          const said: Partial<Record<ToolName, string>> = {};
+          for (const name of TOOL_NAMES) {
+            const { result, toolDir } = await harness.play(
+              new FetchTool(subprocess, log, host),
+              { name, vendorDir: '.scalingo' },
+              { runtime: '' },
+              { makesTool: true },
+            );
+            if (!result.ok) throw new Error(`${JSON.stringify(result.failure)}\n${harness.text()}`);
+            expect(result.value.outputs.version).to.equal(toolVersion(name));
+            trees[name] = toolDir;
+            if (name === 'setuptools') continue;
+            const asked = await harness.play(
+              new AskTool(subprocess, name),
+              { minor },
+              {},
+              { tools: { [name]: toolDir } },
+            );
+            if (!asked.result.ok) throw new Error(JSON.stringify(asked.result.failure));
+            expect(asked.result.value.outputs.exitCode, asked.result.value.outputs.text).to.equal(0);
+            said[name] = asked.result.value.outputs.text;
+          }
+          return { trees, said, appDir: harness.appDir };
+        }),
+      );
+      const [first, second] = made;
+      for (const name of TOOL_NAMES) {
+        const [one, other] = [await fingerprint(first!.trees[name]!), await fingerprint(second!.trees[name]!)];
+        expect(Object.keys(one).length, name).to.be.greaterThan(3);
+        expect(differences(one, other), name).to.deep.equal([]);
+        if (name !== 'setuptools') expect(first!.said[name]).to.contain(toolVersion(name));
+      }
+      expect(readdirSync(join(first!.trees.uv!, 'bin')).sort()).to.deep.equal(['uv', 'uvx']);
+      expect(readdirSync(join(first!.appDir, HOME, `lib/python${minor}/site-packages`))).to.deep.equal([]);
+      for (const harness of harnesses) harness.close();
+    }).timeout(300_000);
+  }
+});
