@@ -1,9 +1,11 @@
 // Every shipped pipeline loads, passes the checks and plans as expected.
 
 import { expect } from 'chai';
-import { cpSync, readdirSync } from 'node:fs';
+import { load } from 'js-yaml';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { RunRequest } from '../src/engine/pipeline.js';
+import { rootSchema } from '../src/plugins/shared/app-root.js';
 import { outcomesOf, Workspace } from './support/workspace.js';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -62,6 +64,22 @@ describe('shipped pipelines', () => {
     expect(outcomesOf(report)).to.include({ runtime: 'skipped', pip: 'skipped', dependencies: 'failed' });
     expect(report.failure?.code).to.equal('pipeline::no-candidate');
     expect(report.exitCode).to.equal(1);
+  });
+
+  it('look for the project in the folder named by `root`', async () => {
+    work.write({ 'services/web/requirements.txt': '', 'services/web/.python-version': '3.13', 'uv.lock': '' });
+    const ofRoot = await work.plan(python({ params: { root: 'services/web' } }));
+    expect(ofRoot.lines.find(({ id }) => id === 'runtime')).to.include({ certain: true, outcome: 'executed' });
+    const report = await work.run(python({ params: { root: 'services/api' } }));
+    expect(report.failure?.code).to.equal('detect::root-not-found');
+    expect(report.exitCode).to.equal(2);
+  });
+
+  it('take for `root` what the kinds take', () => {
+    const { params } = load(readFileSync(join(ROOT, 'pipelines/python.yml'), 'utf8')) as {
+      readonly params: { readonly root: { readonly pattern: string; readonly default: string } };
+    };
+    expect(params.root).to.include({ pattern: rootSchema.pattern, default: rootSchema.default });
   });
 
   it('name what is wrong with a folder that is no Python app', async () => {

@@ -41,7 +41,7 @@ export async function execSlug(request: ExecSlugRequest, options: SandboxOptions
     HOME: home,
     ...(bwrap === undefined && !writable ? { PYTHONDONTWRITEBYTECODE: '1' } : {}),
   };
-  const booting = ['bash', '-c', bootScript(profilesOf(slugDir), argv)];
+  const booting = ['bash', '-c', bootScript(home, profilesOf(slugDir), argv)];
   const attached = { signal, ...(stdio === undefined ? {} : { stdio }) };
 
   if (bwrap === undefined) return statusOf(await runAttached(booting, { cwd: home, env, ...attached }));
@@ -64,11 +64,12 @@ const profilesOf = (slugDir: string): readonly string[] =>
         .sort()
     : [];
 
-/** All words are written out, so that a profile script may do to `$@` what it likes. */
-const bootScript = (profiles: readonly string[], argv: readonly string[]): string =>
-  [...profiles.map((name) => `. ${quote(`./${PROFILE_FOLDER}/${name}`)}`), `exec ${argv.map(quote).join(' ')}`].join(
-    '\n',
-  );
+/** All words are written out, so that a profile script may do to `$@` and to the working directory what it likes. */
+const bootScript = (home: string, profiles: readonly string[], argv: readonly string[]): string =>
+  [
+    ...profiles.map((name) => `. ${quote(`${home}/${PROFILE_FOLDER}/${name}`)}`),
+    `exec ${argv.map(quote).join(' ')}`,
+  ].join('\n');
 
 const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
 

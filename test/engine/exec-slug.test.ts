@@ -84,6 +84,17 @@ function describeEveryMode(sandbox: SandboxMode, homeOf: (slugDir: string) => st
     expect(stdout).to.equal(`10 B b:${home}\n${home}\n${home}\n`);
   });
 
+  it('starts the command where the profile scripts lead it', async () => {
+    const slugDir = makeSlug({
+      '.profile.d/a.sh': 'cd "$HOME/services/web"',
+      '.profile.d/b.sh': 'export FROM="$PWD"',
+    });
+    mkdirSync(join(slugDir, 'services/web'), { recursive: true });
+    const { stdout } = await start({ slugDir, sandbox, argv: ['sh', '-c', 'echo "$FROM"; pwd; echo "$HOME"'] });
+    const home = homeOf(slugDir);
+    expect(stdout).to.equal(`${home}/services/web\n${home}/services/web\n${home}\n`);
+  });
+
   it('hands on every word as it is, and standard input', async () => {
     const argv = ['sh', '-c', 'cat; printf "[%s]" "$@"', 'sh', 'a b', "it's", '$HOME', '', '*'];
     const { stdout } = await start({ slugDir: makeSlug(), sandbox, argv }, undefined, 'input ');

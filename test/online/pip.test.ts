@@ -34,6 +34,7 @@ packaging==26.3
 werkzeug==3.1.9
 `;
 const CONFIG = {
+  root: '.',
   vendorDir: '.scalingo',
   requirements: 'requirements.txt',
   testRequirements: 'requirements-test.txt',

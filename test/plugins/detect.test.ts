@@ -3,8 +3,8 @@ import { memoryView } from '../support/memory-view.js';
 import { play } from '../support/node-context.js';
 import { Detect } from '../../src/plugins/detect/plugin.js';
 
-const detect = (files: Readonly<Record<string, string>>, links = {}) =>
-  play(new Detect(), {}, {}, memoryView(files, { links }));
+const detect = (files: Readonly<Record<string, string>>, links = {}, root = '.') =>
+  play(new Detect(), { root }, {}, memoryView(files, { links }));
 const markers = async (files: Readonly<Record<string, string>>, links = {}) => {
   const { result } = await detect(files, links);
   return result.ok ? result.value.outputs.markers : result.failure.code;
@@ -72,6 +72,49 @@ describe('detect', () => {
     expect(empty.result).to.have.nested.property('failure.detail').that.includes('holds: nothing');
     const many = await detect(Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`file${n}.txt`, ''])));
     expect(many.result).to.have.nested.property('failure.detail').that.includes('and 60 more');
+  });
+
+  it('looks below the root, and keys on nothing else', async () => {
+    const files = { 'services/web/uv.lock': '', 'requirements.txt': '' };
+    const { reads, result } = await detect(files, {}, 'services/web');
+    expect(result).to.have.nested.property('value.outputs.markers').that.deep.equals(['uv.lock']);
+    expect(reads).to.deep.equal({ facts: { markers: ['uv.lock'] } });
+  });
+
+  it('shows what the root holds', async () => {
+    const { result } = await detect({ 'services/web/app.js': '', 'requirements.txt': '' }, {}, 'services/web');
+    expect(result).to.have.nested.property('failure.code', 'detect::not-a-python-app');
+    expect(result)
+      .to.have.nested.property('failure.detail')
+      .that.includes('services/web holds:\n  app.js')
+      .and.not.includes('root of the app');
+    expect(result).to.have.nested.property('failure.remedy').that.includes('it is in services/web, not in a subfolder');
+  });
+
+  it('refuses a root that is not there, and shows how far the way leads', async () => {
+    const { result } = await detect({ 'services/api/uv.lock': '', 'uv.lock': '' }, {}, 'services/web/x');
+    if (result.ok) throw new Error('passed');
+    expect(result.failure).to.include({
+      code: 'detect::root-not-found',
+      blame: 'pipeline',
+      title: 'The app has no folder services/web/x',
+    });
+    expect(result.failure.detail).to.include('services holds:\n  api/');
+    const above = await detect({ 'uv.lock': '' }, {}, 'web');
+    expect(above.result)
+      .to.have.nested.property('failure.detail')
+      .that.includes('The root of the app holds:\n  uv.lock');
+  });
+
+  it('refuses a root that is no folder of its own', async () => {
+    const file = await detect({ web: '', 'uv.lock': '' }, {}, 'web');
+    expect(file.result)
+      .to.deep.include({ ok: false })
+      .and.have.nested.property('failure.detail')
+      .that.includes('a file');
+    const link = await detect({ 'services/web/uv.lock': '' }, { web: 'services/web' }, 'web');
+    expect(link.result).to.have.nested.property('failure.code', 'detect::root-not-a-folder');
+    expect(link.result).to.have.nested.property('failure.detail').that.includes('a symbolic link');
   });
 
   it('keys on names only', async () => {

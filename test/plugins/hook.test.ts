@@ -10,7 +10,8 @@ describe('plugins/hook', () => {
     scene = new PluginScene(options);
     return new Hook(scene.subprocess, scene.log);
   };
-  const play = (hook: Hook, script = 'bin/pre_compile') => scene.play(hook, { script, vendorDir: '.scalingo' }, {});
+  const play = (hook: Hook, script = 'bin/pre_compile', root = '.') =>
+    scene.play(hook, { root, script, vendorDir: '.scalingo' }, {});
   const ranWell = async (hook: Hook) => {
     const { result } = await play(hook);
     if (!result.ok) throw new Error(result.failure.detail);
@@ -85,6 +86,36 @@ describe('plugins/hook', () => {
     expect(scene.read('names')).to.equal('LANG\nTOKEN\n');
     expect(scene.read('cwd')).to.equal(`${scene.appDir}\n`);
     expect(scene.started[0]?.network).to.equal(true);
+  });
+
+  it('takes the script from the root and runs it there, for the same slug', async () => {
+    const hook = open({
+      files: {
+        'services/web/bin/pre_compile':
+          'pwd > cwd; echo "$BUILD_DIR $HOME" > dirs; echo "$PATH" > path; exit $(cat status)',
+        'services/web/status': '0',
+        'bin/pre_compile': 'exit 1',
+      },
+    });
+    const { reads, result } = await play(hook, 'bin/pre_compile', 'services/web');
+    expect(result).to.deep.include({ ok: true });
+    expect(reads).to.deep.include({ files: ['**'], sideEffects: true });
+    expect(scene.read('services/web/cwd')).to.equal(`${scene.appDir}/services/web\n`);
+    expect(scene.read('services/web/dirs')).to.equal(`${scene.appDir} ${scene.appDir}\n`);
+    expect(scene.read('services/web/path')).to.match(new RegExp(`^${scene.appDir}/\\.scalingo/python/bin:`));
+    expect(scene.printed.map(({ text }) => text)).to.deep.equal(['Running services/web/bin/pre_compile']);
+    scene.write('services/web/status', '3');
+    const failed = await play(hook, 'bin/pre_compile', 'services/web');
+    expect(failed.result).to.have.nested.property('failure.code', 'hooks::pre_compile');
+    expect(failed.result)
+      .to.have.nested.property('failure.title')
+      .that.includes('services/web/bin/pre_compile ended with status 3');
+  });
+
+  it('is a no-op when only the app above the root has the script', async () => {
+    const { reads, result } = await play(open({ files: { 'bin/pre_compile': 'exit 1' } }), 'bin/pre_compile', 'web');
+    expect(reads).to.deep.include({ exists: ['web/bin/pre_compile'], pure: true });
+    expect(result).to.deep.equal({ ok: true, value: { outputs: { ran: false } } });
   });
 
   it('keeps the codes of the two known hooks and has one for all others', async () => {

@@ -13,6 +13,7 @@ import { linkPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../su
 import { makeWheel } from '../support/wheels.js';
 
 const CONFIG = {
+  root: '.',
   vendorDir: '.scalingo',
   requirements: 'requirements.txt',
   testRequirements: 'requirements-test.txt',
@@ -51,12 +52,13 @@ describe('plugins/install-deps-pip', () => {
         readonly mode?: 'test';
         readonly settings?: Files;
         readonly index?: string;
+        readonly root?: string;
       } = {},
     ) => {
       put(root, files);
       const harness = new PluginHarness({ root: join(root, 'h'), settings: options.settings ?? {} });
       const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host);
-      const config = { ...CONFIG, ...(options.index && { index: options.index }) };
+      const config = { ...CONFIG, ...(options.index && { index: options.index }), root: options.root ?? '.' };
       return kind.reads({ config, inputs: { runtime: '', pip: '' } }, new FolderView(root, options.env, options.mode));
     };
     const readsOf = async (...args: Parameters<typeof read>): Promise<Reads> => {
@@ -93,6 +95,34 @@ describe('plugins/install-deps-pip', () => {
       expect((await readsOf({ 'requirements.txt': `a==1 ${hash}\nb==2 ${hash}\n` })).scope).to.equal(undefined);
       expect((await readsOf({ 'requirements.txt': 'a==1\nb==2\n' })).scope).to.equal('app');
       expect((await readsOf({ 'requirements.txt': 'a==1\nb>=2\n' })).scope).to.equal('app');
+    });
+
+    it('are looked for below the root, from which local projects are named', async () => {
+      const files = {
+        'services/web/requirements.txt': '-r ../../base.txt\n-e .\n-e ../../libs/mine\n',
+        'services/web/requirements-test.txt': '-e ../tools\n',
+        'base.txt': 'a==1\n',
+        'libs/mine/pyproject.toml': '',
+        'services/tools/pyproject.toml': '',
+      };
+      const reads = await readsOf(files, { root: 'services/web' });
+      expect(reads.files).to.deep.equal([
+        'base.txt',
+        'libs/mine/**',
+        'services/web/**',
+        'services/web/requirements.txt',
+      ]);
+      expect(reads.facts).to.deep.include({ requirements: ['services/web/requirements.txt'] });
+      const underTest = await readsOf(files, { root: 'services/web', mode: 'test' });
+      expect(underTest.files).to.include.members(['services/tools/**', 'services/web/requirements-test.txt']);
+      expect(underTest.exists).to.deep.equal(['services/web/requirements-test.txt']);
+    });
+
+    it('show files by their path in the app', async () => {
+      const result = await read({ 'web/requirements.txt': '-e ../../other\n-r base.txt\n' }, { root: 'web' });
+      expect(result).to.have.nested.property('failure.detail').that.includes('web/requirements.txt, line 1:');
+      const missing = await read({}, { root: 'api' });
+      expect(missing).to.have.nested.property('failure.detail').that.includes('`api/requirements.txt`');
     });
 
     it('hold the test requirements under --test only, when the file exists', async () => {
@@ -150,7 +180,10 @@ describe('plugins/install-deps-pip', () => {
     });
     afterEach(() => index.stop());
 
-    const play = async (files: Files, options: HarnessOptions & { readonly folder?: string } = {}) => {
+    const play = async (
+      files: Files,
+      options: HarnessOptions & { readonly folder?: string; readonly in?: string } = {},
+    ) => {
       const folder = join(root, options.folder ?? 'h');
       mkdirSync(folder, { recursive: true });
       const harness = new PluginHarness({ settings: { INDEX: index.url }, ...options, root: folder });
@@ -158,7 +191,10 @@ describe('plugins/install-deps-pip', () => {
       put(harness.appDir, files);
       const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host);
       const node = { tools: { pip: runtime.pipDir } };
-      return { harness, ...(await harness.play(kind, CONFIG, { runtime: '', pip: '' }, node)) };
+      return {
+        harness,
+        ...(await harness.play(kind, { ...CONFIG, root: options.in ?? '.' }, { runtime: '', pip: '' }, node)),
+      };
     };
     type Played = Awaited<ReturnType<typeof play>>;
     const succeeded = ({ result, harness }: Played) => {
@@ -327,6 +363,16 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
         [`${at}backend.py`]: BACKEND,
         [`${at}mine.py`]: 'NAME = "mine"\n',
       });
+
+      it('are found from the root, also beside it', async () => {
+        const files = { 'services/web/requirements.txt': 'tool==1.0\n-e ../../libs/mine\n', ...project('libs/mine/') };
+        const played = await play(files, { in: 'services/web' });
+        expect(succeeded(played).outputs.packages).to.include({ tool: '1.0', mine: '1.0' });
+        expect(played.harness.text()).to.include("'pip install -r requirements.txt'");
+        const pth = readFileSync(join(played.harness.appDir, site(), '__editable__.mine-1.0.pth'), 'utf8');
+        expect(pth).to.equal('../../../../../libs/mine\n');
+        expect(existsSync(join(played.harness.appDir, 'libs/mine/build'))).to.equal(false);
+      }).timeout(60_000);
 
       it('are installed editable by a relative path, and builds leave nothing among the sources', async () => {
         const played = await play({ 'requirements.txt': '-e ./libs/mine\n', ...project('libs/mine/') });

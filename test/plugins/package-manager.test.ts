@@ -4,8 +4,8 @@ import { play } from '../support/node-context.js';
 import { PackageManager } from '../../src/plugins/package-manager/plugin.js';
 
 type Files = Readonly<Record<string, string>>;
-const run = (files: Files, config: { vendorDir?: string } = {}, links = {}) =>
-  play(new PackageManager(), { vendorDir: '.scalingo', ...config }, {}, memoryView(files, { links }));
+const run = (files: Files, config: { vendorDir?: string; root?: string } = {}, links = {}) =>
+  play(new PackageManager(), { root: '.', vendorDir: '.scalingo', ...config }, {}, memoryView(files, { links }));
 const outputs = async (files: Files, links = {}) => {
   const { result } = await run(files, {}, links);
   return result.ok ? result.value.outputs : result.failure.code;
@@ -138,5 +138,41 @@ describe('package-manager', () => {
     const { reads } = await run({ 'requirements.txt': 'a==1' });
     expect(reads).to.deep.equal((await run({ 'requirements.txt': 'a==2' })).reads);
     expect(reads).not.to.have.property('files');
+  });
+
+  describe('with a root', () => {
+    const root = 'services/web';
+
+    it('finds the manager of the root, by its path in the app, and keys on names there', async () => {
+      const files = { 'services/web/uv.lock': '', 'requirements.txt': '', '.venv/pyvenv.cfg': '' };
+      const { reads, result } = await run(files, { root });
+      expect(result).to.deep.equal({
+        ok: true,
+        value: { outputs: { name: 'uv', lockfile: 'services/web/uv.lock' } },
+      });
+      expect(reads.exists).to.have.length(4).and.to.include('services/web/poetry.lock');
+    });
+
+    it('shows paths from the app on', async () => {
+      const none = await failure({ 'services/web/requirments.txt': '', 'uv.lock': '' }, { root });
+      expect(none.code).to.equal('package-manager::none-found');
+      expect(none.detail).to.include('services/web holds:\n  requirments.txt');
+      expect(none.remedy)
+        .to.include('services/web/requirments.txt is not a name')
+        .and.include('it is in services/web,');
+      const many = await failure({ 'services/web/uv.lock': '', 'services/web/poetry.lock': '' }, { root });
+      expect(many.detail).to.include('  services/web/poetry.lock (Poetry)\n  services/web/uv.lock (uv)');
+      const venv = await failure({ 'services/web/uv.lock': '', 'services/web/venv/pyvenv.cfg': '' }, { root });
+      expect(venv.title).to.include('services/web/venv');
+      const pipenv = await failure({ 'services/web/Pipfile': '' }, { root });
+      expect(pipenv.title).to.include('services/web');
+      const setup = await failure({ 'services/web/setup.py': '' }, { root });
+      expect(setup.title).to.include('services/web');
+    });
+
+    it('has the runtime at the top of the app all the same', async () => {
+      const there = await failure({ '.scalingo/python/x': '', 'services/web/uv.lock': '' }, { root });
+      expect(there.code).to.equal('checks::existing-python-dir');
+    });
   });
 });

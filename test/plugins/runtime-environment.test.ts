@@ -23,7 +23,7 @@ describe('plugins/runtime-environment', () => {
     scene = new PluginScene({ files });
     const { reads, result } = await scene.play(
       new RuntimeEnvironment(),
-      { vendorDir },
+      { vendorDir, root: '.' },
       manager === undefined ? {} : { manager },
     );
     expect([reads, result]).to.deep.equal([{}, { ok: true, value: { outputs: {} } }]);
@@ -147,6 +147,62 @@ describe('plugins/runtime-environment', () => {
   it('has seven vectors to be checked with', async () => {
     await open();
     expect(sqlalchemyUrls).to.have.length(7);
+  });
+
+  describe('with a root', () => {
+    const openRoot = async (files: Vector['files'] = {}) => {
+      scene = new PluginScene({ files });
+      const config = { vendorDir: '.scalingo', root: 'services/web' };
+      return scene.play(new RuntimeEnvironment(), config, { manager: 'uv' });
+    };
+
+    it('starts processes there, and leaves Python and HOME where they are', async () => {
+      await openRoot({ 'services/web/app.py': '' });
+      for (const shell of SHELLS) {
+        const home = scene.appDir;
+        expect(boot(shell, ['python.sh', 'zzz-root.sh'], { HOME: home })).to.include({
+          PYTHONHOME: `${home}/.scalingo/python`,
+          PYTHONPATH: `${home}/services/web`,
+        });
+        const [program = '', ...options] = shell;
+        const script = '. "$1/.profile.d/zzz-root.sh"; pwd; echo "$HOME"';
+        const env = { PATH, HOME: home };
+        const { stdout } = spawnSync(program, [...options, '-c', script, 'boot', home], {
+          encoding: 'utf8',
+          env,
+          cwd: home,
+          stdio: ['ignore', 'pipe', 'pipe'],
+        });
+        expect(stdout).to.equal(`${home}/services/web\n${home}\n`);
+      }
+    });
+
+    it('changes the folder in the last of the scripts', async () => {
+      await openRoot();
+      expect(scene.view.list('.profile.d').at(-1)).to.equal('zzz-root.sh');
+    });
+
+    it('looks for SQLAlchemy in the files of the root', async () => {
+      const env = { SCALINGO_POSTGRESQL_URL: 'postgres://h/db', HOME: '/h' };
+      const sets = { SCALINGO_POSTGRESQL_ALCHEMY_URL: 'postgresql://h/db' };
+      await openRoot({ 'services/web/pyproject.toml': 'sqlalchemy' });
+      for (const shell of SHELLS) expect(boot(shell, ['python.sqlalchemy.sh'], env)).to.deep.equal(sets);
+      scene.close();
+      await openRoot({ 'pyproject.toml': 'sqlalchemy' });
+      expect(boot(['bash'], ['python.sqlalchemy.sh'], env)).to.deep.equal({});
+    });
+
+    it('copies its Procfile to where a platform looks, keyed on its content', async () => {
+      const { reads } = await openRoot({ 'services/web/Procfile': 'web: serve\n' });
+      expect(reads).to.deep.equal({ files: ['services/web/Procfile'], facts: { isCopied: true } });
+      expect(scene.read('Procfile')).to.equal('web: serve\n');
+    });
+
+    it('leaves a Procfile of the app alone', async () => {
+      const { reads } = await openRoot({ 'services/web/Procfile': 'web: serve\n', Procfile: 'web: all\n' });
+      expect(reads).to.deep.equal({ files: [], facts: { isCopied: false } });
+      expect(scene.read('Procfile')).to.equal('web: all\n');
+    });
   });
 
   it('leaves the three scripts as plain files', async () => {

@@ -14,6 +14,7 @@ interface Case {
   readonly state?: Readonly<Record<string, JSONValue>>;
   readonly now?: string;
   readonly machine?: Partial<Host>;
+  readonly root?: string;
 }
 const HOST: Host = {
   os: 'linux',
@@ -33,6 +34,7 @@ async function resolve(given: Case) {
     log,
   );
   const config = {
+    root: given.root ?? '.',
     stack: given.stack ?? 'scalingo-24',
     providers: given.providers ?? ['python-build-standalone' as const, 'system' as const],
     ...(given.default === undefined ? {} : { default: given.default }),
@@ -461,6 +463,51 @@ describe('version-resolve', () => {
 
     it('names no files: pins and sources leave it alone', async () => {
       expect((await resolve({ files: { 'requirements.txt': 'a==1' } })).reads).to.have.all.keys('facts');
+    });
+  });
+
+  describe('with a root', () => {
+    const root = 'services/web';
+
+    it('reads the files of the root only', async () => {
+      const files = { 'services/web/.python-version': '3.12', '.python-version': '3.11', 'runtime.txt': 'python-3.10' };
+      const { result, printed } = await resolve({ root, files });
+      expect(result).to.have.nested.property('value.outputs.requested', '3.12');
+      expect(result).to.have.nested.property('value.outputs.origin', '.python-version');
+      expect(printed[0]?.text).to.equal('Using Python 3.12 as asked for in services/web/.python-version');
+      const locked = { 'services/web/Pipfile.lock': lock({ python_version: '3.11' }) };
+      expect(await outputs({ root, manager: 'pipenv', files: locked })).to.include({ origin: 'Pipfile.lock' });
+      expect(await outputs({ root, files: { '.python-version': '3.11' } })).to.include({ origin: 'default' });
+    });
+
+    it('names files by their path in the app', async () => {
+      const wrongs: Readonly<Record<string, string>> = {
+        '.python-version': 'nonsense',
+        'runtime.txt': 'nonsense',
+        'python-version.txt': '3.13',
+      };
+      for (const [name, text] of Object.entries(wrongs)) {
+        const { title } = await failure({ root, files: { [`${root}/${name}`]: text } });
+        expect(title).to.include(`services/web/${name}`);
+      }
+      const old = await failure({ root, files: { 'services/web/.python-version': '3.8' } });
+      expect(`${old.detail} ${old.remedy}`).to.match(
+        /asked for in services\/web\/\.python-version.*in services\/web\/\./s,
+      );
+      const lockfile = { 'services/web/Pipfile.lock': '{' };
+      expect((await failure({ root, manager: 'pipenv', files: lockfile })).title).to.include(
+        'services/web/Pipfile.lock',
+      );
+      expect((await failure({ root, manager: 'uv' })).remedy).to.include('In services/web run: uv python pin');
+      const uv = { root, manager: 'uv', files: { 'services/web/runtime.txt': 'python-3.13' } };
+      expect((await failure(uv)).remedy).to.include('Delete services/web/runtime.txt');
+    });
+
+    it('warns of the right places', async () => {
+      const { printed } = await resolve({ root });
+      expect(printed.at(-1)?.text).to.include('Make a file named .python-version in services/web;');
+      const old = await resolve({ root, files: { 'services/web/runtime.txt': 'python-3.13' } });
+      expect(old.printed.map(({ text }) => text).join()).to.include('Delete services/web/runtime.txt.');
     });
   });
 });

@@ -69,6 +69,8 @@ export interface RequirementsProblem {
 export interface ReadRequirementsOptions {
   /** Values of variables; what it does not know stays as written, which is what pip does. */
   readonly env?: (name: string) => string | undefined;
+  /** App-relative folder that pip is started in, to which local paths are relative; '' is the app itself, the default. */
+  readonly cwd?: string;
 }
 
 const MAX_DEPTH = 50;
@@ -81,9 +83,9 @@ const APP_ROOT = '/app';
 export async function readRequirements(
   path: string,
   read: ReadFile,
-  { env = () => undefined }: ReadRequirementsOptions = {},
+  { env = () => undefined, cwd = '' }: ReadRequirementsOptions = {},
 ): Promise<Parsed<RequirementsClosure, readonly RequirementsProblem[]>> {
-  const reader = new ClosureReader(read, env);
+  const reader = new ClosureReader(read, env, cwd);
   await reader.include({ type: 'missing-file', path }, insideApp(path, ''), 'requirement', []);
   return reader.problems.length > 0 ? wrong(reader.problems) : parsed(reader.closure());
 }
@@ -104,6 +106,7 @@ class ClosureReader {
   constructor(
     private readonly read: ReadFile,
     private readonly env: (name: string) => string | undefined,
+    private readonly cwd: string,
   ) {}
 
   /** `origin` becomes the problem when there is one; `open` are the files being read, outermost first. */
@@ -164,8 +167,8 @@ class ClosureReader {
   #addFindLinks(value: string, file: string, line: number): void {
     const target = this.#expand(value);
     if (/^(?!file:)[a-z][a-z0-9+.-]*:\/\//i.test(target)) return;
-    // pip looks beside the file first, then where it was started: in the root of the app.
-    const paths = [posix.dirname(file), ''].flatMap((base) => insideApp(withoutFileScheme(target), base) ?? []);
+    // pip looks beside the file first, then where it was started.
+    const paths = [posix.dirname(file), this.cwd].flatMap((base) => insideApp(withoutFileScheme(target), base) ?? []);
     if (paths.length === 0) this.#complain({ type: 'outside-app', file, line, path: value }, 'outside-app');
     for (const path of paths) this.#localPaths.add(path === '' ? '.' : path);
   }
@@ -175,7 +178,7 @@ class ClosureReader {
     const { name, specifier, extras, kind, pinned } = classify(written.target, (text) => this.#expand(text));
     if (kind === 'local') {
       const target = this.#expand(specifier).replace(/#.*$/s, '');
-      const path = insideApp(withoutFileScheme(target), '');
+      const path = insideApp(withoutFileScheme(target), this.cwd);
       if (path === undefined) {
         this.#complain({ type: 'outside-app', file, line, path: specifier }, 'outside-app');
         return;

@@ -1,10 +1,11 @@
 // What the kind `detect` declares: is this a Python app?
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { rootSchema } from '../shared/app-root.js';
 
 export const config = {
   type: 'object',
-  properties: {},
+  properties: { root: rootSchema },
   additionalProperties: false,
 } as const satisfies JSONSchema;
 
@@ -20,7 +21,7 @@ export const outputs = {
     markers: {
       type: 'array',
       items: { type: 'string' },
-      description: 'The names found in the root of the app that make it a Python app, sorted.',
+      description: 'The names found in the root that make the app a Python app, sorted.',
     },
   },
   required: ['markers'],
@@ -30,7 +31,7 @@ export const outputs = {
 export const manifest: PluginManifest = {
   kind: 'detect',
   revision: 1,
-  description: 'Passes when the root of the app holds a file or folder that Python projects have.',
+  description: 'Passes when the root holds a file or folder that Python projects have.',
   config,
   inputs,
   outputs,

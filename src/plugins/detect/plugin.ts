@@ -13,8 +13,9 @@ import type {
   RunOutput,
   ViewReader,
 } from '../../engine/sdk.js';
-import { describeRoot, isDirectory } from '../shared/root-listing.js';
-import { notAPythonApp } from './failures.js';
+import { viewOfRoot } from '../shared/app-root.js';
+import { describeFolder, describeRoot, isDirectory } from '../shared/root-listing.js';
+import { notAPythonApp, rootNotAFolder, rootNotFound } from './failures.js';
 import { manifest } from './manifest.js';
 import type { config, inputs, outputs } from './manifest.js';
 
@@ -55,10 +56,15 @@ type Outputs = FromSchema<typeof outputs>;
 export class Detect implements Plugin<Config, Inputs, Outputs> {
   readonly manifest = manifest;
 
-  async reads(_node: unknown, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config: { root } }: { readonly config: Config }, app: ViewReader): Promise<Result<Reads, Failure>> {
+    const kind = root === '.' ? 'directory' : app.kindOf(root);
+    if (kind === undefined) return fail(rootNotFound(root, nearestFolder(app, root)));
+    if (kind !== 'directory') return fail(rootNotAFolder(root, kind));
+
+    const view = viewOfRoot(app, root);
     const markers = [...FILES, ...MISSPELT_REQUIREMENTS].filter((name) => view.exists(name));
     for (const name of FOLDERS) if (await isDirectory(view, name)) markers.push(`${name}/`);
-    if (markers.length === 0) return fail(notAPythonApp(describeRoot(view)));
+    if (markers.length === 0) return fail(notAPythonApp(root, describeRoot(app, root)));
     return succeed({ facts: { markers: markers.sort() } });
   }
 
@@ -66,4 +72,11 @@ export class Detect implements Plugin<Config, Inputs, Outputs> {
     const { markers } = facts as unknown as { readonly markers: string[] };
     return succeed({ outputs: { markers } });
   }
+}
+
+/** What there is of the way to a folder that is not there. */
+function nearestFolder(view: ViewReader, root: string): string {
+  const parts = root.split('/');
+  while (parts.length > 0 && view.kindOf(parts.join('/')) !== 'directory') parts.pop();
+  return parts.length === 0 ? describeRoot(view, '.') : describeFolder(view, parts.join('/'));
 }

@@ -47,6 +47,7 @@ export function hookEnvironment(context: RunContext, vendorDir: string, envDir: 
     PYTHONUNBUFFERED: '1',
     LANG: 'en_US.UTF-8',
     HOME: context.paths.app,
+    // What becomes the slug, also where the script runs in a folder of it.
     BUILD_DIR: context.paths.app,
     CACHE_DIR: context.paths.cache,
     ENV_DIR: envDir,

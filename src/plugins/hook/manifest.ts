@@ -1,12 +1,14 @@
 // What the kind `hook` declares: a script of the app that runs at a point of the build.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { rootSchema } from '../shared/app-root.js';
 import { vendorDirSchema } from '../shared/python-home.js';
 
 export const config = {
   type: 'object',
   properties: {
-    script: { type: 'string', minLength: 1, description: 'The script, relative to the app, e.g. bin/post_compile.' },
+    root: rootSchema,
+    script: { type: 'string', minLength: 1, description: 'The script, relative to the root, e.g. bin/post_compile.' },
     vendorDir: vendorDirSchema,
   },
   required: ['script'],
@@ -39,7 +41,7 @@ export const outputs = {
 export const manifest: PluginManifest = {
   kind: 'hook',
   revision: 1,
-  description: 'Runs a script of the app, in every build, with all variables of the app.',
+  description: 'Runs a script of the app in the root, in every build, with all variables of the app.',
   config,
   inputs,
   outputs,

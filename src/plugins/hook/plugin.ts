@@ -16,6 +16,7 @@ import {
   type RunOutput,
   type ViewReader,
 } from '../../engine/sdk.js';
+import { inRoot, rootIn } from '../shared/app-root.js';
 import { filesMentionPrivatePath } from '../shared/private-path.js';
 import { changedFiles, dropStaleBytecode, takeSnapshot } from './changes.js';
 import { allowed, hookEnvironment, writeEnvDir } from './environment.js';
@@ -40,7 +41,8 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
     @inject(NodeLog) private readonly log: NodeLog,
   ) {}
 
-  async reads({ config: { script } }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const script = inRoot(config.root, config.script);
     const kind = view.kindOf(script);
     const present = kind === 'file' || (kind === 'symlink' && (await view.read(script)) !== undefined);
     if (!present) return succeed({ exists: [script], facts: { present }, pure: true });
@@ -48,7 +50,8 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
   }
 
   async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { script, vendorDir } = config;
+    const { root, vendorDir } = config;
+    const script = inRoot(root, config.script);
     if (!isPresent(context.facts)) return succeed({ outputs: { ran: false } });
     this.log.step(context, `Running ${script}`);
     const argv = await argvFor(context, script);
@@ -56,6 +59,7 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
     const before = await takeSnapshot(context.appDir, context.signal);
     const exit = await this.subprocess.run(context, {
       argv,
+      cwd: rootIn(context.paths.app, root),
       env: hookEnvironment(context, vendorDir, envDir),
       network: true,
     });

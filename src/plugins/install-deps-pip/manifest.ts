@@ -1,27 +1,29 @@
 // What the kind `install-deps-pip` declares: the packages of a requirements file, installed into the slug's Python.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { rootSchema } from '../shared/app-root.js';
 import { vendorDirSchema } from '../shared/python-home.js';
 
 const requirementsPath = {
   type: 'string',
-  // Inside the app, and nothing that pip could take for an option.
+  // Inside the root, and nothing that pip could take for an option.
   pattern: '^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$',
 } as const;
 
 export const config = {
   type: 'object',
   properties: {
+    root: rootSchema,
     vendorDir: vendorDirSchema,
     requirements: {
       ...requirementsPath,
       default: 'requirements.txt',
-      description: 'Requirements file, relative to the app.',
+      description: 'Requirements file, relative to the root.',
     },
     testRequirements: {
       ...requirementsPath,
       default: 'requirements-test.txt',
-      description: 'Installed as well under `--test`, when the file exists. Relative to the app.',
+      description: 'Installed as well under `--test`, when the file exists. Relative to the root.',
     },
     index: {
       type: 'string',

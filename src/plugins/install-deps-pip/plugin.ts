@@ -1,6 +1,7 @@
 // Installs the packages of a requirements file with pip, into the Python of the slug.
 
 import { rm } from 'node:fs/promises';
+import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
 import {
   fail,
@@ -19,6 +20,7 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { readRequirements } from '../../manifests/app/requirements.js';
+import { inRoot, rootIn } from '../shared/app-root.js';
 import { askIndex } from '../shared/ask-index.js';
 import { noPython } from '../shared/failures.js';
 import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
@@ -40,7 +42,7 @@ interface Node {
 }
 /** What `reads` found out; keyed verbatim. */
 interface Facts {
-  /** Files for `-r`, in this order. */
+  /** Files for `-r`, in this order; app-relative. */
   readonly requirements: readonly string[];
   /** Folders of the app that are installed from. */
   readonly localPaths: readonly string[];
@@ -66,15 +68,17 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
   ) {}
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
-    const withTests = view.run.mode === 'test' && view.kindOf(config.testRequirements) === 'file';
-    const requirements = [config.requirements, ...(withTests ? [config.testRequirements] : [])];
+    const { root } = config;
+    const testRequirements = inRoot(root, config.testRequirements);
+    const withTests = view.run.mode === 'test' && view.kindOf(testRequirements) === 'file';
+    const requirements = [inRoot(root, config.requirements), ...(withTests ? [testRequirements] : [])];
     const files = new Set<string>();
     const localPaths = new Set<string>();
-    const exists = view.run.mode === 'test' ? [config.testRequirements] : [];
+    const exists = view.run.mode === 'test' ? [testRequirements] : [];
     const packages: Record<string, string> = {};
     let isPinned = true;
     for (const path of requirements) {
-      const closure = await readRequirements(path, (asked) => view.read(asked));
+      const closure = await readRequirements(path, (asked) => view.read(asked), { cwd: inRoot(root, '') });
       if (!closure.ok) return fail(unreadableRequirements(closure.failure));
       for (const file of closure.value.files) files.add(file);
       for (const local of closure.value.localPaths) localPaths.add(local);
@@ -116,7 +120,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const before = await takeSnapshot(real);
     const projects = await LocalProjects.look(context.appDir, facts.localPaths, home);
 
-    const files = facts.requirements.flatMap((file) => ['-r', file]);
+    const files = facts.requirements.flatMap((file) => ['-r', posix.relative(inRoot(config.root, ''), file)]);
     const shown = `pip install ${files.join(' ')}`;
     this.log.step(context, `Installing dependencies using '${shown}'`);
     const output = new PipOutput(this.log, context);
@@ -140,7 +144,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
         '--root-user-action=ignore',
         `--src=${python}/src`,
       ],
-      cwd: context.paths.app,
+      cwd: rootIn(context.paths.app, config.root),
       env,
       network: true,
       keepLines: KEPT_LINES,
@@ -156,7 +160,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
           : await askIndex(this.subprocess, context, {
               pip,
               name,
-              env: { ...env, ...(await this.indexesOfFiles(facts.requirements, context)) },
+              env: { ...env, ...(await this.indexesOfFiles(facts.requirements, config.root, context)) },
             });
       return fail(pipFailed(shown, exit.value, answers));
     }
@@ -173,11 +177,12 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
   /** The indexes that the requirements files name take precedence over the environment, as with pip itself. */
   private async indexesOfFiles(
     files: readonly string[],
+    root: string,
     context: RunContext,
   ): Promise<Readonly<Record<string, string>>> {
     const env: Record<string, string> = {};
     for (const path of files) {
-      const closure = await readRequirements(path, (asked) => context.view.read(asked));
+      const closure = await readRequirements(path, (asked) => context.view.read(asked), { cwd: inRoot(root, '') });
       if (!closure.ok) continue;
       const valuesOf = (option: string): readonly string[] =>
         closure.value.options.flatMap(({ name, value }) => (name === option && value !== undefined ? [value] : []));

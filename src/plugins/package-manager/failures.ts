@@ -1,6 +1,7 @@
 // The failures of the kind `package-manager`: no tool, too many, or something in the way of what it will install.
 
 import type { Failure } from '../../engine/sdk.js';
+import { inRoot, rootName } from '../shared/app-root.js';
 
 const ONE_OF = 'requirements.txt (pip), Pipfile.lock (Pipenv), poetry.lock (Poetry) or uv.lock (uv)';
 
@@ -35,10 +36,10 @@ export const existingVenv = (directory: string, contents: string): Failure => ({
   ].join('\n'),
 });
 
-export const pipenvMissingLockfile = (): Failure => ({
+export const pipenvMissingLockfile = (root: string): Failure => ({
   code: 'package-manager::pipenv-missing-lockfile',
   blame: 'app',
-  title: 'There is a Pipfile but no Pipfile.lock',
+  title: `There is a Pipfile but no Pipfile.lock${at(root)}`,
   detail: 'Without a lockfile each build may get other versions of the packages, so Pipenv apps must have one.',
   remedy: [
     'Run `pipenv lock` and commit Pipfile.lock; check that it is not ignored by Git.',
@@ -46,11 +47,11 @@ export const pipenvMissingLockfile = (): Failure => ({
   ].join('\n'),
 });
 
-export const setupPyOnly = (): Failure => ({
+export const setupPyOnly = (root: string): Failure => ({
   code: 'package-manager::setup-py-only',
   blame: 'app',
-  title: 'There is a setup.py but no file of a package manager',
-  detail: `What to install is no longer guessed from setup.py alone. The app needs one of ${ONE_OF}.`,
+  title: `There is a setup.py but no file of a package manager${at(root)}`,
+  detail: `What to install is no longer guessed from setup.py alone. Needed is one of ${ONE_OF} in ${rootName(root)}.`,
   remedy: [
     'To go on installing what setup.py declares, commit a requirements.txt with this one line:',
     '  --editable .',
@@ -58,32 +59,37 @@ export const setupPyOnly = (): Failure => ({
   ].join('\n'),
 });
 
-export function noneFound(misspelt: readonly string[], listing: string): Failure {
-  const instead = misspelt.map((name) => `${name} is not a name that counts; rename it to requirements.txt.`);
+export function noneFound(root: string, misspelt: readonly string[], listing: string): Failure {
+  const instead = misspelt.map(
+    (name) => `${inRoot(root, name)} is not a name that counts; rename it to requirements.txt.`,
+  );
   return {
     code: 'package-manager::none-found',
     blame: 'app',
     title: 'No file of a supported package manager was found',
-    detail: [`The app needs one of ${ONE_OF} in its root.`, '', listing].join('\n'),
+    detail: [`The app needs one of ${ONE_OF} in ${rootName(root)}.`, '', listing].join('\n'),
     remedy: [
       ...instead,
       'Check that:',
       '1. the file exists; for a new app uv is a good choice (`uv init`, then `uv lock`),',
-      '2. it is in the root of the app, not in a subfolder,',
+      `2. it is in ${rootName(root)}, not in a subfolder,`,
       '3. its name is spelt exactly as above, capitals included,',
       '4. it was committed and no ignore file leaves it out.',
     ].join('\n'),
   };
 }
 
-export function multipleFound(found: readonly { readonly tool: string; readonly lockfile: string }[]): Failure {
+export function multipleFound(
+  root: string,
+  found: readonly { readonly tool: string; readonly lockfile: string }[],
+): Failure {
   return {
     code: 'package-manager::multiple-found',
     blame: 'app',
     title: `The app has files of ${found.length} package managers`,
     detail: [
       'Which of them has the right packages cannot be told from the files:',
-      ...found.map(({ tool, lockfile }) => `  ${lockfile} (${tool})`),
+      ...found.map(({ tool, lockfile }) => `  ${inRoot(root, lockfile)} (${tool})`),
     ].join('\n'),
     remedy: [
       'Keep the file of the tool you use and delete the others.',
@@ -91,3 +97,6 @@ export function multipleFound(found: readonly { readonly tool: string; readonly 
     ].join('\n'),
   };
 }
+
+/** Behind a sentence about the files of the root. */
+const at = (root: string): string => (root === '.' ? '' : ` in ${root}`);

@@ -1,10 +1,12 @@
 // What the kind `package-manager` declares: which tool installs the app's dependencies?
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { rootSchema } from '../shared/app-root.js';
 
 export const config = {
   type: 'object',
   properties: {
+    root: rootSchema,
     vendorDir: {
       type: 'string',
       minLength: 1,

@@ -13,6 +13,7 @@ import type {
   RunOutput,
   ViewReader,
 } from '../../engine/sdk.js';
+import { inRoot, viewOfRoot } from '../shared/app-root.js';
 import { describeFolder, describeRoot, isFile } from '../shared/root-listing.js';
 import {
   existingPythonDir,
@@ -42,18 +43,19 @@ export class PackageManager implements Plugin<Config, Inputs, Outputs> {
   readonly manifest = manifest;
 
   async reads(node: { readonly config: Config }, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const { root } = node.config;
     const pythonDir = `${node.config.vendorDir ?? '.scalingo'}/python`;
     if (view.exists(pythonDir)) return fail(existingPythonDir(pythonDir, describeFolder(view, pythonDir)));
 
-    const manager = await findManager(view);
+    const manager = await findManager(view, root);
     if (!manager.ok) return manager;
 
-    for (const directory of ['.venv', 'venv']) {
+    for (const directory of [inRoot(root, '.venv'), inRoot(root, 'venv')]) {
       if (await isFile(view, `${directory}/pyvenv.cfg`)) {
         return fail(existingVenv(directory, describeFolder(view, directory)));
       }
     }
-    return succeed({ exists: MANAGERS.map(({ lockfile }) => lockfile), facts: { ...manager.value } });
+    return succeed({ exists: MANAGERS.map(({ lockfile }) => inRoot(root, lockfile)), facts: { ...manager.value } });
   }
 
   async run(_node: unknown, { facts }: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
@@ -61,21 +63,22 @@ export class PackageManager implements Plugin<Config, Inputs, Outputs> {
   }
 }
 
-async function findManager(view: ViewReader): Promise<Result<Outputs, Failure>> {
+async function findManager(app: ViewReader, root: string): Promise<Result<Outputs, Failure>> {
+  const view = viewOfRoot(app, root);
   const found: (typeof MANAGERS)[number][] = [];
   for (const manager of MANAGERS) if (await isFile(view, manager.lockfile)) found.push(manager);
 
   // Said before all else: another tool's file beside it must not make Pipenv users install something unexpected.
   const hasPipfileLock = found.some(({ name }) => name === 'pipenv');
-  if (!hasPipfileLock && (await isFile(view, 'Pipfile'))) return fail(pipenvMissingLockfile());
+  if (!hasPipfileLock && (await isFile(view, 'Pipfile'))) return fail(pipenvMissingLockfile(root));
 
   const [only, ...others] = found;
   if (only === undefined) {
-    if (await isFile(view, 'setup.py')) return fail(setupPyOnly());
-    return fail(noneFound(await misspeltNames(view), describeRoot(view)));
+    if (await isFile(view, 'setup.py')) return fail(setupPyOnly(root));
+    return fail(noneFound(root, await misspeltNames(view), describeRoot(app, root)));
   }
-  if (others.length > 0) return fail(multipleFound(found));
-  return succeed({ name: only.name, lockfile: only.lockfile });
+  if (others.length > 0) return fail(multipleFound(root, found));
+  return succeed({ name: only.name, lockfile: inRoot(root, only.lockfile) });
 }
 
 /** `requirments.txt`, `requirements.text`, `Requirements.txt`, ... */

@@ -1,5 +1,7 @@
-// Writes the profile scripts. Reads nothing: what they set depends on the vendor folder and the package manager only.
+// Writes the profile scripts: what they set depends on config and the package manager only. A platform looks for the
+// Procfile at the top of the slug, so that of an app in a subfolder is copied there, unless there is one.
 
+import { copyFile } from 'node:fs/promises';
 import { injectable } from 'inversify';
 import {
   succeed,
@@ -10,10 +12,21 @@ import {
   type Result,
   type RunContext,
   type RunOutput,
+  type ViewReader,
 } from '../../engine/sdk.js';
+import { inRoot } from '../shared/app-root.js';
 import { writeAppFile } from '../shared/app-file.js';
-import { GUNICORN_SCRIPT, manifest, PYTHON_SCRIPT, SQLALCHEMY_SCRIPT, type config, type inputs } from './manifest.js';
-import { GUNICORN, pythonScript, SQLALCHEMY } from './scripts.js';
+import {
+  GUNICORN_SCRIPT,
+  manifest,
+  PROCFILE,
+  PYTHON_SCRIPT,
+  ROOT_SCRIPT,
+  SQLALCHEMY_SCRIPT,
+  type config,
+  type inputs,
+} from './manifest.js';
+import { GUNICORN, pythonScript, rootScript, sqlalchemyScript } from './scripts.js';
 
 type Config = FromSchema<typeof config>;
 interface Node {
@@ -26,14 +39,23 @@ type Outputs = Readonly<Record<string, never>>;
 export class RuntimeEnvironment implements Plugin<Config, Node['inputs'], Outputs> {
   readonly manifest = manifest;
 
-  async reads(): Promise<Result<Reads, Failure>> {
-    return succeed({});
+  async reads({ config: { root } }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    if (root === '.') return succeed({});
+    const procfile = inRoot(root, PROCFILE);
+    const isCopied = view.kindOf(PROCFILE) === undefined && view.kindOf(procfile) === 'file';
+    return succeed({ files: isCopied ? [procfile] : [], facts: { isCopied } });
   }
 
   async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    await writeAppFile(context, PYTHON_SCRIPT, pythonScript(config.vendorDir, inputs.manager));
+    const { root, vendorDir } = config;
+    await writeAppFile(context, PYTHON_SCRIPT, pythonScript(vendorDir, root, inputs.manager));
     await writeAppFile(context, GUNICORN_SCRIPT, GUNICORN);
-    await writeAppFile(context, SQLALCHEMY_SCRIPT, SQLALCHEMY);
+    await writeAppFile(context, SQLALCHEMY_SCRIPT, sqlalchemyScript(root));
+    if (root === '.') return succeed({ outputs: {} });
+
+    await writeAppFile(context, ROOT_SCRIPT, rootScript(root));
+    const { isCopied } = context.facts as { readonly isCopied: boolean };
+    if (isCopied) await copyFile(`${context.appDir}/${inRoot(root, PROCFILE)}`, `${context.appDir}/${PROCFILE}`);
     return succeed({ outputs: {} });
   }
 }

@@ -1,6 +1,7 @@
 // The texts of the profile scripts. They are sourced by the app's shell, so they must pass under `set -eu`. The app's
 // folder is always spelled $HOME: a slug that was moved boots where it lies.
 
+import { inRoot, rootIn } from '../shared/app-root.js';
 import { pythonHome } from '../shared/python-home.js';
 
 /** By package manager; the lines come before the common ones, so that the runtime's own programs are found first. */
@@ -14,7 +15,7 @@ const MANAGER_LINES: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-export const pythonScript = (vendorDir: string, manager: string | undefined): string =>
+export const pythonScript = (vendorDir: string, root: string, manager: string | undefined): string =>
   [
     '# Lets the app find the Python that was built into it.',
     '',
@@ -25,7 +26,7 @@ export const pythonScript = (vendorDir: string, manager: string | undefined): st
     'export LIBRARY_PATH="$PYTHONHOME/lib${LIBRARY_PATH:+:$LIBRARY_PATH}"',
     'export LD_LIBRARY_PATH="$PYTHONHOME/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"',
     'export LANG="${LANG:-en_US.UTF-8}"',
-    'export PYTHONPATH="${PYTHONPATH:-${HOME:-/app}}"',
+    `export PYTHONPATH="\${PYTHONPATH:-${rootIn('${HOME:-/app}', root)}}"`,
     '',
   ].join('\n');
 
@@ -37,13 +38,19 @@ export FORWARDED_ALLOW_IPS='*'
 export GUNICORN_CMD_ARGS="\${GUNICORN_CMD_ARGS:---access-logfile -}"
 `;
 
-export const SQLALCHEMY = `\
+/** For an app in a subfolder: its processes start there. */
+export const rootScript = (root: string): string => `\
+# The files of the project lie here, so its processes start here.
+cd "${rootIn('${HOME:-/app}', root)}"
+`;
+
+export const sqlalchemyScript = (root: string): string => `\
 # SQLAlchemy no longer takes URLs that begin with postgres://. For apps that use it, each SCALINGO_POSTGRESQL_URL... of
 # that form gets a companion ..._ALCHEMY_URL that begins with postgresql://.
 
 _sqlalchemy_urls() {
   local file name value companion uses=""
-  for file in requirements.txt Pipfile pyproject.toml; do
+  for file in ${['requirements.txt', 'Pipfile', 'pyproject.toml'].map((name) => inRoot(root, name)).join(' ')}; do
     if [ -f "$file" ] && grep -qi sqlalchemy "$file"; then uses=yes; fi
   done
   if [ -z "$uses" ]; then return 0; fi

@@ -1,6 +1,7 @@
 // Looks at the root of the app for people: names as they would expect them in a message. Unaware of what they mean.
 
 import type { ViewReader } from '../../engine/sdk.js';
+import { inRoot } from './app-root.js';
 
 const SHOWN_NAMES = 40;
 
@@ -17,8 +18,9 @@ export async function isDirectory(view: ViewReader, path: string): Promise<boole
 }
 
 /** What the root holds, one name a line, folders with a slash. */
-export function describeRoot(view: ViewReader): string {
-  return describeNames('The root of the app holds:', namesIn(view, ''));
+export function describeRoot(view: ViewReader, root: string): string {
+  const title = root === '.' ? 'The root of the app holds:' : `${root} holds:`;
+  return describeNames(title, namesIn(view, inRoot(root, '')));
 }
 
 /** A folder and one level below it. */

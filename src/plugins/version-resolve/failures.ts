@@ -3,13 +3,14 @@
 import type { Failure } from '../../engine/sdk.js';
 import type { PipfileLockProblem } from '../../manifests/app/pipfile-lock.js';
 import type { PythonVersionFileProblem } from '../../manifests/app/python-version-file.js';
+import { inRoot, rootName } from '../shared/app-root.js';
 import type { Origin } from './request.js';
 
 /** How to say which Python an app wants, in numbered steps. */
-export function howToSetVersion(minor: string, origin?: Origin): string {
+export function howToSetVersion(root: string, minor: string, origin?: Origin): string {
   const steps = [
-    ...(origin === 'runtime.txt' ? ['Delete runtime.txt.'] : []),
-    'Make a file named .python-version in the root of the app; nothing comes before or after that name.',
+    ...(origin === 'runtime.txt' ? [`Delete ${inRoot(root, 'runtime.txt')}.`] : []),
+    `Make a file named .python-version in ${rootName(root)}; nothing comes before or after that name.`,
     `Write the version into it, and nothing else: ${minor}`,
     'Commit it.',
   ];
@@ -35,30 +36,31 @@ export const stackUnknown = (stack: string, accepted: readonly string[]): Failur
   remedy: 'Correct the name of the stack. If the stack is new, use the newest release of pyflow.',
 });
 
-export const runtimeTxtWrong = (minor: string): Failure => ({
+export const runtimeTxtWrong = (root: string, minor: string): Failure => ({
   code: 'runtime-txt::invalid-version',
   blame: 'app',
-  title: 'The version in runtime.txt cannot be read',
+  title: `The version in ${inRoot(root, 'runtime.txt')} cannot be read`,
   detail:
     'The file must consist of one line, python- and a version. But runtime.txt is deprecated, so it is better to replace it.',
-  remedy: `Move to .python-version:\n${howToSetVersion(minor, 'runtime.txt')}`,
+  remedy: `Move to .python-version:\n${howToSetVersion(root, minor, 'runtime.txt')}`,
 });
 
-export const misspelledFile = (name: string): Failure => ({
+export const misspelledFile = (root: string, name: string): Failure => ({
   code: 'python-version-file::misspelled',
   blame: 'app',
-  title: `The file "${name}" is not named correctly`,
+  title: `The file "${inRoot(root, name)}" is not named correctly`,
   detail: 'Tools look for the version of Python in .python-version and ignore every other spelling.',
-  remedy: `Rename "${name}" to ".python-version". If there is a right one already, delete the other.`,
+  remedy: `Rename "${inRoot(root, name)}" to "${inRoot(root, '.python-version')}". If there is a right one already, delete the other.`,
 });
 
-export function pythonVersionFileWrong(problem: PythonVersionFileProblem, minor: string): Failure {
+export function pythonVersionFileWrong(root: string, problem: PythonVersionFileProblem, minor: string): Failure {
+  const file = inRoot(root, '.python-version');
   switch (problem.type) {
     case 'invalid-version':
       return {
         code: 'python-version-file::invalid-version',
         blame: 'app',
-        title: 'The version in .python-version cannot be read',
+        title: `The version in ${file} cannot be read`,
         detail: `Found this line:\n  ${problem.line}`,
         remedy: [
           ACCEPTED_FORMS(minor),
@@ -69,7 +71,7 @@ export function pythonVersionFileWrong(problem: PythonVersionFileProblem, minor:
       return {
         code: 'python-version-file::invalid-encoding',
         blame: 'app',
-        title: 'The text encoding of .python-version is not supported',
+        title: `The text encoding of ${file} is not supported`,
         detail: `The file is saved as ${problem.encoding}.`,
         remedy: [
           'Save it as UTF-8 without a byte order mark.',
@@ -80,7 +82,7 @@ export function pythonVersionFileWrong(problem: PythonVersionFileProblem, minor:
       return {
         code: 'python-version-file::multiple-versions',
         blame: 'app',
-        title: 'There is more than one version in .python-version',
+        title: `There is more than one version in ${file}`,
         detail: ['Found:', ...problem.versions.map((version) => `  ${version}`)].join('\n'),
         remedy: 'Keep one line with one version and delete the others.',
       };
@@ -88,20 +90,21 @@ export function pythonVersionFileWrong(problem: PythonVersionFileProblem, minor:
       return {
         code: 'python-version-file::no-version',
         blame: 'app',
-        title: 'There is no version in .python-version',
+        title: `There is no version in ${file}`,
         detail: 'The file is empty, or all of its lines start with # and are comments.',
         remedy: `Add a line with the version: ${minor}`,
       };
   }
 }
 
-export function pipfileLockWrong(problem: PipfileLockProblem, minor: string): Failure {
+export function pipfileLockWrong(root: string, problem: PipfileLockProblem, minor: string): Failure {
+  const file = inRoot(root, 'Pipfile.lock');
   switch (problem.type) {
     case 'invalid-json':
       return {
         code: 'pipfile-lock::invalid-json',
         blame: 'app',
-        title: 'Pipfile.lock is not valid JSON',
+        title: `${file} is not valid JSON`,
         detail: `The parser says: ${problem.message}`,
         remedy: 'Look for marks of an unfinished merge, or make the file anew with `pipenv lock`, and commit it.',
       };
@@ -109,7 +112,7 @@ export function pipfileLockWrong(problem: PipfileLockProblem, minor: string): Fa
       return {
         code: 'pipfile-lock::invalid-version',
         blame: 'app',
-        title: 'The Python version in Pipfile.lock cannot be read',
+        title: `The Python version in ${file} cannot be read`,
         detail: `The field ${problem.field} holds: ${problem.found}`,
         remedy: [
           `In the section [requires] of the Pipfile write python_version = "${minor}"`,
@@ -120,6 +123,7 @@ export function pipfileLockWrong(problem: PipfileLockProblem, minor: string): Fa
 }
 
 interface Asked {
+  readonly root: string;
   readonly minor: string;
   readonly origin: Origin;
   /** Minors that build, oldest first. */
@@ -127,34 +131,35 @@ interface Asked {
   readonly defaultMinor: string;
 }
 
-export function endOfLife({ minor, origin, accepted, defaultMinor }: Asked): Failure {
+export function endOfLife({ root, minor, origin, accepted, defaultMinor }: Asked): Failure {
   const others = `Supported are ${accepted.join(', ')}.`;
   return {
     code: 'python-version::eol',
     blame: blameFor(origin),
     title: `Python ${minor} has reached its end of life`,
-    detail: `It gets no security fixes from upstream and cannot be built any more. ${whence(origin)} ${others}`,
+    detail: `It gets no security fixes from upstream and cannot be built any more. ${whence(root, origin)} ${others}`,
     remedy:
       origin === 'cached'
-        ? `Say which version the app wants, ${accepted[0] ?? defaultMinor} or later:\n${howToSetVersion(defaultMinor)}`
-        : `Ask for ${accepted[0] ?? defaultMinor} or later in ${placeOf(origin)}, best for ${defaultMinor}.`,
+        ? `Say which version the app wants, ${accepted[0] ?? defaultMinor} or later:\n${howToSetVersion(root, defaultMinor)}`
+        : `Ask for ${accepted[0] ?? defaultMinor} or later in ${placeOf(root, origin)}, best for ${defaultMinor}.`,
   };
 }
 
-export function unknownMinor({ minor, origin, accepted, defaultMinor }: Asked): Failure {
+export function unknownMinor({ root, minor, origin, accepted, defaultMinor }: Asked): Failure {
   return {
     code: 'python-version::unknown-major',
     blame: blameFor(origin),
     title: `Python ${minor} is not known`,
-    detail: `${whence(origin)} Known to this release of pyflow are ${accepted.join(', ')}.`,
+    detail: `${whence(root, origin)} Known to this release of pyflow are ${accepted.join(', ')}.`,
     remedy:
       origin === 'cached'
-        ? `Go back to the newer release of pyflow that made the last build, or ask for an older version:\n${howToSetVersion(defaultMinor)}`
-        : `See that ${minor} has been released. If so, a newer release of pyflow may have it; if not, ask for another version in ${placeOf(origin)}.`,
+        ? `Go back to the newer release of pyflow that made the last build, or ask for an older version:\n${howToSetVersion(root, defaultMinor)}`
+        : `See that ${minor} has been released. If so, a newer release of pyflow may have it; if not, ask for another version in ${placeOf(root, origin)}.`,
   };
 }
 
 export const unknownPatch = (
+  root: string,
   version: string,
   origin: Origin,
   newest: string | undefined,
@@ -164,7 +169,7 @@ export const unknownPatch = (
   blame: 'app',
   title: `Python ${version} is not available`,
   detail: [
-    `It was asked for in ${placeOf(origin)}. There is no build of this patch for ${platform} in the catalogue.`,
+    `It was asked for in ${placeOf(root, origin)}. There is no build of this patch for ${platform} in the catalogue.`,
     ...(newest === undefined ? [] : [`The newest one there is ${newest}.`]),
   ].join('\n'),
   remedy: `Ask for ${minorOf(version)} without a patch, which gets the newest one${newest === undefined ? '' : `, or for ${newest}`}.`,
@@ -178,26 +183,26 @@ export const notAvailable = (minor: string, platform: string): Failure => ({
   remedy: 'Add the provider `system` to the list, or build on another kind of machine.',
 });
 
-export const uvNeedsVersionFile = (minor: string): Failure => ({
+export const uvNeedsVersionFile = (root: string, minor: string): Failure => ({
   code: 'python-version-file::not-found',
   blame: 'app',
   title: 'Apps that use uv must have a .python-version file',
   detail: 'uv chooses a Python by that file too; without it your machine and the build may differ.',
   remedy: [
-    `1. In the root of the app run: uv python pin ${minor}`,
+    `1. In ${rootName(root)} run: uv python pin ${minor}`,
     '2. See that .python-version is not ignored by Git.',
     '3. Commit it and build again.',
   ].join('\n'),
 });
 
-export const uvWithRuntimeTxt = (version: string): Failure => ({
+export const uvWithRuntimeTxt = (root: string, version: string): Failure => ({
   code: 'runtime-txt::not-supported',
   blame: 'app',
-  title: 'runtime.txt cannot be used together with uv',
+  title: `${inRoot(root, 'runtime.txt')} cannot be used together with uv`,
   detail: 'uv does not read runtime.txt, so your machine and the build would use different versions.',
   remedy: [
-    '1. Delete runtime.txt.',
-    `2. In the root of the app run: uv python pin ${version}`,
+    `1. Delete ${inRoot(root, 'runtime.txt')}.`,
+    `2. In ${rootName(root)} run: uv python pin ${version}`,
     '3. See that .python-version is not ignored by Git.',
     '4. Commit both changes and build again.',
   ].join('\n'),
@@ -208,26 +213,26 @@ const blameFor = (origin: Origin): 'app' | 'pipeline' => (origin === 'default' ?
 const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.');
 
 /** The place to edit. */
-export function placeOf(origin: Origin): string {
+export function placeOf(root: string, origin: Origin): string {
   switch (origin) {
     case 'Pipfile.lock':
-      return 'the Pipfile (then run `pipenv lock`)';
+      return `${root === '.' ? 'the Pipfile' : inRoot(root, 'Pipfile')} (then run \`pipenv lock\`)`;
     case 'default':
       return 'the pipeline';
     case 'cached':
-      return '.python-version';
+      return inRoot(root, '.python-version');
     default:
-      return origin;
+      return inRoot(root, origin);
   }
 }
 
-function whence(origin: Origin): string {
+function whence(root: string, origin: Origin): string {
   switch (origin) {
     case 'cached':
       return 'The app does not say which version it wants, so that of its last build was taken.';
     case 'default':
       return 'It is the default of the pipeline.';
     default:
-      return `It was asked for in ${origin}.`;
+      return `It was asked for in ${inRoot(root, origin)}.`;
   }
 }

@@ -1,10 +1,12 @@
 // What the kind `version-resolve` declares: which Python does the app get?
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { rootSchema } from '../shared/app-root.js';
 
 export const config = {
   type: 'object',
   properties: {
+    root: rootSchema,
     stack: { type: 'string', minLength: 1, description: 'The base image that the app will run on, e.g. scalingo-24.' },
     providers: {
       type: 'array',

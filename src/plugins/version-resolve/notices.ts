@@ -1,5 +1,6 @@
 // What the kind `version-resolve` warns of, as text. Unaware of when each warning applies.
 
+import { inRoot, rootName } from '../shared/app-root.js';
 import { howToSetVersion, placeOf } from './failures.js';
 import type { Origin } from './request.js';
 
@@ -8,29 +9,30 @@ export interface Notice {
   readonly text: string;
 }
 
-export const noVersionGiven = (minor: string, origin: Origin): Notice => ({
+export const noVersionGiven = (root: string, minor: string, origin: Origin): Notice => ({
   code: 'python-version::none-given',
   text: [
     'The app does not say which version of Python it wants.',
     origin === 'cached' ? `It stays with that of its last build, ${minor}.` : `It gets the default, ${minor}.`,
     'Defaults change with time and may then break the app; a later release will make this an error.',
     '',
-    howToSetVersion(minor),
+    howToSetVersion(root, minor),
     '',
-    'If there is such a file already: see that it is in the root of the app, that its name is right, and that Git tracks it.',
+    `If there is such a file already: see that it is in ${rootName(root)}, that its name is right, and that Git tracks it.`,
   ].join('\n'),
 });
 
-export const runtimeTxtDeprecated = (minor: string): Notice => ({
+export const runtimeTxtDeprecated = (root: string, minor: string): Notice => ({
   code: 'runtime-txt::deprecated',
   text: [
-    'The file runtime.txt is deprecated, and a later release will refuse it. Use .python-version, which other tools read too:',
+    `The file ${inRoot(root, 'runtime.txt')} is deprecated, and a later release will refuse it. Use .python-version, which other tools read too:`,
     '',
-    howToSetVersion(minor, 'runtime.txt'),
+    howToSetVersion(root, minor, 'runtime.txt'),
   ].join('\n'),
 });
 
 export function deprecatedMinor(
+  root: string,
   minor: string,
   status: { readonly endOfLifeMonth?: string; readonly endedUpstream: boolean; readonly refusedFrom?: string },
   origin: Origin,
@@ -45,17 +47,17 @@ export function deprecatedMinor(
         ? []
         : [`Upstream security fixes ${endedUpstream ? `ended in ${month}` : `end in ${month}`}.`]),
       ...(refusedFrom === undefined ? [] : [`From ${dayName(refusedFrom)} on, builds with it fail.`]),
-      `Upgrade as soon as you can, in ${placeOf(origin)}.`,
+      `Upgrade as soon as you can, in ${placeOf(root, origin)}.`,
     ].join('\n'),
   };
 }
 
-export const patchUpdate = (version: string, newest: string, origin: Origin): Notice => ({
+export const patchUpdate = (root: string, version: string, newest: string, origin: Origin): Notice => ({
   code: 'python-version::patch-update',
   text: [
     `There is a newer patch of Python ${version}: ${newest}.`,
     'Patches bring fixes, of security problems too.',
-    `Ask for ${newest.split('.').slice(0, 2).join('.')} instead of ${version} in ${placeOf(origin)}, and each build gets the newest one.`,
+    `Ask for ${newest.split('.').slice(0, 2).join('.')} instead of ${version} in ${placeOf(root, origin)}, and each build gets the newest one.`,
   ].join('\n'),
 });
 

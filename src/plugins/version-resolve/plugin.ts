@@ -17,6 +17,7 @@ import type {
 import { acceptedMinors, DEFAULT_MINOR, latestPatch, minorStatus } from '../../manifests/catalogue/python-releases.js';
 import { findRuntime, latestRuntime, runtimePlatform } from '../../manifests/catalogue/runtimes.js';
 import { acceptedStacks, stackStatus } from '../../manifests/catalogue/stacks.js';
+import { inRoot } from '../shared/app-root.js';
 import {
   endOfLife,
   notAvailable,
@@ -80,34 +81,34 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
     if (stack.support === 'unknown') return fail(stackUnknown(config.stack, acceptedStacks()));
 
     const defaultMinor = config.default ?? DEFAULT_MINOR;
-    const request = await readRequest(view, inputs.manager, defaultMinor);
+    const request = await readRequest(view, config.root, inputs.manager, defaultMinor);
     if (!request.ok) return request;
     const { python, origin } = request.value;
-    const resolved = this.#resolve(request.value, config.providers, inputs.manager, defaultMinor);
+    const resolved = this.#resolve(request.value, config, inputs.manager, defaultMinor);
     const answer = resolved.ok ? resolved.value : { refusal: { ...resolved.failure } };
     return succeed({ facts: { requested: python.text, minor: python.minor, origin, answer } });
   }
 
   #resolve(
     { python, origin, similarFiles }: Request,
-    providers: readonly string[] = ['python-build-standalone', 'system'],
+    { root, providers = ['python-build-standalone', 'system'] }: Config,
     manager: string,
     defaultMinor: string,
   ): Result<Resolved, Failure> {
     const { minor } = python;
     const now = this.clock.now();
     const status = minorStatus(minor, now);
-    const asked = { minor, origin, accepted: acceptedMinors(now), defaultMinor };
+    const asked = { root, minor, origin, accepted: acceptedMinors(now), defaultMinor };
     if (status.support === 'end-of-life') return fail(endOfLife(asked));
     if (status.support === 'unknown') return fail(unknownMinor(asked));
 
     const builds = this.#builds(python, providers);
     const version = python.version ?? builds.newest;
     if (version === undefined) return fail(notAvailable(minor, builds.platform));
-    if (!builds.has(version)) return fail(unknownPatch(version, origin, builds.newest, builds.platform));
+    if (!builds.has(version)) return fail(unknownPatch(root, version, origin, builds.newest, builds.platform));
 
-    if (manager === 'uv' && (origin === 'default' || origin === 'cached')) return fail(uvNeedsVersionFile(minor));
-    if (manager === 'uv' && origin === 'runtime.txt') return fail(uvWithRuntimeTxt(python.text));
+    if (manager === 'uv' && (origin === 'default' || origin === 'cached')) return fail(uvNeedsVersionFile(root, minor));
+    if (manager === 'uv' && origin === 'runtime.txt') return fail(uvWithRuntimeTxt(root, python.text));
     const { support, ...dates } = status;
     return succeed({
       version,
@@ -132,12 +133,12 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
     };
   }
 
-  async run(_node: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+  async run({ config: { root } }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
     const { requested, minor, origin, answer } = context.facts as unknown as Facts;
-    this.log.step(context, stepLine(requested, origin));
+    this.log.step(context, stepLine(root, requested, origin));
     if ('refusal' in answer) return fail(answer.refusal);
 
-    for (const { code, text } of noticesOf(minor, origin, answer)) this.log.notice(context, code, text);
+    for (const { code, text } of noticesOf(root, minor, origin, answer)) this.log.notice(context, code, text);
     const { version, exact, update, similarFiles } = answer;
     return succeed({
       outputs: {
@@ -155,23 +156,28 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
   }
 }
 
-function stepLine(requested: string, origin: Origin): string {
+function stepLine(root: string, requested: string, origin: Origin): string {
   switch (origin) {
     case 'default':
       return `No Python version was given, using the default: ${requested}`;
     case 'cached':
       return `No Python version was given, using that of the last build: ${requested}`;
     default:
-      return `Using Python ${requested} as asked for in ${origin}`;
+      return `Using Python ${requested} as asked for in ${inRoot(root, origin)}`;
   }
 }
 
 /** In this order: the file, the minor, the patch. */
-function noticesOf(minor: string, origin: Origin, { version, deprecated, update }: Resolved): readonly Notice[] {
+function noticesOf(
+  root: string,
+  minor: string,
+  origin: Origin,
+  { version, deprecated, update }: Resolved,
+): readonly Notice[] {
   return [
-    ...(origin === 'default' || origin === 'cached' ? [noVersionGiven(minor, origin)] : []),
-    ...(origin === 'runtime.txt' ? [runtimeTxtDeprecated(minor)] : []),
-    ...(deprecated === undefined ? [] : [deprecatedMinor(minor, deprecated, origin)]),
-    ...(update === undefined ? [] : [patchUpdate(version, update, origin)]),
+    ...(origin === 'default' || origin === 'cached' ? [noVersionGiven(root, minor, origin)] : []),
+    ...(origin === 'runtime.txt' ? [runtimeTxtDeprecated(root, minor)] : []),
+    ...(deprecated === undefined ? [] : [deprecatedMinor(root, minor, deprecated, origin)]),
+    ...(update === undefined ? [] : [patchUpdate(root, version, update, origin)]),
   ];
 }

@@ -12,6 +12,7 @@ import {
   parsePythonVersionFile,
 } from '../../manifests/app/python-version-file.js';
 import { parseRuntimeTxt } from '../../manifests/app/runtime-txt.js';
+import { viewOfRoot } from '../shared/app-root.js';
 import { isFile } from '../shared/root-listing.js';
 import { misspelledFile, pipfileLockWrong, pythonVersionFileWrong, runtimeTxtWrong } from './failures.js';
 
@@ -23,28 +24,30 @@ export interface Request {
   readonly similarFiles: readonly string[];
 }
 
-/** `defaultMinor` is N.N and also what messages suggest. */
+/** Files are those of the root. `defaultMinor` is N.N and also what messages suggest. */
 export async function readRequest(
-  view: ViewReader,
+  app: ViewReader,
+  root: string,
   manager: string,
   defaultMinor: string,
 ): Promise<Result<Request, Failure>> {
+  const view = viewOfRoot(app, root);
   const runtimeTxt = await view.read('runtime.txt');
   if (runtimeTxt !== undefined) {
     const request = parseRuntimeTxt(runtimeTxt);
-    if (!request.ok) return fail(runtimeTxtWrong(defaultMinor));
+    if (!request.ok) return fail(runtimeTxtWrong(root, defaultMinor));
     return succeed({ python: request.value, origin: 'runtime.txt', similarFiles: [] });
   }
 
   // Before the right name: a misspelt file beside it says something that its author believes to be in force.
   for (const name of MISSPELLED_PYTHON_VERSION_NAMES) {
-    if (await isFile(view, name)) return fail(misspelledFile(name));
+    if (await isFile(view, name)) return fail(misspelledFile(root, name));
   }
 
   const versionFile = await view.read('.python-version');
   if (versionFile !== undefined) {
     const request = parsePythonVersionFile(versionFile);
-    if (!request.ok) return fail(pythonVersionFileWrong(request.failure, defaultMinor));
+    if (!request.ok) return fail(pythonVersionFileWrong(root, request.failure, defaultMinor));
     return succeed({ python: request.value, origin: '.python-version', similarFiles: [] });
   }
 
@@ -52,7 +55,7 @@ export async function readRequest(
   const lock = manager === 'pipenv' ? await view.read('Pipfile.lock') : undefined;
   if (lock !== undefined) {
     const request = parsePipfileLock(lock);
-    if (!request.ok) return fail(pipfileLockWrong(request.failure, defaultMinor));
+    if (!request.ok) return fail(pipfileLockWrong(root, request.failure, defaultMinor));
     if (request.value !== undefined) return succeed({ python: request.value, origin: 'Pipfile.lock', similarFiles });
   }
 

@@ -30,6 +30,22 @@ const SHA = 'a'.repeat(64);
 const COMMIT = 'b'.repeat(40);
 
 describe('requirements', () => {
+  it('takes local paths as relative to where pip is started', async () => {
+    const files = {
+      'requirements.txt': '-e .\n./libs/a\n-r deep/more.txt\n--find-links wheels\n',
+      'deep/more.txt': '../../libs/b\n--find-links wheels\n',
+    };
+    const { localPaths } = await closure(files, { cwd: 'services/web' });
+    expect(localPaths).to.deep.equal([
+      'deep/wheels',
+      'libs/b',
+      'services/web',
+      'services/web/libs/a',
+      'services/web/wheels',
+      'wheels',
+    ]);
+  });
+
   describe('lines', () => {
     it('reads name, extras, specifier and marker', async () => {
       expect(await only('Flask_Login [async, x] >= 1.0 , < 2 ; python_version < "3.12"  # why')).to.deep.equal({

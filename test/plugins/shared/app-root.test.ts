@@ -1,6 +1,7 @@
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
-import { inRoot, rootIn, rootSchema } from '../../../src/plugins/shared/app-root.js';
+import { inRoot, rootIn, rootSchema, viewOfRoot } from '../../../src/plugins/shared/app-root.js';
+import { memoryView } from '../../support/memory-view.js';
 
 describe('plugins/shared/app-root', () => {
   const accepts = new Ajv().compile(rootSchema);
@@ -36,6 +37,26 @@ describe('plugins/shared/app-root', () => {
     expect(inRoot('.', '')).to.equal('');
     expect(inRoot('services/web', 'uv.lock')).to.equal('services/web/uv.lock');
     expect(inRoot('services/web', '')).to.equal('services/web');
+  });
+
+  it('shows a view of the root alone', async () => {
+    const files = { 'web/uv.lock': 'x', 'web/bin/run': '', 'uv.lock': 'y' };
+    const app = memoryView(files, { executables: ['web/bin/run'], env: { A: 'b' } });
+    const view = viewOfRoot(app, 'web');
+    expect(String(await view.read('uv.lock'))).to.equal('x');
+    expect([view.list(''), view.list('bin'), view.match('**')]).to.deep.equal([
+      ['bin', 'uv.lock'],
+      ['run'],
+      ['bin/run', 'uv.lock'],
+    ]);
+    expect([
+      view.exists('web'),
+      view.exists('bin'),
+      view.kindOf('uv.lock'),
+      view.isExecutable('bin/run'),
+    ]).to.deep.equal([false, true, 'file', true]);
+    expect([view.env('A'), view.envNames(), view.run.mode]).to.deep.equal(['b', ['A'], 'build']);
+    expect(viewOfRoot(app, '.')).to.equal(app);
   });
 
   it('gives the folder to work in', () => {
