@@ -29,7 +29,7 @@ export const composeFor =
     container.bind(Host).toConstantValue(host);
     container.bind(Subprocess).toConstantValue(subprocessService);
     container.bind(NodeLog).toConstantValue(nodeLogService);
-    container.bind(Archive).toConstantValue(archiveService);
+    container.bind(Archive).toConstantValue(archiveService(host.searchPath));
     container.bind(Download).toConstantValue(
       downloadService(async () => {
         const { createDownload } = await import('./engine/services/download.js');

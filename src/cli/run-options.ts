@@ -1,5 +1,6 @@
 // The options that say what to run, shared by run, plan, check and graph, and the request they make.
 
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { RunRequest } from '../engine/pipeline.js';
 import type { Given, Option, UsageProblem } from './command.js';
@@ -137,13 +138,15 @@ export function appOf(
       'It has 1 to 128 letters, digits, dots, hyphens and underscores, the first a letter or a digit.',
     );
   }
+  const settings = settingsOf(world);
+  if (!settings.ok) return settings;
   return {
     ok: true,
     value: {
       appDir: resolve(world.cwd, given.value('app') ?? '.'),
       ...(appId === undefined ? {} : { appId }),
       cacheDir: cacheDirOf(given, world),
-      settings: settingsOf(world),
+      settings: settings.value,
     },
   };
 }
@@ -156,13 +159,30 @@ export function cacheDirOf(given: Given, world: World): string {
   return xdg?.startsWith('/') === true ? `${xdg}/pyflow` : `${world.homeDir}/.cache/pyflow`;
 }
 
-/** `PYFLOW_*` by the name behind the prefix, sorted, so that their order sways nothing. */
-function settingsOf(world: World): Readonly<Record<string, string>> {
+/**
+ * `PYFLOW_*` by the name behind the prefix, sorted, so that their order sways nothing. The pin file's text stands in the
+ * place of its name: a run whose pins changed is not up to date.
+ */
+function settingsOf(
+  world: World,
+):
+  | { readonly ok: true; readonly value: Readonly<Record<string, string>> }
+  | { readonly ok: false; readonly problem: UsageProblem } {
   const settings: [string, string][] = [];
   for (const [name, value] of Object.entries(world.env)) {
     if (name.startsWith('PYFLOW_') && name.length > 7 && value !== undefined) settings.push([name.slice(7), value]);
   }
-  return Object.fromEntries(settings.sort(([a], [b]) => (a < b ? -1 : 1)));
+  const value = Object.fromEntries(settings.sort(([a], [b]) => (a < b ? -1 : 1)));
+  const pins = value['PINS'];
+  if (pins === undefined || pins === '') return { ok: true, value };
+  try {
+    return { ok: true, value: { ...value, PINS: readFileSync(resolve(world.cwd, pins), 'utf8') } };
+  } catch (error) {
+    return wrong(
+      `The pin file that PYFLOW_PINS names cannot be read: ${(error as Error).message}`,
+      'Correct the variable, or make the file with `pyflow catalogue pin URL`.',
+    );
+  }
 }
 
 const wrong = (message: string, remedy: string) => ({ ok: false, problem: { message, remedy } }) as const;

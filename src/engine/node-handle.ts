@@ -99,13 +99,15 @@ export const downloadService = (downloader: () => Promise<Downloader>): Download
   },
 });
 
-export const archiveService: Archive = {
+/** `searchPath`: the operator's, for the program that reads what this Node cannot. */
+export const archiveService = (searchPath: readonly string[]): Archive => ({
   async unpack(context, request) {
     const { unpackArchive } = await import('./services/archive.js');
     return unpackArchive({
       ...request,
+      searchPath,
       signal: context.signal,
       onProgress: (done: number, total?: number) => handleOf(context).progress('unpack', done, total, 'bytes'),
     });
   },
-};
+});

@@ -15,9 +15,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as zlib from 'node:zlib';
 import { gzipSync } from 'node:zlib';
 import { unpackArchive, type UnpackRequest } from '../../src/engine/services/archive.js';
 import { tarGzOf, tarOf, withTypeFlag, type TarEntry } from '../support/archives.js';
+
+const SEARCH_PATH = (process.env['PATH'] ?? '').split(':');
 
 describe('archive', () => {
   let root: string;
@@ -32,7 +35,14 @@ describe('archive', () => {
   const unpackBytes = (bytes: Buffer, more: Partial<UnpackRequest> = {}) => {
     const file = join(root, 'archive');
     writeFileSync(file, bytes);
-    return unpackArchive({ file, format: 'tar.gz', into, signal: new AbortController().signal, ...more });
+    return unpackArchive({
+      file,
+      format: 'tar.gz',
+      into,
+      searchPath: SEARCH_PATH,
+      signal: new AbortController().signal,
+      ...more,
+    });
   };
   const unpack = async (entries: readonly TarEntry[], more: Partial<UnpackRequest> = {}) =>
     unpackBytes(await tarGzOf(entries), more);
@@ -141,6 +151,20 @@ describe('archive', () => {
     const cut = await unpackBytes(bytes.subarray(0, bytes.length - 8), { format: 'tar.zst' });
     expect(cut).to.have.nested.property('failure.code', 'archive::corrupt');
     expect(readdirSync(into)).to.deep.equal([]);
+  });
+
+  it('says what to install when nothing here reads zstd', async function () {
+    if ('createZstdDecompress' in zlib) {
+      console.log('      (skipped: this Node reads zstd by itself)');
+      return this.skip();
+    }
+    for (const searchPath of [[join(root, 'empty')], []]) {
+      const result = await unpackBytes(Buffer.from('x'), { format: 'tar.zst', searchPath });
+      if (result.ok) throw new Error('it succeeded');
+      expect(result.failure.code).to.equal('archive::unsupported-format');
+      expect(result.failure.detail).to.include('no program `zstd` in PATH');
+      expect(result.failure.remedy).to.include('`zstd`').and.to.include('Node 22.15');
+    }
   });
 
   it('replaces a file or link by a later one of the same name, and never writes through the link', async () => {

@@ -12,12 +12,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
+import * as zlib from 'node:zlib';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { fail, type Failure, type Result, type RunOutput } from '../../src/engine/sdk.js';
 import type { Runtime } from '../../src/manifests/catalogue/runtimes.js';
+import type { Provider } from '../../src/plugins/shared/provider-list.js';
 import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
 import { fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
+import { pinsOf, platformArchive, type PlatformArchiveFile } from '../support/platform-archives.js';
 import { prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 
 interface Outputs {
@@ -76,7 +79,8 @@ describe('plugins/fetch-runtime', () => {
     request: {
       readonly version?: string;
       readonly exact?: boolean;
-      readonly providers?: ('python-build-standalone' | 'system')[];
+      readonly providers?: Provider[];
+      readonly stack?: string;
       readonly row?: Runtime;
     },
     options: HarnessOptions = {},
@@ -88,7 +92,11 @@ describe('plugins/fetch-runtime', () => {
     const version = request.version ?? runtime.version;
     const played = await harness.play(
       kind,
-      { vendorDir: '.scalingo', providers: request.providers ?? ['python-build-standalone', 'system'] },
+      {
+        vendorDir: '.scalingo',
+        providers: request.providers ?? ['python-build-standalone', 'system'],
+        ...(request.stack !== undefined && { stack: request.stack }),
+      },
       { python: { version, minor: version.split('.').slice(0, 2).join('.'), exact: request.exact ?? true } },
     );
     return played.result;
@@ -300,6 +308,111 @@ describe('plugins/fetch-runtime', () => {
       // Refused by the archive already, or by the self-check: never accepted.
       expect(failure.code).to.match(/^(runtime::|archive::|download::|install-python)/);
     }).timeout(60_000);
+  });
+
+  describe('scalingo', () => {
+    let archive: PlatformArchiveFile;
+    let searchPath: readonly string[];
+    before(function () {
+      searchPath = (process.env['PATH'] ?? '').split(':');
+      if (!searchPath.some((folder) => existsSync(join(folder, 'zstd')))) {
+        console.log('      (skipped: needs the program zstd)');
+        return this.skip();
+      }
+      archive = platformArchive(runtime, join(shared, 'platform'), 'scalingo-24');
+    });
+    const settings = (pins = pinsOf(archive)): Readonly<Record<string, string>> => ({
+      PINS: pins,
+      SCALINGO_MIRROR: `file://${archive.folder}`,
+    });
+    const stack = 'scalingo-24';
+
+    it('unpacks the pinned archive of the stack into the normal form of all providers, as a full result', async () => {
+      const result = await play({ providers: ['scalingo', 'system'], stack }, { settings: settings() });
+      if (!result.ok) throw new Error(`${result.failure.title}\n${result.failure.detail}`);
+      expect(result.value.outputs).to.include({ version: runtime.version, provider: 'scalingo' });
+      expect(result.value.degraded).to.equal(undefined);
+      expect(await fingerprint(installed())).to.deep.equal(await fingerprint(join(runtime.appDir, '.scalingo/python')));
+      expect(harness.text()).to.contain('built for ubuntu 24.04, but this machine is debian 12');
+    }).timeout(60_000);
+
+    it('refuses an archive that is not what was pinned, and substitutes nothing', async () => {
+      const pins = pinsOf({ ...archive, sha256: '0'.repeat(64) });
+      const failure = failureOf(
+        await play(
+          { providers: ['scalingo', 'system'], stack },
+          { settings: { ...settings(pins), SYSTEM_PYTHONS: pyenvPrefix() } },
+        ),
+      );
+      expect(failure.code).to.equal('install-python');
+      expect(failure.detail).to.contain('Cause: download::wrong-digest').and.to.contain(archive.name);
+      expect(existsSync(installed('bin/python'))).to.equal(false);
+    }).timeout(60_000);
+
+    it('refuses an archive that nobody pinned, for this stack or at all', async () => {
+      for (const [pins, of] of [
+        ['{"archives":{}}', 'scalingo-24'],
+        [pinsOf(archive), 'scalingo-22'],
+      ] as const) {
+        const failure = failureOf(await play({ providers: ['scalingo'], stack: of }, { settings: settings(pins) }));
+        expect(failure).to.include({ code: 'install-python', blame: 'pipeline' });
+        expect(failure.detail).to.match(/scalingo: no digest is pinned for python-3\.\d+\.\d+-ubuntu-2[24]\.04-amd64/);
+        expect(failure.remedy).to.contain('pyflow catalogue pin');
+      }
+    });
+
+    it('falls through for want of a pin, which is in the key, so that the next result is a full one', async () => {
+      const row = makeArchive();
+      const result = await play(
+        { providers: ['scalingo', 'python-build-standalone'], stack, row },
+        { settings: { ...settings('{"archives":{}}'), ...mirror() } },
+      );
+      expect(result.ok && result.value.outputs.provider).to.equal('python-build-standalone');
+      expect(result.ok && result.value.degraded).to.equal(undefined);
+      expect(harness.text()).to.contain('no digest is pinned for');
+    }).timeout(60_000);
+
+    it('never takes another patch than the resolved one', async () => {
+      const version = `${runtime.minor}.99`;
+      const failure = failureOf(
+        await play({ providers: ['scalingo'], stack, version, exact: false }, { settings: settings() }),
+      );
+      expect(failure.detail).to.contain(`python-${version}-`);
+    });
+
+    it('says what to install when nothing here reads zstd', async function () {
+      if ('createZstdDecompress' in zlib) {
+        console.log('      (skipped: this Node reads zstd by itself)');
+        return this.skip();
+      }
+      const failure = failureOf(
+        await play({ providers: ['scalingo'], stack }, { settings: settings(), searchPath: [join(root, 'empty')] }),
+      );
+      expect(failure).to.include({ code: 'archive::unsupported-format', blame: 'environment' });
+      expect(failure.remedy).to.contain('program `zstd`').and.to.contain('Node 22.15');
+    });
+
+    it('names what is wrong with a pin file, and a node without a stack', async () => {
+      const bad = '{"archives":{"x":{"sha256":"ABC","size":1}}}';
+      const failure = failureOf(await play({ providers: ['scalingo'], stack }, { settings: settings(bad) }));
+      expect(failure).to.include({ code: 'install-python::bad-pins', blame: 'pipeline' });
+      expect(failure.detail.split('\n')).to.have.length(3);
+      const without = failureOf(await play({ providers: ['scalingo'] }, { settings: settings() }));
+      expect(without.detail).to.contain('does not say for which stack');
+    });
+
+    it('keys on the name and the digest of the archive', async () => {
+      harness = new PluginHarness({ root: join(root, 'h'), settings: settings() });
+      const { subprocess, download, archive: unpacker, log, host, hostCommand } = harness;
+      const kind = new FetchRuntime(subprocess, download, unpacker, log, host, hostCommand);
+      const python = { version: runtime.version, minor: runtime.minor, exact: true };
+      const reads = await kind.reads({
+        config: { vendorDir: '.scalingo', providers: ['scalingo'], stack },
+        inputs: { python },
+      });
+      const facts = { platformArchive: { name: archive.name, sha256: archive.sha256 } };
+      expect(reads).to.deep.equal({ ok: true, value: { facts } });
+    });
   });
 
   it('keys on the digest of the archive, not on the mirror', async () => {

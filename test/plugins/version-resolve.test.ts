@@ -3,13 +3,14 @@ import type { Host, JSONValue } from '../../src/engine/sdk.js';
 import { MISSPELLED_PYTHON_VERSION_NAMES } from '../../src/manifests/app/python-version-file.js';
 import { memoryView } from '../support/memory-view.js';
 import { play, recordingLog } from '../support/node-context.js';
+import type { Provider } from '../../src/plugins/shared/provider-list.js';
 import { VersionResolve } from '../../src/plugins/version-resolve/plugin.js';
 
 interface Case {
   readonly files?: Readonly<Record<string, string>>;
   readonly manager?: string;
   readonly stack?: string;
-  readonly providers?: ('python-build-standalone' | 'system')[];
+  readonly providers?: Provider[];
   readonly default?: string;
   readonly state?: Readonly<Record<string, JSONValue>>;
   readonly now?: string;
@@ -282,6 +283,55 @@ describe('version-resolve', () => {
       });
       expect(await outputs({ machine })).to.include({ version: '3.13.15', exact: false });
       expect(await outputs({ providers: ['system'] })).to.include({ version: '3.13.15', exact: false });
+    });
+
+    describe("with the platform's archives", () => {
+      const pin = { sha256: 'a'.repeat(64), sizeBytes: 1 };
+      const names = ['python-3.13.9-ubuntu-24.04-amd64', 'python-3.13.10-ubuntu-24.04-amd64'];
+      const others = [
+        'python-3.13.12-ubuntu-22.04-amd64',
+        'python-3.13.12-ubuntu-24.04-arm64',
+        'python-3.1.20-ubuntu-24.04-amd64',
+      ];
+      const archives = Object.fromEntries([...names, ...others].map((name) => [`${name}.tar.zst`, pin]));
+      const machine = { setting: (name: string) => (name === 'PINS' ? JSON.stringify({ archives }) : undefined) };
+      const platform = { providers: ['scalingo' as const], machine };
+
+      it('takes the newest patch that is pinned for the stack and the machine', async () => {
+        expect(await outputs({ ...platform })).to.include({ version: '3.13.10', outdated: false });
+        expect(await outputs({ ...platform, stack: 'scalingo-22' })).to.include({ version: '3.13.12' });
+        expect(await outputs({ ...platform, machine: { ...machine, arch: 'arm64' } })).to.include({
+          version: '3.13.12',
+        });
+        const files = { '.python-version': '3.13.9' };
+        expect(await outputs({ ...platform, files })).to.include({ version: '3.13.9', exact: true, outdated: true });
+      });
+
+      it('takes it from the first provider that has the minor', async () => {
+        const both = { ...platform, providers: ['scalingo' as const, ...FETCHED] };
+        expect(await outputs(both)).to.include({ version: '3.13.10' });
+        expect(await outputs({ ...both, providers: [...FETCHED, 'scalingo' as const] })).to.include({
+          version: '3.13.15',
+        });
+        expect(await outputs({ ...both, files: { '.python-version': '3.12' } })).to.include({ version: '3.12.14' });
+        expect(await outputs({ ...both, files: { '.python-version': '3.13.15' } })).to.include({ version: '3.13.15' });
+        expect(await outputs({ providers: ['scalingo', 'system'] })).to.include({ version: '3.13.15' });
+      });
+
+      it('refuses what nobody pinned, and says how to pin', async () => {
+        const none = await failure({ providers: ['scalingo'] });
+        expect(none).to.include({ code: 'python-version::not-available', blame: 'pipeline' });
+        expect(none.remedy).to.include('pyflow catalogue pin');
+        const patch = await failure({ ...platform, files: { '.python-version': '3.13.15' } });
+        expect(patch).to.include({ code: 'python-version::unknown-patch' });
+        expect(patch.detail).to.include('The newest one there is 3.13.10.');
+      });
+
+      it('reads no pins for the other providers, and refuses broken ones for this', async () => {
+        const broken = { setting: () => '{' };
+        expect(await outputs({ machine: broken })).to.include({ version: '3.13.15' });
+        expect(await failure({ ...platform, machine: broken })).to.include({ code: 'install-python::bad-pins' });
+      });
     });
 
     for (const minor of ['2.7', '3.0', '3.8', '3.9', '3.9.18', '0.1']) {

@@ -48,6 +48,8 @@ export interface HarnessOptions {
   /** The folder that holds all others; a fresh one unless given. */
   readonly root?: string;
   readonly download?: Download;
+  /** Where the program `zstd` is looked for; that of this process unless given. */
+  readonly searchPath?: readonly string[];
 }
 
 /** As the engine's base environment. */
@@ -126,7 +128,11 @@ export class PluginHarness {
   readonly archive: Archive = {
     unpack: async (context, request) => {
       const { unpackArchive } = await import('../../src/engine/services/archive.js');
-      return unpackArchive({ ...request, signal: context.signal });
+      return unpackArchive({
+        ...request,
+        searchPath: this.options.searchPath ?? this.host.searchPath,
+        signal: context.signal,
+      });
     },
   };
 

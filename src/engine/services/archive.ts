@@ -10,6 +10,7 @@ import {
   archiveTooLarge,
   cannotUnpack,
   corruptArchive,
+  noZstd,
   unpackAborted,
   unsupportedEntry,
   unsupportedFormat,
@@ -26,6 +27,8 @@ export interface UnpackRequest {
   readonly strip?: number;
   /** Keep an entry? Gets the path after `strip`. */
   readonly keep?: (path: string) => boolean;
+  /** Where to look for the program `zstd` when this Node has none built in. */
+  readonly searchPath: readonly string[];
   readonly signal: AbortSignal;
   /** Bytes of the archive read so far, and its size. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -44,7 +47,6 @@ export interface Unpacked {
 const CHUNK_BYTES = 256 * 1024;
 /** Headers, long names and padding of one entry. */
 const MAX_BYTES_BESIDE_ENTRY = 4096;
-const ZSTD_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin' };
 
 export async function unpackArchive(request: UnpackRequest): Promise<Result<Unpacked, Failure>> {
   const { file, format, into, signal } = request;
@@ -70,9 +72,7 @@ function failureOf(error: unknown, archive: string, into: string, format: string
   if (error instanceof FailureError) {
     const { failure } = error;
     // The only program run is zstd.
-    return failure.code === 'command::not-found'
-      ? unsupportedFormat(archive, format, 'Neither this Node nor a program zstd can read it.')
-      : failure;
+    return failure.code === 'command::not-found' ? noZstd(archive) : failure;
   }
   const { code, syscall, message } = error as NodeJS.ErrnoException;
   // Names that no file system here can hold are the archive's fault.
@@ -92,11 +92,14 @@ function empty(into: string): void {
 
 /** The bytes of the tar archive inside. */
 function decompress(request: UnpackRequest, archive: string): Result<AsyncIterable<Buffer>, Failure> {
-  const { file, format, onProgress } = request;
+  const { file, format, searchPath, onProgress } = request;
   if (format === 'zip') return fail(unsupportedFormat(archive, format, 'Zip archives are not unpacked here.'));
   const zstd = 'createZstdDecompress' in zlib ? (zlib.createZstdDecompress as typeof zlib.createGunzip) : undefined;
-  if (format === 'tar.zst' && zstd === undefined)
-    return succeed(streamTool('zstd', ['-d', '-c', '-q', '--', file], ZSTD_ENVIRONMENT));
+  if (format === 'tar.zst' && zstd === undefined) {
+    // An empty PATH would mean the current folder, which may be the app's.
+    const PATH = searchPath.join(':') || '/nonexistent';
+    return succeed(streamTool('zstd', ['-d', '-c', '-q', '--', file], { PATH }));
+  }
   const compressed = createReadStream(file, { highWaterMark: CHUNK_BYTES });
   if (onProgress !== undefined) {
     const total = statSync(file, { throwIfNoEntry: false })?.size ?? 0;

@@ -173,6 +173,16 @@ export const unsupportedFormat = (archive: string, format: string, why: string):
   remedy: 'Use an archive in the format tar.gz.',
 });
 
+/** A format that this machine could read with one program more. */
+export const noZstd = (archive: string): Failure => ({
+  ...unsupportedFormat(
+    archive,
+    'tar.zst',
+    `Node ${process.versions.node} cannot read Zstandard, and there is no program \`zstd\` in PATH.`,
+  ),
+  remedy: 'Install the program `zstd` (the package of most distributions has that name), or use Node 22.15 or later.',
+});
+
 export const cannotUnpack = (archive: string, into: string, why: string): Failure => ({
   code: 'archive::cannot-write',
   blame: 'environment',

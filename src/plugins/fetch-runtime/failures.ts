@@ -10,27 +10,50 @@ export interface ProviderMiss {
   readonly reason: string;
   /** The host did not answer: later it may. */
   readonly isTemporary: boolean;
+  /** Follows from what the key holds, so that the next provider's result is as good as the first's. */
+  readonly isCertain: boolean;
+  /** There may be an archive, but nobody pinned it. */
+  readonly isUnpinned?: true;
 }
 
 /** All providers were tried. */
 export const noProvider = (version: string, isExact: boolean, misses: readonly ProviderMiss[]): Failure => {
   const isTemporary = misses.some((miss) => miss.isTemporary);
+  const isListed = (provider: string): boolean => misses.some((miss) => miss.provider === provider);
+  const mirrors = [
+    ...(isListed('python-build-standalone') ? ['PYFLOW_PYTHON_MIRROR'] : []),
+    ...(isListed('scalingo') && isTemporary ? ['PYFLOW_SCALINGO_MIRROR'] : []),
+  ].join(' or ');
+  const steps = [
+    ...(isTemporary ? ['try again once the download host answers'] : []),
+    ...(mirrors === '' ? [] : [`name a mirror ${isTemporary ? '' : 'that has this version '}with ${mirrors}`]),
+    ...(misses.some((miss) => miss.isUnpinned) ? [HOW_TO_PIN] : []),
+    isExact
+      ? `install CPython ${version} on this machine (for example \`pyenv install ${version}\`) for the provider \`system\`, or ask for the minor version alone, so that any patch will do`
+      : `install a CPython of the same minor version on this machine (for example \`pyenv install ${version}\`) for the provider \`system\``,
+  ];
   return {
     code: 'install-python',
     blame: 'environment',
     title: `Python ${version} could not be installed`,
     detail: misses.map((miss) => `${miss.provider}: ${miss.reason}`).join('\n'),
-    remedy: [
-      isTemporary
-        ? 'Try again once the download host answers, or name a mirror with PYFLOW_PYTHON_MIRROR.'
-        : 'Name a mirror that has this version with PYFLOW_PYTHON_MIRROR.',
-      isExact
-        ? `Else install CPython ${version} on this machine (for example \`pyenv install ${version}\`), or ask for the minor version alone, so that any patch will do.`
-        : `Else install a CPython of the same minor version on this machine (for example \`pyenv install ${version}\`).`,
-    ].join(' '),
+    remedy: steps.map((step, index) => `${index === 0 ? capitalized(step) : `Else ${step}`}.`).join(' '),
     ...(isTemporary && { retryable: true }),
   };
 };
+
+const HOW_TO_PIN =
+  'pin the archive with `pyflow catalogue pin URL --pins FILE`, once you trust where it comes from, and set PYFLOW_PINS=FILE';
+const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** The platform's archives are the only provider, and nobody vouches for this one. */
+export const unpinned = (version: string, misses: readonly ProviderMiss[]): Failure => ({
+  code: 'install-python',
+  blame: 'pipeline',
+  title: `Python ${version} of the platform cannot be checked, so it is not installed`,
+  detail: misses.map((miss) => `${miss.provider}: ${miss.reason}`).join('\n'),
+  remedy: `${capitalized(HOW_TO_PIN)}. Or add another provider to the list.`,
+});
 
 /** No build of this version exists for this machine, by all that pyflow knows, and none is installed. */
 export const unknownPatch = (version: string, platform: string, misses: readonly ProviderMiss[]): Failure => ({
@@ -50,12 +73,12 @@ export const downloadFailed = (version: string, url: string, cause: Failure): Fa
   ...(cause.retryable && { retryable: true }),
 });
 
-export const badMirror = (mirror: string): Failure => ({
+export const badMirror = (setting: string, mirror: string, replaces: string): Failure => ({
   code: 'install-python',
   blame: 'environment',
-  title: 'PYFLOW_PYTHON_MIRROR is not a URL that a runtime can be fetched from',
+  title: `PYFLOW_${setting} is not a URL that a runtime can be fetched from`,
   detail: `It is \`${withoutUser(mirror)}\`; http, https and file URLs are understood.`,
-  remedy: 'Correct the variable: it replaces everything before BUILD/ARCHIVE in the URL of python-build-standalone.',
+  remedy: `Correct the variable: it replaces ${replaces}.`,
 });
 
 export const unfitRuntime = (version: string, provider: string, problem: string): Failure => ({

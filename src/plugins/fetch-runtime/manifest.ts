@@ -1,20 +1,18 @@
 // What the kind `fetch-runtime` declares: a Python of a resolved version, put into the slug.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { providersSchema } from '../shared/provider-list.js';
 import { vendorDirSchema } from '../shared/python-home.js';
 
 export const config = {
   type: 'object',
   properties: {
     vendorDir: vendorDirSchema,
-    providers: {
-      type: 'array',
-      items: { type: 'string', enum: ['python-build-standalone', 'system'] },
-      minItems: 1,
-      uniqueItems: true,
-      default: ['python-build-standalone', 'system'],
-      description:
-        'Where a runtime may come from, in the order to try. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production.',
+    providers: providersSchema,
+    stack: {
+      type: 'string',
+      minLength: 1,
+      description: 'The base image that the app will run on, e.g. scalingo-24; the provider `scalingo` needs it.',
     },
   },
   additionalProperties: false,

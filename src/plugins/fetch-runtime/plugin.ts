@@ -18,11 +18,15 @@ import {
   type RunContext,
   type RunOutput,
 } from '../../engine/sdk.js';
+import { findPlatformArchive, platformArchiveName } from '../../manifests/catalogue/platform-archives.js';
 import { findRuntime, runtimePlatform, type Runtime } from '../../manifests/catalogue/runtimes.js';
+import { stackStatus } from '../../manifests/catalogue/stacks.js';
 import { compileBytecode } from '../shared/bytecode.js';
 import { HostCommand } from '../shared/host-command.js';
 import { findInterpreters } from '../shared/interpreters.js';
+import { readPins } from '../shared/platform-pins.js';
 import { privatePaths } from '../shared/private-needles.js';
+import type { Provider } from '../shared/provider-list.js';
 import { pythonHome, publicPrefix } from '../shared/python-home.js';
 import { belongsToRuntime, copyRuntime, normalizeRuntime } from '../shared/runtime-form.js';
 import { searchFiles } from '../shared/search-bytes.js';
@@ -35,6 +39,7 @@ import {
   privatePathLeft,
   unfitRuntime,
   unknownPatch,
+  unpinned,
   type ProviderMiss,
 } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
@@ -50,7 +55,16 @@ interface Outputs {
   readonly minor: string;
   readonly provider: string;
 }
-type Provider = Config['providers'][number];
+/** An archive that holds a runtime. */
+interface Source {
+  readonly provider: Provider;
+  readonly url: string;
+  readonly sha256: string;
+  readonly sizeBytes?: number;
+  readonly format: 'tar.gz' | 'tar.zst';
+  /** Folders around the prefix. */
+  readonly strip: number;
+}
 
 /** What a provider put below the vendor folder. */
 interface Installed {
@@ -75,10 +89,19 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     @inject(HostCommand) private readonly hostCommand: HostCommand,
   ) {}
 
-  /** The archive is pinned by its digest, so where it is fetched from is not in the key. */
+  /** Archives are pinned by digest, so where they are fetched from is not in the key; that there is none is. */
   async reads({ config, inputs }: Node): Promise<Result<Reads, Failure>> {
-    const row = config.providers.includes('python-build-standalone') ? this.findRow(inputs.python.version) : undefined;
-    return succeed({ facts: row === undefined ? {} : { archive: { build: row.build, sha256: row.sha256 } } });
+    const { version } = inputs.python;
+    const row = config.providers.includes('python-build-standalone') ? this.findRow(version) : undefined;
+    const pinned = config.providers.includes('scalingo') ? this.findPinned(version, config.stack) : succeed(undefined);
+    if (!pinned.ok) return pinned;
+    const { value } = pinned;
+    return succeed({
+      facts: {
+        ...(row !== undefined && { archive: { build: row.build, sha256: row.sha256 } }),
+        ...(value !== undefined && { platformArchive: { name: value.name, sha256: value.sha256 } }),
+      },
+    });
   }
 
   async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
@@ -87,7 +110,7 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     const misses: ProviderMiss[] = [];
     for (const [position, provider] of config.providers.entries()) {
       await mkdir(home, { recursive: true });
-      const attempt = await this.provide(provider, inputs.python, home, context);
+      const attempt = await this.provide(provider, { config, inputs }, home, context);
       if (!attempt.ok) return attempt;
       if ('reason' in attempt.value) {
         misses.push(attempt.value);
@@ -105,12 +128,13 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
       const finished = await this.finish(attempt.value, provider, minor, config.vendorDir, context);
       if (!finished.ok) return finished;
       const outputs = { version: attempt.value.version, minor, provider };
-      const isSecondBest = provider === 'system' || position > 0;
+      const isSecondBest = provider === 'system' || misses.some((miss) => !miss.isCertain);
       if (!isSecondBest) return succeed({ outputs });
       const instead = misses.map((miss) => `${miss.provider} gave none`).join(', ');
       const reason = `Python ${attempt.value.version} from ${provider}${instead && ` because ${instead}`}`;
       return succeed({ outputs, degraded: { reason, maxAgeMs: DEGRADED_MS } });
     }
+    if (misses.every((miss) => miss.isUnpinned)) return fail(unpinned(version, misses));
     const isUnknown = misses.every((miss) => !miss.isTemporary) && this.findRow(version) === undefined;
     return fail(isUnknown ? unknownPatch(version, this.platformName(), misses) : noProvider(version, exact, misses));
   }
@@ -121,57 +145,107 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     return platform === undefined ? undefined : findRuntime(platform, version);
   }
 
-  private provide(
+  private findPinned(version: string, stack: string | undefined) {
+    const pins = readPins(this.host);
+    if (!pins.ok) return pins;
+    const target = stack === undefined ? undefined : { stack, arch: this.host.arch };
+    return succeed(target && findPlatformArchive(version, target, pins.value));
+  }
+
+  private async provide(
     provider: Provider,
-    python: Node['inputs']['python'],
+    { config, inputs: { python } }: Node,
     home: string,
     context: RunContext,
   ): Promise<Result<Installed | ProviderMiss, Failure>> {
-    return provider === 'system'
-      ? this.copyFromSystem(python, home, context)
-      : this.unpackStandalone(python, home, context);
+    if (provider === 'system') return this.copyFromSystem(python, home, context);
+    const source =
+      provider === 'scalingo'
+        ? this.platformSource(python.version, config.stack)
+        : this.standaloneSource(python.version);
+    if (!source.ok) return source;
+    if ('reason' in source.value) return succeed(source.value);
+    if (provider === 'scalingo') this.warnOfOtherRelease(config.stack ?? '', context);
+    return this.unpack(source.value, python, home, context);
   }
 
-  private async unpackStandalone(
+  private standaloneSource(version: string): Result<Source | ProviderMiss, Failure> {
+    const provider = 'python-build-standalone';
+    const row = this.findRow(version);
+    if (row === undefined) {
+      const reason = `there is no build for ${this.platformName()}.`;
+      return succeed({ provider, reason, isTemporary: false, isCertain: true });
+    }
+    const url = this.urlOf(
+      'PYTHON_MIRROR',
+      row.url,
+      row.path,
+      `everything before BUILD/ARCHIVE in the URL of ${provider}`,
+    );
+    if (!url.ok) return url;
+    const { sha256, sizeBytes } = row;
+    const size = sizeBytes !== undefined && { sizeBytes };
+    return succeed({ provider, url: url.value, sha256, ...size, format: 'tar.gz', strip: 1 });
+  }
+
+  private platformSource(version: string, stack: string | undefined): Result<Source | ProviderMiss, Failure> {
+    const provider = 'scalingo';
+    const found = this.findPinned(version, stack);
+    if (!found.ok) return found;
+    if (found.value === undefined) {
+      const { arch } = this.host;
+      const name = stack === undefined ? undefined : platformArchiveName(version, { stack, arch });
+      const miss = { provider, isTemporary: false, isCertain: true };
+      if (stack === undefined)
+        return succeed({ ...miss, reason: 'the node does not say for which stack (`with: { stack: ... }`).' });
+      if (name === undefined) return succeed({ ...miss, reason: `there are no archives for ${stack} on ${arch}.` });
+      return succeed({ ...miss, isUnpinned: true, reason: `no digest is pinned for ${name}.` });
+    }
+    const { name, url: usual, sha256, sizeBytes } = found.value;
+    const url = this.urlOf('SCALINGO_MIRROR', usual, name, "everything before the archive's name in its URL");
+    if (!url.ok) return url;
+    return succeed({ provider, url: url.value, sha256, sizeBytes, format: 'tar.zst', strip: 0 });
+  }
+
+  /** The self-check tells whether it runs; this tells why it may not. */
+  private warnOfOtherRelease(stack: string, context: RunContext): void {
+    const { distro = '', release = '' } = stackStatus(stack);
+    const { id, version } = this.host.release;
+    if (id === distro && version === release) return;
+    this.log.notice(
+      context,
+      'runtime::other-release',
+      `The archive was built for ${distro} ${release}, but this machine is ${id} ${version}.\nLibraries that Python or the app's packages need may be missing or of another version.`,
+    );
+  }
+
+  private async unpack(
+    source: Source,
     { version, minor }: Node['inputs']['python'],
     home: string,
     context: RunContext,
   ): Promise<Result<Installed | ProviderMiss, Failure>> {
-    const provider = 'python-build-standalone';
-    const row = this.findRow(version);
-    if (row === undefined) {
-      return succeed({ provider, reason: `there is no build for ${this.platformName()}.`, isTemporary: false });
-    }
-    const url = this.urlOf(row);
-    if (!url.ok) return url;
+    const { provider, url, sha256, sizeBytes, format, strip } = source;
     this.log.step(context, `Installing Python ${version}`);
-    const file = await this.download.fetch(context, {
-      url: url.value,
-      sha256: row.sha256,
-      ...(row.sizeBytes !== undefined && { sizeBytes: row.sizeBytes }),
-    });
+    const size = sizeBytes !== undefined && { sizeBytes };
+    const file = await this.download.fetch(context, { url, sha256, ...size });
     if (!file.ok) {
       if (file.failure.code === 'download::host-unreachable') {
-        return succeed({ provider, reason: file.failure.title, isTemporary: true });
+        return succeed({ provider, reason: file.failure.title, isTemporary: true, isCertain: false });
       }
-      return file.failure.code.startsWith('download::') ? fail(downloadFailed(version, url.value, file.failure)) : file;
+      return file.failure.code.startsWith('download::') ? fail(downloadFailed(version, url, file.failure)) : file;
     }
-    const unpacked = await this.archive.unpack(context, {
-      file: file.value,
-      format: 'tar.gz',
-      into: home,
-      strip: 1,
-      keep: (path) => belongsToRuntime(path, minor),
-    });
+    const keep = (path: string): boolean => belongsToRuntime(path, minor);
+    const unpacked = await this.archive.unpack(context, { file: file.value, format, into: home, strip, keep });
     if (!unpacked.ok) return unpacked;
     return succeed({ version, privatePrefixes: [] });
   }
 
-  private urlOf(row: Runtime): Result<string, Failure> {
-    const mirror = this.host.setting('PYTHON_MIRROR');
-    if (mirror === undefined || mirror === '') return succeed(row.url);
-    if (!/^(https?|file):\/\//.test(mirror) || !URL.canParse(mirror)) return fail(badMirror(mirror));
-    return succeed(`${mirror.replace(/\/+$/, '')}/${row.path}`);
+  private urlOf(setting: string, usual: string, path: string, replaces: string): Result<string, Failure> {
+    const mirror = this.host.setting(setting);
+    if (mirror === undefined || mirror === '') return succeed(usual);
+    if (!/^(https?|file):\/\//.test(mirror) || !URL.canParse(mirror)) return fail(badMirror(setting, mirror, replaces));
+    return succeed(`${mirror.replace(/\/+$/, '')}/${path}`);
   }
 
   private async copyFromSystem(
@@ -188,6 +262,7 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
         provider: 'system',
         reason: `${wanted} is needed; this machine has ${others}.`,
         isTemporary: false,
+        isCertain: false,
       });
     }
     this.log.step(context, `Installing Python ${chosen.version}, copied from this machine`);

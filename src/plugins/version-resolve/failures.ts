@@ -162,25 +162,35 @@ export const unknownPatch = (
   root: string,
   version: string,
   origin: Origin,
-  newest: string | undefined,
-  platform: string,
+  { newest, platform, isPinnable }: Available,
 ): Failure => ({
   code: 'python-version::unknown-patch',
   blame: 'app',
   title: `Python ${version} is not available`,
   detail: [
     `It was asked for in ${placeOf(root, origin)}. There is no build of this patch for ${platform} in the catalogue.`,
+    `It was asked for in ${placeOf(origin)}. There is no build of this patch for ${platform} in the catalogue${isPinnable ? ', and no archive of the platform is pinned for it' : ''}.`,
     ...(newest === undefined ? [] : [`The newest one there is ${newest}.`]),
   ].join('\n'),
   remedy: `Ask for ${minorOf(version)} without a patch, which gets the newest one${newest === undefined ? '' : `, or for ${newest}`}.`,
 });
 
-export const notAvailable = (minor: string, platform: string): Failure => ({
+interface Available {
+  readonly platform: string;
+  readonly newest: string | undefined;
+  readonly isPinnable: boolean;
+}
+
+export const notAvailable = (minor: string, platform: string, isPinnable: boolean): Failure => ({
   code: 'python-version::not-available',
   blame: 'pipeline',
   title: `There is no build of Python ${minor} for ${platform}`,
-  detail: 'The version is supported, but none of the providers in the pipeline has it for this machine.',
-  remedy: 'Add the provider `system` to the list, or build on another kind of machine.',
+  detail: isPinnable
+    ? 'The version is supported, but no archive of the platform is pinned for it on this stack and machine, and no other provider in the pipeline has it.'
+    : 'The version is supported, but none of the providers in the pipeline has it for this machine.',
+  remedy: isPinnable
+    ? 'Pin an archive with `pyflow catalogue pin URL --pins FILE` and set PYFLOW_PINS=FILE, or add another provider to the list.'
+    : 'Add the provider `system` to the list, or build on another kind of machine.',
 });
 
 export const uvNeedsVersionFile = (root: string, minor: string): Failure => ({

@@ -2,20 +2,14 @@
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 import { rootSchema } from '../shared/app-root.js';
+import { providersSchema } from '../shared/provider-list.js';
 
 export const config = {
   type: 'object',
   properties: {
     root: rootSchema,
     stack: { type: 'string', minLength: 1, description: 'The base image that the app will run on, e.g. scalingo-24.' },
-    providers: {
-      type: 'array',
-      items: { type: 'string', enum: ['python-build-standalone', 'system'] },
-      minItems: 1,
-      uniqueItems: true,
-      default: ['python-build-standalone', 'system'],
-      description: 'Where runtimes come from; the same list as that of fetch-runtime.',
-    },
+    providers: providersSchema,
     default: {
       type: 'string',
       pattern: '^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$',

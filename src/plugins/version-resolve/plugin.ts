@@ -15,9 +15,12 @@ import type {
   ViewReader,
 } from '../../engine/sdk.js';
 import { acceptedMinors, DEFAULT_MINOR, latestPatch, minorStatus } from '../../manifests/catalogue/python-releases.js';
+import { findPlatformArchive, latestPlatformArchive, type Pins } from '../../manifests/catalogue/platform-archives.js';
 import { findRuntime, latestRuntime, runtimePlatform } from '../../manifests/catalogue/runtimes.js';
 import { acceptedStacks, stackStatus } from '../../manifests/catalogue/stacks.js';
 import { inRoot } from '../shared/app-root.js';
+import { readPins } from '../shared/platform-pins.js';
+import type { Provider } from '../shared/provider-list.js';
 import {
   endOfLife,
   notAvailable,
@@ -65,6 +68,15 @@ type Resolved = {
 };
 type Refused = { readonly refusal: Failure };
 
+interface Builds {
+  /** For messages. */
+  readonly platform: string;
+  readonly newest: string | undefined;
+  has(version: string): boolean;
+  /** An archive may be there that nobody pinned. */
+  readonly isPinnable: boolean;
+}
+
 @injectable()
 export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
   readonly manifest = manifest;
@@ -85,6 +97,10 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
     if (!request.ok) return request;
     const { python, origin } = request.value;
     const resolved = this.#resolve(request.value, config, inputs.manager, defaultMinor);
+    const pins = config.providers.includes('scalingo') ? readPins(this.host) : succeed({});
+    if (!pins.ok) return pins;
+    const builds = this.#builds(python.minor, config, pins.value);
+    const resolved = this.#resolve(request.value, builds, inputs.manager, defaultMinor);
     const answer = resolved.ok ? resolved.value : { refusal: { ...resolved.failure } };
     return succeed({ facts: { requested: python.text, minor: python.minor, origin, answer } });
   }
@@ -92,6 +108,7 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
   #resolve(
     { python, origin, similarFiles }: Request,
     { root, providers = ['python-build-standalone', 'system'] }: Config,
+    builds: Builds,
     manager: string,
     defaultMinor: string,
   ): Result<Resolved, Failure> {
@@ -102,10 +119,11 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
     if (status.support === 'end-of-life') return fail(endOfLife(asked));
     if (status.support === 'unknown') return fail(unknownMinor(asked));
 
-    const builds = this.#builds(python, providers);
     const version = python.version ?? builds.newest;
     if (version === undefined) return fail(notAvailable(minor, builds.platform));
     if (!builds.has(version)) return fail(unknownPatch(root, version, origin, builds.newest, builds.platform));
+    if (version === undefined) return fail(notAvailable(minor, builds.platform, builds.isPinnable));
+    if (!builds.has(version)) return fail(unknownPatch(version, origin, builds));
 
     if (manager === 'uv' && (origin === 'default' || origin === 'cached')) return fail(uvNeedsVersionFile(root, minor));
     if (manager === 'uv' && origin === 'runtime.txt') return fail(uvWithRuntimeTxt(root, python.text));
@@ -119,17 +137,32 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
     });
   }
 
-  /** What the providers have of a minor for this machine. */
-  #builds({ minor }: { readonly minor: string }, providers: readonly string[]) {
+  /**
+   * What the providers have of a minor for this machine and stack. The newest is that of the first provider which has any:
+   * the order of the list is the operator's preference, and a later one's patch would be passed over by the first.
+   */
+  #builds(minor: string, { providers, stack }: Config, pins: Pins): Builds {
     const platform = runtimePlatform(this.host);
-    const fetched = providers.includes('python-build-standalone') ? platform : undefined;
+    const target = { stack, arch: this.host.arch };
+    const fetchable = providers.filter((provider) => provider !== 'system');
     // The machine may have any patch, which only fetch-runtime can tell.
-    const anyPatch = providers.includes('system');
+    const anyPatch = fetchable.length < providers.length;
+    const newestOf = (provider: Provider): string | undefined =>
+      provider === 'scalingo'
+        ? latestPlatformArchive(minor, target, pins)?.version
+        : platform && latestRuntime(platform, minor)?.version;
+    const hasBuild = (provider: Provider, version: string): boolean =>
+      provider === 'scalingo'
+        ? findPlatformArchive(version, target, pins) !== undefined
+        : platform !== undefined && findRuntime(platform, version) !== undefined;
+    const [newest = anyPatch ? latestPatch(minor) : undefined] = fetchable.flatMap(
+      (provider) => newestOf(provider) ?? [],
+    );
     return {
       platform: platform ?? `${this.host.os} on ${this.host.arch}`,
-      newest: (fetched && latestRuntime(fetched, minor)?.version) ?? (anyPatch ? latestPatch(minor) : undefined),
-      has: (version: string): boolean =>
-        anyPatch || (fetched !== undefined && findRuntime(fetched, version) !== undefined),
+      newest,
+      has: (version) => anyPatch || fetchable.some((provider) => hasBuild(provider, version)),
+      isPinnable: fetchable.includes('scalingo'),
     };
   }
 

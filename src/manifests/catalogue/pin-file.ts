@@ -1,0 +1,64 @@
+// The form of a pin file: digests of the platform's archives by file name, committed here or kept by an operator.
+// Unaware of which archives there are.
+
+/** One archive that somebody vouches for. */
+export interface Pin {
+  /** Lower-case hex. */
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  /** Where it was fetched from when it was pinned, without user and password; for people. */
+  readonly from?: string;
+  /** YYYY-MM-DD; for people. */
+  readonly pinned?: string;
+}
+
+export interface PinFile {
+  readonly about: string;
+  readonly source: readonly object[];
+  /** YYYY-MM-DD of the last change. */
+  readonly retrieved: string;
+  readonly archives: Readonly<Record<string, Pin>>;
+}
+
+/** The pins in a text, or all that is wrong with it, each with its place. */
+export function parsePins(
+  text: string,
+):
+  | { readonly ok: true; readonly pins: Readonly<Record<string, Pin>> }
+  | { readonly ok: false; readonly problems: readonly string[] } {
+  let file: unknown;
+  try {
+    file = JSON.parse(text);
+  } catch (error) {
+    return { ok: false, problems: [`It is not JSON: ${(error as Error).message}`] };
+  }
+  const archives = isRecord(file) ? file['archives'] : undefined;
+  if (!isRecord(archives)) return { ok: false, problems: ['It has no object `archives`.'] };
+  const problems = Object.entries(archives).flatMap(([name, pin]) =>
+    problemsOf(pin).map((problem) => `archives["${name}"]: ${problem}`),
+  );
+  return problems.length === 0
+    ? { ok: true, pins: archives as unknown as Readonly<Record<string, Pin>> }
+    : { ok: false, problems };
+}
+
+function problemsOf(pin: unknown): readonly string[] {
+  if (!isRecord(pin)) return ['it is not an object.'];
+  const { sha256, sizeBytes, from, pinned, ...others } = pin;
+  return [
+    ...(typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256)
+      ? []
+      : ['`sha256` must be 64 hexadecimal digits in lower case.']),
+    ...(Number.isSafeInteger(sizeBytes) && (sizeBytes as number) > 0
+      ? []
+      : ['`sizeBytes` must be a whole number above 0.']),
+    ...(from === undefined || typeof from === 'string' ? [] : ['`from` must be a text.']),
+    ...(pinned === undefined || (typeof pinned === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(pinned))
+      ? []
+      : ['`pinned` must be a day, YYYY-MM-DD.']),
+    ...Object.keys(others).map((name) => `there is no field \`${name}\`.`),
+  ];
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
