@@ -2,6 +2,7 @@
 
 import { BUG_STATUS, describeBug } from './bug.js';
 import { command as cache } from './cache.js';
+import { command as catalogue } from './catalogue.js';
 import { command as check } from './check.js';
 import { complain, didYouMean, parse, type Command } from './command.js';
 import { command as exec } from './exec.js';
@@ -26,6 +27,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   graph,
   exec,
   cache,
+  catalogue,
   plugins,
   report,
 };

@@ -88,6 +88,7 @@ describe('cli/main', () => {
       exec: ['--slug DIR', '-- CMD [ARG]...'],
       check: ['PIPELINE...'],
       cache: ['ls', 'show KEY', 'verify', 'gc', 'clear'],
+      catalogue: ['ls', 'show NAME', 'check', 'pin URL|FILE', '--pins FILE', '--max-age DAYS'],
       plugins: ['ls', 'show KIND'],
       report: ['[RUN]'],
     };

@@ -263,8 +263,7 @@ describe('catalogue', () => {
   it('names source and date in every data file', () => {
     const folder = new URL('../../src/manifests/catalogue/data/', import.meta.url);
     const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.json'));
-    expect(names).to.have.length(9);
-    const names = readdirSync(folder);
+    expect(names).not.to.have.length(0);
     for (const name of names) {
       const data = JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as Record<string, unknown>;
       expect(data, name).to.include.keys('about', 'source', 'retrieved');

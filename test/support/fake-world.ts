@@ -15,6 +15,8 @@ export interface FakeWorldOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly terminal?: { readonly columns: number; readonly rows: number };
   readonly engine?: Partial<Engine>;
+  /** Milliseconds since the epoch. */
+  readonly now?: number;
   readonly interruption?: () => Interruption | undefined;
 }
 
@@ -29,7 +31,7 @@ export async function pyflow(argv: readonly string[], options: FakeWorldOptions 
     homeDir: '/home/ada',
     stdout: { write: (text) => void (stdout += text), isTerminal: terminal !== undefined, size: () => terminal },
     stderr: { write: (text) => void (stderr += text), isTerminal: false, size: () => undefined },
-    now: () => 1_000_000,
+    now: () => options.now ?? 1_000_000,
     later: () => () => undefined,
     onInterrupt: () => ({
       signal: new AbortController().signal,

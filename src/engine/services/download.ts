@@ -57,22 +57,46 @@ export interface Downloader {
   fetchFile(request: FetchRequest): Promise<Result<string, Failure>>;
 }
 
+/** What an address gives today, by its digest: for pinning it. The file goes into the cache, so the next build has it. */
+export async function fetchUnpinned(
+  request: Omit<FetchRequest, 'sha256'>,
+  options: DownloadOptions,
+): Promise<Result<{ readonly sha256: string; readonly sizeBytes: number }, Failure>> {
+  const settings = settingsOf(options);
+  const folder = join(settings.cacheDir, 'downloads');
+  const temporary = join(folder, `unpinned.${process.pid}.${randomBytes(4).toString('hex')}`);
+  return caught(temporary, request, folder, async () => {
+    await mkdir(folder, { recursive: true });
+    await fetchInto(temporary, request, settings, openDeadHosts(options.cacheDir, options.clock));
+    const hash = createHash('sha256');
+    for await (const chunk of createReadStream(temporary)) hash.update(chunk as Buffer);
+    const sha256 = hash.digest('hex');
+    const { size } = await stat(temporary);
+    await publish(temporary, join(folder, sha256));
+    return { sha256, sizeBytes: size };
+  });
+}
+
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
 const MAX_REDIRECTS = 5;
 
 type Settings = Required<DownloadOptions>;
+/** Without a digest anything is right. */
+type Wanted = Omit<FetchRequest, 'sha256'> & { readonly sha256?: string };
+
+const settingsOf = (options: DownloadOptions): Settings => ({
+  proxies: {},
+  connectTimeoutMs: 2000,
+  stallTimeoutMs: 30_000,
+  tries: 3,
+  maxBytes: 4 * 1024 ** 3,
+  sleep: (ms, signal) => delay(ms, undefined, { signal }),
+  ...options,
+});
 
 export function createDownload(options: DownloadOptions): Downloader {
-  const settings: Settings = {
-    proxies: {},
-    connectTimeoutMs: 2000,
-    stallTimeoutMs: 30_000,
-    tries: 3,
-    maxBytes: 4 * 1024 ** 3,
-    sleep: (ms, signal) => delay(ms, undefined, { signal }),
-    ...options,
-  };
+  const settings = settingsOf(options);
   const deadHosts = openDeadHosts(options.cacheDir, options.clock);
   /** Several nodes may want the same file at once: the others wait and then find it in the cache. */
   const running = new Map<string, Promise<unknown>>();
@@ -111,18 +135,34 @@ async function fetchOnce(
   const folder = join(settings.cacheDir, 'downloads');
   const path = join(folder, request.sha256);
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
-  try {
-    if (await isCached(path, request.sha256)) return succeed(path);
+  return caught(temporary, request, folder, async () => {
+    if (await isCached(path, request.sha256)) return path;
     await mkdir(folder, { recursive: true });
     await fetchInto(temporary, request, settings, deadHosts);
-    await chmod(temporary, 0o444);
-    await rename(temporary, path);
-    await recordVerified(path);
-    return succeed(path);
+    await publish(temporary, path);
+    return path;
+  });
+}
+
+async function publish(temporary: string, path: string): Promise<void> {
+  await chmod(temporary, 0o444);
+  await rename(temporary, path);
+  await recordVerified(path);
+}
+
+/** Makes a value of every failure that a user may meet, and leaves no half of a file. */
+async function caught<T>(
+  temporary: string,
+  { url, signal }: Pick<FetchRequest, 'url' | 'signal'>,
+  folder: string,
+  work: () => Promise<T>,
+): Promise<Result<T, Failure>> {
+  try {
+    return succeed(await work());
   } catch (error) {
     // The first trouble is the one to tell of.
     await rm(temporary, { force: true }).catch(() => {});
-    if (request.signal.aborted) return fail(downloadAborted(request.url));
+    if (signal.aborted) return fail(downloadAborted(url));
     if (error instanceof FailureError) return fail(error.failure);
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'EDQUOT') return fail(diskFull(folder));
@@ -132,7 +172,7 @@ async function fetchOnce(
 }
 
 /** Throws a FailureError for what a user may meet. */
-async function fetchInto(path: string, request: FetchRequest, settings: Settings, deadHosts: DeadHosts): Promise<void> {
+async function fetchInto(path: string, request: Wanted, settings: Settings, deadHosts: DeadHosts): Promise<void> {
   const { signal } = request;
   const url = parseUrl(request.url);
   if (url.protocol === 'file:') return copyInto(path, url, request, settings);
@@ -168,7 +208,7 @@ function parseUrl(text: string): URL {
 async function attemptHttp(
   path: string,
   url: URL,
-  request: FetchRequest,
+  request: Wanted,
   settings: Settings,
   deadHosts: DeadHosts,
   attempt: number,
@@ -243,7 +283,7 @@ async function receive(
   url: string,
   body: AsyncIterable<Buffer>,
   expected: number | undefined,
-  { sha256, sizeBytes, signal, onProgress }: FetchRequest,
+  { sha256, sizeBytes, signal, onProgress }: Wanted,
   { maxBytes }: Settings,
 ): Promise<number | undefined> {
   const limit = sizeBytes ?? maxBytes;
@@ -264,7 +304,7 @@ async function receive(
   }
   if (expected !== undefined && received < expected) return received;
   const actual = hash.digest('hex');
-  if (actual !== sha256) throw new FailureError(wrongDigest(url, sha256, actual));
+  if (sha256 !== undefined && actual !== sha256) throw new FailureError(wrongDigest(url, sha256, actual));
   return undefined;
 }
 
@@ -312,7 +352,7 @@ async function writeAll(
   return total;
 }
 
-async function copyInto(path: string, url: URL, request: FetchRequest, settings: Settings): Promise<void> {
+async function copyInto(path: string, url: URL, request: Wanted, settings: Settings): Promise<void> {
   let source: string;
   try {
     source = fileURLToPath(url);

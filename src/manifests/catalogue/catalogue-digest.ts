@@ -2,16 +2,15 @@
 // build of one minor leaves the others alone.
 
 import { createHash } from 'node:crypto';
-import { canonicalJSON } from '../json-schema.js';
-import releases from './data/python-releases.json' with { type: 'json' };
-import runtimes from './data/python-runtimes.json' with { type: 'json' };
-import stacks from './data/stacks.json' with { type: 'json' };
-import tools from './data/tools.json' with { type: 'json' };
+import { canonicalJSON, type JSONValue } from '../json-schema.js';
+import { FAMILIES } from './families.js';
 
 let digest: string | undefined;
 
 /** Lower-case SHA-256. */
 export function catalogueDigest(): string {
-  digest ??= createHash('sha256').update(canonicalJSON({ releases, runtimes, stacks, tools })).digest('hex');
+  digest ??= createHash('sha256')
+    .update(canonicalJSON(FAMILIES as unknown as JSONValue))
+    .digest('hex');
   return digest;
 }

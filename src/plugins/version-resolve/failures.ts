@@ -168,8 +168,7 @@ export const unknownPatch = (
   blame: 'app',
   title: `Python ${version} is not available`,
   detail: [
-    `It was asked for in ${placeOf(root, origin)}. There is no build of this patch for ${platform} in the catalogue.`,
-    `It was asked for in ${placeOf(origin)}. There is no build of this patch for ${platform} in the catalogue${isPinnable ? ', and no archive of the platform is pinned for it' : ''}.`,
+    `It was asked for in ${placeOf(root, origin)}. There is no build of this patch for ${platform} in the catalogue${isPinnable ? ', and no archive of the platform is pinned for it' : ''}.`,
     ...(newest === undefined ? [] : [`The newest one there is ${newest}.`]),
   ].join('\n'),
   remedy: `Ask for ${minorOf(version)} without a patch, which gets the newest one${newest === undefined ? '' : `, or for ${newest}`}.`,

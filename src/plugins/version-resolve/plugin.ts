@@ -96,18 +96,17 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
     const request = await readRequest(view, config.root, inputs.manager, defaultMinor);
     if (!request.ok) return request;
     const { python, origin } = request.value;
-    const resolved = this.#resolve(request.value, config, inputs.manager, defaultMinor);
     const pins = config.providers.includes('scalingo') ? readPins(this.host) : succeed({});
     if (!pins.ok) return pins;
     const builds = this.#builds(python.minor, config, pins.value);
-    const resolved = this.#resolve(request.value, builds, inputs.manager, defaultMinor);
+    const resolved = this.#resolve(request.value, config.root, builds, inputs.manager, defaultMinor);
     const answer = resolved.ok ? resolved.value : { refusal: { ...resolved.failure } };
     return succeed({ facts: { requested: python.text, minor: python.minor, origin, answer } });
   }
 
   #resolve(
     { python, origin, similarFiles }: Request,
-    { root, providers = ['python-build-standalone', 'system'] }: Config,
+    root: string,
     builds: Builds,
     manager: string,
     defaultMinor: string,
@@ -120,10 +119,8 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
     if (status.support === 'unknown') return fail(unknownMinor(asked));
 
     const version = python.version ?? builds.newest;
-    if (version === undefined) return fail(notAvailable(minor, builds.platform));
-    if (!builds.has(version)) return fail(unknownPatch(root, version, origin, builds.newest, builds.platform));
     if (version === undefined) return fail(notAvailable(minor, builds.platform, builds.isPinnable));
-    if (!builds.has(version)) return fail(unknownPatch(version, origin, builds));
+    if (!builds.has(version)) return fail(unknownPatch(root, version, origin, builds));
 
     if (manager === 'uv' && (origin === 'default' || origin === 'cached')) return fail(uvNeedsVersionFile(root, minor));
     if (manager === 'uv' && origin === 'runtime.txt') return fail(uvWithRuntimeTxt(root, python.text));

@@ -1,0 +1,178 @@
+// The verbs of `pyflow catalogue`. Loaded when the command is run, since every other command would pay for it.
+
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { EXIT_STATUS } from '../engine/failure.js';
+import { countOf, formatBytes, table } from '../engine/render/messages.js';
+import { auditCatalogue, daysBetween, type AuditOptions, type Finding } from '../manifests/catalogue/audit.js';
+import { catalogueDigest } from '../manifests/catalogue/catalogue-digest.js';
+import { FAMILIES, type Families } from '../manifests/catalogue/families.js';
+import { command, MAX_AGE_DAYS } from './catalogue.js';
+import { complain, didYouMean, type Given } from './command.js';
+import { pinArchive } from './pin-archive.js';
+import { printFailure } from './refusal.js';
+import { cacheDirOf } from './run-options.js';
+import type { World } from './world.js';
+
+const VERBS = ['ls', 'show', 'check', 'pin'] as const;
+type Verb = (typeof VERBS)[number];
+const OPTIONS_OF: Readonly<Record<Verb, readonly string[]>> = {
+  ls: ['json'],
+  show: ['json'],
+  check: ['json', 'max-age', 'pins'],
+  pin: ['json', 'pins', 'sha256', 'replace', 'cache-dir'],
+};
+
+export async function run(given: Given, world: World): Promise<number> {
+  const [verb = '', operand] = given.operands;
+  if (!(VERBS as readonly string[]).includes(verb)) {
+    return complain(world, {
+      message: `pyflow catalogue cannot "${verb}".`,
+      remedy: `It takes ls, show NAME, check or pin URL.${didYouMean(verb, VERBS)}`,
+    });
+  }
+  const takesOperand = verb === 'show' || verb === 'pin';
+  if (takesOperand !== (operand !== undefined)) {
+    return complain(world, {
+      message: takesOperand
+        ? `pyflow catalogue ${verb} needs ${verb === 'show' ? 'a NAME' : 'the URL or FILE of an archive'}.`
+        : `There is nothing for "${operand}" to be.`,
+      remedy: verb === 'show' ? '`pyflow catalogue ls` lists the names.' : 'See `pyflow help catalogue`.',
+    });
+  }
+  const foreign = command.options.find(({ name }) => given.flag(name) && !OPTIONS_OF[verb as Verb].includes(name));
+  if (foreign !== undefined) {
+    return complain(world, {
+      message: `pyflow catalogue ${verb} takes no --${foreign.name}.`,
+      remedy: 'See `pyflow help catalogue`.',
+    });
+  }
+  switch (verb as Verb) {
+    case 'ls':
+      return list(given.flag('json'), world);
+    case 'show':
+      return show(operand ?? '', world);
+    case 'check':
+      return check(given, world);
+    case 'pin':
+      return pin(operand ?? '', given, world);
+  }
+}
+
+const printJSON = (world: World, value: unknown): void =>
+  world.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+
+function list(asJSON: boolean, world: World): number {
+  const families = Object.entries(FAMILIES as Families).map(([name, { about, source, retrieved, asOf }]) => ({
+    name,
+    retrieved,
+    asOf,
+    sources: source.length,
+    about,
+  }));
+  const digest = catalogueDigest();
+  if (asJSON) {
+    printJSON(world, { digest, families });
+    return 0;
+  }
+  const rows = families.map(({ name, retrieved, asOf = retrieved, sources, about }) => [
+    name,
+    asOf,
+    countOf(Math.max(0, daysBetween(asOf, world.now())), 'day'),
+    String(sources),
+    firstSentence(about),
+  ]);
+  world.stdout.write(`${table([['NAME', 'AS OF', 'AGE', 'SOURCES', ''], ...rows]).join('\n')}\n`);
+  world.stdout.write(`${countOf(rows.length, 'data file')}, digest ${digest.slice(0, 16)}\n`);
+  return 0;
+}
+
+const firstSentence = (text: string): string => /^.*?(?=[:;.](?:\s|$))/.exec(text)?.[0] ?? text;
+
+function show(name: string, world: World): number {
+  const family = Object.entries(FAMILIES).find(([known]) => known === name)?.[1];
+  if (family === undefined) {
+    return complain(world, {
+      message: `There is no data file "${name}".`,
+      remedy: `${didYouMean(name, Object.keys(FAMILIES)).trim()} \`pyflow catalogue ls\` lists the names.`.trim(),
+    });
+  }
+  printJSON(world, family);
+  return 0;
+}
+
+function check(given: Given, world: World): number {
+  const days = given.value('max-age');
+  if (days !== undefined && !/^\d{1,5}$/.test(days)) {
+    return complain(world, { message: `"${days}" is no number of days.`, remedy: '--max-age takes a whole number.' });
+  }
+  const operatorPins = readOperatorPins(given, world);
+  if ('message' in operatorPins) return complain(world, operatorPins);
+  const options = { now: world.now(), maxAgeDays: days === undefined ? MAX_AGE_DAYS : Number(days), ...operatorPins };
+  const findings = auditCatalogue(FAMILIES, options);
+  if (given.flag('json')) printJSON(world, findings);
+  else world.stdout.write(findingsText(findings));
+  return findings.some(({ level }) => level === 'wrong') ? EXIT_STATUS.pipeline : 0;
+}
+
+function findingsText(findings: readonly Finding[]): string {
+  const lines = findings.flatMap(({ level, problem, family, what, remedy }) => [
+    `${level}: ${family}: ${what} [${problem}]`,
+    `  ${remedy}`,
+  ]);
+  const wrong = findings.filter(({ level }) => level === 'wrong').length;
+  const notes = findings.length - wrong;
+  const total = wrong === 0 ? 'nothing is wrong' : `${countOf(wrong, 'thing')} to put right`;
+  return `${[...lines, `${total}${notes === 0 ? '' : `, ${countOf(notes, 'note')}`}`].join('\n')}\n`;
+}
+
+function readOperatorPins(
+  given: Given,
+  world: World,
+): Pick<AuditOptions, 'operatorPins'> | { readonly message: string; readonly remedy: string } {
+  const named = given.value('pins') ?? (world.env['PYFLOW_PINS'] || undefined);
+  if (named === undefined) return {};
+  try {
+    return { operatorPins: { file: named, text: readFileSync(resolve(world.cwd, named), 'utf8') } };
+  } catch (error) {
+    return {
+      message: `The pin file ${named} cannot be read: ${(error as Error).message}`,
+      remedy: 'Name another one.',
+    };
+  }
+}
+
+async function pin(place: string, given: Given, world: World): Promise<number> {
+  const named = given.value('pins') ?? (world.env['PYFLOW_PINS'] || undefined);
+  if (named === undefined) {
+    return complain(world, {
+      message: 'pyflow catalogue pin does not know where to keep the digest.',
+      remedy: 'Name a pin file with --pins FILE or PYFLOW_PINS; it is made when it is missing.',
+    });
+  }
+  const sha256 = given.value('sha256');
+  if (sha256 !== undefined && !/^[0-9a-f]{64}$/i.test(sha256)) {
+    return complain(world, { message: `"${sha256}" is no SHA-256.`, remedy: 'It has 64 hexadecimal digits.' });
+  }
+  const pinned = await pinArchive(
+    {
+      place,
+      pinFile: resolve(world.cwd, named),
+      cacheDir: cacheDirOf(given, world),
+      replace: given.flag('replace'),
+      ...(sha256 === undefined ? {} : { sha256: sha256.toLowerCase() }),
+    },
+    world,
+  );
+  if (!pinned.ok) return printFailure(pinned.failure, world);
+  const { name, wasPinned, ...entry } = pinned.value;
+  if (given.flag('json')) printJSON(world, { name, ...entry, pinFile: resolve(world.cwd, named) });
+  else {
+    const did = wasPinned ? 'was pinned already' : 'is pinned';
+    world.stdout.write(`${name} ${did} in ${named}: ${entry.sha256}, ${formatBytes(entry.sizeBytes)}\n`);
+    const inUse = world.env['PYFLOW_PINS'];
+    if (inUse === undefined || resolve(world.cwd, inUse) !== resolve(world.cwd, named))
+      world.stdout.write(`Builds use it when PYFLOW_PINS names the file and the provider \`scalingo\` is listed.\n`);
+  }
+  return 0;
+}

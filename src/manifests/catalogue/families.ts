@@ -1,0 +1,41 @@
+// All data files of the catalogue by name, as they are: for listing, auditing and digesting them. Plugins take the typed
+// modules beside it, so that a node loads no more than it needs.
+
+import platformArchives from './data/platform-archives.json' with { type: 'json' };
+import platformPins from './data/platform-pins.json' with { type: 'json' };
+import releases from './data/python-releases.json' with { type: 'json' };
+import runtimes from './data/python-runtimes.json' with { type: 'json' };
+import stacks from './data/stacks.json' with { type: 'json' };
+import pip from './data/tool-locks/pip.json' with { type: 'json' };
+import pipenv from './data/tool-locks/pipenv.json' with { type: 'json' };
+import poetry from './data/tool-locks/poetry.json' with { type: 'json' };
+import setuptools from './data/tool-locks/setuptools.json' with { type: 'json' };
+import uv from './data/tool-locks/uv.json' with { type: 'json' };
+import tools from './data/tools.json' with { type: 'json' };
+
+/** What every data file says of itself. */
+export interface Family {
+  readonly about: string;
+  /** Where the facts were read, with commits. */
+  readonly source: readonly (string | object)[];
+  /** YYYY-MM-DD: when they were read. */
+  readonly retrieved: string;
+  /** YYYY-MM-DD: the day the facts are of, where the sources are older than the reading. */
+  readonly asOf?: string;
+}
+export type Families = Readonly<Record<string, Family>>;
+
+/** By file name without `.json`, sorted. */
+export const FAMILIES = {
+  'platform-archives': platformArchives,
+  'platform-pins': platformPins,
+  'python-releases': releases,
+  'python-runtimes': runtimes,
+  stacks,
+  'tool-locks/pip': pip,
+  'tool-locks/pipenv': pipenv,
+  'tool-locks/poetry': poetry,
+  'tool-locks/setuptools': setuptools,
+  'tool-locks/uv': uv,
+  tools,
+} satisfies Families;
