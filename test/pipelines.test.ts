@@ -6,7 +6,7 @@ import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { RunRequest } from '../src/engine/pipeline.js';
 import { rootSchema } from '../src/plugins/shared/app-root.js';
-import { outcomesOf, Workspace } from './support/workspace.js';
+import { Workspace } from './support/workspace.js';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const PIPELINES = readdirSync(join(ROOT, 'pipelines')).sort();
@@ -40,8 +40,9 @@ describe('shipped pipelines', () => {
       filter: (path) => !path.includes('.pyflow'),
     });
     const { lines } = await work.plan(python());
-    const shown = lines.map(({ id, certain, outcome, dependsOn }) =>
-      certain ? `${id} ${outcome}` : `${id} depends on ${dependsOn?.join()}`,
+    // The nodes of other package managers are skipped.
+    const shown = lines.flatMap(({ id, certain, outcome, dependsOn }) =>
+      outcome === 'skipped' ? [] : [certain ? `${id} ${outcome}` : `${id} depends on ${dependsOn?.join()}`],
     );
     expect(shown).to.deep.equal([
       'detect executed',
@@ -58,12 +59,20 @@ describe('shipped pipelines', () => {
     ]);
   });
 
-  it('end early, and say so, for a package manager that no node serves yet', async () => {
-    work.write({ 'poetry.lock': '', 'pyproject.toml': '', '.python-version': '3.13\n' });
-    const report = await work.run(python());
-    expect(outcomesOf(report)).to.include({ runtime: 'skipped', pip: 'skipped', dependencies: 'failed' });
-    expect(report.failure?.code).to.equal('pipeline::no-candidate');
-    expect(report.exitCode).to.equal(1);
+  it('plan a uv app by the nodes of uv, and skip those of pip', async () => {
+    const lock = '[[package]]\nname = "shop"\nversion = "1"\nsource = { virtual = "." }\n';
+    work.write({ 'uv.lock': lock, 'pyproject.toml': '[project]\nname = "shop"\n', '.python-version': '3.13\n' });
+    const { lines } = await work.plan(python());
+    const shown = lines.map(({ id, certain, outcome }) => `${id} ${certain ? outcome : 'depends'}`);
+    expect(shown).to.include.members([
+      'runtime executed',
+      'pip-tool skipped',
+      'pip skipped',
+      'uv-tool depends',
+      'uv depends',
+      'uv-project depends',
+      'dependencies depends',
+    ]);
   });
 
   it('look for the project in the folder named by `root`', async () => {

@@ -7,7 +7,7 @@ import type { Outcome, Reason } from './events.js';
 import { explainMiss, lookUp, settle } from './execute.js';
 import { fail, succeed, type Result } from './failure.js';
 import type { PlanLine, PlanReport, Refusal, RunRequest } from './pipeline.js';
-import { prepareNode, type Action } from './prepare.js';
+import { prepareNode, STOPS, type Action } from './prepare.js';
 import { runAction, type Workplace } from './run-action.js';
 import { selectNodes } from './run-stages.js';
 import { openRun, type RunState } from './run-state.js';
@@ -41,6 +41,10 @@ async function planNode(
   const { id, kind, dependencies } = run.pipeline.nodes[index]!;
   const dependsOn = [...new Set(dependencies.flatMap((dependency) => unknown.get(dependency) ?? []))];
   if (dependsOn.length > 0) {
+    if (await isSkippedAnyway(run, index, unknown)) {
+      run.states.set(id, { outcome: 'skipped', outputs: {} });
+      return { id, kind, certain: true, outcome: 'skipped', reasons: [] };
+    }
     unknown.set(id, dependsOn);
     const isKnown = dependencies.every((dependency) => run.states.has(dependency));
     const guess = isKnown ? await guessNode(run, index, forced) : undefined;
@@ -77,6 +81,20 @@ async function planNode(
       return line;
     }
   }
+}
+
+/** The guard reads nothing that is still open, and is false: what the inputs will be does not matter. */
+async function isSkippedAnyway(
+  run: RunState,
+  index: number,
+  unknown: ReadonlyMap<NodeId, readonly NodeId[]>,
+): Promise<boolean> {
+  const node = run.pipeline.nodes[index]!;
+  if (node.when === undefined || node.whenReads.some((read) => unknown.has(read.node))) return false;
+  if (node.dependencies.some((dependency) => STOPS.has(run.states.get(dependency)?.outcome ?? 'executed')))
+    return false;
+  const holds = await run.evaluateWhen(node);
+  return holds.ok && !holds.value;
 }
 
 /** What the node will do if the layers before it come out as in the last run; undefined when that cannot be told. */

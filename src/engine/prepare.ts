@@ -53,7 +53,8 @@ export type Prepared =
   | { readonly type: 'blocked'; readonly by: readonly NodeId[] }
   | { readonly type: 'failed'; readonly failure: Failure };
 
-const STOPS = new Set<Outcome>(['failed', 'blocked', 'aborted']);
+/** Outcomes that block what depends on them. */
+export const STOPS: ReadonlySet<Outcome> = new Set<Outcome>(['failed', 'blocked', 'aborted']);
 
 /** Every dependency has a state in `run.states`. */
 export async function prepareNode(run: RunState, index: number): Promise<Prepared> {

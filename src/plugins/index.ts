@@ -10,6 +10,8 @@ import { manifest as fetchTool } from './fetch-tool/manifest.js';
 import { manifest as firstOf } from './first-of/manifest.js';
 import { manifest as hook } from './hook/manifest.js';
 import { manifest as installDepsPip } from './install-deps-pip/manifest.js';
+import { manifest as installDepsUv } from './install-deps-uv/manifest.js';
+import { manifest as installProjectUv } from './install-project-uv/manifest.js';
 import { manifest as packageManager } from './package-manager/manifest.js';
 import { manifest as runtimeEnvironment } from './runtime-environment/manifest.js';
 import { manifest as versionResolve } from './version-resolve/manifest.js';
@@ -35,6 +37,8 @@ const shipped: readonly ShippedKind[] = [
   { manifest: firstOf, load: async () => (await import('./first-of/plugin.js')).FirstOf },
   { manifest: hook, load: async () => (await import('./hook/plugin.js')).Hook },
   { manifest: installDepsPip, load: async () => (await import('./install-deps-pip/plugin.js')).InstallDepsPip },
+  { manifest: installDepsUv, load: async () => (await import('./install-deps-uv/plugin.js')).InstallDepsUv },
+  { manifest: installProjectUv, load: async () => (await import('./install-project-uv/plugin.js')).InstallProjectUv },
   { manifest: packageManager, load: async () => (await import('./package-manager/plugin.js')).PackageManager },
   {
     manifest: runtimeEnvironment,

@@ -53,6 +53,25 @@ describe('plan', () => {
     expectPlanHolds(plan, await work.run());
   });
 
+  it('says for certain that a node is skipped when its guard needs nothing that has yet to run', async () => {
+    work.write({ data: 'one\n' }).pipeline(`
+pyflow: 1
+name: guarded
+params: { wanted: { type: boolean, default: false } }
+nodes:
+  first: { uses: command, with: { argv: [sh, -c, "mkdir out; cat data > out/a"], reads: [data], writes: [out/a] } }
+  second: { uses: command, when: params.wanted, with: { argv: [cat, out/a] }, after: [first] }
+  third: { uses: command, with: { argv: [cat, out/a] }, after: [first, second] }
+`);
+    const plan = await work.plan();
+    expect(plan.lines.map(({ id, certain, outcome }) => [id, certain, outcome])).to.deep.equal([
+      ['first', true, 'executed'],
+      ['second', true, 'skipped'],
+      ['third', false, undefined],
+    ]);
+    expectPlanHolds(plan, await work.run());
+  });
+
   it('says what a node behind a hook will do if the hook leaves the same layer', async () => {
     work.write({ 'bin/pre_compile': 'echo same > same.txt\n', data: 'one\n' }).pipeline(`
 pyflow: 1

@@ -27,6 +27,7 @@ import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finis
 import { withoutUserinfo } from '../shared/index-url.js';
 import { nameNotFound } from '../shared/install-log.js';
 import { takeSnapshot } from '../shared/package-layer.js';
+import { literalPattern } from '../shared/literal-pattern.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip-command.js';
 import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from '../shared/python-home.js';
@@ -90,8 +91,8 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     }
     for (const local of localPaths) {
       if (local === '.') files.add('**');
-      else if (view.kindOf(local) === 'directory') files.add(`${literal(local)}/**`);
-      else files.add(literal(local));
+      else if (view.kindOf(local) === 'directory') files.add(`${literalPattern(local)}/**`);
+      else files.add(literalPattern(local));
     }
     const index = config.index ?? this.host.setting('INDEX');
     const extraIndexes = view.env(EXTRA_INDEX);
@@ -203,6 +204,3 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     await rm(`${context.cacheDir}/pip/wheels`, { recursive: true, force: true });
   }
 }
-
-/** As a pattern that matches the path alone. */
-const literal = (path: string): string => path.replace(/[\\*?{}[\]()!+@]/g, '\\$&');

@@ -1,0 +1,109 @@
+// What a `uv.lock` names: packages, where each comes from, and its files. Unaware of what is installed of it.
+
+import { parse as parseToml } from 'smol-toml';
+import { excerpt, parsed, wrong, type Parsed } from './parsed.js';
+import { normalizeName } from './requirements.js';
+import { visible } from './text-file.js';
+
+export type UvSource =
+  /** `at`: URL of an index, or the path of a folder that serves as one. */
+  | { readonly type: 'registry'; readonly at: string }
+  | { readonly type: 'git' | 'url'; readonly at: string }
+  /** `at`: relative to the lockfile. A virtual one is never installed itself. */
+  | { readonly type: 'path' | 'directory' | 'editable' | 'virtual'; readonly at: string };
+
+export interface UvLockedPackage {
+  /** Normalised by PEP 503. */
+  readonly name: string;
+  /** Absent when the package computes it. */
+  readonly version?: string;
+  readonly source: UvSource;
+  /** File names. */
+  readonly wheels: readonly string[];
+  readonly hasSdist: boolean;
+  /** Every file has a digest. */
+  readonly hashed: boolean;
+}
+
+export interface UvLock {
+  readonly packages: readonly UvLockedPackage[];
+}
+
+export interface UvLockProblem {
+  readonly type: 'invalid-toml' | 'invalid-lock';
+  readonly message: string;
+}
+
+const SOURCES = ['registry', 'git', 'url', 'path', 'directory', 'editable', 'virtual'] as const;
+
+export function parseUvLock(bytes: Uint8Array): Parsed<UvLock, UvLockProblem> {
+  let lock: unknown;
+  try {
+    lock = parseToml(new TextDecoder().decode(bytes));
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return wrong({ type: 'invalid-toml', message: visible(excerpt(message, 200)) });
+  }
+  const list = fieldsOf(lock)['package'] ?? [];
+  if (!Array.isArray(list)) return wrong({ type: 'invalid-lock', message: '`package` is not a list' });
+  const packages: UvLockedPackage[] = [];
+  for (const [index, entry] of list.entries()) {
+    const found = readPackage(fieldsOf(entry));
+    if (found === undefined) {
+      const message = `package ${index + 1} has no name, or no source that is known`;
+      return wrong({ type: 'invalid-lock', message });
+    }
+    packages.push(found);
+  }
+  return parsed({ packages });
+}
+
+function readPackage(entry: Fields): UvLockedPackage | undefined {
+  const { name, version } = entry;
+  const source = readSource(fieldsOf(entry['source']));
+  if (typeof name !== 'string' || source === undefined) return undefined;
+  const wheels = Array.isArray(entry['wheels']) ? entry['wheels'].map(fieldsOf) : [];
+  const sdist = entry['sdist'] === undefined ? [] : [fieldsOf(entry['sdist'])];
+  return {
+    name: normalizeName(name),
+    ...(typeof version === 'string' && { version }),
+    source,
+    wheels: wheels.map(fileName).filter((file) => file !== undefined),
+    hasSdist: sdist.length > 0,
+    hashed: [...wheels, ...sdist].every(({ hash }) => typeof hash === 'string'),
+  };
+}
+
+function readSource(source: Fields): UvSource | undefined {
+  for (const type of SOURCES) {
+    const at = source[type];
+    if (typeof at === 'string') return { type, at };
+  }
+  return undefined;
+}
+
+function fileName({ url, path, filename }: Fields): string | undefined {
+  if (typeof filename === 'string') return filename;
+  const place = [url, path].find((value) => typeof value === 'string');
+  if (typeof place !== 'string') return undefined;
+  const last = place.replace(/[?#].*$/, '').replace(/^.*\//, '');
+  try {
+    return decodeURIComponent(last);
+  } catch {
+    return last;
+  }
+}
+
+/** Name -> version, for comparing two states of a lockfile. A package may be locked in several versions. */
+export function versionsOf(lock: UvLock): Readonly<Record<string, string>> {
+  const versions = new Map<string, string[]>();
+  for (const { name, version, source } of lock.packages) {
+    if (source.type === 'virtual') continue;
+    versions.set(name, [...(versions.get(name) ?? []), version ?? source.at]);
+  }
+  const entries = [...versions].sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([name, found]) => [name, found.sort().join(', ')]));
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {});

@@ -1,0 +1,88 @@
+// Installs the packages of a uv.lock with uv, into the Python of the slug.
+
+import { inject, injectable } from 'inversify';
+import {
+  Host,
+  NodeLog,
+  Subprocess,
+  succeed,
+  type Failure,
+  type FromSchema,
+  type JSONObject,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type ViewReader,
+} from '../../engine/sdk.js';
+import { versionsOf } from '../../manifests/app/uv-lock.js';
+import type { InstalledOutputs as Outputs } from '../shared/finish-install.js';
+import { indexFact, planIndex } from '../shared/uv-command.js';
+import { installWithUv } from '../shared/uv-install.js';
+import { needsNoBuild, readUvProject, wheelTarget } from '../shared/uv-project.js';
+import { manifest, type config, type inputs } from './manifest.js';
+
+type Config = FromSchema<typeof config>;
+interface Node {
+  readonly config: Config;
+  readonly inputs: FromSchema<typeof inputs>;
+}
+/** What `reads` found out; keyed verbatim. */
+interface Facts {
+  readonly withDefaultGroups: boolean;
+  readonly hasSettings: boolean;
+  /** Folders whose metadata uv has to build. */
+  readonly computed: readonly string[];
+  /** Name -> version; the key has it from the lockfile, `why` names it from here. */
+  readonly packages: Readonly<Record<string, string>>;
+  /** Where files come from instead of the default index; without user and password. */
+  readonly index?: string;
+}
+
+@injectable()
+export class InstallDepsUv implements Plugin<Config, Node['inputs'], Outputs> {
+  readonly manifest = manifest;
+
+  constructor(
+    @inject(Subprocess) private readonly subprocess: Subprocess,
+    @inject(NodeLog) private readonly log: NodeLog,
+    @inject(Host) private readonly host: Host,
+  ) {}
+
+  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const project = await readUvProject(config.root, view);
+    if (!project.ok) return project;
+    const { lock, files, computed, hasSettings } = project.value;
+    const facts: Facts = {
+      withDefaultGroups: view.run.mode === 'test',
+      hasSettings,
+      computed,
+      packages: versionsOf(lock),
+      ...indexFact(planIndex(lock, this.index(config))),
+    };
+    const isShared = needsNoBuild(project.value, wheelTarget(this.host, view, config.vendorDir));
+    return succeed({ files, facts: facts as unknown as JSONObject, ...(!isShared && { scope: 'app' as const }) });
+  }
+
+  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const facts = context.facts as unknown as Facts;
+    const project = await readUvProject(config.root, context.view);
+    if (!project.ok) return project;
+    return installWithUv({ subprocess: this.subprocess, log: this.log }, context, {
+      vendorDir: config.vendorDir,
+      root: config.root,
+      part: 'remote',
+      withDefaultGroups: facts.withDefaultGroups,
+      hasSettings: facts.hasSettings,
+      // Read again: facts hold no password.
+      indexes: planIndex(project.value.lock, this.index(config)),
+      builtIn: facts.computed,
+      headline: (command) => `Installing dependencies using '${command}'`,
+    });
+  }
+
+  private index(config: Config): string | undefined {
+    return config.index ?? this.host.setting('INDEX');
+  }
+}

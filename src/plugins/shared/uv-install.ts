@@ -1,0 +1,143 @@
+// Installs what a lockfile of uv names: all but the app's own packages, or those. Unaware of keys and of what becomes of the
+// layer.
+
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import {
+  fail,
+  succeed,
+  type Failure,
+  type NodeLog,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type Subprocess,
+} from '../../engine/sdk.js';
+import { rootIn } from './app-root.js';
+import { noPython } from './failures.js';
+import { finishInstall, type InstalledOutputs } from './finish-install.js';
+import { LocalProjects } from './local-projects.js';
+import { takeSnapshot } from './package-layer.js';
+import { maskUserinfo } from './index-url.js';
+import { minorOfPython, pythonHome } from './python-home.js';
+import { editRecord } from './record.js';
+import { uvCommand } from './tool-command.js';
+import { forgetLocalBuilds, uvEnvironment, type IndexPlan } from './uv-command.js';
+import { uvFailed } from './uv-failures.js';
+
+export interface UvInstall {
+  readonly vendorDir: string;
+  readonly root: string;
+  /** `remote`: everything that does not lie in the app. `local`: what does. */
+  readonly part: 'remote' | 'local';
+  /** Dependency groups that the project calls default, `dev` unless it says so. */
+  readonly withDefaultGroups: boolean;
+  readonly hasSettings: boolean;
+  readonly indexes: IndexPlan;
+  /** Folders of the app that a build may run in, app-relative. */
+  readonly builtIn: readonly string[];
+  /** The headline, given the command. */
+  readonly headline: (command: string) => string;
+}
+
+/** Long builds print thousands of lines; what is wrong stands in the last ones. */
+const KEPT_LINES = 400;
+
+export async function installWithUv(
+  services: { readonly subprocess: Subprocess; readonly log: NodeLog },
+  context: RunContext,
+  install: UvInstall,
+): Promise<Result<RunOutput<InstalledOutputs>, Failure>> {
+  const { vendorDir, root, part, indexes } = install;
+  const { subprocess, log } = services;
+  const home = pythonHome(vendorDir);
+  const real = `${context.appDir}/${home}`;
+  const minor = await minorOfPython(real);
+  if (minor === undefined) return fail(noPython(home));
+  const before = await takeSnapshot(real);
+  const projects = await LocalProjects.look(context.appDir, install.builtIn, home);
+  const groups = install.withDefaultGroups ? [] : ['--no-default-groups'];
+  const command = ['uv', 'sync', '--locked', ...groups].join(' ');
+  log.step(context, install.headline(command));
+
+  let builtFromSource = false;
+  const env = await uvEnvironment(context, { home, hasSettings: install.hasSettings, index: indexes.index });
+  const uv = async (
+    args: readonly string[],
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Result<void, Failure>> => {
+    const exit = await subprocess.run(context, {
+      argv: [...uvCommand(context), ...args],
+      cwd: rootIn(context.paths.app, root),
+      env: { ...env, ...more },
+      network: true,
+      keepLines: KEPT_LINES,
+      filter: (_, text) => {
+        builtFromSource ||= /^\s*Building /.test(text);
+        return maskUserinfo(text);
+      },
+    });
+    if (!exit.ok) return exit;
+    return exit.value.exitCode === 0 ? succeed(undefined) : fail(uvFailed(command, exit.value));
+  };
+  await forgetLocalBuilds(context);
+  const done =
+    indexes.way === 'locked'
+      ? // --inexact: what another node put there (pip, for one) is not uv's to remove.
+        await uv(['sync', '--locked', ...groups, '--inexact', ...(part === 'remote' ? ['--no-install-local'] : [])])
+      : await installFromMirror(uv, context, install, groups);
+  await forgetLocalBuilds(context);
+  if (!done.ok) return done;
+  await projects.clean();
+  await dropNotes(`${real}/lib/python${minor}/site-packages`);
+  return finishInstall(subprocess, context, { vendorDir, minor, before, builtFromSource });
+}
+
+/** Exported with the lockfile's own index, so that uv checks it as ever; then every file comes from the mirror. */
+async function installFromMirror(
+  uv: (args: readonly string[], more?: Readonly<Record<string, string>>) => Promise<Result<void, Failure>>,
+  context: RunContext,
+  { part, indexes }: UvInstall,
+  groups: readonly string[],
+): Promise<Result<void, Failure>> {
+  const list = `locked-${part}.txt`;
+  const some = part === 'remote' ? '--no-emit-local' : '--only-emit-local';
+  const exported = await uv(
+    [
+      'export',
+      '--locked',
+      ...groups,
+      some,
+      '--no-header',
+      '--no-annotate',
+      '--quiet',
+      `--output-file=${context.paths.scratch}/${list}`,
+    ],
+    { UV_DEFAULT_INDEX: '' },
+  );
+  if (!exported.ok) return exported;
+  const lines = await readFile(`${context.scratchDir}/${list}`, 'utf8');
+  if (lines.trim() === '') return succeed(undefined);
+  // With digests it does not matter which index a file comes from; without, the first that has the package decides.
+  const anyIndex = lines.includes('--hash=') ? ['--index-strategy=unsafe-best-match'] : [];
+  return uv(['pip', 'install', '--no-deps', ...anyIndex, `--requirements=${context.paths.scratch}/${list}`], {
+    ...(indexes.others.length > 0 && { UV_INDEX: indexes.others.join(' ') }),
+  });
+}
+
+/** What uv writes down for its next run: times and digests of sources, which are different everywhere. */
+async function dropNotes(sitePackages: string): Promise<void> {
+  const folders = (await readdir(sitePackages).catch(() => [])).filter((name) => name.endsWith('.dist-info'));
+  for (const folder of folders) {
+    const names = (await readdir(`${sitePackages}/${folder}`)).filter((name) => /^uv_(cache|build)\.json$/.test(name));
+    if (names.length === 0) continue;
+    for (const name of names) await rm(`${sitePackages}/${folder}/${name}`);
+    const record = `${sitePackages}/${folder}/RECORD`;
+    const dropped = new Set(names.map((name) => `${folder}/${name}`));
+    const text = await readFile(record, 'utf8');
+    await rm(record);
+    await writeFile(
+      record,
+      editRecord(text, (path) => (dropped.has(path) ? 'drop' : undefined)),
+    );
+  }
+}

@@ -1,0 +1,43 @@
+import { expect } from 'chai';
+import { parseUvProject, parseUvToml } from '../../../src/manifests/app/uv-settings.js';
+
+const projectOf = (text: string) => {
+  const result = parseUvProject(Buffer.from(text));
+  if (!result.ok) throw new Error(result.failure.message);
+  return result.value;
+};
+
+describe('manifests/app/uv-settings', () => {
+  it('tells a project with settings from one without', () => {
+    expect(projectOf('[project]\nname = "a"\n')).to.deep.equal({
+      hasSettings: false,
+      refusesWheels: false,
+      workspaceMembers: [],
+      isStatic: true,
+    });
+    expect(projectOf('[project]\nname = "a"\n[tool.other]\n').hasSettings).to.equal(false);
+    expect(projectOf('[tool.uv.workspace]\nmembers = ["packages/*"]\n'))
+      .to.include({ hasSettings: true })
+      .and.to.deep.include({
+        workspaceMembers: ['packages/*'],
+      });
+  });
+
+  it('knows when wheels are refused', () => {
+    expect(projectOf('[tool.uv]\nno-binary = true\n').refusesWheels).to.equal(true);
+    expect(projectOf('[tool.uv]\nno-binary-package = ["a"]\n').refusesWheels).to.equal(true);
+    const settings = parseUvToml(Buffer.from('no-binary-package = ["a"]\n'));
+    expect(settings.ok && settings.value.refusesWheels).to.equal(true);
+  });
+
+  it('knows when a build has to say what a project depends on', () => {
+    expect(projectOf('[project]\nname = "a"\ndynamic = ["version"]\n').isStatic).to.equal(true);
+    expect(projectOf('[project]\nname = "a"\ndynamic = ["dependencies"]\n').isStatic).to.equal(false);
+    expect(projectOf('[build-system]\nrequires = []\n').isStatic).to.equal(false);
+  });
+
+  it('says when the file is not TOML', () => {
+    const result = parseUvProject(Buffer.from('a ['));
+    expect(!result.ok && result.failure.type).to.equal('invalid-toml');
+  });
+});
