@@ -1,7 +1,7 @@
 // Runs one action that was not found in the store: view on disk, sandbox, plugin, difference, result. Unaware of the
 // schedule and of why the action runs.
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import picomatch from 'picomatch';
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
@@ -12,6 +12,7 @@ import { fail, FailureError, succeed, type Failure, type Result } from './failur
 import { NodeHandle } from './node-handle.js';
 import { captureDifference, EMPTY_RECORD, materializeTree } from './output-tree.js';
 import type { Action } from './prepare.js';
+import { removeTree } from './remove-tree.js';
 import type { RunState } from './run-state.js';
 import type { Sandbox, SandboxSession } from './sandbox/sandbox.js';
 import type { RunContext, RunOutput } from './sdk.js';
@@ -187,8 +188,8 @@ async function runInFolder(
     throw error;
   } finally {
     await session?.close();
-    // Small folders go with the run's: one removal at the end is several times cheaper than one a node.
-    if (!isSmall) rmSync(root, { recursive: true, force: true });
+    // At once: the next node's files then take the memory that these had.
+    removeTree(root);
   }
 }
 

@@ -3,10 +3,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { createClaim, isAbandoned, releaseClaim } from './claim.js';
+import { removeTree } from './remove-tree.js';
 
 export interface RunDir {
   /** Sorts by time of start. */
@@ -42,7 +42,7 @@ export function createRunDir(cacheDir: string, { runId = newRunId() }: { readonl
       const made = new Set([large, small].filter((folder) => folder !== undefined));
       [large, small] = [undefined, undefined];
       // The claim goes last: a run that dies half way is swept.
-      await Promise.all([...made].map((folder) => removeTree(`${folder}/files`)));
+      for (const folder of made) removeTree(`${folder}/files`);
       for (const folder of made) {
         releaseClaim(`${folder}/${OWNER}`);
         rmSync(folder, { recursive: true, force: true });
@@ -126,7 +126,7 @@ export async function sweepDeadRuns(cacheDir: string): Promise<number> {
     for (const name of namesIn(parent)) {
       const folder = `${parent}/${name}`;
       if (!name.startsWith(PREFIX) || !isDead(folder)) continue;
-      await removeTree(folder);
+      removeTree(folder);
       swept++;
     }
   }
@@ -151,8 +151,4 @@ function isDead(folder: string): boolean {
   } catch {
     return false;
   }
-}
-
-async function removeTree(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true, maxRetries: 2 }).catch(() => undefined);
 }

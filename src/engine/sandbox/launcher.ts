@@ -1,15 +1,23 @@
-// Starts commands from small shells that are kept, because a process forks the slower the more memory it has: measured
-// with 50, 100 and 200 MB, a start cost 1, 2.5 and 5 ms of the one thread that everything else waits for. Unaware of
-// what the commands are.
+// Starts commands from small processes that are kept, because a process forks the slower the more memory it has:
+// measured with 50, 100 and 200 MB, a start cost 1, 2.5 and 5 ms of the one thread that everything else waits for.
+// Unaware of what the commands are.
 
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { MARKER_VARIABLE } from '../guardian.js';
 import { createLineSplitter, type LineSplitter } from '../line-splitter.js';
-import { groupExists, markedProcesses, signalGroup, signalMarked, waitUntilGone } from '../subprocess.js';
+import {
+  groupExists,
+  markedProcesses,
+  signalGroup,
+  signalMarked,
+  signalProcess,
+  spawnCommand,
+  waitUntilGone,
+} from '../subprocess.js';
 import { commandAborted, commandCannotStart } from './failures.js';
 import type { Exit } from './sandbox.js';
 
@@ -21,69 +29,113 @@ export interface LaunchOptions {
   readonly marker: string;
 }
 
-/** Stands before what the shell says of a command's end; no text has it. */
+/** Stands before what the launcher says of a command's end; no text has it. */
 const SEPARATOR = '\x1e';
 const NONCE_BYTES = 12;
-/** From util-linux or BusyBox: a session of its own is a process group that can be ended whole. */
-const SETSID = '/usr/bin/setsid';
-const PID_WORD = 'pid';
 const GRACE_MS = 5000;
-/** Longer ones meet limits that differ between shells. */
-const MAX_SCRIPT = 64 * 1024;
-/** What a shell sets, keeps or reads itself; a command that wants one of these is started without the shell. */
-const SHELL_VARIABLES =
-  /^(?:PWD|OLDPWD|IFS|PPID|E?UID|GROUPS|OPTIND|OPTARG|LINENO|PS[0-9]|ENV|_|(?:BASH|DIRSTACK|FUNCNAME|HOSTNAME|SHELL(?:OPTS)?|SHLVL|RANDOM|SECONDS|EPOCH|COMP_|HIST).*)$/;
-const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const LENGTH_DIGITS = 10;
 
-/** A pool of shells, one a command at a time. */
+/*
+ * Perl is part of the smallest Debian and Ubuntu, starts in a millisecond and forks in a tenth of that. It runs one
+ * command after the other, each in a process group of its own. A job is its length in ten digits and then fields, each
+ * ended by a NUL: nonce, working folder, number of arguments, arguments, NAME=VALUE... Of the two words at its end, the
+ * one on stdout has the status, the group and whether something was left in it, or is `n`: no process could be had. A
+ * process that could not become the command says `x` before that.
+ */
+const LAUNCHER = '/usr/bin/perl';
+const PROGRAM = String.raw`
+my ($child, $stop) = (0, 0);
+sub forward { $stop = 1; kill $_[0], -$child if $child }
+$SIG{TERM} = sub { forward('TERM') };
+$SIG{USR1} = sub { forward('KILL') };
+sub take {
+  my ($wanted, $bytes) = ($_[0], '');
+  while (length $bytes < $wanted) {
+    my $count = sysread STDIN, $bytes, $wanted - length $bytes, length $bytes;
+    exit 0 if defined $count && $count == 0;
+    exit 1 if !defined $count && $! != 4;
+  }
+  return $bytes;
+}
+for (;;) {
+  my ($nonce, $folder, $count, @fields) = split /\0/, take(take(${LENGTH_DIGITS})), -1;
+  pop @fields;
+  my @argv = splice @fields, 0, $count;
+  my $pid = $stop ? undef : fork;
+  if (!defined $pid) {
+    syswrite STDERR, "\x1e$nonce\n";
+    syswrite STDOUT, "\x1e$nonce n\n";
+    next;
+  }
+  if ($pid == 0) {
+    $SIG{TERM} = $SIG{USR1} = 'DEFAULT';
+    kill 'KILL', $$ if $stop;
+    setpgrp 0, 0;
+    %ENV = map { split /=/, $_, 2 } @fields;
+    open STDIN, '<', '/dev/null' and chdir $folder and exec { $argv[0] } @argv;
+    syswrite STDOUT, "\x1e$nonce x\n";
+    kill 'KILL', $$;
+  }
+  setpgrp $pid, $pid;
+  $child = $pid;
+  kill 'TERM', -$pid if $stop;
+  1 until waitpid($pid, 0) == $pid;
+  my $status = $? & 127 ? 128 + ($? & 127) : $? >> 8;
+  my $left = kill 'KILL', -$pid;
+  $child = 0;
+  syswrite STDERR, "\x1e$nonce\n";
+  syswrite STDOUT, "\x1e$nonce $status $pid $left\n";
+}
+`;
+
+/** A pool of launchers, one a command at a time. */
 export class Launchers {
-  readonly #idle: Shell[] = [];
-  readonly #all = new Set<Shell>();
+  readonly #idle: Launcher[] = [];
+  readonly #all = new Set<Launcher>();
   /** Unguessable, so that no command can print another's end; the count makes it one command's own. */
   readonly #nonce = randomBytes(NONCE_BYTES).toString('hex');
   #started = 0;
 
-  /** Undefined when this command is one for a direct start. */
-  tryRun(argv: readonly string[], options: LaunchOptions): Promise<Result<Exit, Failure>> | undefined {
-    if (options.signals.some(({ aborted }) => aborted)) return Promise.resolve(fail(commandAborted(argv)));
+  /** As `spawnCommand`, which also starts what a launcher cannot, or finds out why nothing can. */
+  async run(argv: readonly string[], options: LaunchOptions): Promise<Result<Exit, Failure>> {
+    if (options.signals.some(({ aborted }) => aborted)) return fail(commandAborted(argv));
     const nonce = `${this.#nonce}${(this.#started++).toString(36)}.`;
-    const script = scriptOf(argv, options, nonce);
-    if (script === undefined || !canLaunch() || !canStart(argv[0]!, options)) return undefined;
-    let shell = this.#idle.pop();
-    if (shell === undefined) {
-      shell = new Shell();
-      this.#all.add(shell);
+    const job = jobOf(argv, options, nonce);
+    if (job === undefined || !canLaunch()) return spawnCommand(argv, options);
+    let launcher = this.#idle.pop();
+    if (launcher === undefined) {
+      launcher = new Launcher();
+      this.#all.add(launcher);
     }
-    const used = shell;
-    return used.run(argv, script, nonce, options).finally(() => {
-      if (used.isUsable) this.#idle.push(used);
-      else this.#all.delete(used);
-    });
+    try {
+      return (await launcher.run(argv, job, nonce, options)) ?? (await spawnCommand(argv, options));
+    } finally {
+      if (launcher.isUsable) this.#idle.push(launcher);
+      else this.#all.delete(launcher);
+    }
   }
 
-  /** Ends the shells, and whatever their commands left in the background. */
   close(): void {
-    for (const shell of this.#all) shell.kill();
+    for (const launcher of this.#all) launcher.kill();
     this.#all.clear();
     this.#idle.length = 0;
   }
 }
 
 interface Job {
-  readonly nonce: string;
   readonly stdout: MarkedStream;
   readonly stderr: MarkedStream;
-  readonly end: (exit: Exit | undefined) => void;
+  readonly end: (exit: Exit | 'not-started' | 'lost') => void;
 }
 
-class Shell {
+class Launcher {
   readonly #process: ChildProcessByStdio<Writable, Readable, Readable>;
   #job: Job | undefined;
   isUsable = true;
 
   constructor() {
-    this.#process = spawn('/bin/sh', ['-s'], { stdio: 'pipe', detached: true, env: {}, cwd: '/' });
-    // An idle shell keeps nothing running.
+    this.#process = spawn(LAUNCHER, ['-e', PROGRAM], { stdio: 'pipe', detached: true, env: {}, cwd: '/' });
+    // An idle one keeps nothing running.
     this.#setReferenced(false);
     this.#process.stdout.on('data', (chunk: Buffer) => this.#job?.stdout.write(chunk));
     this.#process.stderr.on('data', (chunk: Buffer) => this.#job?.stderr.write(chunk));
@@ -91,17 +143,24 @@ class Shell {
       stream.on('error', () => {});
     const lose = (): void => {
       this.isUsable = false;
-      this.#finish(undefined);
+      this.#finish('lost');
     };
     this.#process.on('error', lose);
     this.#process.on('exit', lose);
   }
 
-  run(argv: readonly string[], script: string, nonce: string, options: LaunchOptions): Promise<Result<Exit, Failure>> {
+  /** Undefined when the command could not be started. */
+  run(
+    argv: readonly string[],
+    job: Buffer,
+    nonce: string,
+    options: LaunchOptions,
+  ): Promise<Result<Exit, Failure> | undefined> {
     return new Promise((resolve, reject) => {
       let stray: unknown;
       let aborting = false;
-      const settle = (result: Result<Exit, Failure>): void => {
+      let group: number | undefined;
+      const settle = (result: Result<Exit, Failure> | undefined): void => {
         for (const signal of options.signals) signal.removeEventListener('abort', abort);
         if (stray === undefined) resolve(result);
         else reject(stray);
@@ -110,7 +169,11 @@ class Shell {
         if (aborting) return;
         aborting = true;
         this.isUsable = false;
-        this.#endAll(group, options.marker, () => settle(fail(commandAborted(argv))));
+        this.#endAll(
+          () => group,
+          options.marker,
+          () => settle(fail(commandAborted(argv))),
+        );
       };
       const onLine =
         (stream: 'stdout' | 'stderr') =>
@@ -124,41 +187,41 @@ class Shell {
           }
         };
       let endings = 0;
-      let status: string | undefined;
-      let group: number | undefined;
-      const marked = (text: string): void => {
-        if (text.startsWith(PID_WORD)) {
-          group = Number(text.slice(PID_WORD.length));
-          return;
+      let isStarted = true;
+      let exit: Exit = {};
+      let hasLeft = false;
+      const marked = (word: string): void => {
+        if (word === 'x' || word === 'n') isStarted = false;
+        else if (word !== '') {
+          const [status, pid, left] = word.split(' ').map(Number);
+          exit = { exitCode: status! };
+          group = pid;
+          hasLeft = left! > 0;
         }
-        status = text === '' ? status : text;
-        endings++;
-        if (endings < 2) return;
-        const exit = { exitCode: Number(status) };
-        const left = group;
-        // What it left in the background of its group; mostly there is nothing, and then the signal finds nobody.
-        if (left === undefined || aborting || !signalGroup(left, 'SIGKILL')) return this.#finish(exit);
+        if (word === 'x' || ++endings < 2) return;
+        if (!isStarted) return this.#finish('not-started');
+        const mine = group!;
+        if (aborting || !hasLeft) return this.#finish(exit);
         waitUntilGone(
-          () => groupExists(left),
-          () => signalGroup(left, 'SIGKILL'),
+          () => groupExists(mine),
+          () => signalGroup(mine, 'SIGKILL'),
           0,
           () => this.#finish(exit),
         );
       };
       this.#job = {
-        nonce,
         stdout: new MarkedStream(nonce, onLine('stdout'), marked),
         stderr: new MarkedStream(nonce, onLine('stderr'), marked),
-        end: (exit) => {
+        end: (end) => {
           if (aborting) return;
-          settle(
-            exit === undefined ? fail(commandCannotStart(argv, 'The shell that starts it was ended.')) : succeed(exit),
-          );
+          if (end === 'not-started') settle(undefined);
+          else if (end === 'lost') settle(fail(commandCannotStart(argv, 'The process that starts it was ended.')));
+          else settle(succeed(end));
         },
       };
       for (const signal of options.signals) signal.addEventListener('abort', abort, { once: true });
       this.#setReferenced(true);
-      this.#process.stdin.write(script);
+      this.#process.stdin.write(job);
     });
   }
 
@@ -169,23 +232,28 @@ class Shell {
     for (const stream of [this.#process.stdin, this.#process.stdout, this.#process.stderr]) stream.destroy();
   }
 
-  #finish(exit: Exit | undefined): void {
+  #finish(end: Exit | 'not-started' | 'lost'): void {
     const job = this.#job;
     if (job === undefined) return;
     this.#job = undefined;
     this.#setReferenced(false);
-    job.end(exit);
+    job.end(end);
   }
 
-  /** Ends the command and what it started: its group, whatever left that with the marker, and the shell at last. */
-  #endAll(group: number | undefined, marker: string, done: () => void): void {
+  /** Ends the command and what it started: its group, whatever left that with the marker, and the launcher at last. */
+  #endAll(groupOf: () => number | undefined, marker: string, done: () => void): void {
+    const { pid } = this.#process;
     const send = (name: 'SIGTERM' | 'SIGKILL'): void => {
-      if (group !== undefined) signalGroup(group, name);
+      // The launcher knows the group from the first moment and passes the signal on to it.
+      if (pid !== undefined && this.#job !== undefined) signalProcess(pid, name === 'SIGTERM' ? name : 'SIGUSR1');
       signalMarked(marker, name);
     };
-    // The shell's word that it ended comes after all that it printed.
-    const isAlive = (): boolean =>
-      this.#job !== undefined || (group !== undefined && groupExists(group)) || markedProcesses(marker).length > 0;
+    const groupRuns = (): boolean => {
+      const group = groupOf();
+      return group !== undefined && groupExists(group);
+    };
+    // The launcher's word that it ended comes after all that it printed.
+    const isAlive = (): boolean => this.#job !== undefined || groupRuns() || markedProcesses(marker).length > 0;
     send('SIGTERM');
     waitUntilGone(
       isAlive,
@@ -208,7 +276,7 @@ class Shell {
   }
 }
 
-/** Passes on a command's output, and apart from it what the shell says: the command's number, and that it ended. */
+/** Passes on a command's output, and apart from it what the launcher says of its end. */
 class MarkedStream {
   readonly #marker: Buffer;
   readonly #splitter: LineSplitter;
@@ -233,7 +301,7 @@ class MarkedStream {
       }
       if (at > 0) this.#splitter.write(bytes.subarray(0, at));
       const word = bytes.toString('latin1', at + this.#marker.length, end).trim();
-      if (!word.startsWith(PID_WORD)) this.#splitter.end();
+      this.#splitter.end();
       this.#onWord(word);
       if (end + 1 < bytes.length) this.write(bytes.subarray(end + 1));
       return;
@@ -246,55 +314,21 @@ class MarkedStream {
   }
 }
 
-const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
-function scriptOf(argv: readonly string[], { cwd, env, marker }: LaunchOptions, nonce: string): string | undefined {
-  const assignments: string[] = [];
+/** Undefined when the launcher's format cannot hold it. */
+function jobOf(argv: readonly string[], { cwd, env, marker }: LaunchOptions, nonce: string): Buffer | undefined {
+  const fields = [nonce, cwd, String(argv.length), ...argv];
   for (const [name, value] of Object.entries(env)) {
-    if (!VARIABLE_NAME.test(name) || SHELL_VARIABLES.test(name)) return undefined;
-    assignments.push(`${name}=${quote(value)}`);
+    if (name === '' || name.includes('=')) return undefined;
+    fields.push(`${name}=${value}`);
   }
-  assignments.push(`${MARKER_VARIABLE}=${quote(marker)}`);
-  // `exec` and `export` take words that begin with a dash for options of their own.
-  if (argv[0] === undefined || argv[0] === '' || argv[0].startsWith('-')) return undefined;
-  const script = [
-    '(',
-    `cd ${quote(cwd)} || exit 126`,
-    // The subshell becomes the command, so its number is that of the command's session and process group.
-    `read -r pid rest </proc/self/stat && printf '\\036%s ${PID_WORD} %d\\n' ${nonce} "$pid"`,
-    'unset PWD OLDPWD pid rest',
-    `export ${assignments.join(' ')}`,
-    `exec ${quote(SETSID)} ${argv.map(quote).join(' ')}`,
-    ') </dev/null',
-    `printf '\\036%s %d\\n' ${nonce} "$?"`,
-    `printf '\\036%s\\n' ${nonce} >&2`,
-    '',
-  ].join('\n');
-  return script.length > MAX_SCRIPT || script.includes('\0') ? undefined : script;
+  fields.push(`${MARKER_VARIABLE}=${marker}`);
+  // An empty program or a relative folder is told apart from other trouble by a direct start.
+  if (argv[0] === undefined || argv[0] === '' || !cwd.startsWith('/')) return undefined;
+  const text = `${fields.join('\0')}\0`;
+  if (text.split('\0').length !== fields.length + 1) return undefined;
+  const length = String(Buffer.byteLength(text));
+  return Buffer.from(length.padStart(LENGTH_DIGITS, '0') + text);
 }
 
 let launchable: boolean | undefined;
-const canLaunch = (): boolean =>
-  (launchable ??= isExecutable(SETSID) && isExecutable('/bin/sh') && existsSync('/proc/self/stat'));
-
-/** Otherwise the direct start finds out, and says why. */
-function canStart(file: string, { cwd, env }: Pick<LaunchOptions, 'cwd' | 'env'>): boolean {
-  try {
-    if (!cwd.startsWith('/') || !statSync(cwd).isDirectory()) return false;
-    const candidates = file.includes('/')
-      ? [file.startsWith('/') ? file : `${cwd}/${file}`]
-      : (env['PATH'] ?? '').split(':').map((folder) => `${folder}/${file}`);
-    return candidates.some(isExecutable);
-  } catch {
-    return false;
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
-}
+const canLaunch = (): boolean => (launchable ??= existsSync(LAUNCHER));

@@ -1,7 +1,6 @@
 // The sandbox of machines that have none: real folders, real paths, nothing hidden. Unaware of namespaces.
 
 import { nextMarker } from '../guardian.js';
-import { spawnCommand } from '../subprocess.js';
 import { Launchers } from './launcher.js';
 import type { Sandbox, SandboxRequest, SandboxSession } from './sandbox.js';
 
@@ -46,7 +45,7 @@ function openSession(
         signals: [signal, closing.signal],
         marker: nextMarker(),
       };
-      const command = launchers.tryRun(argv, options) ?? spawnCommand(argv, options);
+      const command = launchers.run(argv, options);
       running.add(command);
       return command.finally(() => running.delete(command));
     },
