@@ -10,6 +10,7 @@ import { manifest as fetchTool } from './fetch-tool/manifest.js';
 import { manifest as firstOf } from './first-of/manifest.js';
 import { manifest as hook } from './hook/manifest.js';
 import { manifest as installDepsPip } from './install-deps-pip/manifest.js';
+import { manifest as installDepsPipenv } from './install-deps-pipenv/manifest.js';
 import { manifest as installDepsUv } from './install-deps-uv/manifest.js';
 import { manifest as installProjectUv } from './install-project-uv/manifest.js';
 import { manifest as packageManager } from './package-manager/manifest.js';
@@ -37,6 +38,10 @@ const shipped: readonly ShippedKind[] = [
   { manifest: firstOf, load: async () => (await import('./first-of/plugin.js')).FirstOf },
   { manifest: hook, load: async () => (await import('./hook/plugin.js')).Hook },
   { manifest: installDepsPip, load: async () => (await import('./install-deps-pip/plugin.js')).InstallDepsPip },
+  {
+    manifest: installDepsPipenv,
+    load: async () => (await import('./install-deps-pipenv/plugin.js')).InstallDepsPipenv,
+  },
   { manifest: installDepsUv, load: async () => (await import('./install-deps-uv/plugin.js')).InstallDepsUv },
   { manifest: installProjectUv, load: async () => (await import('./install-project-uv/plugin.js')).InstallProjectUv },
   { manifest: packageManager, load: async () => (await import('./package-manager/plugin.js')).PackageManager },

@@ -5,7 +5,9 @@ import { execFileSync } from 'node:child_process';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from 'mocha';
+import type { ToolName } from '../../src/manifests/catalogue/tools.js';
 import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
+import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
 import { PluginHarness } from './plugin-harness.js';
 
 export interface PreparedRuntime {
@@ -17,7 +19,7 @@ export interface PreparedRuntime {
   readonly pipDir: string;
 }
 
-let prepared: PreparedRuntime | undefined;
+const prepared = new Map<string, Promise<PreparedRuntime>>();
 
 /** CPython versions that pyenv has here, newest last. */
 export function pyenvVersions(): readonly string[] {
@@ -37,8 +39,39 @@ export async function prepareRuntime(mocha: Context): Promise<PreparedRuntime> {
     console.log('      (skipped: needs a CPython of pyenv)');
     return mocha.skip();
   }
-  prepared ??= await make(version);
-  return prepared;
+  return prepareRuntimeOf(version);
+}
+
+/** The same of one of `pyenvVersions()`. */
+export function prepareRuntimeOf(version: string): Promise<PreparedRuntime> {
+  const found = prepared.get(version) ?? make(version);
+  prepared.set(version, found);
+  return found;
+}
+
+const tools = new Map<string, Promise<string>>();
+
+/** The folder of a tool tree of the pinned version, from the package index; made once per process. */
+export function prepareTool(runtime: PreparedRuntime, name: ToolName): Promise<string> {
+  const key = `${runtime.version} ${name}`;
+  const found = tools.get(key) ?? makeTool(runtime, name);
+  tools.set(key, found);
+  return found;
+}
+
+async function makeTool(runtime: PreparedRuntime, name: ToolName): Promise<string> {
+  const root = mkdtempSync(join(tmpdir(), 'pyflow-tool-tree-'));
+  process.once('exit', () => rmSync(root, { recursive: true, force: true }));
+  const harness = new PluginHarness({ root });
+  linkPreparedRuntime(runtime, harness.appDir);
+  const { result, toolDir } = await harness.play(
+    new FetchTool(harness.subprocess, harness.log, harness.host),
+    { name, vendorDir: '.scalingo' },
+    { runtime: '' },
+    { makesTool: true },
+  );
+  if (!result.ok) throw new Error(`${result.failure.title}\n${result.failure.detail}`);
+  return toolDir;
 }
 
 async function make(version: string): Promise<PreparedRuntime> {

@@ -1,6 +1,5 @@
 // Installs the packages of a requirements file with pip, into the Python of the slug.
 
-import { rm } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
 import {
@@ -26,11 +25,12 @@ import { noPython } from '../shared/failures.js';
 import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
 import { withoutUserinfo } from '../shared/index-url.js';
 import { nameNotFound } from '../shared/install-log.js';
+import { forgetLocalWheels } from '../shared/local-wheels.js';
 import { takeSnapshot } from '../shared/package-layer.js';
 import { literalPattern } from '../shared/literal-pattern.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip-command.js';
-import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from '../shared/python-home.js';
+import { minorOfPython, pythonHome } from '../shared/python-home.js';
 import { pipCommand } from '../shared/tool-command.js';
 import { pipFailed, unreadableRequirements } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
@@ -151,7 +151,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
       keepLines: KEPT_LINES,
       filter: (_, text) => output.line(text),
     });
-    await this.forgetLocalWheels(context);
+    await forgetLocalWheels(context, 'pip');
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) {
       const name = nameNotFound(exit.value.lines);
@@ -193,14 +193,5 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
       if (extra.length > 0) env['PIP_EXTRA_INDEX_URL'] = extra.join(' ');
     }
     return env;
-  }
-
-  /**
-   * A wheel that was built in a private folder may name it, and the next run has another. In a sandbox every run builds
-   * at the same place, so there they are kept.
-   */
-  private async forgetLocalWheels(context: RunContext): Promise<void> {
-    if (context.paths.app === PUBLIC_APP_DIR) return;
-    await rm(`${context.cacheDir}/pip/wheels`, { recursive: true, force: true });
   }
 }

@@ -66,7 +66,8 @@ export const FATAL_TROUBLE: readonly TroublePattern[] = [
   { trouble: 'disk-full', pattern: /No space left on device|\[Errno 28\]/ },
   {
     trouble: 'cut-off',
-    pattern: /^pip\._vendor\.urllib3\.exceptions\.(ProtocolError|IncompleteRead)\b/,
+    // Pipenv brings a pip of its own.
+    pattern: /^(pipenv\.patched\.)?pip\._vendor\.urllib3\.exceptions\.(ProtocolError|IncompleteRead)\b/,
   },
 ];
 

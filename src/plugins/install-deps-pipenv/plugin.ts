@@ -1,0 +1,211 @@
+// Installs the packages of a Pipfile.lock with Pipenv, into the Python of the slug.
+
+import { posix } from 'node:path';
+import { inject, injectable } from 'inversify';
+import {
+  fail,
+  Host,
+  NodeLog,
+  Subprocess,
+  succeed,
+  type Failure,
+  type FromSchema,
+  type JSONObject,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type ViewReader,
+} from '../../engine/sdk.js';
+import { readPipfileLock, type PipfileLockContent } from '../../manifests/app/pipfile-lock-packages.js';
+import { inRoot, rootIn } from '../shared/app-root.js';
+import { noPython } from '../shared/failures.js';
+import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
+import { withoutUserinfo } from '../shared/index-url.js';
+import { literalPattern } from '../shared/literal-pattern.js';
+import { LocalProjects } from '../shared/local-projects.js';
+import { forgetLocalWheels } from '../shared/local-wheels.js';
+import { takeSnapshot } from '../shared/package-layer.js';
+import { compilerEnvironment, isolatedEnvironment, readableLine } from '../shared/pip-command.js';
+import { minorOfPython, pythonHome } from '../shared/python-home.js';
+import { pythonToolCommand } from '../shared/tool-command.js';
+import { fileMissing, pathsOutside, pipenvFailed, unreadableLock } from './failures.js';
+import { manifest, type config, type inputs } from './manifest.js';
+import { readPipLog } from './pip-log.js';
+
+type Config = FromSchema<typeof config>;
+interface Node {
+  readonly config: Config;
+  readonly inputs: FromSchema<typeof inputs>;
+}
+/** What `reads` found out; keyed verbatim. */
+interface Facts {
+  /** With the packages for development. */
+  readonly develop: boolean;
+  /** Name -> version of what is locked; the key has it from the file, `why` names it from here. */
+  readonly packages: Readonly<Record<string, string>>;
+  /** Folders and files of the app that are installed from. */
+  readonly localPaths: readonly string[];
+  /** App variables that the URLs of the indexes name. */
+  readonly variables: readonly string[];
+  /** URLs with their variables filled in, all without user and password. */
+  readonly sources: readonly string[];
+  readonly index?: string;
+  readonly extraIndexes?: string;
+}
+
+const EXTRA_INDEX = 'PIP_EXTRA_INDEX_URL';
+const VARIABLE = /\$(?:\{(\w+)\}|(\w+))/g;
+/** Where Pipenv wrote down what pip is to install. */
+const TEMPORARY_FILE = / \(from -r \S[^()]*pipenv-\w+-(?:hashed-)?reqs\.txt \(line \d+\)\)/;
+/** Long builds print thousands of lines; what is wrong stands in the last ones. */
+const KEPT_LINES = 400;
+
+@injectable()
+export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs> {
+  readonly manifest = manifest;
+
+  constructor(
+    @inject(Subprocess) private readonly subprocess: Subprocess,
+    @inject(NodeLog) private readonly log: NodeLog,
+    @inject(Host) private readonly host: Host,
+  ) {}
+
+  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const pipfile = inRoot(config.root, 'Pipfile');
+    const lockfile = inRoot(config.root, 'Pipfile.lock');
+    const [asked, locked] = await Promise.all([view.read(pipfile), view.read(lockfile)]);
+    if (locked === undefined) return fail(fileMissing(lockfile, pipfile));
+    if (asked === undefined) return fail(fileMissing(pipfile, lockfile));
+    const develop = view.run.mode === 'test';
+    const lock = readPipfileLock(locked, { develop });
+    if (lock === undefined) return fail(unreadableLock(lockfile));
+    const local = localPaths(lock, inRoot(config.root, ''));
+    if (local.outside.length > 0) return fail(pathsOutside(lockfile, local.outside));
+
+    const files = [pipfile, lockfile].map(literalPattern);
+    for (const path of local.inside) {
+      if (path === '.') files.push('**');
+      else files.push(view.kindOf(path) === 'directory' ? `${literalPattern(path)}/**` : literalPattern(path));
+    }
+    const text = lock.sources.join('\n');
+    const variables = [...text.matchAll(VARIABLE)].map(([, braced, bare]) => braced ?? bare ?? '');
+    const filled = text.replaceAll(VARIABLE, (name, braced?: string, bare?: string) => {
+      return view.env(braced ?? bare ?? '') ?? name;
+    });
+    const index = config.index ?? this.host.setting('INDEX');
+    const extraIndexes = view.env(EXTRA_INDEX);
+    const facts: Facts = {
+      develop,
+      packages: Object.fromEntries(lock.packages.map(({ name, version }) => [name, withoutUserinfo(version)])),
+      localPaths: local.inside,
+      variables: [...new Set(variables)].sort(),
+      // URLs may hold a password, so they come here without and are looked up again by `run`.
+      sources: filled.split('\n').map(withoutUserinfo),
+      ...(index !== undefined && { index: withoutUserinfo(index) }),
+      ...(extraIndexes !== undefined && { extraIndexes: withoutUserinfo(extraIndexes) }),
+    };
+    // What the Pipfile wants installed before builds is not in the lock.
+    const isPinned = lock.packages.every(({ isHashed }) => isHashed) && !/^\s*\[build-system\]/m.test(asked.toString());
+    return succeed({
+      files: [...new Set(files)].sort(),
+      facts: facts as unknown as JSONObject,
+      ...(!isPinned && { scope: 'app' as const }),
+    });
+  }
+
+  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const facts = context.facts as unknown as Facts;
+    const home = pythonHome(config.vendorDir);
+    const real = `${context.appDir}/${home}`;
+    const minor = await minorOfPython(real);
+    if (minor === undefined) return fail(noPython(home));
+    const before = await takeSnapshot(real);
+    const projects = await LocalProjects.look(context.appDir, facts.localPaths, home);
+
+    const options = ['install', '--deploy', ...(facts.develop ? ['--dev'] : [])];
+    const shown = ['pipenv', ...options].join(' ');
+    this.log.step(context, `Installing dependencies using '${shown}'`);
+    const pipenv = await pythonToolCommand(context, 'pipenv', { home, minor });
+    const exit = await this.subprocess.run(context, {
+      argv: [...pipenv.argv, ...options],
+      cwd: rootIn(context.paths.app, config.root),
+      env: await this.environment(config, context, facts),
+      network: true,
+      keepLines: KEPT_LINES,
+      filter: (_, text) => readableLine(text.replace(TEMPORARY_FILE, '')),
+    });
+    await forgetLocalWheels(context, 'pip');
+    if (!exit.ok) return exit;
+    const pip = await readPipLog(`${context.scratchDir}/pip.log`);
+    if (exit.value.exitCode !== 0) {
+      for (const line of pip.failedBuild) this.log.info(context, line);
+      return fail(pipenvFailed(shown, exit.value, pip.lines));
+    }
+    for (const line of pip.lines) if (line.startsWith('Successfully installed ')) this.log.info(context, line);
+    await projects.clean();
+    return finishInstall(this.subprocess, context, {
+      vendorDir: config.vendorDir,
+      minor,
+      before,
+      builtFromSource: pip.builtFromSource,
+    });
+  }
+
+  private async environment(
+    config: Config,
+    context: RunContext,
+    facts: Facts,
+  ): Promise<Readonly<Record<string, string>>> {
+    const python = `${context.paths.app}/${pythonHome(config.vendorDir)}`;
+    const index = config.index ?? this.host.setting('INDEX');
+    const extraIndexes = context.view.env(EXTRA_INDEX);
+    const variables = facts.variables.flatMap((name) => {
+      const value = context.view.env(name);
+      return value === undefined ? [] : [[name, value] as const];
+    });
+    return {
+      ...Object.fromEntries(variables),
+      ...compilerEnvironment(python),
+      ...(await isolatedEnvironment(context, { extraIndexes })),
+      // Pipenv breaks its lines at the width of the terminal, which would cut what is looked for in them.
+      COLUMNS: '1000',
+      NO_COLOR: '1',
+      // It installs into the first Python on the path.
+      PATH: `${python}/bin:${context.env['PATH'] ?? '/usr/bin:/bin'}`,
+      PIPENV_CACHE_DIR: `${context.paths.cache}/pip`,
+      PIPENV_DONT_LOAD_ENV: '1',
+      PIPENV_DONT_USE_ASDF: '1',
+      PIPENV_DONT_USE_PYENV: '1',
+      PIPENV_NOSPIN: '1',
+      // Named, or it would look for one in the folders above the app as well.
+      PIPENV_PIPFILE: `${rootIn(context.paths.app, config.root)}/Pipfile`,
+      PIPENV_SYSTEM: '1',
+      PIPENV_VERBOSITY: '-1',
+      PIP_LOG: `${context.paths.scratch}/pip.log`,
+      PIP_NO_COMPILE: '1',
+      PIP_NO_WARN_SCRIPT_LOCATION: '1',
+      PIP_PROGRESS_BAR: 'off',
+      PIP_SRC: `${python}/src`,
+      VIRTUAL_ENV: python,
+      ...(index !== undefined && { PIPENV_PYPI_MIRROR: index }),
+    };
+  }
+}
+
+/** App-relative, sorted; `folder`: where the lock lies. */
+function localPaths(
+  lock: PipfileLockContent,
+  folder: string,
+): { readonly inside: readonly string[]; readonly outside: readonly string[] } {
+  const inside = new Set<string>();
+  const outside: string[] = [];
+  for (const { localPath } of lock.packages) {
+    if (localPath === undefined) continue;
+    const path = posix.normalize(posix.join(folder, localPath)).replace(/(?<=.)\/$/, '');
+    if (localPath.startsWith('/') || path === '..' || path.startsWith('../')) outside.push(localPath);
+    else inside.add(path);
+  }
+  return { inside: [...inside].sort(), outside };
+}

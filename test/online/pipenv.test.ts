@@ -1,0 +1,250 @@
+// Real Pipenv, from the package index, against a loopback index that can have every kind of trouble.
+
+import 'reflect-metadata';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect } from 'chai';
+import { InstallDepsPipenv } from '../../src/plugins/install-deps-pipenv/plugin.js';
+import { lockedWheel, makePipfile } from '../support/pipfile.js';
+import { PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
+import { PackageIndex } from '../support/package-index.js';
+import { linkPreparedRuntime, prepareRuntime, prepareTool, type PreparedRuntime } from '../support/runtimes.js';
+import { makeWheel, makeZip, type Wheel } from '../support/wheels.js';
+
+const CONFIG = { vendorDir: '.scalingo', root: '.' } as const;
+
+describe('pipenv, online', function () {
+  this.timeout(120_000);
+  let root: string;
+  let runtime: PreparedRuntime;
+  let tool: string;
+  let index: PackageIndex;
+  before(async function () {
+    runtime = await prepareRuntime(this);
+    tool = await prepareTool(runtime, 'pipenv');
+    root = mkdtempSync(join(tmpdir(), 'pyflow-online-pipenv-'));
+  });
+  beforeEach(async () => {
+    index = await PackageIndex.start();
+  });
+  afterEach(() => index.stop());
+  after(() => root && rmSync(root, { recursive: true, force: true }));
+
+  const helper = makeWheel('helper', '1.5', { scripts: { helper: 'helper:main' } });
+
+  async function install(
+    files: Readonly<Record<string, string>>,
+    options: HarnessOptions & { readonly config?: { readonly root: string } } = {},
+  ) {
+    const harness = new PluginHarness({
+      root: mkdtempSync(join(root, 'h ')),
+      ...options,
+      env: { PIP_RETRIES: '0', ...options.env },
+      settings: { INDEX: index.url, ...options.settings },
+    });
+    linkPreparedRuntime(runtime, harness.appDir);
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(harness.appDir, path)), { recursive: true });
+      writeFileSync(join(harness.appDir, path), text);
+    }
+    const kind = new InstallDepsPipenv(harness.subprocess, harness.log, harness.host);
+    const played = await harness.play(
+      kind,
+      { ...CONFIG, ...options.config },
+      { runtime: '', pipenv: '' },
+      { tools: { pipenv: tool } },
+    );
+    return { harness, ...played, said: harness.text() };
+  }
+  const site = (appDir: string): readonly string[] =>
+    readdirSync(join(appDir, `.scalingo/python/lib/python${runtime.minor}/site-packages`));
+
+  function serve(...wheels: readonly Wheel[]): void {
+    for (const { file, bytes } of wheels) index.add(file, bytes);
+  }
+  /** A source distribution whose build backend is this module. */
+  function sourceOf(name: string, backend: string): Wheel {
+    const bytes = makeZip({
+      [`${name}-1.0/PKG-INFO`]: `Metadata-Version: 2.1\nName: ${name}\nVersion: 1.0\n`,
+      [`${name}-1.0/pyproject.toml`]: `[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n`,
+      [`${name}-1.0/backend.py`]: backend,
+    });
+    return { ...makeWheel(name, '1.0'), file: `${name}-1.0.zip`, bytes, sha256: sha256(bytes) };
+  }
+
+  it('installs exactly what is locked, with launchers that work after a move', async () => {
+    const unlocked = makeWheel('unlocked', '1.0');
+    const newer = makeWheel('helper', '2.0', { requires: ['unlocked'] });
+    serve(helper, newer, unlocked);
+    const { result, harness, said, reads } = await install(makePipfile({ default: { helper: lockedWheel(helper) } }));
+    if (!result.ok) throw new Error(`${JSON.stringify(result.failure)}\n${said}`);
+    expect(result.value.outputs.packages).to.deep.equal({ helper: '1.5' });
+    expect(reads.scope).to.equal(undefined);
+    expect(
+      site(harness.appDir)
+        .filter((name) => name !== '__pycache__')
+        .sort(),
+    ).to.deep.equal(['helper-1.5.dist-info', 'helper.py']);
+    expect(readFileSync(join(harness.appDir, '.scalingo/python/bin/helper'), 'utf8')).to.match(/^#!\/bin\/sh\n/);
+  });
+
+  for (const trouble of ['cut-off', 'server-error', 'resets'] as const) {
+    it(`takes an index with ${trouble} for trouble of the environment`, async () => {
+      serve(helper);
+      index.trouble = trouble;
+      const { result, said } = await install(makePipfile({ default: { helper: lockedWheel(helper) } }));
+      expect(result.ok).to.equal(false);
+      if (result.ok) return;
+      expect(result.failure, said).to.include({
+        code: 'install-dependencies::pipenv',
+        blame: 'environment',
+        retryable: true,
+      });
+    });
+  }
+
+  async function failureOf(files: Readonly<Record<string, string>>, options: HarnessOptions = {}) {
+    const { result, said } = await install(files, options);
+    if (result.ok) throw new Error(`it went well\n${said}`);
+    expect(result.failure.code, said).to.equal('install-dependencies::pipenv');
+    expect(said).not.to.contain('pa55word');
+    expect(JSON.stringify(result.failure)).not.to.contain('pa55word');
+    return result.failure;
+  }
+
+  it('refuses a file that is not the one that was locked', async () => {
+    serve(helper);
+    const entry = { ...lockedWheel(helper), hashes: [`sha256:${'0'.repeat(64)}`] };
+    const failure = await failureOf(makePipfile({ default: { helper: entry } }));
+    expect(failure).to.include({ blame: 'app', title: 'A package does not have the digest that Pipfile.lock demands' });
+    expect(failure.detail).to.contain(helper.sha256);
+  });
+
+  it('blames the app for a package or a version that is not there', async () => {
+    serve(helper);
+    for (const [name, version] of [
+      ['nowhere', '1.0'],
+      ['helper', '9.9'],
+    ] as const) {
+      const entry = { ...lockedWheel(helper), version: `==${version}` };
+      const failure = await failureOf(makePipfile({ default: { [name]: entry } }));
+      expect(failure).to.include({ blame: 'app', title: 'Pipenv could not install the dependencies' });
+      expect(failure.detail).to.contain(`No matching distribution found for ${name}==${version}`);
+      expect(failure.retryable).to.equal(undefined);
+    }
+  });
+
+  it('blames the app for a package that does not build', async () => {
+    const broken = sourceOf('broken', `raise RuntimeError('no compiler for you')\n`);
+    serve(broken);
+    const { result, said } = await install(makePipfile({ default: { broken: lockedWheel(broken) } }));
+    expect(!result.ok && result.failure, said).to.include({ code: 'install-dependencies::pipenv', blame: 'app' });
+    expect(said).to.contain('no compiler for you');
+  });
+
+  it('tells an index that wants a password from one that has nothing, and uses the one it is given', async () => {
+    await index.stop();
+    index = await PackageIndex.start([helper], { login: { user: 'me', password: 'pa55word' } });
+    const files = makePipfile({ default: { helper: lockedWheel(helper) } });
+    for (const INDEX of [index.url, index.urlWithLogin.replace('me:', 'you:')]) {
+      const failure = await failureOf(files, { settings: { INDEX } });
+      expect(failure).to.include({ blame: 'app' });
+      expect(failure.title).to.contain('asks for a user and password');
+    }
+    const { result, said, reads } = await install(files, { settings: { INDEX: index.urlWithLogin } });
+    expect(result.ok && result.value.outputs.packages, said).to.deep.equal({ helper: '1.5' });
+    expect(said + JSON.stringify(reads.facts)).not.to.contain('pa55word');
+  });
+
+  it('fills variables of the app into the URL of an index, and keys it without the password', async () => {
+    await index.stop();
+    index = await PackageIndex.start([helper], { login: { user: 'me', password: 'pa55word' } });
+    const source = index.url.replace('//', '//${USER_OF_INDEX}:${PASSWORD_OF_INDEX}@');
+    const files = makePipfile({ default: { helper: lockedWheel(helper) }, source });
+    const appEnv = { USER_OF_INDEX: 'me', PASSWORD_OF_INDEX: 'pa55word' };
+    const { result, said, reads } = await install(files, { appEnv, settings: { INDEX: 'http://127.0.0.1:9/simple' } });
+    expect(result.ok && result.value.outputs.packages, said).to.deep.equal({ helper: '1.5' });
+    expect(reads.facts).to.deep.include({ sources: [index.url] });
+    expect(said + JSON.stringify(reads)).not.to.contain('pa55word');
+  });
+
+  it('refuses a lock that is out of date', async () => {
+    serve(helper);
+    const files = makePipfile({ default: { helper: lockedWheel(helper) } });
+    const Pipfile = files.Pipfile.replace('[dev-packages]', 'other = "*"\n[dev-packages]');
+    const failure = await failureOf({ ...files, Pipfile });
+    expect(failure).to.include({ blame: 'app', title: 'Pipfile.lock is out of date' });
+    expect(failure.remedy).to.contain('pipenv lock');
+    expect(index.requests, 'nothing is installed before').to.deep.equal([]);
+  });
+
+  it('installs packages for development under --test only', async () => {
+    const dev = makeWheel('devtool', '3.0');
+    serve(helper, dev);
+    const files = makePipfile({ default: { helper: lockedWheel(helper) }, develop: { devtool: lockedWheel(dev) } });
+    const plain = await install(files);
+    expect(plain.result.ok && Object.keys(plain.result.value.outputs.packages)).to.deep.equal(['helper']);
+    const tests = await install(files, { mode: 'test' });
+    expect(tests.result.ok && Object.keys(tests.result.value.outputs.packages)).to.deep.equal(['devtool', 'helper']);
+    expect(tests.said).to.contain('pipenv install --deploy --dev');
+  });
+
+  it('installs a project of the app as editable, leaves no trace of the build, and asks the extra index', async () => {
+    const extra = await PackageIndex.start([helper]);
+    try {
+      const files = {
+        ...prefixed('web', {
+          ...makePipfile({ default: { helper: lockedWheel(helper), own: { editable: true, path: '.' } } }),
+          'pyproject.toml': '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+          'backend.py': EDITABLE_BACKEND,
+          'own.py': 'print("own")\n',
+        }),
+        Pipfile: 'not this one',
+      };
+      const appEnv = { PIP_EXTRA_INDEX_URL: extra.url };
+      const { result, harness, said, reads } = await install(files, { config: { root: 'web' }, appEnv });
+      if (!result.ok) throw new Error(`${JSON.stringify(result.failure)}\n${said}`);
+      expect(result.value.outputs.packages).to.deep.equal({ helper: '1.5', own: '0.1' });
+      expect(reads).to.deep.include({ scope: 'app', files: ['web/**', 'web/Pipfile', 'web/Pipfile.lock'] });
+      const pth = join(
+        harness.appDir,
+        `.scalingo/python/lib/python${runtime.minor}/site-packages/__editable__.own.pth`,
+      );
+      expect(readFileSync(pth, 'utf8')).to.equal('../../../../../web\n');
+      expect(readdirSync(join(harness.appDir, 'web')).sort()).to.deep.equal([
+        'Pipfile',
+        'Pipfile.lock',
+        'backend.py',
+        'own.py',
+        'pyproject.toml',
+      ]);
+      const python = join(harness.appDir, '.scalingo/python/bin/python');
+      expect(execFileSync(python, ['-c', 'import own'], { encoding: 'utf8', cwd: '/' })).to.equal('own\n');
+    } finally {
+      await extra.stop();
+    }
+  });
+});
+
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const prefixed = (folder: string, files: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(files).map(([path, text]) => [`${folder}/${path}`, text]));
+
+/** Makes an editable wheel as setuptools does: a .pth file with the folder's absolute path; and leaves files behind. */
+const EDITABLE_BACKEND = `
+import os, zipfile
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    os.makedirs('own.egg-info', exist_ok=True)
+    open('own.egg-info/PKG-INFO', 'w').close()
+    name = 'own-0.1-py3-none-any.whl'
+    with zipfile.ZipFile(os.path.join(folder, name), 'w') as wheel:
+        wheel.writestr('__editable__.own.pth', os.getcwd() + '\\n')
+        wheel.writestr('own-0.1.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: own\\nVersion: 0.1\\n')
+        wheel.writestr('own-0.1.dist-info/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
+        wheel.writestr('own-0.1.dist-info/RECORD', '')
+    return name
+build_wheel = build_editable
+`;
