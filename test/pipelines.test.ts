@@ -50,6 +50,7 @@ describe('shipped pipelines', () => {
       'manager executed',
       'version executed',
       'runtime executed',
+      'sqlite depends on runtime',
       'pip-tool depends on runtime',
       'pip depends on runtime',
       'dependencies depends on runtime',

@@ -121,6 +121,11 @@ async function liveAction(execution: Execution, action: Action): Promise<void> {
 export const isRestorable = (action: Action): boolean =>
   action.reads.sideEffects !== true && action.node.cache !== 'never';
 
+/** Milliseconds since the epoch. Values made from what is in the key alone do not age. */
+function tooOldFrom({ node: { cache }, isPure }: Action, { storedAt }: ActionResult): number {
+  return typeof cache === 'object' && !isPure ? storedAt + cache.maxAgeMs : Number.POSITIVE_INFINITY;
+}
+
 /** The stored result, with its layers loaded; undefined when there is none to use. */
 export async function lookUp(
   run: RunState,
@@ -130,8 +135,7 @@ export async function lookUp(
   if (!isRestorable(action) || forced.has('all') || forced.has(action.node.id)) return undefined;
   const result = await run.store.lookUp(action.key);
   if (result === undefined) return undefined;
-  const { cache } = action.node;
-  if (typeof cache === 'object' && result.storedAt + cache.maxAgeMs <= run.composition.clock.now()) return undefined;
+  if (tooOldFrom(action, result) <= run.composition.clock.now()) return undefined;
   // A layer that cannot be read makes the hit a miss here, where the node can still be run.
   for (const layer of [result.layer, result.tool]) {
     if (layer !== undefined && (await loadLayer(run.store, layer.digest, run.table)) === undefined) return undefined;
@@ -238,9 +242,8 @@ export function settle(
   const { run } = execution;
   if (result.tool !== undefined) run.addTool(result.tool);
   if (result.layer !== undefined) run.addLayer(action.index, result.layer);
-  const { cache } = action.node;
   if (result.degraded !== undefined) run.validUntil = Math.min(run.validUntil, result.degraded.expiresAt);
-  if (typeof cache === 'object') run.validUntil = Math.min(run.validUntil, result.storedAt + cache.maxAgeMs);
+  run.validUntil = Math.min(run.validUntil, tooOldFrom(action, result));
   if (result.state !== undefined) Object.assign(execution.newState, result.state);
   run.states.set(action.node.id, {
     outcome,

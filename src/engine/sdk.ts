@@ -153,7 +153,7 @@ export interface Archive {
     context: RunContext,
     request: {
       readonly file: string;
-      readonly format: 'tar.gz' | 'tar.zst' | 'zip';
+      readonly format: 'tar' | 'tar.gz' | 'tar.zst' | 'zip';
       readonly into: string;
       /** Leading path components to drop. */
       readonly strip?: number;

@@ -13,6 +13,7 @@ import { manifest as installDepsPip } from './install-deps-pip/manifest.js';
 import { manifest as installDepsPipenv } from './install-deps-pipenv/manifest.js';
 import { manifest as installDepsUv } from './install-deps-uv/manifest.js';
 import { manifest as installProjectUv } from './install-project-uv/manifest.js';
+import { manifest as installSqlite } from './install-sqlite/manifest.js';
 import { manifest as packageManager } from './package-manager/manifest.js';
 import { manifest as runtimeEnvironment } from './runtime-environment/manifest.js';
 import { manifest as versionResolve } from './version-resolve/manifest.js';
@@ -44,6 +45,7 @@ const shipped: readonly ShippedKind[] = [
   },
   { manifest: installDepsUv, load: async () => (await import('./install-deps-uv/plugin.js')).InstallDepsUv },
   { manifest: installProjectUv, load: async () => (await import('./install-project-uv/plugin.js')).InstallProjectUv },
+  { manifest: installSqlite, load: async () => (await import('./install-sqlite/plugin.js')).InstallSqlite },
   { manifest: packageManager, load: async () => (await import('./package-manager/plugin.js')).PackageManager },
   {
     manifest: runtimeEnvironment,

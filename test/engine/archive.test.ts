@@ -66,6 +66,14 @@ describe('archive', () => {
     expect(outside.filter((path) => !['a/', 'a/b/', 'archive'].includes(path))).to.deep.equal([]);
   };
 
+  it('reads a tar that is not compressed as strictly', async () => {
+    const good = await unpackBytes(await tarOf([{ name: 'a', content: 'x' }]), { format: 'tar' });
+    expect(good).to.deep.equal({ ok: true, value: { files: 1, bytes: 1 } });
+    const bad = await unpackBytes(await tarOf([{ name: '../a', content: 'x' }]), { format: 'tar' });
+    expect(!bad.ok && bad.failure.code).to.equal('archive::unsafe-path');
+    expectNothingOutside();
+  });
+
   it('unpacks files, folders and links, with two modes only', async () => {
     const result = await unpack([
       { name: 'root/', type: 'directory', mode: 0o700 },

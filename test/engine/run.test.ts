@@ -193,6 +193,30 @@ nodes:
     expect(await work.fastRun()).to.equal(undefined);
   });
 
+  it('runs again what is older than its maxAge, but not what gave only values', async () => {
+    work.pipeline(`
+pyflow: 1
+name: ages
+nodes:
+  hook: { uses: hook, with: { script: bin/pre_compile }, cache: { maxAge: 1h } }
+  upper:
+    uses: command
+    with: { argv: [sh, -c, "tr a-z A-Z < upper.txt > upper.out"], reads: [upper.txt], writes: [upper.out] }
+    after: [hook]
+    cache: { maxAge: 1h }
+`);
+    const compose = work.compose;
+    const inMinutes = async (minutes: number) => {
+      const clock = { now: () => Date.now() + minutes * 60_000 };
+      work.compose = async (options) => Object.assign(await compose(options), { clock });
+      // The shortcuts go by the clock of the machine.
+      return outcomesOf(await work.run({ settings: { NO_FAST_PATH: '1' } }));
+    };
+    await work.run();
+    expect(await inMinutes(59)).to.deep.equal({ hook: 'up-to-date', upper: 'up-to-date' });
+    expect(await inMinutes(61)).to.deep.equal({ hook: 'up-to-date', upper: 'executed' });
+  });
+
   it('runs only what was asked for and its upstream, and then writes no slug', async () => {
     const report = await work.run({ only: ['upper'] });
     expect(outcomesOf(report)).to.deep.equal({ upper: 'executed' });

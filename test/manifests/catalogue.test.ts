@@ -20,8 +20,11 @@ import {
   CONTAINER_SIZES,
   DEFAULT_CONTAINER_SIZE,
   DEFAULT_STACK,
+  HOST_STACK,
   stackStatus,
 } from '../../src/manifests/catalogue/stacks.js';
+import { findDistribution, knownReleases } from '../../src/manifests/catalogue/distributions.js';
+import { compilesAgainstSqlite, sqlitePackages } from '../../src/manifests/catalogue/sqlite-packages.js';
 import { lockedMinors, toolLock } from '../../src/manifests/catalogue/tool-locks.js';
 import {
   knownVersions,
@@ -177,7 +180,9 @@ describe('catalogue', () => {
         'heroku-22',
         'heroku-24',
         'heroku-26',
+        'host',
       ]);
+      expect(stackStatus(HOST_STACK)).to.deep.equal({ support: 'accepted', arch: ['amd64', 'arm64'] });
       expect(stackStatus(DEFAULT_STACK).support).to.equal('accepted');
     });
 
@@ -185,6 +190,54 @@ describe('catalogue', () => {
       for (const { memoryMiB, webConcurrency, size } of CONTAINER_SIZES)
         expect(webConcurrency, size).to.equal(Math.floor(memoryMiB / 256));
       expect(CONTAINER_SIZES.map(({ size }) => size)).to.include(DEFAULT_CONTAINER_SIZE);
+    });
+  });
+
+  describe('distributions', () => {
+    it('know the release behind every accepted stack', () => {
+      for (const name of acceptedStacks()) {
+        const { distro, release, arch } = stackStatus(name);
+        if (distro === undefined || release === undefined) continue;
+        for (const architecture of arch) {
+          const machine = {
+            release: { id: distro, version: release },
+            arch: architecture === 'amd64' ? 'x64' : 'arm64',
+          };
+          expect(findDistribution(machine)?.architecture, name).to.equal(architecture);
+        }
+      }
+    });
+
+    it('name the suites of a release, security updates among them', () => {
+      const suites = (id: string, version: string, arch = 'x64') =>
+        findDistribution({ release: { id, version }, arch })?.suites.map(({ path, name }) => `${path} ${name}`);
+      expect(suites('debian', '12')).to.deep.equal([
+        'debian bookworm',
+        'debian bookworm-updates',
+        'debian-security bookworm-security',
+      ]);
+      expect(suites('ubuntu', '24.04', 'arm64')).to.deep.equal([
+        'ubuntu-ports noble',
+        'ubuntu-ports noble-updates',
+        'ubuntu-ports noble-security',
+      ]);
+      for (const [id, version, arch] of [
+        ['debian', '11', 'x64'],
+        ['fedora', '44', 'x64'],
+        ['debian', '12', 'riscv64'],
+        ['debian', '12', 'constructor'],
+      ] as const)
+        expect(suites(id, version, arch), `${id} ${version} ${arch}`).to.equal(undefined);
+      expect(knownReleases()).to.include('ubuntu 24.04');
+    });
+
+    it('tell which versions of a package compile against SQLite', () => {
+      expect(sqlitePackages()).to.include('pysqlite3');
+      const compiles = (specifier: string) => compilesAgainstSqlite('pysqlite3', specifier);
+      const built = ['==0.5.4', '===0.5.4', '<0.6', '<=0.5.9', '~=0.5.0', '==0.5.*', '>=0.4,<0.6'];
+      expect(built.filter(compiles)).to.deep.equal(built);
+      expect(['', '==0.6.0', '==0.10', '>=0.5', '<1', '~=0.6.0', '!=0.5.4'].filter(compiles)).to.deep.equal([]);
+      expect(compilesAgainstSqlite('flask', '==0.5.4')).to.equal(false);
     });
   });
 

@@ -20,7 +20,7 @@ import { UnpackFolder, writeFully } from './unpack-folder.js';
 
 export interface UnpackRequest {
   readonly file: string;
-  readonly format: 'tar.gz' | 'tar.zst' | 'zip';
+  readonly format: 'tar' | 'tar.gz' | 'tar.zst' | 'zip';
   /** Made when missing; emptied when unpacking fails. */
   readonly into: string;
   /** Leading path components to drop. */
@@ -105,6 +105,7 @@ function decompress(request: UnpackRequest, archive: string): Result<AsyncIterab
     const total = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
     compressed.on('data', () => onProgress(compressed.bytesRead, total));
   }
+  if (format === 'tar') return succeed(compressed);
   const decompressor = format === 'tar.gz' || zstd === undefined ? zlib.createGunzip : zstd;
   // Errors of both reach whoever reads the bytes; the callback is there because pipeline wants one.
   return succeed(pipeline(compressed, decompressor({ chunkSize: CHUNK_BYTES }), () => {}));

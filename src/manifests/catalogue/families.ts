@@ -1,10 +1,12 @@
 // All data files of the catalogue by name, as they are: for listing, auditing and digesting them. Plugins take the typed
 // modules beside it, so that a node loads no more than it needs.
 
+import distributions from './data/distributions.json' with { type: 'json' };
 import platformArchives from './data/platform-archives.json' with { type: 'json' };
 import platformPins from './data/platform-pins.json' with { type: 'json' };
 import releases from './data/python-releases.json' with { type: 'json' };
 import runtimes from './data/python-runtimes.json' with { type: 'json' };
+import sqlitePackages from './data/sqlite-packages.json' with { type: 'json' };
 import stacks from './data/stacks.json' with { type: 'json' };
 import pip from './data/tool-locks/pip.json' with { type: 'json' };
 import pipenv from './data/tool-locks/pipenv.json' with { type: 'json' };
@@ -27,10 +29,12 @@ export type Families = Readonly<Record<string, Family>>;
 
 /** By file name without `.json`, sorted. */
 export const FAMILIES = {
+  distributions,
   'platform-archives': platformArchives,
   'platform-pins': platformPins,
   'python-releases': releases,
   'python-runtimes': runtimes,
+  'sqlite-packages': sqlitePackages,
   stacks,
   'tool-locks/pip': pip,
   'tool-locks/pipenv': pipenv,

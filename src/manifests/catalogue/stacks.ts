@@ -4,7 +4,7 @@ import data from './data/stacks.json' with { type: 'json' };
 
 export interface StackStatus {
   readonly support: 'accepted' | 'end-of-life' | 'unknown';
-  /** ID and VERSION_ID as in os-release; absent for unknown stacks. */
+  /** ID and VERSION_ID as in os-release; absent for unknown stacks, and for `host`, which is any machine. */
   readonly distro?: string;
   readonly release?: string;
   /** Debian names. */
@@ -16,7 +16,7 @@ export interface StackStatus {
 interface Stack {
   readonly name: string;
   readonly status: string;
-  readonly distro: string;
+  readonly distro?: string;
   readonly release?: string;
   readonly arch: readonly string[];
   readonly end?: string;
@@ -31,8 +31,8 @@ export function stackStatus(name: string): StackStatus {
   const { distro, release, arch, end } = stack;
   return {
     support: stack.status === 'accepted' ? 'accepted' : 'end-of-life',
-    distro,
     arch,
+    ...(distro === undefined ? {} : { distro }),
     ...(release === undefined ? {} : { release }),
     ...(end === undefined ? {} : { end }),
   };
@@ -43,6 +43,8 @@ export const acceptedStacks = (): readonly string[] =>
   stacks.filter(({ status }) => status === 'accepted').map(({ name }) => name);
 
 export const DEFAULT_STACK = data.default;
+/** The machine that builds, whatever it is. */
+export const HOST_STACK = 'host';
 
 export interface ContainerSize {
   readonly size: string;

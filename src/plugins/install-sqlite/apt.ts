@@ -1,0 +1,181 @@
+// Asks apt-get, cut off from every configuration of the machine, which files of today's signed index certain packages
+// are. Unaware of what they are for.
+
+import { copyFile, mkdir, readdir, rename, writeFile } from 'node:fs/promises';
+import { fail, succeed, type Failure, type Result, type RunContext, type Subprocess } from '../../engine/sdk.js';
+import type { Distribution } from '../../manifests/catalogue/distributions.js';
+import { aptFailed, toolMissing } from './failures.js';
+
+/** A file of the archive as the signed index describes it. */
+export interface PackageFile {
+  readonly name: string;
+  readonly version: string;
+  /** Below the base of the archives. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+export interface Archives {
+  readonly distribution: Distribution;
+  /** Of the archives: the distribution's own or a mirror's; may hold user and password. */
+  readonly base: string;
+  /** Of the index's signatures, on this machine. */
+  readonly keyring: string;
+}
+
+/** The newest version of each package in the index of today. */
+export async function findPackages(
+  subprocess: Subprocess,
+  context: RunContext,
+  archives: Archives,
+  names: readonly string[],
+): Promise<Result<readonly PackageFile[], Failure>> {
+  const apt = new Apt(subprocess, context, archives);
+  await apt.layOut();
+  const updated = await apt.run('read the package index', ['update', '-q']);
+  if (!updated.ok) return updated;
+  const told = await apt.run('find the packages', ['download', '-q', '--print-uris', ...names]);
+  if (!told.ok) return told;
+  const files = told.value.flatMap((line) => parseUri(line, archives.base) ?? []);
+  const missing = names.filter((name) => !files.some((file) => file.name === name));
+  if (missing.length > 0) {
+    const lines = missing.map((name) => `E: Unable to find ${name}`);
+    return fail(aptFailed('find the packages', archives.distribution.mirrorSetting, lines));
+  }
+  await apt.keepSignatures();
+  return succeed(names.map((name) => files.find((file) => file.name === name)!));
+}
+
+class Apt {
+  readonly #lists: string;
+  readonly #kept: string;
+
+  constructor(
+    private readonly subprocess: Subprocess,
+    private readonly context: RunContext,
+    private readonly archives: Archives,
+  ) {
+    this.#lists = `${context.scratchDir}/apt/lists`;
+    this.#kept = `${context.cacheDir}/index`;
+  }
+
+  async layOut(): Promise<void> {
+    const { scratchDir, paths } = this.context;
+    const real = `${scratchDir}/apt`;
+    for (const folder of ['lists/partial', 'archives/partial']) await mkdir(`${real}/${folder}`, { recursive: true });
+    await writeFile(`${real}/status`, '');
+    await writeFile(`${real}/sources.list`, sourcesList(this.archives), { mode: 0o600 });
+    await writeFile(`${real}/apt.conf`, aptConfiguration(`${paths.scratch}/apt`, this.archives.distribution));
+    for (const name of await signed(this.#kept)) await copyFile(`${this.#kept}/${name}`, `${this.#lists}/${name}`);
+  }
+
+  /** Lines of standard output; none of them gets into the node's log unless it fails. */
+  async run(what: string, args: readonly string[]): Promise<Result<readonly string[], Failure>> {
+    const { subprocess, context, archives } = this;
+    const printed: string[] = [];
+    const all: string[] = [];
+    const exit = await subprocess.run(context, {
+      argv: ['apt-get', ...args],
+      cwd: context.paths.scratch,
+      env: { APT_CONFIG: `${context.paths.scratch}/apt/apt.conf`, LC_ALL: 'C.UTF-8' },
+      network: true,
+      filter(stream, text) {
+        all.push(text);
+        if (stream === 'stdout') printed.push(text);
+        return undefined;
+      },
+    });
+    if (!exit.ok) return exit.failure.code === 'command::not-found' ? fail(toolMissing('apt-get')) : exit;
+    if (exit.value.exitCode !== 0) return fail(aptFailed(what, archives.distribution.mirrorSetting, all));
+    return succeed(printed);
+  }
+
+  /**
+   * The next run starts from the signed files of this one. Then apt takes no index that is older than one it has seen,
+   * though its signature still is right: a mirror cannot pass off last month's packages as today's.
+   */
+  async keepSignatures(): Promise<void> {
+    await mkdir(this.#kept, { recursive: true });
+    for (const name of await signed(this.#lists)) {
+      // Another run of the same app may do the same.
+      const temporary = `${this.#kept}/.${name}.${process.pid}`;
+      await copyFile(`${this.#lists}/${name}`, temporary);
+      await rename(temporary, `${this.#kept}/${name}`);
+    }
+  }
+}
+
+const signed = async (folder: string): Promise<readonly string[]> =>
+  (await readdir(folder).catch(() => [])).filter((name) => /^[^.].*_InRelease$/.test(name)).sort();
+
+const sourcesList = ({ distribution, base, keyring }: Archives): string =>
+  distribution.suites
+    .map(
+      ({ path, name }) => `deb [arch=${distribution.architecture} signed-by=${keyring}] ${base}/${path} ${name} main\n`,
+    )
+    .join('');
+
+/** `folder` as apt-get sees it. Everything that apt would read of the machine is named, to be put out of its reach. */
+function aptConfiguration(folder: string, { architecture }: Distribution): string {
+  const settings: Readonly<Record<string, string>> = {
+    'APT::Architecture': architecture,
+    'APT::Architectures': architecture,
+    // With "root" apt keeps its user: the folder of the node is closed to others.
+    'APT::Sandbox::User': 'root',
+    // Else an index that cannot be fetched is passed over with a warning.
+    'APT::Update::Error-Mode': 'any',
+    // Of the digests in the index, the one that downloads are checked by.
+    'Acquire::ForceHash': 'SHA256',
+    'Acquire::Languages': 'none',
+    'Acquire::Retries': '0',
+    'Acquire::http::Timeout': '10',
+    'Acquire::https::Timeout': '10',
+    'Dir::Cache': folder,
+    'Dir::Cache::archives': `${folder}/archives`,
+    // Indexes for speed, larger than what they are made from.
+    'Dir::Cache::pkgcache': '',
+    'Dir::Cache::srcpkgcache': '',
+    'Dir::Etc::sourcelist': `${folder}/sources.list`,
+    'Dir::Log': folder,
+    'Dir::State': folder,
+    'Dir::State::lists': `${folder}/lists`,
+    'Dir::State::status': `${folder}/status`,
+    'Dir::Bin::dpkg': '/bin/false',
+  };
+  const unused = [
+    'main',
+    'netrc',
+    'netrcparts',
+    'parts',
+    'preferences',
+    'preferencesparts',
+    'sourceparts',
+    'trusted',
+    'trustedparts',
+  ];
+  for (const name of unused) Object.assign(settings, { [`Dir::Etc::${name}`]: '/dev/null' });
+  return Object.entries(settings)
+    .map(([name, value]) => `${name} "${value}";\n`)
+    .join('');
+}
+
+/** `'URL' NAME_VERSION_ARCH.deb SIZE SHA256:HEX`; the URL without user and password. */
+function parseUri(line: string, base: string): PackageFile | undefined {
+  const [, url, file, size, sha256] = /^'([^']+)' (\S+)\.deb (\d+) SHA256:([0-9a-f]{64})$/.exec(line) ?? [];
+  if (url === undefined || file === undefined || size === undefined || sha256 === undefined) return undefined;
+  const parent = withoutUser(base);
+  const plain = withoutUser(url);
+  if (!plain.startsWith(`${parent}/`)) return undefined;
+  const [name = '', version = ''] = file.split('_');
+  return {
+    name,
+    // A colon stands for an epoch, and file names have it escaped.
+    version: decodeURIComponent(version),
+    path: plain.slice(parent.length + 1),
+    sizeBytes: Number(size),
+    sha256,
+  };
+}
+
+const withoutUser = (url: string): string => url.replace(/\/\/[^/@]*@/, '//');

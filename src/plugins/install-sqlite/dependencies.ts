@@ -1,0 +1,54 @@
+// Which dependencies of an app compile against SQLite, by the file that its package manager installs from.
+
+import type { ViewReader } from '../../engine/sdk.js';
+import { packagesOf } from '../../manifests/app/packages.js';
+import { readRequirements } from '../../manifests/app/requirements.js';
+import { compilesAgainstSqlite, sqlitePackages } from '../../manifests/catalogue/sqlite-packages.js';
+
+const LOCKFILES: Readonly<Record<string, string>> = { pipenv: 'Pipfile.lock', poetry: 'poetry.lock', uv: 'uv.lock' };
+
+/** Normalized names, sorted. Files that cannot be read name none: whoever installs from them says what is wrong. */
+export async function dependenciesOnSqlite(
+  view: ViewReader,
+  manager: string,
+  files: { readonly requirements: string; readonly inRoot: (path: string) => string },
+): Promise<readonly string[]> {
+  if (manager === 'pip') return inRequirements(view, files.inRoot(files.requirements));
+  const lockfile = Object.hasOwn(LOCKFILES, manager) ? LOCKFILES[manager] : undefined;
+  const bytes = lockfile === undefined ? undefined : await view.read(files.inRoot(lockfile));
+  if (lockfile === undefined || bytes === undefined) return [];
+  const packages = (await packagesOf(lockfile, bytes)) ?? {};
+  return sqlitePackages()
+    .filter((name) => compiles(name, packages[name]))
+    .toSorted();
+}
+
+/** Several versions of one package, for different platforms, are joined by commas. */
+const compiles = (name: string, versions: string | undefined): boolean =>
+  versions !== undefined &&
+  versions.split(', ').some((version) => compilesAgainstSqlite(name, /^\d/.test(version) ? `==${version}` : version));
+
+async function inRequirements(view: ViewReader, path: string): Promise<readonly string[]> {
+  const closure = await readRequirements(path, (asked) => view.read(asked));
+  if (!closure.ok) return [];
+  const { requirements, options } = closure.value;
+  const notAsWheel = new Set(
+    options.flatMap(({ name, value = '' }) => (name === 'no-binary' ? value.split(',').map(normalized) : [])),
+  );
+  const found = new Set<string>();
+  for (const { name, kind, specifier } of requirements) {
+    if (name === undefined || !sqlitePackages().includes(name)) continue;
+    const isBuilt =
+      kind === 'index'
+        ? notAsWheel.has(name) || notAsWheel.has(':all:') || compilesAgainstSqlite(name, specifier)
+        : !/\.whl\b/.test(specifier);
+    if (isBuilt) found.add(name);
+  }
+  return [...found].sort();
+}
+
+const normalized = (name: string): string =>
+  name
+    .trim()
+    .toLowerCase()
+    .replace(/[-_.]+/g, '-');

@@ -1,0 +1,91 @@
+// Puts the files of SQLite's packages where a Python of the slug has such things, able to move with it. Unaware of where
+// the packages came from.
+
+import { chmod, copyFile, lstat, mkdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { eachLimited, walkFiles } from '../shared/file-walk.js';
+
+/** What is kept of a package, and where it goes below the Python's folder. The rest is left out. */
+const PLACES: readonly { readonly pattern: RegExp; readonly to: (name: string) => string; readonly mode: number }[] = [
+  { pattern: /^usr\/lib\/[^/]+\/(libsqlite3\.so[.\d]*)$/, to: (name) => `lib/${name}`, mode: 0o644 },
+  { pattern: /^usr\/include\/(sqlite3(?:ext)?\.h)$/, to: (name) => `include/${name}`, mode: 0o644 },
+  { pattern: /^usr\/lib\/[^/]+\/pkgconfig\/(sqlite3\.pc)$/, to: (name) => `lib/pkgconfig/${name}`, mode: 0o644 },
+  { pattern: /^usr\/bin\/(sqlite3)$/, to: (name) => `libexec/sqlite3/${name}`, mode: 0o755 },
+  // Only for the command: beside it, where no other program of the slug finds it.
+  { pattern: /^(?:usr\/)?lib\/[^/]+\/(libreadline\.so[.\d]+)$/, to: (name) => `libexec/sqlite3/${name}`, mode: 0o644 },
+  { pattern: /^usr\/share\/doc\/([^/]+\/copyright)$/, to: (name) => `share/doc/${name}`, mode: 0o644 },
+];
+
+export const COMMAND = 'bin/sqlite3';
+const PKGCONFIG = 'lib/pkgconfig/sqlite3.pc';
+const HEADER = 'include/sqlite3.h';
+/** Without these nothing compiles and nothing runs. */
+const NEEDED = ['lib/libsqlite3.so', 'lib/libsqlite3.so.0', HEADER, PKGCONFIG, 'libexec/sqlite3/sqlite3'];
+
+/**
+ * The command is built to look for libraries where the distribution keeps them. This one starts it with those of the
+ * slug, wherever that lies.
+ */
+const LAUNCHER = `#!/bin/sh
+here="$(dirname "$(realpath "$0")")/.."
+export LD_LIBRARY_PATH="$here/libexec/sqlite3:$here/lib\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+exec "$here/libexec/sqlite3/sqlite3" "$@"
+`;
+
+/** Is a path inside a package one that is kept? */
+export const isKept = (path: string): boolean => PLACES.some(({ pattern }) => pattern.test(path));
+
+/** From the folders of unpacked packages to the Python's folder. Gives what is missing, as a sentence, if anything is. */
+export async function placeFiles(unpacked: readonly string[], home: string): Promise<string | undefined> {
+  const placed = new Set<string>();
+  for (const folder of unpacked) {
+    await eachLimited(await walkFiles(folder), 8, async ({ path, kind }) => {
+      const place = PLACES.find(({ pattern }) => pattern.test(path));
+      const name = place?.pattern.exec(path)?.[1];
+      if (place === undefined || name === undefined) return;
+      const to = place.to(name);
+      await mkdir(dirname(`${home}/${to}`), { recursive: true });
+      // A runtime may have one of its own, for instance from a platform that used to ship it.
+      await rm(`${home}/${to}`, { force: true });
+      if (kind === 'symlink') {
+        const target = await readlink(`${folder}/${path}`);
+        if (target.includes('/')) return;
+        await symlink(target, `${home}/${to}`);
+      } else {
+        await copyFile(`${folder}/${path}`, `${home}/${to}`);
+        await chmod(`${home}/${to}`, place.mode);
+      }
+      placed.add(to);
+    });
+  }
+  const missing = NEEDED.filter((path) => !placed.has(path));
+  if (missing.length > 0) return `The packages hold no ${missing.join(', ')}.`;
+  await writeFile(`${home}/${PKGCONFIG}`, movable(await readFile(`${home}/${PKGCONFIG}`, 'utf8')));
+  await rm(`${home}/${COMMAND}`, { force: true });
+  await writeFile(`${home}/${COMMAND}`, LAUNCHER, { mode: 0o755 });
+  await chmod(`${home}/${COMMAND}`, 0o755);
+  return undefined;
+}
+
+/** Paths relative to the file itself, which pkg-config calls `pcfiledir`. */
+function movable(text: string): string {
+  const paths: Readonly<Record<string, string>> = {
+    prefix: '${pcfiledir}/../..',
+    exec_prefix: '${prefix}',
+    libdir: '${prefix}/lib',
+    includedir: '${prefix}/include',
+  };
+  return text.replace(/^(\w+)=.*$/gm, (line, name: string) =>
+    Object.hasOwn(paths, name) ? `${name}=${paths[name]}` : line,
+  );
+}
+
+/** X.Y.Z as the header says; undefined when it does not. */
+export async function headerVersion(home: string): Promise<string | undefined> {
+  const text = await readFile(`${home}/${HEADER}`, 'utf8');
+  return /^#define SQLITE_VERSION\s+"([\d.]+)"/m.exec(text)?.[1];
+}
+
+/** Whether there is a regular file. */
+export const isFile = async (path: string): Promise<boolean> =>
+  (await lstat(path).catch(() => undefined))?.isFile() ?? false;

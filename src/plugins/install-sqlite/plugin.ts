@@ -1,0 +1,180 @@
+// Takes SQLite out of the packages of the machine's release, for packages of the app that compile against it, and puts it
+// beside the slug's Python. Which packages are today's is told by apt-get, from the index that the distribution signed.
+
+import { copyFile, mkdir } from 'node:fs/promises';
+import { inject, injectable } from 'inversify';
+import {
+  Archive,
+  Download,
+  fail,
+  Host,
+  NodeLog,
+  Subprocess,
+  succeed,
+  type Failure,
+  type FromSchema,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type ViewReader,
+} from '../../engine/sdk.js';
+import { findDistribution, knownReleases, type Distribution } from '../../manifests/catalogue/distributions.js';
+import { HOST_STACK, stackStatus } from '../../manifests/catalogue/stacks.js';
+import { inRoot } from '../shared/app-root.js';
+import { noPython } from '../shared/failures.js';
+import { withoutUserinfo } from '../shared/index-url.js';
+import { minorOfPython, pythonHome } from '../shared/python-home.js';
+import { findPackages, type PackageFile } from './apt.js';
+import { dependenciesOnSqlite } from './dependencies.js';
+import { badMirror, badPackage, noKeyring, otherRelease, toolMissing, unknownRelease } from './failures.js';
+import { isFile, isKept, placeFiles } from './files.js';
+import { manifest, type config, type inputs } from './manifest.js';
+import { checkSqlite } from './self-check.js';
+
+type Config = FromSchema<typeof config>;
+interface Node {
+  readonly config: Config;
+  readonly inputs: FromSchema<typeof inputs>;
+}
+interface Outputs {
+  readonly installed: boolean;
+  readonly version: string;
+  readonly packages: Readonly<Record<string, string>>;
+}
+/** What `reads` found out; keyed verbatim. A type, to be assignable to JSON. */
+type Facts = {
+  /** Absent when there is nothing to do. */
+  readonly from?: { readonly distribution: string; readonly version: string; readonly architecture: string };
+  readonly packages: string[];
+  /** Dependencies that compile against it; none when the pipeline asks for it. */
+  readonly dependencies: string[];
+};
+
+const NOTHING: Facts = { packages: [], dependencies: [] };
+
+@injectable()
+export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
+  readonly manifest = manifest;
+
+  constructor(
+    @inject(Subprocess) private readonly subprocess: Subprocess,
+    @inject(Download) private readonly download: Download,
+    @inject(Archive) private readonly archive: Archive,
+    @inject(NodeLog) private readonly log: NodeLog,
+    @inject(Host) private readonly host: Host,
+  ) {}
+
+  /** Every file is pinned by the distribution's signature, so where it is fetched from is not in the key. */
+  async reads({ config, inputs }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const dependencies =
+      config.mode === 'auto'
+        ? await dependenciesOnSqlite(view, inputs.manager, {
+            requirements: config.requirements,
+            inRoot: (path) => inRoot(config.root, path),
+          })
+        : [];
+    if (config.mode === 'off' || (config.mode === 'auto' && dependencies.length === 0)) {
+      return succeed({ facts: NOTHING, pure: true });
+    }
+    const { release } = this.host;
+    const machine = `${release.id} ${release.version}`.trim();
+    const because =
+      config.mode === 'on'
+        ? 'The pipeline asks for it.'
+        : `The app depends on ${dependencies.join(', ')}, which is compiled against it.`;
+    if (config.stack !== undefined && config.stack !== HOST_STACK) {
+      const stack = stackStatus(config.stack);
+      if (stack.distro !== release.id || stack.release !== release.version) {
+        const wanted = `${stack.distro ?? 'unknown'} ${stack.release ?? ''}`.trim();
+        return fail(otherRelease(config.stack, wanted, machine, because));
+      }
+    }
+    const distribution = this.distributionHere();
+    if (distribution === undefined) return fail(unknownRelease(machine, knownReleases(), because));
+    const { id, version, architecture, sqlite } = distribution;
+    const from = { distribution: id, version, architecture };
+    const facts: Facts = { from, packages: [...sqlite], dependencies: [...dependencies] };
+    return succeed({ facts });
+  }
+
+  /** Overridden by tests, which sign with a key of their own. */
+  protected distributionHere(): Distribution | undefined {
+    return findDistribution(this.host);
+  }
+
+  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const { from, packages, dependencies } = context.facts as Facts;
+    if (from === undefined) return succeed({ outputs: { installed: false, version: '', packages: {} } });
+    const distribution = this.distributionHere();
+    if (distribution === undefined) throw new Error('reads found a distribution and run does not');
+    const home = pythonHome(config.vendorDir);
+    const real = `${context.appDir}/${home}`;
+    if ((await minorOfPython(real)) === undefined) return fail(noPython(home));
+    const base = this.baseOf(distribution);
+    if (!base.ok) return base;
+    const { keyring, keyringPackage } = distribution;
+    if (!(await isFile(keyring))) return fail(noKeyring(keyring, keyringPackage));
+
+    this.log.step(context, `Installing SQLite${dependencies.length > 0 ? `, for ${dependencies.join(', ')}` : ''}`);
+    const found = await findPackages(this.subprocess, context, { distribution, base: base.value, keyring }, packages);
+    if (!found.ok) return found;
+    const unpacked: string[] = [];
+    for (const file of found.value) {
+      this.log.info(context, `${file.name} ${file.version}`);
+      const folder = await this.unpack(file, base.value, context);
+      if (!folder.ok) return folder;
+      unpacked.push(folder.value);
+    }
+    const problem = await placeFiles(unpacked, real);
+    if (problem !== undefined) return fail(badPackage(packages.join(', '), problem));
+    const version = await checkSqlite(this.subprocess, context, home);
+    if (!version.ok) return version;
+    return succeed({
+      outputs: {
+        installed: true,
+        version: version.value,
+        packages: Object.fromEntries(found.value.map((file) => [file.name, file.version])),
+      },
+    });
+  }
+
+  private baseOf({ base, mirrorSetting }: Distribution): Result<string, Failure> {
+    const mirror = this.host.setting(mirrorSetting);
+    if (mirror === undefined || mirror === '') return succeed(base);
+    // A blank or a bracket would mean something else in a list of sources.
+    if (!/^https?:\/\/[^\s[\]"']+$/.test(mirror) || !URL.canParse(mirror)) {
+      return fail(badMirror(mirrorSetting, withoutUserinfo(mirror)));
+    }
+    return succeed(mirror.replace(/\/+$/, ''));
+  }
+
+  /** The folder with what is kept of a package. */
+  private async unpack(file: PackageFile, base: string, context: RunContext): Promise<Result<string, Failure>> {
+    const { sha256, sizeBytes } = file;
+    const fetched = await this.download.fetch(context, { url: `${base}/${file.path}`, sha256, sizeBytes });
+    if (!fetched.ok) return fetched;
+    const folder = `unpacked/${file.name}`;
+    await mkdir(`${context.scratchDir}/${folder}`, { recursive: true });
+    const deb = `unpacked/${file.name}.deb`;
+    const tar = `unpacked/${file.name}.tar`;
+    await copyFile(fetched.value, `${context.scratchDir}/${deb}`);
+    // dpkg-deb knows every compression that its distribution uses; what comes out is read strictly.
+    const exit = await this.subprocess.run(context, {
+      argv: ['/bin/sh', '-c', 'exec dpkg-deb --fsys-tarfile "$1" > "$2"', 'sh', deb, tar],
+      cwd: context.paths.scratch,
+      network: false,
+    });
+    if (!exit.ok) return exit;
+    if (exit.value.exitCode === 127) return fail(toolMissing('dpkg-deb'));
+    if (exit.value.exitCode !== 0) return fail(badPackage(file.name, exit.value.lines.slice(-5).join('\n')));
+    const unpacked = await this.archive.unpack(context, {
+      file: `${context.scratchDir}/${tar}`,
+      format: 'tar',
+      into: `${context.scratchDir}/${folder}`,
+      keep: isKept,
+    });
+    return unpacked.ok ? succeed(`${context.scratchDir}/${folder}`) : unpacked;
+  }
+}

@@ -1,0 +1,49 @@
+// Runs what was installed, as the booted app would, before anybody relies on it.
+
+import { fail, succeed, type Failure, type Result, type RunContext, type Subprocess } from '../../engine/sdk.js';
+import { selfCheckFailed } from './failures.js';
+import { COMMAND, headerVersion } from './files.js';
+
+/** Builds of Python without the module `sqlite3` are none of our business. */
+const IMPORT = `try:
+    import _sqlite3
+except ModuleNotFoundError:
+    pass
+`;
+
+/** The version, which library, header and command agree on. `home` is app-relative. */
+export async function checkSqlite(
+  subprocess: Subprocess,
+  context: RunContext,
+  home: string,
+): Promise<Result<string, Failure>> {
+  const header = await headerVersion(`${context.appDir}/${home}`);
+  const seen = `${context.paths.app}/${home}`;
+  const printed: string[] = [];
+  const asked = await subprocess.run(context, {
+    argv: [`${seen}/${COMMAND}`, '--version'],
+    cwd: context.paths.scratch,
+    network: false,
+    filter: (_, text) => void printed.push(text),
+  });
+  if (!asked.ok) return asked;
+  const version = /^(\d+\.\d+\.\d+)/.exec(printed[0] ?? '')?.[1];
+  if (asked.value.exitCode !== 0 || version === undefined) {
+    return fail(selfCheckFailed(`\`${COMMAND} --version\` ended with status ${asked.value.exitCode}.`, printed));
+  }
+  if (version !== header) {
+    return fail(selfCheckFailed(`The library is ${version}, the header is for ${header ?? 'no version'}.`));
+  }
+  // At boot the folder stands first on the search path of libraries, so Python's own module gets this one too.
+  const imported = await subprocess.run(context, {
+    argv: [`${seen}/bin/python`, '-I', '-B', '-c', IMPORT],
+    cwd: context.paths.scratch,
+    env: { LD_LIBRARY_PATH: `${seen}/lib` },
+    network: false,
+  });
+  if (!imported.ok) return imported;
+  if (imported.value.exitCode !== 0) {
+    return fail(selfCheckFailed("Python's own module `sqlite3` cannot be imported with it.", imported.value.lines));
+  }
+  return succeed(version);
+}
