@@ -1,7 +1,7 @@
 // Wheels and archives made by hand, byte for byte the same every time.
 
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+import { crc32, gzipSync } from 'node:zlib';
 
 export interface WheelOptions {
   /** Below site-packages. */
@@ -81,4 +81,31 @@ export function makeZip(files: Readonly<Record<string, string | Buffer>>): Buffe
   end.writeUInt32LE(index.length, 8);
   end.writeUInt32LE(offset, 12);
   return Buffer.concat([...bodies, index, Buffer.from('PK\x05\x06', 'latin1'), end]);
+}
+
+/** `NAME-VERSION.tar.gz` with PKG-INFO and these files. */
+export function makeSourceArchive(name: string, version: string, files: Readonly<Record<string, string>>): Wheel {
+  const top = `${name}-${version}`;
+  const blocks: Buffer[] = [];
+  const all = { 'PKG-INFO': `Metadata-Version: 2.1\nName: ${name}\nVersion: ${version}\n`, ...files };
+  for (const [path, text] of Object.entries(all)) {
+    const bytes = Buffer.from(text);
+    const header = Buffer.alloc(512);
+    const octal = (value: number, length: number): string => `${value.toString(8).padStart(length - 1, '0')}\0`;
+    header.write(`${top}/${path}`, 0);
+    header.write(octal(0o644, 8) + octal(0, 8) + octal(0, 8) + octal(bytes.length, 12) + octal(315_532_800, 12), 100);
+    header.write(' '.repeat(8), 148);
+    header.write('0', 156);
+    header.write('ustar\u000000', 257);
+    header.write(
+      `${octal(
+        header.reduce((sum, byte) => sum + byte, 0),
+        7,
+      )} `,
+      148,
+    );
+    blocks.push(header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512));
+  }
+  const bytes = gzipSync(Buffer.concat([...blocks, Buffer.alloc(1024)]));
+  return { file: `${top}.tar.gz`, name, bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
 }

@@ -30,7 +30,7 @@ function interpreterLine(
   const plain = /^#!\s*(\S.*?)\/(python[\d.]*)[^\n/]*\r?\n/.exec(script);
   if (plain?.[1] === folder && plain[2] !== undefined) return { name: plain[2], length: plain[0].length };
   // The form installers choose when the path is long or has blanks.
-  const wrapped = /^#!\/bin\/sh\n'''exec' "?([^"\n]+?)\/(python[\d.]*)"? "\$0" "\$@"\n' '''\n/.exec(script);
-  if (wrapped?.[1] === folder && wrapped[2] !== undefined) return { name: wrapped[2], length: wrapped[0].length };
+  const wrapped = /^#!\/bin\/sh\n'''exec' (["']?)([^"'\n]+?)\/(python[\d.]*)\1 "\$0" "\$@"\n' '''\n/.exec(script);
+  if (wrapped?.[2] === folder && wrapped[3] !== undefined) return { name: wrapped[3], length: wrapped[0].length };
   return undefined;
 }

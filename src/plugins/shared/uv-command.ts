@@ -28,7 +28,7 @@ export async function uvEnvironment(
     UV_NO_SYSTEM_CONFIG: '1',
     UV_PROJECT_ENVIRONMENT: python,
     // By path, so that no .python-version of a folder above the app has a say.
-    UV_PYTHON: `${python}/bin/python`,
+    UV_PYTHON: `${python}/bin/python3`,
     UV_PYTHON_DOWNLOADS: 'never',
     // Without settings of its own, an app would get those of a folder above it.
     ...(!options.hasSettings && { UV_NO_CONFIG: '1' }),

@@ -18,7 +18,7 @@ import { finishInstall, type InstalledOutputs } from './finish-install.js';
 import { LocalProjects } from './local-projects.js';
 import { takeSnapshot } from './package-layer.js';
 import { maskUserinfo } from './index-url.js';
-import { minorOfPython, pythonHome } from './python-home.js';
+import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from './python-home.js';
 import { editRecord } from './record.js';
 import { uvCommand } from './tool-command.js';
 import { forgetLocalBuilds, uvEnvironment, type IndexPlan } from './uv-command.js';
@@ -73,7 +73,8 @@ export async function installWithUv(
       keepLines: KEPT_LINES,
       filter: (_, text) => {
         builtFromSource ||= /^\s*Building /.test(text);
-        return maskUserinfo(text);
+        // A private folder says nothing to the reader.
+        return maskUserinfo(text).replaceAll(context.paths.app, PUBLIC_APP_DIR);
       },
     });
     if (!exit.ok) return exit;

@@ -20,6 +20,7 @@ describe('plugins/shared/launcher', () => {
     const quoted = `#!/bin/sh\n'''exec' "${folder}/python" "$0" "$@"\n' '''\nimport sys\n`;
     const bare = `#!/bin/sh\n'''exec' /tmp/long/bin/python "$0" "$@"\n' '''\nimport sys\n`;
     expect(relocatableLauncher(quoted, folder)).to.equal(`${HEAD}import sys\n`);
+    expect(relocatableLauncher(quoted.replaceAll(/"(?=\/tmp|\s"\$0)/g, "'"), folder)).to.equal(`${HEAD}import sys\n`);
     expect(relocatableLauncher(bare, '/tmp/long/bin')).to.equal(`${HEAD}import sys\n`);
   });
 

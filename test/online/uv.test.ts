@@ -1,0 +1,454 @@
+// Real uv: against an index of the test for what can go wrong, and against the real one for the example apps.
+
+import 'reflect-metadata';
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { expect } from 'chai';
+import type { RunReport } from '../../src/engine/events.js';
+import { passThroughOf } from '../../src/engine/pass-through.js';
+import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { Failure } from '../../src/engine/sdk.js';
+import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
+import { InstallDepsUv } from '../../src/plugins/install-deps-uv/plugin.js';
+import { InstallProjectUv } from '../../src/plugins/install-project-uv/plugin.js';
+import { differences, fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
+import { PackageIndex, type PackageIndexOptions } from '../support/package-index.js';
+import { linkPreparedRuntime, prepareRuntime, pyenvVersions, type PreparedRuntime } from '../support/runtimes.js';
+import { lockedApp, type Files, type UvApp } from '../support/uv-apps.js';
+import { makeSourceArchive, makeWheel } from '../support/wheels.js';
+import { outcomesOf, Workspace } from '../support/workspace.js';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const CONFIG = { vendorDir: '.scalingo', root: '.' };
+
+const tool = makeWheel('tool', '1.0', {
+  files: { 'tool/__init__.py': 'def main():\n    import helper\n    print("tool", helper.VERSION)\n' },
+  scripts: { tool: 'tool:main' },
+  requires: ['helper>=1'],
+});
+const helper = makeWheel('helper', '1.5');
+const newer = makeWheel('helper', '1.6');
+const checker = makeWheel('checker', '3.0');
+const ALL = [tool, helper, newer, checker];
+
+describe('uv, online', function () {
+  this.timeout(120_000);
+  let root: string;
+  let runtime: PreparedRuntime;
+  let uvDir: string;
+  let index: PackageIndex;
+
+  before(async function () {
+    runtime = await prepareRuntime(this);
+    root = mkdtempSync(join(tmpdir(), 'pyflow-online-uv-'));
+    const harness = new PluginHarness({ root: join(root, 'tool') });
+    linkPreparedRuntime(runtime, harness.appDir);
+    const kind = new FetchTool(harness.subprocess, harness.log, harness.host);
+    const made = await harness.play(kind, { name: 'uv', vendorDir: '.scalingo' }, { runtime: '' }, { makesTool: true });
+    if (!made.result.ok) throw new Error(`${made.result.failure.detail}\n${harness.text()}`);
+    uvDir = made.toolDir;
+    index = await PackageIndex.start(ALL, { tellsDigests: true });
+  });
+  after(async () => {
+    await index?.stop();
+    if (root !== undefined) rmSync(root, { recursive: true, force: true });
+  });
+  afterEach(() => {
+    index.trouble = undefined;
+  });
+
+  const lock = (app: UvApp, from = index): Promise<Files> =>
+    lockedApp({ uvDir, python: join(runtime.appDir, '.scalingo/python/bin/python3') }, from, app);
+  const put = (folder: string, files: Files): void => {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    }
+  };
+
+  describe('with an index of its own', () => {
+    let folders = 0;
+    const start = (files: Files, options: HarnessOptions = {}): PluginHarness => {
+      folders += 1;
+      const folder = options.root ?? join(root, `h${folders}`);
+      mkdirSync(folder, { recursive: true });
+      // One try: what is retried takes seconds.
+      const harness = new PluginHarness({ ...options, env: { UV_HTTP_RETRIES: '0', ...options.env }, root: folder });
+      if (!existsSync(join(harness.appDir, '.scalingo'))) linkPreparedRuntime(runtime, harness.appDir);
+      put(harness.appDir, files);
+      return harness;
+    };
+    const installDeps = async (files: Files, options: HarnessOptions = {}) => {
+      const harness = start(files, options);
+      const kind = new InstallDepsUv(harness.subprocess, harness.log, harness.host);
+      const played = await harness.play(kind, CONFIG, { runtime: '', uv: '' }, { tools: { uv: uvDir } });
+      return { harness, ...played };
+    };
+    const installProject = async (harness: PluginHarness) => {
+      const kind = new InstallProjectUv(harness.subprocess, harness.log, harness.host);
+      const inputs = { dependencies: '', packages: {}, uv: '' };
+      return { harness, ...(await harness.play(kind, CONFIG, inputs, { tools: { uv: uvDir } })) };
+    };
+    type Played = Awaited<ReturnType<typeof installDeps>>;
+    const succeeded = ({ result, harness }: Played) => {
+      if (!result.ok) throw new Error(`${result.failure.title}\n${result.failure.detail}\n${harness.text()}`);
+      return result.value;
+    };
+    const failureOf = ({ result, harness }: Played): Failure => {
+      if (result.ok) throw new Error(`it succeeded\n${harness.text()}`);
+      expect(result.failure.code).to.equal('install-dependencies::uv');
+      return result.failure;
+    };
+    const site = (): string => `.scalingo/python/lib/python${runtime.minor}/site-packages`;
+
+    it('installs what is locked, with launchers that run from any place', async () => {
+      const files = await lock({ dependencies: ['tool==1.0', 'helper==1.5'] });
+      const played = await installDeps(files, { root: join(root, 'with blanks') });
+      expect(succeeded(played).outputs.packages).to.deep.equal({ helper: '1.5', tool: '1.0' });
+      expect(succeeded(played).uncacheable).to.equal(undefined);
+      expect(played.reads.scope).to.equal(undefined);
+      const moved = join(root, 'moved');
+      renameSync(played.harness.appDir, moved);
+      const printed = execFileSync(join(moved, '.scalingo/python/bin/tool'), { cwd: '/', encoding: 'utf8' });
+      expect(printed).to.equal('tool 1.5\n');
+      expect(played.harness.text()).to.contain("using 'uv sync --locked --no-default-groups'");
+    });
+
+    it('gives the same bytes in another folder under another locale, and from a mirror of the index', async () => {
+      const files = await lock({ dependencies: ['tool==1.0'] });
+      // What uv would have written, had the index been the default one.
+      const files2 = Object.fromEntries(
+        Object.entries(files).map(([path, text]) => [
+          path,
+          text
+            .replace(/\n\[\[tool\.uv\.index\]\][^]*$/, '\n')
+            .replaceAll(index.url, 'https://pypi.org/simple')
+            .replaceAll(index.url.replace('/simple', '/files'), 'https://files.pythonhosted.org/packages/00'),
+        ]),
+      );
+      const a = await installDeps(files);
+      const b = await installDeps(files, { env: { LANG: 'POSIX', LC_ALL: 'POSIX' } });
+      const c = await installDeps(files2, { settings: { INDEX: index.url } });
+      for (const played of [a, b, c]) succeeded(played);
+      const first = await fingerprint(join(a.harness.appDir, '.scalingo'));
+      expect(differences(first, await fingerprint(join(b.harness.appDir, '.scalingo')))).to.deep.equal([]);
+      expect(differences(first, await fingerprint(join(c.harness.appDir, '.scalingo')))).to.deep.equal([]);
+      expect(Object.keys(first).some((path) => /site-packages\/tool\/.*\.pyc$/.test(path))).to.equal(true);
+
+      const tampered = { ...files2, 'uv.lock': files2['uv.lock']!.replaceAll(helper.sha256, '0'.repeat(64)) };
+      const failure = failureOf(
+        await installDeps(
+          { ...tampered, 'uv.lock': tampered['uv.lock'].replaceAll(newer.sha256, '0'.repeat(64)) },
+          {
+            settings: { INDEX: index.url },
+          },
+        ),
+      );
+      expect(failure).to.include({ blame: 'app' });
+      expect(failure.detail).to.contain('0'.repeat(64));
+    });
+
+    it('adds the default groups under --test', async () => {
+      const files = await lock({ dependencies: ['helper==1.5'], dev: ['checker'] });
+      expect(succeeded(await installDeps(files)).outputs.packages).to.deep.equal({ helper: '1.5' });
+      const tested = succeeded(await installDeps(files, { mode: 'test' }));
+      expect(tested.outputs.packages).to.deep.equal({ checker: '3.0', helper: '1.5' });
+    });
+
+    it('follows the settings of the app, and none of the machine or of folders above', async () => {
+      const files = await lock({ dependencies: ['helper==1.5'] });
+      const bad = 'index-url = "http://127.0.0.1:9/simple"\nno-binary = true\n';
+      const above = join(root, 'above');
+      put(above, { 'uv.toml': bad, 'config/uv/uv.toml': bad, '.python-version': '3.6\n' });
+      const env = { XDG_CONFIG_HOME: join(above, 'config'), HOME: above };
+      succeeded(await installDeps(files, { root: above, env }));
+      const withSettings = { ...files, 'uv.toml': bad };
+      expect(succeeded(await installDeps(files)).outputs.packages).to.deep.equal({ helper: '1.5' });
+      expect(failureOf(await installDeps(withSettings)))
+        .to.have.property('detail')
+        .that.is.not.equal('');
+    });
+
+    describe('blames the app for', () => {
+      it('a lockfile that is out of date', async () => {
+        const files = await lock({ dependencies: ['tool==1.0'] });
+        const edited = files['pyproject.toml']!.replace('tool==1.0', 'tool>=1');
+        const failure = failureOf(await installDeps({ ...files, 'pyproject.toml': edited }));
+        expect(failure).to.include({ blame: 'app' });
+        expect(failure.title).to.contain('uv.lock does not fit');
+      });
+
+      it('requirements that contradict each other', async () => {
+        const files = await lock({ dependencies: ['tool==1.0'] });
+        const edited = files['pyproject.toml']!.replace('"tool==1.0"', '"tool==1.0", "helper<1"');
+        const failure = failureOf(await installDeps({ ...files, 'pyproject.toml': edited }));
+        expect(failure).to.include({ blame: 'app' });
+        expect(failure.detail).to.contain('helper');
+      });
+
+      it('a Python that requires-python forbids', async () => {
+        const files = await lock({ dependencies: ['helper==1.5'] });
+        const strict = (text: string): string => text.replaceAll('>=3.10', '>=3.99');
+        const edited = { 'pyproject.toml': strict(files['pyproject.toml']!), 'uv.lock': strict(files['uv.lock']!) };
+        const played = await installDeps(edited);
+        expect(failureOf(played)).to.include({ blame: 'app' });
+        expect(failureOf(played).title).to.contain('requires-python');
+        expect(existsSync(join(played.harness.appDir, '.scalingo/python/bin/python3'))).to.equal(true);
+      });
+
+      it('a file that is not the one that was locked', async () => {
+        const files = await lock({ dependencies: ['helper==1.5'] });
+        const wrong = '0'.repeat(64);
+        const edited = files['uv.lock']!.replaceAll(helper.sha256, wrong);
+        const failure = failureOf(await installDeps({ ...files, 'uv.lock': edited }));
+        expect(failure).to.include({ blame: 'app' });
+        expect(failure.title).to.contain('digest');
+        expect(failure.detail).to.contain(wrong).and.to.contain(helper.sha256);
+      });
+
+      it('a file that the index no longer has', async () => {
+        const files = await lock({ dependencies: ['helper==1.5'] });
+        const edited = files['uv.lock']!.replaceAll('/files/helper', '/gone/helper');
+        const failure = failureOf(await installDeps({ ...files, 'uv.lock': edited }));
+        expect(failure).to.include({ blame: 'app' });
+        expect(failure.retryable).to.equal(undefined);
+        expect(failure.detail).to.contain('404');
+      });
+
+      it('a build that fails, with the known cause', async () => {
+        const bad = makeSourceArchive('bad', '1.0', {
+          'pyproject.toml':
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n[project]\nname = "bad"\nversion = "1.0"\n',
+          'backend.py':
+            'def build_wheel(*a, **k):\n    raise SystemExit("x.c:1:10: fatal error: sqlite3.h: No such file or directory")\n',
+        });
+        index.add(bad.file, bad.bytes);
+        const files = await lock({ dependencies: ['bad==1.0'] });
+        const played = await installDeps(files);
+        expect(failureOf(played)).to.include({ blame: 'app' });
+        expect(failureOf(played).detail).to.contain('hint.sqlite').and.to.contain('bad==1.0');
+        expect(played.reads.scope).to.equal('app');
+      });
+    });
+
+    for (const trouble of ['server-error', 'resets', 'cut-off'] as const) {
+      it(`blames the environment when the index has trouble: ${trouble}`, async () => {
+        const files = await lock({ dependencies: ['helper==1.5'] });
+        index.trouble = trouble;
+        const failure = failureOf(await installDeps(files));
+        expect(failure, failure.detail).to.include({ blame: 'environment', retryable: true });
+      });
+    }
+
+    it('blames the environment when nothing listens', async () => {
+      const files = await lock({ dependencies: ['helper==1.5'] });
+      const moved = Object.fromEntries(
+        Object.entries(files).map(([path, text]) => [path, text.replaceAll(`:${index.port}/`, ':9/')]),
+      );
+      const failure = failureOf(await installDeps(moved));
+      expect(failure, failure.detail).to.include({ blame: 'environment', retryable: true });
+    });
+
+    it('gives an index the login that it asks for, and shows it to nobody', async () => {
+      const options: PackageIndexOptions = { tellsDigests: true, login: { user: 'me', password: 'pa55word' } };
+      const closed = await PackageIndex.start(ALL, options);
+      try {
+        const files = await lock({ dependencies: ['helper==1.5'] }, closed);
+        const refused = failureOf(await installDeps(files));
+        expect(refused).to.include({ blame: 'app' });
+        expect(refused.title).to.contain('password');
+        const byOperator = await installDeps(files, { settings: { INDEX: closed.urlWithLogin } });
+        const byApp = await installDeps(files, {
+          appEnv: { UV_INDEX_TEST_USERNAME: 'me', UV_INDEX_TEST_PASSWORD: 'pa55word' },
+        });
+        for (const played of [byOperator, byApp]) {
+          expect(succeeded(played).outputs.packages).to.deep.equal({ helper: '1.5' });
+          expect(played.harness.text() + JSON.stringify(played.reads)).not.to.contain('pa55word');
+        }
+      } finally {
+        await closed.stop();
+      }
+    });
+
+    describe('what lies in the app', () => {
+      /** A build backend without dependencies: a wheel, or a link to the folder, and leftovers among the sources. */
+      const BACKEND = `
+import os, pathlib, zipfile
+HERE = pathlib.Path(__file__).parent
+NAME = HERE.joinpath('name').read_text().strip()
+def _build(directory, files):
+    os.makedirs('build', exist_ok=True)
+    pathlib.Path('build/left').write_text('left behind')
+    info = NAME + '-1.0.dist-info'
+    files[info + '/METADATA'] = 'Metadata-Version: 2.1\\nName: %s\\nVersion: 1.0\\n' % NAME
+    files[info + '/WHEEL'] = 'Wheel-Version: 1.0\\nGenerator: hand\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'
+    files[info + '/entry_points.txt'] = '[console_scripts]\\n%s-main = %s:main\\n' % (NAME, NAME)
+    files[info + '/RECORD'] = ''.join(n + ',,\\n' for n in [*files, info + '/RECORD'])
+    name = NAME + '-1.0-py3-none-any.whl'
+    with zipfile.ZipFile(os.path.join(directory, name), 'w') as wheel:
+        for path, text in files.items():
+            wheel.writestr(path, text)
+    return name
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    return _build(directory, {NAME + '.py': (HERE / 'src' / (NAME + '.py')).read_text()})
+def build_editable(directory, config_settings=None, metadata_directory=None):
+    return _build(directory, {NAME + '.pth': str(HERE / 'src')})
+`;
+      const BUILD = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n';
+      const library = (name: string): Files => ({
+        [`libs/${name}/pyproject.toml`]: `[project]\nname = "${name}"\nversion = "1.0"\n${BUILD}`,
+        [`libs/${name}/name`]: name,
+        [`libs/${name}/backend.py`]: BACKEND,
+        [`libs/${name}/src/${name}.py`]: `def main():\n    import helper\n    print("${name}", helper.VERSION)\n`,
+      });
+      const app = (): UvApp => ({
+        dependencies: ['linked', 'copied', 'helper==1.5'],
+        more: '[tool.uv.sources]\nlinked = { path = "libs/linked", editable = true }\ncopied = { path = "libs/copied" }\n',
+        files: { ...library('linked'), ...library('copied') },
+      });
+
+      it('is left to the second node, which leaves nothing among the sources and runs from any place', async () => {
+        const files = await lock(app());
+        const deps = await installDeps(files);
+        expect(succeeded(deps).outputs.packages).to.deep.equal({ helper: '1.5' });
+        const { harness } = deps;
+        const project = await installProject(harness);
+        const { outputs, uncacheable } = succeeded(project);
+        expect(outputs.packages).to.deep.equal({ copied: '1.0', helper: '1.5', linked: '1.0' });
+        expect(uncacheable).to.equal(undefined);
+        expect(existsSync(join(harness.appDir, 'libs/linked/build'))).to.equal(false);
+        const file = (path: string): string => readFileSync(join(harness.appDir, site(), path), 'utf8');
+        expect(file('linked.pth')).to.equal('../../../../../libs/linked/src');
+        expect(JSON.parse(file('linked-1.0.dist-info/direct_url.json'))).to.have.property(
+          'url',
+          'file:///app/libs/linked',
+        );
+        for (const name of ['linked', 'copied']) {
+          expect(existsSync(join(harness.appDir, site(), `${name}-1.0.dist-info/uv_cache.json`))).to.equal(false);
+          expect(file(`${name}-1.0.dist-info/RECORD`)).not.to.contain('uv_');
+        }
+        const moved = join(root, 'moved-project');
+        renameSync(harness.appDir, moved);
+        for (const name of ['linked', 'copied']) {
+          const printed = execFileSync(join(moved, `.scalingo/python/bin/${name}-main`), {
+            cwd: '/',
+            encoding: 'utf8',
+          });
+          expect(printed).to.equal(`${name} 1.5\n`);
+        }
+      });
+
+      it('is built anew for each edit, whatever the cache of uv remembers', async () => {
+        const files = await lock(app());
+        const folder = join(root, 'edited');
+        for (const word of ['first', 'second']) {
+          rmSync(join(folder, 'run'), { recursive: true, force: true });
+          const edited = { ...files, 'libs/copied/src/copied.py': `WORD = "${word}"\n` };
+          const { harness } = await installDeps(edited, { root: folder });
+          succeeded(await installProject(harness));
+          expect(readFileSync(join(harness.appDir, site(), 'copied.py'), 'utf8')).to.contain(word);
+        }
+      });
+    });
+  });
+
+  describe('in the Python pipeline', () => {
+    const ran = (report: RunReport): readonly string[] =>
+      Object.entries(outcomesOf(report)).flatMap(([id, outcome]) => (outcome === 'executed' ? [id] : []));
+    const layersOf = (report: RunReport): Readonly<Record<string, string | undefined>> =>
+      Object.fromEntries(Object.entries(report.nodes).map(([id, { layer }]) => [id, layer?.digest]));
+
+    class PythonApp extends Workspace {
+      override request(overrides: Partial<RunRequest> = {}): RunRequest {
+        return super.request({
+          pipelineFile: join(ROOT, 'pipelines/python.yml'),
+          sandbox: 'auto',
+          params: { providers: '["system"]' },
+          passThrough: passThroughOf(process.env),
+          ...overrides,
+        });
+      }
+
+      async build(overrides: Partial<RunRequest> = {}): Promise<RunReport> {
+        const report = await this.run(overrides);
+        if (report.failure !== undefined) throw new Error(`${report.failure.title}\n${report.failure.detail}`);
+        return report;
+      }
+    }
+    const apps: PythonApp[] = [];
+    const newApp = (): PythonApp => {
+      const made = new PythonApp();
+      apps.push(made);
+      return made;
+    };
+    after(() => {
+      for (const made of apps) made.cleanUp();
+    });
+
+    it('re-runs exactly what an edit touches, and takes away what is no longer locked', async () => {
+      const app = newApp();
+      const edit = async (dependencies: readonly string[]): Promise<void> =>
+        void app.write(await lock({ dependencies }));
+      const has = (path: string): boolean =>
+        existsSync(join(app.outDir, `.scalingo/python/lib/python${runtime.minor}/site-packages`, path));
+      app.write({ '.python-version': runtime.version, 'app.py': '' });
+      await edit(['tool==1.0', 'helper==1.5']);
+      const first = await app.build();
+      expect(first.nodes['uv']?.outputs?.['packages']).to.deep.equal({ helper: '1.5', tool: '1.0' });
+
+      expect(ran(await app.build())).to.deep.equal([]);
+      app.write({ 'app.py': '# changed\n' });
+      expect(ran(await app.build())).to.deep.equal([]);
+
+      const after = ['uv', 'uv-project', 'dependencies', 'post-compile'];
+      await edit(['tool==1.0', 'helper==1.6']);
+      const changed = await app.build();
+      expect(ran(changed)).to.deep.equal(after);
+      const reasons = changed.nodes['uv']!.reasons.map(({ what, from, to }) => `${what} ${from} -> ${to}`);
+      expect(reasons.join('\n')).to.match(/helper.* 1\.5 -> .*1\.6/);
+
+      await edit(['helper==1.6', 'checker==3.0']);
+      expect(ran(await app.build())).to.deep.equal(after);
+      expect([has('checker.py'), has('tool'), has('helper.py')]).to.deep.equal([true, false, true]);
+      expect(existsSync(join(app.outDir, '.scalingo/python/bin/tool'))).to.equal(false);
+
+      // Back to the start: nothing runs, everything comes from the store.
+      await edit(['tool==1.0', 'helper==1.5']);
+      const back = await app.build();
+      expect(ran(back)).to.deep.equal([]);
+      expect(layersOf(back)['uv']).to.equal(layersOf(first)['uv']);
+    });
+
+    for (const minor of ['3.10', '3.13']) {
+      const version = pyenvVersions().find((name) => name.startsWith(`${minor}.`));
+      it(`builds a package in both sandbox modes alike, and re-runs for an edit only what needs the sources (${minor})`, async function () {
+        if (version === undefined) {
+          console.log(`      (skipped: no CPython ${minor} under pyenv)`);
+          return this.skip();
+        }
+        const [a, b] = [newApp(), newApp()];
+        for (const { appDir } of [a, b]) {
+          cpSync(join(ROOT, 'examples/package-uv'), appDir, {
+            recursive: true,
+            filter: (path) => !path.includes('.pyflow'),
+          });
+          writeFileSync(join(appDir, '.python-version'), `${version}\n`);
+        }
+        const first = await a.build();
+        const second = await b.build({ sandbox: 'none' });
+        expect(layersOf(second)).to.deep.equal(layersOf(first));
+        a.write({ 'src/feastdays/extra.py': 'X = 1\n' });
+        expect(ran(await a.build())).to.deep.equal(['uv-project']);
+        const moved = join(b.root, 'moved slug');
+        renameSync(b.outDir, moved);
+        const printed = execFileSync(join(moved, '.scalingo/python/bin/feastdays'), ['--help'], {
+          cwd: '/',
+          encoding: 'utf8',
+        });
+        expect(printed).to.contain('feast');
+      });
+    }
+  });
+});
