@@ -5,6 +5,7 @@ import { command as cache } from './cache.js';
 import { command as catalogue } from './catalogue.js';
 import { command as check } from './check.js';
 import { complain, didYouMean, parse, type Command } from './command.js';
+import { completionOf } from './completion.js';
 import { command as exec } from './exec.js';
 import { command as graph } from './graph.js';
 import { helpOf, overviewOf } from './help.js';
@@ -30,6 +31,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   catalogue,
   plugins,
   report,
+  completion: completionOf(() => Object.values(COMMANDS)),
 };
 
 /** The exit status. */

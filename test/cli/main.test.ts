@@ -91,6 +91,7 @@ describe('cli/main', () => {
       catalogue: ['ls', 'show NAME', 'check', 'pin URL|FILE', '--pins FILE', '--max-age DAYS'],
       plugins: ['ls', 'show KIND'],
       report: ['[RUN]'],
+      completion: ['bash | zsh | fish'],
     };
     expect(Object.keys(contract).sort()).to.deep.equal(Object.keys(COMMANDS).sort());
     for (const [command, texts] of Object.entries(contract)) {

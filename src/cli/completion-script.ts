@@ -1,0 +1,124 @@
+// Completion scripts of shells, written from commands as data. Unaware of what commands do.
+
+import { unreachable } from '../engine/failure.js';
+import type { Command, Option } from './command.js';
+import type { Shell } from './completion.js';
+
+export function completionScript(shell: Shell, commands: readonly Command[]): string {
+  switch (shell) {
+    case 'bash':
+      return bashScript(commands);
+    case 'zsh':
+      // zsh runs functions written for bash.
+      return `autoload -U +X bashcompinit && bashcompinit\n${bashScript(commands)}`;
+    case 'fish':
+      return fishScript(commands);
+    default:
+      return unreachable(shell);
+  }
+}
+
+/** The words of `ls | show KEY | gc`; none of `PIPELINE`. */
+function verbsOf({ operands }: Command): readonly string[] {
+  const words = operands.split(' | ').map((part) => part.split(' ')[0] ?? '');
+  return words.filter((word) => /^[a-z]+$/.test(word));
+}
+
+const flagsOf = ({ name, short }: Option): readonly string[] => [
+  `--${name}`,
+  ...(short === undefined ? [] : [`-${short}`]),
+];
+
+/** Where a function leaves the reply empty, bash completes names of files. */
+function bashScript(commands: readonly Command[]): string {
+  const names = commands.map(({ name }) => name);
+  const choices = commands.flatMap((command) =>
+    command.options.flatMap((option) =>
+      option.choices === undefined
+        ? []
+        : [
+            `    ${flagsOf(option)
+              .map((flag) => `'${command.name} ${flag}'`)
+              .join('|')}) words='${option.choices.join(' ')}' ;;`,
+          ],
+    ),
+  );
+  const values = commands.flatMap((command) =>
+    command.options
+      .filter(({ value, choices: known }) => value !== undefined && known === undefined)
+      .flatMap(flagsOf)
+      .map((flag) => `'${command.name} ${flag}'`),
+  );
+  const cases = commands.map((command) => {
+    const options = [...command.options.flatMap(flagsOf), '--help'].join(' ');
+    return `    ${command.name}) options='${options}'; verbs='${verbsOf(command).join(' ')}' ;;`;
+  });
+  return `_pyflow() {
+  local word="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" command="\${COMP_WORDS[1]}"
+  local words='' options='' verbs='' index
+  COMPREPLY=()
+  # --option=value arrives as three words.
+  if [ "$word" = '=' ]; then word=''; elif [ "$before" = '=' ]; then before="\${COMP_WORDS[COMP_CWORD-2]}"; fi
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W '${[...names, 'help', '--help', '--version'].join(' ')}' -- "$word"))
+    return
+  fi
+  for ((index = 2; index < COMP_CWORD; index++)); do
+    [ "\${COMP_WORDS[index]}" = '--' ] && return
+  done
+  case "$command $before" in
+${choices.join('\n')}
+    ${values.join('|')}) return ;;
+  esac
+  if [ -n "$words" ]; then
+    COMPREPLY=($(compgen -W "$words" -- "$word"))
+    return
+  fi
+  case "$command" in
+${cases.join('\n')}
+    help) verbs='${names.join(' ')}' ;;
+  esac
+  case "$word" in
+    -*) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
+    *) [ "$COMP_CWORD" -eq 2 ] && COMPREPLY=($(compgen -W "$verbs" -- "$word")) ;;
+  esac
+  return 0
+}
+complete -o bashdefault -o default -F _pyflow pyflow
+`;
+}
+
+function fishScript(commands: readonly Command[]): string {
+  const lines = ['complete -c pyflow -f', ...rootLines(commands), ...commands.flatMap(commandLines)];
+  return `${lines.join('\n')}\n`;
+}
+
+const quote = (text: string): string => `'${text.replace(/[\\']/g, '\\$&')}'`;
+
+const rootLines = (commands: readonly Command[]): readonly string[] => [
+  ...commands.map(({ name, summary }) => `complete -c pyflow -n __fish_use_subcommand -a ${name} -d ${quote(summary)}`),
+  'complete -c pyflow -n __fish_use_subcommand -s V -l version',
+  'complete -c pyflow -s h -l help',
+  `complete -c pyflow -n '__fish_seen_subcommand_from help' -a '${commands.map(({ name }) => name).join(' ')}'`,
+];
+
+function commandLines(command: Command): readonly string[] {
+  const start = `complete -c pyflow -n '__fish_seen_subcommand_from ${command.name}'`;
+  const verbs = verbsOf(command);
+  const takesFiles = command.maxOperands > 0 || command.takesCommandLine === true;
+  return [
+    ...(verbs.length > 0 ? [`${start} -a '${verbs.join(' ')}'`] : takesFiles ? [`${start} -F`] : []),
+    ...command.options.map((option) => {
+      const { name, short, summary, value, choices } = option;
+      const values =
+        choices !== undefined
+          ? ` -x -a '${choices.join(' ')}'`
+          : value === 'DIR'
+            ? " -x -a '(__fish_complete_directories)'"
+            : value === undefined
+              ? ''
+              : ' -r -F';
+      return `${start} -l ${name}${short === undefined ? '' : ` -s ${short}`}${values} -d ${quote(summary)}`;
+    }),
+  ];
+}
