@@ -6,6 +6,7 @@ import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { RunRequest } from '../src/engine/pipeline.js';
 import { rootSchema } from '../src/plugins/shared/app-root.js';
+import { acceptedStacks, DEFAULT_STACK } from '../src/manifests/catalogue/stacks.js';
 import { Workspace } from './support/workspace.js';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -33,6 +34,17 @@ describe('shipped pipelines', () => {
       expect(plan.lines).not.to.have.length(0);
     });
   }
+
+  it('offer the stacks and the default of the catalogue', () => {
+    for (const file of PIPELINES) {
+      const { params } = load(readFileSync(join(ROOT, 'pipelines', file), 'utf8')) as {
+        readonly params?: { readonly stack?: { readonly enum: readonly string[]; readonly default: string } };
+      };
+      if (params?.stack === undefined) continue;
+      expect(params.stack.enum, file).to.deep.equal(acceptedStacks());
+      expect(params.stack.default, file).to.equal(DEFAULT_STACK);
+    }
+  });
 
   it('plan a pip app up to its runtime, which everything else waits for', async () => {
     cpSync(join(ROOT, 'examples/flask-pip'), work.appDir, {
