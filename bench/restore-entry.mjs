@@ -13,6 +13,6 @@ const store = opened.value;
 const table = new Map();
 const layer = await loadLayer(store, digest, table);
 if (layer === undefined) throw new Error(`no layer ${digest} in ${cache}`);
-const written = await materializeTree(store, table, layer.root, folder);
+const written = await materializeTree(store, table, layer.root, folder, { isRecorded: false });
 if (!written.ok) throw new Error(JSON.stringify(written.failure));
 await store.close();

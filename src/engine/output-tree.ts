@@ -74,9 +74,14 @@ export async function materializeTree(
   table: DirectoryTable,
   root: Digest,
   folder: string,
-  options: { readonly signal?: AbortSignal; readonly sources?: ReadonlyMap<Digest, string> } = {},
+  options: {
+    readonly signal?: AbortSignal;
+    readonly sources?: ReadonlyMap<Digest, string>;
+    /** False: nobody will ask what changed, so the record names no files. Default true. */
+    readonly isRecorded?: boolean;
+  } = {},
 ): Promise<Result<MaterializedRecord, MaterializeProblem>> {
-  const { signal, sources } = options;
+  const { signal, sources, isRecorded = true } = options;
   const files = new Map<string, RecordedFile>();
   const breather = new Breather();
   try {
@@ -91,8 +96,10 @@ export async function materializeTree(
       } else if (!(await copySource(source, target, digest, executable))) {
         throw new MissingBlob(digest);
       }
-      const { size, mtimeNs, ctimeNs, ino } = lstatSync(target, { bigint: true });
-      files.set(path, { digest, executable, size, mtimeNs, ctimeNs, inode: ino });
+      if (isRecorded) {
+        const { size, mtimeNs, ctimeNs, ino } = lstatSync(target, { bigint: true });
+        files.set(path, { digest, executable, size, mtimeNs, ctimeNs, inode: ino });
+      }
       await breather.pause();
       signal?.throwIfAborted();
     });

@@ -149,6 +149,7 @@ async function write(run: RunState, layers: readonly Layer[], signal: AbortSigna
     const written = await materializeTree(run.store, run.table, digest, outDir, {
       signal,
       sources: new Map([...paths].map(([blob, path]) => [blob, `${appDir}/${path}`])),
+      isRecorded: false,
     });
     if (!written.ok) {
       return fail('missing' in written.failure ? missing(written.failure.missing) : written.failure.failure);
