@@ -100,8 +100,9 @@ export class DebianArchive {
   get origin(): string {
     return this.#server!.origin;
   }
-  get requests(): readonly string[] {
-    return this.#server!.requests;
+  /** What requests gave as `authorization`; `none` where they did not. */
+  get credentials(): ReadonlySet<string> {
+    return new Set(this.#server!.headers.map(({ authorization }) => authorization ?? 'none'));
   }
 
   /** The index of all suites, signed. Each of them lists all packages. */

@@ -5,6 +5,7 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import { inject, injectable } from 'inversify';
 import {
   Archive,
+  Clock,
   Download,
   fail,
   Host,
@@ -26,10 +27,11 @@ import { inRoot } from '../shared/app-root.js';
 import { noPython } from '../shared/failures.js';
 import { withoutUserinfo } from '../shared/index-url.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
-import { findPackages, type PackageFile } from './apt.js';
+import { findPackages, type Archives, type PackageFile } from './apt.js';
 import { dependenciesOnSqlite } from './dependencies.js';
 import { badMirror, badPackage, noKeyring, otherRelease, toolMissing, unknownRelease } from './failures.js';
 import { isFile, isKept, placeFiles } from './files.js';
+import { keepPackages, keptPackages } from './kept-packages.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { checkSqlite } from './self-check.js';
 
@@ -52,6 +54,9 @@ type Facts = {
   readonly dependencies: string[];
 };
 
+/** So long the packages of an earlier build stand in for those of an archive that gives no answer. */
+const DEGRADED_MS = 60 * 60 * 1000;
+
 const NOTHING: Facts = { packages: [], dependencies: [] };
 
 @injectable()
@@ -64,6 +69,7 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
     @inject(Archive) private readonly archive: Archive,
     @inject(NodeLog) private readonly log: NodeLog,
     @inject(Host) private readonly host: Host,
+    @inject(Clock) private readonly clock: Clock,
   ) {}
 
   /** Every file is pinned by the distribution's signature, so where it is fetched from is not in the key. */
@@ -118,10 +124,11 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
     if (!(await isFile(keyring))) return fail(noKeyring(keyring, keyringPackage));
 
     this.log.step(context, `Installing SQLite${dependencies.length > 0 ? `, for ${dependencies.join(', ')}` : ''}`);
-    const found = await findPackages(this.subprocess, context, { distribution, base: base.value, keyring }, packages);
+    const found = await this.findPackages(packages, { distribution, base: base.value, keyring }, context);
     if (!found.ok) return found;
+    const { files, degraded } = found.value;
     const unpacked: string[] = [];
-    for (const file of found.value) {
+    for (const file of files) {
       this.log.info(context, `${file.name} ${file.version}`);
       const folder = await this.unpack(file, base.value, context);
       if (!folder.ok) return folder;
@@ -135,9 +142,31 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
       outputs: {
         installed: true,
         version: version.value,
-        packages: Object.fromEntries(found.value.map((file) => [file.name, file.version])),
+        packages: Object.fromEntries(files.map((file) => [file.name, file.version])),
       },
+      ...(degraded !== undefined && { degraded: { reason: degraded, maxAgeMs: DEGRADED_MS } }),
     });
+  }
+
+  /** Of today, or of an earlier build when the archive gives no answer: then with the reason why it is second best. */
+  private async findPackages(
+    names: readonly string[],
+    archives: Archives,
+    context: RunContext,
+  ): Promise<Result<{ readonly files: readonly PackageFile[]; readonly degraded?: string }, Failure>> {
+    const { distribution } = archives;
+    const found = await findPackages(this.subprocess, context, archives, names);
+    if (found.ok) {
+      await keepPackages(context, distribution, found.value, this.clock.now());
+      return succeed({ files: found.value });
+    }
+    const { code, title } = found.failure;
+    if (code !== 'install-sqlite::mirror-unreachable') return found;
+    const kept = await keptPackages(context, distribution, names, this.clock.now());
+    if (kept === undefined) return found;
+    const reason = 'SQLite from the packages of an earlier build, because the package archive gave no answer';
+    this.log.notice(context, 'install-sqlite::kept-packages', `${title}.\nTaking the packages of an earlier build.`);
+    return succeed({ files: kept, degraded: reason });
   }
 
   private baseOf({ base, mirrorSetting }: Distribution): Result<string, Failure> {
