@@ -88,6 +88,21 @@ describe('shipped pipelines', () => {
     ]);
   });
 
+  it('plan a Poetry app by the nodes of Poetry', async () => {
+    work.write({ 'poetry.lock': '', 'pyproject.toml': '[tool.poetry]\npackage-mode = false\n' });
+    const { lines } = await work.plan(python());
+    const shown = lines.map(({ id, certain, outcome }) => `${id} ${certain ? outcome : 'depends'}`);
+    expect(shown).to.include.members([
+      'runtime executed',
+      'pip skipped',
+      'uv-project skipped',
+      'poetry-tool depends',
+      'poetry depends',
+      'poetry-project depends',
+      'dependencies depends',
+    ]);
+  });
+
   it('look for the project in the folder named by `root`', async () => {
     work.write({ 'services/web/requirements.txt': '', 'services/web/.python-version': '3.13', 'uv.lock': '' });
     const ofRoot = await work.plan(python({ params: { root: 'services/web' } }));

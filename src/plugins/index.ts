@@ -11,7 +11,9 @@ import { manifest as firstOf } from './first-of/manifest.js';
 import { manifest as hook } from './hook/manifest.js';
 import { manifest as installDepsPip } from './install-deps-pip/manifest.js';
 import { manifest as installDepsPipenv } from './install-deps-pipenv/manifest.js';
+import { manifest as installDepsPoetry } from './install-deps-poetry/manifest.js';
 import { manifest as installDepsUv } from './install-deps-uv/manifest.js';
+import { manifest as installProjectPoetry } from './install-project-poetry/manifest.js';
 import { manifest as installProjectUv } from './install-project-uv/manifest.js';
 import { manifest as installSqlite } from './install-sqlite/manifest.js';
 import { manifest as packageManager } from './package-manager/manifest.js';
@@ -43,7 +45,15 @@ const shipped: readonly ShippedKind[] = [
     manifest: installDepsPipenv,
     load: async () => (await import('./install-deps-pipenv/plugin.js')).InstallDepsPipenv,
   },
+  {
+    manifest: installDepsPoetry,
+    load: async () => (await import('./install-deps-poetry/plugin.js')).InstallDepsPoetry,
+  },
   { manifest: installDepsUv, load: async () => (await import('./install-deps-uv/plugin.js')).InstallDepsUv },
+  {
+    manifest: installProjectPoetry,
+    load: async () => (await import('./install-project-poetry/plugin.js')).InstallProjectPoetry,
+  },
   { manifest: installProjectUv, load: async () => (await import('./install-project-uv/plugin.js')).InstallProjectUv },
   { manifest: installSqlite, load: async () => (await import('./install-sqlite/plugin.js')).InstallSqlite },
   { manifest: packageManager, load: async () => (await import('./package-manager/plugin.js')).PackageManager },

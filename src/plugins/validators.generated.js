@@ -2710,7 +2710,7 @@ return errors === 0;
 validate46.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config9 = validate47;
-const schema58 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index that stands in for the default one, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the indexes of the project."}},"additionalProperties":false};
+const schema58 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."}},"additionalProperties":false};
 
 function validate47(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2730,7 +2730,7 @@ if(data.root === undefined){
 data.root = ".";
 }
 for(const key0 in data){
-if(!(((key0 === "vendorDir") || (key0 === "root")) || (key0 === "index"))){
+if(!((key0 === "vendorDir") || (key0 === "root"))){
 const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
 if(vErrors === null){
 vErrors = [err0];
@@ -2787,39 +2787,14 @@ vErrors.push(err4);
 }
 errors++;
 }
-if(data.index !== undefined){
-let data2 = data.index;
-if(typeof data2 === "string"){
-if(!pattern23.test(data2)){
-const err5 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/pattern",keyword:"pattern",params:{pattern: "^(https?|file)://[^@\\s]+$"}};
+}
+else {
+const err5 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
 if(vErrors === null){
 vErrors = [err5];
 }
 else {
 vErrors.push(err5);
-}
-errors++;
-}
-}
-else {
-const err6 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err6];
-}
-else {
-vErrors.push(err6);
-}
-errors++;
-}
-}
-}
-else {
-const err7 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
-if(vErrors === null){
-vErrors = [err7];
-}
-else {
-vErrors.push(err7);
 }
 errors++;
 }
@@ -2829,7 +2804,7 @@ return errors === 0;
 validate47.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs9 = validate48;
-const schema59 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"uv":{"type":"string","format":"tool-tree","description":"The uv to install with."}},"required":["runtime","uv"],"additionalProperties":false};
+const schema59 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"poetry":{"type":"string","format":"tool-tree","description":"The Poetry to install with."}},"required":["runtime","poetry"],"additionalProperties":false};
 
 function validate48(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2852,8 +2827,8 @@ vErrors.push(err0);
 }
 errors++;
 }
-if(data.uv === undefined){
-const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "uv"}};
+if(data.poetry === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "poetry"}};
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -2863,7 +2838,7 @@ vErrors.push(err1);
 errors++;
 }
 for(const key0 in data){
-if(!((key0 === "runtime") || (key0 === "uv"))){
+if(!((key0 === "runtime") || (key0 === "poetry"))){
 const err2 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
 if(vErrors === null){
 vErrors = [err2];
@@ -2886,9 +2861,9 @@ vErrors.push(err3);
 errors++;
 }
 }
-if(data.uv !== undefined){
-if(!(typeof data.uv === "string")){
-const err4 = {instancePath:instancePath+"/uv",schemaPath:"#/properties/uv/type",keyword:"type",params:{type: "string"}};
+if(data.poetry !== undefined){
+if(!(typeof data.poetry === "string")){
+const err4 = {instancePath:instancePath+"/poetry",schemaPath:"#/properties/poetry/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -3135,12 +3110,636 @@ return errors === 0;
 validate50.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs10 = validate51;
-const schema62 = {"type":"object","properties":{"dependencies":{"type":"string","format":"output-tree","description":"The Python with the dependencies, of `install-deps-uv`."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"What `install-deps-uv` installed, so that nothing has to be looked at when the app is no package."},"uv":{"type":"string","format":"tool-tree","description":"The uv to install with."}},"required":["dependencies","packages","uv"],"additionalProperties":false};
+const schema62 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"uv":{"type":"string","format":"tool-tree","description":"The uv to install with."}},"required":["runtime","uv"],"additionalProperties":false};
 
 function validate51(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate51.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.runtime === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "runtime"}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.uv === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "uv"}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+for(const key0 in data){
+if(!((key0 === "runtime") || (key0 === "uv"))){
+const err2 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+if(data.runtime !== undefined){
+if(!(typeof data.runtime === "string")){
+const err3 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.uv !== undefined){
+if(!(typeof data.uv === "string")){
+const err4 = {instancePath:instancePath+"/uv",schemaPath:"#/properties/uv/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+}
+else {
+const err5 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+validate51.errors = vErrors;
+return errors === 0;
+}
+validate51.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const outputs10 = validate52;
+const schema63 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime with the packages."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"Installed packages: normalized name to version."}},"required":["tree","packages"],"additionalProperties":false};
+
+function validate52(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate52.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.tree === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "tree"}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.packages === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "packages"}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+for(const key0 in data){
+if(!((key0 === "tree") || (key0 === "packages"))){
+const err2 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+if(data.tree !== undefined){
+if(!(typeof data.tree === "string")){
+const err3 = {instancePath:instancePath+"/tree",schemaPath:"#/properties/tree/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.packages !== undefined){
+let data1 = data.packages;
+if(data1 && typeof data1 == "object" && !Array.isArray(data1)){
+for(const key1 in data1){
+if(typeof data1[key1] !== "string"){
+const err4 = {instancePath:instancePath+"/packages/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/packages/additionalProperties/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+}
+else {
+const err5 = {instancePath:instancePath+"/packages",schemaPath:"#/properties/packages/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+}
+else {
+const err6 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+validate52.errors = vErrors;
+return errors === 0;
+}
+validate52.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const config11 = validate53;
+const schema64 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."}},"additionalProperties":false};
+
+function validate53(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate53.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.vendorDir === undefined){
+data.vendorDir = ".scalingo";
+}
+if(data.root === undefined){
+data.root = ".";
+}
+for(const key0 in data){
+if(!((key0 === "vendorDir") || (key0 === "root"))){
+const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+let data0 = data.vendorDir;
+if(typeof data0 === "string"){
+if(!pattern10.test(data0)){
+const err1 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+else {
+const err2 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+let data1 = data.root;
+if(typeof data1 === "string"){
+if(!pattern9.test(data1)){
+const err3 = {instancePath:instancePath+"/root",schemaPath:"#/properties/root/pattern",keyword:"pattern",params:{pattern: "^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+else {
+const err4 = {instancePath:instancePath+"/root",schemaPath:"#/properties/root/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+else {
+const err5 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+validate53.errors = vErrors;
+return errors === 0;
+}
+validate53.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const inputs11 = validate54;
+const schema65 = {"type":"object","properties":{"dependencies":{"type":"string","format":"output-tree","description":"The Python with the packages it needs."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"The packages in `dependencies`: normalized name to version."},"poetry":{"type":"string","format":"tool-tree","description":"The Poetry to install with."}},"required":["dependencies","packages","poetry"],"additionalProperties":false};
+
+function validate54(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate54.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.dependencies === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "dependencies"}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.packages === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "packages"}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+if(data.poetry === undefined){
+const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "poetry"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+for(const key0 in data){
+if(!(((key0 === "dependencies") || (key0 === "packages")) || (key0 === "poetry"))){
+const err3 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.dependencies !== undefined){
+if(!(typeof data.dependencies === "string")){
+const err4 = {instancePath:instancePath+"/dependencies",schemaPath:"#/properties/dependencies/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+if(data.packages !== undefined){
+let data1 = data.packages;
+if(data1 && typeof data1 == "object" && !Array.isArray(data1)){
+for(const key1 in data1){
+if(typeof data1[key1] !== "string"){
+const err5 = {instancePath:instancePath+"/packages/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/packages/additionalProperties/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+}
+else {
+const err6 = {instancePath:instancePath+"/packages",schemaPath:"#/properties/packages/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+if(data.poetry !== undefined){
+if(!(typeof data.poetry === "string")){
+const err7 = {instancePath:instancePath+"/poetry",schemaPath:"#/properties/poetry/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+}
+}
+else {
+const err8 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+validate54.errors = vErrors;
+return errors === 0;
+}
+validate54.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const outputs11 = validate55;
+const schema66 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"`dependencies` with the project."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"Installed packages: normalized name to version."}},"required":["tree","packages"],"additionalProperties":false};
+
+function validate55(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate55.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.tree === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "tree"}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.packages === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "packages"}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+for(const key0 in data){
+if(!((key0 === "tree") || (key0 === "packages"))){
+const err2 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+if(data.tree !== undefined){
+if(!(typeof data.tree === "string")){
+const err3 = {instancePath:instancePath+"/tree",schemaPath:"#/properties/tree/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.packages !== undefined){
+let data1 = data.packages;
+if(data1 && typeof data1 == "object" && !Array.isArray(data1)){
+for(const key1 in data1){
+if(typeof data1[key1] !== "string"){
+const err4 = {instancePath:instancePath+"/packages/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/packages/additionalProperties/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+}
+else {
+const err5 = {instancePath:instancePath+"/packages",schemaPath:"#/properties/packages/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+}
+else {
+const err6 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+validate55.errors = vErrors;
+return errors === 0;
+}
+validate55.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const config12 = validate56;
+const schema67 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index that stands in for the default one, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the indexes of the project."}},"additionalProperties":false};
+
+function validate56(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate56.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.vendorDir === undefined){
+data.vendorDir = ".scalingo";
+}
+if(data.root === undefined){
+data.root = ".";
+}
+for(const key0 in data){
+if(!(((key0 === "vendorDir") || (key0 === "root")) || (key0 === "index"))){
+const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+let data0 = data.vendorDir;
+if(typeof data0 === "string"){
+if(!pattern10.test(data0)){
+const err1 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+else {
+const err2 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+let data1 = data.root;
+if(typeof data1 === "string"){
+if(!pattern9.test(data1)){
+const err3 = {instancePath:instancePath+"/root",schemaPath:"#/properties/root/pattern",keyword:"pattern",params:{pattern: "^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+else {
+const err4 = {instancePath:instancePath+"/root",schemaPath:"#/properties/root/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+if(data.index !== undefined){
+let data2 = data.index;
+if(typeof data2 === "string"){
+if(!pattern23.test(data2)){
+const err5 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/pattern",keyword:"pattern",params:{pattern: "^(https?|file)://[^@\\s]+$"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+else {
+const err6 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+}
+else {
+const err7 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+validate56.errors = vErrors;
+return errors === 0;
+}
+validate56.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const inputs12 = validate57;
+const schema68 = {"type":"object","properties":{"dependencies":{"type":"string","format":"output-tree","description":"The Python with the dependencies, of `install-deps-uv`."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"What `install-deps-uv` installed, so that nothing has to be looked at when the app is no package."},"uv":{"type":"string","format":"tool-tree","description":"The uv to install with."}},"required":["dependencies","packages","uv"],"additionalProperties":false};
+
+function validate57(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate57.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3252,18 +3851,18 @@ vErrors.push(err8);
 }
 errors++;
 }
-validate51.errors = vErrors;
+validate57.errors = vErrors;
 return errors === 0;
 }
-validate51.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate57.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs10 = validate52;
-const schema63 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The Python with the dependencies and the app itself."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"Installed packages: normalized name to version."}},"required":["tree","packages"],"additionalProperties":false};
+const outputs12 = validate58;
+const schema69 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The Python with the dependencies and the app itself."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"Installed packages: normalized name to version."}},"required":["tree","packages"],"additionalProperties":false};
 
-function validate52(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate58(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate52.evaluated;
+const evaluated0 = validate58.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3353,18 +3952,18 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate52.errors = vErrors;
+validate58.errors = vErrors;
 return errors === 0;
 }
-validate52.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate58.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config11 = validate53;
-const schema64 = {"type":"object","properties":{"mode":{"type":"string","enum":["auto","on","off"],"default":"auto","description":"`auto` installs it when a dependency of the app compiles against it."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24. SQLite comes from the release of the machine that builds, so the two must agree. `host`, also the default, stands for that machine."},"requirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements.txt","description":"For pip: the requirements file, relative to `root`."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
+const config13 = validate59;
+const schema70 = {"type":"object","properties":{"mode":{"type":"string","enum":["auto","on","off"],"default":"auto","description":"`auto` installs it when a dependency of the app compiles against it."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24. SQLite comes from the release of the machine that builds, so the two must agree. `host`, also the default, stands for that machine."},"requirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements.txt","description":"For pip: the requirements file, relative to `root`."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
 
-function validate53(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate59(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate53.evaluated;
+const evaluated0 = validate59.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3408,7 +4007,7 @@ vErrors.push(err1);
 errors++;
 }
 if(!(((data0 === "auto") || (data0 === "on")) || (data0 === "off"))){
-const err2 = {instancePath:instancePath+"/mode",schemaPath:"#/properties/mode/enum",keyword:"enum",params:{allowedValues: schema64.properties.mode.enum}};
+const err2 = {instancePath:instancePath+"/mode",schemaPath:"#/properties/mode/enum",keyword:"enum",params:{allowedValues: schema70.properties.mode.enum}};
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -3522,18 +4121,18 @@ vErrors.push(err11);
 }
 errors++;
 }
-validate53.errors = vErrors;
+validate59.errors = vErrors;
 return errors === 0;
 }
-validate53.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate59.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs11 = validate54;
-const schema65 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install beside."},"manager":{"type":"string","description":"Name of the package manager: says which file lists the dependencies."}},"required":["runtime","manager"],"additionalProperties":false};
+const inputs13 = validate60;
+const schema71 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install beside."},"manager":{"type":"string","description":"Name of the package manager: says which file lists the dependencies."}},"required":["runtime","manager"],"additionalProperties":false};
 
-function validate54(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate60(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate54.evaluated;
+const evaluated0 = validate60.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3608,18 +4207,18 @@ vErrors.push(err5);
 }
 errors++;
 }
-validate54.errors = vErrors;
+validate60.errors = vErrors;
 return errors === 0;
 }
-validate54.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate60.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs11 = validate55;
-const schema66 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime, with SQLite where it was installed."},"installed":{"type":"boolean","description":"Whether it was."},"version":{"type":"string","description":"Version of SQLite, X.Y.Z; empty when it was not installed."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"The packages of the distribution it was taken from: name to version."}},"required":["tree","installed","version","packages"],"additionalProperties":false};
+const outputs13 = validate61;
+const schema72 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime, with SQLite where it was installed."},"installed":{"type":"boolean","description":"Whether it was."},"version":{"type":"string","description":"Version of SQLite, X.Y.Z; empty when it was not installed."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"The packages of the distribution it was taken from: name to version."}},"required":["tree","installed","version","packages"],"additionalProperties":false};
 
-function validate55(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate61(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate55.evaluated;
+const evaluated0 = validate61.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3753,18 +4352,18 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate55.errors = vErrors;
+validate61.errors = vErrors;
 return errors === 0;
 }
-validate55.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate61.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config12 = validate56;
-const schema67 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","minLength":1,"default":".scalingo","description":"The folder of the app that will hold the runtime; it may not hold one already."}},"additionalProperties":false};
+const config14 = validate62;
+const schema73 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","minLength":1,"default":".scalingo","description":"The folder of the app that will hold the runtime; it may not hold one already."}},"additionalProperties":false};
 
-function validate56(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate62(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate56.evaluated;
+const evaluated0 = validate62.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3847,18 +4446,18 @@ vErrors.push(err5);
 }
 errors++;
 }
-validate56.errors = vErrors;
+validate62.errors = vErrors;
 return errors === 0;
 }
-validate56.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate62.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs12 = validate57;
-const schema68 = {"type":"object","properties":{},"additionalProperties":false};
+const inputs14 = validate63;
+const schema74 = {"type":"object","properties":{},"additionalProperties":false};
 
-function validate57(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate63(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate57.evaluated;
+const evaluated0 = validate63.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3887,18 +4486,18 @@ vErrors.push(err1);
 }
 errors++;
 }
-validate57.errors = vErrors;
+validate63.errors = vErrors;
 return errors === 0;
 }
-validate57.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate63.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs12 = validate58;
-const schema69 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","uv"],"description":"The tool.","x-build-data":"package_manager"},"lockfile":{"type":"string","description":"The file it was recognised by, relative to the app."}},"required":["name","lockfile"],"additionalProperties":false};
+const outputs14 = validate64;
+const schema75 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","uv"],"description":"The tool.","x-build-data":"package_manager"},"lockfile":{"type":"string","description":"The file it was recognised by, relative to the app."}},"required":["name","lockfile"],"additionalProperties":false};
 
-function validate58(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate64(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate58.evaluated;
+const evaluated0 = validate64.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3951,7 +4550,7 @@ vErrors.push(err3);
 errors++;
 }
 if(!((((data0 === "pip") || (data0 === "pipenv")) || (data0 === "poetry")) || (data0 === "uv"))){
-const err4 = {instancePath:instancePath+"/name",schemaPath:"#/properties/name/enum",keyword:"enum",params:{allowedValues: schema69.properties.name.enum}};
+const err4 = {instancePath:instancePath+"/name",schemaPath:"#/properties/name/enum",keyword:"enum",params:{allowedValues: schema75.properties.name.enum}};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -3984,18 +4583,18 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate58.errors = vErrors;
+validate64.errors = vErrors;
 return errors === 0;
 }
-validate58.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate64.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config13 = validate59;
-const schema70 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
+const config15 = validate65;
+const schema76 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
 
-function validate59(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate65(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate59.evaluated;
+const evaluated0 = validate65.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4078,18 +4677,18 @@ vErrors.push(err5);
 }
 errors++;
 }
-validate59.errors = vErrors;
+validate65.errors = vErrors;
 return errors === 0;
 }
-validate59.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate65.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs13 = validate60;
-const schema71 = {"type":"object","properties":{"manager":{"type":"string","x-may-be-absent":true,"description":"The package manager of the app; some need variables of their own at run time."}},"additionalProperties":false};
+const inputs15 = validate66;
+const schema77 = {"type":"object","properties":{"manager":{"type":"string","x-may-be-absent":true,"description":"The package manager of the app; some need variables of their own at run time."}},"additionalProperties":false};
 
-function validate60(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate66(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate60.evaluated;
+const evaluated0 = validate66.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4132,18 +4731,18 @@ vErrors.push(err2);
 }
 errors++;
 }
-validate60.errors = vErrors;
+validate66.errors = vErrors;
 return errors === 0;
 }
-validate60.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate66.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs13 = validate61;
-const schema72 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The profile scripts, and the Procfile of the root where the app itself has none."}},"required":["tree"],"additionalProperties":false};
+const outputs15 = validate67;
+const schema78 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The profile scripts, and the Procfile of the root where the app itself has none."}},"required":["tree"],"additionalProperties":false};
 
-function validate61(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate67(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate61.evaluated;
+const evaluated0 = validate67.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4196,19 +4795,19 @@ vErrors.push(err3);
 }
 errors++;
 }
-validate61.errors = vErrors;
+validate67.errors = vErrors;
 return errors === 0;
 }
-validate61.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate67.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config14 = validate62;
-const schema73 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that do not say; without it that of the catalogue."}},"required":["stack"],"additionalProperties":false};
-const pattern40 = new RegExp("^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$", "u");
+const config16 = validate68;
+const schema79 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that do not say; without it that of the catalogue."}},"required":["stack"],"additionalProperties":false};
+const pattern44 = new RegExp("^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$", "u");
 
-function validate62(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate68(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate62.evaluated;
+const evaluated0 = validate68.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4318,7 +4917,7 @@ vErrors.push(err7);
 errors++;
 }
 if(!(((data3 === "python-build-standalone") || (data3 === "scalingo")) || (data3 === "system"))){
-const err8 = {instancePath:instancePath+"/providers/" + i0,schemaPath:"#/properties/providers/items/enum",keyword:"enum",params:{allowedValues: schema73.properties.providers.items.enum}};
+const err8 = {instancePath:instancePath+"/providers/" + i0,schemaPath:"#/properties/providers/items/enum",keyword:"enum",params:{allowedValues: schema79.properties.providers.items.enum}};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -4366,7 +4965,7 @@ errors++;
 if(data.default !== undefined){
 let data4 = data.default;
 if(typeof data4 === "string"){
-if(!pattern40.test(data4)){
+if(!pattern44.test(data4)){
 const err11 = {instancePath:instancePath+"/default",schemaPath:"#/properties/default/pattern",keyword:"pattern",params:{pattern: "^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$"}};
 if(vErrors === null){
 vErrors = [err11];
@@ -4399,18 +4998,18 @@ vErrors.push(err13);
 }
 errors++;
 }
-validate62.errors = vErrors;
+validate68.errors = vErrors;
 return errors === 0;
 }
-validate62.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate68.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs14 = validate63;
-const schema74 = {"type":"object","properties":{"manager":{"type":"string","description":"Name of the package manager; some have files or rules of their own."}},"required":["manager"],"additionalProperties":false};
+const inputs16 = validate69;
+const schema80 = {"type":"object","properties":{"manager":{"type":"string","description":"Name of the package manager; some have files or rules of their own."}},"required":["manager"],"additionalProperties":false};
 
-function validate63(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate69(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate63.evaluated;
+const evaluated0 = validate69.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4463,18 +5062,18 @@ vErrors.push(err3);
 }
 errors++;
 }
-validate63.errors = vErrors;
+validate69.errors = vErrors;
 return errors === 0;
 }
-validate63.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate69.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs14 = validate64;
-const schema75 = {"type":"object","properties":{"python":{"type":"object","description":"The version to fetch.","properties":{"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"exact":{"type":"boolean","description":"The app asked for this very patch; otherwise another patch of the minor may stand in."}},"required":["version","minor","exact"],"additionalProperties":false},"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"requested":{"type":"string","description":"As the app wrote it, or the minor that was chosen for it.","x-build-data":"python_version_requested"},"origin":{"type":"string","enum":["runtime.txt",".python-version","Pipfile.lock","cached","default"],"description":"Where the request stands; cached is the minor of the last build.","x-build-data":"python_version_origin"},"exact":{"type":"boolean","description":"The app asked for a patch.","x-build-data":"python_version_pinned"},"outdated":{"type":"boolean","description":"A newer patch of the minor is known.","x-build-data":"python_version_outdated"},"similarFiles":{"type":"array","items":{"type":"string"},"description":"Files named nearly like .python-version, when there is neither that nor runtime.txt; sorted.","x-build-data":"python_version_files"}},"required":["python","version","minor","requested","origin","exact","outdated","similarFiles"],"additionalProperties":false};
+const outputs16 = validate70;
+const schema81 = {"type":"object","properties":{"python":{"type":"object","description":"The version to fetch.","properties":{"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"exact":{"type":"boolean","description":"The app asked for this very patch; otherwise another patch of the minor may stand in."}},"required":["version","minor","exact"],"additionalProperties":false},"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"requested":{"type":"string","description":"As the app wrote it, or the minor that was chosen for it.","x-build-data":"python_version_requested"},"origin":{"type":"string","enum":["runtime.txt",".python-version","Pipfile.lock","cached","default"],"description":"Where the request stands; cached is the minor of the last build.","x-build-data":"python_version_origin"},"exact":{"type":"boolean","description":"The app asked for a patch.","x-build-data":"python_version_pinned"},"outdated":{"type":"boolean","description":"A newer patch of the minor is known.","x-build-data":"python_version_outdated"},"similarFiles":{"type":"array","items":{"type":"string"},"description":"Files named nearly like .python-version, when there is neither that nor runtime.txt; sorted.","x-build-data":"python_version_files"}},"required":["python","version","minor","requested","origin","exact","outdated","similarFiles"],"additionalProperties":false};
 
-function validate64(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate70(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate64.evaluated;
+const evaluated0 = validate70.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4716,7 +5315,7 @@ vErrors.push(err20);
 errors++;
 }
 if(!(((((data7 === "runtime.txt") || (data7 === ".python-version")) || (data7 === "Pipfile.lock")) || (data7 === "cached")) || (data7 === "default"))){
-const err21 = {instancePath:instancePath+"/origin",schemaPath:"#/properties/origin/enum",keyword:"enum",params:{allowedValues: schema75.properties.origin.enum}};
+const err21 = {instancePath:instancePath+"/origin",schemaPath:"#/properties/origin/enum",keyword:"enum",params:{allowedValues: schema81.properties.origin.enum}};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -4789,10 +5388,10 @@ vErrors.push(err26);
 }
 errors++;
 }
-validate64.errors = vErrors;
+validate70.errors = vErrors;
 return errors === 0;
 }
-validate64.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate70.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const validators = {
   "command": { config: config0, inputs: inputs0, outputs: outputs0 },
@@ -4804,10 +5403,12 @@ export const validators = {
   "hook": { config: config6, inputs: inputs6, outputs: outputs6 },
   "install-deps-pip": { config: config7, inputs: inputs7, outputs: outputs7 },
   "install-deps-pipenv": { config: config8, inputs: inputs8, outputs: outputs8 },
-  "install-deps-uv": { config: config9, inputs: inputs9, outputs: outputs9 },
-  "install-project-uv": { config: config10, inputs: inputs10, outputs: outputs10 },
-  "install-sqlite": { config: config11, inputs: inputs11, outputs: outputs11 },
-  "package-manager": { config: config12, inputs: inputs12, outputs: outputs12 },
-  "runtime-environment": { config: config13, inputs: inputs13, outputs: outputs13 },
-  "version-resolve": { config: config14, inputs: inputs14, outputs: outputs14 },
+  "install-deps-poetry": { config: config9, inputs: inputs9, outputs: outputs9 },
+  "install-deps-uv": { config: config10, inputs: inputs10, outputs: outputs10 },
+  "install-project-poetry": { config: config11, inputs: inputs11, outputs: outputs11 },
+  "install-project-uv": { config: config12, inputs: inputs12, outputs: outputs12 },
+  "install-sqlite": { config: config13, inputs: inputs13, outputs: outputs13 },
+  "package-manager": { config: config14, inputs: inputs14, outputs: outputs14 },
+  "runtime-environment": { config: config15, inputs: inputs15, outputs: outputs15 },
+  "version-resolve": { config: config16, inputs: inputs16, outputs: outputs16 },
 };

@@ -27,7 +27,7 @@ import { withoutUserinfo } from '../shared/index-url.js';
 import { nameNotFound } from '../shared/install-log.js';
 import { forgetLocalWheels } from '../shared/local-wheels.js';
 import { takeSnapshot } from '../shared/package-layer.js';
-import { literalPattern } from '../shared/literal-pattern.js';
+import { wholePattern } from '../shared/literal-pattern.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip-command.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
@@ -89,11 +89,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
         if (name !== undefined) packages[name] = withoutUserinfo(specifier.replace(/^==\s*/, ''));
       }
     }
-    for (const local of localPaths) {
-      if (local === '.') files.add('**');
-      else if (view.kindOf(local) === 'directory') files.add(`${literalPattern(local)}/**`);
-      else files.add(literalPattern(local));
-    }
+    for (const local of localPaths) files.add(wholePattern(view, local));
     const index = config.index ?? this.host.setting('INDEX');
     const extraIndexes = view.env(EXTRA_INDEX);
     const facts: Facts = {

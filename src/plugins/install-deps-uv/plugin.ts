@@ -20,7 +20,8 @@ import { versionsOf } from '../../manifests/app/uv-lock.js';
 import type { InstalledOutputs as Outputs } from '../shared/finish-install.js';
 import { indexFact, planIndex } from '../shared/uv-command.js';
 import { installWithUv } from '../shared/uv-install.js';
-import { needsNoBuild, readUvProject, wheelTarget } from '../shared/uv-project.js';
+import { needsNoBuild, readUvProject } from '../shared/uv-project.js';
+import { wheelTarget } from '../shared/wheel-target.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Config = FromSchema<typeof config>;

@@ -18,11 +18,24 @@ export interface FailedInstall {
   readonly remedy: string;
   /** Where the digests stand that a tampered file does not have: `the requirements`. */
   readonly digestsIn: string;
+  /** The lines in which the tool says what is wrong, where they bear no mark of their own. */
+  readonly errors?: readonly string[];
+  /** What the tool says when the app's own files are the reason. */
+  readonly words?: readonly KnownWord[];
+}
+
+export interface KnownWord {
+  /** Matched against lines without outer blanks. */
+  readonly pattern: RegExp;
+  readonly title: string;
+  readonly remedy: string;
 }
 
 export function installFailed(failed: FailedInstall): Failure {
   const { code, tool, exit } = failed;
-  const { cause, trouble, tampered, login, errors } = judgeInstallLog(exit.lines, failed.elsewhere);
+  const verdict = judgeInstallLog(exit.lines, failed.elsewhere);
+  const { cause, trouble, tampered, login } = verdict;
+  const errors = failed.errors ?? verdict.errors;
   const detail = (lines: readonly string[]): string => [...new Set(lines)].join('\n') || lastLines(exit);
   if (cause !== undefined) {
     return {
@@ -51,7 +64,7 @@ export function installFailed(failed: FailedInstall): Failure {
       code,
       blame: 'app',
       title: `A package does not have the digest that ${failed.digestsIn} demand${failed.digestsIn.endsWith('s') ? '' : 's'}`,
-      detail: tampered.join('\n'),
+      detail: (failed.errors ?? tampered).join('\n'),
       remedy:
         'If you changed the version, write down its new digests (a lockfile: lock again). If not, somebody changed the file at the index: do not install it before you know why.',
     };
@@ -65,6 +78,10 @@ export function installFailed(failed: FailedInstall): Failure {
       remedy:
         'Give them to the build: in PYFLOW_INDEX for the default index, else as variables that the tool knows (by `secrets` of the node). Never write them into a file of the app.',
     };
+  }
+  const word = failed.words?.find(({ pattern }) => exit.lines.some((line) => pattern.test(line.trim())));
+  if (word !== undefined) {
+    return { code, blame: 'app', title: word.title, detail: detail(errors), remedy: word.remedy };
   }
   return {
     code,

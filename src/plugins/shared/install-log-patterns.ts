@@ -97,6 +97,14 @@ export const UV_TROUBLE: readonly TroublePattern[] = [
   },
 ];
 
+/** The same for Poetry, which retries by itself and then ends with the line of the exception. */
+export const POETRY_TROUBLE: readonly TroublePattern[] = [
+  { trouble: 'timeout', pattern: /^HTTPS?ConnectionPool\(.*Read timed out/ },
+  { trouble: 'server-error', pattern: /^(5\d\d Server|429 Client) Error: / },
+  { trouble: 'unreachable', pattern: /^All attempts to connect to \S+ failed\.$/ },
+  { trouble: 'cut-off', pattern: /^\(?'?(Connection broken: )?IncompleteRead\(/ },
+];
+
 /**
  * Warnings on the way. They count only when the installer then found no version of a package: an index that cannot be
  * read looks to it like one that has nothing. Without that, a later attempt went well and something else failed.
@@ -129,8 +137,9 @@ export const NOTHING_FOUND =
 export const ERROR_LINE = /^((ERROR|error|fatal|hint|Caused by): |[×├╰│])/;
 
 /** A file of the index is not the one that was locked. */
-export const WRONG_DIGEST = /DO NOT MATCH THE HASHES|^(×|├─▶|╰─▶|error:|Caused by:) Hash mismatch for /;
+export const WRONG_DIGEST =
+  /DO NOT MATCH THE HASHES|^Hash for .* not found in known hashes |did not match any known checksums in your lock file|^(×|├─▶|╰─▶|error:|Caused by:) Hash mismatch for /;
 
 /** An index wants to know who asks, or does not let this one in. */
 export const LOGIN_REFUSED =
-  /HTTP error 40[13] while getting |WARNING: 40[13] Error, Credentials not correct|40[13] Client Error: |HTTP status client error \(40[13] |lack of valid authentication credentials/;
+  /HTTP error 40[13] while getting |Authorization error accessing |WARNING: 40[13] Error, Credentials not correct|40[13] Client Error: |HTTP status client error \(40[13] |lack of valid authentication credentials/;

@@ -8,6 +8,7 @@ import {
   LOGIN_REFUSED,
   NOTHING_FOUND,
   PASSING_TROUBLE,
+  POETRY_TROUBLE,
   UV_TROUBLE,
   WRONG_DIGEST,
   type KnownCause,
@@ -40,6 +41,7 @@ export function judgeInstallLog(lines: readonly string[], elsewhere: readonly st
   const trouble =
     firstMatch(trimmed, FATAL_TROUBLE) ??
     firstMatch(trimmed, UV_TROUBLE) ??
+    firstMatch(trimmed, POETRY_TROUBLE) ??
     firstMatch(gaveUp, PASSING_TROUBLE) ??
     firstMatch(passing, PASSING_TROUBLE);
   const digest = trimmed.findIndex((line) => WRONG_DIGEST.test(line));

@@ -9,7 +9,7 @@ import { eachLimited, walkFiles } from './file-walk.js';
 import { relocatableLauncher } from './launcher.js';
 import { privateAppPaths } from './private-needles.js';
 import { PUBLIC_APP_DIR, pythonHome } from './python-home.js';
-import { editRecord, recordColumns } from './record.js';
+import { editRecord, recordColumns, renameInRecord } from './record.js';
 
 const CONCURRENCY = 8;
 
@@ -52,10 +52,14 @@ export async function normalizePackages(
   const rewritten = new Set<string>();
   await eachLimited(files, CONCURRENCY, async (path) => {
     const rewrite = rewriterOf(context, home, site, path);
-    if (rewrite !== undefined && (await rewriteFile(`${real}/${path}`, rewrite))) rewritten.add(path);
+    if (rewrite === undefined) return;
+    const isChanged = await rewriteFile(`${real}/${path}`, rewrite);
+    // Which of the small files in site-packages name a private folder depends on the sandbox; their RECORD must not.
+    if (isChanged || path.startsWith(`${site}/`)) rewritten.add(path);
   });
   for (const path of await stripLocalBuilds(real, site, files)) rewritten.add(path);
-  await correctRecords(real, site, files, rewritten);
+  const seen = [PUBLIC_APP_DIR, ...privateAppPaths(context)].map((app) => inLatin1(`${app}/${home}`));
+  await correctRecords({ real, site, seen }, files, rewritten);
   return { files };
 }
 
@@ -144,19 +148,24 @@ async function stripLocalBuilds(real: string, site: string, files: readonly stri
 }
 
 async function correctRecords(
-  real: string,
-  site: string,
+  { real, site, seen }: { readonly real: string; readonly site: string; readonly seen: readonly string[] },
   files: readonly string[],
   rewritten: ReadonlySet<string>,
 ): Promise<void> {
-  if (rewritten.size === 0) return;
   const columns = new Map<string, string>();
   for (const path of rewritten) columns.set(inLatin1(path), recordColumns(await readFile(`${real}/${path}`)));
+  // Absolute ones, as Poetry writes them for the project itself, become relative to site-packages.
+  const relative = (name: string): string | undefined => {
+    const folder = seen.find((candidate) => name.startsWith(`${candidate}/`));
+    return folder === undefined ? undefined : posix.relative(`/${site}`, name.slice(folder.length));
+  };
   const records = files.filter((path) => path.startsWith(`${site}/`) && path.endsWith('.dist-info/RECORD'));
   await eachLimited(records, CONCURRENCY, async (path) => {
     await rewriteFile(
       `${real}/${path}`,
-      asText((text) => editRecord(text, (name) => columns.get(posix.normalize(`${site}/${name}`)))),
+      asText((text) =>
+        editRecord(renameInRecord(text, relative), (name) => columns.get(posix.normalize(`${site}/${name}`))),
+      ),
     );
   });
 }

@@ -24,6 +24,21 @@ export function editRecord(text: string, change: (path: string) => string | 'dro
     .join('');
 }
 
+/** The RECORD with other paths; undefined leaves a line byte by byte as it is. */
+export function renameInRecord(text: string, rename: (path: string) => string | undefined): string {
+  return text
+    .split(/(?<=\n)/)
+    .map((line) => {
+      const cell = /^(?:"((?:[^"]|"")*)"|([^,\r\n]*)),/.exec(line);
+      if (cell === null) return line;
+      const name = rename(cell[1]?.replaceAll('""', '"') ?? cell[2] ?? '');
+      if (name === undefined) return line;
+      const written = /[",]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name;
+      return `${written},${line.slice(cell[0].length)}`;
+    })
+    .join('');
+}
+
 /** Paths in the order of the file. */
 export function recordPaths(text: string): readonly string[] {
   const paths: string[] = [];

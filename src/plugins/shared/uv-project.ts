@@ -2,13 +2,12 @@
 // whether something has to be built. Unaware of how uv is run.
 
 import { posix } from 'node:path';
-import { fail, succeed, type Failure, type Host, type Result, type ViewReader } from '../../engine/sdk.js';
+import { fail, succeed, type Failure, type Result, type ViewReader } from '../../engine/sdk.js';
 import { parseUvLock, type UvLock, type UvLockedPackage } from '../../manifests/app/uv-lock.js';
 import { parseUvProject, parseUvToml, type UvProjectFile } from '../../manifests/app/uv-settings.js';
 import { wheelFits, type WheelTarget } from '../../manifests/app/wheel-tags.js';
 import { inRoot } from './app-root.js';
 import { literalPattern } from './literal-pattern.js';
-import { minorInView, pythonHome } from './python-home.js';
 import { outsideApp, unreadableProject } from './uv-failures.js';
 
 export interface UvProject {
@@ -105,14 +104,4 @@ function isDownloaded({ source, wheels, hasSdist, hashed }: UvLockedPackage, tar
   if (source.type !== 'registry' && source.type !== 'url') return true;
   // Without a source archive there is nothing to build: it is for other machines, or a wheel fits after all.
   return hashed && (!hasSdist || wheels.some((file) => wheelFits(file, target)));
-}
-
-const MACHINES: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64', ia32: 'i686', ppc64: 'ppc64le' };
-
-/** What wheels have to fit; undefined when the node sees no Python. */
-export function wheelTarget(host: Host, view: ViewReader, vendorDir: string): WheelTarget | undefined {
-  const minor = minorInView(view, pythonHome(vendorDir));
-  if (minor === undefined) return undefined;
-  const glibc = host.os === 'linux' && host.libc.name === 'glibc' ? host.libc.version : undefined;
-  return { minor, machine: MACHINES[host.arch] ?? host.arch, ...(glibc !== undefined && { glibc }) };
 }

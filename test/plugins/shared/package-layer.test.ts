@@ -102,6 +102,37 @@ describe('plugins/shared/package-layer', () => {
     expect(read(`${SITE}/other.py`), 'ordinary files are not touched').to.contain(appDir);
   });
 
+  it('writes the same RECORD in a sandbox and without one, where an installer wrote absolute paths or left columns empty', async () => {
+    const normalizedWith = async (app: string): Promise<string> => {
+      const site = `${app}/.scalingo/python/${SITE}`;
+      put('bin/demo', `#!${app}/.scalingo/python/bin/python\nprint()\n`);
+      put(`${SITE}/demo.pth`, `${app}/src\n`);
+      put(`${SITE}/demo-1.dist-info/direct_url.json`, `{"url": "file://${encodeURI(app)}"}`);
+      put(
+        `${SITE}/demo-1.dist-info/RECORD`,
+        [
+          `${site}/demo.pth,sha256=stale,1\r\n`,
+          `${site}/../../../bin/demo,sha256=stale,1\r\n`,
+          `"${site}/demo-1.dist-info/a,b",sha256=kept,1\r\n`,
+          'demo-1.dist-info/direct_url.json,,\r\n',
+          `${site}/demo-1.dist-info/RECORD,,\r\n`,
+        ].join(''),
+      );
+      await normalize(app);
+      return read(`${SITE}/demo-1.dist-info/RECORD`);
+    };
+    const record = await normalizedWith(appDir);
+    expect(record.split('\r\n').map((line) => line.replace(/sha256=[\w-]{43},\d+$/, 'COLUMNS'))).to.deep.equal([
+      'demo.pth,COLUMNS',
+      '../../../bin/demo,COLUMNS',
+      '"demo-1.dist-info/a,b",sha256=kept,1',
+      'demo-1.dist-info/direct_url.json,COLUMNS',
+      'demo-1.dist-info/RECORD,,',
+      '',
+    ]);
+    expect(await normalizedWith('/app')).to.equal(record);
+  });
+
   it('keeps bytes that are not UTF-8', async () => {
     const body = Buffer.concat([Buffer.from(`#!${home}/bin/python\n# `), Buffer.from([0xe9, 0xff, 0x0a])]);
     mkdirSync(join(home, 'bin'));

@@ -1,0 +1,52 @@
+// What the kind `install-deps-poetry` declares: the packages of poetry.lock, installed into the slug's Python.
+
+import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { rootSchema } from '../shared/app-root.js';
+import { vendorDirSchema } from '../shared/python-home.js';
+
+export const config = {
+  type: 'object',
+  properties: {
+    vendorDir: vendorDirSchema,
+    root: rootSchema,
+  },
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const inputs = {
+  type: 'object',
+  properties: {
+    runtime: { type: 'string', format: 'output-tree', description: 'The Python to install into.' },
+    poetry: { type: 'string', format: 'tool-tree', description: 'The Poetry to install with.' },
+  },
+  required: ['runtime', 'poetry'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const outputs = {
+  type: 'object',
+  properties: {
+    tree: { type: 'string', format: 'output-tree', description: 'The runtime with the packages.' },
+    packages: {
+      type: 'object',
+      additionalProperties: { type: 'string' },
+      description: 'Installed packages: normalized name to version.',
+    },
+  },
+  required: ['tree', 'packages'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const manifest: PluginManifest = {
+  kind: 'install-deps-poetry',
+  revision: 1,
+  description:
+    'Installs what poetry.lock lists, with Poetry, into the Python of the slug; not the project itself. No variable of the app reaches Poetry: passwords of other indexes are given by `secrets` of the node.',
+  config,
+  inputs,
+  outputs,
+  writes: ['${config.vendorDir}/python/**'],
+  network: true,
+  timeoutMs: 1_800_000,
+  expectedMs: 10_000,
+};

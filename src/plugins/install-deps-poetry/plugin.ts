@@ -1,0 +1,177 @@
+// Installs the packages of poetry.lock with Poetry, into the Python of the slug.
+
+import { rm } from 'node:fs/promises';
+import { inject, injectable } from 'inversify';
+import {
+  fail,
+  Host,
+  NodeLog,
+  Subprocess,
+  succeed,
+  type Failure,
+  type FromSchema,
+  type JSONObject,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type ViewReader,
+} from '../../engine/sdk.js';
+import { parsePoetryLock, parsePoetryProject } from '../../manifests/app/poetry-lock.js';
+import { inRoot } from '../shared/app-root.js';
+import { noPython } from '../shared/failures.js';
+import { walkFiles } from '../shared/file-walk.js';
+import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
+import { withoutUserinfo } from '../shared/index-url.js';
+import { judgeInstallLog } from '../shared/install-log.js';
+import { installedPackages } from '../shared/installed-packages.js';
+import { LocalProjects } from '../shared/local-projects.js';
+import { takeSnapshot } from '../shared/package-layer.js';
+import { literalPattern, wholePattern } from '../shared/literal-pattern.js';
+import { artifactsOf, runPoetry } from '../shared/poetry-command.js';
+import {
+  noProjectFile,
+  poetryFailed,
+  sourcesOutside,
+  unreadableProject,
+  unsupportedIndex,
+} from '../shared/poetry-failures.js';
+import { PoetryOutput } from '../shared/poetry-output.js';
+import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from '../shared/python-home.js';
+import { wheelTarget } from '../shared/wheel-target.js';
+import { forgetWheelsBuiltHere, wheelsBuiltHere } from './local-builds.js';
+import { isSettled, localSources, versionsOf, wantedPackages } from './locked.js';
+import { manifest, type config, type inputs } from './manifest.js';
+import { quarrelling } from './shared-paths.js';
+
+type Config = FromSchema<typeof config>;
+interface Node {
+  readonly config: Config;
+  readonly inputs: FromSchema<typeof inputs>;
+}
+/** What `reads` found out; keyed verbatim. */
+interface Facts {
+  /** Under `--test` every group that is not optional, else the main one. */
+  readonly groups: 'main' | 'all';
+  /** Folders of the app that are installed from. */
+  readonly localPaths: readonly string[];
+  /** Name -> version of what may be installed; the key has it from the lock, `why` names it from here. */
+  readonly packages: Readonly<Record<string, string>>;
+  readonly ignoredPlugins: readonly string[];
+  /** Of what builds need, which no digest settles. Without user and password. */
+  readonly index?: string;
+}
+
+@injectable()
+export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs> {
+  readonly manifest = manifest;
+
+  constructor(
+    @inject(Subprocess) private readonly subprocess: Subprocess,
+    @inject(NodeLog) private readonly log: NodeLog,
+    @inject(Host) private readonly host: Host,
+  ) {}
+
+  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const at = (file: string): string => inRoot(config.root, file);
+    const lockFile = at('poetry.lock');
+    const projectFile = at('pyproject.toml');
+    const lockBytes = await view.read(lockFile);
+    if (lockBytes === undefined) return fail(noProjectFile(lockFile, projectFile));
+    const projectBytes = await view.read(projectFile);
+    if (projectBytes === undefined) return fail(noProjectFile(projectFile, lockFile));
+    const lock = parsePoetryLock(lockBytes);
+    if (!lock.ok) return fail(unreadableProject(lockFile, lock.failure.message));
+    const project = parsePoetryProject(projectBytes);
+    if (!project.ok) return fail(unreadableProject(projectFile, project.failure.message));
+    const home = pythonHome(config.vendorDir);
+    const target = wheelTarget(this.host, view, config.vendorDir);
+    if (target === undefined) return fail(noPython(home));
+
+    const index = this.host.setting('INDEX');
+    if (index?.startsWith('file:') === true) return fail(unsupportedIndex(index));
+    const wanted = wantedPackages(lock.value, view.run.mode);
+    // Of all packages: Poetry looks at every path before it knows which groups it installs.
+    const sources = localSources(lock.value, inRoot(config.root, ''));
+    const outside = sources.filter(({ path }) => path === undefined);
+    if (outside.length > 0) return fail(sourcesOutside(outside));
+    const localPaths = sources.map(({ path }) => path ?? '.').sort();
+    const settings = (await view.read(at('poetry.toml')))?.toString() ?? '';
+    const isPinned = isSettled(wanted, target) && !settings.includes('no-binary');
+    const facts: Facts = {
+      groups: view.run.mode === 'test' ? 'all' : 'main',
+      localPaths,
+      packages: versionsOf(wanted),
+      ignoredPlugins: project.value.requiredPlugins,
+      ...(!isPinned && index !== undefined && { index: withoutUserinfo(index) }),
+    };
+    return succeed({
+      files: [
+        ...[lockFile, projectFile, at('poetry.toml')].map(literalPattern),
+        ...localPaths.map((path) => wholePattern(view, path)),
+      ].sort(),
+      facts: facts as unknown as JSONObject,
+      ...(!isPinned && { scope: 'app' as const }),
+    });
+  }
+
+  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const { vendorDir, root } = config;
+    const facts = context.facts as unknown as Facts;
+    const home = pythonHome(vendorDir);
+    const real = `${context.appDir}/${home}`;
+    const minor = await minorOfPython(real);
+    if (minor === undefined) return fail(noPython(home));
+    const sitePackages = `${real}/lib/python${minor}/site-packages`;
+    const before = await takeSnapshot(real);
+    const projects = await LocalProjects.look(context.appDir, facts.localPaths, home);
+
+    // `sync` is `install` that also removes: where there is something already, it is another node's.
+    const isEmpty = Object.keys(await installedPackages(sitePackages)).length === 0;
+    const args = [isEmpty ? 'sync' : 'install', ...(facts.groups === 'main' ? ['--only', 'main'] : []), '--no-root'];
+    const shown = `poetry ${args.join(' ')}`;
+    this.log.step(context, `Installing dependencies using '${shown}'`);
+    if (facts.ignoredPlugins.length > 0) {
+      this.log.notice(
+        context,
+        'install-dependencies::poetry-plugins',
+        `Plugins of Poetry are not installed for a build: ${facts.ignoredPlugins.join(', ')}.`,
+      );
+    }
+    const output = new PoetryOutput(this.log, context);
+    const index = this.host.setting('INDEX');
+    const poetry = (parallel: boolean) =>
+      runPoetry(this.subprocess, context, {
+        vendorDir,
+        minor,
+        root,
+        args,
+        parallel,
+        index,
+        onLine: (text) => output.line(text),
+      });
+    const artifacts = artifactsOf(context);
+    const hadArtifacts = (await walkFiles(artifacts)).length > 0;
+    let exit = await poetry(true);
+    if (exit.ok && judgeInstallLog(exit.value.lines).tampered !== undefined) {
+      // Archives are kept by their URL: one that was changed at the index, and maybe put right since, must not stay.
+      await rm(artifacts, { recursive: true });
+      if (hadArtifacts) exit = await poetry(true);
+    }
+    if (exit.ok && exit.value.exitCode === 0) {
+      const again = await quarrelling(sitePackages);
+      for (const info of again) await rm(`${sitePackages}/${info}`, { recursive: true });
+      // In parallel the order is another every time.
+      if (again.length > 0) exit = await poetry(false);
+    }
+    const builtWheels = await wheelsBuiltHere(artifacts);
+    // A wheel that was built in a private folder may name it, and the next run has another.
+    if (context.paths.app !== PUBLIC_APP_DIR) await forgetWheelsBuiltHere(artifacts);
+    if (!exit.ok) return exit;
+    if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value));
+    await projects.clean();
+    const builtFromSource = builtWheels.length > 0 || facts.localPaths.length > 0;
+    return finishInstall(this.subprocess, context, { vendorDir, minor, before, builtFromSource });
+  }
+}

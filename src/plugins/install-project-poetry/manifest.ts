@@ -1,0 +1,57 @@
+// What the kind `install-project-poetry` declares: the app itself, installed as the package that it is.
+
+import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import { rootSchema } from '../shared/app-root.js';
+import { vendorDirSchema } from '../shared/python-home.js';
+
+export const config = {
+  type: 'object',
+  properties: {
+    vendorDir: vendorDirSchema,
+    root: rootSchema,
+  },
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const inputs = {
+  type: 'object',
+  properties: {
+    dependencies: { type: 'string', format: 'output-tree', description: 'The Python with the packages it needs.' },
+    packages: {
+      type: 'object',
+      additionalProperties: { type: 'string' },
+      description: 'The packages in `dependencies`: normalized name to version.',
+    },
+    poetry: { type: 'string', format: 'tool-tree', description: 'The Poetry to install with.' },
+  },
+  required: ['dependencies', 'packages', 'poetry'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const outputs = {
+  type: 'object',
+  properties: {
+    tree: { type: 'string', format: 'output-tree', description: '`dependencies` with the project.' },
+    packages: {
+      type: 'object',
+      additionalProperties: { type: 'string' },
+      description: 'Installed packages: normalized name to version.',
+    },
+  },
+  required: ['tree', 'packages'],
+  additionalProperties: false,
+} as const satisfies JSONSchema;
+
+export const manifest: PluginManifest = {
+  kind: 'install-project-poetry',
+  revision: 1,
+  description:
+    'Installs the project itself with Poetry, editable, so that its packages can be imported and its commands run. Does nothing for a project with `package-mode = false`.',
+  config,
+  inputs,
+  outputs,
+  writes: ['${config.vendorDir}/python/**'],
+  network: true,
+  timeoutMs: 600_000,
+  expectedMs: 2000,
+};

@@ -1,0 +1,193 @@
+import 'reflect-metadata';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect } from 'chai';
+import type { Failure, Reads } from '../../src/engine/sdk.js';
+import { forgetWheelsBuiltHere, wheelsBuiltHere } from '../../src/plugins/install-deps-poetry/local-builds.js';
+import { InstallDepsPoetry } from '../../src/plugins/install-deps-poetry/plugin.js';
+import { quarrelling } from '../../src/plugins/install-deps-poetry/shared-paths.js';
+import { FolderView } from '../support/folder-view.js';
+import { PluginHarness } from '../support/plugin-harness.js';
+
+type Files = Readonly<Record<string, string>>;
+interface Locked {
+  readonly name: string;
+  readonly files?: readonly string[];
+  readonly more?: string;
+  readonly source?: string;
+}
+
+/** As Poetry writes it; the content hash is left out, as nothing here reads it. */
+const lockOf = (...packages: readonly Locked[]): string =>
+  packages
+    .map(({ name, files = [`${name}-1-py3-none-any.whl`], more = 'groups = ["main"]', source = '' }) => {
+      const listed = files.map((file) => `{file = "${file}", hash = "sha256:${'0'.repeat(64)}"}`);
+      return `[[package]]\nname = "${name}"\nversion = "1"\noptional = false\n${more}\nfiles = [${listed.join(', ')}]\n${source}`;
+    })
+    .join('\n');
+const directory = (url: string): string => `[package.source]\ntype = "directory"\nurl = "${url}"\n`;
+
+describe('plugins/install-deps-poetry', () => {
+  let root: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'pyflow-poetry-'));
+    put({ '.scalingo/python/lib/python3.12/os.py': '' });
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  const put = (files: Files): void => {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), text);
+    }
+  };
+  const read = (
+    files: Files,
+    options: { readonly mode?: 'test'; readonly folder?: string; readonly settings?: Files } = {},
+  ) => {
+    put({ 'pyproject.toml': '', ...files });
+    const harness = new PluginHarness({ root: join(root, 'h'), settings: options.settings ?? {} });
+    const kind = new InstallDepsPoetry(harness.subprocess, harness.log, harness.host);
+    return kind.reads(
+      { config: { vendorDir: '.scalingo', root: options.folder ?? '.' }, inputs: { runtime: '', poetry: '' } },
+      new FolderView(root, { PIP_EXTRA_INDEX_URL: 'https://extra.example' }, options.mode),
+    );
+  };
+  const readsOf = async (...args: Parameters<typeof read>): Promise<Reads> => {
+    const result = await read(...args);
+    if (!result.ok) throw new Error(`${result.failure.title}: ${result.failure.detail}`);
+    return result.value;
+  };
+  const failureOf = async (...args: Parameters<typeof read>): Promise<Failure> => {
+    const result = await read(...args);
+    if (result.ok) throw new Error('no failure');
+    return result.failure;
+  };
+
+  describe('reads', () => {
+    it('are the files of the project, and nothing of the environment', async () => {
+      const reads = await readsOf({ 'poetry.lock': lockOf({ name: 'b' }, { name: 'a' }), 'app.py': '' });
+      expect(reads).to.deep.equal({
+        files: ['poetry.lock', 'poetry.toml', 'pyproject.toml'],
+        facts: { groups: 'main', localPaths: [], packages: { a: '1', b: '1' }, ignoredPlugins: [] },
+      });
+    });
+
+    it('are the main group alone, and all groups under --test', async () => {
+      const files = {
+        'poetry.lock': lockOf(
+          { name: 'a' },
+          { name: 'b', more: 'groups = ["dev"]' },
+          { name: 'c', more: 'groups = ["main", "dev"]' },
+          { name: 'old-lock', more: '' },
+        ),
+      };
+      const names = ({ facts }: Reads) => Object.keys((facts as { packages: Files }).packages);
+      expect(names(await readsOf(files))).to.deep.equal(['a', 'c', 'old-lock']);
+      expect(names(await readsOf(files, { mode: 'test' }))).to.deep.equal(['a', 'b', 'c', 'old-lock']);
+      expect((await readsOf(files, { mode: 'test' })).facts).to.include({ groups: 'all' });
+    });
+
+    it('hold the projects and archives of the app that are installed', async () => {
+      const reads = await readsOf(
+        {
+          'web/pyproject.toml': '',
+          'web/poetry.lock': lockOf(
+            { name: 'mine', files: [], source: directory('../libs/mine') },
+            { name: 'wheel', source: '[package.source]\ntype = "file"\nurl = "wheels/w[1].whl"\n' },
+          ),
+          'libs/mine/pyproject.toml': '',
+          'web/wheels/w[1].whl': '',
+        },
+        { folder: 'web' },
+      );
+      expect(reads.files).to.deep.equal([
+        'libs/mine/**',
+        'web/poetry.lock',
+        'web/poetry.toml',
+        'web/pyproject.toml',
+        'web/wheels/w\\[1\\].whl',
+      ]);
+      expect(reads.scope).to.equal('app');
+    });
+
+    it('refuse what lies outside the app', async () => {
+      const failure = await failureOf({
+        'poetry.lock': lockOf(
+          { name: 'a', source: directory('../a') },
+          { name: 'b', source: directory('/b') },
+          { name: 'c', source: directory('libs/c') },
+        ),
+      });
+      expect(failure).to.include({ code: 'install-dependencies::poetry', blame: 'app', detail: 'a: ../a\nb: /b' });
+    });
+
+    it('keep a result to the app unless digests settle everything', async () => {
+      const scope = async (...packages: readonly Locked[]) =>
+        (await readsOf({ 'poetry.lock': lockOf({ name: 'a' }, ...packages) })).scope;
+      expect(await scope()).to.equal(undefined);
+      expect(await scope({ name: 'b', files: ['b-1.tar.gz', 'b-1-py3-none-any.whl'] })).to.equal(undefined);
+      expect(await scope({ name: 'b', files: ['b-1.tar.gz'] }), 'built from its sources').to.equal('app');
+      expect(await scope({ name: 'b', files: ['b-1.tar.gz', 'b-1-cp39-cp39-win_amd64.whl'] })).to.equal('app');
+      expect(await scope({ name: 'b', files: ['b-1-cp39-cp39-win_amd64.whl'] }), 'never built').to.equal(undefined);
+      expect(await scope({ name: 'b', files: [] }), 'no digest').to.equal('app');
+      expect(await scope({ name: 'b', source: '[package.source]\ntype = "git"\nurl = "x"\n' })).to.equal('app');
+      expect(await scope({ name: 'b', files: ['b-1.tar.gz'], more: 'groups = ["dev"]' })).to.equal(undefined);
+    });
+
+    it('keep a result to the app when it wants no wheels', async () => {
+      const files = { 'poetry.lock': lockOf({ name: 'a' }), 'poetry.toml': '[installer]\nno-binary = ["a"]\n' };
+      expect((await readsOf(files)).scope).to.equal('app');
+    });
+
+    it('name the index only where no digest settles what it gives, and never its password', async () => {
+      const settings = { INDEX: 'https://you:pa55word@index.example/simple' };
+      const pinned = await readsOf({ 'poetry.lock': lockOf({ name: 'a' }) }, { settings });
+      expect(pinned.facts).not.to.have.property('index');
+      const built = await readsOf({ 'poetry.lock': lockOf({ name: 'a', files: ['a.tar.gz'] }) }, { settings });
+      expect(built.facts).to.include({ index: 'https://index.example/simple' });
+    });
+
+    it('refuse an index that Poetry cannot read', async () => {
+      const failure = await failureOf({ 'poetry.lock': lockOf({ name: 'a' }) }, { settings: { INDEX: 'file:///srv' } });
+      expect(failure).to.include({ code: 'install-dependencies::poetry', blame: 'pipeline' });
+    });
+
+    it('tell which file is missing or no TOML', async () => {
+      expect((await failureOf({})).title).to.equal('There is no poetry.lock');
+      expect((await failureOf({ 'poetry.lock': '<<<<<<< HEAD' })).title).to.equal('poetry.lock cannot be read');
+      const failure = await failureOf({ 'poetry.lock': lockOf({ name: 'a' }), 'pyproject.toml': '[a' });
+      expect(failure).to.include({ title: 'pyproject.toml cannot be read', blame: 'app' });
+    });
+
+    it('refuse a tree without Python', async () => {
+      rmSync(join(root, '.scalingo'), { recursive: true });
+      expect((await failureOf({ 'poetry.lock': '' })).code).to.equal('python::no-runtime');
+    });
+  });
+
+  it('knows the wheels that were built from archives and checkouts', async () => {
+    put({
+      'a/aa/one-1.tar.gz': '',
+      'a/aa/one-1-py3-none-any.whl': '',
+      'a/bb/two-1-py3-none-any.whl': '',
+      'c/.created_from_git_dependency': '',
+      'c/three-1-py3-none-any.whl': '',
+    });
+    expect(await wheelsBuiltHere(root)).to.deep.equal(['a/aa/one-1-py3-none-any.whl', 'c/three-1-py3-none-any.whl']);
+    await forgetWheelsBuiltHere(root);
+    expect(existsSync(join(root, 'a/aa/one-1.tar.gz'))).to.equal(true);
+    expect(existsSync(join(root, 'a/bb/two-1-py3-none-any.whl'))).to.equal(true);
+    expect(await wheelsBuiltHere(root)).to.deep.equal([]);
+  });
+
+  it('finds packages that bring different files of one name', async () => {
+    put({
+      'site/a-1.dist-info/RECORD': 'a.py,sha256=a,1\nshared/__init__.py,sha256=0,0\ntests/x.py,sha256=a,1\n',
+      'site/b-1.dist-info/RECORD': 'b.py,sha256=b,1\nshared/__init__.py,sha256=0,0\ntests/x.py,sha256=b,1\r\n',
+      'site/c-1.dist-info/RECORD': '"c,d.py",sha256=c,1\nshared/__init__.py,sha256=0,0\r\n',
+    });
+    expect(await quarrelling(join(root, 'site'))).to.deep.equal(['a-1.dist-info', 'b-1.dist-info']);
+  });
+});

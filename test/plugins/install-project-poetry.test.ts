@@ -1,0 +1,54 @@
+import 'reflect-metadata';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect } from 'chai';
+import { InstallProjectPoetry } from '../../src/plugins/install-project-poetry/plugin.js';
+import { PluginHarness } from '../support/plugin-harness.js';
+
+describe('plugins/install-project-poetry', () => {
+  let root: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'pyflow-project-'));
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  const play = (pyproject: string | undefined, folder = '.') => {
+    const harness = new PluginHarness({ root });
+    const file = join(harness.appDir, folder, 'pyproject.toml');
+    mkdirSync(dirname(file), { recursive: true });
+    if (pyproject !== undefined) writeFileSync(file, pyproject);
+    return harness.play(
+      new InstallProjectPoetry(harness.subprocess, harness.log, harness.host),
+      { vendorDir: '.scalingo', root: folder },
+      { dependencies: '', packages: { flask: '3' }, poetry: '' },
+    );
+  };
+
+  it('passes the packages on for an app that is no package, reading and running nothing', async () => {
+    const { reads, result } = await play('[tool.poetry]\npackage-mode = false\n');
+    expect(reads).to.deep.equal({ facts: { isPackage: false, hasBuildScript: false }, pure: true });
+    expect(result).to.deep.equal({ ok: true, value: { outputs: { packages: { flask: '3' } } } });
+  });
+
+  it('reads the source of a package, below its root', async () => {
+    const { reads, result } = await play('[project]\nname = "a"\n', 'web');
+    expect(reads).to.deep.equal({ files: ['web/**'], facts: { isPackage: true, hasBuildScript: false } });
+    expect(!result.ok && result.failure.code).to.equal('python::no-runtime');
+  });
+
+  it('keeps what a build script makes to the app', async () => {
+    const { reads } = await play('[tool.poetry]\nname = "a"\nbuild = "build.py"\n');
+    expect(reads.scope).to.equal('app');
+  });
+
+  it('tells which file is missing or no TOML', async () => {
+    const missing = await play(undefined);
+    expect(!missing.result.ok && missing.result.failure.title).to.equal('There is no pyproject.toml');
+    const broken = await play('[a');
+    expect(!broken.result.ok && broken.result.failure).to.include({
+      code: 'install-dependencies::poetry',
+      title: 'pyproject.toml cannot be read',
+    });
+  });
+});
