@@ -151,18 +151,35 @@ async function collect(cacheDir: string, given: Given, world: World): Promise<nu
   }
   const { collectGarbage } = await import('../engine/quota.js');
   const collected = await collectGarbage(cacheDir, {
+    explain: true,
     ...(maxBytes === undefined ? {} : { maxBytes }),
     ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
   });
   if (collected === undefined) return printFailure(cannotCollect(cacheDir), world);
   if (given.flag('json')) printJSON(world, collected);
   else {
-    const { bytesBefore, bytesAfter, evictedResults, removedBlobs } = collected;
+    const { bytesBefore, bytesAfter, evictedResults, removedBlobs, kept } = collected;
     const removed = `${countOf(evictedResults, 'result')} and ${countOf(removedBlobs, 'blob')} removed`;
     world.stdout.write(`${removed}; ${formatBytes(bytesBefore)} before, ${formatBytes(bytesAfter)} now\n`);
+    for (const [what, why, remedy] of KEPT) {
+      const { blobs, bytes } = kept?.[what] ?? { blobs: 0, bytes: 0 };
+      if (blobs > 0) {
+        const subject = `${countOf(blobs, 'blob')} that nothing stored needs (${formatBytes(bytes)})`;
+        world.stdout.write(`${subject} ${blobs === 1 ? 'was' : 'were'} kept: ${why}. ${remedy}\n`);
+      }
+    }
   }
   return 0;
 }
+
+const KEPT = [
+  [
+    'young',
+    'younger than an hour, so that a run may be about to use it',
+    'Run this again later; `pyflow cache clear` waits for nothing.',
+  ],
+  ['running', 'written by a run that goes on', 'Run this again when it has ended.'],
+] as const;
 
 const cannotCollect = (cacheDir: string): Failure => ({
   code: 'cache::busy',

@@ -1,8 +1,9 @@
 // `pyflow check`: every problem of pipeline files.
 
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { complain, type Command } from './command.js';
-import { printRefusal, statusOf } from './refusal.js';
+import { printDiagnostics, printRefusal, statusOf } from './refusal.js';
 import { PARAM_OPTION, runRequest } from './run-options.js';
 
 export const command: Command = {
@@ -37,15 +38,25 @@ export const command: Command = {
         status = Math.max(status, own);
       }
       if (given.flag('json')) continue;
-      if (checked.ok)
-        for (const warning of checked.value.warnings) world.stderr.write(`${file}: warning: ${warning}\n`);
+      const warnings = checked.ok ? checked.value.warnings : [];
+      if (warnings.length > 0) printDiagnostics(warnings, textOf(requested.request.pipelineFile), world);
       const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
-      if (checked.ok || errors > 0) world.stdout.write(`${file}: ${tell(errors)}\n`);
+      if (checked.ok || errors > 0) world.stdout.write(`${file}: ${tell(errors, warnings.length)}\n`);
     }
     if (given.flag('json')) world.stdout.write(`${JSON.stringify(documents, undefined, 2)}\n`);
     return status;
   },
 };
 
-const tell = (errors: number): string =>
-  errors === 0 ? 'no problems' : `${errors} ${errors === 1 ? 'problem' : 'problems'}`;
+const tell = (errors: number, warnings: number): string =>
+  (errors === 0 ? 'no problems' : `${errors} ${errors === 1 ? 'problem' : 'problems'}`) +
+  (warnings === 0 ? '' : `, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`);
+
+/** For excerpts; a file that is gone by now has none. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}

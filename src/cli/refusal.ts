@@ -6,6 +6,7 @@ import type { Refusal } from '../engine/pipeline.js';
 import { diagnosticAnnotation } from '../engine/render/github.js';
 import { formatFailure } from '../engine/render/messages.js';
 import { styleOf } from '../engine/render/style.js';
+import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
 import { renderDiagnostics } from '../manifests/pipeline/render-diagnostics.js';
 import { hasColor } from './log-choice.js';
 import type { World } from './world.js';
@@ -13,14 +14,22 @@ import type { World } from './world.js';
 /** Returns the exit status. */
 export function printRefusal(refusal: Refusal, world: World, annotate = false): number {
   if (refusal.type === 'failure') return printFailure(refusal.failure, world);
-  const diagnostics = refusal.diagnostics.map((diagnostic) => ({
-    ...diagnostic,
-    file: nearName(diagnostic.file, world),
-  }));
-  const text = renderDiagnostics(diagnostics, refusal.text, { color: hasColor(world, world.stderr) });
-  world.stderr.write(text.endsWith('\n') ? text : `${text}\n`);
+  const diagnostics = printDiagnostics(refusal.diagnostics, refusal.text, world);
   if (annotate) for (const diagnostic of diagnostics) world.stdout.write(`${diagnosticAnnotation(diagnostic)}\n`);
   return statusOf(refusal);
+}
+
+/** With excerpts of `text`, the file's; gives them with the names that were shown. */
+export function printDiagnostics(
+  diagnostics: readonly Diagnostic[],
+  text: string,
+  world: World,
+): readonly Diagnostic[] {
+  if (diagnostics.length === 0) return [];
+  const near = diagnostics.map((diagnostic) => ({ ...diagnostic, file: nearName(diagnostic.file, world) }));
+  const shown = renderDiagnostics(near, text, { color: hasColor(world, world.stderr) });
+  world.stderr.write(shown.endsWith('\n') ? shown : `${shown}\n`);
+  return near;
 }
 
 /** As a person would type it; a name outside the current folder stays whole. */

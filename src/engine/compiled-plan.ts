@@ -21,6 +21,9 @@ export interface LoadedPipeline {
   readonly pluginFiles: readonly string[];
 }
 
+/** 2: warnings are diagnostics. */
+const PLAN_FORMAT = 2;
+
 interface CompiledPlan {
   readonly pluginFiles: readonly string[];
   /** Of the code of outside plugins, by kind. */
@@ -70,7 +73,9 @@ function planName(
   text: string,
 ): string {
   const { os, arch } = host;
-  return sha256Hex(canonicalJSON({ text, file: pipelineFile, params, mode, kindsDigest, os, arch }));
+  return sha256Hex(
+    canonicalJSON({ format: PLAN_FORMAT, text, file: pipelineFile, params, mode, kindsDigest, os, arch }),
+  );
 }
 
 const codesOf = (kinds: ReadonlyMap<string, KnownKind>): Record<string, string> =>

@@ -33,6 +33,8 @@ export interface GarbageOptions {
   /** Younger files stay, because a run may be about to publish a result that needs them. */
   readonly graceMs?: number;
   readonly now?: () => number;
+  /** Find out what is kept though no result needs it: reads the young packs, too. */
+  readonly explain?: true;
 }
 
 export interface GarbageReport {
@@ -40,6 +42,17 @@ export interface GarbageReport {
   readonly bytesAfter: number;
   readonly evictedResults: number;
   readonly removedBlobs: number;
+  /** With `explain`: what no stored result needs, and yet stays. */
+  readonly kept?: {
+    /** Younger than `graceMs`. */
+    readonly young: Kept;
+    /** Of runs that go on. */
+    readonly running: Kept;
+  };
+}
+export interface Kept {
+  readonly blobs: number;
+  readonly bytes: number;
 }
 
 /** Down to here, so that the next run need not evict again. */
@@ -123,6 +136,7 @@ class Collection {
   /** Sizes of the blobs that kept results need, by hash. */
   private readonly kept = new Map<string, number>();
   private removedBlobs = 0;
+  private readonly unneeded = { young: { blobs: 0, bytes: 0 }, running: { blobs: 0, bytes: 0 } };
 
   constructor(
     private readonly cacheDir: string,
@@ -156,7 +170,13 @@ class Collection {
       this.compactTrust();
     } else if (isCrowded(this.cacheDir)) mergePacks(this.cacheDir, this.listing);
     const bytesAfter = totalOf(listCache(this.cacheDir));
-    return { bytesBefore, bytesAfter, evictedResults: evicted.length, removedBlobs: this.removedBlobs };
+    return {
+      bytesBefore,
+      bytesAfter,
+      evictedResults: evicted.length,
+      removedBlobs: this.removedBlobs,
+      ...(this.options.explain && { kept: this.unneeded }),
+    };
   }
 
   private listResults = (): { readonly results: readonly ListedResult[] } =>
@@ -202,7 +222,11 @@ class Collection {
 
   private sweepLarge(): void {
     for (const file of this.listing.largeBlobs) {
-      if (this.kept.has(file.name) || !this.isOld(file)) continue;
+      if (this.kept.has(file.name)) continue;
+      if (!this.isOld(file)) {
+        this.count('young', file.size);
+        continue;
+      }
       rmSync(file.path, { force: true });
       this.removedBlobs++;
     }
@@ -212,7 +236,10 @@ class Collection {
     const rewritten: string[] = [];
     const elsewhere = new Set<string>();
     for (const pack of this.listing.packs) {
-      if (!pack.isSettled || !this.isOld(pack)) continue;
+      if (!pack.isSettled || !this.isOld(pack)) {
+        this.countIn(pack);
+        continue;
+      }
       let live = 0;
       let dead = 0;
       for (const { hash, bytes } of readPack(pack.path)) {
@@ -229,6 +256,18 @@ class Collection {
       else this.removedBlobs -= dead;
     }
     rewriteBlobPacks(this.cacheDir, rewritten, (hash) => this.kept.has(hash));
+  }
+
+  private count(why: 'young' | 'running', bytes: number): void {
+    this.unneeded[why].blobs++;
+    this.unneeded[why].bytes += bytes;
+  }
+
+  private countIn(pack: PackFile): void {
+    if (this.options.explain === undefined) return;
+    for (const { hash, bytes } of readPack(pack.path)) {
+      if (!this.kept.has(hash)) this.count(pack.isSettled ? 'young' : 'running', bytes.length);
+    }
   }
 
   private compactTrust(): void {

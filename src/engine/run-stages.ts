@@ -177,7 +177,10 @@ export function announce(run: RunState, sink: EventSink, runId: string, selectio
       return { id, kind, expectedMs: expectedMs(run, id, kind) };
     }),
   });
-  for (const text of run.pipeline.warnings) sink.emit({ type: 'notice', code: 'pipeline::warning', text });
+  for (const { file, start, message, code } of run.pipeline.warnings) {
+    const text = `${file}:${start.line}:${start.column}: ${message} [${code}]`;
+    sink.emit({ type: 'notice', code: 'pipeline::warning', text });
+  }
 }
 
 export interface SlugOutcome {

@@ -110,6 +110,22 @@ describe('cli/cache', () => {
     }
   });
 
+  it('says how much it keeps that nothing needs, and why', async () => {
+    const opened = openLocalStore(cacheDir);
+    if (!opened.ok) throw new Error(opened.failure.title);
+    for (const text of ['small', 'x'.repeat(100_000)]) opened.value.write(digestOf(text), Buffer.from(text));
+    opened.value.flush();
+    await publish(cacheDir, keyOf('one'));
+    const during = (await cache('gc', '--max-size', '0B')).stdout;
+    expect(during).to.contain('1 blob that nothing stored needs (5 B) was kept: written by a run that goes on.');
+    await opened.value.close();
+    await publish(cacheDir, keyOf('two'));
+    const { stdout } = await cache('gc', '--max-size', '0B');
+    expect(stdout).to.match(/^\d blobs that nothing stored needs \(10[0-9] kB\) were kept: younger than an hour/m);
+    const { kept } = JSON.parse((await cache('gc', '--max-size', '0B', '--json')).stdout) as { kept: object };
+    expect(kept).to.have.keys('young', 'running');
+  });
+
   it('suggests the verb that was probably meant', async () => {
     expect((await cache('cleer')).stderr).to.contain('Did you mean clear?');
     expect((await cache('show')).stderr).to.contain('needs a KEY');

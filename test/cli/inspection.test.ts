@@ -33,7 +33,17 @@ const pipeline: CheckedPipeline = {
   name: 'two "quoted" words',
   params: {},
   pools: {},
-  warnings: ['the param old is not used'],
+  warnings: [
+    {
+      code: 'pipeline::unused-param',
+      severity: 'warning',
+      file: '/work/a.yml',
+      start: { line: 1, column: 1 },
+      end: { line: 1, column: 4 },
+      message: 'Nothing reads the param `old`.',
+      remedy: 'Remove it.',
+    },
+  ],
   nodes: [
     node('end', { kind: 'detect' }),
     node('b', {
@@ -57,11 +67,25 @@ const checked: Partial<Engine> = { check: () => Promise.resolve({ ok: true, valu
 
 describe('cli/check', () => {
   it('says that there are no problems, and which warnings', async () => {
-    expect(await pyflow(['check', 'a.yml', 'b.yml'], { engine: checked })).to.deep.equal({
-      status: 0,
-      stdout: 'a.yml: no problems\nb.yml: no problems\n',
-      stderr: 'a.yml: warning: the param old is not used\nb.yml: warning: the param old is not used\n',
-    });
+    const { status, stdout, stderr } = await pyflow(['check', 'a.yml', 'b.yml'], { engine: checked });
+    expect(status).to.equal(0);
+    expect(stdout).to.equal('a.yml: no problems, 1 warning\nb.yml: no problems, 1 warning\n');
+    expect(stderr).to.contain('a.yml:1:1: warning: Nothing reads the param `old`. [pipeline::unused-param]');
+    expect(stderr).to.contain('= fix: Remove it.');
+  });
+
+  it('shows the line that a warning is about', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pyflow-check-'));
+    try {
+      const file = join(folder, 'a.yml');
+      writeFileSync(file, 'old: 1\n');
+      const warnings = pipeline.warnings.map((warning) => ({ ...warning, file }));
+      const engine: Partial<Engine> = { check: () => Promise.resolve({ ok: true, value: { ...pipeline, warnings } }) };
+      const { stderr } = await pyflow(['check', file], { engine });
+      expect(stderr).to.match(/^1 \| old: 1\n +\| \^~~$/m);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('checks all files and exits with the worst status', async () => {

@@ -137,7 +137,7 @@ export async function checkPipeline(loaded: LoadedPipeline, options: CheckOption
     params: params.values,
     pools,
     nodes,
-    warnings: warnings.map(({ file, start, message }) => `${file}:${start.line}:${start.column}: ${message}`),
+    warnings,
   });
   return { ok: true, value, warnings };
 }

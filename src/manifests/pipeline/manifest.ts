@@ -2,6 +2,7 @@
 // (`CheckedPipeline`). Frozen plain JSON in both forms, so that a checked pipeline can be stored and loaded again.
 
 import type { JSONObject, JSONSchema, JSONValue } from '../json-schema.js';
+import type { Diagnostic } from './diagnostic.js';
 
 declare const nodeIdBrand: unique symbol;
 export type NodeId = string & { readonly [nodeIdBrand]: true };
@@ -59,7 +60,7 @@ export interface CheckedPipeline {
   /** Topological order, ties by position in the file: the order in which layers enter the slug. */
   readonly nodes: readonly CheckedNode[];
   /** Problems that do not stop a run. */
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Diagnostic[];
 }
 
 /** `run.*` in templates and CEL. */
