@@ -1,4 +1,5 @@
 import argparse
+import logging
 from datetime import date
 
 import waitress
@@ -18,6 +19,7 @@ def main() -> None:
     args = parser.parse_args()
 
     if args.command == "serve":
+        logging.basicConfig(level=logging.INFO)
         waitress.serve(app, host=args.host, port=args.port)
     else:
         for name, day in feasts(args.year).items():
