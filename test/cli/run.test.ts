@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -42,6 +42,17 @@ describe('cli/run', () => {
     folder = mkdtempSync(join(tmpdir(), 'pyflow-cli-'));
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('gives the text of the pin file in the place of its name, and refuses one that is not there', async () => {
+    const pins = '{"archives":{}}';
+    writeFileSync(join(folder, 'pins.json'), pins);
+    const { settings } = await requestOf(['p.yml'], { cwd: folder, env: { PYFLOW_PINS: 'pins.json' } });
+    expect(settings).to.deep.equal({ PINS: pins });
+    expect((await requestOf(['p.yml'], { env: { PYFLOW_PINS: '' } })).settings).to.deep.equal({ PINS: '' });
+    const missing = await pyflow(['run', 'p.yml'], { cwd: folder, env: { PYFLOW_PINS: 'none.json' } });
+    expect(missing.status).to.equal(2);
+    expect(missing.stderr).to.contain('The pin file that PYFLOW_PINS names cannot be read');
+  });
 
   const readReport = (name: string): RunReport => JSON.parse(readFileSync(join(folder, name), 'utf8')) as RunReport;
 

@@ -110,6 +110,13 @@ describe('catalogue audit', () => {
     expect(of('2027-06-01')).to.have.length(2);
   });
 
+  it('tells stacks of whose release no packages are known', () => {
+    const stack = { name: 'scalingo-28', status: 'accepted', distro: 'ubuntu', release: '28.04', arch: [] };
+    const found = added((data) => data['stacks'].stacks.push(stack));
+    expect(found.map(({ line }) => line)).to.deep.equal(['wrong distributions no-distribution']);
+    expect(found[0]?.what).to.contain('packages of ubuntu 28.04');
+  });
+
   it('tells a newest patch without a build for some platform', () => {
     const found = added(
       (data) => (data['python-releases'].minors.find((row: Loose) => row.minor === '3.13').latest.x = '3.13.99'),

@@ -16,6 +16,7 @@ export interface Finding {
     | 'minor-released'
     | 'default-deprecated'
     | 'stack-past-end'
+    | 'no-distribution'
     | 'no-artifact'
     | 'unsigned'
     | 'no-lock'
@@ -128,11 +129,24 @@ function* releases({ 'python-releases': data }: CatalogueData, day: string): Gen
   }
 }
 
-function* stacks({ stacks: data }: CatalogueData, day: string): Generator<Finding> {
+function* stacks({ stacks: data, distributions: known }: CatalogueData, day: string): Generator<Finding> {
   const family = 'stacks';
   const isOver = (end: string): boolean => day.slice(0, end.length) > end;
   for (const stack of data.stacks) {
     const end = 'end' in stack ? stack.end : undefined;
+    const releases: readonly { readonly version: string }[] =
+      known.distributions.find(({ id }) => id === stack.distro)?.releases ?? [];
+    // One without a release means the machine at hand.
+    const hasRelease = stack.status === 'accepted' && stack.release !== undefined;
+    if (hasRelease && !releases.some(({ version }) => version === stack.release)) {
+      yield {
+        level: 'wrong',
+        problem: 'no-distribution',
+        family: 'distributions',
+        what: `${stack.name} is accepted, and nothing is known of the packages of ${stack.distro} ${stack.release}.`,
+        remedy: 'Add the release.',
+      };
+    }
     if (stack.status !== 'accepted' || end === undefined || !isOver(end)) continue;
     yield {
       level: 'wrong',
