@@ -46,6 +46,24 @@ describe('shipped pipelines', () => {
     }
   });
 
+  it('give every install of dependencies the tree with SQLite', () => {
+    const { nodes } = load(readFileSync(join(ROOT, 'pipelines/python.yml'), 'utf8')) as {
+      readonly nodes: Readonly<
+        Record<string, { readonly uses: string; readonly inputs?: { readonly runtime?: string } }>
+      >;
+    };
+    const installs = Object.entries(nodes).filter(([, { uses }]) => uses.startsWith('install-deps-'));
+    expect(installs).not.to.have.length(0);
+    for (const [id, install] of installs) {
+      const passed: string[] = [];
+      for (let node: typeof install | undefined = install; node !== undefined;) {
+        passed.push(node.uses);
+        node = nodes[node.inputs?.runtime?.replace(/\..*/, '') ?? ''];
+      }
+      expect(passed, id).to.include('install-sqlite');
+    }
+  });
+
   it('plan a pip app up to its runtime, which everything else waits for', async () => {
     cpSync(join(ROOT, 'examples/flask-pip'), work.appDir, {
       recursive: true,

@@ -33,7 +33,12 @@ export async function findPackages(
 ): Promise<Result<readonly PackageFile[], Failure>> {
   const apt = new Apt(subprocess, context, archives);
   await apt.layOut();
-  const updated = await apt.run('read the package index', ['update', '-q']);
+  const updated = await apt.run('read the package index', [
+    'update',
+    '-q',
+    // Else it makes a cache of its own at the end, and the next command makes it again.
+    '--option=pkgCacheFile::Generate=false',
+  ]);
   if (!updated.ok) return updated;
   const told = await apt.run('find the packages', ['download', '-q', '--print-uris', ...names]);
   if (!told.ok) return told;
