@@ -33,6 +33,7 @@ interface Schema {
   readonly maximum?: number;
   readonly format?: string;
   readonly 'x-may-be-absent'?: boolean;
+  readonly 'x-needed-when'?: Readonly<Record<string, string | number | boolean>>;
   readonly 'x-type-of'?: string;
 }
 
@@ -125,9 +126,13 @@ function fieldTable(
   const lines = Object.entries(schema.properties ?? {}).map(([name, field]) => {
     const target = resolve(field, definitions);
     const needs = showsRequired && required.has(name) ? ', required' : '';
+    const conditions = Object.entries(target['x-needed-when'] ?? {}).map(([field, value]) =>
+      code(`${field}: ${value}`),
+    );
+    const when = conditions.length === 0 ? '' : `, required with ${conditions.join(' and ')}`;
     const absent = target['x-may-be-absent'] === true ? ', may come from a node that is skipped' : '';
     const standard = target.default === undefined ? '' : ` Default: ${code(JSON.stringify(target.default))}.`;
-    return [code(name), `${typeOf(field)}${needs}${absent}`, `${target.description ?? ''}${standard}`];
+    return [code(name), `${typeOf(field)}${needs}${when}${absent}`, `${target.description ?? ''}${standard}`];
   });
   return rows([title, 'Type', 'Meaning'], lines);
 }

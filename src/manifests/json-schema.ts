@@ -11,13 +11,15 @@ export interface JSONObject {
  * JSON Schema draft 2020-12 as far as ports and configs need it, plus the keywords of the contract:
  * `format: 'output-tree'` marks a port that carries the layers below and of a node, `format: 'tool-tree'` a program;
  * `x-may-be-absent` lets an input take values of nodes that may be skipped; `x-type-of: PORT` gives an output the type
- * of the named input; `x-build-data: NAME` puts an output among the flat facts of the report,
+ * of the named input; `x-needed-when: { FIELD: VALUE }` makes an input required for that value of a config field;
+ * `x-build-data: NAME` puts an output among the flat facts of the report,
  * with `${config.FIELD}` in it replaced.
  */
 export type JSONSchema = Exclude<ExtendedJSONSchema<SchemaKeywords>, boolean>;
 type SchemaKeywords = {
   readonly 'x-may-be-absent'?: true;
   readonly 'x-type-of'?: string;
+  readonly 'x-needed-when'?: { readonly [field: string]: string | number | boolean };
   readonly 'x-build-data'?: string;
 };
 

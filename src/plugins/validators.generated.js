@@ -2044,7 +2044,7 @@ return errors === 0;
 validate40.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config7 = validate41;
-const schema52 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"requirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements.txt","description":"Requirements file, relative to the root."},"testRequirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements-test.txt","description":"Installed as well under `--test`, when the file exists. Relative to the root."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the default of pip."}},"additionalProperties":false};
+const schema52 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"requirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements.txt","description":"Requirements file, relative to the root."},"testRequirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements-test.txt","description":"Installed as well under `--test`, when the file exists. Relative to the root."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the default of pip."},"installer":{"type":"string","enum":["pip","uv"],"default":"pip","description":"What does the work. With `uv`, connect the input `uv`; wheels give the same layer, some options of pip are unknown to it."}},"additionalProperties":false};
 const pattern21 = new RegExp("^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$", "u");
 const pattern23 = new RegExp("^(https?|file)://[^@\\s]+$", "u");
 
@@ -2071,8 +2071,11 @@ data.requirements = "requirements.txt";
 if(data.testRequirements === undefined){
 data.testRequirements = "requirements-test.txt";
 }
+if(data.installer === undefined){
+data.installer = "pip";
+}
 for(const key0 in data){
-if(!(((((key0 === "root") || (key0 === "vendorDir")) || (key0 === "requirements")) || (key0 === "testRequirements")) || (key0 === "index"))){
+if(!((((((key0 === "root") || (key0 === "vendorDir")) || (key0 === "requirements")) || (key0 === "testRequirements")) || (key0 === "index")) || (key0 === "installer"))){
 const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
 if(vErrors === null){
 vErrors = [err0];
@@ -2200,14 +2203,35 @@ vErrors.push(err10);
 errors++;
 }
 }
-}
-else {
-const err11 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+let data5 = data.installer;
+if(typeof data5 !== "string"){
+const err11 = {instancePath:instancePath+"/installer",schemaPath:"#/properties/installer/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err11];
 }
 else {
 vErrors.push(err11);
+}
+errors++;
+}
+if(!((data5 === "pip") || (data5 === "uv"))){
+const err12 = {instancePath:instancePath+"/installer",schemaPath:"#/properties/installer/enum",keyword:"enum",params:{allowedValues: schema52.properties.installer.enum}};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+}
+else {
+const err13 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
 }
 errors++;
 }
@@ -2217,7 +2241,7 @@ return errors === 0;
 validate41.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs7 = validate42;
-const schema53 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"pip":{"type":"string","format":"tool-tree","description":"The pip to install with."}},"required":["runtime","pip"],"additionalProperties":false};
+const schema53 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"pip":{"type":"string","format":"tool-tree","x-may-be-absent":true,"x-needed-when":{"installer":"pip"},"description":"The pip to install with."},"uv":{"type":"string","format":"tool-tree","x-may-be-absent":true,"x-needed-when":{"installer":"uv"},"description":"The uv to install with, when the installer is uv."}},"required":["runtime"],"additionalProperties":false};
 
 function validate42(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2240,8 +2264,9 @@ vErrors.push(err0);
 }
 errors++;
 }
-if(data.pip === undefined){
-const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "pip"}};
+for(const key0 in data){
+if(!(((key0 === "runtime") || (key0 === "pip")) || (key0 === "uv"))){
+const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -2250,9 +2275,10 @@ vErrors.push(err1);
 }
 errors++;
 }
-for(const key0 in data){
-if(!((key0 === "runtime") || (key0 === "pip"))){
-const err2 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+}
+if(data.runtime !== undefined){
+if(!(typeof data.runtime === "string")){
+const err2 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -2262,9 +2288,9 @@ vErrors.push(err2);
 errors++;
 }
 }
-if(data.runtime !== undefined){
-if(!(typeof data.runtime === "string")){
-const err3 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/type",keyword:"type",params:{type: "string"}};
+if(data.pip !== undefined){
+if(!(typeof data.pip === "string")){
+const err3 = {instancePath:instancePath+"/pip",schemaPath:"#/properties/pip/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -2274,9 +2300,9 @@ vErrors.push(err3);
 errors++;
 }
 }
-if(data.pip !== undefined){
-if(!(typeof data.pip === "string")){
-const err4 = {instancePath:instancePath+"/pip",schemaPath:"#/properties/pip/type",keyword:"type",params:{type: "string"}};
+if(data.uv !== undefined){
+if(!(typeof data.uv === "string")){
+const err4 = {instancePath:instancePath+"/uv",schemaPath:"#/properties/uv/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err4];
 }

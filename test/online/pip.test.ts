@@ -36,6 +36,7 @@ werkzeug==3.1.9
 const CONFIG = {
   root: '.',
   vendorDir: '.scalingo',
+  installer: 'pip',
   requirements: 'requirements.txt',
   testRequirements: 'requirements-test.txt',
 } as const;

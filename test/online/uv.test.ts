@@ -11,6 +11,7 @@ import { passThroughOf } from '../../src/engine/pass-through.js';
 import type { RunRequest } from '../../src/engine/pipeline.js';
 import type { Failure } from '../../src/engine/sdk.js';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
+import { InstallDepsPip } from '../../src/plugins/install-deps-pip/plugin.js';
 import { InstallDepsUv } from '../../src/plugins/install-deps-uv/plugin.js';
 import { InstallProjectUv } from '../../src/plugins/install-project-uv/plugin.js';
 import { differences, fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
@@ -351,6 +352,93 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
           expect(readFileSync(join(harness.appDir, site(), 'copied.py'), 'utf8')).to.contain(word);
         }
       });
+    });
+  });
+
+  describe('in the place of pip', () => {
+    let pipDir: string;
+    before(async () => {
+      const harness = new PluginHarness({ root: join(root, 'pip') });
+      linkPreparedRuntime(runtime, harness.appDir);
+      const kind = new FetchTool(harness.subprocess, harness.log, harness.host);
+      const config = { name: 'pip', vendorDir: '.scalingo' } as const;
+      const made = await harness.play(kind, config, { runtime: '' }, { makesTool: true });
+      if (!made.result.ok) throw new Error(`${made.result.failure.detail}\n${harness.text()}`);
+      pipDir = made.toolDir;
+    });
+    let folders = 0;
+    const install = async (installer: 'pip' | 'uv', requirements: string, options: HarnessOptions = {}) => {
+      folders += 1;
+      const folder = join(root, `pip-${folders}`);
+      mkdirSync(folder);
+      const harness = new PluginHarness({ settings: { INDEX: index.url }, ...options, root: folder });
+      linkPreparedRuntime(runtime, harness.appDir);
+      put(harness.appDir, { 'requirements.txt': requirements, 'uv.toml': 'no-binary = true\n' });
+      const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host);
+      const config = {
+        ...CONFIG,
+        installer,
+        requirements: 'requirements.txt',
+        testRequirements: 'requirements-test.txt',
+      };
+      const inputs = installer === 'pip' ? { runtime: '', pip: '' } : { runtime: '', uv: '' };
+      const played = await harness.play(kind, config, inputs, { tools: { pip: pipDir, uv: uvDir } });
+      return { harness, ...played };
+    };
+
+    for (const [what, requirements] of [
+      ['what is asked for and what that needs', 'tool==1.0\nhelper<1.6\n'],
+      [
+        'what is checked by digest',
+        [tool, helper]
+          .map((wheel) => `${wheel.name} --hash=sha256:${wheel.sha256}\n`)
+          .join('')
+          .replace('tool ', 'tool==1.0 ')
+          .replace('helper ', 'helper==1.5 '),
+      ],
+      ['nothing', '# nothing\n'],
+    ] as const) {
+      it(`leaves the same bytes: ${what}`, async () => {
+        const byPip = await install('pip', requirements);
+        const byUv = await install('uv', requirements);
+        for (const { result, harness } of [byPip, byUv]) {
+          if (!result.ok) throw new Error(`${result.failure.detail}\n${harness.text()}`);
+        }
+        const trees = [byPip, byUv].map(({ harness }) => fingerprint(join(harness.appDir, '.scalingo')));
+        expect(differences(await trees[0]!, await trees[1]!)).to.deep.equal([]);
+        expect(byUv.result).to.deep.equal(byPip.result);
+      });
+    }
+
+    it('takes the best version of all indexes', async () => {
+      const extra = await PackageIndex.start([newer]);
+      const main = await PackageIndex.start([helper]);
+      try {
+        for (const installer of ['pip', 'uv'] as const) {
+          const options = { settings: { INDEX: main.url }, appEnv: { PIP_EXTRA_INDEX_URL: extra.url } };
+          const { result, harness } = await install(installer, 'helper\n', options);
+          if (!result.ok) throw new Error(`${result.failure.detail}\n${harness.text()}`);
+          expect(result.value.outputs.packages, installer).to.deep.equal({ helper: '1.6' });
+        }
+      } finally {
+        await Promise.all([extra.stop(), main.stop()]);
+      }
+    });
+
+    it('fails as pip does', async () => {
+      const failureOf = async (requirements: string, options: HarnessOptions = {}): Promise<Failure> => {
+        const { result, harness } = await install('uv', requirements, { env: { UV_HTTP_RETRIES: '0' }, ...options });
+        if (result.ok) throw new Error(`it succeeded\n${harness.text()}`);
+        expect(result.failure.code).to.equal('install-dependencies::pip');
+        return result.failure;
+      };
+      expect(await failureOf('no-such-package==1\n')).to.include({ blame: 'app' });
+      expect((await failureOf('tool==1.0\nhelper<1\n')).detail).to.contain('helper');
+      const tampered = await failureOf(`helper==1.5 --hash=sha256:${'0'.repeat(64)}\n`);
+      expect(tampered.title).to.contain('digest');
+      expect(await failureOf(`tool==1.0 --hash=sha256:${tool.sha256}\nhelper==1.5\n`)).to.include({ blame: 'app' });
+      const down = await failureOf('helper==1.5\n', { settings: { INDEX: 'http://127.0.0.1:9/simple' } });
+      expect(down, down.detail).to.include({ blame: 'environment', retryable: true });
     });
   });
 

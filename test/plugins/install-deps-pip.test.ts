@@ -15,6 +15,7 @@ import { makeWheel } from '../support/wheels.js';
 const CONFIG = {
   root: '.',
   vendorDir: '.scalingo',
+  installer: 'pip',
   requirements: 'requirements.txt',
   testRequirements: 'requirements-test.txt',
 } as const;
@@ -152,6 +153,15 @@ describe('plugins/install-deps-pip', () => {
         extraIndexes: 'https://extra.example/simple',
       });
       expect(reads.env ?? []).to.deep.equal([]);
+    });
+
+    it('fail when the node that fetches the installer was skipped', async () => {
+      put(root, { 'requirements.txt': 'a==1\n' });
+      const harness = new PluginHarness({ root: join(root, 'h') });
+      const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host);
+      const config = { ...CONFIG, root: '.', installer: 'uv' as const };
+      const result = await kind.reads({ config, inputs: { runtime: '', pip: '' } }, new FolderView(root));
+      expect(!result.ok && result.failure).to.include({ code: 'install-deps-pip::no-installer', blame: 'pipeline' });
     });
 
     it('tell every file that is missing or outside the app, with its line', async () => {

@@ -16,6 +16,7 @@ export const KIND_AJV_OPTIONS = {
 } as const;
 export const KIND_KEYWORDS = [
   { keyword: 'x-may-be-absent', schemaType: 'boolean' },
+  { keyword: 'x-needed-when', schemaType: 'object' },
   { keyword: 'x-type-of', schemaType: 'string' },
   { keyword: 'x-build-data', schemaType: 'string' },
 ] as const;

@@ -130,7 +130,7 @@ export function checkInputs(
   for (const { edges } of inputs) for (const edge of edges) checkOutput(edge, drafts, report, suggester);
   if (kind === undefined) return [];
   const schema = kind.manifest.inputs;
-  const required = new Set<unknown>(schema.required ?? []);
+  const required = new Set<unknown>([...(schema.required ?? []), ...neededFor(schema, draft.config)]);
   for (const port of required) {
     const target = portOf(schema, String(port));
     if (inputs.some((input) => input.port === port)) continue;
@@ -282,6 +282,14 @@ function checkPresence(
   });
   return false;
 }
+
+/** Ports that this config makes required. */
+const neededFor = (schema: JSONSchema, config: Readonly<Record<string, unknown>>): readonly string[] =>
+  portNames(schema).filter((port) => {
+    const target = portOf(schema, port);
+    const when = isRecord(target) ? target['x-needed-when'] : undefined;
+    return isRecord(when) && Object.entries(when).every(([field, value]) => config[field] === value);
+  });
 
 const marksAbsent = (schema: unknown): boolean => isRecord(schema) && schema['x-may-be-absent'] === true;
 

@@ -34,13 +34,26 @@ function describeProblem({ type, file, line, path }: RequirementsProblem): strin
   }
 }
 
-export const pipFailed = (command: string, exit: CommandExit, elsewhere: readonly string[]): Failure =>
+export const pipFailed = (
+  tool: 'pip' | 'uv',
+  command: string,
+  exit: CommandExit,
+  elsewhere: readonly string[] = [],
+): Failure =>
   installFailed({
     code: 'install-dependencies::pip',
-    tool: 'pip',
+    tool,
     command,
     exit,
     elsewhere,
     remedy: 'The log above tells which package was the problem. Correct the requirements, then try again.',
     digestsIn: 'the requirements',
   });
+
+export const installerSkipped = (installer: string): Failure => ({
+  code: 'install-deps-pip::no-installer',
+  blame: 'pipeline',
+  title: `The node is to install with ${installer}, but was given no ${installer}`,
+  detail: `Its input \`${installer}\` comes from a node that was skipped.`,
+  remedy: `Give the node that fetches ${installer} a \`when\` that holds whenever this node installs with it.`,
+});

@@ -31,6 +31,13 @@ export const config = {
       description:
         'URL of the package index, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the default of pip.',
     },
+    installer: {
+      type: 'string',
+      enum: ['pip', 'uv'],
+      default: 'pip',
+      description:
+        'What does the work. With `uv`, connect the input `uv`; wheels give the same layer, some options of pip are unknown to it.',
+    },
   },
   additionalProperties: false,
 } as const satisfies JSONSchema;
@@ -39,9 +46,22 @@ export const inputs = {
   type: 'object',
   properties: {
     runtime: { type: 'string', format: 'output-tree', description: 'The Python to install into.' },
-    pip: { type: 'string', format: 'tool-tree', description: 'The pip to install with.' },
+    pip: {
+      type: 'string',
+      format: 'tool-tree',
+      'x-may-be-absent': true,
+      'x-needed-when': { installer: 'pip' },
+      description: 'The pip to install with.',
+    },
+    uv: {
+      type: 'string',
+      format: 'tool-tree',
+      'x-may-be-absent': true,
+      'x-needed-when': { installer: 'uv' },
+      description: 'The uv to install with, when the installer is uv.',
+    },
   },
-  required: ['runtime', 'pip'],
+  required: ['runtime'],
   additionalProperties: false,
 } as const satisfies JSONSchema;
 
@@ -62,7 +82,7 @@ export const outputs = {
 export const manifest: PluginManifest = {
   kind: 'install-deps-pip',
   revision: 1,
-  description: 'Installs what a requirements file lists, with pip, into the Python of the slug.',
+  description: 'Installs what a requirements file lists, with pip or uv, into the Python of the slug.',
   config,
   inputs,
   outputs,

@@ -5,7 +5,7 @@ import { readableLine } from '../shared/pip-command.js';
 
 const COLLECTING = /^(?:Collecting|Processing|Obtaining) /;
 const DOWNLOADING = /^\s*(?:Downloading|Using cached) /;
-const BUILDING = /^\s*(?:Building (?:wheel|editable) for |Running setup\.py )/;
+const BUILDING = /^\s*(?:Building (?:wheel|editable) for |Running setup\.py |Building \S+(?:==| @ ))/;
 
 export class PipOutput {
   #collected = 0;

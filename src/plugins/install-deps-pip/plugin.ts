@@ -32,9 +32,11 @@ import { LocalProjects } from '../shared/local-projects.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip-command.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
 import { pipCommand } from '../shared/tool-command.js';
-import { pipFailed, unreadableRequirements } from './failures.js';
+import { forgetLocalBuilds } from '../shared/uv-command.js';
+import { installerSkipped, pipFailed, unreadableRequirements } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { PipOutput } from './pip-output.js';
+import { leaveAsPip, uvPipCommand } from './with-uv.js';
 
 type Config = FromSchema<typeof config>;
 interface Node {
@@ -49,6 +51,8 @@ interface Facts {
   readonly localPaths: readonly string[];
   /** Name -> specifier of what is listed; the key has it from the files, `why` names it from here. */
   readonly packages: Readonly<Record<string, string>>;
+  /** For uv: something has a digest, so everything must. */
+  readonly requireHashes?: boolean;
   /** Without user and password. */
   readonly index?: string;
   readonly extraIndexes?: string;
@@ -68,7 +72,8 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     @inject(Host) private readonly host: Host,
   ) {}
 
-  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config, inputs }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    if (inputs[config.installer] === undefined) return fail(installerSkipped(config.installer));
     const { root } = config;
     const testRequirements = inRoot(root, config.testRequirements);
     const withTests = view.run.mode === 'test' && view.kindOf(testRequirements) === 'file';
@@ -78,6 +83,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const exists = view.run.mode === 'test' ? [testRequirements] : [];
     const packages: Record<string, string> = {};
     let isPinned = true;
+    let hasHashes = false;
     for (const path of requirements) {
       const closure = await readRequirements(path, (asked) => view.read(asked), { cwd: inRoot(root, '') });
       if (!closure.ok) return fail(unreadableRequirements(closure.failure));
@@ -85,7 +91,8 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
       for (const local of closure.value.localPaths) localPaths.add(local);
       // Exact versions alone leave open what they depend on, and which of a version's files pip takes.
       isPinned &&= closure.value.hashChecked;
-      for (const { name, specifier } of closure.value.requirements) {
+      for (const { name, specifier, hashed } of closure.value.requirements) {
+        hasHashes ||= hashed;
         if (name !== undefined) packages[name] = withoutUserinfo(specifier.replace(/^==\s*/, ''));
       }
     }
@@ -96,6 +103,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
       requirements,
       localPaths: [...localPaths].sort(),
       packages,
+      ...(config.installer === 'uv' && { requireHashes: isPinned || hasHashes }),
       // URLs may hold a password, so they come here without and are looked up again by `run`.
       ...(index !== undefined && { index: withoutUserinfo(index) }),
       ...(extraIndexes !== undefined && { extraIndexes: withoutUserinfo(extraIndexes) }),
@@ -121,46 +129,41 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const shown = `pip install ${files.join(' ')}`;
     this.log.step(context, `Installing dependencies using '${shown}'`);
     const output = new PipOutput(this.log, context);
-    const python = `${context.paths.app}/${home}`;
-    const pip = pipCommand(context, home);
     const index = config.index ?? this.host.setting('INDEX');
-    const extraIndexes = context.view.env(EXTRA_INDEX);
-    const env = { ...compilerEnvironment(python), ...(await isolatedEnvironment(context, { index, extraIndexes })) };
+    const named = await this.indexesOfFiles(facts.requirements, config.root, context);
+    const command = { home, files, index, extraIndexes: context.view.env(EXTRA_INDEX) };
+    const { argv, env } =
+      config.installer === 'uv'
+        ? await uvPipCommand(context, {
+            ...command,
+            requireHashes: facts.requireHashes === true,
+            // To pip a file's own index goes before the variable, to uv it is the other way round.
+            index: named['PIP_INDEX_URL'] === undefined ? index : undefined,
+          })
+        : await pipInstallCommand(context, command);
     const exit = await this.subprocess.run(context, {
-      argv: [
-        ...pip,
-        'install',
-        ...files,
-        `--cache-dir=${context.paths.cache}/pip`,
-        '--disable-pip-version-check',
-        '--exists-action=w',
-        '--no-compile',
-        '--no-input',
-        '--no-warn-script-location',
-        '--progress-bar=off',
-        '--root-user-action=ignore',
-        `--src=${python}/src`,
-      ],
+      argv,
       cwd: rootIn(context.paths.app, config.root),
       env,
       network: true,
       keepLines: KEPT_LINES,
       filter: (_, text) => output.line(text),
     });
-    await forgetLocalWheels(context, 'pip');
+    await (config.installer === 'uv' ? forgetLocalBuilds(context) : forgetLocalWheels(context, 'pip'));
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) {
-      const name = nameNotFound(exit.value.lines);
+      const name = config.installer === 'uv' ? undefined : nameNotFound(exit.value.lines);
       const answers =
         name === undefined
           ? []
           : await askIndex(this.subprocess, context, {
-              pip,
+              pip: pipCommand(context, home),
               name,
-              env: { ...env, ...(await this.indexesOfFiles(facts.requirements, config.root, context)) },
+              env: { ...env, ...named },
             });
-      return fail(pipFailed(shown, exit.value, answers));
+      return fail(pipFailed(config.installer, shown, exit.value, answers));
     }
+    if (config.installer === 'uv') await leaveAsPip(real, minor, new Set(Object.keys(facts.packages)));
     await projects.clean();
 
     return finishInstall(this.subprocess, context, {
@@ -190,4 +193,33 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     }
     return env;
   }
+}
+
+async function pipInstallCommand(
+  context: RunContext,
+  options: {
+    readonly home: string;
+    readonly files: readonly string[];
+    readonly index: string | undefined;
+    readonly extraIndexes: string | undefined;
+  },
+): Promise<{ readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> }> {
+  const python = `${context.paths.app}/${options.home}`;
+  return {
+    argv: [
+      ...pipCommand(context, options.home),
+      'install',
+      ...options.files,
+      `--cache-dir=${context.paths.cache}/pip`,
+      '--disable-pip-version-check',
+      '--exists-action=w',
+      '--no-compile',
+      '--no-input',
+      '--no-warn-script-location',
+      '--progress-bar=off',
+      '--root-user-action=ignore',
+      `--src=${python}/src`,
+    ],
+    env: { ...compilerEnvironment(python), ...(await isolatedEnvironment(context, options)) },
+  };
 }

@@ -10,6 +10,8 @@ import {
 import { parsePipeline } from '../../../src/manifests/pipeline/load.js';
 import type { CheckedNode, CheckedPipeline } from '../../../src/manifests/pipeline/manifest.js';
 import { testKinds } from '../../support/kinds.js';
+import { compileKind } from '../../../src/manifests/pipeline/compile-kind.js';
+import type { PluginManifest } from '../../../src/manifests/plugin-manifest.js';
 
 const RUN = { mode: 'build', os: 'linux', arch: 'x64' } as const;
 
@@ -60,6 +62,35 @@ describe('checking pipelines', () => {
     const found = pipeline.nodes.find((item) => item.id === id);
     return found ?? expect.fail(`no node ${id}`);
   };
+
+  it('requires an input that the config calls for', async () => {
+    const kinds = new Map(await testKinds());
+    const tool = { type: 'string', format: 'tool-tree', 'x-may-be-absent': true } as const;
+    const manifest: PluginManifest = {
+      kind: 'choosy',
+      revision: 1,
+      description: 'Works with one of two tools.',
+      config: { type: 'object', properties: { by: { type: 'string', default: 'a' } }, additionalProperties: false },
+      inputs: {
+        type: 'object',
+        properties: { a: { ...tool, 'x-needed-when': { by: 'a' } }, b: { ...tool, 'x-needed-when': { by: 'b' } } },
+        additionalProperties: false,
+      },
+      outputs: { type: 'object', properties: {}, additionalProperties: false },
+      writes: [],
+    };
+    kinds.set('choosy', await compileKind(manifest));
+    const text = (by: string): string =>
+      `pyflow: 1\nname: x\nparams: { by: { type: string, default: ${by} } }\nnodes:\n  n: { uses: choosy, with: { by: "\${{ params.by }}" } }\n`;
+    for (const by of ['a', 'b']) {
+      const result = await check(text(by), { kinds });
+      const [first, ...others] = result.ok ? [] : result.failure.diagnostics;
+      expect(first, by).to.include({ code: 'pipeline::missing-input' });
+      expect(first?.message).to.contain(`the input \`${by}\``);
+      expect(others).to.deep.equal([]);
+    }
+    expect((await check(text('c'), { kinds })).ok).to.equal(true);
+  });
 
   it('gives a pipeline with everything resolved', async () => {
     const pipeline = await sound(PYTHON);

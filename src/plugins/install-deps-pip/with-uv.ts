@@ -1,0 +1,115 @@
+// Installs requirements with uv instead of pip, and brings what it left into the form that pip would have left, so that one
+// layer comes of both. Unaware of where requirements come from.
+
+import { lstat, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { normalizeName } from '../../manifests/app/requirements.js';
+import type { RunContext } from '../../engine/sdk.js';
+import { walkFiles } from '../shared/file-walk.js';
+import { recordColumns, recordPaths } from '../shared/record.js';
+import { uvCommand } from '../shared/tool-command.js';
+import { uvEnvironment } from '../shared/uv-command.js';
+
+export interface UvPipInstall {
+  /** The slug's Python, app-relative. */
+  readonly home: string;
+  /** `-r FILE` and so on. */
+  readonly files: readonly string[];
+  /** As pip, which wants digests for everything as soon as one requirement has one. */
+  readonly requireHashes: boolean;
+  readonly index?: string | undefined;
+  readonly extraIndexes?: string | undefined;
+}
+
+export async function uvPipCommand(
+  context: RunContext,
+  { home, files, requireHashes, index, extraIndexes }: UvPipInstall,
+): Promise<{ readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> }> {
+  const env = await uvEnvironment(context, { home, hasSettings: false, index });
+  return {
+    // pip takes the best version of all indexes, uv by itself that of the first index that has any.
+    argv: [
+      ...uvCommand(context),
+      'pip',
+      'install',
+      ...files,
+      '--index-strategy=unsafe-best-match',
+      ...(requireHashes ? ['--require-hashes'] : []),
+    ],
+    env: {
+      ...env,
+      // The name that launchers get.
+      UV_PYTHON: `${context.paths.app}/${home}/bin/python`,
+      ...(extraIndexes !== undefined && { UV_EXTRA_INDEX_URL: extraIndexes }),
+    },
+  };
+}
+
+const UV_LAUNCHER =
+  /^# -\*- coding: utf-8 -\*-\nimport sys\n(from \S+ import \S+)\nif __name__ == "__main__":\n(?: {4,}.*\n)*? {4}sys\.exit\((\S+)\(\)\)\n?$/m;
+
+/** The text of a launcher as the pip of the catalogue writes it; other scripts stay. */
+export const pipLauncher = (text: string): string =>
+  text.replace(
+    UV_LAUNCHER,
+    (_, importing: string, called: string) =>
+      `import sys\n${importing}\nif __name__ == '__main__':\n    sys.argv[0] = sys.argv[0].removesuffix('.exe')\n    sys.exit(${called}())\n`,
+  );
+
+/**
+ * Rewrites what uv installed. `listed`: normalised names of what the requirements name. Left as it is: the origin of what came
+ * by URL, which the two spell differently.
+ */
+export async function leaveAsPip(python: string, minor: string, listed: ReadonlySet<string>): Promise<void> {
+  for (const { path, kind } of await walkFiles(`${python}/bin`)) {
+    if (kind === 'file') await rewrite(`${python}/bin/${path}`, (text) => pipLauncher(text));
+  }
+  const site = `${python}/lib/python${minor}/site-packages`;
+  for (const folder of (await readdir(site)).filter((name) => name.endsWith('.dist-info'))) {
+    const info = `${site}/${folder}`;
+    if ((await readFile(`${info}/INSTALLER`, 'utf8').catch(() => '')).trim() !== 'uv') continue;
+    const gone = new Set<string>();
+    const names = await readdir(info);
+    const isListed = listed.has(normalizeName(folder.split('-')[0] ?? '')) || names.includes('direct_url.json');
+    for (const name of names) {
+      if (/^uv_(cache|build)\.json$/.test(name) || (name === 'REQUESTED' && !isListed)) gone.add(name);
+    }
+    for (const name of gone) await rm(`${info}/${name}`);
+    await rewrite(`${info}/INSTALLER`, () => 'pip\n');
+    const installer = recordColumns(Buffer.from('pip\n'));
+    await rewrite(`${info}/RECORD`, (text) => pipRecord(text, folder, gone, installer));
+  }
+  await dropEmptyFolders(site);
+}
+
+/** Wheels may list folders; pip makes those only that hold a file. Returns how much is left. */
+async function dropEmptyFolders(folder: string): Promise<number> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  let left = entries.length;
+  for (const { name } of entries.filter((entry) => entry.isDirectory())) {
+    if ((await dropEmptyFolders(`${folder}/${name}`)) > 0) continue;
+    await rmdir(`${folder}/${name}`);
+    left -= 1;
+  }
+  return left;
+}
+
+/** pip ends lines as the csv module does, and sorts them. */
+function pipRecord(text: string, folder: string, gone: ReadonlySet<string>, installer: string): string {
+  const lines = text.split(/\r?\n/).filter((line) => line !== '');
+  const rows = lines.map((line) => ({ line, path: recordPaths(line)[0] ?? line }));
+  return rows
+    .filter(({ path }) => !(path.startsWith(`${folder}/`) && gone.has(path.slice(folder.length + 1))))
+    .map(({ line, path }) => ({ path, line: path === `${folder}/INSTALLER` ? `${path},${installer}` : line }))
+    .sort((a, b) => (a.path < b.path ? -1 : 1))
+    .map(({ line }) => `${line}\r\n`)
+    .join('');
+}
+
+async function rewrite(file: string, change: (text: string) => string): Promise<void> {
+  const stat = await lstat(file);
+  const before = await readFile(file);
+  const after = Buffer.from(change(before.toString('latin1')), 'latin1');
+  if (after.equals(before)) return;
+  await rm(file);
+  await writeFile(file, after, { mode: stat.mode & 0o777 });
+}
