@@ -82,6 +82,8 @@ describe('shipped pipelines', () => {
       'runtime executed',
       'sqlite depends on runtime',
       'pip-tool depends on runtime',
+      'setuptools-tool depends on runtime',
+      'runtime-tools depends on runtime',
       'pip depends on runtime',
       'dependencies depends on runtime',
       'concurrency executed',

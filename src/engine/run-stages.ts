@@ -313,7 +313,7 @@ function buildDataOf(
     for (const [port, schema] of Object.entries(properties ?? {})) {
       const name = schema['x-build-data'];
       const value = outputs?.[port];
-      if (name === undefined || value === undefined) continue;
+      if (name === undefined || value === undefined || value === '') continue;
       data[name.replace(/\$\{config\.(\w+)\}/g, (_, field: string) => String(config[field] ?? ''))] = value;
     }
   }

@@ -18,6 +18,7 @@ import { manifest as installProjectUv } from './install-project-uv/manifest.js';
 import { manifest as installSqlite } from './install-sqlite/manifest.js';
 import { manifest as packageManager } from './package-manager/manifest.js';
 import { manifest as runtimeEnvironment } from './runtime-environment/manifest.js';
+import { manifest as runtimeTools } from './runtime-tools/manifest.js';
 import { manifest as versionResolve } from './version-resolve/manifest.js';
 
 // eslint-disable-next-line typescript/no-explicit-any -- the container fills the parameters by their tokens
@@ -61,6 +62,7 @@ const shipped: readonly ShippedKind[] = [
     manifest: runtimeEnvironment,
     load: async () => (await import('./runtime-environment/plugin.js')).RuntimeEnvironment,
   },
+  { manifest: runtimeTools, load: async () => (await import('./runtime-tools/plugin.js')).RuntimeTools },
   { manifest: versionResolve, load: async () => (await import('./version-resolve/plugin.js')).VersionResolve },
 ];
 

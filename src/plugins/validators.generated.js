@@ -1339,7 +1339,7 @@ return errors === 0;
 validate31.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config4 = validate32;
-const schema43 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","setuptools","uv"],"description":"The tool to install."},"version":{"type":"string","pattern":"^\\d+(\\.\\d+)*$","description":"One of the versions whose files pyflow knows by digest. Default: the pinned one."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"required":["name"],"additionalProperties":false};
+const schema43 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","setuptools","uv"],"description":"The tool to install. setuptools is for the minors of Python whose virtual environments had it; for others the tree is empty."},"version":{"type":"string","pattern":"^\\d+(\\.\\d+)*$","description":"One of the versions whose files pyflow knows by digest. Default: the pinned one."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"required":["name"],"additionalProperties":false};
 const pattern15 = new RegExp("^\\d+(\\.\\d+)*$", "u");
 
 function validate32(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -1530,7 +1530,7 @@ return errors === 0;
 validate33.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs4 = validate34;
-const schema45 = {"type":"object","properties":{"tool":{"type":"string","format":"tool-tree","description":"The tool; never part of the slug."},"version":{"type":"string","description":"Its version.","x-build-data":"${config.name}_version"}},"required":["tool","version"],"additionalProperties":false};
+const schema45 = {"type":"object","properties":{"tool":{"type":"string","format":"tool-tree","description":"The tool; never part of the slug."},"version":{"type":"string","description":"Its version; empty when it is not for this Python.","x-build-data":"${config.name}_version"}},"required":["tool","version"],"additionalProperties":false};
 
 function validate34(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4827,13 +4827,258 @@ return errors === 0;
 validate67.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config16 = validate68;
-const schema79 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that do not say; without it that of the catalogue."}},"required":["stack"],"additionalProperties":false};
-const pattern44 = new RegExp("^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$", "u");
+const schema79 = {"type":"object","properties":{"enabled":{"type":"boolean","default":true,"description":"Otherwise the tree stays as it is, and slugs are smaller."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
 
 function validate68(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate68.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.enabled === undefined){
+data.enabled = true;
+}
+if(data.vendorDir === undefined){
+data.vendorDir = ".scalingo";
+}
+for(const key0 in data){
+if(!((key0 === "enabled") || (key0 === "vendorDir"))){
+const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+if(typeof data.enabled !== "boolean"){
+const err1 = {instancePath:instancePath+"/enabled",schemaPath:"#/properties/enabled/type",keyword:"type",params:{type: "boolean"}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+let data1 = data.vendorDir;
+if(typeof data1 === "string"){
+if(!pattern10.test(data1)){
+const err2 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+else {
+const err3 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+else {
+const err4 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+validate68.errors = vErrors;
+return errors === 0;
+}
+validate68.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const inputs16 = validate69;
+const schema80 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to add them to."},"pip":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"pip, put among the packages of the Python."},"setuptools":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"setuptools, put among the packages of the Python."},"pipenv":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"Pipenv, put beside the Python with a command of its own, apart from the packages of the app."}},"required":["runtime"],"additionalProperties":false};
+
+function validate69(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate69.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.runtime === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "runtime"}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+for(const key0 in data){
+if(!((((key0 === "runtime") || (key0 === "pip")) || (key0 === "setuptools")) || (key0 === "pipenv"))){
+const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+if(data.runtime !== undefined){
+if(!(typeof data.runtime === "string")){
+const err2 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+if(data.pip !== undefined){
+if(!(typeof data.pip === "string")){
+const err3 = {instancePath:instancePath+"/pip",schemaPath:"#/properties/pip/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.setuptools !== undefined){
+if(!(typeof data.setuptools === "string")){
+const err4 = {instancePath:instancePath+"/setuptools",schemaPath:"#/properties/setuptools/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+if(data.pipenv !== undefined){
+if(!(typeof data.pipenv === "string")){
+const err5 = {instancePath:instancePath+"/pipenv",schemaPath:"#/properties/pipenv/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+}
+else {
+const err6 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+validate69.errors = vErrors;
+return errors === 0;
+}
+validate69.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const outputs16 = validate70;
+const schema81 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime with the tools that were given."}},"required":["tree"],"additionalProperties":false};
+
+function validate70(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate70.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.tree === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "tree"}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+for(const key0 in data){
+if(!(key0 === "tree")){
+const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+if(data.tree !== undefined){
+if(!(typeof data.tree === "string")){
+const err2 = {instancePath:instancePath+"/tree",schemaPath:"#/properties/tree/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+}
+else {
+const err3 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+validate70.errors = vErrors;
+return errors === 0;
+}
+validate70.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const config17 = validate71;
+const schema82 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that do not say; without it that of the catalogue."}},"required":["stack"],"additionalProperties":false};
+const pattern45 = new RegExp("^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$", "u");
+
+function validate71(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate71.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4943,7 +5188,7 @@ vErrors.push(err7);
 errors++;
 }
 if(!(((data3 === "python-build-standalone") || (data3 === "scalingo")) || (data3 === "system"))){
-const err8 = {instancePath:instancePath+"/providers/" + i0,schemaPath:"#/properties/providers/items/enum",keyword:"enum",params:{allowedValues: schema79.properties.providers.items.enum}};
+const err8 = {instancePath:instancePath+"/providers/" + i0,schemaPath:"#/properties/providers/items/enum",keyword:"enum",params:{allowedValues: schema82.properties.providers.items.enum}};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -4991,7 +5236,7 @@ errors++;
 if(data.default !== undefined){
 let data4 = data.default;
 if(typeof data4 === "string"){
-if(!pattern44.test(data4)){
+if(!pattern45.test(data4)){
 const err11 = {instancePath:instancePath+"/default",schemaPath:"#/properties/default/pattern",keyword:"pattern",params:{pattern: "^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$"}};
 if(vErrors === null){
 vErrors = [err11];
@@ -5024,18 +5269,18 @@ vErrors.push(err13);
 }
 errors++;
 }
-validate68.errors = vErrors;
+validate71.errors = vErrors;
 return errors === 0;
 }
-validate68.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate71.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs16 = validate69;
-const schema80 = {"type":"object","properties":{"manager":{"type":"string","description":"Name of the package manager; some have files or rules of their own."}},"required":["manager"],"additionalProperties":false};
+const inputs17 = validate72;
+const schema83 = {"type":"object","properties":{"manager":{"type":"string","description":"Name of the package manager; some have files or rules of their own."}},"required":["manager"],"additionalProperties":false};
 
-function validate69(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate72(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate69.evaluated;
+const evaluated0 = validate72.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -5088,18 +5333,18 @@ vErrors.push(err3);
 }
 errors++;
 }
-validate69.errors = vErrors;
+validate72.errors = vErrors;
 return errors === 0;
 }
-validate69.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate72.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs16 = validate70;
-const schema81 = {"type":"object","properties":{"python":{"type":"object","description":"The version to fetch.","properties":{"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"exact":{"type":"boolean","description":"The app asked for this very patch; otherwise another patch of the minor may stand in."}},"required":["version","minor","exact"],"additionalProperties":false},"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"requested":{"type":"string","description":"As the app wrote it, or the minor that was chosen for it.","x-build-data":"python_version_requested"},"origin":{"type":"string","enum":["runtime.txt",".python-version","Pipfile.lock","cached","default"],"description":"Where the request stands; cached is the minor of the last build.","x-build-data":"python_version_origin"},"exact":{"type":"boolean","description":"The app asked for a patch.","x-build-data":"python_version_pinned"},"outdated":{"type":"boolean","description":"A newer patch of the minor is known.","x-build-data":"python_version_outdated"},"similarFiles":{"type":"array","items":{"type":"string"},"description":"Files named nearly like .python-version, when there is neither that nor runtime.txt; sorted.","x-build-data":"python_version_files"}},"required":["python","version","minor","requested","origin","exact","outdated","similarFiles"],"additionalProperties":false};
+const outputs17 = validate73;
+const schema84 = {"type":"object","properties":{"python":{"type":"object","description":"The version to fetch.","properties":{"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"exact":{"type":"boolean","description":"The app asked for this very patch; otherwise another patch of the minor may stand in."}},"required":["version","minor","exact"],"additionalProperties":false},"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"requested":{"type":"string","description":"As the app wrote it, or the minor that was chosen for it.","x-build-data":"python_version_requested"},"origin":{"type":"string","enum":["runtime.txt",".python-version","Pipfile.lock","cached","default"],"description":"Where the request stands; cached is the minor of the last build.","x-build-data":"python_version_origin"},"exact":{"type":"boolean","description":"The app asked for a patch.","x-build-data":"python_version_pinned"},"outdated":{"type":"boolean","description":"A newer patch of the minor is known.","x-build-data":"python_version_outdated"},"similarFiles":{"type":"array","items":{"type":"string"},"description":"Files named nearly like .python-version, when there is neither that nor runtime.txt; sorted.","x-build-data":"python_version_files"}},"required":["python","version","minor","requested","origin","exact","outdated","similarFiles"],"additionalProperties":false};
 
-function validate70(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate73(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate70.evaluated;
+const evaluated0 = validate73.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -5341,7 +5586,7 @@ vErrors.push(err20);
 errors++;
 }
 if(!(((((data7 === "runtime.txt") || (data7 === ".python-version")) || (data7 === "Pipfile.lock")) || (data7 === "cached")) || (data7 === "default"))){
-const err21 = {instancePath:instancePath+"/origin",schemaPath:"#/properties/origin/enum",keyword:"enum",params:{allowedValues: schema81.properties.origin.enum}};
+const err21 = {instancePath:instancePath+"/origin",schemaPath:"#/properties/origin/enum",keyword:"enum",params:{allowedValues: schema84.properties.origin.enum}};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -5414,10 +5659,10 @@ vErrors.push(err26);
 }
 errors++;
 }
-validate70.errors = vErrors;
+validate73.errors = vErrors;
 return errors === 0;
 }
-validate70.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate73.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const validators = {
   "command": { config: config0, inputs: inputs0, outputs: outputs0 },
@@ -5436,5 +5681,6 @@ export const validators = {
   "install-sqlite": { config: config13, inputs: inputs13, outputs: outputs13 },
   "package-manager": { config: config14, inputs: inputs14, outputs: outputs14 },
   "runtime-environment": { config: config15, inputs: inputs15, outputs: outputs15 },
-  "version-resolve": { config: config16, inputs: inputs16, outputs: outputs16 },
+  "runtime-tools": { config: config16, inputs: inputs16, outputs: outputs16 },
+  "version-resolve": { config: config17, inputs: inputs17, outputs: outputs17 },
 };

@@ -169,6 +169,17 @@ describe('plugins/fetch-tool', () => {
     expect(!future.ok && future.failure.title).to.contain('3.99');
   });
 
+  it('gives an empty tree for a Python that the tool is not for', async () => {
+    const harness = new PluginHarness({ root: mkdtempSync(join(root, 'h ')) });
+    mkdirSync(join(harness.appDir, '.scalingo/python/lib/python3.13'), { recursive: true });
+    const kind = new FetchTool(harness.subprocess, harness.log, harness.host);
+    const config = { name: 'setuptools', vendorDir: '.scalingo' } as const;
+    const { reads, result, toolDir } = await harness.play(kind, config, { runtime: '' }, { makesTool: true });
+    expect(reads).to.deep.equal({ facts: { version: '', minor: '3.13' }, pure: true });
+    expect(result).to.deep.equal({ ok: true, value: { outputs: { version: '' } } });
+    expect(readdirSync(toolDir)).to.deep.equal([]);
+  });
+
   it('refuses versions whose files it does not know', async () => {
     const { result } = await play(undefined, { version: '1.0', bare: true });
     expect(!result.ok && result.failure).to.include({ code: 'fetch-tool::unknown-version', blame: 'pipeline' });

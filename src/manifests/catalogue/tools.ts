@@ -15,8 +15,11 @@ export function knownVersions(name: ToolName): readonly string[] {
   return [tool.version, ...(tool.also ?? [])];
 }
 
-/** pip apps on these minors get setuptools too, since their venvs had it. */
-export const needsSetuptools = (minor: string): boolean => data.tools.setuptools.installedFor.includes(minor);
+/** Whether the tool is for a minor of Python at all: setuptools is for those only whose venvs had it. */
+export function isToolFor(name: ToolName, minor: string): boolean {
+  const tool: { readonly version: string; readonly installedFor?: readonly string[] } = data.tools[name];
+  return tool.installedFor?.includes(minor) ?? true;
+}
 
 /** The wheel of the pinned pip. */
 export const PIP_WHEEL: { readonly file: string; readonly sha256: string; readonly sizeBytes: number } = data.pipWheel;

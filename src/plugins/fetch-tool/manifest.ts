@@ -9,7 +9,8 @@ export const config = {
     name: {
       type: 'string',
       enum: ['pip', 'pipenv', 'poetry', 'setuptools', 'uv'],
-      description: 'The tool to install.',
+      description:
+        'The tool to install. setuptools is for the minors of Python whose virtual environments had it; for others the tree is empty.',
     },
     version: {
       type: 'string',
@@ -35,7 +36,11 @@ export const outputs = {
   type: 'object',
   properties: {
     tool: { type: 'string', format: 'tool-tree', description: 'The tool; never part of the slug.' },
-    version: { type: 'string', description: 'Its version.', 'x-build-data': '${config.name}_version' },
+    version: {
+      type: 'string',
+      description: 'Its version; empty when it is not for this Python.',
+      'x-build-data': '${config.name}_version',
+    },
   },
   required: ['tool', 'version'],
   additionalProperties: false,

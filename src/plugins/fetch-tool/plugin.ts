@@ -20,7 +20,7 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import type { ToolLock } from '../../manifests/catalogue/tool-locks.js';
-import { knownVersions, toolVersion } from '../../manifests/catalogue/tools.js';
+import { isToolFor, knownVersions, toolVersion } from '../../manifests/catalogue/tools.js';
 import { compileBytecode } from '../shared/bytecode.js';
 import { noPython } from '../shared/failures.js';
 import { withoutUserinfo } from '../shared/index-url.js';
@@ -48,6 +48,11 @@ interface Facts {
   /** Digest of the requirements with their hashes, which are many. */
   readonly lock: string;
 }
+/** The tool is not for this Python; the tree stays empty. */
+interface NotNeeded {
+  readonly version: '';
+  readonly minor: string;
+}
 
 @injectable()
 export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
@@ -67,6 +72,7 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
     const home = pythonHome(config.vendorDir);
     const minor = minorInView(view, home);
     if (minor === undefined) return fail(noPython(home));
+    if (!isToolFor(name, minor)) return succeed({ facts: { version: '', minor } satisfies NotNeeded, pure: true });
     const lock = await this.findLock(name, version, minor);
     if (lock === undefined) return fail(noLockForPython(name, version, minor));
     const facts: Facts = { version, minor, packages: lock.packages, lock: digestOf(lock) };
@@ -80,7 +86,9 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
   }
 
   async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { version, minor, lock: digest } = context.facts as unknown as Facts;
+    const facts = context.facts as unknown as Facts | NotNeeded;
+    if (facts.version === '') return succeed({ outputs: { version: '' } });
+    const { version, minor, lock: digest } = facts as Facts;
     const locked = await this.findLock(config.name, version, minor);
     if (locked === undefined || digestOf(locked) !== digest)
       throw new Error('the lock is not the one that is in the key');

@@ -40,13 +40,16 @@ export async function pythonToolCommand(
   return { argv: [`${seen}/bin/python`, '-I', '-B', '-m', tool], environment: seen };
 }
 
-/** `home`: as above. */
+/**
+ * `home`: as above. Started by the file that pip starts itself by, so that the search path holds no metadata of the tool:
+ * pip would take itself for a package of the app, and never install the version that the app asks for.
+ */
 export const pipCommand = (context: RunContext, home: string): readonly string[] => [
   `${context.paths.app}/${home}/bin/python`,
   // As above; the builds that pip starts are processes of their own.
   '-I',
   '-B',
-  `${toolFolder(context, 'pip')}/pip`,
+  `${toolFolder(context, 'pip')}/pip/__pip-runner__.py`,
 ];
 
 export const uvCommand = (context: RunContext): readonly string[] => [`${toolFolder(context, 'uv')}/bin/uv`];

@@ -1,0 +1,42 @@
+// The texts of the commands that start tools in the slug, wherever it lies. Unaware of files.
+
+import { relocatableLauncher } from '../shared/launcher.js';
+
+/** `name = module:function` of `[console_scripts]`, sorted. */
+export function consoleScripts(entryPoints: string): readonly (readonly [name: string, target: string])[] {
+  const section = /^\[console_scripts\]\s*$([^[]*)/m.exec(entryPoints)?.[1] ?? '';
+  return [...section.matchAll(/^\s*([\w.-]+)\s*=\s*([\w.]+:[\w.]+)\s*$/gm)]
+    .map(([, name = '', target = '']) => [name, target] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** As pip writes it, but for the first lines. `minor`: X.Y of the Python beside it. */
+export function packageScript(minor: string, target: string): string {
+  const [module = '', callable = ''] = target.split(':');
+  const body = [
+    'import sys',
+    `from ${module} import ${callable.split('.')[0]}`,
+    "if __name__ == '__main__':",
+    `    sys.exit(${callable}())`,
+    '',
+  ].join('\n');
+  return relocatableLauncher(`#!/bin/python${minor}\n${body}`, '/bin');
+}
+
+/**
+ * Pipenv in a folder of its own below the Python's: without `site` (-S) it sees its own modules and the standard library,
+ * and nothing of the app's packages. A virtual environment would do the same, but names its Python by an absolute path.
+ */
+export const pipenvScript = (minor: string): string => `\
+#!/bin/sh
+'''exec' "$(dirname "$(realpath "$0")")/../../bin/python${minor}" -I -S "$0" "$@"
+' '''
+import os
+import site
+import sys
+home = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+site.addsitedir(os.path.join(home, 'site-packages'))
+from pipenv import cli
+if __name__ == '__main__':
+    sys.exit(cli())
+`;
