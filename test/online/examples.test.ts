@@ -44,6 +44,20 @@ const post = async (server: SlugServer, path: string, body: string | URLSearchPa
 
 const EXAMPLES: readonly Example[] = [
   {
+    app: 'django-poetry',
+    manager: 'poetry',
+    packages: { django: '5.2.19', whitenoise: '6.12.0' },
+    env: { DATABASE_PATH: '{tmp}' },
+    prepare: 'python manage.py migrate',
+    ask: async (server) => {
+      const page = await get(server, '/');
+      expect(page).to.contain('Nothing to read yet.');
+      const [style = ''] = /\/static\/shelf\/style\.[0-9a-f]+\.css/.exec(page) ?? [];
+      expect(await get(server, style)).to.contain('text-decoration: line-through');
+      expect(JSON.parse(await get(server, '/healthz'))).to.deep.equal({ status: 'ok', books: 0 });
+    },
+  },
+  {
     app: 'fastapi-uv',
     manager: 'uv',
     packages: { fastapi: '0.165.0' },
@@ -53,6 +67,17 @@ const EXAMPLES: readonly Example[] = [
         { id: 1, title: 'Water the plants', done: false },
       ]);
       expect(await post(server, '/tasks', '{"title": ""}', 'application/json')).to.equal(422);
+    },
+  },
+  {
+    app: 'flask-sqlalchemy-pipenv',
+    manager: 'pipenv',
+    packages: { flask: '3.1.3', sqlalchemy: '2.0.58' },
+    env: { DATABASE_URL: 'sqlite:///{tmp}' },
+    ask: async (server) => {
+      expect(await post(server, '/', new URLSearchParams({ name: 'Ada', text: 'I was <here>.' }))).to.equal(302);
+      expect(await get(server, '/')).to.contain('<p>I was &lt;here&gt;.</p>');
+      expect(JSON.parse(await get(server, '/healthz'))).to.deep.equal({ status: 'ok', entries: 1 });
     },
   },
   {
