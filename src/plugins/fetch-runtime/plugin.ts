@@ -18,13 +18,11 @@ import {
   type RunContext,
   type RunOutput,
 } from '../../engine/sdk.js';
-import { findPlatformArchive, platformArchiveName } from '../../manifests/catalogue/platform-archives.js';
 import { findRuntime, runtimePlatform, type Runtime } from '../../manifests/catalogue/runtimes.js';
 import { stackStatus } from '../../manifests/catalogue/stacks.js';
 import { compileBytecode } from '../shared/bytecode.js';
 import { HostCommand } from '../shared/host-command.js';
 import { findInterpreters } from '../shared/interpreters.js';
-import { readPins } from '../shared/platform-pins.js';
 import { privatePaths } from '../shared/private-needles.js';
 import type { Provider } from '../shared/provider-list.js';
 import { pythonHome, publicPrefix } from '../shared/python-home.js';
@@ -32,7 +30,6 @@ import { belongsToRuntime, copyRuntime, normalizeRuntime } from '../shared/runti
 import { searchFiles } from '../shared/search-bytes.js';
 import { walkFiles } from '../shared/file-walk.js';
 import {
-  badMirror,
   describeInterpreter,
   downloadFailed,
   noProvider,
@@ -44,6 +41,7 @@ import {
 } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { checkRuntime } from './self-check.js';
+import { findPinned, platformName, platformSource, standaloneSource, type Source } from './sources.js';
 
 type Config = FromSchema<typeof config>;
 interface Node {
@@ -55,17 +53,6 @@ interface Outputs {
   readonly minor: string;
   readonly provider: string;
 }
-/** An archive that holds a runtime. */
-interface Source {
-  readonly provider: Provider;
-  readonly url: string;
-  readonly sha256: string;
-  readonly sizeBytes?: number;
-  readonly format: 'tar.gz' | 'tar.zst';
-  /** Folders around the prefix. */
-  readonly strip: number;
-}
-
 /** What a provider put below the vendor folder. */
 interface Installed {
   readonly version: string;
@@ -93,7 +80,9 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
   async reads({ config, inputs }: Node): Promise<Result<Reads, Failure>> {
     const { version } = inputs.python;
     const row = config.providers.includes('python-build-standalone') ? this.findRow(version) : undefined;
-    const pinned = config.providers.includes('scalingo') ? this.findPinned(version, config.stack) : succeed(undefined);
+    const pinned = config.providers.includes('scalingo')
+      ? findPinned(version, config.stack, this.host)
+      : succeed(undefined);
     if (!pinned.ok) return pinned;
     const { value } = pinned;
     return succeed({
@@ -136,20 +125,15 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     }
     if (misses.every((miss) => miss.isUnpinned)) return fail(unpinned(version, misses));
     const isUnknown = misses.every((miss) => !miss.isTemporary) && this.findRow(version) === undefined;
-    return fail(isUnknown ? unknownPatch(version, this.platformName(), misses) : noProvider(version, exact, misses));
+    return fail(
+      isUnknown ? unknownPatch(version, platformName(this.host), misses) : noProvider(version, exact, misses),
+    );
   }
 
   /** Overridden by tests, which have no archive of a real build. */
   protected findRow(version: string): Runtime | undefined {
     const platform = runtimePlatform(this.host);
     return platform === undefined ? undefined : findRuntime(platform, version);
-  }
-
-  private findPinned(version: string, stack: string | undefined) {
-    const pins = readPins(this.host);
-    if (!pins.ok) return pins;
-    const target = stack === undefined ? undefined : { stack, arch: this.host.arch };
-    return succeed(target && findPlatformArchive(version, target, pins.value));
   }
 
   private async provide(
@@ -161,50 +145,12 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     if (provider === 'system') return this.copyFromSystem(python, home, context);
     const source =
       provider === 'scalingo'
-        ? this.platformSource(python.version, config.stack)
-        : this.standaloneSource(python.version);
+        ? platformSource(python.version, config.stack, this.host)
+        : standaloneSource(this.findRow(python.version), this.host);
     if (!source.ok) return source;
     if ('reason' in source.value) return succeed(source.value);
     if (provider === 'scalingo') this.warnOfOtherRelease(config.stack ?? '', context);
     return this.unpack(source.value, python, home, context);
-  }
-
-  private standaloneSource(version: string): Result<Source | ProviderMiss, Failure> {
-    const provider = 'python-build-standalone';
-    const row = this.findRow(version);
-    if (row === undefined) {
-      const reason = `there is no build for ${this.platformName()}.`;
-      return succeed({ provider, reason, isTemporary: false, isCertain: true });
-    }
-    const url = this.urlOf(
-      'PYTHON_MIRROR',
-      row.url,
-      row.path,
-      `everything before BUILD/ARCHIVE in the URL of ${provider}`,
-    );
-    if (!url.ok) return url;
-    const { sha256, sizeBytes } = row;
-    const size = sizeBytes !== undefined && { sizeBytes };
-    return succeed({ provider, url: url.value, sha256, ...size, format: 'tar.gz', strip: 1 });
-  }
-
-  private platformSource(version: string, stack: string | undefined): Result<Source | ProviderMiss, Failure> {
-    const provider = 'scalingo';
-    const found = this.findPinned(version, stack);
-    if (!found.ok) return found;
-    if (found.value === undefined) {
-      const { arch } = this.host;
-      const name = stack === undefined ? undefined : platformArchiveName(version, { stack, arch });
-      const miss = { provider, isTemporary: false, isCertain: true };
-      if (stack === undefined)
-        return succeed({ ...miss, reason: 'the node does not say for which stack (`with: { stack: ... }`).' });
-      if (name === undefined) return succeed({ ...miss, reason: `there are no archives for ${stack} on ${arch}.` });
-      return succeed({ ...miss, isUnpinned: true, reason: `no digest is pinned for ${name}.` });
-    }
-    const { name, url: usual, sha256, sizeBytes } = found.value;
-    const url = this.urlOf('SCALINGO_MIRROR', usual, name, "everything before the archive's name in its URL");
-    if (!url.ok) return url;
-    return succeed({ provider, url: url.value, sha256, sizeBytes, format: 'tar.zst', strip: 0 });
   }
 
   /** The self-check tells whether it runs; this tells why it may not. */
@@ -239,13 +185,6 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     const unpacked = await this.archive.unpack(context, { file: file.value, format, into: home, strip, keep });
     if (!unpacked.ok) return unpacked;
     return succeed({ version, privatePrefixes: [] });
-  }
-
-  private urlOf(setting: string, usual: string, path: string, replaces: string): Result<string, Failure> {
-    const mirror = this.host.setting(setting);
-    if (mirror === undefined || mirror === '') return succeed(usual);
-    if (!/^(https?|file):\/\//.test(mirror) || !URL.canParse(mirror)) return fail(badMirror(setting, mirror, replaces));
-    return succeed(`${mirror.replace(/\/+$/, '')}/${path}`);
   }
 
   private async copyFromSystem(
@@ -309,9 +248,5 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
         found.slice(0, 10).map(({ path, text }) => `${path}: ${text}`),
       ),
     );
-  }
-
-  private platformName(): string {
-    return `${this.host.os}-${this.host.arch}-${this.host.libc.name}`;
   }
 }
