@@ -166,12 +166,20 @@ describe('archive', () => {
       console.log('      (skipped: this Node reads zstd by itself)');
       return this.skip();
     }
-    for (const searchPath of [[join(root, 'empty')], []]) {
-      const result = await unpackBytes(Buffer.from('x'), { format: 'tar.zst', searchPath });
-      if (result.ok) throw new Error('it succeeded');
-      expect(result.failure.code).to.equal('archive::unsupported-format');
-      expect(result.failure.detail).to.include('no program `zstd` in PATH');
-      expect(result.failure.remedy).to.include('`zstd`').and.to.include('Node 22.15');
+    // What lies in the current folder, which may be an app's, is no program of the machine.
+    writeFileSync(join(root, 'zstd'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+    const before = process.cwd();
+    process.chdir(root);
+    try {
+      for (const searchPath of [[join(root, 'empty')], []]) {
+        const result = await unpackBytes(Buffer.from('x'), { format: 'tar.zst', searchPath });
+        if (result.ok) throw new Error('it succeeded');
+        expect(result.failure.code).to.equal('archive::unsupported-format');
+        expect(result.failure.detail).to.include('no program `zstd` in PATH');
+        expect(result.failure.remedy).to.include('`zstd`').and.to.include('Node 22.15');
+      }
+    } finally {
+      process.chdir(before);
     }
   });
 
