@@ -104,6 +104,18 @@ describe('uv, online', function () {
     };
     const site = (): string => `.scalingo/python/lib/python${runtime.minor}/site-packages`;
 
+    /** What uv would have written, had the index been the default one. */
+    const ofDefaultIndex = (files: Files): Files =>
+      Object.fromEntries(
+        Object.entries(files).map(([path, text]) => [
+          path,
+          text
+            .replace(/\n\[\[tool\.uv\.index\]\][^]*$/, '\n')
+            .replaceAll(index.url, 'https://pypi.org/simple')
+            .replaceAll(index.url.replace('/simple', '/files'), 'https://files.pythonhosted.org/packages/00'),
+        ]),
+      );
+
     it('installs what is locked, with launchers that run from any place', async () => {
       const files = await lock({ dependencies: ['tool==1.0', 'helper==1.5'] });
       const played = await installDeps(files, { root: join(root, 'with blanks') });
@@ -119,16 +131,7 @@ describe('uv, online', function () {
 
     it('gives the same bytes in another folder under another locale, and from a mirror of the index', async () => {
       const files = await lock({ dependencies: ['tool==1.0'] });
-      // What uv would have written, had the index been the default one.
-      const files2 = Object.fromEntries(
-        Object.entries(files).map(([path, text]) => [
-          path,
-          text
-            .replace(/\n\[\[tool\.uv\.index\]\][^]*$/, '\n')
-            .replaceAll(index.url, 'https://pypi.org/simple')
-            .replaceAll(index.url.replace('/simple', '/files'), 'https://files.pythonhosted.org/packages/00'),
-        ]),
-      );
+      const files2 = ofDefaultIndex(files);
       const a = await installDeps(files);
       const b = await installDeps(files, { env: { LANG: 'POSIX', LC_ALL: 'POSIX' } });
       const c = await installDeps(files2, { settings: { INDEX: index.url } });
@@ -341,6 +344,23 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
         }
       });
 
+      it('is installed alike when a mirror stands in for the default index', async () => {
+        const files = await lock(app());
+        const trees = [];
+        for (const [given, options] of [
+          [files, {}],
+          [ofDefaultIndex(files), { settings: { INDEX: index.url } }],
+        ] as const) {
+          const deps = await installDeps(given, options);
+          succeeded(deps);
+          succeeded(await installProject(deps.harness));
+          trees.push(await fingerprint(join(deps.harness.appDir, '.scalingo')));
+        }
+        // uv spells it out only when it installs by the lockfile.
+        const copied = `python/lib/python${runtime.minor}/site-packages/copied-1.0.dist-info`;
+        expect(differences(trees[0]!, trees[1]!)).to.deep.equal([`${copied}/RECORD`, `${copied}/direct_url.json`]);
+      });
+
       it('is built anew for each edit, whatever the cache of uv remembers', async () => {
         const files = await lock(app());
         const folder = join(root, 'edited');
@@ -507,6 +527,35 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
       const back = await app.build();
       expect(ran(back)).to.deep.equal([]);
       expect(layersOf(back)['uv']).to.equal(layersOf(first)['uv']);
+    });
+
+    it('serves one app what was made for another only when all of it came by digest', async () => {
+      const source = makeSourceArchive('built', '1.0', {
+        'pyproject.toml':
+          '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n[project]\nname = "built"\nversion = "1.0"\n',
+        'backend.py': `import os, zipfile
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    name = 'built-1.0-py3-none-any.whl'
+    with zipfile.ZipFile(os.path.join(directory, name), 'w') as wheel:
+        wheel.writestr('built-1.0.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: built\\nVersion: 1.0\\n')
+        wheel.writestr('built-1.0.dist-info/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
+        wheel.writestr('built-1.0.dist-info/RECORD', '')
+    return name
+`,
+      });
+      index.add(source.file, source.bytes);
+      const [wheels, sources] = [await lock({ dependencies: ['checker'] }), await lock({ dependencies: ['built'] })];
+      const [one, two] = [newApp(), newApp()];
+      const { cacheDir } = one;
+      const outcomes: string[] = [];
+      for (const files of [wheels, sources]) {
+        for (const app of [one, two]) {
+          app.write({ ...files, '.python-version': runtime.version });
+          const { nodes } = await app.build({ cacheDir, sandbox: 'none' });
+          outcomes.push(nodes['uv']!.outcome);
+        }
+      }
+      expect(outcomes).to.deep.equal(['executed', 'restored', 'executed', 'executed']);
     });
 
     for (const minor of ['3.10', '3.13']) {

@@ -79,7 +79,10 @@ const UV_CAUSE = '^(×|├─▶|╰─▶|error:|Caused by:) .*';
 
 /** The same for uv. */
 export const UV_TROUBLE: readonly TroublePattern[] = [
-  { trouble: 'tls', pattern: new RegExp(`${UV_CAUSE}(invalid peer certificate|certificate verify failed)`) },
+  {
+    trouble: 'tls',
+    pattern: new RegExp(`${UV_CAUSE}(invalid peer certificate|certificate verify failed|received corrupt message)`),
+  },
   { trouble: 'proxy', pattern: new RegExp(`${UV_CAUSE}(tunnel error|proxy (authentication|authorization) required)`) },
   { trouble: 'timeout', pattern: new RegExp(`${UV_CAUSE}(timed out|network timeout|deadline has elapsed)`) },
   { trouble: 'server-error', pattern: new RegExp(`${UV_CAUSE}HTTP status (server|client) error \\((5\\d\\d|429) `) },
@@ -95,6 +98,8 @@ export const UV_TROUBLE: readonly TroublePattern[] = [
       `${UV_CAUSE}(end of file before message length reached|unexpected end of file|error decoding response body)`,
     ),
   },
+  // Whatever else came between.
+  { trouble: 'unreachable', pattern: new RegExp(`${UV_CAUSE}client error \\((Connect|SendRequest)\\)`) },
 ];
 
 /** The same for Poetry, which retries by itself and then ends with the line of the exception. */

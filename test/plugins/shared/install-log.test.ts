@@ -75,6 +75,11 @@ describe('plugins/shared/install-log', () => {
       'server-error',
     );
     expect(kindOf(...tree('  ╰─▶ end of file before message length reached'))).to.equal('cut-off');
+    expect(kindOf(...tree('  ╰─▶ operation timed out'))).to.equal('timeout');
+    const connect = '  ├─▶ client error (Connect)';
+    expect(kindOf(...tree(connect, '  ╰─▶ received corrupt message of type InvalidContentType'))).to.equal('tls');
+    expect(kindOf(...tree(connect, '  ╰─▶ failed to lookup address information'))).to.equal('unreachable');
+    expect(kindOf(...tree(connect, '  ╰─▶ something new'))).to.equal('unreachable');
     expect(kindOf(...tree('  ╰─▶ HTTP status client error (404 Not Found) for url'))).to.equal(undefined);
     // What a build prints is no cause of uv's.
     expect(kindOf('  × Failed to build `bad==1.0`', '      Connection refused')).to.equal(undefined);
