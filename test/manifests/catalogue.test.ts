@@ -26,14 +26,7 @@ import {
 import { findDistribution, knownReleases } from '../../src/manifests/catalogue/distributions.js';
 import { compilesAgainstSqlite, sqlitePackages } from '../../src/manifests/catalogue/sqlite-packages.js';
 import { lockedMinors, toolLock } from '../../src/manifests/catalogue/tool-locks.js';
-import {
-  isToolFor,
-  knownVersions,
-  PIP_WHEEL,
-  TOOL_NAMES,
-  toolVersion,
-  uvArchive,
-} from '../../src/manifests/catalogue/tools.js';
+import { isToolFor, knownVersions, TOOL_NAMES, toolVersion } from '../../src/manifests/catalogue/tools.js';
 
 const PLATFORMS: readonly RuntimePlatform[] = [
   'linux-x86_64-gnu',
@@ -250,17 +243,6 @@ describe('catalogue', () => {
         '0.12.5',
         '70.3.0',
       ]);
-      expect(PIP_WHEEL.file).to.include(toolVersion('pip'));
-    });
-
-    it('has the archive of uv for the triples of all platforms', () => {
-      expect(uvArchive('x86_64-unknown-linux-gnu')).to.deep.equal({
-        url: 'https://github.com/astral-sh/uv/releases/download/0.12.5/uv-x86_64-unknown-linux-gnu.tar.gz',
-        path: '0.12.5/uv-x86_64-unknown-linux-gnu.tar.gz',
-        sha256: '68a509da24b06b4223a1c0175fb5eb5bc79342b76cbeff0cfe51ac3f5b17b6b2',
-        topLevelDirectory: 'uv-x86_64-unknown-linux-gnu',
-      });
-      expect(uvArchive('x86_64-pc-windows-msvc')).to.equal(undefined);
     });
 
     it('knows which minors need setuptools', () => {
@@ -302,8 +284,10 @@ describe('catalogue', () => {
       expect(toolLock('poetry', toolVersion('poetry'), '3.9', 'linux')).to.equal(undefined);
     });
 
-    it('knows the digest of the wheel of pip', () => {
-      expect(toolLock('pip', toolVersion('pip'), '3.12', 'linux')?.requirements[0]).to.contain(PIP_WHEEL.sha256);
+    it('has the digest of the wheel of pip that another source publishes', () => {
+      expect(toolLock('pip', '26.2.1', '3.12', 'linux')?.requirements[0]).to.contain(
+        '71138adf1f4ca900cdb7d289c21b7494329f2332b6d85f0e1c42108c0384ed3e',
+      );
     });
   });
 
