@@ -111,11 +111,20 @@ function relativeLines(text: string, context: RunContext, folder: string): strin
     .join('');
 }
 
+/** As Python quotes a path for a URL: what is not plain in every part of one. */
+const quotedPath = (path: string): string =>
+  path
+    .split('/')
+    .map((part) =>
+      encodeURIComponent(part).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`),
+    )
+    .join('/');
+
 /** Private spellings of the app's folder, plain or as in a URL, become /app. */
 function publicPaths(text: string, context: RunContext): string {
   let result = text;
   for (const path of privateAppPaths(context)) {
-    for (const spelled of new Set([inLatin1(path), encodeURI(path)])) {
+    for (const spelled of new Set([inLatin1(path), encodeURI(path), quotedPath(path)])) {
       result = result.replaceAll(spelled, PUBLIC_APP_DIR);
     }
   }

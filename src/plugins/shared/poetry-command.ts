@@ -14,7 +14,7 @@ import { pythonToolCommand } from './tool-command.js';
  * pip mean nothing to it, and another source in pyproject.toml makes the lock one of another project), and reads it by an
  * interface that mirrors often do not have. Locked digests are checked whatever the files come from.
  */
-const DRIVER = `import os, sys
+export const POETRY_DRIVER = `import os, sys
 from poetry.console import application
 from poetry.factory import Factory
 from poetry.repositories.legacy_repository import LegacyRepository
@@ -69,7 +69,7 @@ export async function runPoetry(
   const python = `${context.paths.app}/${home}`;
   const tool = await pythonToolCommand(context, 'poetry', { home, minor });
   await mkdir(`${context.scratchDir}/poetry`, { recursive: true });
-  await writeFile(`${context.scratchDir}/poetry/run.py`, DRIVER);
+  await writeFile(`${context.scratchDir}/poetry/run.py`, POETRY_DRIVER);
   return subprocess.run(context, {
     // No -I: it would ignore the hash seed, and with it the order of what Poetry writes would be another every time.
     argv: [

@@ -102,6 +102,15 @@ describe('plugins/shared/package-layer', () => {
     expect(read(`${SITE}/other.py`), 'ordinary files are not touched').to.contain(appDir);
   });
 
+  it('knows private paths as Python quotes them in URLs', async () => {
+    appDir = join(root, "it's, (all) good");
+    home = join(appDir, '.scalingo/python');
+    const quoted = encodeURI(appDir).replace(/[,'()]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+    put(`${SITE}/lib-1.dist-info/direct_url.json`, `{"url": "file://${quoted}/lib"}`);
+    await normalize();
+    expect(read(`${SITE}/lib-1.dist-info/direct_url.json`)).to.equal('{"url": "file:///app/lib"}');
+  });
+
   it('writes the same RECORD in a sandbox and without one, where an installer wrote absolute paths or left columns empty', async () => {
     const normalizedWith = async (app: string): Promise<string> => {
       const site = `${app}/.scalingo/python/${SITE}`;

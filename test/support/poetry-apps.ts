@@ -1,0 +1,94 @@
+// Small apps locked by the real Poetry against an index of the test.
+
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { POETRY_DRIVER } from '../../src/plugins/shared/poetry-command.js';
+import type { PackageIndex } from './package-index.js';
+
+export type Files = Readonly<Record<string, string>>;
+
+export interface PoetryApp {
+  readonly dependencies: readonly string[];
+  /** Of the group `dev`. */
+  readonly dev?: readonly string[];
+  readonly requiresPython?: string;
+  /** An app that is a package. */
+  readonly isPackage?: true;
+  /** Further lines of `[project]`. */
+  readonly project?: string;
+  /** Further text of pyproject.toml, behind `[tool.poetry]`. */
+  readonly more?: string;
+  /** Other files of the app. */
+  readonly files?: Files;
+  /** The app names the index as a source of its own; else it stands for the default one. */
+  readonly ownSource?: true;
+  /** Folder of the project. */
+  readonly root?: string;
+}
+
+const list = (names: readonly string[]): string => `[${names.map((name) => `"${name}"`).join(', ')}]`;
+
+export function poetryProject(index: PackageIndex, app: PoetryApp): Files {
+  const { dependencies, dev, requiresPython = '>=3.10', project = '', more = '', files = {}, root = '.' } = app;
+  return {
+    ...files,
+    [join(root, 'pyproject.toml')]: `[project]
+name = "shop"
+version = "0.1.0"
+requires-python = "${requiresPython}"
+dependencies = ${list(dependencies)}
+${project}
+${dev === undefined ? '' : `[dependency-groups]\ndev = ${list(dev)}\n`}
+[tool.poetry]
+package-mode = ${app.isPackage === true}
+${more}
+${app.ownSource ? `[[tool.poetry.source]]\nname = "test"\nurl = "${index.url}"\n` : ''}`,
+  };
+}
+
+/** The same with the lockfile that Poetry makes of it. `poetryDir`: the tool tree. */
+export async function lockedPoetryApp(
+  tools: { readonly poetryDir: string; readonly python: string },
+  index: PackageIndex,
+  app: PoetryApp,
+): Promise<Files> {
+  const files = poetryProject(index, app);
+  const { root = '.' } = app;
+  const folder = mkdtempSync(join(tmpdir(), 'pyflow-poetry-lock-'));
+  try {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, 'app', path)), { recursive: true });
+      writeFileSync(join(folder, 'app', path), text);
+    }
+    writeFileSync(
+      join(folder, 'lock.py'),
+      `import sys\nsys.path.insert(0, ${JSON.stringify(tools.poetryDir)})\n${POETRY_DRIVER}`,
+    );
+    const login = new URL(index.urlWithLogin);
+    await promisify(execFile)(tools.python, ['-s', '-B', join(folder, 'lock.py'), 'lock', '--no-interaction'], {
+      cwd: join(folder, 'app', root),
+      env: {
+        HOME: folder,
+        PATH: process.env['PATH'],
+        POETRY_HTTP_BASIC_PYPI_PASSWORD: login.password,
+        POETRY_HTTP_BASIC_PYPI_USERNAME: login.username,
+        POETRY_HTTP_BASIC_TEST_PASSWORD: login.password,
+        POETRY_HTTP_BASIC_TEST_USERNAME: login.username,
+        POETRY_KEYRING_ENABLED: 'false',
+        POETRY_VIRTUALENVS_CREATE: 'false',
+        PYFLOW_DEFAULT_INDEX: index.url,
+      },
+    });
+    const lock = readFileSync(join(folder, 'app', root, 'poetry.lock'), 'utf8');
+    return { ...files, [join(root, 'poetry.lock')]: asFromDefaultIndex(lock) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Poetry names every source but the default index, which the index of the test stands for here. */
+const asFromDefaultIndex = (lock: string): string =>
+  lock.replace(/\n\[package\.source\]\ntype = "legacy"\nurl = "[^"]*"\nreference = "PyPI"\n/g, '');
