@@ -168,6 +168,9 @@ describe('uv, online', function () {
       put(above, { 'uv.toml': bad, 'config/uv/uv.toml': bad, '.python-version': '3.6\n' });
       const env = { XDG_CONFIG_HOME: join(above, 'config'), HOME: above };
       succeeded(await installDeps(files, { root: above, env }));
+      // Without settings of its own, uv would look for some in the folders above.
+      rmSync(join(above, 'run'), { recursive: true });
+      succeeded(await installDeps(ofDefaultIndex(files), { root: above, env, settings: { INDEX: index.url } }));
       const withSettings = { ...files, 'uv.toml': bad };
       expect(succeeded(await installDeps(files)).outputs.packages).to.deep.equal({ helper: '1.5' });
       expect(failureOf(await installDeps(withSettings)))
@@ -431,8 +434,9 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
     }
 
     it('takes the best version of all indexes', async () => {
-      const extra = await PackageIndex.start([newer]);
-      const main = await PackageIndex.start([helper]);
+      // uv by itself would be content with what the extra index has.
+      const extra = await PackageIndex.start([helper]);
+      const main = await PackageIndex.start([newer]);
       try {
         for (const installer of ['pip', 'uv'] as const) {
           const options = { settings: { INDEX: main.url }, appEnv: { PIP_EXTRA_INDEX_URL: extra.url } };
