@@ -13,11 +13,11 @@ import {
 } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { CHUNK_BYTES, giveChunk, takeChunk } from './chunks.js';
 import { digestOf, hexOf, makeDigest, sha256Hex, sizeOf, type Digest } from './digest.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
 import { unreadableFile } from './store-failures.js';
 
-const CHUNK = 1024 * 1024;
 /** Files up to here are read whole. */
 const SMALL = 256 * 1024;
 
@@ -34,7 +34,7 @@ export async function digestFile(path: string, cache?: StatCache): Promise<Resul
     const stats = await lstat(path, { bigint: true });
     const known = cache?.lookUp(path, stats);
     if (known) return succeed(known);
-    const digest = await digestStream(path);
+    const digest = stats.size <= SMALL ? digestOf(readFileSync(path)) : await digestStream(path);
     cache?.record(path, stats, digest);
     return succeed(digest);
   } catch (error) {
@@ -48,14 +48,18 @@ async function digestStream(path: string): Promise<Digest> {
     const hash = createHash('sha256');
     let size = 0;
     // Two buffers: one is filled while the other is hashed.
-    let [filling, spare] = [Buffer.allocUnsafeSlow(CHUNK), Buffer.allocUnsafeSlow(CHUNK)];
-    let pending = file.read(filling, 0, CHUNK, null);
+    let [filling, spare] = [takeChunk(), takeChunk()];
+    let pending = file.read(filling, 0, CHUNK_BYTES, null);
     for (;;) {
       const { bytesRead } = await pending;
-      if (bytesRead === 0) return makeDigest(hash.digest('hex'), size);
+      if (bytesRead === 0) {
+        giveChunk(filling);
+        giveChunk(spare);
+        return makeDigest(hash.digest('hex'), size);
+      }
       const full = filling;
       [filling, spare] = [spare, filling];
-      pending = file.read(filling, 0, CHUNK, null);
+      pending = file.read(filling, 0, CHUNK_BYTES, null);
       hash.update(full.subarray(0, bytesRead));
       size += bytesRead;
     }
@@ -77,11 +81,14 @@ function digestLargeSync(path: string): Digest {
   const fd = openSync(path, 'r');
   try {
     const hash = createHash('sha256');
-    const buffer = Buffer.allocUnsafeSlow(CHUNK);
+    const buffer = takeChunk();
     let size = 0;
     for (;;) {
-      const count = readSync(fd, buffer, 0, CHUNK, null);
-      if (count === 0) return makeDigest(hash.digest('hex'), size);
+      const count = readSync(fd, buffer, 0, CHUNK_BYTES, null);
+      if (count === 0) {
+        giveChunk(buffer);
+        return makeDigest(hash.digest('hex'), size);
+      }
       hash.update(buffer.subarray(0, count));
       size += count;
     }

@@ -37,7 +37,7 @@ const OPEN_FILES = 64;
 /** After so many reads of a pack that is no larger, and while all such take no more, it is kept in memory. */
 const OFTEN = 16;
 const WHOLE_PACK = 16 * 1024 * 1024;
-const WHOLE_PACKS = 64 * 1024 * 1024;
+const WHOLE_PACKS = 32 * 1024 * 1024;
 /** A file made so soon after another may leave its folder with the same time. */
 const SAME_TIME_MS = 50;
 

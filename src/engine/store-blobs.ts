@@ -6,16 +6,17 @@ import {
   constants,
   copyFileSync,
   existsSync,
-  fstatSync,
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
   type BigIntStats,
 } from 'node:fs';
 import { copyFile, open } from 'node:fs/promises';
+import { CHUNK_BYTES, giveChunk, takeChunk } from './chunks.js';
 import { digestOf, EMPTY_DIGEST, hexOf, makeDigest, sha256Hex, sizeOf, type Digest } from './digest.js';
 import { PackSet } from './pack.js';
 import { finishCopy, writeAll, writeNewFile } from './store-files.js';
@@ -23,9 +24,8 @@ import { TrustLedger } from './trust.js';
 
 /** Blobs from here on are files of their own. */
 export const PACK_LIMIT = 64 * 1024;
-/** Up to here a file is read whole: fewer steps beat overlapping them. */
+/** Up to here a file is copied at once: fewer steps beat overlapping them. */
 const WHOLE = 1024 * 1024;
-const CHUNK = 1024 * 1024;
 
 export interface BlobFolderOptions {
   readonly run: string;
@@ -183,18 +183,15 @@ export class BlobFolder {
   }
 
   async writeFile(path: string): Promise<Digest> {
-    const fd = openSync(path, 'r');
-    let bytes: Buffer | undefined;
-    try {
-      if (fstatSync(fd).size <= WHOLE) bytes = readFileSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+    const chunk = takeChunk();
+    const bytes = readWhole(path, chunk);
     if (bytes !== undefined) {
       const digest = digestOf(bytes);
       this.write(digest, bytes);
+      giveChunk(chunk);
       return digest;
     }
+    giveChunk(chunk);
     const partial = inPlace(() => this.newPartial());
     const digest = await copyHashed(path, partial);
     // It shrank while it was read.
@@ -296,6 +293,21 @@ export class BlobFolder {
   }
 }
 
+/** The part of `chunk` that now holds the file; undefined when it does not hold all of it. */
+function readWhole(path: string, chunk: Buffer): Buffer | undefined {
+  const fd = openSync(path, 'r');
+  try {
+    for (let length = 0; length < chunk.length;) {
+      const count = readSync(fd, chunk, length, chunk.length - length, null);
+      if (count === 0) return chunk.subarray(0, length);
+      length += count;
+    }
+    return undefined;
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /**
  * Digests a file and, when there is a target, writes it there in the same pass. Leaves no target when it throws:
  * `PlaceError` when the target is at fault.
@@ -306,21 +318,23 @@ export async function copyHashed(source: string, target?: string): Promise<Diges
     const hash = createHash('sha256');
     const to = target === undefined ? undefined : inPlace(() => openSync(target, 'wx', 0o644));
     let size = 0;
-    let buffer = Buffer.allocUnsafeSlow(CHUNK);
-    let spare = Buffer.allocUnsafeSlow(CHUNK);
+    let buffer = takeChunk();
+    let spare = takeChunk();
     try {
-      let pending = from.read(buffer, 0, CHUNK, null);
+      let pending = from.read(buffer, 0, CHUNK_BYTES, null);
       for (;;) {
         const { bytesRead } = await pending;
         if (bytesRead === 0) break;
         const full = buffer.subarray(0, bytesRead);
         [buffer, spare] = [spare, buffer];
         // The pool reads on while this thread hashes and writes.
-        pending = from.read(buffer, 0, CHUNK, null);
+        pending = from.read(buffer, 0, CHUNK_BYTES, null);
         hash.update(full);
         if (to !== undefined) inPlace(() => writeAll(to, full));
         size += bytesRead;
       }
+      giveChunk(buffer);
+      giveChunk(spare);
     } catch (error) {
       if (target !== undefined) rmSync(target, { force: true });
       throw error;

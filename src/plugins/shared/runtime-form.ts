@@ -9,8 +9,9 @@ import { isElf, withoutDebug, withPath, withRunpath } from './elf.js';
 import { eachLimited, walkFiles } from './file-walk.js';
 
 const CONCURRENCY = 8;
-/** Libraries of tens of megabytes are read whole to be rewritten. */
-const REWRITERS = 2;
+const REWRITERS = 4;
+/** Files are read whole to be rewritten, and with debug sections a library may have tens of megabytes: one at a time. */
+const LARGE_BYTES = 2 * 1024 * 1024;
 
 /** Of the standard library: nothing an app uses at run time. */
 const DROPPED_FOLDERS: ReadonlySet<string> = new Set(['idlelib', 'turtledemo', 'test', 'tests', '__pycache__']);
@@ -102,14 +103,24 @@ export async function normalizeRuntime(
   // Longest first, so that a prefix below another is replaced whole.
   prefixes.sort((a, b) => b.length - a.length);
   const problems: FormProblem[] = [];
-  await eachLimited(kept, REWRITERS, async ({ path, kind }) => {
+  const rewrite = async ({ path, kind }: { readonly path: string; readonly kind: string }): Promise<void> => {
     if (kind === 'symlink') return;
     const file = `${home}/${path}`;
     const problem = isMachineCode(path)
       ? await rewriteBinary(file, path, prefixes)
       : await rewriteText(file, path, publicPrefix, prefixes);
     if (problem !== undefined) problems.push(problem);
-  });
+  };
+  const isLarge = new Set<string>();
+  for (const { path } of kept.filter((file) => isMachineCode(file.path))) {
+    if ((await lstat(`${home}/${path}`)).size > LARGE_BYTES) isLarge.add(path);
+  }
+  for (const file of kept) if (isLarge.has(file.path)) await rewrite(file);
+  await eachLimited(
+    kept.filter(({ path }) => !isLarge.has(path)),
+    REWRITERS,
+    rewrite,
+  );
   const first = problems.sort()[0];
   if (first !== undefined) return fail(first);
   return succeed({ pythonFiles: kept.filter((file) => file.path.endsWith('.py')).map((file) => file.path) });
