@@ -58,7 +58,8 @@ describe('data changes', function () {
   const options = (...params: string[]): string[] => [
     PIPELINE,
     ...place(),
-    ...params.flatMap((param) => ['-p', param]),
+    // The index here has pip alone.
+    ...['runtimeTools=false', ...params].flatMap((param) => ['-p', param]),
   ];
   const standalone = 'providers=["python-build-standalone"]';
 

@@ -9,11 +9,10 @@ import { probeSandbox } from '../../src/engine/sandbox/probe.js';
 import type { Sandbox } from '../../src/engine/sandbox/sandbox.js';
 import { succeed, type RunContext, type Subprocess } from '../../src/engine/sdk.js';
 import { TOOL_NAMES, toolVersion, type ToolName } from '../../src/manifests/catalogue/tools.js';
-import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
 import { pipCommand, pythonToolCommand, uvCommand } from '../../src/plugins/shared/tool-command.js';
 import { differences, fingerprint, operatorCertificates, PluginHarness } from '../support/plugin-harness.js';
-import { pyenvVersions } from '../support/runtimes.js';
+import { linkPreparedRuntime, prepareRuntimeOf, pyenvVersions } from '../support/runtimes.js';
 
 const HOME = '.scalingo/python';
 /** The oldest and the newest that this machine has: their lists of packages differ most. */
@@ -68,7 +67,8 @@ describe('tools, online', () => {
 
   for (const version of VERSIONS) {
     it(`gives byte-identical trees that run, in two folders and both sandbox modes, with CPython ${version}`, async () => {
-      const minor = version.split('.').slice(0, 2).join('.');
+      const runtime = await prepareRuntimeOf(version);
+      const { minor } = runtime;
       const harnesses = [
         new PluginHarness({ root: mkdtempSync(join(root, 'a')) }),
         new PluginHarness(
@@ -79,13 +79,8 @@ describe('tools, online', () => {
       ];
       const made = await Promise.all(
         harnesses.map(async (harness) => {
-          const { subprocess, download, archive, log, host, hostCommand } = harness;
-          const runtime = await harness.play(
-            new FetchRuntime(subprocess, download, archive, log, host, hostCommand),
-            { vendorDir: '.scalingo', providers: ['system'] },
-            { python: { version, minor, exact: true } },
-          );
-          if (!runtime.result.ok) throw new Error(JSON.stringify(runtime.result.failure));
+          const { subprocess, log, host } = harness;
+          linkPreparedRuntime(runtime, harness.appDir);
           const trees: Partial<Record<ToolName, string>> = {};
           const said: Partial<Record<ToolName, string>> = {};
           for (const name of TOOL_NAMES) {
