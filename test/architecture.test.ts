@@ -29,6 +29,8 @@ const MAY_IMPORT: readonly (readonly [string, readonly string[]])[] = [
   ['src/plugins/index.ts', ['src/plugins/', 'src/engine/sdk.ts', 'src/manifests/']],
   ['src/plugins/validators.generated', ['src/plugins/']],
   ['src/plugins/', ['*', 'src/plugins/shared/', 'src/engine/sdk.ts', 'src/manifests/app/', 'src/manifests/catalogue/']],
+  // Before anything of the app runs, the adapter asks what the pipeline would only say later, in the same words.
+  ['src/cli/buildpack/compile.ts', ['src/cli/', 'src/engine/', 'src/manifests/', 'src/plugins/shared/stack-check.ts']],
   ['src/cli', ['src/cli/', 'src/composition.ts', 'src/engine/', 'src/manifests/', 'src/plugins/index.ts']],
 ];
 

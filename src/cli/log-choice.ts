@@ -52,6 +52,10 @@ export async function openRenderer(
     });
     return { renderer, flush: () => Promise.resolve() };
   }
+  if (log === 'buildpack') {
+    const renderer = openBuildpackLog(world, verbose, hasColor(world, world.stderr));
+    return { renderer, flush: () => Promise.resolve() };
+  }
   const { write, close: flush } = light
     ? { write: world.stdout.write, close: () => Promise.resolve() }
     : (await import('../engine/render/log.js')).openLog(world.stdout.write);
@@ -63,10 +67,19 @@ export async function openRenderer(
     case 'github': {
       return { flush, renderer: githubRenderer(write, { verbose, color: false, resumeToken: randomUUID() }) };
     }
-    case 'buildpack':
-      return { flush, renderer: buildpackRenderer(write, { verbose }) };
   }
 }
+
+/** Both streams mostly end in one log, so what stands in the one must be out before the other goes on. */
+export const openBuildpackLog = (world: World, verbose: boolean, color: boolean): Renderer =>
+  buildpackRenderer(world.stdout.write, {
+    verbose,
+    color,
+    shout: (text) => {
+      world.stdout.flush();
+      world.stderr.write(text);
+    },
+  });
 
 /** Some terminals say 0 when they do not know. */
 const usable = (size: { readonly columns: number; readonly rows: number } | undefined) => ({

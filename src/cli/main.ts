@@ -1,6 +1,7 @@
 // From argv to a command: which commands there are, help, and what is said about a command line that is at fault.
 
 import { BUG_STATUS, describeBug } from './bug.js';
+import { command as buildpack } from './buildpack.js';
 import { command as cache } from './cache.js';
 import { command as catalogue } from './catalogue.js';
 import { command as check } from './check.js';
@@ -27,6 +28,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   why,
   graph,
   exec,
+  buildpack,
   cache,
   catalogue,
   plugins,

@@ -59,7 +59,7 @@ function outputOf(stream: NodeJS.WriteStream): Output {
     if (!gone && !stream.destroyed) stream.write(text);
   };
   return {
-    write: stream.isTTY === true || stream === process.stderr ? write : gathered(write),
+    ...(stream.isTTY === true || stream === process.stderr ? { write, flush: () => undefined } : gathered(write)),
     isTerminal: stream.isTTY === true,
     size: () => (stream.isTTY === true ? { columns: stream.columns, rows: stream.rows } : undefined),
   };
@@ -70,7 +70,7 @@ const GATHER_LENGTH = 32 * 1024;
 let flushGathered = (): void => {};
 
 /** Each write wakes the reader of a pipe, which costs more than the text: several lines go out together. */
-function gathered(write: (text: string) => void): (text: string) => void {
+function gathered(write: (text: string) => void): Pick<Output, 'write' | 'flush'> {
   let pending = '';
   let timer: NodeJS.Timeout | undefined;
   const flush = (): void => {
@@ -81,10 +81,13 @@ function gathered(write: (text: string) => void): (text: string) => void {
     if (text !== '') write(text);
   };
   flushGathered = flush;
-  return (text) => {
-    pending += text;
-    if (pending.length >= GATHER_LENGTH) flush();
-    else timer ??= setTimeout(flush, GATHER_MS);
+  return {
+    flush,
+    write: (text) => {
+      pending += text;
+      if (pending.length >= GATHER_LENGTH) flush();
+      else timer ??= setTimeout(flush, GATHER_MS);
+    },
   };
 }
 

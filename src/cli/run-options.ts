@@ -111,6 +111,8 @@ export function runRequest(given: Given, world: World, pipelineFile: string, sig
   };
 }
 
+export const isAppId = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(text);
+
 export const sandboxOf = (given: Given): RunRequest['sandbox'] =>
   (given.value('sandbox') as RunRequest['sandbox'] | undefined) ?? 'auto';
 
@@ -132,7 +134,7 @@ export function appOf(
   }
   const appId = given.value('app-id');
   // It becomes the name of files in the cache.
-  if (appId !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(appId)) {
+  if (appId !== undefined && !isAppId(appId)) {
     return wrong(
       `"${appId}" is no app id.`,
       'It has 1 to 128 letters, digits, dots, hyphens and underscores, the first a letter or a digit.',
@@ -163,7 +165,7 @@ export function cacheDirOf(given: Given, world: World): string {
  * `PYFLOW_*` by the name behind the prefix, sorted, so that their order sways nothing. The pin file's text stands in the
  * place of its name: a run whose pins changed is not up to date.
  */
-function settingsOf(
+export function settingsOf(
   world: World,
 ):
   | { readonly ok: true; readonly value: Readonly<Record<string, string>> }

@@ -99,10 +99,10 @@ function collector(world: World, startedAt: number) {
 }
 
 /** Only the command line knows which signal it was. */
-const withExitStatus = (event: Event, exitStatus: number | undefined): Event =>
+export const withExitStatus = (event: Event, exitStatus: number | undefined): Event =>
   event.type === 'run-finished' ? { ...event, report: reportWithStatus(event.report, exitStatus) } : event;
 
-const reportWithStatus = (report: RunReport, exitStatus: number | undefined): RunReport =>
+export const reportWithStatus = (report: RunReport, exitStatus: number | undefined): RunReport =>
   report.status === 'aborted' && exitStatus !== undefined ? { ...report, exitCode: exitStatus } : report;
 
 function refuse(

@@ -4,6 +4,8 @@ import type { Engine } from './engine.js';
 
 export interface Output {
   write(text: string): void;
+  /** Hands on what `write` gathered. */
+  flush(): void;
   readonly isTerminal: boolean;
   /** Asked again at every frame: terminals are resized. Undefined when there is no terminal. */
   size(): { readonly columns: number; readonly rows: number } | undefined;

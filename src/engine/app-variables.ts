@@ -1,4 +1,4 @@
-// The app's own variables, from `--env-dir` only. Unaware of the operator's environment.
+// The app's own variables: those of `--env-dir`, over those that the caller passes on. Unaware of the operator's environment.
 
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,9 +7,12 @@ import { fail, succeed, type Failure, type Result } from './failure.js';
 export type AppVariables = Readonly<Record<string, string>>;
 
 /** One file a variable, as the classic buildpack API has it: its name names the variable, its content is the value. */
-export async function readAppVariables(envDir: string | undefined): Promise<Result<AppVariables, Failure>> {
-  if (envDir === undefined) return succeed({});
-  const variables: Record<string, string> = {};
+export async function readAppVariables(
+  envDir: string | undefined,
+  further: AppVariables = {},
+): Promise<Result<AppVariables, Failure>> {
+  if (envDir === undefined) return succeed(further);
+  const variables: Record<string, string> = { ...further };
   try {
     const names = (await readdir(envDir)).filter(isVariableName).sort();
     for (const name of names) {

@@ -148,7 +148,8 @@ async function restore(execution: Execution, action: Action, result: ActionResul
   const { id, kind } = action.node;
   const outcome: Outcome = run.lastRun?.nodes[id]?.key === action.key ? 'up-to-date' : 'restored';
   settle(execution, action, outcome, result);
-  if (outcome === 'restored' && result.log !== undefined) {
+  // Whoever builds in a new folder each time reads each log as that of a build of its own.
+  if ((outcome === 'restored' || run.request.oneTime === true) && result.log !== undefined) {
     for (const { stream, text } of await readLog(run, result)) {
       sink.emit({ type: 'node-printed', node: id, replayed: true, stream, text });
     }

@@ -63,9 +63,9 @@ export async function tryFastPath(
   sink: EventSink,
   version: string,
 ): Promise<RunReport | undefined> {
-  if (!isWhole(request) || request.settings['NO_FAST_PATH'] === '1') return undefined;
+  if (!isWhole(request) || request.oneTime === true || request.settings['NO_FAST_PATH'] === '1') return undefined;
   const startedAt = Date.now();
-  const variables = await readAppVariables(request.envDir);
+  const variables = await readAppVariables(request.envDir, request.variables);
   const record = variables.ok ? readFastRecord(request, variables.value, version) : undefined;
   if (record === undefined || !isUntouched(record, request)) return undefined;
   const aged = withoutAged(record, startedAt);

@@ -36,6 +36,13 @@ export interface RunRequest {
   /** `-p NAME=VALUE`, unparsed: the declared type decides how VALUE is read. */
   readonly params: Readonly<Record<string, string>>;
   readonly envDir?: string;
+  /** Further variables of the app; those of `envDir` win. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /**
+   * The app is built in place, in a folder made for this one run: whatever lies there is the app's own, no marker is left
+   * in it, and no record is kept to tell a second run there by.
+   */
+  readonly oneTime?: true;
   readonly only: readonly string[];
   readonly until?: string;
   readonly refresh: readonly string[];

@@ -279,7 +279,7 @@ export function makeReport(
     durationMs: Date.now() - startedAt,
     ...(written === undefined && status === 'succeeded' ? { partial: true as const } : {}),
     nodes,
-    buildData: buildDataOf(run, nodes, failure),
+    buildData: buildDataOf(run, nodes, failure, Date.now() - startedAt),
     ...(written === undefined
       ? {}
       : { slug: { path: written.path, digest: written.digest, files: written.files, bytes: written.bytes } }),
@@ -298,29 +298,47 @@ function worstFailure(nodes: readonly NodeReport[]): Failure | undefined {
   return failures.sort((a, b) => order.indexOf(a.blame) - order.indexOf(b.blame))[0];
 }
 
-/** The flat facts of the platform's report: outputs whose schema names them (`x-build-data`), and what became of it. */
+/** The flat facts of the platform's report: outputs and durations whose kind names them, and what became of it. */
 function buildDataOf(
   run: RunState,
   nodes: Readonly<Record<string, NodeReport>>,
   failure: Failure | undefined,
+  durationMs: number,
 ): JSONObject {
   const data: Record<string, JSONValue> = {};
+  const durations: Record<string, number> = {};
   let isReused = false;
-  for (const [id, { kind, outputs, outcome }] of Object.entries(nodes)) {
+  for (const [id, report] of Object.entries(nodes)) {
+    const { kind, outputs, outcome } = report;
     const { config } = run.pipeline.nodes[run.positionOf(id)]!;
+    const { manifest } = run.kinds.get(kind)!;
     isReused ||= outcome === 'restored' || outcome === 'up-to-date';
-    const { properties } = run.kinds.get(kind)!.manifest.outputs as PortSchemas;
-    for (const [port, schema] of Object.entries(properties ?? {})) {
+    const named = Object.entries((manifest.outputs as PortSchemas).properties ?? {}).flatMap(([port, schema]) => {
       const name = schema['x-build-data'];
       const value = outputs?.[port];
-      if (name === undefined || value === undefined || value === '') continue;
-      data[name.replace(/\$\{config\.(\w+)\}/g, (_, field: string) => String(config[field] ?? ''))] = value;
-    }
+      return name === undefined || value === undefined || value === ''
+        ? []
+        : ([[nameWith(config, name), value]] as const);
+    });
+    for (const [name, value] of named) data[name] = value;
+    // A node that says that it had nothing to do took no time worth telling.
+    if (manifest.buildDataDuration === undefined || outputs === undefined) continue;
+    if (outcome === 'skipped' || named.some(([, value]) => value === false)) continue;
+    const name = nameWith(config, manifest.buildDataDuration);
+    durations[name] = (durations[name] ?? 0) + report.durationMs;
   }
+  if (failure === undefined) durations['total_duration'] = durationMs;
+  for (const [name, ms] of Object.entries(durations)) data[name] = ms / 1000;
   data['cache_status'] = isReused ? 'reused' : 'empty';
   if (failure !== undefined) data['failure_reason'] = failure.code;
   return data;
 }
+
+const nameWith = (config: JSONObject, name: string): string =>
+  name.replace(/\$\{config\.(\w+)(:file)?\}/g, (_, field: string, isFile: string | undefined) => {
+    const value = String(config[field] ?? '');
+    return isFile === undefined ? value : value.slice(value.lastIndexOf('/') + 1);
+  });
 
 interface PortSchemas {
   readonly properties?: Readonly<Record<string, { readonly 'x-build-data'?: string }>>;
@@ -352,7 +370,7 @@ export async function record(
   const isStateNew = request.appId !== undefined && canonicalJSON(state) !== canonicalJSON(run.surroundings.state);
   if (isStateNew) writeState(request.cacheDir, appId, state);
   // What was not stored runs again, and a new state may sway the next run.
-  if (unstored.size > 0 || isStateNew) return dropFastRecord(request.cacheDir, appId);
+  if (unstored.size > 0 || isStateNew || request.oneTime === true) return dropFastRecord(request.cacheDir, appId);
   writeLooks(run, report.runId);
   writeFastRecord({
     request,

@@ -200,7 +200,7 @@ export async function openRun(
   const loaded = await loadCheckedPipeline(request, composition);
   if (!loaded.ok) return loaded;
   const { pipeline, pipelineDigest, kinds, pluginFiles } = loaded.value;
-  const variables = await readAppVariables(request.envDir);
+  const variables = await readAppVariables(request.envDir, request.variables);
   if (!variables.ok) return refuse(variables.failure);
   const inPlace = request.outDir === request.appDir;
   const appDir = realPath(request.appDir);
@@ -209,7 +209,7 @@ export async function openRun(
   );
   const source = listSource(request.appDir, {
     skip: inside.filter((path) => path !== undefined),
-    ...(inPlace ? { isOurs: oursInPlace(request.outDir) } : {}),
+    ...(inPlace && request.oneTime !== true ? { isOurs: oursInPlace(request.outDir) } : {}),
   });
   if (!source.ok) return refuse(source.failure);
   const store = openLocalStore(request.cacheDir, { onWarning, clock: composition.clock });

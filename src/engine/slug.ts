@@ -135,8 +135,10 @@ async function write(run: RunState, layers: readonly Layer[], signal: AbortSigna
   const content = new Map<string, TreeEntry>(walk(run.table, digest));
   const { outDir, appDir } = run.request;
   const inPlace = outDir === appDir;
-  const before = readMarker(outDir, SLUG_MARKER);
-  const earlier = { ...(inPlace ? readMarker(outDir, UNFINISHED_MARKER)?.paths : {}), ...before?.paths };
+  const isOneTime = run.request.oneTime === true;
+  const before = isOneTime ? undefined : readMarker(outDir, SLUG_MARKER);
+  const unfinished = inPlace && !isOneTime ? readMarker(outDir, UNFINISHED_MARKER) : undefined;
+  const earlier = { ...unfinished?.paths, ...before?.paths };
   const isOwn = inPlace ? (path: string) => !run.files.source.entries.has(path) : () => true;
   const marker: Marker = { format: MARKER_FORMAT, digest, paths: markerPaths(content, isOwn) };
   const missing = (blob: Digest): Failure => {
@@ -170,11 +172,13 @@ async function write(run: RunState, layers: readonly Layer[], signal: AbortSigna
   const own = [...content].filter(([path]) => isOwn(path));
   const folders = [...(inPlace ? [] : [outDir]), ...foldersOf(outDir, own)];
   if (changed) {
-    writeMarker(outDir, SLUG_MARKER, marker);
+    if (!isOneTime) writeMarker(outDir, SLUG_MARKER, marker);
     rmSync(`${outDir}/${UNFINISHED_MARKER}`, { force: true });
     // With a fixed time on every folder, any later change in one shows by its time.
     for (const folder of folders) utimesSync(folder, FIXED_MTIME_S, FIXED_MTIME_S);
   }
+  if (isOneTime)
+    return succeed({ path: outDir, digest, ...sizeOfContent(content), traces: [], names: new Map(), changed });
   const traces = [...(inPlace ? [] : ['.']), ...own.map(([path]) => path), SLUG_MARKER].map((path): SlugTrace => {
     const { mtimeMs, ctimeMs, ino } = lstatSync(`${outDir}/${path}`);
     return [path, mtimeMs, ctimeMs, ino];

@@ -13,7 +13,7 @@ export interface JSONObject {
  * `x-may-be-absent` lets an input take values of nodes that may be skipped; `x-type-of: PORT` gives an output the type
  * of the named input; `x-needed-when: { FIELD: VALUE }` makes an input required for that value of a config field;
  * `x-build-data: NAME` puts an output among the flat facts of the report,
- * with `${config.FIELD}` in it replaced.
+ * with `${config.FIELD}` in it replaced, and `${config.FIELD:file}` by what comes after its last slash.
  */
 export type JSONSchema = Exclude<ExtendedJSONSchema<SchemaKeywords>, boolean>;
 type SchemaKeywords = {

@@ -26,6 +26,11 @@ export interface PluginManifest {
   readonly timeoutMs?: number;
   /** Milliseconds a first run is expected to take; orders the schedule until real durations are known. */
   readonly expectedMs?: number;
+  /**
+   * The report's build data tells under this name how many seconds nodes of this kind took, added up. `${config.NAME}` is
+   * replaced by the config's value, `${config.NAME:file}` by what comes after its last slash.
+   */
+  readonly buildDataDuration?: string;
 }
 
 /** A manifest with the validators of its schemas, as the checks use it. */

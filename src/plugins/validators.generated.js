@@ -1958,7 +1958,7 @@ return errors === 0;
 validate39.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs6 = validate40;
-const schema51 = {"type":"object","properties":{"ran":{"type":"boolean","description":"False when the app has no such script."},"tree":{"type":"string","format":"output-tree","description":"The input tree and what the script changed."}},"required":["ran","tree"],"additionalProperties":false};
+const schema51 = {"type":"object","properties":{"ran":{"type":"boolean","description":"False when the app has no such script.","x-build-data":"${config.script:file}_hook"},"tree":{"type":"string","format":"output-tree","description":"The input tree and what the script changed."}},"required":["ran","tree"],"additionalProperties":false};
 
 function validate40(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;

@@ -29,8 +29,8 @@ export async function pyflow(argv: readonly string[], options: FakeWorldOptions 
     cwd: options.cwd ?? '/work',
     env: options.env ?? {},
     homeDir: '/home/ada',
-    stdout: { write: (text) => void (stdout += text), isTerminal: terminal !== undefined, size: () => terminal },
-    stderr: { write: (text) => void (stderr += text), isTerminal: false, size: () => undefined },
+    stdout: { write: (text) => void (stdout += text), flush: () => undefined, isTerminal: terminal !== undefined, size: () => terminal },
+    stderr: { write: (text) => void (stderr += text), flush: () => undefined, isTerminal: false, size: () => undefined },
     now: () => options.now ?? 1_000_000,
     later: () => () => undefined,
     onInterrupt: () => ({

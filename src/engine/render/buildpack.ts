@@ -1,4 +1,5 @@
-// The platform's build log: `-----> ` steps, tool output indented by seven, ` !     ` notices and failures.
+// The platform's build log: `-----> ` steps and tool output indented by seven; apart from them, warnings and failures as
+// blocks of lines that begin with ` !     `.
 
 import { unreachable } from '../failure.js';
 import { cleanLines, cleanText } from './clean-text.js';
@@ -9,12 +10,29 @@ import type { RenderOptions, Renderer, Write } from './renderer.js';
 import { styleOf } from './style.js';
 import { summarize } from './summary.js';
 
-export function buildpackRenderer(write: Write, options: Pick<RenderOptions, 'verbose'>): Renderer {
+export interface BuildpackOptions extends RenderOptions {
+  /** Where blocks go; the platform reads two streams. */
+  readonly shout: Write;
+}
+
+type Level = 'notice' | 'warning' | 'error';
+const PAINT: Readonly<Record<Level, string>> = { notice: '34', warning: '33', error: '31' };
+
+/** A blank line, the lines bold and in the colour of the level, a blank line. */
+export function styledBlock(level: Level, lines: readonly string[], color: boolean): string {
+  const shown = lines.map((line) => {
+    const text = ` !     ${line}`.trimEnd();
+    return color ? `\u001b[1;${PAINT[level]}m${text}\u001b[0m\n` : `${text}\n`;
+  });
+  return `\n${shown.join('')}\n`;
+}
+
+const WORTH_TELLING_MS = 100;
+
+export function buildpackRenderer(write: Write, { verbose, color, shout }: BuildpackOptions): Renderer {
   const step = (text: string): void => write(`-----> ${cleanText(text)}\n`);
   const detail = (text: string): void => write(`       ${cleanText(text)}`.trimEnd() + '\n');
-  const shout = (lines: readonly string[]): void => {
-    for (const line of lines) write(` !     ${line}`.trimEnd() + '\n');
-  };
+  const block = (level: Level, lines: readonly string[]): void => shout(styledBlock(level, lines, color));
 
   /** The node of the open block until it has a headline. */
   let untitled: string | undefined;
@@ -28,20 +46,18 @@ export function buildpackRenderer(write: Write, options: Pick<RenderOptions, 've
       if (untitled !== undefined && stream !== 'step' && stream !== 'notice') step(`Running ${untitled}`);
       if (stream !== 'notice') untitled = undefined;
       if (stream === 'step') step(text);
-      else if (stream === 'notice') shout(cleanLines(text));
+      else if (stream === 'notice') block('warning', cleanLines(text));
       else detail(text);
     },
     close: (node, report, opened) => {
       untitled = undefined;
-      if (report.outcome === 'restored' && opened) {
-        detail(
-          report.savedMs === undefined
-            ? 'Restored from the cache'
-            : `Restored from the cache, saving ${formatDuration(report.savedMs)}`,
-        );
+      const { outcome, savedMs } = report;
+      // A headline says what was done; that it was not done again this time is worth a line where that saved something.
+      if (opened && (outcome === 'restored' || outcome === 'up-to-date') && (savedMs ?? Infinity) >= WORTH_TELLING_MS) {
+        detail(`Restored from the cache${savedMs === undefined ? '' : `, saving ${formatDuration(savedMs)}`}`);
       }
       if (report.failure === undefined) return;
-      shout(['', ...formatFailure(report.failure, styleOf(false), node), '']);
+      block('error', formatFailure(report.failure, styleOf(false), node));
     },
   });
 
@@ -50,16 +66,17 @@ export function buildpackRenderer(write: Write, options: Pick<RenderOptions, 've
     consume: (event) => {
       switch (event.type) {
         case 'notice':
-          shout(cleanLines(`[${event.code}] ${event.text}`));
+          // Of the machine, so nothing that whoever pushed the app could see to.
+          for (const line of cleanLines(event.text)) detail(line);
           return;
         case 'node-printed':
           // The headlines of restored work are part of the log people know; its tool output is not repeated.
-          if (options.verbose || !event.replayed || event.stream === 'step' || event.stream === 'notice') {
+          if (verbose || !event.replayed || event.stream === 'step' || event.stream === 'notice') {
             groups.printed(event);
           }
           return;
         case 'node-retried':
-          groups.printed(retryLine(event));
+          groups.printed({ ...retryLine(event), stream: 'stderr' });
           return;
         case 'node-finished':
           groups.finished(event.node, event.report);
@@ -67,8 +84,8 @@ export function buildpackRenderer(write: Write, options: Pick<RenderOptions, 've
         case 'run-finished': {
           groups.end();
           const [headline = '', ...rest] = summarize(event.report, styleOf(false));
-          if (event.report.status === 'succeeded') step(headline);
-          else shout([headline]);
+          if (event.report.status !== 'succeeded') return block('error', [headline, ...rest]);
+          step(headline);
           for (const line of rest) detail(line);
           return;
         }

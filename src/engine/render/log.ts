@@ -1,4 +1,4 @@
-// winston carries the logs of plain, ndjson, github and buildpack. Loaded when the first line is written by a run that
+// winston carries the logs of plain, ndjson and github. Loaded when the first line is written by a run that
 // does something; an up-to-date run writes without it.
 
 import { Writable } from 'node:stream';

@@ -13,40 +13,12 @@ import type {
   RunOutput,
   ViewReader,
 } from '../../engine/sdk.js';
+import { PROJECT_FILES, PROJECT_FOLDERS } from '../../manifests/app/project-markers.js';
 import { viewOfRoot } from '../shared/app-root.js';
 import { describeFolder, describeRoot, isDirectory } from '../shared/root-listing.js';
 import { notAPythonApp, rootNotAFolder, rootNotFound } from './failures.js';
 import { manifest } from './manifest.js';
 import type { config, inputs, outputs } from './manifest.js';
-
-const FILES = [
-  '.python-version',
-  'Pipfile',
-  'Pipfile.lock',
-  '__init__.py',
-  'app.py',
-  'main.py',
-  'manage.py',
-  'pdm.lock',
-  'poetry.lock',
-  'pyproject.toml',
-  'requirements.txt',
-  'runtime.txt',
-  'server.py',
-  'setup.cfg',
-  'setup.py',
-  'uv.lock',
-];
-const MISSPELT_REQUIREMENTS = [
-  'Requirements.txt',
-  'requeriments.txt',
-  'requirement.txt',
-  'requirements',
-  'requirements.text',
-  'requirements.txt.txt',
-  'requirments.txt',
-];
-const FOLDERS = ['.venv', '__pycache__', 'venv'];
 
 type Config = FromSchema<typeof config>;
 type Inputs = FromSchema<typeof inputs>;
@@ -62,8 +34,8 @@ export class Detect implements Plugin<Config, Inputs, Outputs> {
     if (kind !== 'directory') return fail(rootNotAFolder(root, kind));
 
     const view = viewOfRoot(app, root);
-    const markers = [...FILES, ...MISSPELT_REQUIREMENTS].filter((name) => view.exists(name));
-    for (const name of FOLDERS) if (await isDirectory(view, name)) markers.push(`${name}/`);
+    const markers = PROJECT_FILES.filter((name) => view.exists(name));
+    for (const name of PROJECT_FOLDERS) if (await isDirectory(view, name)) markers.push(`${name}/`);
     if (markers.length === 0) return fail(notAPythonApp(root, describeRoot(app, root)));
     return succeed({ facts: { markers: markers.sort() } });
   }

@@ -70,4 +70,5 @@ export const manifest: PluginManifest = {
   network: true,
   timeoutMs: 900_000,
   expectedMs: 15_000,
+  buildDataDuration: 'python_install_duration',
 };

@@ -58,4 +58,5 @@ export const manifest: PluginManifest = {
   network: true,
   timeoutMs: 300_000,
   expectedMs: 4000,
+  buildDataDuration: 'package_manager_install_duration',
 };

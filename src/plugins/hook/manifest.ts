@@ -31,7 +31,11 @@ export const inputs = {
 export const outputs = {
   type: 'object',
   properties: {
-    ran: { type: 'boolean', description: 'False when the app has no such script.' },
+    ran: {
+      type: 'boolean',
+      description: 'False when the app has no such script.',
+      'x-build-data': '${config.script:file}_hook',
+    },
     tree: { type: 'string', format: 'output-tree', description: 'The input tree and what the script changed.' },
   },
   required: ['ran', 'tree'],
@@ -48,4 +52,5 @@ export const manifest: PluginManifest = {
   // A script may change anything, so every node that writes must be ordered before or after it.
   writes: ['**'],
   network: true,
+  buildDataDuration: '${config.script:file}_hook_duration',
 };

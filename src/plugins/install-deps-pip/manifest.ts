@@ -90,4 +90,5 @@ export const manifest: PluginManifest = {
   network: true,
   timeoutMs: 1_800_000,
   expectedMs: 10_000,
+  buildDataDuration: 'dependencies_install_duration',
 };

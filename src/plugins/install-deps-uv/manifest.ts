@@ -46,4 +46,5 @@ export const manifest: PluginManifest = {
   network: true,
   timeoutMs: 1_800_000,
   expectedMs: 3000,
+  buildDataDuration: 'dependencies_install_duration',
 };

@@ -54,4 +54,5 @@ export const manifest: PluginManifest = {
   network: true,
   timeoutMs: 600_000,
   expectedMs: 2000,
+  buildDataDuration: 'dependencies_install_duration',
 };

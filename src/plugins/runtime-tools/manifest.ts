@@ -50,4 +50,5 @@ export const manifest: PluginManifest = {
   writes: ['${config.vendorDir}/python/**'],
   timeoutMs: 120_000,
   expectedMs: 1000,
+  buildDataDuration: 'package_manager_install_duration',
 };

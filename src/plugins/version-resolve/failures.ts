@@ -20,22 +20,6 @@ export function howToSetVersion(root: string, minor: string, origin?: Origin): s
 const ACCEPTED_FORMS = (minor: string): string =>
   `Accepted are ${minor} (gets the newest patch, recommended) and the form N.N.N for one exact patch.`;
 
-export const stackEndOfLife = (stack: string, end: string | undefined, accepted: readonly string[]): Failure => ({
-  code: 'checks::stack::eol',
-  blame: 'pipeline',
-  title: `The stack ${stack} has reached its end of life`,
-  detail: `${end === undefined ? 'Its support has ended' : `Its support ended in ${end}`}; nothing is built for it any more.`,
-  remedy: `Move the app to another stack: ${accepted.join(', ')}.`,
-});
-
-export const stackUnknown = (stack: string, accepted: readonly string[]): Failure => ({
-  code: 'checks::stack::unknown',
-  blame: 'pipeline',
-  title: `The stack ${stack} is not known`,
-  detail: `Known are ${accepted.join(', ')}.`,
-  remedy: 'Correct the name of the stack. If the stack is new, use the newest release of pyflow.',
-});
-
 export const runtimeTxtWrong = (root: string, minor: string): Failure => ({
   code: 'runtime-txt::invalid-version',
   blame: 'app',

@@ -17,15 +17,13 @@ import type {
 import { acceptedMinors, DEFAULT_MINOR, latestPatch, minorStatus } from '../../manifests/catalogue/python-releases.js';
 import { findPlatformArchive, latestPlatformArchive, type Pins } from '../../manifests/catalogue/platform-archives.js';
 import { findRuntime, latestRuntime, runtimePlatform } from '../../manifests/catalogue/runtimes.js';
-import { acceptedStacks, stackStatus } from '../../manifests/catalogue/stacks.js';
 import { inRoot } from '../shared/app-root.js';
 import { readPins } from '../shared/platform-pins.js';
 import type { Provider } from '../shared/provider-list.js';
+import { checkStack } from '../shared/stack-check.js';
 import {
   endOfLife,
   notAvailable,
-  stackEndOfLife,
-  stackUnknown,
   unknownMinor,
   unknownPatch,
   uvNeedsVersionFile,
@@ -88,9 +86,8 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
   ) {}
 
   async reads({ config, inputs }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
-    const stack = stackStatus(config.stack);
-    if (stack.support === 'end-of-life') return fail(stackEndOfLife(config.stack, stack.end, acceptedStacks()));
-    if (stack.support === 'unknown') return fail(stackUnknown(config.stack, acceptedStacks()));
+    const wrongStack = checkStack(config.stack);
+    if (wrongStack !== undefined) return fail(wrongStack);
 
     const defaultMinor = config.default ?? DEFAULT_MINOR;
     const request = await readRequest(view, config.root, inputs.manager, defaultMinor);

@@ -27,7 +27,7 @@ const RENDERERS: Readonly<Record<string, (write: Write) => Renderer>> = {
   'plain-verbose': (write) => plainRenderer(write, { verbose: true, color: false }),
   'plain-color': (write) => plainRenderer(write, { verbose: false, color: true }),
   github: (write) => githubRenderer(write, { verbose: false, color: false, resumeToken: 'TOKEN' }),
-  buildpack: (write) => buildpackRenderer(write, { verbose: false }),
+  buildpack: (write) => buildpackRenderer(write, { verbose: false, color: false, shout: write }),
   ndjson: (write) => ndjsonRenderer(write),
 };
 

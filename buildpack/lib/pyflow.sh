@@ -1,0 +1,40 @@
+# Starts a step of the buildpack in pyflow. Sourced by the scripts in bin, with the name of the step in $step.
+
+set -euo pipefail
+if [[ "${BUILDPACK_XTRACE:-0}" == 1 || -n "${BUILDPACK_DEBUG:-}" ]]; then set -x; fi
+
+home="$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)"
+
+# What an earlier buildpack set for the app's own Node is not for ours.
+unset NODE_OPTIONS NODE_PATH
+
+# The Node of pyflow: the operator's choice, one that was put beside `bin`, or that of the machine; never one that a
+# buildpack before this one installed into the app.
+find_node() {
+  if [[ -n "${PYFLOW_NODE:-}" ]]; then
+    printf '%s\n' "$PYFLOW_NODE"
+    return
+  fi
+  if [[ -x "$home/node/bin/node" ]]; then
+    printf '%s\n' "$home/node/bin/node"
+    return
+  fi
+  local candidate
+  while IFS= read -r candidate; do
+    case "$candidate" in
+      "${1%/}"/* | /app/*) ;;
+      *)
+        printf '%s\n' "$candidate"
+        return
+        ;;
+    esac
+  done < <(type -ap node)
+}
+
+node="$(find_node "${1:-/app}")"
+if [[ -z "$node" ]]; then
+  printf '\n !     pyflow needs Node.js 20.19 or newer, and there is none on this machine.\n' >&2
+  printf ' !     Install it, put it into %s/node, or name it with PYFLOW_NODE.\n\n' "$home" >&2
+  exit 75
+fi
+exec "$node" "$home/lib/start.cjs" "$step" "$home" "$@"

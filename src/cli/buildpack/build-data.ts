@@ -1,0 +1,40 @@
+// The facts of a build as the platform collects them: a flat JSON object in CACHE_DIR, printed by bin/report.
+
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
+import { dataFile } from './app-cache.js';
+import type { World } from '../world.js';
+
+/** A platform that stores them has columns of a width. */
+const MAX_TEXT = 200;
+
+/** Strings, numbers and booleans only; keys sorted. */
+export function buildDataText(data: JSONObject): string {
+  const flat = Object.entries(data).flatMap(([name, value]): [string, JSONValue][] => {
+    const shown = flatten(value);
+    return shown === undefined ? [] : [[name, shown]];
+  });
+  return `${JSON.stringify(Object.fromEntries(flat.sort(([a], [b]) => (a < b ? -1 : 1))), undefined, 2)}\n`;
+}
+
+function flatten(value: JSONValue): JSONValue | undefined {
+  if (typeof value === 'number' || typeof value === 'boolean') return value;
+  if (typeof value === 'string') return cut(value);
+  // Names, each with a comma behind it, as platforms have always got them.
+  if (Array.isArray(value) && value.length > 0) return cut(value.map((item) => `${String(item)},`).join(''));
+  return undefined;
+}
+
+const cut = (text: string): string => (text.length > MAX_TEXT ? [...text].slice(0, MAX_TEXT).join('') : text);
+
+/** The exit status. */
+export function printBuildData(cacheDir: string, world: World): number {
+  try {
+    world.stdout.write(readFileSync(dataFile(resolve(world.cwd, cacheDir)), 'utf8'));
+    return 0;
+  } catch {
+    world.stderr.write('There are no data of a build in CACHE_DIR: bin/compile has not run with it.\n');
+    return 1;
+  }
+}

@@ -1,0 +1,160 @@
+// bin/compile and bin/test-compile: the pipeline on BUILD_DIR, built in place, with what the platform and the buildpacks
+// before this one say by CACHE_DIR, ENV_DIR and the environment.
+
+import { lstatSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { EXIT_STATUS, type Failure } from '../../engine/failure.js';
+import { passThroughOf } from '../../engine/pass-through.js';
+import type { Refusal, RunRequest } from '../../engine/pipeline.js';
+import { reportOfRefusal } from '../../engine/render/report.js';
+import { eventSink } from '../../engine/render/renderer.js';
+import type { RunReport } from '../../engine/events.js';
+import { openBuildpackLog } from '../log-choice.js';
+import { printRefusal } from '../refusal.js';
+import { reportWithStatus, withExitStatus } from '../run.js';
+import { AppCache } from './app-cache.js';
+import { writeExport } from './export-file.js';
+import { hasLogColor, shout, shoutFailure } from './log.js';
+import type { Places } from './places.js';
+import { variablesOf } from './variables.js';
+import type { World } from '../world.js';
+
+export interface BuildFolders {
+  readonly buildDir: string;
+  readonly cacheDir: string;
+  readonly envDir?: string;
+  /** Dev dependencies too, no static files. */
+  readonly isTest?: true;
+}
+
+/** What an app keeps for itself may be as large; a cache that apps share has the engine's own limit. */
+const OWN_CACHE_BYTES = String(4 * 1024 ** 3);
+
+/** The exit status. */
+export async function compile(folders: BuildFolders, places: Places, world: World): Promise<number> {
+  const startedAt = world.now();
+  const { signal, interruption } = world.onInterrupt();
+  const cache = AppCache.open(resolve(world.cwd, folders.cacheDir), places);
+  if (!(cache instanceof AppCache)) {
+    shoutFailure(cache, world);
+    return EXIT_STATUS[cache.blame];
+  }
+  const buildDir = resolve(world.cwd, folders.buildDir);
+  const refused = await refusalOf(buildDir, places, world);
+  if (refused !== undefined) {
+    shoutFailure(refused, world);
+    cache.writeBuildData({ failure_reason: refused.code });
+    return EXIT_STATUS[refused.blame];
+  }
+  cache.handOverVersion();
+  const renderer = openBuildpackLog(world, isVerbose(world), hasLogColor(world));
+  if (cache.isOfAncestor) {
+    world.stdout.write(
+      '-----> Discarding the cache of another buildpack\n       Only the version of Python is taken over from it\n',
+    );
+  }
+  const request = requestOf(folders, buildDir, cache, places, world, signal);
+  const sink = eventSink(world.now, startedAt, [
+    (event) => renderer.consume(withExitStatus(event, interruption()?.exitStatus)),
+  ]);
+  const outcome = await world.engine.run(request, sink);
+  renderer.close();
+  const report = outcome.ok
+    ? reportWithStatus(outcome.value, interruption()?.exitStatus)
+    : tellRefusal(outcome.failure, request, startedAt, world);
+  if (report.status === 'succeeded') finish(report, buildDir, cache, places, world);
+  cache.writeBuildData(report.buildData);
+  return report.exitCode;
+}
+
+/** What the platform, not the app, must see to; before any script of the app runs. */
+async function refusalOf(buildDir: string, places: Places, world: World): Promise<Failure | undefined> {
+  const stack = world.env['STACK'] ?? '';
+  if (stack === '') return stackMissing;
+  const { checkStack } = await import('../../plugins/shared/stack-check.js');
+  const wrongStack = checkStack(stack);
+  if (wrongStack !== undefined) return wrongStack;
+  const python = `${buildDir}/${places.vendorDir}/python/bin/python`;
+  const isThere = lstatSync(python, { throwIfNoEntry: false }) !== undefined;
+  // Only what an earlier buildpack exported can have set it.
+  return isThere && world.env['PYTHONHOME'] !== undefined ? hasRunBefore : undefined;
+}
+
+function requestOf(
+  folders: BuildFolders,
+  buildDir: string,
+  cache: AppCache,
+  places: Places,
+  world: World,
+  signal: AbortSignal,
+): RunRequest {
+  const { pipelineFile, sandbox, sharedCache } = places;
+  const envDir = folders.envDir === undefined ? undefined : resolve(world.cwd, folders.envDir);
+  // A platform without variables for the app may name a folder that is not there.
+  const hasEnvDir = envDir !== undefined && statSync(envDir, { throwIfNoEntry: false })?.isDirectory() === true;
+  return {
+    pipelineFile,
+    appDir: buildDir,
+    outDir: buildDir,
+    oneTime: true,
+    force: false,
+    cacheDir: cache.storeDir,
+    appId: cache.appId,
+    params: { ...places.params, stack: world.env['STACK'] ?? '' },
+    ...(hasEnvDir ? { envDir } : {}),
+    variables: variablesOf(world.env, folders.isTest === true),
+    only: [],
+    refresh: [],
+    keepGoing: false,
+    mode: folders.isTest === true ? 'test' : 'build',
+    sandbox,
+    settings: {
+      ...(sharedCache === undefined ? { CACHE_MAX_BYTES: OWN_CACHE_BYTES } : {}),
+      ...places.settings,
+    },
+    passThrough: passThroughOf(world.env),
+    signal,
+  };
+}
+
+function tellRefusal(refusal: Refusal, request: RunRequest, startedAt: number, world: World): RunReport {
+  if (refusal.type === 'failure') shoutFailure(refusal.failure, world);
+  else printRefusal(refusal, world);
+  const report = reportOfRefusal(request, refusal, startedAt, world.now());
+  return { ...report, exitCode: world.onInterrupt().interruption()?.exitStatus ?? report.exitCode };
+}
+
+function finish(report: RunReport, buildDir: string, cache: AppCache, places: Places, world: World): void {
+  const { python_version: version, package_manager: manager } = report.buildData;
+  cache.keepVersion(typeof version === 'string' ? version : undefined);
+  const isExported = writeExport(places, { buildDir, manager: typeof manager === 'string' ? manager : undefined });
+  if (!isExported) {
+    shout('warning', ['The file `export` cannot be written, so later buildpacks find no Python.'], world);
+  }
+  if (typeof manager === 'string' && manager !== 'uv') shout('notice', UV_ADVICE, world);
+}
+
+/** As the platform's own buildpack asked for traces. */
+const isVerbose = ({ env }: World): boolean => env['BUILDPACK_XTRACE'] === '1' || (env['BUILDPACK_DEBUG'] ?? '') !== '';
+
+const UV_ADVICE = [
+  'Tip: uv is the package manager to prefer for Python apps.',
+  'It installs faster than others, locks every dependency and manages versions of Python too.',
+  'How to move to it: https://docs.astral.sh/uv/guides/migration/',
+];
+
+const stackMissing: Failure = {
+  code: 'buildpack::stack-missing',
+  blame: 'pipeline',
+  title: 'The variable STACK is not set',
+  detail: 'The platform says by it which base image the app will run on.',
+  remedy: 'Set it for bin/compile, for example STACK=scalingo-24.',
+};
+
+const hasRunBefore: Failure = {
+  code: 'checks::duplicate-python-buildpack',
+  blame: 'app',
+  title: 'The Python buildpack has run in this build already',
+  detail: 'It is listed more than once among the buildpacks of the app, and its second run would overwrite the first.',
+  remedy: 'Remove the duplicate from the list of buildpacks.',
+};

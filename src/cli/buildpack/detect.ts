@@ -1,0 +1,61 @@
+// bin/detect: is this a Python app? By names alone; only who is turned away learns why from the pipeline itself.
+
+import { lstatSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { PROJECT_FILES, PROJECT_FOLDERS } from '../../manifests/app/project-markers.js';
+import type { Failure } from '../../engine/failure.js';
+import { shoutFailure } from './log.js';
+import type { Places } from './places.js';
+import type { World } from '../world.js';
+
+/** What the platform takes for "not mine". */
+const NOT_DETECTED = 1;
+
+export async function detect(buildDir: string, places: Places, world: World): Promise<number> {
+  const appDir = resolve(world.cwd, buildDir);
+  const project = join(appDir, places.root);
+  const isPython =
+    PROJECT_FILES.some((name) => lstatSync(join(project, name), { throwIfNoEntry: false }) !== undefined) ||
+    PROJECT_FOLDERS.some((name) => lstatSync(join(project, name), { throwIfNoEntry: false })?.isDirectory() === true);
+  if (isPython) {
+    world.stdout.write('Python\n');
+    return 0;
+  }
+  const failure = await whyNot(appDir, places, world);
+  if (failure === undefined) world.stderr.write('There is no file of a Python project in this app.\n');
+  else shoutFailure(failure, world);
+  return NOT_DETECTED;
+}
+
+/** The failure of the pipeline's own node; undefined when it has no such node. */
+async function whyNot(appDir: string, places: Places, world: World): Promise<Failure | undefined> {
+  const cacheDir = mkdtempSync(join(tmpdir(), 'pyflow-detect-'));
+  try {
+    const told = await world.engine.run(
+      {
+        pipelineFile: places.pipelineFile,
+        appDir,
+        outDir: appDir,
+        force: false,
+        cacheDir,
+        params: places.params,
+        only: ['detect'],
+        refresh: [],
+        keepGoing: false,
+        mode: 'build',
+        sandbox: places.sandbox,
+        settings: places.settings,
+        oneTime: true,
+        signal: world.onInterrupt().signal,
+      },
+      { emit: () => undefined },
+    );
+    if (told.ok) return told.value.failure;
+    return told.failure.type === 'failure' && told.failure.failure.blame !== 'pipeline'
+      ? told.failure.failure
+      : undefined;
+  } finally {
+    rmSync(cacheDir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,89 @@
+// The file `export` beside `bin`: buildpacks that come later in the same build source it to find the app's Python.
+
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { publishFile } from '../../engine/sealed-json.js';
+import type { Places } from './places.js';
+
+/** Where the app will run. */
+const APP = '/app';
+
+export const exportFile = ({ home }: Pick<Places, 'home'>): string => join(home, 'export');
+
+/** By package manager, as at run time; poetry and uv themselves are gone by then, but not what tells them which Python. */
+const MANAGER_LINES: Readonly<Record<string, readonly string[]>> = {
+  pip: ['export PIP_DISABLE_PIP_VERSION_CHECK=1'],
+  pipenv: [
+    'export PATH="$PYTHONHOME/pipenv/bin${PATH:+:$PATH}"',
+    'export PIPENV_SYSTEM=1',
+    'export PIPENV_VERBOSITY=-1',
+    'export VIRTUAL_ENV="$PYTHONHOME"',
+  ],
+  poetry: ['export POETRY_VIRTUALENVS_CREATE=false', 'export POETRY_VIRTUALENVS_USE_POETRY_PYTHON=true'],
+  uv: [
+    'export UV_PROJECT_ENVIRONMENT="$PYTHONHOME"',
+    'export UV_NO_MANAGED_PYTHON=1',
+    'export UV_PYTHON_DOWNLOADS=never',
+  ],
+};
+
+export interface ExportOptions {
+  readonly buildDir: string;
+  readonly manager: string | undefined;
+  /** Where the app will run; `/app` but for tests. */
+  readonly appDir?: string;
+}
+
+/** False when it cannot be written. */
+export function writeExport(places: Places, { buildDir, manager, appDir = APP }: ExportOptions): boolean {
+  const { vendorDir, root } = places;
+  const isLinked = linkPython(buildDir, appDir, vendorDir);
+  const python = join(isLinked ? appDir : buildDir, vendorDir, 'python');
+  const hasNltkData = lstatSync(join(buildDir, vendorDir, 'python/nltk_data'), { throwIfNoEntry: false }) !== undefined;
+  const lines = [
+    `export PYTHONHOME=${quote(python)}`,
+    ...(MANAGER_LINES[manager ?? ''] ?? []),
+    ...(hasNltkData ? ['export NLTK_DATA="$PYTHONHOME/nltk_data"'] : []),
+    'export PATH="$PYTHONHOME/bin${PATH:+:$PATH}"',
+    'export PYTHONUNBUFFERED=true',
+    'export LIBRARY_PATH="$PYTHONHOME/lib${LIBRARY_PATH:+:$LIBRARY_PATH}"',
+    'export LD_LIBRARY_PATH="$PYTHONHOME/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"',
+    'export LANG="${LANG:-en_US.UTF-8}"',
+    `if [ -z "\${PYTHONPATH:-}" ]; then export PYTHONPATH=${quote(join(buildDir, root))}; fi`,
+  ];
+  return publishFile(exportFile(places), `${lines.join('\n')}\n`);
+}
+
+const quote = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+
+/**
+ * What later buildpacks install is to work where the app runs, so they should meet the Python under the name that it has
+ * there. True when `/app` leads to it: by itself, or by a link, where there is such a folder that is ours to write.
+ */
+function linkPython(buildDir: string, appDir: string, vendorDir: string): boolean {
+  const link = join(appDir, vendorDir, 'python');
+  const temporary = `${link}.${process.pid}.tmp`;
+  try {
+    const realBuildDir = realpathSync(buildDir);
+    if (realBuildDir === realpathSync(appDir)) return true;
+    accessSync(appDir, constants.W_OK);
+    const found = lstatSync(link, { throwIfNoEntry: false });
+    if (found !== undefined && !found.isSymbolicLink()) return false;
+    mkdirSync(join(appDir, vendorDir), { recursive: true });
+    symlinkSync(join(realBuildDir, vendorDir, 'python'), temporary);
+    renameSync(temporary, link);
+    return true;
+  } catch {
+    rmSync(temporary, { force: true });
+    return false;
+  }
+}

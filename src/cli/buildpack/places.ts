@@ -1,0 +1,69 @@
+// What the operator settles for all builds of the adapter: the pipeline, its params, the cache. By `PYFLOW_*` variables,
+// since the classic API leaves no room for options.
+
+import { resolve } from 'node:path';
+import type { RunRequest } from '../../engine/pipeline.js';
+import type { UsageProblem } from '../command.js';
+import { isAppId, settingsOf } from '../run-options.js';
+import type { World } from '../world.js';
+
+export interface Places {
+  /** The folder of the buildpack. */
+  readonly home: string;
+  readonly pipelineFile: string;
+  readonly params: Readonly<Record<string, string>>;
+  /** Of the slug, for the Python in it. */
+  readonly vendorDir: string;
+  /** Of the app, for the files of the project. */
+  readonly root: string;
+  /** Shared by the apps of this machine; absent: each app has its own in CACHE_DIR. */
+  readonly sharedCache?: string;
+  readonly appId?: string;
+  readonly sandbox: RunRequest['sandbox'];
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+type Found = { readonly ok: true; readonly value: Places } | { readonly ok: false; readonly problem: UsageProblem };
+
+export function placesOf(home: string, world: World): Found {
+  const settings = settingsOf(world);
+  if (!settings.ok) return settings;
+  const set = (name: string): string | undefined => settings.value[name] || undefined;
+  const params: Record<string, string> = {};
+  for (const line of (set('PARAMS') ?? '').split('\n')) {
+    const entry = line.trim();
+    const cut = entry.indexOf('=');
+    if (entry === '') continue;
+    if (cut <= 0)
+      return wrong(`PYFLOW_PARAMS has a line that is no param: "${entry}".`, 'Write NAME=VALUE, one a line.');
+    params[entry.slice(0, cut)] = entry.slice(cut + 1);
+  }
+  const sandbox = set('SANDBOX') ?? 'auto';
+  if (sandbox !== 'auto' && sandbox !== 'required' && sandbox !== 'none') {
+    return wrong(`"${sandbox}" is no value of PYFLOW_SANDBOX.`, 'It takes one of: auto, required, none.');
+  }
+  const appId = set('APP_ID');
+  if (appId !== undefined && !isAppId(appId)) {
+    return wrong(
+      `"${appId}" in PYFLOW_APP_ID is no app id.`,
+      'It has 1 to 128 letters, digits, dots, hyphens and underscores, the first a letter or a digit.',
+    );
+  }
+  const sharedCache = set('CACHE_DIR');
+  return {
+    ok: true,
+    value: {
+      home,
+      pipelineFile: resolve(world.cwd, set('PIPELINE') ?? `${home}/../pipelines/python.yml`),
+      params,
+      vendorDir: params['vendorDir'] ?? '.scalingo',
+      root: params['root'] ?? '.',
+      ...(sharedCache === undefined ? {} : { sharedCache: resolve(world.cwd, sharedCache) }),
+      ...(appId === undefined ? {} : { appId }),
+      sandbox,
+      settings: settings.value,
+    },
+  };
+}
+
+const wrong = (message: string, remedy: string): Found => ({ ok: false, problem: { message, remedy } });

@@ -1,0 +1,258 @@
+/* oxlint-disable no-control-regex -- colours are what is looked for */
+
+// The adapter as a platform calls it: its scripts on the examples, real pip against the package index, real CPython.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { expect } from 'chai';
+import { SLUG_MARKERS } from '../../src/engine/source-names.js';
+import { hasNamespaces } from '../support/namespaces.js';
+import { pyenvVersions } from '../support/runtimes.js';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const EXAMPLE = 'flask-pip';
+const MINOR = readFileSync(join(ROOT, 'examples', EXAMPLE, '.python-version'), 'utf8').trim();
+const hasPython = pyenvVersions().some((version) => version.startsWith(`${MINOR}.`));
+/** In the variables of the app; no node of the pipeline names it. */
+const SECRET = 'v4lue-that-nobody-named-c0ffee';
+/** The folder that a platform builds in or boots in. Only who may make it and finds none may test with it. */
+const APP = '/app';
+const mayMakeApp = process.getuid?.() === 0 && !existsSync(APP);
+
+interface Build {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+class Platform {
+  readonly root = mkdtempSync(join(tmpdir(), 'pyflow-platform-'));
+  readonly cacheDir = join(this.root, 'cache');
+  readonly envDir = join(this.root, 'env');
+  /** A copy, as a platform fetches it for each build: `export` is written into it. */
+  readonly home = join(this.root, 'pyflow/buildpack');
+
+  constructor() {
+    mkdirSync(this.envDir);
+    writeFileSync(join(this.envDir, 'SECRET_KEY'), SECRET);
+    for (const name of ['bin', 'lib'])
+      cpSync(join(ROOT, 'buildpack', name), join(this.home, name), { recursive: true });
+    for (const name of ['dist', 'pipelines', 'package.json']) {
+      spawnSync('ln', ['-s', join(ROOT, name), join(this.home, '..', name)]);
+    }
+  }
+
+  push(example: string, buildDir = join(this.root, `build_${Math.random().toString(16).slice(2)}`)): string {
+    cpSync(join(ROOT, 'examples', example), buildDir, { recursive: true, filter: (path) => !path.includes('.pyflow') });
+    return buildDir;
+  }
+
+  step(name: string, folders: readonly string[], env: Readonly<Record<string, string>> = {}): Build {
+    const { status, stdout, stderr } = spawnSync(join(this.home, 'bin', name), folders, {
+      encoding: 'utf8',
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        HOME: process.env['HOME'] ?? '',
+        STACK: 'scalingo-24',
+        PYFLOW_PARAMS: 'providers=["system"]',
+        ...env,
+      },
+    });
+    return { status, stdout, stderr };
+  }
+
+  compile(buildDir: string, env: Readonly<Record<string, string>> = {}): Build {
+    return this.step('compile', [buildDir, this.cacheDir, this.envDir], env);
+  }
+
+  /** What bin/report tells. */
+  data(buildDir: string): Record<string, unknown> {
+    return JSON.parse(this.step('report', [buildDir, this.cacheDir, this.envDir]).stdout) as Record<string, unknown>;
+  }
+
+  cleanUp(): void {
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => done(port));
+    });
+  });
+}
+
+/** Boots the app of a folder as a platform does: its profile scripts sourced, then the line of the Procfile. */
+async function ask(home: string): Promise<{ readonly status: number; readonly text: string }> {
+  const PORT = String(await freePort());
+  const line = /^web: (.*)$/m.exec(readFileSync(join(home, 'Procfile'), 'utf8'))?.[1] ?? '';
+  const boot = `cd "$HOME"; for f in .profile.d/*.sh; do . "$f"; done; exec ${line}`;
+  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: home, PORT, CONTAINER: 'web-1' };
+  const server = spawn('bash', ['--norc', '-c', boot], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let printed = '';
+  const ended = new Promise<void>((done) => server.once('close', () => done()));
+  const listening = new Promise<void>((done, failed) => {
+    for (const stream of [server.stdout, server.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        printed += chunk.toString();
+        if (printed.includes('Listening at')) done();
+      });
+    }
+    server.once('close', () => failed(new Error(`the app ended: ${printed}`)));
+  });
+  try {
+    await listening;
+    const answer = await fetch(`http://127.0.0.1:${PORT}/`);
+    return { status: answer.status, text: await answer.text() };
+  } finally {
+    server.kill('SIGTERM');
+    await ended;
+  }
+}
+
+function filesBelow(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+const mentions = (folder: string, text: string): readonly string[] =>
+  filesBelow(folder).filter((file) => readFileSync(file).includes(text));
+
+describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyenv)`}`, function () {
+  this.timeout(300_000);
+  let platform: Platform;
+  let buildDir: string;
+  let first: Build;
+  before(function () {
+    if (!hasPython) return this.skip();
+    platform = new Platform();
+    buildDir = platform.push(EXAMPLE);
+    first = platform.compile(buildDir);
+    expect(first.status, first.stdout + first.stderr).to.equal(0);
+  });
+  after(() => platform?.cleanUp());
+
+  it('detects the example', () => {
+    expect(platform.step('detect', [buildDir])).to.deep.equal({ status: 0, stdout: 'Python\n', stderr: '' });
+  });
+
+  it('output.step and output.indent: logs steps and what tools print, without colours', () => {
+    expect(first.stdout).to.match(/^-----> Using Python 3\.\d+ as asked for in \.python-version$/m);
+    expect(first.stdout).to.match(/^ {7}Successfully installed .*flask-/m);
+    for (const line of first.stdout.trimEnd().split('\n')) expect(line).to.match(/^(-----> \S| {7} *\S|$)/);
+    expect(first.stdout).not.to.contain('\u001b');
+  });
+
+  it('output.styled: puts notices on stderr, in colour, between empty lines', () => {
+    expect(first.stderr).to.match(/^\n(\u001b\[1;34m !     .*\u001b\[0m\n)+\n$/);
+  });
+
+  it('leaves in the app what runs it and nothing else', () => {
+    const added = readdirSync(buildDir).filter((name) => !readdirSync(join(ROOT, 'examples', EXAMPLE)).includes(name));
+    expect(added.sort()).to.deep.equal(['.profile.d', '.scalingo']);
+    for (const name of SLUG_MARKERS) expect(existsSync(join(buildDir, name))).to.equal(false);
+    expect(mentions(buildDir, buildDir)).to.deep.equal([]);
+  });
+
+  it('reports what platforms collect', () => {
+    const data = platform.data(buildDir);
+    expect(data).to.include({
+      package_manager: 'pip',
+      python_version_origin: '.python-version',
+      python_version_major: MINOR,
+      pre_compile_hook: false,
+      post_compile_hook: false,
+    });
+    for (const name of ['python_install', 'package_manager_install', 'dependencies_install', 'total']) {
+      expect(data[`${name}_duration`], name).to.be.a('number').and.at.least(0);
+    }
+  });
+
+  it('asks for no add-on', () => {
+    expect(platform.step('release', [buildDir])).to.deep.equal({ status: 0, stdout: '', stderr: '' });
+  });
+
+  it('serves a later buildpack with Python by its export', () => {
+    const later = `set -eu; . "$1/export"; python -c 'import sys, flask; print(flask.__file__, sys.prefix)'`;
+    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', later, 'later', platform.home], {
+      encoding: 'utf8',
+      env: { PATH: '/usr/bin:/bin', HOME: '/nonexistent' },
+    });
+    expect(stderr).to.equal('');
+    const python = join(buildDir, '.scalingo/python');
+    expect(stdout.trim()).to.equal(`${python}/lib/python${MINOR}/site-packages/flask/__init__.py ${python}`);
+  });
+
+  it('builds again from the cache in another folder: the same files, the same words, and it boots', async () => {
+    const again = platform.push(EXAMPLE);
+    const { status, stdout } = platform.compile(again);
+    expect(status).to.equal(0);
+    expect(stdout).to.match(/^-----> Using Python 3\.\d+ as asked for in \.python-version$/m);
+    expect(stdout).not.to.contain('Successfully installed');
+    expect(stdout).to.match(/^ {7}Restored from the cache, saving /m);
+    expect(platform.data(again)).to.include({ cache_status: 'reused' });
+    expect(spawnSync('diff', ['-r', '--no-dereference', buildDir, again], { encoding: 'utf8' }).stdout).to.equal('');
+    const answer = await ask(again);
+    expect(answer.status).to.equal(200);
+    expect(answer.text).to.contain('<html');
+  });
+
+  it('builds the same without namespaces', async function () {
+    if (!(await hasNamespaces())) {
+      console.log('      (skipped: this machine has no namespaces, so all builds here are without)');
+      return this.skip();
+    }
+    const other = new Platform();
+    try {
+      const plain = other.push(EXAMPLE);
+      const { status, stdout, stderr } = other.compile(plain, { PYFLOW_SANDBOX: 'none' });
+      expect(status, stdout + stderr).to.equal(0);
+      expect(spawnSync('diff', ['-r', '--no-dereference', buildDir, plain], { encoding: 'utf8' }).stdout).to.equal('');
+    } finally {
+      other.cleanUp();
+    }
+  });
+
+  it('builds in /app, boots there with HOME=/app, and serves the Python to later buildpacks by that name', async function () {
+    if (!mayMakeApp) {
+      console.log('      (skipped: only root may make /app, and only where there is none)');
+      return this.skip();
+    }
+    try {
+      platform.push(EXAMPLE, APP);
+      const { status, stdout, stderr } = platform.compile(APP);
+      expect(status, stdout + stderr).to.equal(0);
+      expect(platform.step('release', [APP]).status).to.equal(0);
+      expect((await ask(APP)).status).to.equal(200);
+      expect(readFileSync(join(platform.home, 'export'), 'utf8')).to.contain(`PYTHONHOME='${APP}/.scalingo/python'`);
+    } finally {
+      rmSync(APP, { recursive: true, force: true });
+    }
+  });
+
+  it('gives no value of ENV_DIR that nobody names to a node, key, log or slug', () => {
+    expect(mentions(platform.root, SECRET)).to.deep.equal([join(platform.envDir, 'SECRET_KEY')]);
+    expect(first.stdout + first.stderr).not.to.contain(SECRET);
+    writeFileSync(join(platform.envDir, 'SECRET_KEY'), `${SECRET}-2`);
+    const another = platform.push(EXAMPLE);
+    expect(platform.compile(another).stdout).to.match(/^-----> Done in [^:]*: \d+ up to date, /m);
+    expect(mentions(platform.root, SECRET)).to.deep.equal([join(platform.envDir, 'SECRET_KEY')]);
+  });
+
+  it('says no more than why when the app is at fault, and leaves BUILD_DIR as it was', () => {
+    const broken = platform.push(EXAMPLE);
+    writeFileSync(join(broken, '.python-version'), '3.99\n');
+    const before = readdirSync(broken, { recursive: true }).sort();
+    const { status, stderr } = platform.compile(broken);
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/\n\u001b\[1;31m !     error: .*\[python-version::unknown-major\]/);
+    expect(readdirSync(broken, { recursive: true }).sort()).to.deep.equal(before);
+    expect(platform.data(broken)).to.include({ failure_reason: 'python-version::unknown-major' });
+  });
+});
