@@ -86,9 +86,11 @@ describe('shipped pipelines', () => {
       'runtime-tools depends on runtime',
       'pip depends on runtime',
       'dependencies depends on runtime',
+      'nltk depends on runtime',
       'concurrency executed',
       'environment executed',
-      'post-compile depends on runtime,concurrency,environment',
+      'collectstatic depends on runtime,concurrency,environment',
+      'post-compile depends on concurrency,environment,runtime',
     ]);
   });
 

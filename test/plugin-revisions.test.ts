@@ -16,7 +16,7 @@ describe('plugin revisions', () => {
     expect([...closure]).to.include.members([
       'src/plugins/hook/plugin.ts',
       'src/plugins/hook/manifest.ts',
-      'src/plugins/hook/changes.ts',
+      'src/plugins/shared/app-changes.ts',
       'src/plugins/shared/private-path.ts',
       'src/plugins/shared/search-bytes.ts',
     ]);

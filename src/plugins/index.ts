@@ -5,6 +5,7 @@ import type { PluginManifest } from '../manifests/plugin-manifest.js';
 import { manifest as command } from './command/manifest.js';
 import { manifest as concurrencyProfile } from './concurrency-profile/manifest.js';
 import { manifest as detect } from './detect/manifest.js';
+import { manifest as djangoCollectstatic } from './django-collectstatic/manifest.js';
 import { manifest as fetchRuntime } from './fetch-runtime/manifest.js';
 import { manifest as fetchTool } from './fetch-tool/manifest.js';
 import { manifest as firstOf } from './first-of/manifest.js';
@@ -16,6 +17,7 @@ import { manifest as installDepsUv } from './install-deps-uv/manifest.js';
 import { manifest as installProjectPoetry } from './install-project-poetry/manifest.js';
 import { manifest as installProjectUv } from './install-project-uv/manifest.js';
 import { manifest as installSqlite } from './install-sqlite/manifest.js';
+import { manifest as nltkData } from './nltk-data/manifest.js';
 import { manifest as packageManager } from './package-manager/manifest.js';
 import { manifest as runtimeEnvironment } from './runtime-environment/manifest.js';
 import { manifest as runtimeTools } from './runtime-tools/manifest.js';
@@ -37,6 +39,10 @@ const shipped: readonly ShippedKind[] = [
     load: async () => (await import('./concurrency-profile/plugin.js')).ConcurrencyProfile,
   },
   { manifest: detect, load: async () => (await import('./detect/plugin.js')).Detect },
+  {
+    manifest: djangoCollectstatic,
+    load: async () => (await import('./django-collectstatic/plugin.js')).DjangoCollectstatic,
+  },
   { manifest: fetchRuntime, load: async () => (await import('./fetch-runtime/plugin.js')).FetchRuntime },
   { manifest: fetchTool, load: async () => (await import('./fetch-tool/plugin.js')).FetchTool },
   { manifest: firstOf, load: async () => (await import('./first-of/plugin.js')).FirstOf },
@@ -57,6 +63,7 @@ const shipped: readonly ShippedKind[] = [
   },
   { manifest: installProjectUv, load: async () => (await import('./install-project-uv/plugin.js')).InstallProjectUv },
   { manifest: installSqlite, load: async () => (await import('./install-sqlite/plugin.js')).InstallSqlite },
+  { manifest: nltkData, load: async () => (await import('./nltk-data/plugin.js')).NltkData },
   { manifest: packageManager, load: async () => (await import('./package-manager/plugin.js')).PackageManager },
   {
     manifest: runtimeEnvironment,

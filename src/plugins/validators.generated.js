@@ -842,13 +842,258 @@ return errors === 0;
 validate28.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config3 = validate29;
-const schema40 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24; the provider `scalingo` needs it."}},"additionalProperties":false};
-const pattern10 = new RegExp("^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$", "u");
+const schema40 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
+const pattern11 = new RegExp("^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$", "u");
 
 function validate29(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate29.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.root === undefined){
+data.root = ".";
+}
+if(data.vendorDir === undefined){
+data.vendorDir = ".scalingo";
+}
+for(const key0 in data){
+if(!((key0 === "root") || (key0 === "vendorDir"))){
+const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+let data0 = data.root;
+if(typeof data0 === "string"){
+if(!pattern9.test(data0)){
+const err1 = {instancePath:instancePath+"/root",schemaPath:"#/properties/root/pattern",keyword:"pattern",params:{pattern: "^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$"}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+else {
+const err2 = {instancePath:instancePath+"/root",schemaPath:"#/properties/root/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+let data1 = data.vendorDir;
+if(typeof data1 === "string"){
+if(!pattern11.test(data1)){
+const err3 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+else {
+const err4 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+else {
+const err5 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+validate29.errors = vErrors;
+return errors === 0;
+}
+validate29.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const inputs3 = validate30;
+const schema41 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime with the dependencies of the app."}},"required":["tree"],"additionalProperties":false};
+
+function validate30(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate30.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.tree === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "tree"}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+for(const key0 in data){
+if(!(key0 === "tree")){
+const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+if(data.tree !== undefined){
+if(!(typeof data.tree === "string")){
+const err2 = {instancePath:instancePath+"/tree",schemaPath:"#/properties/tree/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+}
+else {
+const err3 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+validate30.errors = vErrors;
+return errors === 0;
+}
+validate30.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const outputs3 = validate31;
+const schema42 = {"type":"object","properties":{"status":{"type":"string","enum":["enabled","disabled-file","disabled-env-var","skipped-no-manage-py"],"description":"Whether the files were collected, or why not; absent when the app does not use Django.","x-build-data":"django_collectstatic"},"tree":{"type":"string","format":"output-tree","description":"The input tree and the collected files, wherever the settings of the app put them."}},"required":["tree"],"additionalProperties":false};
+
+function validate31(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate31.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.tree === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "tree"}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+for(const key0 in data){
+if(!((key0 === "status") || (key0 === "tree"))){
+const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+if(data.status !== undefined){
+let data0 = data.status;
+if(typeof data0 !== "string"){
+const err2 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+if(!((((data0 === "enabled") || (data0 === "disabled-file")) || (data0 === "disabled-env-var")) || (data0 === "skipped-no-manage-py"))){
+const err3 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema42.properties.status.enum}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.tree !== undefined){
+if(!(typeof data.tree === "string")){
+const err4 = {instancePath:instancePath+"/tree",schemaPath:"#/properties/tree/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+}
+else {
+const err5 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+validate31.errors = vErrors;
+return errors === 0;
+}
+validate31.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const config4 = validate32;
+const schema43 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24; the provider `scalingo` needs it."}},"additionalProperties":false};
+
+function validate32(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate32.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -876,7 +1121,7 @@ errors++;
 }
 let data0 = data.vendorDir;
 if(typeof data0 === "string"){
-if(!pattern10.test(data0)){
+if(!pattern11.test(data0)){
 const err1 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err1];
@@ -923,7 +1168,7 @@ vErrors.push(err4);
 errors++;
 }
 if(!(((data2 === "python-build-standalone") || (data2 === "scalingo")) || (data2 === "system"))){
-const err5 = {instancePath:instancePath+"/providers/" + i0,schemaPath:"#/properties/providers/items/enum",keyword:"enum",params:{allowedValues: schema40.properties.providers.items.enum}};
+const err5 = {instancePath:instancePath+"/providers/" + i0,schemaPath:"#/properties/providers/items/enum",keyword:"enum",params:{allowedValues: schema43.properties.providers.items.enum}};
 if(vErrors === null){
 vErrors = [err5];
 }
@@ -1004,20 +1249,20 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate29.errors = vErrors;
+validate32.errors = vErrors;
 return errors === 0;
 }
-validate29.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate32.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs3 = validate30;
-const schema41 = {"type":"object","properties":{"python":{"type":"object","properties":{"version":{"type":"string","pattern":"^\\d+\\.\\d+\\.\\d+$","description":"The resolved version, X.Y.Z."},"minor":{"type":"string","pattern":"^\\d+\\.\\d+$","description":"Its X.Y."},"exact":{"type":"boolean","description":"The app asked for this very patch, so no other will do."}},"required":["version","minor","exact"],"additionalProperties":false,"description":"The version to install."}},"required":["python"],"additionalProperties":false};
-const pattern11 = new RegExp("^\\d+\\.\\d+\\.\\d+$", "u");
-const pattern12 = new RegExp("^\\d+\\.\\d+$", "u");
+const inputs4 = validate33;
+const schema44 = {"type":"object","properties":{"python":{"type":"object","properties":{"version":{"type":"string","pattern":"^\\d+\\.\\d+\\.\\d+$","description":"The resolved version, X.Y.Z."},"minor":{"type":"string","pattern":"^\\d+\\.\\d+$","description":"Its X.Y."},"exact":{"type":"boolean","description":"The app asked for this very patch, so no other will do."}},"required":["version","minor","exact"],"additionalProperties":false,"description":"The version to install."}},"required":["python"],"additionalProperties":false};
+const pattern13 = new RegExp("^\\d+\\.\\d+\\.\\d+$", "u");
+const pattern14 = new RegExp("^\\d+\\.\\d+$", "u");
 
-function validate30(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate33(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate30.evaluated;
+const evaluated0 = validate33.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -1095,7 +1340,7 @@ errors++;
 if(data0.version !== undefined){
 let data1 = data0.version;
 if(typeof data1 === "string"){
-if(!pattern11.test(data1)){
+if(!pattern13.test(data1)){
 const err6 = {instancePath:instancePath+"/python/version",schemaPath:"#/properties/python/properties/version/pattern",keyword:"pattern",params:{pattern: "^\\d+\\.\\d+\\.\\d+$"}};
 if(vErrors === null){
 vErrors = [err6];
@@ -1120,7 +1365,7 @@ errors++;
 if(data0.minor !== undefined){
 let data2 = data0.minor;
 if(typeof data2 === "string"){
-if(!pattern12.test(data2)){
+if(!pattern14.test(data2)){
 const err8 = {instancePath:instancePath+"/python/minor",schemaPath:"#/properties/python/properties/minor/pattern",keyword:"pattern",params:{pattern: "^\\d+\\.\\d+$"}};
 if(vErrors === null){
 vErrors = [err8];
@@ -1177,18 +1422,18 @@ vErrors.push(err12);
 }
 errors++;
 }
-validate30.errors = vErrors;
+validate33.errors = vErrors;
 return errors === 0;
 }
-validate30.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate33.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs3 = validate31;
-const schema42 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime, at VENDOR_DIR/python."},"version":{"type":"string","pattern":"^\\d+\\.\\d+\\.\\d+$","description":"The installed version, X.Y.Z; a fallback may have given another patch than was resolved.","x-build-data":"python_version"},"minor":{"type":"string","pattern":"^\\d+\\.\\d+$","description":"Its X.Y.","x-build-data":"python_version_major"},"provider":{"type":"string","description":"Which provider gave it."}},"required":["tree","version","minor","provider"],"additionalProperties":false};
+const outputs4 = validate34;
+const schema45 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime, at VENDOR_DIR/python."},"version":{"type":"string","pattern":"^\\d+\\.\\d+\\.\\d+$","description":"The installed version, X.Y.Z; a fallback may have given another patch than was resolved.","x-build-data":"python_version"},"minor":{"type":"string","pattern":"^\\d+\\.\\d+$","description":"Its X.Y.","x-build-data":"python_version_major"},"provider":{"type":"string","description":"Which provider gave it."}},"required":["tree","version","minor","provider"],"additionalProperties":false};
 
-function validate31(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate34(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate31.evaluated;
+const evaluated0 = validate34.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -1263,7 +1508,7 @@ errors++;
 if(data.version !== undefined){
 let data1 = data.version;
 if(typeof data1 === "string"){
-if(!pattern11.test(data1)){
+if(!pattern13.test(data1)){
 const err6 = {instancePath:instancePath+"/version",schemaPath:"#/properties/version/pattern",keyword:"pattern",params:{pattern: "^\\d+\\.\\d+\\.\\d+$"}};
 if(vErrors === null){
 vErrors = [err6];
@@ -1288,7 +1533,7 @@ errors++;
 if(data.minor !== undefined){
 let data2 = data.minor;
 if(typeof data2 === "string"){
-if(!pattern12.test(data2)){
+if(!pattern14.test(data2)){
 const err8 = {instancePath:instancePath+"/minor",schemaPath:"#/properties/minor/pattern",keyword:"pattern",params:{pattern: "^\\d+\\.\\d+$"}};
 if(vErrors === null){
 vErrors = [err8];
@@ -1333,19 +1578,19 @@ vErrors.push(err11);
 }
 errors++;
 }
-validate31.errors = vErrors;
+validate34.errors = vErrors;
 return errors === 0;
 }
-validate31.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate34.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config4 = validate32;
-const schema43 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","setuptools","uv"],"description":"The tool to install. setuptools is for the minors of Python whose virtual environments had it; for others the tree is empty."},"version":{"type":"string","pattern":"^\\d+(\\.\\d+)*$","description":"One of the versions whose files pyflow knows by digest. Default: the pinned one."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"required":["name"],"additionalProperties":false};
-const pattern15 = new RegExp("^\\d+(\\.\\d+)*$", "u");
+const config5 = validate35;
+const schema46 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","setuptools","uv"],"description":"The tool to install. setuptools is for the minors of Python whose virtual environments had it; for others the tree is empty."},"version":{"type":"string","pattern":"^\\d+(\\.\\d+)*$","description":"One of the versions whose files pyflow knows by digest. Default: the pinned one."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"required":["name"],"additionalProperties":false};
+const pattern17 = new RegExp("^\\d+(\\.\\d+)*$", "u");
 
-function validate32(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate35(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate32.evaluated;
+const evaluated0 = validate35.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -1391,7 +1636,7 @@ vErrors.push(err2);
 errors++;
 }
 if(!(((((data0 === "pip") || (data0 === "pipenv")) || (data0 === "poetry")) || (data0 === "setuptools")) || (data0 === "uv"))){
-const err3 = {instancePath:instancePath+"/name",schemaPath:"#/properties/name/enum",keyword:"enum",params:{allowedValues: schema43.properties.name.enum}};
+const err3 = {instancePath:instancePath+"/name",schemaPath:"#/properties/name/enum",keyword:"enum",params:{allowedValues: schema46.properties.name.enum}};
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -1404,7 +1649,7 @@ errors++;
 if(data.version !== undefined){
 let data1 = data.version;
 if(typeof data1 === "string"){
-if(!pattern15.test(data1)){
+if(!pattern17.test(data1)){
 const err4 = {instancePath:instancePath+"/version",schemaPath:"#/properties/version/pattern",keyword:"pattern",params:{pattern: "^\\d+(\\.\\d+)*$"}};
 if(vErrors === null){
 vErrors = [err4];
@@ -1428,7 +1673,7 @@ errors++;
 }
 let data2 = data.vendorDir;
 if(typeof data2 === "string"){
-if(!pattern10.test(data2)){
+if(!pattern11.test(data2)){
 const err6 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err6];
@@ -1460,18 +1705,18 @@ vErrors.push(err8);
 }
 errors++;
 }
-validate32.errors = vErrors;
+validate35.errors = vErrors;
 return errors === 0;
 }
-validate32.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate35.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs4 = validate33;
-const schema44 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python that installs the tool and runs it."}},"required":["runtime"],"additionalProperties":false};
+const inputs5 = validate36;
+const schema47 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python that installs the tool and runs it."}},"required":["runtime"],"additionalProperties":false};
 
-function validate33(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate36(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate33.evaluated;
+const evaluated0 = validate36.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -1524,18 +1769,18 @@ vErrors.push(err3);
 }
 errors++;
 }
-validate33.errors = vErrors;
+validate36.errors = vErrors;
 return errors === 0;
 }
-validate33.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate36.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs4 = validate34;
-const schema45 = {"type":"object","properties":{"tool":{"type":"string","format":"tool-tree","description":"The tool; never part of the slug."},"version":{"type":"string","description":"Its version; empty when it is not for this Python.","x-build-data":"${config.name}_version"}},"required":["tool","version"],"additionalProperties":false};
+const outputs5 = validate37;
+const schema48 = {"type":"object","properties":{"tool":{"type":"string","format":"tool-tree","description":"The tool; never part of the slug."},"version":{"type":"string","description":"Its version; empty when it is not for this Python.","x-build-data":"${config.name}_version"}},"required":["tool","version"],"additionalProperties":false};
 
-function validate34(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate37(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate34.evaluated;
+const evaluated0 = validate37.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -1610,18 +1855,18 @@ vErrors.push(err5);
 }
 errors++;
 }
-validate34.errors = vErrors;
+validate37.errors = vErrors;
 return errors === 0;
 }
-validate34.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate37.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config5 = validate35;
-const schema46 = {"type":"object","properties":{},"additionalProperties":false};
+const config6 = validate38;
+const schema49 = {"type":"object","properties":{},"additionalProperties":false};
 
-function validate35(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate38(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate35.evaluated;
+const evaluated0 = validate38.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -1650,18 +1895,18 @@ vErrors.push(err1);
 }
 errors++;
 }
-validate35.errors = vErrors;
+validate38.errors = vErrors;
 return errors === 0;
 }
-validate35.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate38.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs5 = validate36;
-const schema47 = {"type":"object","properties":{"candidates":{"type":"array","items":{},"minItems":1,"x-may-be-absent":true,"description":"Outputs of one type; those of skipped nodes are left out."}},"additionalProperties":false};
+const inputs6 = validate39;
+const schema50 = {"type":"object","properties":{"candidates":{"type":"array","items":{},"minItems":1,"x-may-be-absent":true,"description":"Outputs of one type; those of skipped nodes are left out."}},"additionalProperties":false};
 
-function validate36(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate39(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate36.evaluated;
+const evaluated0 = validate39.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -1717,18 +1962,18 @@ vErrors.push(err3);
 }
 errors++;
 }
-validate36.errors = vErrors;
+validate39.errors = vErrors;
 return errors === 0;
 }
-validate36.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate39.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs5 = validate37;
-const schema48 = {"type":"object","properties":{"tree":{"x-type-of":"candidates","description":"The output of the candidate that was not skipped."}},"required":["tree"],"additionalProperties":false};
+const outputs6 = validate40;
+const schema51 = {"type":"object","properties":{"tree":{"x-type-of":"candidates","description":"The output of the candidate that was not skipped."}},"required":["tree"],"additionalProperties":false};
 
-function validate37(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate40(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate37.evaluated;
+const evaluated0 = validate40.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -1769,18 +2014,18 @@ vErrors.push(err2);
 }
 errors++;
 }
-validate37.errors = vErrors;
+validate40.errors = vErrors;
 return errors === 0;
 }
-validate37.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate40.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config6 = validate38;
-const schema49 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"script":{"type":"string","minLength":1,"description":"The script, relative to the root, e.g. bin/post_compile."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"required":["script"],"additionalProperties":false};
+const config7 = validate41;
+const schema52 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"script":{"type":"string","minLength":1,"description":"The script, relative to the root, e.g. bin/post_compile."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"required":["script"],"additionalProperties":false};
 
-function validate38(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate41(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate38.evaluated;
+const evaluated0 = validate41.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -1866,7 +2111,7 @@ errors++;
 }
 let data2 = data.vendorDir;
 if(typeof data2 === "string"){
-if(!pattern10.test(data2)){
+if(!pattern11.test(data2)){
 const err6 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err6];
@@ -1898,18 +2143,18 @@ vErrors.push(err8);
 }
 errors++;
 }
-validate38.errors = vErrors;
+validate41.errors = vErrors;
 return errors === 0;
 }
-validate38.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate41.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs6 = validate39;
-const schema50 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","x-may-be-absent":true,"description":"A tree the script sees whole and may change, for example that of the dependencies."}},"additionalProperties":false};
+const inputs7 = validate42;
+const schema53 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","x-may-be-absent":true,"description":"A tree the script sees whole and may change, for example that of the dependencies."}},"additionalProperties":false};
 
-function validate39(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate42(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate39.evaluated;
+const evaluated0 = validate42.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -1952,18 +2197,18 @@ vErrors.push(err2);
 }
 errors++;
 }
-validate39.errors = vErrors;
+validate42.errors = vErrors;
 return errors === 0;
 }
-validate39.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate42.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs6 = validate40;
-const schema51 = {"type":"object","properties":{"ran":{"type":"boolean","description":"False when the app has no such script.","x-build-data":"${config.script:file}_hook"},"tree":{"type":"string","format":"output-tree","description":"The input tree and what the script changed."}},"required":["ran","tree"],"additionalProperties":false};
+const outputs7 = validate43;
+const schema54 = {"type":"object","properties":{"ran":{"type":"boolean","description":"False when the app has no such script.","x-build-data":"${config.script:file}_hook"},"tree":{"type":"string","format":"output-tree","description":"The input tree and what the script changed."}},"required":["ran","tree"],"additionalProperties":false};
 
-function validate40(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate43(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate40.evaluated;
+const evaluated0 = validate43.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -2038,20 +2283,20 @@ vErrors.push(err5);
 }
 errors++;
 }
-validate40.errors = vErrors;
+validate43.errors = vErrors;
 return errors === 0;
 }
-validate40.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate43.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config7 = validate41;
-const schema52 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"requirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements.txt","description":"Requirements file, relative to the root."},"testRequirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements-test.txt","description":"Installed as well under `--test`, when the file exists. Relative to the root."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the default of pip."},"installer":{"type":"string","enum":["pip","uv"],"default":"pip","description":"What does the work. With `uv`, connect the input `uv`; wheels give the same layer, some options of pip are unknown to it."}},"additionalProperties":false};
-const pattern21 = new RegExp("^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$", "u");
-const pattern23 = new RegExp("^(https?|file)://[^@\\s]+$", "u");
+const config8 = validate44;
+const schema55 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"requirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements.txt","description":"Requirements file, relative to the root."},"testRequirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements-test.txt","description":"Installed as well under `--test`, when the file exists. Relative to the root."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the default of pip."},"installer":{"type":"string","enum":["pip","uv"],"default":"pip","description":"What does the work. With `uv`, connect the input `uv`; wheels give the same layer, some options of pip are unknown to it."}},"additionalProperties":false};
+const pattern23 = new RegExp("^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$", "u");
+const pattern25 = new RegExp("^(https?|file)://[^@\\s]+$", "u");
 
-function validate41(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate44(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate41.evaluated;
+const evaluated0 = validate44.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -2111,7 +2356,7 @@ errors++;
 }
 let data1 = data.vendorDir;
 if(typeof data1 === "string"){
-if(!pattern10.test(data1)){
+if(!pattern11.test(data1)){
 const err3 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err3];
@@ -2134,7 +2379,7 @@ errors++;
 }
 let data2 = data.requirements;
 if(typeof data2 === "string"){
-if(!pattern21.test(data2)){
+if(!pattern23.test(data2)){
 const err5 = {instancePath:instancePath+"/requirements",schemaPath:"#/properties/requirements/pattern",keyword:"pattern",params:{pattern: "^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$"}};
 if(vErrors === null){
 vErrors = [err5];
@@ -2157,7 +2402,7 @@ errors++;
 }
 let data3 = data.testRequirements;
 if(typeof data3 === "string"){
-if(!pattern21.test(data3)){
+if(!pattern23.test(data3)){
 const err7 = {instancePath:instancePath+"/testRequirements",schemaPath:"#/properties/testRequirements/pattern",keyword:"pattern",params:{pattern: "^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$"}};
 if(vErrors === null){
 vErrors = [err7];
@@ -2181,7 +2426,7 @@ errors++;
 if(data.index !== undefined){
 let data4 = data.index;
 if(typeof data4 === "string"){
-if(!pattern23.test(data4)){
+if(!pattern25.test(data4)){
 const err9 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/pattern",keyword:"pattern",params:{pattern: "^(https?|file)://[^@\\s]+$"}};
 if(vErrors === null){
 vErrors = [err9];
@@ -2215,7 +2460,7 @@ vErrors.push(err11);
 errors++;
 }
 if(!((data5 === "pip") || (data5 === "uv"))){
-const err12 = {instancePath:instancePath+"/installer",schemaPath:"#/properties/installer/enum",keyword:"enum",params:{allowedValues: schema52.properties.installer.enum}};
+const err12 = {instancePath:instancePath+"/installer",schemaPath:"#/properties/installer/enum",keyword:"enum",params:{allowedValues: schema55.properties.installer.enum}};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -2235,18 +2480,18 @@ vErrors.push(err13);
 }
 errors++;
 }
-validate41.errors = vErrors;
+validate44.errors = vErrors;
 return errors === 0;
 }
-validate41.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate44.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs7 = validate42;
-const schema53 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"pip":{"type":"string","format":"tool-tree","x-may-be-absent":true,"x-needed-when":{"installer":"pip"},"description":"The pip to install with."},"uv":{"type":"string","format":"tool-tree","x-may-be-absent":true,"x-needed-when":{"installer":"uv"},"description":"The uv to install with, when the installer is uv."}},"required":["runtime"],"additionalProperties":false};
+const inputs8 = validate45;
+const schema56 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"pip":{"type":"string","format":"tool-tree","x-may-be-absent":true,"x-needed-when":{"installer":"pip"},"description":"The pip to install with."},"uv":{"type":"string","format":"tool-tree","x-may-be-absent":true,"x-needed-when":{"installer":"uv"},"description":"The uv to install with, when the installer is uv."}},"required":["runtime"],"additionalProperties":false};
 
-function validate42(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate45(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate42.evaluated;
+const evaluated0 = validate45.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -2303,312 +2548,6 @@ errors++;
 if(data.uv !== undefined){
 if(!(typeof data.uv === "string")){
 const err4 = {instancePath:instancePath+"/uv",schemaPath:"#/properties/uv/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err4];
-}
-else {
-vErrors.push(err4);
-}
-errors++;
-}
-}
-}
-else {
-const err5 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
-if(vErrors === null){
-vErrors = [err5];
-}
-else {
-vErrors.push(err5);
-}
-errors++;
-}
-validate42.errors = vErrors;
-return errors === 0;
-}
-validate42.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-const outputs7 = validate43;
-const schema54 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime with the packages."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"Installed packages: normalized name to version."}},"required":["tree","packages"],"additionalProperties":false};
-
-function validate43(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate43.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.tree === undefined){
-const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "tree"}};
-if(vErrors === null){
-vErrors = [err0];
-}
-else {
-vErrors.push(err0);
-}
-errors++;
-}
-if(data.packages === undefined){
-const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "packages"}};
-if(vErrors === null){
-vErrors = [err1];
-}
-else {
-vErrors.push(err1);
-}
-errors++;
-}
-for(const key0 in data){
-if(!((key0 === "tree") || (key0 === "packages"))){
-const err2 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
-if(vErrors === null){
-vErrors = [err2];
-}
-else {
-vErrors.push(err2);
-}
-errors++;
-}
-}
-if(data.tree !== undefined){
-if(!(typeof data.tree === "string")){
-const err3 = {instancePath:instancePath+"/tree",schemaPath:"#/properties/tree/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err3];
-}
-else {
-vErrors.push(err3);
-}
-errors++;
-}
-}
-if(data.packages !== undefined){
-let data1 = data.packages;
-if(data1 && typeof data1 == "object" && !Array.isArray(data1)){
-for(const key1 in data1){
-if(typeof data1[key1] !== "string"){
-const err4 = {instancePath:instancePath+"/packages/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/packages/additionalProperties/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err4];
-}
-else {
-vErrors.push(err4);
-}
-errors++;
-}
-}
-}
-else {
-const err5 = {instancePath:instancePath+"/packages",schemaPath:"#/properties/packages/type",keyword:"type",params:{type: "object"}};
-if(vErrors === null){
-vErrors = [err5];
-}
-else {
-vErrors.push(err5);
-}
-errors++;
-}
-}
-}
-else {
-const err6 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
-if(vErrors === null){
-vErrors = [err6];
-}
-else {
-vErrors.push(err6);
-}
-errors++;
-}
-validate43.errors = vErrors;
-return errors === 0;
-}
-validate43.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-const config8 = validate44;
-const schema55 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index that takes the place of the public one in the Pipfile, without user and password (those belong into PYFLOW_INDEX). Other indexes of the Pipfile stay. Default: PYFLOW_INDEX, else what the Pipfile says."}},"additionalProperties":false};
-
-function validate44(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate44.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.vendorDir === undefined){
-data.vendorDir = ".scalingo";
-}
-if(data.root === undefined){
-data.root = ".";
-}
-for(const key0 in data){
-if(!(((key0 === "vendorDir") || (key0 === "root")) || (key0 === "index"))){
-const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
-if(vErrors === null){
-vErrors = [err0];
-}
-else {
-vErrors.push(err0);
-}
-errors++;
-}
-}
-let data0 = data.vendorDir;
-if(typeof data0 === "string"){
-if(!pattern10.test(data0)){
-const err1 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
-if(vErrors === null){
-vErrors = [err1];
-}
-else {
-vErrors.push(err1);
-}
-errors++;
-}
-}
-else {
-const err2 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err2];
-}
-else {
-vErrors.push(err2);
-}
-errors++;
-}
-let data1 = data.root;
-if(typeof data1 === "string"){
-if(!pattern9.test(data1)){
-const err3 = {instancePath:instancePath+"/root",schemaPath:"#/properties/root/pattern",keyword:"pattern",params:{pattern: "^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$"}};
-if(vErrors === null){
-vErrors = [err3];
-}
-else {
-vErrors.push(err3);
-}
-errors++;
-}
-}
-else {
-const err4 = {instancePath:instancePath+"/root",schemaPath:"#/properties/root/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err4];
-}
-else {
-vErrors.push(err4);
-}
-errors++;
-}
-if(data.index !== undefined){
-let data2 = data.index;
-if(typeof data2 === "string"){
-if(!pattern23.test(data2)){
-const err5 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/pattern",keyword:"pattern",params:{pattern: "^(https?|file)://[^@\\s]+$"}};
-if(vErrors === null){
-vErrors = [err5];
-}
-else {
-vErrors.push(err5);
-}
-errors++;
-}
-}
-else {
-const err6 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err6];
-}
-else {
-vErrors.push(err6);
-}
-errors++;
-}
-}
-}
-else {
-const err7 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
-if(vErrors === null){
-vErrors = [err7];
-}
-else {
-vErrors.push(err7);
-}
-errors++;
-}
-validate44.errors = vErrors;
-return errors === 0;
-}
-validate44.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-const inputs8 = validate45;
-const schema56 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"pipenv":{"type":"string","format":"tool-tree","description":"The Pipenv to install with."}},"required":["runtime","pipenv"],"additionalProperties":false};
-
-function validate45(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate45.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.runtime === undefined){
-const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "runtime"}};
-if(vErrors === null){
-vErrors = [err0];
-}
-else {
-vErrors.push(err0);
-}
-errors++;
-}
-if(data.pipenv === undefined){
-const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "pipenv"}};
-if(vErrors === null){
-vErrors = [err1];
-}
-else {
-vErrors.push(err1);
-}
-errors++;
-}
-for(const key0 in data){
-if(!((key0 === "runtime") || (key0 === "pipenv"))){
-const err2 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
-if(vErrors === null){
-vErrors = [err2];
-}
-else {
-vErrors.push(err2);
-}
-errors++;
-}
-}
-if(data.runtime !== undefined){
-if(!(typeof data.runtime === "string")){
-const err3 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err3];
-}
-else {
-vErrors.push(err3);
-}
-errors++;
-}
-}
-if(data.pipenv !== undefined){
-if(!(typeof data.pipenv === "string")){
-const err4 = {instancePath:instancePath+"/pipenv",schemaPath:"#/properties/pipenv/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -2736,7 +2675,7 @@ return errors === 0;
 validate46.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config9 = validate47;
-const schema58 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."}},"additionalProperties":false};
+const schema58 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index that takes the place of the public one in the Pipfile, without user and password (those belong into PYFLOW_INDEX). Other indexes of the Pipfile stay. Default: PYFLOW_INDEX, else what the Pipfile says."}},"additionalProperties":false};
 
 function validate47(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2756,7 +2695,7 @@ if(data.root === undefined){
 data.root = ".";
 }
 for(const key0 in data){
-if(!((key0 === "vendorDir") || (key0 === "root"))){
+if(!(((key0 === "vendorDir") || (key0 === "root")) || (key0 === "index"))){
 const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
 if(vErrors === null){
 vErrors = [err0];
@@ -2769,7 +2708,7 @@ errors++;
 }
 let data0 = data.vendorDir;
 if(typeof data0 === "string"){
-if(!pattern10.test(data0)){
+if(!pattern11.test(data0)){
 const err1 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err1];
@@ -2813,14 +2752,39 @@ vErrors.push(err4);
 }
 errors++;
 }
-}
-else {
-const err5 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(data.index !== undefined){
+let data2 = data.index;
+if(typeof data2 === "string"){
+if(!pattern25.test(data2)){
+const err5 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/pattern",keyword:"pattern",params:{pattern: "^(https?|file)://[^@\\s]+$"}};
 if(vErrors === null){
 vErrors = [err5];
 }
 else {
 vErrors.push(err5);
+}
+errors++;
+}
+}
+else {
+const err6 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+}
+else {
+const err7 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
 }
 errors++;
 }
@@ -2830,7 +2794,7 @@ return errors === 0;
 validate47.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs9 = validate48;
-const schema59 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"poetry":{"type":"string","format":"tool-tree","description":"The Poetry to install with."}},"required":["runtime","poetry"],"additionalProperties":false};
+const schema59 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"pipenv":{"type":"string","format":"tool-tree","description":"The Pipenv to install with."}},"required":["runtime","pipenv"],"additionalProperties":false};
 
 function validate48(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2853,8 +2817,8 @@ vErrors.push(err0);
 }
 errors++;
 }
-if(data.poetry === undefined){
-const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "poetry"}};
+if(data.pipenv === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "pipenv"}};
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -2864,7 +2828,7 @@ vErrors.push(err1);
 errors++;
 }
 for(const key0 in data){
-if(!((key0 === "runtime") || (key0 === "poetry"))){
+if(!((key0 === "runtime") || (key0 === "pipenv"))){
 const err2 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
 if(vErrors === null){
 vErrors = [err2];
@@ -2887,9 +2851,9 @@ vErrors.push(err3);
 errors++;
 }
 }
-if(data.poetry !== undefined){
-if(!(typeof data.poetry === "string")){
-const err4 = {instancePath:instancePath+"/poetry",schemaPath:"#/properties/poetry/type",keyword:"type",params:{type: "string"}};
+if(data.pipenv !== undefined){
+if(!(typeof data.pipenv === "string")){
+const err4 = {instancePath:instancePath+"/pipenv",schemaPath:"#/properties/pipenv/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -3017,7 +2981,7 @@ return errors === 0;
 validate49.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config10 = validate50;
-const schema61 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index that stands in for the default one, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the indexes of the project."}},"additionalProperties":false};
+const schema61 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."}},"additionalProperties":false};
 
 function validate50(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3037,7 +3001,7 @@ if(data.root === undefined){
 data.root = ".";
 }
 for(const key0 in data){
-if(!(((key0 === "vendorDir") || (key0 === "root")) || (key0 === "index"))){
+if(!((key0 === "vendorDir") || (key0 === "root"))){
 const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
 if(vErrors === null){
 vErrors = [err0];
@@ -3050,7 +3014,7 @@ errors++;
 }
 let data0 = data.vendorDir;
 if(typeof data0 === "string"){
-if(!pattern10.test(data0)){
+if(!pattern11.test(data0)){
 const err1 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err1];
@@ -3094,39 +3058,14 @@ vErrors.push(err4);
 }
 errors++;
 }
-if(data.index !== undefined){
-let data2 = data.index;
-if(typeof data2 === "string"){
-if(!pattern23.test(data2)){
-const err5 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/pattern",keyword:"pattern",params:{pattern: "^(https?|file)://[^@\\s]+$"}};
+}
+else {
+const err5 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
 if(vErrors === null){
 vErrors = [err5];
 }
 else {
 vErrors.push(err5);
-}
-errors++;
-}
-}
-else {
-const err6 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err6];
-}
-else {
-vErrors.push(err6);
-}
-errors++;
-}
-}
-}
-else {
-const err7 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
-if(vErrors === null){
-vErrors = [err7];
-}
-else {
-vErrors.push(err7);
 }
 errors++;
 }
@@ -3136,7 +3075,7 @@ return errors === 0;
 validate50.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs10 = validate51;
-const schema62 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"uv":{"type":"string","format":"tool-tree","description":"The uv to install with."}},"required":["runtime","uv"],"additionalProperties":false};
+const schema62 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"poetry":{"type":"string","format":"tool-tree","description":"The Poetry to install with."}},"required":["runtime","poetry"],"additionalProperties":false};
 
 function validate51(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3159,8 +3098,8 @@ vErrors.push(err0);
 }
 errors++;
 }
-if(data.uv === undefined){
-const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "uv"}};
+if(data.poetry === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "poetry"}};
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -3170,7 +3109,7 @@ vErrors.push(err1);
 errors++;
 }
 for(const key0 in data){
-if(!((key0 === "runtime") || (key0 === "uv"))){
+if(!((key0 === "runtime") || (key0 === "poetry"))){
 const err2 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
 if(vErrors === null){
 vErrors = [err2];
@@ -3193,9 +3132,9 @@ vErrors.push(err3);
 errors++;
 }
 }
-if(data.uv !== undefined){
-if(!(typeof data.uv === "string")){
-const err4 = {instancePath:instancePath+"/uv",schemaPath:"#/properties/uv/type",keyword:"type",params:{type: "string"}};
+if(data.poetry !== undefined){
+if(!(typeof data.poetry === "string")){
+const err4 = {instancePath:instancePath+"/poetry",schemaPath:"#/properties/poetry/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -3323,12 +3262,318 @@ return errors === 0;
 validate52.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config11 = validate53;
-const schema64 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."}},"additionalProperties":false};
+const schema64 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index that stands in for the default one, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the indexes of the project."}},"additionalProperties":false};
 
 function validate53(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate53.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.vendorDir === undefined){
+data.vendorDir = ".scalingo";
+}
+if(data.root === undefined){
+data.root = ".";
+}
+for(const key0 in data){
+if(!(((key0 === "vendorDir") || (key0 === "root")) || (key0 === "index"))){
+const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+let data0 = data.vendorDir;
+if(typeof data0 === "string"){
+if(!pattern11.test(data0)){
+const err1 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+else {
+const err2 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+let data1 = data.root;
+if(typeof data1 === "string"){
+if(!pattern9.test(data1)){
+const err3 = {instancePath:instancePath+"/root",schemaPath:"#/properties/root/pattern",keyword:"pattern",params:{pattern: "^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+else {
+const err4 = {instancePath:instancePath+"/root",schemaPath:"#/properties/root/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+if(data.index !== undefined){
+let data2 = data.index;
+if(typeof data2 === "string"){
+if(!pattern25.test(data2)){
+const err5 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/pattern",keyword:"pattern",params:{pattern: "^(https?|file)://[^@\\s]+$"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+else {
+const err6 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+}
+else {
+const err7 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+validate53.errors = vErrors;
+return errors === 0;
+}
+validate53.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const inputs11 = validate54;
+const schema65 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install into."},"uv":{"type":"string","format":"tool-tree","description":"The uv to install with."}},"required":["runtime","uv"],"additionalProperties":false};
+
+function validate54(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate54.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.runtime === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "runtime"}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.uv === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "uv"}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+for(const key0 in data){
+if(!((key0 === "runtime") || (key0 === "uv"))){
+const err2 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+if(data.runtime !== undefined){
+if(!(typeof data.runtime === "string")){
+const err3 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.uv !== undefined){
+if(!(typeof data.uv === "string")){
+const err4 = {instancePath:instancePath+"/uv",schemaPath:"#/properties/uv/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+}
+else {
+const err5 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+validate54.errors = vErrors;
+return errors === 0;
+}
+validate54.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const outputs11 = validate55;
+const schema66 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime with the packages."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"Installed packages: normalized name to version."}},"required":["tree","packages"],"additionalProperties":false};
+
+function validate55(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate55.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.tree === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "tree"}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.packages === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "packages"}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+for(const key0 in data){
+if(!((key0 === "tree") || (key0 === "packages"))){
+const err2 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+if(data.tree !== undefined){
+if(!(typeof data.tree === "string")){
+const err3 = {instancePath:instancePath+"/tree",schemaPath:"#/properties/tree/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.packages !== undefined){
+let data1 = data.packages;
+if(data1 && typeof data1 == "object" && !Array.isArray(data1)){
+for(const key1 in data1){
+if(typeof data1[key1] !== "string"){
+const err4 = {instancePath:instancePath+"/packages/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/packages/additionalProperties/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+}
+else {
+const err5 = {instancePath:instancePath+"/packages",schemaPath:"#/properties/packages/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+}
+else {
+const err6 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+validate55.errors = vErrors;
+return errors === 0;
+}
+validate55.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const config12 = validate56;
+const schema67 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."}},"additionalProperties":false};
+
+function validate56(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate56.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3356,7 +3601,7 @@ errors++;
 }
 let data0 = data.vendorDir;
 if(typeof data0 === "string"){
-if(!pattern10.test(data0)){
+if(!pattern11.test(data0)){
 const err1 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err1];
@@ -3411,18 +3656,18 @@ vErrors.push(err5);
 }
 errors++;
 }
-validate53.errors = vErrors;
+validate56.errors = vErrors;
 return errors === 0;
 }
-validate53.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate56.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs11 = validate54;
-const schema65 = {"type":"object","properties":{"dependencies":{"type":"string","format":"output-tree","description":"The Python with the packages it needs."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"The packages in `dependencies`: normalized name to version."},"poetry":{"type":"string","format":"tool-tree","description":"The Poetry to install with."}},"required":["dependencies","packages","poetry"],"additionalProperties":false};
+const inputs12 = validate57;
+const schema68 = {"type":"object","properties":{"dependencies":{"type":"string","format":"output-tree","description":"The Python with the packages it needs."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"The packages in `dependencies`: normalized name to version."},"poetry":{"type":"string","format":"tool-tree","description":"The Poetry to install with."}},"required":["dependencies","packages","poetry"],"additionalProperties":false};
 
-function validate54(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate57(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate54.evaluated;
+const evaluated0 = validate57.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3534,18 +3779,18 @@ vErrors.push(err8);
 }
 errors++;
 }
-validate54.errors = vErrors;
+validate57.errors = vErrors;
 return errors === 0;
 }
-validate54.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate57.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs11 = validate55;
-const schema66 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"`dependencies` with the project."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"Installed packages: normalized name to version."}},"required":["tree","packages"],"additionalProperties":false};
+const outputs12 = validate58;
+const schema69 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"`dependencies` with the project."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"Installed packages: normalized name to version."}},"required":["tree","packages"],"additionalProperties":false};
 
-function validate55(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate58(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate55.evaluated;
+const evaluated0 = validate58.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3635,18 +3880,18 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate55.errors = vErrors;
+validate58.errors = vErrors;
 return errors === 0;
 }
-validate55.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate58.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config12 = validate56;
-const schema67 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index that stands in for the default one, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the indexes of the project."}},"additionalProperties":false};
+const config13 = validate59;
+const schema70 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"index":{"type":"string","pattern":"^(https?|file)://[^@\\s]+$","description":"URL of the package index that stands in for the default one, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the indexes of the project."}},"additionalProperties":false};
 
-function validate56(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate59(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate56.evaluated;
+const evaluated0 = validate59.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3674,7 +3919,7 @@ errors++;
 }
 let data0 = data.vendorDir;
 if(typeof data0 === "string"){
-if(!pattern10.test(data0)){
+if(!pattern11.test(data0)){
 const err1 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err1];
@@ -3721,7 +3966,7 @@ errors++;
 if(data.index !== undefined){
 let data2 = data.index;
 if(typeof data2 === "string"){
-if(!pattern23.test(data2)){
+if(!pattern25.test(data2)){
 const err5 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/pattern",keyword:"pattern",params:{pattern: "^(https?|file)://[^@\\s]+$"}};
 if(vErrors === null){
 vErrors = [err5];
@@ -3754,18 +3999,18 @@ vErrors.push(err7);
 }
 errors++;
 }
-validate56.errors = vErrors;
+validate59.errors = vErrors;
 return errors === 0;
 }
-validate56.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate59.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs12 = validate57;
-const schema68 = {"type":"object","properties":{"dependencies":{"type":"string","format":"output-tree","description":"The Python with the dependencies, of `install-deps-uv`."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"What `install-deps-uv` installed, so that nothing has to be looked at when the app is no package."},"uv":{"type":"string","format":"tool-tree","description":"The uv to install with."}},"required":["dependencies","packages","uv"],"additionalProperties":false};
+const inputs13 = validate60;
+const schema71 = {"type":"object","properties":{"dependencies":{"type":"string","format":"output-tree","description":"The Python with the dependencies, of `install-deps-uv`."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"What `install-deps-uv` installed, so that nothing has to be looked at when the app is no package."},"uv":{"type":"string","format":"tool-tree","description":"The uv to install with."}},"required":["dependencies","packages","uv"],"additionalProperties":false};
 
-function validate57(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate60(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate57.evaluated;
+const evaluated0 = validate60.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3877,18 +4122,18 @@ vErrors.push(err8);
 }
 errors++;
 }
-validate57.errors = vErrors;
+validate60.errors = vErrors;
 return errors === 0;
 }
-validate57.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate60.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs12 = validate58;
-const schema69 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The Python with the dependencies and the app itself."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"Installed packages: normalized name to version."}},"required":["tree","packages"],"additionalProperties":false};
+const outputs13 = validate61;
+const schema72 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The Python with the dependencies and the app itself."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"Installed packages: normalized name to version."}},"required":["tree","packages"],"additionalProperties":false};
 
-function validate58(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate61(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate58.evaluated;
+const evaluated0 = validate61.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3978,18 +4223,18 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate58.errors = vErrors;
+validate61.errors = vErrors;
 return errors === 0;
 }
-validate58.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate61.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config13 = validate59;
-const schema70 = {"type":"object","properties":{"mode":{"type":"string","enum":["auto","on","off"],"default":"auto","description":"`auto` installs it when a dependency of the app compiles against it."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24. SQLite comes from the release of the machine that builds, so the two must agree. `host`, also the default, stands for that machine."},"requirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements.txt","description":"For pip: the requirements file, relative to `root`."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
+const config14 = validate62;
+const schema73 = {"type":"object","properties":{"mode":{"type":"string","enum":["auto","on","off"],"default":"auto","description":"`auto` installs it when a dependency of the app compiles against it."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24. SQLite comes from the release of the machine that builds, so the two must agree. `host`, also the default, stands for that machine."},"requirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements.txt","description":"For pip: the requirements file, relative to `root`."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
 
-function validate59(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate62(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate59.evaluated;
+const evaluated0 = validate62.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4033,7 +4278,7 @@ vErrors.push(err1);
 errors++;
 }
 if(!(((data0 === "auto") || (data0 === "on")) || (data0 === "off"))){
-const err2 = {instancePath:instancePath+"/mode",schemaPath:"#/properties/mode/enum",keyword:"enum",params:{allowedValues: schema70.properties.mode.enum}};
+const err2 = {instancePath:instancePath+"/mode",schemaPath:"#/properties/mode/enum",keyword:"enum",params:{allowedValues: schema73.properties.mode.enum}};
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -4069,7 +4314,7 @@ errors++;
 }
 let data2 = data.requirements;
 if(typeof data2 === "string"){
-if(!pattern21.test(data2)){
+if(!pattern23.test(data2)){
 const err5 = {instancePath:instancePath+"/requirements",schemaPath:"#/properties/requirements/pattern",keyword:"pattern",params:{pattern: "^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$"}};
 if(vErrors === null){
 vErrors = [err5];
@@ -4115,7 +4360,7 @@ errors++;
 }
 let data4 = data.vendorDir;
 if(typeof data4 === "string"){
-if(!pattern10.test(data4)){
+if(!pattern11.test(data4)){
 const err9 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err9];
@@ -4147,18 +4392,18 @@ vErrors.push(err11);
 }
 errors++;
 }
-validate59.errors = vErrors;
+validate62.errors = vErrors;
 return errors === 0;
 }
-validate59.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate62.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs13 = validate60;
-const schema71 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install beside."},"manager":{"type":"string","description":"Name of the package manager: says which file lists the dependencies."}},"required":["runtime","manager"],"additionalProperties":false};
+const inputs14 = validate63;
+const schema74 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install beside."},"manager":{"type":"string","description":"Name of the package manager: says which file lists the dependencies."}},"required":["runtime","manager"],"additionalProperties":false};
 
-function validate60(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate63(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate60.evaluated;
+const evaluated0 = validate63.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4233,18 +4478,18 @@ vErrors.push(err5);
 }
 errors++;
 }
-validate60.errors = vErrors;
+validate63.errors = vErrors;
 return errors === 0;
 }
-validate60.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate63.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs13 = validate61;
-const schema72 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime, with SQLite where it was installed."},"installed":{"type":"boolean","description":"Whether it was."},"version":{"type":"string","description":"Version of SQLite, X.Y.Z; empty when it was not installed."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"The packages of the distribution it was taken from: name to version."}},"required":["tree","installed","version","packages"],"additionalProperties":false};
+const outputs14 = validate64;
+const schema75 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime, with SQLite where it was installed."},"installed":{"type":"boolean","description":"Whether it was."},"version":{"type":"string","description":"Version of SQLite, X.Y.Z; empty when it was not installed."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"The packages of the distribution it was taken from: name to version."}},"required":["tree","installed","version","packages"],"additionalProperties":false};
 
-function validate61(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate64(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate61.evaluated;
+const evaluated0 = validate64.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4378,18 +4623,288 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate61.errors = vErrors;
+validate64.errors = vErrors;
 return errors === 0;
 }
-validate61.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate64.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config14 = validate62;
-const schema73 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","minLength":1,"default":".scalingo","description":"The folder of the app that will hold the runtime; it may not hold one already."}},"additionalProperties":false};
+const config15 = validate65;
+const schema76 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"index":{"type":"string","minLength":1,"description":"URL of the list of corpora, instead of that of NLTK. Default: the setting PYFLOW_NLTK_INDEX."}},"additionalProperties":false};
 
-function validate62(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate65(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate62.evaluated;
+const evaluated0 = validate65.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.root === undefined){
+data.root = ".";
+}
+if(data.vendorDir === undefined){
+data.vendorDir = ".scalingo";
+}
+for(const key0 in data){
+if(!(((key0 === "root") || (key0 === "vendorDir")) || (key0 === "index"))){
+const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+let data0 = data.root;
+if(typeof data0 === "string"){
+if(!pattern9.test(data0)){
+const err1 = {instancePath:instancePath+"/root",schemaPath:"#/properties/root/pattern",keyword:"pattern",params:{pattern: "^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$"}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+else {
+const err2 = {instancePath:instancePath+"/root",schemaPath:"#/properties/root/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+let data1 = data.vendorDir;
+if(typeof data1 === "string"){
+if(!pattern11.test(data1)){
+const err3 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+else {
+const err4 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+if(data.index !== undefined){
+let data2 = data.index;
+if(typeof data2 === "string"){
+if(func1(data2) < 1){
+const err5 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/minLength",keyword:"minLength",params:{limit: 1}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+else {
+const err6 = {instancePath:instancePath+"/index",schemaPath:"#/properties/index/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+}
+else {
+const err7 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+validate65.errors = vErrors;
+return errors === 0;
+}
+validate65.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const inputs15 = validate66;
+const schema77 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime with the dependencies of the app."}},"required":["tree"],"additionalProperties":false};
+
+function validate66(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate66.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.tree === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "tree"}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+for(const key0 in data){
+if(!(key0 === "tree")){
+const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+if(data.tree !== undefined){
+if(!(typeof data.tree === "string")){
+const err2 = {instancePath:instancePath+"/tree",schemaPath:"#/properties/tree/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+}
+else {
+const err3 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+validate66.errors = vErrors;
+return errors === 0;
+}
+validate66.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const outputs15 = validate67;
+const schema78 = {"type":"object","properties":{"status":{"type":"string","enum":["enabled","skipped-no-nltk-file"],"description":"Whether corpora were downloaded; absent when the app does not use NLTK.","x-build-data":"nltk_downloader"},"tree":{"type":"string","format":"output-tree","description":"The input tree, the corpora, and the profile script that tells the app where they are."}},"required":["tree"],"additionalProperties":false};
+
+function validate67(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate67.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.tree === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "tree"}};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+for(const key0 in data){
+if(!((key0 === "status") || (key0 === "tree"))){
+const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+if(data.status !== undefined){
+let data0 = data.status;
+if(typeof data0 !== "string"){
+const err2 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+if(!((data0 === "enabled") || (data0 === "skipped-no-nltk-file"))){
+const err3 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema78.properties.status.enum}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.tree !== undefined){
+if(!(typeof data.tree === "string")){
+const err4 = {instancePath:instancePath+"/tree",schemaPath:"#/properties/tree/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+}
+else {
+const err5 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+validate67.errors = vErrors;
+return errors === 0;
+}
+validate67.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const config16 = validate68;
+const schema79 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","minLength":1,"default":".scalingo","description":"The folder of the app that will hold the runtime; it may not hold one already."}},"additionalProperties":false};
+
+function validate68(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate68.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4472,18 +4987,18 @@ vErrors.push(err5);
 }
 errors++;
 }
-validate62.errors = vErrors;
+validate68.errors = vErrors;
 return errors === 0;
 }
-validate62.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate68.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs14 = validate63;
-const schema74 = {"type":"object","properties":{},"additionalProperties":false};
+const inputs16 = validate69;
+const schema80 = {"type":"object","properties":{},"additionalProperties":false};
 
-function validate63(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate69(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate63.evaluated;
+const evaluated0 = validate69.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4512,18 +5027,18 @@ vErrors.push(err1);
 }
 errors++;
 }
-validate63.errors = vErrors;
+validate69.errors = vErrors;
 return errors === 0;
 }
-validate63.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate69.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs14 = validate64;
-const schema75 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","uv"],"description":"The tool.","x-build-data":"package_manager"},"lockfile":{"type":"string","description":"The file it was recognised by, relative to the app."}},"required":["name","lockfile"],"additionalProperties":false};
+const outputs16 = validate70;
+const schema81 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","uv"],"description":"The tool.","x-build-data":"package_manager"},"lockfile":{"type":"string","description":"The file it was recognised by, relative to the app."}},"required":["name","lockfile"],"additionalProperties":false};
 
-function validate64(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate70(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate64.evaluated;
+const evaluated0 = validate70.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4576,7 +5091,7 @@ vErrors.push(err3);
 errors++;
 }
 if(!((((data0 === "pip") || (data0 === "pipenv")) || (data0 === "poetry")) || (data0 === "uv"))){
-const err4 = {instancePath:instancePath+"/name",schemaPath:"#/properties/name/enum",keyword:"enum",params:{allowedValues: schema75.properties.name.enum}};
+const err4 = {instancePath:instancePath+"/name",schemaPath:"#/properties/name/enum",keyword:"enum",params:{allowedValues: schema81.properties.name.enum}};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -4609,18 +5124,18 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate64.errors = vErrors;
+validate70.errors = vErrors;
 return errors === 0;
 }
-validate64.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate70.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config15 = validate65;
-const schema76 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
+const config17 = validate71;
+const schema82 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
 
-function validate65(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate71(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate65.evaluated;
+const evaluated0 = validate71.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4671,7 +5186,7 @@ errors++;
 }
 let data1 = data.vendorDir;
 if(typeof data1 === "string"){
-if(!pattern10.test(data1)){
+if(!pattern11.test(data1)){
 const err3 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err3];
@@ -4703,18 +5218,18 @@ vErrors.push(err5);
 }
 errors++;
 }
-validate65.errors = vErrors;
+validate71.errors = vErrors;
 return errors === 0;
 }
-validate65.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate71.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs15 = validate66;
-const schema77 = {"type":"object","properties":{"manager":{"type":"string","x-may-be-absent":true,"description":"The package manager of the app; some need variables of their own at run time."}},"additionalProperties":false};
+const inputs17 = validate72;
+const schema83 = {"type":"object","properties":{"manager":{"type":"string","x-may-be-absent":true,"description":"The package manager of the app; some need variables of their own at run time."}},"additionalProperties":false};
 
-function validate66(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate72(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate66.evaluated;
+const evaluated0 = validate72.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4757,18 +5272,18 @@ vErrors.push(err2);
 }
 errors++;
 }
-validate66.errors = vErrors;
+validate72.errors = vErrors;
 return errors === 0;
 }
-validate66.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate72.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs15 = validate67;
-const schema78 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The profile scripts, and the Procfile of the root where the app itself has none."}},"required":["tree"],"additionalProperties":false};
+const outputs17 = validate73;
+const schema84 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The profile scripts, and the Procfile of the root where the app itself has none."}},"required":["tree"],"additionalProperties":false};
 
-function validate67(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate73(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate67.evaluated;
+const evaluated0 = validate73.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4821,18 +5336,18 @@ vErrors.push(err3);
 }
 errors++;
 }
-validate67.errors = vErrors;
+validate73.errors = vErrors;
 return errors === 0;
 }
-validate67.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate73.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config16 = validate68;
-const schema79 = {"type":"object","properties":{"enabled":{"type":"boolean","default":true,"description":"Otherwise the tree stays as it is, and slugs are smaller."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
+const config18 = validate74;
+const schema85 = {"type":"object","properties":{"enabled":{"type":"boolean","default":true,"description":"Otherwise the tree stays as it is, and slugs are smaller."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
 
-function validate68(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate74(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate68.evaluated;
+const evaluated0 = validate74.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4870,7 +5385,7 @@ errors++;
 }
 let data1 = data.vendorDir;
 if(typeof data1 === "string"){
-if(!pattern10.test(data1)){
+if(!pattern11.test(data1)){
 const err2 = {instancePath:instancePath+"/vendorDir",schemaPath:"#/properties/vendorDir/pattern",keyword:"pattern",params:{pattern: "^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$"}};
 if(vErrors === null){
 vErrors = [err2];
@@ -4902,18 +5417,18 @@ vErrors.push(err4);
 }
 errors++;
 }
-validate68.errors = vErrors;
+validate74.errors = vErrors;
 return errors === 0;
 }
-validate68.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate74.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs16 = validate69;
-const schema80 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to add them to."},"pip":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"pip, put among the packages of the Python."},"setuptools":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"setuptools, put among the packages of the Python."},"pipenv":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"Pipenv, put beside the Python with a command of its own, apart from the packages of the app."}},"required":["runtime"],"additionalProperties":false};
+const inputs18 = validate75;
+const schema86 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to add them to."},"pip":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"pip, put among the packages of the Python."},"setuptools":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"setuptools, put among the packages of the Python."},"pipenv":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"Pipenv, put beside the Python with a command of its own, apart from the packages of the app."}},"required":["runtime"],"additionalProperties":false};
 
-function validate69(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate75(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate69.evaluated;
+const evaluated0 = validate75.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -5002,18 +5517,18 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate69.errors = vErrors;
+validate75.errors = vErrors;
 return errors === 0;
 }
-validate69.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate75.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs16 = validate70;
-const schema81 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime with the tools that were given."}},"required":["tree"],"additionalProperties":false};
+const outputs18 = validate76;
+const schema87 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime with the tools that were given."}},"required":["tree"],"additionalProperties":false};
 
-function validate70(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate76(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate70.evaluated;
+const evaluated0 = validate76.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -5066,19 +5581,19 @@ vErrors.push(err3);
 }
 errors++;
 }
-validate70.errors = vErrors;
+validate76.errors = vErrors;
 return errors === 0;
 }
-validate70.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate76.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const config17 = validate71;
-const schema82 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that do not say; without it that of the catalogue."}},"required":["stack"],"additionalProperties":false};
-const pattern45 = new RegExp("^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$", "u");
+const config19 = validate77;
+const schema88 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that do not say; without it that of the catalogue."}},"required":["stack"],"additionalProperties":false};
+const pattern49 = new RegExp("^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$", "u");
 
-function validate71(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate77(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate71.evaluated;
+const evaluated0 = validate77.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -5188,7 +5703,7 @@ vErrors.push(err7);
 errors++;
 }
 if(!(((data3 === "python-build-standalone") || (data3 === "scalingo")) || (data3 === "system"))){
-const err8 = {instancePath:instancePath+"/providers/" + i0,schemaPath:"#/properties/providers/items/enum",keyword:"enum",params:{allowedValues: schema82.properties.providers.items.enum}};
+const err8 = {instancePath:instancePath+"/providers/" + i0,schemaPath:"#/properties/providers/items/enum",keyword:"enum",params:{allowedValues: schema88.properties.providers.items.enum}};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -5236,7 +5751,7 @@ errors++;
 if(data.default !== undefined){
 let data4 = data.default;
 if(typeof data4 === "string"){
-if(!pattern45.test(data4)){
+if(!pattern49.test(data4)){
 const err11 = {instancePath:instancePath+"/default",schemaPath:"#/properties/default/pattern",keyword:"pattern",params:{pattern: "^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$"}};
 if(vErrors === null){
 vErrors = [err11];
@@ -5269,18 +5784,18 @@ vErrors.push(err13);
 }
 errors++;
 }
-validate71.errors = vErrors;
+validate77.errors = vErrors;
 return errors === 0;
 }
-validate71.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate77.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const inputs17 = validate72;
-const schema83 = {"type":"object","properties":{"manager":{"type":"string","description":"Name of the package manager; some have files or rules of their own."}},"required":["manager"],"additionalProperties":false};
+const inputs19 = validate78;
+const schema89 = {"type":"object","properties":{"manager":{"type":"string","description":"Name of the package manager; some have files or rules of their own."}},"required":["manager"],"additionalProperties":false};
 
-function validate72(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate78(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate72.evaluated;
+const evaluated0 = validate78.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -5333,18 +5848,18 @@ vErrors.push(err3);
 }
 errors++;
 }
-validate72.errors = vErrors;
+validate78.errors = vErrors;
 return errors === 0;
 }
-validate72.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate78.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const outputs17 = validate73;
-const schema84 = {"type":"object","properties":{"python":{"type":"object","description":"The version to fetch.","properties":{"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"exact":{"type":"boolean","description":"The app asked for this very patch; otherwise another patch of the minor may stand in."}},"required":["version","minor","exact"],"additionalProperties":false},"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"requested":{"type":"string","description":"As the app wrote it, or the minor that was chosen for it.","x-build-data":"python_version_requested"},"origin":{"type":"string","enum":["runtime.txt",".python-version","Pipfile.lock","cached","default"],"description":"Where the request stands; cached is the minor of the last build.","x-build-data":"python_version_origin"},"exact":{"type":"boolean","description":"The app asked for a patch.","x-build-data":"python_version_pinned"},"outdated":{"type":"boolean","description":"A newer patch of the minor is known.","x-build-data":"python_version_outdated"},"similarFiles":{"type":"array","items":{"type":"string"},"description":"Files named nearly like .python-version, when there is neither that nor runtime.txt; sorted.","x-build-data":"python_version_files"}},"required":["python","version","minor","requested","origin","exact","outdated","similarFiles"],"additionalProperties":false};
+const outputs19 = validate79;
+const schema90 = {"type":"object","properties":{"python":{"type":"object","description":"The version to fetch.","properties":{"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"exact":{"type":"boolean","description":"The app asked for this very patch; otherwise another patch of the minor may stand in."}},"required":["version","minor","exact"],"additionalProperties":false},"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"requested":{"type":"string","description":"As the app wrote it, or the minor that was chosen for it.","x-build-data":"python_version_requested"},"origin":{"type":"string","enum":["runtime.txt",".python-version","Pipfile.lock","cached","default"],"description":"Where the request stands; cached is the minor of the last build.","x-build-data":"python_version_origin"},"exact":{"type":"boolean","description":"The app asked for a patch.","x-build-data":"python_version_pinned"},"outdated":{"type":"boolean","description":"A newer patch of the minor is known.","x-build-data":"python_version_outdated"},"similarFiles":{"type":"array","items":{"type":"string"},"description":"Files named nearly like .python-version, when there is neither that nor runtime.txt; sorted.","x-build-data":"python_version_files"}},"required":["python","version","minor","requested","origin","exact","outdated","similarFiles"],"additionalProperties":false};
 
-function validate73(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate79(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate73.evaluated;
+const evaluated0 = validate79.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -5586,7 +6101,7 @@ vErrors.push(err20);
 errors++;
 }
 if(!(((((data7 === "runtime.txt") || (data7 === ".python-version")) || (data7 === "Pipfile.lock")) || (data7 === "cached")) || (data7 === "default"))){
-const err21 = {instancePath:instancePath+"/origin",schemaPath:"#/properties/origin/enum",keyword:"enum",params:{allowedValues: schema84.properties.origin.enum}};
+const err21 = {instancePath:instancePath+"/origin",schemaPath:"#/properties/origin/enum",keyword:"enum",params:{allowedValues: schema90.properties.origin.enum}};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -5659,28 +6174,30 @@ vErrors.push(err26);
 }
 errors++;
 }
-validate73.errors = vErrors;
+validate79.errors = vErrors;
 return errors === 0;
 }
-validate73.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate79.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const validators = {
   "command": { config: config0, inputs: inputs0, outputs: outputs0 },
   "concurrency-profile": { config: config1, inputs: inputs1, outputs: outputs1 },
   "detect": { config: config2, inputs: inputs2, outputs: outputs2 },
-  "fetch-runtime": { config: config3, inputs: inputs3, outputs: outputs3 },
-  "fetch-tool": { config: config4, inputs: inputs4, outputs: outputs4 },
-  "first-of": { config: config5, inputs: inputs5, outputs: outputs5 },
-  "hook": { config: config6, inputs: inputs6, outputs: outputs6 },
-  "install-deps-pip": { config: config7, inputs: inputs7, outputs: outputs7 },
-  "install-deps-pipenv": { config: config8, inputs: inputs8, outputs: outputs8 },
-  "install-deps-poetry": { config: config9, inputs: inputs9, outputs: outputs9 },
-  "install-deps-uv": { config: config10, inputs: inputs10, outputs: outputs10 },
-  "install-project-poetry": { config: config11, inputs: inputs11, outputs: outputs11 },
-  "install-project-uv": { config: config12, inputs: inputs12, outputs: outputs12 },
-  "install-sqlite": { config: config13, inputs: inputs13, outputs: outputs13 },
-  "package-manager": { config: config14, inputs: inputs14, outputs: outputs14 },
-  "runtime-environment": { config: config15, inputs: inputs15, outputs: outputs15 },
-  "runtime-tools": { config: config16, inputs: inputs16, outputs: outputs16 },
-  "version-resolve": { config: config17, inputs: inputs17, outputs: outputs17 },
+  "django-collectstatic": { config: config3, inputs: inputs3, outputs: outputs3 },
+  "fetch-runtime": { config: config4, inputs: inputs4, outputs: outputs4 },
+  "fetch-tool": { config: config5, inputs: inputs5, outputs: outputs5 },
+  "first-of": { config: config6, inputs: inputs6, outputs: outputs6 },
+  "hook": { config: config7, inputs: inputs7, outputs: outputs7 },
+  "install-deps-pip": { config: config8, inputs: inputs8, outputs: outputs8 },
+  "install-deps-pipenv": { config: config9, inputs: inputs9, outputs: outputs9 },
+  "install-deps-poetry": { config: config10, inputs: inputs10, outputs: outputs10 },
+  "install-deps-uv": { config: config11, inputs: inputs11, outputs: outputs11 },
+  "install-project-poetry": { config: config12, inputs: inputs12, outputs: outputs12 },
+  "install-project-uv": { config: config13, inputs: inputs13, outputs: outputs13 },
+  "install-sqlite": { config: config14, inputs: inputs14, outputs: outputs14 },
+  "nltk-data": { config: config15, inputs: inputs15, outputs: outputs15 },
+  "package-manager": { config: config16, inputs: inputs16, outputs: outputs16 },
+  "runtime-environment": { config: config17, inputs: inputs17, outputs: outputs17 },
+  "runtime-tools": { config: config18, inputs: inputs18, outputs: outputs18 },
+  "version-resolve": { config: config19, inputs: inputs19, outputs: outputs19 },
 };

@@ -523,7 +523,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
         expect(ran(await build()), 'an edit of the source').to.deep.equal(['poetry-project']);
         app.remove('src/shop/extra.py');
 
-        const after = ['poetry', 'poetry-project', 'dependencies', 'post-compile'];
+        const after = ['poetry', 'poetry-project', 'dependencies', 'nltk', 'collectstatic', 'post-compile'];
         await edit(['tool==1.0', 'helper==1.6']);
         const changed = await build();
         expect(ran(changed), 'a changed pin').to.deep.equal(after);

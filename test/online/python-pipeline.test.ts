@@ -203,7 +203,7 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
   it('re-runs the install and what reads its tree for a changed pin, and names the package', async () => {
     app.edit('requirements.txt', (text) => withoutHashes(text).replace(UPDATED.from, UPDATED.to));
     const report = await app.run();
-    expect(ran(report)).to.deep.equal(['pip', 'dependencies', 'post-compile']);
+    expect(ran(report)).to.deep.equal(['pip', 'dependencies', 'nltk', 'collectstatic', 'post-compile']);
     const reasons = report.nodes['pip']!.reasons.map(({ what, from, to }) => `${what} ${from} -> ${to}`);
     expect(reasons.join('\n')).to.match(/click.* 8\.5\.1 -> .*8\.4\.0/);
   });

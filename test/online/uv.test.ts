@@ -514,7 +514,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
       app.write({ 'app.py': '# changed\n' });
       expect(ran(await app.build())).to.deep.equal([]);
 
-      const after = ['uv', 'uv-project', 'dependencies', 'post-compile'];
+      const after = ['uv', 'uv-project', 'dependencies', 'nltk', 'collectstatic', 'post-compile'];
       await edit(['tool==1.0', 'helper==1.6']);
       const changed = await app.build();
       expect(ran(changed)).to.deep.equal(after);

@@ -1,20 +1,9 @@
 // A small stage for one plugin: a real folder as the view, real programs as subprocesses, and a recorded log.
 
 import { spawn } from 'node:child_process';
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import picomatch from 'picomatch';
 import type {
   CommandExit,
   Failure,
@@ -28,11 +17,13 @@ import type {
   ViewReader,
 } from '../../src/engine/sdk.js';
 import { succeed } from '../../src/engine/sdk.js';
+import { FolderView } from './folder-view.js';
 
 export interface SceneOptions {
   readonly files?: Readonly<Record<string, string>>;
   readonly executables?: readonly string[];
   readonly appEnv?: Readonly<Record<string, string>>;
+  readonly mode?: 'build' | 'test';
 }
 
 export interface Started {
@@ -65,7 +56,7 @@ export class PluginScene {
   constructor(private readonly options: SceneOptions = {}) {
     for (const folder of ['view', 'scratch', 'cache']) mkdirSync(join(this.root, folder));
     for (const [path, text] of Object.entries(options.files ?? {})) this.write(path, text);
-    this.view = new FolderView(this.appDir, options.appEnv ?? {});
+    this.view = new FolderView(this.appDir, options.appEnv ?? {}, options.mode);
   }
 
   write(path: string, text: string): void {
@@ -156,49 +147,5 @@ export class PluginScene {
 
   close(): void {
     rmSync(this.root, { recursive: true, force: true });
-  }
-}
-
-/** A folder as the candidate view. */
-class FolderView implements ViewReader {
-  readonly run = { mode: 'build', appId: 'app' } as const;
-
-  constructor(
-    private readonly root: string,
-    private readonly variables: Readonly<Record<string, string>>,
-  ) {}
-
-  async read(path: string): Promise<Buffer | undefined> {
-    const real = join(this.root, path);
-    return existsSync(real) && statSync(real).isFile() ? readFileSync(real) : undefined;
-  }
-  exists(path: string): boolean {
-    return lstatSync(join(this.root, path), { throwIfNoEntry: false }) !== undefined;
-  }
-  kindOf(path: string): 'file' | 'directory' | 'symlink' | undefined {
-    const stat = lstatSync(join(this.root, path), { throwIfNoEntry: false });
-    if (!stat) return undefined;
-    return stat.isSymbolicLink() ? 'symlink' : stat.isDirectory() ? 'directory' : 'file';
-  }
-  isExecutable(path: string): boolean {
-    return ((statSync(join(this.root, path), { throwIfNoEntry: false })?.mode ?? 0) & 0o100) !== 0;
-  }
-  list(path: string): readonly string[] {
-    return this.kindOf(path) === 'directory' ? readdirSync(join(this.root, path)).sort() : [];
-  }
-  match(pattern: string): readonly string[] {
-    const matches = picomatch(pattern, { dot: true });
-    return readdirSync(this.root, { recursive: true, encoding: 'utf8' })
-      .filter((path) => this.kindOf(path) === 'file' && matches(path))
-      .sort();
-  }
-  env(name: string): string | undefined {
-    return this.variables[name];
-  }
-  envNames(): readonly string[] {
-    return Object.keys(this.variables).sort();
-  }
-  state(): undefined {
-    return undefined;
   }
 }

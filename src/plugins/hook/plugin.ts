@@ -17,9 +17,9 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { inRoot, rootIn } from '../shared/app-root.js';
+import { changedFiles, dropStaleBytecode, takeSnapshot } from '../shared/app-changes.js';
+import { allowed, buildEnvironment, writeEnvDir } from '../shared/build-environment.js';
 import { filesMentionPrivatePath } from '../shared/private-path.js';
-import { changedFiles, dropStaleBytecode, takeSnapshot } from './changes.js';
-import { allowed, hookEnvironment, writeEnvDir } from './environment.js';
 import { hookFailed } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
@@ -60,7 +60,7 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
     const exit = await this.subprocess.run(context, {
       argv,
       cwd: rootIn(context.paths.app, root),
-      env: hookEnvironment(context, vendorDir, envDir),
+      env: buildEnvironment(context, { vendorDir, envDir }),
       network: true,
     });
     if (!exit.ok) return exit;

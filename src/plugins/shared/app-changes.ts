@@ -1,4 +1,4 @@
-// What a script changed in a folder, found by stat before and after. Unaware of why anyone asks.
+// What code of the app changed in a folder, found by stat before and after. Unaware of why anyone asks.
 
 import { lstatSync } from 'node:fs';
 import { open, readdir, rm } from 'node:fs/promises';

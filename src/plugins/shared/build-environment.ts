@@ -1,8 +1,9 @@
-// The environment a hook runs in: that of the buildpack's build, overlaid by the variables of the app.
+// The environment that code of the app runs in while it is built (hooks, collectstatic, the NLTK download): that of the
+// buildpack's build, overlaid by the variables of the app. Installers of packages see nothing of it.
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import type { RunContext } from '../../engine/sdk.js';
-import { pythonHome } from '../shared/python-home.js';
+import { pythonHome } from './python-home.js';
 
 /** Names that are never taken from the app: they would break the build's own programs. */
 const DENIED: ReadonlySet<string> = new Set([
@@ -15,14 +16,17 @@ const DENIED: ReadonlySet<string> = new Set([
   'PYTHONHOME',
 ]);
 
-/** The app variables a hook gets. */
+/** The app variables that code of the app gets. */
 export const allowed = (names: readonly string[]): string[] => names.filter((name) => !DENIED.has(name));
 
 /** One file a variable, as scripts written for the buildpack expect; returns the folder as the script sees it. */
-export async function writeEnvDir(context: RunContext): Promise<string> {
+export async function writeEnvDir(
+  context: RunContext,
+  names: readonly string[] = allowed(context.view.envNames()),
+): Promise<string> {
   const folder = `${context.scratchDir}/env`;
   await mkdir(folder, { recursive: true });
-  for (const name of allowed(context.view.envNames())) {
+  for (const name of names) {
     const value = context.view.env(name);
     // A name with a slash cannot have come from a file of the env folder.
     if (value !== undefined && !name.includes('/')) await writeFile(`${folder}/${name}`, value);
@@ -30,8 +34,31 @@ export async function writeEnvDir(context: RunContext): Promise<string> {
   return `${context.paths.scratch}/env`;
 }
 
-/** Variables over those of the context. An app's own value wins over any set here. */
-export function hookEnvironment(context: RunContext, vendorDir: string, envDir: string): Record<string, string> {
+/** What `--test` adds, as the buildpack's own entry for tests does. */
+const TEST_MODE: Readonly<Record<string, string>> = {
+  INSTALL_TEST: '1',
+  DISABLE_COLLECTSTATIC: '1',
+  LC_ALL: 'C.UTF-8',
+};
+
+export interface BuildEnvironment {
+  readonly vendorDir: string;
+  /** What `writeEnvDir` gave. */
+  readonly envDir: string;
+  /** App variables that may replace those set here; all that are allowed unless given. */
+  readonly names?: readonly string[];
+  /** For one step alone. */
+  readonly extra?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Variables over those of the context. An app's own value wins over any set here. The mode of the run is part of it, so it
+ * belongs into the facts of a kind whose results are restored.
+ */
+export function buildEnvironment(
+  context: RunContext,
+  { vendorDir, envDir, names = allowed(context.view.envNames()), extra = {} }: BuildEnvironment,
+): Record<string, string> {
   const python = `${context.paths.app}/${pythonHome(vendorDir)}`;
   const before = (path: string, name: string): string => {
     const rest = context.env[name];
@@ -51,8 +78,10 @@ export function hookEnvironment(context: RunContext, vendorDir: string, envDir: 
     BUILD_DIR: context.paths.app,
     CACHE_DIR: context.paths.cache,
     ENV_DIR: envDir,
+    ...(context.view.run.mode === 'test' ? TEST_MODE : {}),
+    ...extra,
   };
-  for (const name of allowed(context.view.envNames())) {
+  for (const name of names) {
     const own = context.view.env(name);
     if (own !== undefined && name in build) build[name] = own;
   }

@@ -1,0 +1,149 @@
+// Collects the static files of a Django app, with the variables of the app, as it would be done by hand. What the settings
+// import can be anything, so the node sees the whole app; a result is restored only for this app, and only while nothing of
+// that changed. Files that are uploaded rather than written into the slug are uploaded in every run.
+
+import { posix } from 'node:path';
+import { inject, injectable } from 'inversify';
+import {
+  fail,
+  NodeLog,
+  Subprocess,
+  succeed,
+  type Failure,
+  type FromSchema,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type ViewReader,
+} from '../../engine/sdk.js';
+import { changedFiles, takeSnapshot } from '../shared/app-changes.js';
+import { inRoot, rootIn, viewOfRoot } from '../shared/app-root.js';
+import { allowed, buildEnvironment, writeEnvDir } from '../shared/build-environment.js';
+import { isModuleAvailable } from '../shared/installed-modules.js';
+import { filesMentionPrivatePath } from '../shared/private-path.js';
+import { pythonHome } from '../shared/python-home.js';
+import { isFile } from '../shared/root-listing.js';
+import { CollectLog } from './collect-log.js';
+import { collectstaticFailed } from './failures.js';
+import { manifest, type config, type inputs, type outputs } from './manifest.js';
+
+type Config = FromSchema<typeof config>;
+interface Node {
+  readonly config: Config;
+  readonly inputs: FromSchema<typeof inputs>;
+}
+type Status = NonNullable<FromSchema<typeof outputs>['status']>;
+interface Outputs {
+  readonly status?: Status;
+}
+interface Facts {
+  readonly status?: Status;
+  /** Relative to the root. */
+  readonly managePy?: string;
+  /** The command's environment tells the mode. */
+  readonly mode?: 'build' | 'test';
+}
+
+const DISABLE = 'DISABLE_COLLECTSTATIC';
+const DEBUG = 'DEBUG_COLLECTSTATIC';
+const KEPT_LINES = 400;
+
+@injectable()
+export class DjangoCollectstatic implements Plugin<Config, Node['inputs'], Outputs> {
+  readonly manifest = manifest;
+
+  constructor(
+    @inject(Subprocess) private readonly subprocess: Subprocess,
+    @inject(NodeLog) private readonly log: NodeLog,
+  ) {}
+
+  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    const facts = await decide(config, view);
+    if (facts.managePy === undefined) return succeed({ facts: { ...facts }, pure: true });
+    return succeed({ files: ['**'], facts: { ...facts }, env: allowed(view.envNames()), scope: 'app' });
+  }
+
+  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const { status, managePy } = context.facts as Facts;
+    if (managePy !== undefined) return this.#collect(config, managePy, context);
+    switch (status) {
+      case undefined:
+        return succeed({ outputs: {} });
+      case 'disabled-file':
+        this.log.step(context, `Static files are not collected, as there is a file ${markerOf(config)}`);
+        this.log.notice(
+          context,
+          'collectstatic::disabled-by-file',
+          `The file ${markerOf(config)} is deprecated. Delete it, and set the variable ${DISABLE} to 1 instead.`,
+        );
+        break;
+      case 'disabled-env-var':
+        this.log.step(context, `Static files are not collected, as ${DISABLE} is set`);
+        break;
+      default:
+        this.log.step(context, 'Static files are not collected, as no manage.py was found');
+    }
+    return succeed({ outputs: status === undefined ? {} : { status } });
+  }
+
+  async #collect(config: Config, managePy: string, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const shown = `python ${managePy} collectstatic --noinput`;
+    this.log.step(context, `$ ${shown}`);
+    const env = buildEnvironment(context, {
+      vendorDir: config.vendorDir,
+      envDir: await writeEnvDir(context),
+      extra: { PYTHONPATH: '.' },
+    });
+    const before = await takeSnapshot(context.appDir, context.signal);
+    const output = new CollectLog();
+    const cwd = rootIn(context.paths.app, config.root);
+    const python = `${context.paths.app}/${pythonHome(config.vendorDir)}/bin/python`;
+    const exit = await this.subprocess.run(context, {
+      argv: [python, managePy, 'collectstatic', '--noinput', '--traceback'],
+      cwd,
+      env,
+      network: true,
+      keepLines: KEPT_LINES,
+      filter: (_, text) => output.line(text),
+    });
+    if (!exit.ok) return exit;
+    if (exit.value.exitCode !== 0) {
+      // Asked for by the app; the values of secrets are masked as everywhere.
+      if (context.env[DEBUG] === '1') await this.subprocess.run(context, { argv: ['env'], cwd, env, network: false });
+      return fail(collectstaticFailed(shown, exit.value, output.cause()));
+    }
+    const changed = changedFiles(before, await takeSnapshot(context.appDir, context.signal));
+    const uncacheable = output.isUpload(changed.length > 0)
+      ? 'the static files went elsewhere than into the slug, so they are collected in every run'
+      : await filesMentionPrivatePath(context, changed);
+    return succeed({ outputs: { status: 'enabled' }, ...(uncacheable !== undefined && { uncacheable }) });
+  }
+}
+
+const markerOf = ({ root, vendorDir }: Config): string => inRoot(root, `${vendorDir}/collectstatic_disabled`);
+
+async function decide(config: Config, view: ViewReader): Promise<Facts> {
+  // Both come first, also for apps without Django, as people look for the words that they had an effect.
+  if (await isFile(view, markerOf(config))) return { status: 'disabled-file' };
+  const disabled = view.env(DISABLE) ?? (view.run.mode === 'test' ? '1' : '');
+  if (disabled !== '' && disabled !== '0') return { status: 'disabled-env-var' };
+
+  if (!(await isModuleAvailable(view, config, 'django'))) return {};
+  const managePy = findManagePy(viewOfRoot(view, config.root));
+  return managePy === undefined
+    ? { status: 'skipped-no-manage-py' }
+    : { status: 'enabled', managePy, mode: view.run.mode };
+}
+
+/** At most three levels deep; the shallowest, then the first by name. */
+function findManagePy(view: ViewReader): string | undefined {
+  for (const pattern of ['manage.py', '*/manage.py', '*/*/manage.py']) {
+    const found = view
+      .match(pattern)
+      .find((path) => view.kindOf(path) === 'file' && posix.basename(path) === 'manage.py');
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

@@ -1,0 +1,148 @@
+// Downloads corpora for NLTK into the slug with NLTK's own downloader, and tells the app at boot where they are. Sees the
+// dependencies and nothing of the source: nltk.txt is read before.
+
+import { inject, injectable } from 'inversify';
+import {
+  fail,
+  Host,
+  NodeLog,
+  Subprocess,
+  succeed,
+  type Failure,
+  type FromSchema,
+  type JSONObject,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type ViewReader,
+} from '../../engine/sdk.js';
+import { writeAppFile } from '../shared/app-file.js';
+import { inRoot } from '../shared/app-root.js';
+import { allowed, buildEnvironment, writeEnvDir } from '../shared/build-environment.js';
+import { withoutUserinfo } from '../shared/index-url.js';
+import { isModuleAvailable } from '../shared/installed-modules.js';
+import { pythonHome } from '../shared/python-home.js';
+import { isFile } from '../shared/root-listing.js';
+import { downloadFailed } from './failures.js';
+import { manifest, PROFILE_SCRIPT, type config, type inputs, type outputs } from './manifest.js';
+
+type Config = FromSchema<typeof config>;
+interface Node {
+  readonly config: Config;
+  readonly inputs: FromSchema<typeof inputs>;
+}
+type Status = NonNullable<FromSchema<typeof outputs>['status']>;
+interface Outputs {
+  readonly status?: Status;
+}
+interface Facts {
+  readonly status?: Status;
+  /** As nltk.txt lists them. */
+  readonly packages?: readonly string[];
+  /** Without user and password. */
+  readonly index?: string;
+  /** The commands' environment tells the mode. */
+  readonly mode?: 'build' | 'test';
+}
+
+const LIST = 'nltk.txt';
+@injectable()
+export class NltkData implements Plugin<Config, Node['inputs'], Outputs> {
+  readonly manifest = manifest;
+
+  constructor(
+    @inject(Subprocess) private readonly subprocess: Subprocess,
+    @inject(NodeLog) private readonly log: NodeLog,
+    @inject(Host) private readonly host: Host,
+  ) {}
+
+  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    if (!(await isModuleAvailable(view, config, 'nltk'))) return succeed({ facts: {}, pure: true });
+    const list = inRoot(config.root, LIST);
+    if (!(await isFile(view, list))) return succeed({ facts: { status: 'skipped-no-nltk-file' }, pure: true });
+    const packages = linesOf((await view.read(list))?.toString('utf8') ?? '');
+    const index = this.#index(config);
+    const facts: Facts = {
+      status: 'enabled',
+      packages,
+      mode: view.run.mode,
+      ...(index !== undefined && { index: withoutUserinfo(index) }),
+    };
+    return succeed({ facts: { ...facts } as unknown as JSONObject, env: seenVariables(view), scope: 'app' });
+  }
+
+  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const { status, packages = [] } = context.facts as unknown as Facts;
+    if (status === undefined) return succeed({ outputs: {} });
+    this.log.step(context, 'Downloading NLTK data');
+    if (status === 'skipped-no-nltk-file') {
+      this.log.info(context, `There is no ${inRoot(config.root, LIST)}, so no corpora are downloaded`);
+      return succeed({ outputs: { status } });
+    }
+    if (packages.length === 0) {
+      this.log.info(context, `${inRoot(config.root, LIST)} lists no corpora`);
+      return succeed({ outputs: { status } });
+    }
+    this.log.step(context, `Downloading NLTK packages: ${packages.join(' ')}`);
+    return this.#download(config, packages, context);
+  }
+
+  async #download(
+    config: Config,
+    packages: readonly string[],
+    context: RunContext,
+  ): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const home = pythonHome(config.vendorDir);
+    const python = `${context.paths.app}/${home}`;
+    const index = this.#index(config);
+    const names = seenVariables(context.view);
+    const exit = await this.subprocess.run(context, {
+      argv: [
+        `${python}/bin/python`,
+        '-m',
+        'nltk.downloader',
+        `--dir=${python}/nltk_data`,
+        ...(index === undefined ? [] : [`--url=${index}`]),
+        ...packages,
+      ],
+      // The root of the app may not be in the view.
+      cwd: context.paths.app,
+      env: buildEnvironment(context, {
+        vendorDir: config.vendorDir,
+        envDir: await writeEnvDir(context, names),
+        names,
+      }),
+      network: true,
+    });
+    if (!exit.ok) return exit;
+    if (exit.value.exitCode !== 0) return fail(downloadFailed(packages, exit.value));
+    await writeAppFile(context, PROFILE_SCRIPT, profileScript(home));
+    return succeed({ outputs: { status: 'enabled' } });
+  }
+
+  #index({ index }: Config): string | undefined {
+    return index ?? this.host.setting('NLTK_INDEX');
+  }
+}
+
+/**
+ * Of the app's variables those that a download can depend on, so that a changed password of a database does not fetch
+ * everything again.
+ */
+const seenVariables = (view: ViewReader): readonly string[] =>
+  allowed(view.envNames()).filter((name) =>
+    /^(NLTK_|PYTHON|SSL_CERT_|REQUESTS_CA|(HTTPS?|FTP|ALL|NO)_PROXY$)/i.test(name),
+  );
+
+const linesOf = (text: string): readonly string[] =>
+  text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+
+const profileScript = (home: string): string => `\
+# Where the corpora of nltk.txt were put.
+export NLTK_DATA="\${HOME:-/app}/${home}/nltk_data"
+`;
