@@ -1,0 +1,173 @@
+// Which nodes run again after an edit, per package manager: real tools, real packages, the shipped pipeline. The lockfiles in
+// fixtures/managers were made by the tools themselves.
+
+import { expect } from 'chai';
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { RunReport } from '../../src/engine/events.js';
+import { passThroughOf } from '../../src/engine/pass-through.js';
+import type { RunRequest } from '../../src/engine/pipeline.js';
+import { knownVersions, toolVersion } from '../../src/manifests/catalogue/tools.js';
+import { pyenvVersions } from '../support/runtimes.js';
+import { outcomesOf, Workspace } from '../support/workspace.js';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const FIXTURES = join(ROOT, 'test/fixtures/managers');
+const MANAGERS = ['pip', 'pipenv', 'poetry', 'uv'] as const;
+type Manager = (typeof MANAGERS)[number];
+const MINOR = '3.13';
+const OTHER_MINOR = '3.12';
+
+interface Edit {
+  readonly name: string;
+  /** Folder with the lockfile. */
+  readonly lock?: string;
+  readonly minor?: string;
+  readonly hasOtherTool?: true;
+  /** What the slug then has of the packages of the lockfiles. */
+  readonly packages: readonly string[];
+}
+const BASE = ['iniconfig-2.1.0', 'six-1.17.0'];
+const EDITS: readonly Edit[] = [
+  { name: 'unchanged', packages: BASE },
+  { name: 'changed pin', lock: 'changed-pin', packages: ['iniconfig-2.0.0', 'six-1.17.0'] },
+  { name: 'removed package', lock: 'removed-package', packages: ['iniconfig-2.1.0'] },
+  { name: 'added package', lock: 'added-package', packages: ['blinker-1.9.0', ...BASE] },
+  { name: 'other Python minor', minor: OTHER_MINOR, packages: BASE },
+  { name: 'other tool version', hasOtherTool: true, packages: BASE },
+];
+
+/** Manager -> nodes that install, in plan order, and what reads their tree. */
+const INSTALL: Readonly<Record<Manager, string>> = {
+  pip: 'pip dependencies post-compile',
+  pipenv: 'pipenv dependencies post-compile',
+  poetry: 'poetry poetry-project dependencies post-compile',
+  uv: 'uv uv-project dependencies post-compile',
+};
+/** Edit -> manager -> nodes that run again, in plan order. */
+const EXPECTED: Readonly<Record<string, Readonly<Record<Manager, string>>>> = {
+  unchanged: { pip: '', pipenv: '', poetry: '', uv: '' },
+  'changed pin': INSTALL,
+  'removed package': INSTALL,
+  'added package': INSTALL,
+  'other Python minor': {
+    pip: `version runtime sqlite pip-tool setuptools-tool runtime-tools ${INSTALL.pip}`,
+    pipenv: `version runtime sqlite pipenv-tool runtime-tools ${INSTALL.pipenv}`,
+    poetry: `version runtime sqlite runtime-tools poetry-tool ${INSTALL.poetry}`,
+    uv: `version runtime sqlite runtime-tools uv-tool ${INSTALL.uv}`,
+  },
+  // The tools of pip and Pipenv are in the slug too, below the packages. Poetry notes its version beside each package. What
+  // another uv installs is the same, so there it ends.
+  'other tool version': {
+    pip: `pip-tool runtime-tools ${INSTALL.pip}`,
+    pipenv: `pipenv-tool runtime-tools ${INSTALL.pipenv}`,
+    poetry: `poetry-tool ${INSTALL.poetry}`,
+    uv: 'uv-tool uv uv-project',
+  },
+};
+/** The same for all managers, so that whoever comes second finds it in the store. */
+const SHARED: ReadonlySet<string> = new Set(['runtime', 'runtime-tools']);
+
+/** One cache and one place for all: what an edit does not touch is there, as on a machine that builds all day. */
+class ManagerApp extends Workspace {
+  tool: { readonly name: Manager; readonly version: string } | undefined;
+
+  /** The files of one manager, and nothing of another. */
+  put(manager: Manager, { lock = 'base', minor = MINOR }: Pick<Edit, 'lock' | 'minor'> = {}): void {
+    rmSync(this.appDir, { recursive: true });
+    cpSync(join(FIXTURES, manager, lock), this.appDir, { recursive: true });
+    this.write({ '.python-version': `${minor}\n` });
+  }
+
+  /** The shipped pipeline, with another version of a tool where that is asked for. */
+  override request(overrides: Partial<RunRequest> = {}): RunRequest {
+    const shipped = readFileSync(join(ROOT, 'pipelines/python.yml'), 'utf8');
+    const { name = '', version = '' } = this.tool ?? {};
+    this.pipeline(shipped.replaceAll(`with: { name: ${name},`, `with: { name: ${name}, version: '${version}',`));
+    return super.request({
+      sandbox: 'auto',
+      params: { providers: '["system"]' },
+      passThrough: passThroughOf(process.env),
+      ...overrides,
+    });
+  }
+
+  packages(): readonly string[] {
+    const lib = join(this.outDir, '.scalingo/python/lib');
+    const [python = ''] = readdirSync(lib).filter((name) => /^python\d/.test(name));
+    return readdirSync(join(lib, python, 'site-packages'))
+      .flatMap((name) => /^(blinker|iniconfig|six)-.*(?=\.dist-info$)/.exec(name)?.[0] ?? [])
+      .sort();
+  }
+}
+
+const nodesWith = (report: RunReport, ...outcomes: readonly string[]): readonly string[] =>
+  Object.entries(outcomesOf(report)).flatMap(([id, outcome]) => (outcomes.includes(outcome) ? [id] : []));
+
+const missing = [MINOR, OTHER_MINOR].filter((minor) => !pyenvVersions().some((name) => name.startsWith(`${minor}.`)));
+
+describe(`edits by manager${missing.length === 0 ? '' : ` (skipped: no CPython ${missing.join()} under pyenv)`}`, function () {
+  this.timeout(300_000);
+  const rows: string[][] = [];
+  let app: ManagerApp;
+  before(function () {
+    if (missing.length > 0) return this.skip();
+    app = new ManagerApp();
+  });
+  after(() => {
+    app?.cleanUp();
+    if (rows.length > 0)
+      console.log(tableOf([['manager', 'edit', 'nodes that ran (or came from the store)'], ...rows]));
+  });
+
+  const build = async (): Promise<RunReport> => {
+    const report = await app.run();
+    if (report.failure) throw new Error(`${report.failure.code}: ${report.failure.title}\n${report.failure.detail}`);
+    return report;
+  };
+
+  for (const manager of MANAGERS) {
+    describe(manager, () => {
+      before(async () => {
+        app.tool = undefined;
+        app.put(manager);
+        await build();
+        expect(app.packages()).to.deep.equal(BASE);
+      });
+
+      // Back again: all of it is in the store.
+      afterEach(async () => {
+        app.tool = undefined;
+        app.put(manager);
+        expect(nodesWith(await build(), 'executed')).to.deep.equal([]);
+        expect(app.packages()).to.deep.equal(BASE);
+      });
+
+      for (const edit of EDITS) {
+        it(`${edit.name}: ${EXPECTED[edit.name]?.[manager] || 'nothing'}`, async () => {
+          app.put(manager, edit);
+          if (edit.hasOtherTool) app.tool = { name: manager, version: otherVersion(manager) };
+          const report = await build();
+          const restored = nodesWith(report, 'restored');
+          const moved = nodesWith(report, 'executed', 'restored');
+          rows.push([manager, edit.name, moved.map((id) => (restored.includes(id) ? `(${id})` : id)).join(' ') || '-']);
+          expect(moved.join(' ')).to.equal(EXPECTED[edit.name]?.[manager]);
+          expect(restored.filter((id) => !SHARED.has(id))).to.deep.equal([]);
+          expect(app.packages()).to.deep.equal(edit.packages);
+          if (edit.lock === 'changed-pin') {
+            const reasons = report.nodes[manager]?.reasons.map(({ what, from, to }) => `${what} ${from} -> ${to}`);
+            expect(reasons).to.include('packages iniconfig 2.1.0 -> 2.0.0');
+          }
+        });
+      }
+    });
+  }
+});
+
+const otherVersion = (manager: Manager): string =>
+  knownVersions(manager).find((version) => version !== toolVersion(manager)) ?? 'none';
+
+function tableOf(rows: readonly (readonly string[])[]): string {
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) => `    ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`).join('\n');
+}
