@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { probeSandbox } from '../../src/engine/sandbox/probe.js';
 import type { Sandbox } from '../../src/engine/sandbox/sandbox.js';
 import { succeed, type RunContext, type Subprocess } from '../../src/engine/sdk.js';
-import { TOOL_NAMES, toolVersion, type ToolName } from '../../src/manifests/catalogue/tools.js';
+import { isToolFor, TOOL_NAMES, toolVersion, type ToolName } from '../../src/manifests/catalogue/tools.js';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
 import { pipCommand, pythonToolCommand, uvCommand } from '../../src/plugins/shared/tool-command.js';
 import { differences, fingerprint, operatorCertificates, PluginHarness } from '../support/plugin-harness.js';
@@ -69,6 +69,8 @@ describe('tools, online', () => {
     it(`gives byte-identical trees that run, in two folders and both sandbox modes, with CPython ${version}`, async () => {
       const runtime = await prepareRuntimeOf(version);
       const { minor } = runtime;
+      // setuptools is for older Pythons only.
+      const names = TOOL_NAMES.filter((name) => isToolFor(name, minor));
       const harnesses = [
         new PluginHarness({ root: mkdtempSync(join(root, 'a')) }),
         new PluginHarness(
@@ -83,7 +85,7 @@ describe('tools, online', () => {
           linkPreparedRuntime(runtime, harness.appDir);
           const trees: Partial<Record<ToolName, string>> = {};
           const said: Partial<Record<ToolName, string>> = {};
-          for (const name of TOOL_NAMES) {
+          for (const name of names) {
             const { result, toolDir } = await harness.play(
               new FetchTool(subprocess, log, host),
               { name, vendorDir: '.scalingo' },
@@ -108,7 +110,7 @@ describe('tools, online', () => {
         }),
       );
       const [first, second] = made;
-      for (const name of TOOL_NAMES) {
+      for (const name of names) {
         const [one, other] = [await fingerprint(first!.trees[name]!), await fingerprint(second!.trees[name]!)];
         expect(Object.keys(one).length, name).to.be.greaterThan(3);
         expect(differences(one, other), name).to.deep.equal([]);
