@@ -242,6 +242,7 @@ function finish(
     ...(log === undefined ? {} : { log }),
     durationMs: Math.round(performance.now() - startedAt),
     ...(output.state === undefined ? {} : { state: output.state }),
+    ...(output.scope === undefined ? {} : { appId: run.appId }),
     ...(degraded === undefined
       ? {}
       : { degraded: { reason: degraded.reason, host: hostname(), expiresAt: now + degraded.maxAgeMs } }),

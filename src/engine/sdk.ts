@@ -89,6 +89,8 @@ export interface RunOutput<O> {
   readonly outputs: O;
   /** The result is second best (a fallback): for this host only, and only for so long. */
   readonly degraded?: { readonly reason: string; readonly maxAgeMs: number };
+  /** It holds what was built here, by code that other apps need not trust: for this app only, as `Reads.scope`. */
+  readonly scope?: 'app';
   /** Not to be stored, and why; for example a private path that a hook wrote into its files. */
   readonly uncacheable?: string;
   /** App state for the next run, written when this run completes. */

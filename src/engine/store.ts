@@ -18,6 +18,8 @@ export interface ActionResult {
   readonly state?: JSONObject;
   /** Only this host may use the result, and only for so long. */
   readonly degraded?: { readonly reason: string; readonly host: string; readonly expiresAt: number };
+  /** Only this app may use the result; see `RunOutput.scope`. */
+  readonly appId?: string;
   /** Milliseconds since the epoch. */
   readonly storedAt: number;
 }

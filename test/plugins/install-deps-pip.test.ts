@@ -10,7 +10,7 @@ import { differences, fingerprint, PluginHarness, type HarnessOptions } from '..
 import { FolderView } from '../support/folder-view.js';
 import { PackageIndex } from '../support/package-index.js';
 import { linkPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
-import { makeWheel } from '../support/wheels.js';
+import { makeSourceArchive, makeWheel } from '../support/wheels.js';
 
 const CONFIG = {
   root: '.',
@@ -303,6 +303,42 @@ describe('plugins/install-deps-pip', () => {
       expect(failure).to.include({ code: 'install-dependencies::pip', blame: 'app' });
       expect(failure.retryable).to.equal(undefined);
       expect(failure.detail).to.contain('no-such-package');
+    }).timeout(60_000);
+
+    it('blames the app for requirements that contradict each other', async () => {
+      const failure = failureOf(await play({ 'requirements.txt': 'tool==1.0\nhelper<1\n' }));
+      expect(failure).to.include({ code: 'install-dependencies::pip', blame: 'app' });
+      expect(failure.retryable).to.equal(undefined);
+      expect(failure.detail).to.contain('helper');
+    }).timeout(60_000);
+
+    it('blames the app for a package whose build fails', async () => {
+      const backend = 'def build_wheel(*_):\n    raise SystemExit("no compiler for this")\n';
+      const broken = makeSourceArchive('broken', '1.0', {
+        'pyproject.toml': '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        'backend.py': backend,
+      });
+      index.add(broken.file, broken.bytes);
+      const played = await play({ 'requirements.txt': 'broken==1.0\n' });
+      const failure = failureOf(played);
+      expect(failure).to.include({ code: 'install-dependencies::pip', blame: 'app' });
+      expect(failure.detail).to.contain('metadata-generation-failed');
+      expect(played.harness.text()).to.contain('no compiler for this');
+    }).timeout(60_000);
+
+    it('tells an index that wants a password from one that has nothing, and shows the password to nobody', async () => {
+      const closed = await PackageIndex.start([helper], { login: { user: 'me', password: 'pa55word' } });
+      try {
+        const requirements = { 'requirements.txt': 'helper==1.5\n' };
+        const refused = failureOf(await play(requirements, { settings: { INDEX: closed.url } }));
+        expect(refused).to.include({ code: 'install-dependencies::pip', blame: 'app' });
+        expect(refused.title).to.contain('password');
+        const played = await play(requirements, { settings: { INDEX: closed.urlWithLogin }, folder: 'let-in' });
+        expect(succeeded(played).outputs.packages).to.deep.equal({ helper: '1.5' });
+        expect(played.harness.text() + JSON.stringify(played.reads)).not.to.contain('pa55word');
+      } finally {
+        await closed.stop();
+      }
     }).timeout(60_000);
 
     // Downloads that are cut off: test/online, since the pip at hand here is too old to notice.

@@ -50,7 +50,7 @@ export async function finishInstall(
   const needles = builtFromSource ? privateAppPaths(context) : privatePaths(context);
   const found = await searchFiles(real, layer.files, needles);
   const [first] = found;
-  if (first === undefined) return succeed({ outputs });
+  if (first === undefined) return succeed({ outputs, ...(builtFromSource && { scope: 'app' as const }) });
   if (!builtFromSource) return fail(privatePathLeft(found));
   return succeed({
     outputs,

@@ -45,7 +45,7 @@ export function judgeInstallLog(lines: readonly string[], elsewhere: readonly st
     firstMatch(gaveUp, PASSING_TROUBLE) ??
     firstMatch(passing, PASSING_TROUBLE);
   const digest = trimmed.findIndex((line) => WRONG_DIGEST.test(line));
-  const login = trimmed.find((line) => LOGIN_REFUSED.test(line));
+  const login = [...trimmed, ...elsewhere].find((line) => LOGIN_REFUSED.test(line));
   return {
     ...(cause && { cause }),
     ...(trouble && { trouble }),

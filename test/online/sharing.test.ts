@@ -1,0 +1,120 @@
+// What apps that use one cache give each other: wheels that digests name, and nothing that was built for one of them. Real
+// pip and CPython, an index of the test.
+
+import { expect } from 'chai';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RunReport } from '../../src/engine/events.js';
+import { passThroughOf } from '../../src/engine/pass-through.js';
+import type { RunRequest } from '../../src/engine/pipeline.js';
+import { PackageIndex } from '../support/package-index.js';
+import { pyenvVersions } from '../support/runtimes.js';
+import { makeSourceArchive, makeWheel } from '../support/wheels.js';
+import { outcomesOf, Workspace } from '../support/workspace.js';
+
+const helper = makeWheel('helper', '1.5');
+/** Every build of it is another one. */
+const built = makeSourceArchive('built', '1.0', {
+  'pyproject.toml': '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+  'backend.py': `import uuid, zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = "built-1.0-py3-none-any.whl"
+    info = "built-1.0.dist-info/"
+    with zipfile.ZipFile(folder + "/" + name, "w") as wheel:
+        wheel.writestr("built.py", "BUILD = '%s'\\n" % uuid.uuid4())
+        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: built\\nVersion: 1.0\\n")
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(info + "RECORD", "built.py,,\\n" + info + "METADATA,,\\n" + info + "WHEEL,,\\n" + info + "RECORD,,\\n")
+    return name
+`,
+});
+
+const PIPELINE = `pyflow: 1
+name: sharing
+nodes:
+  manager: { uses: package-manager }
+  version:
+    uses: version-resolve
+    with: { stack: scalingo-24, providers: [system] }
+    inputs: { manager: manager.name }
+  runtime: { uses: fetch-runtime, with: { providers: [system] }, inputs: { python: version.python } }
+  pip-tool: { uses: fetch-tool, with: { name: pip }, inputs: { runtime: runtime.tree } }
+  pip:
+    uses: install-deps-pip
+    with: { index: INDEX }
+    inputs: { runtime: runtime.tree, pip: pip-tool.tool }
+`;
+
+describe('sharing between apps, online', function () {
+  this.timeout(240_000);
+  let index: PackageIndex;
+  const apps: Workspace[] = [];
+  let cacheDir: string;
+  const version = pyenvVersions().findLast((name) => name.startsWith('3.12.'));
+
+  before(async function () {
+    if (version === undefined) {
+      console.log('      (skipped: needs a CPython 3.12 of pyenv)');
+      return this.skip();
+    }
+    index = await PackageIndex.start([helper, built]);
+  });
+  after(async () => {
+    await index?.stop();
+    for (const app of apps) app.cleanUp();
+  });
+
+  function newApp(files: Readonly<Record<string, string>>): {
+    run(changes?: Readonly<Record<string, string>>): Promise<RunReport>;
+    built(): string;
+  } {
+    const app = new Workspace();
+    apps.push(app);
+    cacheDir ??= app.cacheDir;
+    const id = `app-${apps.length}`;
+    app.write({ '.python-version': '3.12\n', ...files });
+    app.pipeline(PIPELINE.replace('INDEX', index.url));
+    const request: Partial<RunRequest> = {
+      cacheDir,
+      appId: id,
+      sandbox: 'auto',
+      passThrough: passThroughOf(process.env),
+      settings: {},
+    };
+    return {
+      async run(changes = {}) {
+        app.write(changes);
+        const report = await app.run(request);
+        expect(report.failure, JSON.stringify(report.failure)).to.equal(undefined);
+        return report;
+      },
+      built: () => readFileSync(join(app.outDir, '.scalingo/python/lib/python3.12/site-packages/built.py'), 'utf8'),
+    };
+  }
+
+  it('gives a wheel that a digest names to another app, without asking the index again', async () => {
+    const files = { 'requirements.txt': `helper==1.5 --hash=sha256:${helper.sha256}\n` };
+    expect(outcomesOf(await newApp(files).run())).to.include({ pip: 'executed' });
+    const asked = index.requests.length;
+    const outcomes = outcomesOf(await newApp(files).run());
+    expect(outcomes).to.include({ runtime: 'restored', 'pip-tool': 'restored', pip: 'restored' });
+    expect(index.requests.length).to.equal(asked);
+  });
+
+  for (const [title, line] of [
+    ['', 'built==1.0'],
+    [', also when a digest names its sources', `built==1.0 --hash=sha256:${built.sha256}`],
+  ] as const) {
+    it(`builds a package for each app anew${title}`, async () => {
+      const files = { 'requirements.txt': `${line}\n` };
+      const [a, b] = [newApp(files), newApp(files)];
+      expect(outcomesOf(await a.run())).to.include({ pip: 'executed' });
+      expect(outcomesOf(await b.run())).to.include({ runtime: 'restored', pip: 'executed' });
+      expect(a.built()).not.to.equal(b.built());
+      const own = a.built();
+      expect(outcomesOf(await a.run({ 'app.py': '' }))).to.include({ runtime: 'up-to-date' });
+      expect(a.built()).to.equal(own);
+    });
+  }
+});
