@@ -49,6 +49,7 @@ const identityOf = (request: RunRequest, variables: AppVariables, version: strin
       outDir: request.outDir,
       params: request.params,
       mode: request.mode,
+      searchPaths: request.searchPaths,
       settings: request.settings,
       variables,
     }),

@@ -22,6 +22,7 @@ import {
   startExecution,
 } from './run-stages.js';
 import { schedule } from './schedule.js';
+import type { SearchPaths } from './search-paths.js';
 import { checkOutDir } from './slug.js';
 
 /** What `run`, `plan` and `why` are asked; every path absolute. */
@@ -38,6 +39,8 @@ export interface RunRequest {
   readonly envDir?: string;
   /** Further variables of the app; those of `envDir` win. */
   readonly variables?: Readonly<Record<string, string>>;
+  /** Folders of the app for nodes that build code. */
+  readonly searchPaths?: SearchPaths;
   /**
    * The app is built in place, in a folder made for this one run: whatever lies there is the app's own, no marker is left
    * in it, and no record is kept to tell a second run there by.

@@ -13,6 +13,7 @@ import type { AnyPlugin, Reads } from './sdk.js';
 import type { KeyRecord } from './store.js';
 import type { Layer } from './tree.js';
 import { buildTree, mergeDirectories, type NewEntry } from './directories.js';
+import { searchPathFiles, searchPathVariables, type SearchPaths } from './search-paths.js';
 import { viewReader } from './view.js';
 
 /** What a finished node means to those behind it. */
@@ -76,7 +77,9 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
 
   const treeLayers = await run.layersOf(inputs.trees);
   if (!treeLayers.ok) return { type: 'failed', failure: treeLayers.failure };
-  const selected = await selectFiles(run, index, reads.files ?? [], treeLayers.value);
+  const searchPaths = searchPathsOf(run, plugin);
+  const patterns = [...(reads.files ?? []), ...searchPathFiles(searchPaths)];
+  const selected = await selectFiles(run, index, patterns, treeLayers.value);
   if (!selected.ok) return { type: 'failed', failure: selected.failure };
   const tools: Record<string, Digest> = {};
   for (const [port, value] of Object.entries(inputs.tools)) {
@@ -88,7 +91,7 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
   const ownTree = buildTree(selected.value.entries, run.table).root;
   const viewRoot =
     treeLayers.value.length === 0 ? ownTree : mergeDirectories(run.table, run.rootOf(treeLayers.value), ownTree);
-  const env = environmentOf(run, node, reads);
+  const env = environmentOf(run, node, reads, searchPaths);
   const isPure = plugin.manifest.pure === true || reads.pure === true;
   const code = run.kinds.get(node.kind)?.codeDigest;
   const record: KeyRecord = {
@@ -196,8 +199,16 @@ async function selectFiles(run: RunState, index: number, patterns: readonly stri
   return { ok: true as const, value: { entries, digests, sources, bytes } };
 }
 
-function environmentOf(run: RunState, node: CheckedNode, reads: Reads): Readonly<Record<string, string>> {
-  const env: Record<string, string> = { ...BASE_ENVIRONMENT };
+export const searchPathsOf = (run: RunState, plugin: AnyPlugin): SearchPaths =>
+  plugin.manifest.buildsCode === true ? (run.request.searchPaths ?? {}) : {};
+
+function environmentOf(
+  run: RunState,
+  node: CheckedNode,
+  reads: Reads,
+  searchPaths: SearchPaths,
+): Readonly<Record<string, string>> {
+  const env: Record<string, string> = { ...BASE_ENVIRONMENT, ...searchPathVariables(searchPaths) };
   for (const name of reads.env ?? []) {
     const value = run.surroundings.variables[name];
     if (value !== undefined) env[name] = value;

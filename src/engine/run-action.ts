@@ -11,7 +11,8 @@ import type { EventSink } from './events.js';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
 import { NodeHandle } from './node-handle.js';
 import { captureDifference, EMPTY_RECORD, materializeTree } from './output-tree.js';
-import type { Action } from './prepare.js';
+import { searchPathsOf, type Action } from './prepare.js';
+import { spellSearchPaths } from './search-paths.js';
 import { removeTree } from './remove-tree.js';
 import type { RunState } from './run-state.js';
 import type { Sandbox, SandboxSession } from './sandbox/sandbox.js';
@@ -204,6 +205,7 @@ function contextOf(
   const secrets: Record<string, string> = {};
   for (const { name } of action.node.secrets)
     if (place.secrets[name] !== undefined) secrets[name] = place.secrets[name];
+  const env = spellSearchPaths(action.env, searchPathsOf(place.run, action.plugin), paths.app);
   return {
     node: action.node.id,
     appDir: folders.app,
@@ -212,7 +214,7 @@ function contextOf(
     cacheDir: folders.cache,
     paths,
     toolDirs: folders.tools,
-    env: { ...action.env, HOME: paths.scratch, TMPDIR: paths.scratch, ...secrets, ...action.node.env },
+    env: { ...env, HOME: paths.scratch, TMPDIR: paths.scratch, ...secrets, ...action.node.env },
     facts: action.reads.facts ?? null,
     view: viewReader(place.run.files, action.index, place.run.surroundings),
     signal,

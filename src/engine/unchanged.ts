@@ -50,7 +50,8 @@ export class Unchanged {
   /** Undefined when the last complete run cannot be compared with this one. */
   static open(run: RunState, version: string): Unchanged | undefined {
     const { request, appId, surroundings } = run;
-    if (request.oneTime === true || request.settings['NO_FAST_PATH'] === '1' || run.pluginFiles.length > 0) return undefined;
+    if (request.oneTime === true || request.settings['NO_FAST_PATH'] === '1' || run.pluginFiles.length > 0)
+      return undefined;
     const last = readFastRecord(request, surroundings.variables, version);
     const looks = readSealed<LooksRecord>(looksPath(request.cacheDir, appId));
     if (last === undefined || looks?.runId !== last.report.runId || looks.pipelineDigest !== run.pipelineDigest) {

@@ -20,6 +20,11 @@ export interface PluginManifest {
   readonly pure?: true;
   /** Commands of this kind may use the network unless the node says otherwise. */
   readonly network?: true;
+  /**
+   * Runs builds of the app or of its packages: sees what buildpacks before this one put into the app for that, and finds
+   * it by PATH and its like.
+   */
+  readonly buildsCode?: true;
   /** The pool a node of this kind claims unless it names another. */
   readonly pool?: string;
   /** Milliseconds; a node's own `timeout` wins. */

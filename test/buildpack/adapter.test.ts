@@ -166,6 +166,27 @@ describe('cli/buildpack', () => {
       expect(trial.requests[0]?.variables).to.deep.equal({ STACK: 'scalingo-24', SOURCE_VERSION: 'abc' });
     });
 
+    it('hands on what earlier buildpacks exported to find what they put into the app, and nothing beside it', async () => {
+      const odd = '/app/..:/app:/app/a b:/app/x/../y';
+      trial.env = {
+        STACK: 'scalingo-24',
+        PATH: `${trial.buildDir}/.apt/usr/bin:/usr/bin:/app/.heroku/node/bin/:${odd}:/application/bin`,
+        LD_LIBRARY_PATH: '/opt/lib',
+        C_INCLUDE_PATH: '/app/.apt/usr/include',
+        GDAL_DATA: '/app/.geo/share',
+        MIXED: `/app/.geo:${trial.root}`,
+        HOME: '/app/home',
+        PYTHONHOME: '/app/.scalingo/python',
+        PYFLOW_PIPELINE: '/app/x',
+      };
+      await trial.compile();
+      expect(trial.requests[0]?.searchPaths).to.deep.equal({
+        C_INCLUDE_PATH: ['.apt/usr/include'],
+        GDAL_DATA: ['.geo/share'],
+        PATH: ['.apt/usr/bin', '.heroku/node/bin'],
+      });
+    });
+
     it('test-compile.mode and test-compile.locale: builds for tests, and lets hooks see it', async () => {
       await trial.step('test-compile', [trial.buildDir, trial.cacheDir, trial.envDir]);
       expect(trial.requests[0]).to.deep.include({

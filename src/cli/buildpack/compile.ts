@@ -16,7 +16,7 @@ import { AppCache } from './app-cache.js';
 import { writeExport } from './export-file.js';
 import { hasLogColor, shout, shoutFailure } from './log.js';
 import type { Places } from './places.js';
-import { variablesOf } from './variables.js';
+import { searchPathsOf, variablesOf } from './variables.js';
 import type { World } from '../world.js';
 
 export interface BuildFolders {
@@ -103,6 +103,7 @@ function requestOf(
     params: { ...places.params, stack: world.env['STACK'] ?? '' },
     ...(hasEnvDir ? { envDir } : {}),
     variables: variablesOf(world.env, folders.isTest === true),
+    searchPaths: searchPathsOf(world.env, buildDir),
     only: [],
     refresh: [],
     keepGoing: false,

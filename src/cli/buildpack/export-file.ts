@@ -1,15 +1,6 @@
 // The file `export` beside `bin`: buildpacks that come later in the same build source it to find the app's Python.
 
-import {
-  accessSync,
-  constants,
-  lstatSync,
-  mkdirSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import { accessSync, constants, lstatSync, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { publishFile } from '../../engine/sealed-json.js';
 import type { Places } from './places.js';

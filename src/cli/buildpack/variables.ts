@@ -1,8 +1,11 @@
-// What of the environment that bin/compile runs in is passed on to the app's hooks: what the operator names. Nothing else
-// of the platform's own variables reaches an app.
+// What of the environment that bin/compile runs in is passed on: what the operator names, to hooks; what leads into the app,
+// set by the `export` of a buildpack before this one, to whatever builds code. Nothing else reaches an app.
 
-/** The app's hooks may ask which base image they build for. */
-const ALWAYS = ['STACK'];
+import { realpathSync } from 'node:fs';
+import type { RunRequest } from '../../engine/pipeline.js';
+
+/** The app's hooks may ask which base image they build for; and platforms may switch this step off for all apps. */
+const ALWAYS = ['STACK', 'DISABLE_COLLECTSTATIC'];
 
 /** As the entry for tests has always set them; a variable of the app wins. */
 const IN_TESTS: Readonly<Record<string, string>> = {
@@ -23,4 +26,51 @@ export function variablesOf(
     if (value !== undefined) passed[name] = value;
   }
   return isTest ? { ...passed, ...IN_TESTS } : passed;
+}
+
+/** Lists, of which only the folders in the app count; the rest is the builder's. */
+const LISTS: ReadonlySet<string> = new Set([
+  'PATH',
+  'CPATH',
+  'C_INCLUDE_PATH',
+  'CPLUS_INCLUDE_PATH',
+  'LD_LIBRARY_PATH',
+  'LIBRARY_PATH',
+  'PKG_CONFIG_PATH',
+]);
+/** The folders of the build itself, and what an earlier Python would set. */
+const OWN = /^(?:HOME|PWD|OLDPWD|TMPDIR|BUILD_DIR|CACHE_DIR|ENV_DIR|PYTHON\w*|VIRTUAL_ENV|PYFLOW_\w*|_)$/;
+/** A folder in app coordinates that needs no quoting anywhere. */
+const PLAIN = /^(?!.*(?:^|\/)\.{0,2}(?:\/|$))[\w.+@/-]+$/;
+
+/** By variable: the folders of the app that it names, be it as BUILD_DIR or as `/app`. */
+export function searchPathsOf(
+  env: Readonly<Record<string, string | undefined>>,
+  buildDir: string,
+): NonNullable<RunRequest['searchPaths']> {
+  const roots = [...new Set([buildDir, realpathOf(buildDir), '/app'])];
+  const folderOf = (path: string): string | undefined => {
+    for (const root of roots) {
+      const folder = path.startsWith(`${root}/`) ? path.slice(root.length + 1).replace(/\/+$/, '') : '';
+      if (PLAIN.test(folder)) return folder;
+    }
+    return undefined;
+  };
+  const found: Record<string, readonly string[]> = {};
+  for (const [name, value] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (value === undefined || OWN.test(name)) continue;
+    const entries = value.split(':').filter((entry) => entry !== '');
+    const folders = entries.flatMap((entry) => folderOf(entry) ?? []);
+    const isWhole = folders.length === entries.length;
+    if (folders.length > 0 && (isWhole || LISTS.has(name))) found[name] = [...new Set(folders)];
+  }
+  return found;
+}
+
+function realpathOf(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder;
+  }
 }

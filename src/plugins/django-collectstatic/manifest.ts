@@ -49,4 +49,6 @@ export const manifest: PluginManifest = {
   writes: ['**'],
   network: true,
   expectedMs: 1500,
+  buildsCode: true,
+  buildDataDuration: 'django_collectstatic_duration',
 };

@@ -50,6 +50,7 @@ export const manifest: PluginManifest = {
   inputs,
   outputs,
   // A script may change anything, so every node that writes must be ordered before or after it.
+  buildsCode: true,
   writes: ['**'],
   network: true,
   buildDataDuration: '${config.script:file}_hook_duration',

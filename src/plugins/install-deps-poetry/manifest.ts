@@ -45,6 +45,7 @@ export const manifest: PluginManifest = {
   config,
   inputs,
   outputs,
+  buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
   network: true,
   timeoutMs: 1_800_000,

@@ -50,6 +50,7 @@ export const manifest: PluginManifest = {
   config,
   inputs,
   outputs,
+  buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
   network: true,
   timeoutMs: 600_000,

@@ -58,4 +58,5 @@ export const manifest: PluginManifest = {
   writes: ['${config.vendorDir}/python/nltk_data/**', PROFILE_SCRIPT],
   network: true,
   expectedMs: 3000,
+  buildDataDuration: 'nltk_downloader_duration',
 };
