@@ -14,6 +14,7 @@ import { command as plan } from './plan.js';
 import { command as plugins } from './plugins.js';
 import { command as report } from './report.js';
 import { command as run } from './run.js';
+import { command as shadow } from './shadow.js';
 import { command as why } from './why.js';
 import type { World } from './world.js';
 
@@ -33,6 +34,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   catalogue,
   plugins,
   report,
+  shadow,
   completion: completionOf(() => Object.values(COMMANDS)),
 };
 

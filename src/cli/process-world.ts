@@ -1,7 +1,8 @@
 // The world of a real process: its streams, environment and signals. With cli.ts the only reader of `process`.
 
 import { homedir } from 'node:os';
-import { writeSync } from 'node:fs';
+import { realpathSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { EXIT_STATUS } from '../engine/failure.js';
 import { BUG_STATUS, describeBug } from './bug.js';
 import { lazyEngine } from './engine.js';
@@ -18,6 +19,7 @@ export function processWorld(version: string): World {
   return {
     version,
     cwd: process.cwd(),
+    programDir: programDir(),
     env: process.env,
     homeDir: process.env['HOME'] || homedir(),
     stdout: outputOf(process.stdout),
@@ -31,6 +33,16 @@ export function processWorld(version: string): World {
     atExit: (action) => void process.on('exit', action),
     engine: lazyEngine(version, process.env),
   };
+}
+
+/** A command may be a link to the program. */
+function programDir(): string {
+  const program = process.argv[1] ?? '.';
+  try {
+    return dirname(realpathSync(program));
+  } catch {
+    return dirname(program);
+  }
 }
 
 /** Ends the process with all output written: stdout to a pipe is asynchronous. */

@@ -20,6 +20,8 @@ export interface Interruption {
 export interface World {
   readonly version: string;
   readonly cwd: string;
+  /** Where the program itself lies; what it ships is beside that folder. */
+  readonly programDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly homeDir: string;
   readonly stdout: Output;

@@ -92,6 +92,7 @@ describe('cli/main', () => {
       plugins: ['ls', 'show KIND'],
       report: ['[RUN]'],
       completion: ['bash | zsh | fish'],
+      shadow: ['--buildpack DIR', '--app DIR', '--builds N'],
       buildpack: ['STEP DIR...', 'detect, compile, release, report or test-compile', '--home DIR'],
     };
     expect(Object.keys(contract).sort()).to.deep.equal(Object.keys(COMMANDS).sort());

@@ -61,7 +61,7 @@ export class BuildpackTrial {
   }
 }
 
-const SUCCESS: RunReport = {
+export const SUCCESS: RunReport = {
   schema: 'pyflow.report/1',
   runId: '20261121T000000000Z-abcdef',
   pipeline: 'python',

@@ -27,10 +27,21 @@ export async function pyflow(argv: readonly string[], options: FakeWorldOptions 
   const world: World = {
     version: '1.2.3',
     cwd: options.cwd ?? '/work',
+    programDir: '/opt/pyflow/dist',
     env: options.env ?? {},
     homeDir: '/home/ada',
-    stdout: { write: (text) => void (stdout += text), flush: () => undefined, isTerminal: terminal !== undefined, size: () => terminal },
-    stderr: { write: (text) => void (stderr += text), flush: () => undefined, isTerminal: false, size: () => undefined },
+    stdout: {
+      write: (text) => void (stdout += text),
+      flush: () => undefined,
+      isTerminal: terminal !== undefined,
+      size: () => terminal,
+    },
+    stderr: {
+      write: (text) => void (stderr += text),
+      flush: () => undefined,
+      isTerminal: false,
+      size: () => undefined,
+    },
     now: () => options.now ?? 1_000_000,
     later: () => () => undefined,
     onInterrupt: () => ({
