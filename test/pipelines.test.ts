@@ -64,7 +64,7 @@ describe('shipped pipelines', () => {
     }
   });
 
-  it('plan a pip app up to its runtime, which everything else waits for', async () => {
+  it('[hooks.post-compile-run] plan a pip app up to its runtime, which everything else waits for', async () => {
     cpSync(join(ROOT, 'examples/flask-pip'), work.appDir, {
       recursive: true,
       filter: (path) => !path.includes('.pyflow'),

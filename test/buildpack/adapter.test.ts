@@ -17,12 +17,12 @@ describe('cli/buildpack', () => {
   afterEach(() => trial.cleanUp());
 
   describe('detect', () => {
-    it('detect.python-project-found: says Python for a file or folder of a known name', async () => {
+    it('[detect.python-project-found] says Python for a file or folder of a known name', async () => {
       trial.write({ 'build/manage.py': '' });
       expect(await trial.step('detect', [trial.buildDir])).to.deep.equal({ status: 0, stdout: 'Python\n', stderr: '' });
     });
 
-    it('detect.misspelled-requirements-still-pass and detect.venv-or-pycache-only: leaves it to compile to explain', async () => {
+    it('[detect.misspelled-requirements-still-pass] [detect.venv-or-pycache-only] leaves it to compile to explain', async () => {
       for (const name of ['requirments.txt', 'venv/x']) {
         const other = new BuildpackTrial().write({ [`build/${name}`]: '' });
         expect((await other.step('detect', [other.buildDir])).status, name).to.equal(0);
@@ -41,7 +41,7 @@ describe('cli/buildpack', () => {
       expect((await trial.step('detect', [trial.buildDir])).status).to.equal(0);
     });
 
-    it('detect.no-python-files: exits 1 with the words of the pipeline on stderr', async () => {
+    it('[detect.no-python-files] exits 1 with the words of the pipeline on stderr', async () => {
       const failure = { code: 'x::y', blame: 'app', title: 'No Python here', detail: 'why', remedy: 'what' } as const;
       trial.report = { failure };
       const { status, stdout, stderr } = await trial.step('detect', [trial.buildDir]);
@@ -52,7 +52,7 @@ describe('cli/buildpack', () => {
   });
 
   describe('compile', () => {
-    it('setup.arguments: builds BUILD_DIR in place, with the cache in CACHE_DIR and variables from ENV_DIR', async () => {
+    it('[setup.arguments] builds BUILD_DIR in place, with the cache in CACHE_DIR and variables from ENV_DIR', async () => {
       const { status } = await trial.compile();
       expect(status).to.equal(0);
       expect(trial.requests[0]).to.deep.include({
@@ -118,14 +118,14 @@ describe('cli/buildpack', () => {
       });
     }
 
-    it('setup.stack-env-required: fails without STACK', async () => {
+    it('[setup.stack-env-required] fails without STACK', async () => {
       trial.env = {};
       const { status, stderr } = await trial.compile();
       expect(status).to.equal(2);
       expect(stderr).to.contain('[buildpack::stack-missing]');
     });
 
-    it('checks.stack-eol and checks.stack-unknown: refuses before anything runs, and says so in the build data', async () => {
+    it('[checks.stack-eol] [checks.stack-unknown] refuses before anything runs, and says so in the build data', async () => {
       for (const [stack, code] of [
         ['scalingo-20', 'checks::stack::eol'],
         ['scalingo-99', 'checks::stack::unknown'],
@@ -139,7 +139,7 @@ describe('cli/buildpack', () => {
       expect(trial.requests).to.deep.equal([]);
     });
 
-    it('checks.duplicate-buildpack: refuses a second run in one build, after the check of the stack', async () => {
+    it('[checks.order-stack-then-duplicate] [checks.duplicate-buildpack] refuses a second run in one build, after the check of the stack', async () => {
       trial.write({ 'build/.scalingo/python/bin/python': '' });
       trial.env = { STACK: 'scalingo-24', PYTHONHOME: '/app/.scalingo/python' };
       const { status, stderr } = await trial.compile();
@@ -149,7 +149,7 @@ describe('cli/buildpack', () => {
       expect((await trial.compile()).stderr, 'checks.order-stack-then-duplicate').to.contain('checks::stack::unknown');
     });
 
-    it('setup.sanitise-python-env: gives no PYTHONHOME of an earlier buildpack to the build', async () => {
+    it('[setup.sanitise-python-env] gives no PYTHONHOME of an earlier buildpack to the build', async () => {
       trial.env = { STACK: 'scalingo-24', PYTHONHOME: '/elsewhere', PYTHONPATH: '/there', OTHER: 'x' };
       await trial.compile();
       expect(trial.requests[0]?.variables).to.deep.equal({ STACK: 'scalingo-24' });
@@ -187,7 +187,7 @@ describe('cli/buildpack', () => {
       });
     });
 
-    it('test-compile.mode and test-compile.locale: builds for tests, and lets hooks see it', async () => {
+    it('[test-compile.mode] [test-compile.locale] builds for tests, and lets hooks see it', async () => {
       await trial.step('test-compile', [trial.buildDir, trial.cacheDir, trial.envDir]);
       expect(trial.requests[0]).to.deep.include({
         mode: 'test',
@@ -212,7 +212,7 @@ describe('cli/buildpack', () => {
       expect(trial.data).to.deep.equal({ failure_reason: 'x::y' });
     });
 
-    it('finish.uv-notice: recommends uv to apps of other package managers, in blue on stderr', async () => {
+    it('[finish.uv-notice] recommends uv to apps of other package managers, in blue on stderr', async () => {
       expect((await trial.compile()).stderr).to.match(/\n\u001b\[1;34m !     Tip: uv/);
       trial.report = { buildData: { package_manager: 'uv' } };
       expect((await trial.compile()).stderr).to.equal('');
@@ -248,7 +248,7 @@ describe('cli/buildpack', () => {
         .and.not.to.equal(id);
     });
 
-    it('pyver.cached-version-read: hands the version of a cache of the ancestor to the pipeline, and replaces the cache', async () => {
+    it('[cache.discarded] [cache.legacy-cleanup] [pyver.cached-version-read] hands the version of a cache of the ancestor to the pipeline, and replaces the cache', async () => {
       trial.write({
         'cache/.scalingo/python-version': 'python-3.11.4',
         'cache/.scalingo/python-stack': 'scalingo-24',
@@ -275,7 +275,7 @@ describe('cli/buildpack', () => {
       expect(trial.data).to.include({ cache_status: 'reused' });
     });
 
-    it('cache.not-saved-on-failure: keeps what the ancestor left until a build succeeds', async () => {
+    it('[cache.not-saved-on-failure] keeps what the ancestor left until a build succeeds', async () => {
       trial.write({ 'cache/.scalingo/python-version': 'python-3.11.4', 'cache/.scalingo/python/bin/python': '' });
       trial.report = { status: 'failed', exitCode: 1, buildData: {} };
       await trial.compile();
@@ -293,7 +293,7 @@ describe('cli/buildpack', () => {
       expect(stateOf()).to.deep.equal({});
     });
 
-    it('data.rotate: keeps the build data of the build before', async () => {
+    it('[data.rotate] keeps the build data of the build before', async () => {
       await trial.compile();
       trial.report = { buildData: { package_manager: 'uv' } };
       await trial.compile();
@@ -301,7 +301,7 @@ describe('cli/buildpack', () => {
       expect(JSON.parse(trial.read('cache/build-data/python-prev.json'))).to.include({ package_manager: 'pip' });
     });
 
-    it('data.truncate and data.types: stores flat facts, cut to 200 characters, keys sorted', async () => {
+    it('[data.location] [data.truncate] [data.types] stores flat facts, cut to 200 characters, keys sorted', async () => {
       trial.report = {
         buildData: {
           z: 'x'.repeat(300),
@@ -323,7 +323,7 @@ describe('cli/buildpack', () => {
   });
 
   describe('report', () => {
-    it('report.print: prints the build data, and fails when there are none', async () => {
+    it('[report.print] prints the build data, and fails when there are none', async () => {
       expect((await trial.step('report', [trial.buildDir, trial.cacheDir])).status).to.equal(1);
       await trial.compile();
       const { status, stdout } = await trial.step('report', [trial.buildDir, trial.cacheDir, trial.envDir]);
@@ -331,7 +331,7 @@ describe('cli/buildpack', () => {
       expect(JSON.parse(stdout)).to.deep.equal(trial.data);
     });
 
-    it('setup.build-data-init: prints nothing of the build before when this one was cut off', async () => {
+    it('[setup.build-data-init] prints nothing of the build before when this one was cut off', async () => {
       await trial.compile();
       const killed = trial.compile({ engine: { run: () => Promise.reject(new Error('killed')) } });
       expect((await killed).status).to.equal(70);
@@ -343,20 +343,20 @@ describe('cli/buildpack', () => {
     const django = { 'build/manage.py': '', 'build/.scalingo/python/lib/python3.13/site-packages/django/x': '' };
     const psycopg = { 'build/.scalingo/python/lib/python3.13/site-packages/psycopg2/x': '' };
 
-    it('release.postgres-addon: asks for the database of a Django app with psycopg2', async () => {
+    it('[release.postgres-addon] asks for the database of a Django app with psycopg2', async () => {
       await trial.compile();
       trial.write({ ...django, ...psycopg });
       const { status, stdout } = await trial.step('release', [trial.buildDir]);
       expect({ status, stdout }).to.deep.equal({ status: 0, stdout: '---\naddons:\n  - scalingo-postgresql\n' });
     });
 
-    it('release.nothing: asks for nothing else', async () => {
+    it('[release.nothing] asks for nothing else', async () => {
       await trial.compile();
       trial.write(django);
       expect(await trial.step('release', [trial.buildDir])).to.deep.equal({ status: 0, stdout: '', stderr: '' });
     });
 
-    it('release.needs-export: fails before compile', async () => {
+    it('[release.needs-export] fails before compile', async () => {
       expect((await trial.step('release', [trial.buildDir])).status).to.equal(1);
     });
   });
@@ -377,7 +377,7 @@ describe('cli/buildpack', () => {
       return Object.fromEntries(text.split('\0').map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string]));
     };
 
-    it('profile.path and its like: tells later buildpacks where the Python of the build is', () => {
+    it('[env.export-file-location] [env.set-env] [env.set-default-env] [profile.path] tells later buildpacks where the Python of the build is', () => {
       const odd = join(trial.root, `it's a "build" $dir`);
       mkdirSync(odd);
       expect(
@@ -401,7 +401,7 @@ describe('cli/buildpack', () => {
       });
     });
 
-    it('pipenv.env, poetry.env, uv.env, nltk.env: tells what the package manager and NLTK want', () => {
+    it('[pipenv.env] [poetry.env] [uv.env] [nltk.env] tells what the package manager and NLTK want', () => {
       const places = placesIn(trial.home);
       const appDir = join(trial.root, 'none');
       const home = `${trial.buildDir}/.scalingo/python`;
@@ -419,7 +419,7 @@ describe('cli/buildpack', () => {
       expect(told('uv')).to.include({ UV_PROJECT_ENVIRONMENT: home, NLTK_DATA: `${home}/nltk_data` });
     });
 
-    it('python.app-symlink: names the Python as the app will, where the folder of the app is ours to write', () => {
+    it('[setup.app-dir-created] [python.app-symlink] names the Python as the app will, where the folder of the app is ours to write', () => {
       const appDir = join(trial.root, 'app');
       mkdirSync(appDir);
       trial.write({ 'build/.scalingo/python/bin/python': 'it' });

@@ -103,7 +103,7 @@ describe('the scripts of the buildpack', () => {
     expect(told(stdout).env).not.to.have.any.keys('NODE_OPTIONS', 'NODE_PATH');
   });
 
-  it('setup.xtrace: trace themselves when asked to', () => {
+  it('[setup.xtrace] trace themselves when asked to', () => {
     write('dist/cli.js', TELLING);
     expect(run('detect', ['x'], { BUILDPACK_XTRACE: '1' }).stderr).to.contain('+ exec');
     expect(run('detect', ['x'], { BUILDPACK_DEBUG: 'yes' }).stderr).to.contain('+ exec');

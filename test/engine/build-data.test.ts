@@ -15,7 +15,7 @@ describe('build data', () => {
   });
   afterEach(() => workspace.cleanUp());
 
-  it('hooks.recorded and hooks.absent: tells which hooks ran, and how long', async () => {
+  it('[hooks.recorded] [hooks.absent] tells which hooks ran, and how long', async () => {
     workspace.write({ 'bin/pre_compile': 'sleep 0.05' });
     const { buildData } = await workspace.run();
     expect(buildData).to.include({ pre_compile_hook: true, post_compile_hook: false });
@@ -23,7 +23,7 @@ describe('build data', () => {
     expect(buildData).not.to.have.property('post_compile_hook_duration');
   });
 
-  it('finish.total-duration: tells seconds, of a build that succeeded', async () => {
+  it('[finish.total-duration] tells seconds, of a build that succeeded', async () => {
     const report = await workspace.run();
     expect(report.buildData['total_duration']).to.be.a('number').and.at.least(0).and.lessThan(60);
     workspace.write({ 'bin/pre_compile': 'exit 3' });

@@ -183,7 +183,7 @@ nodes:
       });
     }
 
-    it('changes no key when it is named by nobody, or when only the value of a secret changes', async () => {
+    it('[userenv.scope] changes no key when it is named by nobody, or when only the value of a secret changes', async () => {
       scene.pipeline(pipeline('echo "$API_TOKEN"'));
       const args = [`--env-dir=${scene.root}/env`];
       const keys = async (): Promise<readonly (string | undefined)[]> =>

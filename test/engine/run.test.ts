@@ -158,7 +158,7 @@ nodes:
     expect(new Set(Object.values(outcomesOf(again)))).to.deep.equal(new Set(['up-to-date']));
   });
 
-  it('blocks what needs a failed node, stops the rest, and stores nothing of the failure', async () => {
+  it('[setup.strict-shell] blocks what needs a failed node, stops the rest, and stores nothing of the failure', async () => {
     work.pipeline(`
 pyflow: 1
 name: failing
@@ -331,6 +331,26 @@ nodes:
     expect(existsSync(join(work.appDir, 'app.py'))).to.equal(true);
   });
 
+  it('[internal.unhandled] [internal.trap-once] [setup.err-trap] tells an exception of a plugin once, as a bug', async () => {
+    writeFileSync(
+      join(work.root, 'boom.mjs'),
+      `const none = { type: 'object', properties: {}, additionalProperties: false };
+export const manifest = { kind: 'boom', revision: 1, description: 'b', config: none, inputs: none, outputs: none, writes: [] };
+export class plugin {
+  manifest = manifest;
+  async reads() { return { ok: true, value: {} }; }
+  async run() { throw new TypeError('nobody thought of it'); }
+}`,
+    );
+    work.pipeline('pyflow: 1\nname: boom\nplugins: [boom.mjs]\nnodes:\n  boom: { uses: boom }\n');
+    const report = await work.run();
+    expect(report).to.include({ status: 'failed', exitCode: 70 });
+    expect(report.failure).to.include({ code: 'internal-error::unhandled', blame: 'internal' });
+    expect(report.failure?.detail).to.contain('nobody thought of it');
+    expect(report.buildData).to.include({ failure_reason: 'internal-error::unhandled' });
+    expect(work.events.filter(({ type }) => type === 'node-finished')).to.have.length(1);
+  });
+
   it('takes a node whose guard is false for skipped', async () => {
     work.pipeline(`
 pyflow: 1
@@ -354,7 +374,7 @@ nodes:
     expect(report.nodes['slow']?.failure?.code).to.equal('node::timeout');
   });
 
-  it('gives the execute bit and symbolic links through view, layer and slug', async () => {
+  it('[cache.save-symlinks] gives the execute bit and symbolic links through view, layer and slug', async () => {
     work.write({ 'tool.sh': '#!/bin/sh\necho run > made\nln -s made link\n' });
     chmodSync(join(work.appDir, 'tool.sh'), 0o755);
     work.pipeline(`

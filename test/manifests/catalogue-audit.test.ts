@@ -209,7 +209,7 @@ describe('pin files', () => {
     for (const name of Object.keys(SHIPPED_PINS)) expect(versionIn(name), name).not.to.equal(undefined);
   });
 
-  it('names archives as the platform does, by stack and architecture', () => {
+  it('[python.url] names archives as the platform does, by stack and architecture', () => {
     const target = { stack: 'scalingo-24', arch: 'x64' };
     expect(platformArchiveName('3.13.2', target)).to.equal('python-3.13.2-ubuntu-24.04-amd64.tar.zst');
     expect(platformArchiveName('3.13.2', { stack: 'heroku-26', arch: 'arm64' })).to.equal(

@@ -142,14 +142,14 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     expect(platform.step('detect', [buildDir])).to.deep.equal({ status: 0, stdout: 'Python\n', stderr: '' });
   });
 
-  it('output.step and output.indent: logs steps and what tools print, without colours', () => {
+  it('[output.step] [output.indent] logs steps and what tools print, without colours', () => {
     expect(first.stdout).to.match(/^-----> Using Python 3\.\d+ as asked for in \.python-version$/m);
     expect(first.stdout).to.match(/^ {7}Successfully installed .*flask-/m);
     for (const line of first.stdout.trimEnd().split('\n')) expect(line).to.match(/^(-----> \S| {7} *\S|$)/);
     expect(first.stdout).not.to.contain('\u001b');
   });
 
-  it('output.styled: puts notices on stderr, in colour, between empty lines', () => {
+  it('[output.styled] puts notices on stderr, in colour, between empty lines', () => {
     expect(first.stderr).to.match(/^\n(\u001b\[1;34m !     .*\u001b\[0m\n)+\n$/);
   });
 
@@ -160,7 +160,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     expect(mentions(buildDir, buildDir)).to.deep.equal([]);
   });
 
-  it('reports what platforms collect', () => {
+  it('[python.duration] [deps.durations] reports what platforms collect', () => {
     const data = platform.data(buildDir);
     expect(data).to.include({
       package_manager: 'pip',
@@ -189,7 +189,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     expect(stdout.trim()).to.equal(`${python}/lib/python${MINOR}/site-packages/flask/__init__.py ${python}`);
   });
 
-  it('builds again from the cache in another folder: the same files, the same words, and it boots', async () => {
+  it('[cache.restored] [python.cached] builds again from the cache in another folder: the same files, the same words, and it boots', async () => {
     const again = platform.push(EXAMPLE);
     const { status, stdout } = platform.compile(again);
     expect(status).to.equal(0);
@@ -236,7 +236,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     }
   });
 
-  it('gives no value of ENV_DIR that nobody names to a node, key, log or slug', () => {
+  it('[userenv.scope] gives no value of ENV_DIR that nobody names to a node, key, log or slug', () => {
     expect(mentions(platform.root, SECRET)).to.deep.equal([join(platform.envDir, 'SECRET_KEY')]);
     expect(first.stdout + first.stderr).not.to.contain(SECRET);
     writeFileSync(join(platform.envDir, 'SECRET_KEY'), `${SECRET}-2`);

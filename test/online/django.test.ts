@@ -124,8 +124,10 @@ describe(`Django and NLTK${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     work?.cleanUp();
   });
 
-  it('[django.run] [nltk.download] puts static files and corpora into the slug', () => {
+  it('[django.run] [nltk.download] [django.duration] [nltk.duration] puts static files and corpora into the slug', () => {
     expect(first.buildData).to.include({ django_collectstatic: 'enabled', nltk_downloader: 'enabled' });
+    expect(first.buildData['django_collectstatic_duration']).to.be.a('number').and.above(0);
+    expect(first.buildData['nltk_downloader_duration']).to.be.a('number').and.above(0);
     expect(work.slugFile('staticfiles/shop/style.css')).to.contain('green');
     expect(readdirSync(join(work.outDir, '.scalingo/python/nltk_data/corpora/words'))).to.include('en');
   });

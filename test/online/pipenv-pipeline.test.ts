@@ -185,7 +185,7 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
         inSlug(slug, 'none', 'python', '-c', `import ${name}; print(${name}.__version__)`).trim(),
       );
 
-    it('has pip and setuptools at run time, at the versions that it asks for by itself', async function () {
+    it('[pip.setuptools-old-python] has pip and setuptools at run time, at the versions that it asks for by itself', async function () {
       if (minor === undefined) {
         console.log('      (skipped: needs a CPython before 3.13)');
         return this.skip();
@@ -207,7 +207,7 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
       }
     });
 
-    it('has no setuptools on newer Pythons, as their virtual environments have none', async function () {
+    it('[pip.setuptools-old-python] has no setuptools on newer Pythons, as their virtual environments have none', async function () {
       const newer = MINORS.find((one) => one === '3.13');
       if (newer === undefined) {
         console.log('      (skipped: needs a CPython 3.13)');

@@ -75,7 +75,7 @@ describe('pipenv, online', function () {
     return { ...makeWheel(name, '1.0'), file: `${name}-1.0.zip`, bytes, sha256: sha256(bytes) };
   }
 
-  it('installs exactly what is locked, with launchers that work after a move', async () => {
+  it('[pipenv.install-deps-step] installs exactly what is locked, with launchers that work after a move', async () => {
     const unlocked = makeWheel('unlocked', '1.0');
     const newer = makeWheel('helper', '2.0', { requires: ['unlocked'] });
     serve(helper, newer, unlocked);
@@ -123,7 +123,7 @@ describe('pipenv, online', function () {
     expect(failure.detail).to.contain(helper.sha256);
   });
 
-  it('blames the app for a package or a version that is not there', async () => {
+  it('[pipenv.install-deps-failed] blames the app for a package or a version that is not there', async () => {
     serve(helper);
     for (const [name, version] of [
       ['nowhere', '1.0'],
@@ -171,7 +171,7 @@ describe('pipenv, online', function () {
     expect(said + JSON.stringify(reads)).not.to.contain('pa55word');
   });
 
-  it('refuses a lock that is out of date', async () => {
+  it('[pipenv.install-deps-step] [pipenv.install-deps-failed] refuses a lock that is out of date', async () => {
     serve(helper);
     const files = makePipfile({ default: { helper: lockedWheel(helper) } });
     const Pipfile = files.Pipfile.replace('[dev-packages]', 'other = "*"\n[dev-packages]');
@@ -181,7 +181,7 @@ describe('pipenv, online', function () {
     expect(index.requests, 'nothing is installed before').to.deep.equal([]);
   });
 
-  it('installs packages for development under --test only', async () => {
+  it('[pipenv.dev] installs packages for development under --test only', async () => {
     const dev = makeWheel('devtool', '3.0');
     serve(helper, dev);
     const files = makePipfile({ default: { helper: lockedWheel(helper) }, develop: { devtool: lockedWheel(dev) } });
@@ -192,7 +192,7 @@ describe('pipenv, online', function () {
     expect(tests.said).to.contain('pipenv install --deploy --dev');
   });
 
-  it('installs a project of the app as editable, leaves no trace of the build, and asks the extra index', async () => {
+  it('[pipenv.extra-index] [pipenv.install-deps-env] installs a project of the app as editable, leaves no trace of the build, and asks the extra index', async () => {
     const extra = await PackageIndex.start([helper]);
     try {
       const files = {

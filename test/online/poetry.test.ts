@@ -173,7 +173,7 @@ describe('Poetry, online', function () {
   };
 
   describe('with an index of its own', () => {
-    it('installs what is locked and nothing of its own, with launchers that run from any place', async () => {
+    it('[poetry.install-deps-step] installs what is locked and nothing of its own, with launchers that run from any place', async () => {
       const files = await lock({ dependencies: ['tool==1.0', 'helper==1.5'] });
       const played = await installDeps(files, { root: join(root, 'with blanks') });
       expect(succeeded(played)).to.deep.equal({ outputs: { packages: { helper: '1.5', tool: '1.0' } } });
@@ -200,7 +200,7 @@ describe('Poetry, online', function () {
       expect(succeeded(played).outputs.packages).to.deep.equal({ helper: '1.5', other: '1' });
     });
 
-    it('adds the other groups under --test', async () => {
+    it('[poetry.ci-groups] adds the other groups under --test', async () => {
       const files = await lock({ dependencies: ['helper==1.5'], dev: ['checker'] });
       expect(succeeded(await installDeps(files)).outputs.packages).to.deep.equal({ helper: '1.5' });
       const tested = succeeded(await installDeps(files, { mode: 'test' }));
@@ -245,7 +245,7 @@ describe('Poetry, online', function () {
     });
 
     describe('blames the app for', () => {
-      it('a lock that is out of date', async () => {
+      it('[poetry.install-deps-failed] a lock that is out of date', async () => {
         const files = await lock({ dependencies: ['tool==1.0'] });
         const edited = files['pyproject.toml']!.replace('tool==1.0', 'tool>=1');
         const failure = failureOf(await installDeps({ ...files, 'pyproject.toml': edited }));

@@ -119,7 +119,7 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     await app.run();
   });
 
-  it('builds a slug from a cold cache and names the second-best runtime', () => {
+  it('[cache.empty] builds a slug from a cold cache and names the second-best runtime', () => {
     expect(first.status).to.equal('succeeded');
     expect(first.nodes['pip']?.outputs?.['packages']).to.include({ flask: '3.1.3' });
     expect(first.buildData).to.include({ package_manager: 'pip', cache_status: 'empty' });
@@ -178,7 +178,7 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     }
   });
 
-  it('finds everything up to date, and restores everything when the slug is gone', async () => {
+  it('[cache.restored] finds everything up to date, and restores everything when the slug is gone', async () => {
     const second = await app.run();
     // Skipped: the nodes of other package managers.
     expect(new Set(Object.values(outcomesOf(second)))).to.deep.equal(new Set(['up-to-date', 'skipped']));

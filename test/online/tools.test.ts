@@ -66,7 +66,7 @@ describe('tools, online', () => {
   after(() => root && rmSync(root, { recursive: true, force: true }));
 
   for (const version of VERSIONS) {
-    it(`gives byte-identical trees that run, in two folders and both sandbox modes, with CPython ${version}`, async () => {
+    it(`[poetry.install-step] gives byte-identical trees that run, in two folders and both sandbox modes, with CPython ${version}`, async () => {
       const runtime = await prepareRuntimeOf(version);
       const { minor } = runtime;
       // setuptools is for older Pythons only.

@@ -116,7 +116,7 @@ describe('uv, online', function () {
         ]),
       );
 
-    it('installs what is locked, with launchers that run from any place', async () => {
+    it('[uv.install-deps-step] installs what is locked, with launchers that run from any place', async () => {
       const files = await lock({ dependencies: ['tool==1.0', 'helper==1.5'] });
       const played = await installDeps(files, { root: join(root, 'with blanks') });
       expect(succeeded(played).outputs.packages).to.deep.equal({ helper: '1.5', tool: '1.0' });
@@ -154,7 +154,7 @@ describe('uv, online', function () {
       expect(failure.detail).to.contain('0'.repeat(64));
     });
 
-    it('adds the default groups under --test', async () => {
+    it('[uv.ci-groups] adds the default groups under --test', async () => {
       const files = await lock({ dependencies: ['helper==1.5'], dev: ['checker'] });
       expect(succeeded(await installDeps(files)).outputs.packages).to.deep.equal({ helper: '1.5' });
       const tested = succeeded(await installDeps(files, { mode: 'test' }));
@@ -179,7 +179,7 @@ describe('uv, online', function () {
     });
 
     describe('blames the app for', () => {
-      it('a lockfile that is out of date', async () => {
+      it('[uv.install-deps-failed] a lockfile that is out of date', async () => {
         const files = await lock({ dependencies: ['tool==1.0'] });
         const edited = files['pyproject.toml']!.replace('tool==1.0', 'tool>=1');
         const failure = failureOf(await installDeps({ ...files, 'pyproject.toml': edited }));

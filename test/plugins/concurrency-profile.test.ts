@@ -109,6 +109,77 @@ describe('plugins/concurrency-profile', function () {
     }
   });
 
+  describe('each rule by itself', () => {
+    const MB = 1048576;
+    const web = (container: Parameters<typeof boot>[1]) => boot(['bash', '-eu'], { container: 'web-1', ...container });
+
+    it('[wc.memory-v1] reads the limit of cgroup 1 in whole MB, and takes more than 1 TB for none', () => {
+      const { set } = web({ cgroup_v1_bytes: String(600 * MB - 1), cores: 4 });
+      expect(set).to.include({ DYNO_RAM: '599', WEB_CONCURRENCY: '2' });
+      expect(web({ cgroup_v1_bytes: String(1048576 * MB), cores: 1 }).set).to.include({ DYNO_RAM: '1048576' });
+      expect(web({ cgroup_v1_bytes: String(1048577 * MB), cores: 1 }).set).to.deep.equal({});
+    });
+
+    it('[wc.memory-v2] reads that of cgroup 2 where version 1 has none, and knows no limit above', () => {
+      const unlimited = String(2 ** 62);
+      expect(web({ cgroup_v1_bytes: unlimited, cgroup_v2: String(512 * MB), cores: 4 }).set).to.include({
+        DYNO_RAM: '512',
+      });
+      expect(web({ cgroup_v2: String(2000000 * MB), cores: 1 }).set).to.include({ DYNO_RAM: '2000000' });
+      expect(web({ cgroup_v2: 'max', cores: 1 }).set).to.deep.equal({});
+    });
+
+    it('[wc.cgroup-root] looks where WEB_CONCURRENCY_CGROUP_ROOT says', () => {
+      expect(web({ cgroup_v2: String(300 * MB), cores: 1 }).set).to.include({ DYNO_RAM: '300' });
+    });
+
+    it('[wc.log-only-web] speaks in web containers only, and sets the same everywhere', () => {
+      const container = { cgroup_v2: String(512 * MB), cores: 2 };
+      expect(web(container).log.every((line) => line.startsWith('python: '))).to.equal(true);
+      const other = boot(['bash'], { ...container, container: 'worker-1' });
+      expect([other.log, other.set]).to.deep.equal([[], web(container).set]);
+    });
+
+    it('[wc.no-memory] [wc.no-cores] says what is unknown, and sets nothing', () => {
+      const noMemory = web({ cores: 2 });
+      expect(noMemory.set).to.deep.equal({});
+      expect(noMemory.log)
+        .to.have.length(1)
+        .and.satisfy(([line]: string[]) => line?.includes('no memory limit'));
+      const noCores = web({ cgroup_v2: String(512 * MB) });
+      expect(noCores.set).to.deep.equal({});
+      expect(noCores.log)
+        .to.have.length(1)
+        .and.satisfy(([line]: string[]) => line?.includes('number of cores'));
+    });
+
+    it('[wc.detected] [wc.dyno-ram] [wc.preset] tells memory and cores, and leaves a number that is set, empty too', () => {
+      for (const preset of ['7', '']) {
+        const { set, log } = web({ cgroup_v2: String(512 * MB), cores: 2, preset });
+        expect(set).to.deep.equal({ DYNO_RAM: '512', WEB_CONCURRENCY: preset });
+        expect(log[0]).to.contain('512 MB of memory and 2 cores');
+        expect(log[1]).to.contain('stays');
+      }
+    });
+
+    it('[wc.set-by] [wc.memory-bound] takes what the memory carries, and says so', () => {
+      const { set, log } = web({ cgroup_v2: String(800 * MB), cores: 4 });
+      expect(set).to.deep.equal({ DYNO_RAM: '800', WEB_CONCURRENCY: '3', WEB_CONCURRENCY_SET_BY: 'scalingo/python' });
+      expect(log[1]).to.contain('memory');
+    });
+
+    it('[wc.small-memory] runs one process in less than 256 MB', () => {
+      expect(web({ cgroup_v2: String(100 * MB), cores: 4 }).set).to.include({ WEB_CONCURRENCY: '1' });
+    });
+
+    it('[wc.cores-bound] takes what the cores serve, also when both are equal', () => {
+      const { set, log } = web({ cgroup_v2: String(8192 * MB), cores: 2 });
+      expect(set).to.include({ WEB_CONCURRENCY: '5' });
+      expect(log[1]).to.contain('cores');
+      expect(web({ cgroup_v2: String(5 * 256 * MB), cores: 2 }).log[1]).to.contain('cores');
+    });
+  });
+
   it('takes a limit it cannot read for none', () => {
     for (const cgroup_v2 of ['', 'unlimited', '-1', '12 34x']) {
       expect(boot(['bash', '-eu'], { cgroup_v2, cores: 2, container: 'web-1' })).to.deep.include({

@@ -260,7 +260,7 @@ describe('plugins/fetch-runtime', () => {
       ['a wrong digest', (row: Runtime): Runtime => ({ ...row, sha256: '0'.repeat(64) })],
       ['an archive that is not there', (row: Runtime): Runtime => ({ ...row, path: 'missing.tar.gz' })],
     ] as const) {
-      it(`fails at ${what} and substitutes nothing`, async () => {
+      it(`[python.install-failed] fails at ${what} and substitutes nothing`, async () => {
         const prefix = pyenvPrefix();
         const row = edit(makeArchive());
         const failure = failureOf(await play({ row }, { settings: { ...mirror(), SYSTEM_PYTHONS: prefix } }));
@@ -327,13 +327,14 @@ describe('plugins/fetch-runtime', () => {
     });
     const stack = 'scalingo-24';
 
-    it('unpacks the pinned archive of the stack into the normal form of all providers, as a full result', async () => {
+    it('[python.install] unpacks the pinned archive of the stack into the normal form of all providers, as a full result', async () => {
       const result = await play({ providers: ['scalingo', 'system'], stack }, { settings: settings() });
       if (!result.ok) throw new Error(`${result.failure.title}\n${result.failure.detail}`);
       expect(result.value.outputs).to.include({ version: runtime.version, provider: 'scalingo' });
       expect(result.value.degraded).to.equal(undefined);
       expect(await fingerprint(installed())).to.deep.equal(await fingerprint(join(runtime.appDir, '.scalingo/python')));
       expect(harness.text()).to.contain('built for ubuntu 24.04, but this machine is debian 12');
+      expect(harness.text()).to.contain(`Installing Python ${runtime.version}`);
     }).timeout(60_000);
 
     it('refuses an archive that is not what was pinned, and substitutes nothing', async () => {

@@ -68,11 +68,12 @@ describe('plugins/fetch-tool', () => {
     requirements: [`pip==${toolVersion('pip')} --hash=sha256:${sha256}`],
   });
 
-  it('installs the tool into its own folder, without scripts', async () => {
+  it('[pip.install-step] [tools.bundled-pip] installs the tool into its own folder, without scripts', async () => {
     const { harness, result, toolDir, reads } = await play(lockFor(standIn.sha256));
     if (!result.ok) throw new Error(`${result.failure.title}\n${harness.text()}`);
     const info = `pip-${toolVersion('pip')}.dist-info`;
     expect(result.value.outputs).to.deep.equal({ version: toolVersion('pip') });
+    expect(harness.printed[0]).to.deep.equal({ type: 'step', text: `Installing pip ${toolVersion('pip')}` });
     expect(readdirSync(toolDir).sort()).to.deep.equal(['pip', info]);
     const record = readFileSync(join(toolDir, info, 'RECORD'), 'utf8');
     expect(record).to.contain('pip/__main__.py,sha256=');
@@ -105,7 +106,7 @@ describe('plugins/fetch-tool', () => {
     expect(result.failure.retryable).to.equal(undefined);
   }).timeout(30_000);
 
-  it('fails as the environment when the index does not answer', async () => {
+  it('[pip.install-failed] fails as the environment when the index does not answer', async () => {
     const settings = { INDEX: index.url };
     await index.stop();
     const { result } = await play(lockFor(standIn.sha256), { settings, env: { PIP_RETRIES: '0' } });
@@ -136,7 +137,7 @@ describe('plugins/fetch-tool', () => {
     expect(readdirSync(join(toolDir, 'bin'))).to.deep.equal(['uv']);
   }).timeout(30_000);
 
-  it('fails with the code of the tool, and has the digest of its list of files in the key', async () => {
+  it('[pip.install-failed] [pipenv.install-failed] [poetry.install-failed] [uv.install-failed] fails with the code of the tool, and has the digest of its list of files in the key', async () => {
     const first = await play(lockFor('0'.repeat(64)), { name: 'poetry' });
     expect(!first.result.ok && first.result.failure.code).to.equal('install-package-manager::poetry');
     const other = await play(lockFor('1'.repeat(64)), { name: 'poetry' });
@@ -152,7 +153,7 @@ describe('plugins/fetch-tool', () => {
     ]);
   }).timeout(30_000);
 
-  it('names every package of the real list for this Python', async () => {
+  it('[tools.pinned-versions] names every package of the real list for this Python', async () => {
     const harness = new PluginHarness({ root: mkdtempSync(join(root, 'h ')) });
     linkPreparedRuntime(runtime, harness.appDir);
     const kind = new FetchTool(harness.subprocess, harness.log, harness.host);
@@ -183,6 +184,19 @@ describe('plugins/fetch-tool', () => {
   it('refuses versions whose files it does not know', async () => {
     const { result } = await play(undefined, { version: '1.0', bare: true });
     expect(!result.ok && result.failure).to.include({ code: 'fetch-tool::unknown-version', blame: 'pipeline' });
+  });
+
+  it('[tools.bundled-pip-missing] says when the runtime has no pip of its own', async () => {
+    const harness = new PluginHarness({ root: mkdtempSync(join(root, 'h ')) });
+    linkPreparedRuntime(runtime, harness.appDir);
+    rmSync(join(harness.appDir, `.scalingo/python/lib/python${runtime.minor}/ensurepip`), { recursive: true });
+    const kind = new FetchTool(harness.subprocess, harness.log, harness.host);
+    const config = { name: 'pip', vendorDir: '.scalingo' } as const;
+    const { result } = await harness.play(kind, config, { runtime: '' }, { makesTool: true });
+    expect(!result.ok && result.failure).to.include({
+      code: 'internal-error::bundled-pip-not-found',
+      blame: 'internal',
+    });
   });
 
   it('says when there is no Python to install with', async () => {

@@ -19,7 +19,7 @@ describe('plugins/hook', () => {
   };
   afterEach(() => scene.close());
 
-  it('is a pure no-op, keyed on presence, when the app has no such script', async () => {
+  it('[hooks.absent] is a pure no-op, keyed on presence, when the app has no such script', async () => {
     const { reads, result } = await play(open());
     expect(reads).to.deep.include({ exists: ['bin/pre_compile'], pure: true });
     expect(reads).to.not.have.any.keys('files', 'env', 'sideEffects');
@@ -40,13 +40,13 @@ describe('plugins/hook', () => {
     expect(scene.has('made')).to.equal(true);
   });
 
-  it('sees the whole app and all variables less the denied names, and says that it has side effects', async () => {
+  it('[hooks.user-env] [userenv.denylist] sees the whole app and all variables less the denied names, and says that it has side effects', async () => {
     const appEnv = { TOKEN: 't', PATH: '/evil', PYTHONHOME: '/evil', LD_PRELOAD: 'x', LANG: 'fr_FR.UTF-8' };
     const { reads } = await play(open({ files: { 'bin/pre_compile': 'true' }, appEnv }));
     expect(reads).to.deep.include({ files: ['**'], sideEffects: true, env: ['LANG', 'TOKEN'] });
   });
 
-  it('runs the script by its first line, through bash when there is none, and makes it executable', async () => {
+  it('[hooks.pre-compile-run] runs the script by its first line, through bash when there is none, and makes it executable', async () => {
     const hook = open({ files: { 'bin/pre_compile': 'echo ${BASH_VERSION:+bash} > shell' } });
     await ranWell(hook);
     scene.write('bin/pre_compile', '#!/bin/sh\necho "$0" > shell2');
@@ -57,7 +57,7 @@ describe('plugins/hook', () => {
     expect(scene.printed.map(({ text }) => text)).to.deep.equal(['Running bin/pre_compile', 'Running bin/pre_compile']);
   });
 
-  it('sets the environment of the build, in which the app may replace what it likes', async () => {
+  it('[setup.exported-dirs] [setup.cwd] [setup.build-env-path] [setup.build-env-unbuffered] [userenv.load] sets the environment of the build, in which the app may replace what it likes', async () => {
     const hook = open({
       files: { 'bin/pre_compile': 'env > seen; cat "$ENV_DIR/TOKEN" > token; ls "$ENV_DIR" > names; pwd > cwd' },
       appEnv: { TOKEN: 'a b\n', PATH: '/evil', LANG: 'fr_FR.UTF-8' },
@@ -118,7 +118,7 @@ describe('plugins/hook', () => {
     expect(result).to.deep.equal({ ok: true, value: { outputs: { ran: false } } });
   });
 
-  it('keeps the codes of the two known hooks and has one for all others', async () => {
+  it('[hooks.pre-compile-failed] [hooks.post-compile-failed] keeps the codes of the two known hooks and has one for all others', async () => {
     const codes: string[] = [];
     for (const script of ['bin/pre_compile', 'bin/post_compile', 'bin/go-pre-compile']) {
       const hook = open({ files: { [script]: 'echo oh no; exit 4' } });

@@ -126,7 +126,7 @@ describe('plugins/install-deps-pip', () => {
       expect(missing).to.have.nested.property('failure.detail').that.includes('`api/requirements.txt`');
     });
 
-    it('hold the test requirements under --test only, when the file exists', async () => {
+    it('[pip.test-requirements] hold the test requirements under --test only, when the file exists', async () => {
       const files = { 'requirements.txt': 'a==1\n', 'requirements-test.txt': 'b==2\n' };
       expect((await readsOf(files)).files).to.deep.equal(['requirements.txt']);
       const underTest = await readsOf(files, { mode: 'test' });
@@ -244,7 +244,7 @@ describe('plugins/install-deps-pip', () => {
       ).to.equal(true);
     }).timeout(60_000);
 
-    it('tells what it does and how far it is', async () => {
+    it('[pip.install-deps-step] tells what it does and how far it is', async () => {
       const { harness } = await play({ 'requirements.txt': 'tool==1.0\n' });
       const steps = harness.printed.filter(({ type }) => type === 'step').map(({ text }) => text);
       expect(steps).to.deep.equal(["Installing dependencies using 'pip install -r requirements.txt'"]);
@@ -253,7 +253,7 @@ describe('plugins/install-deps-pip', () => {
       ).to.equal(true);
     }).timeout(60_000);
 
-    it('installs test requirements in the same call under --test', async () => {
+    it('[pip.test-requirements] installs test requirements in the same call under --test', async () => {
       const played = await play(
         { 'requirements.txt': 'helper==1.5\n', 'requirements-test.txt': 'checker==3.0\n' },
         { mode: 'test' },
@@ -262,7 +262,7 @@ describe('plugins/install-deps-pip', () => {
       expect(played.harness.text()).to.contain('pip install -r requirements.txt -r requirements-test.txt');
     }).timeout(60_000);
 
-    it('uses the extra index of the app and hides its password', async () => {
+    it('[pip.extra-index] uses the extra index of the app and hides its password', async () => {
       const extra = await PackageIndex.start([checker]);
       try {
         const played = await play(
@@ -298,7 +298,7 @@ describe('plugins/install-deps-pip', () => {
       expect(failure.detail).to.contain(wrong).and.to.contain(helper.sha256);
     }).timeout(60_000);
 
-    it('blames the app for a package that does not exist', async () => {
+    it('[pip.install-deps-failed] blames the app for a package that does not exist', async () => {
       const failure = failureOf(await play({ 'requirements.txt': 'helper==1.5\nno-such-package==1\n' }));
       expect(failure).to.include({ code: 'install-dependencies::pip', blame: 'app' });
       expect(failure.retryable).to.equal(undefined);

@@ -66,7 +66,7 @@ describe('plugins/install-deps-poetry', () => {
   };
 
   describe('reads', () => {
-    it('are the files of the project, and nothing of the environment', async () => {
+    it('[poetry.no-extra-index] are the files of the project, and nothing of the environment', async () => {
       const reads = await readsOf({ 'poetry.lock': lockOf({ name: 'b' }, { name: 'a' }), 'app.py': '' });
       expect(reads).to.deep.equal({
         files: ['poetry.lock', 'poetry.toml', 'pyproject.toml'],

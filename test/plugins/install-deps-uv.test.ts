@@ -126,7 +126,7 @@ describe('plugins/install-deps-uv', () => {
       expect(await scopeOf(locked('a'), `${PROJECT}[tool.uv]\nno-binary = true\n`)).to.equal('app');
     });
 
-    it('want the default groups under --test', async () => {
+    it('[uv.ci-groups] want the default groups under --test', async () => {
       const { facts } = await readsOf({ 'pyproject.toml': PROJECT, 'uv.lock': SHOP }, { mode: 'test' });
       expect(facts).to.deep.include({ withDefaultGroups: true });
     });

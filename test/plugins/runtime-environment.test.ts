@@ -48,7 +48,7 @@ describe('plugins/runtime-environment', () => {
     );
   }
 
-  it('points at the runtime in the folder the slug lies in, whatever the shell', async () => {
+  it('[env.set-env] [profile.path] [profile.unbuffered] [profile.pythonhome] points at the runtime in the folder the slug lies in, whatever the shell', async () => {
     await open();
     for (const shell of SHELLS) {
       expect(boot(shell, ['python.sh'], { HOME: '/somewhere/else' })).to.deep.equal({
@@ -78,13 +78,13 @@ describe('plugins/runtime-environment', () => {
     expect(set['LIBRARY_PATH']).to.equal('/h/.scalingo/python/lib:/c');
   });
 
-  it('keeps a language and a module path of the app', async () => {
+  it('[env.set-default-env] [profile.lang] [profile.pythonpath] keeps a language and a module path of the app', async () => {
     await open();
     const set = boot(['bash'], ['python.sh'], { HOME: '/h', LANG: 'fr_FR.UTF-8', PYTHONPATH: '/h/src' });
     expect(set).to.not.have.any.keys('LANG', 'PYTHONPATH');
   });
 
-  it('adds the variables of pip and Pipenv, and none for the others', async () => {
+  it('[pip.env-version-check] [pipenv.env] adds the variables of pip and Pipenv, and none for the others', async () => {
     const added: Record<string, Record<string, string>> = {};
     for (const manager of ['pip', 'pipenv', 'poetry', 'uv', 'constructor']) {
       await open(manager);
@@ -112,7 +112,7 @@ describe('plugins/runtime-environment', () => {
     expect(boot(['bash'], ['python.sh'], { HOME: '/h' })).to.include({ PYTHONHOME: '/h/.heroku/python' });
   });
 
-  it('trusts forwarded addresses and logs requests to standard output unless told otherwise', async () => {
+  it('[gunicorn.forwarded-ips] [gunicorn.cmd-args] trusts forwarded addresses and logs requests to standard output unless told otherwise', async () => {
     await open();
     for (const shell of SHELLS) {
       expect(boot(shell, ['python.gunicorn.sh'], { FORWARDED_ALLOW_IPS: '10.0.0.1' })).to.deep.equal({
@@ -126,7 +126,7 @@ describe('plugins/runtime-environment', () => {
   });
 
   for (const [index, vector] of sqlalchemyUrls.entries()) {
-    it(`rewrites database URLs for SQLAlchemy as observed, vector ${index + 1}`, async () => {
+    it(`[sqlalchemy.scan] [sqlalchemy.uses] [sqlalchemy.rewrite] rewrites database URLs for SQLAlchemy as observed, vector ${index + 1}`, async () => {
       await open('pip', '.scalingo', vector.files);
       for (const shell of SHELLS) {
         expect(boot(shell, ['python.sqlalchemy.sh'], vector.env)).to.deep.equal(vector.sets);
@@ -205,7 +205,7 @@ describe('plugins/runtime-environment', () => {
     });
   });
 
-  it('leaves the three scripts as plain files', async () => {
+  it('[python.profile-dir] [profile.scripts] leaves the three scripts as plain files', async () => {
     await open();
     expect(scene.view.list('.profile.d')).to.deep.equal(['python.gunicorn.sh', 'python.sh', 'python.sqlalchemy.sh']);
     expect(scene.view.isExecutable(join('.profile.d', 'python.sh'))).to.equal(false);

@@ -72,7 +72,7 @@ describe('plugins/runtime-tools', () => {
   const python = (appDir: string): string => join(appDir, '.scalingo/python');
   const site = (appDir: string): string => join(python(appDir), `lib/python${runtime.minor}/site-packages`);
 
-  it('puts pip and setuptools among the packages, with commands that work after a move', async () => {
+  it('[pip.setuptools-old-python] puts pip and setuptools among the packages, with commands that work after a move', async () => {
     const { result, appDir, said } = await add({ pip: toolTree('pip', PIP), setuptools: toolTree('st', SETUPTOOLS) });
     expect(result).to.deep.equal({ ok: true, value: { outputs: {} } });
     expect(said).to.contain('Adding pip 1.0 and setuptools 2.0 to the app');
@@ -101,7 +101,7 @@ describe('plugins/runtime-tools', () => {
     ]);
   });
 
-  it('keeps Pipenv apart from the packages of the app, with a command of its own', async () => {
+  it('[pipenv.install-step] [pipenv.symlink] keeps Pipenv apart from the packages of the app, with a command of its own', async () => {
     const { result, appDir } = await add({ pipenv: toolTree('pipenv', PIPENV) });
     expect(result.ok).to.equal(true);
     expect(readdirSync(site(appDir))).to.deep.equal([]);

@@ -257,7 +257,7 @@ describe('version-resolve', () => {
       });
     });
 
-    it('[pyver.resolve-exact] lets the machine have a patch that the catalogue lacks', async () => {
+    it('[python.unknown-patch] [pyver.resolve-exact] lets the machine have a patch that the catalogue lacks', async () => {
       const files = { '.python-version': '3.13.99' };
       expect(await outputs({ files })).to.include({ version: '3.13.99', outdated: false });
       const found = await failure({ files, providers: FETCHED });

@@ -1,10 +1,11 @@
 // The platform's build log: `-----> ` steps and tool output indented by seven; apart from them, warnings and failures as
 // blocks of lines that begin with ` !     `.
 
+import type { Reason } from '../events.js';
 import { unreachable } from '../failure.js';
 import { cleanLines, cleanText } from './clean-text.js';
 import { groupByNode } from './grouping.js';
-import { formatDuration, formatFailure } from './messages.js';
+import { formatDuration, formatFailure, formatReason } from './messages.js';
 import { retryLine } from './plain.js';
 import type { RenderOptions, Renderer, Write } from './renderer.js';
 import { styleOf } from './style.js';
@@ -28,11 +29,25 @@ export function styledBlock(level: Level, lines: readonly string[], color: boole
 }
 
 const WORTH_TELLING_MS = 100;
+const SHOWN_CHANGES = 8;
+
+/** What a file or a tree was and is are digests, which tell people nothing. */
+const formatChange = (change: Reason): string =>
+  formatReason(/^(file|tree|tool) /.test(change.what) && change.from !== undefined ? { what: change.what } : change);
 
 export function buildpackRenderer(write: Write, { verbose, color, shout }: BuildpackOptions): Renderer {
   const step = (text: string): void => write(`-----> ${cleanText(text)}\n`);
   const detail = (text: string): void => write(`       ${cleanText(text)}`.trimEnd() + '\n');
   const block = (level: Level, lines: readonly string[]): void => shout(styledBlock(level, lines, color));
+
+  /** Why work that was in the cache was done again; nothing of what never was there. */
+  const tellChanges = (reasons: readonly Reason[]): void => {
+    const changes = reasons.filter(({ from, to }) => from !== undefined || to !== undefined);
+    if (changes.length === 0) return;
+    detail('Not taken from the cache, because of changes:');
+    for (const change of changes.slice(0, SHOWN_CHANGES)) detail(`- ${formatChange(change)}`);
+    if (changes.length > SHOWN_CHANGES) detail(`- and ${changes.length - SHOWN_CHANGES} more`);
+  };
 
   /** The node of the open block until it has a headline. */
   let untitled: string | undefined;
@@ -56,6 +71,7 @@ export function buildpackRenderer(write: Write, { verbose, color, shout }: Build
       if (opened && (outcome === 'restored' || outcome === 'up-to-date') && (savedMs ?? Infinity) >= WORTH_TELLING_MS) {
         detail(`Restored from the cache${savedMs === undefined ? '' : `, saving ${formatDuration(savedMs)}`}`);
       }
+      if (opened && outcome === 'executed' && report.durationMs >= WORTH_TELLING_MS) tellChanges(report.reasons);
       if (report.failure === undefined) return;
       block('error', formatFailure(report.failure, styleOf(false), node));
     },

@@ -97,7 +97,7 @@ describe('plugins/shared/install-log', () => {
     expect(kindOf('ERROR: 401 Client Error: Unauthorized for url: http://host/')).to.equal(undefined);
   });
 
-  it('shows the first known cause only', () => {
+  it('[hint.gdal] [hint.sqlite] [hint.pip-metadata] [hint.first-match] shows the first known cause only', () => {
     const causeOf = (...lines: string[]): string | undefined => judgeInstallLog(lines).cause?.id;
     expect(causeOf('    Could not find gdal-config. Make sure you have installed GDAL')).to.equal('hint.gdal');
     expect(causeOf('src/x.c:1:10: fatal error: sqlite3.h: No such file or directory')).to.equal('hint.sqlite');

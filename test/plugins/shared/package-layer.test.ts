@@ -75,7 +75,7 @@ describe('plugins/shared/package-layer', () => {
     expect(read('bin/tool')).to.equal(plain);
   });
 
-  it('makes .pth lines that lead into the app relative, and leaves others', async () => {
+  it('[editable.build-rewrite] makes .pth lines that lead into the app relative, and leaves others', async () => {
     const lines = (app: string): string => `${app}/src/lib\n${app}\nimport finder; finder.install()\n/usr/share/x\n`;
     put(`${SITE}/__editable__.lib.pth`, lines(appDir));
     await normalize();
@@ -92,7 +92,7 @@ describe('plugins/shared/package-layer', () => {
     expect(read(`${SITE}/x.pth`)).to.equal(`${appDir}lication/src\n`);
   });
 
-  it('spells private paths as /app where installers note them, also in URLs', async () => {
+  it('[editable.build-rewrite] spells private paths as /app where installers note them, also in URLs', async () => {
     put(`${SITE}/lib-1.dist-info/direct_url.json`, JSON.stringify({ url: `file://${encodeURI(appDir)}/lib` }));
     put(`${SITE}/__editable___lib_finder.py`, `MAPPING = {'lib': '${appDir}/lib'}\n`);
     put(`${SITE}/other.py`, `HERE = '${appDir}'\n`);
