@@ -39,10 +39,10 @@ const EDITS: readonly Edit[] = [
 
 /** Manager -> nodes that install, in plan order, and what reads their tree. */
 const INSTALL: Readonly<Record<Manager, string>> = {
-  pip: 'pip dependencies post-compile',
-  pipenv: 'pipenv dependencies post-compile',
-  poetry: 'poetry poetry-project dependencies post-compile',
-  uv: 'uv uv-project dependencies post-compile',
+  pip: 'pip dependencies nltk collectstatic post-compile',
+  pipenv: 'pipenv dependencies nltk collectstatic post-compile',
+  poetry: 'poetry poetry-project dependencies nltk collectstatic post-compile',
+  uv: 'uv uv-project dependencies nltk collectstatic post-compile',
 };
 /** Edit -> manager -> nodes that run again, in plan order. */
 const EXPECTED: Readonly<Record<string, Readonly<Record<Manager, string>>>> = {
