@@ -245,6 +245,57 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     expect(mentions(platform.root, SECRET)).to.deep.equal([join(platform.envDir, 'SECRET_KEY')]);
   });
 
+  it('stands between other buildpacks: finds what one before it installed, and is found by one after it', () => {
+    const between = platform.push(EXAMPLE);
+    const write = (path: string, text: string): void => {
+      mkdirSync(join(between, path, '..'), { recursive: true });
+      writeFileSync(join(between, path), text, { mode: 0o755 });
+    };
+    write('.apt/usr/bin/greet', '#!/bin/sh\necho "from $GREETER"\n');
+    write('.apt/share/x', '');
+    write('.profile.d/000_apt.sh', 'export PATH="$HOME/.apt/usr/bin:$PATH"\n');
+    write('bin/post_compile', 'greet > greeting.txt; ls "$SHARE" >> greeting.txt\n');
+    const before = { PATH: `${between}/.apt/usr/bin:${process.env['PATH']}`, SHARE: '/app/.apt/share', GREETER: 'no' };
+    writeFileSync(join(platform.envDir, 'GREETER'), 'the app');
+    const { status, stdout, stderr } = platform.compile(between, before);
+    rmSync(join(platform.envDir, 'GREETER'));
+    expect(status, stdout + stderr).to.equal(0);
+    expect(readFileSync(join(between, 'greeting.txt'), 'utf8')).to.equal('from the app\nx\n');
+    expect(readdirSync(join(between, '.profile.d'))).to.include.members(['000_apt.sh', 'python.sh']);
+    const later = `set -eu; . "$1/export"; echo "$PATH"; python -m pip --version`;
+    const after = spawnSync('bash', ['--norc', '-c', later, 'later', platform.home], {
+      encoding: 'utf8',
+      env: { ...before, HOME: '/nonexistent' },
+    });
+    expect(after.stderr).to.equal('');
+    const python = join(between, '.scalingo/python');
+    expect(after.stdout).to.match(new RegExp(`^${python}/bin:${between}/\\.apt/usr/bin:.*\n.*${python}/lib/`));
+  });
+
+  it('builds as another user than root', function () {
+    const NOBODY = '65534';
+    const as = ['--reuid', NOBODY, '--regid', NOBODY, '--clear-groups'];
+    const mayStart = spawnSync('setpriv', [...as, process.execPath, join(ROOT, 'dist/cli.js'), '--version']);
+    if (process.getuid?.() !== 0 || mayStart.status !== 0) {
+      console.log('      (skipped: not root, or another user may not read this folder)');
+      return this.skip();
+    }
+    const theirs = platform.push(EXAMPLE);
+    const cache = `${theirs}-cache`;
+    cpSync(platform.cacheDir, cache, { recursive: true, preserveTimestamps: true });
+    spawnSync('chmod', ['755', platform.root]);
+    spawnSync('chown', ['-R', `${NOBODY}:${NOBODY}`, theirs, cache, join(platform.home)]);
+    const script = join(platform.home, 'bin/compile');
+    const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', STACK: 'scalingo-24' };
+    const { status, stdout, stderr } = spawnSync('setpriv', [...as, script, theirs, cache, platform.envDir], {
+      encoding: 'utf8',
+      env: { ...env, PYFLOW_PARAMS: 'providers=["system"]' },
+    });
+    expect(status, stdout + stderr).to.equal(0);
+    expect(stdout).to.match(/^-----> Done in [^:]*: \d+ (up to date|restored)/m);
+    expect(spawnSync('diff', ['-r', '--no-dereference', buildDir, theirs], { encoding: 'utf8' }).stdout).to.equal('');
+  });
+
   it('says no more than why when the app is at fault, and leaves BUILD_DIR as it was', () => {
     const broken = platform.push(EXAMPLE);
     writeFileSync(join(broken, '.python-version'), '3.99\n');

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { Event } from '../../../src/engine/events.js';
-import { buildpackRenderer } from '../../../src/engine/render/buildpack.js';
+import { buildpackRenderer, styledBlock } from '../../../src/engine/render/buildpack.js';
 import { githubRenderer } from '../../../src/engine/render/github.js';
 import { ndjsonRenderer } from '../../../src/engine/render/ndjson.js';
 import { plainRenderer } from '../../../src/engine/render/plain.js';
@@ -40,6 +40,12 @@ describe('engine/render/renderers', () => {
 
   it('renders a report as a table with failures in full', () => {
     expectGolden(golden('report'), reportText(failedReport, false));
+  });
+
+  it('colours the blocks of a platform by their level, line by line', () => {
+    expect(styledBlock('error', ['one', ''], true)).to.equal(
+      '\n\u001b[1;31m !     one\u001b[0m\n\u001b[1;31m !\u001b[0m\n\n',
+    );
   });
 
   it('gives back each event as one line of ndjson', () => {
