@@ -2149,7 +2149,7 @@ return errors === 0;
 validate41.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs7 = validate42;
-const schema53 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","x-may-be-absent":true,"description":"A tree the script sees whole and may change, for example that of the dependencies."}},"additionalProperties":false};
+const schema53 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","x-may-be-absent":true,"description":"A tree the script sees whole and may change, for example that of the dependencies."},"manager":{"type":"string","x-may-be-absent":true,"description":"The package manager of the app: the script gets the variables that it wants."},"poetry":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"The Poetry that the script finds, when that is the manager."},"uv":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"The uv that the script finds, when that is the manager."}},"additionalProperties":false};
 
 function validate42(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2163,7 +2163,7 @@ evaluated0.items = undefined;
 }
 if(data && typeof data == "object" && !Array.isArray(data)){
 for(const key0 in data){
-if(!(key0 === "tree")){
+if(!((((key0 === "tree") || (key0 === "manager")) || (key0 === "poetry")) || (key0 === "uv"))){
 const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
 if(vErrors === null){
 vErrors = [err0];
@@ -2186,14 +2186,50 @@ vErrors.push(err1);
 errors++;
 }
 }
-}
-else {
-const err2 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(data.manager !== undefined){
+if(typeof data.manager !== "string"){
+const err2 = {instancePath:instancePath+"/manager",schemaPath:"#/properties/manager/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err2];
 }
 else {
 vErrors.push(err2);
+}
+errors++;
+}
+}
+if(data.poetry !== undefined){
+if(!(typeof data.poetry === "string")){
+const err3 = {instancePath:instancePath+"/poetry",schemaPath:"#/properties/poetry/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.uv !== undefined){
+if(!(typeof data.uv === "string")){
+const err4 = {instancePath:instancePath+"/uv",schemaPath:"#/properties/uv/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+}
+else {
+const err5 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
 }
 errors++;
 }

@@ -88,6 +88,31 @@ describe('plugins/hook', () => {
     expect(scene.started[0]?.network).to.equal(true);
   });
 
+  it('[pip.env-version-check] [pipenv.env] gives the variables of the package manager, before those of the app', async () => {
+    const env = async (manager: string, appEnv: Readonly<Record<string, string>> = {}) => {
+      const hook = open({ files: { 'bin/post_compile': 'true' }, appEnv });
+      const config = { root: '.', script: 'bin/post_compile', vendorDir: '.scalingo' };
+      await scene.play(hook, config, { manager });
+      const seen = scene.started[0]?.env ?? {};
+      const { appDir } = scene;
+      scene.close();
+      const shown = Object.entries(seen).filter(([name]) => /^(PIP|UV|POETRY|VIRTUAL|PATH)/.test(name));
+      return Object.fromEntries(shown.map(([name, value]) => [name, value.replaceAll(appDir, 'APP')]));
+    };
+    const PATH = 'APP/.scalingo/python/bin:/usr/local/bin:/usr/bin:/bin';
+    expect(await env('pip')).to.deep.equal({ PATH, PIP_DISABLE_PIP_VERSION_CHECK: '1' });
+    expect(await env('pip', { PIP_DISABLE_PIP_VERSION_CHECK: '0' })).to.include({ PIP_DISABLE_PIP_VERSION_CHECK: '0' });
+    expect(await env('pipenv')).to.deep.equal({
+      PATH: `APP/.scalingo/python/pipenv/bin:${PATH}`,
+      PIPENV_SYSTEM: '1',
+      PIPENV_VERBOSITY: '-1',
+      VIRTUAL_ENV: 'APP/.scalingo/python',
+    });
+    // Without the tool tree there is no program.
+    expect(await env('poetry')).to.include({ PATH, POETRY_VIRTUALENVS_CREATE: 'false' });
+    expect(await env('uv')).to.include({ PATH, UV_PROJECT_ENVIRONMENT: 'APP/.scalingo/python', UV_LINK_MODE: 'copy' });
+  });
+
   it('takes the script from the root and runs it there, for the same slug', async () => {
     const hook = open({
       files: {

@@ -24,6 +24,23 @@ export const inputs = {
       'x-may-be-absent': true,
       description: 'A tree the script sees whole and may change, for example that of the dependencies.',
     },
+    manager: {
+      type: 'string',
+      'x-may-be-absent': true,
+      description: 'The package manager of the app: the script gets the variables that it wants.',
+    },
+    poetry: {
+      type: 'string',
+      format: 'tool-tree',
+      'x-may-be-absent': true,
+      description: 'The Poetry that the script finds, when that is the manager.',
+    },
+    uv: {
+      type: 'string',
+      format: 'tool-tree',
+      'x-may-be-absent': true,
+      description: 'The uv that the script finds, when that is the manager.',
+    },
   },
   additionalProperties: false,
 } as const satisfies JSONSchema;

@@ -19,6 +19,7 @@ import {
 import { inRoot, rootIn } from '../shared/app-root.js';
 import { changedFiles, dropStaleBytecode, takeSnapshot } from '../shared/app-changes.js';
 import { allowed, buildEnvironment, writeEnvDir } from '../shared/build-environment.js';
+import { managerEnvironment } from '../shared/manager-environment.js';
 import { filesMentionPrivatePath } from '../shared/private-path.js';
 import { hookFailed } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
@@ -49,18 +50,19 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
     return succeed({ files: ['**'], facts: { present }, env: allowed(view.envNames()), sideEffects: true });
   }
 
-  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+  async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
     const { root, vendorDir } = config;
     const script = inRoot(root, config.script);
     if (!isPresent(context.facts)) return succeed({ outputs: { ran: false } });
     this.log.step(context, `Running ${script}`);
     const argv = await argvFor(context, script);
     const envDir = await writeEnvDir(context);
+    const { path, variables } = await managerEnvironment(context, inputs.manager, vendorDir);
     const before = await takeSnapshot(context.appDir, context.signal);
     const exit = await this.subprocess.run(context, {
       argv,
       cwd: rootIn(context.paths.app, root),
-      env: buildEnvironment(context, { vendorDir, envDir }),
+      env: buildEnvironment(context, { vendorDir, envDir, path, extra: variables }),
       network: true,
     });
     if (!exit.ok) return exit;

@@ -47,6 +47,8 @@ export interface BuildEnvironment {
   readonly envDir: string;
   /** App variables that may replace those set here; all that are allowed unless given. */
   readonly names?: readonly string[];
+  /** Folders before that of Python. */
+  readonly path?: readonly string[];
   /** For one step alone. */
   readonly extra?: Readonly<Record<string, string>>;
 }
@@ -57,15 +59,15 @@ export interface BuildEnvironment {
  */
 export function buildEnvironment(
   context: RunContext,
-  { vendorDir, envDir, names = allowed(context.view.envNames()), extra = {} }: BuildEnvironment,
+  { vendorDir, envDir, names = allowed(context.view.envNames()), path = [], extra = {} }: BuildEnvironment,
 ): Record<string, string> {
   const python = `${context.paths.app}/${pythonHome(vendorDir)}`;
-  const before = (path: string, name: string): string => {
+  const before = (folder: string, name: string): string => {
     const rest = context.env[name];
-    return rest === undefined || rest === '' ? path : `${path}:${rest}`;
+    return rest === undefined || rest === '' ? folder : `${folder}:${rest}`;
   };
   const build: Record<string, string> = {
-    PATH: before(`${python}/bin`, 'PATH'),
+    PATH: before([...path, `${python}/bin`].join(':'), 'PATH'),
     LIBRARY_PATH: before(`${python}/lib`, 'LIBRARY_PATH'),
     LD_LIBRARY_PATH: before(`${python}/lib`, 'LD_LIBRARY_PATH'),
     C_INCLUDE_PATH: before(`${python}/include`, 'C_INCLUDE_PATH'),
@@ -74,6 +76,8 @@ export function buildEnvironment(
     PYTHONUNBUFFERED: '1',
     LANG: 'en_US.UTF-8',
     HOME: context.paths.app,
+    // Else what tools download would lie below HOME, and go into the slug.
+    XDG_CACHE_HOME: `${context.paths.cache}/home`,
     // What becomes the slug, also where the script runs in a folder of it.
     BUILD_DIR: context.paths.app,
     CACHE_DIR: context.paths.cache,
