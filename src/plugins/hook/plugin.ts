@@ -21,7 +21,7 @@ import { changedFiles, dropStaleBytecode, takeSnapshot } from '../shared/app-cha
 import { allowed, buildEnvironment, writeEnvDir } from '../shared/build-environment.js';
 import { managerEnvironment } from '../shared/manager-environment.js';
 import { filesMentionPrivatePath } from '../shared/private-path.js';
-import { hookFailed } from './failures.js';
+import { hookCannotStart, hookFailed } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Config = FromSchema<typeof config>;
@@ -65,7 +65,7 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
       env: buildEnvironment(context, { vendorDir, envDir, path, extra: variables }),
       network: true,
     });
-    if (!exit.ok) return exit;
+    if (!exit.ok) return fail(hasNoInterpreter(exit.failure) ? hookCannotStart(script, exit.failure) : exit.failure);
     if (exit.value.exitCode !== 0) return fail(hookFailed(script, exit.value));
     const after = await takeSnapshot(context.appDir, context.signal);
     await dropStaleBytecode(context.appDir, vendorDir, before, after);
@@ -73,6 +73,9 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
     return succeed({ outputs: { ran: true }, ...(uncacheable && { uncacheable }) });
   }
 }
+
+/** The script is there, so it is the program of its first line that is not. */
+const hasNoInterpreter = ({ code, blame }: Failure): boolean => code === 'command::not-found' && blame === 'app';
 
 const isPresent = (facts: unknown): boolean =>
   typeof facts === 'object' && facts !== null && 'present' in facts && facts.present === true;

@@ -11,7 +11,8 @@ export async function takeSnapshot(root: string, signal: AbortSignal): Promise<S
   const files = new Map<string, string>();
   const folders = [''];
   for (let folder = folders.pop(); folder !== undefined && !signal.aborted; folder = folders.pop()) {
-    const entries = await readdir(`${root}/${folder}`, { withFileTypes: true });
+    // A script may have deleted even the root; what is missing is for the engine to say.
+    const entries = await readdir(`${root}/${folder}`, { withFileTypes: true }).catch(emptyIfGone);
     for (const entry of entries) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
       if (entry.isDirectory()) {
@@ -24,6 +25,11 @@ export async function takeSnapshot(root: string, signal: AbortSignal): Promise<S
     }
   }
   return files;
+}
+
+function emptyIfGone(error: NodeJS.ErrnoException): readonly [] {
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+  throw error;
 }
 
 /** Files that are new or differ, sorted. */
