@@ -154,7 +154,8 @@ describe(`example apps${hasPython ? '' : ` (skipped: no CPython ${MINOR} under p
     const moved = join(work, 'moved to', `${name} ${mode}`);
     mkdirSync(join(work, 'moved to'), { recursive: true });
     renameSync(slugOf(name, mode), moved);
-    const scratch = join(tmpdir(), `${basename(work)}-${mode}.db`);
+    // In a sandbox there is no other place than /tmp that may be written.
+    const scratch = `/tmp/${basename(work)}-${mode}.db`;
     const env = Object.entries(example.env ?? {}).map(([key, value]) => [key, value.replace('{tmp}', scratch)]);
     const { prepare } = example;
     const options = { sandbox: mode, env: Object.fromEntries(env), ...(prepare === undefined ? {} : { prepare }) };
@@ -163,8 +164,8 @@ describe(`example apps${hasPython ? '' : ` (skipped: no CPython ${MINOR} under p
       await example.ask(server);
     } finally {
       await server.stop();
-      for (const file of readdirSync(tmpdir()).filter((entry) => entry.startsWith(basename(scratch))))
-        rmSync(join(tmpdir(), file));
+      for (const file of readdirSync('/tmp').filter((entry) => entry.startsWith(basename(scratch))))
+        rmSync(join('/tmp', file));
     }
   };
 
