@@ -2,13 +2,12 @@
 
 // The adapter as a platform calls it: its scripts on the examples, real pip against the package index, real CPython.
 
-import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { SLUG_MARKERS } from '../../src/engine/source-names.js';
+import { ask, APP, mayMakeApp, Platform, type Build } from '../support/platform.js';
 import { hasNamespaces } from '../support/namespaces.js';
 import { pyenvVersions } from '../support/runtimes.js';
 
@@ -18,102 +17,6 @@ const MINOR = readFileSync(join(ROOT, 'examples', EXAMPLE, '.python-version'), '
 const hasPython = pyenvVersions().some((version) => version.startsWith(`${MINOR}.`));
 /** In the variables of the app; no node of the pipeline names it. */
 const SECRET = 'v4lue-that-nobody-named-c0ffee';
-/** The folder that a platform builds in or boots in. Only who may make it and finds none may test with it. */
-const APP = '/app';
-const mayMakeApp = process.getuid?.() === 0 && !existsSync(APP);
-
-interface Build {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-class Platform {
-  readonly root = mkdtempSync(join(tmpdir(), 'pyflow-platform-'));
-  readonly cacheDir = join(this.root, 'cache');
-  readonly envDir = join(this.root, 'env');
-  /** A copy, as a platform fetches it for each build: `export` is written into it. */
-  readonly home = join(this.root, 'pyflow/buildpack');
-
-  constructor() {
-    mkdirSync(this.envDir);
-    writeFileSync(join(this.envDir, 'SECRET_KEY'), SECRET);
-    for (const name of ['bin', 'lib'])
-      cpSync(join(ROOT, 'buildpack', name), join(this.home, name), { recursive: true });
-    for (const name of ['dist', 'pipelines', 'package.json']) {
-      spawnSync('ln', ['-s', join(ROOT, name), join(this.home, '..', name)]);
-    }
-  }
-
-  push(example: string, buildDir = join(this.root, `build_${Math.random().toString(16).slice(2)}`)): string {
-    cpSync(join(ROOT, 'examples', example), buildDir, { recursive: true, filter: (path) => !path.includes('.pyflow') });
-    return buildDir;
-  }
-
-  step(name: string, folders: readonly string[], env: Readonly<Record<string, string>> = {}): Build {
-    const { status, stdout, stderr } = spawnSync(join(this.home, 'bin', name), folders, {
-      encoding: 'utf8',
-      env: {
-        PATH: process.env['PATH'] ?? '',
-        HOME: process.env['HOME'] ?? '',
-        STACK: 'scalingo-24',
-        PYFLOW_PARAMS: 'providers=["system"]',
-        ...env,
-      },
-    });
-    return { status, stdout, stderr };
-  }
-
-  compile(buildDir: string, env: Readonly<Record<string, string>> = {}): Build {
-    return this.step('compile', [buildDir, this.cacheDir, this.envDir], env);
-  }
-
-  /** What bin/report tells. */
-  data(buildDir: string): Record<string, unknown> {
-    return JSON.parse(this.step('report', [buildDir, this.cacheDir, this.envDir]).stdout) as Record<string, unknown>;
-  }
-
-  cleanUp(): void {
-    rmSync(this.root, { recursive: true, force: true });
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => done(port));
-    });
-  });
-}
-
-/** Boots the app of a folder as a platform does: its profile scripts sourced, then the line of the Procfile. */
-async function ask(home: string): Promise<{ readonly status: number; readonly text: string }> {
-  const PORT = String(await freePort());
-  const line = /^web: (.*)$/m.exec(readFileSync(join(home, 'Procfile'), 'utf8'))?.[1] ?? '';
-  const boot = `cd "$HOME"; for f in .profile.d/*.sh; do . "$f"; done; exec ${line}`;
-  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: home, PORT, CONTAINER: 'web-1' };
-  const server = spawn('bash', ['--norc', '-c', boot], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let printed = '';
-  const ended = new Promise<void>((done) => server.once('close', () => done()));
-  const listening = new Promise<void>((done, failed) => {
-    for (const stream of [server.stdout, server.stderr]) {
-      stream.on('data', (chunk: Buffer) => {
-        printed += chunk.toString();
-        if (printed.includes('Listening at')) done();
-      });
-    }
-    server.once('close', () => failed(new Error(`the app ended: ${printed}`)));
-  });
-  try {
-    await listening;
-    const answer = await fetch(`http://127.0.0.1:${PORT}/`);
-    return { status: answer.status, text: await answer.text() };
-  } finally {
-    server.kill('SIGTERM');
-    await ended;
-  }
-}
 
 function filesBelow(folder: string): readonly string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -132,6 +35,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
   before(function () {
     if (!hasPython) return this.skip();
     platform = new Platform();
+    writeFileSync(join(platform.envDir, 'SECRET_KEY'), SECRET);
     buildDir = platform.push(EXAMPLE);
     first = platform.compile(buildDir);
     expect(first.status, first.stdout + first.stderr).to.equal(0);
@@ -220,7 +124,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
   });
 
   it('builds in /app, boots there with HOME=/app, and serves the Python to later buildpacks by that name', async function () {
-    if (!mayMakeApp) {
+    if (!mayMakeApp()) {
       console.log('      (skipped: only root may make /app, and only where there is none)');
       return this.skip();
     }

@@ -1,0 +1,119 @@
+// A platform with classic buildpacks, as far as a build and a boot need one: folders, the scripts of the adapter, a shell.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { passThroughOf } from '../../src/engine/pass-through.js';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+/** The folder that a platform builds in or boots in. Only who may make it and finds none may test with it. */
+export const APP = '/app';
+export const mayMakeApp = (): boolean => process.getuid?.() === 0 && !existsSync(APP);
+
+export interface Build {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class Platform {
+  readonly root = mkdtempSync(join(tmpdir(), 'pyflow-platform-'));
+  readonly cacheDir = join(this.root, 'cache');
+  readonly envDir = join(this.root, 'env');
+  /** A copy, as a platform fetches it for each build: `export` is written into it. */
+  readonly home = join(this.root, 'pyflow/buildpack');
+
+  constructor() {
+    mkdirSync(this.envDir);
+    for (const name of ['bin', 'lib'])
+      cpSync(join(ROOT, 'buildpack', name), join(this.home, name), { recursive: true });
+    for (const name of ['dist', 'pipelines', 'package.json']) {
+      spawnSync('ln', ['-s', join(ROOT, name), join(this.home, '..', name)]);
+    }
+  }
+
+  push(example: string, buildDir = join(this.root, `build_${Math.random().toString(16).slice(2)}`)): string {
+    cpSync(join(ROOT, 'examples', example), buildDir, { recursive: true, filter: (path) => !path.includes('.pyflow') });
+    return buildDir;
+  }
+
+  step(name: string, folders: readonly string[], env: Readonly<Record<string, string>> = {}): Build {
+    const { status, stdout, stderr } = spawnSync(join(this.home, 'bin', name), folders, {
+      encoding: 'utf8',
+      env: {
+        ...passThroughOf(process.env),
+        PATH: process.env['PATH'] ?? '',
+        HOME: process.env['HOME'] ?? '',
+        STACK: 'scalingo-24',
+        PYFLOW_PARAMS: 'providers=["system"]',
+        ...env,
+      },
+    });
+    return { status, stdout, stderr };
+  }
+
+  compile(buildDir: string, env: Readonly<Record<string, string>> = {}): Build {
+    return this.step('compile', [buildDir, this.cacheDir, this.envDir], env);
+  }
+
+  /** What bin/report tells. */
+  data(buildDir: string): Record<string, unknown> {
+    return JSON.parse(this.step('report', [buildDir, this.cacheDir, this.envDir]).stdout) as Record<string, unknown>;
+  }
+
+  cleanUp(): void {
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => done(port));
+    });
+  });
+}
+
+export interface AskOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** A shell line that must succeed before. */
+  readonly prepare?: string;
+}
+/** What gunicorn, uvicorn and waitress say when they answer. */
+const READY = /Listening at|Uvicorn running on|Serving on/;
+
+/** Boots the app of a folder as a platform does: its profile scripts sourced, then the line of the Procfile. */
+export async function ask(
+  home: string,
+  path = '/',
+  options: AskOptions = {},
+): Promise<{ readonly status: number; readonly text: string }> {
+  const PORT = String(await freePort());
+  const line = /^web: (.*)$/m.exec(readFileSync(join(home, 'Procfile'), 'utf8'))?.[1] ?? '';
+  const prepare = options.prepare === undefined ? '' : `${options.prepare} >&2 && `;
+  const boot = `cd "$HOME"; for f in "$HOME"/.profile.d/*.sh; do . "$f"; done; ${prepare}exec ${line}`;
+  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: home, PORT, CONTAINER: 'web-1', ...options.env };
+  const server = spawn('bash', ['--norc', '-c', boot], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let printed = '';
+  const ended = new Promise<void>((done) => server.once('close', () => done()));
+  const listening = new Promise<void>((done, failed) => {
+    for (const stream of [server.stdout, server.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        printed += chunk.toString();
+        if (READY.test(printed)) done();
+      });
+    }
+    server.once('close', () => failed(new Error(`the app ended: ${printed}`)));
+  });
+  try {
+    await listening;
+    const answer = await fetch(`http://127.0.0.1:${PORT}${path}`);
+    return { status: answer.status, text: await answer.text() };
+  } finally {
+    server.kill('SIGTERM');
+    await ended;
+  }
+}
