@@ -57,12 +57,12 @@ const EXPECTED: Readonly<Record<string, Readonly<Record<Manager, string>>>> = {
     uv: `version runtime sqlite runtime-tools uv-tool ${INSTALL.uv}`,
   },
   // The tools of pip and Pipenv are in the slug too, below the packages. Poetry notes its version beside each package. What
-  // another uv installs is the same, so there it ends.
+  // another uv installs is the same, so there it ends, but for the hook, which may call uv itself.
   'other tool version': {
     pip: `pip-tool runtime-tools ${INSTALL.pip}`,
     pipenv: `pipenv-tool runtime-tools ${INSTALL.pipenv}`,
     poetry: `poetry-tool ${INSTALL.poetry}`,
-    uv: 'uv-tool uv uv-project',
+    uv: 'uv-tool uv uv-project post-compile',
   },
 };
 /** The same for all managers, so that whoever comes second finds it in the store. */
