@@ -359,6 +359,11 @@ describe('cli/buildpack', () => {
     it('[release.needs-export] fails before compile', async () => {
       expect((await trial.step('release', [trial.buildDir])).status).to.equal(1);
     });
+
+    it('goes by the app itself where the folder of the buildpack cannot be written', async () => {
+      trial.write(django);
+      expect((await trial.step('release', [trial.buildDir])).status).to.equal(0);
+    });
   });
 
   describe('export', () => {

@@ -18,6 +18,18 @@ const hasPython = pyenvVersions().some((version) => version.startsWith(`${MINOR}
 /** In the variables of the app; no node of the pipeline names it. */
 const SECRET = 'v4lue-that-nobody-named-c0ffee';
 
+/** A package that is there as source only, and built with a header that comes from elsewhere. */
+const SETUP = `from setuptools import Extension, setup
+setup(name='greeting', version='1.0', ext_modules=[Extension('greeting', ['greeting.c'])])
+`;
+const EXTENSION = `#include <Python.h>
+#include <greeting.h>
+static PyObject *say(PyObject *self, PyObject *none) { return PyUnicode_FromString(GREETING); }
+static PyMethodDef methods[] = {{"say", say, METH_NOARGS, ""}, {0}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "greeting", 0, -1, methods};
+PyMODINIT_FUNC PyInit_greeting(void) { return PyModule_Create(&module); }
+`;
+
 function filesBelow(folder: string): readonly string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -149,31 +161,46 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     expect(mentions(platform.root, SECRET)).to.deep.equal([join(platform.envDir, 'SECRET_KEY')]);
   });
 
-  it('stands between other buildpacks: finds what one before it installed, and is found by one after it', () => {
+  it('stands between other buildpacks: finds what one before it installed, and is found by one after it', function () {
+    if (spawnSync('gcc', ['--version']).status !== 0) {
+      console.log('      (skipped: no gcc)');
+      return this.skip();
+    }
     const between = platform.push(EXAMPLE);
     const write = (path: string, text: string): void => {
       mkdirSync(join(between, path, '..'), { recursive: true });
       writeFileSync(join(between, path), text, { mode: 0o755 });
     };
+    // What one before it installed: a header that a package is built with, a program that a hook runs.
+    write('.apt/usr/include/greeting.h', '#define GREETING "from the header"\n');
     write('.apt/usr/bin/greet', '#!/bin/sh\necho "from $GREETER"\n');
     write('.apt/share/x', '');
     write('.profile.d/000_apt.sh', 'export PATH="$HOME/.apt/usr/bin:$PATH"\n');
+    const before = {
+      PATH: `${between}/.apt/usr/bin:${process.env['PATH']}`,
+      C_INCLUDE_PATH: '/app/.apt/usr/include',
+      SHARE: '/app/.apt/share',
+      GREETER: 'no',
+    };
+    write('requirements.txt', './greeting\n');
+    write('greeting/setup.py', SETUP);
+    write('greeting/greeting.c', EXTENSION);
     write('bin/post_compile', 'greet > greeting.txt; ls "$SHARE" >> greeting.txt\n');
-    const before = { PATH: `${between}/.apt/usr/bin:${process.env['PATH']}`, SHARE: '/app/.apt/share', GREETER: 'no' };
     writeFileSync(join(platform.envDir, 'GREETER'), 'the app');
     const { status, stdout, stderr } = platform.compile(between, before);
     rmSync(join(platform.envDir, 'GREETER'));
     expect(status, stdout + stderr).to.equal(0);
     expect(readFileSync(join(between, 'greeting.txt'), 'utf8')).to.equal('from the app\nx\n');
     expect(readdirSync(join(between, '.profile.d'))).to.include.members(['000_apt.sh', 'python.sh']);
-    const later = `set -eu; . "$1/export"; echo "$PATH"; python -m pip --version`;
+    const later = `set -eu; . "$1/export"; echo "$PATH"; python -c 'import greeting; print(greeting.say())'`;
     const after = spawnSync('bash', ['--norc', '-c', later, 'later', platform.home], {
       encoding: 'utf8',
       env: { ...before, HOME: '/nonexistent' },
     });
     expect(after.stderr).to.equal('');
-    const python = join(between, '.scalingo/python');
-    expect(after.stdout).to.match(new RegExp(`^${python}/bin:${between}/\\.apt/usr/bin:.*\n.*${python}/lib/`));
+    const [path, said] = after.stdout.split('\n');
+    expect(path).to.match(new RegExp(`^${between}/.scalingo/python/bin:${between}/\\.apt/usr/bin:`));
+    expect(said).to.equal('from the header');
   });
 
   it('builds as another user than root', function () {

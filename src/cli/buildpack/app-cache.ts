@@ -2,11 +2,11 @@
 // data. The version has the place and form that the buildpack before pyflow gave it, so either finds that of the other.
 
 import { randomBytes } from 'node:crypto';
-import { lstatSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Failure } from '../../engine/failure.js';
 import { readState, writeState } from '../../engine/run-record.js';
-import { publishFile } from '../../engine/sealed-json.js';
+import { publishFile, removeQuietly } from '../../engine/sealed-json.js';
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import { isAppId } from '../run-options.js';
 import { buildDataText } from './build-data.js';
@@ -77,9 +77,9 @@ export class AppCache {
   keepVersion(version: string | undefined): void {
     if (version === undefined) return;
     publishFile(join(this.dir, this.places.vendorDir, VERSION_FILE), `python-${version}\n`);
-    for (const name of OF_ANCESTOR)
-      rmSync(join(this.dir, this.places.vendorDir, name), { recursive: true, force: true });
-    for (const name of OLD_BUILD_DATA) rmSync(join(this.dir, name), { force: true });
+    // What is not ours to remove stays; the build is not the worse for it.
+    for (const name of OF_ANCESTOR) removeQuietly(join(this.dir, this.places.vendorDir, name));
+    for (const name of OLD_BUILD_DATA) removeQuietly(join(this.dir, name));
   }
 
   writeBuildData(data: JSONObject): boolean {

@@ -9,11 +9,12 @@ import type { World } from '../world.js';
 const DATABASE = '---\naddons:\n  - scalingo-postgresql\n';
 
 export function release(buildDir: string, places: Places, world: World): number {
-  if (!exists(exportFile(places))) {
-    world.stderr.write('bin/release needs what bin/compile leaves beside `bin`, the file `export`: run that first.\n');
+  const appDir = resolve(world.cwd, buildDir);
+  // The folder of the buildpack may be one that no build can write to.
+  if (!exists(exportFile(places)) && !exists(join(appDir, places.vendorDir, 'python'))) {
+    world.stderr.write('bin/release comes after bin/compile, which has not built this app.\n');
     return 1;
   }
-  const appDir = resolve(world.cwd, buildDir);
   const project = join(appDir, places.root);
   const folders = [project, ...sitePackages(join(appDir, places.vendorDir, 'python/lib'))];
   const isDjangoWithPostgres =

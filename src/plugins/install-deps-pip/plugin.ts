@@ -220,6 +220,6 @@ async function pipInstallCommand(
       '--root-user-action=ignore',
       `--src=${python}/src`,
     ],
-    env: { ...compilerEnvironment(python), ...(await isolatedEnvironment(context, options)) },
+    env: { ...compilerEnvironment(context, python), ...(await isolatedEnvironment(context, options)) },
   };
 }

@@ -167,7 +167,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     });
     return {
       ...Object.fromEntries(variables),
-      ...compilerEnvironment(python),
+      ...compilerEnvironment(context, python),
       ...(await isolatedEnvironment(context, { extraIndexes })),
       // Pipenv breaks its lines at the width of the terminal, which would cut what is looked for in them.
       COLUMNS: '1000',

@@ -35,14 +35,20 @@ export async function isolatedEnvironment(
   };
 }
 
-/** Where the headers and libraries of the slug's Python are, for packages that compile. */
-export function compilerEnvironment(python: string): Readonly<Record<string, string>> {
+/**
+ * Where the headers and libraries of the slug's Python are, for packages that compile; before those that buildpacks before
+ * this one put into the app.
+ */
+export function compilerEnvironment({ env }: RunContext, python: string): Readonly<Record<string, string>> {
+  const before = (folder: string, name: string): Readonly<Record<string, string>> => ({
+    [name]: env[name] === undefined || env[name] === '' ? folder : `${folder}:${env[name]}`,
+  });
   return {
-    C_INCLUDE_PATH: `${python}/include`,
-    CPLUS_INCLUDE_PATH: `${python}/include`,
-    LIBRARY_PATH: `${python}/lib`,
-    LD_LIBRARY_PATH: `${python}/lib`,
-    PKG_CONFIG_PATH: `${python}/lib/pkgconfig`,
+    ...before(`${python}/include`, 'C_INCLUDE_PATH'),
+    ...before(`${python}/include`, 'CPLUS_INCLUDE_PATH'),
+    ...before(`${python}/lib`, 'LIBRARY_PATH'),
+    ...before(`${python}/lib`, 'LD_LIBRARY_PATH'),
+    ...before(`${python}/lib/pkgconfig`, 'PKG_CONFIG_PATH'),
   };
 }
 

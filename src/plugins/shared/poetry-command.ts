@@ -84,7 +84,7 @@ export async function runPoetry(
     ],
     cwd: rootIn(context.paths.app, root),
     env: {
-      ...compilerEnvironment(python),
+      ...compilerEnvironment(context, python),
       ...(await isolatedEnvironment(context)),
       ...(await poetryEnvironment(context, python)),
       ...indexEnvironment(index),

@@ -15,7 +15,7 @@ export async function uvEnvironment(
 ): Promise<Readonly<Record<string, string>>> {
   const python = `${context.paths.app}/${options.home}`;
   return {
-    ...compilerEnvironment(python),
+    ...compilerEnvironment(context, python),
     ...(await isolatedEnvironment(context)),
     ...indexLogins(context.view),
     NO_COLOR: '1',
