@@ -6,6 +6,7 @@ import { dirname, posix } from 'node:path';
 import type { RunContext } from '../../engine/sdk.js';
 import { isElf, withoutDebug } from './elf.js';
 import { eachLimited, walkFiles } from './file-walk.js';
+import { movableFinder } from './editable-finder.js';
 import { relocatableLauncher } from './launcher.js';
 import { privateAppPaths } from './private-needles.js';
 import { PUBLIC_APP_DIR, pythonHome } from './python-home.js';
@@ -72,10 +73,11 @@ function rewriterOf(context: RunContext, home: string, site: string, path: strin
   if (!path.startsWith(`${site}/`)) return undefined;
   const name = path.slice(site.length + 1);
   if (/^[^/]+\.pth$/.test(name)) return asText((text) => relativeLines(text, context, `${home}/${site}`));
-  const namesPaths =
-    /^__editable__[^/]*\.py$/.test(name) ||
-    /^[^/]+\.egg-link$/.test(name) ||
-    /^[^/]+\.dist-info\/direct_url\.json$/.test(name);
+  if (/^__editable__[^/]*\.py$/.test(name)) {
+    const depth = `${home}/${site}`.split('/').length;
+    return asText((text) => movableFinder(publicPaths(text, context), depth));
+  }
+  const namesPaths = /^[^/]+\.egg-link$/.test(name) || /^[^/]+\.dist-info\/direct_url\.json$/.test(name);
   return namesPaths ? asText((text) => publicPaths(text, context)) : undefined;
 }
 
