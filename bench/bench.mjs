@@ -8,12 +8,14 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { example } from './groups/example.mjs';
 import { layered, many } from './groups/layered.mjs';
+import { large } from './groups/large.mjs';
+import { managers } from './groups/managers.mjs';
 import { startup } from './groups/startup.mjs';
 import { store } from './groups/store.mjs';
 import { bench, brokenFigure } from './measure.mjs';
 import { isMissed, tableOf } from './table.mjs';
 
-const GROUPS = { startup, layered, many, store, example };
+const GROUPS = { startup, layered, many, store, example, managers, large };
 
 const { values } = parseArgs({
   options: {

@@ -17,7 +17,7 @@ const cleanEnv = pick(['PATH', 'HOME', 'LANG', 'TMPDIR', ...namesLike(/^PYFLOW_/
 export const networkEnv = {
   ...cleanEnv,
   ...pick(namesLike(/^(https?|no|all)_proxy$/i)),
-  ...pick(['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'PIP_CERT', 'PIP_INDEX_URL']),
+  ...pick(['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'REQUESTS_CA_BUNDLE', 'PIP_CERT', 'PIP_INDEX_URL']),
 };
 
 function namesLike(pattern) {
@@ -70,15 +70,12 @@ export const nodeTime = (args, options) => time([process.execPath, ...args], opt
 export const pyflowTime = (args, options) => nodeTime([CLI, ...args], options);
 
 /** Peak resident memory of pyflow itself, in bytes. */
-export function pyflowPeak(args, { env = cleanEnv, cwd = root } = {}) {
-  return peakOf([CLI, ...args], { env, cwd });
-}
+export const pyflowPeak = (args, options) => pyflowPeakAndTime(args, options).bytes;
 
-export function peakOf(args, { env = cleanEnv, cwd = root } = {}) {
-  const folder = makeFolder();
-  const file = join(folder, 'peak');
-  nodeTime(['--import', bench('peak.mjs'), ...args], { env: { ...env, PEAK_FILE: file }, cwd });
-  return Number(readFileSync(file, 'utf8'));
+export function pyflowPeakAndTime(args, { env = cleanEnv, cwd = root } = {}) {
+  const file = join(makeFolder(), 'peak');
+  const ms = nodeTime(['--import', bench('peak.mjs'), CLI, ...args], { env: { ...env, PEAK_FILE: file }, cwd });
+  return { bytes: Number(readFileSync(file, 'utf8')), ms };
 }
 
 /** Sorted samples -> what is told of them. */
@@ -93,7 +90,8 @@ export function summarize(samples) {
 /**
  * Runs the steps of a round again and again, each step for floor and pyflow in turn, the first of the two changing from
  * round to round, so that whatever else the machine does hits both. A step: `{ name, floor, pyflow }`, functions of
- * the round that give milliseconds, and `before`, which is not timed. Gives the samples by step.
+ * the round that give milliseconds, and `before`, which is not timed; `floor` may be left out. Gives the samples
+ * by step.
  */
 export function interleave(rounds, steps) {
   const samples = Object.fromEntries(steps.map(({ name }) => [name, { floor: [], pyflow: [] }]));
@@ -101,7 +99,7 @@ export function interleave(rounds, steps) {
     for (const step of steps) {
       step.before?.(round);
       const sides = round % 2 === 0 ? ['floor', 'pyflow'] : ['pyflow', 'floor'];
-      for (const side of sides) samples[step.name][side].push(step[side](round));
+      for (const side of sides) if (step[side] !== undefined) samples[step.name][side].push(step[side](round));
     }
   }
   return samples;

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { bench, interleave, nodeTime, pyflowTime, ratioFigure, root, skippedFigure } from '../measure.mjs';
-import { buildExample, upToDateArgs } from './example.mjs';
+import { buildExample, runArgs } from '../built-app.mjs';
 
 export function startup({ rounds }) {
   const empty = () => nodeTime([bench('empty.mjs')]);
@@ -18,7 +18,7 @@ export function startup({ rounds }) {
   const figures = [];
   const example = buildExample();
   if (example.reason === undefined) {
-    const args = upToDateArgs(example);
+    const args = runArgs(example);
     steps.push({
       name: 'example, up to date, slug in place',
       target: 2.5,

@@ -17,7 +17,7 @@ import {
   skippedFigure,
   time,
 } from '../measure.mjs';
-import { buildExample, upToDateArgs } from './example.mjs';
+import { buildExample, runArgs } from '../built-app.mjs';
 
 function bundled(entry, outfile) {
   buildSync({
@@ -79,7 +79,7 @@ export function store({ rounds }) {
       },
       pyflow: () => {
         remove(fresh);
-        return pyflowTime(upToDateArgs({ ...example, slug: fresh }), { env: networkEnv });
+        return pyflowTime(runArgs({ ...example, slug: fresh }), { env: networkEnv });
       },
     },
   ];
