@@ -3,6 +3,7 @@
 // The adapter as a platform calls it: its scripts on the examples, real pip against the package index, real CPython.
 
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
@@ -201,6 +202,26 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     const [path, said] = after.stdout.split('\n');
     expect(path).to.match(new RegExp(`^${between}/.scalingo/python/bin:${between}/\\.apt/usr/bin:`));
     expect(said).to.equal('from the header');
+  });
+
+  it('ends with 143 when the platform ends it, what it runs too, and leaves BUILD_DIR as it was', async () => {
+    const interrupted = platform.push(EXAMPLE);
+    mkdirSync(join(interrupted, 'bin'));
+    writeFileSync(join(interrupted, 'bin/post_compile'), 'echo it is $$\nexec sleep 600\n');
+    const before = readdirSync(interrupted).sort();
+    const build = platform.start('compile', [interrupted, platform.cacheDir, platform.envDir]);
+    let printed = '';
+    await new Promise<void>((done, failed) => {
+      build.stdout.on('data', (chunk: Buffer) => {
+        printed += chunk.toString();
+        if (printed.includes('it is ')) done();
+      });
+      build.once('close', () => failed(new Error(printed)));
+    });
+    build.kill('SIGTERM');
+    const [status] = (await once(build, 'close')) as [number | null];
+    expect(status).to.equal(143);
+    expect(readdirSync(interrupted).sort()).to.deep.equal(before);
   });
 
   it('builds as another user than root', function () {

@@ -1,9 +1,10 @@
 // A platform with classic buildpacks, as far as a build and a boot need one: folders, the scripts of the adapter, a shell.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
+import type { Readable } from 'node:stream';
 import { join, resolve } from 'node:path';
 import { passThroughOf } from '../../src/engine/pass-through.js';
 
@@ -42,16 +43,24 @@ export class Platform {
   step(name: string, folders: readonly string[], env: Readonly<Record<string, string>> = {}): Build {
     const { status, stdout, stderr } = spawnSync(join(this.home, 'bin', name), folders, {
       encoding: 'utf8',
-      env: {
-        ...passThroughOf(process.env),
-        PATH: process.env['PATH'] ?? '',
-        HOME: process.env['HOME'] ?? '',
-        STACK: 'scalingo-24',
-        PYFLOW_PARAMS: 'providers=["system"]',
-        ...env,
-      },
+      env: { ...this.env(), ...env },
     });
     return { status, stdout, stderr };
+  }
+
+  /** The same, going on. */
+  start(name: string, folders: readonly string[]): ChildProcessByStdio<null, Readable, null> {
+    return spawn(join(this.home, 'bin', name), folders, { env: this.env(), stdio: ['ignore', 'pipe', 'ignore'] });
+  }
+
+  private env(): Record<string, string> {
+    return {
+      ...passThroughOf(process.env),
+      PATH: process.env['PATH'] ?? '',
+      HOME: process.env['HOME'] ?? '',
+      STACK: 'scalingo-24',
+      PYFLOW_PARAMS: 'providers=["system"]',
+    };
   }
 
   compile(buildDir: string, env: Readonly<Record<string, string>> = {}): Build {
