@@ -188,7 +188,8 @@ uvicorn
     const { answer } = await boot(uvicorn, limit, new RegExp(`(Application startup complete[^]*){${LIMITED}}`));
     expectPackages(answer);
     expect(answer).to.include(`WEB_CONCURRENCY=${LIMITED}`);
-    const alone = await boot(uvicorn, fakeCgroup('max'), /Application startup complete/);
+    // By itself it listens only after the application has started.
+    const alone = await boot(uvicorn, fakeCgroup('max'), /Uvicorn running on/);
     expect(alone.answer).to.include('WEB_CONCURRENCY=');
     expect(alone.workers).to.equal(0);
   });
