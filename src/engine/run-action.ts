@@ -21,6 +21,7 @@ import { SLUG_MARKERS } from './source-names.js';
 import type { ActionResult } from './store.js';
 import type { Layer } from './tree.js';
 import { viewReader } from './view.js';
+import { isForMemory, isNearlyFull } from './view-place.js';
 
 export interface Workplace {
   readonly run: RunState;
@@ -31,7 +32,7 @@ export interface Workplace {
   readonly sandbox: () => Promise<Result<Sandbox, Failure>>;
   /** After the last node. */
   readonly closeSandbox: () => Promise<void>;
-  /** Private folders of this run; small views lie in memory where the machine has a tmpfs. */
+  /** Private folders of this run: in memory where the machine has a tmpfs, and on the disk of the cache. */
   readonly smallDir: () => string;
   readonly largeDir: () => string;
   /** Held while a plugin works: the next node's view is laid out and the last one's writes are stored meanwhile. */
@@ -52,7 +53,8 @@ export interface Executed {
 /** A blob of an upstream layer is gone: its producer has to run again. */
 export const BLOB_LOST = 'cache::blob-lost';
 
-const SMALL_VIEW_BYTES = 16 * 1024 * 1024;
+/** What the largest of the tools take, about. */
+const TOOL_BYTES = 64 * 1024 * 1024;
 /** 1980-01-01: what every file in a view and a slug carries, so that no time enters a build. */
 export const FIXED_MTIME_S = 315_532_800;
 
@@ -63,9 +65,23 @@ export async function runAction(
   signal: AbortSignal,
   onWork: () => void,
 ): Promise<Result<Executed, Failure>> {
-  if (!action.isPure) return runInFolder(place, action, signal, onWork);
-  onWork();
-  return runPure(place, action, signal);
+  if (action.isPure) {
+    onWork();
+    return runPure(place, action, signal);
+  }
+  const bytes = action.viewBytes + Object.keys(action.tools).length * TOOL_BYTES;
+  if (!isForMemory(bytes, place.run.request.settings['VIEWS'], place)) {
+    return runInFolder(place, action, signal, onWork, place.largeDir());
+  }
+  const memory = place.smallDir();
+  let isFull = false;
+  const done = await runInFolder(place, action, signal, onWork, memory, () => {
+    isFull = isNearlyFull(memory);
+  });
+  if (done.ok || !isFull || signal.aborted || memory === place.largeDir()) return done;
+  const text = 'The node filled the memory that its files lay in; it runs again on the disk of the cache.';
+  place.sink.emit({ type: 'notice', code: 'node::memory-full', node: action.node.id, text });
+  return runInFolder(place, action, signal, onWork, place.largeDir());
 }
 
 async function runPure(place: Workplace, action: Action, signal: AbortSignal): Promise<Result<Executed, Failure>> {
@@ -106,13 +122,14 @@ async function runInFolder(
   action: Action,
   signal: AbortSignal,
   onWork: () => void,
+  parent: string,
+  beforeRemoval: () => void = () => {},
 ): Promise<Result<Executed, Failure>> {
   let startedAt = performance.now();
   const { run } = place;
   const sandbox = await place.sandbox();
   if (!sandbox.ok) return sandbox;
-  const isSmall = action.viewBytes < SMALL_VIEW_BYTES && Object.keys(action.tools).length === 0;
-  const root = `${isSmall ? place.smallDir() : place.largeDir()}/${action.index}-${attempts++}`;
+  const root = `${parent}/${action.index}-${attempts++}`;
   const makesTool = hasToolPort(action);
   const folders: Folders = {
     app: `${root}/app`,
@@ -189,6 +206,7 @@ async function runInFolder(
     throw error;
   } finally {
     await session?.close();
+    beforeRemoval();
     // At once: the next node's files then take the memory that these had.
     removeTree(root);
   }
