@@ -147,7 +147,7 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
       const { six: _, ...kept } = LOCKED;
       app.write(pipfile({ ...kept, click: '8.4.0' }));
       const report = await app.build();
-      expect(ran(report)).to.deep.equal(['pipenv', 'dependencies', 'post-compile']);
+      expect(ran(report)).to.deep.equal(['pipenv', 'dependencies', 'nltk', 'collectstatic', 'post-compile']);
       const reasons = report.nodes['pipenv']!.reasons.map(
         ({ what, from, to }) => `${what} ${from ?? ''} -> ${to ?? ''}`,
       );
@@ -167,7 +167,15 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
       expect(edited).not.to.equal(text);
       writeFileSync(app.pipelineFile, edited);
       const report = await app.build({ pipelineFile: app.pipelineFile });
-      expect(ran(report)).to.deep.equal(['pipenv-tool', 'runtime-tools', 'pipenv', 'dependencies', 'post-compile']);
+      expect(ran(report)).to.deep.equal([
+        'pipenv-tool',
+        'runtime-tools',
+        'pipenv',
+        'dependencies',
+        'nltk',
+        'collectstatic',
+        'post-compile',
+      ]);
       expect(inSlug(app.outDir, 'none', 'pipenv', '--version')).to.contain('2026.6.2');
     });
 
@@ -199,7 +207,7 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
         expect(inSlug(app.outDir, 'none', 'pip', '--version')).to.contain(`pip ${toolVersion('pip')} `);
         app.write({ 'requirements.txt': 'six==1.17.0\npip==26.1.2\nsetuptools==75.8.0\n' });
         const second = await app.build();
-        expect(ran(second)).to.deep.equal(['pip', 'dependencies', 'post-compile']);
+        expect(ran(second)).to.deep.equal(['pip', 'dependencies', 'nltk', 'collectstatic', 'post-compile']);
         expect(script(app.outDir)).to.deep.equal(['26.1.2', '75.8.0']);
         expect(app.packages(minor)).to.deep.equal(['pip-26.1.2', 'setuptools-75.8.0', 'six-1.17.0']);
       } finally {
