@@ -133,8 +133,8 @@ export async function lookUp(
   forced: ReadonlySet<string>,
 ): Promise<ActionResult | undefined> {
   if (!isRestorable(action) || forced.has('all') || forced.has(action.node.id)) return undefined;
-  const result = await run.store.lookUp(action.key);
-  if (result === undefined || (result.appId !== undefined && result.appId !== run.appId)) return undefined;
+  const result = await run.store.lookUp(action.key, run.appId);
+  if (result === undefined) return undefined;
   if (tooOldFrom(action, result) <= run.composition.clock.now()) return undefined;
   // A layer that cannot be read makes the hit a miss here, where the node can still be run.
   for (const layer of [result.layer, result.tool]) {

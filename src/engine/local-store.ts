@@ -181,9 +181,9 @@ class DiskStore implements LocalStore {
     return this.shared.materialize(digest, path, executable);
   }
 
-  async lookUp(key: ActionKey): Promise<ActionResult | undefined> {
+  async lookUp(key: ActionKey, appId?: string): Promise<ActionResult | undefined> {
     const hash = hexOf(key as string as Digest);
-    const stored = this.readResult(hash);
+    const stored = this.readResult(hash, ({ result }) => result.appId === undefined || result.appId === appId);
     if (stored === undefined) return undefined;
     const { degraded } = stored.result;
     const now = this.now();
@@ -197,8 +197,8 @@ class DiskStore implements LocalStore {
     return this.options.clock?.now() ?? Date.now();
   }
 
-  private readResult(hash: string): StoredResult | undefined {
-    const found = this.results.read(hash);
+  private readResult(hash: string, isWanted?: (stored: StoredResult) => boolean): StoredResult | undefined {
+    const found = this.results.read(hash, isWanted);
     if (found.type === 'found') return found.stored;
     if (found.type === 'damaged') this.warnDamaged(`result ${hash}`);
     return undefined;

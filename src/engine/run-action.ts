@@ -70,7 +70,9 @@ export async function runAction(
     return runPure(place, action, signal);
   }
   const bytes = action.viewBytes + Object.keys(action.tools).length * TOOL_BYTES;
-  if (!isForMemory(bytes, place.run.request.settings['VIEWS'], place)) {
+  // What it did elsewhere cannot be done twice, so there is no second try for it.
+  const isOnce = action.reads.sideEffects === true;
+  if (!isForMemory(bytes, isOnce ? 'disk' : place.run.request.settings['VIEWS'], place)) {
     return runInFolder(place, action, signal, onWork, place.largeDir());
   }
   const memory = place.smallDir();
@@ -78,7 +80,7 @@ export async function runAction(
   const done = await runInFolder(place, action, signal, onWork, memory, () => {
     isFull = isNearlyFull(memory);
   });
-  if (done.ok || !isFull || signal.aborted || memory === place.largeDir()) return done;
+  if (done.ok || !isFull || isOnce || signal.aborted || memory === place.largeDir()) return done;
   const text = 'The node filled the memory that its files lay in; it runs again on the disk of the cache.';
   place.sink.emit({ type: 'notice', code: 'node::memory-full', node: action.node.id, text });
   return runInFolder(place, action, signal, onWork, place.largeDir());

@@ -231,7 +231,7 @@ export async function producersOfLost(
   const lost = new Set(failures.map((failure) => failure!.detail));
   const producers: string[] = [];
   for (const [id, { key }] of run.states) {
-    const result = key === undefined ? undefined : await run.store.lookUp(key);
+    const result = key === undefined ? undefined : await run.store.lookUp(key, run.appId);
     const layers = [result?.layer, result?.tool].filter((layer) => layer !== undefined);
     if (layers.some((layer) => namesAny(run, layer, lost))) producers.push(id);
   }

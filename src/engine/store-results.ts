@@ -128,7 +128,8 @@ export class ResultFolder {
     this.uses = usesOf(root);
   }
 
-  read(hash: string): ReadResult {
+  /** Of those that `isWanted` takes; apps may have results of their own under one key. */
+  read(hash: string, isWanted: (stored: StoredResult) => boolean = () => true): ReadResult {
     this.packs.catchUp();
     let read = this.packs.readAll(hash);
     if (read.isGone) {
@@ -136,7 +137,7 @@ export class ResultFolder {
       this.packs.catchUp();
       read = this.packs.readAll(hash);
     }
-    const stored = newestOf(read.found);
+    const stored = newestOf(read.found.filter(isWanted));
     if (stored) return { type: 'found', stored };
     return { type: read.isDamaged ? 'damaged' : 'missing' };
   }

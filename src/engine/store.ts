@@ -47,8 +47,8 @@ export interface BlobStore {
 }
 
 export interface ActionCache {
-  /** The result and the typed record of its key, or why there is none. */
-  lookUp(key: ActionKey): Promise<ActionResult | undefined>;
+  /** The newest that any app may use, or this app; undefined when there is none. */
+  lookUp(key: ActionKey, appId?: string): Promise<ActionResult | undefined>;
   /** Publishes; all blobs were written before. `record` is what the key was made from. */
   publish(key: ActionKey, result: ActionResult, record: KeyRecord): Promise<void>;
   /** The record kept beside a result, for `why`. */

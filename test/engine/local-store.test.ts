@@ -107,6 +107,18 @@ describe('engine/local-store', () => {
   }
   const FILES = { small: Buffer.from('a small file'), large: LARGE, empty: Buffer.alloc(0) };
 
+  it('keeps results of one key apart that belong to an app', async () => {
+    const first = open();
+    const shared = await store(first, 'x', FILES);
+    for (const appId of ['a', 'b']) await first.publish(keyOf('x'), { ...shared, appId }, record);
+    await first.close();
+    const second = open();
+    expect(await second.lookUp(keyOf('x'))).to.deep.equal(shared);
+    expect(await second.lookUp(keyOf('x'), 'c')).to.deep.equal(shared);
+    expect(await second.lookUp(keyOf('x'), 'a')).to.deep.equal({ ...shared, appId: 'a' });
+    expect(await second.lookUp(keyOf('x'), 'b')).to.deep.equal({ ...shared, appId: 'b' });
+  });
+
   it('gives back what it stored, in the same run and in a later one', async () => {
     const first = open();
     const result = await store(first, 'x', FILES);
