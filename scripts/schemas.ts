@@ -105,7 +105,8 @@ function kindValidators(manifests: readonly PluginManifest[]): string {
     const fields = Object.entries(parts).map(([part, schema]) => {
       const id = `${kind}/${part}`;
       try {
-        ajv.addSchema(schema as AnySchema, id);
+        // Ajv takes one object under two names for one function, and writes it out twice.
+        ajv.addSchema(structuredClone(schema) as AnySchema, id);
         ajv.getSchema(id);
       } catch (error) {
         throw new Error(`The schema of the ${part} of ${kind} is not valid: ${String(error)}`, { cause: error });

@@ -2,6 +2,7 @@
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 import { rootSchema } from '../shared/app-root.js';
+import { installedOutputs } from '../shared/installed-outputs.js';
 import { vendorDirSchema } from '../shared/python-home.js';
 
 const requirementsPath = {
@@ -65,27 +66,13 @@ export const inputs = {
   additionalProperties: false,
 } as const satisfies JSONSchema;
 
-export const outputs = {
-  type: 'object',
-  properties: {
-    tree: { type: 'string', format: 'output-tree', description: 'The runtime with the packages.' },
-    packages: {
-      type: 'object',
-      additionalProperties: { type: 'string' },
-      description: 'Installed packages: normalized name to version.',
-    },
-  },
-  required: ['tree', 'packages'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
-
 export const manifest: PluginManifest = {
   kind: 'install-deps-pip',
   revision: 1,
   description: 'Installs what a requirements file lists, with pip or uv, into the Python of the slug.',
   config,
   inputs,
-  outputs,
+  outputs: installedOutputs,
   buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
   network: true,

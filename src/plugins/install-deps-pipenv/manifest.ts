@@ -2,6 +2,7 @@
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 import { rootSchema } from '../shared/app-root.js';
+import { installedOutputs } from '../shared/installed-outputs.js';
 import { vendorDirSchema } from '../shared/python-home.js';
 
 export const config = {
@@ -29,20 +30,6 @@ export const inputs = {
   additionalProperties: false,
 } as const satisfies JSONSchema;
 
-export const outputs = {
-  type: 'object',
-  properties: {
-    tree: { type: 'string', format: 'output-tree', description: 'The runtime with the packages.' },
-    packages: {
-      type: 'object',
-      additionalProperties: { type: 'string' },
-      description: 'Installed packages: normalized name to version.',
-    },
-  },
-  required: ['tree', 'packages'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
-
 export const manifest: PluginManifest = {
   kind: 'install-deps-pipenv',
   revision: 1,
@@ -50,7 +37,7 @@ export const manifest: PluginManifest = {
     'Installs what Pipfile.lock settles, with Pipenv, into the Python of the slug; `--test` adds dev packages.',
   config,
   inputs,
-  outputs,
+  outputs: installedOutputs,
   buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
   network: true,
