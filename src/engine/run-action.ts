@@ -55,8 +55,6 @@ export const BLOB_LOST = 'cache::blob-lost';
 
 /** What the largest of the tools take, about. */
 const TOOL_BYTES = 64 * 1024 * 1024;
-/** 1980-01-01: what every file in a view and a slug carries, so that no time enters a build. */
-export const FIXED_MTIME_S = 315_532_800;
 
 /** `onWork` is called when the plugin is about to work, once its turn has come. */
 export async function runAction(

@@ -17,7 +17,7 @@ import { loadCheckedPipeline } from './compiled-plan.js';
 import type { NodeState } from './prepare.js';
 import { appIdOf, readLastRun, readState, type LastRun } from './run-record.js';
 import type { AnyPlugin } from './sdk.js';
-import { oursInPlace } from './slug.js';
+import { oursInPlace } from './slug-marker.js';
 import { listSource, pathBelow, realPath } from './source.js';
 import type { DirectoryTable, Layer } from './tree.js';
 import { RunFiles, type LayerEntry, type ViewSurroundings } from './view.js';

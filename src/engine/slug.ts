@@ -1,34 +1,22 @@
 // Writes the finished app: the source, then each layer once, in plan order; by difference where a slug lies already.
 // Unaware of nodes and keys.
 
-import { isUtf8 } from 'node:buffer';
-import {
-  chmodSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readlinkSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { parse } from 'node:path';
 import { digestOf, type ActionKey, type Digest } from './digest.js';
 import { buildTree, walk, type NewEntry, type TreeEntry } from './directories.js';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
-import { applyLayers, isPath } from './layers.js';
+import { applyLayers } from './layers.js';
 import { acquireKeyLock } from './lock.js';
 import { copySource, materializeTree } from './output-tree.js';
-import { BLOB_LOST, changedDuringRun, FIXED_MTIME_S, systemFailure } from './run-action.js';
-import { readJSON } from './run-record.js';
+import { BLOB_LOST, changedDuringRun, systemFailure } from './run-action.js';
 import type { RunState } from './run-state.js';
-import { NEW_MARKER, SLUG_MARKER, SLUG_MARKERS, UNFINISHED_MARKER } from './source-names.js';
-import { pathBelow, realPath, type SourceEntry } from './source.js';
-import { Breather } from './store-files.js';
+import { MARKER_FORMAT, markerPaths, readMarker, spell, writeMarker, type Marker } from './slug-marker.js';
+import { interrupted, updateSlug } from './slug-update.js';
+import { SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
+import { pathBelow, realPath } from './source.js';
+import { FIXED_MTIME_S } from './store-files.js';
 import type { BlobStore } from './store.js';
 import type { Layer } from './tree.js';
 
@@ -52,35 +40,7 @@ export interface Slug {
  */
 export type SlugTrace = readonly [string, number, number, number];
 
-/** What lies at the root of every slug, so that only a slug is ever overwritten. */
-interface Marker {
-  readonly format: number;
-  readonly digest: Digest;
-  /** Path -> what lies there; folders of ours end with a slash. In place only what the app did not have itself. */
-  readonly paths: Readonly<Record<string, string>>;
-}
-
-const MARKER_FORMAT = 1;
-const WRITERS = 8;
 const MANY_LAYERS = 16;
-
-/** The predicate by which an app that is built in place tells its own files from an earlier run's. */
-export function oursInPlace(directory: string): (path: string, entry: SourceEntry) => boolean {
-  const marker = readMarker(directory, SLUG_MARKER) ?? readMarker(directory, UNFINISHED_MARKER);
-  const paths = marker?.paths ?? {};
-  return (path, entry) => {
-    if (entry.type === 'directory') return paths[`${path}/`] !== undefined;
-    if (paths[path] === undefined) return false;
-    return entry.type === 'symlink' || entry.stat.mtimeMs === FIXED_MTIME_S * 1000;
-  };
-}
-
-/** Undefined when it is not there, or not as pyflow writes it. */
-function readMarker(directory: string, name: string): Marker | undefined {
-  const marker = readJSON<Marker>(`${directory}/${name}`);
-  if (marker?.format !== MARKER_FORMAT || typeof marker.paths !== 'object' || marker.paths === null) return undefined;
-  return Object.values(marker.paths).every((value) => typeof value === 'string') ? marker : undefined;
-}
 
 /** Fails before anything is run when the output folder is not pyflow's to write. */
 export function checkOutDir(outDir: string, appDir: string, force: boolean): Failure | undefined {
@@ -157,7 +117,7 @@ async function write(run: RunState, layers: readonly Layer[], signal: AbortSigna
       return fail('missing' in written.failure ? missing(written.failure.missing) : written.failure.failure);
     }
   } else {
-    changed = await update(outDir, content, before, {
+    changed = await updateSlug(outDir, content, before, {
       blobs: withSources(run, paths),
       missing,
       inPlace,
@@ -264,166 +224,6 @@ function withSources(run: RunState, paths: ReadonlyMap<Digest, string>): BlobSto
   };
 }
 
-interface UpdateOptions {
-  readonly blobs: BlobStore;
-  /** Why a blob is not to be had. */
-  readonly missing: (digest: Digest) => Failure;
-  /** What earlier runs put there, one that was cut off among them. */
-  readonly earlier: Marker['paths'];
-  /** What stands for the marker meanwhile. */
-  readonly unfinished: Marker;
-  readonly inPlace: boolean;
-  /** What the app itself has at a path: in place that needs no writing. */
-  readonly sourceSpelling: ReadonlyMap<string, string>;
-  readonly signal: AbortSignal;
-}
-
-/** Makes the folder hold `content`; false when it did already. The marker is away while anything is touched. */
-async function update(
-  outDir: string,
-  content: ReadonlyMap<string, TreeEntry>,
-  before: Marker | undefined,
-  options: UpdateOptions,
-): Promise<boolean> {
-  const { blobs, missing, earlier, unfinished, inPlace, sourceSpelling, signal } = options;
-  let started = false;
-  const start = (): void => {
-    if (started) return;
-    started = true;
-    writeMarker(outDir, UNFINISHED_MARKER, unfinished);
-    rmSync(`${outDir}/${SLUG_MARKER}`, { recursive: true, force: true });
-  };
-  // The marker came last, so whatever is younger was touched by somebody else, also when its time was put back.
-  const finishedAt = before === undefined ? 0 : lstatSync(`${outDir}/${SLUG_MARKER}`).ctimeMs;
-  for (const path of inPlace ? vanished(content, earlier, outDir) : strangers(outDir, content)) {
-    start();
-    if (typeof path === 'string' && path.endsWith('/')) removeIfEmpty(`${outDir}/${path}`);
-    else rmSync(typeof path === 'string' ? `${outDir}/${path}` : path, { recursive: true, force: true });
-  }
-  const stale: [string, TreeEntry & { type: 'file' }][] = [];
-  for (const [path, entry] of content) {
-    if (inPlace && sourceSpelling.get(path) === spell(entry)) continue;
-    const target = `${outDir}/${path}`;
-    const stat = lstatSync(target, { throwIfNoEntry: false });
-    if (entry.type === 'directory') {
-      if (stat?.isDirectory() === true && (stat.mode & 0o777) === 0o755) continue;
-      start();
-      if (stat?.isDirectory() !== true) {
-        rmSync(target, { force: true });
-        mkdirSync(target);
-      }
-      chmodSync(target, 0o755);
-    } else if (entry.type === 'symlink') {
-      if (stat?.isSymbolicLink() === true && readlinkSync(target) === entry.target) continue;
-      start();
-      rmSync(target, { recursive: true, force: true });
-      symlinkSync(entry.target, target);
-    } else {
-      const isSame =
-        stat?.isFile() === true &&
-        before?.paths[path] === spell(entry) &&
-        stat.mtimeMs === FIXED_MTIME_S * 1000 &&
-        stat.ctimeMs <= finishedAt &&
-        (stat.mode & 0o777) === (entry.executable ? 0o755 : 0o644) &&
-        stat.size === Number(entry.digest.slice(65));
-      if (!isSame) stale.push([path, entry]);
-    }
-  }
-  if (stale.length > 0) start();
-  const queue = stale.values();
-  const breather = new Breather();
-  const work = async (): Promise<void> => {
-    for (const [path, { digest, executable }] of queue) {
-      if (signal.aborted) return;
-      const target = `${outDir}/${path}`;
-      rmSync(target, { recursive: true, force: true });
-      if (!(await blobs.materialize(digest, target, executable))) throw new FailureError(missing(digest));
-      await breather.pause();
-    }
-  };
-  await Promise.all(Array.from({ length: WRITERS }, work));
-  if (signal.aborted) throw new FailureError(interrupted);
-  return started || before === undefined;
-}
-
-/**
- * In place: what an earlier run put there and this one does not; folders end with a slash, their content comes first.
- * The marker lies in the app, so anybody may have written it: nothing outside is named, also not through links.
- */
-function vanished(content: ReadonlyMap<string, TreeEntry>, earlier: Marker['paths'], outDir: string): string[] {
-  const known = new Map<string, boolean>();
-  const isFolder = (path: string): boolean => {
-    let found = known.get(path);
-    if (found === undefined) {
-      found =
-        path === '' ||
-        (isFolder(parentOf(path)) && lstatSync(`${outDir}/${path}`, { throwIfNoEntry: false })?.isDirectory() === true);
-      known.set(path, found);
-    }
-    return found;
-  };
-  return Object.keys(earlier)
-    .filter((key) => {
-      const path = key.replace(/\/$/, '');
-      return !content.has(path) && isPath(path) && isFolder(parentOf(path)) && (path === key || isFolder(path));
-    })
-    .sort()
-    .toReversed();
-}
-function removeIfEmpty(folder: string): void {
-  try {
-    rmdirSync(folder);
-  } catch {
-    // The app has something in it.
-  }
-}
-const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
-
-/** Apart: whatever lies in the folder and is not of this slug. Absolute, in bytes, where the name is no UTF-8. */
-function strangers(outDir: string, content: ReadonlyMap<string, TreeEntry>): (string | Buffer)[] {
-  const found: (string | Buffer)[] = [];
-  const visit = (prefix: string): void => {
-    const entries = readdirSync(`${outDir}/${prefix}`, { withFileTypes: true });
-    if (entries.some(({ name }) => name.includes('\uFFFD'))) {
-      for (const name of readdirSync(`${outDir}/${prefix}`, { encoding: 'buffer' })) {
-        if (!isUtf8(name)) found.push(Buffer.concat([Buffer.from(`${outDir}/${prefix}`), name]));
-      }
-    }
-    for (const entry of entries) {
-      const path = prefix + entry.name;
-      if (SLUG_MARKERS.has(path)) continue;
-      const wanted = content.get(path);
-      if (wanted === undefined || (wanted.type === 'directory') !== entry.isDirectory()) found.push(path);
-      else if (entry.isDirectory()) visit(`${path}/`);
-    }
-  };
-  visit('');
-  return found;
-}
-
-function spell(entry: TreeEntry | NewEntry): string {
-  if ('target' in entry) return `-> ${entry.target}`;
-  if ('executable' in entry) return `${entry.digest}${entry.executable ? ' x' : ''}`;
-  return 'folder';
-}
-
-function markerPaths(
-  content: ReadonlyMap<string, TreeEntry>,
-  isOwn: (path: string) => boolean,
-): Record<string, string> {
-  const paths: Record<string, string> = {};
-  for (const [path, entry] of content) {
-    if (isOwn(path)) paths[entry.type === 'directory' ? `${path}/` : path] = spell(entry);
-  }
-  return paths;
-}
-
-/** Whole or not at all. */
-function writeMarker(outDir: string, name: string, marker: Marker): void {
-  writeFileSync(`${outDir}/${NEW_MARKER}`, JSON.stringify(marker));
-  renameSync(`${outDir}/${NEW_MARKER}`, `${outDir}/${name}`);
-}
-
 const foldersOf = (outDir: string, content: Iterable<readonly [string, TreeEntry]>): string[] =>
   [...content].flatMap(([path, { type }]) => (type === 'directory' ? [`${outDir}/${path}`] : []));
 
@@ -438,13 +238,6 @@ function sizeOfContent(content: ReadonlyMap<string, TreeEntry>): { readonly file
   return { files, bytes };
 }
 
-const interrupted: Failure = {
-  code: 'run::aborted',
-  blame: 'environment',
-  title: 'The run was interrupted while the slug was written',
-  detail: 'What lies there is marked as unfinished.',
-  remedy: 'Run again; the slug is completed.',
-};
 const lost = (digest: Digest): Failure => ({
   code: BLOB_LOST,
   blame: 'internal',

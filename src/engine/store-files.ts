@@ -3,7 +3,7 @@
 import { chmodSync, closeSync, fchmodSync, futimesSync, openSync, rmSync, utimesSync, writeSync } from 'node:fs';
 
 /** 1980-01-01 in seconds: the earliest time a zip archive can hold; bytecode of a tree never goes stale by it. */
-export const FIXED_MTIME = 315_532_800;
+export const FIXED_MTIME_S = 315_532_800;
 
 export const modeOf = (executable: boolean): number => (executable ? 0o755 : 0o644);
 
@@ -20,7 +20,7 @@ export function writeNewFile(path: string, bytes: Uint8Array, executable: boolea
   try {
     writeAll(fd, bytes);
     if (isModeCut()) fchmodSync(fd, modeOf(executable));
-    futimesSync(fd, FIXED_MTIME, FIXED_MTIME);
+    futimesSync(fd, FIXED_MTIME_S, FIXED_MTIME_S);
   } catch (error) {
     closeSync(fd);
     rmSync(path, { force: true });
@@ -32,7 +32,7 @@ export function writeNewFile(path: string, bytes: Uint8Array, executable: boolea
 /** Gives a copied file the mode and time that `writeNewFile` gives. */
 export function finishCopy(path: string, executable: boolean): void {
   chmodSync(path, modeOf(executable));
-  utimesSync(path, FIXED_MTIME, FIXED_MTIME);
+  utimesSync(path, FIXED_MTIME_S, FIXED_MTIME_S);
 }
 
 /** write(2) may take less than it was given, for example just before the disk is full. */
