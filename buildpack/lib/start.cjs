@@ -22,7 +22,10 @@ if (version[0] < NEEDED[0] || (version[0] === NEEDED[0] && version[1] < NEEDED[1
     'Install a newer one, put it into ' + path.join(home, 'node') + ', or name it with PYFLOW_NODE.',
   );
 } else if (!fs.existsSync(cli)) {
-  refuse('pyflow was not built: there is no ' + cli + '.', 'Run `npm ci` and `npm run build` in its folder, or install the package.');
+  refuse(
+    'pyflow was not built: there is no ' + cli + '.',
+    'Run `npm ci` and `npm run build` in its folder, or install the package.',
+  );
 } else {
   process.argv.splice(1, 3, cli, 'buildpack', step, '--home=' + home, '--');
   import(require('url').pathToFileURL(cli).href);

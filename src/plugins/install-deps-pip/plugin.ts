@@ -19,6 +19,7 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { readRequirements } from '../../manifests/app/requirements.js';
+import { takeSnapshot } from '../shared/app-changes.js';
 import { inRoot, rootIn } from '../shared/app-root.js';
 import { askIndex } from '../shared/ask-index.js';
 import { noPython } from '../shared/failures.js';
@@ -26,7 +27,6 @@ import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finis
 import { withoutUserinfo } from '../shared/index-url.js';
 import { nameNotFound } from '../shared/install-log.js';
 import { forgetLocalWheels } from '../shared/local-wheels.js';
-import { takeSnapshot } from '../shared/package-layer.js';
 import { wholePattern } from '../shared/literal-pattern.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip-command.js';
@@ -122,7 +122,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const real = `${context.appDir}/${home}`;
     const minor = await minorOfPython(real);
     if (minor === undefined) return fail(noPython(home));
-    const before = await takeSnapshot(real);
+    const before = await takeSnapshot(real, context.signal);
     const projects = await LocalProjects.look(context.appDir, facts.localPaths, home);
 
     const files = facts.requirements.flatMap((file) => ['-r', posix.relative(inRoot(config.root, ''), file)]);

@@ -19,6 +19,7 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { readPipfileLock, type PipfileLockContent } from '../../manifests/app/pipfile-lock-packages.js';
+import { takeSnapshot } from '../shared/app-changes.js';
 import { inRoot, rootIn } from '../shared/app-root.js';
 import { noPython } from '../shared/failures.js';
 import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
@@ -26,7 +27,6 @@ import { withoutUserinfo } from '../shared/index-url.js';
 import { literalPattern } from '../shared/literal-pattern.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { forgetLocalWheels } from '../shared/local-wheels.js';
-import { takeSnapshot } from '../shared/package-layer.js';
 import { compilerEnvironment, isolatedEnvironment, readableLine } from '../shared/pip-command.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
 import { pythonToolCommand } from '../shared/tool-command.js';
@@ -121,7 +121,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     const real = `${context.appDir}/${home}`;
     const minor = await minorOfPython(real);
     if (minor === undefined) return fail(noPython(home));
-    const before = await takeSnapshot(real);
+    const before = await takeSnapshot(real, context.signal);
     const projects = await LocalProjects.look(context.appDir, facts.localPaths, home);
 
     const options = ['install', '--deploy', ...(facts.develop ? ['--dev'] : [])];

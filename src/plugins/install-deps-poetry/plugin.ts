@@ -19,6 +19,7 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { parsePoetryLock, parsePoetryProject } from '../../manifests/app/poetry-lock.js';
+import { takeSnapshot } from '../shared/app-changes.js';
 import { inRoot } from '../shared/app-root.js';
 import { noPython } from '../shared/failures.js';
 import { walkFiles } from '../shared/file-walk.js';
@@ -27,7 +28,6 @@ import { withoutUserinfo } from '../shared/index-url.js';
 import { judgeInstallLog } from '../shared/install-log.js';
 import { installedPackages } from '../shared/installed-packages.js';
 import { LocalProjects } from '../shared/local-projects.js';
-import { takeSnapshot } from '../shared/package-layer.js';
 import { literalPattern, wholePattern } from '../shared/literal-pattern.js';
 import { artifactsOf, runPoetry } from '../shared/poetry-command.js';
 import {
@@ -124,7 +124,7 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     const minor = await minorOfPython(real);
     if (minor === undefined) return fail(noPython(home));
     const sitePackages = `${real}/lib/python${minor}/site-packages`;
-    const before = await takeSnapshot(real);
+    const before = await takeSnapshot(real, context.signal);
     const projects = await LocalProjects.look(context.appDir, facts.localPaths, home);
 
     // `sync` is `install` that also removes: where there is something already, it is another node's.

@@ -20,11 +20,11 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { parsePoetryProject } from '../../manifests/app/poetry-lock.js';
+import { changedFiles, takeSnapshot } from '../shared/app-changes.js';
 import { inRoot } from '../shared/app-root.js';
 import { noPython } from '../shared/failures.js';
 import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
 import { LocalProjects } from '../shared/local-projects.js';
-import { takeSnapshot, writtenSince } from '../shared/package-layer.js';
 import { runPoetry } from '../shared/poetry-command.js';
 import { noProjectFile, poetryFailed, unreadableProject } from '../shared/poetry-failures.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
@@ -75,7 +75,7 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
     const real = `${context.appDir}/${home}`;
     const minor = await minorOfPython(real);
     if (minor === undefined) return fail(noPython(home));
-    const before = await takeSnapshot(real);
+    const before = await takeSnapshot(real, context.signal);
     const projects = hasBuildScript ? await LocalProjects.look(context.appDir, [root], home) : undefined;
     // Not `sync`: without the dependencies in its view it would remove them.
     const args = ['install', '--only-root'];
@@ -91,7 +91,7 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value));
     await projects?.clean();
-    await sortSearchPaths(real, await writtenSince(real, before));
+    await sortSearchPaths(real, changedFiles(before, await takeSnapshot(real, context.signal)));
     return finishInstall(this.subprocess, context, { vendorDir, minor, before, builtFromSource: hasBuildScript });
   }
 }

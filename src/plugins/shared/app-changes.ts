@@ -1,10 +1,10 @@
-// What code of the app changed in a folder, found by stat before and after. Unaware of why anyone asks.
+// What changed in a folder, found by stat before and after. Unaware of why anyone asks.
 
 import { lstatSync } from 'node:fs';
 import { open, readdir, rm } from 'node:fs/promises';
 import { posix } from 'node:path';
 
-/** App-relative path of each file -> what a write to it would move. */
+/** Path of each file below the folder -> what a write to it would move. */
 export type Snapshot = ReadonlyMap<string, string>;
 
 export async function takeSnapshot(root: string, signal: AbortSignal): Promise<Snapshot> {

@@ -10,10 +10,11 @@ import {
   type RunOutput,
   type Subprocess,
 } from '../../engine/sdk.js';
+import type { Snapshot } from './app-changes.js';
 import { compileBytecode } from './bytecode.js';
 import { privatePathLeft } from './install-failures.js';
 import { installedPackages } from './installed-packages.js';
-import { normalizePackages, type Snapshot } from './package-layer.js';
+import { normalizePackages } from './package-layer.js';
 import { privateAppPaths, privatePaths } from './private-needles.js';
 import { pythonHome } from './python-home.js';
 import { searchFiles } from './search-bytes.js';

@@ -4,8 +4,9 @@
 import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, posix } from 'node:path';
 import type { RunContext } from '../../engine/sdk.js';
+import { changedFiles, takeSnapshot, type Snapshot } from './app-changes.js';
 import { isElf, withoutDebug } from './elf.js';
-import { eachLimited, walkFiles } from './file-walk.js';
+import { eachLimited } from './file-walk.js';
 import { movableFinder } from './editable-finder.js';
 import { relocatableLauncher } from './launcher.js';
 import { privateAppPaths } from './private-needles.js';
@@ -13,26 +14,6 @@ import { PUBLIC_APP_DIR, pythonHome } from './python-home.js';
 import { editRecord, recordColumns, renameInRecord } from './record.js';
 
 const CONCURRENCY = 8;
-
-/** State of files at one moment; a file that differs later was written since. */
-export type Snapshot = ReadonlyMap<string, string>;
-
-/** Not by ctime: in a store of hard links another process may touch it. */
-export async function takeSnapshot(folder: string): Promise<Snapshot> {
-  const files = await walkFiles(folder);
-  const stamps = new Map<string, string>();
-  await eachLimited(files, 16, async ({ path }) => {
-    const stat = await lstat(`${folder}/${path}`, { bigint: true });
-    stamps.set(path, `${stat.ino} ${stat.size} ${stat.mtimeNs}`);
-  });
-  return stamps;
-}
-
-/** Files that were written since, sorted. */
-export async function writtenSince(folder: string, before: Snapshot): Promise<readonly string[]> {
-  const after = await takeSnapshot(folder);
-  return [...after.keys()].filter((path) => after.get(path) !== before.get(path)).sort();
-}
 
 export interface PackageLayer {
   /** Relative to the Python's folder, sorted. */
@@ -48,7 +29,7 @@ export async function normalizePackages(
   const home = pythonHome(python.vendorDir);
   const real = `${context.appDir}/${home}`;
   await dropCheckoutHistory(`${real}/src`);
-  const files = await writtenSince(real, before);
+  const files = changedFiles(before, await takeSnapshot(real, context.signal));
   const site = `lib/python${python.minor}/site-packages`;
   const rewritten = new Set<string>();
   await eachLimited(files, CONCURRENCY, async (path) => {

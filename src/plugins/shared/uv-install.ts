@@ -12,11 +12,11 @@ import {
   type RunOutput,
   type Subprocess,
 } from '../../engine/sdk.js';
+import { takeSnapshot } from './app-changes.js';
 import { rootIn } from './app-root.js';
 import { noPython } from './failures.js';
 import { finishInstall, type InstalledOutputs } from './finish-install.js';
 import { LocalProjects } from './local-projects.js';
-import { takeSnapshot } from './package-layer.js';
 import { maskUserinfo } from './index-url.js';
 import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from './python-home.js';
 import { editRecord } from './record.js';
@@ -53,7 +53,7 @@ export async function installWithUv(
   const real = `${context.appDir}/${home}`;
   const minor = await minorOfPython(real);
   if (minor === undefined) return fail(noPython(home));
-  const before = await takeSnapshot(real);
+  const before = await takeSnapshot(real, context.signal);
   const projects = await LocalProjects.look(context.appDir, install.builtIn, home);
   const groups = install.withDefaultGroups ? [] : ['--no-default-groups'];
   const command = ['uv', 'sync', '--locked', ...groups].join(' ');

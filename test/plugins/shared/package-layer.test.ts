@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import type { RunContext } from '../../../src/engine/sdk.js';
-import { normalizePackages, takeSnapshot, writtenSince } from '../../../src/plugins/shared/package-layer.js';
+import { changedFiles, takeSnapshot } from '../../../src/plugins/shared/app-changes.js';
+import { normalizePackages } from '../../../src/plugins/shared/package-layer.js';
 
+const { signal } = new AbortController();
 const SITE = 'lib/python3.12/site-packages';
 
 describe('plugins/shared/package-layer', () => {
@@ -25,6 +27,7 @@ describe('plugins/shared/package-layer', () => {
       cacheDir: join(root, 'cache'),
       paths: { app, scratch: join(root, 'scratch'), cache: join(root, 'cache'), tools: {} },
       toolDirs: {},
+      signal,
     }) as unknown as RunContext;
   const normalize = async (app = appDir): Promise<readonly string[]> => {
     const layer = await normalizePackages(contextSeeing(app), { vendorDir: '.scalingo', minor: '3.12' }, new Map());
@@ -42,10 +45,10 @@ describe('plugins/shared/package-layer', () => {
   it('tells what was written since a snapshot', async () => {
     put('kept', 'a');
     put('changed', 'a');
-    const before = await takeSnapshot(home);
+    const before = await takeSnapshot(home, signal);
     put('changed', 'bb');
     put('new/file', '');
-    expect(await writtenSince(home, before)).to.deep.equal(['changed', 'new/file']);
+    expect(changedFiles(before, await takeSnapshot(home, signal))).to.deep.equal(['changed', 'new/file']);
   });
 
   it('makes launchers relocatable and corrects their lines in RECORD alone', async () => {
