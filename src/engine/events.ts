@@ -48,7 +48,14 @@ export interface RunReport {
   readonly partial?: true;
   readonly nodes: Readonly<Record<string, NodeReport>>;
   readonly buildData: JSONObject;
-  readonly slug?: { readonly path: string; readonly digest: string; readonly files: number; readonly bytes: number };
+  readonly slug?: {
+    readonly path: string;
+    readonly digest: string;
+    readonly files: number;
+    readonly bytes: number;
+    /** Of its writing; absent when all of it lay there already. */
+    readonly durationMs?: number;
+  };
   readonly failure?: Failure;
 }
 

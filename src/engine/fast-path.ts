@@ -256,5 +256,11 @@ function upToDate(report: RunReport): RunReport {
     const savedMs = node.outcome === 'executed' ? node.durationMs : (node.savedMs ?? 0);
     return [id, { ...rest, outcome: 'up-to-date', reasons: [], durationMs: 0, savedMs }];
   });
-  return { ...report, nodes: Object.fromEntries(nodes) };
+  const { slug, ...others } = report;
+  return { ...others, nodes: Object.fromEntries(nodes), ...(slug === undefined ? {} : { slug: untouched(slug) }) };
+}
+
+function untouched(slug: NonNullable<RunReport['slug']>): NonNullable<RunReport['slug']> {
+  const { durationMs: _whenItWasWritten, ...rest } = slug;
+  return rest;
 }

@@ -185,6 +185,7 @@ export function announce(run: RunState, sink: EventSink, runId: string, selectio
 
 export interface SlugOutcome {
   readonly slug?: Slug;
+  readonly durationMs?: number;
   readonly failure?: Failure;
 }
 
@@ -205,17 +206,10 @@ export async function finishSlug(
   const written = await writeSlug(run, layers, signal);
   if (!written.ok) return { failure: written.failure };
   const { path, digest, files, bytes, changed } = written.value;
-  if (changed) {
-    sink.emit({
-      type: 'slug-written',
-      path,
-      digest,
-      files,
-      bytes,
-      durationMs: Math.round(performance.now() - started),
-    });
-  }
-  return { slug: written.value };
+  if (!changed) return { slug: written.value };
+  const durationMs = Math.round(performance.now() - started);
+  sink.emit({ type: 'slug-written', path, digest, files, bytes, durationMs });
+  return { slug: written.value, durationMs };
 }
 
 export const isLost = (failure: Failure | undefined): boolean =>
@@ -267,7 +261,6 @@ export function makeReport(
   }
   const failure = slug?.failure ?? worstFailure(Object.values(nodes));
   const exitCode = status === 'succeeded' ? 0 : failure === undefined ? 1 : EXIT_STATUS[failure.blame];
-  const written = slug?.slug;
   return {
     schema: 'pyflow.report/1',
     runId,
@@ -277,15 +270,24 @@ export function makeReport(
     exitCode: status === 'aborted' ? exitStatusOfAbort(signal) : exitCode,
     startedAt: new Date(startedAt).toISOString(),
     durationMs: Date.now() - startedAt,
-    ...(written === undefined && status === 'succeeded' ? { partial: true as const } : {}),
+    ...(slug?.slug === undefined && status === 'succeeded' ? { partial: true as const } : {}),
     nodes,
     buildData: buildDataOf(run, nodes, failure, Date.now() - startedAt),
-    ...(written === undefined
-      ? {}
-      : { slug: { path: written.path, digest: written.digest, files: written.files, bytes: written.bytes } }),
+    ...(slug?.slug === undefined ? {} : { slug: slugReportOf(slug.slug, slug.durationMs) }),
     ...(failure === undefined ? {} : { failure }),
   };
 }
+
+const slugReportOf = (
+  { path, digest, files, bytes }: Slug,
+  durationMs: number | undefined,
+): NonNullable<RunReport['slug']> => ({
+  path,
+  digest,
+  files,
+  bytes,
+  ...(durationMs === undefined ? {} : { durationMs }),
+});
 
 /** 128 and the number of the signal that asked to stop, as the command line passes it on. */
 const exitStatusOfAbort = ({ reason }: AbortSignal): number =>

@@ -53,6 +53,15 @@ describe('run', () => {
     expect(fast?.slug).to.deep.equal(second.slug);
   });
 
+  it('reports what the writing of the slug took, and nothing where all of it lay there', async () => {
+    const first = await work.run();
+    const written = work.events.find((event) => event.type === 'slug-written');
+    expect(first.slug?.durationMs).to.equal(written?.durationMs);
+    expect(first.slug).to.have.property('durationMs');
+    expect((await work.fastRun())?.slug).to.not.have.property('durationMs');
+    expect((await work.run()).slug).to.not.have.property('durationMs');
+  });
+
   it('restores everything when the slug was deleted, with the same digest', async () => {
     const first = await work.run();
     rmSync(work.outDir, { recursive: true });
