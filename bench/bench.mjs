@@ -6,6 +6,7 @@ import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { adapter } from './groups/adapter.mjs';
 import { example } from './groups/example.mjs';
 import { layered, many } from './groups/layered.mjs';
 import { large } from './groups/large.mjs';
@@ -15,7 +16,7 @@ import { store } from './groups/store.mjs';
 import { bench, brokenFigure } from './measure.mjs';
 import { isMissed, tableOf } from './table.mjs';
 
-const GROUPS = { startup, layered, many, store, example, managers, large };
+const GROUPS = { startup, layered, many, store, example, managers, adapter, large };
 
 const { values } = parseArgs({
   options: {

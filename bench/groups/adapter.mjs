@@ -1,0 +1,222 @@
+// Builds of each package manager's example through the scripts of the buildpack, as a platform calls them, against the bare
+// commands of such a build. The runtime is an archive on the loopback address, the same for both.
+
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { serve } from '../archive-server.mjs';
+import { briefly, copyExample, MANAGERS } from '../built-app.mjs';
+import {
+  bench,
+  boundFigure,
+  brokenFigure,
+  interleave,
+  makeFolder,
+  networkEnv,
+  pyflowTime,
+  ratioFigure,
+  remove,
+  root,
+  skippedFigure,
+  summarize,
+  time,
+} from '../measure.mjs';
+
+const MOST_ROUNDS = 3;
+const STACK = 'scalingo-24';
+const TOOLS = readData('tools.json').tools;
+/** What a person edits between two builds. */
+const EDITED = { pip: 'app.py', pipenv: 'guestbook.py', poetry: 'shelf/views.py', uv: 'tasks.py' };
+const HOOK = '#!/usr/bin/env bash\nset -euo pipefail\npython --version > built-with.txt\n';
+
+export function adapter({ rounds }) {
+  const folder = makeFolder();
+  let archive;
+  try {
+    archive = makeArchive(folder);
+  } catch (error) {
+    return [skippedFigure('adapter', `no archive of a runtime can be made here: ${briefly(error)}`)];
+  }
+  const server = serve(archive.folder);
+  try {
+    return MANAGERS.flatMap((manager) => {
+      try {
+        return measureManager(manager, archive, server.url, Math.min(rounds, MOST_ROUNDS));
+      } catch (error) {
+        return [brokenFigure(manager, error)];
+      }
+    });
+  } finally {
+    server.close();
+    remove(folder);
+  }
+}
+
+function measureManager(manager, archive, mirror, rounds) {
+  const stage = setStage(manager, archive, mirror);
+  try {
+    // Once untimed, for whatever is slower the first time a machine does it.
+    stage.bare();
+  } catch (error) {
+    return [skippedFigure(manager, `the example cannot be built by hand here: ${briefly(error)}`)];
+  }
+  const samples = interleave(rounds, [
+    { name: 'cold', before: stage.reset, floor: stage.bare, pyflow: () => stage.build('cold') },
+    { name: 'unchanged', pyflow: () => stage.build('unchanged') },
+    { name: 'edited', before: stage.edit, pyflow: () => stage.build('edited') },
+    { name: 'pin', before: stage.changePin, pyflow: () => stage.build('pin') },
+    { name: 'second', pyflow: () => stage.build('second') },
+  ]);
+  stage.remove();
+  const figure = (name, step, target) =>
+    ratioFigure(`${manager}, ${name}`, { floor: samples.cold.floor, pyflow: samples[step].pyflow }, target);
+  return [
+    figure(`cold, nothing cached (${archive.version})`, 'cold', 1.15),
+    figure('first build of another app', 'second', 0.5),
+    figure('unchanged', 'unchanged', 0.2),
+    boundFigure(`${manager}, unchanged, all but the writing of the slug`, '%', summarize(stage.otherShares).median, 50),
+    figure('one pin changed', 'pin', 0.5),
+    figure('a source file changed', 'edited', 0.2),
+  ];
+}
+
+/** What must come of the runtime, the tool and the packages, so that a figure is of what its name says. */
+const OUTCOMES = {
+  cold: ['executed', 'executed', 'executed'],
+  unchanged: ['up-to-date', 'up-to-date', 'up-to-date'],
+  edited: ['up-to-date', 'up-to-date', 'up-to-date'],
+  pin: ['up-to-date', 'up-to-date', 'executed'],
+  second: ['restored', 'restored', 'executed'],
+};
+
+/** Two apps of one machine, equal but for a pin; each build is in a new folder, with the cache that the one before left. */
+function setStage(manager, archive, mirror) {
+  const folder = makeFolder();
+  const [shared, hand, source, secondSource] = ['shared', 'hand', 'source', 'second-source'].map((n) =>
+    join(folder, n),
+  );
+  const home = putBuildpack(join(folder, 'pyflow'));
+  const env = {
+    ...networkEnv,
+    STACK,
+    no_proxy: [networkEnv.no_proxy, '127.0.0.1'].filter(Boolean).join(),
+    PYFLOW_PARAMS: 'providers=["scalingo"]',
+    PYFLOW_SCALINGO_MIRROR: mirror,
+    PYFLOW_PINS: archive.pins,
+    PYFLOW_CACHE_DIR: shared,
+  };
+  const minor = archive.version.split('.').slice(0, 2).join('.');
+  const setuptools = TOOLS.setuptools.installedFor.includes(minor) ? TOOLS.setuptools.version : '';
+  const otherShares = [];
+  let builds = 0;
+  let buildDir = join(folder, 'build');
+  const push = (from) => {
+    remove(buildDir);
+    buildDir = join(folder, `build-${(builds += 1)}`);
+    cpSync(from, buildDir, { recursive: true });
+  };
+  const put = (app, pin) => {
+    copyExample(manager, app, pin);
+    mkdirSync(join(app, 'bin'), { recursive: true });
+    writeFileSync(join(app, 'bin/post_compile'), HOOK);
+    chmodSync(join(app, 'bin/post_compile'), 0o755);
+  };
+  put(source);
+  put(secondSource, 'second');
+  const build = (what) => {
+    push(what === 'second' ? secondSource : source);
+    const cacheDir = join(folder, what === 'second' ? 'second-cache' : 'cache');
+    const envDir = join(folder, 'env');
+    for (const dir of [cacheDir, envDir]) mkdirSync(dir, { recursive: true });
+    const step = (name, ...folders) => time([join(home, 'bin', name), ...folders], { env });
+    const elapsed =
+      step('detect', buildDir) +
+      step('compile', buildDir, cacheDir, envDir) +
+      step('release', buildDir) +
+      step('report', buildDir, cacheDir, envDir);
+    const report = reportOf(shared, cacheDir);
+    const outcomes = ['runtime', `${manager}-tool`, manager].map((node) => report.nodes[node].outcome);
+    if (outcomes.join() !== OUTCOMES[what].join()) throw new Error(`${manager}, ${what}: ${outcomes.join(', ')}`);
+    if (what === 'unchanged') otherShares.push(100 * (1 - report.slug.durationMs / elapsed));
+    return elapsed;
+  };
+  return {
+    otherShares,
+    build,
+    bare: () => {
+      push(source);
+      remove(hand);
+      mkdirSync(hand);
+      return time([bench('bare.sh'), manager, TOOLS[manager].version, `${mirror}/${archive.name}`, buildDir, hand], {
+        env: { ...networkEnv, SETUPTOOLS: setuptools },
+      });
+    },
+    reset: () => {
+      remove(shared, ...['cache', 'second-cache'].map((name) => join(folder, name)));
+      put(source);
+    },
+    edit: (round) => writeFileSync(join(source, EDITED[manager]), `\n# Edit ${round}.\n`, { flag: 'a' }),
+    changePin: () => put(source, 'first'),
+    remove: () => remove(folder),
+  };
+}
+
+/** A copy, as a platform fetches it for each build: `export` is written into it. */
+function putBuildpack(folder) {
+  for (const name of ['bin', 'lib']) {
+    cpSync(join(root, 'buildpack', name), join(folder, 'buildpack', name), { recursive: true });
+  }
+  for (const name of ['dist', 'pipelines', 'package.json']) symlinkSync(join(root, name), join(folder, name));
+  return join(folder, 'buildpack');
+}
+
+/** Of the last build of the app whose CACHE_DIR it is. */
+function reportOf(shared, cacheDir) {
+  const runs = join(shared, 'runs', readFileSync(join(cacheDir, 'pyflow-app-id'), 'utf8').trim());
+  const latest = readdirSync(runs)
+    .filter((name) => /^\d.*\.json$/.test(name))
+    .toSorted()
+    .at(-1);
+  return JSON.parse(readFileSync(join(runs, latest), 'utf8'));
+}
+
+/** An archive as the platform has them, of a Python of this machine in its normal form, and a file that pins it. */
+function makeArchive(folder) {
+  const [app, cache, out, archives] = ['app', 'cache', 'runtime', 'archives'].map((name) => join(folder, name));
+  for (const path of [app, archives]) mkdirSync(path);
+  copyExample('pip', app);
+  const pipeline = join(folder, 'runtime.yml');
+  const providers = ['system'];
+  writeFileSync(
+    pipeline,
+    JSON.stringify({
+      pyflow: 1,
+      name: 'runtime',
+      nodes: {
+        manager: { uses: 'package-manager' },
+        version: { uses: 'version-resolve', with: { stack: STACK, providers }, inputs: { manager: 'manager.name' } },
+        runtime: { uses: 'fetch-runtime', with: { providers }, inputs: { python: 'version.python' } },
+      },
+    }),
+  );
+  const reportFile = join(folder, 'report.json');
+  const places = [`--app=${app}`, `--out=${out}`, `--cache-dir=${cache}`, `--report=${reportFile}`, '--log=plain'];
+  pyflowTime(['run', pipeline, ...places]);
+  const { version } = JSON.parse(readFileSync(reportFile, 'utf8')).nodes.runtime.outputs;
+  const { name: pattern, architectures } = readData('platform-archives.json');
+  const values = { version, distro: 'ubuntu', release: '24.04', arch: architectures[process.arch] };
+  const name = pattern.replaceAll(/\{(\w+)\}/g, (_, field) => values[field]);
+  const file = join(archives, name);
+  execFileSync('tar', ['-C', join(out, '.scalingo/python'), '--zstd', '-cf', file, '.']);
+  const pins = join(folder, 'pins.json');
+  const sha256 = createHash('sha256').update(readFileSync(file)).digest('hex');
+  writeFileSync(pins, JSON.stringify({ archives: { [name]: { sha256, sizeBytes: statSync(file).size } } }));
+  remove(app, cache, out);
+  return { folder: archives, name, pins, version };
+}
+
+function readData(name) {
+  return JSON.parse(readFileSync(join(root, 'src/manifests/catalogue/data', name), 'utf8'));
+}
