@@ -8,7 +8,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -20,6 +19,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Event, RunReport } from '../../src/engine/events.js';
 import { processRuns } from '../../src/engine/subprocess.js';
+import { sharedFolder } from './shared-folder.js';
 
 const project = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 
@@ -27,8 +27,7 @@ let bundle: string | undefined;
 /** The program, bundled from the sources as they are now; once per test process. */
 export function bundledCli(): string {
   if (bundle === undefined) {
-    const folder = mkdtempSync(join(tmpdir(), 'pyflow-bundle-'));
-    process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+    const folder = sharedFolder('pyflow-bundle');
     // Other users run it too.
     chmodSync(folder, 0o755);
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');

@@ -1,14 +1,15 @@
 // A Python in the normal form, made once per process from an interpreter of this machine, for tests that need a real one.
 
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
-import { homedir, tmpdir } from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from 'mocha';
 import type { ToolName } from '../../src/manifests/catalogue/tools.js';
 import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
 import { PluginHarness } from './plugin-harness.js';
+import { sharedFolder } from './shared-folder.js';
 
 export interface PreparedRuntime {
   readonly version: string;
@@ -60,8 +61,7 @@ export function prepareTool(runtime: PreparedRuntime, name: ToolName): Promise<s
 }
 
 async function makeTool(runtime: PreparedRuntime, name: ToolName): Promise<string> {
-  const root = mkdtempSync(join(tmpdir(), 'pyflow-tool-tree-'));
-  process.once('exit', () => rmSync(root, { recursive: true, force: true }));
+  const root = sharedFolder('pyflow-tool-tree');
   const harness = new PluginHarness({ root });
   linkPreparedRuntime(runtime, harness.appDir);
   const { result, toolDir } = await harness.play(
@@ -75,8 +75,7 @@ async function makeTool(runtime: PreparedRuntime, name: ToolName): Promise<strin
 }
 
 async function make(version: string): Promise<PreparedRuntime> {
-  const root = mkdtempSync(join(tmpdir(), 'pyflow-runtime-'));
-  process.once('exit', () => rmSync(root, { recursive: true, force: true }));
+  const root = sharedFolder('pyflow-runtime');
   const harness = new PluginHarness({ root });
   const minor = version.split('.').slice(0, 2).join('.');
   const kind = new FetchRuntime(
