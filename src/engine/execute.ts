@@ -315,6 +315,7 @@ const masked = (failure: Failure, mask: (text: string) => string): Failure => ({
   title: mask(failure.title),
   detail: mask(failure.detail),
   remedy: mask(failure.remedy),
+  ...(failure.subject !== undefined && { subject: mask(failure.subject) }),
 });
 
 const internalError = (id: string, error: unknown, debug: boolean): Failure => ({
@@ -322,5 +323,6 @@ const internalError = (id: string, error: unknown, debug: boolean): Failure => (
   blame: 'internal',
   title: `pyflow failed while it handled node ${id}`,
   detail: error instanceof Error ? `${error.name}: ${error.message}${debug ? `\n${error.stack}` : ''}` : String(error),
+  subject: String(error),
   remedy: 'This is a bug in pyflow or in a plugin. Please report it with the command, and with PYFLOW_DEBUG=1 set.',
 });

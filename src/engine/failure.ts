@@ -13,9 +13,17 @@ export interface Failure {
   readonly detail: string;
   /** What to do next. */
   readonly remedy: string;
+  /** What it is about, in a word or a line, for those who count failures: the version asked for, the file found. */
+  readonly subject?: string;
   /** Trying again may help. Only failures of I/O are retryable. */
   readonly retryable?: true;
 }
+
+/** What the flat facts of a report say of it, under the names that platforms know. */
+export const failureData = ({ code, subject }: Failure): Readonly<Record<string, string>> => ({
+  failure_reason: code,
+  ...(subject !== undefined && { failure_detail: subject }),
+});
 
 export type Result<T, F = Failure> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: F };

@@ -7,7 +7,7 @@ import { Admission } from './admission.js';
 import { hideUserinfo } from './credentials.js';
 import type { EventSink, NodeReport, RunReport, RunStatus } from './events.js';
 import type { Execution } from './execute.js';
-import { EXIT_STATUS, fail, succeed, type Failure, type Result } from './failure.js';
+import { EXIT_STATUS, fail, failureData, succeed, type Failure, type Result } from './failure.js';
 import type { RunDir } from './run-dir.js';
 import type { RunOptions, RunRequest } from './pipeline.js';
 import { BLOB_LOST } from './run-action.js';
@@ -332,8 +332,7 @@ function buildDataOf(
   if (failure === undefined) durations['total_duration'] = durationMs;
   for (const [name, ms] of Object.entries(durations)) data[name] = ms / 1000;
   data['cache_status'] = isReused ? 'reused' : 'empty';
-  if (failure !== undefined) data['failure_reason'] = failure.code;
-  return data;
+  return failure === undefined ? data : { ...data, ...failureData(failure) };
 }
 
 const nameWith = (config: JSONObject, name: string): string =>

@@ -134,7 +134,7 @@ describe('cli/buildpack', () => {
         const { status, stderr } = await trial.compile();
         expect(status).to.equal(2);
         expect(stderr).to.contain(`[${code}]`);
-        expect(trial.data).to.deep.equal({ failure_reason: code });
+        expect(trial.data).to.deep.equal({ failure_reason: code, failure_detail: stack });
       }
       expect(trial.requests).to.deep.equal([]);
     });

@@ -3,7 +3,7 @@
 
 import { lstatSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { EXIT_STATUS, type Failure } from '../../engine/failure.js';
+import { EXIT_STATUS, failureData, type Failure } from '../../engine/failure.js';
 import { passThroughOf } from '../../engine/pass-through.js';
 import type { Refusal, RunRequest } from '../../engine/pipeline.js';
 import { reportOfRefusal } from '../../engine/render/report.js';
@@ -43,7 +43,7 @@ export async function compile(folders: BuildFolders, places: Places, world: Worl
   const refused = await refusalOf(buildDir, places, world);
   if (refused !== undefined) {
     shoutFailure(refused, world);
-    cache.writeBuildData({ failure_reason: refused.code });
+    cache.writeBuildData(failureData(refused));
     return EXIT_STATUS[refused.blame];
   }
   cache.handOverVersion();

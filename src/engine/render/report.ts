@@ -4,7 +4,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { renderDiagnostics } from '../../manifests/pipeline/render-diagnostics.js';
 import type { RunReport } from '../events.js';
-import { EXIT_STATUS, fail, succeed, type Failure, type Result } from '../failure.js';
+import { EXIT_STATUS, fail, failureData, succeed, type Failure, type Result } from '../failure.js';
 import type { Refusal, RunRequest } from '../pipeline.js';
 
 export function writeDocument(file: string, document: unknown): Result<undefined> {
@@ -49,7 +49,7 @@ export function reportOfRefusal(request: RunRequest, refusal: Refusal, startedAt
     startedAt: new Date(startedAt).toISOString(),
     durationMs: now - startedAt,
     nodes: {},
-    buildData: { failure_reason: failure.code },
+    buildData: failureData(failure),
     failure,
   };
 }

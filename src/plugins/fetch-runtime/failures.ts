@@ -36,6 +36,7 @@ export const noProvider = (version: string, isExact: boolean, misses: readonly P
     code: 'install-python',
     blame: 'environment',
     title: `Python ${version} could not be installed`,
+    ...(misses[0] && { subject: firstLine(misses[0].reason) }),
     detail: misses.map((miss) => `${miss.provider}: ${miss.reason}`).join('\n'),
     remedy: steps.map((step, index) => `${index === 0 ? capitalized(step) : `Else ${step}`}.`).join(' '),
     ...(isTemporary && { retryable: true }),
@@ -44,6 +45,7 @@ export const noProvider = (version: string, isExact: boolean, misses: readonly P
 
 const HOW_TO_PIN =
   'pin the archive with `pyflow catalogue pin URL --pins FILE`, once you trust where it comes from, and set PYFLOW_PINS=FILE';
+const firstLine = (text: string): string => text.split('\n', 1)[0] ?? '';
 const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** The platform's archives are the only provider, and nobody vouches for this one. */
@@ -60,6 +62,7 @@ export const unknownPatch = (version: string, platform: string, misses: readonly
   code: 'python-version::unknown-patch',
   blame: 'app',
   title: `Python ${version} is not available for ${platform}`,
+  subject: version,
   detail: misses.map((miss) => `${miss.provider}: ${miss.reason}`).join('\n'),
   remedy: 'Check that the version was released, or ask for the minor version alone to get its newest patch.',
 });
@@ -68,6 +71,7 @@ export const downloadFailed = (version: string, url: string, cause: Failure): Fa
   code: 'install-python',
   blame: cause.blame,
   title: `The archive of Python ${version} could not be fetched: ${cause.title}`,
+  subject: cause.title,
   detail: [`Archive: ${withoutUser(url)}`, `Cause: ${cause.code}`, cause.detail].join('\n'),
   remedy: cause.remedy,
   ...(cause.retryable && { retryable: true }),

@@ -53,6 +53,7 @@ export function toolInstallFailed(tool: ToolName, version: string, exit: Command
           : ''
     }`,
     detail: [...new Set([...errors, ...(trouble ? [trouble.line] : [])])].join('\n') || lastLines(exit),
+    ...(errors[0] !== undefined && { subject: errors[0] }),
     remedy: isTampered
       ? 'The file was changed on its way or at the index (PYFLOW_INDEX). Do not use it; find out who changed it.'
       : 'Try again in a while; if it stays, check that the package index (PYFLOW_INDEX, else the default one) can be reached and has this version.',

@@ -23,6 +23,7 @@ export const existingVenv = (directory: string, contents: string): Failure => ({
   code: 'checks::existing-venv-dir',
   blame: 'app',
   title: `The app contains a virtual environment, ${directory}`,
+  subject: directory,
   detail: [
     'A virtual environment works only on the machine and at the place it was made for, and would hide the packages of the build.',
     contents,
@@ -81,12 +82,13 @@ export function noneFound(root: string, misspelt: readonly string[], listing: st
 
 export function multipleFound(
   root: string,
-  found: readonly { readonly tool: string; readonly lockfile: string }[],
+  found: readonly { readonly name: string; readonly tool: string; readonly lockfile: string }[],
 ): Failure {
   return {
     code: 'package-manager::multiple-found',
     blame: 'app',
     title: `The app has files of ${found.length} package managers`,
+    subject: found.map(({ name }) => name).join(','),
     detail: [
       'Which of them has the right packages cannot be told from the files:',
       ...found.map(({ tool, lockfile }) => `  ${inRoot(root, lockfile)} (${tool})`),

@@ -42,6 +42,7 @@ export function installFailed(failed: FailedInstall): Failure {
       code,
       blame: 'app',
       title: cause.title,
+      subject: cause.subject,
       detail: detail([`Known cause: ${cause.id}`, ...errors]),
       remedy: cause.remedy,
     };

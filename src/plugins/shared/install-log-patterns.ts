@@ -4,6 +4,8 @@ export interface KnownCause {
   /** Id of the observable behaviour. */
   readonly id: string;
   readonly pattern: RegExp;
+  /** As platforms have always counted it. */
+  readonly subject: string;
   readonly title: string;
   readonly remedy: string;
 }
@@ -13,12 +15,14 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
   {
     id: 'hint.gdal',
     pattern: /could not find gdal-config|gdal-config: (command )?not found|No such file or directory: '?gdal-config/i,
+    subject: 'Could not find gdal-config',
     title: 'A package needs the GDAL library, which is not there',
     remedy: 'Put a buildpack that provides GDAL (geo) before this one, or drop the package that needs it.',
   },
   {
     id: 'hint.sqlite',
     pattern: /sqlite3\.h: No such file or directory/,
+    subject: 'sqlite3.h: No such file or directory',
     title: 'A package wants to compile against the headers of SQLite, which are not there',
     remedy:
       "Use the standard library's `sqlite3` module, or a package that brings its own SQLite (`pysqlite3` 0.6.0 or newer).",
@@ -26,6 +30,7 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
   {
     id: 'hint.pip-metadata',
     pattern: /Please use pip<24\.1 if you need to use this version/,
+    subject: 'Please use pip<24.1 if you need to use this version',
     title: 'A package has metadata that pip no longer accepts',
     remedy: 'Upgrade the package that the log names: its newer versions have correct metadata (Celery from 5.2.1 on).',
   },

@@ -14,6 +14,7 @@ const stackEndOfLife = (stack: string, end: string | undefined, accepted: readon
   blame: 'pipeline',
   title: `The stack ${stack} has reached its end of life`,
   detail: `${end === undefined ? 'Its support has ended' : `Its support ended in ${end}`}; nothing is built for it any more.`,
+  subject: stack,
   remedy: `Move the app to another stack: ${accepted.join(', ')}.`,
 });
 
@@ -22,5 +23,6 @@ const stackUnknown = (stack: string, accepted: readonly string[]): Failure => ({
   blame: 'pipeline',
   title: `The stack ${stack} is not known`,
   detail: `Known are ${accepted.join(', ')}.`,
+  subject: stack,
   remedy: 'Correct the name of the stack. If the stack is new, use the newest release of pyflow.',
 });

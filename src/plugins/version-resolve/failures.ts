@@ -33,6 +33,7 @@ export const misspelledFile = (root: string, name: string): Failure => ({
   code: 'python-version-file::misspelled',
   blame: 'app',
   title: `The file "${inRoot(root, name)}" is not named correctly`,
+  subject: name,
   detail: 'Tools look for the version of Python in .python-version and ignore every other spelling.',
   remedy: `Rename "${inRoot(root, name)}" to "${inRoot(root, '.python-version')}". If there is a right one already, delete the other.`,
 });
@@ -46,6 +47,7 @@ export function pythonVersionFileWrong(root: string, problem: PythonVersionFileP
         blame: 'app',
         title: `The version in ${file} cannot be read`,
         detail: `Found this line:\n  ${problem.line}`,
+        subject: problem.line,
         remedy: [
           ACCEPTED_FORMS(minor),
           'Write it without quotes, without "python-" before it, without wildcards or ranges, and comments on lines of their own.',
@@ -57,6 +59,7 @@ export function pythonVersionFileWrong(root: string, problem: PythonVersionFileP
         blame: 'app',
         title: `The text encoding of ${file} is not supported`,
         detail: `The file is saved as ${problem.encoding}.`,
+        subject: problem.encoding,
         remedy: [
           'Save it as UTF-8 without a byte order mark.',
           'See that no rule in .gitattributes converts it. Redirecting output into a file in older Windows PowerShell writes UTF-16.',
@@ -67,6 +70,7 @@ export function pythonVersionFileWrong(root: string, problem: PythonVersionFileP
         code: 'python-version-file::multiple-versions',
         blame: 'app',
         title: `There is more than one version in ${file}`,
+        subject: problem.versions.join(','),
         detail: ['Found:', ...problem.versions.map((version) => `  ${version}`)].join('\n'),
         remedy: 'Keep one line with one version and delete the others.',
       };
@@ -90,6 +94,7 @@ export function pipfileLockWrong(root: string, problem: PipfileLockProblem, mino
         blame: 'app',
         title: `${file} is not valid JSON`,
         detail: `The parser says: ${problem.message}`,
+        subject: problem.message,
         remedy: 'Look for marks of an unfinished merge, or make the file anew with `pipenv lock`, and commit it.',
       };
     case 'invalid-version':
@@ -98,6 +103,7 @@ export function pipfileLockWrong(root: string, problem: PipfileLockProblem, mino
         blame: 'app',
         title: `The Python version in ${file} cannot be read`,
         detail: `The field ${problem.field} holds: ${problem.found}`,
+        subject: problem.found,
         remedy: [
           `In the section [requires] of the Pipfile write python_version = "${minor}"`,
           '(or python_full_version with three numbers; no ranges, no wildcards), run `pipenv lock`, and commit both files.',
@@ -121,6 +127,7 @@ export function endOfLife({ root, minor, origin, accepted, defaultMinor }: Asked
     code: 'python-version::eol',
     blame: blameFor(origin),
     title: `Python ${minor} has reached its end of life`,
+    subject: minor,
     detail: `It gets no security fixes from upstream and cannot be built any more. ${whence(root, origin)} ${others}`,
     remedy:
       origin === 'cached'
@@ -134,6 +141,7 @@ export function unknownMinor({ root, minor, origin, accepted, defaultMinor }: As
     code: 'python-version::unknown-major',
     blame: blameFor(origin),
     title: `Python ${minor} is not known`,
+    subject: minor,
     detail: `${whence(root, origin)} Known to this release of pyflow are ${accepted.join(', ')}.`,
     remedy:
       origin === 'cached'
@@ -151,6 +159,7 @@ export const unknownPatch = (
   code: 'python-version::unknown-patch',
   blame: 'app',
   title: `Python ${version} is not available`,
+  subject: version,
   detail: [
     `It was asked for in ${placeOf(root, origin)}. There is no build of this patch for ${platform} in the catalogue${isPinnable ? ', and no archive of the platform is pinned for it' : ''}.`,
     ...(newest === undefined ? [] : [`The newest one there is ${newest}.`]),
