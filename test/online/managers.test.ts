@@ -1,5 +1,5 @@
-// Which nodes run again after an edit, per package manager: real tools, real packages, the shipped pipeline. The lockfiles in
-// fixtures/managers were made by the tools themselves.
+// Which nodes run again after an edit, per package manager, and what the platform's log says of it: real tools, real packages,
+// the shipped pipeline. The lockfiles in fixtures/managers were made by the tools themselves.
 
 import { expect } from 'chai';
 import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -8,6 +8,7 @@ import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/pass-through.js';
 import type { RunRequest } from '../../src/engine/pipeline.js';
 import { knownVersions, toolVersion } from '../../src/manifests/catalogue/tools.js';
+import { platformLog } from '../support/platform-log.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
 
@@ -17,6 +18,7 @@ const MANAGERS = ['pip', 'pipenv', 'poetry', 'uv'] as const;
 type Manager = (typeof MANAGERS)[number];
 const MINOR = '3.13';
 const OTHER_MINOR = '3.12';
+const STACK = 'scalingo-24';
 
 interface Edit {
   readonly name: string;
@@ -24,6 +26,7 @@ interface Edit {
   readonly lock?: string;
   readonly minor?: string;
   readonly hasOtherTool?: true;
+  readonly stack?: string;
   /** What the slug then has of the packages of the lockfiles. */
   readonly packages: readonly string[];
 }
@@ -35,6 +38,7 @@ const EDITS: readonly Edit[] = [
   { name: 'added package', lock: 'added-package', packages: ['blinker-1.9.0', ...BASE] },
   { name: 'other Python minor', minor: OTHER_MINOR, packages: BASE },
   { name: 'other tool version', hasOtherTool: true, packages: BASE },
+  { name: 'other stack', stack: 'scalingo-22', packages: BASE },
 ];
 
 /** Manager -> nodes that install, in plan order, and what reads their tree. */
@@ -64,6 +68,40 @@ const EXPECTED: Readonly<Record<string, Readonly<Record<Manager, string>>>> = {
     poetry: `poetry-tool ${INSTALL.poetry}`,
     uv: 'uv-tool uv uv-project post-compile',
   },
+  'other stack': {
+    pip: 'version runtime sqlite',
+    pipenv: 'version runtime sqlite',
+    poetry: 'version runtime sqlite',
+    uv: 'version runtime sqlite',
+  },
+};
+const otherVersion = (manager: Manager): string =>
+  knownVersions(manager).find((version) => version !== toolVersion(manager)) ?? 'none';
+const otherTool = (manager: Manager): string => `version: ${toolVersion(manager)} -> ${otherVersion(manager)}`;
+const otherMinor: readonly [id: string, line: string] = ['cache.reason-python', `minor: ${MINOR} -> ${OTHER_MINOR}`];
+
+/** Edit -> manager -> the behaviour of the buildpack that it shows, and the reasons that the log gives. */
+const TOLD: Readonly<Record<string, Readonly<Partial<Record<Manager, readonly [id: string, ...lines: string[]]>>>>> = {
+  'changed pin': {
+    pip: ['cache.reason-requirements', 'packages iniconfig: 2.1.0 -> 2.0.0', 'file requirements.txt'],
+    pipenv: ['cache.reason-pipfile-lock', 'packages iniconfig: 2.1.0 -> 2.0.0', 'file Pipfile.lock'],
+  },
+  'other Python minor': { pip: otherMinor, pipenv: otherMinor, poetry: otherMinor, uv: otherMinor },
+  'other tool version': {
+    pip: ['cache.reason-pip', otherTool('pip')],
+    pipenv: ['cache.reason-pipenv', otherTool('pipenv')],
+    poetry: ['cache.reason-poetry', otherTool('poetry')],
+    uv: ['cache.reason-uv', otherTool('uv')],
+  },
+  // The runtime of the first manager is there for the others.
+  'other stack': { pip: ['cache.reason-stack', `config stack: ${STACK} -> scalingo-22`] },
+};
+/** What the buildpack keeps beside the packages. */
+const CACHED: Readonly<Record<Manager, string>> = {
+  pip: 'python.cached',
+  pipenv: 'pipenv.cached',
+  poetry: 'poetry.cached',
+  uv: 'uv.cached',
 };
 /** The same for all managers, so that whoever comes second finds it in the store. */
 const SHARED: ReadonlySet<string> = new Set(['runtime', 'runtime-tools']);
@@ -71,6 +109,7 @@ const SHARED: ReadonlySet<string> = new Set(['runtime', 'runtime-tools']);
 /** One cache and one place for all: what an edit does not touch is there, as on a machine that builds all day. */
 class ManagerApp extends Workspace {
   tool: { readonly name: Manager; readonly version: string } | undefined;
+  stack = STACK;
 
   /** The files of one manager, and nothing of another. */
   put(manager: Manager, { lock = 'base', minor = MINOR }: Pick<Edit, 'lock' | 'minor'> = {}): void {
@@ -86,7 +125,7 @@ class ManagerApp extends Workspace {
     this.pipeline(shipped.replaceAll(`with: { name: ${name},`, `with: { name: ${name}, version: '${version}',`));
     return super.request({
       sandbox: 'auto',
-      params: { providers: '["system"]' },
+      params: { providers: '["system"]', stack: this.stack },
       passThrough: passThroughOf(process.env),
       ...overrides,
     });
@@ -138,14 +177,18 @@ describe(`edits by manager${missing.length === 0 ? '' : ` (skipped: no CPython $
       // Back again: all of it is in the store.
       afterEach(async () => {
         app.tool = undefined;
+        app.stack = STACK;
         app.put(manager);
         expect(nodesWith(await build(), 'executed')).to.deep.equal([]);
         expect(app.packages()).to.deep.equal(BASE);
       });
 
       for (const edit of EDITS) {
-        it(`${edit.name}: ${EXPECTED[edit.name]?.[manager] || 'nothing'}`, async () => {
+        const [id, ...told] = TOLD[edit.name]?.[manager] ?? [];
+        const title = `${edit.name}: ${EXPECTED[edit.name]?.[manager] || 'nothing'}`;
+        const showsIt = async (): Promise<void> => {
           app.put(manager, edit);
+          if (edit.stack !== undefined) app.stack = edit.stack;
           if (edit.hasOtherTool) app.tool = { name: manager, version: otherVersion(manager) };
           const report = await build();
           const restored = nodesWith(report, 'restored');
@@ -158,14 +201,37 @@ describe(`edits by manager${missing.length === 0 ? '' : ` (skipped: no CPython $
             const reasons = report.nodes[manager]?.reasons.map(({ what, from, to }) => `${what} ${from} -> ${to}`);
             expect(reasons).to.include('packages iniconfig 2.1.0 -> 2.0.0');
           }
-        });
+          const changes = changesIn(platformLog(app.events));
+          expect(changes).to.include.members(told);
+          expect(changes.join('\n')).not.to.match(/[0-9a-f]{40}/);
+        };
+        if (id === undefined) it(title, showsIt);
+        else it(`[${id}] ${title}`, showsIt);
       }
+
+      const id = CACHED[manager];
+      it(`[${id}] has Python and ${manager} from the cache, and says so`, async () => {
+        app.put(manager, { minor: OTHER_MINOR });
+        await build();
+        app.put(manager);
+        await build();
+        for (const what of [`Python ${MINOR}`, `${manager} ${toolVersion(manager)}`]) {
+          const lines = new RegExp(`^-----> Installing ${what}.*\n {7}Restored from the cache, saving `, 'im');
+          expect(platformLog(app.events)).to.match(lines);
+        }
+      });
     });
   }
 });
 
-const otherVersion = (manager: Manager): string =>
-  knownVersions(manager).find((version) => version !== toolVersion(manager)) ?? 'none';
+/** The reasons of all nodes that ran. */
+const changesIn = (log: string): readonly string[] =>
+  [...log.matchAll(/because of changes:\n((?: {7}- .*\n)+)/g)].flatMap(([, lines = '']) =>
+    lines
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.slice('       - '.length)),
+  );
 
 function tableOf(rows: readonly (readonly string[])[]): string {
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

@@ -31,9 +31,14 @@ export function styledBlock(level: Level, lines: readonly string[], color: boole
 const WORTH_TELLING_MS = 100;
 const SHOWN_CHANGES = 8;
 
+const DIGEST = /^[0-9a-f]{40}/;
+
 /** What a file or a tree was and is are digests, which tell people nothing. */
-const formatChange = (change: Reason): string =>
-  formatReason(/^(file|tree|tool) /.test(change.what) && change.from !== undefined ? { what: change.what } : change);
+function formatChange(change: Reason): string {
+  const { what, from, to } = change;
+  const isDigest = (/^(file|tree|tool) /.test(what) && from !== undefined) || DIGEST.test(from ?? to ?? '');
+  return formatReason(isDigest ? { what } : change);
+}
 
 export function buildpackRenderer(write: Write, { verbose, color, shout }: BuildpackOptions): Renderer {
   const step = (text: string): void => write(`-----> ${cleanText(text)}\n`);

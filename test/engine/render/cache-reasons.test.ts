@@ -1,13 +1,13 @@
-// What the platform's log says of work that was done again: the ancestor's reasons to discard its cache, each from two key
-// records that differ as those of the two builds do.
+// What the platform's log says of work that was done again, from two key records; test/online/managers.test.ts shows it of
+// real builds.
 
 import { expect } from 'chai';
 import type { Event } from '../../../src/engine/events.js';
 import { differences } from '../../../src/engine/explain.js';
-import { buildpackRenderer } from '../../../src/engine/render/buildpack.js';
 import type { KeyRecord } from '../../../src/engine/store.js';
 import type { NodeId } from '../../../src/manifests/pipeline/manifest.js';
 import { nodeReport } from '../../support/events.js';
+import { platformLog } from '../../support/platform-log.js';
 
 const RECORD: KeyRecord = {
   format: 1,
@@ -34,16 +34,7 @@ function linesOf(before: Partial<KeyRecord>, after: Partial<KeyRecord>, duration
     { at: 0, type: 'node-printed', node, stream: 'step', text: 'Installing', replayed: false },
     { at: 0, type: 'node-finished', node, report: nodeReport({ outcome: 'executed', durationMs, reasons }) },
   ];
-  return logOf(events).trimEnd().split('\n').slice(1);
-}
-
-function logOf(events: readonly Event[]): string {
-  let text = '';
-  const write = (more: string): void => void (text += more);
-  const renderer = buildpackRenderer(write, { verbose: false, color: false, shout: write });
-  for (const event of events) renderer.consume(event);
-  renderer.close();
-  return text;
+  return platformLog(events).trimEnd().split('\n').slice(1);
 }
 
 describe('engine/render/cache-reasons', () => {
@@ -51,50 +42,50 @@ describe('engine/render/cache-reasons', () => {
   const tool = (version: string) => ({ facts: { version }, trees: {} });
   const reasons: readonly (readonly [string, Partial<KeyRecord>, Partial<KeyRecord>, readonly string[]])[] = [
     [
-      'cache.reason-stack',
+      'another stack',
       { config: { stack: 'scalingo-22' } },
       { config: { stack: 'scalingo-24' } },
       ['config stack: scalingo-22 -> scalingo-24'],
     ],
     [
-      'cache.reason-python',
+      'another Python',
       { values: { python: { version: '3.12.11' } } },
       { values: { python: { version: '3.13.2' } } },
       ['input python version: 3.12.11 -> 3.13.2'],
     ],
-    ['cache.reason-pip', tool('25.1'), tool('26.1.2'), ['version: 25.1 -> 26.1.2']],
-    ['cache.reason-pipenv', tool('2025.1'), tool('2026.6.2'), ['version: 2025.1 -> 2026.6.2']],
-    ['cache.reason-poetry', tool('2.1.0'), tool('2.2.0'), ['version: 2.1.0 -> 2.2.0']],
-    ['cache.reason-uv', tool('0.10.0'), tool('0.11.28'), ['version: 0.10.0 -> 0.11.28']],
+    ['another pip', tool('25.1'), tool('26.1.2'), ['version: 25.1 -> 26.1.2']],
+    ['another Pipenv', tool('2025.1'), tool('2026.6.2'), ['version: 2025.1 -> 2026.6.2']],
+    ['another Poetry', tool('2.1.0'), tool('2.2.0'), ['version: 2.1.0 -> 2.2.0']],
+    ['another uv', tool('0.10.0'), tool('0.11.28'), ['version: 0.10.0 -> 0.11.28']],
     [
-      'cache.reason-requirements',
+      'other requirements',
       { files: { 'requirements.txt': 'a/1' }, facts: { packages: { flask: '3.1.2' } } },
       { files: { 'requirements.txt': 'b/1' }, facts: { packages: { flask: '3.1.3' } } },
       ['packages flask: 3.1.2 -> 3.1.3', 'file requirements.txt'],
     ],
     [
-      'cache.reason-pipfile-lock',
+      'another lockfile',
       { files: { 'Pipfile.lock': 'a/1' }, facts: { packages: {} } },
       { files: { 'Pipfile.lock': 'b/1' }, facts: { packages: { six: '1.17.0' } } },
       ['packages six: 1.17.0', 'file Pipfile.lock'],
     ],
   ];
-  for (const [id, before, after, lines] of reasons) {
-    it(`[${id}] is told below the step that runs again`, () => {
+  for (const [what, before, after, lines] of reasons) {
+    it(`tells of ${what} below the step that runs again`, () => {
       expect(linesOf(before, after)).to.deep.equal([HEAD, ...lines.map((line) => `       - ${line}`)]);
     });
   }
 
-  it('[cache.discarded] lists all reasons, up to a number', () => {
+  it('lists all reasons, up to a number', () => {
     const facts = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`p${index + 10}`, '1']));
     const lines = linesOf({ facts }, { facts: {} });
     expect(lines).to.have.length(10);
     expect([lines[1], lines[9]]).to.deep.equal(['       - p10: 1', '       - and 4 more']);
   });
 
-  it('[python.cached] [pipenv.cached] [poetry.cached] [uv.cached] says of what was not installed again that it was restored', () => {
+  it('says of what was not installed again that it was restored', () => {
     const report = nodeReport({ outcome: 'restored', savedMs: 4000 });
-    const text = logOf([
+    const text = platformLog([
       { at: 0, type: 'node-printed', node, stream: 'step', text: 'Installing uv 0.11.28', replayed: true },
       { at: 0, type: 'node-finished', node, report },
     ]);
@@ -107,6 +98,9 @@ describe('engine/render/cache-reasons', () => {
       { trees: { runtime: ['bbbb/1'] }, tools: { pip: ['dddd/1'] } },
     );
     expect(lines.slice(1)).to.deep.equal(['       - file gone: removed', '       - tree runtime', '       - tool pip']);
+    const lock = { before: '7'.repeat(64), after: '8'.repeat(64) };
+    expect(linesOf({ facts: { lock: lock.before } }, { facts: { lock: lock.after } })[1]).to.equal('       - lock');
+    expect(linesOf({}, { facts: { lock: lock.after } })[1]).to.equal('       - lock');
   });
 
   it('says nothing of work that took no time, nor of a first run', () => {
