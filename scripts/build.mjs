@@ -1,4 +1,4 @@
-// Bundles src into dist: an entry of a few kilobytes, two bundles with the code that V8 makes of them, and the sdk; no
+// Bundles src into dist: an entry of a few kilobytes, three bundles with the code that V8 makes of them, and the sdk; no
 // node_modules needed at run time. `node scripts/build.mjs [DIR]` builds elsewhere, for tests. Unaware of what the code does.
 
 import { spawnSync } from 'node:child_process';
@@ -64,7 +64,7 @@ const entries = await build({
   outdir,
   sourcemap: 'linked',
   define: Object.fromEntries(
-    Object.entries({ VERSION: version, START: names.start, RUN: names.run }).map(([name, value]) => [
+    Object.entries({ VERSION: version, START: names.start, RUN: names.run, DRAW: names.draw }).map(([name, value]) => [
       `PYFLOW_${name}`,
       JSON.stringify(value),
     ]),

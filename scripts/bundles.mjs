@@ -1,5 +1,6 @@
-// Makes the two bundles of the program as texts: `start`, with what cli/start.ts imports statically, and `run`, with all
-// that it imports dynamically. A module is in one of them only. src/cli/bundles.ts loads them. Unaware of files.
+// Makes the three bundles of the program as texts: `start`, with what cli/start.ts imports statically; `draw`, with the
+// drawing of graphs; `run`, with all else that is imported dynamically. src/cli/bundles.ts loads them. Unaware of files.
+// A module of `start` is in no other. `draw` shares with `run` only what keeps no state.
 
 import { readFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
@@ -7,10 +8,11 @@ import { relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const START = 'src/cli/start.ts';
+const DRAW = 'src/engine/render/drawing.ts';
 
 // Parameters as in src/cli/bundles.ts. Parenthesized, for V8 to compile it at once where there is no code beside it.
 const HEAD =
-  "(typeof module==='object'?run=>{module.exports=run}:run=>run)((function(module,require,pyflowFromStart,pyflowFromRun,pyflowImport){";
+  "(typeof module==='object'?run=>{module.exports=run}:run=>run)((function(module,require,pyflowFromStart,pyflowFromRun,pyflowFromDraw,pyflowImport){";
 const TAIL = '}))';
 
 /** Each as `{ text, map }`. `settings` are esbuild's. */
@@ -41,6 +43,7 @@ export async function bundles(root, settings) {
   const asked = new Set();
   const toRun = apart((path) => {
     if (ofStart.has(name(path))) return undefined;
+    if (name(path) === DRAW) return { path: DRAW, namespace: 'draw' };
     asked.add(path);
     return { path: name(path), namespace: 'run' };
   });
@@ -49,7 +52,11 @@ export async function bundles(root, settings) {
     build({
       ...common,
       stdin: { contents: entryOfStart([...shared].sort()), resolveDir: root },
-      plugins: [toRun, stubs('run', (path) => `module.exports=pyflowFromRun(${JSON.stringify(path)})`)],
+      plugins: [
+        toRun,
+        stubs('run', (path) => `module.exports=pyflowFromRun(${JSON.stringify(path)})`),
+        stubs('draw', () => 'module.exports=pyflowFromDraw()'),
+      ],
     });
   await start();
 
@@ -65,17 +72,14 @@ export async function bundles(root, settings) {
         return { path: file, namespace: 'start' };
       }),
   };
+  const startStubs = stubs('start', (path) => `module.exports=pyflowFromStart(${JSON.stringify(path)})`);
   const run = await build({
     ...common,
     stdin: { contents: entryOfRun([...asked].sort(), name), resolveDir: root },
-    plugins: [
-      fromStart,
-      slimLibraries,
-      importOutside,
-      stubs('start', (path) => `module.exports=pyflowFromStart(${JSON.stringify(path)})`),
-    ],
+    plugins: [fromStart, slimLibraries, importOutside, startStubs],
   });
-  return { start: textAndMap(await start()), run: textAndMap(run) };
+  const draw = await build({ ...common, entryPoints: [DRAW], plugins: [fromStart, startStubs] });
+  return { start: textAndMap(await start()), run: textAndMap(run), draw: textAndMap(draw) };
 }
 
 const entryOfStart = (shared) =>

@@ -38,6 +38,7 @@ nodes:
   writeFileSync(join(place, 'in'), 'two');
   await run('--log', 'ndjson');
   await small('plan');
+  await main('graph', pipeline, '--format', 'html');
   for (const [name, script] of scripts) {
     const file = join(folder, `${name}.cache`);
     const temporary = `${file}.${process.pid}`;

@@ -8,6 +8,7 @@ import { loadBundles } from './cli/bundles.js';
 declare const PYFLOW_VERSION: string | undefined;
 declare const PYFLOW_START: string;
 declare const PYFLOW_RUN: string;
+declare const PYFLOW_DRAW: string;
 const version = typeof PYFLOW_VERSION === 'string' ? PYFLOW_VERSION : 'development';
 
 const argv = process.argv.slice(2);
@@ -18,7 +19,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     typeof PYFLOW_START === 'string'
       ? loadBundles(
           import.meta.dirname,
-          { start: PYFLOW_START, run: PYFLOW_RUN },
+          { start: PYFLOW_START, run: PYFLOW_RUN, draw: PYFLOW_DRAW },
           process.env['PYFLOW_DEBUG'] !== undefined,
         ).start
       : await import('./cli/start.js');

@@ -36,6 +36,7 @@ const MAY_IMPORT: readonly (readonly [string, readonly string[]])[] = [
 
 /** Libraries with a sharp edge, and the only places that may touch them. */
 const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
+  '@dagrejs/dagre': 'src/engine/render/graph-layout.ts',
   'p-graph': 'src/engine/schedule.ts',
   execa: 'src/engine/subprocess.ts',
   'js-yaml': 'src/manifests/pipeline/',

@@ -1,5 +1,5 @@
-// Loads the two bundles of the packaged program: `start` at once, `run` when something heavy is asked for. Beside each
-// lies the code that V8 made of it at build time, which saves compiling. Unaware of what is in them.
+// Loads the bundles of the packaged program: `start` at once, `run` when something heavy is asked for, `draw` when a graph
+// is drawn. Beside each lies the code that V8 made of it at build time, which saves compiling. Unaware of what is in them.
 
 import type { Script } from 'node:vm';
 import type * as StartModule from './start.js';
@@ -8,6 +8,7 @@ import type * as StartModule from './start.js';
 export interface BundleNames {
   readonly start: string;
   readonly run: string;
+  readonly draw: string;
 }
 
 /** What a bundle gets, in the order that scripts/build.mjs writes. `builtin` is `require` for Node's own modules, all there are. */
@@ -16,6 +17,7 @@ type BundleFunction = (
   builtin: (name: string) => unknown,
   fromStart: (path: string) => unknown,
   fromRun: (path: string) => unknown,
+  fromDraw: () => unknown,
   /** Of a module from outside. In a script that comes from compiled code, Node 20 knows no `import()`. */
   importOutside: (url: string) => Promise<unknown>,
 ) => void;
@@ -60,12 +62,21 @@ export function loadBundles(folder: string, names: BundleNames, debug: boolean):
       scripts.set(name, script);
       run = script.runInThisContext() as BundleFunction;
     }
-    run(module, process.getBuiltinModule as (name: string) => unknown, fromStart, fromRun, (url) => import(url));
+    run(
+      module,
+      process.getBuiltinModule as (name: string) => unknown,
+      fromStart,
+      fromRun,
+      fromDraw,
+      (url) => import(url),
+    );
     return module.exports as T;
   };
 
   let run: Modules | undefined;
   const fromRun = (path: string): unknown => (run ??= load<Modules>(names.run))[path]!();
+  let draw: unknown;
+  const fromDraw = (): unknown => (draw ??= load(names.draw));
   const fromStart = (path: string): unknown => start.shared[path]!();
   const start: Start = load<Start>(names.start);
   return { start, scripts };

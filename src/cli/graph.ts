@@ -1,9 +1,13 @@
 // `pyflow graph`: a pipeline as a picture.
 
-import { GRAPH_FORMATS, renderGraph, type GraphFormat } from '../engine/render/graph.js';
+import type { Failure, Result } from '../engine/failure.js';
+import { renderGraph, type GraphFormat } from '../engine/render/graph.js';
+import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import { complain, type Command } from './command.js';
-import { printRefusal } from './refusal.js';
+import { printFailure, printRefusal } from './refusal.js';
 import { PARAM_OPTION, runRequest } from './run-options.js';
+
+const FORMATS = ['mermaid', 'dot', 'json', 'svg', 'html'] as const;
 
 export const command: Command = {
   name: 'graph',
@@ -11,23 +15,39 @@ export const command: Command = {
   minOperands: 1,
   maxOperands: 1,
   summary: 'Print the graph of a pipeline',
+  details: [
+    'mermaid and dot are for other programs to draw, json for whatever else. svg is a drawing, html a page around it with',
+    'search, zoom and the details of each node; it loads nothing from anywhere.',
+  ].join('\n'),
   options: [
-    {
-      name: 'format',
-      value: 'FORMAT',
-      choices: GRAPH_FORMATS,
-      summary: 'Language of the graph (default: mermaid)',
-    },
+    { name: 'format', value: 'FORMAT', choices: FORMATS, summary: 'What is printed (default: mermaid)' },
     PARAM_OPTION,
   ],
-  examples: ['pyflow graph pipelines/python.yml --format dot | dot -Tsvg > python.svg'],
+  examples: [
+    'pyflow graph pipelines/python.yml --format html > python.html',
+    'pyflow graph pipelines/python.yml --format dot | dot -Tsvg > python.svg',
+  ],
   run: async (given, world) => {
     const { signal } = world.onInterrupt();
     const requested = runRequest(given, world, given.operands[0] ?? '', signal);
     if (!requested.ok) return complain(world, requested.problem);
     const checked = await world.engine.check(requested.request);
     if (!checked.ok) return printRefusal(checked.failure, world);
-    world.stdout.write(renderGraph(checked.value, (given.value('format') ?? 'mermaid') as GraphFormat));
+    const format = (given.value('format') ?? 'mermaid') as (typeof FORMATS)[number];
+    const drawn =
+      format === 'svg' || format === 'html'
+        ? await draw(checked.value, format)
+        : ({ ok: true, value: renderGraph(checked.value, format satisfies GraphFormat) } as const);
+    if (!drawn.ok) return printFailure(drawn.failure, world);
+    world.stdout.write(drawn.value);
     return 0;
   },
 };
+
+/** In a bundle of its own, since it brings a library. */
+async function draw(pipeline: CheckedPipeline, format: 'svg' | 'html'): Promise<Result<string, Failure>> {
+  const { drawGraph, graphPage } = await import('../engine/render/drawing.js');
+  if (format === 'html') return graphPage(pipeline);
+  const drawn = drawGraph(pipeline, { alone: true });
+  return drawn.ok ? { ok: true, value: drawn.value.svg } : drawn;
+}

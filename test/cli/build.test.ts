@@ -58,7 +58,7 @@ describe('scripts/build', () => {
     expect(pyflow(join(out, 'cli.js'), 'plugins', 'ls')).to.match(/^command +\S/m);
   });
 
-  /** `start` or `run`, with its path in the folder of the build. */
+  /** `start`, `run` or `draw`, with its path in the folder of the build. */
   const bundle = (name: string, suffix = '', folder = out): string => {
     const found = readdirSync(join(folder, 'chunks')).filter((file) => file.startsWith(`${name}-`));
     expect(found.map((file) => file.replace(/-[0-9a-f]{12}/, ''))).to.have.members(
@@ -70,11 +70,12 @@ describe('scripts/build', () => {
   const sourcesOf = (name: string): readonly string[] =>
     (JSON.parse(readFileSync(bundle(name, '.map'), 'utf8')) as { sources: string[] }).sources;
 
-  it('makes two bundles, each module in one of them', () => {
-    expect(readdirSync(join(out, 'chunks')).length).to.equal(6);
+  it('makes three bundles, and no module of the one that starts is in another', () => {
+    expect(readdirSync(join(out, 'chunks')).length).to.equal(9);
     const start = sourcesOf('start').filter((source) => source.endsWith('.ts'));
     const run = new Set(sourcesOf('run'));
-    expect(start.filter((source) => run.has(source))).to.deep.equal([]);
+    const others = new Set([...run, ...sourcesOf('draw')]);
+    expect(start.filter((source) => others.has(source))).to.deep.equal([]);
     expect(run).to.satisfy((all: Set<string>) => [...all].some((source) => source.endsWith('src/composition.ts')));
   });
 
@@ -83,6 +84,17 @@ describe('scripts/build', () => {
     expect(sources.filter((source) => source.includes('node_modules'))).to.deep.equal([]);
     expect(sources.some((source) => source.endsWith('src/cli/run.ts'))).to.equal(true);
     expect(statSync(bundle('start')).size).to.be.lessThan(120_000);
+  });
+
+  it('has what draws graphs in a bundle that nothing else needs', () => {
+    const isLibrary = (source: string): boolean => source.includes('@dagrejs/');
+    expect(sourcesOf('draw').some(isLibrary)).to.equal(true);
+    expect([...sourcesOf('start'), ...sourcesOf('run')].filter(isLibrary)).to.deep.equal([]);
+    const run = new Set(sourcesOf('run'));
+    const twice = sourcesOf('draw').filter((source) => run.has(source) && !source.startsWith('start:'));
+    // Without any state of its own.
+    expect(twice.map((source) => source.replace(/^.*?src\//, ''))).to.deep.equal(['manifests/pipeline/graph.ts']);
+    expect(statSync(bundle('draw')).size).to.be.lessThan(120_000);
   });
 
   it('leaves out of winston what writes to files, over HTTP and in colors', () => {
@@ -129,7 +141,7 @@ nodes:
     it('runs', runs);
 
     it('starts with code that V8 takes', () => {
-      for (const name of ['start', 'run']) {
+      for (const name of ['start', 'run', 'draw']) {
         const file = bundle(name);
         const cachedData = readFileSync(`${file}.cache`);
         expect(new Script(readFileSync(file, 'latin1'), { cachedData }).cachedDataRejected).to.equal(false);
@@ -145,6 +157,17 @@ nodes:
       expect(pyflow(join(copy, 'cli.js'), '--help')).to.contain('pyflow run');
     });
 
+    it('needs the third bundle only when a graph is drawn', () => {
+      const graph = (format: string): string =>
+        pyflow(join(copy, 'cli.js'), 'graph', join(copy, '../small.yml'), `--format=${format}`);
+      const drawn = graph('svg');
+      expect(drawn).to.contain('data-id="say"');
+      rmSync(bundle('draw', '', copy));
+      expect(graph('dot')).to.contain('"say"');
+      runs();
+      expect(() => graph('html')).to.throw(/draw-/);
+    });
+
     for (const [what, spoil] of Object.entries<(file: string) => void>({
       missing: (file) => rmSync(file),
       empty: (file) => writeFileSync(file, ''),
@@ -156,7 +179,7 @@ nodes:
       },
     })) {
       it(`works the same with compiled code that is ${what}, and leaves it`, () => {
-        const files = ['start', 'run'].map((name) => bundle(name, '.cache', copy));
+        const files = ['start', 'run', 'draw'].map((name) => bundle(name, '.cache', copy));
         for (const file of files) spoil(file);
         const contents = files.map((file) => (existsSync(file) ? readFileSync(file) : undefined));
         runs();

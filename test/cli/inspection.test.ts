@@ -4,30 +4,12 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Engine } from '../../src/cli/engine.js';
 import type { Diagnostic } from '../../src/manifests/pipeline/diagnostic.js';
-import type { CheckedNode, CheckedPipeline } from '../../src/manifests/pipeline/manifest.js';
+import type { CheckedPipeline } from '../../src/manifests/pipeline/manifest.js';
 import { renderGraph } from '../../src/engine/render/graph.js';
 import { shippedKinds } from '../../src/plugins/index.js';
+import { checkedNode, idOf, refOf } from '../support/checked-pipeline.js';
 import { failedReport, nodeReport, pipFailure } from '../support/events.js';
 import { pyflow } from '../support/fake-world.js';
-
-const node = (id: string, more: Partial<CheckedNode> = {}): CheckedNode => ({
-  id: id as CheckedNode['id'],
-  kind: 'command',
-  config: {},
-  inputs: {},
-  optionalInputs: [],
-  after: [],
-  whenReads: [],
-  dependencies: [],
-  writes: [],
-  env: {},
-  secrets: [],
-  cache: 'auto',
-  retries: 0,
-  network: false,
-  ...more,
-});
-const ref = (name: string, port: string) => ({ node: name as CheckedNode['id'], port });
 
 const pipeline: CheckedPipeline = {
   name: 'two "quoted" words',
@@ -45,12 +27,12 @@ const pipeline: CheckedPipeline = {
     },
   ],
   nodes: [
-    node('end', { kind: 'detect' }),
-    node('b', {
-      inputs: { python: ref('end', 'version'), trees: [ref('end', 'tree')] },
+    checkedNode('end', { kind: 'detect' }),
+    checkedNode('b', {
+      inputs: { python: refOf('end', 'version'), trees: [refOf('end', 'tree')] },
       when: 'end.ok',
-      whenReads: [ref('end', 'ok')],
-      after: ['end' as CheckedNode['id']],
+      whenReads: [refOf('end', 'ok')],
+      after: [idOf('end')],
     }),
   ],
 };
@@ -143,7 +125,29 @@ describe('cli/graph', () => {
     expect(graph.nodes).to.have.length(2);
     expect(graph.edges[0]).to.deep.equal({ from: 'end', to: 'b', type: 'input', port: 'version', into: 'python' });
     expect((await pyflow(['graph', 'a.yml'], { engine: checked })).stdout).to.match(/^flowchart TD/);
-    expect((await pyflow(['graph', 'a.yml', '--format', 'svg'])).status).to.equal(2);
+    expect((await pyflow(['graph', 'a.yml', '--format', 'png'])).status).to.equal(2);
+  });
+
+  it('prints a drawing, and a page around it', async () => {
+    const svg = (await pyflow(['graph', 'a.yml', '--format', 'svg'], { engine: checked })).stdout;
+    expect(svg)
+      .to.match(/^<svg xmlns="[^"]+" viewBox="0 0 \d+ \d+"/)
+      .and.to.match(/<\/svg>\n$/);
+    expect(svg).to.contain('<title id="graph-title">Pipeline two &quot;quoted&quot; words</title>');
+    expect(svg).to.contain('2 nodes and 1 edge between them');
+    const html = (await pyflow(['graph', 'a.yml', '--format', 'html'], { engine: checked })).stdout;
+    expect(html)
+      .to.match(/^<!doctype html>\n<html lang="en">/)
+      .and.to.contain('<h1>two &quot;quoted&quot; words</h1>');
+  });
+
+  it('says what to do with a graph that is too large to be drawn', async () => {
+    const nodes = Array.from({ length: 2001 }, (_, index) => checkedNode(`n${index}`));
+    const engine: Partial<Engine> = { check: () => Promise.resolve({ ok: true, value: { ...pipeline, nodes } }) };
+    const { status, stdout, stderr } = await pyflow(['graph', 'a.yml', '--format', 'html'], { engine });
+    expect(status).to.equal(2);
+    expect(stdout).to.equal('');
+    expect(stderr).to.contain('[graph::too-large]').and.to.contain('--format dot');
   });
 });
 

@@ -1,10 +1,9 @@
-// A checked pipeline as a picture: Mermaid, Graphviz, or JSON for other tools.
+// A checked pipeline as a text for other tools: Mermaid, Graphviz, JSON. Drawings of our own are made by graph-svg.ts.
 
 import { unreachable } from '../failure.js';
 import type { CheckedNode, CheckedPipeline, Reference } from '../../manifests/pipeline/manifest.js';
 
-export const GRAPH_FORMATS = ['mermaid', 'dot', 'json'] as const;
-export type GraphFormat = (typeof GRAPH_FORMATS)[number];
+export type GraphFormat = 'mermaid' | 'dot' | 'json';
 
 export interface Edge {
   readonly from: string;
@@ -61,7 +60,7 @@ function mermaid(pipeline: CheckedPipeline): string {
     return `  ${ids.get(node.id)}${shape[0]}${mermaidText(node.id)}${kind}${shape[1]}`;
   });
   for (const edge of pipeline.nodes.flatMap(edgesOf)) {
-    lines.push(`  ${ids.get(edge.from)} ${arrow[edge.type]}|"${mermaidText(label(edge))}"| ${ids.get(edge.to)}`);
+    lines.push(`  ${ids.get(edge.from)} ${arrow[edge.type]}|"${mermaidText(labelOf(edge))}"| ${ids.get(edge.to)}`);
   }
   return `${['flowchart TD', ...lines].join('\n')}\n`;
 }
@@ -76,7 +75,9 @@ function dot(pipeline: CheckedPipeline): string {
       `  ${quote(node.id)} [label=${quote(node.kind === node.id ? node.id : `${node.id}\n${node.kind}`)}, shape=${node.when === undefined ? 'box' : 'hexagon'}];`,
   );
   for (const edge of pipeline.nodes.flatMap(edgesOf)) {
-    lines.push(`  ${quote(edge.from)} -> ${quote(edge.to)} [label=${quote(label(edge))}, style=${style[edge.type]}];`);
+    lines.push(
+      `  ${quote(edge.from)} -> ${quote(edge.to)} [label=${quote(labelOf(edge))}, style=${style[edge.type]}];`,
+    );
   }
   return `${[`digraph ${quote(pipeline.name)} {`, '  rankdir=TB;', ...lines, '}'].join('\n')}\n`;
 }
@@ -84,7 +85,7 @@ function dot(pipeline: CheckedPipeline): string {
 const quote = (text: string): string =>
   `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
 
-const label = ({ type, port, into }: Edge): string =>
+export const labelOf = ({ type, port, into }: Edge): string =>
   type === 'input' && port !== into ? `${port} as ${into}` : (port ?? type);
 
 const numbered = (pipeline: CheckedPipeline): Map<string, string> =>

@@ -1,0 +1,136 @@
+// Pages and drawings that stand alone: text made safe for markup, colours for light and dark, nothing loaded from
+// anywhere. Unaware of what they show.
+
+import { createHash } from 'node:crypto';
+import { hideUserinfo } from '../credentials.js';
+import { cleanLines } from './clean-text.js';
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** Lines without control characters and halves of pairs, which XML does not know. */
+export const plainText = (text: string): string =>
+  cleanLines(text)
+    .join('\n')
+    .replace(/[\ud800-\udfff\ufffe\uffff]/gu, '\ufffd');
+
+/** Text for an element or a quoted attribute, of HTML and of XML. */
+export const escapeMarkup = (text: string): string =>
+  plainText(text).replace(/[&<>"']/g, (character) => ESCAPES[character] ?? '');
+
+/** What comes from a run: no user or password of a URL is shown, whoever wrote it into a report. */
+export const escapeReported = (text: string): string => escapeMarkup(hideUserinfo(text));
+
+export interface Palette {
+  readonly scheme: 'light' | 'dark';
+  readonly back: string;
+  readonly panel: string;
+  readonly ink: string;
+  readonly muted: string;
+  readonly line: string;
+  readonly accent: string;
+  readonly good: string;
+  readonly bad: string;
+  readonly warn: string;
+  /** Tell groups apart, beside a text that does so, too. */
+  readonly groups: readonly string[];
+}
+
+const LIGHT: Palette = {
+  scheme: 'light',
+  back: '#f7f8f9',
+  panel: '#ffffff',
+  ink: '#1b2026',
+  muted: '#59636e',
+  line: '#cfd5dc',
+  accent: '#1f5fbf',
+  good: '#1f7a45',
+  bad: '#b3261e',
+  warn: '#8a5700',
+  groups: ['#1f5fbf', '#b4541a', '#1f7a45', '#8a3fa0', '#8f6b00', '#0b7a86'],
+};
+const DARK: Palette = {
+  scheme: 'dark',
+  back: '#14171b',
+  panel: '#1d2228',
+  ink: '#e7eaee',
+  muted: '#9aa5b1',
+  line: '#3a434d',
+  accent: '#7eb0ff',
+  good: '#5fca8c',
+  bad: '#ff8f86',
+  warn: '#f0b85c',
+  groups: ['#7eb0ff', '#f0945c', '#5fca8c', '#d195e6', '#dcbb4f', '#5cc7d1'],
+};
+
+/** Rules for both schemes. Written out, for viewers of SVG know no variables of CSS. */
+export const inBothSchemes = (rules: (palette: Palette) => string): string =>
+  `${rules(LIGHT)}\n@media screen and (prefers-color-scheme: dark) {\n${rules(DARK)}\n}`;
+
+export const MONOSPACE = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace";
+
+export interface Page {
+  readonly title: string;
+  readonly style: string;
+  /** Markup. */
+  readonly body: string;
+  /** Beside it no script runs, wherever it came from. */
+  readonly script?: string;
+}
+
+export function renderPage({ title, style, body, script }: Page): string {
+  const css = `\n${inBothSchemes(frameRules)}\n${FRAME}\n${style}\n`;
+  const policy = [
+    "default-src 'none'",
+    `style-src '${digestOf(css)}'`,
+    ...(script === undefined ? [] : [`script-src '${digestOf(script)}'`]),
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${escapeMarkup(title)}</title>
+<style>${css}</style>
+</head>
+<body>
+${body}
+${script === undefined ? '' : `<script>${script}</script>\n`}</body>
+</html>
+`;
+}
+
+const digestOf = (text: string): string => `sha256-${createHash('sha256').update(text).digest('base64')}`;
+
+const frameRules = ({ scheme, back, panel, ink, muted, line, accent }: Palette): string => `
+:root { color-scheme: ${scheme}; }
+body { background: ${back}; color: ${ink}; }
+a { color: ${accent}; }
+.muted, th { color: ${muted}; }
+.panel { background: ${panel}; border-color: ${line}; }
+td, th { border-color: ${line}; }
+:focus-visible { outline-color: ${accent}; }`;
+
+const FRAME = `
+* { box-sizing: border-box; }
+body { margin: 0; font: 15px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif; }
+h1 { font-size: 1.35rem; line-height: 1.25; margin: 0; overflow-wrap: anywhere; }
+h2 { font-size: 1.05rem; margin: 2rem 0 0.6rem; }
+code, pre, .code { font-family: ${MONOSPACE}; font-size: 0.87em; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
+.panel { border-width: 1px; border-style: solid; border-radius: 8px; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; vertical-align: top; padding: 0.4rem 0.75rem; border-bottom-width: 1px; border-bottom-style: solid; }
+th { font-size: 0.8rem; font-weight: 600; white-space: nowrap; }
+.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+summary { cursor: pointer; }
+:focus-visible { outline-width: 2px; outline-style: solid; outline-offset: 2px; }`;
