@@ -43,7 +43,7 @@ export function adapter({ rounds }) {
   try {
     return MANAGERS.flatMap((manager) => {
       try {
-        return measureManager(manager, archive, server.url, Math.min(rounds, MOST_ROUNDS));
+        return measureManager(manager, archive, server.url, join(folder, manager), Math.min(rounds, MOST_ROUNDS));
       } catch (error) {
         return [brokenFigure(manager, error)];
       }
@@ -54,8 +54,8 @@ export function adapter({ rounds }) {
   }
 }
 
-function measureManager(manager, archive, mirror, rounds) {
-  const stage = setStage(manager, archive, mirror);
+function measureManager(manager, archive, mirror, folder, rounds) {
+  const stage = setStage(manager, archive, mirror, folder);
   try {
     // Once untimed, for whatever is slower the first time a machine does it.
     stage.bare();
@@ -69,7 +69,6 @@ function measureManager(manager, archive, mirror, rounds) {
     { name: 'pin', before: stage.changePin, pyflow: () => stage.build('pin') },
     { name: 'second', pyflow: () => stage.build('second') },
   ]);
-  stage.remove();
   const figure = (name, step, target) =>
     ratioFigure(`${manager}, ${name}`, { floor: samples.cold.floor, pyflow: samples[step].pyflow }, target);
   return [
@@ -91,31 +90,35 @@ const OUTCOMES = {
   second: ['restored', 'restored', 'executed'],
 };
 
-/** Two apps of one machine, equal but for a pin; each build is in a new folder, with the cache that the one before left. */
-function setStage(manager, archive, mirror) {
-  const folder = makeFolder();
-  const [shared, hand, source, secondSource] = ['shared', 'hand', 'source', 'second-source'].map((n) =>
-    join(folder, n),
-  );
+/**
+ * Two apps of one machine, equal but for a pin; each build is in a new folder, with the cache that the one before left.
+ * Nothing is removed before all is measured: ext4 is slow to create files where many have just been removed.
+ */
+function setStage(manager, archive, mirror, folder) {
+  mkdirSync(folder);
+  const [source, secondSource, envDir] = ['source', 'second-source', 'env'].map((name) => join(folder, name));
+  mkdirSync(envDir);
   const home = putBuildpack(join(folder, 'pyflow'));
+  // The archive comes over plain http, and reading further CA certificates would double the start of Node.
+  const { NODE_EXTRA_CA_CERTS: _unused, ...network } = networkEnv;
   const env = {
-    ...networkEnv,
+    ...network,
     STACK,
     no_proxy: [networkEnv.no_proxy, '127.0.0.1'].filter(Boolean).join(),
     PYFLOW_PARAMS: 'providers=["scalingo"]',
     PYFLOW_SCALINGO_MIRROR: mirror,
     PYFLOW_PINS: archive.pins,
-    PYFLOW_CACHE_DIR: shared,
   };
   const minor = archive.version.split('.').slice(0, 2).join('.');
   const setuptools = TOOLS.setuptools.installedFor.includes(minor) ? TOOLS.setuptools.version : '';
   const otherShares = [];
-  let builds = 0;
-  let buildDir = join(folder, 'build');
+  let folders = 0;
+  const newFolder = (name) => join(folder, `${name}-${(folders += 1)}`);
+  let machine = newFolder('machine');
   const push = (from) => {
-    remove(buildDir);
-    buildDir = join(folder, `build-${(builds += 1)}`);
+    const buildDir = newFolder('build');
     cpSync(from, buildDir, { recursive: true });
+    return buildDir;
   };
   const put = (app, pin) => {
     copyExample(manager, app, pin);
@@ -126,11 +129,12 @@ function setStage(manager, archive, mirror) {
   put(source);
   put(secondSource, 'second');
   const build = (what) => {
-    push(what === 'second' ? secondSource : source);
-    const cacheDir = join(folder, what === 'second' ? 'second-cache' : 'cache');
-    const envDir = join(folder, 'env');
-    for (const dir of [cacheDir, envDir]) mkdirSync(dir, { recursive: true });
-    const step = (name, ...folders) => time([join(home, 'bin', name), ...folders], { env });
+    const buildDir = push(what === 'second' ? secondSource : source);
+    const cacheDir = join(machine, what === 'second' ? 'second-cache' : 'cache');
+    mkdirSync(cacheDir, { recursive: true });
+    const shared = join(machine, 'shared');
+    const step = (name, ...operands) =>
+      time([join(home, 'bin', name), ...operands], { env: { ...env, PYFLOW_CACHE_DIR: shared } });
     const elapsed =
       step('detect', buildDir) +
       step('compile', buildDir, cacheDir, envDir) +
@@ -146,20 +150,19 @@ function setStage(manager, archive, mirror) {
     otherShares,
     build,
     bare: () => {
-      push(source);
-      remove(hand);
-      mkdirSync(hand);
-      return time([bench('bare.sh'), manager, TOOLS[manager].version, `${mirror}/${archive.name}`, buildDir, hand], {
+      const cacheDir = newFolder('bare');
+      mkdirSync(cacheDir);
+      const archiveUrl = `${mirror}/${archive.name}`;
+      return time([bench('bare.sh'), manager, TOOLS[manager].version, archiveUrl, push(source), cacheDir], {
         env: { ...networkEnv, SETUPTOOLS: setuptools },
       });
     },
     reset: () => {
-      remove(shared, ...['cache', 'second-cache'].map((name) => join(folder, name)));
+      machine = newFolder('machine');
       put(source);
     },
     edit: (round) => writeFileSync(join(source, EDITED[manager]), `\n# Edit ${round}.\n`, { flag: 'a' }),
     changePin: () => put(source, 'first'),
-    remove: () => remove(folder),
   };
 }
 
@@ -213,7 +216,6 @@ function makeArchive(folder) {
   const pins = join(folder, 'pins.json');
   const sha256 = createHash('sha256').update(readFileSync(file)).digest('hex');
   writeFileSync(pins, JSON.stringify({ archives: { [name]: { sha256, sizeBytes: statSync(file).size } } }));
-  remove(app, cache, out);
   return { folder: archives, name, pins, version };
 }
 
