@@ -3,6 +3,7 @@
 import { USAGE_STATUS, complain, type Command, type Given } from './command.js';
 import { compile } from './buildpack/compile.js';
 import { detect } from './buildpack/detect.js';
+import { layOutManager } from './buildpack/manager-command.js';
 import { placesOf, type Places } from './buildpack/places.js';
 import { release } from './buildpack/release.js';
 import { printBuildData } from './buildpack/build-data.js';
@@ -29,6 +30,8 @@ const STEPS: Readonly<Record<string, Step>> = {
     folders: ['BUILD_DIR', 'CACHE_DIR', 'ENV_DIR'],
     run: ([, cacheDir = ''], _places, world) => printBuildData(cacheDir, world),
   },
+  // For what compile leaves to later buildpacks.
+  tool: { folders: ['FOLDER', 'STORE', 'TOOL'], run: (folders, _places, world) => layOutManager(folders, world) },
 };
 
 const foldersOf = ([buildDir = '', cacheDir = '', envDir]: readonly string[]) => ({

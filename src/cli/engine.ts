@@ -34,6 +34,8 @@ export interface Engine {
   ): Promise<Result<Explanation>>;
   /** The shipped kinds, sorted. */
   kinds(): Promise<readonly PluginManifest[]>;
+  /** Writes a tool tree of the cache into a new folder. */
+  layOutTool(cacheDir: string, tool: string, folder: string): Promise<Result<undefined>>;
   /** The exit status of the command. */
   exec(request: ExecRequest): Promise<Result<number, Failure>>;
 }
@@ -61,6 +63,7 @@ export function lazyEngine(version: string, env: Readonly<Record<string, string 
       const { shippedKinds } = await import('../plugins/index.js');
       return [...shippedKinds.values()].map(({ manifest }) => manifest).sort((a, b) => (a.kind < b.kind ? -1 : 1));
     },
+    layOutTool: async (...request) => (await import('../engine/tool-folder.js')).layOutTool(...request),
     exec: async ({ cacheDir, ...request }) => {
       const { execSlug } = await import('../engine/exec-slug.js');
       return execSlug(request, {

@@ -8,6 +8,7 @@ import { writeExport } from '../../src/cli/buildpack/export-file.js';
 import { placesOf } from '../../src/cli/buildpack/places.js';
 import { readState } from '../../src/engine/run-record.js';
 import { BuildpackTrial } from '../support/buildpack-trial.js';
+import { nodeReport } from '../support/events.js';
 
 describe('cli/buildpack', () => {
   let trial: BuildpackTrial;
@@ -372,6 +373,11 @@ describe('cli/buildpack', () => {
       if (!found.ok) throw new Error(found.problem.message);
       return found.value;
     };
+    /** What a build gave, without nodes that made a tool. */
+    const of = (manager: string) => ({
+      report: { nodes: {}, buildData: { package_manager: manager, python_version_major: '3.13' } },
+      cacheDir: trial.cacheDir,
+    });
     /** The variables after sourcing, with the options of careful scripts. */
     const sourced = (env: Readonly<Record<string, string>> = {}): Record<string, string> => {
       const script = `set -euo pipefail; . "$0"; env -0`;
@@ -386,7 +392,7 @@ describe('cli/buildpack', () => {
       const odd = join(trial.root, `it's a "build" $dir`);
       mkdirSync(odd);
       expect(
-        writeExport(placesIn(trial.home), { buildDir: odd, manager: 'pip', appDir: join(trial.root, 'none') }),
+        writeExport(placesIn(trial.home), { ...of('pip'), buildDir: odd, appDir: join(trial.root, 'none') }),
       ).to.equal(true);
       const home = `${odd}/.scalingo/python`;
       expect(sourced()).to.include({
@@ -411,7 +417,7 @@ describe('cli/buildpack', () => {
       const appDir = join(trial.root, 'none');
       const home = `${trial.buildDir}/.scalingo/python`;
       const told = (manager: string) => {
-        writeExport(places, { buildDir: trial.buildDir, manager, appDir });
+        writeExport(places, { ...of(manager), buildDir: trial.buildDir, appDir });
         return sourced();
       };
       expect(told('pipenv')).to.include({
@@ -421,14 +427,34 @@ describe('cli/buildpack', () => {
       });
       expect(told('poetry')).to.include({ POETRY_VIRTUALENVS_CREATE: 'false' }).and.not.to.have.property('NLTK_DATA');
       mkdirSync(`${home}/nltk_data`, { recursive: true });
-      expect(told('uv')).to.include({ UV_PROJECT_ENVIRONMENT: home, NLTK_DATA: `${home}/nltk_data` });
+      expect(told('uv')).to.include({
+        UV_PROJECT_ENVIRONMENT: home,
+        UV_NO_MANAGED_PYTHON: '1',
+        UV_PYTHON_DOWNLOADS: 'never',
+        UV_LINK_MODE: 'copy',
+        NLTK_DATA: `${home}/nltk_data`,
+      });
+    });
+
+    it('[uv.env] has uv on the path after the Python of the app, and nothing of an earlier build', () => {
+      const places = placesIn(trial.home);
+      const made = nodeReport({ outcome: 'executed', kind: 'fetch-tool', outputs: { tool: 'digest/1', version: '1' } });
+      const { report, cacheDir } = of('uv');
+      const options = { cacheDir, buildDir: trial.buildDir, appDir: join(trial.root, 'none') };
+      writeExport(places, { ...options, report: { ...report, nodes: { 'uv-tool': made } } });
+      const tools = join(trial.home, 'tools');
+      expect(sourced()['PATH']).to.equal(`${trial.buildDir}/.scalingo/python/bin:${tools}/bin:/usr/bin:/bin`);
+      expect(readFileSync(join(tools, 'bin/uv'), 'utf8')).to.contain("'digest/1'");
+      writeExport(places, { ...options, report });
+      expect(sourced()['PATH']).to.equal(`${trial.buildDir}/.scalingo/python/bin:/usr/bin:/bin`);
+      expect(existsSync(tools)).to.equal(false);
     });
 
     it('[setup.app-dir-created] [python.app-symlink] names the Python as the app will, where the folder of the app is ours to write', () => {
       const appDir = join(trial.root, 'app');
       mkdirSync(appDir);
       trial.write({ 'build/.scalingo/python/bin/python': 'it' });
-      writeExport(placesIn(trial.home), { buildDir: trial.buildDir, manager: 'uv', appDir });
+      writeExport(placesIn(trial.home), { ...of('uv'), buildDir: trial.buildDir, appDir });
       expect(sourced()['PYTHONHOME']).to.equal(`${appDir}/.scalingo/python`);
       expect(readFileSync(`${appDir}/.scalingo/python/bin/python`, 'utf8')).to.equal('it');
     });
@@ -437,7 +463,7 @@ describe('cli/buildpack', () => {
       const appDir = join(trial.root, 'app');
       mkdirSync(join(appDir, '.scalingo/python'), { recursive: true });
       writeFileSync(join(appDir, '.scalingo/python/x'), '');
-      writeExport(placesIn(trial.home), { buildDir: trial.buildDir, manager: 'uv', appDir });
+      writeExport(placesIn(trial.home), { ...of('uv'), buildDir: trial.buildDir, appDir });
       expect(sourced()['PYTHONHOME']).to.equal(`${trial.buildDir}/.scalingo/python`);
       expect(existsSync(join(appDir, '.scalingo/python/x'))).to.equal(true);
     });

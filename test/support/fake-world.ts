@@ -63,5 +63,6 @@ const unexpected: Engine = {
   check: refuse('check'),
   why: refuse('why'),
   kinds: refuse('kinds'),
+  layOutTool: refuse('layOutTool'),
   exec: refuse('exec'),
 };

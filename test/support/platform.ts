@@ -72,6 +72,10 @@ export class Platform {
     return JSON.parse(this.step('report', [buildDir, this.cacheDir, this.envDir]).stdout) as Record<string, unknown>;
   }
 
+  emptyCache(): void {
+    rmSync(this.cacheDir, { recursive: true });
+  }
+
   cleanUp(): void {
     rmSync(this.root, { recursive: true, force: true });
   }

@@ -128,7 +128,7 @@ function tellRefusal(refusal: Refusal, request: RunRequest, startedAt: number, w
 function finish(report: RunReport, buildDir: string, cache: AppCache, places: Places, world: World): void {
   const { python_version: version, package_manager: manager } = report.buildData;
   cache.keepVersion(typeof version === 'string' ? version : undefined);
-  const isExported = writeExport(places, { buildDir, manager: typeof manager === 'string' ? manager : undefined });
+  const isExported = writeExport(places, { buildDir, report, cacheDir: cache.storeDir });
   if (!isExported) {
     shout('warning', ['The file `export` cannot be written, so later buildpacks find no Python.'], world);
   }

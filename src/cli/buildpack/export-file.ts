@@ -2,15 +2,18 @@
 
 import { accessSync, constants, lstatSync, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import type { RunReport } from '../../engine/events.js';
 import { publishFile } from '../../engine/sealed-json.js';
+import { writeManagerCommand } from './manager-command.js';
 import type { Places } from './places.js';
+import { quote } from './shell.js';
 
 /** Where the app will run. */
 const APP = '/app';
 
 export const exportFile = ({ home }: Pick<Places, 'home'>): string => join(home, 'export');
 
-/** By package manager, as at run time; poetry and uv themselves are gone by then, but not what tells them which Python. */
+/** By package manager. */
 const MANAGER_LINES: Readonly<Record<string, readonly string[]>> = {
   pip: ['export PIP_DISABLE_PIP_VERSION_CHECK=1'],
   pipenv: [
@@ -24,25 +27,30 @@ const MANAGER_LINES: Readonly<Record<string, readonly string[]>> = {
     'export UV_PROJECT_ENVIRONMENT="$PYTHONHOME"',
     'export UV_NO_MANAGED_PYTHON=1',
     'export UV_PYTHON_DOWNLOADS=never',
+    'export UV_LINK_MODE=copy',
   ],
 };
 
 export interface ExportOptions {
   readonly buildDir: string;
-  readonly manager: string | undefined;
+  readonly report: Pick<RunReport, 'nodes' | 'buildData'>;
+  /** The store of the run. */
+  readonly cacheDir: string;
   /** Where the app will run; `/app` but for tests. */
   readonly appDir?: string;
 }
 
 /** False when it cannot be written. */
-export function writeExport(places: Places, { buildDir, manager, appDir = APP }: ExportOptions): boolean {
+export function writeExport(places: Places, { buildDir, report, cacheDir, appDir = APP }: ExportOptions): boolean {
   const { vendorDir, root } = places;
   const isLinked = linkPython(buildDir, appDir, vendorDir);
   const python = join(isLinked ? appDir : buildDir, vendorDir, 'python');
   const hasNltkData = lstatSync(join(buildDir, vendorDir, 'python/nltk_data'), { throwIfNoEntry: false }) !== undefined;
+  const commands = writeManagerCommand(places, { report, python, cacheDir });
   const lines = [
     `export PYTHONHOME=${quote(python)}`,
-    ...(MANAGER_LINES[manager ?? ''] ?? []),
+    ...(commands === undefined ? [] : [`export PATH=${quote(commands)}"\${PATH:+:$PATH}"`]),
+    ...(MANAGER_LINES[String(report.buildData['package_manager'])] ?? []),
     ...(hasNltkData ? ['export NLTK_DATA="$PYTHONHOME/nltk_data"'] : []),
     'export PATH="$PYTHONHOME/bin${PATH:+:$PATH}"',
     'export PYTHONUNBUFFERED=true',
@@ -53,8 +61,6 @@ export function writeExport(places: Places, { buildDir, manager, appDir = APP }:
   ];
   return publishFile(exportFile(places), `${lines.join('\n')}\n`);
 }
-
-const quote = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
 /**
  * What later buildpacks install is to work where the app runs, so they should meet the Python under the name that it has

@@ -1,0 +1,3 @@
+// Words of shell scripts that the adapter writes.
+
+export const quote = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
