@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { CHUNK_BYTES, giveChunk, takeChunk } from './chunks.js';
+import { CHUNK_BYTES, giveChunk, readWhole, takeChunk, withChunk } from './chunks.js';
 import { digestOf, hexOf, makeDigest, sha256Hex, sizeOf, type Digest } from './digest.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
 import { unreadableFile } from './store-failures.js';
@@ -34,7 +34,7 @@ export async function digestFile(path: string, cache?: StatCache): Promise<Resul
     const stats = await lstat(path, { bigint: true });
     const known = cache?.lookUp(path, stats);
     if (known) return succeed(known);
-    const digest = stats.size <= SMALL ? digestOf(readFileSync(path)) : await digestStream(path);
+    const digest = stats.size <= SMALL ? digestSmallSync(path) : await digestStream(path);
     cache?.record(path, stats, digest);
     return succeed(digest);
   } catch (error) {
@@ -72,9 +72,18 @@ async function digestStream(path: string): Promise<Digest> {
 export function digestFileSync(path: string, stats: BigIntStats, cache?: StatCache): Digest {
   const known = cache?.lookUp(path, stats);
   if (known) return known;
-  const digest = stats.size <= SMALL ? digestOf(readFileSync(path)) : digestLargeSync(path);
+  const digest = stats.size <= SMALL ? digestSmallSync(path) : digestLargeSync(path);
   cache?.record(path, stats, digest);
   return digest;
+}
+
+/** It may have grown meanwhile. */
+function digestSmallSync(path: string): Digest {
+  const digest = withChunk((chunk) => {
+    const bytes = readWhole(path, chunk);
+    return bytes && digestOf(bytes);
+  });
+  return digest ?? digestLargeSync(path);
 }
 
 function digestLargeSync(path: string): Digest {

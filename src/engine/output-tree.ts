@@ -8,13 +8,13 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   rmSync,
   symlinkSync,
 } from 'node:fs';
 import type { BigIntStats, Dirent } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
+import { readWhole, withChunk } from './chunks.js';
 import { digestOf, sizeOf, type Digest } from './digest.js';
 import { buildTree, EMPTY_DIRECTORY, findByName, type NewEntry } from './directories.js';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
@@ -24,6 +24,7 @@ import { fileTooLarge, fileTrouble, folderGone, unreadableFile, unsupportedFile 
 import { Breather, finishCopy, forEachBounded, isModeCut, writeNewFile } from './store-files.js';
 import type { BlobStore } from './store.js';
 import type { Directory, DirectoryTable, Layer, SymlinkEntry, Tree } from './tree.js';
+import { growHeapSlowly } from './heap-growth.js';
 
 /** What a file looked like right after it was written. All but `digest` changes when somebody touches it. */
 export interface RecordedFile {
@@ -50,6 +51,8 @@ export type MaterializeProblem = { readonly missing: Digest } | { readonly failu
 
 /** Files at work at the same time: the thread pool copies while this thread hashes. */
 const AT_ONCE = 4;
+/** As many as an interpreter has. */
+const MANY_FILES = 1000;
 const EMPTY: Directory = { files: [], directories: [], symlinks: [] };
 
 interface Planned {
@@ -88,6 +91,7 @@ export async function materializeTree(
     mkdirSync(folder, { recursive: true });
     const planned: Planned[] = [];
     makeDirectories(table, root, folder, '', planned);
+    if (planned.length > MANY_FILES) growHeapSlowly();
     await forEachBounded(planned, AT_ONCE, async ({ path, digest, executable }) => {
       const target = `${folder}/${path}`;
       const source = sources?.get(digest);
@@ -140,10 +144,12 @@ export async function copySource(
 ): Promise<boolean> {
   try {
     if (sizeOf(digest) < 256 * 1024) {
-      const bytes = readFileSync(source);
-      if (digestOf(bytes) !== digest) return false;
-      writeNewFile(target, bytes, executable);
-      return true;
+      return withChunk((chunk) => {
+        const bytes = readWhole(source, chunk);
+        if (bytes === undefined || digestOf(bytes) !== digest) return false;
+        writeNewFile(target, bytes, executable);
+        return true;
+      });
     }
     await copyFile(source, target, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
   } catch (error) {

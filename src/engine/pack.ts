@@ -36,8 +36,8 @@ const PENDING = 512 * 1024;
 const OPEN_FILES = 64;
 /** After so many reads of a pack that is no larger, and while all such take no more, it is kept in memory. */
 const OFTEN = 16;
-const WHOLE_PACK = 16 * 1024 * 1024;
-const WHOLE_PACKS = 32 * 1024 * 1024;
+const WHOLE_PACK = 1024 * 1024;
+const WHOLE_PACKS = 4 * 1024 * 1024;
 /** A file made so soon after another may leave its folder with the same time. */
 const SAME_TIME_MS = 50;
 
@@ -78,9 +78,12 @@ export class PackSet<T> {
     return [...this.index.findAll(this.scratch)].length;
   }
 
-  /** What one of the records with this hash holds, whichever is whole. */
-  read(hash: string): T | undefined {
-    return this.readEach(hash, true).found[0];
+  /**
+   * What one of the records with this hash holds, whichever is whole. Bytes are read into `chunk` when it is given and
+   * large enough: what is decoded from them is good until the chunk is used again.
+   */
+  read(hash: string, chunk?: Buffer): T | undefined {
+    return this.readEach(hash, true, chunk).found[0];
   }
 
   /** What each whole record with this hash holds, in no order. */
@@ -88,14 +91,14 @@ export class PackSet<T> {
     return this.readEach(hash, false);
   }
 
-  private readEach(hash: string, isOneEnough: boolean): Found<T> {
+  private readEach(hash: string, isOneEnough: boolean, chunk?: Buffer): Found<T> {
     this.load();
     this.scratch.write(hash, 'hex');
     const found: T[] = [];
     let isDamaged = false;
     let isGone = false;
     for (const entry of this.index.findAll(this.scratch)) {
-      const bytes = this.readEntry(entry);
+      const bytes = this.readEntry(entry, chunk);
       const value = bytes && this.decode(hash, bytes);
       if (value === undefined) {
         if (bytes === undefined) isGone = true;
@@ -107,20 +110,22 @@ export class PackSet<T> {
   }
 
   /** Undefined when the pack was dropped or cannot be read: the caller looks elsewhere. */
-  private readEntry(entry: number): Buffer | undefined {
+  private readEntry(entry: number, chunk?: Buffer): Buffer | undefined {
     const number = this.index.packOf(entry);
     const pack = this.packs[number] as Pack;
     const offset = this.index.offsetOf(entry);
     const size = this.index.sizeOf(entry);
     if (number === this.own && offset >= pack.known) {
       const start = offset - pack.known;
-      return Buffer.from((this.pending as Buffer).subarray(start, start + size));
+      const bytes = (this.pending as Buffer).subarray(start, start + size);
+      return chunk === undefined ? Buffer.from(bytes) : bytes;
     }
     try {
       if (number !== this.own && pack.reads++ === OFTEN) this.bringToMemory(pack);
       if (pack.content !== undefined && offset + size <= pack.content.length)
         return pack.content.subarray(offset, offset + size);
-      return readAt(this.fdOf(pack), offset, Buffer.allocUnsafe(size));
+      const into = chunk !== undefined && size <= chunk.length ? chunk.subarray(0, size) : Buffer.allocUnsafe(size);
+      return readAt(this.fdOf(pack), offset, into);
     } catch {
       return undefined;
     }

@@ -9,14 +9,13 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
-  readSync,
   renameSync,
   rmSync,
   statSync,
   type BigIntStats,
 } from 'node:fs';
 import { copyFile, open } from 'node:fs/promises';
-import { CHUNK_BYTES, giveChunk, takeChunk } from './chunks.js';
+import { CHUNK_BYTES, giveChunk, readWhole, takeChunk, withChunk } from './chunks.js';
 import { digestOf, EMPTY_DIGEST, hexOf, makeDigest, sha256Hex, sizeOf, type Digest } from './digest.js';
 import { PackSet } from './pack.js';
 import { finishCopy, writeAll, writeNewFile } from './store-files.js';
@@ -107,14 +106,15 @@ export class BlobFolder {
     return sizeOf(digest) < PACK_LIMIT ? this.readSmall(digest) : this.readLarge(digest);
   }
 
-  private readSmall(digest: Digest): Buffer | undefined {
+  /** In `chunk` when one is given. */
+  private readSmall(digest: Digest, chunk?: Buffer): Buffer | undefined {
     if (digest === EMPTY_DIGEST) return Buffer.alloc(0);
     const hash = hexOf(digest);
-    let bytes = this.packs.read(hash);
+    let bytes = this.packs.read(hash, chunk);
     // Another process may have appended it, or moved it to another pack.
     if (bytes === undefined) {
       this.packs.catchUp();
-      bytes = this.packs.read(hash);
+      bytes = this.packs.read(hash, chunk);
     }
     return bytes?.length === sizeOf(digest) ? bytes : undefined;
   }
@@ -134,7 +134,7 @@ export class BlobFolder {
 
   /** Whether all bytes are there and right; a large blob found right is trusted from now on. */
   async check(digest: Digest): Promise<boolean> {
-    if (sizeOf(digest) < PACK_LIMIT) return this.readSmall(digest) !== undefined;
+    if (sizeOf(digest) < PACK_LIMIT) return withChunk((chunk) => this.readSmall(digest, chunk) !== undefined);
     const stats = this.statLarge(digest);
     if (stats === undefined) return false;
     const hash = hexOf(digest);
@@ -161,7 +161,7 @@ export class BlobFolder {
   private isStored(digest: Digest): boolean {
     if (digest === EMPTY_DIGEST) return true;
     const hash = hexOf(digest);
-    if (sizeOf(digest) < PACK_LIMIT) return this.packs.read(hash) !== undefined;
+    if (sizeOf(digest) < PACK_LIMIT) return withChunk((chunk) => this.packs.read(hash, chunk) !== undefined);
     const stats = this.statLarge(digest);
     return stats !== undefined && this.trust.isTrusted(hash, stats);
   }
@@ -183,15 +183,14 @@ export class BlobFolder {
   }
 
   async writeFile(path: string): Promise<Digest> {
-    const chunk = takeChunk();
-    const bytes = readWhole(path, chunk);
-    if (bytes !== undefined) {
+    const whole = withChunk((chunk) => {
+      const bytes = readWhole(path, chunk);
+      if (bytes === undefined) return undefined;
       const digest = digestOf(bytes);
       this.write(digest, bytes);
-      giveChunk(chunk);
       return digest;
-    }
-    giveChunk(chunk);
+    });
+    if (whole !== undefined) return whole;
     const partial = inPlace(() => this.newPartial());
     const digest = await copyHashed(path, partial);
     // It shrank while it was read.
@@ -248,10 +247,12 @@ export class BlobFolder {
   /** As `BlobStore.materialize`; throws the system's error when the target cannot be written. */
   async materialize(digest: Digest, target: string, executable: boolean): Promise<boolean> {
     if (sizeOf(digest) < PACK_LIMIT) {
-      const bytes = this.readSmall(digest);
-      if (bytes === undefined) return false;
-      writeNewFile(target, bytes, executable);
-      return true;
+      return withChunk((chunk) => {
+        const bytes = this.readSmall(digest, chunk);
+        if (bytes === undefined) return false;
+        writeNewFile(target, bytes, executable);
+        return true;
+      });
     }
     const stats = this.statLarge(digest);
     if (stats === undefined) return false;
@@ -290,21 +291,6 @@ export class BlobFolder {
     } finally {
       this.trust.close();
     }
-  }
-}
-
-/** The part of `chunk` that now holds the file; undefined when it does not hold all of it. */
-function readWhole(path: string, chunk: Buffer): Buffer | undefined {
-  const fd = openSync(path, 'r');
-  try {
-    for (let length = 0; length < chunk.length;) {
-      const count = readSync(fd, chunk, length, chunk.length - length, null);
-      if (count === 0) return chunk.subarray(0, length);
-      length += count;
-    }
-    return undefined;
-  } finally {
-    closeSync(fd);
   }
 }
 

@@ -1,7 +1,7 @@
 // What an installer added to a Python of the slug, brought into a form that is the same wherever it was made: launchers
 // and links without a private path, RECORDs that agree, no build paths. Unaware of which installer it was.
 
-import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, posix } from 'node:path';
 import type { RunContext } from '../../engine/sdk.js';
 import { changedFiles, takeSnapshot, type Snapshot } from './app-changes.js';
@@ -35,7 +35,7 @@ export async function normalizePackages(
   await eachLimited(files, CONCURRENCY, async (path) => {
     const rewrite = rewriterOf(context, home, site, path);
     if (rewrite === undefined) return;
-    const isChanged = await rewriteFile(`${real}/${path}`, rewrite);
+    const isChanged = await rewriteText(`${real}/${path}`, rewrite);
     // Which of the small files in site-packages name a private folder depends on the sandbox; their RECORD must not.
     if (isChanged || path.startsWith(`${site}/`)) rewritten.add(path);
   });
@@ -45,31 +45,45 @@ export async function normalizePackages(
   return { files };
 }
 
-type Rewrite = (bytes: Buffer) => Buffer;
+/** Latin-1 keeps every byte, whatever the encoding; the texts looked for are spelled in bytes as well. */
+type Rewrite = (latin1: string) => string;
 
 function rewriterOf(context: RunContext, home: string, site: string, path: string): Rewrite | undefined {
   if (/^bin\/[^/]+$/.test(path)) {
-    return asText((text) => relocatableLauncher(text, `${context.paths.app}/${home}/bin`));
+    return (text) => relocatableLauncher(text, `${context.paths.app}/${home}/bin`);
   }
   if (!path.startsWith(`${site}/`)) return undefined;
   const name = path.slice(site.length + 1);
-  if (/^[^/]+\.pth$/.test(name)) return asText((text) => relativeLines(text, context, `${home}/${site}`));
+  if (/^[^/]+\.pth$/.test(name)) return (text) => relativeLines(text, context, `${home}/${site}`);
   if (/^__editable__[^/]*\.py$/.test(name)) {
     const depth = `${home}/${site}`.split('/').length;
-    return asText((text) => movableFinder(publicPaths(text, context), depth));
+    return (text) => movableFinder(publicPaths(text, context), depth);
   }
   const namesPaths = /^[^/]+\.egg-link$/.test(name) || /^[^/]+\.dist-info\/direct_url\.json$/.test(name);
-  return namesPaths ? asText((text) => publicPaths(text, context)) : undefined;
+  return namesPaths ? (text) => publicPaths(text, context) : undefined;
 }
 
-/** Latin-1 keeps every byte, whatever the encoding; the texts looked for are spelled in bytes as well. */
-const asText =
-  (rewrite: (text: string) => string): Rewrite =>
-  (bytes) =>
-    isElf(bytes) ? bytes : Buffer.from(rewrite(bytes.toString('latin1')), 'latin1');
 const inLatin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
-async function rewriteFile(file: string, rewrite: Rewrite): Promise<boolean> {
+async function rewriteText(file: string, rewrite: Rewrite): Promise<boolean> {
+  if (await isElfFile(file)) return false;
+  return rewriteFile(file, (bytes) => Buffer.from(rewrite(bytes.toString('latin1')), 'latin1'));
+}
+
+/** Told by its first bytes: a tool that is one large program is not read into memory. */
+async function isElfFile(path: string): Promise<boolean> {
+  const stat = await lstat(path);
+  if (!stat.isFile()) return false;
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    return isElf(buffer.subarray(0, bytesRead));
+  } finally {
+    await file.close();
+  }
+}
+
+async function rewriteFile(file: string, rewrite: (bytes: Buffer) => Buffer): Promise<boolean> {
   const stat = await lstat(file);
   if (!stat.isFile()) return false;
   const before = await readFile(file);
@@ -153,11 +167,8 @@ async function correctRecords(
   };
   const records = files.filter((path) => path.startsWith(`${site}/`) && path.endsWith('.dist-info/RECORD'));
   await eachLimited(records, CONCURRENCY, async (path) => {
-    await rewriteFile(
-      `${real}/${path}`,
-      asText((text) =>
-        editRecord(renameInRecord(text, relative), (name) => columns.get(posix.normalize(`${site}/${name}`))),
-      ),
+    await rewriteText(`${real}/${path}`, (text) =>
+      editRecord(renameInRecord(text, relative), (name) => columns.get(posix.normalize(`${site}/${name}`))),
     );
   });
 }
