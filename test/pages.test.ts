@@ -5,11 +5,38 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
+import type { RunReport } from '../src/engine/events.js';
 import { graphPage } from '../src/engine/render/graph-page.js';
 import { drawGraph } from '../src/engine/render/graph-svg.js';
+import { reportPage } from '../src/engine/render/report-page.js';
 import type { CheckedPipeline } from '../src/manifests/pipeline/manifest.js';
 import { browserOr, openPage } from './support/browser.js';
-import { branching, HOSTILE_SHOWN, layered } from './support/checked-pipeline.js';
+import { branching, HOSTILE, HOSTILE_SHOWN, layered } from './support/checked-pipeline.js';
+import { failedReport, pipFailure } from './support/events.js';
+
+interface Span {
+  readonly left: number;
+  readonly right: number;
+}
+
+/** The failed run, with what a tool could print and a lockfile could say. */
+const hostileReport: RunReport = {
+  ...failedReport,
+  nodes: {
+    ...failedReport.nodes,
+    pip: {
+      ...failedReport.nodes['pip']!,
+      startedAt: '2026-01-02T03:04:05.100Z',
+      failure: { ...pipFailure, detail: HOSTILE },
+      reasons: [
+        { what: `file ${HOSTILE}`, from: HOSTILE },
+        ...['a', 'b', 'c', 'd', 'e'].map((name) => ({ what: `config ${name}` })),
+      ],
+    },
+    assets: { ...failedReport.nodes['assets']!, startedAt: '2026-01-02T03:04:05.400Z' },
+  },
+  buildData: { ...failedReport.buildData, note: HOSTILE },
+};
 
 describe('pages', function () {
   this.timeout(60_000);
@@ -170,6 +197,49 @@ describe('pages', function () {
       expect(await page.locator('#graph-title').textContent()).to.equal(`Pipeline branching ${HOSTILE_SHOWN}`);
       expect(await page.locator('script, img').count()).to.equal(0);
       expect(complaints).to.deep.equal([]);
+    });
+  });
+
+  describe('of a report', () => {
+    it('shows failures, times and reasons, and runs and loads nothing', async () => {
+      const { page, complaints } = await open('report.html', reportPage(hostileReport));
+      expect(await page.locator('h1').innerText()).to.match(/^python failed$/i);
+      expect(await page.locator('.tile').nth(1).innerText()).to.match(/12\.3 s/);
+      const failure = page.locator('.failure').first();
+      expect(await failure.locator('h3').innerText()).to.equal('pip: pip could not install the requirements');
+      expect(await failure.locator('pre').textContent()).to.equal(HOSTILE_SHOWN);
+      expect(await failure.innerText())
+        .to.contain('install-dependencies::pip')
+        .and.to.contain(pipFailure.remedy);
+      expect(await page.locator('script, img').count()).to.equal(0);
+      expect(complaints).to.deep.equal([]);
+    });
+
+    it('draws each node that ran where it ran', async () => {
+      const { page } = await open('timeline.html', reportPage(hostileReport));
+      const bars = await page.evaluate<readonly Span[]>(
+        `[...document.querySelectorAll('.lane rect')].map((bar) => bar.getBoundingClientRect().toJSON())`,
+      );
+      expect(bars).to.have.length(2);
+      const [pip, assets] = bars as [Span, Span];
+      expect(assets.left - pip.left).to.be.closeTo(((pip.right - pip.left) * 300) / 2500, 2);
+      expect(assets.right - assets.left).to.be.closeTo(((pip.right - pip.left) * 1800) / 2500, 2);
+    });
+
+    it('leads from a failure to its node, and opens the other reasons', async () => {
+      const { page } = await open('links.html', reportPage(hostileReport), { scripts: false });
+      await page.click('.failure a');
+      expect(page.url()).to.match(/#node-pip$/);
+      const row = page.locator('tr', { has: page.locator('#node-pip') });
+      expect(await row.locator('li').last().isVisible()).to.equal(false);
+      await row.locator('summary').click();
+      expect(await row.locator('li').last().innerText()).to.equal('config e');
+    });
+
+    it('fits a narrow window and a dark one', async () => {
+      const { page } = await open('narrow.html', reportPage(hostileReport), { scheme: 'dark', width: 400 });
+      expect(await backgroundOf(page)).to.equal('rgb(20, 23, 27)');
+      expect(await page.evaluate('document.documentElement.scrollWidth')).to.be.at.most(400);
     });
   });
 });

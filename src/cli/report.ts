@@ -1,10 +1,15 @@
 // `pyflow report`: what a run of an app did, from the record it left in the cache.
 
+import { resolve } from 'node:path';
+import { writeText } from '../engine/render/report.js';
 import { reportText } from '../engine/render/report-text.js';
+import type { RunReport } from '../engine/events.js';
 import { appIdOf, listRuns, readReport } from '../engine/run-record.js';
 import { complain, type Command } from './command.js';
 import { hasColor } from './log-choice.js';
+import { printFailure } from './refusal.js';
 import { APP_OPTIONS, appOf } from './run-options.js';
+import type { World } from './world.js';
 
 export const command: Command = {
   name: 'report',
@@ -17,16 +22,23 @@ export const command: Command = {
     ...APP_OPTIONS,
     { name: 'list', summary: 'List the runs of the app' },
     { name: 'json', summary: 'Print the report as JSON' },
+    { name: 'html', value: 'FILE', summary: 'Write the report as a page that loads nothing from anywhere' },
   ],
-  examples: ['pyflow report --app-id shop', 'pyflow report --json | jq .nodes'],
+  examples: ['pyflow report --app-id shop', 'pyflow report --html report.html', 'pyflow report --json | jq .nodes'],
   run: async (given, world) => {
     const place = appOf(given, world);
     if (!place.ok) return complain(world, place.problem);
+    const html = given.value('html');
+    if (html !== undefined && (given.flag('json') || given.flag('list'))) {
+      return complain(world, {
+        message: '--html writes the page of one run, and prints nothing else.',
+        remedy: 'Leave out --json or --list, or call it twice.',
+      });
+    }
+    if (html === '') return complain(world, { message: '--html needs a file.', remedy: 'Is a variable unset?' });
     const { cacheDir } = place.value;
     const appId = appIdOf(place.value);
     const runs = listRuns(cacheDir, appId);
-    const asked = given.operands[0];
-    const runId = asked === undefined ? runs.at(-1) : runs.find((run) => run.startsWith(asked));
     if (given.flag('list')) {
       const reports = runs.flatMap((run) => readReport(cacheDir, appId, run) ?? []);
       if (given.flag('json')) world.stdout.write(`${JSON.stringify(runs)}\n`);
@@ -34,18 +46,33 @@ export const command: Command = {
         world.stdout.write(reports.map(({ runId, status, pipeline }) => `${runId}  ${status}  ${pipeline}\n`).join(''));
       return 0;
     }
-    const report = runId === undefined ? undefined : readReport(cacheDir, appId, runId);
+    const asked = given.operands[0];
+    const found = asked === undefined ? runs.slice(-1) : runs.filter((run) => run.startsWith(asked));
+    if (found.length > 1) {
+      return complain(world, {
+        message: `The ids of ${found.length} runs of ${appId} begin with "${asked}".`,
+        remedy: `Write more of one: ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', ...' : ''}`,
+      });
+    }
+    const report = found[0] === undefined ? undefined : readReport(cacheDir, appId, found[0]);
     if (report === undefined) {
       return complain(world, {
         message: asked === undefined ? `No run of ${appId} is recorded.` : `No run ${asked} of ${appId} is recorded.`,
         remedy: 'Runs are kept by app and cache: check --app, --app-id and --cache-dir, or see `pyflow report --list`.',
       });
     }
-    if (given.flag('json')) {
-      world.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
-      return 0;
-    }
-    world.stdout.write(reportText(report, hasColor(world)));
+    if (html !== undefined) return writePage(report, html, world);
+    world.stdout.write(
+      given.flag('json') ? `${JSON.stringify(report, undefined, 2)}\n` : reportText(report, hasColor(world)),
+    );
     return 0;
   },
 };
+
+async function writePage(report: RunReport, file: string, world: World): Promise<number> {
+  const { reportPage } = await import('../engine/render/report-page.js');
+  const written = writeText(resolve(world.cwd, file), reportPage(report));
+  if (!written.ok) return printFailure(written.failure, world);
+  world.stdout.write(`The page of run ${report.runId} is in ${file}.\n`);
+  return 0;
+}

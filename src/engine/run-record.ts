@@ -86,8 +86,10 @@ export function listRuns(cacheDir: string, appId: string): readonly string[] {
   }
 }
 
-export const readReport = (cacheDir: string, appId: string, runId: string): RunReport | undefined =>
-  readJSON<RunReport>(join(runsDir(cacheDir, appId), `${runId}.json`));
+export function readReport(cacheDir: string, appId: string, runId: string): RunReport | undefined {
+  const report = readJSON<RunReport | null>(join(runsDir(cacheDir, appId), `${runId}.json`));
+  return report?.schema === 'pyflow.report/1' ? report : undefined;
+}
 
 export function writeLastRun(cacheDir: string, appId: string, last: Omit<LastRun, 'format'>): void {
   writeSealed(join(runsDir(cacheDir, appId), 'last.json'), { format: RECORD_FORMAT, ...last });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -6,6 +6,7 @@ import type { Engine } from '../../src/cli/engine.js';
 import type { Diagnostic } from '../../src/manifests/pipeline/diagnostic.js';
 import type { CheckedPipeline } from '../../src/manifests/pipeline/manifest.js';
 import { renderGraph } from '../../src/engine/render/graph.js';
+import { reportPage } from '../../src/engine/render/report-page.js';
 import { shippedKinds } from '../../src/plugins/index.js';
 import { checkedNode, idOf, refOf } from '../support/checked-pipeline.js';
 import { failedReport, nodeReport, pipFailure } from '../support/events.js';
@@ -236,10 +237,52 @@ describe('cli/report', () => {
     );
   });
 
-  it('says when there is no such run', async () => {
+  it('says when there is no such run, or more than one', async () => {
     const { status, stderr } = await report('2031');
     expect(status).to.equal(2);
     expect(stderr).to.contain('No run 2031 of shop is recorded.');
+    const both = await report('2026');
+    expect(both.status).to.equal(2);
+    expect(both.stderr).to.contain('The ids of 2 runs of shop begin with "2026".').and.to.contain(failedReport.runId);
+  });
+
+  it('tells times, what was saved, sizes and reasons of all nodes', async () => {
+    const { stdout } = await report();
+    expect(stdout).to.match(/^NODE +KIND +OUTCOME +TIME +SAVED +LAYER +WHY$/m);
+    expect(stdout).to.match(/^runtime +fetch-runtime +restored +12\.3 s$/m);
+    expect(stdout).to.match(/^assets +command +executed +1\.8 s +20\.5 kB +file assets\/main\.js: aaaa -> bbbb$/m);
+    expect(stdout).to.match(/^profile +runtime-environment +blocked +pip failed$/m);
+    expect(stdout).to.contain('  -> Mend requirements.txt: the version must exist.');
+  });
+
+  it('takes a record that is damaged, or of another version, for none', async () => {
+    for (const text of ['', 'null', '{}', '{"schema":"pyflow.report/2"}']) {
+      writeFileSync(join(cacheDir, `runs/shop/${failedReport.runId}.json`), text);
+      const { status, stderr } = await report();
+      expect(status).to.equal(2);
+      expect(stderr).to.contain('No run of shop is recorded.');
+    }
+  });
+
+  it('writes a page, whole or not at all', async () => {
+    const file = join(cacheDir, 'page.html');
+    expect(await report('--html', file)).to.deep.equal({
+      status: 0,
+      stdout: `The page of run ${failedReport.runId} is in ${file}.\n`,
+      stderr: '',
+    });
+    expect(readFileSync(file, 'utf8')).to.equal(reportPage(failedReport));
+    const lost = await report('20260101', '--html', join(cacheDir, 'none/page.html'));
+    expect(lost.status).to.equal(75);
+    expect(lost.stderr).to.contain('[report::cannot-write]');
+    const folder = await report('--html', join(cacheDir, 'runs'));
+    expect(folder.status).to.equal(75);
+    expect(readdirSync(cacheDir).sort()).to.deep.equal(['page.html', 'runs']);
+  });
+
+  it('makes one page at a time', async () => {
+    for (const more of ['--json', '--list']) expect((await report('--html', 'a.html', more)).status).to.equal(2);
+    expect((await report('--html=')).stderr).to.contain('--html needs a file.');
   });
 });
 

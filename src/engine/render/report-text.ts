@@ -1,7 +1,7 @@
 // A whole report for people: a row a node, the failures in full, then the summary.
 
 import type { RunReport } from '../events.js';
-import { formatDuration, formatFailure, formatOutcome, formatReasons, table } from './messages.js';
+import { formatBytes, formatDuration, formatFailure, formatOutcome, formatReasons, table } from './messages.js';
 import { styleOf } from './style.js';
 import { summarize } from './summary.js';
 
@@ -12,12 +12,14 @@ export function reportText(report: RunReport, color: boolean): string {
     node.kind,
     formatOutcome(node.outcome),
     node.outcome === 'executed' || node.outcome === 'failed' ? formatDuration(node.durationMs) : '',
+    node.savedMs === undefined || node.savedMs < 1 ? '' : formatDuration(node.savedMs),
+    node.layer === undefined || node.layer.files === 0 ? '' : formatBytes(node.layer.bytes),
     formatReasons(node.reasons, 3),
   ]);
   return [
     `Run ${report.runId} of ${report.pipeline} for ${report.appId}, started ${report.startedAt}`,
     '',
-    ...table([['NODE', 'KIND', 'OUTCOME', 'TIME', 'WHY'], ...rows]),
+    ...table([['NODE', 'KIND', 'OUTCOME', 'TIME', 'SAVED', 'LAYER', 'WHY'], ...rows]),
     '',
     ...Object.entries(report.nodes).flatMap(([id, { failure }]) =>
       failure === undefined ? [] : [`${id}:`, ...formatFailure(failure, style), ''],

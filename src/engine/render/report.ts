@@ -1,4 +1,4 @@
-// The files of `--report` and `--trace`: whole or not at all, on failure too.
+// The files of `--report`, `--trace` and `pyflow report --html`: whole or not at all, on failure too.
 
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -7,10 +7,13 @@ import type { RunReport } from '../events.js';
 import { EXIT_STATUS, fail, failureData, succeed, type Failure, type Result } from '../failure.js';
 import type { Refusal, RunRequest } from '../pipeline.js';
 
-export function writeDocument(file: string, document: unknown): Result<undefined> {
+export const writeDocument = (file: string, document: unknown): Result<undefined> =>
+  writeText(file, `${JSON.stringify(document, undefined, 2)}\n`);
+
+export function writeText(file: string, text: string): Result<undefined> {
   const temporary = `${file}.${process.pid}.tmp`;
   try {
-    writeFileSync(temporary, `${JSON.stringify(document, undefined, 2)}\n`);
+    writeFileSync(temporary, text);
     renameSync(temporary, file);
     return succeed(undefined);
   } catch (error) {

@@ -1,7 +1,7 @@
 // The last lines of a run: what ran, what that saved, what went wrong, where the slug is.
 
-import { unreachable } from '../failure.js';
-import type { NodeReport, Outcome, RunReport } from '../events.js';
+import { unreachable, type Failure } from '../failure.js';
+import type { Outcome, RunReport } from '../events.js';
 import { cleanLines, cleanText } from './clean-text.js';
 import { countOf, formatBytes, formatDuration, formatFailure, formatOutcome } from './messages.js';
 import type { Style } from './style.js';
@@ -10,20 +10,12 @@ const ORDER: readonly Outcome[] = ['failed', 'blocked', 'aborted', 'executed', '
 
 export function summarize(report: RunReport, style: Style): string[] {
   const nodes = Object.entries(report.nodes);
-  const counts = new Map<Outcome, number>();
-  let savedMs = 0;
-  for (const [, node] of nodes) {
-    counts.set(node.outcome, (counts.get(node.outcome) ?? 0) + 1);
-    savedMs += node.savedMs ?? 0;
-  }
-  const told = ORDER.flatMap((outcome) => {
-    const count = counts.get(outcome);
-    return count === undefined ? [] : [`${count} ${formatOutcome(outcome)}`];
-  });
+  const told = countOutcomes(report).map(([outcome, count]) => `${count} ${formatOutcome(outcome)}`);
+  const savedMs = savedTime(report);
   const saved = savedMs >= 100 ? `; saved ${formatDuration(savedMs)}` : '';
   return [
     `${headline(report, style)} in ${formatDuration(report.durationMs)}${told.length === 0 ? '' : `: ${told.join(', ')}`}${saved}.`,
-    ...failures(report, nodes, style),
+    ...failures(report, style),
     ...nodes.flatMap(([id, { degraded }]) =>
       degraded === undefined ? [] : [`${style.yellow('Degraded:')} ${id}: ${cleanText(degraded)}`],
     ),
@@ -34,6 +26,28 @@ export function summarize(report: RunReport, style: Style): string[] {
         ]),
     ...(report.partial === true ? ['Only a part of the pipeline was asked for, so no slug was written.'] : []),
   ];
+}
+
+/** Those that there are, the worst first. */
+export function countOutcomes({ nodes }: RunReport): readonly (readonly [Outcome, number])[] {
+  const all = Object.values(nodes);
+  return ORDER.map((outcome) => [outcome, all.filter((node) => node.outcome === outcome).length] as const).filter(
+    ([, count]) => count > 0,
+  );
+}
+
+export const savedTime = ({ nodes }: RunReport): number =>
+  Object.values(nodes).reduce((sum, { savedMs }) => sum + (savedMs ?? 0), 0);
+
+/** Those of nodes, and the run's own unless it is one of them. */
+export function failuresOf(report: RunReport): readonly { readonly node?: string; readonly failure: Failure }[] {
+  const ofNodes = Object.entries(report.nodes).flatMap(([node, { failure }]) =>
+    failure === undefined ? [] : [{ node, failure }],
+  );
+  const { failure } = report;
+  if (failure === undefined || report.status === 'succeeded') return ofNodes;
+  const isOfNode = ofNodes.some(({ failure: { code, title } }) => code === failure.code && title === failure.title);
+  return isOfNode ? ofNodes : [...ofNodes, { failure }];
 }
 
 function headline({ status }: RunReport, style: Style): string {
@@ -50,14 +64,9 @@ function headline({ status }: RunReport, style: Style): string {
 }
 
 /** Failed nodes were explained where they failed; here they are found again. A failure of no node is told in full. */
-function failures(report: RunReport, nodes: readonly (readonly [string, NodeReport])[], style: Style): string[] {
-  const ofNodes = nodes.flatMap(([id, { failure }]) =>
-    failure === undefined ? [] : [`  ${id}: ${cleanLines(failure.title).join(' ')} [${failure.code}]`],
+const failures = (report: RunReport, style: Style): string[] =>
+  failuresOf(report).flatMap(({ node, failure }) =>
+    node === undefined
+      ? formatFailure(failure, style)
+      : [`  ${node}: ${cleanLines(failure.title).join(' ')} [${failure.code}]`],
   );
-  const { failure } = report;
-  if (failure === undefined || report.status === 'succeeded') return ofNodes;
-  const isOfNode = nodes.some(
-    ([, node]) => node.failure?.code === failure.code && node.failure.title === failure.title,
-  );
-  return isOfNode ? ofNodes : [...ofNodes, ...formatFailure(failure, style)];
-}

@@ -1,0 +1,64 @@
+import { expect } from 'chai';
+import type { RunReport } from '../../../src/engine/events.js';
+import { reportPage } from '../../../src/engine/render/report-page.js';
+import { failedReport, nodeReport, succeededReport } from '../../support/events.js';
+
+/** Without markup. */
+const textOf = (html: string): string => html.replace(/<style>[^]*?<\/style>|<[^>]+>/g, ' ').replace(/\s+/g, ' ');
+
+describe('engine/render/report-page', () => {
+  it('tells what was saved, what the slug has, and nothing of failures when there are none', () => {
+    const text = textOf(reportPage(succeededReport));
+    expect(text).to.contain('Duration 1 min 15 s exit status 0');
+    expect(text).to.contain('Time saved 12.3 s');
+    expect(text).to.contain('Slug 67.1 MB 1,575 files in /srv/shop/.pyflow/slug');
+    expect(text).to.contain('4 1 executed, 1 restored, 1 up to date, 1 skipped');
+    expect(text).to.contain('Degraded: made from the Python of this machine');
+    expect(text).to.not.contain('What failed');
+  });
+
+  it('tells a failure once, with code, blame and remedy', () => {
+    const page = reportPage(failedReport);
+    expect(page.match(/class="panel failure"/g)).to.have.length(1);
+    const text = textOf(page);
+    expect(text).to.contain('pip : pip could not install the requirements');
+    expect(text).to.contain('install-dependencies::pip · The app is at fault.');
+    expect(text).to.contain('What to do: Mend requirements.txt: the version must exist.');
+  });
+
+  it('tells a failure that is of no node', () => {
+    const failure = { ...failedReport.failure!, code: 'slug::not-ours', title: 'The folder is in the way' };
+    const text = textOf(reportPage({ ...succeededReport, status: 'failed', failure }));
+    expect(text).to.contain('The folder is in the way').and.to.contain('slug::not-ours');
+  });
+
+  it('makes a page of a run that never began, and of a part', () => {
+    const none = textOf(reportPage({ ...failedReport, nodes: {}, buildData: {} }));
+    expect(none).to.contain('What failed').and.to.not.contain('Where the time went').and.to.not.contain('Build data');
+    const { slug: _slug, ...rest } = succeededReport;
+    expect(textOf(reportPage({ ...rest, partial: true }))).to.contain('only a part of the pipeline was asked for');
+  });
+
+  it('shows no user part of a URL, whoever wrote it into the report', () => {
+    const url = 'https://ada:hunter2@index.example/simple';
+    const report: RunReport = {
+      ...failedReport,
+      failure: { ...failedReport.failure!, code: 'x::y', detail: `cannot reach ${url}` },
+      nodes: { a: nodeReport({ outcome: 'executed', degraded: url, reasons: [{ what: 'config index', to: url }] }) },
+      buildData: { index: url },
+    };
+    const page = reportPage(report);
+    expect(page.match(/https:\/\/\*\*\*@index\.example/g)).to.have.length(4);
+    expect(page).to.not.contain('hunter2');
+  });
+
+  it('draws runs of a millisecond and of days', () => {
+    for (const durationMs of [0, 1, 999, 59_999, 60_000, 3_600_000, 9e8]) {
+      const nodes = { a: nodeReport({ outcome: 'executed', durationMs, startedAt: failedReport.startedAt }) };
+      const page = reportPage({ ...failedReport, durationMs, nodes });
+      const ticks = page.match(/class="tick"/g)?.length ?? 0;
+      expect(ticks, String(durationMs)).to.be.within(1, 8);
+      expect(page).to.not.contain('NaN');
+    }
+  });
+});
