@@ -230,10 +230,9 @@ async function storeIfChanged(store: BlobStore, folder: string, suspect: Suspect
     if (base !== undefined && base.size === size) {
       const digest = await digestFile(absolute);
       if (!digest.ok) throw new FailureError(digest.failure);
-      if (digest.value === base.digest) {
-        return executable === base.executable ? undefined : { digest: digest.value, executable };
-      }
+      if (digest.value === base.digest && executable === base.executable) return undefined;
     }
+    // Also when the mode alone changed: the bytes of a file of the app are not in the store.
     return { digest: await store.writeFile(absolute), executable };
   } catch (error) {
     throw error instanceof FailureError ? error : new FailureError(unreadableFile(path, error));

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { outcomesOf, Refused, Workspace } from '../support/workspace.js';
 
@@ -381,6 +381,25 @@ nodes:
 `);
     const report = await work.run();
     expect(report.nodes['slow']?.failure?.code).to.equal('node::timeout');
+  });
+
+  it('[hooks.pre-compile-run] keeps the execute bit that a node gave to a file of the app, and no more than the bit', async () => {
+    work.pipeline(`
+pyflow: 1
+name: modes
+nodes:
+  hook: { uses: hook, with: { script: bin/pre_compile } }
+  check: { uses: command, after: [hook], with: { argv: [bin/pre_compile], reads: [bin/pre_compile, off.sh], writes: [made] } }
+`);
+    work.write({ 'bin/pre_compile': '#!/bin/sh\necho run > made\nchmod -x off.sh\n', 'off.sh': 'true' });
+    chmodSync(join(work.appDir, 'off.sh'), 0o755);
+    for (const outDir of [work.outDir, work.appDir]) {
+      const report = await work.run({ outDir });
+      expect(report.failure).to.equal(undefined);
+      expect([report.nodes['hook']?.outcome, report.nodes['check']?.outcome]).to.include('executed');
+      const modes = ['bin/pre_compile', 'off.sh'].map((path) => statSync(join(outDir, path)).mode & 0o111);
+      expect(modes).to.deep.equal([0o111, 0]);
+    }
   });
 
   it('[cache.save-symlinks] gives the execute bit and symbolic links through view, layer and slug', async () => {
