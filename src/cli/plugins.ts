@@ -1,30 +1,66 @@
-// `pyflow plugins`: the kinds a pipeline file can use, from their manifests.
+// `pyflow plugins`: the kinds a pipeline file can use, from their manifests, and a start for one's own.
 
+import { resolve } from 'node:path';
 import type { JSONSchema } from '../manifests/json-schema.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
 import { formatDuration, table } from '../engine/render/messages.js';
 import { complain, didYouMean, type Command } from './command.js';
+import { printFailure } from './refusal.js';
 import type { World } from './world.js';
 
 export const command: Command = {
   name: 'plugins',
-  operands: 'ls | show KIND',
+  operands: 'ls | show KIND | new KIND',
   minOperands: 1,
   maxOperands: 2,
-  summary: 'List the kinds of nodes, or show one: its config and ports',
-  options: [{ name: 'json', summary: 'Print JSON' }],
-  examples: ['pyflow plugins show install-deps-pip'],
+  summary: 'List the kinds of nodes, show one, or start a new one',
+  details: [
+    '  ls         list the kinds that pyflow ships',
+    '  show KIND  show config and ports of one',
+    '  new KIND   write a plugin to start from, with a test, a pipeline that uses it and an app for that',
+  ].join('\n'),
+  options: [
+    { name: 'dir', value: 'DIR', summary: 'With new: the folder to make (default: KIND in the current folder)' },
+    { name: 'json', summary: 'With ls and show: print JSON' },
+  ],
+  examples: ['pyflow plugins show install-deps-pip', 'pyflow plugins new compile-assets'],
   run: async (given, world) => {
     const [verb = '', kind] = given.operands;
     if (verb === 'ls' && kind === undefined) return list(given.flag('json'), world);
     if (verb === 'show' && kind !== undefined) return show(kind, given.flag('json'), world);
+    if (verb === 'new' && kind !== undefined) return start(kind, given.value('dir'), world);
     return complain(world, {
       message:
-        verb === 'show' ? 'pyflow plugins show needs a KIND.' : `pyflow plugins cannot "${given.operands.join(' ')}".`,
-      remedy: `It takes \`ls\` or \`show KIND\`.${didYouMean(verb, ['ls', 'show'])}`,
+        verb === 'show' || verb === 'new'
+          ? `pyflow plugins ${verb} needs a KIND.`
+          : `pyflow plugins cannot "${given.operands.join(' ')}".`,
+      remedy: `It takes \`ls\`, \`show KIND\` or \`new KIND\`.${didYouMean(verb, ['ls', 'show', 'new'])}`,
     });
   },
 };
+
+async function start(kind: string, dir: string | undefined, world: World): Promise<number> {
+  // It becomes the name of files, and of nodes.
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(kind) || kind.length > 60) {
+    return complain(world, {
+      message: `"${kind}" is no name for a kind.`,
+      remedy: 'Write at most 60 lower-case letters and digits, words joined by hyphens: compile-assets.',
+    });
+  }
+  if (dir === '') return complain(world, { message: '--dir needs a folder.', remedy: 'Is a variable unset?' });
+  if ((await world.engine.kinds()).some((known) => known.kind === kind)) {
+    return complain(world, {
+      message: `pyflow ships a kind "${kind}".`,
+      remedy: 'Give yours another name; a pipeline could not tell them apart.',
+    });
+  }
+  const folder = resolve(world.cwd, dir ?? kind);
+  const { nextSteps, writeSkeleton } = await import('./new-plugin.js');
+  const written = writeSkeleton(kind, folder);
+  if (!written.ok) return printFailure(written.failure, world);
+  world.stdout.write(nextSteps(kind, written.value, folder, world.cwd));
+  return 0;
+}
 
 async function list(asJSON: boolean, world: World): Promise<number> {
   const kinds = await world.engine.kinds();
