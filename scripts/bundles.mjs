@@ -9,6 +9,7 @@ import { build } from 'esbuild';
 
 const START = 'src/cli/start.ts';
 const DRAW = 'src/engine/render/drawing.ts';
+const NOT_ASCII = /[^\0-\x7f]/;
 
 // Parameters as in src/cli/bundles.ts. Parenthesized, for V8 to compile it at once where there is no code beside it.
 const HEAD =
@@ -54,6 +55,7 @@ export async function bundles(root, settings) {
       stdin: { contents: entryOfStart([...shared].sort()), resolveDir: root },
       plugins: [
         toRun,
+        escaped,
         stubs('run', (path) => `module.exports=pyflowFromRun(${JSON.stringify(path)})`),
         stubs('draw', () => 'module.exports=pyflowFromDraw()'),
       ],
@@ -76,9 +78,9 @@ export async function bundles(root, settings) {
   const run = await build({
     ...common,
     stdin: { contents: entryOfRun([...asked].sort(), name), resolveDir: root },
-    plugins: [fromStart, slimLibraries, importOutside, startStubs],
+    plugins: [fromStart, slimLibraries, importOutside, escaped, startStubs],
   });
-  const draw = await build({ ...common, entryPoints: [DRAW], plugins: [fromStart, startStubs] });
+  const draw = await build({ ...common, entryPoints: [DRAW], plugins: [fromStart, escaped, startStubs] });
   return { start: textAndMap(await start()), run: textAndMap(run), draw: textAndMap(draw) };
 }
 
@@ -101,6 +103,21 @@ const importOutside = {
       contents: (await readFile(path, 'utf8')).replace(/\bimport\(/, 'pyflowImport('),
       loader: 'ts',
     })),
+};
+
+/** esbuild escapes what is not ASCII in strings, but not in regular expressions; bundles are read as Latin-1. */
+const escaped = {
+  name: 'escaped',
+  setup: ({ onLoad }) =>
+    void onLoad({ filter: /\.[cm]?[jt]s$/, namespace: 'file' }, async ({ path }) => {
+      const text = await readFile(path, 'utf8');
+      if (!NOT_ASCII.test(text)) return undefined;
+      const contents = text.replaceAll(
+        new RegExp(NOT_ASCII, 'g'),
+        (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      );
+      return { contents, loader: path.endsWith('ts') ? 'ts' : 'js' };
+    }),
 };
 
 /** Has dynamic imports, but for those of Node's own modules, resolved by a function of the absolute path. */
@@ -149,6 +166,7 @@ exports.transports={Stream:require('winston/lib/winston/transports/stream')};`,
 function textAndMap({ outputFiles }) {
   const [map] = outputFiles.filter(({ path }) => path.endsWith('.map'));
   const [code] = outputFiles.filter(({ path }) => path.endsWith('.cjs'));
+  if (NOT_ASCII.test(code.text)) throw new Error('a bundle is read as Latin-1, so it must be ASCII: see escaped');
   // But for the types that a new plugin names in its comments.
   if (/\bimport\((?!'pyflow\/sdk'\)\.)/.test(code.text))
     throw new Error('a bundle cannot import by itself: see importOutside');

@@ -100,6 +100,12 @@ describe('scripts/build', () => {
     expect(statSync(bundle('draw')).size).to.be.lessThan(120_000);
   });
 
+  it('makes bundles that are the same in Latin-1, as they are read: also their regular expressions', () => {
+    for (const name of ['start', 'run', 'draw']) expect(readFileSync(bundle(name), 'utf8')).to.match(/^[\0-\x7f]*$/);
+    // What uv marks its causes with.
+    expect(readFileSync(bundle('run'), 'latin1')).to.contain(String.raw`\u2570`);
+  });
+
   it('leaves out of winston what writes to files, over HTTP and in colors', () => {
     const unwanted = /winston\/lib\/winston\/transports\/(?:file|http|console)\.js|@dabh|@colors|logform\/index/;
     const sources = sourcesOf('run');

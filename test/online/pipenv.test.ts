@@ -2,7 +2,6 @@
 
 import 'reflect-metadata';
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -12,7 +11,7 @@ import { lockedWheel, makePipfile } from '../support/pipfile.js';
 import { PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
 import { PackageIndex } from '../support/package-index.js';
 import { linkPreparedRuntime, prepareRuntime, prepareTool, type PreparedRuntime } from '../support/runtimes.js';
-import { makeWheel, makeZip, type Wheel } from '../support/wheels.js';
+import { makeWheel, type Wheel } from '../support/wheels.js';
 
 const CONFIG = { vendorDir: '.scalingo', root: '.' } as const;
 
@@ -65,16 +64,6 @@ describe('pipenv, online', function () {
   function serve(...wheels: readonly Wheel[]): void {
     for (const { file, bytes } of wheels) index.add(file, bytes);
   }
-  /** A source distribution whose build backend is this module. */
-  function sourceOf(name: string, backend: string): Wheel {
-    const bytes = makeZip({
-      [`${name}-1.0/PKG-INFO`]: `Metadata-Version: 2.1\nName: ${name}\nVersion: 1.0\n`,
-      [`${name}-1.0/pyproject.toml`]: `[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n`,
-      [`${name}-1.0/backend.py`]: backend,
-    });
-    return { ...makeWheel(name, '1.0'), file: `${name}-1.0.zip`, bytes, sha256: sha256(bytes) };
-  }
-
   it('[pipenv.install-deps-step] installs exactly what is locked, with launchers that work after a move', async () => {
     const unlocked = makeWheel('unlocked', '1.0');
     const newer = makeWheel('helper', '2.0', { requires: ['unlocked'] });
@@ -114,50 +103,6 @@ describe('pipenv, online', function () {
     expect(JSON.stringify(result.failure)).not.to.contain('pa55word');
     return result.failure;
   }
-
-  it('refuses a file that is not the one that was locked', async () => {
-    serve(helper);
-    const entry = { ...lockedWheel(helper), hashes: [`sha256:${'0'.repeat(64)}`] };
-    const failure = await failureOf(makePipfile({ default: { helper: entry } }));
-    expect(failure).to.include({ blame: 'app', title: 'A package does not have the digest that Pipfile.lock demands' });
-    expect(failure.detail).to.contain(helper.sha256);
-  });
-
-  it('[pipenv.install-deps-failed] blames the app for a package or a version that is not there', async () => {
-    serve(helper);
-    for (const [name, version] of [
-      ['nowhere', '1.0'],
-      ['helper', '9.9'],
-    ] as const) {
-      const entry = { ...lockedWheel(helper), version: `==${version}` };
-      const failure = await failureOf(makePipfile({ default: { [name]: entry } }));
-      expect(failure).to.include({ blame: 'app', title: 'Pipenv could not install the dependencies' });
-      expect(failure.detail).to.contain(`No matching distribution found for ${name}==${version}`);
-      expect(failure.retryable).to.equal(undefined);
-    }
-  });
-
-  it('blames the app for a package that does not build', async () => {
-    const broken = sourceOf('broken', `raise RuntimeError('no compiler for you')\n`);
-    serve(broken);
-    const { result, said } = await install(makePipfile({ default: { broken: lockedWheel(broken) } }));
-    expect(!result.ok && result.failure, said).to.include({ code: 'install-dependencies::pipenv', blame: 'app' });
-    expect(said).to.contain('no compiler for you');
-  });
-
-  it('tells an index that wants a password from one that has nothing, and uses the one it is given', async () => {
-    await index.stop();
-    index = await PackageIndex.start([helper], { login: { user: 'me', password: 'pa55word' } });
-    const files = makePipfile({ default: { helper: lockedWheel(helper) } });
-    for (const INDEX of [index.url, index.urlWithLogin.replace('me:', 'you:')]) {
-      const failure = await failureOf(files, { settings: { INDEX } });
-      expect(failure).to.include({ blame: 'app' });
-      expect(failure.title).to.contain('asks for a user and password');
-    }
-    const { result, said, reads } = await install(files, { settings: { INDEX: index.urlWithLogin } });
-    expect(result.ok && result.value.outputs.packages, said).to.deep.equal({ helper: '1.5' });
-    expect(said + JSON.stringify(reads.facts)).not.to.contain('pa55word');
-  });
 
   it('fills variables of the app into the URL of an index, and keys it without the password', async () => {
     await index.stop();
@@ -229,7 +174,6 @@ describe('pipenv, online', function () {
   });
 });
 
-const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 const prefixed = (folder: string, files: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(files).map(([path, text]) => [`${folder}/${path}`, text]));
 

@@ -15,7 +15,7 @@ import { InstallDepsPip } from '../../src/plugins/install-deps-pip/plugin.js';
 import { InstallDepsUv } from '../../src/plugins/install-deps-uv/plugin.js';
 import { InstallProjectUv } from '../../src/plugins/install-project-uv/plugin.js';
 import { differences, fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
-import { PackageIndex, type PackageIndexOptions } from '../support/package-index.js';
+import { PackageIndex } from '../support/package-index.js';
 import { linkPreparedRuntime, prepareRuntime, pyenvVersions, type PreparedRuntime } from '../support/runtimes.js';
 import { lockedApp, type Files, type UvApp } from '../support/uv-apps.js';
 import { makeSourceArchive, makeWheel } from '../support/wheels.js';
@@ -179,22 +179,6 @@ describe('uv, online', function () {
     });
 
     describe('blames the app for', () => {
-      it('[uv.install-deps-failed] a lockfile that is out of date', async () => {
-        const files = await lock({ dependencies: ['tool==1.0'] });
-        const edited = files['pyproject.toml']!.replace('tool==1.0', 'tool>=1');
-        const failure = failureOf(await installDeps({ ...files, 'pyproject.toml': edited }));
-        expect(failure).to.include({ blame: 'app' });
-        expect(failure.title).to.contain('uv.lock does not fit');
-      });
-
-      it('requirements that contradict each other', async () => {
-        const files = await lock({ dependencies: ['tool==1.0'] });
-        const edited = files['pyproject.toml']!.replace('"tool==1.0"', '"tool==1.0", "helper<1"');
-        const failure = failureOf(await installDeps({ ...files, 'pyproject.toml': edited }));
-        expect(failure).to.include({ blame: 'app' });
-        expect(failure.detail).to.contain('helper');
-      });
-
       it('a Python that requires-python forbids', async () => {
         const files = await lock({ dependencies: ['helper==1.5'] });
         const strict = (text: string): string => text.replaceAll('>=3.10', '>=3.99');
@@ -203,25 +187,6 @@ describe('uv, online', function () {
         expect(failureOf(played)).to.include({ blame: 'app' });
         expect(failureOf(played).title).to.contain('requires-python');
         expect(existsSync(join(played.harness.appDir, '.scalingo/python/bin/python3'))).to.equal(true);
-      });
-
-      it('a file that is not the one that was locked', async () => {
-        const files = await lock({ dependencies: ['helper==1.5'] });
-        const wrong = '0'.repeat(64);
-        const edited = files['uv.lock']!.replaceAll(helper.sha256, wrong);
-        const failure = failureOf(await installDeps({ ...files, 'uv.lock': edited }));
-        expect(failure).to.include({ blame: 'app' });
-        expect(failure.title).to.contain('digest');
-        expect(failure.detail).to.contain(wrong).and.to.contain(helper.sha256);
-      });
-
-      it('a file that the index no longer has', async () => {
-        const files = await lock({ dependencies: ['helper==1.5'] });
-        const edited = files['uv.lock']!.replaceAll('/files/helper', '/gone/helper');
-        const failure = failureOf(await installDeps({ ...files, 'uv.lock': edited }));
-        expect(failure).to.include({ blame: 'app' });
-        expect(failure.retryable).to.equal(undefined);
-        expect(failure.detail).to.contain('404');
       });
 
       it('a build that fails, with the known cause', async () => {
@@ -248,36 +213,6 @@ describe('uv, online', function () {
         expect(failure, failure.detail).to.include({ blame: 'environment', retryable: true });
       });
     }
-
-    it('blames the environment when nothing listens', async () => {
-      const files = await lock({ dependencies: ['helper==1.5'] });
-      const moved = Object.fromEntries(
-        Object.entries(files).map(([path, text]) => [path, text.replaceAll(`:${index.port}/`, ':9/')]),
-      );
-      const failure = failureOf(await installDeps(moved));
-      expect(failure, failure.detail).to.include({ blame: 'environment', retryable: true });
-    });
-
-    it('gives an index the login that it asks for, and shows it to nobody', async () => {
-      const options: PackageIndexOptions = { tellsDigests: true, login: { user: 'me', password: 'pa55word' } };
-      const closed = await PackageIndex.start(ALL, options);
-      try {
-        const files = await lock({ dependencies: ['helper==1.5'] }, closed);
-        const refused = failureOf(await installDeps(files));
-        expect(refused).to.include({ blame: 'app' });
-        expect(refused.title).to.contain('password');
-        const byOperator = await installDeps(files, { settings: { INDEX: closed.urlWithLogin } });
-        const byApp = await installDeps(files, {
-          appEnv: { UV_INDEX_TEST_USERNAME: 'me', UV_INDEX_TEST_PASSWORD: 'pa55word' },
-        });
-        for (const played of [byOperator, byApp]) {
-          expect(succeeded(played).outputs.packages).to.deep.equal({ helper: '1.5' });
-          expect(played.harness.text() + JSON.stringify(played.reads)).not.to.contain('pa55word');
-        }
-      } finally {
-        await closed.stop();
-      }
-    });
 
     describe('what lies in the app', () => {
       /** A build backend without dependencies: a wheel, or a link to the folder, and leftovers among the sources. */

@@ -12,6 +12,8 @@ export interface PackageIndexOptions {
   readonly login?: { readonly user: string; readonly password: string };
   /** Its pages tell the digest of each file, as those of most real ones do. */
   readonly tellsDigests?: true;
+  /** That of an index that was stopped. */
+  readonly port?: number;
 }
 
 export class PackageIndex {
@@ -27,7 +29,7 @@ export class PackageIndex {
 
   static async start(files: readonly Wheel[] = [], options: PackageIndexOptions = {}): Promise<PackageIndex> {
     const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
     const index = new PackageIndex(server, options);
     server.on('request', (request: IncomingMessage, response: ServerResponse) => index.answer(request, response));
     for (const file of files) index.add(file.file, file.bytes);
@@ -42,14 +44,23 @@ export class PackageIndex {
     return `http://127.0.0.1:${this.port}/simple`;
   }
 
+  /** What it asks for, or any. */
+  get login(): { readonly user: string; readonly password: string } {
+    return this.options.login ?? { user: 'nobody', password: 'none' };
+  }
+
   /** With user and password, as an operator would set it. */
   get urlWithLogin(): string {
-    const { user, password } = this.options.login ?? { user: 'nobody', password: 'none' };
-    return this.url.replace('//', `//${user}:${password}@`);
+    const { user, password } = this.login;
+    return this.url.replace('//', `//${encodeURIComponent(user)}:${encodeURIComponent(password)}@`);
   }
 
   add(file: string, bytes: Buffer): void {
     this.#files.set(file, bytes);
+  }
+
+  remove(file: string): void {
+    this.#files.delete(file);
   }
 
   private answer(request: IncomingMessage, response: ServerResponse): void {
@@ -64,7 +75,12 @@ export class PackageIndex {
     if (file !== undefined) {
       const bytes = this.#files.get(file);
       if (bytes === undefined) return void response.writeHead(404).end();
-      response.writeHead(200, { 'content-length': bytes.length, 'content-type': 'application/octet-stream' });
+      response.writeHead(200, {
+        // Real ones say so, since a file never changes under its name.
+        'cache-control': 'max-age=365000000, immutable, public',
+        'content-length': bytes.length,
+        'content-type': 'application/octet-stream',
+      });
       if (this.trouble === 'cut-off') {
         response.write(bytes.subarray(0, bytes.length >> 1), () => request.socket.destroy());
         return;
@@ -79,9 +95,9 @@ export class PackageIndex {
   }
 
   private isAllowed(request: IncomingMessage): boolean {
-    const { login } = this.options;
-    if (login === undefined) return true;
-    const expected = Buffer.from(`${login.user}:${login.password}`).toString('base64');
+    if (this.options.login === undefined) return true;
+    const { user, password } = this.login;
+    const expected = Buffer.from(`${user}:${password}`).toString('base64');
     return request.headers.authorization === `Basic ${expected}`;
   }
 

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { canonicalJSON, type JSONObject } from '../../src/manifests/json-schema.js';
-import type { Wheel } from './wheels.js';
+import { versionOf, type Wheel } from './wheels.js';
 
 export interface Locked {
   /** Name -> entry of the lock. */
@@ -12,10 +12,10 @@ export interface Locked {
 }
 
 /** The entry of a package of an index. */
-export const lockedWheel = ({ file, sha256 }: Wheel): JSONObject => ({
-  hashes: [`sha256:${sha256}`],
+export const lockedWheel = (wheel: Wheel): JSONObject => ({
+  hashes: [`sha256:${wheel.sha256}`],
   index: 'pypi',
-  version: `==${/-(\d+(?:\.\d+)*)/.exec(file)?.[1] ?? ''}`,
+  version: `==${versionOf(wheel)}`,
 });
 
 /** The Pipfile asks for any version of each, so the lock alone decides. */

@@ -67,16 +67,16 @@ export async function lockedPoetryApp(
       join(folder, 'lock.py'),
       `import sys\nsys.path.insert(0, ${JSON.stringify(tools.poetryDir)})\n${POETRY_DRIVER}`,
     );
-    const login = new URL(index.urlWithLogin);
+    const { user, password } = index.login;
     await promisify(execFile)(tools.python, ['-s', '-B', join(folder, 'lock.py'), 'lock', '--no-interaction'], {
       cwd: join(folder, 'app', root),
       env: {
         HOME: folder,
         PATH: process.env['PATH'],
-        POETRY_HTTP_BASIC_PYPI_PASSWORD: login.password,
-        POETRY_HTTP_BASIC_PYPI_USERNAME: login.username,
-        POETRY_HTTP_BASIC_TEST_PASSWORD: login.password,
-        POETRY_HTTP_BASIC_TEST_USERNAME: login.username,
+        POETRY_HTTP_BASIC_PYPI_PASSWORD: password,
+        POETRY_HTTP_BASIC_PYPI_USERNAME: user,
+        POETRY_HTTP_BASIC_TEST_PASSWORD: password,
+        POETRY_HTTP_BASIC_TEST_USERNAME: user,
         POETRY_KEYRING_ENABLED: 'false',
         POETRY_VIRTUALENVS_CREATE: 'false',
         PYFLOW_DEFAULT_INDEX: index.url,

@@ -55,15 +55,15 @@ export async function lockedApp(
       mkdirSync(dirname(join(folder, 'app', path)), { recursive: true });
       writeFileSync(join(folder, 'app', path), text);
     }
-    const login = new URL(index.urlWithLogin);
+    const { user, password } = index.login;
     await promisify(execFile)(join(tools.uvDir, 'bin/uv'), ['lock', '--quiet', '--python', tools.python], {
       cwd: join(folder, 'app'),
       env: {
         HOME: folder,
         PATH: process.env['PATH'],
         UV_CACHE_DIR: join(folder, 'cache'),
-        UV_INDEX_TEST_USERNAME: login.username,
-        UV_INDEX_TEST_PASSWORD: login.password,
+        UV_INDEX_TEST_USERNAME: user,
+        UV_INDEX_TEST_PASSWORD: password,
       },
     });
     return { ...files, 'uv.lock': readFileSync(join(folder, 'app/uv.lock'), 'utf8') };

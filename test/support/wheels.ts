@@ -20,6 +20,9 @@ export interface Wheel {
   readonly sha256: string;
 }
 
+/** As its file is named. */
+export const versionOf = ({ file }: Wheel): string => /-(\d+(?:\.\d+)*)/.exec(file)?.[1] ?? '';
+
 export function makeWheel(name: string, version: string, options: WheelOptions = {}): Wheel {
   const info = `${name}-${version}.dist-info`;
   const requires = (options.requires ?? []).map((line) => `Requires-Dist: ${line}\n`).join('');

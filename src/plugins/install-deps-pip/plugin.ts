@@ -26,6 +26,7 @@ import { noPython } from '../shared/failures.js';
 import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
 import { withoutUserinfo } from '../shared/index-url.js';
 import { nameNotFound } from '../shared/install-log.js';
+import { runWithDownloads } from '../shared/kept-downloads.js';
 import { forgetLocalWheels } from '../shared/local-wheels.js';
 import { wholePattern } from '../shared/literal-pattern.js';
 import { LocalProjects } from '../shared/local-projects.js';
@@ -141,14 +142,16 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
             index: named['PIP_INDEX_URL'] === undefined ? index : undefined,
           })
         : await pipInstallCommand(context, command);
-    const exit = await this.subprocess.run(context, {
-      argv,
-      cwd: rootIn(context.paths.app, config.root),
-      env,
-      network: true,
-      keepLines: KEPT_LINES,
-      filter: (_, text) => output.line(text),
-    });
+    const exit = await runWithDownloads(`${context.cacheDir}/${config.installer}`, () =>
+      this.subprocess.run(context, {
+        argv,
+        cwd: rootIn(context.paths.app, config.root),
+        env,
+        network: true,
+        keepLines: KEPT_LINES,
+        filter: (_, text) => output.line(text),
+      }),
+    );
     await (config.installer === 'uv' ? forgetLocalBuilds(context) : forgetLocalWheels(context, 'pip'));
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) {

@@ -24,6 +24,7 @@ import { inRoot, rootIn } from '../shared/app-root.js';
 import { noPython } from '../shared/failures.js';
 import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
 import { withoutUserinfo } from '../shared/index-url.js';
+import { runWithDownloads } from '../shared/kept-downloads.js';
 import { literalPattern } from '../shared/literal-pattern.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { forgetLocalWheels } from '../shared/local-wheels.js';
@@ -128,14 +129,17 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     const shown = ['pipenv', ...options].join(' ');
     this.log.step(context, `Installing dependencies using '${shown}'`);
     const pipenv = await pythonToolCommand(context, 'pipenv', { home, minor });
-    const exit = await this.subprocess.run(context, {
-      argv: [...pipenv.argv, ...options],
-      cwd: rootIn(context.paths.app, config.root),
-      env: await this.environment(config, context, facts),
-      network: true,
-      keepLines: KEPT_LINES,
-      filter: (_, text) => readableLine(text.replace(TEMPORARY_FILE, '')),
-    });
+    const env = await this.environment(config, context, facts);
+    const exit = await runWithDownloads(`${context.cacheDir}/pip`, () =>
+      this.subprocess.run(context, {
+        argv: [...pipenv.argv, ...options],
+        cwd: rootIn(context.paths.app, config.root),
+        env,
+        network: true,
+        keepLines: KEPT_LINES,
+        filter: (_, text) => readableLine(text.replace(TEMPORARY_FILE, '')),
+      }),
+    );
     await forgetLocalWheels(context, 'pip');
     if (!exit.ok) return exit;
     const pip = await readPipLog(`${context.scratchDir}/pip.log`);

@@ -22,11 +22,10 @@ import { parsePoetryLock, parsePoetryProject } from '../../manifests/app/poetry-
 import { takeSnapshot } from '../shared/app-changes.js';
 import { inRoot } from '../shared/app-root.js';
 import { noPython } from '../shared/failures.js';
-import { walkFiles } from '../shared/file-walk.js';
 import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
 import { withoutUserinfo } from '../shared/index-url.js';
-import { judgeInstallLog } from '../shared/install-log.js';
 import { installedPackages } from '../shared/installed-packages.js';
+import { runWithDownloads } from '../shared/kept-downloads.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { literalPattern, wholePattern } from '../shared/literal-pattern.js';
 import { artifactsOf, runPoetry } from '../shared/poetry-command.js';
@@ -152,13 +151,7 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
         onLine: (text) => output.line(text),
       });
     const artifacts = artifactsOf(context);
-    const hadArtifacts = (await walkFiles(artifacts)).length > 0;
-    let exit = await poetry(true);
-    if (exit.ok && judgeInstallLog(exit.value.lines).tampered !== undefined) {
-      // Archives are kept by their URL: one that was changed at the index, and maybe put right since, must not stay.
-      await rm(artifacts, { recursive: true });
-      if (hadArtifacts) exit = await poetry(true);
-    }
+    let exit = await runWithDownloads(artifacts, () => poetry(true));
     if (exit.ok && exit.value.exitCode === 0) {
       const again = await quarrelling(sitePackages);
       for (const info of again) await rm(`${sitePackages}/${info}`, { recursive: true });

@@ -144,7 +144,10 @@ export const NOTHING_FOUND =
   /^ERROR: (?:No matching distribution found for |Could not find a version that satisfies the requirement (?=.*\(from versions: none\)))([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)/;
 
 /** A line in which an installer says what is wrong. */
-export const ERROR_LINE = /^((ERROR|error|fatal|hint|Caused by): |[×├╰│])/;
+export const ERROR_LINE = /^((ERROR|error|fatal|hint|Caused by): |[×├╰│]|The conflict is caused by:$)/;
+
+/** Among these, the ones that go on in the indented lines below, which name the packages. */
+export const GOES_ON = /^(The conflict is caused by:$|ERROR: Hashes are required |[├╰]─▶ Because )/;
 
 /** A file of the index is not the one that was locked. */
 export const WRONG_DIGEST =

@@ -4,6 +4,7 @@ import {
   ERROR_LINE,
   FATAL_TROUBLE,
   GAVE_UP,
+  GOES_ON,
   KNOWN_CAUSES,
   LOGIN_REFUSED,
   NOTHING_FOUND,
@@ -35,7 +36,7 @@ const DIGEST_LINES = 12;
 export function judgeInstallLog(lines: readonly string[], elsewhere: readonly string[] = []): LogVerdict {
   const trimmed = lines.map((line) => line.trim());
   const cause = KNOWN_CAUSES.find(({ pattern }) => trimmed.some((line) => pattern.test(line)));
-  const errors = trimmed.filter((line) => ERROR_LINE.test(line)).slice(-SHOWN_ERRORS);
+  const errors = errorLines(lines).slice(-SHOWN_ERRORS);
   const gaveUp = trimmed.filter((line) => GAVE_UP.test(line));
   const passing = nameNotFound(lines) === undefined ? [] : [...trimmed, ...elsewhere];
   const trouble =
@@ -44,16 +45,44 @@ export function judgeInstallLog(lines: readonly string[], elsewhere: readonly st
     firstMatch(trimmed, POETRY_TROUBLE) ??
     firstMatch(gaveUp, PASSING_TROUBLE) ??
     firstMatch(passing, PASSING_TROUBLE);
-  const digest = trimmed.findIndex((line) => WRONG_DIGEST.test(line));
+  const tampered = wrongDigest(lines);
   const login = [...trimmed, ...elsewhere].find((line) => LOGIN_REFUSED.test(line));
   return {
     ...(cause && { cause }),
     ...(trouble && { trouble }),
-    ...(digest !== -1 && { tampered: lines.slice(digest, digest + DIGEST_LINES) }),
+    ...(tampered && { tampered }),
     ...(login !== undefined && { login }),
     errors,
   };
 }
+
+function errorLines(lines: readonly string[]): readonly string[] {
+  const found: string[] = [];
+  /** Of the line that goes on. */
+  let indent = Infinity;
+  for (const line of lines) {
+    const text = line.trim();
+    if (ERROR_LINE.test(text)) {
+      found.push(text);
+      indent = GOES_ON.test(text) ? indentOf(line) : Infinity;
+    } else if (text !== '' && indentOf(line) > indent) found.push(`  ${text}`);
+    else if (text !== '') indent = Infinity;
+  }
+  return found;
+}
+
+/** The line that says so, and those below it with the digests. */
+function wrongDigest(lines: readonly string[]): readonly string[] | undefined {
+  const start = lines.findIndex((line) => WRONG_DIGEST.test(line.trim()));
+  if (start === -1) return undefined;
+  const indent = indentOf(lines[start] ?? '');
+  const below = lines.slice(start + 1);
+  const end = below.findIndex((line) => line.trim() !== '' && indentOf(line) <= indent);
+  const digests = below.slice(0, end === -1 ? undefined : end).filter((line) => line.trim() !== '');
+  return [lines[start] ?? '', ...digests].slice(0, DIGEST_LINES);
+}
+
+const indentOf = (line: string): number => line.length - line.trimStart().length;
 
 /** The package for which the installer found nothing at all: it does not exist, or the index could not be read. */
 export function nameNotFound(lines: readonly string[]): string | undefined {

@@ -16,6 +16,7 @@ import { takeSnapshot } from './app-changes.js';
 import { rootIn } from './app-root.js';
 import { noPython } from './failures.js';
 import { finishInstall, type InstalledOutputs } from './finish-install.js';
+import { runWithDownloads } from './kept-downloads.js';
 import { LocalProjects } from './local-projects.js';
 import { maskUserinfo } from './index-url.js';
 import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from './python-home.js';
@@ -65,18 +66,20 @@ export async function installWithUv(
     args: readonly string[],
     more: Readonly<Record<string, string>> = {},
   ): Promise<Result<void, Failure>> => {
-    const exit = await subprocess.run(context, {
-      argv: [...uvCommand(context), ...args],
-      cwd: rootIn(context.paths.app, root),
-      env: { ...env, ...more },
-      network: true,
-      keepLines: KEPT_LINES,
-      filter: (_, text) => {
-        builtFromSource ||= /^\s*Building /.test(text);
-        // A private folder says nothing to the reader.
-        return maskUserinfo(text).replaceAll(context.paths.app, PUBLIC_APP_DIR);
-      },
-    });
+    const exit = await runWithDownloads(`${context.cacheDir}/uv`, () =>
+      subprocess.run(context, {
+        argv: [...uvCommand(context), ...args],
+        cwd: rootIn(context.paths.app, root),
+        env: { ...env, ...more },
+        network: true,
+        keepLines: KEPT_LINES,
+        filter: (_, text) => {
+          builtFromSource ||= /^\s*Building /.test(text);
+          // A private folder says nothing to the reader.
+          return maskUserinfo(text).replaceAll(context.paths.app, PUBLIC_APP_DIR);
+        },
+      }),
+    );
     if (!exit.ok) return exit;
     return exit.value.exitCode === 0 ? succeed(undefined) : fail(uvFailed(command, exit.value));
   };

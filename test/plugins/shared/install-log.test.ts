@@ -84,7 +84,8 @@ describe('plugins/shared/install-log', () => {
     // What a build prints is no cause of uv's.
     expect(kindOf('  × Failed to build `bad==1.0`', '      Connection refused')).to.equal(undefined);
     const mismatch = tree('  ╰─▶ Hash mismatch for `helper==1.5`', '', '      Expected:', '        sha256:00');
-    expect(judgeInstallLog(mismatch).tampered).to.deep.equal(mismatch.slice(1));
+    const tampered = [...mismatch, 'hint: `helper` was included because `shop` depends on it'];
+    expect(judgeInstallLog(tampered).tampered).to.deep.equal(mismatch.slice(1).filter((line) => line !== ''));
     const login = tree('  ╰─▶ HTTP status client error (401 Unauthorized) for url');
     expect(judgeInstallLog(login)).to.deep.include({
       login: login[1]?.trim(),
@@ -109,5 +110,24 @@ describe('plugins/shared/install-log', () => {
   it('collects the lines in which the installer says what is wrong', () => {
     const { errors } = judgeInstallLog(['Collecting x', '  error: subprocess-exited-with-error', 'ERROR: Failed']);
     expect(errors).to.deep.equal(['error: subprocess-exited-with-error', 'ERROR: Failed']);
+  });
+
+  it('names the packages that contradict each other, or that lack a digest', () => {
+    const errorsOf = (...lines: string[]): readonly string[] => judgeInstallLog(lines).errors;
+    const conflict = ['The conflict is caused by:', '    The user requested a==1', '    b 1.0 depends on a>=2', ''];
+    expect(errorsOf(...conflict, 'To fix this you could try to:', '    ERROR: Cannot install')).to.deep.equal([
+      'The conflict is caused by:',
+      '  The user requested a==1',
+      '  b 1.0 depends on a>=2',
+      'ERROR: Cannot install',
+    ]);
+    expect(errorsOf('ERROR: Hashes are required in --require-hashes mode', '    a==1 --hash=sha256:00')).to.deep.equal([
+      'ERROR: Hashes are required in --require-hashes mode',
+      '  a==1 --hash=sha256:00',
+    ]);
+    expect(errorsOf('  ╰─▶ Because all versions of b depend on a>=2 and', '      your project', 'x')).to.deep.equal([
+      '╰─▶ Because all versions of b depend on a>=2 and',
+      '  your project',
+    ]);
   });
 });

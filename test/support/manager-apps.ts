@@ -1,0 +1,70 @@
+// Small apps of each package manager, locked against an index of the test: by Poetry and uv themselves, by hand for pip
+// and Pipenv, whose files are easily written.
+
+import type { PackageIndex } from './package-index.js';
+import { lockedWheel, makePipfile } from './pipfile.js';
+import { lockedPoetryApp } from './poetry-apps.js';
+import { prepareTool, type PreparedRuntime } from './runtimes.js';
+import { lockedApp } from './uv-apps.js';
+import { versionOf, type Wheel } from './wheels.js';
+
+export const MANAGERS = ['pip', 'pipenv', 'poetry', 'uv'] as const;
+export type Manager = (typeof MANAGERS)[number];
+export type Files = Readonly<Record<string, string>>;
+
+/**
+ * An app that has these packages. `own`: it names the index itself, where else PYFLOW_INDEX does; logins for that are
+ * variables of the app.
+ */
+export type Lock = (index: PackageIndex, packages: readonly Wheel[], own?: 'own') => Promise<Files>;
+
+const pinned = (packages: readonly Wheel[]): readonly string[] =>
+  packages.map((wheel) => `${wheel.name}==${versionOf(wheel)}`);
+
+export async function lockerOf(manager: Manager, runtime: PreparedRuntime): Promise<Lock> {
+  const python = `${runtime.appDir}/.scalingo/python/bin/python3`;
+  switch (manager) {
+    case 'pip':
+      return async (_, packages) => ({ 'requirements.txt': `${TRUSTED}${packages.map(requirement).join('')}` });
+    case 'pipenv':
+      return async (index, packages, own) =>
+        makePipfile({
+          default: Object.fromEntries(packages.map((wheel) => [wheel.name, lockedWheel(wheel)])),
+          ...(own && { source: index.url.replace('//', '//${INDEX_USER}:${INDEX_PASSWORD}@') }),
+        });
+    case 'poetry': {
+      const poetryDir = await prepareTool(runtime, 'poetry');
+      return (index, packages, own) =>
+        lockedPoetryApp({ poetryDir, python }, index, {
+          dependencies: pinned(packages),
+          ...(own && { ownSource: true }),
+        });
+    }
+    case 'uv': {
+      const uvDir = await prepareTool(runtime, 'uv');
+      return (index, packages) => lockedApp({ uvDir, python }, index, { dependencies: pinned(packages) });
+    }
+  }
+}
+
+/** The variables that give the app's own index its login. */
+export function loginVariables(manager: Manager, index: PackageIndex): Readonly<Record<string, string>> {
+  const { user, password } = index.login;
+  switch (manager) {
+    case 'pip':
+      return { PIP_EXTRA_INDEX_URL: index.urlWithLogin };
+    case 'pipenv':
+      return { INDEX_USER: user, INDEX_PASSWORD: password };
+    case 'poetry':
+      return { POETRY_HTTP_BASIC_TEST_USERNAME: user, POETRY_HTTP_BASIC_TEST_PASSWORD: password };
+    case 'uv':
+      return { UV_INDEX_TEST_USERNAME: user, UV_INDEX_TEST_PASSWORD: password };
+  }
+}
+
+/** Without it pip keeps no download of an index without TLS, where it keeps those of others for ever. */
+const TRUSTED = '--trusted-host 127.0.0.1\n';
+
+/** A line of requirements.txt, with the digest. */
+export const requirement = (wheel: Wheel): string =>
+  `${wheel.name}==${versionOf(wheel)} --hash=sha256:${wheel.sha256}\n`;
