@@ -17,6 +17,7 @@ import { InstallProjectUv } from '../../src/plugins/install-project-uv/plugin.js
 import { differences, fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
 import { PackageIndex } from '../support/package-index.js';
 import { linkPreparedRuntime, prepareRuntime, pyenvVersions, type PreparedRuntime } from '../support/runtimes.js';
+import { sourceProject } from '../support/source-projects.js';
 import { lockedApp, type Files, type UvApp } from '../support/uv-apps.js';
 import { makeSourceArchive, makeWheel } from '../support/wheels.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
@@ -215,36 +216,8 @@ describe('uv, online', function () {
     }
 
     describe('what lies in the app', () => {
-      /** A build backend without dependencies: a wheel, or a link to the folder, and leftovers among the sources. */
-      const BACKEND = `
-import os, pathlib, zipfile
-HERE = pathlib.Path(__file__).parent
-NAME = HERE.joinpath('name').read_text().strip()
-def _build(directory, files):
-    os.makedirs('build', exist_ok=True)
-    pathlib.Path('build/left').write_text('left behind')
-    info = NAME + '-1.0.dist-info'
-    files[info + '/METADATA'] = 'Metadata-Version: 2.1\\nName: %s\\nVersion: 1.0\\n' % NAME
-    files[info + '/WHEEL'] = 'Wheel-Version: 1.0\\nGenerator: hand\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'
-    files[info + '/entry_points.txt'] = '[console_scripts]\\n%s-main = %s:main\\n' % (NAME, NAME)
-    files[info + '/RECORD'] = ''.join(n + ',,\\n' for n in [*files, info + '/RECORD'])
-    name = NAME + '-1.0-py3-none-any.whl'
-    with zipfile.ZipFile(os.path.join(directory, name), 'w') as wheel:
-        for path, text in files.items():
-            wheel.writestr(path, text)
-    return name
-def build_wheel(directory, config_settings=None, metadata_directory=None):
-    return _build(directory, {NAME + '.py': (HERE / 'src' / (NAME + '.py')).read_text()})
-def build_editable(directory, config_settings=None, metadata_directory=None):
-    return _build(directory, {NAME + '.pth': str(HERE / 'src')})
-`;
-      const BUILD = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n';
-      const library = (name: string): Files => ({
-        [`libs/${name}/pyproject.toml`]: `[project]\nname = "${name}"\nversion = "1.0"\n${BUILD}`,
-        [`libs/${name}/name`]: name,
-        [`libs/${name}/backend.py`]: BACKEND,
-        [`libs/${name}/src/${name}.py`]: `def main():\n    import helper\n    print("${name}", helper.VERSION)\n`,
-      });
+      const library = (name: string): Files =>
+        sourceProject(name, `libs/${name}`, `def main():\n    import helper\n    print("${name}", helper.VERSION)\n`);
       const app = (): UvApp => ({
         dependencies: ['linked', 'copied', 'helper==1.5'],
         more: '[tool.uv.sources]\nlinked = { path = "libs/linked", editable = true }\ncopied = { path = "libs/copied" }\n',

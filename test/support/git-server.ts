@@ -15,28 +15,36 @@ export function findGitBackend(): string | undefined {
   }
 }
 
+export interface TestRepository extends TestServer {
+  /** Writes the files and commits; returns the commit's id. */
+  commit(files: Readonly<Record<string, string>>): string;
+}
+
 /** `/NAME` at the server's origin can be cloned; one commit with these files. */
 export async function serveRepository(
   backend: string,
   root: string,
   name: string,
   files: Readonly<Record<string, string>>,
-): Promise<TestServer> {
+): Promise<TestRepository> {
   const folder = join(root, name);
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
-  }
   const env = { PATH: process.env['PATH'] ?? '', HOME: root, GIT_CONFIG_NOSYSTEM: '1' };
   const who = ['-c', 'user.name=x', '-c', 'user.email=x@x.test'];
-  for (const args of [
-    ['init', '-q'],
-    ['add', '.'],
-    [...who, 'commit', '-q', '-m', 'first'],
-  ]) {
-    execFileSync('git', args, { cwd: folder, env });
-  }
-  return startServer((request, response) => {
+  const git = (...args: readonly string[]): string =>
+    execFileSync('git', args, { cwd: folder, env, encoding: 'utf8' }).trim();
+  const commit = (changed: Readonly<Record<string, string>>): string => {
+    for (const [path, text] of Object.entries(changed)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    }
+    git('add', '.');
+    git(...who, 'commit', '-q', '-m', 'a commit');
+    return git('rev-parse', 'HEAD');
+  };
+  mkdirSync(folder, { recursive: true });
+  git('init', '-q');
+  commit(files);
+  const server = await startServer((request, response) => {
     const [path = '', query = ''] = (request.url ?? '').split('?');
     const cgi = spawn(backend, {
       env: {
@@ -66,4 +74,5 @@ export async function serveRepository(
       response.end(answer.subarray(end + 4));
     });
   });
+  return { ...server, commit };
 }
