@@ -317,7 +317,7 @@ function buildDataOf(
     isReused ||= outcome === 'restored' || outcome === 'up-to-date';
     const named = Object.entries((manifest.outputs as PortSchemas).properties ?? {}).flatMap(([port, schema]) => {
       const name = schema['x-build-data'];
-      const value = outputs?.[port];
+      const value = outcome === 'failed' ? schema['x-build-data-failed'] : outputs?.[port];
       return name === undefined || value === undefined || value === ''
         ? []
         : ([[nameWith(config, name), value]] as const);
@@ -342,7 +342,9 @@ const nameWith = (config: JSONObject, name: string): string =>
   });
 
 interface PortSchemas {
-  readonly properties?: Readonly<Record<string, { readonly 'x-build-data'?: string }>>;
+  readonly properties?: Readonly<
+    Record<string, { readonly 'x-build-data'?: string; readonly 'x-build-data-failed'?: JSONValue }>
+  >;
 }
 
 /** Writes what the next run reads: the report always, the rest after a complete run. */

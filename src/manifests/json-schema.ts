@@ -13,7 +13,8 @@ export interface JSONObject {
  * `x-may-be-absent` lets an input take values of nodes that may be skipped; `x-type-of: PORT` gives an output the type
  * of the named input; `x-needed-when: { FIELD: VALUE }` makes an input required for that value of a config field;
  * `x-build-data: NAME` puts an output among the flat facts of the report,
- * with `${config.FIELD}` in it replaced, and `${config.FIELD:file}` by what comes after its last slash.
+ * with `${config.FIELD}` in it replaced, and `${config.FIELD:file}` by what comes after its last slash;
+ * `x-build-data-failed: VALUE` is what they tell of a node that failed, which has no outputs.
  */
 export type JSONSchema = Exclude<ExtendedJSONSchema<SchemaKeywords>, boolean>;
 type SchemaKeywords = {
@@ -21,6 +22,7 @@ type SchemaKeywords = {
   readonly 'x-type-of'?: string;
   readonly 'x-needed-when'?: { readonly [field: string]: string | number | boolean };
   readonly 'x-build-data'?: string;
+  readonly 'x-build-data-failed'?: string | number | boolean;
 };
 
 /** Canonical JSON: keys sorted by code unit, no blanks. Two equal values give equal text. */

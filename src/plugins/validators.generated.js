@@ -1001,7 +1001,7 @@ return errors === 0;
 validate30.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs3 = validate31;
-const schema42 = {"type":"object","properties":{"status":{"type":"string","enum":["enabled","disabled-file","disabled-env-var","skipped-no-manage-py"],"description":"Whether the files were collected, or why not; absent when the app does not use Django.","x-build-data":"django_collectstatic"},"tree":{"type":"string","format":"output-tree","description":"The input tree and the collected files, wherever the settings of the app put them."}},"required":["tree"],"additionalProperties":false};
+const schema42 = {"type":"object","properties":{"status":{"type":"string","enum":["enabled","disabled-file","disabled-env-var","skipped-no-manage-py"],"description":"Whether the files were collected, or why not; absent when the app does not use Django.","x-build-data":"django_collectstatic","x-build-data-failed":"enabled"},"tree":{"type":"string","format":"output-tree","description":"The input tree and the collected files, wherever the settings of the app put them."}},"required":["tree"],"additionalProperties":false};
 
 function validate31(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2239,7 +2239,7 @@ return errors === 0;
 validate42.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs7 = validate43;
-const schema54 = {"type":"object","properties":{"ran":{"type":"boolean","description":"False when the app has no such script.","x-build-data":"${config.script:file}_hook"},"tree":{"type":"string","format":"output-tree","description":"The input tree and what the script changed."}},"required":["ran","tree"],"additionalProperties":false};
+const schema54 = {"type":"object","properties":{"ran":{"type":"boolean","description":"False when the app has no such script.","x-build-data":"${config.script:file}_hook","x-build-data-failed":true},"tree":{"type":"string","format":"output-tree","description":"The input tree and what the script changed."}},"required":["ran","tree"],"additionalProperties":false};
 
 function validate43(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4848,7 +4848,7 @@ return errors === 0;
 validate66.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs15 = validate67;
-const schema78 = {"type":"object","properties":{"status":{"type":"string","enum":["enabled","skipped-no-nltk-file"],"description":"Whether corpora were downloaded; absent when the app does not use NLTK.","x-build-data":"nltk_downloader"},"tree":{"type":"string","format":"output-tree","description":"The input tree, the corpora, and the profile script that tells the app where they are."}},"required":["tree"],"additionalProperties":false};
+const schema78 = {"type":"object","properties":{"status":{"type":"string","enum":["enabled","skipped-no-nltk-file"],"description":"Whether corpora were downloaded; absent when the app does not use NLTK.","x-build-data":"nltk_downloader","x-build-data-failed":"enabled"},"tree":{"type":"string","format":"output-tree","description":"The input tree, the corpora, and the profile script that tells the app where they are."}},"required":["tree"],"additionalProperties":false};
 
 function validate67(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;

@@ -23,6 +23,13 @@ describe('build data', () => {
     expect(buildData).not.to.have.property('post_compile_hook_duration');
   });
 
+  it('[hooks.recorded] tells of one that failed, without its time', async () => {
+    workspace.write({ 'bin/post_compile': 'exit 3' });
+    const { buildData } = await workspace.run();
+    expect(buildData).to.include({ pre_compile_hook: false, post_compile_hook: true });
+    expect(buildData).not.to.have.property('post_compile_hook_duration');
+  });
+
   it('[finish.total-duration] tells seconds, of a build that succeeded', async () => {
     const report = await workspace.run();
     expect(report.buildData['total_duration']).to.be.a('number').and.at.least(0).and.lessThan(60);

@@ -19,6 +19,7 @@ export const KIND_KEYWORDS = [
   { keyword: 'x-needed-when', schemaType: 'object' },
   { keyword: 'x-type-of', schemaType: 'string' },
   { keyword: 'x-build-data', schemaType: 'string' },
+  { keyword: 'x-build-data-failed' },
 ] as const;
 
 /** Throws when a schema is not valid: the plugin's author is told, not the pipeline's. */

@@ -27,6 +27,7 @@ export const outputs = {
       enum: ['enabled', 'disabled-file', 'disabled-env-var', 'skipped-no-manage-py'],
       description: 'Whether the files were collected, or why not; absent when the app does not use Django.',
       'x-build-data': 'django_collectstatic',
+      'x-build-data-failed': 'enabled',
     },
     tree: {
       type: 'string',

@@ -52,6 +52,7 @@ export const outputs = {
       type: 'boolean',
       description: 'False when the app has no such script.',
       'x-build-data': '${config.script:file}_hook',
+      'x-build-data-failed': true,
     },
     tree: { type: 'string', format: 'output-tree', description: 'The input tree and what the script changed.' },
   },

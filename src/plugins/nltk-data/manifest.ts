@@ -37,6 +37,7 @@ export const outputs = {
       enum: ['enabled', 'skipped-no-nltk-file'],
       description: 'Whether corpora were downloaded; absent when the app does not use NLTK.',
       'x-build-data': 'nltk_downloader',
+      'x-build-data-failed': 'enabled',
     },
     tree: {
       type: 'string',
