@@ -312,9 +312,15 @@ function storeLog(run: RunState, handle: NodeHandle): Digest | undefined {
   return digest;
 }
 
+/** What the kind says; and where it builds code, as that generates code, what lies beside the sources that it reads whole. */
+function mayWrite({ node, plugin, reads }: Action): readonly string[] {
+  if (plugin.manifest.buildsCode !== true) return node.writes;
+  return [...node.writes, ...(reads.files ?? []).filter((pattern) => /(^|\/)\*\*$/.test(pattern))];
+}
+
 function undeclaredWrites(action: Action, layer: Layer, run: RunState): readonly string[] {
   if (layer.files === 0 && layer.deleted.length === 0) return [];
-  const { writes } = action.node;
+  const writes = mayWrite(action);
   if (writes.includes('**')) return [];
   const literal = new Set(writes);
   // Most nodes name their files; a matcher is made for the others only.
@@ -375,7 +381,7 @@ const undeclaredWrite = (action: Action, paths: readonly string[]): Failure => (
   title: `Node ${action.node.id} wrote where it did not say it would`,
   detail: [
     `Written: ${paths.slice(0, 5).join(', ')}${paths.length > 5 ? ` and ${paths.length - 5} more` : ''}`,
-    `Declared: ${action.node.writes.join(', ') || 'nothing'}`,
+    `Declared: ${mayWrite(action).join(', ') || 'nothing'}`,
   ].join('\n'),
   remedy: 'Add the paths to the writes of the node, or let it write into its scratch folder.',
 });

@@ -22,7 +22,7 @@ export interface PluginManifest {
   readonly network?: true;
   /**
    * Runs builds of the app or of its packages: sees what buildpacks before this one put into the app for that, and finds
-   * it by PATH and its like.
+   * it by PATH and its like. May write into folders of the app that it reads whole, where builds generate code.
    */
   readonly buildsCode?: true;
   /** The pool a node of this kind claims unless it names another. */

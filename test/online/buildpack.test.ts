@@ -31,6 +31,17 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "greeting", 0, -1, me
 PyMODINIT_FUNC PyInit_greeting(void) { return PyModule_Create(&module); }
 `;
 
+const CURIOUS = `# A package that keeps what it can see of the variables of the build, in a file that it generates.
+import glob, os
+from setuptools import setup
+def content(path):
+    try: return open(path, 'rb').read()
+    except OSError: return b''
+seen = [dict(os.environ), *map(content, glob.glob('/proc/[0-9]*/environ'))]
+open('curious.py', 'w').write('seen = ' + repr(seen))
+setup(name='curious', version='1.0', py_modules=['curious'])
+`;
+
 function filesBelow(folder: string): readonly string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -160,6 +171,123 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     const another = platform.push(EXAMPLE);
     expect(platform.compile(another).stdout).to.match(/^-----> Done in [^:]*: \d+ up to date, /m);
     expect(mentions(platform.root, SECRET)).to.deep.equal([join(platform.envDir, 'SECRET_KEY')]);
+  });
+
+  for (const sandbox of ['auto', 'none']) {
+    it(`[userenv.scope] shows it to no package that is built, with --sandbox ${sandbox}, and keeps it nowhere`, () => {
+      const work = join(platform.root, `curious-${sandbox}`);
+      const at = (name: string): string => join(work, name);
+      mkdirSync(at('app/curious'), { recursive: true });
+      writeFileSync(at('app/.python-version'), `${MINOR}\n`);
+      writeFileSync(at('app/requirements.txt'), './curious\n');
+      writeFileSync(at('app/curious/setup.py'), CURIOUS);
+      const given = ['--app', at('app'), '--out', at('slug'), '--cache-dir', at('cache'), '--env-dir', platform.envDir];
+      const told = ['--report', at('report.json'), '--trace', at('trace.json'), '--log', 'ndjson'];
+      const pipeline = [join(ROOT, 'pipelines/python.yml'), '-p', 'providers=["system"]', '--sandbox', sandbox];
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        [join(ROOT, 'dist/cli.js'), 'run', ...pipeline, ...given, ...told],
+        { encoding: 'utf8', env: platform.env() },
+      );
+      expect(status, stdout + stderr).to.equal(0);
+      const kept = filesBelow(at('slug')).find((file) => file.endsWith('/curious.py')) ?? '';
+      expect(filesBelow(at('slug'))).to.include(at('slug/curious/curious.py'));
+      expect(readFileSync(kept, 'utf8')).to.contain("'PATH'").and.to.contain('PYTHONHASHSEED=0');
+      expect(stdout + stderr).not.to.contain(SECRET);
+      expect(mentions(platform.root, SECRET)).to.deep.equal([join(platform.envDir, 'SECRET_KEY')]);
+    });
+  }
+
+  describe('with hooks', () => {
+    const pushed = (hooks: Readonly<Record<string, string>>): string => {
+      const app = platform.push(EXAMPLE);
+      mkdirSync(join(app, 'bin'));
+      for (const [name, text] of Object.entries(hooks)) writeFileSync(join(app, 'bin', name), text);
+      return app;
+    };
+    const variables = (file: string): Record<string, string> =>
+      Object.fromEntries(
+        readFileSync(file, 'utf8')
+          .split('\0')
+          .map((line) => line.split(/=(.*)/s, 2) as [string, string]),
+      );
+
+    it('[hooks.post-compile-run] [setup.build-env-path] [setup.build-env-unbuffered] [setup.build-env-lang] [setup.build-env-include-paths] [setup.build-env-library-paths] [setup.sanitise-python-env] runs bin/post_compile in what was built', () => {
+      const app = pushed({
+        post_compile:
+          'env -0 > env.txt; ls .profile.d > profile.txt; python -c "import flask, sys; print(sys.prefix)" > at.txt',
+      });
+      const before = { PYTHONHOME: '/elsewhere', PYTHONPATH: '/elsewhere', LANG: 'C', LD_LIBRARY_PATH: '/elsewhere' };
+      const { status, stdout, stderr } = platform.compile(app, before);
+      expect(status, stdout + stderr).to.equal(0);
+      const env = variables(join(app, 'env.txt'));
+      const python = readFileSync(join(app, 'at.txt'), 'utf8').trim();
+      expect(python).to.match(/\/\.scalingo\/python$/);
+      expect(env).to.include({
+        LIBRARY_PATH: `${python}/lib`,
+        LD_LIBRARY_PATH: `${python}/lib`,
+        C_INCLUDE_PATH: `${python}/include`,
+        CPLUS_INCLUDE_PATH: `${python}/include`,
+        PYTHONUNBUFFERED: '1',
+        LANG: 'en_US.UTF-8',
+        PIP_DISABLE_PIP_VERSION_CHECK: '1',
+        STACK: 'scalingo-24',
+        // What the tests above put there.
+        SECRET_KEY: readFileSync(join(platform.envDir, 'SECRET_KEY'), 'utf8'),
+      });
+      expect(env['PATH']).to.match(new RegExp(`^${python}/bin:`));
+      expect(env).not.to.have.any.keys('PYTHONHOME', 'PYTHONPATH');
+      expect(readFileSync(join(app, 'profile.txt'), 'utf8')).to.equal(
+        'WEB_CONCURRENCY.sh\npython.gunicorn.sh\npython.sh\npython.sqlalchemy.sh\n',
+      );
+      expect(platform.data(app)).to.include({ pre_compile_hook: false, post_compile_hook: true });
+    });
+
+    it('[hooks.post-compile-failed] [cache.not-saved-on-failure] fails with them, and leaves BUILD_DIR and the version of the last build', () => {
+      const app = pushed({ post_compile: 'echo 3 > made.txt; exit 3' });
+      const version = readFileSync(join(platform.cacheDir, '.scalingo/python-version'), 'utf8');
+      writeFileSync(join(app, '.python-version'), '3.12\n');
+      const { status, stderr } = platform.compile(app);
+      expect(status).to.equal(1);
+      expect(stderr).to.contain('[hooks::post_compile]');
+      expect(platform.data(app)).to.include({ failure_reason: 'hooks::post_compile', post_compile_hook: true });
+      for (const name of ['made.txt', '.scalingo', '.profile.d']) expect(readdirSync(app)).not.to.include(name);
+      expect(readFileSync(join(platform.cacheDir, '.scalingo/python-version'), 'utf8')).to.equal(version);
+    });
+
+    it('[test-compile.mode] [test-compile.locale] [pip.test-requirements] builds for tests by bin/test-compile', () => {
+      const app = pushed({ pre_compile: 'env -0 > before.txt', post_compile: 'env -0 > after.txt' });
+      writeFileSync(join(app, 'requirements-test.txt'), 'iniconfig==2.1.0\n');
+      // All by digest, or none.
+      writeFileSync(join(app, 'requirements.txt'), 'six==1.17.0\n');
+      const { status, stdout, stderr } = platform.step('test-compile', [app, platform.cacheDir, platform.envDir]);
+      expect(status, stdout + stderr).to.equal(0);
+      for (const file of ['before.txt', 'after.txt']) {
+        expect(variables(join(app, file)), file).to.include({
+          INSTALL_TEST: '1',
+          DISABLE_COLLECTSTATIC: '1',
+          LC_ALL: 'C.UTF-8',
+          LANG: 'en_US.UTF-8',
+        });
+      }
+      expect(stdout).to.match(/^ {7}Successfully installed iniconfig-2\.1\.0 six-1\.17\.0$/m);
+    });
+
+    it('[output.styled] [pyver.warn-no-version] [finish.uv-notice] warns in yellow, and recommends uv after a build that succeeded', () => {
+      const app = pushed({ post_compile: 'exit $(cat status)' });
+      rmSync(join(app, '.python-version'));
+      rmSync(join(platform.cacheDir, '.scalingo/python-version'));
+      writeFileSync(join(app, 'status'), '1');
+      const warning = /\n\u001b\[1;33m !     .*version.*\u001b\[0m\n(\u001b\[1;33m !.*\u001b\[0m\n)+\n/;
+      const failed = platform.compile(app);
+      expect(failed.stderr).to.match(warning).and.not.to.contain('Tip: uv');
+      writeFileSync(join(app, 'status'), '0');
+      const { status, stderr } = platform.compile(app);
+      expect(status, stderr).to.equal(0);
+      expect(stderr)
+        .to.match(warning)
+        .and.to.match(/\n\u001b\[1;34m !     Tip: uv/);
+    });
   });
 
   it('stands between other buildpacks: finds what one before it installed, and is found by one after it', function () {

@@ -53,7 +53,7 @@ export class Platform {
     return spawn(join(this.home, 'bin', name), folders, { env: this.env(), stdio: ['ignore', 'pipe', 'ignore'] });
   }
 
-  private env(): Record<string, string> {
+  env(): Record<string, string> {
     return {
       ...passThroughOf(process.env),
       PATH: process.env['PATH'] ?? '',

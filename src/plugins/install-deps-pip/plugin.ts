@@ -167,13 +167,14 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
       return fail(pipFailed(config.installer, shown, exit.value, answers));
     }
     if (config.installer === 'uv') await leaveAsPip(real, minor, new Set(Object.keys(facts.packages)));
-    await projects.clean();
+    const generated = await projects.clean();
 
     return finishInstall(this.subprocess, context, {
       vendorDir: config.vendorDir,
       minor,
       before,
       builtFromSource: output.builtFromSource,
+      generated,
     });
   }
 

@@ -148,12 +148,13 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
       return fail(pipenvFailed(shown, exit.value, pip.lines));
     }
     for (const line of pip.lines) if (line.startsWith('Successfully installed ')) this.log.info(context, line);
-    await projects.clean();
+    const generated = await projects.clean();
     return finishInstall(this.subprocess, context, {
       vendorDir: config.vendorDir,
       minor,
       before,
       builtFromSource: pip.builtFromSource,
+      generated,
     });
   }
 

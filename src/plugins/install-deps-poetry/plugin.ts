@@ -163,8 +163,8 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     if (context.paths.app !== PUBLIC_APP_DIR) await forgetWheelsBuiltHere(artifacts);
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value));
-    await projects.clean();
+    const generated = await projects.clean();
     const builtFromSource = builtWheels.length > 0 || facts.localPaths.length > 0;
-    return finishInstall(this.subprocess, context, { vendorDir, minor, before, builtFromSource });
+    return finishInstall(this.subprocess, context, { vendorDir, minor, before, builtFromSource, generated });
   }
 }

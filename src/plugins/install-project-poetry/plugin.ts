@@ -90,9 +90,10 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
     });
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value));
-    await projects?.clean();
+    const generated = (await projects?.clean()) ?? [];
     await sortSearchPaths(real, changedFiles(before, await takeSnapshot(real, context.signal)));
-    return finishInstall(this.subprocess, context, { vendorDir, minor, before, builtFromSource: hasBuildScript });
+    const builtFromSource = hasBuildScript;
+    return finishInstall(this.subprocess, context, { vendorDir, minor, before, builtFromSource, generated });
   }
 }
 

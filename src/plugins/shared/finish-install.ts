@@ -16,6 +16,7 @@ import { privatePathLeft } from './install-failures.js';
 import { installedPackages } from './installed-packages.js';
 import { normalizePackages } from './package-layer.js';
 import { privateAppPaths, privatePaths } from './private-needles.js';
+import { filesMentionPrivatePath } from './private-path.js';
 import { pythonHome } from './python-home.js';
 import { searchFiles } from './search-bytes.js';
 
@@ -32,12 +33,14 @@ export interface FinishedInstall {
   readonly before: Snapshot;
   /** The tool built something here: its build tools may have written down where. */
   readonly builtFromSource: boolean;
+  /** App-relative files that builds made beside the sources of the app. */
+  readonly generated?: readonly string[];
 }
 
 export async function finishInstall(
   subprocess: Subprocess,
   context: RunContext,
-  { vendorDir, minor, before, builtFromSource }: FinishedInstall,
+  { vendorDir, minor, before, builtFromSource, generated = [] }: FinishedInstall,
 ): Promise<Result<RunOutput<InstalledOutputs>, Failure>> {
   const home = pythonHome(vendorDir);
   const real = `${context.appDir}/${home}`;
@@ -51,7 +54,10 @@ export async function finishInstall(
   const needles = builtFromSource ? privateAppPaths(context) : privatePaths(context);
   const found = await searchFiles(real, layer.files, needles);
   const [first] = found;
-  if (first === undefined) return succeed({ outputs, ...(builtFromSource && { scope: 'app' as const }) });
+  if (first === undefined) {
+    const uncacheable = await filesMentionPrivatePath(context, generated);
+    return succeed({ outputs, ...(uncacheable && { uncacheable }), ...(builtFromSource && { scope: 'app' as const }) });
+  }
   if (!builtFromSource) return fail(privatePathLeft(found));
   return succeed({
     outputs,

@@ -1,5 +1,5 @@
-// Projects inside the app that an installer installs from: their builds leave files among the sources, which are no part
-// of the result. Unaware of the installer.
+// Projects inside the app that an installer installs from: their builds leave files among the sources, of which only
+// generated code is part of the result. Unaware of the installer.
 
 import { rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -22,11 +22,13 @@ export class LocalProjects {
     return new LocalProjects(appDir, folders, skipped, new Set(await projects.list()));
   }
 
-  /** Removes leftovers that were not there before. */
-  async clean(): Promise<void> {
-    const left = (await this.list()).filter((path) => !this.before.has(path) && LEFTOVER.test(path));
+  /** Removes leftovers that were not there before. What else is new, code that was generated, stays and is named. */
+  async clean(): Promise<readonly string[]> {
+    const made = (await this.list()).filter((path) => !this.before.has(path));
+    const left = made.filter((path) => LEFTOVER.test(path));
     for (const path of left) await rm(`${this.appDir}/${path}`, { force: true });
     for (const folder of new Set(left.map((path) => dirname(path)))) await this.dropEmpty(folder);
+    return made.filter((path) => !LEFTOVER.test(path));
   }
 
   /** The folder and those above it, as far as they are leftovers and empty. */

@@ -91,9 +91,9 @@ export async function installWithUv(
       : await installFromMirror(uv, context, install, groups);
   await forgetLocalBuilds(context);
   if (!done.ok) return done;
-  await projects.clean();
+  const generated = await projects.clean();
   await dropNotes(`${real}/lib/python${minor}/site-packages`);
-  return finishInstall(subprocess, context, { vendorDir, minor, before, builtFromSource });
+  return finishInstall(subprocess, context, { vendorDir, minor, before, builtFromSource, generated });
 }
 
 /** Exported with the lockfile's own index, so that uv checks it as ever; then every file comes from the mirror. */
