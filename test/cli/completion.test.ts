@@ -46,18 +46,21 @@ describe('cli/completion', () => {
       expect(offers('run', '--sand')).to.deep.equal(['--sandbox']);
       expect(offers('check', '-')).to.include('--help');
       expect(offers('cache', '')).to.deep.equal(['ls', 'show', 'verify', 'gc', 'clear']);
+      expect(offers('plugins', '')).to.deep.equal(['ls', 'show', 'new']);
     });
 
     it('offers the values of an option, behind a blank or =', () => {
       expect(offers('run', '--sandbox', '')).to.deep.equal(['auto', 'required', 'none']);
       expect(offers('run', '--sandbox', '=', 'n')).to.deep.equal(['none']);
-      expect(offers('graph', 'p.yml', '--format', 'm')).to.deep.equal(['mermaid']);
+      expect(offers('graph', 'p.yml', '--format', '')).to.deep.equal(['mermaid', 'dot', 'json', 'svg', 'html']);
+      expect(offers('report', '--ht')).to.deep.equal(['--html']);
     });
 
     it('leaves names of files to bash', () => {
       for (const words of [
         ['run', ''],
         ['run', '--app', ''],
+        ['report', '--html', ''],
         ['exec', '--', '--sl'],
       ]) {
         expect(offers(...words), words.join(' ')).to.deep.equal([]);
@@ -90,6 +93,8 @@ describe('cli/completion', () => {
     expect(offers('pyflow ca')).to.deep.equal(['cache', 'catalogue']);
     expect(offers('pyflow run --sandbox ')).to.have.members(['auto', 'required', 'none']);
     expect(offers('pyflow cache ')).to.include.members(['ls', 'gc']);
+    expect(offers('pyflow plugins ')).to.include.members(['ls', 'show', 'new']);
+    expect(offers('pyflow graph --format ')).to.include.members(['svg', 'html']);
   });
 
   it('knows three shells', async () => {

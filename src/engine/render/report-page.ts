@@ -99,21 +99,25 @@ function failures(report: RunReport): string {
 const nodeLink = (id: string): string => `<a href="#node-${escapeReported(id)}" class="code">${escapeReported(id)}</a>`;
 
 interface Span {
-  readonly id: string;
-  readonly outcome: Outcome;
+  /** Markup. */
+  readonly name: string;
+  readonly tone: Tone;
   readonly fromMs: number;
   readonly tookMs: number;
 }
 
-/** Nodes that ran, by their start. What was restored took no time worth a bar. */
-function spansOf({ nodes, startedAt }: RunReport): readonly Span[] {
+/** Nodes that ran, by their start, and the slug. What was restored took no time worth a bar. */
+function spansOf({ nodes, startedAt, durationMs, slug }: RunReport): readonly Span[] {
   const start = Date.parse(startedAt);
-  return Object.entries(nodes)
-    .flatMap(([id, node]) => {
-      const fromMs = Math.max(0, Date.parse(node.startedAt ?? '') - start);
-      return Number.isNaN(fromMs) ? [] : [{ id, outcome: node.outcome, fromMs, tookMs: node.durationMs }];
-    })
-    .sort((a, b) => a.fromMs - b.fromMs);
+  const ofNodes = Object.entries(nodes).flatMap(([id, node]): readonly Span[] => {
+    const fromMs = Math.max(0, Date.parse(node.startedAt ?? '') - start);
+    const tookMs = node.durationMs;
+    return Number.isNaN(fromMs) ? [] : [{ name: nodeLink(id), tone: toneOf(node.outcome), fromMs, tookMs }];
+  });
+  // Written last, and nothing that takes time comes after it.
+  const tookMs = slug?.durationMs ?? 0;
+  const ofSlug: Span = { name: 'writing the slug', tone: 'plain', fromMs: Math.max(0, durationMs - tookMs), tookMs };
+  return [...ofNodes.sort((a, b) => a.fromMs - b.fromMs), ...(tookMs > 0 ? [ofSlug] : [])];
 }
 
 function timeline(report: RunReport): string {
@@ -136,8 +140,8 @@ function timeline(report: RunReport): string {
     )
     .join('');
   const rows = spans.map(
-    ({ id, outcome, fromMs, tookMs }) =>
-      `<tr><th scope="row">${nodeLink(id)}</th><td class="lane"><svg width="100%" height="18" aria-hidden="true">${grid}<rect class="${toneOf(outcome)}" x="${percent(fromMs)}" y="3" width="${percent(tookMs)}" height="12" rx="2"/></svg></td><td class="number">${escapeReported(formatDuration(fromMs))}</td><td class="number">${escapeReported(formatDuration(tookMs))}</td></tr>`,
+    ({ name, tone, fromMs, tookMs }) =>
+      `<tr><th scope="row">${name}</th><td class="lane"><svg width="100%" height="18" aria-hidden="true">${grid}<rect class="${tone}" x="${percent(fromMs)}" y="3" width="${percent(Math.max(tookMs, totalMs / 1000))}" height="12" rx="2"/></svg></td><td class="number">${escapeReported(formatDuration(fromMs))}</td><td class="number">${escapeReported(formatDuration(tookMs))}</td></tr>`,
   );
   return `<section aria-labelledby="timeline">
 <h2 id="timeline">Where the time went</h2>
@@ -252,11 +256,11 @@ tbody .name { font-weight: 600; font-size: 0.85rem; }
 .why p { margin: 0; }
 .timeline td, .timeline th { padding-top: 0.15rem; padding-bottom: 0.15rem; }
 .timeline thead th { padding-top: 0.5rem; vertical-align: bottom; }
-.timeline th[scope=row] { width: 1%; font-size: 0.95rem; }
+.timeline th[scope=row] { width: 1%; font-size: 0.87rem; }
 .lane { min-width: 18rem; width: 80%; }
 .lane svg { display: block; overflow: visible; }
 .lane text { font-size: 11px; font-weight: 400; }
-.lane rect { min-width: 2px; }
+.lane rect { stroke-width: 1.5; }
 tr:target > * { font-weight: 600; }
 .data { margin-top: 2rem; }
 .data .panel { margin-top: 0.6rem; }
@@ -274,7 +278,8 @@ const colors = ({ back, muted, line, accent, good, bad, warn }: Palette): string
 .detail { background: ${back}; }
 .lane .tick { stroke: ${line}; }
 .lane text { fill: ${muted}; }
-.lane rect.good { fill: ${good}; }
-.lane rect.bad { fill: ${bad}; }
-.lane rect.warn { fill: ${warn}; }
-.lane rect.plain, .lane rect.quiet { fill: ${muted}; }`;
+.lane rect.good { fill: ${good}; stroke: ${good}; }
+.lane rect.bad { fill: ${bad}; stroke: ${bad}; }
+.lane rect.warn { fill: ${warn}; stroke: ${warn}; }
+.lane rect.plain { fill: ${accent}; stroke: ${accent}; }
+.lane rect.quiet { fill: ${muted}; stroke: ${muted}; }`;

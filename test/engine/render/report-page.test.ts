@@ -1,7 +1,10 @@
 import { expect } from 'chai';
 import type { RunReport } from '../../../src/engine/events.js';
 import { reportPage } from '../../../src/engine/render/report-page.js';
+import { HOSTILE } from '../../support/checked-pipeline.js';
+import { readReport } from '../../../src/engine/run-record.js';
 import { failedReport, nodeReport, succeededReport } from '../../support/events.js';
+import { Workspace } from '../../support/workspace.js';
 
 /** Without markup. */
 const textOf = (html: string): string => html.replace(/<style>[^]*?<\/style>|<[^>]+>/g, ' ').replace(/\s+/g, ' ');
@@ -39,6 +42,24 @@ describe('engine/render/report-page', () => {
     expect(textOf(reportPage({ ...rest, partial: true }))).to.contain('only a part of the pipeline was asked for');
   });
 
+  it('keeps what tools printed a text', () => {
+    const nodes = {
+      a: nodeReport({ kind: HOSTILE, outcome: 'failed', reasons: [{ what: HOSTILE }], degraded: HOSTILE }),
+    };
+    const failure = { ...failedReport.failure!, title: HOSTILE, detail: HOSTILE, remedy: HOSTILE };
+    const page = reportPage({
+      ...failedReport,
+      pipeline: HOSTILE,
+      appId: HOSTILE,
+      nodes,
+      failure,
+      buildData: { [HOSTILE]: HOSTILE },
+    });
+    expect(page)
+      .to.contain('&lt;script&gt;alert(1)')
+      .and.to.not.match(/<script|<img|\u0007/);
+  });
+
   it('shows no user part of a URL, whoever wrote it into the report', () => {
     const url = 'https://ada:hunter2@index.example/simple';
     const report: RunReport = {
@@ -50,6 +71,34 @@ describe('engine/render/report-page', () => {
     const page = reportPage(report);
     expect(page.match(/https:\/\/\*\*\*@index\.example/g)).to.have.length(4);
     expect(page).to.not.contain('hunter2');
+  });
+
+  it('puts the slug at the end of the timeline, when it took any time', () => {
+    const { slug } = succeededReport;
+    expect(textOf(reportPage(succeededReport))).to.not.contain('writing the slug');
+    const page = reportPage({ ...succeededReport, durationMs: 4000, slug: { ...slug!, durationMs: 1000 } });
+    expect(textOf(page)).to.contain('writing the slug 3.0 s 1.0 s');
+    expect(page).to.contain('x="75%" y="3" width="25%"');
+  });
+
+  it('shows no secret of a real run, whatever printed it', async () => {
+    const workspace = new Workspace().write({ 'in.txt': '' }).pipeline(`pyflow: 1
+name: secrets
+nodes:
+  leak:
+    uses: command
+    secrets: [TOKEN]
+    with: { argv: [sh, -c, 'echo "the token is $TOKEN" >&2; exit 3'], reads: [in.txt], writes: [] }
+`);
+    try {
+      const report = await workspace.run({ variables: { TOKEN: 'hunter2-hunter2' } });
+      const recorded = readReport(workspace.cacheDir, report.appId, report.runId);
+      const page = reportPage(recorded!);
+      expect(page).to.contain('the token is ***');
+      expect(page).to.not.contain('hunter2');
+    } finally {
+      workspace.cleanUp();
+    }
   });
 
   it('draws runs of a millisecond and of days', () => {
