@@ -5,6 +5,25 @@ if [[ "${BUILDPACK_XTRACE:-0}" == 1 || -n "${BUILDPACK_DEBUG:-}" ]]; then set -x
 
 home="$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)"
 
+# What a look at a name or a file answers needs no Node, whose start would be all that the step takes. In every other case
+# pyflow itself answers, and says what is wrong.
+case "$step" in
+  detect)
+    if [[ -n "${1:-}" && "${PYFLOW_PARAMS:-}" != *root* ]]; then
+      for name in requirements.txt Pipfile.lock poetry.lock uv.lock; do
+        if [[ -e "$1/$name" ]]; then
+          printf 'Python\n'
+          exit
+        fi
+      done
+    fi
+    ;;
+  report)
+    data="${2:-}/build-data/python.json"
+    if [[ -n "${2:-}" && -r "$data" ]]; then exec cat -- "$data"; fi
+    ;;
+esac
+
 # What an earlier buildpack set for the app's own Node is not for ours.
 unset NODE_OPTIONS NODE_PATH
 

@@ -53,6 +53,24 @@ describe('the scripts of the buildpack', () => {
     }
   });
 
+  it('start no Node to find the lockfile of an app in its root, nor to print what a build left', () => {
+    write('dist/cli.js', TELLING);
+    const app = dirname(write('app/poetry.lock', ''));
+    const cacheDir = dirname(dirname(write('cache/build-data/python.json', '{"a":1}\n')));
+    const noNode = { PYFLOW_NODE: '/bin/false' };
+    const quick = { status: 0, stderr: '' };
+    expect(run('detect', [app], noNode)).to.deep.equal({ ...quick, stdout: 'Python\n' });
+    expect(run('report', [app, cacheDir], noNode)).to.deep.equal({ ...quick, stdout: '{"a":1}\n' });
+    for (const [step, folders, env] of [
+      ['detect', [app], { PYFLOW_PARAMS: 'root=services/web' }],
+      ['detect', [cacheDir], {}],
+      ['report', [app, app], {}],
+      ['release', [app, cacheDir], {}],
+    ] as const) {
+      expect(told(run(step, folders, env).stdout).argv, step).to.include(step);
+    }
+  });
+
   it('find themselves through a link', () => {
     write('dist/cli.js', TELLING);
     symlinkSync(join(root, 'buildpack/bin/detect'), join(root, 'detect'));
