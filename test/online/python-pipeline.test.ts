@@ -217,6 +217,16 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     expect(app.slugFile('app.py')).to.contain('Flask');
   });
 
+  it('[hint.pip-metadata] [pip.install-deps-failed] knows the packages whose metadata pip refuses', async () => {
+    app.write({ 'requirements.txt': 'celery==5.1.2\n' });
+    const { exitCode, buildData } = await app.run();
+    expect(exitCode).to.equal(1);
+    expect(buildData).to.include({
+      failure_reason: 'install-dependencies::pip',
+      failure_detail: 'Please use pip<24.1 if you need to use this version',
+    });
+  });
+
   it('exits 75 for an index that cannot be reached', async () => {
     app.edit('requirements.txt', (text) => `${text}\n# again\n`);
     const report = await app.run({ settings: { INDEX: 'http://127.0.0.1:9/simple' } });

@@ -326,6 +326,46 @@ describe('plugins/install-deps-pip', () => {
       expect(played.harness.text()).to.contain('no compiler for this');
     }).timeout(60_000);
 
+    for (const [id, printed, subject] of [
+      [
+        'hint.gdal',
+        'ERROR: Could not find gdal-config. Make sure you have installed the GDAL native library',
+        'Could not find gdal-config',
+      ],
+      [
+        'hint.sqlite',
+        'src/module.h:33:10: fatal error: sqlite3.h: No such file or directory',
+        'sqlite3.h: No such file or directory',
+      ],
+      [
+        'hint.first-match',
+        'sqlite3.h: No such file or directory\ncould not find GDAL-config',
+        'Could not find gdal-config',
+      ],
+    ] as const) {
+      it(`[${id}] [pip.install-deps-failed] knows the cause by what a build prints`, async () => {
+        const broken = makeSourceArchive('broken', '1.0', {
+          'pyproject.toml': '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+          'backend.py': `def build_wheel(*_):\n    raise SystemExit(${JSON.stringify(printed)})\n`,
+        });
+        index.add(broken.file, broken.bytes);
+        const failure = failureOf(await play({ 'requirements.txt': 'broken==1.0\n' }));
+        expect(failure).to.include({ code: 'install-dependencies::pip', blame: 'app', subject });
+      }).timeout(60_000);
+    }
+
+    it('[pip.output-shortened] leaves the folder out of what pip says of packages that are there', async () => {
+      const { harness, result } = await play({
+        'requirements.txt': 'helper==1.5\n',
+        [`${site()}/helper-1.5.dist-info/METADATA`]: 'Metadata-Version: 2.1\nName: helper\nVersion: 1.5\n',
+      });
+      expect(result.ok, harness.text()).to.equal(true);
+      const said = harness.printed.filter(({ text }) => text.startsWith('Requirement already satisfied'));
+      expect(said.map(({ text }) => text)).to.deep.equal([
+        'Requirement already satisfied: helper==1.5 (from -r requirements.txt (line 1)) (1.5)',
+      ]);
+    }).timeout(60_000);
+
     it('tells an index that wants a password from one that has nothing, and shows the password to nobody', async () => {
       const closed = await PackageIndex.start([helper], { login: { user: 'me', password: 'pa55word' } });
       try {
