@@ -290,6 +290,42 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     });
   });
 
+  it('[cache.discarded] [cache.legacy-cleanup] [pyver.cached-version-read] [pyver.cached-sticky] [pyver.step-cached] takes over the version of a cache of the ancestor, and nothing else', function () {
+    const OTHER = '3.12';
+    if (!pyenvVersions().some((version) => version.startsWith(`${OTHER}.`))) {
+      console.log(`      (skipped: no CPython ${OTHER} under pyenv)`);
+      return this.skip();
+    }
+    const other = new Platform();
+    try {
+      mkdirSync(join(other.cacheDir, '.scalingo/python/bin'), { recursive: true });
+      writeFileSync(join(other.cacheDir, '.scalingo/python/bin/python'), 'exit 1');
+      writeFileSync(join(other.cacheDir, '.scalingo/python-version'), `python-${OTHER}.0`);
+      writeFileSync(join(other.cacheDir, '.scalingo/requirements.txt'), '');
+      const app = other.push(EXAMPLE);
+      rmSync(join(app, '.python-version'));
+      writeFileSync(join(app, 'requirements.txt'), 'six==1.17.0\n');
+      const { status, stdout, stderr } = other.compile(app);
+      expect(status, stdout + stderr).to.equal(0);
+      expect(stdout).to.match(/^-----> Discarding the cache of another buildpack\n {7}\S/m);
+      expect(stdout).to.contain(`No Python version was given, using that of the last build: ${OTHER}`);
+      expect(other.data(app)).to.include({
+        cache_status: 'discarded',
+        python_version_origin: 'cached',
+        python_version_requested: OTHER,
+        python_version_major: OTHER,
+      });
+      expect(readdirSync(join(other.cacheDir, '.scalingo'))).to.deep.equal(['python-version']);
+      const again = other.push(EXAMPLE);
+      rmSync(join(again, '.python-version'));
+      writeFileSync(join(again, 'requirements.txt'), 'six==1.17.0\n');
+      expect(other.compile(again).stdout).not.to.contain('Discarding');
+      expect(other.data(again)).to.include({ cache_status: 'reused', python_version_requested: OTHER });
+    } finally {
+      other.cleanUp();
+    }
+  });
+
   it('stands between other buildpacks: finds what one before it installed, and is found by one after it', function () {
     if (spawnSync('gcc', ['--version']).status !== 0) {
       console.log('      (skipped: no gcc)');
