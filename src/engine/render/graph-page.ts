@@ -125,7 +125,8 @@ button.jump { background: none; border: 0; padding: 0; text-align: left; text-de
 .graph .node.selected .box, .graph .node:focus-visible .box, .graph .node.match .box { stroke-width: 2.5; }
 .graph .link.near path { stroke-width: 2; }
 details.all { padding: 0.9rem 1.25rem 1.5rem; }
-details.all td { overflow-wrap: anywhere; }
+details.all td { overflow-wrap: break-word; }
+details.all td:nth-child(2) { white-space: nowrap; }
 .scroll { overflow-x: auto; }
 @media (max-width: 52rem) {
   .live main { grid-template-columns: minmax(0, 1fr); grid-template-rows: minmax(20rem, 1fr) auto; height: auto; }
