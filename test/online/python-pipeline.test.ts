@@ -1,7 +1,7 @@
 // The shipped Python pipeline on the example app: real pip against the package index, real CPython, real gunicorn.
 
 import { expect } from 'chai';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -23,6 +23,21 @@ const ran = (report: RunReport): readonly string[] =>
   Object.entries(outcomesOf(report)).flatMap(([id, outcome]) => (outcome === 'executed' ? [id] : []));
 const layersOf = (report: RunReport): Readonly<Record<string, string | undefined>> =>
   Object.fromEntries(Object.entries(report.nodes).map(([id, { layer }]) => [id, layer?.digest]));
+
+/** Its build generates a module and compiles an extension in place. */
+const EDITABLE = {
+  'requirements.txt': '-e ./pkg\n',
+  'pkg/setup.py': `from setuptools import Extension, setup
+open('src/greeting/_version.py', 'w').write("text = 'generated'")
+setup(name='greeting', version='1.0', package_dir={'': 'src'}, packages=['greeting'],
+      ext_modules=[Extension('greeting._c', ['src/greeting/c.c'])])
+`,
+  'pkg/src/greeting/__init__.py': '',
+  'pkg/src/greeting/c.c': `#include <Python.h>
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_c", 0, -1, 0};
+PyMODINIT_FUNC PyInit__c(void) { return PyModule_Create(&module); }
+`,
+};
 
 class PythonApp extends Workspace {
   constructor() {
@@ -206,6 +221,32 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     expect(ran(report)).to.deep.equal(['pip', 'dependencies', 'nltk', 'collectstatic', 'post-compile']);
     const reasons = report.nodes['pip']!.reasons.map(({ what, from, to }) => `${what} ${from} -> ${to}`);
     expect(reasons.join('\n')).to.match(/click.* 8\.5\.1 -> .*8\.4\.0/);
+  });
+
+  it('[editable.build-rewrite] keeps what the build of an editable package puts beside its sources, from the cache too', async function () {
+    if (spawnSync('gcc', ['--version']).status !== 0) {
+      console.log('      (skipped: no gcc)');
+      return this.skip();
+    }
+    const editable = new PythonApp();
+    try {
+      editable.write(EDITABLE);
+      const script = 'import greeting._c, greeting._version as made; print(greeting._c.__file__, made.text)';
+      for (let round = 0; round < 2; round++) {
+        const report = await editable.run();
+        expect(report.failure).to.equal(undefined);
+        expect(ran(report).includes('pip')).to.equal(round === 0);
+        const printed = execFileSync(
+          process.execPath,
+          [CLI, 'exec', '--slug', editable.outDir, '--sandbox', 'none', '--', 'python', '-c', script],
+          { encoding: 'utf8' },
+        );
+        expect(printed).to.match(new RegExp(`^${editable.outDir}/pkg/src/greeting/_c\\..*\\.so generated\n$`));
+        rmSync(editable.outDir, { recursive: true });
+      }
+    } finally {
+      editable.cleanUp();
+    }
   });
 
   it('ends with the failure of pip for a version that does not exist, and keeps the slug', async () => {
