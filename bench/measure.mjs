@@ -1,7 +1,7 @@
 // Runs programs with a clean environment, takes their time, and makes figures of the samples. Unaware of what is measured.
 
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -38,6 +38,16 @@ export function makeFolder() {
   const folder = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'pyflow-bench-'));
   folders.push(folder);
   return folder;
+}
+
+/**
+ * Makes room for what is made anew, within the folder of a group: ext4 is slow to create files where many have just been
+ * removed, so nothing is before all is measured.
+ */
+export function setAside(...paths) {
+  for (const path of paths) {
+    if (existsSync(path)) renameSync(path, mkdtempSync(`${path}.aside-`));
+  }
 }
 
 export const remove = (...paths) => paths.forEach((path) => rmSync(path, { recursive: true, force: true }));
