@@ -1,6 +1,7 @@
 // Runs one action that was not found in the store: view on disk, sandbox, plugin, difference, result. Unaware of the
 // schedule and of why the action runs.
 
+import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import picomatch from 'picomatch';
@@ -114,8 +115,6 @@ interface Folders {
   readonly tools: Readonly<Record<string, string>>;
 }
 
-/** Tells the folders of a node's attempts apart. */
-let attempts = 0;
 
 async function runInFolder(
   place: Workplace,
@@ -129,7 +128,8 @@ async function runInFolder(
   const { run } = place;
   const sandbox = await place.sandbox();
   if (!sandbox.ok) return sandbox;
-  const root = `${parent}/${action.index}-${attempts++}`;
+  // By chance, so that not each run begins in the same part of the disk, where the last one removed its files.
+  const root = `${parent}/${action.index}-${randomBytes(4).toString('hex')}`;
   const makesTool = hasToolPort(action);
   const folders: Folders = {
     app: `${root}/app`,
