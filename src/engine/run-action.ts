@@ -71,7 +71,7 @@ export async function runAction(
   const bytes = action.viewBytes + Object.keys(action.tools).length * TOOL_BYTES;
   // What it did elsewhere cannot be done twice, so there is no second try for it.
   const isOnce = action.reads.sideEffects === true;
-  if (!isForMemory(bytes, isOnce ? 'disk' : place.run.request.settings['VIEWS'], place)) {
+  if (!isForMemory({ bytes, isOnce }, place.run.request.settings['VIEWS'], place)) {
     return runInFolder(place, action, signal, onWork, place.largeDir());
   }
   const memory = place.smallDir();
@@ -79,10 +79,13 @@ export async function runAction(
   const done = await runInFolder(place, action, signal, onWork, memory, () => {
     isFull = isNearlyFull(memory);
   });
-  if (done.ok || !isFull || isOnce || signal.aborted || memory === place.largeDir()) return done;
-  const text = 'The node filled the memory that its files lay in; it runs again on the disk of the cache.';
+  if (done.ok || !isFull || signal.aborted || memory === place.largeDir()) return done;
+  const next = isOnce
+    ? 'It has side effects, so it is not run twice; PYFLOW_VIEWS=disk gives it the disk of the cache.'
+    : 'It runs again on the disk of the cache.';
+  const text = `The node filled the memory that its files lay in. ${next}`;
   place.sink.emit({ type: 'notice', code: 'node::memory-full', node: action.node.id, text });
-  return runInFolder(place, action, signal, onWork, place.largeDir());
+  return isOnce ? done : runInFolder(place, action, signal, onWork, place.largeDir());
 }
 
 async function runPure(place: Workplace, action: Action, signal: AbortSignal): Promise<Result<Executed, Failure>> {
@@ -114,7 +117,6 @@ interface Folders {
   readonly tool?: string;
   readonly tools: Readonly<Record<string, string>>;
 }
-
 
 async function runInFolder(
   place: Workplace,

@@ -26,7 +26,7 @@ import { findInterpreters } from '../shared/interpreters.js';
 import { privatePaths } from '../shared/private-needles.js';
 import type { Provider } from '../shared/provider-list.js';
 import { pythonHome, publicPrefix } from '../shared/python-home.js';
-import { belongsToRuntime, copyRuntime, normalizeRuntime } from '../shared/runtime-form.js';
+import { belongsToRuntime, isItsBytecode, copyRuntime, normalizeRuntime } from '../shared/runtime-form.js';
 import { searchFiles } from '../shared/search-bytes.js';
 import { walkFiles } from '../shared/file-walk.js';
 import {
@@ -58,6 +58,8 @@ interface Installed {
   readonly version: string;
   /** Folders of this machine that its files may name. */
   readonly privatePrefixes: readonly string[];
+  /** Made with the sources by whoever pinned them. */
+  readonly hasBytecode: boolean;
 }
 
 /** A copy of what happens to be installed is trusted for this long. */
@@ -181,10 +183,10 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
       }
       return file.failure.code.startsWith('download::') ? fail(downloadFailed(version, url, file.failure)) : file;
     }
-    const keep = (path: string): boolean => belongsToRuntime(path, minor);
+    const keep = (path: string): boolean => belongsToRuntime(path, minor) || isItsBytecode(path, minor);
     const unpacked = await this.archive.unpack(context, { file: file.value, format, into: home, strip, keep });
     if (!unpacked.ok) return unpacked;
-    return succeed({ version, privatePrefixes: [] });
+    return succeed({ version, privatePrefixes: [], hasBytecode: true });
   }
 
   private async copyFromSystem(
@@ -207,7 +209,7 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     this.log.step(context, `Installing Python ${chosen.version}, copied from this machine`);
     this.log.info(context, `Copying ${chosen.prefix}`);
     await copyRuntime(chosen.prefix, home, minor, context.signal);
-    return succeed({ version: chosen.version, privatePrefixes: [chosen.prefix] });
+    return succeed({ version: chosen.version, privatePrefixes: [chosen.prefix], hasBytecode: false });
   }
 
   /** Normal form, proof that it is the interpreter it claims to be, own bytecode. */
@@ -229,6 +231,7 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     const compiled = await compileBytecode(this.subprocess, context, {
       python,
       files: formed.value.pythonFiles.map((file) => `${home}/${file}`),
+      reuse: installed.hasBytecode,
     });
     if (!compiled.ok) return compiled;
     const files = await walkFiles(real);

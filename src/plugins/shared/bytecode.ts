@@ -17,29 +17,54 @@ const LARGEST_GROUP = 64;
  * reason files are compiled in groups that their names alone decide, each by a process that knows no other group:
  * however many run at a time, the bytes are the same.
  * Names are separated by NUL, so any name is possible. Files that do not compile (templates, other versions of the
- * language) are left alone, as pip does.
+ * language) are left alone, as pip does. Bytecode that lies there is used when it is asked for, and when it is of this
+ * interpreter and holds the hash of its source (PEP 552): it names another folder, perhaps, and is spelled anew.
  */
-const DRIVER = `import gc, marshal, os, sys
+const DRIVER = `import contextlib, gc, marshal, os, sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 clear_caches = getattr(sys, '_clear_internal_caches', None) or sys._clear_type_cache
 UNCHECKED_HASH = b'\\1\\0\\0\\0'
-names, strip, prepend = sys.argv[1:4]
+names, strip, prepend, reuse = sys.argv[1:5]
+
+def renamed(code, name):
+    consts = tuple(renamed(const, name) if isinstance(const, type(code)) else const for const in code.co_consts)
+    return code.replace(co_filename=name, co_consts=consts)
+
+def dumped(code):
+    clear_caches()
+    return marshal.dumps(code)
+
+def bytecode_there(target, hash, name):
+    with open(target, 'rb') as stream:
+        content = stream.read()
+    if content[:4] != MAGIC_NUMBER or content[4] & 1 == 0 or content[8:16] != hash:
+        raise ValueError(target)
+    code = marshal.loads(content[16:])
+    return content[16:] if code.co_filename == name else dumped(renamed(code, name))
+
+def bytecode_of(loader, source, target, hash, name):
+    if reuse:
+        try:
+            return bytecode_there(target, hash, name)
+        except Exception:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(target)
+    return dumped(loader.source_to_code(source, name))
 
 def compile_group(files):
     for name in files:
         loader = SourceFileLoader('module', name)
         source = loader.get_data(name)
+        hash, shown = source_hash(source), prepend + name[len(strip):]
+        target = cache_from_source(name, optimization='')
         try:
-            code = loader.source_to_code(source, prepend + name[len(strip):])
+            bytecode = bytecode_of(loader, source, target, hash, shown)
         except Exception:
             continue
-        clear_caches()
-        content = MAGIC_NUMBER + UNCHECKED_HASH + source_hash(source) + marshal.dumps(code)
-        target = cache_from_source(name, optimization='')
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(target, 'wb') as stream:
-            stream.write(content)
+            stream.write(MAGIC_NUMBER + UNCHECKED_HASH + hash + bytecode)
 
 def start(files):
     if os.fork() > 0:
@@ -85,6 +110,8 @@ export async function compileBytecode(
     readonly files: readonly string[];
     /** The folder as commands see it, and what the bytecode calls it. */
     readonly root?: { readonly seen: string; readonly public: string };
+    /** What lies there came with the sources and may be used. Default: it is replaced. */
+    readonly reuse?: boolean;
   },
 ): Promise<Result<void, Failure>> {
   if (request.files.length === 0) return succeed(undefined);
@@ -98,7 +125,17 @@ export async function compileBytecode(
   const folder = `${context.paths.scratch}/bytecode`;
   const exit = await subprocess.run(context, {
     // No -I or -E: they would ignore the hash seed.
-    argv: [request.python, '-s', '-S', '-B', `${folder}/compile.py`, `${folder}/files`, root.seen, root.public],
+    argv: [
+      request.python,
+      '-s',
+      '-S',
+      '-B',
+      `${folder}/compile.py`,
+      `${folder}/files`,
+      root.seen,
+      root.public,
+      request.reuse === true ? 'reuse' : '',
+    ],
     cwd: folder,
     env: BYTECODE_ENV,
     network: false,

@@ -29,6 +29,18 @@ export function belongsToRuntime(path: string, minor: string): boolean {
   return belongsToStandardLibrary(rest);
 }
 
+/** Is it bytecode, at no level of optimization, of a file that belongs? */
+export function isItsBytecode(path: string, minor: string): boolean {
+  const source = sourceOf(path, minor);
+  return source !== undefined && belongsToRuntime(source, minor);
+}
+
+/** Where the interpreter keeps the bytecode of a source (PEP 3147), read backwards. */
+function sourceOf(path: string, minor: string): string | undefined {
+  const found = /^(.*)\/__pycache__\/([^/]+)\.cpython-(\d+)\.pyc$/.exec(path);
+  return found?.[3] === minor.replace('.', '') ? `${found[1]}/${found[2]}.py` : undefined;
+}
+
 /** May a folder hold anything that belongs? Spares reading the hundreds of megabytes that do not. */
 export function mayHoldRuntime(folder: string, minor: string): boolean {
   const [top = '', second, ...rest] = folder.split('/');
@@ -78,7 +90,7 @@ export type FormProblem = string;
 /**
  * Rewrites the runtime at `home` into the normal form: `publicPrefix` (where it lives at run time) in place of the
  * prefix it was built for, search paths of libraries relative to the file, no debug sections, nothing that does not
- * belong. Idempotent. Bytecode is a step of its own.
+ * belong. Idempotent. Bytecode is a step of its own; what there is of sources that belong is left for it.
  */
 export async function normalizeRuntime(
   home: string,
@@ -88,8 +100,9 @@ export async function normalizeRuntime(
 ): Promise<Result<{ readonly pythonFiles: readonly string[] }, FormProblem>> {
   const files = await walkFiles(home);
   const kept = files.filter((file) => belongsToRuntime(file.path, minor));
+  const sources = new Set(kept.map(({ path }) => path));
   await eachLimited(
-    files.filter((file) => !belongsToRuntime(file.path, minor)),
+    files.filter(({ path }) => !sources.has(path) && !sources.has(sourceOf(path, minor) ?? '')),
     CONCURRENCY,
     (file) => rm(`${home}/${file.path}`),
   );

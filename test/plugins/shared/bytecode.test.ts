@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
@@ -29,19 +30,25 @@ describe('plugins/shared/bytecode', () => {
   };
 
   /** Compiles in a folder of its own; gives what came out. */
-  async function compileIn(folder: string, env: Readonly<Record<string, string>> = {}): Promise<PluginHarness> {
+  async function compileIn(
+    folder: string,
+    env: Readonly<Record<string, string>> = {},
+    reuse?: (appDir: string) => void,
+  ): Promise<PluginHarness> {
     mkdirSync(join(root, folder), { recursive: true });
     const harness = new PluginHarness({ root: join(root, folder), env });
     for (const [path, text] of Object.entries(sources)) {
       mkdirSync(dirname(join(harness.appDir, path)), { recursive: true });
       writeFileSync(join(harness.appDir, path), text);
     }
+    reuse?.(harness.appDir);
     const kind = {
       reads: async () => succeed({}),
       run: async (_: unknown, context: RunContext) => {
         const compiled = await compileBytecode(harness.subprocess, context, {
           python: join(runtime.appDir, '.scalingo/python/bin/python'),
           files: Object.keys(sources).reverse(),
+          ...(reuse && { reuse: true }),
         });
         return compiled.ok ? succeed<RunOutput<object>>({ outputs: {} }) : compiled;
       },
@@ -75,4 +82,72 @@ describe('plugins/shared/bytecode', () => {
       expect(bytes.includes(root), name).to.equal(false);
     }
   }).timeout(60_000);
+
+  describe('of what came with the sources', () => {
+    /** Compiles by the interpreter itself, in the app, in one of the ways of PEP 552. */
+    const compileAll = (appDir: string, mode: string): void => {
+      const python = join(runtime.appDir, '.scalingo/python/bin/python');
+      const compiling = spawnSync(python, [
+        '-m',
+        'compileall',
+        '-q',
+        '--invalidation-mode',
+        mode,
+        '-p',
+        '/built/there',
+        appDir,
+      ]);
+      expect(compiling.error).to.equal(undefined);
+    };
+    const pyc = (appDir: string, name: string): Buffer => {
+      const folder = join(appDir, 'pkg/__pycache__');
+      const found = readdirSync(folder).find((file) => file.startsWith(`${name}.`));
+      return readFileSync(join(folder, found as string));
+    };
+    /** A constant that the source does not have tells which of the two was used. */
+    const mark = (appDir: string): void => {
+      const folder = join(appDir, 'pkg/__pycache__');
+      for (const name of readdirSync(folder)) {
+        const bytes = readFileSync(join(folder, name));
+        const at = bytes.indexOf('append');
+        if (at > 0) bytes.write('APPEND', at);
+        writeFileSync(join(folder, name), bytes);
+      }
+    };
+
+    for (const mode of ['unchecked-hash', 'checked-hash']) {
+      it(`uses it, ${mode}, under the name that it has here`, async () => {
+        const { appDir } = await compileIn('a', {}, (folder) => {
+          compileAll(folder, mode);
+          mark(folder);
+        });
+        const used = pyc(appDir, '__init__');
+        expect(used.includes('APPEND')).to.equal(true);
+        expect(used.includes('/app/pkg/__init__.py')).to.equal(true);
+        expect(used.includes('/built/there')).to.equal(false);
+        expect(used.readUInt32LE(4)).to.equal(1);
+      }).timeout(60_000);
+    }
+
+    it('replaces what goes by the time, is of another source, or is damaged', async () => {
+      const { appDir } = await compileIn('a', {}, (folder) => {
+        compileAll(folder, 'timestamp');
+        mark(folder);
+      });
+      expect(pyc(appDir, '__init__').includes('APPEND')).to.equal(false);
+
+      const other = await compileIn('b', {}, (folder) => {
+        compileAll(folder, 'unchecked-hash');
+        mark(folder);
+        writeFileSync(join(folder, 'pkg/__init__.py'), 'NAMES = {"append", "more"}\n');
+        writeFileSync(join(folder, 'pkg/latin.py'), 'print "python 2"\n');
+        const damaged = readdirSync(join(folder, 'pkg/__pycache__')).find((name) => name.startsWith('json.')) as string;
+        truncateSync(join(folder, 'pkg/__pycache__', damaged), 20);
+      });
+      expect(pyc(other.appDir, '__init__').includes('APPEND')).to.equal(false);
+      expect(pyc(other.appDir, 'json').length).to.be.above(20);
+      const left = readdirSync(join(other.appDir, 'pkg/__pycache__')).map((name) => name.split('.')[0]);
+      expect(left.sort()).to.deep.equal(['__init__', 'json', 'with blank']);
+    }).timeout(60_000);
+  });
 });
