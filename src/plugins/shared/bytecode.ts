@@ -8,6 +8,8 @@ import { PUBLIC_APP_DIR } from './python-home.js';
 
 /** Files that one process compiles, at most. */
 const LARGEST_GROUP = 64;
+/** Of many processors a container may have few to itself, and each process takes memory. */
+const MOST_PROCESSES = 8;
 
 /**
  * What compileall does with `-f --invalidation-mode unchecked-hash -s APP -p /app`, with three differences. A script's
@@ -88,7 +90,8 @@ with open(names, 'rb') as stream:
         if not groups or is_cut or len(groups[-1]) == ${LARGEST_GROUP}:
             groups.append([])
         groups[-1].append(name)
-at_once, statuses = len(os.sched_getaffinity(0)), []
+processors = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+at_once, statuses = min(processors, ${MOST_PROCESSES}), []
 for started, group in enumerate(groups):
     if started >= at_once:
         statuses.append(os.wait()[1])
