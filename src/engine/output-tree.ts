@@ -12,7 +12,7 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
-import type { BigIntStats, Dirent } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { readWhole, withChunk } from './chunks.js';
 import { digestOf, sizeOf, type Digest } from './digest.js';
@@ -26,14 +26,17 @@ import type { BlobStore } from './store.js';
 import type { Directory, DirectoryTable, Layer, SymlinkEntry, Tree } from './tree.js';
 import { growHeapSlowly } from './heap-growth.js';
 
-/** What a file looked like right after it was written. All but `digest` changes when somebody touches it. */
+/**
+ * What a file looked like right after it was written. All but `digest` changes when somebody touches it. Milliseconds as
+ * Node has them tell times apart by a quarter of a microsecond, which no two system calls share.
+ */
 export interface RecordedFile {
   readonly digest: Digest;
   readonly executable: boolean;
-  readonly size: bigint;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-  readonly inode: bigint;
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+  readonly inode: number;
 }
 
 /** What was put into a folder; `captureDifference` compares with it. */
@@ -101,8 +104,8 @@ export async function materializeTree(
         throw new MissingBlob(digest);
       }
       if (isRecorded) {
-        const { size, mtimeNs, ctimeNs, ino } = lstatSync(target, { bigint: true });
-        files.set(path, { digest, executable, size, mtimeNs, ctimeNs, inode: ino });
+        const { size, mtimeMs, ctimeMs, ino } = lstatSync(target);
+        files.set(path, { digest, executable, size, mtimeMs, ctimeMs, inode: ino });
       }
       await breather.pause();
       signal?.throwIfAborted();
@@ -181,7 +184,7 @@ export interface CaptureOptions {
   readonly table?: DirectoryTable;
 }
 
-const LARGEST = 4n * 1024n ** 3n;
+const LARGEST = 4 * 1024 ** 3;
 
 /**
  * Compares a folder with what was put there and stores what is new. A file whose size, times and inode are those of
@@ -218,7 +221,7 @@ export async function captureDifference(
 interface Suspect {
   readonly path: string;
   readonly executable: boolean;
-  readonly size: bigint;
+  readonly size: number;
   readonly base?: RecordedFile;
 }
 
@@ -291,22 +294,22 @@ class Listing {
   }
 
   private file(path: string): void {
-    let stats: BigIntStats;
+    let stats: Stats;
     try {
-      stats = lstatSync(`${this.folder}/${path}`, { bigint: true });
+      stats = lstatSync(`${this.folder}/${path}`);
     } catch (error) {
       throw new FailureError(unreadableFile(path, error));
     }
     const base = this.record.files.get(path);
     const isUntouched =
       base !== undefined &&
-      base.ctimeNs === stats.ctimeNs &&
-      base.mtimeNs === stats.mtimeNs &&
+      base.ctimeMs === stats.ctimeMs &&
+      base.mtimeMs === stats.mtimeMs &&
       base.size === stats.size &&
       base.inode === stats.ino;
     if (isUntouched) return;
     if (stats.size > LARGEST) throw new FailureError(fileTooLarge(path, stats.size));
-    const executable = (Number(stats.mode) & 0o100) !== 0;
+    const executable = (stats.mode & 0o100) !== 0;
     this.suspects.push({ path, executable, size: stats.size, ...(base && { base }) });
   }
 

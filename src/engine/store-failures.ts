@@ -55,7 +55,7 @@ export const unsupportedFile = (path: string, what: string): Failure => ({
   remedy: 'Remove it, rename it, or make it outside the app.',
 });
 
-export const fileTooLarge = (path: string, bytes: bigint): Failure => ({
+export const fileTooLarge = (path: string, bytes: number): Failure => ({
   code: 'app::file-too-large',
   blame: 'app',
   title: `A file is larger than 4 GiB: ${path}`,
