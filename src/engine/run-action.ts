@@ -14,7 +14,7 @@ import { NodeHandle } from './node-handle.js';
 import { captureDifference, EMPTY_RECORD, materializeTree } from './output-tree.js';
 import { searchPathsOf, type Action } from './prepare.js';
 import { spellSearchPaths } from './search-paths.js';
-import { removeTree } from './remove-tree.js';
+import { removeTreeSoon } from './remove-tree.js';
 import type { RunState } from './run-state.js';
 import type { Sandbox, SandboxSession } from './sandbox/sandbox.js';
 import type { RunContext, RunOutput } from './sdk.js';
@@ -141,6 +141,7 @@ async function runInFolder(
     tools: Object.fromEntries(Object.keys(action.tools).map((port) => [port, `${root}/tools/${port}`])),
   };
   let session: SandboxSession | undefined;
+  let files = 0;
   try {
     mkdirSync(root);
     mkdirSync(folders.scratch);
@@ -151,10 +152,12 @@ async function runInFolder(
     });
     if (!view.ok)
       return fail('missing' in view.failure ? viewLost(action, view.failure.missing) : view.failure.failure);
+    files += view.value.files.size;
     for (const [port, toolRoot] of Object.entries(action.tools)) {
       mkdirSync(`${root}/tools`, { recursive: true });
       const tool = await materializeTree(run.store, run.table, toolRoot, folders.tools[port]!, { signal });
       if (!tool.ok) return fail('missing' in tool.failure ? blobLost(tool.failure.missing) : tool.failure.failure);
+      files += tool.value.files.size;
     }
     session = sandbox.value.open({
       appDir: folders.app,
@@ -190,6 +193,7 @@ async function runInFolder(
     });
     if (!captured.ok) return captured;
     for (const [digest, directory] of captured.value.tree.directories) run.table.set(digest, directory);
+    files += captured.value.layer.files;
     const undeclared = undeclaredWrites(action, captured.value.layer, run);
     if (undeclared.length > 0) return fail(undeclaredWrite(action, undeclared));
     let tool: Layer | undefined;
@@ -198,6 +202,7 @@ async function runInFolder(
       if (!made.ok) return made;
       for (const [digest, directory] of made.value.tree.directories) run.table.set(digest, directory);
       tool = made.value.layer;
+      files += tool.files;
     }
     const layers = { layer: captured.value.layer, ...(tool === undefined ? {} : { tool }) };
     return finish(place, action, handle, output.value, layers, startedAt);
@@ -210,7 +215,7 @@ async function runInFolder(
     await session?.close();
     beforeRemoval();
     // At once: the next node's files then take the memory that these had.
-    removeTree(root);
+    removeTreeSoon(root, files);
   }
 }
 

@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } fr
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { createClaim, isAbandoned, releaseClaim } from './claim.js';
-import { removeTree } from './remove-tree.js';
+import { removalsEnded, removeTree } from './remove-tree.js';
 
 export interface RunDir {
   /** Sorts by time of start. */
@@ -42,6 +42,7 @@ export function createRunDir(cacheDir: string, { runId = newRunId() }: { readonl
     async remove() {
       const made = new Set([large, small].filter((folder) => folder !== undefined));
       [large, small] = [undefined, undefined];
+      await removalsEnded();
       // The claim goes last: a run that dies half way is swept.
       for (const folder of made) removeTree(`${folder}/files`);
       for (const folder of made) {
