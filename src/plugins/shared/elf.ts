@@ -27,6 +27,8 @@ const SHF_INFO_LINK = 0x40n;
 /** What stands against an edit, as the end of a sentence: `... because it is a 32-bit file`. */
 export type ElfProblem = string;
 
+const copyOf = (bytes: Buffer): Buffer => Buffer.from(bytes);
+
 export const isElf = (bytes: Buffer): boolean => bytes.length >= 4 && bytes.subarray(0, 4).equals(ELF_MAGIC);
 
 /** The colon-separated search path; undefined when the file has none or is not a 64-bit little-endian ELF file. */
@@ -40,15 +42,15 @@ export function runpathOf(bytes: Buffer): string | undefined {
 
 /**
  * A copy whose search path for shared libraries is `runpath`. A file without one comes back as it is. The new path
- * takes the place of the old one in the string table, so it may not be longer.
+ * takes the place of the old one in the string table, so it may not be longer. `copied`: how the copy is made.
  */
-export function withRunpath(bytes: Buffer, runpath: string): Result<Buffer, ElfProblem> {
+export function withRunpath(bytes: Buffer, runpath: string, copied = copyOf): Result<Buffer, ElfProblem> {
   return flat(
     guarded(() => {
       const found = dynamicStrings(bytes);
       if (found === undefined || found.paths.length === 0) return succeed(bytes);
       const wanted = Buffer.from(runpath, 'utf8');
-      const copy = Buffer.from(bytes);
+      const copy = copied(bytes);
       for (const { at } of found.paths) {
         const length = Buffer.byteLength(textAt(bytes, at));
         if (textAt(bytes, at) === runpath) continue;
@@ -74,10 +76,40 @@ export function withoutDebug(bytes: Buffer): Buffer {
 }
 
 /**
- * A copy in which the path `from` is spelled `to`, padded with slashes to the same length: nothing moves, and to the
- * kernel several slashes are one. `to` must not be longer than `from`.
+ * Where the sections lie that `withoutDebug` drops and whose bytes it does not look at; empty when it drops none. `bytes`
+ * has the first 64 bytes of the file, and `read` gives it more.
  */
-export function withPath(bytes: Buffer, from: string, to: string): Buffer {
+export async function debugSections(
+  bytes: Buffer,
+  read: (offset: number, length: number) => Promise<void>,
+): Promise<readonly { readonly offset: number; readonly size: number }[]> {
+  try {
+    if (unsupported(bytes) !== undefined) return [];
+    await read(number64(bytes, 32), bytes.readUInt16LE(54) * bytes.readUInt16LE(56));
+    await read(number64(bytes, 40), bytes.readUInt16LE(60) * SECTION_BYTES);
+    const sections = readSections(bytes);
+    const names = sections[bytes.readUInt16LE(62)];
+    if (names === undefined) return [];
+    await read(names.offset, names.size);
+    const mapped = readSegments(bytes).reduce((end, { offset, size }) => Math.max(end, offset + size), 0);
+    return sections.filter(
+      ({ flags, type, offset, name }) =>
+        (flags & SHF_ALLOC) === 0n &&
+        type !== SHT_NOBITS &&
+        offset >= mapped &&
+        textAt(bytes, names.offset + name).startsWith('.debug'),
+    );
+  } catch (error) {
+    if (error instanceof ElfError || error instanceof RangeError || error instanceof TypeError) return [];
+    throw error;
+  }
+}
+
+/**
+ * A copy in which the path `from` is spelled `to`, padded with slashes to the same length: nothing moves, and to the
+ * kernel several slashes are one. `to` must not be longer than `from`. `copied`: how the copy is made.
+ */
+export function withPath(bytes: Buffer, from: string, to: string, copied = copyOf): Buffer {
   const needle = Buffer.from(from, 'utf8');
   const replacement = Buffer.from(to, 'utf8');
   if (needle.length === 0 || replacement.length > needle.length) return bytes;
@@ -85,7 +117,7 @@ export function withPath(bytes: Buffer, from: string, to: string): Buffer {
   if (at === -1) return bytes;
   const padded = Buffer.alloc(needle.length, '/');
   replacement.copy(padded);
-  const copy = Buffer.from(bytes);
+  const copy = copied(bytes);
   for (; at !== -1; at = bytes.indexOf(needle, at + needle.length)) padded.copy(copy, at);
   return copy;
 }

@@ -6,6 +6,7 @@ import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, rm, symlink
 import { dirname } from 'node:path';
 import { fail, succeed, type Result } from '../../engine/sdk.js';
 import { isElf, withoutDebug, withPath, withRunpath } from './elf.js';
+import { readForStrip } from './elf-file.js';
 import { eachLimited, walkFiles } from './file-walk.js';
 
 const CONCURRENCY = 8;
@@ -154,7 +155,7 @@ async function rewriteBinary(
   path: string,
   prefixes: readonly string[],
 ): Promise<FormProblem | undefined> {
-  const bytes = await readFile(file);
+  const { bytes, isWhole } = await readForStrip(file);
   const isProgram = path.startsWith('bin/');
   if (isElf(bytes)) {
     const toLib = `$ORIGIN/${
@@ -167,7 +168,11 @@ async function rewriteBinary(
             .join('/')
     }`;
     // Debug sections first: they are most of a library, and every edit makes a copy.
-    const edited = withRunpath(withoutDebug(bytes), toLib === '$ORIGIN/' ? '$ORIGIN' : toLib);
+    const stripped = withoutDebug(bytes);
+    const complete = stripped === bytes && !isWhole ? await readFile(file) : stripped;
+    // What was stripped is a copy already, and one of a library is megabytes.
+    const own = (copy: Buffer): Buffer => (copy === bytes ? Buffer.from(copy) : copy);
+    const edited = withRunpath(complete, toLib === '$ORIGIN/' ? '$ORIGIN' : toLib, own);
     if (!edited.ok) return `The search path of ${path} cannot be rewritten: ${edited.failure}.`;
     let result = edited.value;
     for (const prefix of prefixes) {
@@ -175,7 +180,7 @@ async function rewriteBinary(
       // The compiled-in prefix is a last resort of an interpreter that does not find its library beside it, so it need
       // not be right, only not private. Its last part stays: linkers let a string be the tail of another, and the
       // version text `3.12.1` was seen to be the tail of a prefix that ends in `/3.12.1`.
-      if (parent.length >= PLACEHOLDER.length) result = withPath(result, `${parent}/`, `${PLACEHOLDER}/`);
+      if (parent.length >= PLACEHOLDER.length) result = withPath(result, `${parent}/`, `${PLACEHOLDER}/`, own);
     }
     if (!result.equals(bytes)) await replaceFile(file, result);
   }

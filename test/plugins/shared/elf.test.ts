@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { isElf, runpathOf, withoutDebug, withPath, withRunpath } from '../../../src/plugins/shared/elf.js';
+import { readForStrip } from '../../../src/plugins/shared/elf-file.js';
 
 /** A shared library as small as it gets: one mapped segment, a dynamic section, a symbol, debug data. */
 function makeElf({
@@ -175,5 +179,45 @@ describe('plugins/shared/elf', () => {
       }),
       { numRuns: 3000 },
     );
+  });
+
+  describe('read without its debug sections', () => {
+    let root: string;
+    beforeEach(() => {
+      root = mkdtempSync(join(tmpdir(), 'pyflow-elf-'));
+    });
+    afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+    /** As a caller takes it: whole when nothing could be dropped. */
+    async function stripped(bytes: Buffer): Promise<{ readonly result: Buffer; readonly isWhole: boolean }> {
+      const file = join(root, 'library.so');
+      writeFileSync(file, bytes);
+      const read = await readForStrip(file);
+      const result = withoutDebug(read.bytes);
+      return { result: result === read.bytes && !read.isWhole ? bytes : result, isWhole: read.isWhole };
+    }
+
+    it('gives what the whole file gives', async () => {
+      const { result, isWhole } = await stripped(makeElf());
+      expect(isWhole).to.equal(false);
+      expect(result.equals(withoutDebug(makeElf()))).to.equal(true);
+    });
+
+    it('gives it for damaged and cut-off files as well', async () => {
+      const whole = makeElf();
+      const edit = fc.record({ at: fc.nat(whole.length - 1), value: fc.nat(255) });
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(edit, { maxLength: 4 }),
+          fc.integer({ min: 0, max: whole.length }),
+          async (edits, end) => {
+            const bytes = Buffer.from(end % 3 === 0 ? whole.subarray(0, end) : whole);
+            for (const { at, value } of edits) if (at < bytes.length) bytes[at] = value;
+            expect((await stripped(bytes)).result.equals(withoutDebug(bytes))).to.equal(true);
+          },
+        ),
+        { numRuns: 500 },
+      );
+    });
   });
 });
