@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/pass-through.js';
 import type { RunRequest } from '../../src/engine/pipeline.js';
+import { managerPipeline } from '../support/manager-pipeline.js';
 import { contentOf } from '../support/cli-scene.js';
 import { findGitBackend, serveRepository, type TestRepository } from '../support/git-server.js';
 import { hasNamespaces } from '../support/namespaces.js';
@@ -24,21 +25,16 @@ type Manager = 'poetry' | 'uv';
 const helper = makeWheel('helper', '1.5');
 const moduleSaying = (word: string): string => `WORD = "${word}"\ndef main():\n    print(WORD)\n`;
 
-const pipelineOf = (manager: Manager): string => `pyflow: 1
-name: sources
-nodes:
-  manager: { uses: package-manager }
-  version:
-    uses: version-resolve
-    with: { stack: scalingo-24, providers: [system] }
-    inputs: { manager: manager.name }
-  runtime: { uses: fetch-runtime, with: { providers: [system] }, inputs: { python: version.python } }
-  tool: { uses: fetch-tool, with: { name: ${manager} }, inputs: { runtime: runtime.tree } }
-  install: { uses: install-deps-${manager}, inputs: { runtime: runtime.tree, ${manager}: tool.tool } }
+const pipelineOf = (manager: Manager): string =>
+  managerPipeline(
+    'sources',
+    manager,
+    `  install: { uses: install-deps-${manager}, inputs: { runtime: runtime.tree, ${manager}: tool.tool } }
   project:
     uses: install-project-${manager}
     inputs: { dependencies: install.tree, packages: install.packages, ${manager}: tool.tool }
-`;
+`,
+  );
 
 /** What installs the folders of the app: with Poetry it is the same node that installs the rest. */
 const INSTALLS_FOLDERS: Readonly<Record<Manager, string>> = { poetry: 'install', uv: 'project' };

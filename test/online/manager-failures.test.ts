@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/pass-through.js';
+import { managerPipeline } from '../support/manager-pipeline.js';
 import { CliScene, contentOf } from '../support/cli-scene.js';
 import {
   lockerOf,
@@ -214,21 +215,16 @@ const ROWS: readonly Row[] = [
   },
 ];
 /** Poetry gets no variable of the app, but for those that the operator names. */
-const pipelineOf = (manager: Manager): string => `pyflow: 1
-name: failures
-nodes:
-  manager: { uses: package-manager }
-  version:
-    uses: version-resolve
-    with: { stack: scalingo-24, providers: [system] }
-    inputs: { manager: manager.name }
-  runtime: { uses: fetch-runtime, with: { providers: [system] }, inputs: { python: version.python } }
-  tool: { uses: fetch-tool, with: { name: ${manager} }, inputs: { runtime: runtime.tree } }
-  install:
+const pipelineOf = (manager: Manager): string =>
+  managerPipeline(
+    'failures',
+    manager,
+    `  install:
     uses: install-deps-${manager}
     ${manager === 'poetry' ? 'secrets: [POETRY_HTTP_BASIC_TEST_USERNAME, POETRY_HTTP_BASIC_TEST_PASSWORD]' : ''}
     inputs: { runtime: runtime.tree, ${manager}: tool.tool }
-`;
+`,
+  );
 
 interface Done {
   readonly status: number | undefined;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/pass-through.js';
 import type { RunRequest } from '../../src/engine/pipeline.js';
+import { managerPipeline } from '../support/manager-pipeline.js';
 import { PackageIndex } from '../support/package-index.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { makeSourceArchive, makeWheel } from '../support/wheels.js';
@@ -30,21 +31,15 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 `,
 });
 
-const PIPELINE = `pyflow: 1
-name: sharing
-nodes:
-  manager: { uses: package-manager }
-  version:
-    uses: version-resolve
-    with: { stack: scalingo-24, providers: [system] }
-    inputs: { manager: manager.name }
-  runtime: { uses: fetch-runtime, with: { providers: [system] }, inputs: { python: version.python } }
-  pip-tool: { uses: fetch-tool, with: { name: pip }, inputs: { runtime: runtime.tree } }
-  pip:
+const PIPELINE = managerPipeline(
+  'sharing',
+  'pip',
+  `  pip:
     uses: install-deps-pip
     with: { index: INDEX }
-    inputs: { runtime: runtime.tree, pip: pip-tool.tool }
-`;
+    inputs: { runtime: runtime.tree, pip: tool.tool }
+`,
+);
 
 describe('sharing between apps, online', function () {
   this.timeout(240_000);
@@ -98,7 +93,7 @@ describe('sharing between apps, online', function () {
     expect(outcomesOf(await newApp(files).run())).to.include({ pip: 'executed' });
     const asked = index.requests.length;
     const outcomes = outcomesOf(await newApp(files).run());
-    expect(outcomes).to.include({ runtime: 'restored', 'pip-tool': 'restored', pip: 'restored' });
+    expect(outcomes).to.include({ runtime: 'restored', tool: 'restored', pip: 'restored' });
     expect(index.requests.length).to.equal(asked);
   });
 

@@ -72,7 +72,7 @@ export const manifest: PluginManifest = {
   description: 'Installs what a requirements file lists, with pip or uv, into the Python of the slug.',
   config,
   inputs,
-  outputs: installedOutputs,
+  outputs: installedOutputs('The runtime with the packages.'),
   buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
   network: true,

@@ -37,7 +37,7 @@ export const manifest: PluginManifest = {
     'Installs what Pipfile.lock settles, with Pipenv, into the Python of the slug; `--test` adds dev packages.',
   config,
   inputs,
-  outputs: installedOutputs,
+  outputs: installedOutputs('The runtime with the packages.'),
   buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
   network: true,

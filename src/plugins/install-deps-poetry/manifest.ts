@@ -31,7 +31,7 @@ export const manifest: PluginManifest = {
     'Installs what poetry.lock lists, with Poetry, into the Python of the slug; not the project itself. No variable of the app reaches Poetry: passwords of other indexes are given by `secrets` of the node.',
   config,
   inputs,
-  outputs: installedOutputs,
+  outputs: installedOutputs('The runtime with the packages.'),
   buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
   network: true,

@@ -28,7 +28,7 @@ export const manifest: PluginManifest = {
   description: 'Installs what a uv.lock lists, except the app itself, with uv, into the Python of the slug.',
   config,
   inputs,
-  outputs: installedOutputs,
+  outputs: installedOutputs('The runtime with the packages.'),
   buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
   network: true,

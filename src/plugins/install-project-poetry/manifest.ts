@@ -3,6 +3,7 @@
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 import { rootSchema } from '../shared/app-root.js';
 import { vendorDirSchema } from '../shared/python-home.js';
+import { installedOutputs } from '../shared/installed-outputs.js';
 
 export const config = {
   type: 'object',
@@ -28,20 +29,6 @@ export const inputs = {
   additionalProperties: false,
 } as const satisfies JSONSchema;
 
-export const outputs = {
-  type: 'object',
-  properties: {
-    tree: { type: 'string', format: 'output-tree', description: '`dependencies` with the project.' },
-    packages: {
-      type: 'object',
-      additionalProperties: { type: 'string' },
-      description: 'Installed packages: normalized name to version.',
-    },
-  },
-  required: ['tree', 'packages'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
-
 export const manifest: PluginManifest = {
   kind: 'install-project-poetry',
   revision: 1,
@@ -49,7 +36,7 @@ export const manifest: PluginManifest = {
     'Installs the project itself with Poetry, editable, so that its packages can be imported and its commands run. Does nothing for a project with `package-mode = false`.',
   config,
   inputs,
-  outputs,
+  outputs: installedOutputs('`dependencies` with the project.'),
   buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
   network: true,

@@ -4,6 +4,7 @@ import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 import { rootSchema } from '../shared/app-root.js';
 import { vendorDirSchema } from '../shared/python-home.js';
 import { uvIndexSchema } from '../shared/uv-schemas.js';
+import { installedOutputs } from '../shared/installed-outputs.js';
 
 export const config = {
   type: 'object',
@@ -30,24 +31,6 @@ export const inputs = {
   additionalProperties: false,
 } as const satisfies JSONSchema;
 
-export const outputs = {
-  type: 'object',
-  properties: {
-    tree: {
-      type: 'string',
-      format: 'output-tree',
-      description: 'The Python with the dependencies and the app itself.',
-    },
-    packages: {
-      type: 'object',
-      additionalProperties: { type: 'string' },
-      description: 'Installed packages: normalized name to version.',
-    },
-  },
-  required: ['tree', 'packages'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
-
 export const manifest: PluginManifest = {
   kind: 'install-project-uv',
   revision: 1,
@@ -55,7 +38,7 @@ export const manifest: PluginManifest = {
     'Installs the app itself, and other packages that lie in it, with uv; nothing when the app is no package.',
   config,
   inputs,
-  outputs,
+  outputs: installedOutputs('The Python with the dependencies and the app itself.'),
   buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
   network: true,

@@ -1,11 +1,12 @@
-// What every kind that installs dependencies gives, so that any of them can feed the same nodes.
+// What every kind that installs packages gives, so that any of them can feed the same nodes.
 
 import type { JSONSchema } from '../../engine/sdk.js';
 
-export const installedOutputs = {
+/** `tree`: what its tree is, as a sentence. */
+export const installedOutputs = (tree: string): JSONSchema => ({
   type: 'object',
   properties: {
-    tree: { type: 'string', format: 'output-tree', description: 'The runtime with the packages.' },
+    tree: { type: 'string', format: 'output-tree', description: tree },
     packages: {
       type: 'object',
       additionalProperties: { type: 'string' },
@@ -14,4 +15,4 @@ export const installedOutputs = {
   },
   required: ['tree', 'packages'],
   additionalProperties: false,
-} as const satisfies JSONSchema;
+});
