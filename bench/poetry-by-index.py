@@ -17,7 +17,10 @@ def create_package_source(source, config, disable_cache=False):
     repository = create(source, config, disable_cache=disable_cache)
     if not isinstance(repository, PyPiRepository):
         return repository
-    return LegacyRepository(repository.name, repository.url, config=config, disable_cache=disable_cache)
+    pool_size = config.installer_max_workers
+    return LegacyRepository(
+        repository.name, repository.url, config=config, disable_cache=disable_cache, pool_size=pool_size
+    )
 
 
 Factory.create_package_source = staticmethod(create_package_source)

@@ -4,6 +4,7 @@ import { lstatSync } from 'node:fs';
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
 import type { CheckedNode, CheckedPipeline, NodeId } from '../manifests/pipeline/manifest.js';
 import type { KnownKind } from '../manifests/plugin-manifest.js';
+import { ancestorsOf } from './ancestors.js';
 import { readAppVariables } from './app-variables.js';
 import type { Composition } from './composition.js';
 import type { Digest } from './digest.js';
@@ -233,20 +234,4 @@ export async function openRun(
       readLastRun(request.cacheDir, appId),
     ),
   );
-}
-
-/** Bit sets: node -> all nodes it waits for, directly or not. */
-function ancestorsOf(nodes: readonly CheckedNode[]): (node: number) => { has(node: number): boolean } {
-  const words = Math.ceil(nodes.length / 32);
-  const positions = new Map(nodes.map(({ id }, index) => [id, index]));
-  const bits = new Uint32Array(words * nodes.length);
-  for (const [index, { dependencies }] of nodes.entries()) {
-    const own = index * words;
-    for (const id of dependencies) {
-      const dependency = positions.get(id)!;
-      for (let word = 0; word < words; word++) bits[own + word]! |= bits[dependency * words + word]!;
-      bits[own + (dependency >>> 5)]! |= 1 << (dependency & 31);
-    }
-  }
-  return (node) => ({ has: (other) => (bits[node * words + (other >>> 5)]! & (1 << (other & 31))) !== 0 });
 }

@@ -129,6 +129,7 @@ uvicorn
     });
     const ended = new Promise<void>((done) => server.once('close', () => done()));
     let printed = '';
+    let answered: Pick<Boot, 'answer' | 'workers'>;
     try {
       await new Promise<void>((done, failed) => {
         const look = (chunk: Buffer): void => {
@@ -143,11 +144,12 @@ uvicorn
         (got) => got.text(),
         (error: unknown) => Promise.reject(new Error(printed, { cause: error })),
       );
-      return { answer: answer.split('\n'), workers: workersOf(server.pid!), printed };
+      answered = { answer: answer.split('\n'), workers: workersOf(server.pid!) };
     } finally {
       server.kill('SIGTERM');
       await ended;
     }
+    return { ...answered, printed };
   }
   /** A folder that looks like the cgroup of a container. */
   function fakeCgroup(limit: string | undefined): string {
@@ -178,9 +180,10 @@ uvicorn
   });
 
   it('leaves the number to gunicorn without a limit, and logs requests', async () => {
-    const { answer, workers } = await boot(gunicorn, fakeCgroup(undefined), started(1));
+    const { answer, workers, printed } = await boot(gunicorn, fakeCgroup(undefined), started(1));
     expect(answer).to.include.members(['WEB_CONCURRENCY=', 'DYNO_RAM=']);
     expect(workers).to.equal(1);
+    expect(printed).to.match(/"GET \/ HTTP\/1\.1" 200/);
   });
 
   it('does the same for uvicorn', async () => {
@@ -212,13 +215,16 @@ uvicorn
   it('[editable.build-rewrite] finds the editable packages in a hook, also when everything else came from the cache', async () => {
     const seen = (slug: string): readonly string[] =>
       readFileSync(join(slug, 'from-hook.txt'), 'utf8').trim().split(' ');
-    const inHook = seen(moved);
-    expect(inHook[0]).to.match(/\.scalingo\/python\/src\/far\/far$/);
-    expect(inHook[1]).to.match(/libs\/near\/near$/);
+    const expectFound = (inHook: readonly string[]): void => {
+      expect(inHook).to.have.length(2);
+      expect(inHook[0]).to.match(/\.scalingo\/python\/src\/far\/far$/);
+      expect(inHook[1]).to.match(/libs\/near\/near$/);
+    };
+    expectFound(seen(moved));
     const report = await build();
     const ran = Object.entries(outcomesOf(report)).flatMap(([id, outcome]) => (outcome === 'executed' ? [id] : []));
     expect(ran).to.deep.equal(['post-compile']);
-    expect(seen(work.outDir)).to.have.length(2);
+    expectFound(seen(work.outDir));
     expect(existsSync(join(work.outDir, '.scalingo/python/src/far/.git')), 'no history').to.equal(false);
   });
 
@@ -245,7 +251,7 @@ uvicorn
   }
 });
 
-/** Children of a process that run the same program. */
+/** Children of a process. */
 function workersOf(pid: number): number {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

@@ -46,6 +46,7 @@ interface Failing {
   readonly mendIndex?: () => Promise<void> | void;
   /** In the title or the detail of the failure. */
   readonly says: RegExp;
+  readonly remedy?: RegExp;
   /** Somewhere in the log. */
   readonly prints?: string;
 }
@@ -92,12 +93,16 @@ const absentVersion: Make = async ({ lock, index }) => {
   return { files, says: /helper(==| \()9\.9/, mendIndex: () => index.add(absent.file, absent.bytes) };
 };
 
-function staleProject(says: RegExp): Make {
+function staleProject(says: RegExp, remedy: RegExp): Make {
   return async ({ lock, index }) => {
     const files = await lock(index, [added(index, makeWheel('stale', '1.0'))]);
-    return { files: replaced(files, 'pyproject.toml', 'stale==1.0', 'stale>=1'), mended: files, says };
+    return { files: replaced(files, 'pyproject.toml', 'stale==1.0', 'stale>=1'), mended: files, says, remedy };
   };
 }
+
+/** In the words of each tool. */
+const MISSING =
+  /No matching distribution found for gone|installation candidates for gone|404[^]*\bgone\b|\bgone\b[^]*404/;
 
 const ROWS: readonly Row[] = [
   {
@@ -126,8 +131,8 @@ const ROWS: readonly Row[] = [
           };
         },
       },
-      poetry: { make: staleProject(/poetry\.lock is out of date/) },
-      uv: { make: staleProject(/uv\.lock does not fit/) },
+      poetry: { make: staleProject(/poetry\.lock is out of date/, /poetry lock/) },
+      uv: { make: staleProject(/uv\.lock does not fit/, /uv lock/) },
     },
   },
   {
@@ -137,7 +142,11 @@ const ROWS: readonly Row[] = [
       const good = added(index, makeWheel('swapped', '1.0'));
       const files = await lock(index, [good]);
       index.add(good.file, makeWheel('swapped', '1.0', { files: { 'swapped.py': 'evil' } }).bytes);
-      return { files, says: /digest[^]*swapped/, mendIndex: () => index.add(good.file, good.bytes) };
+      return {
+        files,
+        says: new RegExp(`digest[^]*swapped[^]*${good.sha256}`),
+        mendIndex: () => index.add(good.file, good.bytes),
+      };
     }),
   },
   {
@@ -147,7 +156,7 @@ const ROWS: readonly Row[] = [
       const gone = added(index, makeWheel('gone', '1.0'));
       const files = await lock(index, [gone]);
       index.remove(gone.file);
-      return { files, says: /gone/, mendIndex: () => index.add(gone.file, gone.bytes) };
+      return { files, says: MISSING, mendIndex: () => index.add(gone.file, gone.bytes) };
     }),
   },
   {
@@ -345,6 +354,7 @@ describe('failures of installs, manager by manager', function () {
         expect(report.exitCode).to.equal(status);
         expect(install.outcome).to.equal('failed');
         expect(install.failure).to.include({ code, blame });
+        expect(install.failure?.retryable).to.equal(blame === 'environment' ? true : undefined);
         expect(`${install.failure?.title}\n${install.failure?.detail}`, text).to.match(says);
         expect(text).to.include(code);
         expect(report.nodes['tool']?.outcome).to.be.oneOf(['restored', 'up-to-date']);
@@ -359,10 +369,11 @@ describe('failures of installs, manager by manager', function () {
         it(`${failure}${instead === undefined ? '' : ` (${instead})`}`, async () => {
           const index = await openIndex();
           const call = { index: index.url };
-          const { files, mended, mendIndex, says, prints = '' } = await make({ lock, index });
+          const { files, mended, mendIndex, says, remedy = /./, prints = '' } = await make({ lock, index });
           const app = newApp(files);
           const failed = await app.run(call);
           expectFailed(failed, blame, says);
+          expect(failed.install.failure?.remedy).to.match(remedy);
           expect(failed.text).to.include(prints);
           if (mended !== undefined) expectFailed(await app.run(call), blame, says);
           expect(existsSync(app.outDir), 'a slug').to.equal(false);

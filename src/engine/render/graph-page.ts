@@ -4,14 +4,14 @@ import { succeed, type Failure, type Result } from '../failure.js';
 import type { CheckedPipeline } from '../../manifests/pipeline/manifest.js';
 import { cleanText } from './clean-text.js';
 import { GRAPH_SCRIPT, type GraphPageData } from './graph-page-script.js';
-import { drawGraph, edgeText, graphStyle, linksOf, summaryOf, type Drawing } from './graph-svg.js';
+import { drawGraph, graphStyle, summaryOf, type Drawing, type Link } from './graph-svg.js';
 import { escapeMarkup, inBothSchemes, plainText, renderPage, type Palette } from './page.js';
 
 export function graphPage(pipeline: CheckedPipeline): Result<string, Failure> {
   const drawn = drawGraph(pipeline, { alone: false });
   if (!drawn.ok) return drawn;
   const name = escapeMarkup(cleanText(pipeline.name));
-  const links = linksOf(pipeline);
+  const { links } = drawn.value;
   const body = `<header>
 <h1>${name}</h1>
 <p class="muted">${escapeMarkup(summaryOf(pipeline, links.length))}</p>
@@ -40,7 +40,7 @@ ${rowsOf(pipeline, links)}
 </table>
 </div>
 </details>
-<script type="application/json" id="graph-data">${embed(dataOf(pipeline, links, drawn.value))}</script>`;
+<script type="application/json" id="graph-data">${embed(dataOf(pipeline, drawn.value))}</script>`;
   return succeed(
     renderPage({
       title: `${cleanText(pipeline.name)} - pipeline`,
@@ -51,10 +51,10 @@ ${rowsOf(pipeline, links)}
   );
 }
 
-function rowsOf({ nodes }: CheckedPipeline, links: ReturnType<typeof linksOf>): string {
+function rowsOf({ nodes }: CheckedPipeline, links: readonly Link[]): string {
   const needs = new Map<string, string[]>();
-  for (const { from, to, edges } of links) {
-    const text = `${from} (${[...new Set(edges.map(edgeText))].join(', ')})`;
+  for (const { from, to, text: carried } of links) {
+    const text = `${from} (${carried})`;
     needs.set(to, [...(needs.get(to) ?? []), text]);
   }
   return nodes
@@ -65,7 +65,7 @@ function rowsOf({ nodes }: CheckedPipeline, links: ReturnType<typeof linksOf>): 
     .join('\n');
 }
 
-function dataOf({ nodes }: CheckedPipeline, links: ReturnType<typeof linksOf>, { layout }: Drawing): GraphPageData {
+function dataOf({ nodes }: CheckedPipeline, { layout, links }: Drawing): GraphPageData {
   const positions = new Map(nodes.map(({ id }, index) => [id as string, index]));
   return {
     nodes: nodes.map(({ id, kind, when, description }) => {
@@ -78,11 +78,7 @@ function dataOf({ nodes }: CheckedPipeline, links: ReturnType<typeof linksOf>, {
         box: [x, y, width, height].map(Math.round) as unknown as readonly [number, number, number, number],
       };
     }),
-    links: links.map(({ from, to, edges }) => [
-      positions.get(from)!,
-      positions.get(to)!,
-      [...new Set(edges.map(edgeText))].join(', '),
-    ]),
+    links: links.map(({ from, to, text }) => [positions.get(from)!, positions.get(to)!, text]),
   };
 }
 

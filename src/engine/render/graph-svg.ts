@@ -1,13 +1,13 @@
 // A checked pipeline as a layered drawing in SVG. Whatever the file says is escaped: it comes from outside.
 
+import { ancestorsOf } from '../ancestors.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
-import { reachability } from '../../manifests/pipeline/graph.js';
 import type { CheckedNode, CheckedPipeline } from '../../manifests/pipeline/manifest.js';
 import { cleanText, cutText, textWidth } from './clean-text.js';
 import { edgesOf, labelOf, type Edge } from './graph.js';
 import { layOut, type Box, type Layout, type Point } from './graph-layout.js';
 import { countOf } from './messages.js';
-import { escapeMarkup, inBothSchemes, MONOSPACE, type Palette } from './page.js';
+import { escapeMarkup, inBothSchemes, GROUP_COUNT, MONOSPACE, type Palette } from './page.js';
 
 /** Beyond this a drawing shows nothing that a search in the text would not show sooner. */
 const MAX_NODES = 2000;
@@ -17,11 +17,13 @@ const MAX_LABELLED = 250;
 const MAX_COLUMNS = 40;
 
 /** All edges from one node to another, drawn as one. */
-interface Link {
+export interface Link {
   readonly from: string;
   readonly to: string;
   readonly edges: readonly Edge[];
   readonly labels: readonly string[];
+  /** What it carries and decides. */
+  readonly text: string;
 }
 interface DrawnLine {
   readonly text: string;
@@ -30,10 +32,9 @@ interface DrawnLine {
 
 export interface Drawing {
   readonly svg: string;
-  /** Of the drawing, in its own units. */
-  readonly width: number;
-  readonly height: number;
   readonly layout: Layout;
+  /** All of them, also those that are not drawn. */
+  readonly links: readonly Link[];
 }
 
 /** `alone`: a file of its own, with its style in it. Else part of a page that has `graphStyle`. */
@@ -68,7 +69,7 @@ export function drawGraph(pipeline: CheckedPipeline, { alone }: { readonly alone
     legend.markup,
     '</svg>\n',
   ].join('\n');
-  return succeed({ svg, width, height, layout });
+  return succeed({ svg, layout, links: all });
 }
 
 const tooLarge = ({ nodes }: CheckedPipeline, links: number): Failure => ({
@@ -82,7 +83,7 @@ const tooLarge = ({ nodes }: CheckedPipeline, links: number): Failure => ({
 export const summaryOf = ({ nodes }: CheckedPipeline, links: number): string =>
   `${countOf(nodes.length, 'node')} and ${countOf(links, 'edge')} between them; what comes first stands above.`;
 
-export function linksOf(pipeline: CheckedPipeline): readonly Link[] {
+function linksOf(pipeline: CheckedPipeline): readonly Link[] {
   const found = new Map<string, Edge[]>();
   for (const edge of pipeline.nodes.flatMap(edgesOf)) {
     const pair = `${edge.from} ${edge.to}`;
@@ -94,26 +95,24 @@ export function linksOf(pipeline: CheckedPipeline): readonly Link[] {
     const texts = new Set(edges.filter(({ type }) => type !== 'after').map(edgeText));
     const shown = [...texts].slice(0, texts.size > 3 ? 2 : 3).map((text) => cutText(cleanText(text), MAX_COLUMNS));
     const labels = texts.size > 3 ? [...shown, `and ${texts.size - 2} more`] : shown;
-    return { from: edges[0]!.from, to: edges[0]!.to, edges, labels };
+    const text = [...new Set(edges.map(edgeText))].join(', ');
+    return { from: edges[0]!.from, to: edges[0]!.to, edges, labels, text };
   });
 }
 
 /** Without those that only order, where a longer way orders already: `after` is often said once too often. */
 function withoutImplied({ nodes }: CheckedPipeline, links: readonly Link[]): readonly Link[] {
   const positions = new Map(nodes.map(({ id }, index) => [id as string, index]));
-  const graph = nodes.map(({ dependencies }) => dependencies.map((id) => positions.get(id)!));
-  const order = nodes.map((_, index) => index);
-  const { row } = reachability(graph, order, order);
-  const waitsFor = (vertex: number, target: number): boolean =>
-    ((row(vertex)[target >> 5] ?? 0) & (1 << (target & 31))) !== 0;
+  const ancestors = ancestorsOf(nodes);
   return links.filter((link) => {
     if (typeOf(link) !== 'after') return true;
     const from = positions.get(link.from)!;
-    return !graph[positions.get(link.to)!]!.some((needed) => waitsFor(needed, from));
+    const { dependencies } = nodes[positions.get(link.to)!]!;
+    return !dependencies.some((needed) => ancestors(positions.get(needed)!).has(from));
   });
 }
 
-export const edgeText = (edge: Edge): string => (edge.type === 'when' ? `when ${edge.port}` : labelOf(edge));
+const edgeText = (edge: Edge): string => (edge.type === 'when' ? `when ${edge.port}` : labelOf(edge));
 
 /** The strongest: what carries a value also orders. */
 const typeOf = ({ edges }: Link): Edge['type'] =>
@@ -159,14 +158,12 @@ const labelSize = ({ labels }: Link): Pick<Box, 'width' | 'height'> =>
     ? NO_LABEL
     : { width: Math.max(...labels.map((text) => widthOf(text, 'label'))) + 8, height: labels.length * LABEL_LINE + 4 };
 
-/** Nodes with the same guard run together; the number picks a colour. */
+/** Nodes with the same guard run together; the number picks a colour, while there are some. */
 function guardsOf({ nodes }: CheckedPipeline): ReadonlyMap<string, number> {
   const guards = new Map<string, number>();
   for (const { when } of nodes) if (when !== undefined && !guards.has(when)) guards.set(when, guards.size);
   return guards;
 }
-
-const GROUPS = 6;
 
 function nodeMarkup(
   node: CheckedNode,
@@ -175,11 +172,13 @@ function nodeMarkup(
   guards: ReadonlyMap<string, number>,
 ): string {
   const { x, y, width, height } = nodes.get(node.id)!;
-  const guard = node.when === undefined ? undefined : guards.get(node.when)! % GROUPS;
+  const guard = node.when === undefined ? undefined : guards.get(node.when)!;
+  const group = guard !== undefined && guard < GROUP_COUNT ? guard : undefined;
   const isChoice = choicesOf(node) > 1;
   const classes = [
     'node',
-    ...(guard === undefined ? [] : ['guarded', `group${guard}`]),
+    ...(guard === undefined ? [] : ['guarded']),
+    ...(group === undefined ? [] : [`group${group}`]),
     ...(isChoice ? ['choice'] : []),
   ];
   const left = round(x - width / 2);
@@ -198,7 +197,7 @@ function nodeMarkup(
     `<g class="${classes.join(' ')}" data-id="${escapeMarkup(node.id)}" transform="translate(${left} ${top})">`,
     `<title>${escapeMarkup(told.join('\n'))}</title>`,
     `<rect class="box" ${box}/>`,
-    ...(guard === undefined
+    ...(group === undefined
       ? []
       : [`<rect class="stripe" x="5" y="8" width="4" height="${round(height - 16)}" rx="2"/>`]),
     ...texts,
@@ -208,7 +207,7 @@ function nodeMarkup(
 
 function linkMarkup(link: Link, { points }: Layout['links'][number]): string {
   const type = typeOf(link);
-  const told = `${link.from} to ${link.to}: ${[...new Set(link.edges.map(edgeText))].join(', ')}`;
+  const told = `${link.from} to ${link.to}: ${link.text}`;
   return [
     `<g class="link ${type}" data-from="${escapeMarkup(link.from)}" data-to="${escapeMarkup(link.to)}">`,
     `<title>${escapeMarkup(told)}</title>`,
@@ -260,7 +259,7 @@ function legendOf(guards: ReadonlyMap<string, number>, { width, height }: Layout
         after: 'only orders, where nothing else does',
       }[type],
     })),
-    ...[...guards].slice(0, GROUPS).map(([when, index]) => ({
+    ...[...guards].slice(0, GROUP_COUNT).map(([when, index]) => ({
       mark: `<g class="group${index}"><rect class="stripe" x="12" y="1" width="4" height="14" rx="2"/></g>`,
       text: `when ${cutText(cleanText(when), 2 * MAX_COLUMNS)}`,
     })),

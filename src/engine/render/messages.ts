@@ -93,12 +93,14 @@ const ADVICE: Readonly<Record<Failure['blame'], string>> = {
   environment: '',
 };
 
+/** What to do next, in lines; empty when nothing is known. */
+export const remedyOf = ({ remedy, blame, retryable }: Failure): string =>
+  [remedy, ADVICE[blame], retryable === true ? 'Trying again may help.' : ''].filter((text) => text !== '').join('\n');
+
 /** Title with code, then indented why and what to do. `node` is named before the title. */
 export function formatFailure(failure: Failure, style: Style = styleOf(false), node?: string): string[] {
   const where = node === undefined ? '' : `${node}: `;
-  const remedy = [failure.remedy, ADVICE[failure.blame], failure.retryable === true ? 'Trying again may help.' : '']
-    .filter((text) => text !== '')
-    .join('\n');
+  const remedy = remedyOf(failure);
   return [
     `${style.red('error:')} ${where}${style.bold(cleanLines(failure.title).join(' '))} [${failure.code}]`,
     ...(failure.detail === '' ? [] : cleanLines(failure.detail.trimEnd()).map((line) => `  ${line}`)),

@@ -68,6 +68,9 @@ const DARK: Palette = {
   groups: ['#7eb0ff', '#f0945c', '#5fca8c', '#d195e6', '#dcbb4f', '#5cc7d1'],
 };
 
+/** As many colours as there are; a group beyond them has none. */
+export const GROUP_COUNT = LIGHT.groups.length;
+
 /** Rules for both schemes. Written out, for viewers of SVG know no variables of CSS. */
 export const inBothSchemes = (rules: (palette: Palette) => string): string =>
   `${rules(LIGHT)}\n@media screen and (prefers-color-scheme: dark) {\n${rules(DARK)}\n}`;

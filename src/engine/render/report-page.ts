@@ -2,7 +2,7 @@
 
 import { unreachable, type Failure } from '../failure.js';
 import type { NodeReport, Outcome, RunReport } from '../events.js';
-import { countOf, formatBytes, formatDuration, formatOutcome, formatReason } from './messages.js';
+import { countOf, formatBytes, formatDuration, formatOutcome, formatReason, remedyOf } from './messages.js';
 import { escapeReported, inBothSchemes, renderPage, type Palette } from './page.js';
 import { countOutcomes, failuresOf, savedTime } from './summary.js';
 
@@ -72,15 +72,17 @@ function tiles(report: RunReport): string {
 const BLAME: Readonly<Record<Failure['blame'], string>> = {
   app: 'The app is at fault.',
   pipeline: 'The pipeline file or the command line is at fault.',
-  internal: 'This is a bug in pyflow, not in the app; please report it.',
-  environment: 'The environment failed, and trying again may help.',
+  internal: 'pyflow is at fault.',
+  environment: 'The environment is at fault.',
 };
 
 function failures(report: RunReport): string {
   const all = failuresOf(report);
   if (all.length === 0) return '';
-  const cards = all.map(({ node, failure: { code, blame, title, detail, remedy } }) =>
-    [
+  const cards = all.map(({ node, failure }) => {
+    const { code, blame, title, detail } = failure;
+    const remedy = remedyOf(failure);
+    return [
       '<article class="panel failure">',
       `<h3>${node === undefined ? '' : `${nodeLink(node)}: `}${escapeReported(title)}</h3>`,
       `<p class="muted"><code>${escapeReported(code)}</code> · ${escapeReported(BLAME[blame])}</p>`,
@@ -89,8 +91,8 @@ function failures(report: RunReport): string {
         : [`<pre class="detail" tabindex="0" aria-label="Detail">${escapeReported(detail.trimEnd())}</pre>`]),
       ...(remedy === '' ? [] : [`<p class="remedy"><b>What to do:</b> ${escapeReported(remedy)}</p>`]),
       '</article>',
-    ].join('\n'),
-  );
+    ].join('\n');
+  });
   return ['<section aria-labelledby="failures">', '<h2 id="failures">What failed</h2>', ...cards, '</section>'].join(
     '\n',
   );

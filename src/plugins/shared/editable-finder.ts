@@ -10,13 +10,12 @@ const SIGN = '# The app may lie in another folder.';
 /** `depth`: how many folders below the app the finder lies. Its paths already begin with /app. */
 export function movableFinder(text: string, depth: number): string {
   if (!/^MAPPING\b/m.test(text) || text.includes(SIGN)) return text;
-  const prefix = `${PUBLIC_APP_DIR}/`;
   return `${text.trimEnd()}
 
 
 ${SIGN}
 def _moved(path, app=__import__('os').path.abspath(__file__ + '/..' * ${depth + 1})):
-    return app + path[${PUBLIC_APP_DIR.length}:] if path.startswith('${prefix}') else path
+    return app + path[${PUBLIC_APP_DIR.length}:] if (path + '/').startswith('${PUBLIC_APP_DIR}/') else path
 
 
 MAPPING.update({name: _moved(path) for name, path in MAPPING.items()})

@@ -13,8 +13,16 @@ export async function runWithDownloads(
   run: () => Promise<Result<CommandExit, Failure>>,
 ): Promise<Result<CommandExit, Failure>> {
   const hadSome = (await readdir(folder).catch(() => [])).length > 0;
-  const exit = await run();
-  if (!exit.ok || exit.value.exitCode === 0 || judgeInstallLog(exit.value.lines).tampered === undefined) return exit;
+  const first = await run();
+  if (!(await dropTampered(folder, first)) || !hadSome) return first;
+  const second = await run();
+  await dropTampered(folder, second);
+  return second;
+}
+
+/** Whether there was reason to. */
+async function dropTampered(folder: string, exit: Result<CommandExit, Failure>): Promise<boolean> {
+  if (!exit.ok || exit.value.exitCode === 0 || judgeInstallLog(exit.value.lines).tampered === undefined) return false;
   await rm(folder, { recursive: true, force: true });
-  return hadSome ? run() : exit;
+  return true;
 }

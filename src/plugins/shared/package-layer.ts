@@ -35,6 +35,7 @@ export async function normalizePackages(
   await eachLimited(files, CONCURRENCY, async (path) => {
     const rewrite = rewriterOf(context, home, site, path);
     if (rewrite === undefined) return;
+    if (path.startsWith('bin/') && (await isElfFile(`${real}/${path}`))) return;
     const isChanged = await rewriteText(`${real}/${path}`, rewrite);
     // Which of the small files in site-packages name a private folder depends on the sandbox; their RECORD must not.
     if (isChanged || path.startsWith(`${site}/`)) rewritten.add(path);
@@ -66,7 +67,6 @@ function rewriterOf(context: RunContext, home: string, site: string, path: strin
 const inLatin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
 async function rewriteText(file: string, rewrite: Rewrite): Promise<boolean> {
-  if (await isElfFile(file)) return false;
   return rewriteFile(file, (bytes) => Buffer.from(rewrite(bytes.toString('latin1')), 'latin1'));
 }
 

@@ -70,13 +70,25 @@ describe('engine/render/graph-svg', () => {
     expect(svg).to.not.contain('\u0007');
   });
 
+  it('gives no guard the colour of another, also when there are more guards than colours', () => {
+    const guards = Array.from({ length: 7 }, (_, at) => `params.p${at} == 'x'`);
+    const { svg } = draw(pipelineOf(guards.map((when, at) => checkedNode(`n${at}`, { when }))));
+    const groups = [...svg.matchAll(/class="node guarded( group\d+)?" data-id="(n\d)"/g)].map(([, group, id]) => [
+      id,
+      group,
+    ]);
+    expect(groups).to.have.length(7);
+    expect(new Set(groups.slice(0, 6).map(([, group]) => group)).size).to.equal(6);
+    expect(groups[6]).to.deep.equal(['n6', undefined]);
+  });
+
   it('cuts long names, and tells them whole when pointed at', () => {
     const long = 'n'.repeat(90);
-    const { svg, width } = draw(pipelineOf([checkedNode(long)]));
+    const { svg, layout } = draw(pipelineOf([checkedNode(long)]));
     expect(svg)
       .to.contain(`<title>${long} (command)</title>`)
       .and.to.contain(`>${'n'.repeat(39)}…</text>`);
-    expect(width).to.be.lessThan(800);
+    expect(layout.width).to.be.lessThan(800);
   });
 
   it('draws names that mean something to JavaScript', () => {

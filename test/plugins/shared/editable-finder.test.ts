@@ -7,8 +7,8 @@ import { movableFinder } from '../../../src/plugins/shared/editable-finder.js';
 
 const FINDER = `from __future__ import annotations
 import sys
-MAPPING: dict[str, str] = {'far': '/app/src/far', 'out': '/usr/lib/out', 'near': '/application/near'}
-NAMESPACES: dict[str, list[str]] = {'space': ['/app/a', '/opt/b']}
+MAPPING: dict[str, str] = {'far': '/app/src/far', 'out': '/usr/lib/out', 'near': '/application/near', 'all': '/app'}
+NAMESPACES: dict[str, list[str]] = {'space': ['/app/a', '/opt/b', '/app']}
 def install():
     pass
 `;
@@ -32,8 +32,8 @@ describe('plugins/shared/editable-finder', () => {
 
   it('leads into the app wherever that lies, and leaves other paths', () => {
     expect(mapped(movableFinder(FINDER, 3), '.scalingo/lib/site')).to.deep.equal([
-      { far: `${root}/src/far`, out: '/usr/lib/out', near: '/application/near' },
-      { space: [`${root}/a`, '/opt/b'] },
+      { far: `${root}/src/far`, out: '/usr/lib/out', near: '/application/near', all: root },
+      { space: [`${root}/a`, '/opt/b', root] },
     ]);
   });
 
