@@ -100,6 +100,15 @@ function staleProject(says: RegExp, remedy: RegExp): Make {
   };
 }
 
+const swapped =
+  (says: (good: Wheel) => RegExp): Make =>
+  async ({ lock, index }) => {
+    const good = added(index, makeWheel('swapped', '1.0'));
+    const files = await lock(index, [good]);
+    index.add(good.file, makeWheel('swapped', '1.0', { files: { 'swapped.py': 'evil' } }).bytes);
+    return { files, says: says(good), mendIndex: () => index.add(good.file, good.bytes) };
+  };
+
 /** In the words of each tool. */
 const MISSING =
   /No matching distribution found for gone|installation candidates for gone|404[^]*\bgone\b|\bgone\b[^]*404/;
@@ -138,16 +147,11 @@ const ROWS: readonly Row[] = [
   {
     failure: 'a tampered wheel',
     blame: 'app',
-    cells: same(async ({ lock, index }) => {
-      const good = added(index, makeWheel('swapped', '1.0'));
-      const files = await lock(index, [good]);
-      index.add(good.file, makeWheel('swapped', '1.0', { files: { 'swapped.py': 'evil' } }).bytes);
-      return {
-        files,
-        says: new RegExp(`digest[^]*swapped[^]*${good.sha256}`),
-        mendIndex: () => index.add(good.file, good.bytes),
-      };
-    }),
+    // Poetry names the package and no digest.
+    cells: {
+      ...same(swapped(({ sha256 }) => new RegExp(`digest[^]*swapped[^]*${sha256}`))),
+      poetry: { make: swapped(() => /digest[^]*swapped/) },
+    },
   },
   {
     failure: 'a missing package',
