@@ -19,13 +19,15 @@ const OUTPUT_PATHS = ['out'] as const;
 
 export interface InputRoot {
   readonly record: KeyRecord;
+  /** With the values that the record has digests of. */
+  readonly env: KeyRecord['env'];
   /** Root directory of the view. */
   readonly app: Digest;
   /** Root directories of tool trees, by the name they are mounted under. */
   readonly tools: Readonly<Record<string, Digest>>;
 }
 
-export function actionKey({ record, app, tools }: InputRoot): ActionKey {
+export function actionKey({ record, env, app, tools }: InputRoot): ActionKey {
   // Destructured, so that a field added to the record and left out of the key does not compile.
   const {
     format,
@@ -35,7 +37,7 @@ export function actionKey({ record, app, tools }: InputRoot): ActionKey {
     config,
     values,
     facts,
-    env,
+    env: _withDigests,
     secrets,
     platform,
     exists,

@@ -5,12 +5,12 @@ import type { CheckedNode, NodeId, Reference } from '../manifests/pipeline/manif
 import { actionKey, KEY_FORMAT } from './action.js';
 import { BASE_ENVIRONMENT } from './base-environment.js';
 import { withoutCredentials } from './credentials.js';
-import { sizeOf, type ActionKey, type Digest } from './digest.js';
+import { sha256Hex, sizeOf, type ActionKey, type Digest } from './digest.js';
 import type { Outcome } from './events.js';
 import type { Failure } from './failure.js';
 import type { RunState } from './run-state.js';
 import type { AnyPlugin, Reads } from './sdk.js';
-import type { KeyRecord } from './store.js';
+import type { KeyedSecret, KeyRecord } from './store.js';
 import type { Layer } from './tree.js';
 import { buildTree, mergeDirectories, type NewEntry } from './directories.js';
 import { searchPathFiles, searchPathVariables, type SearchPaths } from './search-paths.js';
@@ -46,6 +46,8 @@ export interface Action {
   /** Root directory by input port. */
   readonly tools: Readonly<Record<string, Digest>>;
   readonly env: Readonly<Record<string, string>>;
+  /** App variables that the plugin looks up itself, then and while it runs. */
+  readonly lookedUp: Set<string>;
 }
 
 export type Prepared =
@@ -70,7 +72,8 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
   const plugin = await run.plugin(node.kind);
   const inputs = resolveInputs(run, node);
   run.files.beginLooks(index);
-  const view = viewReader(run.files, index, run.surroundings);
+  const lookedUp = new Set<string>();
+  const view = viewReader(run.files, index, run.surroundings, lookedUp);
   const read = await plugin.reads({ config: node.config as never, inputs: inputs.values as never }, view);
   if (!read.ok) return { type: 'failed', failure: read.failure };
   const reads = read.value;
@@ -94,6 +97,12 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
   const env = environmentOf(run, node, reads, searchPaths);
   const isPure = plugin.manifest.pure === true || reads.pure === true;
   const code = run.kinds.get(node.kind)?.codeDigest;
+  const keyedEnv = withoutCredentials(env);
+  const secrets = keyedSecrets(run, node);
+  // What the key leaves out may be in the result all the same, so that then belongs to the app.
+  const holdsUnkeyed =
+    Object.values(secrets).some(({ isSet }) => isSet) ||
+    [node.config, inputs.plain, reads.facts ?? null, env].some((value) => withoutCredentials(value) !== value);
   const record: KeyRecord = {
     format: KEY_FORMAT,
     kind: node.kind,
@@ -102,16 +111,16 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
     config: withoutCredentials(node.config),
     values: withoutCredentials(inputs.plain),
     facts: withoutCredentials(reads.facts ?? null),
-    env: withoutCredentials(env),
-    secrets: Object.fromEntries(node.secrets.map(({ name, label }) => [name, label])),
+    env: withDigests(keyedEnv, reads.env ?? [], node.env),
+    secrets,
     platform: run.platform,
     files: selected.value.digests,
     exists: Object.fromEntries((reads.exists ?? []).map((path) => [path, view.exists(path)])),
     trees: Object.fromEntries(Object.entries(inputs.treePorts).map(([port, value]) => [port, splitTree(value)])),
     tools: Object.fromEntries(Object.entries(inputs.tools).map(([port, value]) => [port, splitTree(value)])),
-    scope: reads.scope === 'app' ? run.appId : '',
+    scope: reads.scope === 'app' || holdsUnkeyed ? run.appId : '',
   };
-  const key = actionKey({ record, app: viewRoot, tools });
+  const key = actionKey({ record, env: keyedEnv, app: viewRoot, tools });
   const action: Action = {
     index,
     node,
@@ -127,6 +136,7 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
     viewBytes: treeLayers.value.reduce((sum, { bytes }) => sum + bytes, selected.value.bytes),
     tools,
     env,
+    lookedUp,
   };
   return { type: 'action', action };
 }
@@ -197,6 +207,23 @@ async function selectFiles(run: RunState, index: number, patterns: readonly stri
     }
   }
   return { ok: true as const, value: { entries, digests, sources, bytes } };
+}
+
+function keyedSecrets(run: RunState, node: CheckedNode): Record<string, KeyedSecret> {
+  const isSet = (name: string): boolean => run.surroundings.variables[name] !== undefined;
+  return Object.fromEntries(node.secrets.map(({ name, label }) => [name, { label, isSet: isSet(name) }]));
+}
+
+/** Records are kept and shown, and a variable that is no declared secret may be one. */
+function withDigests(
+  env: Readonly<Record<string, string>>,
+  fromApp: readonly string[],
+  fromPipeline: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const digests = fromApp
+    .filter((name) => env[name] !== undefined && fromPipeline[name] === undefined)
+    .map((name) => [name, `sha256:${sha256Hex(`${name}=${env[name]}`)}`]);
+  return digests.length === 0 ? env : { ...env, ...Object.fromEntries(digests) };
 }
 
 export const searchPathsOf = (run: RunState, plugin: AnyPlugin): SearchPaths =>

@@ -21,6 +21,7 @@ import type { RunContext, RunOutput } from './sdk.js';
 import { SLUG_MARKERS } from './source-names.js';
 import type { ActionResult } from './store.js';
 import type { Layer } from './tree.js';
+import { usedUnkeyed } from './secrets/app-credentials.js';
 import { viewReader } from './view.js';
 import { isForMemory, isNearlyFull } from './view-place.js';
 
@@ -241,7 +242,7 @@ function contextOf(
     toolDirs: folders.tools,
     env: { ...env, HOME: paths.scratch, TMPDIR: paths.scratch, ...secrets, ...action.node.env },
     facts: action.reads.facts ?? null,
-    view: viewReader(place.run.files, action.index, place.run.surroundings),
+    view: viewReader(place.run.files, action.index, place.run.surroundings, action.lookedUp),
     signal,
     handle,
   };
@@ -269,7 +270,7 @@ function finish(
     ...(log === undefined ? {} : { log }),
     durationMs: Math.round(performance.now() - startedAt),
     ...(output.state === undefined ? {} : { state: output.state }),
-    ...(output.scope === undefined ? {} : { appId: run.appId }),
+    ...(output.scope !== undefined || usesUnkeyed(run, action) ? { appId: run.appId } : {}),
     ...(degraded === undefined
       ? {}
       : { degraded: { reason: degraded.reason, host: hostname(), expiresAt: now + degraded.maxAgeMs } }),
@@ -277,6 +278,11 @@ function finish(
   };
   return succeed({ result, ...(output.uncacheable === undefined ? {} : { uncacheable: output.uncacheable }) });
 }
+
+/** A result of a key that names an app needs no name of its own. */
+const usesUnkeyed = (run: RunState, { lookedUp, reads, record }: Action): boolean =>
+  record.scope === '' &&
+  usedUnkeyed(lookedUp, { env: reads.env ?? [], facts: reads.facts ?? null }, run.surroundings.variables);
 
 function isEmptyTree(run: RunState, layer: Layer): boolean {
   const root = run.table.get(layer.root);

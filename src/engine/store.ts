@@ -57,6 +57,9 @@ export interface ActionCache {
   evictedAt(key: ActionKey): number | undefined;
 }
 
+/** All that a key holds of a secret. */
+export type KeyedSecret = { readonly label: string; readonly isSet: boolean };
+
 /** What a key was made from, with names a person can read. `why` compares two of them field by field. */
 export interface KeyRecord {
   readonly format: number;
@@ -66,8 +69,10 @@ export interface KeyRecord {
   readonly config: JSONObject;
   readonly values: JSONObject;
   readonly facts: JSONValue;
+  /** Values of the app's variables stand here as digests; the key takes them as they are. */
   readonly env: Readonly<Record<string, string>>;
-  readonly secrets: Readonly<Record<string, string>>;
+  /** By name; nothing of the values. */
+  readonly secrets: Readonly<Record<string, KeyedSecret>>;
   readonly platform: Readonly<Record<string, string>>;
   /** Source files and other ancestors' files, by app-relative POSIX path. */
   readonly files: Readonly<Record<string, string>>;

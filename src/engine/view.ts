@@ -170,8 +170,13 @@ export interface ViewSurroundings {
   readonly appId: string;
 }
 
-/** The reader that a node's `reads` gets. */
-export function viewReader(files: RunFiles, node: number, around: ViewSurroundings): ViewReader {
+/** The reader that a node's `reads` gets. `lookedUp` gathers the variables that are asked for. */
+export function viewReader(
+  files: RunFiles,
+  node: number,
+  around: ViewSurroundings,
+  lookedUp?: Set<string>,
+): ViewReader {
   const resolve = (path: string): { readonly path: string; readonly winner: Winner } | undefined => {
     let current = normalize(path);
     // Symbolic links are followed inside the app only, and only so far.
@@ -205,7 +210,10 @@ export function viewReader(files: RunFiles, node: number, around: ViewSurroundin
     },
     list: (path) => files.list(node, normalize(path) ?? '..'),
     match: (pattern) => files.match(node, pattern),
-    env: (name) => around.variables[name],
+    env(name) {
+      lookedUp?.add(name);
+      return around.variables[name];
+    },
     envNames: () => Object.keys(around.variables).sort(),
     state: (name) => around.state[name],
   };

@@ -1,0 +1,39 @@
+// Which of the app's variables hold credentials although no node names them as secrets: told by name or by value.
+
+import { canonicalJSON, type JSONValue } from '../../manifests/json-schema.js';
+import type { AppVariables } from '../app-variables.js';
+import { holdsUserinfo } from '../credentials.js';
+
+/** Logins that package managers take from the environment. */
+const INDEX_LOGIN =
+  /^(UV_INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD)|UV_PUBLISH_(USERNAME|PASSWORD|TOKEN)|POETRY_HTTP_BASIC_[A-Z0-9_]+_(USERNAME|PASSWORD)|POETRY_PYPI_TOKEN_[A-Z0-9_]+|TWINE_(USERNAME|PASSWORD))$/i;
+/** By the end of the name, so that `PASSWORD_HASHERS` and `AUTH_USER_MODEL` are none. */
+const CREDENTIAL =
+  /(^|_)(PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|TOKEN|SECRET|SECRET_KEY(_BASE)?|API_?KEY|ACCESS_KEY|PRIVATE_KEY|CREDENTIALS?)$/i;
+/** A shorter value is a switch or a number, and would be found in any text. */
+const MIN_LENGTH = 6;
+
+export const isIndexLogin = (name: string): boolean => INDEX_LOGIN.test(name);
+
+export const isCredentialName = (name: string): boolean => isIndexLogin(name) || CREDENTIAL.test(name);
+
+/**
+ * Whether a plugin looked up a variable whose value its key does not hold: a login that opens a package index, say. What
+ * was made with it must not be given to an app without it.
+ */
+export function usedUnkeyed(
+  lookedUp: ReadonlySet<string>,
+  keyed: { readonly env: readonly string[]; readonly facts: JSONValue },
+  variables: AppVariables,
+): boolean {
+  let facts: string | undefined;
+  for (const name of lookedUp) {
+    const value = variables[name];
+    if (value === undefined || keyed.env.includes(name)) continue;
+    if (isCredentialName(name) || holdsUserinfo(value)) return true;
+    if (value.length < MIN_LENGTH) continue;
+    facts ??= canonicalJSON(keyed.facts);
+    if (!facts.includes(JSON.stringify(value).slice(1, -1))) return true;
+  }
+  return false;
+}
