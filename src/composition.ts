@@ -7,9 +7,10 @@ import { sha256Hex } from './engine/digest.js';
 import { fail, succeed, type Failure, type Result } from './engine/failure.js';
 import { archiveService, downloadService, nodeLogService, subprocessService } from './engine/node-handle.js';
 import { loadOutsidePlugin, type OutsidePlugin } from './engine/outside-plugin.js';
-import { Archive, Clock, Download, Host, NodeLog, Plugin, Subprocess, type AnyPlugin } from './engine/sdk.js';
+import { Archive, Clock, Download, Files, Host, NodeLog, Plugin, Subprocess, type AnyPlugin } from './engine/sdk.js';
 import { passThroughOf } from './engine/pass-through.js';
 import { systemClock } from './engine/services/clock.js';
+import { filesService } from './engine/services/files.js';
 import { readHost } from './engine/services/host.js';
 import { runTool } from './engine/subprocess.js';
 import { canonicalJSON } from './manifests/json-schema.js';
@@ -28,6 +29,7 @@ export const composeFor =
     container.bind(Clock).toConstantValue(systemClock);
     container.bind(Host).toConstantValue(host);
     container.bind(Subprocess).toConstantValue(subprocessService);
+    container.bind(Files).toConstantValue(filesService);
     container.bind(NodeLog).toConstantValue(nodeLogService);
     container.bind(Archive).toConstantValue(archiveService(host.searchPath));
     container.bind(Download).toConstantValue(
@@ -40,7 +42,7 @@ export const composeFor =
     return new ContainerComposition(container);
   };
 
-const SERVICES = { Archive, Clock, Download, Host, NodeLog, Subprocess } as const;
+const SERVICES = { Archive, Clock, Download, Files, Host, NodeLog, Subprocess } as const;
 
 class ContainerComposition implements Composition {
   readonly clock = systemClock;

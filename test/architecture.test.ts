@@ -47,6 +47,18 @@ const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
   'tar-stream': 'src/engine/services/',
 };
 
+/** Files of the engine that know where the folders of a node are, and use the file system themselves; and what for. */
+const SEE_FOLDERS_OF_NODES: Readonly<Record<string, string>> = {
+  'src/engine/fast-path.ts': 'appDir is the folder of the source',
+  'src/engine/run-action.ts': 'makes the folders of a node, before anything runs in them',
+  'src/engine/run-record.ts': 'appDir is the folder of the source',
+  'src/engine/run-state.ts': 'appDir is the folder of the source',
+  'src/engine/sandbox/namespaces.ts': 'names them to bubblewrap',
+  'src/engine/sandbox/probe.ts': 'makes the folders of the trial',
+  'src/engine/slug.ts': 'appDir is the folder of the source',
+  'src/engine/unchanged.ts': 'appDir is the folder of the source',
+};
+
 const sources = readSources();
 
 describe('architecture', () => {
@@ -100,6 +112,26 @@ describe('architecture', () => {
           .some((name) => !['', 'inject', 'injectable', 'ServiceIdentifier', 'typeServiceIdentifier'].includes(name)),
     );
     expect(wrong).to.deep.equal([]);
+  });
+
+  it('lets plugins reach files through their service only', () => {
+    const found = eachImport(
+      ({ path }, { target }) => path.startsWith('src/plugins/') && /^(node:)?(fs|fs\/promises)$/.test(target),
+    );
+    expect(found).to.deep.equal([]);
+    const hidden = thoseWith(/\bprocess\.(binding|getBuiltinModule)\b|\bcreateRequire\b/);
+    expect(hidden.filter((path) => path.startsWith('src/plugins/'))).to.deep.equal([]);
+  });
+
+  it('opens what lies below the folders of a node through the door only', () => {
+    const ofNode = /\b(appDir|scratchDir|givenDir|toolDir|folders\.(app|scratch|cache|given|tool))\b/;
+    const found = sources.filter(
+      ({ path, code, imports }) =>
+        path.startsWith('src/engine/') &&
+        ofNode.test(code) &&
+        imports.some(({ target }) => target.startsWith('node:fs')),
+    );
+    expect(found.map(({ path }) => path)).to.deep.equal(Object.keys(SEE_FOLDERS_OF_NODES));
   });
 
   it('writes to the console from no source', () => {

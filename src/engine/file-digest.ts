@@ -16,6 +16,7 @@ import { dirname } from 'node:path';
 import { CHUNK_BYTES, giveChunk, readWhole, takeChunk, withChunk } from './chunks.js';
 import { digestOf, hexOf, makeDigest, sha256Hex, sizeOf, type Digest } from './digest.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
+import type { OpenFile } from './files/open-file.js';
 import { unreadableFile } from './store-failures.js';
 
 /** Files up to here are read whole. */
@@ -41,6 +42,10 @@ export async function digestFile(path: string, cache?: StatCache): Promise<Resul
     return fail(unreadableFile(path, error));
   }
 }
+
+/** Of a file that is open. Throws the system's error. */
+export const digestOpenFile = async ({ path, size }: OpenFile): Promise<Digest> =>
+  size <= SMALL ? digestSmallSync(path) : digestStream(path);
 
 async function digestStream(path: string): Promise<Digest> {
   const file = await open(path, 'r');

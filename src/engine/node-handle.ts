@@ -5,6 +5,7 @@ import type { NodeId } from '../manifests/pipeline/manifest.js';
 import type { EventSink } from './events.js';
 import { succeed, type Failure, type Result } from './failure.js';
 import type { Archive, CommandExit, Download, NodeLog, RunContext, Subprocess } from './sdk.js';
+import { pinnedPaths } from './services/files.js';
 import type { SandboxSession } from './sandbox/sandbox.js';
 import type { Downloader } from './services/download.js';
 import type { LogLine } from './store.js';
@@ -103,11 +104,15 @@ export const downloadService = (downloader: () => Promise<Downloader>): Download
 export const archiveService = (searchPath: readonly string[]): Archive => ({
   async unpack(context, request) {
     const { unpackArchive } = await import('./services/archive.js');
-    return unpackArchive({
-      ...request,
-      searchPath,
-      signal: context.signal,
-      onProgress: (done: number, total?: number) => handleOf(context).progress('unpack', done, total, 'bytes'),
-    });
+    return pinnedPaths(context, request, (paths) =>
+      unpackArchive({
+        ...request,
+        ...paths,
+        shown: request,
+        searchPath,
+        signal: context.signal,
+        onProgress: (done: number, total?: number) => handleOf(context).progress('unpack', done, total, 'bytes'),
+      }),
+    );
   },
 });

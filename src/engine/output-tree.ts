@@ -12,13 +12,15 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
-import type { Dirent, Stats } from 'node:fs';
+import type { Dirent } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { readWhole, withChunk } from './chunks.js';
 import { digestOf, sizeOf, type Digest } from './digest.js';
 import { buildTree, EMPTY_DIRECTORY, findByName, type NewEntry } from './directories.js';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
-import { digestFile } from './file-digest.js';
+import { digestFile, digestOpenFile } from './file-digest.js';
+import { checkLength, Folder } from './files/folder.js';
+import type { FolderHandle } from './files/folder-handles.js';
 import { writeLayer } from './layers.js';
 import { fileTooLarge, fileTrouble, folderGone, unreadableFile, unsupportedFile } from './store-failures.js';
 import { Breather, finishCopy, forEachBounded, isModeCut, writeNewFile } from './store-files.js';
@@ -196,16 +198,15 @@ export async function captureDifference(
   record: MaterializedRecord,
   { excluding = [], signal, table = new Map() }: CaptureOptions = {},
 ): Promise<Result<Changeset, Failure>> {
-  const listing = new Listing(folder, record, new Set(excluding));
+  const door = new Folder(folder);
+  const listing = new Listing(door, record, new Set(excluding));
   try {
-    // Through a link in its place all that lies elsewhere would be kept.
-    if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return fail(folderGone());
-    await listing.visit('', record.root);
+    await listing.run();
     const entries = listing.entries;
     const breather = new Breather();
     await forEachBounded(listing.suspects, AT_ONCE, async (suspect) => {
       signal?.throwIfAborted();
-      const entry = await storeIfChanged(store, folder, suspect);
+      const entry = await storeIfChanged(store, door, suspect);
       if (entry) entries.push([suspect.path, entry]);
       await breather.pause();
     });
@@ -225,18 +226,20 @@ interface Suspect {
   readonly base?: RecordedFile;
 }
 
-async function storeIfChanged(store: BlobStore, folder: string, suspect: Suspect): Promise<NewEntry | undefined> {
+async function storeIfChanged(store: BlobStore, folder: Folder, suspect: Suspect): Promise<NewEntry | undefined> {
   const { path, executable, size, base } = suspect;
-  const absolute = `${folder}/${path}`;
   try {
-    // Equal size: it may have been rewritten with equal content, so look before storing it.
-    if (base !== undefined && base.size === size) {
-      const digest = await digestFile(absolute);
-      if (!digest.ok) throw new FailureError(digest.failure);
-      if (digest.value === base.digest && executable === base.executable) return undefined;
-    }
-    // Also when the mode alone changed: the bytes of a file of the app are not in the store.
-    return { digest: await store.writeFile(absolute), executable };
+    const entry = await folder.withFileOpen(path, async (file) => {
+      // Equal size: it may have been rewritten with equal content, so look before storing it.
+      if (base !== undefined && base.size === size) {
+        const digest = await digestOpenFile(file);
+        if (digest === base.digest && executable === base.executable) return 'unchanged';
+      }
+      // Also when the mode alone changed: the bytes of a file of the app are not in the store.
+      return { digest: await store.writeFile(file.path), executable };
+    });
+    if (entry === undefined) throw Object.assign(new Error(path), { code: 'ENOENT' });
+    return entry === 'unchanged' ? undefined : entry;
   } catch (error) {
     throw error instanceof FailureError ? error : new FailureError(unreadableFile(path, error));
   }
@@ -248,40 +251,57 @@ class Listing {
   readonly entries: [string, NewEntry][] = [];
   readonly deleted: string[] = [];
   readonly suspects: Suspect[] = [];
-  private readonly breather = new Breather();
 
   constructor(
-    private readonly folder: string,
+    private readonly folder: Folder,
     private readonly record: MaterializedRecord,
     private readonly excluded: ReadonlySet<string>,
   ) {}
 
-  /** `base`: the record's directory at this path; undefined when there was none. */
-  async visit(prefix: string, base: Digest | undefined): Promise<void> {
+  async run(): Promise<void> {
+    const breather = new Breather();
+    const pending: Pending[] = [{ prefix: '', base: this.record.root }];
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      pending.push(...this.visit(next));
+      await breather.pause();
+    }
+  }
+
+  /** Gives the folders below. */
+  private visit({ prefix, base }: Pending): readonly Pending[] {
     const directory = base === undefined || base === EMPTY_DIRECTORY ? EMPTY : (this.record.table.get(base) ?? EMPTY);
-    const found = this.list(prefix);
+    const handle = this.handleOf(prefix);
+    const found = this.list(handle, prefix);
+    const below: Pending[] = [];
     for (const entry of found) {
       const path = prefix + entry.name;
       if (this.excluded.has(path)) continue;
-      if (entry.isFile()) this.file(path);
-      else if (entry.isSymbolicLink()) this.symlink(path, entry.name, directory.symlinks);
+      if (entry.isFile()) this.file(handle, path, entry.name);
+      else if (entry.isSymbolicLink()) this.symlink(handle, path, entry.name, directory.symlinks);
       else if (entry.isDirectory()) {
-        const below = findByName(directory.directories, entry.name)?.digest;
-        if (below === undefined) this.entries.push([path, { directory: true }]);
-        await this.visit(`${path}/`, below);
+        checkLength(path);
+        const base = findByName(directory.directories, entry.name)?.digest;
+        if (base === undefined) this.entries.push([path, { directory: true }]);
+        below.push({ prefix: `${path}/`, base });
       } else throw new FailureError(unsupportedFile(path, kindOf(entry)));
     }
     if (directory !== EMPTY) this.findDeleted(prefix, directory, found);
-    await this.breather.pause();
+    return below.reverse();
   }
 
-  private list(prefix: string): Dirent[] {
-    const absolute = `${this.folder}/${prefix}`;
+  private handleOf(prefix: string): FolderHandle {
+    if (prefix === '' && !this.folder.exists()) throw new FailureError(folderGone());
+    const handle = this.folder.open(prefix.slice(0, -1));
+    if (handle !== undefined) return handle;
+    throw new FailureError(unreadableFile(prefix.slice(0, -1), { code: 'ENOENT' }));
+  }
+
+  private list(handle: FolderHandle, prefix: string): Dirent[] {
     try {
-      const found = readdirSync(absolute, { withFileTypes: true });
+      const found = readdirSync(handle.self, { withFileTypes: true });
       // Bytes that are no UTF-8 arrive as this character, which a name may also really have.
       if (found.some(({ name }) => name.includes('\uFFFD'))) {
-        for (const name of readdirSync(absolute, { encoding: 'buffer' })) {
+        for (const name of readdirSync(handle.self, { encoding: 'buffer' })) {
           if (!isUtf8(name)) {
             throw new FailureError(unsupportedFile(prefix + escapeBytes(name), 'a file whose name is not UTF-8'));
           }
@@ -293,13 +313,9 @@ class Listing {
     }
   }
 
-  private file(path: string): void {
-    let stats: Stats;
-    try {
-      stats = lstatSync(`${this.folder}/${path}`);
-    } catch (error) {
-      throw new FailureError(unreadableFile(path, error));
-    }
+  private file(handle: FolderHandle, path: string, name: string): void {
+    const stats = handle.stat(name);
+    if (stats === undefined) throw new FailureError(unreadableFile(path, { code: 'ENOENT' }));
     const base = this.record.files.get(path);
     const isUntouched =
       base !== undefined &&
@@ -313,10 +329,10 @@ class Listing {
     this.suspects.push({ path, executable, size: stats.size, ...(base && { base }) });
   }
 
-  private symlink(path: string, name: string, base: readonly SymlinkEntry[]): void {
+  private symlink(handle: FolderHandle, path: string, name: string, base: readonly SymlinkEntry[]): void {
     let bytes: Buffer;
     try {
-      bytes = readlinkSync(`${this.folder}/${path}`, { encoding: 'buffer' });
+      bytes = readlinkSync(handle.at(name), { encoding: 'buffer' });
     } catch (error) {
       throw new FailureError(unreadableFile(path, error));
     }
@@ -332,6 +348,13 @@ class Listing {
       if (!present.has(name) && !this.excluded.has(path)) this.deleted.push(path);
     }
   }
+}
+
+interface Pending {
+  /** Empty, or ends with a slash. */
+  readonly prefix: string;
+  /** The record's directory at this path; undefined when there was none. */
+  readonly base: Digest | undefined;
 }
 
 function kindOf(entry: Dirent): string {

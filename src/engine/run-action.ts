@@ -92,8 +92,8 @@ export async function runAction(
 async function runPure(place: Workplace, action: Action, signal: AbortSignal): Promise<Result<Executed, Failure>> {
   const startedAt = performance.now();
   const handle = new NodeHandle(action.node.id, undefined, false, place.sink, place.mask);
-  const paths = { app: '', scratch: '', cache: '', tools: {} };
-  const context = contextOf(place, action, handle, signal, { app: '', scratch: '', cache: '', tools: {} }, paths);
+  const paths = { app: '', scratch: '', cache: '', given: '', tools: {} };
+  const context = contextOf(place, action, handle, signal, paths, paths);
   const output = await action.plugin.run(
     { config: action.node.config as never, inputs: action.inputs as never },
     context,
@@ -115,6 +115,7 @@ interface Folders {
   readonly app: string;
   readonly scratch: string;
   readonly cache: string;
+  readonly given: string;
   readonly tool?: string;
   readonly tools: Readonly<Record<string, string>>;
 }
@@ -138,6 +139,7 @@ async function runInFolder(
     app: `${root}/app`,
     scratch: `${root}/tmp`,
     cache: place.cacheDirOf(action.node.kind),
+    given: `${root}/given`,
     ...(makesTool ? { tool: `${root}/tool` } : {}),
     tools: Object.fromEntries(Object.keys(action.tools).map((port) => [port, `${root}/tools/${port}`])),
   };
@@ -146,6 +148,7 @@ async function runInFolder(
   try {
     mkdirSync(root);
     mkdirSync(folders.scratch);
+    mkdirSync(folders.given);
     if (folders.tool !== undefined) mkdirSync(folders.tool);
     const view = await materializeTree(run.store, run.table, action.viewRoot, folders.app, {
       signal,
@@ -164,6 +167,7 @@ async function runInFolder(
       appDir: folders.app,
       scratchDir: folders.scratch,
       cacheDir: folders.cache,
+      givenDir: folders.given,
       ...(folders.tool === undefined ? {} : { toolDir: folders.tool }),
       tools: folders.tools,
     });
@@ -238,6 +242,7 @@ function contextOf(
     ...(folders.tool === undefined ? {} : { toolDir: folders.tool }),
     scratchDir: folders.scratch,
     cacheDir: folders.cache,
+    givenDir: folders.given,
     paths,
     toolDirs: folders.tools,
     env: { ...env, HOME: paths.scratch, TMPDIR: paths.scratch, ...secrets, ...action.node.env },

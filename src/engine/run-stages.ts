@@ -1,6 +1,6 @@
 // What `runPipeline` does before and after the nodes: which of them, with what expectations, and what is kept of them.
 
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { canonicalJSON, type JSONObject, type JSONValue } from '../manifests/json-schema.js';
 import { Admission } from './admission.js';
@@ -145,9 +145,10 @@ export function startExecution(
   return execution;
 }
 
-/** The folder, made if need be; undefined when it cannot be written. */
+/** The folder, made if need be; undefined when it cannot be written. What a build put in its place is removed. */
 function usable(folder: string): string | undefined {
   try {
+    if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === false) unlinkSync(folder);
     mkdirSync(folder, { recursive: true });
     accessSync(folder, constants.W_OK);
     return folder;

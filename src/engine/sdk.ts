@@ -5,7 +5,13 @@ import type { FromSchema as StrictFromSchema, JSONSchema as StrictJSONSchema } f
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
 import type { Failure, Result } from './failure.js';
+import type { Folder } from './files/folder.js';
+import type { MachineFolder } from './files/machine-folder.js';
 
+export type { EntryKind, Folder, FolderEntry, WalkedEntry } from './files/folder.js';
+export type { OpenFile } from './files/open-file.js';
+export type { MachineFolder } from './files/machine-folder.js';
+export { pathBeneath } from './files/path-beneath.js';
 export { canonicalJSON } from '../manifests/json-schema.js';
 export type { JSONObject, JSONSchema, JSONValue } from '../manifests/json-schema.js';
 export type { PluginManifest } from '../manifests/plugin-manifest.js';
@@ -63,11 +69,14 @@ export interface RunContext {
   readonly scratchDir: string;
   /** Kept between runs of this app and kind; may speed a run up, never change its outcome. */
   readonly cacheDir: string;
+  /** Scripts and lists that the plugin gives to its commands: they can read them there, and in a sandbox not change them. */
+  readonly givenDir: string;
   /** The same folders as commands see them; `/app` and `/opt/pyflow/tools/NAME` in a sandbox. */
   readonly paths: {
     readonly app: string;
     readonly scratch: string;
     readonly cache: string;
+    readonly given: string;
     readonly tool?: string;
     readonly tools: Readonly<Record<string, string>>;
   };
@@ -138,6 +147,31 @@ export interface CommandExit {
   readonly lines: readonly string[];
 }
 export const Subprocess: ServiceIdentifier<Subprocess> = Symbol.for('pyflow.Subprocess');
+
+/** The folders of a node as a plugin uses them. Paths below them are relative, with slashes. */
+export interface NodeFolders {
+  /** The view; see `RunContext.appDir`. */
+  readonly app: Folder;
+  readonly scratch: Folder;
+  readonly cache: Folder;
+  /** See `RunContext.givenDir`. */
+  readonly given: Folder;
+  /** Present for a kind with a `tool-tree` output. */
+  readonly tool?: Folder;
+  /** By input port; for reading. */
+  readonly tools: Readonly<Record<string, Folder>>;
+}
+
+/**
+ * The one way of shipped plugins to files. Commands may have left anything in a node's folders (links, pipes, devices): this
+ * service follows none of it.
+ */
+export interface Files {
+  of(context: RunContext): NodeFolders;
+  /** A folder of the machine, for reading; not for folders of the node. */
+  machine(path: string): MachineFolder;
+}
+export const Files: ServiceIdentifier<Files> = Symbol.for('pyflow.Files');
 
 /** Fetches files over http, https or from file URLs, through the shared download cache, checked by digest. */
 export interface Download {

@@ -31,7 +31,7 @@ let scenes = 0;
 function openScene(sandbox: Sandbox): Scene {
   scenes += 1;
   const folder = join(root, `scene-${scenes}`);
-  for (const name of ['app', 'scratch', 'cache', 'tool', 'tools/uv', 'mounted'])
+  for (const name of ['app', 'scratch', 'cache', 'given', 'tool', 'tools/uv', 'mounted'])
     mkdirSync(join(folder, name), { recursive: true });
   writeFileSync(join(folder, 'app/file'), 'of the app\n');
   writeFileSync(join(folder, 'tools/uv/file'), 'of the tool\n');
@@ -39,6 +39,7 @@ function openScene(sandbox: Sandbox): Scene {
     appDir: join(folder, 'app'),
     scratchDir: join(folder, 'scratch'),
     cacheDir: join(folder, 'cache'),
+    givenDir: join(folder, 'given'),
     toolDir: join(folder, 'tool'),
     tools: { uv: join(folder, 'tools/uv') },
     mounts: { '/mounted/here': join(folder, 'mounted') },
@@ -180,6 +181,7 @@ describe('sandbox', () => {
         app: join(folder, 'app'),
         scratch: join(folder, 'scratch'),
         cache: join(folder, 'cache'),
+        given: join(folder, 'given'),
         tool: join(folder, 'tool'),
         tools: { uv: join(folder, 'tools/uv') },
       });

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { filesService } from '../../src/engine/services/files.js';
 import { probeSandbox } from '../../src/engine/sandbox/probe.js';
 import type { Sandbox } from '../../src/engine/sandbox/sandbox.js';
 import { toolVersion } from '../../src/manifests/catalogue/tools.js';
@@ -51,7 +52,7 @@ describe('hooks and package managers, online', function () {
         writeFileSync(join(harness.appDir, path), text);
       }
       const { result } = await harness.play(
-        new Hook(harness.subprocess, harness.log),
+        new Hook(harness.subprocess, harness.log, filesService),
         { root: '.', script: 'bin/post_compile', vendorDir: '.scalingo' },
         { tree: '', manager, [manager]: '' },
         { tools: { [manager]: tool } },

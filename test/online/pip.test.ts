@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { filesService } from '../../src/engine/services/files.js';
 import { probeSandbox } from '../../src/engine/sandbox/probe.js';
 import type { Sandbox } from '../../src/engine/sandbox/sandbox.js';
 import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
@@ -56,14 +57,14 @@ describe('pip, online', () => {
     const { subprocess, download, archive, log, host, hostCommand } = harness;
     const minor = version.split('.').slice(0, 2).join('.');
     const runtime = await harness.play(
-      new FetchRuntime(subprocess, download, archive, log, host, hostCommand),
+      new FetchRuntime(subprocess, download, archive, log, host, hostCommand, filesService),
       { vendorDir: '.scalingo', providers: ['system'] },
       { python: { version, minor, exact: true } },
     );
     if (!runtime.result.ok) throw new Error(JSON.stringify(runtime.result.failure));
     const runtimeFiles = await fingerprint(harness.appDir);
     const pip = await harness.play(
-      new FetchTool(subprocess, log, host),
+      new FetchTool(subprocess, log, host, filesService),
       { name: 'pip', vendorDir: '.scalingo' },
       { runtime: '' },
       { makesTool: true },
@@ -71,10 +72,15 @@ describe('pip, online', () => {
     if (!pip.result.ok) throw new Error(JSON.stringify(pip.result.failure));
     const install = (settings?: Readonly<Record<string, string>>) =>
       harness.play(
-        new InstallDepsPip(subprocess, log, {
-          ...host,
-          setting: (name) => settings?.[name] ?? host.setting(name),
-        }),
+        new InstallDepsPip(
+          subprocess,
+          log,
+          {
+            ...host,
+            setting: (name) => settings?.[name] ?? host.setting(name),
+          },
+          filesService,
+        ),
         CONFIG,
         { runtime: '', pip: '' },
         { tools: { pip: pip.toolDir } },

@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { filesService } from '../../src/engine/services/files.js';
 import { probeSandbox } from '../../src/engine/sandbox/probe.js';
 import type { Sandbox } from '../../src/engine/sandbox/sandbox.js';
 import { succeed, type RunContext, type Subprocess } from '../../src/engine/sdk.js';
@@ -34,7 +35,7 @@ class AskTool {
         ? uvCommand(context)
         : this.tool === 'pip'
           ? pipCommand(context, HOME)
-          : (await pythonToolCommand(context, this.tool as 'pipenv' | 'poetry', python)).argv;
+          : pythonToolCommand(context, filesService, this.tool as 'pipenv' | 'poetry', python).argv;
     const exit = await this.subprocess.run(context, {
       argv: [...command, '--version'],
       cwd: context.paths.scratch,
@@ -87,7 +88,7 @@ describe('tools, online', () => {
           const said: Partial<Record<ToolName, string>> = {};
           for (const name of names) {
             const { result, toolDir } = await harness.play(
-              new FetchTool(subprocess, log, host),
+              new FetchTool(subprocess, log, host, filesService),
               { name, vendorDir: '.scalingo' },
               { runtime: '' },
               { makesTool: true },

@@ -6,6 +6,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, r
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { expect } from 'chai';
+import { filesService } from '../../src/engine/services/files.js';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/pass-through.js';
 import type { RunRequest } from '../../src/engine/pipeline.js';
@@ -47,7 +48,7 @@ describe('uv, online', function () {
     root = mkdtempSync(join(tmpdir(), 'pyflow-online-uv-'));
     const harness = new PluginHarness({ root: join(root, 'tool') });
     linkPreparedRuntime(runtime, harness.appDir);
-    const kind = new FetchTool(harness.subprocess, harness.log, harness.host);
+    const kind = new FetchTool(harness.subprocess, harness.log, harness.host, filesService);
     const made = await harness.play(kind, { name: 'uv', vendorDir: '.scalingo' }, { runtime: '' }, { makesTool: true });
     if (!made.result.ok) throw new Error(`${made.result.failure.detail}\n${harness.text()}`);
     uvDir = made.toolDir;
@@ -84,12 +85,12 @@ describe('uv, online', function () {
     };
     const installDeps = async (files: Files, options: HarnessOptions = {}) => {
       const harness = start(files, options);
-      const kind = new InstallDepsUv(harness.subprocess, harness.log, harness.host);
+      const kind = new InstallDepsUv(harness.subprocess, harness.log, harness.host, filesService);
       const played = await harness.play(kind, CONFIG, { runtime: '', uv: '' }, { tools: { uv: uvDir } });
       return { harness, ...played };
     };
     const installProject = async (harness: PluginHarness) => {
-      const kind = new InstallProjectUv(harness.subprocess, harness.log, harness.host);
+      const kind = new InstallProjectUv(harness.subprocess, harness.log, harness.host, filesService);
       const inputs = { dependencies: '', packages: {}, uv: '' };
       return { harness, ...(await harness.play(kind, CONFIG, inputs, { tools: { uv: uvDir } })) };
     };
@@ -291,7 +292,7 @@ describe('uv, online', function () {
     before(async () => {
       const harness = new PluginHarness({ root: join(root, 'pip') });
       linkPreparedRuntime(runtime, harness.appDir);
-      const kind = new FetchTool(harness.subprocess, harness.log, harness.host);
+      const kind = new FetchTool(harness.subprocess, harness.log, harness.host, filesService);
       const config = { name: 'pip', vendorDir: '.scalingo' } as const;
       const made = await harness.play(kind, config, { runtime: '' }, { makesTool: true });
       if (!made.result.ok) throw new Error(`${made.result.failure.detail}\n${harness.text()}`);
@@ -305,7 +306,7 @@ describe('uv, online', function () {
       const harness = new PluginHarness({ settings: { INDEX: index.url }, ...options, root: folder });
       linkPreparedRuntime(runtime, harness.appDir);
       put(harness.appDir, { 'requirements.txt': requirements, 'uv.toml': 'no-binary = true\n' });
-      const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host);
+      const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host, filesService);
       const config = {
         ...CONFIG,
         installer,

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { filesService } from '../../src/engine/services/files.js';
 import { ConcurrencyProfile } from '../../src/plugins/concurrency-profile/plugin.js';
 import { PluginScene } from '../support/plugin-scene.js';
 
@@ -36,7 +37,7 @@ describe('plugins/concurrency-profile', function () {
   before(async () => {
     mkdirSync(programs);
     writeFileSync(join(programs, 'nproc'), '#!/bin/sh\n[ -n "$CORES" ] && echo "$CORES"\n', { mode: 0o755 });
-    const { reads, result } = await scene.play(new ConcurrencyProfile(), { setBy: 'scalingo/python' }, {});
+    const { reads, result } = await scene.play(new ConcurrencyProfile(filesService), { setBy: 'scalingo/python' }, {});
     expect([reads, result]).to.deep.equal([{}, { ok: true, value: { outputs: {} } }]);
   });
   after(() => {
@@ -191,7 +192,7 @@ describe('plugins/concurrency-profile', function () {
 
   it('names whoever the config says', async () => {
     const other = new PluginScene();
-    await other.play(new ConcurrencyProfile(), { setBy: 'acme/python' }, {});
+    await other.play(new ConcurrencyProfile(filesService), { setBy: 'acme/python' }, {});
     const script = join(other.appDir, profile);
     expect(execFileSync('bash', ['-n', script])).to.have.length(0);
     expect(other.read(profile)).to.include('WEB_CONCURRENCY_SET_BY="acme/python"');

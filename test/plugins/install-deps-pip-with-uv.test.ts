@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { Folder } from '../../src/engine/files/folder.js';
 import { leaveAsPip, pipLauncher } from '../../src/plugins/install-deps-pip/with-uv.js';
 
 const LAUNCHER = `#!/app/.scalingo/python/bin/python
@@ -32,7 +33,7 @@ if __name__ == '__main__':
   it('leaves the notes, lines and folders that pip would have left', async () => {
     const root = mkdtempSync(join(tmpdir(), 'pyflow-as-pip-'));
     try {
-      const site = 'lib/python3.12/site-packages';
+      const site = 'home/lib/python3.12/site-packages';
       const record = (name: string): string =>
         `${name}-1.dist-info/REQUESTED,sha256=x,0\n${name}-1.dist-info/RECORD,,\n${name}-1.dist-info/INSTALLER,sha256=uv,2\n${name}.py,sha256=y,1\n`;
       for (const name of ['Asked', 'needed']) {
@@ -43,7 +44,7 @@ if __name__ == '__main__':
         }
       }
       mkdirSync(join(root, site, 'empty/deeper'), { recursive: true });
-      await leaveAsPip(root, '3.12', new Set(['asked']));
+      await leaveAsPip(new Folder(root), { home: 'home', minor: '3.12' }, new Set(['asked']));
       const read = (path: string): string => readFileSync(join(root, site, path), 'utf8');
       expect(read('needed-1.dist-info/INSTALLER')).to.equal('pip\n');
       expect(read('needed-1.dist-info/RECORD')).to.equal(

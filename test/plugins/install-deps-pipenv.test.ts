@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { Folder } from '../../src/engine/files/folder.js';
+import { filesService } from '../../src/engine/services/files.js';
 import { pipenvFailed } from '../../src/plugins/install-deps-pipenv/failures.js';
 import { readPipLog } from '../../src/plugins/install-deps-pipenv/pip-log.js';
 import { InstallDepsPipenv } from '../../src/plugins/install-deps-pipenv/plugin.js';
@@ -38,7 +40,7 @@ describe('plugins/install-deps-pipenv', () => {
       root: join(root, 'harness'),
       ...(options.index && { settings: { INDEX: options.index } }),
     });
-    const kind = new InstallDepsPipenv(harness.subprocess, harness.log, harness.host);
+    const kind = new InstallDepsPipenv(harness.subprocess, harness.log, harness.host, filesService);
     return kind.reads(
       { config: { vendorDir: '.scalingo', root: options.root ?? '.' }, inputs: { runtime: '', pipenv: '' } },
       new FolderView(root, options.env, options.mode),
@@ -140,12 +142,12 @@ describe('plugins/install-deps-pipenv', () => {
     const logOf = (text: string) => {
       const file = join(root, 'pip.log');
       writeFileSync(file, text);
-      return readPipLog(file);
+      return readPipLog(new Folder(root), 'pip.log');
     };
     const at = '2026-11-21T06:41:58,780 ';
 
     it('is empty when there is none', async () => {
-      expect(await readPipLog(join(root, 'nothing'))).to.deep.equal({
+      expect(await readPipLog(new Folder(root), 'nothing')).to.deep.equal({
         builtFromSource: false,
         lines: [],
         failedBuild: [],

@@ -3,8 +3,10 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { Folder } from '../../src/engine/files/folder.js';
+import { filesService } from '../../src/engine/services/files.js';
 import type { Failure, Reads } from '../../src/engine/sdk.js';
-import { forgetWheelsBuiltHere, wheelsBuiltHere } from '../../src/plugins/install-deps-poetry/local-builds.js';
+import { forgetWheels, wheelsBuiltHere } from '../../src/plugins/install-deps-poetry/local-builds.js';
 import { InstallDepsPoetry } from '../../src/plugins/install-deps-poetry/plugin.js';
 import { quarrelling } from '../../src/plugins/install-deps-poetry/shared-paths.js';
 import { FolderView } from '../support/folder-view.js';
@@ -48,7 +50,7 @@ describe('plugins/install-deps-poetry', () => {
   ) => {
     put({ 'pyproject.toml': '', ...files });
     const harness = new PluginHarness({ root: join(root, 'h'), settings: options.settings ?? {} });
-    const kind = new InstallDepsPoetry(harness.subprocess, harness.log, harness.host);
+    const kind = new InstallDepsPoetry(harness.subprocess, harness.log, harness.host, filesService);
     return kind.reads(
       { config: { vendorDir: '.scalingo', root: options.folder ?? '.' }, inputs: { runtime: '', poetry: '' } },
       new FolderView(root, { PIP_EXTRA_INDEX_URL: 'https://extra.example' }, options.mode),
@@ -169,17 +171,19 @@ describe('plugins/install-deps-poetry', () => {
 
   it('knows the wheels that were built from archives and checkouts', async () => {
     put({
-      'a/aa/one-1.tar.gz': '',
-      'a/aa/one-1-py3-none-any.whl': '',
-      'a/bb/two-1-py3-none-any.whl': '',
-      'c/.created_from_git_dependency': '',
-      'c/three-1-py3-none-any.whl': '',
+      'poetry/artifacts/a/aa/one-1.tar.gz': '',
+      'poetry/artifacts/a/aa/one-1-py3-none-any.whl': '',
+      'poetry/artifacts/a/bb/two-1-py3-none-any.whl': '',
+      'poetry/artifacts/c/.created_from_git_dependency': '',
+      'poetry/artifacts/c/three-1-py3-none-any.whl': '',
     });
-    expect(await wheelsBuiltHere(root)).to.deep.equal(['a/aa/one-1-py3-none-any.whl', 'c/three-1-py3-none-any.whl']);
-    await forgetWheelsBuiltHere(root);
-    expect(existsSync(join(root, 'a/aa/one-1.tar.gz'))).to.equal(true);
-    expect(existsSync(join(root, 'a/bb/two-1-py3-none-any.whl'))).to.equal(true);
-    expect(await wheelsBuiltHere(root)).to.deep.equal([]);
+    const cache = new Folder(root);
+    const built = await wheelsBuiltHere(cache);
+    expect(built).to.deep.equal(['a/aa/one-1-py3-none-any.whl', 'c/three-1-py3-none-any.whl']);
+    forgetWheels(cache, built);
+    expect(existsSync(join(root, 'poetry/artifacts/a/aa/one-1.tar.gz'))).to.equal(true);
+    expect(existsSync(join(root, 'poetry/artifacts/a/bb/two-1-py3-none-any.whl'))).to.equal(true);
+    expect(await wheelsBuiltHere(cache)).to.deep.equal([]);
   });
 
   it('finds packages that bring different files of one name', async () => {
@@ -188,6 +192,6 @@ describe('plugins/install-deps-poetry', () => {
       'site/b-1.dist-info/RECORD': 'b.py,sha256=b,1\nshared/__init__.py,sha256=0,0\ntests/x.py,sha256=b,1\r\n',
       'site/c-1.dist-info/RECORD': '"c,d.py",sha256=c,1\nshared/__init__.py,sha256=0,0\r\n',
     });
-    expect(await quarrelling(join(root, 'site'))).to.deep.equal(['a-1.dist-info', 'b-1.dist-info']);
+    expect(quarrelling(new Folder(root), 'site')).to.deep.equal(['a-1.dist-info', 'b-1.dist-info']);
   });
 });

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { filesService } from '../../src/engine/services/files.js';
 import type { Failure, Reads } from '../../src/engine/sdk.js';
 import { InstallDepsUv } from '../../src/plugins/install-deps-uv/plugin.js';
 import { uvFailed } from '../../src/plugins/shared/uv-failures.js';
@@ -43,7 +44,7 @@ describe('plugins/install-deps-uv', () => {
       writeFileSync(join(root, 'app', path), text);
     }
     const harness = new PluginHarness({ root: join(root, 'h'), settings: options.settings ?? {} });
-    const kind = new InstallDepsUv(harness.subprocess, harness.log, harness.host);
+    const kind = new InstallDepsUv(harness.subprocess, harness.log, harness.host, filesService);
     const config = {
       vendorDir: '.scalingo',
       root: options.root ?? '.',

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { filesService } from '../../src/engine/services/files.js';
 import type { Failure } from '../../src/engine/sdk.js';
 import { createDownload } from '../../src/engine/services/download.js';
 import { findDistribution, type Distribution } from '../../src/manifests/catalogue/distributions.js';
@@ -80,9 +81,17 @@ describe('plugins/install-sqlite', () => {
     }
   };
   const kindOn = (harness: PluginHarness): OnTestRelease =>
-    new OnTestRelease(harness.subprocess, harness.download, harness.archive, harness.log, harness.host, {
-      now: () => now,
-    });
+    new OnTestRelease(
+      harness.subprocess,
+      harness.download,
+      harness.archive,
+      harness.log,
+      harness.host,
+      {
+        now: () => now,
+      },
+      filesService,
+    );
 
   describe('decides', () => {
     interface Asked {
@@ -97,7 +106,7 @@ describe('plugins/install-sqlite', () => {
       write(harness, files);
       const { subprocess, download, archive, log, host } = harness;
       const machine = { ...host, release: release ?? { id: 'debian', version: '12' }, arch: 'x64' };
-      const kind = new InstallSqlite(subprocess, download, archive, log, machine, { now: Date.now });
+      const kind = new InstallSqlite(subprocess, download, archive, log, machine, { now: Date.now }, filesService);
       const played = await harness.play(kind, { ...CONFIG, ...config } as never, { runtime: '', manager });
       if (Object.keys(played.reads).length === 0) return played.result.ok ? '?' : played.result.failure.code;
       const { from, dependencies } = played.reads.facts as { from?: object; dependencies: readonly string[] };

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { filesService } from '../../src/engine/services/files.js';
 import { RuntimeEnvironment } from '../../src/plugins/runtime-environment/plugin.js';
 import { PluginScene } from '../support/plugin-scene.js';
 
@@ -22,7 +23,7 @@ describe('plugins/runtime-environment', () => {
   const open = async (manager?: string, vendorDir = '.scalingo', files: Vector['files'] = {}): Promise<void> => {
     scene = new PluginScene({ files });
     const { reads, result } = await scene.play(
-      new RuntimeEnvironment(),
+      new RuntimeEnvironment(filesService),
       { vendorDir, root: '.' },
       manager === undefined ? {} : { manager },
     );
@@ -153,7 +154,7 @@ describe('plugins/runtime-environment', () => {
     const openRoot = async (files: Vector['files'] = {}) => {
       scene = new PluginScene({ files });
       const config = { vendorDir: '.scalingo', root: 'services/web' };
-      return scene.play(new RuntimeEnvironment(), config, { manager: 'uv' });
+      return scene.play(new RuntimeEnvironment(filesService), config, { manager: 'uv' });
     };
 
     it('starts processes there, and leaves Python and HOME where they are', async () => {

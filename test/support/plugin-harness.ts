@@ -23,7 +23,8 @@ import type {
   ViewReader,
 } from '../../src/engine/sdk.js';
 import { fail, succeed } from '../../src/engine/sdk.js';
-import { walkFiles } from '../../src/plugins/shared/file-walk.js';
+import { Folder } from '../../src/engine/files/folder.js';
+import { filesService } from '../../src/engine/services/files.js';
 import type { HostCommand } from '../../src/plugins/shared/host-command.js';
 import { createPlainSandbox } from '../../src/engine/sandbox/plain.js';
 import { runTool } from '../../src/engine/subprocess.js';
@@ -86,6 +87,7 @@ export class PluginHarness {
     homeDir: homedir(),
   };
   readonly hostCommand: HostCommand = { runTool };
+  readonly files = filesService;
   readonly log: NodeLog = {
     step: (_, text) => void this.printed.push({ type: 'step', text }),
     info: (_, text) => void this.printed.push({ type: 'info', text }),
@@ -147,8 +149,9 @@ export class PluginHarness {
     const folder = join(this.root, 'run', `node-${this.#nodes}`);
     const cacheDir = join(this.root, 'cache');
     const scratchDir = join(folder, 'scratch');
+    const givenDir = join(folder, 'given');
     const toolDir = join(folder, 'tool');
-    for (const path of [scratchDir, cacheDir, toolDir]) mkdirSync(path, { recursive: true });
+    for (const path of [scratchDir, cacheDir, givenDir, toolDir]) mkdirSync(path, { recursive: true });
     const view = new FolderView(this.appDir, this.options.appEnv ?? {}, this.options.mode ?? 'build');
     const reads = await kind.reads({ config, inputs }, view);
     if (!reads.ok) return { reads: {}, result: fail(reads.failure), toolDir };
@@ -157,6 +160,7 @@ export class PluginHarness {
       appDir: this.appDir,
       scratchDir,
       cacheDir,
+      givenDir,
       tools,
       ...(node.makesTool && { toolDir }),
     });
@@ -168,6 +172,7 @@ export class PluginHarness {
       ...(node.makesTool && { toolDir }),
       scratchDir,
       cacheDir,
+      givenDir,
       paths: session.paths,
       toolDirs: tools,
       env: { ...BASE_ENV, HOME: session.paths.scratch, ...this.options.env },
@@ -197,7 +202,7 @@ export class PluginHarness {
 export async function fingerprint(root: string, pattern = '**'): Promise<Readonly<Record<string, string>>> {
   const matches = picomatch(pattern, { dot: true });
   const entries: [string, string][] = [];
-  for (const { path, kind } of await walkFiles(root)) {
+  for (const { path, kind } of await new Folder(root).walk()) {
     if (!matches(path)) continue;
     const file = join(root, path);
     if (kind === 'symlink') entries.push([path, `-> ${await readlink(file)}`]);

@@ -17,6 +17,7 @@ import type {
   ViewReader,
 } from '../../src/engine/sdk.js';
 import { succeed } from '../../src/engine/sdk.js';
+import { filesService } from '../../src/engine/services/files.js';
 import { FolderView } from './folder-view.js';
 
 export interface SceneOptions {
@@ -54,7 +55,7 @@ export class PluginScene {
   seenAppDir = this.appDir;
 
   constructor(private readonly options: SceneOptions = {}) {
-    for (const folder of ['view', 'scratch', 'cache']) mkdirSync(join(this.root, folder));
+    for (const folder of ['view', 'scratch', 'cache', 'given']) mkdirSync(join(this.root, folder));
     for (const [path, text] of Object.entries(options.files ?? {})) this.write(path, text);
     this.view = new FolderView(this.appDir, options.appEnv ?? {}, options.mode);
   }
@@ -72,6 +73,8 @@ export class PluginScene {
   has(path: string): boolean {
     return existsSync(join(this.appDir, path));
   }
+
+  readonly files = filesService;
 
   readonly log: NodeLog = {
     step: (_, text) => this.printed.push({ type: 'step', text }),
@@ -114,10 +117,12 @@ export class PluginScene {
       appDir: this.appDir,
       scratchDir: join(this.root, 'scratch'),
       cacheDir: join(this.root, 'cache'),
+      givenDir: join(this.root, 'given'),
       paths: {
         app: this.seenAppDir,
         scratch: join(this.root, 'scratch'),
         cache: join(this.root, 'cache'),
+        given: join(this.root, 'given'),
         tools: {},
       },
       toolDirs: {},

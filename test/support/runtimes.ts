@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from 'mocha';
+import { filesService } from '../../src/engine/services/files.js';
 import type { ToolName } from '../../src/manifests/catalogue/tools.js';
 import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
@@ -65,7 +66,7 @@ async function makeTool(runtime: PreparedRuntime, name: ToolName): Promise<strin
   const harness = new PluginHarness({ root });
   linkPreparedRuntime(runtime, harness.appDir);
   const { result, toolDir } = await harness.play(
-    new FetchTool(harness.subprocess, harness.log, harness.host),
+    new FetchTool(harness.subprocess, harness.log, harness.host, filesService),
     { name, vendorDir: '.scalingo' },
     { runtime: '' },
     { makesTool: true },
@@ -85,6 +86,7 @@ async function make(version: string): Promise<PreparedRuntime> {
     harness.log,
     harness.host,
     harness.hostCommand,
+    filesService,
   );
   const { result } = await harness.play(
     kind,

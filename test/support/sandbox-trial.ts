@@ -11,11 +11,12 @@ const found = await probeSandbox('required', {
   stateDir: join(folder, 'state'),
 });
 if (found.ok) {
-  for (const name of ['app', 'scratch', 'cache']) mkdirSync(join(folder, name));
+  for (const name of ['app', 'scratch', 'cache', 'given']) mkdirSync(join(folder, name));
   const session = found.value.open({
     appDir: join(folder, 'app'),
     scratchDir: join(folder, 'scratch'),
     cacheDir: join(folder, 'cache'),
+    givenDir: join(folder, 'given'),
     tools: {},
   });
   const lines: string[] = [];

@@ -22,6 +22,7 @@ const APP = '/app';
 const SCRATCH = '/tmp';
 const CACHE = '/var/cache/pyflow';
 const TOOLS = '/opt/pyflow/tools';
+const GIVEN = '/opt/pyflow/given';
 const TOOL_OUT = '/opt/pyflow/tools-out';
 
 /** What programs need to start, to name a service or a file type, to trust a certificate: no one's settings. */
@@ -193,6 +194,7 @@ function openSession(request: SandboxRequest, options: NamespacesOptions, root: 
     app: APP,
     scratch: SCRATCH,
     cache: CACHE,
+    given: GIVEN,
     ...(toolDir === undefined ? {} : { tool: TOOL_OUT }),
     tools: Object.fromEntries(Object.keys(request.tools).map((name) => [name, `${TOOLS}/${name}`])),
   };
@@ -206,6 +208,9 @@ function openSession(request: SandboxRequest, options: NamespacesOptions, root: 
     '--bind',
     request.cacheDir,
     CACHE,
+    '--ro-bind',
+    request.givenDir,
+    GIVEN,
     ...(toolDir === undefined ? [] : ['--bind', toolDir, TOOL_OUT]),
     ...Object.entries(request.tools).flatMap(([name, folder]) => ['--ro-bind', folder, `${TOOLS}/${name}`]),
     ...Object.entries(request.mounts ?? {}).flatMap(([seen, folder]) => ['--bind', folder, seen]),

@@ -26,7 +26,7 @@ function openSession(
   passThrough: Readonly<Record<string, string>>,
   launchers: Launchers,
 ): SandboxSession {
-  const { appDir, scratchDir, cacheDir, toolDir, tools } = request;
+  const { appDir, scratchDir, cacheDir, givenDir, toolDir, tools } = request;
   const closing = new AbortController();
   const running = new Set<Promise<unknown>>();
   return {
@@ -34,6 +34,7 @@ function openSession(
       app: appDir,
       scratch: scratchDir,
       cache: cacheDir,
+      given: givenDir,
       ...(toolDir === undefined ? {} : { tool: toolDir }),
       tools,
     },

@@ -68,6 +68,7 @@ async function tryCommand(sandbox: Sandbox, trialDir: string): Promise<string | 
     appDir: folder('app'),
     scratchDir: folder('scratch'),
     cacheDir: folder('cache'),
+    givenDir: folder('given'),
     tools: {},
   });
   const lines: string[] = [];

@@ -8,6 +8,8 @@ export interface SandboxRequest {
   readonly scratchDir: string;
   /** Per app and kind, kept between runs; may speed a run up, never change its outcome. */
   readonly cacheDir: string;
+  /** What the node's commands are given: read-only for them where namespaces work. */
+  readonly givenDir: string;
   /** Present when the node makes a tool tree. */
   readonly toolDir?: string;
   /** Read-only for commands. */
@@ -21,6 +23,7 @@ export interface SandboxPaths {
   readonly app: string;
   readonly scratch: string;
   readonly cache: string;
+  readonly given: string;
   readonly tool?: string;
   readonly tools: Readonly<Record<string, string>>;
 }

@@ -23,6 +23,8 @@ export interface UnpackRequest {
   readonly format: 'tar' | 'tar.gz' | 'tar.zst' | 'zip';
   /** Made when missing; emptied when unpacking fails. */
   readonly into: string;
+  /** What messages call `file` and `into`. Default: those. */
+  readonly shown?: { readonly file: string; readonly into: string };
   /** Leading path components to drop. */
   readonly strip?: number;
   /** Keep an entry? Gets the path after `strip`. */
@@ -49,8 +51,8 @@ const CHUNK_BYTES = 256 * 1024;
 const MAX_BYTES_BESIDE_ENTRY = 4096;
 
 export async function unpackArchive(request: UnpackRequest): Promise<Result<Unpacked, Failure>> {
-  const { file, format, into, signal } = request;
-  const archive = basename(file);
+  const { format, into, signal, shown = request } = request;
+  const archive = basename(shown.file);
   if (signal.aborted) return fail(unpackAborted(archive));
   const bytes = decompress(request, archive);
   if (!bytes.ok) return bytes;
@@ -64,7 +66,7 @@ export async function unpackArchive(request: UnpackRequest): Promise<Result<Unpa
   } catch (error) {
     empty(into);
     if (signal.aborted) return fail(unpackAborted(archive));
-    return fail(failureOf(error, archive, into, format));
+    return fail(failureOf(error, archive, shown.into, format));
   }
 }
 

@@ -4,6 +4,7 @@
 import { inject, injectable } from 'inversify';
 import {
   fail,
+  Files,
   Subprocess,
   succeed,
   type Failure,
@@ -33,7 +34,10 @@ const CAPTURED_BYTES = 64 * 1024;
 export class Command implements Plugin<Config, Node['inputs'], Outputs> {
   readonly manifest = manifest;
 
-  constructor(@inject(Subprocess) private readonly subprocess: Subprocess) {}
+  constructor(
+    @inject(Subprocess) private readonly subprocess: Subprocess,
+    @inject(Files) private readonly files: Files,
+  ) {}
 
   async reads({ config }: Node): Promise<Result<Reads, Failure>> {
     return succeed({
@@ -60,7 +64,7 @@ export class Command implements Plugin<Config, Node['inputs'], Outputs> {
     const stdout = tail?.text() ?? '';
     const uncacheable =
       mentionsPrivatePath(context, stdout) ??
-      (await filesMentionPrivatePath(context, new Set(config.writes.map(fixedPart))));
+      (await filesMentionPrivatePath(context, this.files.of(context).app, new Set(config.writes.map(fixedPart))));
     return succeed({ outputs: { stdout }, ...(uncacheable && { uncacheable }) });
   }
 }

@@ -1,7 +1,8 @@
 // Writes the profile script. Reads nothing: memory and cores are those of the container the app boots in.
 
-import { injectable } from 'inversify';
+import { inject, injectable } from 'inversify';
 import {
+  Files,
   succeed,
   type Failure,
   type FromSchema,
@@ -11,7 +12,6 @@ import {
   type RunContext,
   type RunOutput,
 } from '../../engine/sdk.js';
-import { writeAppFile } from '../shared/app-file.js';
 import { manifest, PROFILE_SCRIPT, type config, type inputs } from './manifest.js';
 import { concurrencyScript } from './script.js';
 
@@ -26,12 +26,14 @@ type Outputs = Readonly<Record<string, never>>;
 export class ConcurrencyProfile implements Plugin<Config, Node['inputs'], Outputs> {
   readonly manifest = manifest;
 
+  constructor(@inject(Files) private readonly files: Files) {}
+
   async reads(): Promise<Result<Reads, Failure>> {
     return succeed({});
   }
 
   async run({ config: { setBy } }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    await writeAppFile(context, PROFILE_SCRIPT, concurrencyScript(setBy));
+    this.files.of(context).app.write(PROFILE_SCRIPT, concurrencyScript(setBy));
     return succeed({ outputs: {} });
   }
 }

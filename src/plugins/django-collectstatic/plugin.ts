@@ -6,6 +6,7 @@ import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
 import {
   fail,
+  Files,
   NodeLog,
   Subprocess,
   succeed,
@@ -57,6 +58,7 @@ export class DjangoCollectstatic implements Plugin<Config, Node['inputs'], Outpu
   constructor(
     @inject(Subprocess) private readonly subprocess: Subprocess,
     @inject(NodeLog) private readonly log: NodeLog,
+    @inject(Files) private readonly files: Files,
   ) {}
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
@@ -93,10 +95,11 @@ export class DjangoCollectstatic implements Plugin<Config, Node['inputs'], Outpu
     this.log.step(context, `$ ${shown}`);
     const env = buildEnvironment(context, {
       vendorDir: config.vendorDir,
-      envDir: await writeEnvDir(context),
+      envDir: writeEnvDir(context, this.files),
       extra: { PYTHONPATH: '.' },
     });
-    const before = await takeSnapshot(context.appDir, context.signal);
+    const { app } = this.files.of(context);
+    const before = await takeSnapshot(app, '', context.signal);
     const output = new CollectLog();
     const cwd = rootIn(context.paths.app, config.root);
     const python = `${context.paths.app}/${pythonHome(config.vendorDir)}/bin/python`;
@@ -114,10 +117,10 @@ export class DjangoCollectstatic implements Plugin<Config, Node['inputs'], Outpu
       if (context.env[DEBUG] === '1') await this.subprocess.run(context, { argv: ['env'], cwd, env, network: false });
       return fail(collectstaticFailed(shown, exit.value, output.cause()));
     }
-    const changed = changedFiles(before, await takeSnapshot(context.appDir, context.signal));
+    const changed = changedFiles(before, await takeSnapshot(app, '', context.signal));
     const uncacheable = output.isUpload(changed.length > 0)
       ? 'the static files went elsewhere than into the slug, so they are collected in every run'
-      : await filesMentionPrivatePath(context, changed);
+      : await filesMentionPrivatePath(context, app, changed);
     return succeed({ outputs: { status: 'enabled' }, ...(uncacheable !== undefined && { uncacheable }) });
   }
 }

@@ -1,11 +1,11 @@
 // Puts a Python of a resolved version into the slug, in its one normal form, from the first provider that has it.
 
-import { mkdir } from 'node:fs/promises';
 import { inject, injectable } from 'inversify';
 import {
   Archive,
   Download,
   fail,
+  Files,
   Host,
   NodeLog,
   Subprocess,
@@ -28,7 +28,6 @@ import type { Provider } from '../shared/provider-list.js';
 import { pythonHome, publicPrefix } from '../shared/python-home.js';
 import { belongsToRuntime, isItsBytecode, copyRuntime, normalizeRuntime } from '../shared/runtime-form.js';
 import { searchFiles } from '../shared/search-bytes.js';
-import { walkFiles } from '../shared/file-walk.js';
 import {
   describeInterpreter,
   downloadFailed,
@@ -76,6 +75,7 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     @inject(NodeLog) private readonly log: NodeLog,
     @inject(Host) private readonly host: Host,
     @inject(HostCommand) private readonly hostCommand: HostCommand,
+    @inject(Files) private readonly files: Files,
   ) {}
 
   /** Archives are pinned by digest, so where they are fetched from is not in the key; that there is none is. */
@@ -97,10 +97,10 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
 
   async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
     const { version, minor, exact } = inputs.python;
-    const home = `${context.appDir}/${pythonHome(config.vendorDir)}`;
+    const home = pythonHome(config.vendorDir);
     const misses: ProviderMiss[] = [];
     for (const [position, provider] of config.providers.entries()) {
-      await mkdir(home, { recursive: true });
+      this.files.of(context).app.makeFolders(home);
       const attempt = await this.provide(provider, { config, inputs }, home, context);
       if (!attempt.ok) return attempt;
       if ('reason' in attempt.value) {
@@ -184,7 +184,13 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
       return file.failure.code.startsWith('download::') ? fail(downloadFailed(version, url, file.failure)) : file;
     }
     const keep = (path: string): boolean => belongsToRuntime(path, minor) || isItsBytecode(path, minor);
-    const unpacked = await this.archive.unpack(context, { file: file.value, format, into: home, strip, keep });
+    const unpacked = await this.archive.unpack(context, {
+      file: file.value,
+      format,
+      into: `${context.appDir}/${home}`,
+      strip,
+      keep,
+    });
     if (!unpacked.ok) return unpacked;
     return succeed({ version, privatePrefixes: [], hasBytecode: true });
   }
@@ -194,7 +200,11 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     home: string,
     context: RunContext,
   ): Promise<Result<Installed | ProviderMiss, Failure>> {
-    const seen = await findInterpreters(minor, this.host, this.hostCommand, context.signal);
+    const seen = await findInterpreters(
+      minor,
+      { host: this.host, files: this.files, command: this.hostCommand },
+      context.signal,
+    );
     const chosen = seen.find((found) => found.refusal === undefined && (!exact || found.version === version));
     if (chosen === undefined) {
       const wanted = exact ? `CPython ${version}` : `a CPython ${minor}`;
@@ -208,7 +218,7 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     }
     this.log.step(context, `Installing Python ${chosen.version}, copied from this machine`);
     this.log.info(context, `Copying ${chosen.prefix}`);
-    await copyRuntime(chosen.prefix, home, minor, context.signal);
+    await copyRuntime(this.files.machine(chosen.prefix), this.files.of(context).app, home, minor, context.signal);
     return succeed({ version: chosen.version, privatePrefixes: [chosen.prefix], hasBytecode: false });
   }
 
@@ -221,26 +231,27 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     context: RunContext,
   ): Promise<Result<void, Failure>> {
     const home = pythonHome(vendorDir);
-    const real = `${context.appDir}/${home}`;
-    const prefix = publicPrefix(vendorDir);
-    const formed = await normalizeRuntime(real, minor, prefix, installed.privatePrefixes);
+    const { app } = this.files.of(context);
+    const form = { home, minor, publicPrefix: publicPrefix(vendorDir) };
+    const formed = await normalizeRuntime(app, form, installed.privatePrefixes);
     if (!formed.ok) return fail(unfitRuntime(installed.version, provider, formed.failure));
     const python = `${context.paths.app}/${home}/bin/python`;
     const checked = await checkRuntime(this.subprocess, context, { home, version: installed.version });
     if (!checked.ok) return checked;
-    const compiled = await compileBytecode(this.subprocess, context, {
+    const compiled = await compileBytecode({ subprocess: this.subprocess, files: this.files }, context, {
       python,
       files: formed.value.pythonFiles.map((file) => `${home}/${file}`),
       reuse: installed.hasBytecode,
     });
     if (!compiled.ok) return compiled;
-    const files = await walkFiles(real);
+    const files = await app.walk(home);
     const needles = [
       ...installed.privatePrefixes.filter((path) => path.split('/').length > 3),
       ...privatePaths(context),
     ];
     const found = await searchFiles(
-      real,
+      app,
+      home,
       files.map((file) => file.path),
       needles,
     );

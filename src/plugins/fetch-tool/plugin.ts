@@ -1,15 +1,16 @@
 // Installs a package manager with the pip that every runtime brings along, into a folder of its own.
 
 import { createHash } from 'node:crypto';
-import { readdir, writeFile } from 'node:fs/promises';
 import { inject, injectable } from 'inversify';
 import {
   fail,
+  Files,
   Host,
   NodeLog,
   Subprocess,
   succeed,
   type Failure,
+  type Folder,
   type FromSchema,
   type JSONObject,
   type Plugin,
@@ -62,6 +63,7 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
     @inject(Subprocess) private readonly subprocess: Subprocess,
     @inject(NodeLog) private readonly log: NodeLog,
     @inject(Host) private readonly host: Host,
+    @inject(Files) private readonly files: Files,
   ) {}
 
   /** The files are pinned by digest, so which index they come from is not in the key. */
@@ -94,15 +96,15 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
       throw new Error('the lock is not the one that is in the key');
     const home = pythonHome(config.vendorDir);
     const bundled = `${home}/lib/python${minor}/ensurepip/_bundled`;
-    const wheel = await newestPipWheel(`${context.appDir}/${bundled}`);
+    const { app, given, tool } = this.files.of(context);
+    const wheel = newestPipWheel(app, bundled);
     if (wheel === undefined) return fail(noBundledPip(bundled));
-    const { toolDir } = context;
     const seenToolDir = context.paths.tool;
-    if (toolDir === undefined || seenToolDir === undefined) throw new Error('fetch-tool was given no tool folder');
+    if (tool === undefined || seenToolDir === undefined) throw new Error('fetch-tool was given no tool folder');
 
     this.log.step(context, `Installing ${config.name} ${version}`);
     const lock = 'lock.txt';
-    await writeFile(`${context.scratchDir}/${lock}`, `${locked.requirements.join('\n')}\n`);
+    given.write(lock, `${locked.requirements.join('\n')}\n`);
     const index = this.host.setting('INDEX');
     if (index !== undefined) this.log.info(context, `Package index: ${withoutUserinfo(index)}`);
     const python = `${context.paths.app}/${home}/bin/python`;
@@ -126,18 +128,18 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
         '--require-hashes',
         '--root-user-action=ignore',
         `--target=${seenToolDir}`,
-        `--requirement=${context.paths.scratch}/${lock}`,
+        `--requirement=${context.paths.given}/${lock}`,
       ],
       cwd: context.paths.scratch,
-      env: await isolatedEnvironment(context, { index }),
+      env: isolatedEnvironment(context, this.files, { index }),
       network: true,
       filter: (_, text) => readableLine(text),
     });
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(toolInstallFailed(config.name, version, exit.value));
-    const files = await normalizeTool(toolDir);
+    const files = await normalizeTool(tool);
     // Whoever uses the tool cannot write here, so without bytecode every start of it would compile anew.
-    const compiled = await compileBytecode(this.subprocess, context, {
+    const compiled = await compileBytecode({ subprocess: this.subprocess, files: this.files }, context, {
       python,
       files,
       root: { seen: seenToolDir, public: `/opt/pyflow/tools/${config.name}` },
@@ -163,10 +165,8 @@ runpy.run_module('pip', run_name='__main__', alter_sys=True)
 const digestOf = ({ requirements }: ToolLock): string =>
   createHash('sha256').update(requirements.join('\n')).digest('hex');
 
-async function newestPipWheel(folder: string): Promise<string | undefined> {
-  const names = await readdir(folder).catch(() => []);
-  return names
+const newestPipWheel = (app: Folder, folder: string): string | undefined =>
+  app
+    .names(folder)
     .filter((name) => /^pip-.*\.whl$/.test(name))
-    .sort()
     .at(-1);
-}

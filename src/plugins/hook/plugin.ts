@@ -1,13 +1,14 @@
 // Runs a script of the app as the buildpack does: in every build, with the app's variables, free to change anything.
 
-import { chmod, open } from 'node:fs/promises';
 import { inject, injectable } from 'inversify';
 import {
   fail,
+  Files,
   NodeLog,
   Subprocess,
   succeed,
   type Failure,
+  type Folder,
   type FromSchema,
   type Plugin,
   type Reads,
@@ -40,6 +41,7 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
   constructor(
     @inject(Subprocess) private readonly subprocess: Subprocess,
     @inject(NodeLog) private readonly log: NodeLog,
+    @inject(Files) private readonly files: Files,
   ) {}
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
@@ -55,10 +57,11 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
     const script = inRoot(root, config.script);
     if (!isPresent(context.facts)) return succeed({ outputs: { ran: false } });
     this.log.step(context, `Running ${script}`);
-    const argv = await argvFor(context, script);
-    const envDir = await writeEnvDir(context);
-    const { path, variables } = await managerEnvironment(context, inputs.manager, vendorDir);
-    const before = await takeSnapshot(context.appDir, context.signal);
+    const { app } = this.files.of(context);
+    const argv = argvFor(context, app, script);
+    const envDir = writeEnvDir(context, this.files);
+    const { path, variables } = managerEnvironment(context, this.files, inputs.manager, vendorDir);
+    const before = await takeSnapshot(app, '', context.signal);
     const exit = await this.subprocess.run(context, {
       argv,
       cwd: rootIn(context.paths.app, root),
@@ -67,9 +70,9 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
     });
     if (!exit.ok) return fail(hasNoInterpreter(exit.failure) ? hookCannotStart(script, exit.failure) : exit.failure);
     if (exit.value.exitCode !== 0) return fail(hookFailed(script, exit.value));
-    const after = await takeSnapshot(context.appDir, context.signal);
-    await dropStaleBytecode(context.appDir, vendorDir, before, after);
-    const uncacheable = await filesMentionPrivatePath(context, changedFiles(before, after));
+    const after = await takeSnapshot(app, '', context.signal);
+    dropStaleBytecode(app, vendorDir, before, after);
+    const uncacheable = await filesMentionPrivatePath(context, app, changedFiles(before, after));
     return succeed({ outputs: { ran: true }, ...(uncacheable && { uncacheable }) });
   }
 }
@@ -81,12 +84,9 @@ const isPresent = (facts: unknown): boolean =>
   typeof facts === 'object' && facts !== null && 'present' in facts && facts.present === true;
 
 /** The script by its own first line, or through bash when it names no interpreter. */
-async function argvFor(context: RunContext, script: string): Promise<readonly string[]> {
-  const real = `${context.appDir}/${script}`;
+function argvFor(context: RunContext, app: Folder, script: string): readonly string[] {
   const seen = `${context.paths.app}/${script}`;
-  const handle = await open(real);
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0);
-  await handle.close();
-  if (!context.view.isExecutable(script)) await chmod(real, 0o755);
-  return bytesRead === 2 && buffer.toString('latin1') === '#!' ? [seen] : ['bash', seen];
+  const file = app.resolve(script) ?? script;
+  if (!context.view.isExecutable(script)) app.chmod(file, 0o755);
+  return app.readStart(file, 2)?.toString('latin1') === '#!' ? [seen] : ['bash', seen];
 }

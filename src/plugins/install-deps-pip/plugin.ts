@@ -4,6 +4,7 @@ import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
 import {
   fail,
+  Files,
   Host,
   NodeLog,
   Subprocess,
@@ -71,6 +72,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     @inject(Subprocess) private readonly subprocess: Subprocess,
     @inject(NodeLog) private readonly log: NodeLog,
     @inject(Host) private readonly host: Host,
+    @inject(Files) private readonly files: Files,
   ) {}
 
   async reads({ config, inputs }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
@@ -120,11 +122,11 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
   async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
     const facts = context.facts as unknown as Facts;
     const home = pythonHome(config.vendorDir);
-    const real = `${context.appDir}/${home}`;
-    const minor = await minorOfPython(real);
+    const { app, cache } = this.files.of(context);
+    const minor = minorOfPython(app, home);
     if (minor === undefined) return fail(noPython(home));
-    const before = await takeSnapshot(real, context.signal);
-    const projects = await LocalProjects.look(context.appDir, facts.localPaths, home);
+    const before = await takeSnapshot(app, home, context.signal);
+    const projects = await LocalProjects.look(app, facts.localPaths, home);
 
     const files = facts.requirements.flatMap((file) => ['-r', posix.relative(inRoot(config.root, ''), file)]);
     const shown = `pip install ${files.join(' ')}`;
@@ -135,14 +137,14 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const command = { home, files, index, extraIndexes: context.view.env(EXTRA_INDEX) };
     const { argv, env } =
       config.installer === 'uv'
-        ? await uvPipCommand(context, {
+        ? uvPipCommand(context, this.files, {
             ...command,
             requireHashes: facts.requireHashes === true,
             // To pip a file's own index goes before the variable, to uv it is the other way round.
             index: named['PIP_INDEX_URL'] === undefined ? index : undefined,
           })
-        : await pipInstallCommand(context, command);
-    const exit = await runWithDownloads(`${context.cacheDir}/${config.installer}`, () =>
+        : pipInstallCommand(context, this.files, command);
+    const exit = await runWithDownloads(cache, config.installer, () =>
       this.subprocess.run(context, {
         argv,
         cwd: rootIn(context.paths.app, config.root),
@@ -152,7 +154,8 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
         filter: (_, text) => output.line(text),
       }),
     );
-    await (config.installer === 'uv' ? forgetLocalBuilds(context) : forgetLocalWheels(context, 'pip'));
+    if (config.installer === 'uv') forgetLocalBuilds(context, cache);
+    else forgetLocalWheels(context, cache, 'pip');
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) {
       const name = config.installer === 'uv' ? undefined : nameNotFound(exit.value.lines);
@@ -166,10 +169,10 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
             });
       return fail(pipFailed(config.installer, shown, exit.value, answers));
     }
-    if (config.installer === 'uv') await leaveAsPip(real, minor, new Set(Object.keys(facts.packages)));
+    if (config.installer === 'uv') await leaveAsPip(app, { home, minor }, new Set(Object.keys(facts.packages)));
     const generated = await projects.clean();
 
-    return finishInstall(this.subprocess, context, {
+    return finishInstall({ subprocess: this.subprocess, files: this.files }, context, {
       vendorDir: config.vendorDir,
       minor,
       before,
@@ -199,15 +202,16 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
   }
 }
 
-async function pipInstallCommand(
+function pipInstallCommand(
   context: RunContext,
+  files: Files,
   options: {
     readonly home: string;
     readonly files: readonly string[];
     readonly index: string | undefined;
     readonly extraIndexes: string | undefined;
   },
-): Promise<{ readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> }> {
+): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> } {
   const python = `${context.paths.app}/${options.home}`;
   return {
     argv: [
@@ -224,6 +228,6 @@ async function pipInstallCommand(
       '--root-user-action=ignore',
       `--src=${python}/src`,
     ],
-    env: { ...compilerEnvironment(context, python), ...(await isolatedEnvironment(context, options)) },
+    env: { ...compilerEnvironment(context, python), ...isolatedEnvironment(context, files, options) },
   };
 }

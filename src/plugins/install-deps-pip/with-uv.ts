@@ -1,10 +1,8 @@
 // Installs requirements with uv instead of pip, and brings what it left into the form that pip would have left, so that one
 // layer comes of both. Unaware of where requirements come from.
 
-import { lstat, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { normalizeName } from '../../manifests/app/requirements.js';
-import type { RunContext } from '../../engine/sdk.js';
-import { walkFiles } from '../shared/file-walk.js';
+import type { Files, Folder, RunContext } from '../../engine/sdk.js';
 import { recordColumns, recordPaths } from '../shared/record.js';
 import { uvCommand } from '../shared/tool-command.js';
 import { uvEnvironment } from '../shared/uv-command.js';
@@ -20,11 +18,12 @@ export interface UvPipInstall {
   readonly extraIndexes?: string | undefined;
 }
 
-export async function uvPipCommand(
+export function uvPipCommand(
   context: RunContext,
+  given: Files,
   { home, files, requireHashes, index, extraIndexes }: UvPipInstall,
-): Promise<{ readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> }> {
-  const env = await uvEnvironment(context, { home, hasSettings: false, index });
+): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> } {
+  const env = uvEnvironment(context, given, { home, hasSettings: false, index });
   return {
     // pip takes the best version of all indexes, uv by itself that of the first index that has any.
     argv: [
@@ -59,38 +58,42 @@ export const pipLauncher = (text: string): string =>
  * Rewrites what uv installed. `listed`: normalised names of what the requirements name. Left as it is: the origin of what came
  * by URL, which the two spell differently.
  */
-export async function leaveAsPip(python: string, minor: string, listed: ReadonlySet<string>): Promise<void> {
-  for (const { path, kind } of await walkFiles(`${python}/bin`)) {
-    if (kind === 'file') await rewrite(`${python}/bin/${path}`, (text) => pipLauncher(text));
+export async function leaveAsPip(
+  app: Folder,
+  { home, minor }: { readonly home: string; readonly minor: string },
+  listed: ReadonlySet<string>,
+): Promise<void> {
+  for (const { path, kind } of await app.walk(`${home}/bin`)) {
+    if (kind === 'file') rewrite(app, `${home}/bin/${path}`, (text) => pipLauncher(text));
   }
-  const site = `${python}/lib/python${minor}/site-packages`;
-  for (const folder of (await readdir(site)).filter((name) => name.endsWith('.dist-info'))) {
+  const site = `${home}/lib/python${minor}/site-packages`;
+  for (const { name: folder, kind } of app.list(site)) {
+    if (kind !== 'directory' || !folder.endsWith('.dist-info')) continue;
     const info = `${site}/${folder}`;
-    if ((await readFile(`${info}/INSTALLER`, 'utf8').catch(() => '')).trim() !== 'uv') continue;
+    if (!app.isFile(`${info}/INSTALLER`) || app.readText(`${info}/INSTALLER`)?.trim() !== 'uv') continue;
     const gone = new Set<string>();
-    const names = await readdir(info);
+    const names = app.names(info);
     const isListed = listed.has(normalizeName(folder.split('-')[0] ?? '')) || names.includes('direct_url.json');
     for (const name of names) {
       if (/^uv_(cache|build)\.json$/.test(name) || (name === 'REQUESTED' && !isListed)) gone.add(name);
     }
-    for (const name of gone) await rm(`${info}/${name}`);
-    await rewrite(`${info}/INSTALLER`, () => 'pip\n');
+    for (const name of gone) app.remove(`${info}/${name}`);
+    rewrite(app, `${info}/INSTALLER`, () => 'pip\n');
     const installer = recordColumns(Buffer.from('pip\n'));
-    await rewrite(`${info}/RECORD`, (text) => pipRecord(text, folder, gone, installer));
+    rewrite(app, `${info}/RECORD`, (text) => pipRecord(text, folder, gone, installer));
   }
-  await dropEmptyFolders(site);
+  await dropEmptyFolders(app, site);
 }
 
-/** Wheels may list folders; pip makes those only that hold a file. Returns how much is left. */
-async function dropEmptyFolders(folder: string): Promise<number> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  let left = entries.length;
-  for (const { name } of entries.filter((entry) => entry.isDirectory())) {
-    if ((await dropEmptyFolders(`${folder}/${name}`)) > 0) continue;
-    await rmdir(`${folder}/${name}`);
-    left -= 1;
-  }
-  return left;
+/** Wheels may list folders; pip makes those only that hold a file. */
+async function dropEmptyFolders(app: Folder, site: string): Promise<void> {
+  const folders: string[] = [];
+  await app.visit(site, (entry, path) => {
+    if (entry.isDirectory()) folders.push(path);
+    return true;
+  });
+  // Parents came first.
+  for (const folder of folders.reverse()) app.removeEmptyFolder(`${site}/${folder}`);
 }
 
 /** pip ends lines as the csv module does, and sorts them. */
@@ -105,11 +108,10 @@ function pipRecord(text: string, folder: string, gone: ReadonlySet<string>, inst
     .join('');
 }
 
-async function rewrite(file: string, change: (text: string) => string): Promise<void> {
-  const stat = await lstat(file);
-  const before = await readFile(file);
+function rewrite(app: Folder, path: string, change: (text: string) => string): void {
+  if (!app.isFile(path)) return;
+  const before = app.read(path);
+  if (before === undefined) return;
   const after = Buffer.from(change(before.toString('latin1')), 'latin1');
-  if (after.equals(before)) return;
-  await rm(file);
-  await writeFile(file, after, { mode: stat.mode & 0o777 });
+  if (!after.equals(before)) app.write(path, after, (app.stat(path)?.mode ?? 0o644) & 0o777);
 }

@@ -1,7 +1,7 @@
 // The log that the pip inside Pipenv writes. Pipenv itself passes on what pip says only when it fails, and then without what
 // tells a broken index from a package that does not exist. Unaware of how Pipenv is run.
 
-import { open } from 'node:fs/promises';
+import type { Folder } from '../../engine/sdk.js';
 import { maskUserinfo } from '../shared/index-url.js';
 
 export interface PipLog {
@@ -14,6 +14,8 @@ export interface PipLog {
 }
 
 const KEPT_LINES = 400;
+/** A log of this size was not written by pip alone. */
+const MOST_BYTES = 256 * 1024 * 1024;
 const TIME = /^\d{4}-\d\d-\d\dT\S+ /;
 /** One for each file at the index, by the thousands. */
 const NOISE = /^\s*(?:Found link|Skipping link|Link requires|Ignoring link|Created |Removed |Looking up)/;
@@ -22,16 +24,14 @@ const COMMAND = /^\s*Running command /;
 const COMMAND_FAILED = /^\s*(?:ERROR: .* exited with |\[bold magenta\])/;
 
 /** Empty when there is no such file: Pipenv did not come to run pip. */
-export async function readPipLog(file: string): Promise<PipLog> {
+export async function readPipLog(folder: Folder, path: string): Promise<PipLog> {
   const lines: string[] = [];
   let builtFromSource = false;
   let output: string[] = [];
   let failedBuild: readonly string[] = [];
-  const handle = await open(file).catch(() => undefined);
-  if (handle === undefined) return { builtFromSource, lines, failedBuild };
-  for await (const line of handle.readLines({ encoding: 'utf8' })) {
+  const see = (line: string): void => {
     const text = maskUserinfo(line.replace(TIME, ''));
-    if (NOISE.test(text)) continue;
+    if (NOISE.test(text)) return;
     keep(lines, text);
     if (COMMAND.test(text)) {
       builtFromSource = true;
@@ -41,7 +41,8 @@ export async function readPipLog(file: string): Promise<PipLog> {
     } else if (builtFromSource && failedBuild.length === 0) {
       failedBuild = output.slice(-KEPT_LINES);
     }
-  }
+  };
+  if (folder.isFile(path)) await folder.readLines(path, see, MOST_BYTES);
   return { builtFromSource, lines: lines.slice(-KEPT_LINES), failedBuild };
 }
 

@@ -4,6 +4,7 @@ import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
 import {
   fail,
+  Files,
   Host,
   NodeLog,
   Subprocess,
@@ -71,6 +72,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     @inject(Subprocess) private readonly subprocess: Subprocess,
     @inject(NodeLog) private readonly log: NodeLog,
     @inject(Host) private readonly host: Host,
+    @inject(Files) private readonly files: Files,
   ) {}
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
@@ -119,18 +121,18 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
   async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
     const facts = context.facts as unknown as Facts;
     const home = pythonHome(config.vendorDir);
-    const real = `${context.appDir}/${home}`;
-    const minor = await minorOfPython(real);
+    const { app, cache, scratch } = this.files.of(context);
+    const minor = minorOfPython(app, home);
     if (minor === undefined) return fail(noPython(home));
-    const before = await takeSnapshot(real, context.signal);
-    const projects = await LocalProjects.look(context.appDir, facts.localPaths, home);
+    const before = await takeSnapshot(app, home, context.signal);
+    const projects = await LocalProjects.look(app, facts.localPaths, home);
 
     const options = ['install', '--deploy', ...(facts.develop ? ['--dev'] : [])];
     const shown = ['pipenv', ...options].join(' ');
     this.log.step(context, `Installing dependencies using '${shown}'`);
-    const pipenv = await pythonToolCommand(context, 'pipenv', { home, minor });
-    const env = await this.environment(config, context, facts);
-    const exit = await runWithDownloads(`${context.cacheDir}/pip`, () =>
+    const pipenv = pythonToolCommand(context, this.files, 'pipenv', { home, minor });
+    const env = this.environment(config, context, facts);
+    const exit = await runWithDownloads(cache, 'pip', () =>
       this.subprocess.run(context, {
         argv: [...pipenv.argv, ...options],
         cwd: rootIn(context.paths.app, config.root),
@@ -140,16 +142,16 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
         filter: (_, text) => readableLine(text.replace(TEMPORARY_FILE, '')),
       }),
     );
-    await forgetLocalWheels(context, 'pip');
+    forgetLocalWheels(context, cache, 'pip');
     if (!exit.ok) return exit;
-    const pip = await readPipLog(`${context.scratchDir}/pip.log`);
+    const pip = await readPipLog(scratch, 'pip.log');
     if (exit.value.exitCode !== 0) {
       for (const line of pip.failedBuild) this.log.info(context, line);
       return fail(pipenvFailed(shown, exit.value, pip.lines));
     }
     for (const line of pip.lines) if (line.startsWith('Successfully installed ')) this.log.info(context, line);
     const generated = await projects.clean();
-    return finishInstall(this.subprocess, context, {
+    return finishInstall({ subprocess: this.subprocess, files: this.files }, context, {
       vendorDir: config.vendorDir,
       minor,
       before,
@@ -158,11 +160,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     });
   }
 
-  private async environment(
-    config: Config,
-    context: RunContext,
-    facts: Facts,
-  ): Promise<Readonly<Record<string, string>>> {
+  private environment(config: Config, context: RunContext, facts: Facts): Readonly<Record<string, string>> {
     const python = `${context.paths.app}/${pythonHome(config.vendorDir)}`;
     const index = config.index ?? this.host.setting('INDEX');
     const extraIndexes = context.view.env(EXTRA_INDEX);
@@ -173,7 +171,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     return {
       ...Object.fromEntries(variables),
       ...compilerEnvironment(context, python),
-      ...(await isolatedEnvironment(context, { extraIndexes })),
+      ...isolatedEnvironment(context, this.files, { extraIndexes }),
       // Pipenv breaks its lines at the width of the terminal, which would cut what is looked for in them.
       COLUMNS: '1000',
       NO_COLOR: '1',

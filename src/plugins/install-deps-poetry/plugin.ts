@@ -1,9 +1,9 @@
 // Installs the packages of poetry.lock with Poetry, into the Python of the slug.
 
-import { rm } from 'node:fs/promises';
 import { inject, injectable } from 'inversify';
 import {
   fail,
+  Files,
   Host,
   NodeLog,
   Subprocess,
@@ -28,7 +28,7 @@ import { installedPackages } from '../shared/installed-packages.js';
 import { runWithDownloads } from '../shared/kept-downloads.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { literalPattern, wholePattern } from '../shared/literal-pattern.js';
-import { artifactsOf, runPoetry } from '../shared/poetry-command.js';
+import { ARTIFACTS, runPoetry } from '../shared/poetry-command.js';
 import {
   noProjectFile,
   poetryFailed,
@@ -39,7 +39,7 @@ import {
 import { PoetryOutput } from '../shared/poetry-output.js';
 import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from '../shared/python-home.js';
 import { wheelTarget } from '../shared/wheel-target.js';
-import { forgetWheelsBuiltHere, wheelsBuiltHere } from './local-builds.js';
+import { forgetWheels, wheelsBuiltHere } from './local-builds.js';
 import { isSettled, localSources, versionsOf, wantedPackages } from './locked.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { quarrelling } from './shared-paths.js';
@@ -70,6 +70,7 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     @inject(Subprocess) private readonly subprocess: Subprocess,
     @inject(NodeLog) private readonly log: NodeLog,
     @inject(Host) private readonly host: Host,
+    @inject(Files) private readonly files: Files,
   ) {}
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
@@ -119,15 +120,16 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     const { vendorDir, root } = config;
     const facts = context.facts as unknown as Facts;
     const home = pythonHome(vendorDir);
-    const real = `${context.appDir}/${home}`;
-    const minor = await minorOfPython(real);
+    const { app, cache } = this.files.of(context);
+    const services = { subprocess: this.subprocess, files: this.files };
+    const minor = minorOfPython(app, home);
     if (minor === undefined) return fail(noPython(home));
-    const sitePackages = `${real}/lib/python${minor}/site-packages`;
-    const before = await takeSnapshot(real, context.signal);
-    const projects = await LocalProjects.look(context.appDir, facts.localPaths, home);
+    const sitePackages = `${home}/lib/python${minor}/site-packages`;
+    const before = await takeSnapshot(app, home, context.signal);
+    const projects = await LocalProjects.look(app, facts.localPaths, home);
 
     // `sync` is `install` that also removes: where there is something already, it is another node's.
-    const isEmpty = Object.keys(await installedPackages(sitePackages)).length === 0;
+    const isEmpty = Object.keys(installedPackages(app, sitePackages)).length === 0;
     const args = [isEmpty ? 'sync' : 'install', ...(facts.groups === 'main' ? ['--only', 'main'] : []), '--no-root'];
     const shown = `poetry ${args.join(' ')}`;
     this.log.step(context, `Installing dependencies using '${shown}'`);
@@ -141,7 +143,7 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     const output = new PoetryOutput(this.log, context);
     const index = this.host.setting('INDEX');
     const poetry = (parallel: boolean) =>
-      runPoetry(this.subprocess, context, {
+      runPoetry(services, context, {
         vendorDir,
         minor,
         root,
@@ -150,21 +152,20 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
         index,
         onLine: (text) => output.line(text),
       });
-    const artifacts = artifactsOf(context);
-    let exit = await runWithDownloads(artifacts, () => poetry(true));
+    let exit = await runWithDownloads(cache, ARTIFACTS, () => poetry(true));
     if (exit.ok && exit.value.exitCode === 0) {
-      const again = await quarrelling(sitePackages);
-      for (const info of again) await rm(`${sitePackages}/${info}`, { recursive: true });
+      const again = quarrelling(app, sitePackages);
+      for (const info of again) app.remove(`${sitePackages}/${info}`);
       // In parallel the order is another every time.
       if (again.length > 0) exit = await poetry(false);
     }
-    const builtWheels = await wheelsBuiltHere(artifacts);
+    const builtWheels = await wheelsBuiltHere(cache);
     // A wheel that was built in a private folder may name it, and the next run has another.
-    if (context.paths.app !== PUBLIC_APP_DIR) await forgetWheelsBuiltHere(artifacts);
+    if (context.paths.app !== PUBLIC_APP_DIR) forgetWheels(cache, builtWheels);
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value));
     const generated = await projects.clean();
     const builtFromSource = builtWheels.length > 0 || facts.localPaths.length > 0;
-    return finishInstall(this.subprocess, context, { vendorDir, minor, before, builtFromSource, generated });
+    return finishInstall(services, context, { vendorDir, minor, before, builtFromSource, generated });
   }
 }

@@ -2,6 +2,7 @@
 
 import { inject, injectable } from 'inversify';
 import {
+  Files,
   Host,
   NodeLog,
   Subprocess,
@@ -49,6 +50,7 @@ export class InstallDepsUv implements Plugin<Config, Node['inputs'], Outputs> {
     @inject(Subprocess) private readonly subprocess: Subprocess,
     @inject(NodeLog) private readonly log: NodeLog,
     @inject(Host) private readonly host: Host,
+    @inject(Files) private readonly files: Files,
   ) {}
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
@@ -70,7 +72,7 @@ export class InstallDepsUv implements Plugin<Config, Node['inputs'], Outputs> {
     const facts = context.facts as unknown as Facts;
     const project = await readUvProject(config.root, context.view);
     if (!project.ok) return project;
-    return installWithUv({ subprocess: this.subprocess, log: this.log }, context, {
+    return installWithUv({ subprocess: this.subprocess, files: this.files, log: this.log }, context, {
       vendorDir: config.vendorDir,
       root: config.root,
       part: 'remote',

@@ -1,15 +1,16 @@
 // Installs the project itself with Poetry, into the Python that has its dependencies. What is installed leads to the
 // source, which is part of the slug anyway.
 
-import { readFile, writeFile } from 'node:fs/promises';
 import { inject, injectable } from 'inversify';
 import {
   fail,
+  Files,
   Host,
   NodeLog,
   Subprocess,
   succeed,
   type Failure,
+  type Folder,
   type FromSchema,
   type JSONObject,
   type Plugin,
@@ -49,6 +50,7 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
     @inject(Subprocess) private readonly subprocess: Subprocess,
     @inject(NodeLog) private readonly log: NodeLog,
     @inject(Host) private readonly host: Host,
+    @inject(Files) private readonly files: Files,
   ) {}
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
@@ -72,16 +74,17 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
     const { isPackage, hasBuildScript } = context.facts as unknown as Facts;
     if (!isPackage) return succeed({ outputs: { packages: inputs.packages } });
     const home = pythonHome(vendorDir);
-    const real = `${context.appDir}/${home}`;
-    const minor = await minorOfPython(real);
+    const { app } = this.files.of(context);
+    const services = { subprocess: this.subprocess, files: this.files };
+    const minor = minorOfPython(app, home);
     if (minor === undefined) return fail(noPython(home));
-    const before = await takeSnapshot(real, context.signal);
-    const projects = hasBuildScript ? await LocalProjects.look(context.appDir, [root], home) : undefined;
+    const before = await takeSnapshot(app, home, context.signal);
+    const projects = hasBuildScript ? await LocalProjects.look(app, [root], home) : undefined;
     // Not `sync`: without the dependencies in its view it would remove them.
     const args = ['install', '--only-root'];
     const shown = `poetry ${args.join(' ')}`;
     this.log.step(context, `Installing the project using '${shown}'`);
-    const exit = await runPoetry(this.subprocess, context, {
+    const exit = await runPoetry(services, context, {
       vendorDir,
       minor,
       root,
@@ -91,22 +94,19 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value));
     const generated = (await projects?.clean()) ?? [];
-    await sortSearchPaths(real, changedFiles(before, await takeSnapshot(real, context.signal)));
+    sortSearchPaths(app, home, changedFiles(before, await takeSnapshot(app, home, context.signal)));
     const builtFromSource = hasBuildScript;
-    return finishInstall(this.subprocess, context, { vendorDir, minor, before, builtFromSource, generated });
+    return finishInstall(services, context, { vendorDir, minor, before, builtFromSource, generated });
   }
 }
 
 /** Poetry writes the folders of a project in the order of a hash of their paths, and so in another one in another folder. */
-async function sortSearchPaths(real: string, files: readonly string[]): Promise<void> {
-  for (const path of files.filter((file) => /^lib\/[^/]+\/site-packages\/[^/]+\.pth$/.test(file))) {
-    const text = await readFile(`${real}/${path}`, 'utf8');
-    await writeFile(
-      `${real}/${path}`,
-      text
-        .split(/(?<=\n)/)
-        .sort()
-        .join(''),
-    );
+function sortSearchPaths(app: Folder, home: string, files: readonly string[]): void {
+  for (const file of files.filter((name) => /^lib\/[^/]+\/site-packages\/[^/]+\.pth$/.test(name))) {
+    const path = `${home}/${file}`;
+    const text = app.isFile(path) ? app.readText(path) : undefined;
+    if (text === undefined) continue;
+    const sorted = text.split(/(?<=\n)/).sort();
+    app.write(path, sorted.join(''));
   }
 }

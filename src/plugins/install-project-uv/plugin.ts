@@ -2,6 +2,7 @@
 
 import { inject, injectable } from 'inversify';
 import {
+  Files,
   Host,
   NodeLog,
   Subprocess,
@@ -46,6 +47,7 @@ export class InstallProjectUv implements Plugin<Config, Node['inputs'], Outputs>
     @inject(Subprocess) private readonly subprocess: Subprocess,
     @inject(NodeLog) private readonly log: NodeLog,
     @inject(Host) private readonly host: Host,
+    @inject(Files) private readonly files: Files,
   ) {}
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
@@ -73,7 +75,7 @@ export class InstallProjectUv implements Plugin<Config, Node['inputs'], Outputs>
     if (facts.locals.length === 0) return succeed({ outputs: { packages: inputs.packages } });
     const project = await readUvProject(config.root, context.view);
     if (!project.ok) return project;
-    return installWithUv({ subprocess: this.subprocess, log: this.log }, context, {
+    return installWithUv({ subprocess: this.subprocess, files: this.files, log: this.log }, context, {
       vendorDir: config.vendorDir,
       root: config.root,
       part: 'local',

@@ -1,8 +1,16 @@
 // Asks apt-get, cut off from every configuration of the machine, which files of today's signed index certain packages
 // are. Unaware of what they are for.
 
-import { copyFile, mkdir, readdir, rename, writeFile } from 'node:fs/promises';
-import { fail, succeed, type Failure, type Result, type RunContext, type Subprocess } from '../../engine/sdk.js';
+import {
+  fail,
+  succeed,
+  type Failure,
+  type Files,
+  type Folder,
+  type Result,
+  type RunContext,
+  type Subprocess,
+} from '../../engine/sdk.js';
 import type { Distribution } from '../../manifests/catalogue/distributions.js';
 import { aptFailed, toolMissing } from './failures.js';
 
@@ -26,13 +34,13 @@ export interface Archives {
 
 /** The newest version of each package in the index of today. */
 export async function findPackages(
-  subprocess: Subprocess,
+  services: { readonly subprocess: Subprocess; readonly files: Files },
   context: RunContext,
   archives: Archives,
   names: readonly string[],
 ): Promise<Result<readonly PackageFile[], Failure>> {
-  const apt = new Apt(subprocess, context, archives);
-  await apt.layOut();
+  const apt = new Apt(services.subprocess, services.files.of(context), context, archives);
+  apt.layOut();
   const updated = await apt.run('read the package index', [
     'update',
     '-q',
@@ -48,31 +56,27 @@ export async function findPackages(
     const lines = missing.map((name) => `E: Unable to find ${name}`);
     return fail(aptFailed('find the packages', archives.distribution.mirrorSetting, lines));
   }
-  await apt.keepSignatures();
+  apt.keepSignatures();
   return succeed(names.map((name) => files.find((file) => file.name === name)!));
 }
 
 class Apt {
-  readonly #lists: string;
-  readonly #kept: string;
-
   constructor(
     private readonly subprocess: Subprocess,
+    private readonly folders: { readonly scratch: Folder; readonly cache: Folder; readonly given: Folder },
     private readonly context: RunContext,
     private readonly archives: Archives,
-  ) {
-    this.#lists = `${context.scratchDir}/apt/lists`;
-    this.#kept = `${context.cacheDir}/index`;
-  }
+  ) {}
 
-  async layOut(): Promise<void> {
-    const { scratchDir, paths } = this.context;
-    const real = `${scratchDir}/apt`;
-    for (const folder of ['lists/partial', 'archives/partial']) await mkdir(`${real}/${folder}`, { recursive: true });
-    await writeFile(`${real}/status`, '');
-    await writeFile(`${real}/sources.list`, sourcesList(this.archives), { mode: 0o600 });
-    await writeFile(`${real}/apt.conf`, aptConfiguration(`${paths.scratch}/apt`, this.archives.distribution));
-    for (const name of await signed(this.#kept)) await copyFile(`${this.#kept}/${name}`, `${this.#lists}/${name}`);
+  layOut(): void {
+    const { scratch, cache, given } = this.folders;
+    const { paths } = this.context;
+    for (const folder of [`${LISTS}/partial`, 'apt/archives/partial']) scratch.makeFolders(folder);
+    scratch.write('apt/status', '');
+    given.write('apt/sources.list', sourcesList(this.archives), 0o600);
+    const folders = { given: `${paths.given}/apt`, scratch: `${paths.scratch}/apt` };
+    given.write('apt/apt.conf', aptConfiguration(folders, this.archives.distribution));
+    for (const name of signed(cache, KEPT)) copy(cache, `${KEPT}/${name}`, scratch, `${LISTS}/${name}`);
   }
 
   /** Lines of standard output; none of them gets into the node's log unless it fails. */
@@ -83,7 +87,7 @@ class Apt {
     const exit = await subprocess.run(context, {
       argv: ['apt-get', ...args],
       cwd: context.paths.scratch,
-      env: { APT_CONFIG: `${context.paths.scratch}/apt/apt.conf`, LC_ALL: 'C.UTF-8' },
+      env: { APT_CONFIG: `${context.paths.given}/apt/apt.conf`, LC_ALL: 'C.UTF-8' },
       network: true,
       filter(stream, text) {
         all.push(text);
@@ -100,19 +104,30 @@ class Apt {
    * The next run starts from the signed files of this one. Then apt takes no index that is older than one it has seen,
    * though its signature still is right: a mirror cannot pass off last month's packages as today's.
    */
-  async keepSignatures(): Promise<void> {
-    await mkdir(this.#kept, { recursive: true });
-    for (const name of await signed(this.#lists)) {
+  keepSignatures(): void {
+    const { scratch, cache } = this.folders;
+    for (const name of signed(scratch, LISTS)) {
       // Another run of the same app may do the same.
-      const temporary = `${this.#kept}/.${name}.${process.pid}`;
-      await copyFile(`${this.#lists}/${name}`, temporary);
-      await rename(temporary, `${this.#kept}/${name}`);
+      const temporary = `${KEPT}/.${name}.${process.pid}`;
+      copy(scratch, `${LISTS}/${name}`, cache, temporary);
+      cache.rename(temporary, `${KEPT}/${name}`);
     }
   }
 }
 
-const signed = async (folder: string): Promise<readonly string[]> =>
-  (await readdir(folder).catch(() => [])).filter((name) => /^[^.].*_InRelease$/.test(name)).sort();
+/** In the scratch folder: what apt-get fetched. */
+const LISTS = 'apt/lists';
+/** In the cache folder: the signed files of the last run. */
+const KEPT = 'index';
+
+const signed = (folder: Folder, path: string): readonly string[] =>
+  folder
+    .list(path)
+    .filter(({ name, kind }) => kind === 'file' && /^[^.].*_InRelease$/.test(name))
+    .map(({ name }) => name);
+
+const copy = (from: Folder, path: string, to: Folder, target: string): void =>
+  void from.withFile(path, (file) => to.copyFrom(file, target));
 
 const sourcesList = ({ distribution, base, keyring }: Archives): string =>
   distribution.suites
@@ -121,8 +136,11 @@ const sourcesList = ({ distribution, base, keyring }: Archives): string =>
     )
     .join('');
 
-/** `folder` as apt-get sees it. Everything that apt would read of the machine is named, to be put out of its reach. */
-function aptConfiguration(folder: string, { architecture }: Distribution): string {
+/** Folders as apt-get sees them. Everything that apt would read of the machine is named, to be put out of its reach. */
+function aptConfiguration(
+  { given, scratch }: { readonly given: string; readonly scratch: string },
+  { architecture }: Distribution,
+): string {
   const settings: Readonly<Record<string, string>> = {
     'APT::Architecture': architecture,
     'APT::Architectures': architecture,
@@ -136,16 +154,16 @@ function aptConfiguration(folder: string, { architecture }: Distribution): strin
     'Acquire::Retries': '0',
     'Acquire::http::Timeout': '10',
     'Acquire::https::Timeout': '10',
-    'Dir::Cache': folder,
-    'Dir::Cache::archives': `${folder}/archives`,
+    'Dir::Cache': scratch,
+    'Dir::Cache::archives': `${scratch}/archives`,
     // Indexes for speed, larger than what they are made from.
     'Dir::Cache::pkgcache': '',
     'Dir::Cache::srcpkgcache': '',
-    'Dir::Etc::sourcelist': `${folder}/sources.list`,
-    'Dir::Log': folder,
-    'Dir::State': folder,
-    'Dir::State::lists': `${folder}/lists`,
-    'Dir::State::status': `${folder}/status`,
+    'Dir::Etc::sourcelist': `${given}/sources.list`,
+    'Dir::Log': scratch,
+    'Dir::State': scratch,
+    'Dir::State::lists': `${scratch}/lists`,
+    'Dir::State::status': `${scratch}/status`,
     'Dir::Bin::dpkg': '/bin/false',
   };
   const unused = [

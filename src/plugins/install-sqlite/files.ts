@@ -1,9 +1,7 @@
 // Puts the files of SQLite's packages where a Python of the slug has such things, able to move with it. Unaware of where
 // the packages came from.
 
-import { chmod, copyFile, lstat, mkdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { eachLimited, walkFiles } from '../shared/file-walk.js';
+import type { Folder } from '../../engine/sdk.js';
 
 /** What is kept of a package, and where it goes below the Python's folder. The rest is left out. */
 const PLACES: readonly { readonly pattern: RegExp; readonly to: (name: string) => string; readonly mode: number }[] = [
@@ -36,34 +34,30 @@ exec "$here/libexec/sqlite3/sqlite3" "$@"
 export const isKept = (path: string): boolean => PLACES.some(({ pattern }) => pattern.test(path));
 
 /** From the folders of unpacked packages to the Python's folder. Gives what is missing, as a sentence, if anything is. */
-export async function placeFiles(unpacked: readonly string[], home: string): Promise<string | undefined> {
+export async function placeFiles(
+  { scratch, app }: { readonly scratch: Folder; readonly app: Folder },
+  unpacked: readonly string[],
+  home: string,
+): Promise<string | undefined> {
   const placed = new Set<string>();
   for (const folder of unpacked) {
-    await eachLimited(await walkFiles(folder), 8, async ({ path, kind }) => {
+    for (const { path, kind } of await scratch.walk(folder)) {
       const place = PLACES.find(({ pattern }) => pattern.test(path));
       const name = place?.pattern.exec(path)?.[1];
-      if (place === undefined || name === undefined) return;
+      if (place === undefined || name === undefined) continue;
       const to = place.to(name);
-      await mkdir(dirname(`${home}/${to}`), { recursive: true });
+      const target = kind === 'symlink' ? scratch.readLink(`${folder}/${path}`) : undefined;
+      if (target?.includes('/') === true) continue;
       // A runtime may have one of its own, for instance from a platform that used to ship it.
-      await rm(`${home}/${to}`, { force: true });
-      if (kind === 'symlink') {
-        const target = await readlink(`${folder}/${path}`);
-        if (target.includes('/')) return;
-        await symlink(target, `${home}/${to}`);
-      } else {
-        await copyFile(`${folder}/${path}`, `${home}/${to}`);
-        await chmod(`${home}/${to}`, place.mode);
-      }
+      if (target !== undefined) app.symlink(target, `${home}/${to}`);
+      else scratch.withFile(`${folder}/${path}`, (file) => app.copyFrom(file, `${home}/${to}`, place.mode));
       placed.add(to);
-    });
+    }
   }
   const missing = NEEDED.filter((path) => !placed.has(path));
   if (missing.length > 0) return `The packages hold no ${missing.join(', ')}.`;
-  await writeFile(`${home}/${PKGCONFIG}`, movable(await readFile(`${home}/${PKGCONFIG}`, 'utf8')));
-  await rm(`${home}/${COMMAND}`, { force: true });
-  await writeFile(`${home}/${COMMAND}`, LAUNCHER, { mode: 0o755 });
-  await chmod(`${home}/${COMMAND}`, 0o755);
+  app.write(`${home}/${PKGCONFIG}`, movable(app.readText(`${home}/${PKGCONFIG}`) ?? ''));
+  app.write(`${home}/${COMMAND}`, LAUNCHER, 0o755);
   return undefined;
 }
 
@@ -81,11 +75,5 @@ function movable(text: string): string {
 }
 
 /** X.Y.Z as the header says; undefined when it does not. */
-export async function headerVersion(home: string): Promise<string | undefined> {
-  const text = await readFile(`${home}/${HEADER}`, 'utf8');
-  return /^#define SQLITE_VERSION\s+"([\d.]+)"/m.exec(text)?.[1];
-}
-
-/** Whether there is a regular file. */
-export const isFile = async (path: string): Promise<boolean> =>
-  (await lstat(path).catch(() => undefined))?.isFile() ?? false;
+export const headerVersion = (app: Folder, home: string): string | undefined =>
+  /^#define SQLITE_VERSION\s+"([\d.]+)"/m.exec(app.readText(`${home}/${HEADER}`) ?? '')?.[1];

@@ -1,7 +1,6 @@
 // Which packages the last build of this app found, for a day on which the archive gives no answer.
 
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import type { RunContext } from '../../engine/sdk.js';
+import type { Folder } from '../../engine/sdk.js';
 import type { Distribution } from '../../manifests/catalogue/distributions.js';
 import type { PackageFile } from './apt.js';
 
@@ -14,36 +13,53 @@ interface Kept {
   readonly files: readonly PackageFile[];
 }
 
-const pathOf = (context: RunContext, { id, version, architecture }: Distribution): string =>
-  `${context.cacheDir}/packages-${id}-${version}-${architecture}.json`;
+const pathOf = ({ id, version, architecture }: Distribution): string =>
+  `packages-${id}-${version}-${architecture}.json`;
 
-export async function keepPackages(
-  context: RunContext,
+export function keepPackages(
+  cache: Folder,
   distribution: Distribution,
   files: readonly PackageFile[],
   now: number,
-): Promise<void> {
-  const path = pathOf(context, distribution);
-  await mkdir(context.cacheDir, { recursive: true });
+): void {
+  const path = pathOf(distribution);
   const kept: Kept = { at: now, files };
-  await writeFile(`${path}.${process.pid}`, JSON.stringify(kept));
-  await rename(`${path}.${process.pid}`, path);
+  cache.write(`${path}.${process.pid}`, JSON.stringify(kept));
+  cache.rename(`${path}.${process.pid}`, path);
 }
 
+/** A file of a cache may hold anything. */
+const isKeptFile = (value: unknown): value is Kept =>
+  typeof value === 'object' &&
+  value !== null &&
+  'at' in value &&
+  typeof value.at === 'number' &&
+  'files' in value &&
+  Array.isArray(value.files) &&
+  value.files.every(
+    (file: Partial<Record<keyof PackageFile, unknown>> | null) =>
+      typeof file?.name === 'string' &&
+      typeof file.version === 'string' &&
+      typeof file.path === 'string' &&
+      typeof file.sizeBytes === 'number' &&
+      typeof file.sha256 === 'string',
+  );
+
 /** Undefined when these packages were never found, or too long ago. */
-export async function keptPackages(
-  context: RunContext,
+export function keptPackages(
+  cache: Folder,
   distribution: Distribution,
   names: readonly string[],
   now: number,
-): Promise<readonly PackageFile[] | undefined> {
-  let kept: Partial<Kept>;
+): readonly PackageFile[] | undefined {
+  let kept: unknown;
   try {
-    kept = JSON.parse(await readFile(pathOf(context, distribution), 'utf8')) as Partial<Kept>;
+    kept = JSON.parse(cache.readText(pathOf(distribution)) ?? '');
   } catch {
     return undefined;
   }
-  const { at = 0, files = [] } = kept;
+  if (!isKeptFile(kept)) return undefined;
+  const { at, files } = kept;
   // A time to come was written by another clock.
   if (at > now || now - at > KEPT_MS) return undefined;
   const found = names.flatMap((name) => files.find((file) => file.name === name) ?? []);

@@ -1,13 +1,13 @@
 // Takes SQLite out of the packages of the machine's release, for packages of the app that compile against it, and puts it
 // beside the slug's Python. Which packages are today's is told by apt-get, from the index that the distribution signed.
 
-import { copyFile, mkdir } from 'node:fs/promises';
 import { inject, injectable } from 'inversify';
 import {
   Archive,
   Clock,
   Download,
   fail,
+  Files,
   Host,
   NodeLog,
   Subprocess,
@@ -30,7 +30,7 @@ import { minorOfPython, pythonHome } from '../shared/python-home.js';
 import { findPackages, type Archives, type PackageFile } from './apt.js';
 import { dependenciesOnSqlite } from './dependencies.js';
 import { badMirror, badPackage, noKeyring, otherRelease, toolMissing, unknownRelease } from './failures.js';
-import { isFile, isKept, placeFiles } from './files.js';
+import { isKept, placeFiles } from './files.js';
 import { keepPackages, keptPackages } from './kept-packages.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { checkSqlite } from './self-check.js';
@@ -70,6 +70,7 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
     @inject(NodeLog) private readonly log: NodeLog,
     @inject(Host) private readonly host: Host,
     @inject(Clock) private readonly clock: Clock,
+    @inject(Files) private readonly files: Files,
   ) {}
 
   /** Every file is pinned by the distribution's signature, so where it is fetched from is not in the key. */
@@ -116,12 +117,12 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
     const distribution = this.distributionHere();
     if (distribution === undefined) throw new Error('reads found a distribution and run does not');
     const home = pythonHome(config.vendorDir);
-    const real = `${context.appDir}/${home}`;
-    if ((await minorOfPython(real)) === undefined) return fail(noPython(home));
+    const { app, scratch } = this.files.of(context);
+    if (minorOfPython(app, home) === undefined) return fail(noPython(home));
     const base = this.baseOf(distribution);
     if (!base.ok) return base;
     const { keyring, keyringPackage } = distribution;
-    if (!(await isFile(keyring))) return fail(noKeyring(keyring, keyringPackage));
+    if (!this.files.machine(keyring).isFile()) return fail(noKeyring(keyring, keyringPackage));
 
     this.log.step(context, `Installing SQLite${dependencies.length > 0 ? `, for ${dependencies.join(', ')}` : ''}`);
     const found = await this.findPackages(packages, { distribution, base: base.value, keyring }, context);
@@ -134,9 +135,9 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
       if (!folder.ok) return folder;
       unpacked.push(folder.value);
     }
-    const problem = await placeFiles(unpacked, real);
+    const problem = await placeFiles({ scratch, app }, unpacked, home);
     if (problem !== undefined) return fail(badPackage(packages.join(', '), problem));
-    const version = await checkSqlite(this.subprocess, context, home);
+    const version = await checkSqlite({ subprocess: this.subprocess, files: this.files }, context, home);
     if (!version.ok) return version;
     return succeed({
       outputs: {
@@ -155,14 +156,15 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
     context: RunContext,
   ): Promise<Result<{ readonly files: readonly PackageFile[]; readonly degraded?: string }, Failure>> {
     const { distribution } = archives;
-    const found = await findPackages(this.subprocess, context, archives, names);
+    const { cache } = this.files.of(context);
+    const found = await findPackages({ subprocess: this.subprocess, files: this.files }, context, archives, names);
     if (found.ok) {
-      await keepPackages(context, distribution, found.value, this.clock.now());
+      keepPackages(cache, distribution, found.value, this.clock.now());
       return succeed({ files: found.value });
     }
     const { code, title } = found.failure;
     if (code !== 'install-sqlite::mirror-unreachable') return found;
-    const kept = await keptPackages(context, distribution, names, this.clock.now());
+    const kept = keptPackages(cache, distribution, names, this.clock.now());
     if (kept === undefined) return found;
     const reason = 'SQLite from the packages of an earlier build, because the package archive gave no answer';
     this.log.notice(context, 'install-sqlite::kept-packages', `${title}.\nTaking the packages of an earlier build.`);
@@ -185,10 +187,11 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
     const fetched = await this.download.fetch(context, { url: `${base}/${file.path}`, sha256, sizeBytes });
     if (!fetched.ok) return fetched;
     const folder = `unpacked/${file.name}`;
-    await mkdir(`${context.scratchDir}/${folder}`, { recursive: true });
+    const { scratch } = this.files.of(context);
+    scratch.makeFolders(folder);
     const deb = `unpacked/${file.name}.deb`;
     const tar = `unpacked/${file.name}.tar`;
-    await copyFile(fetched.value, `${context.scratchDir}/${deb}`);
+    this.files.machine(fetched.value).withFile('', (open) => scratch.copyFrom(open, deb));
     // dpkg-deb knows every compression that its distribution uses; what comes out is read strictly.
     const exit = await this.subprocess.run(context, {
       argv: ['/bin/sh', '-c', 'exec dpkg-deb --fsys-tarfile "$1" > "$2"', 'sh', deb, tar],
@@ -204,6 +207,6 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
       into: `${context.scratchDir}/${folder}`,
       keep: isKept,
     });
-    return unpacked.ok ? succeed(`${context.scratchDir}/${folder}`) : unpacked;
+    return unpacked.ok ? succeed(folder) : unpacked;
   }
 }

@@ -1,6 +1,14 @@
 // Runs what was installed, as the booted app would, before anybody relies on it.
 
-import { fail, succeed, type Failure, type Result, type RunContext, type Subprocess } from '../../engine/sdk.js';
+import {
+  fail,
+  succeed,
+  type Failure,
+  type Files,
+  type Result,
+  type RunContext,
+  type Subprocess,
+} from '../../engine/sdk.js';
 import { selfCheckFailed } from './failures.js';
 import { COMMAND, headerVersion } from './files.js';
 
@@ -13,11 +21,11 @@ except ModuleNotFoundError:
 
 /** The version, which library, header and command agree on. `home` is app-relative. */
 export async function checkSqlite(
-  subprocess: Subprocess,
+  { subprocess, files }: { readonly subprocess: Subprocess; readonly files: Files },
   context: RunContext,
   home: string,
 ): Promise<Result<string, Failure>> {
-  const header = await headerVersion(`${context.appDir}/${home}`);
+  const header = headerVersion(files.of(context).app, home);
   const seen = `${context.paths.app}/${home}`;
   const printed: string[] = [];
   const asked = await subprocess.run(context, {

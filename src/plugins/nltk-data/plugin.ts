@@ -4,6 +4,7 @@
 import { inject, injectable } from 'inversify';
 import {
   fail,
+  Files,
   Host,
   NodeLog,
   Subprocess,
@@ -18,7 +19,6 @@ import {
   type RunOutput,
   type ViewReader,
 } from '../../engine/sdk.js';
-import { writeAppFile } from '../shared/app-file.js';
 import { inRoot } from '../shared/app-root.js';
 import { allowed, buildEnvironment, writeEnvDir } from '../shared/build-environment.js';
 import { withoutUserinfo } from '../shared/index-url.js';
@@ -56,6 +56,7 @@ export class NltkData implements Plugin<Config, Node['inputs'], Outputs> {
     @inject(Subprocess) private readonly subprocess: Subprocess,
     @inject(NodeLog) private readonly log: NodeLog,
     @inject(Host) private readonly host: Host,
+    @inject(Files) private readonly files: Files,
   ) {}
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
@@ -111,14 +112,14 @@ export class NltkData implements Plugin<Config, Node['inputs'], Outputs> {
       cwd: context.paths.app,
       env: buildEnvironment(context, {
         vendorDir: config.vendorDir,
-        envDir: await writeEnvDir(context, names),
+        envDir: writeEnvDir(context, this.files, names),
         names,
       }),
       network: true,
     });
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(downloadFailed(packages, exit.value));
-    await writeAppFile(context, PROFILE_SCRIPT, profileScript(home));
+    this.files.of(context).app.write(PROFILE_SCRIPT, profileScript(home));
     return succeed({ outputs: { status: 'enabled' } });
   }
 

@@ -1,9 +1,9 @@
 // Writes the profile scripts: what they set depends on config and the package manager only. A platform looks for the
 // Procfile at the top of the slug, so that of an app in a subfolder is copied there, unless there is one.
 
-import { copyFile } from 'node:fs/promises';
-import { injectable } from 'inversify';
+import { inject, injectable } from 'inversify';
 import {
+  Files,
   succeed,
   type Failure,
   type FromSchema,
@@ -15,7 +15,6 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { inRoot } from '../shared/app-root.js';
-import { writeAppFile } from '../shared/app-file.js';
 import {
   GUNICORN_SCRIPT,
   manifest,
@@ -39,6 +38,8 @@ type Outputs = Readonly<Record<string, never>>;
 export class RuntimeEnvironment implements Plugin<Config, Node['inputs'], Outputs> {
   readonly manifest = manifest;
 
+  constructor(@inject(Files) private readonly files: Files) {}
+
   async reads({ config: { root } }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
     if (root === '.') return succeed({});
     const procfile = inRoot(root, PROCFILE);
@@ -48,14 +49,15 @@ export class RuntimeEnvironment implements Plugin<Config, Node['inputs'], Output
 
   async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
     const { root, vendorDir } = config;
-    await writeAppFile(context, PYTHON_SCRIPT, pythonScript(vendorDir, root, inputs.manager));
-    await writeAppFile(context, GUNICORN_SCRIPT, GUNICORN);
-    await writeAppFile(context, SQLALCHEMY_SCRIPT, sqlalchemyScript(root));
+    const { app } = this.files.of(context);
+    app.write(PYTHON_SCRIPT, pythonScript(vendorDir, root, inputs.manager));
+    app.write(GUNICORN_SCRIPT, GUNICORN);
+    app.write(SQLALCHEMY_SCRIPT, sqlalchemyScript(root));
     if (root === '.') return succeed({ outputs: {} });
 
-    await writeAppFile(context, ROOT_SCRIPT, rootScript(root));
+    app.write(ROOT_SCRIPT, rootScript(root));
     const { isCopied } = context.facts as { readonly isCopied: boolean };
-    if (isCopied) await copyFile(`${context.appDir}/${inRoot(root, PROCFILE)}`, `${context.appDir}/${PROCFILE}`);
+    if (isCopied) app.withFile(inRoot(root, PROCFILE), (file) => app.copyFrom(file, PROCFILE));
     return succeed({ outputs: {} });
   }
 }

@@ -1,14 +1,14 @@
 // Puts the tools of the build into the slug, for apps that call them at run time. They lie below the app's packages, so a
 // version that the app asks for by itself takes their place. Unaware of how tool trees are made.
 
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { inject, injectable } from 'inversify';
 import {
   fail,
+  Files,
   NodeLog,
   succeed,
   type Failure,
+  type Folder,
   type FromSchema,
   type Plugin,
   type Reads,
@@ -18,7 +18,6 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { noPython } from '../shared/failures.js';
-import { eachLimited, walkFiles } from '../shared/file-walk.js';
 import { minorInView, pythonHome } from '../shared/python-home.js';
 import { recordColumns } from '../shared/record.js';
 import { wrongTool } from './failures.js';
@@ -42,7 +41,10 @@ const PORTS = ['pip', 'setuptools', 'pipenv'] as const;
 export class RuntimeTools implements Plugin<Config, Node['inputs'], Outputs> {
   readonly manifest = manifest;
 
-  constructor(@inject(NodeLog) private readonly log: NodeLog) {}
+  constructor(
+    @inject(NodeLog) private readonly log: NodeLog,
+    @inject(Files) private readonly files: Files,
+  ) {}
 
   async reads({ config, inputs }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
     // A tool that is not for this Python is an empty tree.
@@ -56,14 +58,15 @@ export class RuntimeTools implements Plugin<Config, Node['inputs'], Outputs> {
   async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
     const { minor } = context.facts as unknown as Facts;
     if (minor === '') return succeed({ outputs: {} });
-    const home = `${context.appDir}/${pythonHome(config.vendorDir)}`;
+    const { app, tools } = this.files.of(context);
+    const home = pythonHome(config.vendorDir);
     const installed: string[] = [];
     for (const port of PORTS.filter((name) => (inputs[name] ?? '') !== '')) {
-      const tool = context.toolDirs[port] ?? '';
-      const info = await distInfo(tool, port);
-      if (info === undefined) return fail(wrongTool(port));
-      if (port === 'pipenv') await addPipenv(tool, home, minor);
-      else await addPackage(tool, info.folder, home, minor);
+      const tool = tools[port];
+      const info = tool && distInfo(tool, port);
+      if (tool === undefined || info === undefined) return fail(wrongTool(port));
+      if (port === 'pipenv') await addPipenv({ tool, app, home }, minor);
+      else await addPackage({ tool, app, home }, info.folder, minor);
       installed.push(`${port} ${info.version}`);
     }
     this.log.step(context, `Adding ${installed.join(' and ')} to the app`);
@@ -71,49 +74,46 @@ export class RuntimeTools implements Plugin<Config, Node['inputs'], Outputs> {
   }
 }
 
-async function distInfo(
-  tool: string,
-  name: string,
-): Promise<{ readonly folder: string; readonly version: string } | undefined> {
-  for (const folder of await readdir(tool).catch(() => [])) {
-    if (folder.startsWith(`${name}-`) && folder.endsWith('.dist-info')) {
-      return { folder, version: folder.slice(name.length + 1, -'.dist-info'.length) };
-    }
-  }
-  return undefined;
+function distInfo(tool: Folder, name: string): { readonly folder: string; readonly version: string } | undefined {
+  const folder = tool.names('').find((entry) => entry.startsWith(`${name}-`) && entry.endsWith('.dist-info'));
+  return folder === undefined ? undefined : { folder, version: folder.slice(name.length + 1, -'.dist-info'.length) };
+}
+
+/** Where a tool is, and where it goes. */
+interface Adding {
+  readonly tool: Folder;
+  readonly app: Folder;
+  /** The slug's Python, app-relative. */
+  readonly home: string;
 }
 
 /** Among the packages, with its commands, as if pip had installed it. */
-async function addPackage(tool: string, info: string, home: string, minor: string): Promise<void> {
+async function addPackage({ tool, app, home }: Adding, info: string, minor: string): Promise<void> {
   const site = `${home}/lib/python${minor}/site-packages`;
-  await copyTree(tool, site);
-  const entryPoints = await readFile(`${tool}/${info}/entry_points.txt`, 'utf8').catch(() => '');
-  const scripts = new Map(consoleScripts(entryPoints));
+  await copyTree(tool, app, site);
+  const scripts = new Map(consoleScripts(tool.readText(`${info}/entry_points.txt`) ?? ''));
   // pip gives itself this one as well, although its metadata does not.
   const pip = scripts.get('pip');
   if (pip !== undefined) scripts.set(`pip${minor}`, pip);
   const lines: string[] = [];
   for (const [name, target] of scripts) {
     const text = packageScript(minor, target);
-    await writeFile(`${home}/bin/${name}`, text, { mode: 0o755 });
+    app.write(`${home}/bin/${name}`, text, 0o755);
     lines.push(`../../../bin/${name},${recordColumns(Buffer.from(text))}\n`);
   }
   // So that who replaces the package by another version finds them.
-  const record = await readFile(`${site}/${info}/RECORD`, 'utf8');
-  await writeFile(`${site}/${info}/RECORD`, `${lines.join('')}${record}`);
+  const record = tool.readText(`${info}/RECORD`) ?? '';
+  app.write(`${site}/${info}/RECORD`, `${lines.join('')}${record}`);
 }
 
-async function addPipenv(tool: string, home: string, minor: string): Promise<void> {
-  await copyTree(tool, `${home}/pipenv/site-packages`);
-  await mkdir(`${home}/pipenv/bin`, { recursive: true });
-  await writeFile(`${home}/pipenv/bin/pipenv`, pipenvScript(minor), { mode: 0o755 });
+async function addPipenv({ tool, app, home }: Adding, minor: string): Promise<void> {
+  await copyTree(tool, app, `${home}/pipenv/site-packages`);
+  app.write(`${home}/pipenv/bin/pipenv`, pipenvScript(minor), 0o755);
 }
 
 /** Copies, never links: the files of a tool tree belong to the store. */
-async function copyTree(from: string, to: string): Promise<void> {
-  const files = (await walkFiles(from)).filter(({ kind }) => kind === 'file');
-  for (const folder of new Set(files.map(({ path }) => dirname(path)))) {
-    await mkdir(`${to}/${folder}`, { recursive: true });
+async function copyTree(from: Folder, to: Folder, folder: string): Promise<void> {
+  for (const { path, kind } of await from.walk()) {
+    if (kind === 'file') from.withFile(path, (file) => to.copyFrom(file, `${folder}/${path}`));
   }
-  await eachLimited(files, 8, ({ path }) => copyFile(`${from}/${path}`, `${to}/${path}`));
 }

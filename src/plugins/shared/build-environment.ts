@@ -1,8 +1,7 @@
 // The environment that code of the app runs in while it is built (hooks, collectstatic, the NLTK download): that of the
 // buildpack's build, overlaid by the variables of the app. Installers of packages see nothing of it.
 
-import { mkdir, writeFile } from 'node:fs/promises';
-import type { RunContext } from '../../engine/sdk.js';
+import type { Files, RunContext } from '../../engine/sdk.js';
 import { pythonHome } from './python-home.js';
 
 /** Names that are never taken from the app: they would break the build's own programs. */
@@ -20,16 +19,17 @@ const DENIED: ReadonlySet<string> = new Set([
 export const allowed = (names: readonly string[]): string[] => names.filter((name) => !DENIED.has(name));
 
 /** One file a variable, as scripts written for the buildpack expect; returns the folder as the script sees it. */
-export async function writeEnvDir(
+export function writeEnvDir(
   context: RunContext,
+  files: Files,
   names: readonly string[] = allowed(context.view.envNames()),
-): Promise<string> {
-  const folder = `${context.scratchDir}/env`;
-  await mkdir(folder, { recursive: true });
+): string {
+  const { scratch } = files.of(context);
+  scratch.makeFolders('env');
   for (const name of names) {
     const value = context.view.env(name);
     // A name with a slash cannot have come from a file of the env folder.
-    if (value !== undefined && !name.includes('/')) await writeFile(`${folder}/${name}`, value);
+    if (value !== undefined && !name.includes('/')) scratch.write(`env/${name}`, value);
   }
   return `${context.paths.scratch}/env`;
 }

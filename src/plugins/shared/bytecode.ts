@@ -1,8 +1,7 @@
 // Compiles Python sources to bytecode as one reproducible step: the bytes depend on the sources and the interpreter,
 // not on the folder, the locale or the time. Unaware of who wants it.
 
-import { mkdir, writeFile } from 'node:fs/promises';
-import { succeed, type Failure, type Result, type RunContext, type Subprocess } from '../../engine/sdk.js';
+import { succeed, type Failure, type Files, type Result, type RunContext, type Subprocess } from '../../engine/sdk.js';
 import { bytecodeFailed } from './failures.js';
 import { PUBLIC_APP_DIR } from './python-home.js';
 
@@ -106,7 +105,7 @@ sys.exit(any(statuses))
  * as there are.
  */
 export async function compileBytecode(
-  subprocess: Subprocess,
+  { subprocess, files }: { readonly subprocess: Subprocess; readonly files: Files },
   context: RunContext,
   request: {
     readonly python: string;
@@ -118,14 +117,12 @@ export async function compileBytecode(
   },
 ): Promise<Result<void, Failure>> {
   if (request.files.length === 0) return succeed(undefined);
-  await mkdir(`${context.scratchDir}/bytecode`, { recursive: true });
   const root = request.root ?? { seen: context.paths.app, public: PUBLIC_APP_DIR };
   const names = [...request.files].sort().map((file) => `${root.seen}/${file}\0`);
-  await Promise.all([
-    writeFile(`${context.scratchDir}/bytecode/compile.py`, DRIVER),
-    writeFile(`${context.scratchDir}/bytecode/files`, names.join('')),
-  ]);
-  const folder = `${context.paths.scratch}/bytecode`;
+  const { given } = files.of(context);
+  given.write('bytecode/compile.py', DRIVER);
+  given.write('bytecode/files', names.join(''));
+  const folder = `${context.paths.given}/bytecode`;
   const exit = await subprocess.run(context, {
     // No -I or -E: they would ignore the hash seed.
     argv: [

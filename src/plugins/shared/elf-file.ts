@@ -1,6 +1,6 @@
 // Reads ELF files that are mostly debug sections without reading those. Unaware of what is done with the bytes.
 
-import { open, type FileHandle } from 'node:fs/promises';
+import type { OpenFile } from '../../engine/sdk.js';
 import { debugSections, isElf } from './elf.js';
 
 const START_BYTES = 64;
@@ -15,23 +15,18 @@ export interface ElfBytes {
  * A file as `withoutDebug` wants it. Memory that is never written to is never taken, so a library of 30 MB with 24 of
  * debug sections takes 6.
  */
-export async function readForStrip(path: string): Promise<ElfBytes> {
-  const file = await open(path);
-  try {
-    const { size } = await file.stat();
-    const bytes = Buffer.alloc(size);
-    await fill(file, bytes, 0, Math.min(START_BYTES, size));
-    const gaps = isElf(bytes) ? await findGaps(file, bytes) : [];
-    let at = 0;
-    for (const { offset, end } of gaps) {
-      await fill(file, bytes, at, offset);
-      at = end;
-    }
-    await fill(file, bytes, at, size);
-    return { bytes, isWhole: gaps.length === 0 };
-  } finally {
-    await file.close();
+export async function readForStrip(file: OpenFile): Promise<ElfBytes> {
+  const { size } = file;
+  const bytes = Buffer.alloc(size);
+  file.read(bytes, 0, Math.min(START_BYTES, size), 0);
+  const gaps = isElf(bytes) ? await findGaps(file, bytes) : [];
+  let at = 0;
+  for (const { offset, end } of gaps) {
+    file.read(bytes, at, offset, at);
+    at = end;
   }
+  file.read(bytes, at, size, at);
+  return { bytes, isWhole: gaps.length === 0 };
 }
 
 interface Gap {
@@ -40,8 +35,9 @@ interface Gap {
 }
 
 /** Sorted, apart from each other; none when the file is not understood. */
-async function findGaps(file: FileHandle, bytes: Buffer): Promise<readonly Gap[]> {
-  const read = (offset: number, length: number): Promise<void> => fill(file, bytes, offset, offset + length);
+async function findGaps(file: OpenFile, bytes: Buffer): Promise<readonly Gap[]> {
+  const read = async (offset: number, length: number): Promise<void> =>
+    void file.read(bytes, offset, Math.min(offset + length, bytes.length), offset);
   const found = await debugSections(bytes, read);
   const gaps: Gap[] = [];
   let last = 0;
@@ -54,12 +50,4 @@ async function findGaps(file: FileHandle, bytes: Buffer): Promise<readonly Gap[]
     last = end;
   }
   return gaps;
-}
-
-async function fill(file: FileHandle, bytes: Buffer, from: number, to: number): Promise<void> {
-  for (let at = from; at < to;) {
-    const { bytesRead } = await file.read(bytes, at, to - at, at);
-    if (bytesRead === 0) return;
-    at += bytesRead;
-  }
 }

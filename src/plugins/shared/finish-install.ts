@@ -5,6 +5,7 @@ import {
   fail,
   succeed,
   type Failure,
+  type Files,
   type Result,
   type RunContext,
   type RunOutput,
@@ -38,24 +39,24 @@ export interface FinishedInstall {
 }
 
 export async function finishInstall(
-  subprocess: Subprocess,
+  services: { readonly subprocess: Subprocess; readonly files: Files },
   context: RunContext,
   { vendorDir, minor, before, builtFromSource, generated = [] }: FinishedInstall,
 ): Promise<Result<RunOutput<InstalledOutputs>, Failure>> {
   const home = pythonHome(vendorDir);
-  const real = `${context.appDir}/${home}`;
-  const layer = await normalizePackages(context, { vendorDir, minor }, before);
-  const compiled = await compileBytecode(subprocess, context, {
+  const { app } = services.files.of(context);
+  const layer = await normalizePackages(context, app, { vendorDir, minor }, before);
+  const compiled = await compileBytecode(services, context, {
     python: `${context.paths.app}/${home}/bin/python`,
     files: layer.files.filter((file) => file.endsWith('.py')).map((file) => `${home}/${file}`),
   });
   if (!compiled.ok) return compiled;
-  const outputs = { packages: await installedPackages(`${real}/lib/python${minor}/site-packages`) };
+  const outputs = { packages: installedPackages(app, `${home}/lib/python${minor}/site-packages`) };
   const needles = builtFromSource ? privateAppPaths(context) : privatePaths(context);
-  const found = await searchFiles(real, layer.files, needles);
+  const found = await searchFiles(app, home, layer.files, needles);
   const [first] = found;
   if (first === undefined) {
-    const uncacheable = await filesMentionPrivatePath(context, generated);
+    const uncacheable = await filesMentionPrivatePath(context, app, generated);
     return succeed({ outputs, ...(uncacheable && { uncacheable }), ...(builtFromSource && { scope: 'app' as const }) });
   }
   if (!builtFromSource) return fail(privatePathLeft(found));

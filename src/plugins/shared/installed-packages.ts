@@ -1,19 +1,21 @@
 // Name and version of the packages in a site-packages folder, from their metadata.
 
-import { readdir, readFile } from 'node:fs/promises';
+import type { Folder } from '../../engine/sdk.js';
 
 /** `Flask_Login` and `flask-login` name one package. */
 export const normalizedName = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, '-');
 
-/** Normalized name -> version, sorted by name. */
-export async function installedPackages(sitePackages: string): Promise<Readonly<Record<string, string>>> {
-  const names = await readdir(sitePackages).catch(() => []);
-  const found = await Promise.all(
-    names
-      .filter((name) => name.endsWith('.dist-info'))
-      .map(async (name) => readMetadata(await readFile(`${sitePackages}/${name}/METADATA`, 'utf8').catch(() => ''))),
-  );
-  const entries = found.filter((entry) => entry !== undefined);
+/** Longer than any that a person wrote. */
+const MOST_METADATA = 4 * 1024 * 1024;
+
+/** Normalized name -> version, sorted by name. `sitePackages`: in `folder`. Metadata that is no regular file counts as none. */
+export function installedPackages(folder: Folder, sitePackages: string): Readonly<Record<string, string>> {
+  const entries = folder.list(sitePackages).flatMap(({ name, kind }) => {
+    const path = `${sitePackages}/${name}/METADATA`;
+    if (kind !== 'directory' || !name.endsWith('.dist-info') || !folder.isFile(path)) return [];
+    const entry = readMetadata(folder.readText(path, MOST_METADATA) ?? '');
+    return entry === undefined ? [] : [entry];
+  });
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 

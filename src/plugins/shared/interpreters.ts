@@ -1,9 +1,8 @@
 // Finds the Python interpreters of a machine and says which of them can become a runtime. Unaware of how one is copied.
 
-import { readdir, realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { Host } from '../../engine/sdk.js';
-import { eachLimited } from './file-walk.js';
+import type { Files, Host } from '../../engine/sdk.js';
+import { eachLimited } from './each-limited.js';
 import type { HostCommand } from './host-command.js';
 
 export interface Interpreter {
@@ -55,12 +54,11 @@ interface Probed {
  */
 export async function findInterpreters(
   minor: string,
-  host: Host,
-  command: HostCommand,
+  { host, files, command }: { readonly host: Host; readonly files: Files; readonly command: HostCommand },
   signal: AbortSignal,
 ): Promise<readonly Interpreter[]> {
   const byPrefix = new Map<string, Interpreter>();
-  await eachLimited(await candidates(minor, host), 2, async (file) => {
+  await eachLimited(candidates(minor, host, files), 2, async (file) => {
     if (signal.aborted) return;
     const found = await probe(file, host, command, signal);
     if (found !== undefined && minorOf(found.version) === minor) byPrefix.set(found.prefix, found);
@@ -76,24 +74,24 @@ export async function findInterpreters(
 const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.');
 const patchOf = (version: string): number => Number(version.split('.')[2] ?? 0);
 
-async function candidates(minor: string, host: Host): Promise<readonly string[]> {
+function candidates(minor: string, host: Host, files: Files): readonly string[] {
   const chosen = host.setting('SYSTEM_PYTHONS');
   const names = [`python${minor}`, 'python3'];
-  const roots = chosen === undefined ? await pyenvRoots(minor, host) : chosen.split(':').filter(Boolean);
+  const roots = chosen === undefined ? pyenvRoots(minor, host, files) : chosen.split(':').filter(Boolean);
   const folders = roots.map((root) => `${root}/bin`);
   // A shim asks pyenv which version is meant, at 100 ms each; the versions themselves were listed above.
   if (chosen === undefined) folders.push(...host.searchPath.filter((folder) => basename(folder) !== 'shims'));
   const real = new Set<string>();
   for (const file of folders.flatMap((folder) => names.map((name) => `${folder}/${name}`))) {
-    const target = await realpath(file).catch(() => undefined);
+    const target = files.machine(file).realPath();
     if (target !== undefined) real.add(target);
   }
   return [...real];
 }
 
-async function pyenvRoots(minor: string, host: Host): Promise<readonly string[]> {
+function pyenvRoots(minor: string, host: Host, files: Files): readonly string[] {
   const versions = `${host.setting('PYENV_ROOT') ?? `${host.homeDir}/.pyenv`}/versions`;
-  const names = await readdir(versions).catch(() => []);
+  const names = files.machine(versions).names();
   return names.filter((name) => name.startsWith(`${minor}.`)).map((name) => `${versions}/${name}`);
 }
 

@@ -1,44 +1,39 @@
 // Projects inside the app that an installer installs from: their builds leave files among the sources, of which only
 // generated code is part of the result. Unaware of the installer.
 
-import { rm, rmdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { walkFiles } from './file-walk.js';
+import { posix } from 'node:path';
+import type { Folder } from '../../engine/sdk.js';
 
 /** What build backends leave behind. */
 const LEFTOVER = /(^|\/)(build|__pycache__|[^/]+\.egg-info|[^/]+\.dist-info|\.eggs)\//;
 
 export class LocalProjects {
   private constructor(
-    private readonly appDir: string,
+    private readonly app: Folder,
     private readonly folders: readonly string[],
     private readonly skipped: string,
     private readonly before: ReadonlySet<string>,
   ) {}
 
-  /** `skipped`: a folder that is not looked at. All paths but `appDir` app-relative. */
-  static async look(appDir: string, folders: readonly string[], skipped: string): Promise<LocalProjects> {
-    const projects = new LocalProjects(appDir, folders, skipped, new Set());
-    return new LocalProjects(appDir, folders, skipped, new Set(await projects.list()));
+  /** `skipped`: a folder that is not looked at. Paths are app-relative. */
+  static async look(app: Folder, folders: readonly string[], skipped: string): Promise<LocalProjects> {
+    const projects = new LocalProjects(app, folders, skipped, new Set());
+    return new LocalProjects(app, folders, skipped, new Set(await projects.list()));
   }
 
   /** Removes leftovers that were not there before. What else is new, code that was generated, stays and is named. */
   async clean(): Promise<readonly string[]> {
     const made = (await this.list()).filter((path) => !this.before.has(path));
     const left = made.filter((path) => LEFTOVER.test(path));
-    for (const path of left) await rm(`${this.appDir}/${path}`, { force: true });
-    for (const folder of new Set(left.map((path) => dirname(path)))) await this.dropEmpty(folder);
+    for (const path of left) this.app.remove(path);
+    for (const folder of new Set(left.map((path) => posix.dirname(path)))) this.dropEmpty(folder);
     return made.filter((path) => !LEFTOVER.test(path));
   }
 
   /** The folder and those above it, as far as they are leftovers and empty. */
-  private async dropEmpty(folder: string): Promise<void> {
-    for (let path = folder; LEFTOVER.test(`${path}/`); path = dirname(path)) {
-      const isGone = await rmdir(`${this.appDir}/${path}`).then(
-        () => true,
-        (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
-      );
-      if (!isGone) return;
+  private dropEmpty(folder: string): void {
+    for (let path = folder; LEFTOVER.test(`${path}/`); path = posix.dirname(path)) {
+      if (!this.app.removeEmptyFolder(path)) return;
     }
   }
 
@@ -46,7 +41,7 @@ export class LocalProjects {
     const found: string[] = [];
     for (const folder of this.folders) {
       const prefix = folder === '.' ? '' : `${folder}/`;
-      const files = await walkFiles(`${this.appDir}/${folder}`, (path) => `${prefix}${path}` !== this.skipped);
+      const files = await this.app.walk(folder, (path) => `${prefix}${path}` !== this.skipped);
       for (const { path } of files) found.push(`${prefix}${path}`);
     }
     return found;

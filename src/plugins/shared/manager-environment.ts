@@ -1,8 +1,7 @@
 // What scripts of the app find of its package manager while it is built: the program on the path, and the variables that
 // tell it to use the Python of the slug. Unaware of who runs the scripts.
 
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import type { RunContext } from '../../engine/sdk.js';
+import type { Files, RunContext } from '../../engine/sdk.js';
 import { minorOfPython, pythonHome } from './python-home.js';
 import { pythonToolCommand } from './tool-command.js';
 
@@ -15,11 +14,12 @@ export interface ManagerEnvironment {
 const NONE: ManagerEnvironment = { path: [], variables: {} };
 
 /** Poetry and uv are on the path only when the node was given their tool trees. */
-export async function managerEnvironment(
+export function managerEnvironment(
   context: RunContext,
+  files: Files,
   manager: string | undefined,
   vendorDir: string,
-): Promise<ManagerEnvironment> {
+): ManagerEnvironment {
   const python = `${context.paths.app}/${pythonHome(vendorDir)}`;
   switch (manager) {
     case 'pip':
@@ -30,7 +30,7 @@ export async function managerEnvironment(
         variables: { PIPENV_SYSTEM: '1', PIPENV_VERBOSITY: '-1', VIRTUAL_ENV: python },
       };
     case 'poetry': {
-      const folder = await writePoetry(context, pythonHome(vendorDir));
+      const folder = writePoetry(context, files, pythonHome(vendorDir));
       return {
         path: folder === undefined ? [] : [folder],
         variables: { POETRY_VIRTUALENVS_CREATE: 'false', POETRY_VIRTUALENVS_USE_POETRY_PYTHON: 'true' },
@@ -55,16 +55,13 @@ export async function managerEnvironment(
 }
 
 /** The folder that has the program `poetry`, as commands see it. */
-async function writePoetry(context: RunContext, home: string): Promise<string | undefined> {
-  const minor = await minorOfPython(`${context.appDir}/${home}`);
+function writePoetry(context: RunContext, files: Files, home: string): string | undefined {
+  const minor = minorOfPython(files.of(context).app, home);
   if (context.paths.tools['poetry'] === undefined || minor === undefined) return undefined;
-  const { argv } = await pythonToolCommand(context, 'poetry', { home, minor });
+  const { argv } = pythonToolCommand(context, files, 'poetry', { home, minor });
   const folder = 'tools/bin';
-  const program = `${context.scratchDir}/${folder}/poetry`;
-  await mkdir(`${context.scratchDir}/${folder}`, { recursive: true });
-  await writeFile(program, `#!/bin/sh\nexec ${argv.map(quote).join(' ')} "$@"\n`);
-  await chmod(program, 0o755);
-  return `${context.paths.scratch}/${folder}`;
+  files.of(context).given.write(`${folder}/poetry`, `#!/bin/sh\nexec ${argv.map(quote).join(' ')} "$@"\n`, 0o755);
+  return `${context.paths.given}/${folder}`;
 }
 
 const quote = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;

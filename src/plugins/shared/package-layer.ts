@@ -1,48 +1,50 @@
 // What an installer added to a Python of the slug, brought into a form that is the same wherever it was made: launchers
 // and links without a private path, RECORDs that agree, no build paths. Unaware of which installer it was.
 
-import { lstat, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, posix } from 'node:path';
-import type { RunContext } from '../../engine/sdk.js';
+import { posix } from 'node:path';
+import { pathBeneath, type Folder, type RunContext } from '../../engine/sdk.js';
 import { changedFiles, takeSnapshot, type Snapshot } from './app-changes.js';
 import { isElf, withoutDebug } from './elf.js';
-import { eachLimited } from './file-walk.js';
 import { movableFinder } from './editable-finder.js';
 import { relocatableLauncher } from './launcher.js';
 import { privateAppPaths } from './private-needles.js';
 import { PUBLIC_APP_DIR, pythonHome } from './python-home.js';
-import { editRecord, recordColumns, renameInRecord } from './record.js';
-
-const CONCURRENCY = 8;
+import { editRecord, recordColumns, recordPaths, renameInRecord } from './record.js';
 
 export interface PackageLayer {
   /** Relative to the Python's folder, sorted. */
   readonly files: readonly string[];
 }
 
+/** Scripts, lists and metadata that are rewritten; a larger one was not made by an installer. */
+const MOST_TEXT = 32 * 1024 * 1024;
+/** Extensions that are read to be stripped. */
+const MOST_ELF = 512 * 1024 * 1024;
+
 /** Normalizes what was written below the Python's folder since `before`. */
 export async function normalizePackages(
   context: RunContext,
+  app: Folder,
   python: { readonly vendorDir: string; readonly minor: string },
   before: Snapshot,
 ): Promise<PackageLayer> {
   const home = pythonHome(python.vendorDir);
-  const real = `${context.appDir}/${home}`;
-  await dropCheckoutHistory(`${real}/src`);
-  const files = changedFiles(before, await takeSnapshot(real, context.signal));
+  dropCheckoutHistory(app, `${home}/src`);
+  const files = changedFiles(before, await takeSnapshot(app, home, context.signal));
   const site = `lib/python${python.minor}/site-packages`;
   const rewritten = new Set<string>();
-  await eachLimited(files, CONCURRENCY, async (path) => {
+  for (const path of files) {
     const rewrite = rewriterOf(context, home, site, path);
-    if (rewrite === undefined) return;
-    if (path.startsWith('bin/') && (await isElfFile(`${real}/${path}`))) return;
-    const isChanged = await rewriteText(`${real}/${path}`, rewrite);
+    if (rewrite === undefined || !app.isFile(`${home}/${path}`)) continue;
+    // A tool that is one large program is not read into memory.
+    if (path.startsWith('bin/') && isElf(app.readStart(`${home}/${path}`, 4) ?? Buffer.alloc(0))) continue;
+    const isChanged = rewriteText(app, `${home}/${path}`, rewrite);
     // Which of the small files in site-packages name a private folder depends on the sandbox; their RECORD must not.
     if (isChanged || path.startsWith(`${site}/`)) rewritten.add(path);
-  });
-  for (const path of await stripLocalBuilds(real, site, files)) rewritten.add(path);
-  const seen = [PUBLIC_APP_DIR, ...privateAppPaths(context)].map((app) => inLatin1(`${app}/${home}`));
-  await correctRecords({ real, site, seen }, files, rewritten);
+  }
+  for (const path of await stripLocalBuilds(app, home, site, files)) rewritten.add(path);
+  const seen = [PUBLIC_APP_DIR, ...privateAppPaths(context)].map((folder) => inLatin1(`${folder}/${home}`));
+  correctRecords(app, { home, site, seen }, files, rewritten);
   return { files };
 }
 
@@ -66,31 +68,16 @@ function rewriterOf(context: RunContext, home: string, site: string, path: strin
 
 const inLatin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
-async function rewriteText(file: string, rewrite: Rewrite): Promise<boolean> {
-  return rewriteFile(file, (bytes) => Buffer.from(rewrite(bytes.toString('latin1')), 'latin1'));
-}
+const rewriteText = (app: Folder, path: string, rewrite: Rewrite): boolean =>
+  rewriteFile(app, path, (bytes) => Buffer.from(rewrite(bytes.toString('latin1')), 'latin1'));
 
-/** Told by its first bytes: a tool that is one large program is not read into memory. */
-async function isElfFile(path: string): Promise<boolean> {
-  const stat = await lstat(path);
-  if (!stat.isFile()) return false;
-  const file = await open(path);
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
-    return isElf(buffer.subarray(0, bytesRead));
-  } finally {
-    await file.close();
-  }
-}
-
-async function rewriteFile(file: string, rewrite: (bytes: Buffer) => Buffer): Promise<boolean> {
-  const stat = await lstat(file);
-  if (!stat.isFile()) return false;
-  const before = await readFile(file);
+/** Whether it changed. */
+function rewriteFile(app: Folder, path: string, rewrite: (bytes: Buffer) => Buffer): boolean {
+  const before = app.read(path, MOST_TEXT);
+  if (before === undefined) return false;
   const after = rewrite(before);
   if (after.equals(before)) return false;
-  await rm(file);
-  await writeFile(file, after, { mode: stat.mode & 0o777 });
+  app.write(path, after, (app.stat(path)?.mode ?? 0o644) & 0o777);
   return true;
 }
 
@@ -129,46 +116,73 @@ function publicPaths(text: string, context: RunContext): string {
 }
 
 /** The history of editable checkouts holds times and machine facts, and nothing runs from it. */
-async function dropCheckoutHistory(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => []);
-  for (const name of names) await rm(`${folder}/${name}/.git`, { recursive: true, force: true });
+function dropCheckoutHistory(app: Folder, folder: string): void {
+  for (const { name, kind } of app.list(folder)) if (kind === 'directory') app.remove(`${folder}/${name}/.git`);
 }
 
 /**
  * Debug sections of extensions compiled here name the folder they were compiled in. A plain `linux_*` tag marks such
- * wheels: an index takes none.
+ * wheels: an index takes none. A RECORD is the package's own word, so only what this node wrote is touched.
  */
-async function stripLocalBuilds(real: string, site: string, files: readonly string[]): Promise<readonly string[]> {
+async function stripLocalBuilds(
+  app: Folder,
+  home: string,
+  site: string,
+  files: readonly string[],
+): Promise<readonly string[]> {
   const stripped: string[] = [];
+  const written = new Set(files);
   for (const path of files.filter((file) => /^[^/]+\.dist-info\/WHEEL$/.test(file.slice(site.length + 1)))) {
-    const isLocal = /^Tag: .*-linux_\w+\s*$/m.test(await readFile(`${real}/${path}`, 'utf8'));
-    if (!isLocal) continue;
-    const record = await readFile(`${real}/${dirname(path)}/RECORD`, 'utf8').catch(() => '');
-    const owned: string[] = [];
-    editRecord(record, (name) => void owned.push(posix.normalize(`${site}/${name}`)));
-    for (const file of owned.filter((name) => /\.so(\.[\d.]+)?$/.test(name))) {
-      if (await rewriteFile(`${real}/${file}`, withoutDebug).catch(() => false)) stripped.push(file);
+    if (!app.isFile(`${home}/${path}`)) continue;
+    if (!/^Tag: .*-linux_\w+\s*$/m.test(app.readText(`${home}/${path}`, MOST_TEXT) ?? '')) continue;
+    for (const file of ownedExtensions(app, home, site, posix.dirname(path))) {
+      if (written.has(file) && (await strip(app, `${home}/${file}`))) stripped.push(file);
     }
   }
   return stripped;
 }
 
-async function correctRecords(
-  { real, site, seen }: { readonly real: string; readonly site: string; readonly seen: readonly string[] },
+/** The extension modules that a RECORD names, relative to the Python's folder. */
+function ownedExtensions(app: Folder, home: string, site: string, info: string): readonly string[] {
+  const record = `${home}/${info}/RECORD`;
+  if (!app.isFile(record)) return [];
+  return recordPaths(app.readText(record, MOST_TEXT) ?? '')
+    .map((name) => pathBeneath(site, name))
+    .filter((file) => file !== undefined)
+    .filter((file) => /\.so(\.[\d.]+)?$/.test(file));
+}
+
+async function strip(app: Folder, path: string): Promise<boolean> {
+  const stat = app.stat(path);
+  if (stat?.isFile() !== true || stat.size > MOST_ELF) return false;
+  const before = app.read(path, MOST_ELF);
+  if (before === undefined || !isElf(before)) return false;
+  const after = withoutDebug(before);
+  if (after.equals(before)) return false;
+  app.write(path, after, stat.mode & 0o777);
+  return true;
+}
+
+function correctRecords(
+  app: Folder,
+  { home, site, seen }: { readonly home: string; readonly site: string; readonly seen: readonly string[] },
   files: readonly string[],
   rewritten: ReadonlySet<string>,
-): Promise<void> {
+): void {
   const columns = new Map<string, string>();
-  for (const path of rewritten) columns.set(inLatin1(path), recordColumns(await readFile(`${real}/${path}`)));
+  for (const path of rewritten) {
+    const bytes = app.read(`${home}/${path}`, MOST_ELF);
+    if (bytes !== undefined) columns.set(inLatin1(path), recordColumns(bytes));
+  }
   // Absolute ones, as Poetry writes them for the project itself, become relative to site-packages.
   const relative = (name: string): string | undefined => {
     const folder = seen.find((candidate) => name.startsWith(`${candidate}/`));
     return folder === undefined ? undefined : posix.relative(`/${site}`, name.slice(folder.length));
   };
-  const records = files.filter((path) => path.startsWith(`${site}/`) && path.endsWith('.dist-info/RECORD'));
-  await eachLimited(records, CONCURRENCY, async (path) => {
-    await rewriteText(`${real}/${path}`, (text) =>
+  for (const path of files) {
+    if (!path.startsWith(`${site}/`) || !path.endsWith('.dist-info/RECORD') || !app.isFile(`${home}/${path}`)) continue;
+    rewriteText(app, `${home}/${path}`, (text) =>
       editRecord(renameInRecord(text, relative), (name) => columns.get(posix.normalize(`${site}/${name}`))),
     );
-  });
+  }
 }

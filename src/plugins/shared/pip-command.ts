@@ -1,18 +1,18 @@
 // How pip is run: isolated from every configuration of the machine, so that what it does is in the key.
 
-import { mkdir } from 'node:fs/promises';
-import type { RunContext } from '../../engine/sdk.js';
+import type { Files, RunContext } from '../../engine/sdk.js';
 import { maskUserinfo } from './index-url.js';
 
 /**
  * Environment of a command that installs packages. /dev/null as its file makes pip read no configuration at all, and
  * the home folder is an empty one, so there is no .netrc and no .pydistutils.cfg either.
  */
-export async function isolatedEnvironment(
+export function isolatedEnvironment(
   context: RunContext,
+  files: Files,
   options: { readonly index?: string | undefined; readonly extraIndexes?: string | undefined } = {},
-): Promise<Readonly<Record<string, string>>> {
-  for (const folder of ['home', 'tmp']) await mkdir(`${context.scratchDir}/${folder}`, { recursive: true });
+): Readonly<Record<string, string>> {
+  for (const folder of ['home', 'tmp']) files.of(context).scratch.makeFolders(folder);
   const home = `${context.paths.scratch}/home`;
   return {
     GIT_CONFIG_GLOBAL: '/dev/null',

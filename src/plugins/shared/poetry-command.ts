@@ -1,9 +1,9 @@
 // How Poetry is run: out of its tool tree, into the slug's Python, and isolated from every configuration of the machine.
 
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
-import type { CommandExit, Failure, Result, RunContext, Subprocess } from '../../engine/sdk.js';
+import type { CommandExit, Failure, Files, Result, RunContext, Subprocess } from '../../engine/sdk.js';
 import { rootIn } from './app-root.js';
 import { hasUserinfo, withoutUserinfo } from './index-url.js';
+import { cleanCache } from './clean-cache.js';
 import { compilerEnvironment, isolatedEnvironment } from './pip-command.js';
 import { readablePoetryLine } from './poetry-output.js';
 import { pythonHome } from './python-home.js';
@@ -57,26 +57,25 @@ export interface PoetryRun {
   readonly onLine?: (text: string) => void;
 }
 
-/** Archives that Poetry downloaded, and wheels that it built from them. */
-export const artifactsOf = (context: RunContext): string => `${context.cacheDir}/poetry/artifacts`;
+/** Archives that Poetry downloaded, and wheels that it built from them; in the node's cache folder. */
+export const ARTIFACTS = 'poetry/artifacts';
 
 export async function runPoetry(
-  subprocess: Subprocess,
+  { subprocess, files }: { readonly subprocess: Subprocess; readonly files: Files },
   context: RunContext,
   { vendorDir, minor, root, args, parallel, index, onLine }: PoetryRun,
 ): Promise<Result<CommandExit, Failure>> {
   const home = pythonHome(vendorDir);
   const python = `${context.paths.app}/${home}`;
-  const tool = await pythonToolCommand(context, 'poetry', { home, minor });
-  await mkdir(`${context.scratchDir}/poetry`, { recursive: true });
-  await writeFile(`${context.scratchDir}/poetry/run.py`, POETRY_DRIVER);
+  const tool = pythonToolCommand(context, files, 'poetry', { home, minor });
+  files.of(context).given.write('poetry/run.py', POETRY_DRIVER);
   return subprocess.run(context, {
     // No -I: it would ignore the hash seed, and with it the order of what Poetry writes would be another every time.
     argv: [
       `${tool.environment}/bin/python`,
       '-s',
       '-B',
-      `${context.paths.scratch}/poetry/run.py`,
+      `${context.paths.given}/poetry/run.py`,
       ...args,
       '--no-ansi',
       '--no-interaction',
@@ -85,8 +84,8 @@ export async function runPoetry(
     cwd: rootIn(context.paths.app, root),
     env: {
       ...compilerEnvironment(context, python),
-      ...(await isolatedEnvironment(context)),
-      ...(await poetryEnvironment(context, python)),
+      ...isolatedEnvironment(context, files),
+      ...poetryEnvironment(context, files, python),
       ...indexEnvironment(index),
       ...(parallel === false && { POETRY_INSTALLER_PARALLEL: 'false' }),
     },
@@ -103,12 +102,12 @@ export async function runPoetry(
  * Variables win over poetry.toml, which is the app's: what says where things are put must be said here. The slug's Python
  * is given as an active environment, so that Poetry asks that interpreter, and not itself, what is installed.
  */
-async function poetryEnvironment(context: RunContext, python: string): Promise<Readonly<Record<string, string>>> {
-  const cache = `${context.scratchDir}/poetry/cache`;
-  await Promise.all([mkdir(artifactsOf(context), { recursive: true }), mkdir(cache, { recursive: true })]);
+function poetryEnvironment(context: RunContext, files: Files, python: string): Readonly<Record<string, string>> {
+  const { cache, scratch } = files.of(context);
+  cleanCache(cache, 'poetry', () => cache.makeFolders(ARTIFACTS));
+  cache.makeFolders(ARTIFACTS);
   // Of its cache only the archives are kept: what it remembers of an index may be another index's, or old.
-  await rm(`${cache}/artifacts`, { force: true });
-  await symlink(`${context.paths.cache}/poetry/artifacts`, `${cache}/artifacts`);
+  scratch.symlink(`${context.paths.cache}/${ARTIFACTS}`, 'poetry/cache/artifacts');
   const home = `${context.paths.scratch}/home`;
   return {
     POETRY_CACHE_DIR: `${context.paths.scratch}/poetry/cache`,

@@ -1,9 +1,7 @@
 // Tells when what a foreign program made is right only in the private folder it was made in, so that the result must not
 // be stored. In a sandbox programs see the app at /app and there is nothing to find.
 
-import { existsSync, lstatSync, readFileSync, type Stats } from 'node:fs';
-import type { RunContext } from '../../engine/sdk.js';
-import { walkFiles } from './file-walk.js';
+import type { Folder, RunContext } from '../../engine/sdk.js';
 import { PUBLIC_APP_DIR } from './python-home.js';
 import { searchFiles } from './search-bytes.js';
 
@@ -18,34 +16,25 @@ export function mentionsPrivatePath(context: RunContext, text: string): string |
 /** The same for app-relative files, and for all files in folders. What does not exist is passed over. */
 export async function filesMentionPrivatePath(
   context: RunContext,
+  app: Folder,
   paths: Iterable<string>,
 ): Promise<string | undefined> {
   if (context.paths.app === PUBLIC_APP_DIR) return undefined;
   const files: string[] = [];
   for (const path of paths) {
-    const real = `${context.appDir}/${path}`;
-    // Synchronous, as generated pipelines have thousands of nodes that write one small file each.
-    const stat = statOf(real);
-    if (stat?.isFile() && stat.size <= SMALL_BYTES) {
-      if (readFileSync(real).includes(context.paths.app)) return reasonFor(path);
-    } else if (stat?.isFile() || stat?.isSymbolicLink()) files.push(path);
-    else if (stat?.isDirectory()) {
-      for (const file of await walkFiles(real)) files.push(path === '' ? file.path : `${path}/${file.path}`);
+    const kind = path === '' ? 'directory' : app.kindOf(path);
+    // At once, as generated pipelines have thousands of nodes that write one small file each.
+    if (kind === 'file' && (app.stat(path)?.size ?? 0) <= SMALL_BYTES) {
+      if (app.read(path)?.includes(context.paths.app) === true) return reasonFor(path);
+    } else if (kind === 'file' || kind === 'symlink') files.push(path);
+    else if (kind === 'directory') {
+      for (const file of await app.walk(path)) files.push(path === '' ? file.path : `${path}/${file.path}`);
     }
   }
   // A name that is no UTF-8 cannot be opened by what it was read as; the engine refuses it with a better word.
-  const present = files.filter((path) => !path.includes('\uFFFD') || existsSync(`${context.appDir}/${path}`));
-  const [first] = await searchFiles(context.appDir, present, [context.paths.app]);
+  const present = files.filter((path) => !path.includes('\uFFFD') || app.kindOf(path) !== undefined);
+  const [first] = await searchFiles(app, '', present, [context.paths.app]);
   return first && reasonFor(first.path);
-}
-
-/** Undefined also when a part of the path is no folder. */
-function statOf(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch {
-    return undefined;
-  }
 }
 
 const reasonFor = (what: string): string =>

@@ -1,18 +1,16 @@
 // The one form that every runtime has in the slug, whatever provider gave it: what belongs to it, and how its files
 // are rewritten so that it runs from any folder and tells nothing of the machine it was built on.
 
-import { constants } from 'node:fs';
-import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { fail, succeed, type Result } from '../../engine/sdk.js';
+import { posix } from 'node:path';
+import { fail, succeed, type Folder, type MachineFolder, type Result, type WalkedEntry } from '../../engine/sdk.js';
 import { isElf, withoutDebug, withPath, withRunpath } from './elf.js';
 import { readForStrip } from './elf-file.js';
-import { eachLimited, walkFiles } from './file-walk.js';
+import { eachLimited } from './each-limited.js';
 
-const CONCURRENCY = 8;
 const REWRITERS = 4;
 /** Files are read whole to be rewritten, and with debug sections a library may have tens of megabytes: one at a time. */
 const LARGE_BYTES = 2 * 1024 * 1024;
+const LARGEST_BYTES = 1024 * 1024 * 1024;
 
 /** Of the standard library: nothing an app uses at run time. */
 const DROPPED_FOLDERS: ReadonlySet<string> = new Set(['idlelib', 'turtledemo', 'test', 'tests', '__pycache__']);
@@ -61,26 +59,22 @@ function belongsToStandardLibrary(parts: readonly string[]): boolean {
   return !TEST_MODULE.test(parts.join('/'));
 }
 
-/** Copies what belongs to the runtime of `prefix` into `home`. */
+/** Copies what belongs to the runtime of a folder of the machine into `home` of the app. */
 export async function copyRuntime(
-  prefix: string,
+  prefix: MachineFolder,
+  app: Folder,
   home: string,
   minor: string,
   signal: AbortSignal,
 ): Promise<{ readonly files: number }> {
-  const all = await walkFiles(prefix, (folder) => mayHoldRuntime(folder, minor));
+  const all = prefix.walk((folder) => mayHoldRuntime(folder, minor));
   const wanted = all.filter((file) => belongsToRuntime(file.path, minor));
-  for (const folder of new Set(wanted.map((file) => dirname(file.path)))) {
-    await mkdir(`${home}/${folder}`, { recursive: true });
-  }
-  await eachLimited(wanted, CONCURRENCY, async ({ path, kind }) => {
+  await eachLimited(wanted, 1, async ({ path, kind }) => {
     if (signal.aborted) return;
-    if (kind === 'symlink') {
-      const target = await readlink(`${prefix}/${path}`);
-      // A link that leads out of the folder (a stow farm, say) is replaced by what it leads to.
-      if (!target.includes('/')) return symlink(target, `${home}/${path}`);
-    }
-    await copyFile(`${prefix}/${path}`, `${home}/${path}`, constants.COPYFILE_FICLONE);
+    const target = kind === 'symlink' ? prefix.readLink(path) : undefined;
+    // A link that leads out of the folder (a stow farm, say) is replaced by what it leads to.
+    if (target !== undefined && !target.includes('/')) app.symlink(target, `${home}/${path}`);
+    else prefix.withFile(path, (file) => app.copyFrom(file, `${home}/${path}`));
   });
   return { files: wanted.length };
 }
@@ -94,40 +88,37 @@ export type FormProblem = string;
  * belong. Idempotent. Bytecode is a step of its own; what there is of sources that belong is left for it.
  */
 export async function normalizeRuntime(
-  home: string,
-  minor: string,
-  publicPrefix: string,
+  app: Folder,
+  runtime: { readonly home: string; readonly minor: string; readonly publicPrefix: string },
   privatePrefixes: readonly string[],
 ): Promise<Result<{ readonly pythonFiles: readonly string[] }, FormProblem>> {
-  const files = await walkFiles(home);
+  const { home, minor, publicPrefix } = runtime;
+  const files = await app.walk(home);
   const kept = files.filter((file) => belongsToRuntime(file.path, minor));
   const sources = new Set(kept.map(({ path }) => path));
-  await eachLimited(
-    files.filter(({ path }) => !sources.has(path) && !sources.has(sourceOf(path, minor) ?? '')),
-    CONCURRENCY,
-    (file) => rm(`${home}/${file.path}`),
-  );
-  await dropEmptyFolders(home);
-  await mkdir(`${home}/lib/python${minor}/site-packages`, { recursive: true });
-  await linkNames(home, minor);
+  for (const { path } of files) {
+    if (!sources.has(path) && !sources.has(sourceOf(path, minor) ?? '')) app.remove(`${home}/${path}`);
+  }
+  await dropEmptyFolders(app, home);
+  app.makeFolders(`${home}/lib/python${minor}/site-packages`);
+  linkNames(app, home, minor);
 
-  const prefixes = [...new Set([...privatePrefixes, ...(await builtFor(home, minor))])].filter(
+  const prefixes = [...new Set([...privatePrefixes, ...builtFor(app, home, minor)])].filter(
     (prefix) => prefix !== publicPrefix,
   );
   // Longest first, so that a prefix below another is replaced whole.
   prefixes.sort((a, b) => b.length - a.length);
   const problems: FormProblem[] = [];
-  const rewrite = async ({ path, kind }: { readonly path: string; readonly kind: string }): Promise<void> => {
+  const rewrite = async ({ path, kind }: WalkedEntry): Promise<void> => {
     if (kind === 'symlink') return;
-    const file = `${home}/${path}`;
     const problem = isMachineCode(path)
-      ? await rewriteBinary(file, path, prefixes)
-      : await rewriteText(file, path, publicPrefix, prefixes);
+      ? await rewriteBinary(app, home, path, prefixes)
+      : rewriteText(app, home, path, publicPrefix, prefixes);
     if (problem !== undefined) problems.push(problem);
   };
   const isLarge = new Set<string>();
   for (const { path } of kept.filter((file) => isMachineCode(file.path))) {
-    if ((await lstat(`${home}/${path}`)).size > LARGE_BYTES) isLarge.add(path);
+    if ((app.stat(`${home}/${path}`)?.size ?? 0) > LARGE_BYTES) isLarge.add(path);
   }
   for (const file of kept) if (isLarge.has(file.path)) await rewrite(file);
   await eachLimited(
@@ -151,11 +142,15 @@ const isGenerated = (path: string): boolean =>
 const PLACEHOLDER = '/app';
 
 async function rewriteBinary(
-  file: string,
+  app: Folder,
+  home: string,
   path: string,
   prefixes: readonly string[],
 ): Promise<FormProblem | undefined> {
-  const { bytes, isWhole } = await readForStrip(file);
+  const file = `${home}/${path}`;
+  const read = await app.withFileOpen(file, (open) => readForStrip(open));
+  if (read === undefined) return undefined;
+  const { bytes, isWhole } = read;
   const isProgram = path.startsWith('bin/');
   if (isElf(bytes)) {
     const toLib = `$ORIGIN/${
@@ -169,36 +164,38 @@ async function rewriteBinary(
     }`;
     // Debug sections first: they are most of a library, and every edit makes a copy.
     const stripped = withoutDebug(bytes);
-    const complete = stripped === bytes && !isWhole ? await readFile(file) : stripped;
+    const complete = stripped === bytes && !isWhole ? (app.read(file, LARGEST_BYTES) ?? bytes) : stripped;
     // What was stripped is a copy already, and one of a library is megabytes.
     const own = (copy: Buffer): Buffer => (copy === bytes ? Buffer.from(copy) : copy);
     const edited = withRunpath(complete, toLib === '$ORIGIN/' ? '$ORIGIN' : toLib, own);
     if (!edited.ok) return `The search path of ${path} cannot be rewritten: ${edited.failure}.`;
     let result = edited.value;
     for (const prefix of prefixes) {
-      const parent = dirname(prefix);
+      const parent = posix.dirname(prefix);
       // The compiled-in prefix is a last resort of an interpreter that does not find its library beside it, so it need
       // not be right, only not private. Its last part stays: linkers let a string be the tail of another, and the
       // version text `3.12.1` was seen to be the tail of a prefix that ends in `/3.12.1`.
       if (parent.length >= PLACEHOLDER.length) result = withPath(result, `${parent}/`, `${PLACEHOLDER}/`, own);
     }
-    if (!result.equals(bytes)) await replaceFile(file, result);
+    if (!result.equals(bytes)) replaceFile(app, file, result);
   }
-  await chmod(file, isProgram || (await isExecutable(file)) ? 0o755 : 0o644);
+  app.chmod(file, isProgram || isExecutable(app, file) ? 0o755 : 0o644);
   return undefined;
 }
 
-async function rewriteText(
-  file: string,
+function rewriteText(
+  app: Folder,
+  home: string,
   path: string,
   publicPrefix: string,
   prefixes: readonly string[],
-): Promise<FormProblem | undefined> {
+): FormProblem | undefined {
   if (isGenerated(path)) {
-    const before = await readFile(file, 'utf8');
+    const file = `${home}/${path}`;
+    const before = app.readText(file) ?? '';
     let text = before;
     for (const prefix of prefixes) text = text.replaceAll(asWhole(prefix), publicPrefix);
-    if (text !== before) await replaceFile(file, Buffer.from(text));
+    if (text !== before) replaceFile(app, file, Buffer.from(text));
   }
   return undefined;
 }
@@ -208,21 +205,19 @@ const asWhole = (path: string): RegExp => new RegExp(`${escaped(path)}(?![\\w.-]
 const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 
 /** New bytes under a new inode: the old one may be shared with a store or be read-only. */
-async function replaceFile(file: string, bytes: Buffer): Promise<void> {
-  const { mode } = await lstat(file);
-  await rm(file);
-  await writeFile(file, bytes, { mode: mode & 0o111 ? 0o755 : 0o644 });
+function replaceFile(app: Folder, path: string, bytes: Buffer): void {
+  app.write(path, bytes, isExecutable(app, path) ? 0o755 : 0o644);
 }
 
-const isExecutable = async (file: string): Promise<boolean> => ((await lstat(file)).mode & 0o111) !== 0;
+const isExecutable = (app: Folder, path: string): boolean => ((app.stat(path)?.mode ?? 0) & 0o111) !== 0;
 
 /** The prefixes that the interpreter was configured for, as its own build data tells. */
-async function builtFor(home: string, minor: string): Promise<readonly string[]> {
+function builtFor(app: Folder, home: string, minor: string): readonly string[] {
   const folder = `${home}/lib/python${minor}`;
-  const names = (await readdir(folder)).filter((name) => /^_sysconfigdata.*\.py$/.test(name));
   const found = new Set<string>();
-  for (const name of names) {
-    const text = await readFile(`${folder}/${name}`, 'utf8');
+  for (const { name, kind } of app.list(folder)) {
+    if (kind !== 'file' || !/^_sysconfigdata.*\.py$/.test(name)) continue;
+    const text = app.readText(`${folder}/${name}`) ?? '';
     for (const match of text.matchAll(/^\s*\{?'(?:prefix|exec_prefix|abs_builddir|abs_srcdir)': '(\/[^']+)'/gm)) {
       const path = match[1];
       if (path !== undefined && path.split('/').length > 1) found.add(path);
@@ -231,22 +226,17 @@ async function builtFor(home: string, minor: string): Promise<readonly string[]>
   return [...found];
 }
 
-async function linkNames(home: string, minor: string): Promise<void> {
-  for (const [name, target] of [
-    ['python3', `python${minor}`],
-    ['python', 'python3'],
-  ] as const) {
-    await rm(`${home}/bin/${name}`, { force: true });
-    await symlink(target, `${home}/bin/${name}`);
-  }
+function linkNames(app: Folder, home: string, minor: string): void {
+  app.symlink(`python${minor}`, `${home}/bin/python3`);
+  app.symlink('python3', `${home}/bin/python`);
 }
 
-async function dropEmptyFolders(folder: string): Promise<boolean> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  let left = entries.length;
-  for (const entry of entries) {
-    if (entry.isDirectory() && (await dropEmptyFolders(`${folder}/${entry.name}`))) left -= 1;
-  }
-  if (left === 0) await rm(folder, { recursive: true });
-  return left === 0;
+async function dropEmptyFolders(app: Folder, home: string): Promise<void> {
+  const folders: string[] = [];
+  await app.visit(home, (entry, path) => {
+    if (entry.isDirectory()) folders.push(path);
+    return true;
+  });
+  // Parents came first.
+  for (const folder of folders.reverse()) app.removeEmptyFolder(`${home}/${folder}`);
 }

@@ -1,6 +1,6 @@
 // Looks for any of some byte strings in files of any size. Unaware of what the strings mean.
 
-import { closeSync, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
+import type { Folder, OpenFile } from '../../engine/sdk.js';
 
 /**
  * One for all files: a fresh buffer a file would let tens of megabytes pile up between two collections of garbage,
@@ -16,8 +16,9 @@ export interface Found {
   readonly text: string;
 }
 
-/** The first of `texts` in each file below `root`, for the files that hold one; sorted by path. */
+/** The first of `texts` in each file below `root` of the folder, for the files that hold one; sorted by path. */
 export async function searchFiles(
+  folder: Folder,
   root: string,
   paths: readonly string[],
   texts: readonly string[],
@@ -26,13 +27,15 @@ export async function searchFiles(
   if (texts.length === 0) return found;
   let sinceBreather = 0;
   for (const path of paths) {
-    const file = `${root}/${path}`;
-    const stat = lstatSync(file);
-    const text = stat.isSymbolicLink()
-      ? texts.find((candidate) => readlinkSync(file).includes(candidate))
-      : firstIn(file, texts);
+    const file = root === '' ? path : `${root}/${path}`;
+    const stat = folder.stat(file);
+    const target = stat?.isSymbolicLink() === true ? folder.readLink(file) : undefined;
+    const text =
+      target === undefined
+        ? folder.withFile(file, (open) => firstIn(open, texts))
+        : texts.find((candidate) => target.includes(candidate));
     if (text !== undefined) found.push({ path, text });
-    sinceBreather += stat.size;
+    sinceBreather += stat?.size ?? 0;
     if (sinceBreather < BREATHER_BYTES) continue;
     sinceBreather = 0;
     await new Promise((resolve) => void setImmediate(resolve));
@@ -40,24 +43,21 @@ export async function searchFiles(
   return found.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function firstIn(file: string, texts: readonly string[]): string | undefined {
+function firstIn(file: OpenFile, texts: readonly string[]): string | undefined {
   const overlap = Math.max(...texts.map((text) => Buffer.byteLength(text))) - 1;
   window ??= Buffer.allocUnsafe(WINDOW_BYTES);
-  const descriptor = openSync(file, 'r');
-  try {
-    let carried = 0;
-    for (;;) {
-      const read = readSync(descriptor, window, carried, window.length - carried, null);
-      if (read === 0) return undefined;
-      const end = carried + read;
-      const bytes = window.subarray(0, end);
-      const text = texts.find((candidate) => bytes.includes(candidate));
-      if (text !== undefined) return text;
-      // A text may lie across the end of the window.
-      carried = Math.min(overlap, end);
-      window.copyWithin(0, end - carried, end);
-    }
-  } finally {
-    closeSync(descriptor);
+  let position = 0;
+  let carried = 0;
+  for (;;) {
+    const read = file.read(window, carried, window.length, position);
+    if (read === 0) return undefined;
+    position += read;
+    const end = carried + read;
+    const bytes = window.subarray(0, end);
+    const text = texts.find((candidate) => bytes.includes(candidate));
+    if (text !== undefined) return text;
+    // A text may lie across the end of the window.
+    carried = Math.min(overlap, end);
+    window.copyWithin(0, end - carried, end);
   }
 }

@@ -6,8 +6,7 @@
 // what they start with the slug's own interpreter sees nothing of them. pip installs into the interpreter that runs it, so
 // it runs in the slug's. uv is a program of its own.
 
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
-import type { RunContext } from '../../engine/sdk.js';
+import type { Files, RunContext } from '../../engine/sdk.js';
 
 export type PythonTool = 'pipenv' | 'poetry';
 
@@ -18,24 +17,21 @@ export interface ToolCommand {
   readonly environment: string;
 }
 
-/** `home`: the slug's Python, app-relative. The environment lies in the scratch folder. */
-export async function pythonToolCommand(
+/** `home`: the slug's Python, app-relative. The environment lies where commands cannot change it. */
+export function pythonToolCommand(
   context: RunContext,
+  files: Files,
   tool: PythonTool,
   python: { readonly home: string; readonly minor: string },
-): Promise<ToolCommand> {
+): ToolCommand {
   const folder = `tools/${tool}`;
-  const real = `${context.scratchDir}/${folder}`;
-  const seen = `${context.paths.scratch}/${folder}`;
+  const { given } = files.of(context);
+  const seen = `${context.paths.given}/${folder}`;
   const bin = `${context.paths.app}/${python.home}/bin`;
-  await rm(real, { recursive: true, force: true });
-  const lib = `${real}/lib/python${python.minor}`;
-  await Promise.all([mkdir(`${real}/bin`, { recursive: true }), mkdir(lib, { recursive: true })]);
-  await Promise.all([
-    writeFile(`${real}/pyvenv.cfg`, `home = ${bin}\ninclude-system-site-packages = false\n`),
-    symlink(`${bin}/python${python.minor}`, `${real}/bin/python`),
-    symlink(toolFolder(context, tool), `${lib}/site-packages`),
-  ]);
+  given.remove(folder);
+  given.write(`${folder}/pyvenv.cfg`, `home = ${bin}\ninclude-system-site-packages = false\n`);
+  given.symlink(`${bin}/python${python.minor}`, `${folder}/bin/python`);
+  given.symlink(toolFolder(context, tool), `${folder}/lib/python${python.minor}/site-packages`);
   // -I: no variables, no user folder, and not the working folder on the search path.
   return { argv: [`${seen}/bin/python`, '-I', '-B', '-m', tool], environment: seen };
 }

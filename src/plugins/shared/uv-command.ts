@@ -1,25 +1,29 @@
 // How uv is run: with the settings of the app and none of the machine, into the slug's Python, from the index that the
 // operator names. Unaware of which packages are wanted.
 
-import { readdir, rm } from 'node:fs/promises';
-import type { RunContext, ViewReader } from '../../engine/sdk.js';
+import type { Files, Folder, RunContext, ViewReader } from '../../engine/sdk.js';
 import type { UvLock } from '../../manifests/app/uv-lock.js';
 import { withoutUserinfo } from './index-url.js';
+import { cleanCache } from './clean-cache.js';
 import { compilerEnvironment, isolatedEnvironment } from './pip-command.js';
 import { PUBLIC_APP_DIR } from './python-home.js';
 
+/** In the node's cache folder. */
+export const UV_CACHE = 'uv';
+
 /** `home`: the slug's Python, app-relative. `index`: takes the place of the default index. */
-export async function uvEnvironment(
+export function uvEnvironment(
   context: RunContext,
+  files: Files,
   options: { readonly home: string; readonly hasSettings: boolean; readonly index?: string | undefined },
-): Promise<Readonly<Record<string, string>>> {
+): Readonly<Record<string, string>> {
   const python = `${context.paths.app}/${options.home}`;
   return {
     ...compilerEnvironment(context, python),
-    ...(await isolatedEnvironment(context)),
+    ...isolatedEnvironment(context, files),
     ...indexLogins(context.view),
     NO_COLOR: '1',
-    UV_CACHE_DIR: `${context.paths.cache}/uv`,
+    UV_CACHE_DIR: `${context.paths.cache}/${UV_CACHE}`,
     UV_COMPILE_BYTECODE: '0',
     // A hard link would make a file of the slug one of the cache, which later builds write.
     UV_LINK_MODE: 'copy',
@@ -87,12 +91,14 @@ function respelled(index: string, locked: string): string {
  * Drops from uv's cache what may speak of this run: facts about the interpreter, wheels built of the app's own packages, and,
  * where folders are private, all that was built in them.
  */
-export async function forgetLocalBuilds(context: RunContext): Promise<void> {
-  const cache = `${context.cacheDir}/uv`;
-  for (const name of await readdir(cache).catch(() => [])) {
-    if (name.startsWith('interpreter-')) await rm(`${cache}/${name}`, { recursive: true, force: true });
-    if (!name.startsWith('sdists-')) continue;
-    const parts = context.paths.app === PUBLIC_APP_DIR ? ['/editable', '/path'] : [''];
-    for (const part of parts) await rm(`${cache}/${name}${part}`, { recursive: true, force: true });
-  }
+export function forgetLocalBuilds(context: RunContext, cache: Folder): void {
+  cleanCache(cache, UV_CACHE, () => {
+    for (const name of cache.names(UV_CACHE)) {
+      const path = `${UV_CACHE}/${name}`;
+      if (name.startsWith('interpreter-')) cache.remove(path);
+      if (!name.startsWith('sdists-')) continue;
+      if (context.paths.app !== PUBLIC_APP_DIR) cache.remove(path);
+      else for (const part of ['editable', 'path']) cache.remove(`${path}/${part}`);
+    }
+  });
 }

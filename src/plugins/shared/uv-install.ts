@@ -1,11 +1,12 @@
 // Installs what a lockfile of uv names: all but the app's own packages, or those. Unaware of keys and of what becomes of the
 // layer.
 
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import {
   fail,
   succeed,
   type Failure,
+  type Files,
+  type Folder,
   type NodeLog,
   type Result,
   type RunContext,
@@ -22,7 +23,7 @@ import { maskUserinfo } from './index-url.js';
 import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from './python-home.js';
 import { editRecord } from './record.js';
 import { uvCommand } from './tool-command.js';
-import { forgetLocalBuilds, uvEnvironment, type IndexPlan } from './uv-command.js';
+import { forgetLocalBuilds, UV_CACHE, uvEnvironment, type IndexPlan } from './uv-command.js';
 import { uvFailed } from './uv-failures.js';
 
 export interface UvInstall {
@@ -44,29 +45,29 @@ export interface UvInstall {
 const KEPT_LINES = 400;
 
 export async function installWithUv(
-  services: { readonly subprocess: Subprocess; readonly log: NodeLog },
+  services: { readonly subprocess: Subprocess; readonly files: Files; readonly log: NodeLog },
   context: RunContext,
   install: UvInstall,
 ): Promise<Result<RunOutput<InstalledOutputs>, Failure>> {
   const { vendorDir, root, part, indexes } = install;
-  const { subprocess, log } = services;
+  const { subprocess, files, log } = services;
+  const { app, cache } = files.of(context);
   const home = pythonHome(vendorDir);
-  const real = `${context.appDir}/${home}`;
-  const minor = await minorOfPython(real);
+  const minor = minorOfPython(app, home);
   if (minor === undefined) return fail(noPython(home));
-  const before = await takeSnapshot(real, context.signal);
-  const projects = await LocalProjects.look(context.appDir, install.builtIn, home);
+  const before = await takeSnapshot(app, home, context.signal);
+  const projects = await LocalProjects.look(app, install.builtIn, home);
   const groups = install.withDefaultGroups ? [] : ['--no-default-groups'];
   const command = ['uv', 'sync', '--locked', ...groups].join(' ');
   log.step(context, install.headline(command));
 
   let builtFromSource = false;
-  const env = await uvEnvironment(context, { home, hasSettings: install.hasSettings, index: indexes.index });
+  const env = uvEnvironment(context, files, { home, hasSettings: install.hasSettings, index: indexes.index });
   const uv = async (
     args: readonly string[],
     more: Readonly<Record<string, string>> = {},
   ): Promise<Result<void, Failure>> => {
-    const exit = await runWithDownloads(`${context.cacheDir}/uv`, () =>
+    const exit = await runWithDownloads(cache, UV_CACHE, () =>
       subprocess.run(context, {
         argv: [...uvCommand(context), ...args],
         cwd: rootIn(context.paths.app, root),
@@ -83,23 +84,23 @@ export async function installWithUv(
     if (!exit.ok) return exit;
     return exit.value.exitCode === 0 ? succeed(undefined) : fail(uvFailed(command, exit.value));
   };
-  await forgetLocalBuilds(context);
+  forgetLocalBuilds(context, cache);
   const done =
     indexes.way === 'locked'
       ? // --inexact: what another node put there (pip, for one) is not uv's to remove.
         await uv(['sync', '--locked', ...groups, '--inexact', ...(part === 'remote' ? ['--no-install-local'] : [])])
-      : await installFromMirror(uv, context, install, groups);
-  await forgetLocalBuilds(context);
+      : await installFromMirror(uv, { context, files }, install, groups);
+  forgetLocalBuilds(context, cache);
   if (!done.ok) return done;
   const generated = await projects.clean();
-  await dropNotes(`${real}/lib/python${minor}/site-packages`);
-  return finishInstall(subprocess, context, { vendorDir, minor, before, builtFromSource, generated });
+  dropNotes(app, `${home}/lib/python${minor}/site-packages`);
+  return finishInstall(services, context, { vendorDir, minor, before, builtFromSource, generated });
 }
 
 /** Exported with the lockfile's own index, so that uv checks it as ever; then every file comes from the mirror. */
 async function installFromMirror(
   uv: (args: readonly string[], more?: Readonly<Record<string, string>>) => Promise<Result<void, Failure>>,
-  context: RunContext,
+  { context, files }: { readonly context: RunContext; readonly files: Files },
   { part, indexes }: UvInstall,
   groups: readonly string[],
 ): Promise<Result<void, Failure>> {
@@ -119,28 +120,31 @@ async function installFromMirror(
     { UV_DEFAULT_INDEX: '' },
   );
   if (!exported.ok) return exported;
-  const lines = await readFile(`${context.scratchDir}/${list}`, 'utf8');
+  const { given, scratch } = files.of(context);
+  const lines = scratch.readText(list) ?? '';
   if (lines.trim() === '') return succeed(undefined);
+  // What is judged here is what uv reads, also if a build writes into the other folder meanwhile.
+  given.write(list, lines);
   // With digests it does not matter which index a file comes from; without, the first that has the package decides.
   const anyIndex = lines.includes('--hash=') ? ['--index-strategy=unsafe-best-match'] : [];
-  return uv(['pip', 'install', '--no-deps', ...anyIndex, `--requirements=${context.paths.scratch}/${list}`], {
+  return uv(['pip', 'install', '--no-deps', ...anyIndex, `--requirements=${context.paths.given}/${list}`], {
     ...(indexes.others.length > 0 && { UV_INDEX: indexes.others.join(' ') }),
   });
 }
 
 /** What uv writes down for its next run: times and digests of sources, which are different everywhere. */
-async function dropNotes(sitePackages: string): Promise<void> {
-  const folders = (await readdir(sitePackages).catch(() => [])).filter((name) => name.endsWith('.dist-info'));
-  for (const folder of folders) {
-    const names = (await readdir(`${sitePackages}/${folder}`)).filter((name) => /^uv_(cache|build)\.json$/.test(name));
+function dropNotes(app: Folder, sitePackages: string): void {
+  for (const { name: info, kind } of app.list(sitePackages)) {
+    if (kind !== 'directory' || !info.endsWith('.dist-info')) continue;
+    const folder = `${sitePackages}/${info}`;
+    const names = app.names(folder).filter((name) => /^uv_(cache|build)\.json$/.test(name));
     if (names.length === 0) continue;
-    for (const name of names) await rm(`${sitePackages}/${folder}/${name}`);
-    const record = `${sitePackages}/${folder}/RECORD`;
-    const dropped = new Set(names.map((name) => `${folder}/${name}`));
-    const text = await readFile(record, 'utf8');
-    await rm(record);
-    await writeFile(
-      record,
+    for (const name of names) app.remove(`${folder}/${name}`);
+    const dropped = new Set(names.map((name) => `${info}/${name}`));
+    const text = app.isFile(`${folder}/RECORD`) ? app.readText(`${folder}/RECORD`) : undefined;
+    if (text === undefined) continue;
+    app.write(
+      `${folder}/RECORD`,
       editRecord(text, (path) => (dropped.has(path) ? 'drop' : undefined)),
     );
   }

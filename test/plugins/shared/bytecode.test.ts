@@ -45,7 +45,7 @@ describe('plugins/shared/bytecode', () => {
     const kind = {
       reads: async () => succeed({}),
       run: async (_: unknown, context: RunContext) => {
-        const compiled = await compileBytecode(harness.subprocess, context, {
+        const compiled = await compileBytecode(harness, context, {
           python: join(runtime.appDir, '.scalingo/python/bin/python'),
           files: Object.keys(sources).reverse(),
           ...(reuse && { reuse: true }),

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
+import { Folder } from '../../../src/engine/files/folder.js';
 import { isElf, runpathOf, withoutDebug, withPath, withRunpath } from '../../../src/plugins/shared/elf.js';
 import { readForStrip } from '../../../src/plugins/shared/elf-file.js';
 
@@ -192,7 +193,8 @@ describe('plugins/shared/elf', () => {
     async function stripped(bytes: Buffer): Promise<{ readonly result: Buffer; readonly isWhole: boolean }> {
       const file = join(root, 'library.so');
       writeFileSync(file, bytes);
-      const read = await readForStrip(file);
+      const read = await new Folder(root).withFileOpen('library.so', (open) => readForStrip(open));
+      if (read === undefined) throw new Error('the file is gone');
       const result = withoutDebug(read.bytes);
       return { result: result === read.bytes && !read.isWhole ? bytes : result, isWhole: read.isWhole };
     }

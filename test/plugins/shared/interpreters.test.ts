@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { filesService } from '../../../src/engine/services/files.js';
 import type { Host } from '../../../src/engine/sdk.js';
 import { succeed } from '../../../src/engine/sdk.js';
 import type { HostCommand } from '../../../src/plugins/shared/host-command.js';
@@ -39,7 +40,7 @@ describe('plugins/shared/interpreters', () => {
     answers.set(join(bin, name), JSON.stringify({ ...GOOD, version, prefix: real, stdlib, ...facts }));
   };
   const find = (host: Host): Promise<readonly Interpreter[]> =>
-    findInterpreters('3.12', host, command, new AbortController().signal);
+    findInterpreters('3.12', { host, files: filesService, command }, new AbortController().signal);
 
   beforeEach(() => {
     root = realpathSync(mkdtempSync(join(tmpdir(), 'pyflow-interpreters-')));

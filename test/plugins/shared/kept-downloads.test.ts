@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { Folder } from '../../../src/engine/files/folder.js';
 import { succeed } from '../../../src/engine/sdk.js';
 import { runWithDownloads } from '../../../src/plugins/shared/kept-downloads.js';
 
@@ -24,7 +25,7 @@ describe('plugins/shared/kept-downloads', () => {
   /** Each try keeps a file and ends so; true is well. */
   async function tries(...ends: readonly boolean[]): Promise<{ readonly made: number; readonly exitCode: number }> {
     let made = 0;
-    const exit = await runWithDownloads(folder, async () => {
+    const exit = await runWithDownloads(new Folder(join(folder, '..')), 'kept', async () => {
       const isWell = ends[made++] === true;
       keep();
       return succeed(isWell ? { exitCode: 0, lines: [] } : { exitCode: 1, lines: TAMPERED });

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync,
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { Folder } from '../../../src/engine/files/folder.js';
 import type { RunContext } from '../../../src/engine/sdk.js';
 import { changedFiles, takeSnapshot } from '../../../src/plugins/shared/app-changes.js';
 import { normalizePackages } from '../../../src/plugins/shared/package-layer.js';
@@ -30,7 +31,12 @@ describe('plugins/shared/package-layer', () => {
       signal,
     }) as unknown as RunContext;
   const normalize = async (app = appDir): Promise<readonly string[]> => {
-    const layer = await normalizePackages(contextSeeing(app), { vendorDir: '.scalingo', minor: '3.12' }, new Map());
+    const layer = await normalizePackages(
+      contextSeeing(app),
+      new Folder(appDir),
+      { vendorDir: '.scalingo', minor: '3.12' },
+      new Map(),
+    );
     return layer.files;
   };
 
@@ -45,10 +51,13 @@ describe('plugins/shared/package-layer', () => {
   it('tells what was written since a snapshot', async () => {
     put('kept', 'a');
     put('changed', 'a');
-    const before = await takeSnapshot(home, signal);
+    const before = await takeSnapshot(new Folder(appDir), '.scalingo/python', signal);
     put('changed', 'bb');
     put('new/file', '');
-    expect(changedFiles(before, await takeSnapshot(home, signal))).to.deep.equal(['changed', 'new/file']);
+    expect(changedFiles(before, await takeSnapshot(new Folder(appDir), '.scalingo/python', signal))).to.deep.equal([
+      'changed',
+      'new/file',
+    ]);
   });
 
   it('makes launchers relocatable and corrects their lines in RECORD alone', async () => {

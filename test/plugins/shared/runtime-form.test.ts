@@ -13,6 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { filesService } from '../../../src/engine/services/files.js';
+import { Folder } from '../../../src/engine/files/folder.js';
 import {
   belongsToRuntime,
   copyRuntime,
@@ -21,6 +23,7 @@ import {
 } from '../../../src/plugins/shared/runtime-form.js';
 
 const PUBLIC = '/app/.scalingo/python';
+const FORM = { home: 'prefix', minor: '3.12', publicPrefix: PUBLIC };
 
 describe('plugins/shared/runtime-form', () => {
   let root: string;
@@ -95,7 +98,7 @@ describe('plugins/shared/runtime-form', () => {
     writeFileSync(join(root, 'elsewhere.py'), 'here = 1\n');
     symlinkSync('../../../elsewhere.py', join(prefix, 'lib/python3.12/linked.py'));
     const home = join(root, 'home');
-    await copyRuntime(prefix, home, '3.12', new AbortController().signal);
+    await copyRuntime(filesService.machine(prefix), new Folder(root), 'home', '3.12', new AbortController().signal);
     expect(readlinkSync(join(home, 'bin/python3'))).to.equal('python3.12');
     expect(readFileSync(join(home, 'lib/python3.12/linked.py'), 'utf8')).to.equal('here = 1\n');
     expect(existsSync(join(home, 'bin/pip'))).to.equal(false);
@@ -109,7 +112,7 @@ describe('plugins/shared/runtime-form', () => {
     );
     put('lib/pkgconfig/python-3.12.pc', 'prefix=/install\nlibdir=/install/lib\nother=/home/me/py/x\n');
     put('lib/python3.12/notes.py', '# /install stays in released files\n');
-    const result = await normalizeRuntime(prefix, '3.12', PUBLIC, ['/home/me/py']);
+    const result = await normalizeRuntime(new Folder(root), FORM, ['/home/me/py']);
     expect(result.ok).to.equal(true);
     expect(readFileSync(join(prefix, 'lib/pkgconfig/python-3.12.pc'), 'utf8')).to.equal(
       `prefix=${PUBLIC}\nlibdir=${PUBLIC}/lib\nother=${PUBLIC}/x\n`,
@@ -125,7 +128,7 @@ describe('plugins/shared/runtime-form', () => {
     put('bin/pip3');
     put('lib/python3.12/test/deep/test_x.py');
     put('lib/python3.12/site-packages/foreign/__init__.py');
-    const result = await normalizeRuntime(prefix, '3.12', PUBLIC, []);
+    const result = await normalizeRuntime(new Folder(root), FORM, []);
     expect(files()).to.deep.equal(['bin/python', 'bin/python3', 'bin/python3.12', 'lib/python3.12/os.py']);
     expect(readlinkSync(join(prefix, 'bin/python'))).to.equal('python3');
     expect(readdirSync(join(prefix, 'lib/python3.12'))).to.deep.equal(['os.py', 'site-packages']);
@@ -135,9 +138,9 @@ describe('plugins/shared/runtime-form', () => {
 
   it('is idempotent', async () => {
     put('lib/pkgconfig/python-3.12.pc', 'prefix=/home/me/py\n');
-    await normalizeRuntime(prefix, '3.12', PUBLIC, ['/home/me/py']);
+    await normalizeRuntime(new Folder(root), FORM, ['/home/me/py']);
     const once = readFileSync(join(prefix, 'lib/pkgconfig/python-3.12.pc'), 'utf8');
-    await normalizeRuntime(prefix, '3.12', PUBLIC, ['/home/me/py']);
+    await normalizeRuntime(new Folder(root), FORM, ['/home/me/py']);
     expect(readFileSync(join(prefix, 'lib/pkgconfig/python-3.12.pc'), 'utf8')).to.equal(once);
   });
 
@@ -145,7 +148,7 @@ describe('plugins/shared/runtime-form', () => {
     const narrow = Buffer.alloc(64);
     Buffer.from([0x7f, 0x45, 0x4c, 0x46, 1, 1]).copy(narrow);
     writeFileSync(join(prefix, 'bin/python3.12'), narrow);
-    const result = await normalizeRuntime(prefix, '3.12', PUBLIC, []);
+    const result = await normalizeRuntime(new Folder(root), FORM, []);
     expect(result).to.deep.equal({
       ok: false,
       failure: 'The search path of bin/python3.12 cannot be rewritten: it is a 32-bit file.',

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { Folder } from '../../../src/engine/files/folder.js';
 import { searchFiles } from '../../../src/plugins/shared/search-bytes.js';
 
 describe('plugins/shared/search-bytes', () => {
@@ -19,7 +20,12 @@ describe('plugins/shared/search-bytes', () => {
     writeFileSync(join(root, 'large'), large);
     symlinkSync('/private/a/x', join(root, 'link'));
     writeFileSync(join(root, 'clean'), '/private/c');
-    const found = await searchFiles(root, ['small', 'large', 'link', 'clean'], ['/private/a', '/private/b']);
+    const found = await searchFiles(
+      new Folder(root),
+      '',
+      ['small', 'large', 'link', 'clean'],
+      ['/private/a', '/private/b'],
+    );
     expect(found).to.deep.equal([
       { path: 'large', text: '/private/b' },
       { path: 'link', text: '/private/a' },
@@ -28,6 +34,6 @@ describe('plugins/shared/search-bytes', () => {
   });
 
   it('finds nothing when nothing is looked for', async () => {
-    expect(await searchFiles(root, ['not there'], [])).to.deep.equal([]);
+    expect(await searchFiles(new Folder(root), '', ['not there'], [])).to.deep.equal([]);
   });
 });

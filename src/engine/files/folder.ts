@@ -1,0 +1,496 @@
+// The one door to folders in which code of the app may have worked. No path leads through a link, only regular files are
+// read, nothing blocks on a pipe or a device, and files are created, never written through.
+
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+  type Dirent,
+  type Stats,
+} from 'node:fs';
+import { FailureError } from '../failure.js';
+import { createLineSplitter } from '../line-splitter.js';
+import { removeTree } from '../remove-tree.js';
+import { folderGone, unreadableFile } from '../store-failures.js';
+import { Breather } from '../store-files.js';
+import { pathTooLong, readTooLarge, tooManyFiles, unsafeFile } from './failures.js';
+import {
+  canPathsStartAtDescriptors,
+  closeFolderHandles,
+  openFolderHandle,
+  type FolderHandle,
+} from './folder-handles.js';
+import { OpenFile } from './open-file.js';
+import { pathBeneath } from './path-beneath.js';
+
+export type EntryKind = 'file' | 'directory' | 'symlink' | 'other';
+
+export interface FolderEntry {
+  readonly name: string;
+  readonly kind: EntryKind;
+}
+export interface WalkedEntry {
+  /** Relative to the start of the walk, with slashes. */
+  readonly path: string;
+  readonly kind: 'file' | 'symlink';
+}
+/** Bytes that `read` takes unless told otherwise. */
+const MOST_READ = 64 * 1024 * 1024;
+/** Files and folders that one walk takes. */
+const MOST_ENTRIES = 1_000_000;
+/** Links that one path may lead through, as Linux has it. */
+const MOST_LINKS = 40;
+/** Bytes of a path below a folder: 4,095 less what pyflow's own folders take. */
+const MOST_PATH_BYTES = 3_840;
+/** Nested folders below a folder; packages have some 20, and every step down costs time and memory in many places. */
+const MOST_DEPTH = 400;
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+/** Of Linux, where it is the same on all architectures of Node: needs no permission on the file itself. */
+const O_PATH = 0o10000000;
+
+/**
+ * Paths are relative to the folder, with slashes; the empty path is the folder itself. A path that leads through a link, or to
+ * something other than what the method works on, throws a `FailureError` (`app::unsafe-file`, blame `app`). The system's other
+ * errors are thrown as they are. Nothing is kept open between two turns of the event loop.
+ */
+export class Folder {
+  /** `path`: whose parents nobody but pyflow can change. `name`: what users know the folder by; empty for the app. */
+  constructor(
+    private readonly path: string,
+    private readonly name: string = '',
+  ) {}
+
+  /** Whether it is still a folder: neither removed nor replaced by a link. */
+  exists(): boolean {
+    return !('type' in openFolderHandle(this.path, []));
+  }
+
+  kindOf(path: string): EntryKind | undefined {
+    const stats = this.stat(path);
+    return stats === undefined ? undefined : kindOfStats(stats);
+  }
+
+  isFile(path: string): boolean {
+    return this.kindOf(path) === 'file';
+  }
+
+  /** Of the entry itself; a link is not followed. Undefined when there is none. */
+  stat(path: string): Stats | undefined {
+    return this.inParent(path, (parent, name) => parent.stat(name));
+  }
+
+  /** Sorted by name; empty when there is no such folder. */
+  list(path: string): readonly FolderEntry[] {
+    const handle = this.open(path);
+    if (handle === undefined) return [];
+    const entries = readEntries(handle);
+    return entries.map((entry) => ({ name: entry.name, kind: kindOfDirent(entry) })).sort(byName);
+  }
+
+  names(path: string): readonly string[] {
+    return this.list(path).map(({ name }) => name);
+  }
+
+  /**
+   * Regular files and links below `path`, sorted by code unit of the path; pipes, sockets and devices are left out. A folder
+   * that `enter` refuses is not read.
+   */
+  async walk(path = '', enter: (path: string) => boolean = () => true): Promise<readonly WalkedEntry[]> {
+    const found: WalkedEntry[] = [];
+    await this.visit(path, (entry, below) => {
+      if (entry.isDirectory()) return enter(below);
+      const kind = kindOfDirent(entry);
+      if (kind === 'file' || kind === 'symlink') found.push({ path: below, kind });
+      return false;
+    });
+    return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  /**
+   * Calls `see` for every entry below `path`, parents first; a folder is entered when it answers true. `folder` is of use only
+   * during the call. Throws for paths and numbers of entries that no app needs.
+   */
+  async visit(path: string, see: (entry: Dirent, below: string, folder: FolderHandle) => boolean): Promise<void> {
+    const breather = new Breather();
+    let count = 0;
+    const folders = [''];
+    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+      const handle = this.open(join(path, folder));
+      if (handle === undefined) continue;
+      const below: string[] = [];
+      for (const entry of readEntries(handle)) {
+        const inside = folder === '' ? entry.name : `${folder}/${entry.name}`;
+        if (++count > MOST_ENTRIES) throw new FailureError(tooManyFiles(this.shown(path), MOST_ENTRIES));
+        if (see(entry, inside, handle) && entry.isDirectory()) below.push(inside);
+      }
+      for (const inside of below.reverse()) {
+        checkLength(this.shown(inside));
+        folders.push(inside);
+      }
+      await breather.pause();
+    }
+  }
+
+  /** The bytes of a regular file; undefined when there is none. Throws for a larger one than `maxBytes`. */
+  read(path: string, maxBytes = MOST_READ): Buffer | undefined {
+    return this.withFile(path, (file) => {
+      if (file.size > maxBytes) throw new FailureError(readTooLarge(this.shown(path), file.size, maxBytes));
+      return file.start(file.size);
+    });
+  }
+
+  readText(path: string, maxBytes?: number): string | undefined {
+    return this.read(path, maxBytes)?.toString('utf8');
+  }
+
+  /** Calls `onLine` for each line of a file, a very long one in pieces; at most for its first `maxBytes`. */
+  async readLines(path: string, onLine: (text: string) => void, maxBytes: number): Promise<void> {
+    const breather = new Breather();
+    const splitter = createLineSplitter(onLine);
+    const chunk = Buffer.allocUnsafe(64 * 1024);
+    await this.withFileOpen(path, async (file) => {
+      const end = Math.min(file.size, maxBytes);
+      for (let at = 0; at < end;) {
+        const count = file.read(chunk, 0, Math.min(chunk.length, end - at), at);
+        if (count === 0) break;
+        splitter.write(chunk.subarray(0, count));
+        at += count;
+        await breather.pause();
+      }
+    });
+    splitter.end();
+  }
+
+  /** The first bytes of a file, fewer when it has fewer; undefined when there is none. */
+  readStart(path: string, bytes: number): Buffer | undefined {
+    return this.withFile(path, (file) => file.start(bytes));
+  }
+
+  /** Undefined when there is no such file. The file is closed when `use` has returned. */
+  withFile<T>(path: string, use: (file: OpenFile) => T): T | undefined {
+    const file = this.openFile(path);
+    if (file === undefined) return undefined;
+    try {
+      return use(file);
+    } finally {
+      file.close();
+    }
+  }
+
+  /** As `withFile`; closed when what `use` returned has settled. */
+  async withFileOpen<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
+    const file = this.openFile(path);
+    if (file === undefined) return undefined;
+    try {
+      return await use(file);
+    } finally {
+      file.close();
+    }
+  }
+
+  /** Calls `use` with a path of this process that leads to a folder through no link, as long as `use` works. Throws when it is missing. */
+  async holding<T>(path: string, use: (path: string) => Promise<T>): Promise<T> {
+    const handle = this.needed(path);
+    if (!canPathsStartAtDescriptors()) return use(handle.self);
+    const fd = openSync(handle.self, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      // By number of the process, for programs that it starts.
+      return await use(`/proc/${process.pid}/fd/${fd}`);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  private openFile(path: string): OpenFile | undefined {
+    return this.inParent(path, (parent, name) => {
+      const fd = this.openEntry(parent, name, path);
+      if (fd === undefined) return undefined;
+      const stats = fstatSync(fd);
+      if (!stats.isFile()) {
+        closeSync(fd);
+        throw this.unsafe(path, stats, 'a regular file');
+      }
+      const reopened = canPathsStartAtDescriptors() ? `/proc/${process.pid}/fd/${fd}` : parent.at(name);
+      return new OpenFile(fd, reopened, stats.size, stats.mode & 0o7777);
+    });
+  }
+
+  private openEntry(parent: FolderHandle, name: string, path: string): number | undefined {
+    try {
+      return openSync(parent.at(name), READ_FLAGS);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return undefined;
+      if (code === 'EACCES') throw new FailureError(unreadableFile(this.shown(path), error));
+      const stats = parent.stat(name);
+      if (stats !== undefined && !stats.isFile()) throw this.unsafe(path, stats, 'a regular file');
+      throw error;
+    }
+  }
+
+  readLink(path: string): string | undefined {
+    return this.inParent(path, (parent, name) => {
+      const stats = parent.stat(name);
+      return stats?.isSymbolicLink() === true ? readlinkSync(parent.at(name)) : undefined;
+    });
+  }
+
+  /**
+   * Where a path leads when links are followed inside the folder, each step of a chain; undefined when it leads out, nowhere, or in
+   * circles. An absolute target leads out.
+   */
+  resolve(path: string): string | undefined {
+    let parts = partsOf(path);
+    let followed = 0;
+    for (let depth = 1; depth <= parts.length; depth++) {
+      const part = parts.slice(0, depth).join('/');
+      const stats = this.stat(part);
+      if (stats === undefined) return undefined;
+      if (!stats.isSymbolicLink()) continue;
+      const target = pathBeneath(parts.slice(0, depth - 1).join('/'), this.readLink(part) ?? '');
+      if (target === undefined || ++followed > MOST_LINKS) return undefined;
+      parts = [...partsOf(target), ...parts.slice(depth)];
+      depth = 0;
+    }
+    return parts.join('/');
+  }
+
+  /** Makes the folder and those above it, as far as they are missing. */
+  makeFolders(path: string): void {
+    const parts = partsOf(path);
+    for (let depth = 1; depth <= parts.length; depth++) {
+      const parent = this.needed(parts.slice(0, depth - 1).join('/'));
+      const at = parent.at(parts[depth - 1] as string);
+      try {
+        mkdirSync(at, 0o755);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      }
+    }
+    if (this.open(path) === undefined) {
+      const stats = this.stat(path);
+      if (stats !== undefined) throw this.unsafe(path, stats, 'a folder');
+    }
+  }
+
+  /** Puts a new file in the place of whatever file or link lies there; folders above it are made. Default mode 0644. */
+  write(path: string, content: string | Uint8Array, mode = 0o644): void {
+    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+    this.create(path, mode, (fd) => {
+      for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+    });
+  }
+
+  /** A copy of an open file, in the place of whatever file or link lies there. */
+  copyFrom(file: Pick<OpenFile, 'path' | 'mode'>, path: string, mode = file.mode & 0o777): void {
+    this.makeFolders(parentOf(path));
+    this.inParent(path, (parent, name) => {
+      this.unlink(parent, name, path);
+      copyFileSync(file.path, parent.at(name), constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+      chmodSync(parent.at(name), mode);
+    });
+  }
+
+  /** In the place of whatever file or link lies there; folders above it are made. */
+  symlink(target: string, path: string): void {
+    this.makeFolders(parentOf(path));
+    this.inParent(path, (parent, name) => {
+      this.unlink(parent, name, path);
+      symlinkSync(target, parent.at(name));
+    });
+  }
+
+  /** The permission bits of a regular file. One with several names is copied first: the others may be somebody else's. */
+  chmod(path: string, mode: number): void {
+    if ((this.stat(path)?.nlink ?? 1) > 1) {
+      return this.withFile(path, (file) => this.write(path, file.start(file.size), mode));
+    }
+    this.inParent(path, (parent, name) => {
+      if (!canPathsStartAtDescriptors()) {
+        const stats = lstatSync(parent.at(name));
+        if (!stats.isFile()) throw this.unsafe(path, stats, 'a regular file');
+        return chmodSync(parent.at(name), mode);
+      }
+      const fd = openSync(parent.at(name), O_PATH | constants.O_NOFOLLOW);
+      try {
+        const stats = fstatSync(fd);
+        if (!stats.isFile()) throw this.unsafe(path, stats, 'a regular file');
+        chmodSync(`/proc/self/fd/${fd}`, mode);
+      } finally {
+        closeSync(fd);
+      }
+    });
+  }
+
+  /** Within this folder, in the place of whatever file lies there. */
+  rename(from: string, to: string): void {
+    const source = this.needed(parentOf(from));
+    // Of its own, since opening the second parent may close the first.
+    const held = canPathsStartAtDescriptors() ? openSync(source.self, constants.O_RDONLY) : undefined;
+    try {
+      const at = held === undefined ? source.at(nameOf(from)) : `/proc/self/fd/${held}/${nameOf(from)}`;
+      renameSync(at, this.needed(parentOf(to)).at(nameOf(to)));
+    } finally {
+      if (held !== undefined) closeSync(held);
+      closeFolderHandles();
+    }
+  }
+
+  /** A file, a link, or a folder with all in it; nothing when there is none. What cannot be removed stays. */
+  remove(path: string): void {
+    this.inParent(path, (parent, name) => {
+      const stats = parent.stat(name);
+      if (stats === undefined) return;
+      if (stats.isDirectory()) removeTree(parent.at(name));
+      else unlinkSync(parent.at(name));
+    });
+    closeFolderHandles();
+  }
+
+  /** False when it is not empty or no folder; true also when there is none. */
+  removeEmptyFolder(path: string): boolean {
+    const isGone = this.inParent(path, (parent, name) => {
+      try {
+        rmdirSync(parent.at(name));
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code === 'ENOENT';
+      }
+      return true;
+    });
+    closeFolderHandles();
+    return isGone ?? true;
+  }
+
+  private create(path: string, mode: number, fill: (fd: number) => void): void {
+    this.makeFolders(parentOf(path));
+    this.inParent(path, (parent, name) => {
+      this.unlink(parent, name, path);
+      const fd = openSync(parent.at(name), CREATE_FLAGS, mode);
+      try {
+        fill(fd);
+        // Whatever the umask took away.
+        fchmodSync(fd, mode);
+      } finally {
+        closeSync(fd);
+      }
+    });
+  }
+
+  private unlink(parent: FolderHandle, name: string, path: string): void {
+    const stats = parent.stat(name);
+    if (stats === undefined) return;
+    if (stats.isDirectory()) throw this.unsafe(path, stats, 'a regular file or nothing');
+    unlinkSync(parent.at(name));
+  }
+
+  /** `use` gets the folder that holds the entry, and the entry's name; undefined when there is no such folder. */
+  private inParent<T>(path: string, use: (parent: FolderHandle, name: string) => T): T | undefined {
+    const parts = partsOf(path);
+    const name = parts.pop();
+    if (name === undefined) throw new Error(`no entry of a folder: ${JSON.stringify(path)}`);
+    const parent = this.handleOf(parts);
+    return parent === undefined ? undefined : use(parent, name);
+  }
+
+  /** Undefined when there is no such folder. */
+  open(path: string): FolderHandle | undefined {
+    return this.handleOf(partsOf(path));
+  }
+
+  private needed(path: string): FolderHandle {
+    const handle = this.open(path);
+    if (handle !== undefined) return handle;
+    const stats = path === '' ? undefined : this.stat(path);
+    if (stats !== undefined) throw this.unsafe(path, stats, 'a folder');
+    throw Object.assign(new Error(`ENOENT: no such folder: ${this.shown(path)}`), { code: 'ENOENT' });
+  }
+
+  private handleOf(parts: readonly string[]): FolderHandle | undefined {
+    let found: ReturnType<typeof openFolderHandle>;
+    try {
+      found = openFolderHandle(this.path, parts);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+      throw new FailureError(unreadableFile(this.shown(parts.join('/')), error));
+    }
+    if (!('type' in found)) return found;
+    if (found.type === 'missing') return undefined;
+    if (found.path === '') throw new FailureError(folderGone());
+    throw new FailureError(unsafeFile(this.shown(found.path), 'a symbolic link', 'a folder'));
+  }
+
+  private unsafe(path: string, stats: Stats, expected: string): FailureError {
+    return new FailureError(unsafeFile(this.shown(path), describe(stats), expected));
+  }
+
+  private shown(path: string): string {
+    if (path === '') return this.name === '' ? "the app's folder" : this.name;
+    return this.name === '' ? path : `${this.name}/${path}`;
+  }
+}
+
+/** Throws for a path that is longer, or leads deeper, than pyflow can handle everywhere. */
+export function checkLength(path: string): void {
+  // Each character has three bytes at most, and most paths are short.
+  if (path.length * 3 <= MOST_DEPTH) return;
+  if (Buffer.byteLength(path) <= MOST_PATH_BYTES && path.split('/').length <= MOST_DEPTH) return;
+  throw new FailureError(pathTooLong(path, { bytes: MOST_PATH_BYTES, folders: MOST_DEPTH }));
+}
+
+function partsOf(path: string): string[] {
+  if (path === '' || path === '.') return [];
+  const parts = path.split('/');
+  if (parts.some((part) => part === '' || part === '.' || part === '..' || part.includes('\0')))
+    throw new Error(`not a path below a folder: ${JSON.stringify(path)}`);
+  return parts;
+}
+
+const join = (folder: string, path: string): string =>
+  folder === '' || folder === '.' ? path : path === '' ? folder : `${folder}/${path}`;
+const parentOf = (path: string): string => (path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '');
+const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+const byName = (a: FolderEntry, b: FolderEntry): number => (a.name < b.name ? -1 : 1);
+
+/** Empty when the folder vanished meanwhile. */
+function readEntries(handle: FolderHandle): Dirent[] {
+  try {
+    return readdirSync(handle.self, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function kindOfDirent(entry: Dirent): EntryKind {
+  if (entry.isFile()) return 'file';
+  if (entry.isDirectory()) return 'directory';
+  return entry.isSymbolicLink() ? 'symlink' : 'other';
+}
+
+function kindOfStats(stats: Stats): EntryKind {
+  if (stats.isFile()) return 'file';
+  if (stats.isDirectory()) return 'directory';
+  return stats.isSymbolicLink() ? 'symlink' : 'other';
+}
+
+function describe(stats: Stats): string {
+  if (stats.isSymbolicLink()) return 'a symbolic link';
+  if (stats.isDirectory()) return 'a folder';
+  if (stats.isFIFO()) return 'a named pipe';
+  if (stats.isSocket()) return 'a socket';
+  return stats.isFile() ? 'a file' : 'a device';
+}
