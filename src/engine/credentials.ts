@@ -29,9 +29,16 @@ function isFree(value: JSONValue): boolean {
   return true;
 }
 
+/** What has nothing to leave out stays itself: callers tell by that whether something was left out. */
 function strip(value: JSONValue): JSONValue {
   if (typeof value === 'string') return value.replace(HTTP_USERINFO, '$1').replace(PASSWORD, '$1@');
-  if (Array.isArray(value)) return value.map((item) => strip(item as JSONValue));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, strip(item as JSONValue)]));
+  let isSame = true;
+  const entries = Object.entries(value).map(([name, item]) => {
+    const stripped = strip(item as JSONValue);
+    isSame &&= stripped === item;
+    return [name, stripped] as const;
+  });
+  if (isSame) return value;
+  return Array.isArray(value) ? entries.map(([, item]) => item) : Object.fromEntries(entries);
 }

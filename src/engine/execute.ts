@@ -221,7 +221,7 @@ async function withRetries(
       type: 'node-retried',
       node: action.node.id,
       attempt,
-      failure: masked(done.failure, execution.mask),
+      failure: done.failure,
     });
     await pause(Math.min(1000 * 2 ** (attempt - 1), 30_000), execution.signal);
   }
@@ -263,13 +263,26 @@ function reportOf({ outputs, layer, degraded }: ActionResult): Pick<NodeReport, 
 }
 
 function finish(execution: Execution, id: NodeId, report: NodeReport): void {
-  const { run, sink, reports, mask } = execution;
+  const { run, sink, reports } = execution;
   if (report.outcome === 'failed' && !execution.keepGoing) execution.stopped = true;
   if (!run.states.has(id)) run.states.set(id, { outcome: report.outcome, outputs: {} });
   execution.unchanged?.settled(run.positionOf(id), run.states.get(id)!);
-  const shown = report.failure === undefined ? report : { ...report, failure: masked(report.failure, mask) };
+  const shown = maskedReport(run, report);
+  // The next run would take outputs from the records of this one.
+  if (shown.outputs !== report.outputs) execution.unstored.add(id);
   reports.set(id, shown);
   sink.emit({ type: 'node-finished', node: id, report: shown });
+}
+
+function maskedReport({ secrets }: RunState, report: NodeReport): NodeReport {
+  const { failure, outputs, degraded } = report;
+  return {
+    ...report,
+    reasons: secrets.maskValue(report.reasons),
+    ...(failure === undefined ? {} : { failure: secrets.maskFailure(failure) }),
+    ...(outputs === undefined ? {} : { outputs: secrets.maskValue(outputs) }),
+    ...(degraded === undefined ? {} : { degraded: secrets.mask(degraded) }),
+  };
 }
 
 /** Every reason why there is nothing to restore. */
@@ -308,15 +321,6 @@ export async function explainMiss(
     },
   ];
 }
-
-/** Failures quote what commands printed and how they were called. */
-const masked = (failure: Failure, mask: (text: string) => string): Failure => ({
-  ...failure,
-  title: mask(failure.title),
-  detail: mask(failure.detail),
-  remedy: mask(failure.remedy),
-  ...(failure.subject !== undefined && { subject: mask(failure.subject) }),
-});
 
 const internalError = (id: string, error: unknown, debug: boolean): Failure => ({
   code: 'internal-error::unhandled',

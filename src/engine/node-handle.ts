@@ -8,6 +8,7 @@ import type { Archive, CommandExit, Download, NodeLog, RunContext, Subprocess } 
 import { pinnedPaths } from './services/files.js';
 import type { SandboxSession } from './sandbox/sandbox.js';
 import type { Downloader } from './services/download.js';
+import type { KnownSecrets } from './secrets/known-secrets.js';
 import type { LogLine } from './store.js';
 
 const KEPT_LINES = 200;
@@ -23,7 +24,7 @@ export class NodeHandle {
     readonly session: SandboxSession | undefined,
     readonly network: boolean,
     readonly sink: EventSink,
-    readonly mask: (text: string) => string,
+    readonly secrets: KnownSecrets,
   ) {}
 
   get log(): readonly LogLine[] {
@@ -31,7 +32,11 @@ export class NodeHandle {
   }
 
   print(stream: LogLine['stream'], text: string): void {
-    const line = { stream, at: Math.round(performance.now() - this.#startedAt), text: this.mask(text) };
+    this.printMasked(stream, this.secrets.mask(text));
+  }
+
+  printMasked(stream: LogLine['stream'], text: string): void {
+    const line = { stream, at: Math.round(performance.now() - this.#startedAt), text };
     this.#logCharacters += line.text.length;
     if (this.#logCharacters <= MAX_LOG_CHARACTERS) this.#log.push(line);
     this.sink.emit({ type: 'node-printed', node: this.node, replayed: false, stream, text: line.text });
@@ -53,23 +58,26 @@ export const subprocessService: Subprocess = {
     const handle = handleOf(context);
     if (handle.session === undefined) throw new Error(`a pure node ran a command: ${argv[0]}`);
     const lines: string[] = [];
+    const take = (stream: 'stdout' | 'stderr') => (shown: string) => {
+      const kept = filter === undefined ? shown : filter(stream, shown);
+      if (kept === undefined) return;
+      lines.push(kept);
+      // Trimmed now and then instead of at each line: shifting an array is linear.
+      if (lines.length > 2 * keepLines) lines.splice(0, lines.length - keepLines);
+      if (kept === shown) handle.printMasked(stream, kept);
+      else handle.print(stream, kept);
+    };
+    // What a plugin keeps of a line ends up in outputs and failures, so lines are masked before it sees them.
+    const masked = { stdout: handle.secrets.lines(take('stdout')), stderr: handle.secrets.lines(take('stderr')) };
     const exit = await handle.session.run({
       argv,
       ...(cwd === undefined ? {} : { cwd }),
       env: env === undefined ? context.env : { ...context.env, ...env },
       network: network ?? handle.network,
       signal: context.signal,
-      onLine(stream, text) {
-        // What a plugin keeps of it ends up in outputs and failures.
-        const shown = handle.mask(text);
-        const kept = filter === undefined ? shown : filter(stream, shown);
-        if (kept === undefined) return;
-        lines.push(kept);
-        // Trimmed now and then instead of at each line: shifting an array is linear.
-        if (lines.length > 2 * keepLines) lines.splice(0, lines.length - keepLines);
-        handle.print(stream, kept);
-      },
+      onLine: (stream, text) => masked[stream].write(text),
     });
+    for (const stream of [masked.stdout, masked.stderr]) stream.end();
     if (!exit.ok) return exit;
     const exitCode = exit.value.exitCode ?? 128 + signalNumber(exit.value.signal);
     return succeed({ exitCode, lines: lines.slice(-keepLines) });

@@ -26,7 +26,7 @@ export async function planPipeline(request: RunRequest, compose: Compose): Promi
     /** Node -> the nodes that execute before its inputs are known. */
     const unknown = new Map<NodeId, readonly NodeId[]>();
     for (const index of selection.value) lines.push(await planNode(run, index, forced, unknown));
-    return succeed({ pipeline: run.pipeline.name, appId: run.appId, lines });
+    return succeed({ pipeline: run.pipeline.name, appId: run.appId, lines: run.secrets.maskValue(lines) });
   } finally {
     await run.store.close();
   }
@@ -144,7 +144,6 @@ async function evaluate(
   const place: Workplace = {
     run,
     sink: { emit: () => undefined },
-    mask: (text) => text,
     secrets: {},
     sandbox: nowhere,
     closeSandbox: nowhere,

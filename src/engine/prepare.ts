@@ -128,7 +128,8 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
     inputs: inputs.values,
     reads,
     isPure,
-    record,
+    // Kept beside the result, and shown.
+    record: run.secrets.maskValue(record),
     key,
     viewRoot,
     treeLayers: treeLayers.value,

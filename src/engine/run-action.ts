@@ -28,7 +28,6 @@ import { isForMemory, isNearlyFull } from './view-place.js';
 export interface Workplace {
   readonly run: RunState;
   readonly sink: EventSink;
-  readonly mask: (text: string) => string;
   readonly secrets: Readonly<Record<string, string>>;
   /** Probed when the first node must run. */
   readonly sandbox: () => Promise<Result<Sandbox, Failure>>;
@@ -91,7 +90,7 @@ export async function runAction(
 
 async function runPure(place: Workplace, action: Action, signal: AbortSignal): Promise<Result<Executed, Failure>> {
   const startedAt = performance.now();
-  const handle = new NodeHandle(action.node.id, undefined, false, place.sink, place.mask);
+  const handle = new NodeHandle(action.node.id, undefined, false, place.sink, place.run.secrets);
   const paths = { app: '', scratch: '', cache: '', given: '', tools: {} };
   const context = contextOf(place, action, handle, signal, paths, paths);
   const output = await action.plugin.run(
@@ -171,7 +170,7 @@ async function runInFolder(
       ...(folders.tool === undefined ? {} : { toolDir: folders.tool }),
       tools: folders.tools,
     });
-    const handle = new NodeHandle(action.node.id, session, action.node.network, place.sink, place.mask);
+    const handle = new NodeHandle(action.node.id, session, action.node.network, place.sink, place.run.secrets);
     const waitedSince = performance.now();
     const release = await place.working.admit({ rank: place.rankOf(action.node.id) });
     startedAt += performance.now() - waitedSince;

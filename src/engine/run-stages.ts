@@ -4,7 +4,6 @@ import { accessSync, constants, lstatSync, mkdirSync, unlinkSync } from 'node:fs
 import { availableParallelism } from 'node:os';
 import { canonicalJSON, type JSONObject, type JSONValue } from '../manifests/json-schema.js';
 import { Admission } from './admission.js';
-import { hideUserinfo } from './credentials.js';
 import type { EventSink, NodeReport, RunReport, RunStatus } from './events.js';
 import type { Execution } from './execute.js';
 import { EXIT_STATUS, fail, failureData, succeed, type Failure, type Result } from './failure.js';
@@ -26,8 +25,6 @@ import { walk } from './directories.js';
 const DEFAULT_EXPECTED_MS = 1000;
 /** Nodes beyond the working ones that may have their views laid out. */
 const STAGED = 2;
-/** Masking shorter values would tear ordinary words apart. */
-const MIN_MASKED = 8;
 /** Facts may depend on the day (ends of life), so an unopened record is believed for a day at the most. */
 const FAST_RECORD_MS = 24 * 60 * 60 * 1000;
 
@@ -74,7 +71,7 @@ const expectedMs = (run: RunState, id: string, kind: string): number =>
 
 export function startExecution(
   run: RunState,
-  sink: EventSink,
+  given: EventSink,
   runDir: RunDir,
   forced: ReadonlySet<string>,
   selection: ReadonlySet<number>,
@@ -94,12 +91,12 @@ export function startExecution(
   // With a refresh, or only part of the nodes, what was is no measure.
   const isPlain = forced.size === 0 && selection.size === run.pipeline.nodes.length;
   const unchanged = isPlain ? Unchanged.open(run, version) : undefined;
+  const sink = maskingSink(run, given);
   const execution: Execution = {
     ...(unchanged === undefined ? {} : { unchanged }),
     run,
     sink,
     secrets,
-    mask: masker(Object.values(secrets)),
     sandbox: () =>
       (sandbox ??= probeSandbox(request.sandbox, {
         searchPath: composition.host.searchPath,
@@ -157,15 +154,19 @@ function usable(folder: string): string | undefined {
   }
 }
 
-/** Secret values, and the user part of every URL. */
-export function masker(values: readonly string[]): (text: string) => string {
-  const masked = values.flatMap((value) => value.split('\n')).filter((value) => value.length >= MIN_MASKED);
-  return (text) => {
-    let shown = text;
-    for (const value of masked) if (shown.includes(value)) shown = shown.replaceAll(value, '***');
-    return hideUserinfo(shown);
-  };
-}
+/** What commands printed is masked line by line where it comes from; a stored log is of a run with other secrets. */
+const maskingSink = (run: RunState, sink: EventSink): EventSink => ({
+  emit(event) {
+    const { secrets } = run;
+    if (event.type === 'notice' || (event.type === 'node-printed' && event.replayed)) {
+      sink.emit({ ...event, text: secrets.mask(event.text) });
+    } else if (event.type === 'node-progress') sink.emit({ ...event, what: secrets.mask(event.what) });
+    else if (event.type === 'node-started') sink.emit({ ...event, reasons: secrets.maskValue(event.reasons) });
+    else if (event.type === 'node-retried') sink.emit({ ...event, failure: secrets.maskFailure(event.failure) });
+    // Reports are masked when they are made.
+    else sink.emit(event);
+  },
+});
 
 export function announce(run: RunState, sink: EventSink, runId: string, selection: ReadonlySet<number>): void {
   sink.emit({
@@ -260,7 +261,8 @@ export function makeReport(
     const report = reports.get(id);
     if (report !== undefined) nodes[id] = report;
   }
-  const failure = slug?.failure ?? worstFailure(Object.values(nodes));
+  const ofSlug = slug?.failure === undefined ? undefined : run.secrets.maskFailure(slug.failure);
+  const failure = ofSlug ?? worstFailure(Object.values(nodes));
   const exitCode = status === 'succeeded' ? 0 : failure === undefined ? 1 : EXIT_STATUS[failure.blame];
   return {
     schema: 'pyflow.report/1',

@@ -18,6 +18,7 @@ import { loadCheckedPipeline } from './compiled-plan.js';
 import type { NodeState } from './prepare.js';
 import { appIdOf, readLastRun, readState, type LastRun } from './run-record.js';
 import type { AnyPlugin } from './sdk.js';
+import { KnownSecrets } from './secrets/known-secrets.js';
 import { oursInPlace } from './slug-marker.js';
 import { listSource, pathBelow, realPath } from './source.js';
 import type { DirectoryTable, Layer } from './tree.js';
@@ -57,9 +58,20 @@ export class RunState {
   oldLooks: Readonly<Record<string, readonly string[]>> | undefined;
   /** When the first result of this run expires that does not last; milliseconds since the epoch. */
   validUntil = Number.POSITIVE_INFINITY;
+  #secrets: KnownSecrets | undefined;
   readonly #positions: ReadonlyMap<string, number>;
 
   /** Place of a node in the plan; -1 for a name that is none. */
+  /** Made when first asked for: a run that is up to date hides nothing. */
+  get secrets(): KnownSecrets {
+    const { settings, passThrough = {} } = this.request;
+    return (this.#secrets ??= new KnownSecrets({
+      declared: new Set(this.pipeline.nodes.flatMap(({ secrets }) => secrets.map(({ name }) => name))),
+      variables: this.surroundings.variables,
+      ofOperator: { ...settings, ...passThrough },
+    }));
+  }
+
   positionOf(id: string): number {
     return this.#positions.get(id) ?? -1;
   }

@@ -1,0 +1,62 @@
+// The secrets of one run: hides them in texts, reports and records.
+
+import type { JSONValue } from '../../manifests/json-schema.js';
+import { withoutCredentials } from '../credentials.js';
+import type { Failure } from '../failure.js';
+import { needlesForTexts, secretValues, type SecretSources, type SecretValue } from './secret-values.js';
+import { TextMasker, type LineMasker } from './text-masker.js';
+
+export class KnownSecrets {
+  readonly values: readonly SecretValue[];
+  readonly #texts: TextMasker;
+  readonly #isEmpty: boolean;
+
+  constructor(sources: SecretSources) {
+    this.values = secretValues(sources);
+    const needles = needlesForTexts(this.values);
+    this.#isEmpty = needles.length === 0;
+    this.#texts = new TextMasker(needles);
+  }
+
+  mask = (text: string): string => this.#texts.mask(text);
+
+  lines(emit: (line: string) => void): LineMasker {
+    return this.#texts.lines(emit);
+  }
+
+  /**
+   * All texts of data; itself when there is nothing to hide. As in keys, the user of a URL that is not http stays: it names
+   * a place.
+   */
+  maskValue<T>(value: T): T {
+    const without = withoutCredentials(value as JSONValue);
+    return (this.#isEmpty ? without : this.#deep(without)) as T;
+  }
+
+  /** Failures quote what commands printed and how they were called. */
+  maskFailure(failure: Failure): Failure {
+    return {
+      ...failure,
+      title: this.mask(failure.title),
+      detail: this.mask(failure.detail),
+      remedy: this.mask(failure.remedy),
+      ...(failure.subject !== undefined && { subject: this.mask(failure.subject) }),
+    };
+  }
+
+  #deep(value: JSONValue): JSONValue {
+    if (typeof value === 'string') return this.#texts.maskSecrets(value);
+    if (typeof value !== 'object' || value === null) return value;
+    if (Array.isArray(value)) {
+      const items = value.map((item) => this.#deep(item as JSONValue));
+      return items.some((item, at) => item !== value[at]) ? items : value;
+    }
+    let isSame = true;
+    const entries = Object.entries(value).map(([name, item]) => {
+      const shown = this.#deep(item as JSONValue);
+      isSame &&= shown === item;
+      return [name, shown] as const;
+    });
+    return isSame ? value : Object.fromEntries(entries);
+  }
+}

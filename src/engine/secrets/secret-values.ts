@@ -1,0 +1,149 @@
+// Which values of a run are secrets, and what is looked for of each: those that nodes name, logins in URLs and of package
+// indexes, and variables that look like credentials by their names.
+
+import { isCredentialName } from './app-credentials.js';
+import type { Needle } from './matcher.js';
+
+/** Characters. Shorter values would be found in ordinary words; the user part of a URL is hidden whatever its length. */
+export const MIN_SECRET = 8;
+/** Longer values are looked for in parts, each of this many characters. */
+const PART = 256;
+
+export interface SecretValue {
+  /** Of the variable or setting. */
+  readonly name: string;
+  readonly value: string;
+  /**
+   * `declared`: a node names it, so no output may hold it. `login`: of a package index or a proxy; no output of a node may
+   * hold it that was not handed the variable openly. `shown`: only hidden in texts.
+   */
+  readonly role: 'declared' | 'login' | 'shown';
+}
+
+export interface SecretSources {
+  readonly declared: ReadonlySet<string>;
+  readonly variables: Readonly<Record<string, string>>;
+  /** Settings and proxies: URLs in them may hold logins. */
+  readonly ofOperator: Readonly<Record<string, string>>;
+}
+
+/** URLs of package indexes that package managers take from the environment. */
+const INDEX_URL =
+  /^(PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|PROXY)|UV_(INDEX_URL|EXTRA_INDEX_URL|DEFAULT_INDEX|INDEX|FIND_LINKS)|PIPENV_PYPI_MIRROR|.*_PROXY)$/i;
+const LOGIN = /^(UV_INDEX_\w+|POETRY_HTTP_BASIC_\w+|UV_PUBLISH|TWINE)_PASSWORD$|^POETRY_PYPI_TOKEN_/i;
+const USER = /_USER(NAME)?$/i;
+
+export function secretValues({ declared, variables, ofOperator }: SecretSources): readonly SecretValue[] {
+  const found: SecretValue[] = [];
+  for (const [name, value] of Object.entries(variables)) {
+    const isDeclared = declared.has(name);
+    const isLogin = INDEX_URL.test(name) || LOGIN.test(name);
+    const role = isDeclared ? 'declared' : isLogin ? 'login' : 'shown';
+    if (isDeclared || (isCredentialName(name) && !USER.test(name))) found.push({ name, value, role });
+    for (const login of loginsOf(value)) found.push({ name, value: login, role });
+    const user = variables[name.replace(/_PASSWORD$/i, '_USERNAME')];
+    if (LOGIN.test(name) && user !== undefined && user !== value) found.push({ name, value: `${user}:${value}`, role });
+  }
+  for (const [name, value] of Object.entries(ofOperator)) {
+    for (const login of loginsOf(value)) found.push({ name, value: login, role: 'login' });
+  }
+  return found;
+}
+
+const USERINFO = /([a-z][a-z0-9+.-]{0,30}):\/\/([^/?#\s"'<>]*)@/gi;
+
+/** Passwords, tokens and pairs with a colon in the URLs of a text; as they stand there, and decoded. */
+function loginsOf(text: string): readonly string[] {
+  if (!text.includes('@')) return [];
+  const logins = new Set<string>();
+  for (const [, scheme = '', userinfo = ''] of text.matchAll(USERINFO)) {
+    const colon = userinfo.indexOf(':');
+    const password = colon < 0 ? '' : userinfo.slice(colon + 1);
+    // With http the user alone may be a token; `git@` of ssh is a name.
+    const parts = password !== '' ? [password, userinfo] : /^https?$/i.test(scheme) ? [userinfo] : [];
+    for (const part of parts) for (const form of [part, decoded(part)]) logins.add(form);
+  }
+  return [...logins];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** All that is hidden in texts; `secret` is the position in `values`. A password that no node names may be a plain word. */
+export const needlesForTexts = (values: readonly SecretValue[]): readonly Needle[] =>
+  needles(values, ({ role }, part) => role !== 'shown' || !isPlainWords(part));
+
+/** What no output may hold: not what might stand in any file, such as a plain word. */
+export const needlesForOutputs = (values: readonly SecretValue[]): readonly Needle[] =>
+  needles(values, ({ role }, part, isWhole) => role !== 'shown' && (isWhole ? !isPlainWords(part) : isRandom(part)));
+
+function needles(
+  values: readonly SecretValue[],
+  isWanted: (value: SecretValue, part: string, isWhole: boolean) => boolean,
+): readonly Needle[] {
+  const found = new Map<string, Needle>();
+  for (const [secret, value] of values.entries()) {
+    const whole = value.value.trim();
+    for (const part of partsOf(whole)) {
+      for (const form of new Set([part, part.normalize('NFC'), part.normalize('NFD')])) {
+        if ([...form].length < MIN_SECRET || !isWanted(value, form, part === whole)) continue;
+        for (const piece of piecesOf(form)) found.set(`${secret} ${piece}`, { secret, value: piece });
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+/** The value, and what of several lines or of JSON is shown on its own. */
+function partsOf(value: string): ReadonlySet<string> {
+  const parts = new Set([value]);
+  const leaves = /^[[{]/.test(value) ? stringsOf(value) : undefined;
+  for (const text of leaves ?? [value]) {
+    // What a program prints of a string of JSON has its line ends as they are.
+    for (const line of text.split(/\r\n|\r|\n/).map((part) => part.trim())) {
+      if (!/^-----(BEGIN|END) [A-Z0-9 ]+-----$/.test(line)) parts.add(line);
+    }
+  }
+  return parts;
+}
+
+function stringsOf(text: string): readonly string[] | undefined {
+  const strings: string[] = [];
+  try {
+    JSON.parse(text, (_, value: unknown) => {
+      if (typeof value === 'string' && isRandom(value)) strings.push(value);
+      return value;
+    });
+    return strings;
+  } catch {
+    return undefined;
+  }
+}
+
+function piecesOf(value: string): readonly string[] {
+  const characters = [...value];
+  if (characters.length <= 2 * PART) return [value];
+  const pieces: string[] = [];
+  for (let at = 0; at < characters.length; at += PART) {
+    const isNearEnd = characters.length - at < 2 * PART;
+    pieces.push(characters.slice(at, isNearEnd ? characters.length : at + PART).join(''));
+    if (isNearEnd) break;
+  }
+  return pieces;
+}
+
+/** `deploy-user`, `__token__`, `alpha-secret`: found in files that have nothing to do with the secret. */
+const isPlainWords = (value: string): boolean =>
+  /^[a-z_. -]+$/.test(value) && value.split(/[-_. ]+/).every((word) => word.length <= 12);
+
+/** A part of a value counts in files only when nobody would write it by himself. */
+const isRandom = (value: string): boolean =>
+  value.length >= 16 &&
+  (/[0-9]/.test(value) || value.length >= 40) &&
+  /[A-Za-z]/.test(value) &&
+  !/^https?:\/\/[^@]*$/.test(value);
