@@ -6,6 +6,7 @@ import { EXIT_STATUS, type Failure } from '../engine/failure.js';
 import { cleanText } from '../engine/render/clean-text.js';
 import { countOf, formatBytes, formatCount, formatDuration, table } from '../engine/render/messages.js';
 import { dropFastRecord } from '../engine/run-record.js';
+import type { Leftover } from '../engine/remove-tree.js';
 import { complain, didYouMean, type Command, type Given } from './command.js';
 import { printFailure } from './refusal.js';
 import { CACHE_DIR_OPTION, cacheDirOf } from './run-options.js';
@@ -190,11 +191,11 @@ const cannotCollect = (cacheDir: string): Failure => ({
   retryable: true,
 });
 
-const cannotClear = (cacheDir: string, { message }: Error): Failure => ({
+const cannotClear = (cacheDir: string, left: readonly Leftover[]): Failure => ({
   code: 'cache::cannot-clear',
   blame: 'environment',
   title: `The cache ${cacheDir} could not be cleared`,
-  detail: message,
+  detail: left.map(({ path, code }) => `${path} (${code})`).join('\n'),
   remedy: 'Check who may write to the folder; what was removed already is only made anew.',
 });
 
@@ -203,19 +204,14 @@ const REMAKEABLE = ['apps', 'downloads', 'plans', 'state/stat-cache'];
 
 async function clear(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
   const { clearCache } = await import('../engine/store-care.js');
-  let bytes: number;
-  try {
-    bytes = await clearCache(cacheDir, { also: REMAKEABLE });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-    printFailure(cannotClear(cacheDir, error as Error), world);
-    return EXIT_STATUS.environment;
-  }
+  const { bytes, left } = await clearCache(cacheDir, { also: REMAKEABLE });
   // An up-to-date run would otherwise find nothing to do, and the cache would stay empty.
   for (const appId of appIds(cacheDir)) dropFastRecord(cacheDir, appId);
   if (asJSON) printJSON(world, { bytes });
   else world.stdout.write(`${formatBytes(bytes)} removed from ${cacheDir}\n`);
-  return 0;
+  if (left.length === 0) return 0;
+  printFailure(cannotClear(cacheDir, left), world);
+  return EXIT_STATUS.environment;
 }
 
 function appIds(cacheDir: string): readonly string[] {

@@ -1,5 +1,6 @@
 // From argv to a command: which commands there are, help, and what is said about a command line that is at fault.
 
+import { scarcityFailure } from '../engine/system-failures.js';
 import { BUG_STATUS, describeBug } from './bug.js';
 import { command as buildpack } from './buildpack.js';
 import { command as cache } from './cache.js';
@@ -12,6 +13,7 @@ import { command as graph } from './graph.js';
 import { helpOf, overviewOf } from './help.js';
 import { command as plan } from './plan.js';
 import { command as plugins } from './plugins.js';
+import { printFailure } from './refusal.js';
 import { command as report } from './report.js';
 import { command as run } from './run.js';
 import { command as shadow } from './shadow.js';
@@ -43,6 +45,8 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
   try {
     return await dispatch(argv, world);
   } catch (error) {
+    const scarcity = scarcityFailure(error);
+    if (scarcity !== undefined) return printFailure(scarcity, world);
     world.stderr.write(describeBug(error, world.env['PYFLOW_DEBUG'] !== undefined));
     return BUG_STATUS;
   }

@@ -1,9 +1,10 @@
 // `pyflow plugins new`: a plugin to start from, in a folder that was not there before.
 
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fail, succeed, type Failure, type Result } from '../engine/failure.js';
 import { skeletonOf } from './plugin-skeleton.js';
+import { removeTree } from '../engine/remove-tree.js';
 
 /** Gives the paths of the files in the folder. */
 export function writeSkeleton(kind: string, folder: string): Result<readonly string[]> {
@@ -25,7 +26,7 @@ export function writeSkeleton(kind: string, folder: string): Result<readonly str
       writeFileSync(join(folder, path), text, { flag: 'wx' });
     }
   } catch (error) {
-    rmSync(folder, { recursive: true, force: true });
+    removeTree(folder);
     return fail(cannotWrite(folder, error));
   }
   return succeed(files.map(([path]) => path));

@@ -1,7 +1,7 @@
 // Downloads an archive of the platform and writes its digest into a pin file. Unaware of command lines.
 
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { fail, succeed, type Failure, type Result } from '../engine/failure.js';
@@ -10,6 +10,7 @@ import { fetchUnpinned } from '../engine/services/download.js';
 import { parsePins, type Pin } from '../manifests/catalogue/pin-file.js';
 import { PLATFORM_ARCHIVE_FORM, versionIn } from '../manifests/catalogue/platform-archives.js';
 import type { World } from './world.js';
+import { removeFile } from '../engine/remove-tree.js';
 
 export interface PinRequest {
   /** A URL, or the path of a file. */
@@ -98,7 +99,7 @@ function writeWhole(file: string, text: string): void {
     writeFileSync(temporary, text);
     renameSync(temporary, file);
   } finally {
-    rmSync(temporary, { force: true });
+    removeFile(temporary);
   }
 }
 

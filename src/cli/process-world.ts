@@ -4,6 +4,9 @@ import { homedir } from 'node:os';
 import { realpathSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EXIT_STATUS } from '../engine/failure.js';
+import { formatFailure } from '../engine/render/messages.js';
+import { styleOf } from '../engine/render/style.js';
+import { scarcityFailure } from '../engine/system-failures.js';
 import { BUG_STATUS, describeBug } from './bug.js';
 import { lazyEngine } from './engine.js';
 import type { Interruption, Output, World } from './world.js';
@@ -136,10 +139,12 @@ function dieUnheard(error: Error): never {
 
 function dieOfBug(error: unknown): never {
   flushGathered();
+  const scarcity = scarcityFailure(error);
   try {
-    writeSync(2, describeBug(error, process.env['PYFLOW_DEBUG'] !== undefined));
+    if (scarcity === undefined) writeSync(2, describeBug(error, process.env['PYFLOW_DEBUG'] !== undefined));
+    else writeSync(2, `${formatFailure(scarcity, styleOf(false)).join('\n')}\n`);
   } catch {
     // Nobody is left to tell.
   }
-  process.exit(BUG_STATUS);
+  process.exit(scarcity === undefined ? BUG_STATUS : EXIT_STATUS[scarcity.blame]);
 }

@@ -1,7 +1,7 @@
 // `pyflow shadow`: another classic buildpack and pyflow on copies of one app, and what differs, so that an operator can
 // trust the switch from one to the other.
 
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { complain, type Command, type Given } from './command.js';
@@ -9,6 +9,7 @@ import { compareSides } from './shadow/compare.js';
 import { buildWithBuildpack, buildWithPyflow, type Trial } from './shadow/sides.js';
 import { shadowText } from './shadow/text.js';
 import type { World } from './world.js';
+import { removeTree } from '../engine/remove-tree.js';
 
 export const command: Command = {
   name: 'shadow',
@@ -56,7 +57,7 @@ async function run(given: Given, world: World): Promise<number> {
     world.stdout.write(given.flag('json') ? `${JSON.stringify(comparison, undefined, 2)}\n` : shadowText(comparison));
     return comparison.isSame ? 0 : 1;
   } finally {
-    if (keep === undefined) rmSync(root, { recursive: true, force: true });
+    if (keep === undefined) removeTree(root);
   }
 }
 

@@ -8,10 +8,11 @@ import { differences } from './explain.js';
 import type { NodeReport, Outcome, Reason } from './events.js';
 import { FailureError, type Failure, type Result } from './failure.js';
 import { prepareNode, type Action, type NodeState } from './prepare.js';
-import { ABORTED, runAction, systemFailure, type Executed, type Workplace } from './run-action.js';
+import { ABORTED, runAction, type Executed, type Workplace } from './run-action.js';
 import type { RunState } from './run-state.js';
 import type { ActionResult, LogLine } from './store.js';
 import type { Unchanged } from './unchanged.js';
+import { systemFailure } from './system-failures.js';
 
 export interface Execution extends Workplace {
   readonly admission: Admission;

@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 
 /** In the environment of our commands: finds those that left their group, and those whose pyflow is gone. */
 export const MARKER_VARIABLE = 'PYFLOW_RUN_NODE';
@@ -57,7 +58,9 @@ function startGuardian(text: string): void {
   });
   // Where it cannot be started, runs that end in order still leave nothing.
   guardian.on('error', () => {});
-  guardian.stdin.on('error', () => {});
   guardian.unref();
-  (guardian.stdin as unknown as { unref(): void }).unref();
+  // Without free descriptors there are no streams, whatever the types say.
+  const stdin = guardian.stdin as unknown as (Writable & { unref(): void }) | undefined;
+  stdin?.on('error', () => {});
+  stdin?.unref();
 }

@@ -1,9 +1,10 @@
 // The files of a pack: their format, how they are read from the start, and the index beside them. Unaware of what the
 // records hold.
 
-import { closeSync, fstatSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import { sha256Hex } from './digest.js';
 import { currentProcess, livenessOf, type ProcessId } from './host-id.js';
+import { removeFile, removeTree } from './remove-tree.js';
 
 /*
  * A pack is a header, which names the process that writes it, then records: tag, size (u32), hash (32 bytes), bytes.
@@ -126,11 +127,11 @@ export function writeIndex(folder: string, name: string, entries: Buffer): void 
     renameSync(partial, `${folder}/${name}.idx`);
   } catch {
     // The pack can be read without an index.
-    rmSync(partial, { force: true });
+    removeFile(partial);
   }
 }
 
 export function removePack(folder: string, name: string): void {
-  rmSync(`${folder}/${name}.idx`, { recursive: true, force: true });
-  rmSync(`${folder}/${name}.pack`, { recursive: true, force: true });
+  removeTree(`${folder}/${name}.idx`);
+  removeTree(`${folder}/${name}.pack`);
 }

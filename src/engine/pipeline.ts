@@ -7,6 +7,8 @@ import type { EventSink, Outcome, Reason, RunReport } from './events.js';
 import { executeNode } from './execute.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
 import { createRunDir, sweepDeadLocks, sweepDeadRuns } from './lock.js';
+import { leftoverText, removalsEnded } from './removals.js';
+import type { Leftover } from './remove-tree.js';
 import { newRunId } from './run-record.js';
 import { openRun } from './run-state.js';
 import {
@@ -102,7 +104,12 @@ export async function runPipeline(
   if (unsafe !== undefined) return fail({ type: 'failure', failure: unsafe });
   const composition = await compose({ cacheDir: request.cacheDir, settings: request.settings });
   const forced = new Set(request.refresh);
-  const sweeping = sweepDeadRuns(request.cacheDir);
+  let isOver = false;
+  const tellLeft = (left: readonly Leftover[]): void => {
+    if (!isOver)
+      for (const one of left) sink.emit({ type: 'notice', code: 'run::not-removed', text: leftoverText(one) });
+  };
+  const sweeping = sweepDeadRuns(request.cacheDir).then(({ left }) => tellLeft(left));
   for (let attempt = 1; ; attempt++) {
     const opened = await openRun(request, composition, (code, text) => sink.emit({ type: 'notice', code, text }));
     if (!opened.ok) return opened;
@@ -124,6 +131,8 @@ export async function runPipeline(
       }
       const report = makeReport(execution, runId, startedAt, slug);
       await record(execution, report, slug, options);
+      tellLeft(await removalsEnded());
+      isOver = true;
       sink.emit({ type: 'run-finished', report });
       return succeed(report);
     } finally {

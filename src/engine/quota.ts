@@ -1,7 +1,7 @@
 // Keeps a cache within its size: evicts results by last use, then drops blobs that no result needs. Safe while other
 // processes use the cache; at worst they miss. Unaware of nodes.
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { createClaim, isAbandoned, releaseClaim, removeQuietly } from './claim.js';
 import { sha256Hex, type Digest } from './digest.js';
@@ -22,6 +22,7 @@ import {
   type PackFile,
   type StoredFile,
 } from './store-scan.js';
+import { removeFile } from './remove-tree.js';
 
 export const DEFAULT_MAX_BYTES = 10 * 1024 ** 3;
 const HOUR_MS = 3600 * 1000;
@@ -156,7 +157,7 @@ class Collection {
     const { maxAgeMs } = this.options;
     const isExpired = ({ usedAt }: ListedResult): boolean => maxAgeMs !== undefined && this.now - usedAt > maxAgeMs;
     const isTooLarge = bytesBefore > this.maxBytes;
-    for (const partial of this.listing.partials) if (this.isOld(partial)) rmSync(partial.path, { force: true });
+    for (const partial of this.listing.partials) if (this.isOld(partial)) removeFile(partial.path);
     let evicted: readonly string[] = [];
     const { results } = isTooLarge || maxAgeMs !== undefined ? this.listResults() : { results: [] };
     if (isTooLarge || results.some(isExpired)) {
@@ -227,7 +228,7 @@ class Collection {
         this.count('young', file.size);
         continue;
       }
-      rmSync(file.path, { force: true });
+      removeFile(file.path);
       this.removedBlobs++;
     }
   }

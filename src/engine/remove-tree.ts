@@ -1,54 +1,368 @@
-// Removes a folder with all in it, with one system call an entry: the library function asks about every entry first, and
-// the asynchronous one wakes a thread for each, which for a thousand small views cost as much as running their nodes.
+// Removes a folder with all in it, whatever a build left there: closed, very deep, very wide, or full of links. Each
+// folder is opened without following a link and its entries are named relative to it, so a swapped parent leads nowhere.
 
-import { spawn } from 'node:child_process';
-import { readdirSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  opendirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+  type Dirent,
+  type Stats,
+} from 'node:fs';
+import { basename, dirname, join, resolve as resolvePath } from 'node:path';
 
-/** From here on a process of its own costs less than the time of this thread. */
-const MANY_FILES = 500;
-const RM = '/bin/rm';
+/** The first entry that could not be removed, and why. Its folder and those above it are still there. */
+export interface Leftover {
+  readonly path: string;
+  readonly code: string;
+}
 
-const removals = new Set<Promise<void>>();
+/** Folders held open at once; a deeper one is moved up first, so no path and no stack grows with the tree. */
+const DEEPEST = 12;
+/** Where a folder cannot be moved up (it belongs to a lower layer of an overlay), the walk goes this deep at most. */
+const DEEPEST_IN_PLACE = 400;
+/** A folder that gets new entries while it is emptied is listed again this often. */
+const LISTINGS = 4;
+/** Size of a folder's own data from which its names are read in portions. */
+const LARGE_FOLDER = 256 * 1024;
+/** Absent from Node's constants. The same on all processors that Node supports, MIPS aside. */
+const O_PATH = process.platform === 'linux' ? 0o10000000 : 0;
 
-/** Never throws; what cannot be removed stays. Links are removed, not followed. */
-export function removeTree(folder: string): void {
+let hasProc: boolean | undefined;
+const worksByDescriptor = (): boolean => (hasProc ??= O_PATH !== 0 && existsSync('/proc/self/fd'));
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
+const isRefusal = (code: string): boolean => code === 'EACCES' || code === 'EPERM';
+
+interface Folder {
+  /** Valid while the folder that holds this one is open. */
+  readonly path: Buffer;
+  /** What stands before the name of an entry. */
+  readonly base: Buffer;
+  readonly fd: number | undefined;
+  readonly size: number;
+  /** Folders in it that are still to be removed; undefined: not listed yet. */
+  pending: Buffer[] | undefined;
+  listings: number;
+  isLoosened: boolean;
+  hasLeftover: boolean;
+}
+
+/** Never throws. Links are removed, not followed; file systems that are mounted inside are left alone. */
+export function removeTree(path: string | Buffer): Leftover | undefined {
+  if (typeof path === 'string' && worksByDescriptor() && mountsBelow(path).size === 0 && removeOrdinary(path, 1))
+    return;
+  const removal = new Removal(path);
+  const steps = removal.steps();
+  while (steps.next().done !== true);
+  return removal.leftover;
+}
+
+/** The common case at half the cost: false where anything needs more care, and then some of it may be gone. */
+function removeOrdinary(path: string, depth: number): boolean {
+  if (depth > DEEPEST) return false;
+  let fd: number | undefined;
   try {
-    removeEntries(folder);
-    rmdirSync(folder);
+    fd = openSync(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    if (fstatSync(fd).size >= LARGE_FOLDER) return false;
+    const base = `/proc/self/fd/${fd}/`;
+    for (const entry of readdirSync(base, { withFileTypes: true })) {
+      if (!entry.isDirectory()) unlinkSync(base + entry.name);
+      else if (!removeOrdinary(base + entry.name, depth + 1)) return false;
+    }
+    rmdirSync(path);
+    return true;
   } catch {
-    // Folders without the right to write, a file where a folder was expected, somebody who still writes.
+    return false;
+  } finally {
+    if (fd !== undefined) closeQuietly(fd);
+  }
+}
+
+/** A removal in steps; see `removeTree`. */
+export class Removal {
+  leftover: Leftover | undefined;
+  private readonly root: Buffer;
+  private readonly shown: string;
+  private readonly stack: Folder[] = [];
+  private readonly moved = `.pyflow-moved-${randomBytes(6).toString('hex')}-`;
+  private moves = 0;
+  private device: number | undefined;
+  private mounts: ReadonlySet<string> = NO_MOUNTS;
+
+  constructor(path: string | Buffer) {
+    this.root = Buffer.isBuffer(path) ? path : Buffer.from(path);
+    this.shown = this.root.toString();
+  }
+
+  /** One step an entry, so that a caller may pause between two. */
+  *steps(): Generator<void> {
     try {
-      rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
-    } catch {
-      // Swept by a later run.
+      this.mounts = mountsBelow(this.shown);
+      this.begin(this.root, undefined);
+      for (let folder = this.stack.at(-1); folder !== undefined; folder = this.stack.at(-1)) {
+        if (folder.pending === undefined) yield* this.empty(folder);
+        const name = folder.pending?.pop();
+        if (name === undefined) this.end(folder);
+        else this.begin(Buffer.concat([folder.base, name]), name);
+        yield;
+      }
+    } catch (error) {
+      this.leave(undefined, error);
+    } finally {
+      for (const { fd } of this.stack) if (fd !== undefined) closeQuietly(fd);
     }
   }
-}
 
-function removeEntries(folder: string): void {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) {
-      removeEntries(path);
-      rmdirSync(path);
-    } else unlinkSync(path);
+  /** Opens a folder, or removes what is none. `name` is that in its parent; undefined for the root. */
+  private begin(path: Buffer, name: Buffer | undefined): void {
+    const parent = this.stack.at(-1);
+    if (parent !== undefined && this.stack.length >= DEEPEST && this.moveUp(parent, path)) return;
+    if (this.stack.length >= DEEPEST_IN_PLACE) return this.leave(parent, 'ENAMETOOLONG', name);
+    try {
+      const folder = openFolder(path);
+      this.device ??= folder.device;
+      if (folder.device === this.device && !this.isMounted(folder)) {
+        this.stack.push({ ...folder, pending: undefined, listings: 0, isLoosened: false, hasLeftover: false });
+        return;
+      }
+      if (folder.fd !== undefined) closeQuietly(folder.fd);
+      this.leave(parent, 'EBUSY', name);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === 'ENOENT') return;
+      if (code !== 'ENOTDIR' && code !== 'ELOOP') return this.leave(parent, error, name);
+      this.attempt(parent, () => unlinkSync(path), name);
+    }
+  }
+
+  /** A mount of the same file system has the same device, so only its place tells. */
+  private isMounted({ fd, path }: { readonly fd: number | undefined; readonly path: Buffer }): boolean {
+    if (this.mounts.size === 0 || this.stack.length === 0) return false;
+    return this.mounts.has(fd === undefined ? path.toString() : readlinkSync(`/proc/self/fd/${fd}`));
+  }
+
+  private moveUp(parent: Folder, path: Buffer): boolean {
+    const [root] = this.stack;
+    const name = Buffer.from(`${this.moved}${this.moves++}`);
+    const rename = (): void => renameSync(path, Buffer.concat([root!.base, name]));
+    try {
+      rename();
+    } catch (error) {
+      if (!isRefusal(codeOf(error))) return false;
+      // The folder's own entry for its parent changes too, so all three must be writable.
+      for (const folder of [root!, parent]) loosen(folder);
+      try {
+        const { fd, ...opened } = openFolder(path);
+        loosen({ ...opened, fd, isLoosened: false });
+        if (fd !== undefined) closeQuietly(fd);
+        rename();
+      } catch {
+        return false;
+      }
+    }
+    root!.pending!.push(name);
+    return true;
+  }
+
+  /** Removes what is no folder, and gathers the folders. */
+  private *empty(folder: Folder): Generator<void> {
+    folder.listings++;
+    folder.pending = [];
+    let entries: Iterable<Dirent<Buffer>>;
+    try {
+      entries = entriesOf(folder);
+    } catch (error) {
+      return this.leave(folder, error);
+    }
+    try {
+      for (const entry of entries) {
+        if (entry.isDirectory()) folder.pending.push(entry.name);
+        else this.unlink(folder, entry.name);
+        yield;
+      }
+    } catch (error) {
+      this.leave(folder, error);
+    }
+  }
+
+  private unlink(folder: Folder, name: Buffer): void {
+    const path = Buffer.concat([folder.base, name]);
+    try {
+      unlinkSync(path);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === 'EISDIR') folder.pending!.push(name);
+      else if (code !== 'ENOENT') this.attempt(folder, () => unlinkSync(path), name);
+    }
+  }
+
+  private end(folder: Folder): void {
+    const parent = this.stack.at(-2);
+    try {
+      rmdirSync(folder.path);
+    } catch (error) {
+      const code = codeOf(error);
+      if ((code === 'ENOTEMPTY' || code === 'EEXIST') && !folder.hasLeftover && folder.listings < LISTINGS) {
+        folder.pending = undefined;
+        return;
+      }
+      if (isRefusal(code)) this.attempt(parent, () => rmdirSync(folder.path));
+      else if (code !== 'ENOENT') this.leave(parent, code);
+    }
+    this.stack.pop();
+    if (folder.hasLeftover && parent !== undefined) parent.hasLeftover = true;
+    if (folder.fd !== undefined) closeQuietly(folder.fd);
+  }
+
+  /** Again with the right to write in the folder, which its owner may take away and give back. */
+  private attempt(folder: Folder | undefined, work: () => void, name?: Buffer): void {
+    try {
+      if (folder !== undefined) loosen(folder);
+      work();
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') this.leave(folder, error, name);
+    }
+  }
+
+  private leave(folder: Folder | undefined, reason: unknown, name?: Buffer): void {
+    if (folder !== undefined) folder.hasLeftover = true;
+    const code = typeof reason === 'string' ? reason : codeOf(reason);
+    const path = name === undefined ? this.shown : `${this.shown}/.../${name.toString()}`;
+    this.leftover ??= { path, code };
   }
 }
 
-/** As `removeTree`, but a tree of many files is removed while this process goes on; see `removalsEnded`. */
-export function removeTreeSoon(folder: string, files: number): void {
-  if (files < MANY_FILES) return removeTree(folder);
-  const rm = spawn(RM, ['-rf', '--', folder], { stdio: 'ignore', env: {} });
-  const ended = new Promise<void>((resolve) => {
-    rm.once('error', () => resolve());
-    rm.once('close', () => resolve());
-  });
-  // What it left, if anything, or all of it where there is no such program.
-  const removal = ended.then(() => removeTree(folder)).finally(() => removals.delete(removal));
-  removals.add(removal);
+/** Throws ENOTDIR or ELOOP for what is no folder. */
+function openFolder(path: Buffer): Pick<Folder, 'path' | 'base' | 'fd' | 'size'> & { readonly device: number } {
+  let stats: Stats;
+  if (!worksByDescriptor()) {
+    stats = lstatSync(path);
+    if (!stats.isDirectory()) throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' });
+    return { path, base: Buffer.concat([path, SLASH]), fd: undefined, size: stats.size, device: stats.dev };
+  }
+  // O_PATH asks for no right on the folder itself, so it opens one that is closed to its owner.
+  const fd = openSync(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    stats = fstatSync(fd);
+  } catch (error) {
+    closeQuietly(fd);
+    throw error;
+  }
+  return { path, base: Buffer.from(`/proc/self/fd/${fd}/`), fd, size: stats.size, device: stats.dev };
 }
 
-/** Never rejects. */
-export async function removalsEnded(): Promise<void> {
-  await Promise.all(removals);
+const SLASH = Buffer.from('/');
+
+function entriesOf(folder: Folder): Iterable<Dirent<Buffer>> {
+  const read = (): Iterable<Dirent<Buffer>> =>
+    folder.size < LARGE_FOLDER
+      ? readdirSync(folder.base, { withFileTypes: true, encoding: 'buffer' })
+      : portions(folder.base);
+  try {
+    return read();
+  } catch (error) {
+    if (!isRefusal(codeOf(error))) throw error;
+    loosen(folder);
+    return read();
+  }
+}
+
+/** Opened at once, so that a refusal is seen by whoever asks; read as it is walked. */
+function portions(path: Buffer): Iterable<Dirent<Buffer>> {
+  const directory = opendirSync(path.toString(), { encoding: 'buffer' as BufferEncoding, bufferSize: 1024 });
+  return (function* () {
+    try {
+      for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
+        yield entry as unknown as Dirent<Buffer>;
+      }
+    } finally {
+      directory.closeSync();
+    }
+  })();
+}
+
+function loosen(folder: Pick<Folder, 'base' | 'fd'> & { isLoosened: boolean }): void {
+  if (folder.isLoosened) return;
+  folder.isLoosened = true;
+  try {
+    chmodSync(folder.base, 0o700);
+  } catch {
+    // Of another user, or immutable: what comes next says so.
+  }
+}
+
+let knownMounts: { readonly at: number; readonly places: readonly string[] } | undefined;
+const MOUNTS_MS = 5_000;
+const NO_MOUNTS: ReadonlySet<string> = new Set();
+
+export function mountsBelow(root: string): ReadonlySet<string> {
+  const now = performance.now();
+  if (knownMounts === undefined || now - knownMounts.at > MOUNTS_MS) knownMounts = { at: now, places: mountPlaces() };
+  const path = resolvePath(root);
+  const suspects = knownMounts.places.filter((place) => place.includes(`/${basename(path)}/`));
+  if (suspects.length === 0) return NO_MOUNTS;
+  try {
+    // Its parents are followed, the folder itself is not.
+    const real = `${join(realpathSync(dirname(path)), basename(path))}/`;
+    return new Set(suspects.filter((place) => place.startsWith(real)));
+  } catch {
+    return NO_MOUNTS;
+  }
+}
+
+function mountPlaces(): readonly string[] {
+  try {
+    const unescape = (text: string): string =>
+      text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
+    return readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .flatMap((line) => line.split(' ')[4] ?? [])
+      .map(unescape);
+  } catch {
+    return [];
+  }
+}
+
+function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // Nothing depends on it.
+  }
+}
+
+/** A file or link; what cannot be removed stays. */
+export function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // Gone already, or found again by the next sweep.
+  }
+}
+
+/** Where mostly nothing or a file lies; of a folder all goes. */
+export function removeEntry(path: string | Buffer): Leftover | undefined {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  if (stats.isDirectory()) return removeTree(path);
+  try {
+    unlinkSync(path);
+    return undefined;
+  } catch (error) {
+    const code = codeOf(error);
+    return code === 'ENOENT' ? undefined : { path: path.toString(), code };
+  }
 }

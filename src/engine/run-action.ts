@@ -14,7 +14,7 @@ import { NodeHandle } from './node-handle.js';
 import { captureDifference, EMPTY_RECORD, materializeTree } from './output-tree.js';
 import { searchPathsOf, type Action } from './prepare.js';
 import { spellSearchPaths } from './search-paths.js';
-import { removeTreeSoon } from './remove-tree.js';
+import { removeTreeSoon } from './removals.js';
 import type { RunState } from './run-state.js';
 import type { Sandbox, SandboxSession } from './sandbox/sandbox.js';
 import type { RunContext, RunOutput } from './sdk.js';
@@ -24,6 +24,8 @@ import type { Layer } from './tree.js';
 import { usedUnkeyed } from './secrets/app-credentials.js';
 import { viewReader } from './view.js';
 import { isForMemory, isNearlyFull } from './view-place.js';
+import { systemFailure, unreadableBelow } from './system-failures.js';
+import { ARGUMENTS_TOO_LARGE } from './sandbox/failures.js';
 
 export interface Workplace {
   readonly run: RunState;
@@ -190,7 +192,7 @@ async function runInFolder(
     await session.close();
     session = undefined;
     if (limit.signal.aborted) return fail(abortFailure(limit.signal));
-    if (!output.ok) return output;
+    if (!output.ok) return fail(blamedRightly(output.failure, action));
     const captured = await captureDifference(run.store, folders.app, view.value, {
       signal,
       excluding: [...SLUG_MARKERS],
@@ -212,7 +214,7 @@ async function runInFolder(
     return finish(place, action, handle, output.value, layers, startedAt);
   } catch (error) {
     if (error instanceof FailureError) return fail(error.failure);
-    const failure = systemFailure(error);
+    const failure = unreadableBelow(root, error) ?? systemFailure(error);
     if (failure !== undefined) return fail(failure);
     throw error;
   } finally {
@@ -221,6 +223,16 @@ async function runInFolder(
     // At once: the next node's files then take the memory that these had.
     removeTreeSoon(root, files);
   }
+}
+
+/** Below this size the node's own lines cannot be why a command did not fit. */
+const LARGE_CONFIG = 64 * 1024;
+
+/** What the pipeline itself gives is not the app's fault. */
+function blamedRightly(failure: Failure, { node }: Action): Failure {
+  if (failure.code !== ARGUMENTS_TOO_LARGE) return failure;
+  const isOfPipeline = JSON.stringify([node.config, node.env]).length > LARGE_CONFIG;
+  return isOfPipeline ? { ...failure, blame: 'pipeline' } : failure;
 }
 
 function contextOf(
@@ -419,19 +431,3 @@ const timedOut = (id: string, timeoutMs: number): Failure => ({
   detail: 'Its processes were ended.',
   remedy: 'Find out what it waited for, or raise the timeout of the node.',
 });
-
-/** Full disks and the like, told apart from bugs by the system's own code. */
-export function systemFailure(error: unknown): Failure | undefined {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === undefined || !/^E[A-Z0-9]+$/.test(code)) return undefined;
-  const full = code === 'ENOSPC' || code === 'EDQUOT';
-  return {
-    code: full ? 'environment::disk-full' : 'environment::file-system',
-    blame: 'environment',
-    title: full ? 'There is no space left on the disk' : 'The file system refused an operation',
-    detail: message,
-    remedy: full
-      ? 'Free some space (pyflow cache gc helps), or move the cache with --cache-dir, and run again.'
-      : 'Check permissions and the state of the disk, and run again.',
-  };
-}

@@ -3,11 +3,12 @@
 
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { createClaim, isAbandoned, releaseClaim } from './claim.js';
-import { removalsEnded, removeTree } from './remove-tree.js';
+import { removeTreeGently, removalsEnded } from './removals.js';
+import { removeTree, type Leftover } from './remove-tree.js';
 
 export interface RunDir {
   /** Sorts by time of start. */
@@ -44,10 +45,10 @@ export function createRunDir(cacheDir: string, { runId = newRunId() }: { readonl
       [large, small] = [undefined, undefined];
       await removalsEnded();
       // The claim goes last: a run that dies half way is swept.
-      for (const folder of made) removeTree(`${folder}/files`);
+      for (const folder of made) await removeTreeGently(`${folder}/files`);
       for (const folder of made) {
         releaseClaim(`${folder}/${OWNER}`);
-        rmSync(folder, { recursive: true, force: true });
+        removeTree(folder);
       }
     },
   };
@@ -111,9 +112,9 @@ export function createPrivateFolder(name: string): string {
 
 export function removePrivateFolder(folder: string): void {
   const parent = dirname(folder);
-  rmSync(folder, { recursive: true, force: true });
+  removeTree(folder);
   releaseClaim(`${parent}/${OWNER}`);
-  rmSync(parent, { recursive: true, force: true });
+  removeTree(parent);
 }
 
 function claim(folder: string): string {
@@ -140,18 +141,26 @@ function hasRoomInMemory(): boolean {
   }
 }
 
-/** Removes what dead runs left behind; gives the number of folders. */
-export async function sweepDeadRuns(cacheDir: string): Promise<number> {
-  let swept = 0;
-  for (const parent of [`${cacheDir}/tmp`, MEMORY, tmpdir()]) {
+/** What of them could not be removed: still the next sweep tries again. */
+export interface Sweep {
+  readonly folders: number;
+  readonly left: readonly Leftover[];
+}
+
+/** Removes what dead runs left behind. */
+export async function sweepDeadRuns(cacheDir: string): Promise<Sweep> {
+  let folders = 0;
+  const left: Leftover[] = [];
+  for (const parent of new Set([`${cacheDir}/tmp`, MEMORY, tmpdir()])) {
     for (const name of namesIn(parent)) {
       const folder = `${parent}/${name}`;
       if (!name.startsWith(PREFIX) || !isDead(folder)) continue;
-      removeTree(folder);
-      swept++;
+      const leftover = await removeTreeGently(folder);
+      if (leftover === undefined) folders++;
+      else left.push(leftover);
     }
   }
-  return swept;
+  return { folders, left };
 }
 
 function namesIn(folder: string): string[] {
@@ -164,9 +173,11 @@ function namesIn(folder: string): string[] {
 
 function isDead(folder: string): boolean {
   try {
-    const stats = statSync(folder);
+    const stats = lstatSync(folder);
     // In memory and the temporary directory lie folders of other users too.
-    if (process.getuid !== undefined && stats.uid !== process.getuid()) return false;
+    if (!stats.isDirectory() || (process.getuid !== undefined && stats.uid !== process.getuid())) return false;
+    // A command may have closed it; a link cannot be here, because only its owner can replace it.
+    if ((stats.mode & 0o700) !== 0o700) chmodSync(folder, 0o700);
     if (readdirSync(folder).includes(OWNER)) return isAbandoned(`${folder}/${OWNER}`);
     return Date.now() - stats.mtimeMs > UNOWNED_MS;
   } catch {

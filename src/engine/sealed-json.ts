@@ -1,9 +1,10 @@
 // JSON files of the cache that must not be believed when a bit of them is wrong: a checksum stands before the text.
 // Unaware of what they hold. Imports nothing heavy: an up-to-date run reads one.
 
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { sha256Hex } from './digest.js';
+import { removeTree } from './remove-tree.js';
 
 const CHECKSUM = 64;
 
@@ -46,7 +47,7 @@ export function replaceFile(from: string, to: string): void {
     renameSync(from, to);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EISDIR') throw error;
-    rmSync(to, { recursive: true, force: true });
+    removeTree(to);
     renameSync(from, to);
   }
 }
@@ -54,7 +55,7 @@ export function replaceFile(from: string, to: string): void {
 /** What cannot be removed stays. */
 export function removeQuietly(path: string): void {
   try {
-    rmSync(path, { recursive: true, force: true });
+    removeTree(path);
   } catch {
     // Read-only, or not a place for files at all.
   }

@@ -1,7 +1,7 @@
 // Makes a folder that holds a slug hold another one, touching only what differs. Unaware of sources and layers.
 
 import { isUtf8 } from 'node:buffer';
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, symlinkSync } from 'node:fs';
 import type { Digest } from './digest.js';
 import type { TreeEntry } from './directories.js';
 import { FailureError, type Failure } from './failure.js';
@@ -10,6 +10,7 @@ import { spell, writeMarker, type Marker } from './slug-marker.js';
 import { SLUG_MARKER, SLUG_MARKERS, UNFINISHED_MARKER } from './source-names.js';
 import { Breather, FIXED_MTIME_S } from './store-files.js';
 import type { BlobStore } from './store.js';
+import { removeEntry } from './remove-tree.js';
 
 const WRITERS = 8;
 
@@ -40,14 +41,14 @@ export async function updateSlug(
     if (started) return;
     started = true;
     writeMarker(outDir, UNFINISHED_MARKER, unfinished);
-    rmSync(`${outDir}/${SLUG_MARKER}`, { recursive: true, force: true });
+    clearAway(`${outDir}/${SLUG_MARKER}`);
   };
   // The marker came last, so whatever is younger was touched by somebody else, also when its time was put back.
   const finishedAt = before === undefined ? 0 : lstatSync(`${outDir}/${SLUG_MARKER}`).ctimeMs;
   for (const path of inPlace ? vanished(content, earlier, outDir) : strangers(outDir, content)) {
     start();
     if (typeof path === 'string' && path.endsWith('/')) removeIfEmpty(`${outDir}/${path}`);
-    else rmSync(typeof path === 'string' ? `${outDir}/${path}` : path, { recursive: true, force: true });
+    else clearAway(typeof path === 'string' ? `${outDir}/${path}` : path);
   }
   const stale: [string, TreeEntry & { type: 'file' }][] = [];
   for (const [path, entry] of content) {
@@ -58,14 +59,14 @@ export async function updateSlug(
       if (stat?.isDirectory() === true && (stat.mode & 0o777) === 0o755) continue;
       start();
       if (stat?.isDirectory() !== true) {
-        rmSync(target, { force: true });
+        clearAway(target);
         mkdirSync(target);
       }
       chmodSync(target, 0o755);
     } else if (entry.type === 'symlink') {
       if (stat?.isSymbolicLink() === true && readlinkSync(target) === entry.target) continue;
       start();
-      rmSync(target, { recursive: true, force: true });
+      clearAway(target);
       symlinkSync(entry.target, target);
     } else {
       const isSame =
@@ -85,7 +86,7 @@ export async function updateSlug(
     for (const [path, { digest, executable }] of queue) {
       if (signal.aborted) return;
       const target = `${outDir}/${path}`;
-      rmSync(target, { recursive: true, force: true });
+      clearAway(target);
       if (!(await blobs.materialize(digest, target, executable))) throw new FailureError(missing(digest));
       await breather.pause();
     }
@@ -93,6 +94,19 @@ export async function updateSlug(
   await Promise.all(Array.from({ length: WRITERS }, work));
   if (signal.aborted) throw new FailureError(interrupted);
   return started || before === undefined;
+}
+
+/** What stays would be part of the slug, so here a removal that fails is a failure. */
+export function clearAway(path: string | Buffer): void {
+  const left = removeEntry(path);
+  if (left === undefined) return;
+  throw new FailureError({
+    code: 'slug::cannot-clear',
+    blame: 'environment',
+    title: `The output folder cannot be cleared: ${left.path}`,
+    detail: `Something in it cannot be removed (${left.code}), and it is not part of the slug.`,
+    remedy: 'Remove it as a user who may, or name another folder with --out; then run again.',
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
 // Writes the finished app: the source, then each layer once, in plan order; by difference where a slug lies already.
 // Unaware of nodes and keys.
 
-import { lstatSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { parse } from 'node:path';
 import { digestOf, type ActionKey, type Digest } from './digest.js';
@@ -10,15 +10,17 @@ import { fail, FailureError, succeed, type Failure, type Result } from './failur
 import { applyLayers } from './layers.js';
 import { acquireKeyLock } from './lock.js';
 import { copySource, materializeTree } from './output-tree.js';
-import { BLOB_LOST, changedDuringRun, systemFailure } from './run-action.js';
+import { BLOB_LOST, changedDuringRun } from './run-action.js';
+import { systemFailure } from './system-failures.js';
 import type { RunState } from './run-state.js';
 import { MARKER_FORMAT, markerPaths, readMarker, spell, writeMarker, type Marker } from './slug-marker.js';
-import { interrupted, updateSlug } from './slug-update.js';
 import { SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
 import { pathBelow, realPath } from './source.js';
 import { FIXED_MTIME_S } from './store-files.js';
 import type { BlobStore } from './store.js';
 import type { Layer } from './tree.js';
+import { removeFile } from './remove-tree.js';
+import { clearAway, interrupted, updateSlug } from './slug-update.js';
 
 export interface Slug {
   readonly path: string;
@@ -133,7 +135,7 @@ async function write(run: RunState, layers: readonly Layer[], signal: AbortSigna
   const folders = [...(inPlace ? [] : [outDir]), ...foldersOf(outDir, own)];
   if (changed) {
     if (!isOneTime) writeMarker(outDir, SLUG_MARKER, marker);
-    rmSync(`${outDir}/${UNFINISHED_MARKER}`, { force: true });
+    removeFile(`${outDir}/${UNFINISHED_MARKER}`);
     // With a fixed time on every folder, any later change in one shows by its time.
     for (const folder of folders) utimesSync(folder, FIXED_MTIME_S, FIXED_MTIME_S);
   }
@@ -161,12 +163,12 @@ function namesByFolder(paths: readonly string[]): ReadonlyMap<string, readonly s
 
 /** Empties the folder, or makes it. From the first step on it can be told for a slug that is not finished. */
 function clear(outDir: string): void {
-  if (lstatSync(outDir, { throwIfNoEntry: false })?.isDirectory() === false) rmSync(outDir);
+  if (lstatSync(outDir, { throwIfNoEntry: false })?.isDirectory() === false) clearAway(outDir);
   mkdirSync(outDir, { recursive: true });
   writeFileSync(`${outDir}/${UNFINISHED_MARKER}`, '');
   for (const name of readdirSync(outDir, { encoding: 'buffer' })) {
     if (name.toString() === UNFINISHED_MARKER) continue;
-    rmSync(Buffer.concat([Buffer.from(`${outDir}/`), name]), { recursive: true, force: true });
+    clearAway(Buffer.concat([Buffer.from(`${outDir}/`), name]));
   }
 }
 

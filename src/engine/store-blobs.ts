@@ -10,7 +10,6 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
   type BigIntStats,
 } from 'node:fs';
@@ -20,6 +19,7 @@ import { digestOf, EMPTY_DIGEST, hexOf, makeDigest, sha256Hex, sizeOf, type Dige
 import { PackSet } from './pack.js';
 import { finishCopy, writeAll, writeNewFile } from './store-files.js';
 import { TrustLedger } from './trust.js';
+import { removeFile, removeTree } from './remove-tree.js';
 
 /** Blobs from here on are files of their own. */
 export const PACK_LIMIT = 64 * 1024;
@@ -94,7 +94,7 @@ export class BlobFolder {
     this.trust.forget(hash);
     if (!this.options.readOnly) {
       try {
-        rmSync(this.pathOf(hash), { recursive: true, force: true });
+        removeTree(this.pathOf(hash));
       } catch {
         // It stays, and is found wrong again.
       }
@@ -196,8 +196,8 @@ export class BlobFolder {
     // It shrank while it was read.
     if (sizeOf(digest) < PACK_LIMIT) {
       this.write(digest, readFileSync(partial));
-      rmSync(partial, { force: true });
-    } else if (this.isStored(digest)) rmSync(partial, { force: true });
+      removeFile(partial);
+    } else if (this.isStored(digest)) removeFile(partial);
     else {
       inPlace(() => this.publish(digest, partial));
       this.bytesWritten += sizeOf(digest);
@@ -215,7 +215,7 @@ export class BlobFolder {
       work();
     } catch (error) {
       closeSync(fd);
-      rmSync(partial, { force: true });
+      removeFile(partial);
       throw error;
     }
     closeSync(fd);
@@ -237,7 +237,7 @@ export class BlobFolder {
         renameSync(partial, path);
       }
     } catch (error) {
-      rmSync(partial, { force: true });
+      removeFile(partial);
       throw error;
     }
     // Renaming changes the ctime, so the tuple is taken after it.
@@ -264,14 +264,14 @@ export class BlobFolder {
         if (stats.size <= WHOLE) copyFileSync(source, target, flags);
         else await copyFile(source, target, flags);
       } catch (error) {
-        rmSync(target, { force: true });
+        removeFile(target);
         if (!existsSync(source)) return false;
         throw error;
       }
     } else {
       const found = await copyHashed(source, target);
       if (found !== digest) {
-        rmSync(target, { force: true });
+        removeFile(target);
         this.discard(digest);
         return false;
       }
@@ -322,7 +322,7 @@ export async function copyHashed(source: string, target?: string): Promise<Diges
       giveChunk(buffer);
       giveChunk(spare);
     } catch (error) {
-      if (target !== undefined) rmSync(target, { force: true });
+      if (target !== undefined) removeFile(target);
       throw error;
     } finally {
       if (to !== undefined) closeSync(to);

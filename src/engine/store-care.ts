@@ -1,6 +1,6 @@
 // What the `cache` commands do: list, show, verify, clear. Unaware of how it is printed.
 
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { makeDigest, sha256Hex, type ActionKey, type Digest } from './digest.js';
 import { openLocalStore, type LocalStore } from './local-store.js';
 import type { Failure, Result } from './failure.js';
@@ -12,6 +12,8 @@ import type { StoredResult } from './store-results.js';
 import { listCache, listResults as listStored } from './store-scan.js';
 import type { KeyRecord } from './store.js';
 import { currentBootId } from './host-id.js';
+import { removeTreeGently } from './removals.js';
+import type { Leftover } from './remove-tree.js';
 
 export interface ResultSummary {
   readonly key: ActionKey;
@@ -165,28 +167,43 @@ export async function verifyCache(cacheDir: string): Promise<Result<VerifyReport
 /** What the store owns. Everything else below the cache directory belongs to others. */
 const OWN = ['ac', 'cas', 'packs', 'locks', 'tombstones', 'gc-stamp'];
 
-/** Removes results and blobs, and the folders and files named by `also`; gives the bytes freed. */
+export interface ClearReport {
+  /** What was freed. */
+  readonly bytes: number;
+  /** What could not be removed. */
+  readonly left: readonly Leftover[];
+}
+
+/** Removes results and blobs, and the folders and files named by `also`. Never rejects. */
 export async function clearCache(
   cacheDir: string,
   { also = [] }: { readonly also?: readonly string[] } = {},
-): Promise<number> {
-  let freed = 0;
+): Promise<ClearReport> {
+  let bytes = 0;
+  const left: Leftover[] = [];
   // Results first: a result without blobs is a miss, but one warning each.
   for (const name of [...OWN, ...also]) {
-    freed += sizeBelow(`${cacheDir}/${name}`);
-    rmSync(`${cacheDir}/${name}`, { recursive: true, force: true });
+    const path = `${cacheDir}/${name}`;
+    const before = sizeBelow(path);
+    const leftover = await removeTreeGently(path);
+    if (leftover !== undefined) left.push(leftover);
+    bytes += before - (leftover === undefined ? 0 : sizeBelow(path));
   }
-  return freed;
+  return { bytes, left };
 }
 
+/** As far as it can be read; links count as nothing. */
 function sizeBelow(path: string): number {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) return 0;
-  if (!stats.isDirectory()) return stats.size;
-  return readdirSync(path, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .reduce(
-      (total, entry) => total + (statSync(`${entry.parentPath}/${entry.name}`, { throwIfNoEntry: false })?.size ?? 0),
-      0,
-    );
+  let bytes = 0;
+  const pending = [path];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    try {
+      const stats = lstatSync(next);
+      if (stats.isFile()) bytes += stats.size;
+      else if (stats.isDirectory()) for (const name of readdirSync(next)) pending.push(`${next}/${name}`);
+    } catch {
+      // Closed, too deep for a path, or gone meanwhile.
+    }
+  }
+  return bytes;
 }

@@ -1,12 +1,10 @@
 // Failures of digesting, capturing, materializing and storing files, in words for people. Unaware of when they are raised.
 
 import type { Failure } from './failure.js';
+import { scarcityFailure } from './system-failures.js';
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException | undefined)?.code ?? '';
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-/** Running out of these is no fault of the app, and trying again may help. */
-const SCARCE = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO', 'ENOMEM', 'EROFS']);
 
 export function unreadableFile(path: string, error: unknown): Failure {
   if (codeOf(error) === 'ENOENT') {
@@ -18,7 +16,8 @@ export function unreadableFile(path: string, error: unknown): Failure {
       remedy: 'Let every program that writes there end before the step is over, then run again.',
     };
   }
-  if (SCARCE.has(codeOf(error))) return fileTrouble(path, error);
+  const scarcity = scarcityFailure(error);
+  if (scarcity !== undefined) return { ...scarcity, retryable: true };
   return {
     code: 'app::unreadable-file',
     blame: 'app',
@@ -37,6 +36,8 @@ export const folderGone = (): Failure => ({
 });
 
 export function fileTrouble(path: string, error: unknown): Failure {
+  const scarcity = scarcityFailure(error);
+  if (scarcity !== undefined) return { ...scarcity, retryable: true };
   return {
     code: 'environment::file-system',
     blame: 'environment',

@@ -1,6 +1,7 @@
 // Files as the store and trees make them: new, of one of two modes, with one fixed time. Unaware of digests and caches.
 
-import { chmodSync, closeSync, fchmodSync, futimesSync, openSync, rmSync, utimesSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, fchmodSync, futimesSync, openSync, utimesSync, writeSync } from 'node:fs';
+import { removeFile } from './remove-tree.js';
 
 /** 1980-01-01 in seconds: the earliest time a zip archive can hold; bytecode of a tree never goes stale by it. */
 export const FIXED_MTIME_S = 315_532_800;
@@ -23,7 +24,7 @@ export function writeNewFile(path: string, bytes: Uint8Array, executable: boolea
     futimesSync(fd, FIXED_MTIME_S, FIXED_MTIME_S);
   } catch (error) {
     closeSync(fd);
-    rmSync(path, { force: true });
+    removeFile(path);
     throw error;
   }
   closeSync(fd);

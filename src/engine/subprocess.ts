@@ -6,8 +6,15 @@ import type { Readable } from 'node:stream';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
 import { MARKER_VARIABLE } from './guardian.js';
 import { createLineSplitter } from './line-splitter.js';
-import { commandAborted, commandCannotStart, commandNotFound, commandTimedOut } from './sandbox/failures.js';
+import {
+  argumentsTooLarge,
+  commandAborted,
+  commandCannotStart,
+  commandNotFound,
+  commandTimedOut,
+} from './sandbox/failures.js';
 import type { Exit } from './sandbox/sandbox.js';
+import { scarcityFailure } from './system-failures.js';
 
 type Signal = NodeJS.Signals;
 
@@ -103,7 +110,8 @@ export function spawnCommand(argv: readonly string[], options: SpawnOptions): Pr
       child.stderr,
       guarded((text: string) => options.onLine('stderr', text)),
     );
-    if (options.onStatus !== undefined) (child.stdio[3] as Readable).setEncoding('utf8').on('data', options.onStatus);
+    if (options.onStatus !== undefined)
+      (child.stdio?.[3] as Readable | undefined)?.setEncoding('utf8').on('data', options.onStatus);
 
     const settle = (result: Result<Exit, Failure>): void => {
       for (const signal of signals) signal.removeEventListener('abort', onAbort);
@@ -232,8 +240,9 @@ function startFailure(argv: readonly string[], options: Pick<SpawnOptions, 'cwd'
   // A missing working folder gives ENOENT too, and then the command is not to blame.
   if (code === 'ENOENT' && existsSync(options.cwd)) return commandNotFound(argv, options.env['PATH']);
   if (code === 'ENOENT') return commandCannotStart(argv, `Its working folder ${options.cwd} does not exist.`);
-  if (code === 'E2BIG')
-    return commandCannotStart(argv, 'Its arguments and environment are larger than the system takes.');
+  if (code === 'E2BIG') return argumentsTooLarge(argv, options.env);
+  const scarcity = scarcityFailure(error);
+  if (scarcity !== undefined) return { ...scarcity, retryable: true };
   if (code === 'EACCES')
     return commandCannotStart(argv, 'It is not executable, or its working folder may not be entered.');
   if (code === 'ENOTDIR')
@@ -242,8 +251,9 @@ function startFailure(argv: readonly string[], options: Pick<SpawnOptions, 'cwd'
 }
 
 /** Cuts a stream into lines; what is returned flushes the last one. */
-function streamLines(stream: Readable | null, onLine: (text: string) => void): () => void {
-  if (stream === null) return () => {};
+function streamLines(stream: Readable | null | undefined, onLine: (text: string) => void): () => void {
+  // Undefined where the system had no descriptors left for a pipe.
+  if (stream === null || stream === undefined) return () => {};
   const splitter = createLineSplitter(onLine);
   stream.on('data', splitter.write);
   // A reset by a dying child is the end of its output, nothing more.

@@ -1,6 +1,6 @@
 // A tool tree of a run, laid out for programs that run after it. Unaware of what the tool is.
 
-import { renameSync, rmSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { loadLayer } from './layers.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
 import { openLocalStore } from './local-store.js';
@@ -8,6 +8,7 @@ import { materializeTree } from './output-tree.js';
 import { fileTrouble } from './store-failures.js';
 import type { Digest } from './digest.js';
 import type { DirectoryTable } from './tree.js';
+import { removeTree } from './remove-tree.js';
 
 /** `tool`: as the report's outputs have it. The folder appears whole or not at all; one that is there is left as it is. */
 export async function layOutTool(cacheDir: string, tool: string, folder: string): Promise<Result<undefined>> {
@@ -27,7 +28,7 @@ export async function layOutTool(cacheDir: string, tool: string, folder: string)
     // Another process was quicker.
     return code === 'ENOTEMPTY' || code === 'EEXIST' ? succeed(undefined) : fail(fileTrouble(folder, error));
   } finally {
-    rmSync(temporary, { recursive: true, force: true });
+    removeTree(temporary);
     await store.value.close();
   }
 }

@@ -566,7 +566,7 @@ describe('engine/local-store', () => {
       mkdirSync(join(cache, name));
       writeFileSync(join(cache, name, 'file'), 'x');
     }
-    expect(await clearCache(cache, { also: ['downloads'] })).to.be.greaterThan(LARGE.length);
+    expect((await clearCache(cache, { also: ['downloads'] })).bytes).to.be.greaterThan(LARGE.length);
     expect(readdirSync(cache)).to.deep.equal(['runs']);
     const second = open();
     expect(await second.lookUp(keyOf('x'))).to.equal(undefined);

@@ -223,7 +223,7 @@ describe('engine/run-dir', () => {
     }
     mkdirSync(join(cache, 'tmp/pyflow-run-just-made'));
     mkdirSync(join(cache, 'tmp/not-ours'));
-    expect(await sweepDeadRuns(cache)).to.be.at.least(new Set(deadFolders).size);
+    expect((await sweepDeadRuns(cache)).folders).to.be.at.least(new Set(deadFolders).size);
     expect(deadFolders.map((folder) => existsSync(folder))).to.deep.equal([false, false]);
     expect([existsSync(small), existsSync(large)]).to.deep.equal([true, true]);
     expect(readdirSync(join(cache, 'tmp'))).to.include.members(['pyflow-run-just-made', 'not-ours']);

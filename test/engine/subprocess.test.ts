@@ -66,7 +66,7 @@ describe('subprocess', () => {
       ['a working folder that is missing', () => [['sh'], { cwd: '/no/such/folder' }], 'command::cannot-start'],
       ['a file that is not executable', () => [[file('text', 0o644)], {}], 'command::cannot-start'],
       ['a path through a file', () => [[`${file('text', 0o644)}/program`], {}], 'command::cannot-start'],
-      ['arguments that are too large', () => [['true', 'x'.repeat(4_000_000)], {}], 'command::cannot-start'],
+      ['arguments that are too large', () => [['true', 'x'.repeat(4_000_000)], {}], 'command::arguments-too-large'],
       ['an argument with a NUL', () => [['true', 'a\0b'], {}], 'command::cannot-start'],
       ['no program at all', () => [[], {}], 'command::cannot-start'],
     ];

@@ -1,6 +1,6 @@
 // bin/detect: is this a Python app? By names alone; only who is turned away learns why from the pipeline itself.
 
-import { lstatSync, mkdtempSync, rmSync } from 'node:fs';
+import { lstatSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { PROJECT_FILES, PROJECT_FOLDERS } from '../../manifests/app/project-markers.js';
@@ -8,6 +8,7 @@ import type { Failure } from '../../engine/failure.js';
 import { shoutFailure } from './log.js';
 import type { Places } from './places.js';
 import type { World } from '../world.js';
+import { removeTree } from '../../engine/remove-tree.js';
 
 /** What the platform takes for "not mine". */
 const NOT_DETECTED = 1;
@@ -56,6 +57,6 @@ async function whyNot(appDir: string, places: Places, world: World): Promise<Fai
       ? told.failure.failure
       : undefined;
   } finally {
-    rmSync(cacheDir, { recursive: true, force: true });
+    removeTree(cacheDir);
   }
 }

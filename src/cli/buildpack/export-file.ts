@@ -1,12 +1,13 @@
 // The file `export` beside `bin`: buildpacks that come later in the same build source it to find the app's Python.
 
-import { accessSync, constants, lstatSync, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { accessSync, constants, lstatSync, mkdirSync, realpathSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunReport } from '../../engine/events.js';
 import { publishFile } from '../../engine/sealed-json.js';
 import { writeManagerCommand } from './manager-command.js';
 import type { Places } from './places.js';
 import { quote } from './shell.js';
+import { removeFile } from '../../engine/remove-tree.js';
 
 /** Where the app will run. */
 const APP = '/app';
@@ -80,7 +81,7 @@ function linkPython(buildDir: string, appDir: string, vendorDir: string): boolea
     renameSync(temporary, link);
     return true;
   } catch {
-    rmSync(temporary, { force: true });
+    removeFile(temporary);
     return false;
   }
 }

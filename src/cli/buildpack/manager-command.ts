@@ -1,7 +1,7 @@
 // The program of the package manager for later buildpacks of the same build. What starts it is written by bin/compile; the
 // tool itself leaves the cache when it is first called, as most builds call it never.
 
-import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunReport } from '../../engine/events.js';
 import { EXIT_STATUS } from '../../engine/failure.js';
@@ -9,6 +9,7 @@ import type { World } from '../world.js';
 import { shoutFailure } from './log.js';
 import type { Places } from './places.js';
 import { quote } from './shell.js';
+import { removeTree } from '../../engine/remove-tree.js';
 
 /** Managers that are not in the slug. */
 const OUTSIDE: ReadonlySet<string> = new Set(['poetry', 'uv']);
@@ -33,7 +34,7 @@ export function writeManagerCommand(
   const bin = join(folder, 'bin');
   const laidOut = join(folder, String(name));
   try {
-    rmSync(folder, { recursive: true, force: true });
+    removeTree(folder);
     if (typeof name !== 'string' || !OUTSIDE.has(name) || typeof minor !== 'string' || tool === undefined)
       return undefined;
     mkdirSync(bin, { recursive: true });

@@ -1,11 +1,12 @@
 // The files of `--report`, `--trace` and `pyflow report --html`: whole or not at all, on failure too.
 
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { renderDiagnostics } from '../../manifests/pipeline/render-diagnostics.js';
 import type { RunReport } from '../events.js';
 import { EXIT_STATUS, fail, failureData, succeed, type Failure, type Result } from '../failure.js';
 import type { Refusal, RunRequest } from '../pipeline.js';
+import { removeFile } from '../remove-tree.js';
 
 export const writeDocument = (file: string, document: unknown): Result<undefined> =>
   writeText(file, `${JSON.stringify(document, undefined, 2)}\n`);
@@ -17,7 +18,7 @@ export function writeText(file: string, text: string): Result<undefined> {
     renameSync(temporary, file);
     return succeed(undefined);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    removeFile(temporary);
     return fail(cannotWrite(file, error));
   }
 }

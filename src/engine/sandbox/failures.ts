@@ -23,6 +23,26 @@ export const commandCannotStart = (argv: readonly string[], why: string): Failur
   remedy: 'Check that the file is an executable program for this machine and that its folder can be entered.',
 });
 
+/** The caller knows who gave them: by default the app, from whose files plugins make their commands. */
+export function argumentsTooLarge(argv: readonly string[], env: Readonly<Record<string, string>>): Failure {
+  const bytesOf = (texts: readonly string[]): number =>
+    texts.reduce((total, text) => total + Buffer.byteLength(text) + 1, 0);
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const largest = variables.toSorted((a, b) => b.length - a.length)[0];
+  const ofLargest =
+    largest === undefined ? '' : `; its largest variable is ${largest.split('=')[0]} with ${bytesOf([largest])} bytes`;
+  return {
+    code: ARGUMENTS_TOO_LARGE,
+    blame: 'app',
+    title: `The arguments or the environment of ${programOf(argv)} are too large`,
+    detail:
+      `It has ${bytesOf(argv)} bytes of arguments and ${bytesOf(variables)} bytes of environment${ofLargest}. ` +
+      'Linux takes 128 KiB for one argument or variable, and about 2 MiB for all.',
+    remedy: 'Put long values into a file and give the command its name.',
+  };
+}
+export const ARGUMENTS_TOO_LARGE = 'command::arguments-too-large';
+
 export const commandTimedOut = (argv: readonly string[], timeoutMs: number): Failure => ({
   code: 'command::timed-out',
   blame: 'environment',

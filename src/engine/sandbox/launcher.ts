@@ -105,6 +105,7 @@ export class Launchers {
     let launcher = this.#idle.pop();
     if (launcher === undefined) {
       launcher = new Launcher();
+      if (!launcher.isUsable) return spawnCommand(argv, options);
       this.#all.add(launcher);
     }
     try {
@@ -135,18 +136,23 @@ class Launcher {
 
   constructor() {
     this.#process = spawn(LAUNCHER, ['-e', PROGRAM], { stdio: 'pipe', detached: true, env: {}, cwd: '/' });
-    // An idle one keeps nothing running.
-    this.#setReferenced(false);
-    this.#process.stdout.on('data', (chunk: Buffer) => this.#job?.stdout.write(chunk));
-    this.#process.stderr.on('data', (chunk: Buffer) => this.#job?.stderr.write(chunk));
-    for (const stream of [this.#process.stdin, this.#process.stdout, this.#process.stderr])
-      stream.on('error', () => {});
     const lose = (): void => {
       this.isUsable = false;
       this.#finish('lost');
     };
     this.#process.on('error', lose);
     this.#process.on('exit', lose);
+    // Without free descriptors there are no streams, whatever the types say.
+    if ((this.#process.stdin as Writable | undefined) === undefined) {
+      this.isUsable = false;
+      return;
+    }
+    // An idle one keeps nothing running.
+    this.#setReferenced(false);
+    this.#process.stdout.on('data', (chunk: Buffer) => this.#job?.stdout.write(chunk));
+    this.#process.stderr.on('data', (chunk: Buffer) => this.#job?.stderr.write(chunk));
+    for (const stream of [this.#process.stdin, this.#process.stdout, this.#process.stderr])
+      stream.on('error', () => {});
   }
 
   /** Undefined when the command could not be started. */

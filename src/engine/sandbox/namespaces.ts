@@ -6,7 +6,13 @@ import { normalize } from 'node:path';
 import { fail, type Failure, type Result } from '../failure.js';
 import { MARKER_VARIABLE, nextMarker } from '../guardian.js';
 import { processRuns, signalGroup, signalProcess, spawnCommand } from '../subprocess.js';
-import { commandAborted, commandCannotStart, commandNotFound } from './failures.js';
+import {
+  ARGUMENTS_TOO_LARGE,
+  argumentsTooLarge,
+  commandAborted,
+  commandCannotStart,
+  commandNotFound,
+} from './failures.js';
 import type { Command, Exit, Sandbox, SandboxPaths, SandboxRequest, SandboxSession } from './sandbox.js';
 
 export interface NamespacesOptions {
@@ -253,7 +259,11 @@ async function runInside(
     sendSignal: inside.status.sendSignal,
     isAlive: inside.status.isAlive,
   });
-  if (!result.ok) return result.failure.code === 'run::aborted' ? fail(commandAborted(argv)) : result;
+  if (!result.ok) {
+    if (result.failure.code === 'run::aborted') return fail(commandAborted(argv));
+    // The command's, not those of the program around it.
+    return result.failure.code === ARGUMENTS_TOO_LARGE ? fail(argumentsTooLarge(argv, command.env)) : result;
+  }
   // Without an exit status of the command there was no command.
   if (result.value.exitCode !== undefined && !inside.status.commandRan())
     return fail(startFailure(command, complaints));
@@ -347,6 +357,7 @@ function splitEnvironment(
 function startFailure({ argv, env }: Command, complaints: readonly string[]): Failure {
   const text = complaints.map((line) => line.slice('bwrap: '.length)).join('\n');
   if (/^execvp .*: No such file or directory$/.test(text)) return commandNotFound(argv, env['PATH']);
+  if (/^execvp .*: Argument list too long$/.test(text)) return argumentsTooLarge(argv, env);
   return commandCannotStart(
     argv,
     text === '' ? 'The sandbox ended before the command began.' : `The sandbox says: ${text}`,

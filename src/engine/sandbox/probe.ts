@@ -1,12 +1,13 @@
 // Finds out by trying, once per process, which sandbox this machine has. Unaware of who runs commands in it.
 
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { sandboxUnavailable } from './failures.js';
 import { createNamespacesSandbox } from './namespaces.js';
 import { createPlainSandbox } from './plain.js';
 import type { Sandbox } from './sandbox.js';
+import { removeTree } from '../remove-tree.js';
 
 export interface SandboxOptions {
   /** The operator's PATH, where bubblewrap is looked for. */
@@ -53,7 +54,7 @@ async function tryNamespaces({ searchPath, passThrough, stateDir }: SandboxOptio
   } catch (error) {
     return fail((error as Error).message);
   } finally {
-    if (trialDir !== undefined) rmSync(trialDir, { recursive: true, force: true });
+    if (trialDir !== undefined) removeTree(trialDir);
   }
 }
 

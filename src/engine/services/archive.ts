@@ -1,6 +1,6 @@
 // Unpacks archives that nobody vouches for: all of it or nothing, and nothing outside the given folder.
 
-import { closeSync, createReadStream, readdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, createReadStream, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream';
 import * as zlib from 'node:zlib';
@@ -17,6 +17,7 @@ import {
 } from './failures.js';
 import { TarReader, type TarEntry } from './tar-reader.js';
 import { UnpackFolder, writeFully } from './unpack-folder.js';
+import { removeTree } from '../remove-tree.js';
 
 export interface UnpackRequest {
   readonly file: string;
@@ -86,7 +87,7 @@ function failureOf(error: unknown, archive: string, into: string, format: string
 /** As far as it may be removed: what cannot be is reported by the failure that led here. */
 function empty(into: string): void {
   try {
-    for (const name of readdirSync(into)) rmSync(join(into, name), { recursive: true, force: true });
+    for (const name of readdirSync(into)) removeTree(join(into, name));
   } catch {
     // Never made, or not ours.
   }
