@@ -4,8 +4,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { BASE_ENVIRONMENT } from './base-environment.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
-import { prepareBoot } from './sandbox/namespaces.js';
-import { findBubblewrap, probeSandbox, type SandboxMode, type SandboxOptions } from './sandbox/probe.js';
+import { probeSandbox, type SandboxMode, type SandboxOptions } from './sandbox/probe.js';
 import { SLUG_MARKER } from './source-names.js';
 import { runAttached, type AttachedOptions } from './subprocess.js';
 
@@ -33,21 +32,20 @@ export async function execSlug(request: ExecSlugRequest, options: SandboxOptions
   if (problem !== undefined) return fail(problem);
   const sandbox = await probeSandbox(request.sandbox, options);
   if (!sandbox.ok) return sandbox;
-  const bwrap = sandbox.value.mode === 'namespaces' ? findBubblewrap(options.searchPath) : undefined;
-  const home = bwrap === undefined ? slugDir : APP;
+  const { mode, boot } = sandbox.value;
+  const home = mode === 'none' ? slugDir : APP;
   const env = {
     PATH: BASE_ENVIRONMENT['PATH'] ?? '',
     ...request.env,
     HOME: home,
-    ...(bwrap === undefined && !writable ? { PYTHONDONTWRITEBYTECODE: '1' } : {}),
+    ...(mode === 'none' && !writable ? { PYTHONDONTWRITEBYTECODE: '1' } : {}),
   };
   const booting = ['bash', '-c', bootScript(home, profilesOf(slugDir), argv)];
   const attached = { signal, ...(stdio === undefined ? {} : { stdio }) };
 
-  if (bwrap === undefined) return statusOf(await runAttached(booting, { cwd: home, env, ...attached }));
-  const boot = prepareBoot({ slugDir, writable, argv: booting, env }, { ...options, bwrap });
-  const { feed, sendSignal } = boot.status;
-  return statusOf(await runAttached(boot.argv, { cwd: '/', env: boot.env, ...attached, onStatus: feed, sendSignal }));
+  if (boot === undefined) return statusOf(await runAttached(booting, { cwd: home, env, ...attached }));
+  const { argv: inside, ...how } = boot({ slugDir, writable, argv: booting, env });
+  return statusOf(await runAttached(inside, { cwd: '/', ...how, ...attached }));
 }
 
 const statusOf = (exit: Awaited<ReturnType<typeof runAttached>>): Result<number, Failure> =>

@@ -1,7 +1,7 @@
 // Starts processes and sees to it that none is left. The only importer of execa; unaware of sandboxes and nodes.
 
-import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
 import { MARKER_VARIABLE } from './guardian.js';
@@ -17,6 +17,10 @@ import type { Exit } from './sandbox/sandbox.js';
 import { scarcityFailure } from './system-failures.js';
 
 type Signal = NodeJS.Signals;
+type StdioOption = Extract<StdioOptions, readonly unknown[]>[number];
+
+export const STATUS_DESCRIPTOR = 3;
+export const FIRST_FILE_DESCRIPTOR = 4;
 
 export interface SpawnOptions {
   readonly cwd: string;
@@ -29,6 +33,8 @@ export interface SpawnOptions {
   readonly marker?: string;
   /** Gets what the program writes to descriptor 3; without it there is no such descriptor. */
   readonly onStatus?: (text: string) => void;
+  /** Opened for the program to read, from descriptor 4 on. */
+  readonly files?: readonly string[];
   /** Sends a signal in place of the process group, where the group does not hold the command itself. */
   readonly sendSignal?: (pid: number, signal: Signal) => void;
   /** Something besides the process group still runs. */
@@ -58,12 +64,14 @@ export function spawnCommand(argv: readonly string[], options: SpawnOptions): Pr
 
   let child: ChildProcess;
   try {
-    child = spawn(file, argv.slice(1), {
-      cwd,
-      env: marker === undefined ? env : { ...env, [MARKER_VARIABLE]: marker },
-      stdio: options.onStatus === undefined ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'pipe', 'pipe', 'pipe'],
-      detached: true,
-    });
+    child = spawnWith(['ignore', 'pipe', 'pipe'], options, (stdio) =>
+      spawn(file, argv.slice(1), {
+        cwd,
+        env: marker === undefined ? env : { ...env, [MARKER_VARIABLE]: marker },
+        stdio,
+        detached: true,
+      }),
+    );
   } catch (error) {
     // Node throws for some start errors (E2BIG, ENOTDIR, a NUL in an argument) and emits others.
     return Promise.resolve(fail(startFailure(argv, options, error)));
@@ -147,6 +155,63 @@ export function spawnCommand(argv: readonly string[], options: SpawnOptions): Pr
     });
     for (const signal of signals) signal.addEventListener('abort', onAbort, { once: true });
   });
+}
+
+/**
+ * Starts with these descriptors, those of the options, and no other: what whoever started us left open (a log, a lock, a
+ * socket) is /dev/null for the program.
+ */
+export function spawnWith<C extends ChildProcess>(
+  standard: readonly StdioOption[],
+  { onStatus, files = [] }: Pick<SpawnOptions, 'onStatus' | 'files'>,
+  start: (stdio: StdioOption[]) => C,
+): C {
+  const stdio: StdioOption[] = [...standard];
+  const opened: number[] = [];
+  const open = (path: string): number => {
+    const descriptor = openSync(path, 'r');
+    opened.push(descriptor);
+    return descriptor;
+  };
+  try {
+    if (onStatus !== undefined) stdio[STATUS_DESCRIPTOR] = 'pipe';
+    files.forEach((path, index) => {
+      stdio[FIRST_FILE_DESCRIPTOR + index] = open(path);
+    });
+    for (const descriptor of inheritedDescriptors())
+      if (stdio[descriptor] === undefined) stdio[descriptor] = open('/dev/null');
+    // A hole would be a pipe or stay what it is, by its number.
+    return start(Array.from(stdio, (option) => option ?? 'ignore'));
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor);
+  }
+}
+
+const CLOSED_ON_EXEC = 0o2000000;
+let inherited: readonly number[] | undefined;
+
+/** What was open when we were started and would be open in our children: Node closes only what it opened. */
+function inheritedDescriptors(): readonly number[] {
+  if (inherited !== undefined) return inherited;
+  try {
+    inherited = readdirSync('/proc/self/fd')
+      .map(Number)
+      .filter((descriptor) => descriptor > 2 && staysOpen(descriptor))
+      .sort((one, other) => one - other);
+  } catch {
+    inherited = [];
+  }
+  return inherited;
+}
+
+function staysOpen(descriptor: number): boolean {
+  try {
+    const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, 'latin1'))?.[1];
+    return flags !== undefined && (parseInt(flags, 8) & CLOSED_ON_EXEC) === 0;
+  } catch {
+    // The one that listed the folder.
+    return false;
+  }
 }
 
 /** Polls, ever more slowly, since a process that is not our child tells nobody that it ended. */
@@ -269,7 +334,8 @@ export interface AttachedOptions {
   readonly stdio?: readonly ['inherit' | 'ignore' | number, 'inherit' | number, 'inherit' | number];
   /** Not to kill but to pass on: its reason may name the signal (`{ signal: 'SIGINT' }`), else it is TERM. */
   readonly signal: AbortSignal;
-  readonly onStatus?: SpawnOptions['onStatus'];
+  readonly onStatus?: NonNullable<SpawnOptions['onStatus']>;
+  readonly files?: readonly string[];
   readonly sendSignal?: SpawnOptions['sendSignal'];
 }
 
@@ -284,7 +350,7 @@ export function runAttached(argv: readonly string[], options: AttachedOptions): 
   let child: ChildProcess;
   try {
     // Of a session of its own: the terminal's signals reach us alone, and we decide who else gets them.
-    child = spawn(file, args, { cwd, env, detached: true, stdio: onStatus ? [...stdio, 'pipe'] : [...stdio] });
+    child = spawnWith(stdio, options, (all) => spawn(file, args, { cwd, env, detached: true, stdio: all }));
   } catch (error) {
     return Promise.resolve(fail(startFailure(argv, options, error)));
   }

@@ -270,6 +270,36 @@ describe('sandbox', () => {
       expect(execFileSync('ls', [folder], { encoding: 'utf8' })).not.to.include('trace');
     });
 
+    for (const network of [false, true]) {
+      it(`resolves localhost, ::1 and its own name ${network ? 'with' : 'without'} a network`, async () => {
+        const { run } = openScene(sandbox());
+        const { lines } = await run('for name in localhost ::1 $(uname -n); do getent ahosts $name | head -1; done', {
+          network,
+        });
+        expect(lines[0]).to.match(/^(::1|127\.0\.0\.1) /);
+        expect(lines.slice(1).map((line) => line.replace(/ .*/, ''))).to.deep.equal(['::1', '127.0.0.1']);
+      });
+    }
+
+    it('shows the further names of the machine only with a network', async () => {
+      const { run } = openScene(sandbox());
+      const count = async (network: boolean): Promise<number> =>
+        Number((await run('grep -c . /etc/hosts', { network })).lines[0]);
+      const ofMachine = readFileSync('/etc/hosts', 'utf8')
+        .split('\n')
+        .filter((line) => line !== '');
+      expect((await count(true)) - (await count(false))).to.equal(ofMachine.length);
+    });
+
+    it('gives shared memory that cannot fill the memory of the machine', async () => {
+      const { run } = openScene(sandbox());
+      const script = 'echo x >/dev/shm/made && head -c 300M /dev/zero >/dev/shm/large; stat -c %s /dev/shm/large';
+      const { lines } = await run(script);
+      expect(Number(lines.at(-1)))
+        .to.be.greaterThan(0)
+        .and.below(300 * 1024 * 1024);
+    });
+
     it('hands on a line of the command that looks like one of bubblewrap', async () => {
       const { run } = openScene(sandbox());
       expect((await run('echo "bwrap: execvp x: No such file or directory" >&2; exit 1')).lines).to.deep.equal([
@@ -320,6 +350,41 @@ describe('sandbox', () => {
       const found = await probeSandbox('auto', { searchPath: [broken], passThrough, stateDir });
       expect(found).to.have.nested.property('value.mode', 'none');
       expect(found).to.have.nested.property('value.fallbackReason').that.includes('No permissions');
+    });
+
+    /** Bubblewrap without some of its arguments. */
+    function weakened(name: string, ...lines: readonly string[]): string {
+      const folder = join(root, name);
+      mkdirSync(folder);
+      const script = ['#!/bin/bash', 'arguments=()', 'while [ $# -gt 0 ]; do', '  case $1 in', ...lines];
+      const real = findProgram('bwrap', searchPath);
+      const rest = ['    *) arguments+=("$1"); shift ;;', '  esac', 'done', `exec ${real} "\${arguments[@]}"`, ''];
+      writeFileSync(join(folder, 'bwrap'), [...script, ...rest].join('\n'), { mode: 0o755 });
+      return folder;
+    }
+
+    it('refuses a sandbox in which system calls are not filtered', async function () {
+      if (!probe.ok) this.skip();
+      const folder = weakened('unfiltered', '    --seccomp) shift 2 ;;');
+      const found = await probeSandbox('required', { searchPath: [folder], passThrough, stateDir });
+      expect(found).to.have.nested.property('failure.code', 'sandbox::unavailable');
+      expect(found).to.have.nested.property('failure.detail').that.includes('not filtered');
+    });
+
+    it('refuses a sandbox in which a setting of the kernel can be opened for writing', async function () {
+      if (!probe.ok || process.getuid?.() !== 0) this.skip();
+      const folder = weakened('writable', '    --remount-ro) [ "$2" = /proc ] || arguments+=("$1" "$2"); shift 2 ;;');
+      const found = await probeSandbox('required', { searchPath: [folder], passThrough, stateDir });
+      expect(found).to.have.nested.property('failure.code', 'sandbox::unavailable');
+      expect(found).to.have.nested.property('failure.detail').that.includes('for writing');
+    });
+
+    it('does with a bubblewrap that lacks the newest options', async function () {
+      if (!probe.ok) this.skip();
+      const unknown = 'echo "bwrap: Unknown option $1" >&2; exit 1';
+      const folder = weakened('older', `    --size | --perms | --disable-userns) ${unknown} ;;`);
+      const found = await probeSandbox('required', { searchPath: [folder], passThrough, stateDir });
+      expect(found).to.have.nested.property('value.mode', 'namespaces');
     });
 
     it('tries once, however often it is asked', async () => {

@@ -16,6 +16,7 @@ import {
   signalMarked,
   signalProcess,
   spawnCommand,
+  spawnWith,
   waitUntilGone,
 } from '../subprocess.js';
 import { commandAborted, commandCannotStart } from './failures.js';
@@ -135,7 +136,16 @@ class Launcher {
   isUsable = true;
 
   constructor() {
-    this.#process = spawn(LAUNCHER, ['-e', PROGRAM], { stdio: 'pipe', detached: true, env: {}, cwd: '/' });
+    this.#process = spawnWith(
+      ['pipe', 'pipe', 'pipe'],
+      {},
+      (stdio) =>
+        spawn(LAUNCHER, ['-e', PROGRAM], { stdio, detached: true, env: {}, cwd: '/' }) as ChildProcessByStdio<
+          Writable,
+          Readable,
+          Readable
+        >,
+    );
     const lose = (): void => {
       this.isUsable = false;
       this.#finish('lost');

@@ -6,6 +6,7 @@ import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { sandboxUnavailable } from './failures.js';
 import { createNamespacesSandbox } from './namespaces.js';
 import { createPlainSandbox } from './plain.js';
+import { systemCallFilter } from './seccomp.js';
 import type { Sandbox } from './sandbox.js';
 import { removeTree } from '../remove-tree.js';
 
@@ -48,9 +49,14 @@ async function tryNamespaces({ searchPath, passThrough, stateDir }: SandboxOptio
   try {
     mkdirSync(stateDir, { recursive: true });
     trialDir = mkdtempSync(join(stateDir, 'trial-'));
-    const sandbox = createNamespacesSandbox({ bwrap, passThrough, stateDir });
-    const reason = await tryCommand(sandbox, trialDir);
-    return reason === undefined ? succeed(sandbox) : fail(reason);
+    let reason: string | undefined;
+    for (const isOlder of [false, true]) {
+      const sandbox = createNamespacesSandbox({ bwrap, passThrough, stateDir, isOlder });
+      reason = await tryCommand(sandbox, join(trialDir, isOlder ? 'older' : 'newer'));
+      if (reason === undefined) return succeed(sandbox);
+      if (!reason.includes('Unknown option')) break;
+    }
+    return fail(reason ?? '');
   } catch (error) {
     return fail((error as Error).message);
   } finally {
@@ -58,11 +64,30 @@ async function tryNamespaces({ searchPath, passThrough, stateDir }: SandboxOptio
   }
 }
 
+/**
+ * Writes where a command may write, and finds what it may not have: a setting of the kernel that can be opened for
+ * writing, a capability, a way to new privileges, system calls that nothing judges.
+ */
+const TRIAL = String.raw`
+echo tried >/app/file && echo tried >/tmp/file || exit 1
+while read -r name value; do
+  case $name in
+    Cap*:) [ "$value" = 0000000000000000 ] || { echo "a command has capabilities ($name $value)"; exit 1; } ;;
+    NoNewPrivs:) [ "$value" = 1 ] || { echo 'a command can gain privileges'; exit 1; } ;;
+    Seccomp:) [ "$value" = 2 ] || [ -z "$1" ] || { echo 'system calls are not filtered'; exit 1; } ;;
+  esac
+done </proc/self/status || exit 1
+for file in /proc/sysrq-trigger /proc/sys/kernel/* /proc/sys/vm/* /proc/sys/fs/* /proc/sys/fs/*/*; do
+  if [ -f "$file" ] && { { :; } >>"$file"; } 2>/dev/null; then echo "a command can open $file for writing"; exit 1; fi
+done
+exit 0
+`;
+
 /** One command as nodes run them, without a network; why it cannot be, or undefined. */
 async function tryCommand(sandbox: Sandbox, trialDir: string): Promise<string | undefined> {
   const folder = (name: string): string => {
     const path = join(trialDir, name);
-    mkdirSync(path);
+    mkdirSync(path, { recursive: true });
     return path;
   };
   const session = sandbox.open({
@@ -74,7 +99,7 @@ async function tryCommand(sandbox: Sandbox, trialDir: string): Promise<string | 
   });
   const lines: string[] = [];
   const result = await session.run({
-    argv: ['/bin/sh', '-c', 'echo tried >/app/file && echo tried >/tmp/file && test -r /proc/self/status'],
+    argv: ['/bin/sh', '-c', TRIAL, 'sh', systemCallFilter(process.arch) === undefined ? '' : 'filtered'],
     env: {},
     network: false,
     onLine: (_stream, text) => lines.push(text),
@@ -86,7 +111,7 @@ async function tryCommand(sandbox: Sandbox, trialDir: string): Promise<string | 
     : lines.join(' ') || `the trial ended with ${JSON.stringify(result.value)}`;
 }
 
-export const findBubblewrap = (searchPath: readonly string[]): string | undefined => findProgram('bwrap', searchPath);
+const findBubblewrap = (searchPath: readonly string[]): string | undefined => findProgram('bwrap', searchPath);
 
 export function findProgram(name: string, searchPath: readonly string[]): string | undefined {
   for (const folder of searchPath) {

@@ -55,11 +55,33 @@ export interface SandboxSession {
   close(): Promise<void>;
 }
 
+export interface BootRequest {
+  /** Seen at /app. */
+  readonly slugDir: string;
+  readonly writable: boolean;
+  readonly argv: readonly string[];
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** How to start a command in our own terminal. */
+export interface Boot {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** For it to read, from descriptor 4 on. */
+  readonly files: readonly string[];
+  /** Gets what it writes to descriptor 3. */
+  readonly onStatus: (text: string) => void;
+  readonly sendSignal: (pid: number, signal: NodeJS.Signals) => void;
+}
+
 export interface Sandbox {
   readonly mode: 'namespaces' | 'none';
   /** Why `auto` fell back to `none`. */
   readonly fallbackReason?: string;
   open(request: SandboxRequest): SandboxSession;
+  /** For a finished app; absent in mode `none`, where it is started as it is. */
+  boot?(request: BootRequest): Boot;
   /** After the last session: ends what the sandbox itself keeps running. */
   close?(): void;
 }

@@ -1,0 +1,41 @@
+// Run by escapes.test.ts as the user of the case: opens the sandbox that a node gets and lets the attempts run in it.
+
+import { cpSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { probeSandbox } from '../../src/engine/sandbox/probe.js';
+
+export interface EscapeTrial {
+  /** Belongs to the user. */
+  readonly folder: string;
+  readonly program: string;
+  readonly network: boolean;
+  /** For the attempts. */
+  readonly outside: object;
+}
+
+const { folder, program, network, outside } = JSON.parse(process.argv[2] ?? '') as EscapeTrial;
+const found = await probeSandbox('required', {
+  searchPath: (process.env['PATH'] ?? '').split(':'),
+  passThrough: {},
+  stateDir: join(folder, 'state'),
+});
+if (!found.ok) throw new Error(found.failure.detail);
+for (const name of ['app', 'scratch', 'cache', 'given', 'uv']) mkdirSync(join(folder, name));
+cpSync(program, join(folder, 'app/attempts.py'));
+const session = found.value.open({
+  appDir: join(folder, 'app'),
+  scratchDir: join(folder, 'scratch'),
+  cacheDir: join(folder, 'cache'),
+  givenDir: join(folder, 'given'),
+  tools: { uv: join(folder, 'uv') },
+});
+const lines: string[] = [];
+const result = await session.run({
+  argv: ['/usr/bin/python3', '/app/attempts.py', JSON.stringify(outside)],
+  env: { PATH: '/usr/bin:/bin' },
+  network,
+  onLine: (_stream, text) => lines.push(text),
+  signal: new AbortController().signal,
+});
+await session.close();
+console.log(JSON.stringify({ result, lines }));
