@@ -53,7 +53,6 @@ const SEE_FOLDERS_OF_NODES: Readonly<Record<string, string>> = {
   'src/engine/run-action.ts': 'makes the folders of a node, before anything runs in them',
   'src/engine/run-record.ts': 'appDir is the folder of the source',
   'src/engine/run-state.ts': 'appDir is the folder of the source',
-  'src/engine/sandbox/namespaces.ts': 'names them to bubblewrap',
   'src/engine/sandbox/probe.ts': 'makes the folders of the trial',
   'src/engine/slug.ts': 'appDir is the folder of the source',
   'src/engine/unchanged.ts': 'appDir is the folder of the source',

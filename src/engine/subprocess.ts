@@ -146,9 +146,12 @@ export function spawnCommand(argv: readonly string[], options: SpawnOptions): Pr
       stdout();
       stderr();
       if (pid === undefined) return;
+      // What left the group may still write where we are about to look.
+      if (marker !== undefined && killTimer === undefined) signalMarked(marker, 'SIGKILL');
       const isAlive = (): boolean =>
         (options.isAlive?.() ?? false) ||
-        (killTimer !== undefined && (groupExists(pid) || (marker !== undefined && markedProcesses(marker).length > 0)));
+        (marker !== undefined && markedProcesses(marker).length > 0) ||
+        (killTimer !== undefined && groupExists(pid));
       const finish = (): void => settle(aborted ? fail(commandAborted(argv)) : succeed(exit));
       if (isAlive()) waitUntilGone(isAlive, () => send('SIGKILL'), graceMs, finish);
       else finish();

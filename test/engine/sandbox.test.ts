@@ -154,6 +154,23 @@ function describeEveryMode(sandbox: () => Sandbox): void {
     expect(processesWith(seconds)).to.deep.equal([]);
   });
 
+  for (const [what, start] of Object.entries({
+    'in a session of its own': 'setsid sleep NAP >/dev/null 2>&1 </dev/null &',
+    'that forked twice': '(setsid sh -c "sleep NAP & sleep NAP" >/dev/null 2>&1 &) &',
+    'without the environment': '(setsid env -i sh -c "/bin/sleep NAP & /bin/sleep NAP" >/dev/null 2>&1 &) &',
+    'that holds the streams': 'setsid env -i /bin/sleep NAP &',
+    'that goes on starting others': `(setsid env -i sh -c 'while :; do (/bin/sleep NAP &); done' >/dev/null 2>&1 &) &`,
+  })) {
+    it(`has ended when a command ends in order what it left ${what}`, async () => {
+      const { run } = openScene(sandbox());
+      const seconds = uniqueSleep();
+      const script = `${start.replaceAll('NAP', seconds)} sleep 0.1; exit 0`;
+      expect((await run(script)).result).to.deep.equal(exited(0));
+      expect(processesWith(seconds)).to.deep.equal([]);
+      expect((await run('echo next')).lines).to.deep.equal(['next']);
+    });
+  }
+
   it('ends on close whatever still runs', async () => {
     const { run, session } = openScene(sandbox());
     const seconds = uniqueSleep();

@@ -40,15 +40,45 @@ const LENGTH_DIGITS = 10;
  * Perl is part of the smallest Debian and Ubuntu, starts in a millisecond and forks in a tenth of that. It runs one
  * command after the other, each in a process group of its own. A job is its length in ten digits and then fields, each
  * ended by a NUL: nonce, working folder, number of arguments, arguments, NAME=VALUE... Of the two words at its end, the
- * one on stdout has the status, the group and whether something was left in it, or is `n`: no process could be had. A
+ * one on stdout has the status, the group and whether something is left, or is `n`: no process could be had. A
  * process that could not become the command says `x` before that.
  */
 const LAUNCHER = '/usr/bin/perl';
+/** prctl, by processor; 0 where it is not known, and then only what stays in the group is ended with the command. */
+const SUBREAPER_CALL = { x64: 157, arm64: 167 }[process.arch as string] ?? 0;
+const PR_SET_CHILD_SUBREAPER = 36;
+const REAP_SECONDS = 5;
 const PROGRAM = String.raw`
 my ($child, $stop) = (0, 0);
 sub forward { $stop = 1; kill $_[0], -$child if $child }
 $SIG{TERM} = sub { forward('TERM') };
 $SIG{USR1} = sub { forward('KILL') };
+# Whatever a command starts and leaves, however it detaches itself, becomes our child when its parent ends.
+my $adopts = ${SUBREAPER_CALL} && syscall(${SUBREAPER_CALL}, ${PR_SET_CHILD_SUBREAPER}, 1, 0, 0, 0) == 0;
+sub children {
+  my @found;
+  if (open my $list, '<', "/proc/$$/task/$$/children") {
+    @found = split ' ', <$list> // '';
+  } else {
+    for my $stat (glob '/proc/[0-9]*/stat') {
+      open my $file, '<', $stat or next;
+      push @found, $1 if (<$file> // '') =~ /^([0-9]+) .*\) \S ([0-9]+) /s && $2 == $$;
+    }
+  }
+  return @found;
+}
+sub reap {
+  # Not for ever, since another user's process cannot be killed.
+  my $end = time + ${REAP_SECONDS};
+  for (;;) {
+    my $ended = waitpid -1, 1;
+    next if $ended > 0;
+    return 0 if $ended < 0;
+    return 1 if time > $end;
+    kill 'KILL', $_, -$_ for children;
+    select undef, undef, undef, 0.001;
+  }
+}
 sub take {
   my ($wanted, $bytes) = ($_[0], '');
   while (length $bytes < $wanted) {
@@ -80,9 +110,10 @@ for (;;) {
   setpgrp $pid, $pid;
   $child = $pid;
   kill 'TERM', -$pid if $stop;
-  1 until waitpid($pid, 0) == $pid;
+  1 until waitpid($adopts ? -1 : $pid, 0) == $pid;
   my $status = $? & 127 ? 128 + ($? & 127) : $? >> 8;
   my $left = kill 'KILL', -$pid;
+  $left = reap if $adopts;
   $child = 0;
   syswrite STDERR, "\x1e$nonce\n";
   syswrite STDOUT, "\x1e$nonce $status $pid $left\n";
