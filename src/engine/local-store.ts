@@ -10,6 +10,7 @@ import { currentBootId } from './host-id.js';
 import { tombstonesOf, type KeyTimes } from './key-times.js';
 import { loadTree } from './layers.js';
 import { createPrivateFolder, removePrivateFolder } from './run-dir.js';
+import type { Watch } from './secrets/output-scanner.js';
 import { BlobFolder, PlaceError } from './store-blobs.js';
 import { cacheUnusable, noRoomForBlobs } from './store-failures.js';
 import { blobsOf, ResultFolder, type StoredResult } from './store-results.js';
@@ -128,16 +129,16 @@ class DiskStore implements LocalStore {
     this.privately(({ folder }) => folder.write(digest, bytes));
   }
 
-  async writeFile(path: string): Promise<Digest> {
+  async writeFile(path: string, watch?: Watch): Promise<Digest> {
     if (!this.readOnly && this.private === undefined) {
       try {
-        return await this.shared.writeFile(path);
+        return await this.shared.writeFile(path, watch);
       } catch (error) {
         if (!(error instanceof PlaceError)) throw error;
         this.giveUpSharing(error);
       }
     }
-    return this.privately(({ folder }) => folder.writeFile(path)).catch((error: unknown) => {
+    return this.privately(({ folder }) => folder.writeFile(path, watch)).catch((error: unknown) => {
       throw error instanceof PlaceError ? new FailureError(noRoomForBlobs(error)) : error;
     });
   }

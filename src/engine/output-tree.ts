@@ -24,6 +24,7 @@ import type { FolderHandle } from './files/folder-handles.js';
 import { writeLayer } from './layers.js';
 import { fileTooLarge, fileTrouble, folderGone, unreadableFile, unsupportedFile } from './store-failures.js';
 import { Breather, finishCopy, forEachBounded, isModeCut, writeNewFile } from './store-files.js';
+import type { OutputScanner, Watch } from './secrets/output-scanner.js';
 import type { BlobStore } from './store.js';
 import type { Directory, DirectoryTable, Layer, SymlinkEntry, Tree } from './tree.js';
 import { growHeapSlowly } from './heap-growth.js';
@@ -184,6 +185,8 @@ export interface CaptureOptions {
   readonly signal?: AbortSignal;
   /** Where the directories of the layer go; default: a new table. */
   readonly table?: DirectoryTable;
+  /** Sees all that is new before it is stored; what it throws fails the capture. */
+  readonly scanner?: OutputScanner;
 }
 
 const LARGEST = 4 * 1024 ** 3;
@@ -196,17 +199,19 @@ export async function captureDifference(
   store: BlobStore,
   folder: string,
   record: MaterializedRecord,
-  { excluding = [], signal, table = new Map() }: CaptureOptions = {},
+  { excluding = [], signal, table = new Map(), scanner }: CaptureOptions = {},
 ): Promise<Result<Changeset, Failure>> {
   const door = new Folder(folder);
   const listing = new Listing(door, record, new Set(excluding));
   try {
     await listing.run();
     const entries = listing.entries;
+    for (const [path, entry] of entries) scanner?.entry(path, 'target' in entry ? entry.target : undefined);
     const breather = new Breather();
     await forEachBounded(listing.suspects, AT_ONCE, async (suspect) => {
       signal?.throwIfAborted();
-      const entry = await storeIfChanged(store, door, suspect);
+      scanner?.entry(suspect.path);
+      const entry = await storeIfChanged(store, door, suspect, scanner?.file(suspect.path));
       if (entry) entries.push([suspect.path, entry]);
       await breather.pause();
     });
@@ -226,7 +231,12 @@ interface Suspect {
   readonly base?: RecordedFile;
 }
 
-async function storeIfChanged(store: BlobStore, folder: Folder, suspect: Suspect): Promise<NewEntry | undefined> {
+async function storeIfChanged(
+  store: BlobStore,
+  folder: Folder,
+  suspect: Suspect,
+  watch: Watch | undefined,
+): Promise<NewEntry | undefined> {
   const { path, executable, size, base } = suspect;
   try {
     const entry = await folder.withFileOpen(path, async (file) => {
@@ -236,7 +246,7 @@ async function storeIfChanged(store: BlobStore, folder: Folder, suspect: Suspect
         if (digest === base.digest && executable === base.executable) return 'unchanged';
       }
       // Also when the mode alone changed: the bytes of a file of the app are not in the store.
-      return { digest: await store.writeFile(file.path), executable };
+      return { digest: await store.writeFile(file.path, watch), executable };
     });
     if (entry === undefined) throw Object.assign(new Error(path), { code: 'ENOENT' });
     return entry === 'unchanged' ? undefined : entry;

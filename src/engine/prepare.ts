@@ -212,7 +212,7 @@ async function selectFiles(run: RunState, index: number, patterns: readonly stri
 
 function keyedSecrets(run: RunState, node: CheckedNode): Record<string, KeyedSecret> {
   const isSet = (name: string): boolean => run.surroundings.variables[name] !== undefined;
-  return Object.fromEntries(node.secrets.map(({ name, label }) => [name, { label, isSet: isSet(name) }]));
+  return Object.fromEntries(node.secrets.map(({ name, ...rest }) => [name, { ...rest, isSet: isSet(name) }]));
 }
 
 /** Records are kept and shown, and a variable that is no declared secret may be one. */

@@ -193,8 +193,10 @@ async function runInFolder(
     session = undefined;
     if (limit.signal.aborted) return fail(abortFailure(limit.signal));
     if (!output.ok) return fail(blamedRightly(output.failure, action));
+    const scanner = run.scannerFor(action.index, action.reads.env ?? []);
     const captured = await captureDifference(run.store, folders.app, view.value, {
       signal,
+      scanner,
       excluding: [...SLUG_MARKERS],
     });
     if (!captured.ok) return captured;
@@ -204,13 +206,14 @@ async function runInFolder(
     if (undeclared.length > 0) return fail(undeclaredWrite(action, undeclared));
     let tool: Layer | undefined;
     if (folders.tool !== undefined) {
-      const made = await captureDifference(run.store, folders.tool, EMPTY_RECORD, { signal });
+      const made = await captureDifference(run.store, folders.tool, EMPTY_RECORD, { signal, scanner });
       if (!made.ok) return made;
       for (const [digest, directory] of made.value.tree.directories) run.table.set(digest, directory);
       tool = made.value.layer;
       files += tool.files;
     }
     const layers = { layer: captured.value.layer, ...(tool === undefined ? {} : { tool }) };
+    for (const text of scanner.notices) handle.print('notice', `[node::secret-in-output] ${text}`);
     return finish(place, action, handle, output.value, layers, startedAt);
   } catch (error) {
     if (error instanceof FailureError) return fail(error.failure);
@@ -272,6 +275,9 @@ function finish(
   { layer, tool }: { readonly layer?: Layer; readonly tool?: Layer },
   startedAt: number,
 ): Result<Executed, Failure> {
+  const values = run.scannerFor(action.index, action.reads.env ?? []);
+  values.value((output.outputs ?? null) as JSONValue, 'an output value');
+  values.value(output.state ?? null, 'the state that it keeps for the next run');
   const outputs = completeOutputs(action, output.outputs as JSONObject, layer, tool);
   const validate = run.kinds.get(action.node.kind)!.validateOutputs;
   if (!validate(outputs)) return fail(wrongOutputs(action, validate.errors ?? []));

@@ -19,6 +19,7 @@ import type { NodeState } from './prepare.js';
 import { appIdOf, readLastRun, readState, type LastRun } from './run-record.js';
 import type { AnyPlugin } from './sdk.js';
 import { KnownSecrets } from './secrets/known-secrets.js';
+import type { OutputScanner } from './secrets/output-scanner.js';
 import { oursInPlace } from './slug-marker.js';
 import { listSource, pathBelow, realPath } from './source.js';
 import type { DirectoryTable, Layer } from './tree.js';
@@ -59,9 +60,23 @@ export class RunState {
   /** When the first result of this run expires that does not last; milliseconds since the epoch. */
   validUntil = Number.POSITIVE_INFINITY;
   #secrets: KnownSecrets | undefined;
+  /** Secrets that may be stored, with the node that says so. */
+  #allowing: readonly { readonly name: string; readonly position: number }[] | undefined;
   readonly #positions: ReadonlyMap<string, number>;
 
   /** Place of a node in the plan; -1 for a name that is none. */
+  /** Looks at what a node leaves. Allowed are secrets that the node, or one before it, may store. */
+  scannerFor(index: number, env: readonly string[]): OutputScanner {
+    const { nodes } = this.pipeline;
+    this.#allowing ??= nodes.flatMap(({ secrets }, position) =>
+      secrets.flatMap(({ name, mayStore }) => (mayStore === true ? [{ name, position }] : [])),
+    );
+    const isBefore = this.#allowing.length === 0 ? undefined : this.files.ancestorsOf(index);
+    const allowed = this.#allowing.filter(({ position }) => position === index || isBefore?.has(position) === true);
+    const mayStore = new Set(allowed.map(({ name }) => name));
+    return this.secrets.outputs.for({ node: nodes[index]!.id, mayStore, env: new Set(env) });
+  }
+
   /** Made when first asked for: a run that is up to date hides nothing. */
   get secrets(): KnownSecrets {
     const { settings, passThrough = {} } = this.request;

@@ -17,6 +17,7 @@ import { copyFile, open } from 'node:fs/promises';
 import { CHUNK_BYTES, giveChunk, readWhole, takeChunk, withChunk } from './chunks.js';
 import { digestOf, EMPTY_DIGEST, hexOf, makeDigest, sha256Hex, sizeOf, type Digest } from './digest.js';
 import { PackSet } from './pack.js';
+import type { Watch } from './secrets/output-scanner.js';
 import { finishCopy, writeAll, writeNewFile } from './store-files.js';
 import { TrustLedger } from './trust.js';
 import { removeFile, removeTree } from './remove-tree.js';
@@ -182,17 +183,18 @@ export class BlobFolder {
     }
   }
 
-  async writeFile(path: string): Promise<Digest> {
+  async writeFile(path: string, watch?: Watch): Promise<Digest> {
     const whole = withChunk((chunk) => {
       const bytes = readWhole(path, chunk);
       if (bytes === undefined) return undefined;
+      watch?.()(bytes);
       const digest = digestOf(bytes);
       this.write(digest, bytes);
       return digest;
     });
     if (whole !== undefined) return whole;
     const partial = inPlace(() => this.newPartial());
-    const digest = await copyHashed(path, partial);
+    const digest = await copyHashed(path, partial, watch);
     // It shrank while it was read.
     if (sizeOf(digest) < PACK_LIMIT) {
       this.write(digest, readFileSync(partial));
@@ -298,10 +300,11 @@ export class BlobFolder {
  * Digests a file and, when there is a target, writes it there in the same pass. Leaves no target when it throws:
  * `PlaceError` when the target is at fault.
  */
-export async function copyHashed(source: string, target?: string): Promise<Digest> {
+export async function copyHashed(source: string, target?: string, watch?: Watch): Promise<Digest> {
   const from = await open(source, 'r');
   try {
     const hash = createHash('sha256');
+    const see = watch?.();
     const to = target === undefined ? undefined : inPlace(() => openSync(target, 'wx', 0o644));
     let size = 0;
     let buffer = takeChunk();
@@ -315,6 +318,7 @@ export async function copyHashed(source: string, target?: string): Promise<Diges
         [buffer, spare] = [spare, buffer];
         // The pool reads on while this thread hashes and writes.
         pending = from.read(buffer, 0, CHUNK_BYTES, null);
+        see?.(full);
         hash.update(full);
         if (to !== undefined) inPlace(() => writeAll(to, full));
         size += bytesRead;

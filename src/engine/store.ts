@@ -2,6 +2,7 @@
 
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
 import type { ActionKey, Digest } from './digest.js';
+import type { Watch } from './secrets/output-scanner.js';
 import type { Layer } from './tree.js';
 
 /** What an action left behind. Values, one layer or tool tree, and its log. */
@@ -37,8 +38,8 @@ export interface BlobStore {
   read(digest: Digest): Promise<Buffer | undefined>;
   /** Stores bytes already in memory. */
   write(digest: Digest, bytes: Uint8Array): void;
-  /** Digests and stores a file of any size, streamed. */
-  writeFile(path: string): Promise<Digest>;
+  /** Digests and stores a file of any size, streamed. `watch` sees all bytes before they are stored, and may throw. */
+  writeFile(path: string, watch?: Watch): Promise<Digest>;
   /**
    * Puts the blob's bytes into a new file (mode 0644 or 0755, the fixed mtime); false when the blob is missing or
    * wrong, and then no file is left.
@@ -58,7 +59,7 @@ export interface ActionCache {
 }
 
 /** All that a key holds of a secret. */
-export type KeyedSecret = { readonly label: string; readonly isSet: boolean };
+export type KeyedSecret = { readonly label: string; readonly isSet: boolean; readonly mayStore?: true };
 
 /** What a key was made from, with names a person can read. `why` compares two of them field by field. */
 export interface KeyRecord {

@@ -30,7 +30,6 @@ const SOURCE = -1;
 /** All files of a run, as far as nodes have finished. Nodes are named by their position in the plan. */
 export class RunFiles {
   readonly source: Source;
-  readonly #ancestorsOf: AncestorsOf;
   /** Per path the layers that touch it, by ascending position. */
   readonly #writers = new Map<string, { readonly node: number; readonly entry: LayerEntry }[]>();
   /** Directory -> names that layers put into it, for listings. */
@@ -39,9 +38,11 @@ export class RunFiles {
   #hasDeletions = false;
   readonly #looks = new Map<number, Set<string>>();
 
-  constructor(source: Source, ancestorsOf: AncestorsOf) {
+  constructor(
+    source: Source,
+    readonly ancestorsOf: AncestorsOf,
+  ) {
     this.source = source;
-    this.#ancestorsOf = ancestorsOf;
   }
 
   /** Makes the layer of a finished node visible to its descendants. */
@@ -105,7 +106,7 @@ export class RunFiles {
   #lastWriter(node: number, path: string): { readonly node: number; readonly entry: LayerEntry } | undefined {
     const writers = this.#writers.get(path);
     if (writers === undefined) return undefined;
-    const ancestors = this.#ancestorsOf(node);
+    const ancestors = this.ancestorsOf(node);
     for (let index = writers.length - 1; index >= 0; index--) {
       const writer = writers[index]!;
       if (writer.node < node && ancestors.has(writer.node)) return writer;

@@ -3,6 +3,7 @@
 import type { JSONValue } from '../../manifests/json-schema.js';
 import { withoutCredentials } from '../credentials.js';
 import type { Failure } from '../failure.js';
+import { OutputSecrets } from './output-scanner.js';
 import { needlesForTexts, secretValues, type SecretSources, type SecretValue } from './secret-values.js';
 import { TextMasker, type LineMasker } from './text-masker.js';
 
@@ -10,12 +11,18 @@ export class KnownSecrets {
   readonly values: readonly SecretValue[];
   readonly #texts: TextMasker;
   readonly #isEmpty: boolean;
+  #outputs: OutputSecrets | undefined;
 
   constructor(sources: SecretSources) {
     this.values = secretValues(sources);
     const needles = needlesForTexts(this.values);
     this.#isEmpty = needles.length === 0;
     this.#texts = new TextMasker(needles);
+  }
+
+  /** What no output may hold. */
+  get outputs(): OutputSecrets {
+    return (this.#outputs ??= new OutputSecrets(this.values));
   }
 
   mask = (text: string): string => this.#texts.mask(text);

@@ -33,13 +33,15 @@ const INDEX_URL =
 const LOGIN = /^(UV_INDEX_\w+|POETRY_HTTP_BASIC_\w+|UV_PUBLISH|TWINE)_PASSWORD$|^POETRY_PYPI_TOKEN_/i;
 const USER = /_USER(NAME)?$/i;
 
+export const isUserName = (name: string): boolean => USER.test(name);
+
 export function secretValues({ declared, variables, ofOperator }: SecretSources): readonly SecretValue[] {
   const found: SecretValue[] = [];
   for (const [name, value] of Object.entries(variables)) {
     const isDeclared = declared.has(name);
     const isLogin = INDEX_URL.test(name) || LOGIN.test(name);
     const role = isDeclared ? 'declared' : isLogin ? 'login' : 'shown';
-    if (isDeclared || (isCredentialName(name) && !USER.test(name))) found.push({ name, value, role });
+    if (isDeclared || (isCredentialName(name) && !isUserName(name))) found.push({ name, value, role });
     for (const login of loginsOf(value)) found.push({ name, value: login, role });
     const user = variables[name.replace(/_PASSWORD$/i, '_USERNAME')];
     if (LOGIN.test(name) && user !== undefined && user !== value) found.push({ name, value: `${user}:${value}`, role });
@@ -78,9 +80,9 @@ function decoded(text: string): string {
 export const needlesForTexts = (values: readonly SecretValue[]): readonly Needle[] =>
   needles(values, ({ role }, part) => role !== 'shown' || !isPlainWords(part));
 
-/** What no output may hold: not what might stand in any file, such as a plain word. */
+/** What no output may hold. A line of a value counts only when nobody would write it without the value. */
 export const needlesForOutputs = (values: readonly SecretValue[]): readonly Needle[] =>
-  needles(values, ({ role }, part, isWhole) => role !== 'shown' && (isWhole ? !isPlainWords(part) : isRandom(part)));
+  needles(values, ({ role }, part, isWhole) => role !== 'shown' && (isWhole || isRandom(part)));
 
 function needles(
   values: readonly SecretValue[],
@@ -137,11 +139,10 @@ function piecesOf(value: string): readonly string[] {
   return pieces;
 }
 
-/** `deploy-user`, `__token__`, `alpha-secret`: found in files that have nothing to do with the secret. */
-const isPlainWords = (value: string): boolean =>
+/** `deploy-user`, `__token__`, `alpha-secret`: might stand in files that have nothing to do with the secret. */
+export const isPlainWords = (value: string): boolean =>
   /^[a-z_. -]+$/.test(value) && value.split(/[-_. ]+/).every((word) => word.length <= 12);
 
-/** A part of a value counts in files only when nobody would write it by himself. */
 const isRandom = (value: string): boolean =>
   value.length >= 16 &&
   (/[0-9]/.test(value) || value.length >= 40) &&

@@ -24,6 +24,13 @@ export interface ParamDeclaration {
 
 export type CachePolicy = 'auto' | 'never' | { readonly maxAgeMs: number };
 
+export interface Secret {
+  readonly name: string;
+  readonly label: string;
+  /** What the node leaves may hold the value. */
+  readonly mayStore?: true;
+}
+
 /** A node after all checks. Everything is resolved: params are filled in, defaults of the config's schema too. */
 export interface CheckedNode {
   readonly id: NodeId;
@@ -44,7 +51,7 @@ export interface CheckedNode {
   readonly writes: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** Names of app variables passed as secrets: masked, never in a key; the label stands for the value's version. */
-  readonly secrets: readonly { readonly name: string; readonly label: string }[];
+  readonly secrets: readonly Secret[];
   readonly cache: CachePolicy;
   readonly retries: number;
   readonly timeoutMs?: number;

@@ -3,7 +3,7 @@
 
 import type { JSONObject } from '../json-schema.js';
 import type { KnownKind } from '../plugin-manifest.js';
-import type { CachePolicy, NodeId, RunFacts } from './manifest.js';
+import type { CachePolicy, NodeId, RunFacts, Secret } from './manifest.js';
 import { fillTemplates, type Params } from './params.js';
 import { isRecord, type Path, type Report, type Suggester } from './problem.js';
 import { explainSchemaErrors } from './schema-messages.js';
@@ -19,7 +19,7 @@ export interface Draft {
   /** Undefined when the config is not known well enough to tell. */
   readonly writes: readonly string[] | undefined;
   readonly env: Readonly<Record<string, string>>;
-  readonly secrets: readonly { readonly name: string; readonly label: string }[];
+  readonly secrets: readonly Secret[];
   readonly cache: CachePolicy;
   readonly retries: number;
   readonly timeoutMs: number | undefined;
@@ -134,7 +134,7 @@ function readEnv(
 
 function readSecrets(path: Path, section: unknown, { params, run, report, suggester }: NodeContext): Draft['secrets'] {
   if (!Array.isArray(section)) return [];
-  const secrets: { name: string; label: string }[] = [];
+  const secrets: Secret[] = [];
   for (const [index, entry] of section.entries()) {
     const name: unknown = isRecord(entry) ? entry['name'] : entry;
     if (typeof name !== 'string') continue;
@@ -150,7 +150,8 @@ function readSecrets(path: Path, section: unknown, { params, run, report, sugges
     const label: unknown = isRecord(entry) ? entry['label'] : undefined;
     const at: Path = [...path, 'secrets', index, 'label'];
     const filled = typeof label === 'string' ? fillTemplates(label, at, params, run, report, suggester).value : '';
-    secrets.push({ name, label: String(filled) });
+    const mayStore = isRecord(entry) && entry['mayStore'] === true;
+    secrets.push({ name, label: String(filled), ...(mayStore && { mayStore }) });
   }
   return secrets;
 }

@@ -210,7 +210,7 @@ export const pipelineSchema = {
           },
           "secrets": {
             "type": "array",
-            "description": "Names of app variables that the node gets as secrets: masked in logs, never part of a key.",
+            "description": "Names of app variables that the node gets as secrets: masked in logs, never part of a key, and not allowed in what any node leaves.",
             "items": {
               "anyOf": [
                 {
@@ -234,6 +234,10 @@ export const pipelineSchema = {
                       "type": "string",
                       "maxLength": 200,
                       "description": "Stands for the value's version in the key: change it when the value's change should re-run the node."
+                    },
+                    "mayStore": {
+                      "type": "boolean",
+                      "description": "What the node and those behind it leave may hold the value. Default: false, and a node that leaves it fails."
                     }
                   }
                 }

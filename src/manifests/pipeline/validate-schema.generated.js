@@ -5,7 +5,7 @@ function lengthOf(text) {
   return length;
 }
 export const validatePipeline = validate10;
-const schema11 = {"$schema":"http://json-schema.org/draft-07/schema#","title":"pyflow pipeline","description":"A pipeline of typed nodes. pyflow checks it before anything runs: `pyflow check FILE`.","type":"object","required":["pyflow","nodes"],"additionalProperties":false,"properties":{"$schema":{"type":"string","description":"Where editors find this schema; pyflow ignores it."},"pyflow":{"const":1,"description":"Version of the file format."},"name":{"type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9 ._-]*$","maxLength":100,"description":"Name of the pipeline, shown in reports. Default: the file's name."},"description":{"type":"string","description":"What the pipeline is for."},"params":{"type":"object","description":"Values that a run may set with `-p NAME=VALUE`. Read by `${{ params.NAME }}` in `with` and `env`, and by `params.NAME` in `when`.","propertyNames":{"pattern":"^[A-Za-z][A-Za-z0-9_]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A param: its type, and what values it accepts.","required":["type"],"additionalProperties":false,"properties":{"type":{"enum":["string","integer","number","boolean","array","object"],"description":"Type of the value. Decides how `-p NAME=VALUE` is read; lists and mappings are given as JSON."},"description":{"type":"string","description":"What the param sways."},"enum":{"type":"array","minItems":1,"description":"The accepted values."},"default":{"description":"The value when a run gives none. Without it every run must give one."},"items":{"type":"object","description":"JSON Schema of the entries of a list."},"pattern":{"type":"string","description":"Regular expression that a text must match."}}}},"plugins":{"type":"array","description":"Files that add kinds of nodes, relative to this file.","items":{"type":"string","minLength":1,"examples":["./plugins/minify.js"]},"uniqueItems":true},"pools":{"type":"object","description":"Named limits: how many nodes that claim a pool may run at once.","propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"integer","minimum":1,"maximum":10000},"examples":[{"network":4}]},"nodes":{"type":"object","description":"The nodes by name. Their order here settles ties; edges come from `inputs`, `after` and `when`.","minProperties":1,"propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A use of a kind of plugin.","required":["uses"],"additionalProperties":false,"properties":{"uses":{"type":"string","minLength":1,"description":"The kind of plugin; `pyflow plugins ls` lists them.","examples":["command","concurrency-profile","detect","fetch-runtime","fetch-tool","first-of","hook","install-deps-pip","install-deps-pipenv","install-deps-poetry","install-deps-uv","package-manager","runtime-environment","version-resolve"]},"with":{"type":"object","description":"Config of the plugin: literal values, and templates such as `${{ params.stack }}`. A template that is the whole text keeps its type."},"inputs":{"type":"object","description":"Input ports and the outputs that feed them, as `producer.port`; a list of those where a port takes several. Literal values go into `with`.","additionalProperties":{"anyOf":[{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},{"type":"array","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},"minItems":1}]}},"after":{"type":"array","description":"Nodes to wait for without taking a value. Their files are visible to this node where it names them in its `reads`.","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*$"},"uniqueItems":true},"when":{"type":"string","minLength":1,"maxLength":10000,"description":"CEL expression; the node is skipped when it is false. Ports are written `node.port`, or `nodes[\"node-name\"].port` for names with a hyphen; also `params.NAME` and `run.mode`. A value of a skipped node makes it false.","examples":["manager.name == \"pip\"","run.mode == \"test\""]},"env":{"type":"object","description":"Variables for the commands of this node; they are part of its key. Templates are filled.","propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"additionalProperties":{"type":"string"}},"secrets":{"type":"array","description":"Names of app variables that the node gets as secrets: masked in logs, never part of a key.","items":{"anyOf":[{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},{"type":"object","required":["name"],"additionalProperties":false,"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"label":{"type":"string","maxLength":200,"description":"Stands for the value's version in the key: change it when the value's change should re-run the node."}}}]}},"cache":{"description":"Whether a result is kept: `auto` (the default), `never`, or for a while.","anyOf":[{"enum":["auto","never"]},{"type":"object","required":["maxAge"],"additionalProperties":false,"properties":{"maxAge":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"How old a result may get, e.g. `7d`."}}}]},"retries":{"type":"integer","minimum":0,"maximum":10,"description":"How often to try again after a failure that a retry may help. Default: 0."},"timeout":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"Time the node may take, e.g. `90s` or `10m`."},"pool":{"type":"string","minLength":1,"description":"The pool to claim a place of while running."},"network":{"type":"boolean","description":"Whether commands of the node may use the network. Default: as the kind says."},"description":{"type":"string","description":"What the node is for, shown in plans and graphs."}}}}}};
+const schema11 = {"$schema":"http://json-schema.org/draft-07/schema#","title":"pyflow pipeline","description":"A pipeline of typed nodes. pyflow checks it before anything runs: `pyflow check FILE`.","type":"object","required":["pyflow","nodes"],"additionalProperties":false,"properties":{"$schema":{"type":"string","description":"Where editors find this schema; pyflow ignores it."},"pyflow":{"const":1,"description":"Version of the file format."},"name":{"type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9 ._-]*$","maxLength":100,"description":"Name of the pipeline, shown in reports. Default: the file's name."},"description":{"type":"string","description":"What the pipeline is for."},"params":{"type":"object","description":"Values that a run may set with `-p NAME=VALUE`. Read by `${{ params.NAME }}` in `with` and `env`, and by `params.NAME` in `when`.","propertyNames":{"pattern":"^[A-Za-z][A-Za-z0-9_]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A param: its type, and what values it accepts.","required":["type"],"additionalProperties":false,"properties":{"type":{"enum":["string","integer","number","boolean","array","object"],"description":"Type of the value. Decides how `-p NAME=VALUE` is read; lists and mappings are given as JSON."},"description":{"type":"string","description":"What the param sways."},"enum":{"type":"array","minItems":1,"description":"The accepted values."},"default":{"description":"The value when a run gives none. Without it every run must give one."},"items":{"type":"object","description":"JSON Schema of the entries of a list."},"pattern":{"type":"string","description":"Regular expression that a text must match."}}}},"plugins":{"type":"array","description":"Files that add kinds of nodes, relative to this file.","items":{"type":"string","minLength":1,"examples":["./plugins/minify.js"]},"uniqueItems":true},"pools":{"type":"object","description":"Named limits: how many nodes that claim a pool may run at once.","propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"integer","minimum":1,"maximum":10000},"examples":[{"network":4}]},"nodes":{"type":"object","description":"The nodes by name. Their order here settles ties; edges come from `inputs`, `after` and `when`.","minProperties":1,"propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A use of a kind of plugin.","required":["uses"],"additionalProperties":false,"properties":{"uses":{"type":"string","minLength":1,"description":"The kind of plugin; `pyflow plugins ls` lists them.","examples":["command","concurrency-profile","detect","fetch-runtime","fetch-tool","first-of","hook","install-deps-pip","install-deps-pipenv","install-deps-poetry","install-deps-uv","package-manager","runtime-environment","version-resolve"]},"with":{"type":"object","description":"Config of the plugin: literal values, and templates such as `${{ params.stack }}`. A template that is the whole text keeps its type."},"inputs":{"type":"object","description":"Input ports and the outputs that feed them, as `producer.port`; a list of those where a port takes several. Literal values go into `with`.","additionalProperties":{"anyOf":[{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},{"type":"array","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},"minItems":1}]}},"after":{"type":"array","description":"Nodes to wait for without taking a value. Their files are visible to this node where it names them in its `reads`.","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*$"},"uniqueItems":true},"when":{"type":"string","minLength":1,"maxLength":10000,"description":"CEL expression; the node is skipped when it is false. Ports are written `node.port`, or `nodes[\"node-name\"].port` for names with a hyphen; also `params.NAME` and `run.mode`. A value of a skipped node makes it false.","examples":["manager.name == \"pip\"","run.mode == \"test\""]},"env":{"type":"object","description":"Variables for the commands of this node; they are part of its key. Templates are filled.","propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"additionalProperties":{"type":"string"}},"secrets":{"type":"array","description":"Names of app variables that the node gets as secrets: masked in logs, never part of a key, and not allowed in what any node leaves.","items":{"anyOf":[{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},{"type":"object","required":["name"],"additionalProperties":false,"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"label":{"type":"string","maxLength":200,"description":"Stands for the value's version in the key: change it when the value's change should re-run the node."},"mayStore":{"type":"boolean","description":"What the node and those behind it leave may hold the value. Default: false, and a node that leaves it fails."}}}]}},"cache":{"description":"Whether a result is kept: `auto` (the default), `never`, or for a while.","anyOf":[{"enum":["auto","never"]},{"type":"object","required":["maxAge"],"additionalProperties":false,"properties":{"maxAge":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"How old a result may get, e.g. `7d`."}}}]},"retries":{"type":"integer","minimum":0,"maximum":10,"description":"How often to try again after a failure that a retry may help. Default: 0."},"timeout":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"Time the node may take, e.g. `90s` or `10m`."},"pool":{"type":"string","minLength":1,"description":"The pool to claim a place of while running."},"network":{"type":"boolean","description":"Whether commands of the node may use the network. Default: as the kind says."},"description":{"type":"string","description":"What the node is for, shown in plans and graphs."}}}}}};
 const func2 = lengthOf;
 const func7 = Object.prototype.hasOwnProperty;
 const pattern0 = new RegExp("^[A-Za-z0-9][A-Za-z0-9 ._-]*$", "u");
@@ -887,7 +887,7 @@ vErrors.push(err65);
 errors++;
 }
 for(const key12 in data28){
-if(!((key12 === "name") || (key12 === "label"))){
+if(!(((key12 === "name") || (key12 === "label")) || (key12 === "mayStore"))){
 const err66 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5,schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key12}};
 if(vErrors === null){
 vErrors = [err66];
@@ -958,9 +958,9 @@ vErrors.push(err71);
 errors++;
 }
 }
-}
-else {
-const err72 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5,schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/1/type",keyword:"type",params:{type: "object"}};
+if(data28.mayStore !== undefined){
+if(typeof data28.mayStore !== "boolean"){
+const err72 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5+"/mayStore",schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/1/properties/mayStore/type",keyword:"type",params:{type: "boolean"}};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -969,16 +969,28 @@ vErrors.push(err72);
 }
 errors++;
 }
-var _valid1 = _errs75 === errors;
-valid23 = valid23 || _valid1;
 }
-if(!valid23){
-const err73 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5,schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf",keyword:"anyOf",params:{}};
+}
+else {
+const err73 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5,schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf/1/type",keyword:"type",params:{type: "object"}};
 if(vErrors === null){
 vErrors = [err73];
 }
 else {
 vErrors.push(err73);
+}
+errors++;
+}
+var _valid1 = _errs75 === errors;
+valid23 = valid23 || _valid1;
+}
+if(!valid23){
+const err74 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets/" + i5,schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/items/anyOf",keyword:"anyOf",params:{}};
+if(vErrors === null){
+vErrors = [err74];
+}
+else {
+vErrors.push(err74);
 }
 errors++;
 }
@@ -996,23 +1008,7 @@ vErrors = null;
 }
 }
 else {
-const err74 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets",schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/type",keyword:"type",params:{type: "array"}};
-if(vErrors === null){
-vErrors = [err74];
-}
-else {
-vErrors.push(err74);
-}
-errors++;
-}
-}
-if(data16.cache !== undefined){
-let data31 = data16.cache;
-const _errs83 = errors;
-let valid25 = false;
-const _errs84 = errors;
-if(!((data31 === "auto") || (data31 === "never"))){
-const err75 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/0/enum",keyword:"enum",params:{allowedValues: schema11.properties.nodes.additionalProperties.properties.cache.anyOf[0].enum}};
+const err75 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/secrets",schemaPath:"#/properties/nodes/additionalProperties/properties/secrets/type",keyword:"type",params:{type: "array"}};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1021,13 +1017,14 @@ vErrors.push(err75);
 }
 errors++;
 }
-var _valid2 = _errs84 === errors;
-valid25 = valid25 || _valid2;
-if(!valid25){
+}
+if(data16.cache !== undefined){
+let data32 = data16.cache;
 const _errs85 = errors;
-if(data31 && typeof data31 == "object" && !Array.isArray(data31)){
-if(data31.maxAge === undefined){
-const err76 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/required",keyword:"required",params:{missingProperty: "maxAge"}};
+let valid25 = false;
+const _errs86 = errors;
+if(!((data32 === "auto") || (data32 === "never"))){
+const err76 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/0/enum",keyword:"enum",params:{allowedValues: schema11.properties.nodes.additionalProperties.properties.cache.anyOf[0].enum}};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1036,9 +1033,13 @@ vErrors.push(err76);
 }
 errors++;
 }
-for(const key13 in data31){
-if(!(key13 === "maxAge")){
-const err77 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13}};
+var _valid2 = _errs86 === errors;
+valid25 = valid25 || _valid2;
+if(!valid25){
+const _errs87 = errors;
+if(data32 && typeof data32 == "object" && !Array.isArray(data32)){
+if(data32.maxAge === undefined){
+const err77 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/required",keyword:"required",params:{missingProperty: "maxAge"}};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1047,12 +1048,9 @@ vErrors.push(err77);
 }
 errors++;
 }
-}
-if(data31.maxAge !== undefined){
-let data32 = data31.maxAge;
-if(typeof data32 === "string"){
-if(!pattern10.test(data32)){
-const err78 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache/maxAge",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/properties/maxAge/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,9}(ms|s|m|h|d)$"}};
+for(const key13 in data32){
+if(!(key13 === "maxAge")){
+const err78 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key13}};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1062,8 +1060,11 @@ vErrors.push(err78);
 errors++;
 }
 }
-else {
-const err79 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache/maxAge",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/properties/maxAge/type",keyword:"type",params:{type: "string"}};
+if(data32.maxAge !== undefined){
+let data33 = data32.maxAge;
+if(typeof data33 === "string"){
+if(!pattern10.test(data33)){
+const err79 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache/maxAge",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/properties/maxAge/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,9}(ms|s|m|h|d)$"}};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1073,9 +1074,8 @@ vErrors.push(err79);
 errors++;
 }
 }
-}
 else {
-const err80 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/type",keyword:"type",params:{type: "object"}};
+const err80 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache/maxAge",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/properties/maxAge/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1084,11 +1084,10 @@ vErrors.push(err80);
 }
 errors++;
 }
-var _valid2 = _errs85 === errors;
-valid25 = valid25 || _valid2;
 }
-if(!valid25){
-const err81 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf",keyword:"anyOf",params:{}};
+}
+else {
+const err81 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf/1/type",keyword:"type",params:{type: "object"}};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1097,22 +1096,11 @@ vErrors.push(err81);
 }
 errors++;
 }
-else {
-errors = _errs83;
-if(vErrors !== null){
-if(_errs83){
-vErrors.length = _errs83;
+var _valid2 = _errs87 === errors;
+valid25 = valid25 || _valid2;
 }
-else {
-vErrors = null;
-}
-}
-}
-}
-if(data16.retries !== undefined){
-let data33 = data16.retries;
-if(!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))){
-const err82 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/type",keyword:"type",params:{type: "integer"}};
+if(!valid25){
+const err82 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/cache",schemaPath:"#/properties/nodes/additionalProperties/properties/cache/anyOf",keyword:"anyOf",params:{}};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1121,9 +1109,22 @@ vErrors.push(err82);
 }
 errors++;
 }
-if((typeof data33 == "number") && (isFinite(data33))){
-if(data33 > 10 || isNaN(data33)){
-const err83 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10}};
+else {
+errors = _errs85;
+if(vErrors !== null){
+if(_errs85){
+vErrors.length = _errs85;
+}
+else {
+vErrors = null;
+}
+}
+}
+}
+if(data16.retries !== undefined){
+let data34 = data16.retries;
+if(!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34)))){
+const err83 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/type",keyword:"type",params:{type: "integer"}};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1132,8 +1133,9 @@ vErrors.push(err83);
 }
 errors++;
 }
-if(data33 < 0 || isNaN(data33)){
-const err84 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
+if((typeof data34 == "number") && (isFinite(data34))){
+if(data34 > 10 || isNaN(data34)){
+const err84 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10}};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1142,13 +1144,8 @@ vErrors.push(err84);
 }
 errors++;
 }
-}
-}
-if(data16.timeout !== undefined){
-let data34 = data16.timeout;
-if(typeof data34 === "string"){
-if(!pattern10.test(data34)){
-const err85 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/timeout",schemaPath:"#/properties/nodes/additionalProperties/properties/timeout/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,9}(ms|s|m|h|d)$"}};
+if(data34 < 0 || isNaN(data34)){
+const err85 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1158,8 +1155,12 @@ vErrors.push(err85);
 errors++;
 }
 }
-else {
-const err86 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/timeout",schemaPath:"#/properties/nodes/additionalProperties/properties/timeout/type",keyword:"type",params:{type: "string"}};
+}
+if(data16.timeout !== undefined){
+let data35 = data16.timeout;
+if(typeof data35 === "string"){
+if(!pattern10.test(data35)){
+const err86 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/timeout",schemaPath:"#/properties/nodes/additionalProperties/properties/timeout/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,9}(ms|s|m|h|d)$"}};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1169,11 +1170,8 @@ vErrors.push(err86);
 errors++;
 }
 }
-if(data16.pool !== undefined){
-let data35 = data16.pool;
-if(typeof data35 === "string"){
-if(func2(data35) < 1){
-const err87 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/minLength",keyword:"minLength",params:{limit: 1}};
+else {
+const err87 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/timeout",schemaPath:"#/properties/nodes/additionalProperties/properties/timeout/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1183,8 +1181,11 @@ vErrors.push(err87);
 errors++;
 }
 }
-else {
-const err88 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/type",keyword:"type",params:{type: "string"}};
+if(data16.pool !== undefined){
+let data36 = data16.pool;
+if(typeof data36 === "string"){
+if(func2(data36) < 1){
+const err88 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/minLength",keyword:"minLength",params:{limit: 1}};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1194,9 +1195,8 @@ vErrors.push(err88);
 errors++;
 }
 }
-if(data16.network !== undefined){
-if(typeof data16.network !== "boolean"){
-const err89 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/network",schemaPath:"#/properties/nodes/additionalProperties/properties/network/type",keyword:"type",params:{type: "boolean"}};
+else {
+const err89 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1206,9 +1206,9 @@ vErrors.push(err89);
 errors++;
 }
 }
-if(data16.description !== undefined){
-if(typeof data16.description !== "string"){
-const err90 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/description",schemaPath:"#/properties/nodes/additionalProperties/properties/description/type",keyword:"type",params:{type: "string"}};
+if(data16.network !== undefined){
+if(typeof data16.network !== "boolean"){
+const err90 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/network",schemaPath:"#/properties/nodes/additionalProperties/properties/network/type",keyword:"type",params:{type: "boolean"}};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1218,9 +1218,9 @@ vErrors.push(err90);
 errors++;
 }
 }
-}
-else {
-const err91 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/type",keyword:"type",params:{type: "object"}};
+if(data16.description !== undefined){
+if(typeof data16.description !== "string"){
+const err91 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/description",schemaPath:"#/properties/nodes/additionalProperties/properties/description/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1232,7 +1232,7 @@ errors++;
 }
 }
 else {
-const err92 = {instancePath:instancePath+"/nodes",schemaPath:"#/properties/nodes/type",keyword:"type",params:{type: "object"}};
+const err92 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/type",keyword:"type",params:{type: "object"}};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1244,12 +1244,24 @@ errors++;
 }
 }
 else {
-const err93 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+const err93 = {instancePath:instancePath+"/nodes",schemaPath:"#/properties/nodes/type",keyword:"type",params:{type: "object"}};
 if(vErrors === null){
 vErrors = [err93];
 }
 else {
 vErrors.push(err93);
+}
+errors++;
+}
+}
+}
+else {
+const err94 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
 }
 errors++;
 }
