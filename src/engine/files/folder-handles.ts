@@ -1,7 +1,7 @@
 // Folders opened step by step without following a link, so that a path below one of them cannot lead anywhere else.
 // Handles live for one turn of the event loop: no command can change a folder between two uses of its handle.
 
-import { closeSync, constants, existsSync, lstatSync, openSync, type Stats } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync, type Stats } from 'node:fs';
 
 /** A folder that may be used in this turn: `at` gives a path of an entry of it that leads through no link. */
 export interface FolderHandle {
@@ -38,6 +38,11 @@ export function openFolderHandle(root: string, parts: readonly string[]): Folder
     depth -= 1;
     key = key.slice(0, key.length - (parts[depth] as string).length - 1);
     fd = opened.get(key);
+  }
+  // Removed in this turn, by pyflow itself: there may be a new one by now.
+  if (fd !== undefined && fstatSync(fd).nlink === 0) {
+    closeFolderHandles();
+    return openFolderHandle(root, parts);
   }
   fd ??= openPart(root, root);
   if (typeof fd !== 'number') return fd === 'link' ? { type: 'link', path: '' } : { type: 'missing' };

@@ -173,6 +173,14 @@ describe('engine/files/folder', () => {
     expect(codeOf(() => folder.read('a/b/file'))).to.equal('app::unsafe-file');
   });
 
+  it('sees a folder that was removed and made again in the same turn', () => {
+    put('a/file', 'old');
+    expect(folder.readText('a/file')).to.equal('old');
+    rmSync(root, { recursive: true });
+    put('a/file', 'new');
+    expect(folder.readText('a/file')).to.equal('new');
+  });
+
   it('keeps nothing open', async () => {
     const count = (): number => readdirSync('/proc/self/fd').length;
     const before = count();
