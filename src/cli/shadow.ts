@@ -1,7 +1,7 @@
 // `pyflow shadow`: another classic buildpack and pyflow on copies of one app, and what differs, so that an operator can
 // trust the switch from one to the other.
 
-import { mkdirSync, mkdtempSync, statSync } from 'node:fs';
+import { mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { complain, type Command, type Given } from './command.js';
@@ -10,6 +10,7 @@ import { buildWithBuildpack, buildWithPyflow, type Trial } from './shadow/sides.
 import { shadowText } from './shadow/text.js';
 import type { World } from './world.js';
 import { removeTree } from '../engine/remove-tree.js';
+import { makePrivateFolder } from '../engine/private-files.js';
 
 export const command: Command = {
   name: 'shadow',
@@ -43,7 +44,7 @@ async function run(given: Given, world: World): Promise<number> {
   const { signal, interruption } = world.onInterrupt();
   const root = keep === undefined ? mkdtempSync(join(tmpdir(), 'pyflow-shadow-')) : resolve(world.cwd, keep);
   try {
-    mkdirSync(root, { recursive: true });
+    makePrivateFolder(root);
     const tell = (text: string): void => {
       if (!given.flag('json')) world.stderr.write(`${text}\n`);
     };

@@ -3,6 +3,7 @@
 
 import { closeSync, openSync, readFileSync, statSync, unlinkSync, utimesSync, writeSync } from 'node:fs';
 import { currentProcess, livenessOf, type ProcessId } from './host-id.js';
+import { privateFileMode } from './private-files.js';
 
 /** A holder that cannot be checked is taken for dead after this long without a heartbeat. */
 const SILENCE_MS = 30_000;
@@ -30,7 +31,7 @@ let identity: string | undefined;
 
 /** Throws the system's error; EEXIST when it is held. */
 export function createClaim(path: string): void {
-  const fd = openSync(path, 'wx', 0o644);
+  const fd = openSync(path, 'wx', privateFileMode(path));
   try {
     identity ??= JSON.stringify(currentProcess());
     writeSync(fd, identity);

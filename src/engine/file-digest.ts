@@ -1,16 +1,7 @@
 // Digests of files: streamed, and remembered by stat tuple between runs. Unaware of stores and trees.
 
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  writeFileSync,
-  type BigIntStats,
-} from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, renameSync, writeFileSync, type BigIntStats } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CHUNK_BYTES, giveChunk, readWhole, takeChunk, withChunk } from './chunks.js';
@@ -18,6 +9,7 @@ import { digestOf, hexOf, makeDigest, sha256Hex, sizeOf, type Digest } from './d
 import { fail, succeed, type Failure, type Result } from './failure.js';
 import type { OpenFile } from './files/open-file.js';
 import { unreadableFile } from './store-failures.js';
+import { makePrivateFolder, privateFileMode } from './private-files.js';
 
 /** Files up to here are read whole. */
 const SMALL = 256 * 1024;
@@ -202,8 +194,10 @@ function writeEntries(file: string, entries: Map<string, Buffer>, used: Readonly
   const body = Buffer.concat(parts);
   const partial = `${file}.${process.pid}.tmp`;
   try {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(partial, Buffer.concat([Buffer.from(MAGIC), Buffer.from(sha256Hex(body), 'hex'), body]));
+    makePrivateFolder(dirname(file));
+    writeFileSync(partial, Buffer.concat([Buffer.from(MAGIC), Buffer.from(sha256Hex(body), 'hex'), body]), {
+      mode: privateFileMode(partial),
+    });
     renameSync(partial, file);
   } catch {
     // A read-only or full disk: the next run digests again.

@@ -3,6 +3,7 @@
 
 import { appendFileSync, readFileSync, statSync } from 'node:fs';
 import { publishFile } from './sealed-json.js';
+import { privateFileMode } from './private-files.js';
 
 /** Hash (32 bytes) and time (f64, milliseconds). */
 const RECORD = 40;
@@ -39,7 +40,7 @@ export class KeyTimes {
       // A record that was cut off would put all later ones out of step.
       const size = statSync(this.file, { throwIfNoEntry: false })?.size ?? 0;
       if (size % RECORD !== 0) this.keep(() => true);
-      else appendFileSync(this.file, encode(hashes.map((hash) => [hash, at])));
+      else appendFileSync(this.file, encode(hashes.map((hash) => [hash, at])), { mode: privateFileMode(this.file) });
     } catch {
       // Not ours to write.
     }

@@ -1,7 +1,7 @@
 // The store on disk, as one run sees it: blobs, results, and what to do when the disk fails. Unaware of nodes and keys' content.
 
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { canonicalJSON } from '../manifests/json-schema.js';
 import { digestOf, hexOf, makeDigest, type ActionKey, type Digest } from './digest.js';
@@ -16,6 +16,8 @@ import { cacheUnusable, noRoomForBlobs } from './store-failures.js';
 import { blobsOf, ResultFolder, type StoredResult } from './store-results.js';
 import type { ActionCache, ActionResult, BlobStore, KeyRecord } from './store.js';
 import type { DirectoryTable } from './tree.js';
+import { publishFile } from './sealed-json.js';
+import { makePrivateFolder, noteCacheRoot } from './private-files.js';
 
 export interface LocalStoreOptions {
   readonly readOnly?: boolean;
@@ -50,7 +52,7 @@ export function openLocalStore(cacheDir: string, options: LocalStoreOptions = {}
   const onWarning = options.onWarning ?? (() => undefined);
   let readOnly = options.readOnly ?? false;
   try {
-    if (!readOnly) mkdirSync(cacheDir, { recursive: true });
+    if (!readOnly) makePrivateFolder(cacheDir);
     else if (existsSync(cacheDir) && !statSync(cacheDir).isDirectory()) throw new Error('It is not a directory.');
     if (!readOnly) accessSync(cacheDir, constants.W_OK);
   } catch (error) {
@@ -58,7 +60,19 @@ export function openLocalStore(cacheDir: string, options: LocalStoreOptions = {}
     readOnly = true;
     onWarning('cache::read-only', `The cache ${cacheDir} cannot be written; results of this run are not kept.`);
   }
+  if (noteCacheRoot(cacheDir) === 'open' && !readOnly) warnOfOpenCache(cacheDir, onWarning);
   return succeed(new DiskStore(cacheDir, { ...options, onWarning, readOnly }));
+}
+
+/** Once: who made it so on purpose need not hear it in each run. */
+function warnOfOpenCache(cacheDir: string, warn: (code: string, text: string) => void): void {
+  const marker = `${cacheDir}/state/open-cache-noticed`;
+  if (existsSync(marker) || !publishFile(marker, '')) return;
+  warn(
+    'cache::open-to-others',
+    `Other users of this machine can look into the cache ${cacheDir}. ` +
+      `Close it with \`chmod 700 ${cacheDir}\`, or mark it as shared on purpose with \`chmod g+s ${cacheDir}\`. This is said once.`,
+  );
 }
 
 const UNWRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'ENOENT']);

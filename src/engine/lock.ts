@@ -5,6 +5,7 @@ import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, realpathSync, s
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClaim, isAbandoned, releaseClaim, removeQuietly } from './claim.js';
 import { hexOf, sha256Hex, type ActionKey, type Digest } from './digest.js';
+import { makePrivateFolder, privateFileMode } from './private-files.js';
 
 export { createRunDir, sweepDeadRuns, type RunDir } from './run-dir.js';
 
@@ -89,7 +90,7 @@ export async function acquireKeyLock(
 function tryCreate(folder: string, path: string): 'created' | 'held' | 'impossible' {
   if (!preparedFolders.has(folder)) {
     try {
-      mkdirSync(folder, { recursive: true });
+      makePrivateFolder(folder);
     } catch {
       return 'impossible';
     }
@@ -156,7 +157,7 @@ export function sweepDeadLocks(cacheDir: string): void {
 function takeOver(path: string): boolean {
   const takeover = `${path}.takeover`;
   try {
-    closeSync(openSync(takeover, 'wx', 0o644));
+    closeSync(openSync(takeover, 'wx', privateFileMode(takeover)));
   } catch {
     // Somebody else is at it, or died at it.
     const stats = statSync(takeover, { throwIfNoEntry: false });

@@ -5,6 +5,7 @@ import { closeSync, fstatSync, openSync, readFileSync, readSync, renameSync, wri
 import { sha256Hex } from './digest.js';
 import { currentProcess, livenessOf, type ProcessId } from './host-id.js';
 import { removeFile, removeTree } from './remove-tree.js';
+import { privateFileMode } from './private-files.js';
 
 /*
  * A pack is a header, which names the process that writes it, then records: tag, size (u32), hash (32 bytes), bytes.
@@ -123,7 +124,9 @@ export function writeIndex(folder: string, name: string, entries: Buffer): void 
   const partial = `${folder}/${name}.idx.tmp`;
   try {
     const check = Buffer.from(sha256Hex(entries), 'hex');
-    writeFileSync(partial, Buffer.concat([Buffer.from(INDEX_MAGIC), check, entries]));
+    writeFileSync(partial, Buffer.concat([Buffer.from(INDEX_MAGIC), check, entries]), {
+      mode: privateFileMode(partial),
+    });
     renameSync(partial, `${folder}/${name}.idx`);
   } catch {
     // The pack can be read without an index.

@@ -1,6 +1,6 @@
 // Records in append-only files, one file a run, and an index over the files of all runs. Unaware of what records hold.
 
-import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import {
   mayGrow,
   PACK_HEADER,
@@ -13,6 +13,7 @@ import {
 } from './pack-file.js';
 import { PackIndex } from './pack-index.js';
 import { writeAll } from './store-files.js';
+import { makePrivateFolder, privateFileMode } from './private-files.js';
 
 interface Pack {
   readonly name: string;
@@ -268,8 +269,8 @@ export class PackSet<T> {
   private openOwn(): number {
     if (this.own !== undefined) return this.own;
     this.load();
-    mkdirSync(this.folder, { recursive: true });
-    const fd = openSync(`${this.folder}/${this.run}.pack`, 'wx+', 0o644);
+    makePrivateFolder(this.folder);
+    const fd = openSync(`${this.folder}/${this.run}.pack`, 'wx+', privateFileMode(`${this.folder}/${this.run}.pack`));
     try {
       writeAll(fd, packHeader());
     } catch (error) {

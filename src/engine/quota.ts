@@ -1,7 +1,7 @@
 // Keeps a cache within its size: evicts results by last use, then drops blobs that no result needs. Safe while other
 // processes use the cache; at worst they miss. Unaware of nodes.
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { createClaim, isAbandoned, releaseClaim, removeQuietly } from './claim.js';
 import { sha256Hex, type Digest } from './digest.js';
@@ -23,6 +23,7 @@ import {
   type StoredFile,
 } from './store-scan.js';
 import { removeFile } from './remove-tree.js';
+import { makePrivateFolder, privateFileMode } from './private-files.js';
 
 export const DEFAULT_MAX_BYTES = 10 * 1024 ** 3;
 const HOUR_MS = 3600 * 1000;
@@ -118,7 +119,7 @@ const MUCH = 64 * 1024 * 1024;
 
 function touch(file: string, now: number): void {
   try {
-    writeFileSync(file, '');
+    writeFileSync(file, '', { mode: privateFileMode(file) });
     utimesSync(file, now / 1000, now / 1000);
   } catch {
     // Read-only: there is nothing to collect either.
@@ -277,8 +278,8 @@ class Collection {
       const before = readFileSync(file).length;
       const after = this.store.trustRecords((hash) => this.kept.has(hash));
       if (after.length * 2 > before) return;
-      mkdirSync(`${this.cacheDir}/cas`, { recursive: true });
-      writeFileSync(`${file}.tmp`, after);
+      makePrivateFolder(`${this.cacheDir}/cas`);
+      writeFileSync(`${file}.tmp`, after, { mode: privateFileMode(file) });
       renameSync(`${file}.tmp`, file);
     } catch {
       // None yet, or it stays as long as it is.

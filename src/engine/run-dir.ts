@@ -9,6 +9,7 @@ import { dirname } from 'node:path';
 import { createClaim, isAbandoned, releaseClaim } from './claim.js';
 import { removeTreeGently, removalsEnded } from './removals.js';
 import { removeTree, type Leftover } from './remove-tree.js';
+import { makePrivateFolder } from './private-files.js';
 
 export interface RunDir {
   /** Sorts by time of start. */
@@ -62,7 +63,7 @@ function newRunId(): string {
 /** Never fails for want of a writable cache: then the folder lies in the system's temporary directory. */
 function makeClaimed(cacheDir: string, runId: string): string {
   try {
-    const isNew = mkdirSync(`${cacheDir}/tmp`, { recursive: true }) !== undefined;
+    const isNew = makePrivateFolder(`${cacheDir}/tmp`) !== undefined;
     const folder = claim(`${cacheDir}/tmp/${PREFIX}${runId}`);
     spreadFolders([...(isNew ? [`${cacheDir}/tmp`] : []), `${folder}/files`]);
     return folder;
@@ -120,7 +121,7 @@ export function removePrivateFolder(folder: string): void {
 function claim(folder: string): string {
   mkdirSync(folder, { mode: 0o700 });
   createClaim(`${folder}/${OWNER}`);
-  mkdirSync(`${folder}/files`);
+  mkdirSync(`${folder}/files`, { mode: 0o700 });
   return folder;
 }
 

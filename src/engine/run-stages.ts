@@ -1,6 +1,6 @@
 // What `runPipeline` does before and after the nodes: which of them, with what expectations, and what is kept of them.
 
-import { accessSync, constants, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { accessSync, constants, lstatSync, unlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { canonicalJSON, type JSONObject, type JSONValue } from '../manifests/json-schema.js';
 import { Admission } from './admission.js';
@@ -20,6 +20,7 @@ import { writeSlug, type Slug } from './slug.js';
 import type { Layer } from './tree.js';
 import { Unchanged, writeLooks } from './unchanged.js';
 import { walk } from './directories.js';
+import { makePrivateFolder } from './private-files.js';
 
 /** A node that was never run and whose kind says nothing. */
 const DEFAULT_EXPECTED_MS = 1000;
@@ -121,7 +122,7 @@ export function startExecution(
         folder = usable(`${request.cacheDir}/apps/${run.appId}/${kind}`);
         if (folder === undefined) {
           folder = `${runDir.largeDir}/cache/${kind}`;
-          mkdirSync(folder, { recursive: true });
+          makePrivateFolder(folder);
         }
         cacheDirs.set(kind, folder);
       }
@@ -146,7 +147,7 @@ export function startExecution(
 function usable(folder: string): string | undefined {
   try {
     if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === false) unlinkSync(folder);
-    mkdirSync(folder, { recursive: true });
+    makePrivateFolder(folder);
     accessSync(folder, constants.W_OK);
     return folder;
   } catch {

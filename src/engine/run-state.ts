@@ -16,6 +16,7 @@ import { openLocalStore, type LocalStore } from './local-store.js';
 import type { Refusal, RunRequest } from './pipeline.js';
 import { loadCheckedPipeline } from './compiled-plan.js';
 import type { NodeState } from './prepare.js';
+import { noteCacheRoot } from './private-files.js';
 import { appIdOf, readLastRun, readState, type LastRun } from './run-record.js';
 import type { AnyPlugin } from './sdk.js';
 import { KnownSecrets } from './secrets/known-secrets.js';
@@ -225,6 +226,7 @@ export async function openRun(
   onWarning: (code: string, text: string) => void,
 ): Promise<Result<RunState, Refusal>> {
   const refuse = (failure: Failure) => fail<Refusal>({ type: 'failure', failure });
+  noteCacheRoot(request.cacheDir);
   const loaded = await loadCheckedPipeline(request, composition);
   if (!loaded.ok) return loaded;
   const { pipeline, pipelineDigest, kinds, pluginFiles } = loaded.value;

@@ -1,10 +1,11 @@
 // JSON files of the cache that must not be believed when a bit of them is wrong: a checksum stands before the text.
 // Unaware of what they hold. Imports nothing heavy: an up-to-date run reads one.
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { sha256Hex } from './digest.js';
 import { removeTree } from './remove-tree.js';
+import { makePrivateFolder, privateFileMode } from './private-files.js';
 
 const CHECKSUM = 64;
 
@@ -31,8 +32,8 @@ export function writeSealed(path: string, value: unknown): boolean {
 export function publishFile(path: string, content: string | Buffer): boolean {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(temporary, content);
+    makePrivateFolder(dirname(path));
+    writeFileSync(temporary, content, { mode: privateFileMode(temporary) });
     replaceFile(temporary, path);
     return true;
   } catch {

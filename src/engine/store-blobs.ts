@@ -6,7 +6,6 @@ import {
   constants,
   copyFileSync,
   existsSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -21,6 +20,7 @@ import type { Watch } from './secrets/output-scanner.js';
 import { finishCopy, writeAll, writeNewFile } from './store-files.js';
 import { TrustLedger } from './trust.js';
 import { removeFile, removeTree } from './remove-tree.js';
+import { makePrivateFolder, privateFileMode } from './private-files.js';
 
 /** Blobs from here on are files of their own. */
 export const PACK_LIMIT = 64 * 1024;
@@ -177,7 +177,7 @@ export class BlobFolder {
     if (bytes.length < PACK_LIMIT) this.packs.append(hexOf(digest), bytes);
     else {
       const partial = this.newPartial();
-      const fd = openSync(partial, 'wx', 0o444);
+      const fd = openSync(partial, 'wx', privateFileMode(partial) & 0o444);
       this.closing(fd, partial, () => writeAll(fd, bytes));
       this.publish(digest, partial);
     }
@@ -208,7 +208,7 @@ export class BlobFolder {
   }
 
   private newPartial(): string {
-    if (this.partials === 0) mkdirSync(`${this.root}/cas`, { recursive: true });
+    if (this.partials === 0) makePrivateFolder(`${this.root}/cas`);
     return `${this.root}/cas/${this.options.run}-${this.partials++}.tmp`;
   }
 
@@ -228,14 +228,14 @@ export class BlobFolder {
     const path = this.pathOf(hash);
     const parent = hash.slice(0, 2);
     try {
-      if (!this.fanOut.has(parent)) mkdirSync(`${this.root}/cas/${parent}`, { recursive: true });
+      if (!this.fanOut.has(parent)) makePrivateFolder(`${this.root}/cas/${parent}`);
       this.fanOut.add(parent);
       try {
         renameSync(partial, path);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
         // A clean-up took the directory away.
-        mkdirSync(`${this.root}/cas/${parent}`, { recursive: true });
+        makePrivateFolder(`${this.root}/cas/${parent}`);
         renameSync(partial, path);
       }
     } catch (error) {
@@ -305,7 +305,7 @@ export async function copyHashed(source: string, target?: string, watch?: Watch)
   try {
     const hash = createHash('sha256');
     const see = watch?.();
-    const to = target === undefined ? undefined : inPlace(() => openSync(target, 'wx', 0o644));
+    const to = target === undefined ? undefined : inPlace(() => openSync(target, 'wx', privateFileMode(target)));
     let size = 0;
     let buffer = takeChunk();
     let spare = takeChunk();

@@ -2,6 +2,7 @@
 
 import { closeSync, openSync, readFileSync, writeSync, type BigIntStats } from 'node:fs';
 import { sha256Hex } from './digest.js';
+import { privateFileMode } from './private-files.js';
 
 /*
  * One file of 96-byte records, appended with one write each: tag, check, hash, boot, device, inode, size, mtime, ctime.
@@ -46,7 +47,7 @@ export class TrustLedger {
     this.load().set(hash, record);
     if (this.isReadOnly) return;
     try {
-      this.fd ??= openSync(this.file, 'a', 0o644);
+      this.fd ??= openSync(this.file, 'a', privateFileMode(this.file));
       writeSync(this.fd, record);
     } catch {
       // Not remembered: the blob is hashed once more.

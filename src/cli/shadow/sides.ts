@@ -1,12 +1,13 @@
 // One side of a comparison: the steps of a classic buildpack on copies of the app, as a platform would run them.
 
-import { cpSync, existsSync, mkdirSync } from 'node:fs';
+import { cpSync, existsSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { compile } from '../buildpack/compile.js';
 import { detect } from '../buildpack/detect.js';
 import { placesOf } from '../buildpack/places.js';
 import { release } from '../buildpack/release.js';
 import type { World } from '../world.js';
+import { makePrivateFolder } from '../../engine/private-files.js';
 
 export interface Trial {
   readonly buildpackDir: string;
@@ -59,7 +60,7 @@ export function buildWithBuildpack(trial: Trial, root: string, world: World, sig
 
 export function buildWithPyflow(trial: Trial, root: string, world: World): Promise<Side> {
   const home = join(root, 'home');
-  mkdirSync(home, { recursive: true });
+  makePrivateFolder(home);
   return build(trial, root, world, async (step, folders) => {
     const out: string[] = [];
     const errors: string[] = [];
@@ -88,7 +89,7 @@ export function buildWithPyflow(trial: Trial, root: string, world: World): Promi
 async function build(trial: Trial, root: string, world: World, run: RunStep): Promise<Side> {
   const cacheDir = join(root, 'cache');
   const envDir = join(root, 'env');
-  for (const folder of [cacheDir, envDir]) mkdirSync(folder, { recursive: true });
+  for (const folder of [cacheDir, envDir]) makePrivateFolder(folder);
   if (trial.envDir !== undefined) copyFolder(trial.envDir, envDir);
   let buildDir = '';
   let detected: StepRun | undefined;

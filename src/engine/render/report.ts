@@ -7,6 +7,7 @@ import type { RunReport } from '../events.js';
 import { EXIT_STATUS, fail, failureData, succeed, type Failure, type Result } from '../failure.js';
 import type { Refusal, RunRequest } from '../pipeline.js';
 import { removeFile } from '../remove-tree.js';
+import { privateFileMode } from '../private-files.js';
 
 export const writeDocument = (file: string, document: unknown): Result<undefined> =>
   writeText(file, `${JSON.stringify(document, undefined, 2)}\n`);
@@ -14,7 +15,7 @@ export const writeDocument = (file: string, document: unknown): Result<undefined
 export function writeText(file: string, text: string): Result<undefined> {
   const temporary = `${file}.${process.pid}.tmp`;
   try {
-    writeFileSync(temporary, text);
+    writeFileSync(temporary, text, { mode: privateFileMode(temporary) });
     renameSync(temporary, file);
     return succeed(undefined);
   } catch (error) {

@@ -9,6 +9,7 @@ import { createPlainSandbox } from './plain.js';
 import { systemCallFilter } from './seccomp.js';
 import type { Sandbox } from './sandbox.js';
 import { removeTree } from '../remove-tree.js';
+import { makePrivateFolder } from '../private-files.js';
 
 export interface SandboxOptions {
   /** The operator's PATH, where bubblewrap is looked for. */
@@ -47,7 +48,7 @@ async function tryNamespaces({ searchPath, passThrough, stateDir }: SandboxOptio
   if (bwrap === undefined) return fail('bubblewrap (bwrap) is not on the PATH');
   let trialDir: string | undefined;
   try {
-    mkdirSync(stateDir, { recursive: true });
+    makePrivateFolder(stateDir);
     trialDir = mkdtempSync(join(stateDir, 'trial-'));
     let reason: string | undefined;
     for (const isOlder of [false, true]) {

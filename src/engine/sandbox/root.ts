@@ -1,9 +1,10 @@
 // The root that commands see: which folders of the machine it has, which files of /etc are made up, what is mounted how.
 // Unaware of sessions and commands.
 
-import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { normalize } from 'node:path';
 import { systemCallFilter } from './seccomp.js';
+import { makePrivateFolder, privateFileMode } from '../private-files.js';
 
 export interface RootOptions {
   /** Proxy and CA variables of the operator: for commands with a network, below their own environment. */
@@ -218,12 +219,12 @@ function writeStateFiles(stateDir: string, filter: Buffer | undefined): string {
   };
   // A cache may be shared by users, these files not: they hold the ids.
   const folder = `${stateDir}/etc-${uid}-${gid}`;
-  mkdirSync(folder, { recursive: true });
+  makePrivateFolder(folder);
   for (const [name, content] of Object.entries(files)) {
     const path = `${folder}/${name}`;
     if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) continue;
     // Others may be binding the old file this moment.
-    writeFileSync(`${path}.${process.pid}`, content);
+    writeFileSync(`${path}.${process.pid}`, content, { mode: privateFileMode(path) });
     renameSync(`${path}.${process.pid}`, path);
   }
   return folder;

@@ -1,8 +1,9 @@
 // Remembers for a while which hosts could not be reached, for all runs that share a cache. Unaware of requests.
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../sdk.js';
+import { makePrivateFolder, privateFileMode } from '../private-files.js';
 
 /** Long enough that a build of many files asks once, short enough that a repaired network is noticed. */
 const REMEMBERED_MS = 10 * 60 * 1000;
@@ -39,8 +40,8 @@ export function openDeadHosts(cacheDir: string, clock: Clock): DeadHosts {
   const save = (hosts: Record<string, DeadHost>): void => {
     const temporary = `${file}.${process.pid}`;
     try {
-      mkdirSync(join(cacheDir, 'state'), { recursive: true });
-      writeFileSync(temporary, `${JSON.stringify(hosts)}\n`);
+      makePrivateFolder(join(cacheDir, 'state'));
+      writeFileSync(temporary, `${JSON.stringify(hosts)}\n`, { mode: privateFileMode(temporary) });
       renameSync(temporary, file);
     } catch {
       // Not remembered.

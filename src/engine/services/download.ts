@@ -2,7 +2,7 @@
 
 import { createHash, randomBytes, type Hash } from 'node:crypto';
 import { createReadStream, readFileSync } from 'node:fs';
-import { chmod, mkdir, open, readFile, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { chmod, open, readFile, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -25,6 +25,7 @@ import {
   wrongDigest,
 } from './failures.js';
 import { exchange, peerOf } from './http-exchange.js';
+import { makePrivateFolder, privateFileMode } from '../private-files.js';
 
 export interface DownloadOptions {
   readonly cacheDir: string;
@@ -66,7 +67,7 @@ export async function fetchUnpinned(
   const folder = join(settings.cacheDir, 'downloads');
   const temporary = join(folder, `unpinned.${process.pid}.${randomBytes(4).toString('hex')}`);
   return caught(temporary, request, folder, async () => {
-    await mkdir(folder, { recursive: true });
+    makePrivateFolder(folder);
     await fetchInto(temporary, request, settings, openDeadHosts(options.cacheDir, options.clock));
     const hash = createHash('sha256');
     for await (const chunk of createReadStream(temporary)) hash.update(chunk as Buffer);
@@ -137,7 +138,7 @@ async function fetchOnce(
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   return caught(temporary, request, folder, async () => {
     if (await isCached(path, request.sha256)) return path;
-    await mkdir(folder, { recursive: true });
+    makePrivateFolder(folder);
     await fetchInto(temporary, request, settings, deadHosts);
     await publish(temporary, path);
     return path;
@@ -288,7 +289,7 @@ async function receive(
 ): Promise<number | undefined> {
   const limit = sizeBytes ?? maxBytes;
   const hash = createHash('sha256');
-  const file = await open(path, 'w');
+  const file = await open(path, 'w', privateFileMode(path));
   let received = 0;
   try {
     received = await writeAll(file, hash, readable(body), (total) => {
@@ -406,7 +407,8 @@ async function isCached(path: string, sha256: string): Promise<boolean> {
 async function recordVerified(path: string): Promise<void> {
   const identity = await identify(path);
   // Only saves hashing the file again; a record cut off by a crash equals no identity.
-  if (identity !== undefined) await writeFile(`${path}.verified`, identity).catch(() => {});
+  if (identity !== undefined)
+    await writeFile(`${path}.verified`, identity, { mode: privateFileMode(path) }).catch(() => {});
 }
 
 /** After a crash a file may have its size and times but not its bytes: nothing is trusted across a boot. */
