@@ -52,6 +52,8 @@ export function checkOutDir(outDir: string, appDir: string, force: boolean): Fai
   if (out === parse(out).root || out === home || pathBelow(out, app) !== undefined) return unsafeOut(outDir);
   let names: readonly string[];
   try {
+    const link = linkBelow(appDir, outDir);
+    if (link !== undefined) return throughLink(outDir, link);
     const stat = lstatSync(outDir, { throwIfNoEntry: false });
     if (force || stat === undefined) return undefined;
     if (!stat.isDirectory()) return notOurs(outDir, 'It is not a folder.');
@@ -247,6 +249,26 @@ const lost = (digest: Digest): Failure => ({
   detail: digest,
   remedy: 'Run again; the node that made it is executed anew.',
 });
+/** The first link on the way from the app to a folder below it: the app's author put it there, and may lead it anywhere. */
+function linkBelow(appDir: string, outDir: string): string | undefined {
+  const parts = outDir.startsWith(`${appDir}/`) ? outDir.slice(appDir.length + 1).split('/') : [];
+  for (let depth = 1; depth <= parts.length; depth++) {
+    const path = `${appDir}/${parts.slice(0, depth).join('/')}`;
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) return undefined;
+    if (stats.isSymbolicLink()) return path;
+  }
+  return undefined;
+}
+
+const throughLink = (outDir: string, link: string): Failure => ({
+  code: 'slug::unsafe-out',
+  blame: 'app',
+  title: `The slug cannot be written to ${outDir}`,
+  detail: `${link} is a symbolic link in the app, so the slug would end up wherever the app's author wants.`,
+  remedy: `Remove the link ${link}, or choose a folder outside the app with --out.`,
+});
+
 const notOurs = (outDir: string, what: string): Failure => ({
   code: 'slug::not-ours',
   blame: 'pipeline',

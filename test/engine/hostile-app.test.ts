@@ -320,6 +320,24 @@ nodes:
       untouched();
     });
 
+    it('refuses a folder that a link of the app leads to, even by force', async () => {
+      const outside = join(work.root, 'outside');
+      mkdirSync(join(outside, 'deeper'), { recursive: true });
+      for (const [link, target] of [
+        ['.pyflow', outside],
+        ['.pyflow', join(outside, 'missing')],
+        ['out', '../outside'],
+        ['src/out', '../../outside/deeper'],
+      ] as const) {
+        symlinkSync(target, app(link));
+        const verdict = await verdictOf(work, { outDir: app(`${link}/slug`), force: true });
+        expect(verdict, link).to.deep.equal({ exit: 1, code: 'slug::unsafe-out' });
+        rmSync(app(link));
+      }
+      expect(contentOf(outside)).to.have.all.keys('deeper');
+      untouched();
+    });
+
     it('refuses a file, a link, and a folder of the app that holds something', async () => {
       writeFileSync(work.outDir, 'precious');
       expect(await verdictOf(work)).to.deep.equal({ exit: 2, code: 'slug::not-ours' });

@@ -11,7 +11,7 @@ import type { Sandbox } from '../../src/engine/sandbox/sandbox.js';
 import { toolVersion } from '../../src/manifests/catalogue/tools.js';
 import { Hook } from '../../src/plugins/hook/plugin.js';
 import { operatorCertificates, PluginHarness } from '../support/plugin-harness.js';
-import { linkPreparedRuntime, prepareRuntime, prepareTool, type PreparedRuntime } from '../support/runtimes.js';
+import { copyPreparedRuntime, prepareRuntime, prepareTool, type PreparedRuntime } from '../support/runtimes.js';
 
 const PYPROJECT = '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.10"\n';
 
@@ -43,7 +43,7 @@ describe('hooks and package managers, online', function () {
       const folder = join(root, `${manager} ${name}`);
       mkdirSync(folder);
       const harness = new PluginHarness({ root: folder, ...(sandbox && { sandbox }) });
-      linkPreparedRuntime(runtime, harness.appDir);
+      copyPreparedRuntime(runtime, harness.appDir);
       for (const [path, text] of [
         ['bin/post_compile', script],
         ['pyproject.toml', PYPROJECT],

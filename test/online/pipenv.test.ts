@@ -11,7 +11,7 @@ import { InstallDepsPipenv } from '../../src/plugins/install-deps-pipenv/plugin.
 import { lockedWheel, makePipfile } from '../support/pipfile.js';
 import { PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
 import { PackageIndex } from '../support/package-index.js';
-import { linkPreparedRuntime, prepareRuntime, prepareTool, type PreparedRuntime } from '../support/runtimes.js';
+import { copyPreparedRuntime, prepareRuntime, prepareTool, type PreparedRuntime } from '../support/runtimes.js';
 import { makeWheel, type Wheel } from '../support/wheels.js';
 
 const CONFIG = { vendorDir: '.scalingo', root: '.' } as const;
@@ -45,7 +45,7 @@ describe('pipenv, online', function () {
       env: { PIP_RETRIES: '0', ...options.env },
       settings: { INDEX: index.url, ...options.settings },
     });
-    linkPreparedRuntime(runtime, harness.appDir);
+    copyPreparedRuntime(runtime, harness.appDir);
     for (const [path, text] of Object.entries(files)) {
       mkdirSync(dirname(join(harness.appDir, path)), { recursive: true });
       writeFileSync(join(harness.appDir, path), text);

@@ -36,7 +36,13 @@ import {
 } from '../support/plugin-harness.js';
 import { PackageIndex, type IndexTrouble } from '../support/package-index.js';
 import { lockedPoetryApp, type Files, type PoetryApp } from '../support/poetry-apps.js';
-import { linkPreparedRuntime, prepareRuntime, pyenvVersions, type PreparedRuntime } from '../support/runtimes.js';
+import {
+  copyPreparedRuntime,
+  copyWritable,
+  prepareRuntime,
+  pyenvVersions,
+  type PreparedRuntime,
+} from '../support/runtimes.js';
 import { makeSourceArchive, makeWheel } from '../support/wheels.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
 
@@ -91,7 +97,7 @@ describe('Poetry, online', function () {
     runtime = await prepareRuntime(this);
     root = mkdtempSync(join(tmpdir(), 'pyflow-online-poetry-'));
     const harness = new PluginHarness({ root: join(root, 'tool') });
-    linkPreparedRuntime(runtime, harness.appDir);
+    copyPreparedRuntime(runtime, harness.appDir);
     poetryDir = await fetchPoetry(harness);
     index = await PackageIndex.start(ALL, { tellsDigests: true });
   });
@@ -132,7 +138,7 @@ describe('Poetry, online', function () {
     mkdirSync(folder, { recursive: true });
     const harness = new PluginHarness({ settings: { INDEX: index.url }, ...options, root: folder });
     if (!existsSync(join(harness.appDir, '.scalingo')))
-      execFileSync('cp', ['-a', '-l', join(from.appDir, '.scalingo'), harness.appDir]);
+      copyWritable(join(from.appDir, '.scalingo'), join(harness.appDir, '.scalingo'));
     put(harness.appDir, files);
     return harness;
   };

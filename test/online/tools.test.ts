@@ -13,7 +13,7 @@ import { isToolFor, TOOL_NAMES, toolVersion, type ToolName } from '../../src/man
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
 import { pipCommand, pythonToolCommand, uvCommand } from '../../src/plugins/shared/tool-command.js';
 import { differences, fingerprint, operatorCertificates, PluginHarness } from '../support/plugin-harness.js';
-import { linkPreparedRuntime, prepareRuntimeOf, pyenvVersions } from '../support/runtimes.js';
+import { copyPreparedRuntime, prepareRuntimeOf, pyenvVersions } from '../support/runtimes.js';
 
 const HOME = '.scalingo/python';
 /** The oldest and the newest that this machine has: their lists of packages differ most. */
@@ -83,7 +83,7 @@ describe('tools, online', () => {
       const made = await Promise.all(
         harnesses.map(async (harness) => {
           const { subprocess, log, host } = harness;
-          linkPreparedRuntime(runtime, harness.appDir);
+          copyPreparedRuntime(runtime, harness.appDir);
           const trees: Partial<Record<ToolName, string>> = {};
           const said: Partial<Record<ToolName, string>> = {};
           for (const name of names) {

@@ -17,7 +17,7 @@ import { InstallDepsUv } from '../../src/plugins/install-deps-uv/plugin.js';
 import { InstallProjectUv } from '../../src/plugins/install-project-uv/plugin.js';
 import { differences, fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
 import { PackageIndex } from '../support/package-index.js';
-import { linkPreparedRuntime, prepareRuntime, pyenvVersions, type PreparedRuntime } from '../support/runtimes.js';
+import { copyPreparedRuntime, prepareRuntime, pyenvVersions, type PreparedRuntime } from '../support/runtimes.js';
 import { sourceProject } from '../support/source-projects.js';
 import { lockedApp, type Files, type UvApp } from '../support/uv-apps.js';
 import { makeSourceArchive, makeWheel } from '../support/wheels.js';
@@ -47,7 +47,7 @@ describe('uv, online', function () {
     runtime = await prepareRuntime(this);
     root = mkdtempSync(join(tmpdir(), 'pyflow-online-uv-'));
     const harness = new PluginHarness({ root: join(root, 'tool') });
-    linkPreparedRuntime(runtime, harness.appDir);
+    copyPreparedRuntime(runtime, harness.appDir);
     const kind = new FetchTool(harness.subprocess, harness.log, harness.host, filesService);
     const made = await harness.play(kind, { name: 'uv', vendorDir: '.scalingo' }, { runtime: '' }, { makesTool: true });
     if (!made.result.ok) throw new Error(`${made.result.failure.detail}\n${harness.text()}`);
@@ -79,7 +79,7 @@ describe('uv, online', function () {
       mkdirSync(folder, { recursive: true });
       // One try: what is retried takes seconds.
       const harness = new PluginHarness({ ...options, env: { UV_HTTP_RETRIES: '0', ...options.env }, root: folder });
-      if (!existsSync(join(harness.appDir, '.scalingo'))) linkPreparedRuntime(runtime, harness.appDir);
+      if (!existsSync(join(harness.appDir, '.scalingo'))) copyPreparedRuntime(runtime, harness.appDir);
       put(harness.appDir, files);
       return harness;
     };
@@ -291,7 +291,7 @@ describe('uv, online', function () {
     let pipDir: string;
     before(async () => {
       const harness = new PluginHarness({ root: join(root, 'pip') });
-      linkPreparedRuntime(runtime, harness.appDir);
+      copyPreparedRuntime(runtime, harness.appDir);
       const kind = new FetchTool(harness.subprocess, harness.log, harness.host, filesService);
       const config = { name: 'pip', vendorDir: '.scalingo' } as const;
       const made = await harness.play(kind, config, { runtime: '' }, { makesTool: true });
@@ -304,7 +304,7 @@ describe('uv, online', function () {
       const folder = join(root, `pip-${folders}`);
       mkdirSync(folder);
       const harness = new PluginHarness({ settings: { INDEX: index.url }, ...options, root: folder });
-      linkPreparedRuntime(runtime, harness.appDir);
+      copyPreparedRuntime(runtime, harness.appDir);
       put(harness.appDir, { 'requirements.txt': requirements, 'uv.toml': 'no-binary = true\n' });
       const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host, filesService);
       const config = {

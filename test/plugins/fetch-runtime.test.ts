@@ -22,7 +22,7 @@ import type { Provider } from '../../src/plugins/shared/provider-list.js';
 import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
 import { fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
 import { pinsOf, platformArchive, type PlatformArchiveFile } from '../support/platform-archives.js';
-import { prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
+import { copyWritable, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 
 interface Outputs {
   readonly version: string;
@@ -64,7 +64,7 @@ describe('plugins/fetch-runtime', () => {
   const pyenvPrefix = (): string => {
     const prefix = join(root, 'pyenv', runtime.version);
     mkdirSync(join(root, 'pyenv'), { recursive: true });
-    execFileSync('cp', ['-a', '-l', join(runtime.appDir, '.scalingo/python'), prefix]);
+    copyWritable(join(runtime.appDir, '.scalingo/python'), prefix);
     for (const [path, text] of [
       ['bin/pip', '#!/bin/sh\n'],
       [`lib/python${runtime.minor}/site-packages/foreign.pth`, 'import foreign\n'],
@@ -122,7 +122,7 @@ describe('plugins/fetch-runtime', () => {
   const buildArchive = (root: string, edit: (python: string) => void): Runtime => {
     const folder = join(root, 'release', 'python');
     mkdirSync(join(root, 'release'), { recursive: true });
-    execFileSync('cp', ['-a', '-l', join(runtime.appDir, '.scalingo/python'), folder]);
+    copyWritable(join(runtime.appDir, '.scalingo/python'), folder);
     edit(folder);
     const path = '20990101/cpython.tar.gz';
     mkdirSync(join(root, 'mirror', '20990101'), { recursive: true });

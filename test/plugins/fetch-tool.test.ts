@@ -11,7 +11,7 @@ import { toolInstallFailed } from '../../src/plugins/fetch-tool/failures.js';
 import { fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
 import { FolderView } from '../support/folder-view.js';
 import { PackageIndex } from '../support/package-index.js';
-import { linkPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
+import { copyPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 import { makeWheel } from '../support/wheels.js';
 
 /** A stand-in for pip of the pinned version: the real one is not at hand without the network. */
@@ -54,7 +54,7 @@ describe('plugins/fetch-tool', () => {
       ...options,
       settings: options.settings ?? { INDEX: index.url },
     });
-    if (!options.bare) linkPreparedRuntime(runtime, harness.appDir);
+    if (!options.bare) copyPreparedRuntime(runtime, harness.appDir);
     const kind = new WithLock(harness.subprocess, harness.log, harness.host, filesService);
     kind.lock = lock;
     const config = {
@@ -156,7 +156,7 @@ describe('plugins/fetch-tool', () => {
 
   it('[tools.pinned-versions] names every package of the real list for this Python', async () => {
     const harness = new PluginHarness({ root: mkdtempSync(join(root, 'h ')) });
-    linkPreparedRuntime(runtime, harness.appDir);
+    copyPreparedRuntime(runtime, harness.appDir);
     const kind = new FetchTool(harness.subprocess, harness.log, harness.host, filesService);
     const view = new FolderView(harness.appDir, {}, 'build');
     for (const version of knownVersions('pipenv')) {
@@ -189,7 +189,7 @@ describe('plugins/fetch-tool', () => {
 
   it('[tools.bundled-pip-missing] says when the runtime has no pip of its own', async () => {
     const harness = new PluginHarness({ root: mkdtempSync(join(root, 'h ')) });
-    linkPreparedRuntime(runtime, harness.appDir);
+    copyPreparedRuntime(runtime, harness.appDir);
     rmSync(join(harness.appDir, `.scalingo/python/lib/python${runtime.minor}/ensurepip`), { recursive: true });
     const kind = new FetchTool(harness.subprocess, harness.log, harness.host, filesService);
     const config = { name: 'pip', vendorDir: '.scalingo' } as const;

@@ -10,7 +10,7 @@ import { InstallDepsPip } from '../../src/plugins/install-deps-pip/plugin.js';
 import { differences, fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
 import { FolderView } from '../support/folder-view.js';
 import { PackageIndex } from '../support/package-index.js';
-import { linkPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
+import { copyPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 import { makeSourceArchive, makeWheel } from '../support/wheels.js';
 
 const CONFIG = {
@@ -198,7 +198,7 @@ describe('plugins/install-deps-pip', () => {
       const folder = join(root, options.folder ?? 'h');
       mkdirSync(folder, { recursive: true });
       const harness = new PluginHarness({ settings: { INDEX: index.url }, ...options, root: folder });
-      linkPreparedRuntime(runtime, harness.appDir);
+      copyPreparedRuntime(runtime, harness.appDir);
       put(harness.appDir, files);
       const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host, filesService);
       const node = { tools: { pip: runtime.pipDir } };

@@ -18,7 +18,7 @@ import { RuntimeTools } from '../../src/plugins/runtime-tools/plugin.js';
 import { consoleScripts } from '../../src/plugins/runtime-tools/scripts.js';
 import { recordPaths } from '../../src/plugins/shared/record.js';
 import { fingerprint, PluginHarness } from '../support/plugin-harness.js';
-import { linkPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
+import { copyPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 
 /** What is given as a tool tree; the real ones are not at hand without the network. */
 const PIP = {
@@ -64,7 +64,7 @@ describe('plugins/runtime-tools', () => {
   }
   async function add(tools: Readonly<Record<string, string>>, options: { enabled?: boolean; folder?: string } = {}) {
     const harness = new PluginHarness({ root: join(root, options.folder ?? 'slug') });
-    linkPreparedRuntime(runtime, harness.appDir);
+    copyPreparedRuntime(runtime, harness.appDir);
     const inputs = { runtime: '', ...Object.fromEntries(Object.keys(tools).map((port) => [port, 'digest'])) };
     const config = { vendorDir: '.scalingo', enabled: options.enabled ?? true };
     const played = await harness.play(new RuntimeTools(harness.log, filesService), config, inputs, { tools });

@@ -68,20 +68,28 @@ export async function lockedPoetryApp(
       `import sys\nsys.path.insert(0, ${JSON.stringify(tools.poetryDir)})\n${POETRY_DRIVER}`,
     );
     const { user, password } = index.login;
-    await promisify(execFile)(tools.python, ['-s', '-B', join(folder, 'lock.py'), 'lock', '--no-interaction'], {
-      cwd: join(folder, 'app', root),
-      env: {
-        HOME: folder,
-        PATH: process.env['PATH'],
-        POETRY_HTTP_BASIC_PYPI_PASSWORD: password,
-        POETRY_HTTP_BASIC_PYPI_USERNAME: user,
-        POETRY_HTTP_BASIC_TEST_PASSWORD: password,
-        POETRY_HTTP_BASIC_TEST_USERNAME: user,
-        POETRY_KEYRING_ENABLED: 'false',
-        POETRY_VIRTUALENVS_CREATE: 'false',
-        PYFLOW_DEFAULT_INDEX: index.url,
+    // Poetry checks out repositories in the environment that it locks for, and the Python is one that tests share.
+    const environment = join(folder, 'environment');
+    await promisify(execFile)(tools.python, ['-I', '-B', '-m', 'venv', '--without-pip', environment]);
+    await promisify(execFile)(
+      join(environment, 'bin/python'),
+      ['-s', '-B', join(folder, 'lock.py'), 'lock', '--no-interaction'],
+      {
+        cwd: join(folder, 'app', root),
+        env: {
+          HOME: folder,
+          PATH: process.env['PATH'],
+          POETRY_HTTP_BASIC_PYPI_PASSWORD: password,
+          POETRY_HTTP_BASIC_PYPI_USERNAME: user,
+          POETRY_HTTP_BASIC_TEST_PASSWORD: password,
+          POETRY_HTTP_BASIC_TEST_USERNAME: user,
+          POETRY_KEYRING_ENABLED: 'false',
+          POETRY_VIRTUALENVS_CREATE: 'false',
+          VIRTUAL_ENV: environment,
+          PYFLOW_DEFAULT_INDEX: index.url,
+        },
       },
-    });
+    );
     const lock = readFileSync(join(folder, 'app', root, 'poetry.lock'), 'utf8');
     return { ...files, [join(root, 'poetry.lock')]: asFromDefaultIndex(lock) };
   } finally {

@@ -10,7 +10,7 @@ import type { ToolName } from '../../src/manifests/catalogue/tools.js';
 import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
 import { PluginHarness } from './plugin-harness.js';
-import { sharedFolder } from './shared-folder.js';
+import { protectShared, sharedFolder } from './shared-folder.js';
 
 export interface PreparedRuntime {
   readonly version: string;
@@ -64,7 +64,7 @@ export function prepareTool(runtime: PreparedRuntime, name: ToolName): Promise<s
 async function makeTool(runtime: PreparedRuntime, name: ToolName): Promise<string> {
   const root = sharedFolder('pyflow-tool-tree');
   const harness = new PluginHarness({ root });
-  linkPreparedRuntime(runtime, harness.appDir);
+  copyPreparedRuntime(runtime, harness.appDir);
   const { result, toolDir } = await harness.play(
     new FetchTool(harness.subprocess, harness.log, harness.host, filesService),
     { name, vendorDir: '.scalingo' },
@@ -72,6 +72,7 @@ async function makeTool(runtime: PreparedRuntime, name: ToolName): Promise<strin
     { makesTool: true },
   );
   if (!result.ok) throw new Error(`${result.failure.title}\n${result.failure.detail}`);
+  protectShared(toolDir);
   return toolDir;
 }
 
@@ -105,10 +106,17 @@ async function make(version: string): Promise<PreparedRuntime> {
     join(bundled, wheel),
     pipDir,
   ]);
+  protectShared(root);
   return { version, minor, appDir: harness.appDir, pipDir };
 }
 
-/** The runtime for a test that writes beside its files but not into them: a copy of folders, with linked files. */
-export function linkPreparedRuntime(runtime: PreparedRuntime, appDir: string): void {
-  execFileSync('cp', ['-a', '-l', join(runtime.appDir, '.scalingo'), appDir]);
+/** A copy of the runtime that a test may write into. */
+export function copyPreparedRuntime(runtime: PreparedRuntime, appDir: string): void {
+  copyWritable(join(runtime.appDir, '.scalingo'), join(appDir, '.scalingo'));
+}
+
+/** Copies a folder that tests share to a new place, where its owner may write. */
+export function copyWritable(from: string, to: string): void {
+  execFileSync('cp', ['-a', '-T', from, to]);
+  execFileSync('chmod', ['-R', 'u+w', to]);
 }

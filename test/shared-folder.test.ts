@@ -1,0 +1,27 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { mochaHooks, protectShared, sharedFolder } from './support/shared-folder.js';
+
+describe('folders that tests share', () => {
+  it('name the test that wrote into one of them, once', () => {
+    const folder = sharedFolder('pyflow-shared-trial');
+    mkdirSync(join(folder, 'deep'));
+    protectShared(folder);
+    mochaHooks.afterEach();
+    // As root may, whatever the modes.
+    rmSync(join(folder, 'deep'), { recursive: true });
+    expect(() => mochaHooks.afterEach()).to.throw(`The test wrote into a folder that tests share: ${folder}`);
+    mochaHooks.afterEach();
+  });
+
+  it('cannot be written by an ordinary user', function () {
+    if (process.getuid?.() === 0) {
+      console.log('      (skipped: root may write anywhere)');
+      return this.skip();
+    }
+    const folder = sharedFolder('pyflow-shared-trial');
+    protectShared(folder);
+    expect(() => writeFileSync(join(folder, 'new'), '')).to.throw('EACCES');
+  });
+});
