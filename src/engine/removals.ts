@@ -53,4 +53,4 @@ export async function removalsEnded(): Promise<readonly Leftover[]> {
 }
 
 export const leftoverText = ({ path, code }: Leftover): string =>
-  `${path} cannot be removed (${code}); the next run tries again.`;
+  `${shownPath(path)} cannot be removed (${code}); the next run tries again.`;

@@ -4,12 +4,13 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
-import picomatch from 'picomatch';
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
 import type { Admission } from './admission.js';
 import { digestOf, type Digest } from './digest.js';
 import type { EventSink } from './events.js';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
+import { matcherOf } from './files/pattern.js';
+import { shownPath } from './files/shown-path.js';
 import { NodeHandle } from './node-handle.js';
 import { captureDifference, EMPTY_RECORD, materializeTree } from './output-tree.js';
 import { searchPathsOf, type Action } from './prepare.js';
@@ -363,7 +364,7 @@ function undeclaredWrites(action: Action, layer: Layer, run: RunState): readonly
   const found: string[] = [];
   const check = (path: string): void => {
     if (literal.has(path)) return;
-    isDeclared ??= writes.length === 0 ? () => false : picomatch([...writes], { dot: true });
+    isDeclared ??= writes.length === 0 ? () => false : matcherOf(writes);
     if (!isDeclared(path)) found.push(path);
   };
   for (const path of filesOf(run, layer.root, '')) check(path);
@@ -406,7 +407,7 @@ const blobLost = (digest: Digest): Failure => ({
 export const changedDuringRun = (path: string): Failure => ({
   code: 'app::changed-during-run',
   blame: 'environment',
-  title: `A file of the app changed while it was built: ${path}`,
+  title: `A file of the app changed while it was built: ${shownPath(path)}`,
   detail: 'Its content no longer is what keys and digests were made from, so the result would be filed wrongly.',
   remedy: 'Run again, and leave the app alone while it is built.',
 });
@@ -415,7 +416,7 @@ const undeclaredWrite = (action: Action, paths: readonly string[]): Failure => (
   blame: 'pipeline',
   title: `Node ${action.node.id} wrote where it did not say it would`,
   detail: [
-    `Written: ${paths.slice(0, 5).join(', ')}${paths.length > 5 ? ` and ${paths.length - 5} more` : ''}`,
+    `Written: ${paths.slice(0, 5).map(shownPath).join(', ')}${paths.length > 5 ? ` and ${paths.length - 5} more` : ''}`,
     `Declared: ${mayWrite(action).join(', ') || 'nothing'}`,
   ].join('\n'),
   remedy: 'Add the paths to the writes of the node, or let it write into its scratch folder.',

@@ -11,6 +11,7 @@ import type { Digest } from './digest.js';
 import { EMPTY_DIRECTORY, walk } from './directories.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
 import { digestFileSync, openStatCache, type StatCache } from './file-digest.js';
+import { shownPath } from './files/shown-path.js';
 import { applyLayers, loadLayer } from './layers.js';
 import { openLocalStore, type LocalStore } from './local-store.js';
 import type { Refusal, RunRequest } from './pipeline.js';
@@ -181,7 +182,7 @@ export class RunState {
       return fail({
         code: 'app::unreadable-file',
         blame: 'app',
-        title: `A file of the app cannot be read: ${path}`,
+        title: `A file of the app cannot be read: ${shownPath(path)}`,
         detail: (error as Error).message,
         remedy: 'Make it readable for the user that runs pyflow, and leave the app alone while it is built.',
       });

@@ -12,6 +12,7 @@ export type { EntryKind, Folder, FolderEntry, WalkedEntry } from './files/folder
 export type { OpenFile } from './files/open-file.js';
 export type { MachineFolder } from './files/machine-folder.js';
 export { pathBeneath } from './files/path-beneath.js';
+export { shownPath } from './files/shown-path.js';
 export { canonicalJSON } from '../manifests/json-schema.js';
 export type { JSONObject, JSONSchema, JSONValue } from '../manifests/json-schema.js';
 export type { PluginManifest } from '../manifests/plugin-manifest.js';

@@ -5,6 +5,7 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, 
 import type { Digest } from './digest.js';
 import type { TreeEntry } from './directories.js';
 import { FailureError, type Failure } from './failure.js';
+import { shownPath } from './files/shown-path.js';
 import { isPath } from './layers.js';
 import { spell, writeMarker, type Marker } from './slug-marker.js';
 import { SLUG_MARKER, SLUG_MARKERS, UNFINISHED_MARKER } from './source-names.js';
@@ -103,7 +104,7 @@ export function clearAway(path: string | Buffer): void {
   throw new FailureError({
     code: 'slug::cannot-clear',
     blame: 'environment',
-    title: `The output folder cannot be cleared: ${left.path}`,
+    title: `The output folder cannot be cleared: ${shownPath(left.path)}`,
     detail: `Something in it cannot be removed (${left.code}), and it is not part of the slug.`,
     remedy: 'Remove it as a user who may, or name another folder with --out; then run again.',
   });

@@ -3,8 +3,9 @@
 import { isUtf8 } from 'node:buffer';
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import picomatch from 'picomatch';
 import { fail, succeed, type Failure, type Result } from './failure.js';
+import { matcherOf } from './files/pattern.js';
+import { escapeUnsafe, shownPath } from './files/shown-path.js';
 import { NEVER_SOURCE, SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
 
 export interface SourceFile {
@@ -171,10 +172,7 @@ function slugIgnore(
     .map((line) => (line.startsWith('/') ? line.slice(1) : line.includes('/') ? line : `**/${line}`))
     .map((line) => line.replace(/\/+$/, ''));
   if (patterns.length === 0) return undefined;
-  return picomatch(
-    patterns.flatMap((pattern) => [pattern, `${pattern}/**`]),
-    { dot: true },
-  );
+  return matcherOf(patterns.flatMap((pattern) => [pattern, `${pattern}/**`]));
 }
 
 const appUnreadable = (directory: string, error: unknown): Failure => ({
@@ -187,29 +185,31 @@ const appUnreadable = (directory: string, error: unknown): Failure => ({
 const entryUnreadable = (path: string, error: unknown): Failure => ({
   code: 'app::unreadable-file',
   blame: 'app',
-  title: `A file of the app cannot be read: ${path}`,
+  title: `A file of the app cannot be read: ${shownPath(path)}`,
   detail: (error as Error).message,
   remedy: 'Make it readable for the user that runs pyflow, or leave it out with .slugignore.',
 });
+/** Also what JSON leaves as it is. */
+const quotedPath = (path: string): string => escapeUnsafe(JSON.stringify(path));
 const unsupportedEntry = (path: string): Failure => ({
   code: 'app::unsupported-file',
   blame: 'app',
-  title: `The app holds something that is no file, folder or symbolic link: ${JSON.stringify(path)}`,
+  title: `The app holds something that is no file, folder or symbolic link: ${quotedPath(path)}`,
   detail: 'Sockets, named pipes and devices cannot be part of a slug.',
   remedy: 'Remove it, or let it live outside the app folder.',
 });
 const unsupportedName = (folder: string, name: Buffer): Failure => ({
   code: 'app::unsupported-file',
   blame: 'app',
-  title: `A file name of the app is not valid UTF-8: ${JSON.stringify(`${folder}${folder && '/'}${name.toString('latin1')}`)}`,
+  title: `A file name of the app is not valid UTF-8: ${quotedPath(`${folder}${folder && '/'}${name.toString('latin1')}`)}`,
   detail: 'Keys and slugs name files in UTF-8, so this one could not be told apart from others. (Shown as Latin-1.)',
   remedy: 'Rename the file.',
 });
 const unsupportedTarget = (path: string, target: Buffer): Failure => ({
   code: 'app::unsupported-file',
   blame: 'app',
-  title: `A symbolic link of the app leads to a name that is not valid UTF-8: ${JSON.stringify(path)}`,
-  detail: `Keys and slugs hold targets in UTF-8. Its target, shown as Latin-1: ${JSON.stringify(target.toString('latin1'))}`,
+  title: `A symbolic link of the app leads to a name that is not valid UTF-8: ${quotedPath(path)}`,
+  detail: `Keys and slugs hold targets in UTF-8. Its target, shown as Latin-1: ${quotedPath(target.toString('latin1'))}`,
   remedy: 'Make the link anew, or remove it.',
 });
 const tooManyFiles = (directory: string): Failure => ({

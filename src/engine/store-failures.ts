@@ -1,6 +1,7 @@
 // Failures of digesting, capturing, materializing and storing files, in words for people. Unaware of when they are raised.
 
 import type { Failure } from './failure.js';
+import { shownPath } from './files/shown-path.js';
 import { scarcityFailure } from './system-failures.js';
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException | undefined)?.code ?? '';
@@ -11,7 +12,7 @@ export function unreadableFile(path: string, error: unknown): Failure {
     return {
       code: 'app::file-vanished',
       blame: 'app',
-      title: `A file vanished while it was read: ${path}`,
+      title: `A file vanished while it was read: ${shownPath(path)}`,
       detail: 'It was listed a moment ago and is gone now, so something still changes these files.',
       remedy: 'Let every program that writes there end before the step is over, then run again.',
     };
@@ -21,7 +22,7 @@ export function unreadableFile(path: string, error: unknown): Failure {
   return {
     code: 'app::unreadable-file',
     blame: 'app',
-    title: `A file cannot be read: ${path}`,
+    title: `A file cannot be read: ${shownPath(path)}`,
     detail: textOf(error),
     remedy: 'Give its owner permission to read it (chmod u+r), or remove it.',
   };
@@ -41,7 +42,7 @@ export function fileTrouble(path: string, error: unknown): Failure {
   return {
     code: 'environment::file-system',
     blame: 'environment',
-    title: `The file system refused to work on ${path}`,
+    title: `The file system refused to work on ${shownPath(path)}`,
     detail: textOf(error),
     remedy: 'Free disk space, raise the limit on open files, or choose another --cache-dir; then run again.',
     retryable: true,
@@ -51,7 +52,7 @@ export function fileTrouble(path: string, error: unknown): Failure {
 export const unsupportedFile = (path: string, what: string): Failure => ({
   code: 'app::unsupported-file',
   blame: 'app',
-  title: `A file of this kind cannot be kept: ${path}`,
+  title: `A file of this kind cannot be kept: ${shownPath(path)}`,
   detail: `It is ${what}. Only regular files, directories and symbolic links whose names are UTF-8 can be kept.`,
   remedy: 'Remove it, rename it, or make it outside the app.',
 });
@@ -59,7 +60,7 @@ export const unsupportedFile = (path: string, what: string): Failure => ({
 export const fileTooLarge = (path: string, bytes: number): Failure => ({
   code: 'app::file-too-large',
   blame: 'app',
-  title: `A file is larger than 4 GiB: ${path}`,
+  title: `A file is larger than 4 GiB: ${shownPath(path)}`,
   detail: `It has ${bytes} bytes.`,
   remedy: 'Remove it or split it; a file of this size has no place in an app.',
 });

@@ -2,6 +2,7 @@
 
 import { relative } from 'node:path';
 import type { Failure } from './failure.js';
+import { shownPath } from './files/shown-path.js';
 
 interface Meaning {
   readonly code: string;
@@ -75,7 +76,7 @@ export function unreadableBelow(folder: string, error: unknown): Failure | undef
   return {
     code: 'app::unreadable-file',
     blame: 'app',
-    title: `A file cannot be read: ${shown.length > 200 ? `${shown.slice(0, 200)}...` : shown}`,
+    title: `A file cannot be read: ${shownPath(shown.length > 200 ? `${shown.slice(0, 200)}...` : shown)}`,
     detail: `${code}: ${message.replace(/^\w+: /, '').split(',')[0] ?? ''}`,
     remedy: 'Give its owner permission to read it (chmod u+r), or remove it.',
   };

@@ -3,11 +3,11 @@
 
 import { lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
-import picomatch from 'picomatch';
 import { canonicalJSON } from '../manifests/json-schema.js';
 import type { NodeId } from '../manifests/pipeline/manifest.js';
 import type { NodeReport } from './events.js';
 import { digestNow, readFastRecord, tupleAt, type FastRecord } from './fast-path.js';
+import { matcherOf } from './files/pattern.js';
 import type { NodeState } from './prepare.js';
 import { runsDir } from './run-record.js';
 import type { RunState } from './run-state.js';
@@ -98,7 +98,7 @@ export class Unchanged {
   #sawChange(look: string): boolean {
     if (this.changed.size === 0) return false;
     if (!look.startsWith(GLOB)) return this.changed.has(look);
-    const isMatch = picomatch(look.slice(GLOB.length), { dot: true });
+    const isMatch = matcherOf(look.slice(GLOB.length));
     for (const path of this.changed) if (isMatch(path)) return true;
     return false;
   }

@@ -1,10 +1,10 @@
 // What nodes see of the app: the source overlaid by the layers of their ancestors. Unaware of keys and execution.
 
 import { readFile } from 'node:fs/promises';
-import picomatch from 'picomatch';
 import type { JSONValue } from '../manifests/json-schema.js';
 import type { AppVariables } from './app-variables.js';
 import type { Digest } from './digest.js';
+import { matcherOf, scanPattern } from './files/pattern.js';
 import type { ViewReader } from './sdk.js';
 import type { Source } from './source.js';
 import type { BlobStore } from './store.js';
@@ -116,7 +116,7 @@ export class RunFiles {
 
   /** Files and symbolic links that match a pattern for `node`, sorted. A pattern that names a directory means all in it. */
   match(node: number, pattern: string): readonly string[] {
-    const scan = MAY_BE_GLOB.test(pattern) ? picomatch.scan(pattern) : undefined;
+    const scan = MAY_BE_GLOB.test(pattern) ? scanPattern(pattern) : undefined;
     if (scan?.isGlob !== true) {
       const path = pattern.replace(/\\(.)/g, '$1');
       const winner = this.winner(node, path);
@@ -124,7 +124,7 @@ export class RunFiles {
       return winner.entry.type === 'directory' ? this.match(node, `${escapeGlob(path)}/**`) : [path];
     }
     this.#looks.get(node)?.add(`${GLOB}${pattern}`);
-    const isMatch = picomatch(pattern, { dot: true });
+    const isMatch = matcherOf(pattern);
     const prefix = scan.base === '' ? '' : `${scan.base.replaceAll('\\', '')}/`;
     const found = new Set<string>();
     const consider = (path: string): void => {

@@ -14,8 +14,8 @@ const SEQUENCE = new RegExp(
 );
 const SGR = new RegExp(`^${ESC}\\[[0-9;:]*m$`);
 /** Control characters but tab, and those that reorder text. */
-const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
-const SUSPECT = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/;
+const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const SUSPECT = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
 const KEPT = new RegExp(`(${ESC}\\[[0-9;:]*m)`);
 const RESET = '\u001b[0m';
 

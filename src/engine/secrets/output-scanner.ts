@@ -1,5 +1,6 @@
 // Looks for secrets in what a node leaves, while it is read to be stored: bytes of files, names, targets of links, values.
 
+import { shownPath } from '../files/shown-path.js';
 import type { JSONValue } from '../../manifests/json-schema.js';
 import { FailureError, type Failure } from '../failure.js';
 import { Matcher, START, type Progress } from './matcher.js';
@@ -61,7 +62,7 @@ export class OutputScanner {
         if (matcher === undefined) return;
         const scanned = matcher.scan(bytes, progress);
         progress = scanned.progress;
-        if (scanned.hits !== undefined) this.#judge(scanned.hits, `the file ${path}`);
+        if (scanned.hits !== undefined) this.#judge(scanned.hits, `the file ${shownPath(path)}`);
       };
     };
   }
@@ -69,7 +70,7 @@ export class OutputScanner {
   /** The name of a file or folder with its parents, and the target of a link. */
   entry(path: string, target?: string): void {
     this.#text(path, 'the name of a file or folder');
-    if (target !== undefined) this.#text(target, `the target of the link ${path}`);
+    if (target !== undefined) this.#text(target, `the target of the link ${shownPath(path)}`);
   }
 
   value(value: JSONValue, where: string): void {
@@ -140,7 +141,7 @@ const loginInOutput = (node: string, path: string): Failure => ({
   code: 'node::secret-in-output',
   blame: 'app',
   title: `Node ${node} leaves a login in its output`,
-  detail: `The file ${path} holds a URL with a password or token. Nothing of the node is stored.`,
+  detail: `The file ${shownPath(path)} holds a URL with a password or token. Nothing of the node is stored.`,
   remedy: [
     'Remove the file once it is not needed (a .git folder is of no use in a slug).',
     'Give the login by a variable or a credential helper instead of in the URL.',

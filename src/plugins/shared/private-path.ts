@@ -1,7 +1,7 @@
 // Tells when what a foreign program made is right only in the private folder it was made in, so that the result must not
 // be stored. In a sandbox programs see the app at /app and there is nothing to find.
 
-import type { Folder, RunContext } from '../../engine/sdk.js';
+import { shownPath, type Folder, type RunContext } from '../../engine/sdk.js';
 import { PUBLIC_APP_DIR } from './python-home.js';
 import { searchFiles } from './search-bytes.js';
 
@@ -25,7 +25,7 @@ export async function filesMentionPrivatePath(
     const kind = path === '' ? 'directory' : app.kindOf(path);
     // At once, as generated pipelines have thousands of nodes that write one small file each.
     if (kind === 'file' && (app.stat(path)?.size ?? 0) <= SMALL_BYTES) {
-      if (app.read(path)?.includes(context.paths.app) === true) return reasonFor(path);
+      if (app.read(path)?.includes(context.paths.app) === true) return reasonFor(shownPath(path));
     } else if (kind === 'file' || kind === 'symlink') files.push(path);
     else if (kind === 'directory') {
       for (const file of await app.walk(path)) files.push(path === '' ? file.path : `${path}/${file.path}`);
@@ -34,7 +34,7 @@ export async function filesMentionPrivatePath(
   // A name that is no UTF-8 cannot be opened by what it was read as; the engine refuses it with a better word.
   const present = files.filter((path) => !path.includes('\uFFFD') || app.kindOf(path) !== undefined);
   const [first] = await searchFiles(app, '', present, [context.paths.app]);
-  return first && reasonFor(first.path);
+  return first && reasonFor(shownPath(first.path));
 }
 
 const reasonFor = (what: string): string =>
