@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { mountsBelow, Removal, removeTree, type Leftover } from './remove-tree.js';
+import { shownPath } from './files/shown-path.js';
 import { Breather } from './store-files.js';
 
 /** From here on a process of its own costs less than the time of this thread. */
