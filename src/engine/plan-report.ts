@@ -145,6 +145,7 @@ async function evaluate(
     run,
     sink: { emit: () => undefined },
     secrets: {},
+    limits: {},
     sandbox: nowhere,
     closeSandbox: nowhere,
     smallDir: nowhere,

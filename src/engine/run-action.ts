@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
+import type { NodeLimits } from '../manifests/pipeline/manifest.js';
 import type { Admission } from './admission.js';
 import { digestOf, type Digest } from './digest.js';
 import type { EventSink } from './events.js';
@@ -17,6 +18,7 @@ import { searchPathsOf, type Action } from './prepare.js';
 import { spellSearchPaths } from './search-paths.js';
 import { removeTreeSoon } from './removals.js';
 import type { RunState } from './run-state.js';
+import { LIMIT, limitExceeded } from './sandbox/limits.js';
 import type { Sandbox, SandboxSession } from './sandbox/sandbox.js';
 import type { RunContext, RunOutput } from './sdk.js';
 import { SLUG_MARKERS } from './source-names.js';
@@ -32,6 +34,8 @@ export interface Workplace {
   readonly run: RunState;
   readonly sink: EventSink;
   readonly secrets: Readonly<Record<string, string>>;
+  /** The operator's; a node's own come first. */
+  readonly limits: NodeLimits;
   /** Probed when the first node must run. */
   readonly sandbox: () => Promise<Result<Sandbox, Failure>>;
   /** After the last node. */
@@ -82,7 +86,7 @@ export async function runAction(
   const done = await runInFolder(place, action, signal, onWork, memory, () => {
     isFull = isNearlyFull(memory);
   });
-  if (done.ok || !isFull || signal.aborted || memory === place.largeDir()) return done;
+  if (done.ok || !isFull || done.failure.code === LIMIT || signal.aborted || memory === place.largeDir()) return done;
   const next = isOnce
     ? 'It has side effects, so it is not run twice; PYFLOW_VIEWS=disk gives it the disk of the cache.'
     : 'It runs again on the disk of the cache.';
@@ -105,12 +109,12 @@ async function runPure(place: Workplace, action: Action, signal: AbortSignal): P
 }
 
 /** The signal that a node's own timeout joins, counted from now. */
-function timeLimit({ node }: Action, signal: AbortSignal): { readonly signal: AbortSignal; end(): void } {
+function timeLimit({ node }: Action, signals: readonly AbortSignal[]): { readonly signal: AbortSignal; end(): void } {
   const { timeoutMs } = node;
-  if (timeoutMs === undefined) return { signal, end: () => {} };
+  if (timeoutMs === undefined) return { signal: AbortSignal.any([...signals]), end: () => {} };
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(new FailureError(timedOut(node.id, timeoutMs))), timeoutMs);
-  return { signal: AbortSignal.any([signal, controller.signal]), end: () => clearTimeout(timer) };
+  return { signal: AbortSignal.any([...signals, controller.signal]), end: () => clearTimeout(timer) };
 }
 
 interface Folders {
@@ -146,6 +150,7 @@ async function runInFolder(
     tools: Object.fromEntries(Object.keys(action.tools).map((port) => [port, `${root}/tools/${port}`])),
   };
   let session: SandboxSession | undefined;
+  const exceeding = new AbortController();
   let files = 0;
   try {
     mkdirSync(root);
@@ -172,6 +177,8 @@ async function runInFolder(
       givenDir: folders.given,
       ...(folders.tool === undefined ? {} : { toolDir: folders.tool }),
       tools: folders.tools,
+      limits: { ...place.limits, ...action.node.limits },
+      onExcess: (excess) => exceeding.abort(new FailureError(limitExceeded(action.node.id, excess))),
     });
     const handle = new NodeHandle(action.node.id, session, action.node.network, place.sink, place.run.secrets);
     const waitedSince = performance.now();
@@ -181,7 +188,7 @@ async function runInFolder(
       release();
       return fail(abortFailure(signal));
     }
-    const limit = timeLimit(action, signal);
+    const limit = timeLimit(action, [signal, exceeding.signal]);
     const context = contextOf(place, action, handle, limit.signal, folders, session.paths);
     onWork();
     const output = await action.plugin

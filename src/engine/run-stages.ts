@@ -13,6 +13,7 @@ import { BLOB_LOST } from './run-action.js';
 import { writeFastRecord } from './fast-path.js';
 import { dropFastRecord, writeLastRun, writeReport, writeState, type LastNode } from './run-record.js';
 import { LAYER_LOST, type RunState } from './run-state.js';
+import { parseLimits } from './sandbox/limits.js';
 import { probeSandbox } from './sandbox/probe.js';
 import type { Sandbox } from './sandbox/sandbox.js';
 import { criticalPaths, type ScheduledNode } from './schedule.js';
@@ -87,6 +88,7 @@ export function startExecution(
   }
   const jobs = request.jobs ?? availableParallelism();
   const ranks = criticalPaths(scheduledNodes(run, selection));
+  const limits = parseLimits(request.settings['LIMITS']);
   let sandbox: Promise<Result<Sandbox, Failure>> | undefined;
   const cacheDirs = new Map<string, string>();
   // With a refresh, or only part of the nodes, what was is no measure.
@@ -98,18 +100,21 @@ export function startExecution(
     run,
     sink,
     secrets,
+    limits: limits.ok ? limits.value : {},
     sandbox: () =>
-      (sandbox ??= probeSandbox(request.sandbox, {
-        searchPath: composition.host.searchPath,
-        passThrough: request.passThrough ?? {},
-        stateDir: usable(`${request.cacheDir}/state/sandbox`) ?? `${runDir.largeDir}/sandbox`,
-      }).then((probed) => {
-        if (probed.ok && probed.value.fallbackReason !== undefined) {
-          const text = `Nodes run without a sandbox: ${probed.value.fallbackReason}`;
-          sink.emit({ type: 'notice', code: 'sandbox::none', text });
-        }
-        return probed;
-      })),
+      (sandbox ??= !limits.ok
+        ? Promise.resolve(limits)
+        : probeSandbox(request.sandbox, {
+            searchPath: composition.host.searchPath,
+            passThrough: request.passThrough ?? {},
+            stateDir: usable(`${request.cacheDir}/state/sandbox`) ?? `${runDir.largeDir}/sandbox`,
+          }).then((probed) => {
+            if (probed.ok && probed.value.fallbackReason !== undefined) {
+              const text = `Nodes run without a sandbox: ${probed.value.fallbackReason}`;
+              sink.emit({ type: 'notice', code: 'sandbox::none', text });
+            }
+            return probed;
+          })),
     async closeSandbox() {
       const probed = await sandbox;
       if (probed?.ok === true) probed.value.close?.();

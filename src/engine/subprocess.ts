@@ -1,7 +1,7 @@
 // Starts processes and sees to it that none is left. The only importer of execa; unaware of sandboxes and nodes.
 
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
-import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
 import { MARKER_VARIABLE } from './guardian.js';
@@ -35,6 +35,8 @@ export interface SpawnOptions {
   readonly onStatus?: (text: string) => void;
   /** Opened for the program to read, from descriptor 4 on. */
   readonly files?: readonly string[];
+  /** When the machine is out of memory, this one ends before us and before all that is none of ours. */
+  readonly isExpendable?: boolean;
   /** Sends a signal in place of the process group, where the group does not hold the command itself. */
   readonly sendSignal?: (pid: number, signal: Signal) => void;
   /** Something besides the process group still runs. */
@@ -166,7 +168,7 @@ export function spawnCommand(argv: readonly string[], options: SpawnOptions): Pr
  */
 export function spawnWith<C extends ChildProcess>(
   standard: readonly StdioOption[],
-  { onStatus, files = [] }: Pick<SpawnOptions, 'onStatus' | 'files'>,
+  { onStatus, files = [], isExpendable = false }: Pick<SpawnOptions, 'onStatus' | 'files' | 'isExpendable'>,
   start: (stdio: StdioOption[]) => C,
 ): C {
   const stdio: StdioOption[] = [...standard];
@@ -184,9 +186,31 @@ export function spawnWith<C extends ChildProcess>(
     for (const descriptor of inheritedDescriptors())
       if (stdio[descriptor] === undefined) stdio[descriptor] = open('/dev/null');
     // A hole would be a pipe or stay what it is, by its number.
-    return start(Array.from(stdio, (option) => option ?? 'ignore'));
+    const all = Array.from(stdio, (option) => option ?? 'ignore');
+    return isExpendable ? asExpendable(() => start(all)) : start(all);
   } finally {
     for (const descriptor of opened) closeSync(descriptor);
+  }
+}
+
+const OOM_SCORE = '/proc/self/oom_score_adj';
+let oomScore: string | undefined | null;
+
+/** A child starts with what we have at that moment, and may not lower it; we may go back to where we were. */
+function asExpendable<T>(start: () => T): T {
+  if (oomScore === null) return start();
+  try {
+    oomScore ??= readFileSync(OOM_SCORE, 'latin1');
+    writeFileSync(OOM_SCORE, '1000');
+  } catch {
+    // No such file here, or it is not ours to write.
+    oomScore = null;
+    return start();
+  }
+  try {
+    return start();
+  } finally {
+    writeFileSync(OOM_SCORE, oomScore);
   }
 }
 

@@ -88,6 +88,12 @@ function describeEveryMode(sandbox: () => Sandbox): void {
     expect(statSync(join(folder, 'app/made/file')).gid).to.equal(process.getgid?.());
   });
 
+  it('lets the kernel end commands before pyflow when memory runs out', async () => {
+    const { run } = openScene(sandbox());
+    expect((await run('cat /proc/self/oom_score_adj')).lines).to.deep.equal(['1000']);
+    expect(Number(readFileSync('/proc/self/oom_score_adj', 'utf8'))).to.be.below(1000);
+  });
+
   it('runs in another folder on request', async () => {
     const { run, session } = openScene(sandbox());
     const { lines } = await run('pwd', { cwd: session.paths.scratch });

@@ -21,6 +21,7 @@ import {
 } from '../subprocess.js';
 import { commandAborted, commandCannotStart } from './failures.js';
 import type { Exit } from './sandbox.js';
+import { processesBelow, type UsageWatch, type WatchedCommand } from './usage.js';
 
 export interface LaunchOptions {
   readonly cwd: string;
@@ -28,6 +29,7 @@ export interface LaunchOptions {
   readonly onLine: (stream: 'stdout' | 'stderr', text: string) => void;
   readonly signals: readonly AbortSignal[];
   readonly marker: string;
+  readonly usage: UsageWatch;
 }
 
 /** Stands before what the launcher says of a command's end; no text has it. */
@@ -137,11 +139,12 @@ export class Launchers {
     let launcher = this.#idle.pop();
     if (launcher === undefined) {
       launcher = new Launcher();
-      if (!launcher.isUsable) return spawnCommand(argv, options);
+      if (!launcher.isUsable) return spawnCommand(argv, { ...options, isExpendable: true });
       this.#all.add(launcher);
     }
     try {
-      return (await launcher.run(argv, job, nonce, options)) ?? (await spawnCommand(argv, options));
+      const over = options.usage.begin(launcher.watched);
+      return (await launcher.run(argv, job, nonce, options).finally(over)) ?? (await spawnCommand(argv, options));
     } finally {
       if (launcher.isUsable) this.#idle.push(launcher);
       else this.#all.delete(launcher);
@@ -169,7 +172,7 @@ class Launcher {
   constructor() {
     this.#process = spawnWith(
       ['pipe', 'pipe', 'pipe'],
-      {},
+      { isExpendable: true },
       (stdio) =>
         spawn(LAUNCHER, ['-e', PROGRAM], { stdio, detached: true, env: {}, cwd: '/' }) as ChildProcessByStdio<
           Writable,
@@ -270,6 +273,20 @@ class Launcher {
       this.#setReferenced(true);
       this.#process.stdin.write(job);
     });
+  }
+
+  /** What its command takes, without the launcher itself. */
+  get watched(): WatchedCommand {
+    const { pid } = this.#process;
+    const processes = (): readonly string[] => (pid === undefined ? [] : processesBelow(pid).slice(1));
+    return {
+      processes,
+      kill: () => {
+        // The launcher kills the group, and then whatever else became its child.
+        if (pid !== undefined && this.#job !== undefined) signalProcess(pid, 'SIGUSR1');
+        for (const path of processes()) signalProcess(Number(path.slice('/proc/'.length)), 'SIGKILL');
+      },
+    };
   }
 
   kill(): void {

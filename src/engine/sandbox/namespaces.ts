@@ -19,6 +19,7 @@ import {
   commandNotFound,
 } from './failures.js';
 import { APP, CACHE, describeRoot, GIVEN, SCRATCH, TOOL_OUT, TOOLS, type Root, type RootOptions } from './root.js';
+import { processesInside, UsageWatch } from './usage.js';
 import type {
   Boot,
   BootRequest,
@@ -78,10 +79,15 @@ function openSession(request: SandboxRequest, options: NamespacesOptions, root: 
     ...Object.entries(request.tools).flatMap(([name, folder]) => ['--ro-bind', folder, `${TOOLS}/${name}`]),
     ...Object.entries(request.mounts ?? {}).flatMap(([seen, folder]) => ['--bind', folder, seen]),
   ];
+  const usage = new UsageWatch({
+    limits: request.limits ?? {},
+    folders: [request.appDir, request.scratchDir, request.cacheDir, ...(toolDir === undefined ? [] : [toolDir])],
+    onExcess: (excess) => request.onExcess?.(excess),
+  });
   return {
     paths,
     run(command) {
-      const result = runInside(command, options, root, folders, closing.signal);
+      const result = runInside(command, options, { root, folders, usage, closing: closing.signal });
       running.add(result);
       return result.finally(() => running.delete(result));
     },
@@ -92,22 +98,29 @@ function openSession(request: SandboxRequest, options: NamespacesOptions, root: 
   };
 }
 
+interface Surroundings {
+  readonly root: Root;
+  readonly folders: readonly string[];
+  readonly usage: UsageWatch;
+  readonly closing: AbortSignal;
+}
+
 async function runInside(
   command: Command,
   options: NamespacesOptions,
-  root: Root,
-  folders: readonly string[],
-  closing: AbortSignal,
+  { root, folders, usage, closing }: Surroundings,
 ): Promise<Result<Exit, Failure>> {
   const { argv, onLine } = command;
   const inside = prepareInside(command, options, root, folders);
   /** What bubblewrap says of itself; not the command's output, unless the command did run. */
   const complaints: string[] = [];
 
+  const over = usage.begin({ processes: inside.status.processes, kill: inside.status.kill });
   const result = await spawnCommand(inside.argv, {
     cwd: '/',
     env: inside.env,
     files: inside.files,
+    isExpendable: true,
     onLine: (stream, text) => {
       if (stream === 'stderr' && complaints.length < 10 && text.startsWith('bwrap: ')) complaints.push(text);
       else onLine(stream, text);
@@ -116,7 +129,8 @@ async function runInside(
     onStatus: inside.status.feed,
     sendSignal: inside.status.sendSignal,
     isAlive: inside.status.isAlive,
-  });
+  }).finally(over);
+  if (await usage.isExceeded()) return fail(commandAborted(argv));
   if (!result.ok) {
     if (result.failure.code === 'run::aborted') return fail(commandAborted(argv));
     // The command's, not those of the program around it.
@@ -186,6 +200,11 @@ function createStatus() {
     commandRan: (): boolean => text.includes('"exit-code"'),
     /** When bubblewrap itself is gone the kernel still has to end what is left in the namespace. */
     isAlive: (): boolean => init !== undefined && processRuns(init),
+    processes: (): readonly string[] => (init === undefined ? [] : processesInside(init)),
+    /** The kernel ends all others with the first process. */
+    kill(): void {
+      if (init !== undefined) signalProcess(init, 'SIGKILL');
+    },
     sendSignal(bwrapPid: number, name: NodeJS.Signals): void {
       // Not yet that far: nothing of the command is there to end in order.
       if (init === undefined) signalGroup(bwrapPid, 'SIGKILL');

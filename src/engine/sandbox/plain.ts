@@ -2,6 +2,9 @@
 
 import { nextMarker } from '../guardian.js';
 import { Launchers } from './launcher.js';
+import { fail } from '../failure.js';
+import { commandAborted } from './failures.js';
+import { UsageWatch } from './usage.js';
 import type { Sandbox, SandboxRequest, SandboxSession } from './sandbox.js';
 
 export interface PlainOptions {
@@ -29,6 +32,11 @@ function openSession(
   const { appDir, scratchDir, cacheDir, givenDir, toolDir, tools } = request;
   const closing = new AbortController();
   const running = new Set<Promise<unknown>>();
+  const usage = new UsageWatch({
+    limits: request.limits ?? {},
+    folders: [appDir, scratchDir, cacheDir, ...(toolDir === undefined ? [] : [toolDir])],
+    onExcess: (excess) => request.onExcess?.(excess),
+  });
   return {
     paths: {
       app: appDir,
@@ -45,15 +53,19 @@ function openSession(
         onLine,
         signals: [signal, closing.signal],
         marker: nextMarker(),
+        usage,
       };
-      const command = launchers.run(argv, options);
+      const command = launchers
+        .run(argv, options)
+        .then(async (result) => ((await usage.isExceeded()) ? fail(commandAborted(argv)) : result));
       running.add(command);
       return command.finally(() => running.delete(command));
     },
     async close() {
-      if (running.size === 0) return;
-      closing.abort();
-      await Promise.allSettled(running);
+      if (running.size > 0) {
+        closing.abort();
+        await Promise.allSettled(running);
+      }
     },
   };
 }

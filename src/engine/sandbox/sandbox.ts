@@ -1,6 +1,8 @@
 // What a sandbox gives a running node: the paths its commands see, and a way to run them. Unaware of plugins and keys.
 
+import type { NodeLimits } from '../../manifests/pipeline/manifest.js';
 import type { Failure, Result } from '../failure.js';
+import type { Excess } from './limits.js';
 
 export interface SandboxRequest {
   /** Real folders. Commands see `app` at /app and tools at /opt/pyflow/tools/NAME where namespaces work. */
@@ -16,6 +18,10 @@ export interface SandboxRequest {
   readonly tools: Readonly<Record<string, string>>;
   /** Further folders that commands may write, by the path they see, e.g. an adapter's CACHE_DIR. */
   readonly mounts?: Readonly<Record<string, string>>;
+  /** Beyond what is given here there are limits that keep the machine usable. */
+  readonly limits?: NodeLimits;
+  /** Called once, when the commands of the session have taken more than they may; they are being ended then. */
+  readonly onExcess?: (excess: Excess) => void;
 }
 
 /** The same folders as the commands of this session see them. */

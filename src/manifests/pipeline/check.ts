@@ -333,6 +333,7 @@ function assemble(
     cache: draft.cache,
     retries: draft.retries,
     ...(draft.timeoutMs !== undefined && { timeoutMs: draft.timeoutMs }),
+    ...(draft.limits !== undefined && { limits: draft.limits }),
     ...(draft.pool !== undefined && { pool: draft.pool }),
     network: typeof raw['network'] === 'boolean' ? raw['network'] : kind?.manifest.network === true,
     ...(typeof raw['description'] === 'string' && { description: raw['description'] }),

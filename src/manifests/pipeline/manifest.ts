@@ -22,6 +22,13 @@ export interface ParamDeclaration {
   readonly pattern?: string;
 }
 
+/** What its commands may take at most: bytes, and a number of processes. In no key. */
+export interface NodeLimits {
+  readonly memory?: number;
+  readonly processes?: number;
+  readonly disk?: number;
+}
+
 export type CachePolicy = 'auto' | 'never' | { readonly maxAgeMs: number };
 
 export interface Secret {
@@ -55,6 +62,7 @@ export interface CheckedNode {
   readonly cache: CachePolicy;
   readonly retries: number;
   readonly timeoutMs?: number;
+  readonly limits?: NodeLimits;
   readonly pool?: string;
   readonly network: boolean;
   readonly description?: string;

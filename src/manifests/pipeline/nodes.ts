@@ -3,10 +3,11 @@
 
 import type { JSONObject } from '../json-schema.js';
 import type { KnownKind } from '../plugin-manifest.js';
-import type { CachePolicy, NodeId, RunFacts, Secret } from './manifest.js';
+import type { CachePolicy, NodeId, NodeLimits, RunFacts, Secret } from './manifest.js';
 import { fillTemplates, type Params } from './params.js';
 import { isRecord, type Path, type Report, type Suggester } from './problem.js';
 import { explainSchemaErrors } from './schema-messages.js';
+import { parseSize } from './sizes.js';
 
 /** A node on its way through the checks; indexes are positions in the file. */
 export interface Draft {
@@ -23,6 +24,7 @@ export interface Draft {
   readonly cache: CachePolicy;
   readonly retries: number;
   readonly timeoutMs: number | undefined;
+  readonly limits: NodeLimits | undefined;
   readonly pool: string | undefined;
 }
 
@@ -81,6 +83,7 @@ export function readNode(
     cache: maxAgeMs !== undefined ? { maxAgeMs } : cache === 'never' ? 'never' : 'auto',
     retries: typeof raw['retries'] === 'number' ? raw['retries'] : 0,
     timeoutMs: readDuration([...path, 'timeout'], raw['timeout'], report) ?? kind?.manifest.timeoutMs,
+    limits: readLimits([...path, 'limits'], raw['limits'], report),
     pool: typeof raw['pool'] === 'string' ? raw['pool'] : kind?.manifest.pool,
   };
 }
@@ -170,6 +173,28 @@ function readDuration(path: Path, text: unknown, report: Report): number | undef
     remedy: 'Give it some time, or remove the field.',
   });
   return undefined;
+}
+
+function readLimits(path: Path, section: unknown, report: Report): NodeLimits | undefined {
+  if (!isRecord(section)) return undefined;
+  const limits: { -readonly [K in keyof NodeLimits]: NodeLimits[K] } = {};
+  if (typeof section['processes'] === 'number') limits.processes = section['processes'];
+  for (const name of ['memory', 'disk'] as const) {
+    const text = section[name];
+    // What is no size at all was refused by the schema.
+    if (typeof text !== 'string' || !/^\d/.test(text)) continue;
+    const bytes = parseSize(text);
+    if (bytes !== undefined) limits[name] = bytes;
+    else {
+      report({
+        code: 'pipeline::bad-value',
+        path: [...path, name],
+        message: Number.parseInt(text, 10) === 0 ? 'This size is zero.' : 'This size is too large.',
+        remedy: 'Write it like `512m` or `2g`, or remove the field.',
+      });
+    }
+  }
+  return limits;
 }
 
 /** `${config.NAME}` is replaced by the value; an entry that is nothing but an array's placeholder stands for its items. */

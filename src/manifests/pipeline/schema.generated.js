@@ -290,6 +290,38 @@ export const pipelineSchema = {
             ],
             "description": "Time the node may take, e.g. `90s` or `10m`."
           },
+          "limits": {
+            "type": "object",
+            "additionalProperties": false,
+            "minProperties": 1,
+            "description": "What the commands of the node may take at most: `memory`, `processes`, `disk`. Default: what `PYFLOW_LIMITS` says.",
+            "properties": {
+              "memory": {
+                "type": "string",
+                "pattern": "^[0-9]{1,12}[kKmMgGtT]?$",
+                "examples": [
+                  "512m",
+                  "2g"
+                ],
+                "description": "Memory of all its processes together, e.g. `512m` or `2g`."
+              },
+              "processes": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 999999999,
+                "description": "How many processes may run at a time."
+              },
+              "disk": {
+                "type": "string",
+                "pattern": "^[0-9]{1,12}[kKmMgGtT]?$",
+                "examples": [
+                  "512m",
+                  "2g"
+                ],
+                "description": "Bytes that it may write into its folders, e.g. `4g`."
+              }
+            }
+          },
           "pool": {
             "type": "string",
             "minLength": 1,

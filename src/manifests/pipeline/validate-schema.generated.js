@@ -5,7 +5,7 @@ function lengthOf(text) {
   return length;
 }
 export const validatePipeline = validate10;
-const schema11 = {"$schema":"http://json-schema.org/draft-07/schema#","title":"pyflow pipeline","description":"A pipeline of typed nodes. pyflow checks it before anything runs: `pyflow check FILE`.","type":"object","required":["pyflow","nodes"],"additionalProperties":false,"properties":{"$schema":{"type":"string","description":"Where editors find this schema; pyflow ignores it."},"pyflow":{"const":1,"description":"Version of the file format."},"name":{"type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9 ._-]*$","maxLength":100,"description":"Name of the pipeline, shown in reports. Default: the file's name."},"description":{"type":"string","description":"What the pipeline is for."},"params":{"type":"object","description":"Values that a run may set with `-p NAME=VALUE`. Read by `${{ params.NAME }}` in `with` and `env`, and by `params.NAME` in `when`.","propertyNames":{"pattern":"^[A-Za-z][A-Za-z0-9_]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A param: its type, and what values it accepts.","required":["type"],"additionalProperties":false,"properties":{"type":{"enum":["string","integer","number","boolean","array","object"],"description":"Type of the value. Decides how `-p NAME=VALUE` is read; lists and mappings are given as JSON."},"description":{"type":"string","description":"What the param sways."},"enum":{"type":"array","minItems":1,"description":"The accepted values."},"default":{"description":"The value when a run gives none. Without it every run must give one."},"items":{"type":"object","description":"JSON Schema of the entries of a list."},"pattern":{"type":"string","description":"Regular expression that a text must match."}}}},"plugins":{"type":"array","description":"Files that add kinds of nodes, relative to this file.","items":{"type":"string","minLength":1,"examples":["./plugins/minify.js"]},"uniqueItems":true},"pools":{"type":"object","description":"Named limits: how many nodes that claim a pool may run at once.","propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"integer","minimum":1,"maximum":10000},"examples":[{"network":4}]},"nodes":{"type":"object","description":"The nodes by name. Their order here settles ties; edges come from `inputs`, `after` and `when`.","minProperties":1,"propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A use of a kind of plugin.","required":["uses"],"additionalProperties":false,"properties":{"uses":{"type":"string","minLength":1,"description":"The kind of plugin; `pyflow plugins ls` lists them.","examples":["command","concurrency-profile","detect","fetch-runtime","fetch-tool","first-of","hook","install-deps-pip","install-deps-pipenv","install-deps-poetry","install-deps-uv","package-manager","runtime-environment","version-resolve"]},"with":{"type":"object","description":"Config of the plugin: literal values, and templates such as `${{ params.stack }}`. A template that is the whole text keeps its type."},"inputs":{"type":"object","description":"Input ports and the outputs that feed them, as `producer.port`; a list of those where a port takes several. Literal values go into `with`.","additionalProperties":{"anyOf":[{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},{"type":"array","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},"minItems":1}]}},"after":{"type":"array","description":"Nodes to wait for without taking a value. Their files are visible to this node where it names them in its `reads`.","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*$"},"uniqueItems":true},"when":{"type":"string","minLength":1,"maxLength":10000,"description":"CEL expression; the node is skipped when it is false. Ports are written `node.port`, or `nodes[\"node-name\"].port` for names with a hyphen; also `params.NAME` and `run.mode`. A value of a skipped node makes it false.","examples":["manager.name == \"pip\"","run.mode == \"test\""]},"env":{"type":"object","description":"Variables for the commands of this node; they are part of its key. Templates are filled.","propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"additionalProperties":{"type":"string"}},"secrets":{"type":"array","description":"Names of app variables that the node gets as secrets: masked in logs, never part of a key, and not allowed in what any node leaves.","items":{"anyOf":[{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},{"type":"object","required":["name"],"additionalProperties":false,"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"label":{"type":"string","maxLength":200,"description":"Stands for the value's version in the key: change it when the value's change should re-run the node."},"mayStore":{"type":"boolean","description":"What the node and those behind it leave may hold the value. Default: false, and a node that leaves it fails."}}}]}},"cache":{"description":"Whether a result is kept: `auto` (the default), `never`, or for a while.","anyOf":[{"enum":["auto","never"]},{"type":"object","required":["maxAge"],"additionalProperties":false,"properties":{"maxAge":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"How old a result may get, e.g. `7d`."}}}]},"retries":{"type":"integer","minimum":0,"maximum":10,"description":"How often to try again after a failure that a retry may help. Default: 0."},"timeout":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"Time the node may take, e.g. `90s` or `10m`."},"pool":{"type":"string","minLength":1,"description":"The pool to claim a place of while running."},"network":{"type":"boolean","description":"Whether commands of the node may use the network. Default: as the kind says."},"description":{"type":"string","description":"What the node is for, shown in plans and graphs."}}}}}};
+const schema11 = {"$schema":"http://json-schema.org/draft-07/schema#","title":"pyflow pipeline","description":"A pipeline of typed nodes. pyflow checks it before anything runs: `pyflow check FILE`.","type":"object","required":["pyflow","nodes"],"additionalProperties":false,"properties":{"$schema":{"type":"string","description":"Where editors find this schema; pyflow ignores it."},"pyflow":{"const":1,"description":"Version of the file format."},"name":{"type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9 ._-]*$","maxLength":100,"description":"Name of the pipeline, shown in reports. Default: the file's name."},"description":{"type":"string","description":"What the pipeline is for."},"params":{"type":"object","description":"Values that a run may set with `-p NAME=VALUE`. Read by `${{ params.NAME }}` in `with` and `env`, and by `params.NAME` in `when`.","propertyNames":{"pattern":"^[A-Za-z][A-Za-z0-9_]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A param: its type, and what values it accepts.","required":["type"],"additionalProperties":false,"properties":{"type":{"enum":["string","integer","number","boolean","array","object"],"description":"Type of the value. Decides how `-p NAME=VALUE` is read; lists and mappings are given as JSON."},"description":{"type":"string","description":"What the param sways."},"enum":{"type":"array","minItems":1,"description":"The accepted values."},"default":{"description":"The value when a run gives none. Without it every run must give one."},"items":{"type":"object","description":"JSON Schema of the entries of a list."},"pattern":{"type":"string","description":"Regular expression that a text must match."}}}},"plugins":{"type":"array","description":"Files that add kinds of nodes, relative to this file.","items":{"type":"string","minLength":1,"examples":["./plugins/minify.js"]},"uniqueItems":true},"pools":{"type":"object","description":"Named limits: how many nodes that claim a pool may run at once.","propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"integer","minimum":1,"maximum":10000},"examples":[{"network":4}]},"nodes":{"type":"object","description":"The nodes by name. Their order here settles ties; edges come from `inputs`, `after` and `when`.","minProperties":1,"propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A use of a kind of plugin.","required":["uses"],"additionalProperties":false,"properties":{"uses":{"type":"string","minLength":1,"description":"The kind of plugin; `pyflow plugins ls` lists them.","examples":["command","concurrency-profile","detect","fetch-runtime","fetch-tool","first-of","hook","install-deps-pip","install-deps-pipenv","install-deps-poetry","install-deps-uv","package-manager","runtime-environment","version-resolve"]},"with":{"type":"object","description":"Config of the plugin: literal values, and templates such as `${{ params.stack }}`. A template that is the whole text keeps its type."},"inputs":{"type":"object","description":"Input ports and the outputs that feed them, as `producer.port`; a list of those where a port takes several. Literal values go into `with`.","additionalProperties":{"anyOf":[{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},{"type":"array","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},"minItems":1}]}},"after":{"type":"array","description":"Nodes to wait for without taking a value. Their files are visible to this node where it names them in its `reads`.","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*$"},"uniqueItems":true},"when":{"type":"string","minLength":1,"maxLength":10000,"description":"CEL expression; the node is skipped when it is false. Ports are written `node.port`, or `nodes[\"node-name\"].port` for names with a hyphen; also `params.NAME` and `run.mode`. A value of a skipped node makes it false.","examples":["manager.name == \"pip\"","run.mode == \"test\""]},"env":{"type":"object","description":"Variables for the commands of this node; they are part of its key. Templates are filled.","propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"additionalProperties":{"type":"string"}},"secrets":{"type":"array","description":"Names of app variables that the node gets as secrets: masked in logs, never part of a key, and not allowed in what any node leaves.","items":{"anyOf":[{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},{"type":"object","required":["name"],"additionalProperties":false,"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"label":{"type":"string","maxLength":200,"description":"Stands for the value's version in the key: change it when the value's change should re-run the node."},"mayStore":{"type":"boolean","description":"What the node and those behind it leave may hold the value. Default: false, and a node that leaves it fails."}}}]}},"cache":{"description":"Whether a result is kept: `auto` (the default), `never`, or for a while.","anyOf":[{"enum":["auto","never"]},{"type":"object","required":["maxAge"],"additionalProperties":false,"properties":{"maxAge":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"How old a result may get, e.g. `7d`."}}}]},"retries":{"type":"integer","minimum":0,"maximum":10,"description":"How often to try again after a failure that a retry may help. Default: 0."},"timeout":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"Time the node may take, e.g. `90s` or `10m`."},"limits":{"type":"object","additionalProperties":false,"minProperties":1,"description":"What the commands of the node may take at most: `memory`, `processes`, `disk`. Default: what `PYFLOW_LIMITS` says.","properties":{"memory":{"type":"string","pattern":"^[0-9]{1,12}[kKmMgGtT]?$","examples":["512m","2g"],"description":"Memory of all its processes together, e.g. `512m` or `2g`."},"processes":{"type":"integer","minimum":1,"maximum":999999999,"description":"How many processes may run at a time."},"disk":{"type":"string","pattern":"^[0-9]{1,12}[kKmMgGtT]?$","examples":["512m","2g"],"description":"Bytes that it may write into its folders, e.g. `4g`."}}},"pool":{"type":"string","minLength":1,"description":"The pool to claim a place of while running."},"network":{"type":"boolean","description":"Whether commands of the node may use the network. Default: as the kind says."},"description":{"type":"string","description":"What the node is for, shown in plans and graphs."}}}}}};
 const func2 = lengthOf;
 const func7 = Object.prototype.hasOwnProperty;
 const pattern0 = new RegExp("^[A-Za-z0-9][A-Za-z0-9 ._-]*$", "u");
@@ -14,6 +14,7 @@ const pattern2 = new RegExp("^[a-z][a-z0-9_-]*$", "u");
 const pattern4 = new RegExp("^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$", "u");
 const pattern7 = new RegExp("^[A-Za-z_][A-Za-z0-9_]*$", "u");
 const pattern10 = new RegExp("^[0-9]{1,9}(ms|s|m|h|d)$", "u");
+const pattern12 = new RegExp("^[0-9]{1,12}[kKmMgGtT]?$", "u");
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
@@ -1181,11 +1182,11 @@ vErrors.push(err87);
 errors++;
 }
 }
-if(data16.pool !== undefined){
-let data36 = data16.pool;
-if(typeof data36 === "string"){
-if(func2(data36) < 1){
-const err88 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/minLength",keyword:"minLength",params:{limit: 1}};
+if(data16.limits !== undefined){
+let data36 = data16.limits;
+if(data36 && typeof data36 == "object" && !Array.isArray(data36)){
+if(Object.keys(data36).length < 1){
+const err88 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/minProperties",keyword:"minProperties",params:{limit: 1}};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1194,9 +1195,9 @@ vErrors.push(err88);
 }
 errors++;
 }
-}
-else {
-const err89 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/type",keyword:"type",params:{type: "string"}};
+for(const key14 in data36){
+if(!(((key14 === "memory") || (key14 === "processes")) || (key14 === "disk"))){
+const err89 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key14}};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1206,9 +1207,11 @@ vErrors.push(err89);
 errors++;
 }
 }
-if(data16.network !== undefined){
-if(typeof data16.network !== "boolean"){
-const err90 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/network",schemaPath:"#/properties/nodes/additionalProperties/properties/network/type",keyword:"type",params:{type: "boolean"}};
+if(data36.memory !== undefined){
+let data37 = data36.memory;
+if(typeof data37 === "string"){
+if(!pattern12.test(data37)){
+const err90 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/memory",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/memory/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,12}[kKmMgGtT]?$"}};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1218,9 +1221,8 @@ vErrors.push(err90);
 errors++;
 }
 }
-if(data16.description !== undefined){
-if(typeof data16.description !== "string"){
-const err91 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/description",schemaPath:"#/properties/nodes/additionalProperties/properties/description/type",keyword:"type",params:{type: "string"}};
+else {
+const err91 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/memory",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/memory/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1230,9 +1232,10 @@ vErrors.push(err91);
 errors++;
 }
 }
-}
-else {
-const err92 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/type",keyword:"type",params:{type: "object"}};
+if(data36.processes !== undefined){
+let data38 = data36.processes;
+if(!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38)))){
+const err92 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/processes",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/processes/type",keyword:"type",params:{type: "integer"}};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1241,10 +1244,9 @@ vErrors.push(err92);
 }
 errors++;
 }
-}
-}
-else {
-const err93 = {instancePath:instancePath+"/nodes",schemaPath:"#/properties/nodes/type",keyword:"type",params:{type: "object"}};
+if((typeof data38 == "number") && (isFinite(data38))){
+if(data38 > 999999999 || isNaN(data38)){
+const err93 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/processes",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/processes/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999}};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1253,15 +1255,136 @@ vErrors.push(err93);
 }
 errors++;
 }
-}
-}
-else {
-const err94 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(data38 < 1 || isNaN(data38)){
+const err94 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/processes",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/processes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}};
 if(vErrors === null){
 vErrors = [err94];
 }
 else {
 vErrors.push(err94);
+}
+errors++;
+}
+}
+}
+if(data36.disk !== undefined){
+let data39 = data36.disk;
+if(typeof data39 === "string"){
+if(!pattern12.test(data39)){
+const err95 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/disk",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/disk/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,12}[kKmMgGtT]?$"}};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+}
+}
+else {
+const err96 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/disk",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/disk/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+}
+}
+else {
+const err97 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+}
+}
+if(data16.pool !== undefined){
+let data40 = data16.pool;
+if(typeof data40 === "string"){
+if(func2(data40) < 1){
+const err98 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/minLength",keyword:"minLength",params:{limit: 1}};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+}
+}
+else {
+const err99 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+}
+}
+if(data16.network !== undefined){
+if(typeof data16.network !== "boolean"){
+const err100 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/network",schemaPath:"#/properties/nodes/additionalProperties/properties/network/type",keyword:"type",params:{type: "boolean"}};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+}
+if(data16.description !== undefined){
+if(typeof data16.description !== "string"){
+const err101 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/description",schemaPath:"#/properties/nodes/additionalProperties/properties/description/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+}
+}
+}
+else {
+const err102 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+}
+}
+}
+else {
+const err103 = {instancePath:instancePath+"/nodes",schemaPath:"#/properties/nodes/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+}
+}
+}
+else {
+const err104 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
 }
 errors++;
 }
