@@ -11,6 +11,7 @@ import { prepareNode, type Action, type NodeState } from './prepare.js';
 import { ABORTED, runAction, type Executed, type Workplace } from './run-action.js';
 import type { RunState } from './run-state.js';
 import type { ActionResult, LogLine } from './store.js';
+import { endedOrGivenUp } from './stopping.js';
 import type { Unchanged } from './unchanged.js';
 import { systemFailure } from './system-failures.js';
 
@@ -19,8 +20,6 @@ export interface Execution extends Workplace {
   readonly reports: Map<NodeId, NodeReport>;
   /** Nodes that must not be restored in this run. */
   readonly forced: ReadonlySet<string>;
-  /** Set by the first failure unless the run keeps going. */
-  stopped: boolean;
   readonly keepGoing: boolean;
   /** Present when the last complete run of this app can be compared with this one. */
   readonly unchanged?: Unchanged;
@@ -38,7 +37,7 @@ export async function executeNode(execution: Execution, index: number): Promise<
   try {
     await live(execution, index);
   } catch (error) {
-    if (execution.signal.aborted) {
+    if (execution.stopping.signal.aborted) {
       return finish(execution, id, { kind, outcome: 'aborted', reasons: [], durationMs: 0 });
     }
     const failure =
@@ -53,10 +52,14 @@ async function live(execution: Execution, index: number): Promise<void> {
   const { run } = execution;
   const { id, kind } = run.pipeline.nodes[index]!;
   const nothing = { kind, reasons: [], durationMs: 0 };
-  if (execution.signal.aborted || execution.stopped) return finish(execution, id, { ...nothing, outcome: 'aborted' });
+  if (execution.stopping.signal.aborted) return finish(execution, id, { ...nothing, outcome: 'aborted' });
   const last = execution.unchanged?.reportOf(index);
   if (last !== undefined && (await standAsBefore(execution, index, last))) return;
-  const prepared = await prepareNode(run, index);
+  const preparing = prepareNode(run, index);
+  const prepared = asksOutside(run, kind)
+    ? await endedOrGivenUp(preparing, execution.stopping.signal)
+    : await preparing;
+  if (prepared === undefined) return finish(execution, id, { ...nothing, outcome: 'aborted' });
   switch (prepared.type) {
     case 'skipped':
       return finish(execution, id, { ...nothing, outcome: 'skipped' });
@@ -71,6 +74,12 @@ async function live(execution: Execution, index: number): Promise<void> {
     case 'action':
       return liveAction(execution, prepared.action);
   }
+}
+
+/** Its `reads` may wait for a host, or for code that is not ours. */
+function asksOutside({ kinds }: RunState, kind: string): boolean {
+  const known = kinds.get(kind);
+  return known?.codeDigest !== undefined || known?.manifest.network === true;
 }
 
 /** Nothing that the node could see has changed: it is what it was, unless its layer is gone from the cache. */
@@ -100,12 +109,14 @@ async function liveAction(execution: Execution, action: Action): Promise<void> {
     ...(action.node.pool === undefined ? {} : { pool: action.node.pool }),
   });
   try {
-    if (execution.signal.aborted || execution.stopped) {
+    if (execution.stopping.signal.aborted) {
       return finish(execution, action.node.id, { kind: action.node.kind, outcome: 'aborted', reasons, durationMs: 0 });
     }
     // What may not be restored gains nothing from waiting for another process that runs the same.
     if (!isRestorable(action)) return await perform(execution, action, reasons);
-    const lock = await acquireKeyLock(execution.run.request.cacheDir, action.key, { signal: execution.signal });
+    const lock = await acquireKeyLock(execution.run.request.cacheDir, action.key, {
+      signal: execution.stopping.signal,
+    });
     try {
       // Also without a wait: another process may have come and gone since the first look.
       const meanwhile = await lookUp(execution.run, action, execution.forced);
@@ -192,6 +203,7 @@ async function perform(execution: Execution, action: Action, reasons: readonly R
   const base = { kind, key: action.key, reasons, ...(startedAt === undefined ? {} : { startedAt }), durationMs };
   if (!done.ok) {
     const outcome = execution.signal.aborted || done.failure.code === ABORTED ? 'aborted' : 'failed';
+    if (outcome === 'aborted' && startedAt !== undefined && !isRestorable(action)) tellHalfDone(execution, action);
     return finish(execution, id, { ...base, outcome, ...(outcome === 'failed' ? { failure: done.failure } : {}) });
   }
   const { result, uncacheable } = done.value;
@@ -209,22 +221,30 @@ async function perform(execution: Execution, action: Action, reasons: readonly R
   finish(execution, id, { ...base, outcome: 'executed', ...reportOf(result) });
 }
 
+/** What it did elsewhere may be half done, and the next run does it from the start. */
+function tellHalfDone({ sink }: Execution, { node: { id }, reads }: Action): void {
+  const why =
+    reads.sideEffects === true ? 'It has side effects, which may be half done.' : 'Its cache is set to never.';
+  const text = `${id} was stopped before its end. ${why} Nothing of it is cached; the next run executes it again.`;
+  sink.emit({ type: 'notice', code: 'node::stopped', node: id, text });
+}
+
 async function withRetries(
   execution: Execution,
   action: Action,
   onWork: () => void,
 ): Promise<Result<Executed, Failure>> {
   for (let attempt = 1; ; attempt++) {
-    const done = await runAction(execution, action, execution.signal, onWork);
+    const done = await runAction(execution, action, execution.stopping.signal, onWork);
     if (done.ok || done.failure.retryable !== true) return done;
-    if (attempt > action.node.retries || execution.signal.aborted) return done;
+    if (attempt > action.node.retries || execution.stopping.signal.aborted) return done;
     execution.sink.emit({
       type: 'node-retried',
       node: action.node.id,
       attempt,
       failure: done.failure,
     });
-    await pause(Math.min(1000 * 2 ** (attempt - 1), 30_000), execution.signal);
+    await pause(Math.min(1000 * 2 ** (attempt - 1), 30_000), execution.stopping.signal);
   }
 }
 
@@ -265,7 +285,7 @@ function reportOf({ outputs, layer, degraded }: ActionResult): Pick<NodeReport, 
 
 function finish(execution: Execution, id: NodeId, report: NodeReport): void {
   const { run, sink, reports } = execution;
-  if (report.outcome === 'failed' && !execution.keepGoing) execution.stopped = true;
+  if (report.outcome === 'failed' && !execution.keepGoing) execution.stopping.stop();
   if (!run.states.has(id)) run.states.set(id, { outcome: report.outcome, outputs: {} });
   execution.unchanged?.settled(run.positionOf(id), run.states.get(id)!);
   const shown = maskedReport(run, report);

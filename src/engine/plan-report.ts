@@ -11,6 +11,7 @@ import { prepareNode, STOPS, type Action } from './prepare.js';
 import { runAction, type Workplace } from './run-action.js';
 import { selectNodes } from './run-stages.js';
 import { openRun, type RunState } from './run-state.js';
+import { stoppingOf } from './stopping.js';
 
 /** Lines in plan order. Every certain line holds in the run; a depending one stands only behind a node that executes. */
 export async function planPipeline(request: RunRequest, compose: Compose): Promise<Result<PlanReport, Refusal>> {
@@ -152,7 +153,7 @@ async function evaluate(
     largeDir: nowhere,
     cacheDirOf: nowhere,
     rankOf: nowhere,
-    isStopped: () => false,
+    stopping: stoppingOf(run.request.signal),
     working: new Admission(1, {}),
   };
   const done = await runAction(place, action, run.request.signal, () => undefined);

@@ -21,6 +21,7 @@ import type { RunState } from './run-state.js';
 import { LIMIT, limitExceeded } from './sandbox/limits.js';
 import type { Sandbox, SandboxSession } from './sandbox/sandbox.js';
 import type { RunContext, RunOutput } from './sdk.js';
+import { endedOrGivenUp, type Stopping } from './stopping.js';
 import { SLUG_MARKERS } from './source-names.js';
 import type { ActionResult } from './store.js';
 import type { Layer } from './tree.js';
@@ -46,8 +47,8 @@ export interface Workplace {
   /** Held while a plugin works: the next node's view is laid out and the last one's writes are stored meanwhile. */
   readonly working: Admission;
   readonly rankOf: (node: string) => number;
-  /** A node failed, and the run does not keep going. */
-  readonly isStopped: () => boolean;
+  /** How it ends early: interrupted, or after a failure when it does not keep going. */
+  readonly stopping: Stopping;
   /** Per app and kind. */
   readonly cacheDirOf: (kind: string) => string;
 }
@@ -99,11 +100,11 @@ async function runPure(place: Workplace, action: Action, signal: AbortSignal): P
   const startedAt = performance.now();
   const handle = new NodeHandle(action.node.id, undefined, false, place.sink, place.run.secrets);
   const paths = { app: '', scratch: '', cache: '', given: '', tools: {} };
-  const context = contextOf(place, action, handle, signal, paths, paths);
-  const output = await action.plugin.run(
-    { config: action.node.config as never, inputs: action.inputs as never },
-    context,
-  );
+  const limit = timeLimit(action, signal);
+  const context = contextOf(place, action, handle, limit.signal, paths, paths);
+  const work = action.plugin.run({ config: action.node.config as never, inputs: action.inputs as never }, context);
+  const output = await endedOrGivenUp(work, limit.signal).finally(() => limit.end());
+  if (output === undefined || limit.signal.aborted) return fail(abortFailure(limit.signal));
   if (!output.ok) return output;
   return finish(place, action, handle, output.value, {}, startedAt);
 }
@@ -136,6 +137,7 @@ async function runInFolder(
 ): Promise<Result<Executed, Failure>> {
   let startedAt = performance.now();
   const { run } = place;
+  const { late } = place.stopping;
   const sandbox = await place.sandbox();
   if (!sandbox.ok) return sandbox;
   // By chance, so that not each run begins in the same part of the disk, where the last one removed its files.
@@ -184,26 +186,25 @@ async function runInFolder(
     const waitedSince = performance.now();
     const release = await place.working.admit({ rank: place.rankOf(action.node.id) });
     startedAt += performance.now() - waitedSince;
-    if (signal.aborted || place.isStopped()) {
+    if (signal.aborted) {
       release();
       return fail(abortFailure(signal));
     }
     const limit = timeLimit(action, [signal, exceeding.signal]);
     const context = contextOf(place, action, handle, limit.signal, folders, session.paths);
     onWork();
-    const output = await action.plugin
-      .run({ config: action.node.config as never, inputs: action.inputs as never }, context)
-      .finally(() => {
-        limit.end();
-        release();
-      });
+    const work = action.plugin.run({ config: action.node.config as never, inputs: action.inputs as never }, context);
+    const output = await endedOrGivenUp(work, limit.signal).finally(() => {
+      limit.end();
+      release();
+    });
     await session.close();
     session = undefined;
-    if (limit.signal.aborted) return fail(abortFailure(limit.signal));
+    if (output === undefined || limit.signal.aborted) return fail(abortFailure(limit.signal));
     if (!output.ok) return fail(blamedRightly(output.failure, action));
     const scanner = run.scannerFor(action.index, action.reads.env ?? []);
     const captured = await captureDifference(run.store, folders.app, view.value, {
-      signal,
+      signal: late,
       scanner,
       excluding: [...SLUG_MARKERS],
     });
@@ -214,7 +215,7 @@ async function runInFolder(
     if (undeclared.length > 0) return fail(undeclaredWrite(action, undeclared));
     let tool: Layer | undefined;
     if (folders.tool !== undefined) {
-      const made = await captureDifference(run.store, folders.tool, EMPTY_RECORD, { signal, scanner });
+      const made = await captureDifference(run.store, folders.tool, EMPTY_RECORD, { signal: late, scanner });
       if (!made.ok) return made;
       for (const [digest, directory] of made.value.tree.directories) run.table.set(digest, directory);
       tool = made.value.layer;

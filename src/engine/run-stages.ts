@@ -18,6 +18,7 @@ import { probeSandbox } from './sandbox/probe.js';
 import type { Sandbox } from './sandbox/sandbox.js';
 import { criticalPaths, type ScheduledNode } from './schedule.js';
 import { writeSlug, type Slug } from './slug.js';
+import { stoppingOf } from './stopping.js';
 import type { Layer } from './tree.js';
 import { Unchanged, writeLooks } from './unchanged.js';
 import { walk } from './directories.js';
@@ -138,12 +139,11 @@ export function startExecution(
     rankOf: (node) => ranks.get(node) ?? 0,
     reports: new Map(),
     forced,
-    stopped: false,
     keepGoing: request.keepGoing,
     signal: request.signal,
     unstored: new Set(),
     newState: {},
-    isStopped: () => execution.stopped,
+    stopping: stoppingOf(request.signal),
   };
   return execution;
 }

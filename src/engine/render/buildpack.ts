@@ -61,6 +61,10 @@ export function buildpackRenderer(write: Write, { verbose, color, shout }: Build
     open: (node) => {
       untitled = node;
     },
+    pause: () => {},
+    resume: (node) => {
+      untitled = node;
+    },
     line: ({ stream, text }) => {
       // The lines of a node that gives no headline would seem to belong to the one before.
       if (untitled !== undefined && stream !== 'step' && stream !== 'notice') step(`Running ${untitled}`);

@@ -32,15 +32,17 @@ export function githubRenderer(write: Write, options: GithubOptions): Renderer {
     write(`::${options.resumeToken}::\n`);
   };
 
+  const openGroup = (node: string, more: string): void => {
+    endGroup();
+    const title = escapeData(`${node} (${kinds.get(node) ?? '?'})${more}`);
+    write(`::group::${title}\n::stop-commands::${options.resumeToken}\n`);
+    isOpen = true;
+  };
+
   const groups = groupByNode({
-    open: (node, report) => {
-      endGroup();
-      const outcome = report === undefined ? '' : ` ${formatOutcome(report.outcome)}`;
-      write(
-        `::group::${escapeData(`${node} (${kinds.get(node) ?? '?'})${outcome}`)}\n::stop-commands::${options.resumeToken}\n`,
-      );
-      isOpen = true;
-    },
+    open: (node, report) => openGroup(node, report === undefined ? '' : ` ${formatOutcome(report.outcome)}`),
+    pause: endGroup,
+    resume: (node) => openGroup(node, ', continued'),
     line: ({ stream, text }) => {
       if (stream === 'notice') for (const line of cleanLines(text)) print(`notice: ${line}`);
       else print(stream === 'step' ? `* ${cleanText(text)}` : `  ${cleanText(text)}`.trimEnd());

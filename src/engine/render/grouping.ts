@@ -9,6 +9,9 @@ export interface Blocks {
   /** The node's first line follows. `report` is there when it has finished already. */
   open(node: string, report: NodeReport | undefined): void;
   line(printed: Printed): void;
+  /** Another node's failure comes between; the block goes on with the node's next line. */
+  pause(node: string): void;
+  resume(node: string): void;
   /** Every node gets this once; `opened` tells whether lines came before. */
   close(node: string, report: NodeReport, opened: boolean): void;
 }
@@ -26,6 +29,7 @@ export function groupByNode(blocks: Blocks): Grouping {
   /** Lines of nodes that are not the leader, in the order of their first line. */
   const waiting = new Map<string, Printed[]>();
   /** Finished while another node had the word, in the order of finishing. */
+  let isPaused = false;
   let done: { readonly node: string; readonly report: NodeReport }[] = [];
 
   const closeWhole = (node: string, report: NodeReport): void => {
@@ -38,8 +42,16 @@ export function groupByNode(blocks: Blocks): Grouping {
     blocks.close(node, report, lines !== undefined);
   };
 
+  /** A failure waits for no one. */
+  const interrupt = (node: string, report: NodeReport): void => {
+    if (!isPaused) blocks.pause(leader!);
+    isPaused = true;
+    closeWhole(node, report);
+  };
+
   const passTheWord = (): void => {
     leader = undefined;
+    isPaused = false;
     const finished = done;
     done = [];
     for (const { node, report } of finished) closeWhole(node, report);
@@ -58,6 +70,8 @@ export function groupByNode(blocks: Blocks): Grouping {
     printed: (printed) => {
       if (leader === undefined && !printed.replayed) lead(printed.node);
       if (leader === printed.node) {
+        if (isPaused) blocks.resume(leader);
+        isPaused = false;
         blocks.line(printed);
         return;
       }
@@ -67,9 +81,10 @@ export function groupByNode(blocks: Blocks): Grouping {
     },
     finished: (node, report) => {
       if (leader === node) {
-        blocks.close(node, report, true);
+        blocks.close(node, report, !isPaused);
         passTheWord();
       } else if (leader === undefined) closeWhole(node, report);
+      else if (report.failure !== undefined) interrupt(node, report);
       else done.push({ node, report });
     },
     end: () => {

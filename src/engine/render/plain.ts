@@ -1,7 +1,7 @@
 // For logs and files: whole lines in order, the output of parallel nodes one node after the other.
 
 import { unreachable } from '../failure.js';
-import type { Event, NodeReport } from '../events.js';
+import type { Event, NodeReport, Outcome } from '../events.js';
 import { cleanColoredText, cleanLines, cleanText } from './clean-text.js';
 import { groupByNode, type Printed } from './grouping.js';
 import { countOf, formatFailure, formatFinish, formatOutcome, paintOutcome } from './messages.js';
@@ -17,6 +17,8 @@ export function plainRenderer(write: Write, options: RenderOptions): Renderer {
 
   const groups = groupByNode({
     open: (node) => print(style.bold(`> ${node} (${kinds.get(node) ?? '?'})`)),
+    pause: () => {},
+    resume: (node) => print(style.bold(`> ${node} (${kinds.get(node) ?? '?'}), continued`)),
     line: ({ stream, text }) => {
       if (stream === 'step') print(`  ${style.bold(clean(text))}`);
       else if (stream === 'notice') for (const line of noticeLines(text)) print(`  ${line}`);
@@ -79,9 +81,10 @@ export function plainRenderer(write: Write, options: RenderOptions): Renderer {
 export const isShown = ({ replayed, stream }: Printed, verbose: boolean): boolean =>
   verbose || !replayed || stream === 'notice';
 
-/** Nothing happened to these, and the summary counts them. */
+/** Nothing happened to these, or nothing of their own; the summary counts or names them. */
+const TOLD_IN_SUMMARY: ReadonlySet<Outcome> = new Set<Outcome>(['up-to-date', 'skipped', 'aborted']);
 export const isWorthALine = ({ outcome }: NodeReport, verbose: boolean): boolean =>
-  verbose || (outcome !== 'up-to-date' && outcome !== 'skipped');
+  verbose || !TOLD_IN_SUMMARY.has(outcome);
 
 export const retryLine = (event: Extract<Event, { type: 'node-retried' }>): Printed => ({
   at: event.at,

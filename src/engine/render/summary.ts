@@ -16,6 +16,7 @@ export function summarize(report: RunReport, style: Style): string[] {
   return [
     `${headline(report, style)} in ${formatDuration(report.durationMs)}${told.length === 0 ? '' : `: ${told.join(', ')}`}${saved}.`,
     ...failures(report, style),
+    ...abortedLine(report, style),
     ...nodes.flatMap(([id, { degraded }]) =>
       degraded === undefined ? [] : [`${style.yellow('Degraded:')} ${id}: ${cleanText(degraded)}`],
     ),
@@ -48,6 +49,21 @@ export function failuresOf(report: RunReport): readonly { readonly node?: string
   if (failure === undefined || report.status === 'succeeded') return ofNodes;
   const isOfNode = ofNodes.some(({ failure: { code, title } }) => code === failure.code && title === failure.title);
   return isOfNode ? ofNodes : [...ofNodes, { failure }];
+}
+
+const SHOWN_NODES = 5;
+
+/** One line for all: which were stopped at work, and which never began. */
+function abortedLine({ nodes }: RunReport, style: Style): string[] {
+  const aborted = Object.entries(nodes).filter(([, { outcome }]) => outcome === 'aborted');
+  const told = (isStarted: boolean, what: string): string[] => {
+    const names = aborted.filter(([, { startedAt }]) => (startedAt !== undefined) === isStarted).map(([id]) => id);
+    if (names.length === 0) return [];
+    const more = names.length > SHOWN_NODES ? ` and ${names.length - SHOWN_NODES} more` : '';
+    return [`${what} ${names.slice(0, SHOWN_NODES).join(', ')}${more}`];
+  };
+  const parts = [...told(true, 'stopped'), ...told(false, 'not started')];
+  return parts.length === 0 ? [] : [`${style.yellow('Aborted:')} ${parts.join('; ')}`];
 }
 
 function headline({ status }: RunReport, style: Style): string {
