@@ -100,7 +100,7 @@ async function runPure(place: Workplace, action: Action, signal: AbortSignal): P
   const startedAt = performance.now();
   const handle = new NodeHandle(action.node.id, undefined, false, place.sink, place.run.secrets);
   const paths = { app: '', scratch: '', cache: '', given: '', tools: {} };
-  const limit = timeLimit(action, signal);
+  const limit = timeLimit(action, [signal]);
   const context = contextOf(place, action, handle, limit.signal, paths, paths);
   const work = action.plugin.run({ config: action.node.config as never, inputs: action.inputs as never }, context);
   const output = await endedOrGivenUp(work, limit.signal).finally(() => limit.end());
