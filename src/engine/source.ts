@@ -4,8 +4,9 @@ import { isUtf8 } from 'node:buffer';
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { fail, succeed, type Failure, type Result } from './failure.js';
-import { matcherOf } from './files/pattern.js';
+import { patternTooLarge } from './files/pattern.js';
 import { escapeUnsafe, shownPath } from './files/shown-path.js';
+import { compilePathPattern, type PathMatcher } from '../manifests/path-pattern.js';
 import { NEVER_SOURCE, SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
 
 export interface SourceFile {
@@ -35,6 +36,10 @@ export interface Source {
 }
 
 const MAX_FILES = 200_000;
+/** Bytes of `.slugignore`. */
+const LARGEST_IGNORE = 1024 * 1024;
+/** Patterns of `.slugignore` times paths: some seconds. */
+const MOST_COMPARISONS = 50_000_000;
 
 /**
  * Lists the app: everything but `.git`, `.pyflow`, slugs, what `.slugignore` names, and what `isOurs` says an earlier run
@@ -157,7 +162,12 @@ function slugIgnore(
   entries: ReadonlyMap<string, SourceEntry>,
   problems: Map<string, Failure>,
 ): ((path: string) => boolean) | undefined {
-  if (entries.get('.slugignore')?.type !== 'file') return undefined;
+  const entry = entries.get('.slugignore');
+  if (entry?.type !== 'file') return undefined;
+  if (entry.size > LARGEST_IGNORE) {
+    problems.set('.slugignore', tooManyPatterns(undefined));
+    return undefined;
+  }
   let text: string;
   try {
     text = readFileSync(join(directory, '.slugignore'), 'utf8');
@@ -170,9 +180,29 @@ function slugIgnore(
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#') && !line.startsWith('!'))
     .map((line) => (line.startsWith('/') ? line.slice(1) : line.includes('/') ? line : `**/${line}`))
-    .map((line) => line.replace(/\/+$/, ''));
+    .map(withoutLastSlashes);
   if (patterns.length === 0) return undefined;
-  return matcherOf(patterns.flatMap((pattern) => [pattern, `${pattern}/**`]));
+  if (patterns.length * entries.size > MOST_COMPARISONS) {
+    problems.set('.slugignore', tooManyPatterns(patterns.length));
+    return undefined;
+  }
+  const matchers: PathMatcher[] = [];
+  for (const pattern of patterns) {
+    const compiled = [pattern, `${pattern}/**`].map(compilePathPattern);
+    if (compiled.includes(undefined)) {
+      problems.set('.slugignore', patternTooLarge(pattern, 'app'));
+      return undefined;
+    }
+    matchers.push(...compiled.filter((matcher) => matcher !== undefined));
+  }
+  return (path) => matchers.some((matches) => matches(path));
+}
+
+/** An expression would try each slash of a long row. */
+function withoutLastSlashes(line: string): string {
+  let end = line.length;
+  while (line[end - 1] === '/') end--;
+  return line.slice(0, end);
 }
 
 const appUnreadable = (directory: string, error: unknown): Failure => ({
@@ -191,6 +221,13 @@ const entryUnreadable = (path: string, error: unknown): Failure => ({
 });
 /** Also what JSON leaves as it is. */
 const quotedPath = (path: string): string => escapeUnsafe(JSON.stringify(path));
+const tooManyPatterns = (patterns: number | undefined): Failure => ({
+  code: 'pattern::too-large',
+  blame: 'app',
+  title: 'The file .slugignore has too many patterns',
+  detail: patterns === undefined ? 'It is larger than 1 MiB.' : `It has ${patterns}, and the app has very many files.`,
+  remedy: 'Name folders instead of single files.',
+});
 const unsupportedEntry = (path: string): Failure => ({
   code: 'app::unsupported-file',
   blame: 'app',

@@ -1,10 +1,11 @@
 // What nodes see of the app: the source overlaid by the layers of their ancestors. Unaware of keys and execution.
 
 import { readFile } from 'node:fs/promises';
+import { plainBaseOf, withoutEscapes } from '../manifests/path-pattern.js';
 import type { JSONValue } from '../manifests/json-schema.js';
 import type { AppVariables } from './app-variables.js';
 import type { Digest } from './digest.js';
-import { matcherOf, scanPattern } from './files/pattern.js';
+import { matcherOf } from './files/pattern.js';
 import type { ViewReader } from './sdk.js';
 import type { Source } from './source.js';
 import type { BlobStore } from './store.js';
@@ -116,16 +117,16 @@ export class RunFiles {
 
   /** Files and symbolic links that match a pattern for `node`, sorted. A pattern that names a directory means all in it. */
   match(node: number, pattern: string): readonly string[] {
-    const scan = MAY_BE_GLOB.test(pattern) ? scanPattern(pattern) : undefined;
-    if (scan?.isGlob !== true) {
-      const path = pattern.replace(/\\(.)/g, '$1');
+    const base = plainBaseOf(pattern);
+    if (base === undefined) {
+      const path = withoutEscapes(pattern);
       const winner = this.winner(node, path);
       if (winner === undefined) return [];
       return winner.entry.type === 'directory' ? this.match(node, `${escapeGlob(path)}/**`) : [path];
     }
     this.#looks.get(node)?.add(`${GLOB}${pattern}`);
     const isMatch = matcherOf(pattern);
-    const prefix = scan.base === '' ? '' : `${scan.base.replaceAll('\\', '')}/`;
+    const prefix = base === '' ? '' : `${base}/`;
     const found = new Set<string>();
     const consider = (path: string): void => {
       if (!path.startsWith(prefix) || found.has(path) || !isMatch(path)) return;
@@ -148,7 +149,6 @@ export class RunFiles {
 
 /** Before a pattern among the looks of a node. */
 export const GLOB = 'glob:';
-const MAY_BE_GLOB = /[\\*?[\]{}()!+@|]/;
 const escapeGlob = (path: string): string => path.replace(/[\\*?[\]{}()!+@|]/g, '\\$&');
 
 function childrenOf(paths: Iterable<string>): Map<string, string[]> {

@@ -1,14 +1,33 @@
-// Patterns of paths, compiled in one way everywhere. The only importer of picomatch.
+// Patterns of paths, compiled in one way everywhere; one that is too large is a failure that names it.
 
-import picomatch from 'picomatch';
+import { compilePathPattern, LARGEST_PATTERN, type PathMatcher } from '../../manifests/path-pattern.js';
+import { FailureError, type Failure } from '../failure.js';
 
-/** `s`: a wildcard stands for every character but a slash, ends of lines too, since names may hold those. */
-const OPTIONS = { dot: true, flags: 's' } as const;
+const known = new Map<string, PathMatcher>();
+const MOST_KNOWN = 1000;
 
-/** Whether a path matches the pattern, or any of several. */
-export const matcherOf = (patterns: string | readonly string[]): ((path: string) => boolean) =>
-  picomatch(typeof patterns === 'string' ? patterns : [...patterns], OPTIONS);
+function matcherOfOne(pattern: string): PathMatcher {
+  let matcher = known.get(pattern);
+  if (matcher === undefined) {
+    matcher = compilePathPattern(pattern);
+    if (matcher === undefined) throw new FailureError(patternTooLarge(pattern, 'pipeline'));
+    if (known.size >= MOST_KNOWN) known.clear();
+    known.set(pattern, matcher);
+  }
+  return matcher;
+}
 
-/** The folder in front of the first wildcard, and whether there is a wildcard at all. */
-export const scanPattern = (pattern: string): { readonly base: string; readonly isGlob: boolean } =>
-  picomatch.scan(pattern);
+/** Whether a path matches the pattern, or any of several. Throws a FailureError for a pattern that is too large. */
+export function matcherOf(patterns: string | readonly string[]): PathMatcher {
+  if (typeof patterns === 'string') return matcherOfOne(patterns);
+  const matchers = patterns.map(matcherOfOne);
+  return (path) => matchers.some((matches) => matches(path));
+}
+
+export const patternTooLarge = (pattern: string, blame: 'app' | 'pipeline'): Failure => ({
+  code: 'pattern::too-large',
+  blame,
+  title: `A pattern of paths is too large: ${pattern.slice(0, 60)}${pattern.length > 60 ? '...' : ''}`,
+  detail: LARGEST_PATTERN,
+  remedy: 'Write several shorter patterns, or name a folder that holds the files.',
+});

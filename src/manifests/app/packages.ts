@@ -23,10 +23,14 @@ async function fromRequirements(path: string, bytes: Uint8Array): Promise<Readon
   const closure = await readRequirements(path, (asked) => Promise.resolve(asked === path ? bytes : new Uint8Array()));
   if (!closure.ok) return own.record();
   for (const { name, specifier, kind } of closure.value.requirements) {
-    own.add(name ?? specifier, kind === 'index' ? specifier.replace(/^={2,3}\s*(?=[^*,]+$)/, '') : specifier);
+    own.add(name ?? specifier, kind === 'index' ? withoutPin(specifier) : specifier);
   }
   return own.record();
 }
+
+/** `==1.2` is shown as `1.2`; a pattern, or one of several conditions, stays. */
+const withoutPin = (specifier: string): string =>
+  /[*,]/.test(specifier) || !specifier.startsWith('==') ? specifier : specifier.replace(/^={2,3}/, '').trimStart();
 
 function fromPipfileLock(bytes: Uint8Array): Readonly<Record<string, string>> | undefined {
   let lock: unknown;

@@ -86,7 +86,7 @@ function fileName({ url, path, filename }: Fields): string | undefined {
   if (typeof filename === 'string') return filename;
   const place = [url, path].find((value) => typeof value === 'string');
   if (typeof place !== 'string') return undefined;
-  const last = place.replace(/[?#].*$/, '').replace(/^.*\//, '');
+  const last = (place.split(/[?#]/, 1)[0] ?? '').replace(/^.*\//s, '');
   try {
     return decodeURIComponent(last);
   } catch {

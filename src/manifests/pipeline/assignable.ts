@@ -4,6 +4,7 @@
 // lengths) are left to the check of the value at run time: a producer seldom states them.
 
 import { canonicalJSON } from '../json-schema.js';
+import { compilePattern } from '../text-pattern.js';
 
 type Schema = Readonly<Record<string, unknown>>;
 const TREE_FORMATS: ReadonlySet<unknown> = new Set(['output-tree', 'tool-tree']);
@@ -169,15 +170,6 @@ export function accepts(schemaAny: unknown, value: unknown): boolean {
   const choices = list(schema['anyOf'] ?? schema['oneOf']);
   if (choices.length > 0 && !choices.some((choice) => accepts(choice, value))) return false;
   return list(schema['allOf']).every((part) => accepts(part, value));
-}
-
-/** Undefined when it is not a regular expression. */
-export function compilePattern(pattern: string): RegExp | undefined {
-  try {
-    return new RegExp(pattern, 'u');
-  } catch {
-    return undefined;
-  }
 }
 
 export function hasType(value: unknown, type: unknown): boolean {

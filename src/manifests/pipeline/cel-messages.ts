@@ -4,6 +4,7 @@ import type { CELProblem } from './cel.js';
 import type { GuardContext } from './guards.js';
 import { RUN_FACTS } from './params.js';
 import { Suggester, type Path } from './problem.js';
+import { whyNoPattern } from '../text-pattern.js';
 
 export function reportCEL(problem: CELProblem, path: Path, expression: string, context: GuardContext): void {
   const { report, suggester, indexOf, params, drafts } = context;
@@ -81,6 +82,9 @@ export function reportCEL(problem: CELProblem, path: Path, expression: string, c
         remedy: 'Write a comparison such as `manager.name == "pip"`; join several by `&&` and `||`.',
       });
       return;
+    case 'pattern':
+      report({ code: 'pipeline::when-syntax', path, span, ...whyNoPattern(subject) });
+      return;
     case 'type':
       report({ code: 'pipeline::when-type', path, span, ...explainType(subject) });
       return;
@@ -89,6 +93,7 @@ export function reportCEL(problem: CELProblem, path: Path, expression: string, c
 }
 
 function explainSyntax(said: string): string {
+  if (said.startsWith('the expression is ')) return `T${said.slice(1)}.`;
   if (/EOF/.test(said)) return 'It ends too early: something is missing at the end.';
   if (/Unterminated/.test(said)) return 'A text is not closed: its second quote is missing.';
   if (/escape/i.test(said)) return 'A backslash sequence in a text is not known; double the backslash.';

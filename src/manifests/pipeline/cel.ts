@@ -3,8 +3,10 @@
 
 import { Environment, ParseError, serialize, type ASTNode } from '@marcbachmann/cel-js';
 import type { JSONValue } from '../json-schema.js';
+import { compilePattern, loadPatternEngine } from '../text-pattern.js';
+import { BudgetError, evaluateWithin } from './cel-budget.js';
 import type { RunFacts } from './manifest.js';
-import { TAKEN_NAMES, type NodeValues, type WhenResult } from './when.js';
+import { LONGEST_EXPRESSION, TAKEN_NAMES, type NodeValues, type WhenResult } from './when.js';
 
 export interface Span {
   readonly start: number;
@@ -12,7 +14,15 @@ export interface Span {
 }
 export interface CELProblem {
   readonly kind:
-    'syntax' | 'type' | 'hyphen' | 'unknown-node' | 'unknown-port' | 'unknown-param' | 'unknown-fact' | 'bare';
+    | 'syntax'
+    | 'type'
+    | 'pattern'
+    | 'hyphen'
+    | 'unknown-node'
+    | 'unknown-port'
+    | 'unknown-param'
+    | 'unknown-fact'
+    | 'bare';
   readonly span: Span;
   /** The name in question, or what CEL said. */
   readonly subject: string;
@@ -44,7 +54,8 @@ export function parseGuard(
   runFacts: ReadonlySet<string>,
 ): ParsedGuard {
   const problems: CELProblem[] = [];
-  const hyphens = hyphenated(expression, isNode);
+  const isTooLong = expression.length > LONGEST_EXPRESSION;
+  const hyphens = isTooLong ? [] : hyphenated(expression, isNode);
   const failed = (problem: CELProblem): ParsedGuard => ({
     source: expression,
     reads: [],
@@ -52,6 +63,10 @@ export function parseGuard(
     conjuncts: [],
     problems: [...hyphens, ...(hyphens.length > 0 && problem.kind === 'syntax' ? [] : [problem])],
   });
+  if (isTooLong) {
+    const subject = `the expression is longer than ${LONGEST_EXPRESSION} characters`;
+    return failed({ kind: 'syntax', span: { start: 0, end: 1 }, subject });
+  }
   let ast: ASTNode;
   try {
     ast = plainEnvironment().parse(expression).ast;
@@ -67,6 +82,9 @@ export function parseGuard(
   const reads: NodeRead[] = [];
   const params: (Span & { name: string })[] = [];
   const replacements: (Span & { text: string })[] = [];
+  const checkPattern = (node: ASTNode, pattern: string): void => {
+    if (compilePattern(pattern) === undefined) problems.push({ kind: 'pattern', span: node.range, subject: pattern });
+  };
   const inHyphen = (at: number): boolean => hyphens.some(({ span }) => at >= span.start && at < span.end);
 
   /** The node that an expression stands for, if it stands for one. */
@@ -115,6 +133,8 @@ export function parseGuard(
       case 'rcall': {
         const [called, receiver, args] = node.args;
         walk(receiver, bound);
+        const pattern = called === 'matches' ? args[0] : undefined;
+        if (pattern?.op === 'value' && typeof pattern.args === 'string') checkPattern(pattern, pattern.args);
         const variable = args[0];
         const isBinding = MACROS.has(called) || called === 'bind';
         if (isBinding && variable?.op === 'id') {
@@ -200,12 +220,16 @@ export class GuardChecker {
   }
 }
 
-export function evaluateCEL(
+/** Whether `matches` may be called. */
+export const usesPatterns = (expression: string): boolean => expression.includes('matches');
+
+export async function evaluateCEL(
   expression: string,
   values: NodeValues,
   params: Readonly<Record<string, JSONValue>>,
   run: RunFacts,
-): WhenResult {
+): Promise<WhenResult> {
+  if (usesPatterns(expression)) await loadPatternEngine();
   const guard = parseGuard(expression, () => true, new Set(Object.keys(run)));
   const failed = (detail: string): WhenResult => ({
     ok: false,
@@ -213,7 +237,7 @@ export function evaluateCEL(
       code: 'pipeline::when-failed',
       blame: 'pipeline',
       title: 'A `when` could not be evaluated.',
-      detail: `${expression}: ${detail}`,
+      detail: `${expression.length > 300 ? `${expression.slice(0, 300)}...` : expression}: ${detail}`,
       remedy: 'Correct the expression, or the values that it compares.',
     },
   });
@@ -226,10 +250,13 @@ export function evaluateCEL(
     context[node] = context[alias(node)] ??= toCEL(ports ?? {});
   }
   try {
-    const value: unknown = evaluator().evaluate(guard.source, context);
+    const environment = evaluator();
+    const parsed = environment.parse(guard.source);
+    matchLinearly(parsed.ast);
+    const value = evaluateWithin(environment, () => parsed(context));
     return typeof value === 'boolean' ? { ok: true, value } : failed(`it yields ${typeof value}, not a boolean`);
   } catch (error) {
-    if (isAnyAbsent) return { ok: true, value: false };
+    if (isAnyAbsent && !(error instanceof BudgetError)) return { ok: true, value: false };
     const summary = error instanceof Error && 'summary' in error ? String(error.summary) : 'it failed';
     return failed(summary);
   }
@@ -263,7 +290,24 @@ function evaluator(): Environment {
     evaluating.registerOperator(`int ${operator} double: double`, handler);
     evaluating.registerOperator(`double ${operator} int: double`, handler);
   }
+  evaluating.registerFunction(`string.${LINEAR_MATCHES}(string): bool`, (text: string, pattern: string) => {
+    const compiled = compilePattern(pattern);
+    if (compiled === undefined) throw new BudgetError(`"${pattern.slice(0, 100)}" is not a pattern of RE2`);
+    return compiled.test(text);
+  });
   return evaluating;
+}
+
+/** The library's own matches by backtracking. */
+const LINEAR_MATCHES = 'matchesLinearly';
+
+/** Calls of `matches` become those of our own. */
+function matchLinearly(ast: ASTNode): void {
+  const pending: ASTNode[] = [ast];
+  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    if (node.op === 'rcall' && node.args[0] === 'matches') (node.args as unknown[])[0] = LINEAR_MATCHES;
+    pending.push(...childrenOf(node));
+  }
 }
 
 function memberName(node: ASTNode): string | undefined {

@@ -14,6 +14,7 @@ import { isRecord, Suggester, type Problem, type Report } from './problem.js';
 import { explainSchemaErrors } from './schema-messages.js';
 import { validatePipeline } from './validate-schema.generated.js';
 import { findConflicts } from './writes.js';
+import { preparePatterns } from '../text-pattern.js';
 
 export const MAX_NODES = 20_000;
 /** Size of a pool that a kind names and the file does not declare. */
@@ -67,6 +68,7 @@ export async function checkPipeline(loaded: LoadedPipeline, options: CheckOption
     explainSchemaErrors({ errors, data: loaded.data, schema: pipelineSchema, at: [] }, report, suggester);
   }
 
+  await preparePatterns(data, options.kinds);
   const params = readParams(data['params'], options.params, options.paramsMayMiss === true, report, suggester);
   const entries = Object.entries(section).filter((entry): entry is [string, Record<string, unknown>] =>
     isRecord(entry[1]),

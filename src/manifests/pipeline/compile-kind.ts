@@ -2,6 +2,7 @@
 // when called.
 
 import type { AnySchema } from 'ajv';
+import { loadPatternEngine } from '../text-pattern.js';
 import type { KnownKind, PluginManifest, Validate } from '../plugin-manifest.js';
 
 /** Shared with `scripts/schemas.ts`, so that both give the same validators. */
@@ -26,7 +27,10 @@ export const KIND_KEYWORDS = [
 export async function compileKind(manifest: PluginManifest, codeDigest?: string): Promise<KnownKind> {
   // Of a CommonJS module that is loaded on demand a bundle keeps the default export only.
   const { default: ajv2020 } = await import('ajv/dist/2020.js');
-  const ajv = new ajv2020.Ajv2020(KIND_AJV_OPTIONS);
+  const { compileLinear } = await loadPatternEngine();
+  // The text stands for the engine in generated code, of which there is none here.
+  const regExp = Object.assign((pattern: string) => compileLinear(pattern), { code: 'compileLinear' });
+  const ajv = new ajv2020.Ajv2020({ ...KIND_AJV_OPTIONS, code: { regExp } });
   for (const keyword of KIND_KEYWORDS) ajv.addKeyword({ ...keyword });
   const compile = (schema: AnySchema): Validate => ajv.compile(schema);
   return {

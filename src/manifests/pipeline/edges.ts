@@ -6,6 +6,7 @@ import { implies, type Guard } from './guards.js';
 import type { NodeId, Reference } from './manifest.js';
 import type { Draft } from './nodes.js';
 import { isRecord, type Path, type Report, type Suggester } from './problem.js';
+import { compilePattern } from '../text-pattern.js';
 
 export interface Edge {
   /** Index of the producer. */
@@ -82,7 +83,7 @@ export function portOf(ports: JSONSchema, name: string): unknown {
   if (ports.properties && Object.hasOwn(ports.properties, name)) return ports.properties[name];
   if (ports.patternProperties) {
     for (const [pattern, schema] of Object.entries(ports.patternProperties)) {
-      if (new RegExp(pattern, 'u').test(name)) return schema;
+      if (compilePattern(pattern)?.test(name) === true) return schema;
     }
   }
   if (ports.additionalProperties === false) return undefined;

@@ -8,6 +8,7 @@ import type { Draft } from './nodes.js';
 import { RUN_FACTS, type Params } from './params.js';
 import type { Path, Report, Suggester } from './problem.js';
 import { parsePlain, TAKEN_NAMES, type PlainTerm } from './when.js';
+import { loadPatternEngine } from '../text-pattern.js';
 
 export interface Guard {
   readonly expression: string;
@@ -45,7 +46,10 @@ export async function readGuards(context: GuardContext): Promise<ReadonlyMap<num
     const path: Path = [...draft.path, 'when'];
     const plain = parsePlain(expression);
     const parsed = plain && isSound(plain, context) ? fromPlain(plain) : undefined;
-    if (parsed === undefined) library ??= await import('./cel.js');
+    if (parsed === undefined) {
+      library ??= await import('./cel.js');
+      if (library.usesPatterns(expression)) await loadPatternEngine();
+    }
     const guard = parsed ?? library?.parseGuard(expression, (name) => context.indexOf.has(name), FACTS);
     if (guard === undefined) continue;
     let isBroken = guard.problems.length > 0;

@@ -2,7 +2,8 @@
 
 import type { JSONObject, JSONValue } from '../json-schema.js';
 import type { RunFacts } from './manifest.js';
-import { accepts, compilePattern, describe, hasType } from './assignable.js';
+import { compilePattern, whyNoPattern } from '../text-pattern.js';
+import { accepts, describe, hasType } from './assignable.js';
 import { isRecord, nameOfType, type Path, type Report, type Suggester } from './problem.js';
 
 export interface Params {
@@ -37,8 +38,7 @@ export function readParams(
       report({
         code: 'pipeline::bad-value',
         path: [...path, 'pattern'],
-        message: 'The pattern is not a regular expression.',
-        remedy: 'Use the syntax of JavaScript regular expressions, for example `^[0-9]+$`.',
+        ...whyNoPattern(declaration['pattern']),
       });
       continue;
     }
@@ -137,7 +137,9 @@ function parseGiven(text: string, type: string): JSONValue | undefined {
     case 'integer':
       return /^[+-]?\d{1,15}$/.test(text) ? Number(text) : undefined;
     case 'number':
-      return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(text) && Number.isFinite(Number(text))
+      return text.length < 400 &&
+        /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(text) &&
+        Number.isFinite(Number(text))
         ? Number(text)
         : undefined;
     case 'boolean':

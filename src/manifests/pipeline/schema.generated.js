@@ -72,7 +72,7 @@ export const pipelineSchema = {
           },
           "pattern": {
             "type": "string",
-            "description": "Regular expression that a text must match."
+            "description": "Regular expression (RE2) that a text must match."
           }
         }
       }

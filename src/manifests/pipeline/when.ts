@@ -26,8 +26,11 @@ export type WhenResult =
 /** Values of ports by node. A node that was skipped is absent, or its ports are undefined. */
 export type NodeValues = Readonly<Record<string, Readonly<Record<string, JSONValue | undefined>> | undefined>>;
 
+/** Of characters; beyond it no guard is read. */
+export const LONGEST_EXPRESSION = 20_000;
+
 const TERM =
-  /\s*(!?)\s*(?:nodes\["([a-z][a-z0-9_-]*)"\]|([a-z][a-z0-9_]*))\.([A-Za-z_][A-Za-z0-9_]*)\s*(?:(==|!=)\s*(?:"([^"\\\n\r]*)"|'([^'\\\n\r]*)'))?\s*(&&|$)/y;
+  /\s*(?:(!)\s*)?(?:nodes\["([a-z][a-z0-9_-]*)"\]|([a-z][a-z0-9_]*))\.([A-Za-z_][A-Za-z0-9_]*)\s*(?:(==|!=)\s*(?:"([^"\\\n\r]*)"|'([^'\\\n\r]*)'))?\s*(&&|$)/y;
 /** Words that CEL, or the pipeline, gives another meaning; a node of such a name is written `nodes["name"]`. */
 export const TAKEN_NAMES: ReadonlySet<string> = new Set(
   (
@@ -39,6 +42,7 @@ export const TAKEN_NAMES: ReadonlySet<string> = new Set(
 
 /** Undefined when the expression needs CEL. */
 export function parsePlain(expression: string): readonly PlainTerm[] | undefined {
+  if (expression.length > LONGEST_EXPRESSION) return undefined;
   const terms: PlainTerm[] = [];
   let at = 0;
   for (;;) {

@@ -4,6 +4,11 @@ import { reachability, type Prerequisites } from './graph.js';
 
 /** Beyond so many comparisons of patterns the check gives up; only generated files with thousands of globs get there. */
 const MAX_COMPARISONS = 500_000;
+/** Comparing two patterns takes at most as many steps as the product of their lengths; beyond this they count for more. */
+const USUAL_PRODUCT = 4096;
+const STEPS_OF_ONE = 100;
+/** Of two patterns together; past it they count as overlapping. No matcher takes patterns that long. */
+const LONGEST_PAIR = 2048;
 /** The same for pairs of nodes that could collide but are excused. */
 const MAX_EXCUSES = 5_000_000;
 /** Nobody reads further. */
@@ -109,7 +114,8 @@ function overlappingPatterns(patterns: readonly string[]): {
   let comparisons = 0;
   const compare = (a: string, b: string): void => {
     const identity = a < b ? `${a}\0${b}` : `${b}\0${a}`;
-    if (a === b || related.has(identity) || comparisons++ > MAX_COMPARISONS) return;
+    if (a === b || related.has(identity) || comparisons > MAX_COMPARISONS) return;
+    comparisons += 1 + Math.max(0, a.length * b.length - USUAL_PRODUCT) / STEPS_OF_ONE;
     const theirs = expanded.get(b) ?? [];
     if (!(expanded.get(a) ?? []).some((mine) => theirs.some((other) => segmentsOverlap(mine, other)))) return;
     related.add(identity);
@@ -146,6 +152,7 @@ const segmentsOf = (pattern: string): readonly string[] =>
 
 /** `a/{b,c}` -> `a/b`, `a/c`. Kept whole when that would give very many, or braces do not pair. */
 export function expandBraces(pattern: string): readonly string[] {
+  if (pattern.length > LONGEST_PAIR) return [pattern];
   let results = [pattern];
   for (let round = 0; round < 8; round++) {
     let changed = false;
@@ -173,6 +180,7 @@ export const patternsOverlap = (a: string, b: string): boolean =>
   expandBraces(a).some((x) => expandBraces(b).some((y) => segmentsOverlap(segmentsOf(x), segmentsOf(y))));
 
 function segmentsOverlap(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length + b.length > LONGEST_PAIR) return true;
   const seen = new Set<number>();
   const meet = (i: number, j: number): boolean => {
     // Whoever ends first names a file or folder that the other writes into; but `**/*.py` does not write into a.txt:
@@ -197,6 +205,7 @@ function segmentOverlap(a: string, b: string): boolean {
   if (!isGlob(a) && !isGlob(b)) return false;
   const x = tokensOf(a);
   const y = tokensOf(b);
+  if (x.length + y.length > LONGEST_PAIR) return true;
   const seen = new Set<number>();
   const meet = (i: number, j: number): boolean => {
     if (i === x.length && j === y.length) return true;

@@ -43,16 +43,20 @@ export function uvPipCommand(
   };
 }
 
+const LONGEST_LAUNCHER = 16 * 1024;
 const UV_LAUNCHER =
   /^# -\*- coding: utf-8 -\*-\nimport sys\n(from \S+ import \S+)\nif __name__ == "__main__":\n(?: {4,}.*\n)*? {4}sys\.exit\((\S+)\(\)\)\n?$/m;
 
 /** The text of a launcher as the pip of the catalogue writes it; other scripts stay. */
 export const pipLauncher = (text: string): string =>
-  text.replace(
-    UV_LAUNCHER,
-    (_, importing: string, called: string) =>
-      `import sys\n${importing}\nif __name__ == '__main__':\n    sys.argv[0] = sys.argv[0].removesuffix('.exe')\n    sys.exit(${called}())\n`,
-  );
+  // uv's has a few hundred characters; the expression takes time by the square of what it is given.
+  text.length > LONGEST_LAUNCHER
+    ? text
+    : text.replace(
+        UV_LAUNCHER,
+        (_, importing: string, called: string) =>
+          `import sys\n${importing}\nif __name__ == '__main__':\n    sys.argv[0] = sys.argv[0].removesuffix('.exe')\n    sys.exit(${called}())\n`,
+      );
 
 /**
  * Rewrites what uv installed. `listed`: normalised names of what the requirements name. Left as it is: the origin of what came

@@ -110,7 +110,8 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
       ...(extraIndexes !== undefined && { extraIndexes: withoutUserinfo(extraIndexes) }),
     };
     // What the Pipfile wants installed before builds is not in the lock.
-    const isPinned = lock.packages.every(({ isHashed }) => isHashed) && !/^\s*\[build-system\]/m.test(asked.toString());
+    const isPinned =
+      lock.packages.every(({ isHashed }) => isHashed) && !/^[ \t]*\[build-system\]/m.test(asked.toString());
     return succeed({
       files: [...new Set(files)].sort(),
       facts: facts as unknown as JSONObject,

@@ -4,8 +4,8 @@ import { relocatableLauncher } from '../shared/launcher.js';
 
 /** `name = module:function` of `[console_scripts]`, sorted. */
 export function consoleScripts(entryPoints: string): readonly (readonly [name: string, target: string])[] {
-  const section = /^\[console_scripts\]\s*$([^[]*)/m.exec(entryPoints)?.[1] ?? '';
-  return [...section.matchAll(/^\s*([\w.-]+)\s*=\s*([\w.]+:[\w.]+)\s*$/gm)]
+  const section = /^\[console_scripts\][ \t\r]*$([^[]*)/m.exec(entryPoints)?.[1] ?? '';
+  return [...section.matchAll(/^[ \t]*([\w.-]+)[ \t]*=[ \t]*([\w.]+:[\w.]+)[ \t\r]*$/gm)]
     .map(([, name = '', target = '']) => [name, target] as const)
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }

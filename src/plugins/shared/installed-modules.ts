@@ -57,6 +57,6 @@ function foldersOf(text: string, site: string): readonly string[] {
 
 /** A finder of setuptools holds a literal `MAPPING: dict[str, str] = {'name': '/path', ...}`. */
 function mapsModule(finder: string, name: string): boolean {
-  const mapping = /^MAPPING\b[^=\n]*=\s*(\{.*\})\s*$/m.exec(finder)?.[1] ?? '';
+  const mapping = /^MAPPING\b[^=\n]*=[ \t]*(\{.*\})/m.exec(finder)?.[1] ?? '';
   return mapping.includes(`'${name}':`) || mapping.includes(`"${name}":`);
 }

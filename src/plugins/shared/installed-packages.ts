@@ -21,7 +21,7 @@ export function installedPackages(folder: Folder, sitePackages: string): Readonl
 
 function readMetadata(text: string): readonly [string, string] | undefined {
   const header = text.split(/\r?\n\r?\n/, 1)[0] ?? '';
-  const name = /^Name:[ \t]*(.+?)[ \t]*$/im.exec(header)?.[1];
-  const version = /^Version:[ \t]*(.+?)[ \t]*$/im.exec(header)?.[1];
+  const name = /^Name:(.+)$/im.exec(header)?.[1]?.trim() || undefined;
+  const version = /^Version:(.+)$/im.exec(header)?.[1]?.trim() || undefined;
   return name === undefined || version === undefined ? undefined : [normalizedName(name), version];
 }

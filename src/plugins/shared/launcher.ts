@@ -27,10 +27,12 @@ function interpreterLine(
   script: string,
   folder: string,
 ): { readonly name: string; readonly length: number } | undefined {
-  const plain = /^#!\s*(\S.*?)\/(python[\d.]*)[^\n/]*\r?\n/.exec(script);
+  // The kernel reads less of a first line; the expressions below take time by the square of what they are given.
+  const head = script.slice(0, 4096);
+  const plain = /^#!\s*(\S.*?)\/(python[\d.]*)[^\n/]*\r?\n/.exec(head);
   if (plain?.[1] === folder && plain[2] !== undefined) return { name: plain[2], length: plain[0].length };
   // The form installers choose when the path is long or has blanks.
-  const wrapped = /^#!\/bin\/sh\n'''exec' (["']?)([^"'\n]+?)\/(python[\d.]*)\1 "\$0" "\$@"\n' '''\n/.exec(script);
+  const wrapped = /^#!\/bin\/sh\n'''exec' (["']?)([^"'\n]+?)\/(python[\d.]*)\1 "\$0" "\$@"\n' '''\n/.exec(head);
   if (wrapped?.[2] === folder && wrapped[3] !== undefined) return { name: wrapped[3], length: wrapped[0].length };
   return undefined;
 }

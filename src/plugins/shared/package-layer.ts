@@ -87,7 +87,8 @@ function relativeLines(text: string, context: RunContext, folder: string): strin
   return text
     .split(/(?<=\n)/)
     .map((line) => {
-      const [, path = '', end = ''] = /^(.*?)(\s*)$/s.exec(line) ?? [];
+      const path = line.trimEnd();
+      const end = line.slice(path.length);
       const app = apps.find((candidate) => path === candidate || path.startsWith(`${candidate}/`));
       if (app === undefined) return line;
       return `${posix.relative(`/${inLatin1(folder)}`, `/${path.slice(app.length)}`) || '.'}${end}`;

@@ -218,7 +218,7 @@ function builtFor(app: Folder, home: string, minor: string): readonly string[] {
   for (const { name, kind } of app.list(folder)) {
     if (kind !== 'file' || !/^_sysconfigdata.*\.py$/.test(name)) continue;
     const text = app.readText(`${folder}/${name}`) ?? '';
-    for (const match of text.matchAll(/^\s*\{?'(?:prefix|exec_prefix|abs_builddir|abs_srcdir)': '(\/[^']+)'/gm)) {
+    for (const match of text.matchAll(/^[ \t]*\{?'(?:prefix|exec_prefix|abs_builddir|abs_srcdir)': '(\/[^']+)'/gm)) {
       const path = match[1];
       if (path !== undefined && path.split('/').length > 1) found.add(path);
     }

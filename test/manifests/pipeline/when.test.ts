@@ -82,7 +82,7 @@ describe('evaluation of when', () => {
         const params = { x: 'p', y: true };
         expect(parsePlain(guard), guard).to.not.equal(undefined);
         const quick = await evaluateWhen(guard, nodes, params, RUN);
-        const slow = evaluateCEL(guard, nodes, params, RUN);
+        const slow = await evaluateCEL(guard, nodes, params, RUN);
         expect(quick.ok, guard).to.equal(slow.ok);
         if (!quick.ok || !slow.ok) return;
         plain++;

@@ -1,0 +1,77 @@
+// How much work the evaluation of one expression may be: every step counts, and so does the size of what a step yields.
+// Reaches into the nodes of the CEL library, which has limits for what is written but none for what it does.
+
+import type { Environment } from '@marcbachmann/cel-js';
+
+/** About a fifth of a second. */
+const MOST_STEPS = 500_000;
+const LONGEST_TEXT = 256 * 1024;
+const LONGEST_LIST = 20_000;
+/** Reading a list or a text again and again is work too: so many items, or characters, count as one step. */
+const ITEMS_A_STEP = 4;
+const CHARACTERS_A_STEP = 64;
+
+/** Not caught by `exists` and the like for long: every further step throws it again. */
+export class BudgetError extends Error {
+  constructor(readonly summary: string) {
+    super(summary);
+  }
+}
+
+let steps: number | undefined;
+let exceeded: BudgetError | undefined;
+
+interface Meta {
+  readonly alternate?: LibraryNode;
+  readonly macro?: LibraryNode;
+  readonly evaluate: (evaluator: unknown, node: LibraryNode, context: unknown) => unknown;
+}
+interface LibraryNode {
+  readonly meta: Meta;
+  evaluate(evaluator: unknown, node: LibraryNode, context: unknown): unknown;
+}
+
+let isCounting = false;
+function countSteps(environment: Environment): void {
+  if (isCounting) return;
+  isCounting = true;
+  const prototype = Object.getPrototypeOf(environment.parse('true').ast) as LibraryNode;
+  // The library's own puts its choice on the node itself, past which nothing could count.
+  prototype.evaluate = function (this: LibraryNode, evaluator, node, context): unknown {
+    take(1);
+    const { alternate, macro, evaluate } = this.meta;
+    if (alternate) return alternate.evaluate(evaluator, alternate, context);
+    if (macro) return macro.evaluate(evaluator, macro, context);
+    const value = evaluate(evaluator, node, context);
+    if (typeof value === 'string') takeSize(value.length, LONGEST_TEXT, CHARACTERS_A_STEP, 'a text');
+    else if (Array.isArray(value)) takeSize(value.length, LONGEST_LIST, ITEMS_A_STEP, 'a list');
+    return value;
+  };
+}
+
+function take(count: number): void {
+  if (steps === undefined) return;
+  steps += count;
+  if (steps > MOST_STEPS) exceeded ??= new BudgetError(`it takes more than ${MOST_STEPS} steps`);
+  if (exceeded !== undefined) throw exceeded;
+}
+
+function takeSize(size: number, longest: number, aStep: number, what: string): void {
+  if (size > longest) exceeded ??= new BudgetError(`it makes ${what} of ${size}, more than the ${longest} allowed`);
+  take(size / aStep);
+}
+
+/** Rejects what goes past the budget, also where the expression itself would forgive a failure. */
+export function evaluateWithin(environment: Environment, evaluate: () => unknown): unknown {
+  countSteps(environment);
+  [steps, exceeded] = [0, undefined];
+  try {
+    const value = evaluate();
+    if (exceeded !== undefined) throw exceeded as Error;
+    return value;
+  } catch (error) {
+    throw exceeded ?? error;
+  } finally {
+    [steps, exceeded] = [undefined, undefined];
+  }
+}
