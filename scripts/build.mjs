@@ -42,6 +42,22 @@ for (const [bundle, { text, map }] of Object.entries(await bundles(root, setting
   kept.add(`${name}.cache`);
 }
 
+// The program in whose process an outside plugin runs. It imports the plugin, so it is no bundle of those.
+const pluginHost = await build({
+  ...settings,
+  absWorkingDir: root,
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  write: false,
+  sourcemap: false,
+  entryPoints: ['src/plugin-host/main.ts'],
+  logLevel: 'warning',
+});
+const [{ contents: pluginHostText }] = pluginHost.outputFiles;
+const pluginHostName = `chunks/plugin-host-${createHash('sha256').update(pluginHostText).digest('hex').slice(0, 12)}.js`;
+await write(pluginHostName, pluginHostText);
+
 // In a process of its own, without flags: V8 takes code only from a V8 of the same version and flags.
 const modules = { ...settings, absWorkingDir: root, bundle: true, format: 'esm', platform: 'node', write: false };
 const warmUp = await build({ ...modules, entryPoints: ['scripts/code-cache.mjs'], sourcemap: false });
@@ -64,10 +80,13 @@ const entries = await build({
   outdir,
   sourcemap: 'linked',
   define: Object.fromEntries(
-    Object.entries({ VERSION: version, START: names.start, RUN: names.run, DRAW: names.draw }).map(([name, value]) => [
-      `PYFLOW_${name}`,
-      JSON.stringify(value),
-    ]),
+    Object.entries({
+      VERSION: version,
+      START: names.start,
+      RUN: names.run,
+      DRAW: names.draw,
+      PLUGIN_HOST: pluginHostName,
+    }).map(([name, value]) => [`PYFLOW_${name}`, JSON.stringify(value)]),
   ),
   logLevel: 'warning',
 });

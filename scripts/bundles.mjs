@@ -13,7 +13,7 @@ const NOT_ASCII = /[^\0-\x7f]/;
 
 // Parameters as in src/cli/bundles.ts. Parenthesized, for V8 to compile it at once where there is no code beside it.
 const HEAD =
-  "(typeof module==='object'?run=>{module.exports=run}:run=>run)((function(module,require,pyflowFromStart,pyflowFromRun,pyflowFromDraw,pyflowImport){";
+  "(typeof module==='object'?run=>{module.exports=run}:run=>run)((function(module,require,pyflowFromStart,pyflowFromRun,pyflowFromDraw){";
 const TAIL = '}))';
 
 /** Each as `{ text, map }`. `settings` are esbuild's. */
@@ -78,7 +78,7 @@ export async function bundles(root, settings) {
   const run = await build({
     ...common,
     stdin: { contents: entryOfRun([...asked].sort(), name), resolveDir: root },
-    plugins: [fromStart, slimLibraries, importOutside, escaped, startStubs],
+    plugins: [fromStart, slimLibraries, escaped, startStubs],
   });
   const draw = await build({ ...common, entryPoints: [DRAW], plugins: [fromStart, escaped, startStubs] });
   return { start: textAndMap(await start()), run: textAndMap(run), draw: textAndMap(draw) };
@@ -94,16 +94,6 @@ const entryOfStart = (shared) =>
 /** `require` makes esbuild evaluate a module, and whatever it imports, when it is asked for. */
 const entryOfRun = (paths, name) =>
   `module.exports={${paths.map((path) => `${JSON.stringify(name(path))}:()=>require(${JSON.stringify(path)})`).join(',')}}`;
-
-/** Plugins from outside are imported by a function that the bundle gets. */
-const importOutside = {
-  name: 'import-outside',
-  setup: ({ onLoad }) =>
-    void onLoad({ filter: /\/src\/engine\/outside-plugin\.ts$/ }, async ({ path }) => ({
-      contents: (await readFile(path, 'utf8')).replace(/\bimport\(/, 'pyflowImport('),
-      loader: 'ts',
-    })),
-};
 
 /** esbuild escapes what is not ASCII in strings, but not in regular expressions; bundles are read as Latin-1. */
 const escaped = {
@@ -169,6 +159,6 @@ function textAndMap({ outputFiles }) {
   if (NOT_ASCII.test(code.text)) throw new Error('a bundle is read as Latin-1, so it must be ASCII: see escaped');
   // But for the types that a new plugin names in its comments.
   if (/\bimport\((?!'pyflow\/sdk'\)\.)/.test(code.text))
-    throw new Error('a bundle cannot import by itself: see importOutside');
+    throw new Error('in a script that comes from compiled code, Node 20 knows no import()');
   return { text: code.text, map: map.text };
 }

@@ -9,6 +9,7 @@ declare const PYFLOW_VERSION: string | undefined;
 declare const PYFLOW_START: string;
 declare const PYFLOW_RUN: string;
 declare const PYFLOW_DRAW: string;
+declare const PYFLOW_PLUGIN_HOST: string | undefined;
 const version = typeof PYFLOW_VERSION === 'string' ? PYFLOW_VERSION : 'development';
 
 const argv = process.argv.slice(2);
@@ -23,5 +24,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
           process.env['PYFLOW_DEBUG'] !== undefined,
         ).start
       : await import('./cli/start.js');
-  await leave(await main(argv, processWorld(version)));
+  const pluginHost =
+    typeof PYFLOW_PLUGIN_HOST === 'string' ? () => `${import.meta.dirname}/${PYFLOW_PLUGIN_HOST}` : undefined;
+  await leave(await main(argv, processWorld(version, pluginHost)));
 }

@@ -6,7 +6,7 @@ import type { Compose, Composition } from './engine/composition.js';
 import { sha256Hex } from './engine/digest.js';
 import { fail, succeed, type Failure, type Result } from './engine/failure.js';
 import { archiveService, downloadService, nodeLogService, subprocessService } from './engine/node-handle.js';
-import { loadOutsidePlugin, type OutsidePlugin } from './engine/outside-plugin.js';
+import type { OutsidePlugin, OutsideSurroundings } from './engine/outside/outside-plugin.js';
 import { Archive, Clock, Download, Files, Host, NodeLog, Plugin, Subprocess, type AnyPlugin } from './engine/sdk.js';
 import { passThroughOf } from './engine/pass-through.js';
 import { systemClock } from './engine/services/clock.js';
@@ -19,9 +19,12 @@ import { shippedKinds } from './plugins/index.js';
 import { HostCommand } from './plugins/shared/host-command.js';
 import { validators } from './plugins/validators.generated.js';
 
-/** `environment`: of the operator, for what the host service tells; the app's variables come from elsewhere. */
+/**
+ * `environment`: of the operator, for what the host service tells; the app's variables come from elsewhere. `pluginHost`: the
+ * program in whose process an outside plugin runs.
+ */
 export const composeFor =
-  (environment: Readonly<Record<string, string | undefined>>): Compose =>
+  (environment: Readonly<Record<string, string | undefined>>, pluginHost?: () => string): Compose =>
   async ({ cacheDir, settings }) => {
     const container = new Container({ defaultScope: 'Singleton' });
     const prefixed = Object.entries(settings).map(([name, value]) => [`PYFLOW_${name}`, value]);
@@ -39,16 +42,47 @@ export const composeFor =
       }),
     );
     container.bind(HostCommand).toConstantValue({ runTool });
-    return new ContainerComposition(container);
+    return new ContainerComposition(container, () => surroundingsOf(container, environment, pluginHost));
   };
 
-const SERVICES = { Archive, Clock, Download, Files, Host, NodeLog, Subprocess } as const;
+const SERVICES = ['Archive', 'Clock', 'Download', 'Files', 'Host', 'NodeLog', 'Subprocess'];
+
+/** Of the operator's environment, what a program needs to find its way; no secrets and no settings. */
+const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ', 'TMPDIR'];
+const DEFAULT_MEMORY_MEGABYTES = 1024;
+
+function surroundingsOf(
+  container: Container,
+  environment: Readonly<Record<string, string | undefined>>,
+  program: (() => string) | undefined,
+): OutsideSurroundings {
+  const host = container.get<Host>(Host);
+  const { os, arch, libc, release, searchPath, homeDir } = host;
+  const memory = Number(host.setting('PLUGIN_MEMORY'));
+  return {
+    program: program?.(),
+    env: Object.fromEntries(
+      PASSED_ON.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
+    ),
+    host: { os, arch, libc, release, searchPath, homeDir },
+    memoryMegabytes: Number.isInteger(memory) && memory >= 32 ? memory : DEFAULT_MEMORY_MEGABYTES,
+    services: {
+      subprocess: subprocessService,
+      download: container.get<Download>(Download),
+      log: nodeLogService,
+      setting: (name) => host.setting(name),
+    },
+    serviceNames: SERVICES,
+  };
+}
 
 class ContainerComposition implements Composition {
   readonly clock = systemClock;
   readonly host: Host;
   readonly kindsDigest = sha256Hex(canonicalJSON([...shippedKinds.values()].map(({ manifest }) => manifest)));
   readonly #outside = new Map<string, OutsidePlugin>();
+  /** Also those whose kinds were refused: they have processes. */
+  readonly #loaded: OutsidePlugin[] = [];
   readonly #known = new Map<string, KnownKind>(
     [...shippedKinds].map(([kind, { manifest }]) => {
       const { config, inputs, outputs } = validators[kind]!;
@@ -56,39 +90,45 @@ class ContainerComposition implements Composition {
     }),
   );
 
-  constructor(readonly container: Container) {
+  constructor(
+    readonly container: Container,
+    readonly surroundings: () => OutsideSurroundings,
+  ) {
     this.host = container.get(Host);
   }
 
   async kinds(pluginFiles: readonly string[]): Promise<Result<ReadonlyMap<string, KnownKind>, Failure>> {
-    for (const file of pluginFiles) {
-      if ([...this.#outside.values()].some((plugin) => plugin.file === file)) continue;
-      const loaded = await loadOutsidePlugin(file, Object.keys(SERVICES));
-      if (!loaded.ok) return loaded;
-      const { manifest, codeDigest } = loaded.value;
-      if (this.#known.has(manifest.kind)) return fail(kindTaken(file, manifest.kind));
-      try {
-        const { compileKind } = await import('./manifests/pipeline/compile-kind.js');
-        this.#known.set(manifest.kind, await compileKind(manifest, codeDigest));
-      } catch (error) {
-        return fail(badSchema(file, (error as Error).message));
-      }
-      this.#outside.set(manifest.kind, loaded.value);
+    const fresh = pluginFiles.filter((file) => ![...this.#outside.values()].some((plugin) => plugin.file === file));
+    if (fresh.length === 0) return succeed(this.#known);
+    const { knownKind, OutsidePlugin } = await import('./engine/outside/outside-plugin.js');
+    const around = this.surroundings();
+    const loaded = await Promise.all([...new Set(fresh)].map((file) => OutsidePlugin.load(file, around)));
+    for (const one of loaded) if (one.ok) this.#loaded.push(one.value);
+    for (const one of loaded) {
+      if (!one.ok) return one;
+      const { kind, file } = one.value;
+      if (this.#known.has(kind)) return fail(kindTaken(file, kind));
+      const known = await knownKind(one.value);
+      if (!known.ok) return known;
+      this.#known.set(kind, known.value);
+      this.#outside.set(kind, one.value);
     }
     return succeed(this.#known);
   }
 
   async plugin(kind: string): Promise<AnyPlugin> {
-    if (!this.container.isBound(Plugin, { name: kind })) {
-      const outside = this.#outside.get(kind);
-      const binding = this.container.bind(Plugin);
-      if (outside === undefined) binding.to(await shippedKinds.get(kind)!.load()).whenNamed(kind);
-      else {
-        const tokens = outside.inject.map((name) => SERVICES[name as keyof typeof SERVICES]);
-        binding.toResolvedValue(outside.create as () => AnyPlugin, tokens as never).whenNamed(kind);
-      }
-    }
+    const outside = this.#outside.get(kind);
+    if (outside !== undefined) return outside;
+    if (!this.container.isBound(Plugin, { name: kind }))
+      this.container
+        .bind(Plugin)
+        .to(await shippedKinds.get(kind)!.load())
+        .whenNamed(kind);
     return this.container.get(Plugin, { name: kind });
+  }
+
+  close(): void {
+    for (const plugin of this.#loaded) plugin.close();
   }
 }
 
@@ -98,11 +138,4 @@ const kindTaken = (file: string, kind: string): Failure => ({
   title: `The plugin ${file} brings a kind that there is already: ${kind}`,
   detail: 'A node could not tell which of the two it uses.',
   remedy: 'Give the kind of the plugin another name.',
-});
-const badSchema = (file: string, detail: string): Failure => ({
-  code: 'plugin::bad-schema',
-  blame: 'pipeline',
-  title: `A schema in the manifest of ${file} is not valid`,
-  detail,
-  remedy: 'Mend the schema; docs/writing-plugins.md shows which keywords ports may use.',
 });

@@ -18,8 +18,6 @@ type BundleFunction = (
   fromStart: (path: string) => unknown,
   fromRun: (path: string) => unknown,
   fromDraw: () => unknown,
-  /** Of a module from outside. In a script that comes from compiled code, Node 20 knows no `import()`. */
-  importOutside: (url: string) => Promise<unknown>,
 ) => void;
 type Modules = Readonly<Record<string, () => unknown>>;
 type Start = typeof StartModule & { readonly shared: Modules };
@@ -62,14 +60,7 @@ export function loadBundles(folder: string, names: BundleNames, debug: boolean):
       scripts.set(name, script);
       run = script.runInThisContext() as BundleFunction;
     }
-    run(
-      module,
-      process.getBuiltinModule as (name: string) => unknown,
-      fromStart,
-      fromRun,
-      fromDraw,
-      (url) => import(url),
-    );
+    run(module, process.getBuiltinModule as (name: string) => unknown, fromStart, fromRun, fromDraw);
     return module.exports as T;
   };
 

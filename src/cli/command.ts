@@ -1,7 +1,7 @@
 // A command as data: its options serve parsing, help and "did you mean" alike. Unaware of what commands do.
 
 import { parseArgs } from 'node:util';
-import { closest } from './closest.js';
+import { closest } from '../manifests/closest.js';
 import type { World } from './world.js';
 
 export interface Option {

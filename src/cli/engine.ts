@@ -40,8 +40,13 @@ export interface Engine {
   exec(request: ExecRequest): Promise<Result<number, Failure>>;
 }
 
-export function lazyEngine(version: string, env: Readonly<Record<string, string | undefined>>): Engine {
-  const compose = async () => (await import('../composition.js')).composeFor(env);
+/** `pluginHost`: the program in whose process an outside plugin runs. */
+export function lazyEngine(
+  version: string,
+  env: Readonly<Record<string, string | undefined>>,
+  pluginHost?: () => string,
+): Engine {
+  const compose = async () => (await import('../composition.js')).composeFor(env, pluginHost);
   return {
     tryFastPath: (request, sink) => tryFastPath(request, sink, version),
     run: async (request, sink) => {
@@ -54,8 +59,11 @@ export function lazyEngine(version: string, env: Readonly<Record<string, string 
     },
     check: async (request) => {
       const { loadCheckedPipeline } = await import('../engine/compiled-plan.js');
-      const composition = await (await compose())({ cacheDir: request.cacheDir, settings: request.settings });
-      const loaded = await loadCheckedPipeline(request, composition);
+      const { closing } = await import('../engine/composition.js');
+      const { cacheDir, settings } = request;
+      const loaded = await closing(await compose(), async (composing) =>
+        loadCheckedPipeline(request, await composing({ cacheDir, settings })),
+      );
       return loaded.ok ? { ok: true, value: loaded.value.pipeline } : loaded;
     },
     why: async (place, node, against) => (await import('../engine/why.js')).whyNode(place, node, against),

@@ -16,7 +16,8 @@ const INTERRUPTIONS: readonly Interruption[] = [
   { signal: 'SIGTERM', exitStatus: 143 },
 ];
 
-export function processWorld(version: string): World {
+/** `pluginHost`: see `lazyEngine`. */
+export function processWorld(version: string, pluginHost?: () => string): World {
   process.on('uncaughtException', dieOfBug);
   process.on('unhandledRejection', dieOfBug);
   return {
@@ -34,7 +35,7 @@ export function processWorld(version: string): World {
     },
     onInterrupt: listenOnce(),
     atExit: (action) => void process.on('exit', action),
-    engine: lazyEngine(version, process.env),
+    engine: lazyEngine(version, process.env, pluginHost),
   };
 }
 

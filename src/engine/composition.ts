@@ -13,6 +13,8 @@ export interface Composition {
   kinds(pluginFiles: readonly string[]): Promise<Result<ReadonlyMap<string, KnownKind>, Failure>>;
   /** The plugin of a kind, injected. */
   plugin(kind: string): Promise<AnyPlugin>;
+  /** Ends the processes of outside plugins. */
+  close(): void;
 }
 
 export interface ComposeOptions {
@@ -22,3 +24,17 @@ export interface ComposeOptions {
 
 /** Builds the container when first called; nothing at start-up needs it. */
 export type Compose = (options: ComposeOptions) => Promise<Composition>;
+
+/** Closes what `use` had composed, however `use` ends. */
+export async function closing<T>(compose: Compose, use: (compose: Compose) => Promise<T>): Promise<T> {
+  const composed: Composition[] = [];
+  try {
+    return await use(async (options) => {
+      const composition = await compose(options);
+      composed.push(composition);
+      return composition;
+    });
+  } finally {
+    for (const composition of composed) composition.close();
+  }
+}

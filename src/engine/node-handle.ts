@@ -88,12 +88,14 @@ const signalNumber = (signal: string | undefined): number =>
   ({ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 })[signal ?? ''] ??
   0;
 
-export const nodeLogService: NodeLog = {
+export const nodeLogService = {
+  /** What the code of a plugin printed itself. */
+  printed: (context: RunContext, stream: 'stdout' | 'stderr', text: string) => handleOf(context).print(stream, text),
   step: (context, text) => handleOf(context).print('step', text),
   info: (context, text) => handleOf(context).print('stdout', text),
   notice: (context, code, text) => handleOf(context).print('notice', `[${code}] ${text}`),
   progress: (context, what, done, total, unit) => handleOf(context).progress(what, done, total, unit),
-};
+} satisfies NodeLog & Record<'printed', unknown>;
 
 export const downloadService = (downloader: () => Promise<Downloader>): Download => ({
   async fetch(context, { url, sha256, sizeBytes }) {

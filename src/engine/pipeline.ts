@@ -2,7 +2,7 @@
 
 import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
 import type { NodeId } from '../manifests/pipeline/manifest.js';
-import type { Compose } from './composition.js';
+import { closing, type Compose } from './composition.js';
 import type { EventSink, Outcome, Reason, RunReport } from './events.js';
 import { executeNode } from './execute.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
@@ -92,7 +92,15 @@ export interface RunOptions {
 const MAX_ATTEMPTS = 4;
 
 /** load -> check -> plan -> schedule -> execute -> slug -> records. */
-export async function runPipeline(
+export const runPipeline = (
+  request: RunRequest,
+  sink: EventSink,
+  compose: Compose,
+  options: RunOptions,
+): Promise<Result<RunReport, Refusal>> =>
+  closing(compose, (composing) => runComposed(request, sink, composing, options));
+
+async function runComposed(
   request: RunRequest,
   sink: EventSink,
   compose: Compose,

@@ -2,7 +2,7 @@
 
 import type { NodeId } from '../manifests/pipeline/manifest.js';
 import { Admission } from './admission.js';
-import type { Compose } from './composition.js';
+import { closing, type Compose } from './composition.js';
 import type { Outcome, Reason } from './events.js';
 import { explainMiss, lookUp, settle } from './execute.js';
 import { fail, succeed, type Result } from './failure.js';
@@ -14,7 +14,10 @@ import { openRun, type RunState } from './run-state.js';
 import { stoppingOf } from './stopping.js';
 
 /** Lines in plan order. Every certain line holds in the run; a depending one stands only behind a node that executes. */
-export async function planPipeline(request: RunRequest, compose: Compose): Promise<Result<PlanReport, Refusal>> {
+export const planPipeline = (request: RunRequest, compose: Compose): Promise<Result<PlanReport, Refusal>> =>
+  closing(compose, (composing) => planComposed(request, composing));
+
+async function planComposed(request: RunRequest, compose: Compose): Promise<Result<PlanReport, Refusal>> {
   const composition = await compose({ cacheDir: request.cacheDir, settings: request.settings });
   const opened = await openRun(request, composition, () => undefined);
   if (!opened.ok) return opened;

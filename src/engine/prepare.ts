@@ -74,7 +74,12 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
   run.files.beginLooks(index);
   const lookedUp = new Set<string>();
   const view = viewReader(run.files, index, run.surroundings, lookedUp);
-  const read = await plugin.reads({ config: node.config as never, inputs: inputs.values as never }, view);
+  const { timeoutMs } = node;
+  const read = await plugin.reads({ config: node.config as never, inputs: inputs.values as never }, view, {
+    node: node.id,
+    signal: run.request.signal,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  });
   if (!read.ok) return { type: 'failed', failure: read.failure };
   const reads = read.value;
 

@@ -13,6 +13,7 @@ import { fail, FailureError, succeed, type Failure, type Result } from './failur
 import { matcherOf } from './files/pattern.js';
 import { shownPath } from './files/shown-path.js';
 import { NodeHandle } from './node-handle.js';
+import { INTERRUPTED } from './outside/failures.js';
 import { captureDifference, EMPTY_RECORD, materializeTree } from './output-tree.js';
 import { searchPathsOf, type Action } from './prepare.js';
 import { spellSearchPaths } from './search-paths.js';
@@ -72,6 +73,18 @@ export async function runAction(
   signal: AbortSignal,
   onWork: () => void,
 ): Promise<Result<Executed, Failure>> {
+  const done = await runOnce(place, action, signal, onWork);
+  // Another node ended the process of its plugin: it has one for itself now.
+  if (!done.ok && done.failure.code === INTERRUPTED && !signal.aborted) return runOnce(place, action, signal, onWork);
+  return done;
+}
+
+async function runOnce(
+  place: Workplace,
+  action: Action,
+  signal: AbortSignal,
+  onWork: () => void,
+): Promise<Result<Executed, Failure>> {
   if (action.isPure) {
     onWork();
     return runPure(place, action, signal);
@@ -104,14 +117,17 @@ async function runPure(place: Workplace, action: Action, signal: AbortSignal): P
   const context = contextOf(place, action, handle, limit.signal, paths, paths);
   const work = action.plugin.run({ config: action.node.config as never, inputs: action.inputs as never }, context);
   const output = await endedOrGivenUp(work, limit.signal).finally(() => limit.end());
-  if (output === undefined || limit.signal.aborted) return fail(abortFailure(limit.signal));
+  if (output === undefined || limit.signal.aborted) return fail(endOf(limit.signal, output));
   if (!output.ok) return output;
   return finish(place, action, handle, output.value, {}, startedAt);
 }
 
 /** The signal that a node's own timeout joins, counted from now. */
-function timeLimit({ node }: Action, signals: readonly AbortSignal[]): { readonly signal: AbortSignal; end(): void } {
-  const { timeoutMs } = node;
+function timeLimit(
+  { node, plugin }: Action,
+  signals: readonly AbortSignal[],
+): { readonly signal: AbortSignal; end(): void } {
+  const timeoutMs = node.timeoutMs ?? plugin.runLimitMs;
   if (timeoutMs === undefined) return { signal: AbortSignal.any([...signals]), end: () => {} };
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(new FailureError(timedOut(node.id, timeoutMs))), timeoutMs);
@@ -200,7 +216,7 @@ async function runInFolder(
     });
     await session.close();
     session = undefined;
-    if (output === undefined || limit.signal.aborted) return fail(abortFailure(limit.signal));
+    if (output === undefined || limit.signal.aborted) return fail(endOf(limit.signal, output));
     if (!output.ok) return fail(blamedRightly(output.failure, action));
     const scanner = run.scannerFor(action.index, action.reads.env ?? []);
     const captured = await captureDifference(run.store, folders.app, view.value, {
@@ -387,6 +403,12 @@ function* filesOf(run: RunState, root: Digest, prefix: string): Generator<string
   for (const { name } of directory.symlinks) yield prefix + name;
   for (const { name, digest } of directory.directories) yield* filesOf(run, digest, `${prefix}${name}/`);
 }
+
+/** A plugin that hung knows more of it than that the time was up. */
+const endOf = (signal: AbortSignal, output: Result<unknown, Failure> | undefined): Failure => {
+  const failure = abortFailure(signal);
+  return output?.ok === false && output.failure.code === failure.code ? output.failure : failure;
+};
 
 export const ABORTED = 'run::aborted';
 export const abortFailure = (signal: AbortSignal): Failure =>

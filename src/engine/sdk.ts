@@ -112,10 +112,22 @@ export interface Plugin<C, I, O> {
   reads(node: { readonly config: C; readonly inputs: I }, view: ViewReader): Promise<Result<Reads, Failure>>;
   run(node: { readonly config: C; readonly inputs: I }, context: RunContext): Promise<Result<RunOutput<O>, Failure>>;
 }
+/** What the engine adds for plugins in processes of their own, whose code may hang. */
+export interface ReadsCall {
+  readonly node: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
 /** A plugin as the engine holds it: callable only after its config and inputs were validated. */
 export interface AnyPlugin {
   readonly manifest: PluginManifest;
-  reads(node: { readonly config: never; readonly inputs: never }, view: ViewReader): Promise<Result<Reads, Failure>>;
+  /** For a node without a timeout. */
+  readonly runLimitMs?: number;
+  reads(
+    node: { readonly config: never; readonly inputs: never },
+    view: ViewReader,
+    call?: ReadsCall,
+  ): Promise<Result<Reads, Failure>>;
   run(
     node: { readonly config: never; readonly inputs: never },
     context: RunContext,

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { closest } from '../../src/cli/closest.js';
+import { closest } from '../../src/manifests/closest.js';
 import { parse, type Command } from '../../src/cli/command.js';
 
 const command: Command = {

@@ -340,7 +340,7 @@ nodes:
     expect(existsSync(join(work.appDir, 'app.py'))).to.equal(true);
   });
 
-  it('[internal.unhandled] [internal.trap-once] [setup.err-trap] tells an exception of a plugin once, as a bug', async () => {
+  it('[internal.unhandled] [internal.trap-once] [setup.err-trap] tells an exception of a plugin once, as the mistake of it', async () => {
     writeFileSync(
       join(work.root, 'boom.mjs'),
       `const none = { type: 'object', properties: {}, additionalProperties: false };
@@ -354,9 +354,9 @@ export class plugin {
     work.pipeline('pyflow: 1\nname: boom\nplugins: [boom.mjs]\nnodes:\n  boom: { uses: boom }\n');
     const report = await work.run();
     expect(report).to.include({ status: 'failed', exitCode: 70 });
-    expect(report.failure).to.include({ code: 'internal-error::unhandled', blame: 'internal' });
-    expect(report.failure?.detail).to.contain('nobody thought of it');
-    expect(report.buildData).to.include({ failure_reason: 'internal-error::unhandled' });
+    expect(report.failure).to.include({ code: 'plugin::threw', blame: 'internal' });
+    expect(report.failure?.detail).to.contain('nobody thought of it').and.to.contain(`${work.root}/boom.mjs:6`);
+    expect(report.buildData).to.include({ failure_reason: 'plugin::threw' });
     expect(work.events.filter(({ type }) => type === 'node-finished')).to.have.length(1);
   });
 

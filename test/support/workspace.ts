@@ -10,6 +10,8 @@ import { runPipeline, type PlanReport, type Refusal, type RunRequest } from '../
 import { planPipeline } from '../../src/engine/plan-report.js';
 import { tryFastPath } from '../../src/engine/fast-path.js';
 
+import { pluginHost } from './plugin-host.js';
+
 export const VERSION = '0.0.0-test';
 
 export class Workspace {
@@ -19,7 +21,7 @@ export class Workspace {
   readonly outDir = join(this.root, 'slug');
   readonly pipelineFile = join(this.root, 'pipeline.yml');
   readonly events: Event[] = [];
-  compose: Compose = composeFor({ PATH: process.env['PATH'], HOME: process.env['HOME'] });
+  compose: Compose = composeFor({ PATH: process.env['PATH'], HOME: process.env['HOME'] }, pluginHost);
 
   constructor() {
     mkdirSync(this.appDir);

@@ -93,9 +93,14 @@ const ADVICE: Readonly<Record<Failure['blame'], string>> = {
   environment: '',
 };
 
+/** A mistake of a plugin from outside is no bug in pyflow. */
+const isOfPlugin = (code: string): boolean => code.startsWith('plugin::') || code === 'node::timeout';
+
 /** What to do next, in lines; empty when nothing is known. */
-export const remedyOf = ({ remedy, blame, retryable }: Failure): string =>
-  [remedy, ADVICE[blame], retryable === true ? 'Trying again may help.' : ''].filter((text) => text !== '').join('\n');
+export const remedyOf = ({ code, remedy, blame, retryable }: Failure): string =>
+  [remedy, isOfPlugin(code) ? '' : ADVICE[blame], retryable === true ? 'Trying again may help.' : '']
+    .filter((text) => text !== '')
+    .join('\n');
 
 /** Title with code, then indented why and what to do. `node` is named before the title. */
 export function formatFailure(failure: Failure, style: Style = styleOf(false), node?: string): string[] {

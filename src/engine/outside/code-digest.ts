@@ -1,0 +1,48 @@
+// The files that the code of a plugin consists of: the module and all that it imports by a relative path.
+
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { sha256Hex } from '../digest.js';
+
+export interface PluginCode {
+  readonly files: readonly string[];
+  readonly digest: string;
+}
+
+/** A file that an import names and that cannot be read. */
+export class UnreadableImport extends Error {
+  constructor(
+    readonly file: string,
+    /** `FILE:LINE` of the import; absent for the plugin's own file. */
+    readonly place: string | undefined,
+    reason: string,
+  ) {
+    super(reason);
+  }
+}
+
+const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*['"](\.{1,2}\/[^'"]+)['"]/g;
+
+export function readPluginCode(entry: string): PluginCode {
+  const seen = new Map<string, string>();
+  const pending: { readonly file: string; readonly place?: string }[] = [{ file: entry }];
+  while (pending.length > 0) {
+    const { file, place } = pending.pop()!;
+    if (seen.has(file)) continue;
+    let text: string;
+    try {
+      text = readFileSync(file, 'utf8');
+    } catch (error) {
+      throw new UnreadableImport(file, place, (error as Error).message);
+    }
+    seen.set(file, sha256Hex(text));
+    for (const { 1: specifier, index } of text.matchAll(IMPORT)) {
+      pending.push({
+        file: resolve(dirname(file), specifier!),
+        place: `${file}:${text.slice(0, index).split('\n').length}`,
+      });
+    }
+  }
+  // The order of names is the order of discovery, which the entry's text alone decides.
+  return { files: [...seen.keys()], digest: sha256Hex([...seen.values()].join('\n')) };
+}

@@ -1,0 +1,333 @@
+// A plugin file from outside, as the engine uses it: loaded into a process of its own, called there, and every answer
+// checked. One process serves all its nodes; one that may be to blame for the end of it gets another for itself.
+
+import type { KnownKind, PluginManifest } from '../../manifests/plugin-manifest.js';
+import { closest } from '../../manifests/closest.js';
+import { fail, succeed, type Failure, type Result } from '../failure.js';
+import type { AnyPlugin, ReadsCall, Reads, RunContext, RunOutput, ViewReader } from '../sdk.js';
+import { checkedFailure, checkedOutput, checkedReads, isWrong, manifestProblems, type Wrong } from './answers.js';
+import { callServices, type EngineServices } from './call-services.js';
+import { readPluginCode, UnreadableImport, type PluginCode } from './code-digest.js';
+import * as failures from './failures.js';
+import type { Culprit } from './failures.js';
+import { explainImport } from './import-failure.js';
+import { PluginProcess, type Answer, type Death, type LoadAnswer } from './plugin-process.js';
+import type { ContextData, HostFacts, Method, Places } from './protocol.js';
+
+export interface OutsideSurroundings {
+  /** The program of the process; absent where outside plugins cannot run. */
+  readonly program: string | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  readonly host: HostFacts;
+  readonly memoryMegabytes: number;
+  readonly services: EngineServices;
+  /** Names that `inject` may have. */
+  readonly serviceNames: readonly string[];
+}
+
+const LOAD_MS = 30_000;
+/** For `reads`, which is quick, unless the node's own timeout is shorter. */
+const READS_MS = 60_000;
+/** For `run`, where neither node nor manifest has a timeout. */
+const RUN_MS = 60 * 60_000;
+/** To return after the signal, before the process is ended. */
+const GRACE_MS = 500;
+const KEPT_PRINTED_LINES = 1000;
+
+interface Loaded {
+  readonly process: PluginProcess;
+  readonly manifest: PluginManifest;
+  readonly places: Places;
+}
+
+type Call = {
+  readonly method: Method;
+  readonly node: { readonly config: unknown; readonly inputs: unknown };
+  readonly view: ViewReader;
+  readonly context?: RunContext;
+  readonly print: (stream: 'stdout' | 'stderr', text: string) => void;
+  readonly signal: AbortSignal;
+};
+
+export class OutsidePlugin implements AnyPlugin {
+  manifest!: PluginManifest;
+  readonly runLimitMs = RUN_MS;
+  #places: Places = {};
+  #process: Promise<Result<Loaded, Failure>> | undefined;
+  readonly #all = new Set<PluginProcess>();
+  /** Nodes that get a process for themselves. */
+  readonly #alone = new Set<string>();
+  /** What `reads` printed, by node: the head of the log of `run`. */
+  readonly #printed = new Map<string, (readonly ['stdout' | 'stderr', string])[]>();
+
+  private constructor(
+    readonly file: string,
+    readonly code: PluginCode,
+    readonly around: OutsideSurroundings,
+  ) {}
+
+  static async load(file: string, around: OutsideSurroundings): Promise<Result<OutsidePlugin, Failure>> {
+    let code: PluginCode;
+    try {
+      code = readPluginCode(file);
+    } catch (error) {
+      if (!(error instanceof UnreadableImport)) throw error;
+      const what = error.place === undefined ? '' : `It imports ${error.file}, which cannot be read. `;
+      return fail(failures.cannotLoad(file, `${what}${error.message}`, error.place));
+    }
+    const plugin = new OutsidePlugin(file, code, around);
+    plugin.#process = plugin.#load();
+    const loaded = await plugin.#process;
+    if (!loaded.ok) return loaded;
+    plugin.manifest = loaded.value.manifest;
+    plugin.#places = loaded.value.places;
+    return succeed(plugin);
+  }
+
+  get kind(): string {
+    return this.manifest.kind;
+  }
+
+  /** Ends the processes, with all that they started. */
+  close(): void {
+    for (const one of this.#all) one.end();
+    this.#all.clear();
+    this.#process = undefined;
+  }
+
+  async reads(
+    node: { readonly config: never; readonly inputs: never },
+    view: ViewReader,
+    call?: ReadsCall,
+  ): Promise<Result<Reads, Failure>> {
+    const printed: (readonly ['stdout' | 'stderr', string])[] = [];
+    const print = (stream: 'stdout' | 'stderr', text: string): void => {
+      if (printed.length < KEPT_PRINTED_LINES) printed.push([stream, text]);
+    };
+    const limitMs = Math.min(call?.timeoutMs ?? READS_MS, READS_MS);
+    const work = (alone: boolean): Promise<Result<Reads, Failure>> =>
+      withDeadline(call?.signal, limitMs, async (signal) => {
+        const answer = await this.#perform({ method: 'reads', node, view, print, signal }, alone);
+        if (!answer.ok) return answer;
+        if (answer.value.type === 'hung' && call?.signal?.aborted !== true)
+          return fail(failures.hung(this.#by('reads'), limitMs, answer.value.place));
+        return this.#checked(answer.value, 'reads', checkedReads);
+      });
+    let done = await work(false);
+    if (!done.ok && done.failure.code === failures.INTERRUPTED && call?.signal?.aborted !== true)
+      done = await work(true);
+    if (call !== undefined && printed.length > 0) this.#printed.set(call.node, printed);
+    if (done.ok && done.value.sideEffects === true && call !== undefined) this.#alone.add(call.node);
+    return done;
+  }
+
+  async run(
+    node: { readonly config: never; readonly inputs: never },
+    context: RunContext,
+  ): Promise<Result<RunOutput<unknown>, Failure>> {
+    const { signal, view } = context;
+    const { log } = this.around.services;
+    const print = (stream: 'stdout' | 'stderr', text: string): void => log.printed(context, stream, text);
+    for (const [stream, text] of this.#printed.get(context.node) ?? []) print(stream, text);
+    this.#printed.delete(context.node);
+    const alone = this.#alone.has(context.node);
+    const answer = await this.#perform({ method: 'run', node, view, context, print, signal }, alone);
+    if (!answer.ok) return answer;
+    if (answer.value.type === 'hung') {
+      const { isWaiting, place } = answer.value;
+      if (!isTimeout(signal)) return fail(failures.abandoned(this.#by('run')));
+      const timeout = (signal.reason as { readonly failure: Failure }).failure;
+      return fail(isWaiting ? timeout : failures.hungInRun(this.#by('run'), timeout, place));
+    }
+    const done = this.#checked(answer.value, 'run', checkedOutput);
+    if (!done.ok && done.failure.code === failures.INTERRUPTED) this.#alone.add(context.node);
+    return done;
+  }
+
+  async #perform(call: Call, alone: boolean): Promise<Result<Answer, Failure>> {
+    const loaded = await (alone ? this.#load() : this.#shared());
+    if (!loaded.ok) return loaded;
+    const { process } = loaded.value;
+    const { method, node, view, context, print, signal } = call;
+    const message = { method, node, run: view.run, ...(context === undefined ? {} : { context: dataOf(context) }) };
+    const services = callServices(this.around.services, view, context, print);
+    const answer = await process.call(message, services, signal, GRACE_MS);
+    if (alone) {
+      process.end();
+      this.#all.delete(process);
+    }
+    return succeed(answer);
+  }
+
+  async #shared(): Promise<Result<Loaded, Failure>> {
+    const loaded = await (this.#process ??= this.#load());
+    if (loaded.ok && loaded.value.process.isUsable) return loaded;
+    // Whoever finds it out first starts the next one.
+    const waiting = this.#process;
+    const next = await waiting;
+    if (next?.ok === true && next.value.process.isUsable) return next;
+    this.#process = this.#load();
+    return this.#process;
+  }
+
+  async #load(): Promise<Result<Loaded, Failure>> {
+    const { file, around } = this;
+    const { program, env, memoryMegabytes, serviceNames, host } = around;
+    if (program === undefined) return fail(failures.cannotStart(file, 'This program has no part for it.'));
+    const { setting } = around.services;
+    const process = new PluginProcess({ program, env, memoryMegabytes, setting });
+    this.#all.add(process);
+    const answer = await process.load({ type: 'load', file, services: serviceNames, host }, LOAD_MS);
+    const checked = await this.#checkedLoad(process, answer);
+    if (!checked.ok) {
+      process.end();
+      this.#all.delete(process);
+    }
+    return checked;
+  }
+
+  async #checkedLoad(
+    process: PluginProcess,
+    answer: LoadAnswer | { readonly type: 'hung' },
+  ): Promise<Result<Loaded, Failure>> {
+    const { file } = this;
+    const by: Culprit = { file };
+    switch (answer.type) {
+      case 'hung':
+        return fail(failures.hung(by, LOAD_MS));
+      case 'cannot-start':
+        return fail(failures.cannotStart(file, answer.message));
+      case 'died':
+        return fail(this.#ofDeath(answer.death, by));
+      case 'not-loaded':
+        return fail(await explainImport(file, this.code.files, answer));
+      case 'loaded': {
+        const wrong = injectProblem(answer.inject, this.around.serviceNames);
+        if (wrong !== undefined) return fail(failures.badManifest(by, [wrong]));
+        const problems = manifestProblems(answer.manifest);
+        if (problems.length > 0) return fail(failures.badManifest(by, problems));
+        return succeed({ process, manifest: answer.manifest as PluginManifest, places: placesOf(answer.places) });
+      }
+      default:
+        return fail(failures.brokeProtocol(by, 'pyflow received an unknown answer to loading it.'));
+    }
+  }
+
+  #checked<T>(
+    answer: Answer,
+    method: Method,
+    check: (value: unknown) => Result<T, Failure | Wrong>,
+  ): Result<T, Failure> {
+    const by = this.#by(method);
+    switch (answer.type) {
+      case 'returned':
+        return this.#orWrong(check(answer.value), by);
+      case 'failed':
+        return this.#orWrong(checkedFailure(answer.failure, method), by);
+      case 'threw':
+        return fail(failures.threw(by, answer.thrown));
+      case 'unsendable':
+        return fail(failures.unsendable(by, answer.where, answer.what));
+      case 'hung':
+        return fail(failures.abandoned(by));
+      case 'died':
+        return fail(answer.isCulprit ? this.#ofDeath(answer.death, by) : failures.interrupted(by));
+    }
+  }
+
+  #orWrong<T>(checked: Result<T, Failure | Wrong>, by: Culprit): Result<T, Failure> {
+    if (checked.ok) return checked;
+    const { failure } = checked;
+    return fail(isWrong(failure) ? failures.wrongAnswer(by, failure.problems, failure.said) : failure);
+  }
+
+  #ofDeath(death: Death, by: Culprit): Failure {
+    switch (death.why) {
+      case 'exited':
+        return failures.exited(by, death.how, death.place, death.printed);
+      case 'memory':
+        return failures.outOfMemory(by, this.around.memoryMegabytes);
+      case 'flood':
+        return failures.flooded(by, death.what);
+      case 'protocol':
+        return failures.brokeProtocol(by, death.what);
+      case 'ended':
+        return failures.abandoned(by);
+    }
+  }
+
+  #by(method: Method): Culprit {
+    const methodPlace = this.#places[method];
+    return { file: this.file, kind: this.kind, method, ...(methodPlace === undefined ? {} : { methodPlace }) };
+  }
+}
+
+/** The kind with its validators; a failure when a schema is not valid. */
+export async function knownKind(plugin: OutsidePlugin): Promise<Result<KnownKind, Failure>> {
+  const { compileKind } = await import('../../manifests/pipeline/compile-kind.js');
+  try {
+    return succeed(await compileKind(plugin.manifest, plugin.code.digest));
+  } catch (error) {
+    return fail(badSchema(plugin.file, (error as Error).message));
+  }
+}
+
+/** Runs `work` with a signal that also tells the end of the time. */
+async function withDeadline<T>(
+  outer: AbortSignal | undefined,
+  limitMs: number,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), limitMs);
+  try {
+    return await work(outer === undefined ? controller.signal : AbortSignal.any([outer, controller.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const isTimeout = ({ reason }: AbortSignal): boolean =>
+  (reason as { readonly failure?: Failure } | undefined)?.failure?.code === 'node::timeout';
+
+function dataOf(context: RunContext): ContextData {
+  const { node, appDir, toolDir, scratchDir, cacheDir, givenDir, paths, toolDirs, env, facts } = context;
+  return {
+    node,
+    appDir,
+    ...(toolDir === undefined ? {} : { toolDir }),
+    scratchDir,
+    cacheDir,
+    givenDir,
+    paths: paths as unknown as ContextData['paths'],
+    toolDirs,
+    env,
+    facts,
+  };
+}
+
+function placesOf(given: unknown): Places {
+  const places = (typeof given === 'object' && given !== null ? given : {}) as Readonly<Record<string, unknown>>;
+  const methods: readonly Method[] = ['reads', 'run'];
+  return Object.fromEntries(
+    methods.flatMap((method) => (typeof places[method] === 'string' ? [[method, places[method]]] : [])),
+  );
+}
+
+function injectProblem(inject: unknown, known: readonly string[]): string | undefined {
+  if (!Array.isArray(inject) || !inject.every((name) => typeof name === 'string'))
+    return 'The static field `inject` of the class must be a list of names of services.';
+  const wrong = (inject as readonly string[]).find((name) => !known.includes(name));
+  if (wrong === undefined) return undefined;
+  const likely = closest(wrong, known);
+  const hint = likely === undefined ? `There are ${known.join(', ')}.` : `Did you mean \`${likely}\`?`;
+  return `\`inject\` names a service that does not exist: \`${wrong}\`. ${hint}`;
+}
+
+const badSchema = (file: string, detail: string): Failure => ({
+  code: 'plugin::bad-schema',
+  blame: 'pipeline',
+  title: `A schema in the manifest of ${file} is not valid`,
+  detail,
+  remedy: 'Fix the schema; docs/writing-plugins.md shows which keywords ports may use.',
+});

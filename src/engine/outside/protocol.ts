@@ -1,0 +1,91 @@
+// What pyflow and the process of a plugin say to each other. The process is told what to do on one descriptor; it says
+// everything on another one, which blocks, so that order holds, floods wait, and the view can be asked synchronously.
+
+import type { JSONValue } from '../../manifests/json-schema.js';
+
+/** In the process: pyflow's messages come here. */
+export const TOLD_DESCRIPTOR = 3;
+/** In the process: it writes here, and reads the answers to `look`. */
+export const SAID_DESCRIPTOR = 4;
+
+/** Bytes of one message of the process; what it returns is smaller still. */
+export const MOST_SAID_BYTES = 20 * 1024 * 1024;
+/** Characters of what a plugin returns. */
+export const MOST_RETURNED = 16 * 1024 * 1024;
+
+export type Method = 'reads' | 'run';
+
+export interface HostFacts {
+  readonly os: string;
+  readonly arch: string;
+  readonly libc: { readonly name: string; readonly version: string };
+  readonly release: { readonly id: string; readonly version: string };
+  readonly searchPath: readonly string[];
+  readonly homeDir: string;
+}
+
+/** The part of a run's context that is data. */
+export interface ContextData {
+  readonly node: string;
+  readonly appDir: string;
+  readonly toolDir?: string;
+  readonly scratchDir: string;
+  readonly cacheDir: string;
+  readonly givenDir: string;
+  readonly paths: JSONValue;
+  readonly toolDirs: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string>>;
+  readonly facts: JSONValue;
+}
+
+export type Told =
+  | { readonly type: 'load'; readonly file: string; readonly services: readonly string[]; readonly host: HostFacts }
+  | {
+      readonly type: 'call';
+      readonly id: string;
+      readonly method: Method;
+      readonly node: { readonly config: unknown; readonly inputs: unknown };
+      readonly run: { readonly mode: 'build' | 'test'; readonly appId: string };
+      readonly context?: ContextData;
+    }
+  | { readonly type: 'abort'; readonly id: string }
+  | { readonly type: 'reply'; readonly request: number; readonly value?: unknown; readonly error?: string }
+  | { readonly type: 'line'; readonly request: number; readonly stream: 'stdout' | 'stderr'; readonly text: string };
+
+/** What a plugin threw, as far as it can be told. */
+export interface Thrown {
+  /** `TypeError: x is not a function`, or what kind of value it was. */
+  readonly text: string;
+  readonly code?: string;
+  /** `FILE:LINE`. */
+  readonly place?: string;
+}
+
+export type Look = 'exists' | 'kindOf' | 'isExecutable' | 'list' | 'match' | 'env' | 'envNames' | 'state' | 'setting';
+export type Ask = 'read' | 'subprocess' | 'download';
+export type Tell = 'step' | 'info' | 'notice' | 'progress' | 'filtered';
+
+export type Said =
+  | { readonly type: 'loaded'; readonly manifest: unknown; readonly inject: unknown; readonly places: Places }
+  | { readonly type: 'not-loaded'; readonly why: NotLoaded; readonly thrown?: Thrown }
+  | { readonly type: 'returned'; readonly id: string; readonly value: unknown }
+  | { readonly type: 'failed'; readonly id: string; readonly failure: unknown }
+  | { readonly type: 'threw'; readonly id: string; readonly thrown: Thrown; readonly late?: true }
+  | { readonly type: 'unsendable'; readonly id: string; readonly where: string; readonly what: string }
+  | { readonly type: 'look'; readonly id: string; readonly what: Look; readonly argument?: unknown }
+  | {
+      readonly type: 'ask';
+      readonly id: string;
+      readonly request: number;
+      readonly what: Ask;
+      readonly argument: unknown;
+    }
+  | { readonly type: 'tell'; readonly id: string; readonly what: Tell; readonly arguments: readonly unknown[] }
+  | { readonly type: 'printed'; readonly id?: string; readonly stream: 'stdout' | 'stderr'; readonly text: string }
+  | { readonly type: 'heard'; readonly id: string }
+  | { readonly type: 'exiting'; readonly id?: string; readonly how: string; readonly place?: string };
+
+/** Where the methods are, as `FILE:LINE`; absent when their text is not found. */
+export type Places = Readonly<Partial<Record<Method, string>>>;
+
+export type NotLoaded = 'import' | 'no-class' | 'inject' | 'constructor' | 'no-method' | 'unsendable';

@@ -1,0 +1,80 @@
+// Keeps what plugin code does to the process from going unexplained: what it prints goes to its node's log, and pyflow is
+// told before it ends the process.
+
+import { current, currentId } from './calls.js';
+import { say } from './channel.js';
+import { describeThrown, placeIn } from './thrown.js';
+
+const MOST_LINE = 64 * 1024;
+
+type Write = NodeJS.WriteStream['write'];
+
+export function installGuards(pluginFile: string): void {
+  catchOutput('stdout');
+  catchOutput('stderr');
+  catchEnds(pluginFile);
+  const onThrown = (error: unknown): void => {
+    const id = current.getStore()?.id ?? currentId().id;
+    say({ type: 'threw', id: id ?? '', thrown: describeThrown(error, pluginFile), late: true });
+  };
+  process.on('uncaughtException', onThrown);
+  process.on('unhandledRejection', onThrown);
+}
+
+function catchOutput(stream: 'stdout' | 'stderr'): void {
+  const rests = new Map<string, string>();
+  const write = (chunk: unknown, encoding?: unknown, done?: unknown): boolean => {
+    const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk as Uint8Array).toString('utf8');
+    const { id = '' } = currentId();
+    const lines = `${rests.get(id) ?? ''}${text}`.split('\n');
+    const rest = lines.pop() ?? '';
+    // A line without an end is printed all the same, at its length.
+    if (rest.length > MOST_LINE) lines.push(rest);
+    if (rest === '' || rest.length > MOST_LINE) rests.delete(id);
+    else rests.set(id, rest);
+    for (const line of lines)
+      for (let at = 0; at === 0 || at < line.length; at += MOST_LINE)
+        say({ type: 'printed', ...(id === '' ? {} : { id }), stream, text: line.slice(at, at + MOST_LINE) });
+    const callback = typeof encoding === 'function' ? encoding : done;
+    if (typeof callback === 'function') queueMicrotask(() => (callback as () => void)());
+    return true;
+  };
+  Object.defineProperty(process[stream], 'write', { value: write as Write });
+  flushers.push((id) => {
+    const rest = rests.get(id);
+    rests.delete(id);
+    if (rest !== undefined) say({ type: 'printed', ...(id === '' ? {} : { id }), stream, text: rest });
+  });
+}
+
+const flushers: ((id: string) => void)[] = [];
+
+/** What a call printed without an end of line. */
+export const flushOutput = (id: string): void => flushers.forEach((flush) => flush(id));
+
+function catchEnds(pluginFile: string): void {
+  const tellExit = (how: string): void => {
+    const place = placeIn(new Error().stack ?? '', pluginFile);
+    say({ type: 'exiting', ...currentId(), how, ...(place === undefined ? {} : { place }) });
+  };
+  const own = process as unknown as Record<string, (...given: never[]) => unknown>;
+  let isTold = false;
+  for (const name of ['exit', 'reallyExit', 'abort'] as const) {
+    const real = own[name]!.bind(process);
+    own[name] = (...given: never[]) => {
+      if (!isTold) tellExit(`process.${name}(${given.map(String).join(', ')})`);
+      isTold = true;
+      return real(...given);
+    };
+  }
+  const kill = process.kill.bind(process);
+  process.kill = (pid: number, signal?: string | number) => {
+    const isOwn = pid === 0 || pid === process.pid || pid === -process.pid;
+    // Each process of the user, pyflow too.
+    if (pid === -1) throw Object.assign(new Error('kill EPERM: a plugin may not end all processes'), { code: 'EPERM' });
+    if (isOwn && signal !== 0) tellExit(`process.kill(${pid}, ${JSON.stringify(signal ?? 'SIGTERM')})`);
+    return kill(pid, signal);
+  };
+  // The parent is pyflow, and no business of a plugin.
+  Object.defineProperty(process, 'ppid', { value: process.pid });
+}
