@@ -27,6 +27,7 @@ import { SLUG_MARKERS } from './source-names.js';
 import type { ActionResult } from './store.js';
 import type { Layer } from './tree.js';
 import { usedUnkeyed } from './secrets/app-credentials.js';
+import { KeptFolder } from './secrets/kept-folder.js';
 import { viewReader } from './view.js';
 import { isForMemory, isNearlyFull } from './view-place.js';
 import { systemFailure, unreadableBelow } from './system-failures.js';
@@ -168,6 +169,7 @@ async function runInFolder(
     tools: Object.fromEntries(Object.keys(action.tools).map((port) => [port, `${root}/tools/${port}`])),
   };
   let session: SandboxSession | undefined;
+  let kept: KeptFolder | undefined;
   const exceeding = new AbortController();
   let files = 0;
   try {
@@ -209,6 +211,7 @@ async function runInFolder(
     const limit = timeLimit(action, [signal, exceeding.signal]);
     const context = contextOf(place, action, handle, limit.signal, folders, session.paths);
     onWork();
+    kept = new KeptFolder(folders.cache, run.scannerFor(action.index, action.reads.env ?? []));
     const work = action.plugin.run({ config: action.node.config as never, inputs: action.inputs as never }, context);
     const output = await endedOrGivenUp(work, limit.signal).finally(() => {
       limit.end();
@@ -247,6 +250,7 @@ async function runInFolder(
     throw error;
   } finally {
     await session?.close();
+    await kept?.clean();
     beforeRemoval();
     // At once: the next node's files then take the memory that these had.
     removeTreeSoon(root, files);

@@ -49,6 +49,11 @@ export class OutputScanner {
     );
   }
 
+  /** Whether the run has any secret that is looked for. */
+  get isActive(): boolean {
+    return this.matcher !== undefined;
+  }
+
   /** Undefined when nothing can be found in a file of this name. */
   file(path: string): Watch | undefined {
     const isVersioned = VERSIONED.test(path);

@@ -102,6 +102,42 @@ describe('a secret that is printed in every spelling', () => {
     });
   }
 
+  it('is not in the folder that a node keeps, however the run ended', async function () {
+    this.timeout(60_000);
+    const kept = join(scene.cacheDir, 'apps/canary/command');
+    const keeps = (then: string): string => `
+pyflow: 1
+nodes:
+  keeps:
+    uses: command
+    secrets: [TOKEN]
+    with: { argv: [bash, -c, 'cd ${kept}; mkdir -p a/b; printf %s "$TOKEN" | base64 > a/b/c; ln -s "$TOKEN" a/link; echo fine > a/fine; echo kept; ${then}'] }
+`;
+    const keptFiles = (): readonly string[] => canary.filesBelow(join(scene.cacheDir, 'apps'));
+    for (const [then, status] of [
+      ['true', 0],
+      ['exit 3', 1],
+    ] as const) {
+      scene.pipeline(keeps(then));
+      const done = await scene.run({ args: [...args(), '--app-id=canary', '--refresh=keeps'] });
+      expect(done.status, done.stdout).to.equal(status);
+      expect(keptFiles()).to.deep.equal([]);
+      expect(readFileSync(join(scene.cacheDir, 'apps/canary/command/a/fine'), 'utf8')).to.equal('fine\n');
+    }
+    scene.pipeline(keeps('sleep 60'));
+    const run = scene.start({ args: [...args(), '--app-id=canary', '--refresh=keeps'] });
+    await run.until((event) => event.type === 'node-printed' && event.text === 'kept');
+    run.child.kill('SIGKILL');
+    await run.ended;
+    expect(await scene.survivors()).to.deep.equal([]);
+    expect(keptFiles()).not.to.deep.equal([]);
+    scene.pipeline(
+      keeps('true').replace('mkdir -p', 'false; mkdir -p').replace('printf %s', 'true').replace('ln -s', 'true'),
+    );
+    await scene.run({ args: [...args(), '--app-id=canary', '--refresh=keeps'] });
+    expect(keptFiles()).to.deep.equal([]);
+  });
+
   it('is in no folder once the run after one that was killed is over', async function () {
     this.timeout(60_000);
     const run = scene.start({ log: 'ndjson', args: [...args(), '-p', 'hangs=true'] });
