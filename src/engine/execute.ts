@@ -197,6 +197,7 @@ async function perform(execution: Execution, action: Action, reasons: readonly R
     startedAt = new Date(run.composition.clock.now()).toISOString();
     started = performance.now();
     sink.emit({ type: 'node-started', node: id, kind, key: action.key, reasons });
+    for (const text of action.passedLinks) sink.emit({ type: 'notice', code: 'app::passed-link', node: id, text });
   };
   const done = await withRetries(execution, action, onWork);
   const durationMs = done.ok ? done.value.result.durationMs : Math.round(performance.now() - started);

@@ -7,14 +7,16 @@ import { BASE_ENVIRONMENT } from './base-environment.js';
 import { withoutCredentials } from './credentials.js';
 import { sha256Hex, sizeOf, type ActionKey, type Digest } from './digest.js';
 import type { Outcome } from './events.js';
-import type { Failure } from './failure.js';
+import { fail, succeed, type Failure, type Result } from './failure.js';
 import type { RunState } from './run-state.js';
 import type { AnyPlugin, Reads } from './sdk.js';
 import type { KeyedSecret, KeyRecord } from './store.js';
 import type { Layer } from './tree.js';
 import { buildTree, mergeDirectories, type NewEntry } from './directories.js';
 import { searchPathFiles, searchPathVariables, type SearchPaths } from './search-paths.js';
-import { viewReader } from './view.js';
+import { linkFailure, linkNotice, type LinkProblem } from './links.js';
+import { selectPaths } from './selection.js';
+import { viewReader, type MetLinks } from './view.js';
 
 /** What a finished node means to those behind it. */
 export interface NodeState {
@@ -46,6 +48,8 @@ export interface Action {
   /** Root directory by input port. */
   readonly tools: Readonly<Record<string, Digest>>;
   readonly env: Readonly<Record<string, string>>;
+  /** About links that were passed by, for whoever wonders why. */
+  readonly passedLinks: readonly string[];
   /** App variables that the plugin looks up itself, then and while it runs. */
   readonly lookedUp: Set<string>;
 }
@@ -73,13 +77,16 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
   const inputs = resolveInputs(run, node);
   run.files.beginLooks(index);
   const lookedUp = new Set<string>();
-  const view = viewReader(run.files, index, run.surroundings, lookedUp);
+  const met: MetLinks = { read: [], lookedFor: [] };
+  const view = viewReader(run.files, index, run.surroundings, lookedUp, met);
   const { timeoutMs } = node;
   const read = await plugin.reads({ config: node.config as never, inputs: inputs.values as never }, view, {
     node: node.id,
     signal: run.request.signal,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
+  const unusable = linkInTheWay(run, met, read);
+  if (unusable !== undefined) return { type: 'failed', failure: unusable };
   if (!read.ok) return { type: 'failed', failure: read.failure };
   const reads = read.value;
 
@@ -142,6 +149,7 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
     viewBytes: treeLayers.value.reduce((sum, { bytes }) => sum + bytes, selected.value.bytes),
     tools,
     env,
+    passedLinks: [...new Set([...met.lookedFor, ...selected.value.passed].map(linkNotice))],
     lookedUp,
   };
   return { type: 'action', action };
@@ -185,34 +193,43 @@ function valueOf(run: RunState, { node, port }: Reference): JSONValue | undefine
   return state.outcome === 'skipped' ? undefined : state.outputs[port];
 }
 
-/** The files that `patterns` name, but for those that the tree layers bring anyway. */
+/** A file that the plugin wanted is behind a link that cannot be followed. */
+function linkInTheWay(
+  run: RunState,
+  { read, lookedFor }: MetLinks,
+  reads: Result<Reads, Failure>,
+): Failure | undefined {
+  const isOfApp = !reads.ok && reads.failure.blame === 'app';
+  const problem: LinkProblem | undefined = read[0] ?? (isOfApp ? lookedFor[0] : undefined);
+  if (problem === undefined) return undefined;
+  return linkFailure(problem, run.request.appDir, reads.ok ? undefined : reads.failure);
+}
+
+/** The files that `patterns` name and what links among them lead to, but for what the tree layers bring anyway. */
 async function selectFiles(run: RunState, index: number, patterns: readonly string[], treeLayers: readonly Layer[]) {
   const brought = new Set(treeLayers.map((layer) => run.writerOf(layer.digest)));
   const entries: [string, NewEntry][] = [];
   const digests: Record<string, string> = {};
   const sources = new Map<Digest, string>();
   let bytes = 0;
-  const seen = new Set<string>();
-  for (const pattern of patterns) {
-    for (const path of run.files.match(index, pattern)) {
-      if (seen.has(path)) continue;
-      seen.add(path);
-      const { writer, entry } = run.files.winner(index, path)!;
-      if (brought.has(writer)) continue;
-      if (entry.type === 'symlink') {
-        entries.push([path, { target: entry.target }]);
-        digests[path] = `-> ${entry.target}`;
-      } else if (entry.type === 'file') {
-        const digest = 'source' in entry ? await run.digestSource(path) : { ok: true as const, value: entry.digest };
-        if (!digest.ok) return digest;
-        if ('source' in entry) sources.set(digest.value, `${run.request.appDir}/${path}`);
-        bytes += sizeOf(digest.value);
-        entries.push([path, { digest: digest.value, executable: entry.executable }]);
-        digests[path] = entry.executable ? `${digest.value} executable` : digest.value;
-      }
+  const { paths, passed, problem } = selectPaths(run.files, index, patterns);
+  if (problem !== undefined) return fail(linkFailure(problem, run.request.appDir));
+  for (const path of paths) {
+    const { writer, entry } = run.files.winner(index, path)!;
+    if (brought.has(writer)) continue;
+    if (entry.type === 'symlink') {
+      entries.push([path, { target: entry.target }]);
+      digests[path] = `-> ${entry.target}`;
+    } else if (entry.type === 'file') {
+      const digest = 'source' in entry ? await run.digestSource(path) : { ok: true as const, value: entry.digest };
+      if (!digest.ok) return digest;
+      if ('source' in entry) sources.set(digest.value, `${run.request.appDir}/${path}`);
+      bytes += sizeOf(digest.value);
+      entries.push([path, { digest: digest.value, executable: entry.executable }]);
+      digests[path] = entry.executable ? `${digest.value} executable` : digest.value;
     }
   }
-  return { ok: true as const, value: { entries, digests, sources, bytes } };
+  return succeed({ entries, digests, sources, bytes, passed });
 }
 
 function keyedSecrets(run: RunState, node: CheckedNode): Record<string, KeyedSecret> {

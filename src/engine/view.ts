@@ -6,6 +6,7 @@ import type { JSONValue } from '../manifests/json-schema.js';
 import type { AppVariables } from './app-variables.js';
 import type { Digest } from './digest.js';
 import { matcherOf } from './files/pattern.js';
+import { followLinks, type LinkProblem } from './links.js';
 import type { ViewReader } from './sdk.js';
 import type { Source } from './source.js';
 import type { BlobStore } from './store.js';
@@ -36,7 +37,10 @@ export class RunFiles {
   /** Directory -> names that layers put into it, for listings. */
   readonly #layerChildren = new Map<string, Set<string>>();
   #sourceChildren: Map<string, string[]> | undefined;
-  #hasDeletions = false;
+  /** A layer deletes something, or has a file or link where a folder was: what was below it is gone. */
+  #hidesFolders = false;
+  #sourceLinks: readonly string[] | undefined;
+  readonly #layerLinks = new Set<string>();
   readonly #looks = new Map<number, Set<string>>();
 
   constructor(
@@ -50,12 +54,16 @@ export class RunFiles {
   addLayer(node: number, layer: Layer, entries: Iterable<readonly [string, LayerEntry]>): void {
     for (const [path, entry] of entries) this.#addEntry(node, path, entry);
     for (const path of layer.deleted) {
-      this.#hasDeletions = true;
+      this.#hidesFolders = true;
       this.#addEntry(node, path, { type: 'deleted' });
     }
   }
 
   #addEntry(node: number, path: string, entry: LayerEntry): void {
+    if (entry.type === 'symlink') this.#layerLinks.add(path);
+    if (entry.type !== 'directory') {
+      this.#hidesFolders ||= this.#layerChildren.has(path) || this.source.entries.get(path)?.type === 'directory';
+    }
     const writers = this.#writers.get(path);
     if (writers === undefined) {
       this.#writers.set(path, [{ node, entry }]);
@@ -89,10 +97,11 @@ export class RunFiles {
 
   #winnerOf(node: number, path: string): Winner | undefined {
     const own = this.#lastWriter(node, path);
-    if (this.#hasDeletions) {
+    if (this.#hidesFolders) {
       for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
         const above = this.#lastWriter(node, path.slice(0, slash));
-        if (above?.entry.type === 'deleted' && above.node > (own?.node ?? SOURCE)) return undefined;
+        if (above === undefined || above.entry.type === 'directory') continue;
+        if (above.node > (own?.node ?? SOURCE)) return undefined;
       }
     }
     if (own !== undefined) return own.entry.type === 'deleted' ? undefined : { writer: own.node, entry: own.entry };
@@ -115,16 +124,32 @@ export class RunFiles {
     return undefined;
   }
 
-  /** Files and symbolic links that match a pattern for `node`, sorted. A pattern that names a directory means all in it. */
-  match(node: number, pattern: string): readonly string[] {
-    const base = plainBaseOf(pattern);
-    if (base === undefined) {
-      const path = withoutEscapes(pattern);
-      const winner = this.winner(node, path);
-      if (winner === undefined) return [];
-      return winner.entry.type === 'directory' ? this.match(node, `${escapeGlob(path)}/**`) : [path];
-    }
+  /** Symbolic links of the source and of all layers, visible or not. */
+  *linkPaths(): Generator<string> {
+    const known = this.#sourceLinks;
+    const links = known ?? [...this.source.entries].flatMap(([path, { type }]) => (type === 'symlink' ? [path] : []));
+    this.#sourceLinks = links;
+    yield* links;
+    yield* this.#layerLinks;
+  }
+
+  /** Notes that it matters to the node what matches this pattern. */
+  noteGlob(node: number, pattern: string): void {
     this.#looks.get(node)?.add(`${GLOB}${pattern}`);
+  }
+
+  /**
+   * Files and symbolic links that match a pattern for `node`, sorted. A pattern that names a directory means all in it. No
+   * link is followed.
+   */
+  match(node: number, pattern: string): readonly string[] {
+    const { base, rest } = splitPattern(pattern);
+    if (rest === '') {
+      const winner = this.winner(node, base);
+      if (winner === undefined) return [];
+      return winner.entry.type === 'directory' ? this.match(node, `${escapeGlob(base)}/**`) : [base];
+    }
+    this.noteGlob(node, pattern);
     const isMatch = matcherOf(pattern);
     const prefix = base === '' ? '' : `${base}/`;
     const found = new Set<string>();
@@ -149,7 +174,18 @@ export class RunFiles {
 
 /** Before a pattern among the looks of a node. */
 export const GLOB = 'glob:';
-const escapeGlob = (path: string): string => path.replace(/[\\*?[\]{}()!+@|]/g, '\\$&');
+export const escapeGlob = (path: string): string => path.replace(/[\\*?[\]{}()!+@|]/g, '\\$&');
+
+/** The folder that a pattern begins with, and the pattern below it; no `rest` where the pattern names one path. */
+export function splitPattern(pattern: string): { readonly base: string; readonly rest: string } {
+  const base = plainBaseOf(pattern);
+  if (base !== undefined) {
+    const depth = base === '' ? 0 : base.split('/').length;
+    return { base, rest: pattern.split('/').slice(depth).join('/') };
+  }
+  const path = withoutEscapes(pattern);
+  return { base: normalize(path) ?? path, rest: '' };
+}
 
 function childrenOf(paths: Iterable<string>): Map<string, string[]> {
   const children = new Map<string, string[]>();
@@ -171,46 +207,60 @@ export interface ViewSurroundings {
   readonly appId: string;
 }
 
+/** Links that cannot be followed and that a plugin met. */
+export interface MetLinks {
+  /** On the way to a file whose content it wanted. */
+  readonly read: LinkProblem[];
+  /** On the way to something that it only looked for. */
+  readonly lookedFor: LinkProblem[];
+}
+
 /** The reader that a node's `reads` gets. `lookedUp` gathers the variables that are asked for. */
 export function viewReader(
   files: RunFiles,
   node: number,
   around: ViewSurroundings,
   lookedUp?: Set<string>,
+  met?: MetLinks,
 ): ViewReader {
-  const resolve = (path: string): { readonly path: string; readonly winner: Winner } | undefined => {
-    let current = normalize(path);
-    // Symbolic links are followed inside the app only, and only so far.
-    for (let hops = 0; hops < 40 && current !== undefined; hops++) {
-      const winner = files.winner(node, current);
-      if (winner === undefined) {
-        const linked = throughLinkedParent(files, node, current);
-        if (linked === undefined) return undefined;
-        current = linked;
-        continue;
-      }
-      if (winner.entry.type !== 'symlink') return { path: current, winner };
-      const { target } = winner.entry;
-      current = target.startsWith('/') ? undefined : normalize(`${current.replace(/[^/]*$/, '')}${target}`);
-    }
-    return undefined;
+  const resolve = (path: string, problems: LinkProblem[] | undefined): ReturnType<typeof followLinks>['end'] => {
+    const inside = normalize(path);
+    const found = inside === undefined ? undefined : followLinks(files, node, inside);
+    if (found?.problem !== undefined) problems?.push(found.problem);
+    return found?.end;
+  };
+  /** The folder of it with all links followed: where its own entry is. */
+  const place = (path: string): string => {
+    const inside = normalize(path);
+    const slash = inside?.lastIndexOf('/') ?? -1;
+    if (inside === undefined || slash < 0 || files.winner(node, inside) !== undefined) return inside ?? '..';
+    const folder = followLinks(files, node, inside.slice(0, slash)).end?.path;
+    return folder === undefined ? inside : join(folder, inside.slice(slash + 1));
   };
   return {
     run: { mode: around.mode, appId: around.appId },
     async read(path) {
-      const found = resolve(path);
+      const found = resolve(path, met?.read);
       if (found?.winner.entry.type !== 'file') return undefined;
       if ('source' in found.winner.entry) return readFile(`${files.source.directory}/${found.path}`);
       return around.blobs.read(found.winner.entry.digest);
     },
-    exists: (path) => resolve(path) !== undefined,
-    kindOf: (path) => files.winner(node, normalize(path) ?? '..')?.entry.type as ReturnType<ViewReader['kindOf']>,
+    exists: (path) => resolve(path, met?.lookedFor) !== undefined,
+    kindOf: (path) => files.winner(node, place(path))?.entry.type as ReturnType<ViewReader['kindOf']>,
     isExecutable: (path) => {
-      const entry = resolve(path)?.winner.entry;
+      const entry = resolve(path, met?.lookedFor)?.winner.entry;
       return entry?.type === 'file' && entry.executable;
     },
-    list: (path) => files.list(node, normalize(path) ?? '..'),
-    match: (pattern) => files.match(node, pattern),
+    list: (path) => files.list(node, resolve(path, undefined)?.path ?? normalize(path) ?? '..'),
+    match(pattern) {
+      const { base, rest } = splitPattern(pattern);
+      const found = rest === '' ? undefined : followLinks(files, node, base);
+      if (found === undefined || found.links.length === 0) return files.match(node, pattern);
+      if (found.end?.winner.entry.type !== 'directory') return [];
+      const real = found.end.path;
+      const names = files.match(node, join(escapeGlob(real), rest));
+      return names.map((path) => join(base, real === '' ? path : path.slice(real.length + 1)));
+    },
     env(name) {
       lookedUp?.add(name);
       return around.variables[name];
@@ -219,6 +269,8 @@ export function viewReader(
     state: (name) => around.state[name],
   };
 }
+
+const join = (folder: string, path: string): string => (folder === '' ? path : `${folder}/${path}`);
 
 /** `a/../b` -> `b`; undefined when it leads out of the app. */
 export function normalize(path: string): string | undefined {
@@ -229,16 +281,4 @@ export function normalize(path: string): string | undefined {
     else if (parts.pop() === undefined) return undefined;
   }
   return parts.join('/');
-}
-
-/** The path with its first parent that is a symbolic link replaced by the link's target. */
-function throughLinkedParent(files: RunFiles, node: number, path: string): string | undefined {
-  for (let slash = path.indexOf('/'); slash > 0; slash = path.indexOf('/', slash + 1)) {
-    const parent = path.slice(0, slash);
-    const entry = files.winner(node, parent)?.entry;
-    if (entry?.type !== 'symlink') continue;
-    if (entry.target.startsWith('/')) return undefined;
-    return normalize(`${parent.replace(/[^/]*$/, '')}${entry.target}${path.slice(slash)}`);
-  }
-  return undefined;
 }

@@ -43,6 +43,8 @@ interface Facts {
   readonly status?: Status;
   /** Relative to the root. */
   readonly managePy?: string;
+  /** Files of that name that were not taken. */
+  readonly others?: readonly string[];
   /** The command's environment tells the mode. */
   readonly mode?: 'build' | 'test';
 }
@@ -68,8 +70,11 @@ export class DjangoCollectstatic implements Plugin<Config, Node['inputs'], Outpu
   }
 
   async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { status, managePy } = context.facts as Facts;
-    if (managePy !== undefined) return this.#collect(config, managePy, context);
+    const { status, managePy, others = [] } = context.facts as Facts;
+    if (managePy !== undefined) {
+      if (others.length > 0) this.log.info(context, othersText(managePy, others));
+      return this.#collect(config, managePy, context);
+    }
     switch (status) {
       case undefined:
         return succeed({ outputs: {} });
@@ -125,6 +130,14 @@ export class DjangoCollectstatic implements Plugin<Config, Node['inputs'], Outpu
   }
 }
 
+const SHOWN_OTHERS = 5;
+
+const othersText = (taken: string, others: readonly string[]): string => {
+  const more = others.length > SHOWN_OTHERS ? ` and ${others.length - SHOWN_OTHERS} more` : '';
+  const names = others.slice(0, SHOWN_OTHERS).join(', ');
+  return `pyflow uses ${taken}. The app also has ${names}${more}: to use another one, link to it as manage.py at the top, or set \`root\`.`;
+};
+
 const markerOf = ({ root, vendorDir }: Config): string => inRoot(root, `${vendorDir}/collectstatic_disabled`);
 
 async function decide(config: Config, view: ViewReader): Promise<Facts> {
@@ -134,19 +147,17 @@ async function decide(config: Config, view: ViewReader): Promise<Facts> {
   if (disabled !== '' && disabled !== '0') return { status: 'disabled-env-var' };
 
   if (!(await isModuleAvailable(view, config, 'django'))) return {};
-  const managePy = findManagePy(viewOfRoot(view, config.root));
-  return managePy === undefined
-    ? { status: 'skipped-no-manage-py' }
-    : { status: 'enabled', managePy, mode: view.run.mode };
+  const [managePy, ...others] = await findManagePy(viewOfRoot(view, config.root));
+  if (managePy === undefined) return { status: 'skipped-no-manage-py' };
+  return { status: 'enabled', managePy, ...(others.length > 0 && { others }), mode: view.run.mode };
 }
 
 /** At most three levels deep; the shallowest, then the first by name. */
-function findManagePy(view: ViewReader): string | undefined {
+async function findManagePy(view: ViewReader): Promise<readonly string[]> {
+  const found: string[] = [];
   for (const pattern of ['manage.py', '*/manage.py', '*/*/manage.py']) {
-    const found = view
-      .match(pattern)
-      .find((path) => view.kindOf(path) === 'file' && posix.basename(path) === 'manage.py');
-    if (found !== undefined) return found;
+    const paths = view.match(pattern).filter((path) => posix.basename(path) === 'manage.py');
+    for (const path of paths) if (await isFile(view, path)) found.push(path);
   }
-  return undefined;
+  return found;
 }

@@ -22,6 +22,7 @@ import { changedFiles, dropStaleBytecode, takeSnapshot } from '../shared/app-cha
 import { allowed, buildEnvironment, writeEnvDir } from '../shared/build-environment.js';
 import { managerEnvironment } from '../shared/manager-environment.js';
 import { filesMentionPrivatePath } from '../shared/private-path.js';
+import { isWantedFile } from '../shared/root-listing.js';
 import { hookCannotStart, hookFailed } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
@@ -46,8 +47,7 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
     const script = inRoot(config.root, config.script);
-    const kind = view.kindOf(script);
-    const present = kind === 'file' || (kind === 'symlink' && (await view.read(script)) !== undefined);
+    const present = await isWantedFile(view, script);
     if (!present) return succeed({ exists: [script], facts: { present }, pure: true });
     return succeed({ files: ['**'], facts: { present }, env: allowed(view.envNames()), sideEffects: true });
   }

@@ -29,10 +29,11 @@ import { withoutUserinfo } from '../shared/index-url.js';
 import { nameNotFound } from '../shared/install-log.js';
 import { runWithDownloads } from '../shared/kept-downloads.js';
 import { forgetLocalWheels } from '../shared/local-wheels.js';
-import { wholePattern } from '../shared/literal-pattern.js';
+import { literalPattern, wholePattern } from '../shared/literal-pattern.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip-command.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
+import { isWantedFile } from '../shared/root-listing.js';
 import { pipCommand } from '../shared/tool-command.js';
 import { forgetLocalBuilds } from '../shared/uv-command.js';
 import { installerSkipped, pipFailed, unreadableRequirements } from './failures.js';
@@ -79,7 +80,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     if (inputs[config.installer] === undefined) return fail(installerSkipped(config.installer));
     const { root } = config;
     const testRequirements = inRoot(root, config.testRequirements);
-    const withTests = view.run.mode === 'test' && view.kindOf(testRequirements) === 'file';
+    const withTests = view.run.mode === 'test' && (await isWantedFile(view, testRequirements));
     const requirements = [inRoot(root, config.requirements), ...(withTests ? [testRequirements] : [])];
     const files = new Set<string>();
     const localPaths = new Set<string>();
@@ -90,7 +91,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     for (const path of requirements) {
       const closure = await readRequirements(path, (asked) => view.read(asked), { cwd: inRoot(root, '') });
       if (!closure.ok) return fail(unreadableRequirements(closure.failure));
-      for (const file of closure.value.files) files.add(file);
+      for (const file of closure.value.files) files.add(literalPattern(file));
       for (const local of closure.value.localPaths) localPaths.add(local);
       // Exact versions alone leave open what they depend on, and which of a version's files pip takes.
       isPinned &&= closure.value.hashChecked;

@@ -24,7 +24,7 @@ import { allowed, buildEnvironment, writeEnvDir } from '../shared/build-environm
 import { withoutUserinfo } from '../shared/index-url.js';
 import { isModuleAvailable } from '../shared/installed-modules.js';
 import { pythonHome } from '../shared/python-home.js';
-import { isFile } from '../shared/root-listing.js';
+import { isWantedFile } from '../shared/root-listing.js';
 import { downloadFailed } from './failures.js';
 import { manifest, PROFILE_SCRIPT, type config, type inputs, type outputs } from './manifest.js';
 
@@ -62,7 +62,7 @@ export class NltkData implements Plugin<Config, Node['inputs'], Outputs> {
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
     if (!(await isModuleAvailable(view, config, 'nltk'))) return succeed({ facts: {}, pure: true });
     const list = inRoot(config.root, LIST);
-    if (!(await isFile(view, list))) return succeed({ facts: { status: 'skipped-no-nltk-file' }, pure: true });
+    if (!(await isWantedFile(view, list))) return succeed({ facts: { status: 'skipped-no-nltk-file' }, pure: true });
     const packages = linesOf((await view.read(list))?.toString('utf8') ?? '');
     const index = this.#index(config);
     const facts: Facts = {

@@ -15,6 +15,8 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { inRoot } from '../shared/app-root.js';
+import { literalPattern } from '../shared/literal-pattern.js';
+import { isWantedFile } from '../shared/root-listing.js';
 import {
   GUNICORN_SCRIPT,
   manifest,
@@ -43,8 +45,8 @@ export class RuntimeEnvironment implements Plugin<Config, Node['inputs'], Output
   async reads({ config: { root } }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
     if (root === '.') return succeed({});
     const procfile = inRoot(root, PROCFILE);
-    const isCopied = view.kindOf(PROCFILE) === undefined && view.kindOf(procfile) === 'file';
-    return succeed({ files: isCopied ? [procfile] : [], facts: { isCopied } });
+    const isCopied = view.kindOf(PROCFILE) === undefined && (await isWantedFile(view, procfile));
+    return succeed({ files: isCopied ? [literalPattern(procfile)] : [], facts: { isCopied } });
   }
 
   async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
@@ -57,7 +59,8 @@ export class RuntimeEnvironment implements Plugin<Config, Node['inputs'], Output
 
     app.write(ROOT_SCRIPT, rootScript(root));
     const { isCopied } = context.facts as { readonly isCopied: boolean };
-    if (isCopied) app.withFile(inRoot(root, PROCFILE), (file) => app.copyFrom(file, PROCFILE));
+    const procfile = isCopied ? app.resolve(inRoot(root, PROCFILE)) : undefined;
+    if (procfile !== undefined) app.withFile(procfile, (file) => app.copyFrom(file, PROCFILE));
     return succeed({ outputs: {} });
   }
 }

@@ -39,7 +39,7 @@ function hasModule(view: ViewReader, folder: string, name: string): boolean {
 }
 
 const textOf = async (view: ViewReader, path: string): Promise<string> =>
-  (await view.read(path))?.toString('utf8') ?? '';
+  (view.exists(path) ? await view.read(path) : undefined)?.toString('utf8') ?? '';
 
 /** Folders of the app that a .pth file adds; lines that begin with `import` are code. */
 function foldersOf(text: string, site: string): readonly string[] {

@@ -17,8 +17,10 @@ export class LocalProjects {
 
   /** `skipped`: a folder that is not looked at. Paths are app-relative. */
   static async look(app: Folder, folders: readonly string[], skipped: string): Promise<LocalProjects> {
-    const projects = new LocalProjects(app, folders, skipped, new Set());
-    return new LocalProjects(app, folders, skipped, new Set(await projects.list()));
+    // A project may be named by a link to its folder.
+    const real = [...new Set(folders.map((folder) => (folder === '.' ? folder : (app.resolve(folder) ?? folder))))];
+    const projects = new LocalProjects(app, real, skipped, new Set());
+    return new LocalProjects(app, real, skipped, new Set(await projects.list()));
   }
 
   /** Removes leftovers that were not there before. What else is new, code that was generated, stays and is named. */

@@ -5,10 +5,16 @@ import { inRoot } from './app-root.js';
 
 const SHOWN_NAMES = 40;
 
-/** A regular file, or a symbolic link to one. */
+/** A regular file, or a symbolic link to one. A link that cannot be followed is none. */
 export async function isFile(view: ViewReader, path: string): Promise<boolean> {
   const kind = view.kindOf(path);
-  return kind === 'file' || (kind === 'symlink' && (await view.read(path)) !== undefined);
+  return kind === 'file' || (kind === 'symlink' && view.exists(path) && (await view.read(path)) !== undefined);
+}
+
+/** As `isFile`; but where a link of this name cannot be followed, the node fails and names it. */
+export async function isWantedFile(view: ViewReader, path: string): Promise<boolean> {
+  const kind = view.kindOf(path);
+  return kind === 'file' || (kind !== 'directory' && (await view.read(path)) !== undefined);
 }
 
 /** A directory, or a symbolic link to something that is no file. */
