@@ -8,12 +8,19 @@ import { holdsUserinfo } from '../credentials.js';
 const INDEX_LOGIN =
   /^(UV_INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD)|UV_PUBLISH_(USERNAME|PASSWORD|TOKEN)|POETRY_HTTP_BASIC_[A-Z0-9_]+_(USERNAME|PASSWORD)|POETRY_PYPI_TOKEN_[A-Z0-9_]+|TWINE_(USERNAME|PASSWORD))$/i;
 /** By the end of the name, so that `PASSWORD_HASHERS` and `AUTH_USER_MODEL` are none. */
-const CREDENTIAL =
-  /(^|_)(PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|TOKEN|SECRET|SECRET_KEY(_BASE)?|API_?KEY|ACCESS_KEY|PRIVATE_KEY|CREDENTIALS?)$/i;
+const CREDENTIAL = /(^|_)(PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|TOKEN|SECRET|APIKEY|KEY|KEY_BASE|CREDENTIALS?|AUTH)$/i;
+/** Tokens of well-known services, by how they begin; and JSON Web Tokens. */
+const TOKEN =
+  /^(gh[opsur]_|github_pat_|glpat-|sk_(live|test)_|rk_live_|sk-|xox[abpr]-|AKIA|ASIA|AIza|npm_|pypi-|hf_|SG\.|ey[JK][A-Za-z0-9_-]+\.)[A-Za-z0-9_.-]{12,}$/;
 /** A shorter value is a switch or a number, and would be found in any text. */
 const MIN_LENGTH = 6;
 
 export const isIndexLogin = (name: string): boolean => INDEX_LOGIN.test(name);
+
+/** Also of a variable whose name says nothing. */
+export const looksLikeToken = (value: string): boolean =>
+  TOKEN.test(value) ||
+  (/^[A-Za-z0-9+=_-]{24,200}$/.test(value) && [/[a-z]/, /[A-Z]/, /[0-9]/].every((kind) => kind.test(value)));
 
 export const isCredentialName = (name: string): boolean => isIndexLogin(name) || CREDENTIAL.test(name);
 

@@ -1,7 +1,7 @@
 // Which values of a run are secrets, and what is looked for of each: those that nodes name, logins in URLs and of package
 // indexes, and variables that look like credentials by their names.
 
-import { isCredentialName } from './app-credentials.js';
+import { isCredentialName, looksLikeToken } from './app-credentials.js';
 import type { Needle } from './matcher.js';
 
 /** Characters. Shorter values would be found in ordinary words; the user part of a URL is hidden whatever its length. */
@@ -41,7 +41,8 @@ export function secretValues({ declared, variables, ofOperator }: SecretSources)
     const isDeclared = declared.has(name);
     const isLogin = INDEX_URL.test(name) || LOGIN.test(name);
     const role = isDeclared ? 'declared' : isLogin ? 'login' : 'shown';
-    if (isDeclared || (isCredentialName(name) && !isUserName(name))) found.push({ name, value, role });
+    if (isDeclared || ((isCredentialName(name) || looksLikeToken(value)) && !isUserName(name)))
+      found.push({ name, value, role });
     for (const login of loginsOf(value)) found.push({ name, value: login, role });
     const user = variables[name.replace(/_PASSWORD$/i, '_USERNAME')];
     if (LOGIN.test(name) && user !== undefined && user !== value) found.push({ name, value: `${user}:${value}`, role });

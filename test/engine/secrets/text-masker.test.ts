@@ -155,6 +155,9 @@ describe('engine/secrets/text-masker', () => {
         UV_INDEX_ACME_USERNAME: 'ada',
         UV_INDEX_ACME_PASSWORD: 'sh0rt',
         SENTRY_TOKEN: 'abcdef0123456789',
+        STRIPE: 'sk_live_51HabcdefGHIJ',
+        RANDOM: 'aB3dE6gH9jK2mN5pQ8sT1vW4',
+        SOURCE_VERSION: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b',
         NAME: 'a-long-name-of-the-app',
         POSTGRES_PASSWORD: 'postgres',
       },
@@ -167,11 +170,13 @@ describe('engine/secrets/text-masker', () => {
       't0k3n-of-ada',
       'abcdef0123456789',
       '0perators-pass',
+      'sk_live_51HabcdefGHIJ',
+      'aB3dE6gH9jK2mN5pQ8sT1vW4',
     ];
     for (const text of [...hidden, Buffer.from('ada:sh0rt').toString('base64')]) {
       expect(secrets.mask(`x ${text} y`)).to.equal('x *** y');
     }
-    const shown = 'a-long-name-of-the-app postgres sh0rt ada';
+    const shown = 'a-long-name-of-the-app postgres sh0rt ada 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b';
     expect(secrets.mask(shown)).to.equal(shown);
   });
 
