@@ -1,5 +1,8 @@
-// The text of a pip requirements file into lines with meaning: requirements and options. One file at a time; unaware of
-// other files, of variables' values and of the app.
+// The text of a pip requirements file into lines with meaning: requirements and options, read exactly as pip reads them
+// (pip 26.3, `_internal/req/req_file.py`), which a test compares. One file at a time.
+
+import { decodeRequirements } from './requirements-encoding.js';
+import { splitWords } from './shell-words.js';
 
 /** One requirement as written. */
 export interface RequirementLine {
@@ -11,32 +14,48 @@ export interface RequirementLine {
   readonly marker?: string;
   /** `sha256:...` of `--hash` options. */
   readonly hashes: readonly string[];
+  /** Variables that the line names. */
+  readonly variables?: readonly string[];
 }
-/** `--index-url URL`, `-r FILE`, `--pre`: the long name without dashes. */
+/** `--index-url URL`, `-r FILE`, `--pre`: the long name without dashes. Of several includes on a line pip follows one. */
 export interface OptionLine {
   readonly type: 'option';
   readonly line: number;
   readonly name: string;
   readonly value?: string;
+  /** Variables that the line names. */
+  readonly variables?: readonly string[];
 }
 export type RequirementsFileLine = RequirementLine | OptionLine;
 
-const WITH_VALUE = [
-  'config-settings',
-  'constraint',
-  'editable',
-  'extra-index-url',
-  'find-links',
-  'global-option',
-  'hash',
-  'index-url',
-  'no-binary',
-  'only-binary',
-  'requirement',
-  'trusted-host',
-  'use-feature',
-];
-const FLAGS = ['no-index', 'pre', 'prefer-binary', 'require-hashes'];
+/** Values of variables; undefined or empty leaves the variable as written, as pip does. */
+export type VariableValue = (name: string) => string | undefined;
+
+/** Options that pip takes in a requirements file, and whether a value belongs to them. */
+const OPTIONS: Readonly<Record<string, 'value' | 'flag'>> = {
+  'all-releases': 'value',
+  'config-setting': 'value',
+  'config-settings': 'value',
+  constraint: 'value',
+  editable: 'value',
+  'extra-index-url': 'value',
+  'find-links': 'value',
+  'global-option': 'value',
+  hash: 'value',
+  'index-url': 'value',
+  'no-binary': 'value',
+  'no-index': 'flag',
+  'no-require-hashes': 'flag',
+  'only-binary': 'value',
+  'only-final': 'value',
+  pre: 'flag',
+  'prefer-binary': 'flag',
+  'pypi-url': 'value',
+  'require-hashes': 'flag',
+  requirement: 'value',
+  'trusted-host': 'value',
+  'use-feature': 'value',
+};
 const SHORT: Readonly<Record<string, string>> = {
   C: 'config-settings',
   c: 'constraint',
@@ -46,16 +65,23 @@ const SHORT: Readonly<Record<string, string>> = {
   r: 'requirement',
 };
 const ALIASES: Readonly<Record<string, string>> = { 'pypi-url': 'index-url', 'config-setting': 'config-settings' };
-const LONG = [...WITH_VALUE, ...FLAGS, ...Object.keys(ALIASES)];
 
-export function parseRequirementsLines(bytes: Uint8Array): readonly RequirementsFileLine[] {
-  return logicalLines(decode(bytes)).flatMap(({ text, line }) => parseLine(text, line));
+/** A line that pip would refuse gives nothing: pip says what is wrong with it. */
+export function parseRequirementsLines(
+  bytes: Uint8Array,
+  valueOf: VariableValue = () => undefined,
+): readonly RequirementsFileLine[] {
+  return logicalLines(decodeRequirements(bytes)).flatMap(({ text, line }) => {
+    const parsed = parseLine(expand(text, valueOf), line);
+    const variables = [...text.matchAll(VARIABLE)].map(([, name]) => name!);
+    return variables.length === 0 ? parsed : parsed.map((found) => ({ ...found, variables }));
+  });
 }
 
 /** Names of `${NAME}` in what pip would expand: everything but comments. */
 export function variableNames(bytes: Uint8Array): readonly string[] {
   const names = new Set<string>();
-  for (const { text } of logicalLines(decode(bytes))) {
+  for (const { text } of logicalLines(decodeRequirements(bytes))) {
     for (const [, name] of text.matchAll(VARIABLE)) names.add(name!);
   }
   return [...names].sort();
@@ -63,12 +89,14 @@ export function variableNames(bytes: Uint8Array): readonly string[] {
 /** pip expands only this form. */
 export const VARIABLE = /\$\{([A-Z0-9_]+)\}/g;
 
-/** pip takes files with a byte order mark, which editors on Windows write. */
-function decode(bytes: Uint8Array): string {
-  const [first, second] = bytes;
-  const encoding =
-    first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
-  return new TextDecoder(encoding).decode(bytes);
+/** One name after the other, so that a value may hold the next name, as with pip. */
+function expand(text: string, valueOf: VariableValue): string {
+  let expanded = text;
+  for (const [written, name] of text.matchAll(VARIABLE)) {
+    const value = valueOf(name!);
+    if (value !== undefined && value !== '') expanded = expanded.replaceAll(written, () => value);
+  }
+  return expanded;
 }
 
 interface LogicalLine {
@@ -80,6 +108,9 @@ interface LogicalLine {
 // The line ends of Python's splitlines(), which pip uses.
 // oxlint-disable-next-line no-control-regex
 const LINE_END = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/;
+/** What Python's strip() and `\s` take for blanks; JavaScript has other ideas of U+001C and U+FEFF. */
+const BLANKS = '\t\n\v\f\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000';
+const IS_BLANK = new RegExp(`[${BLANKS}]`);
 
 /** Joins lines that end in a backslash, then drops comments and blanks, in that order, as pip does. */
 function logicalLines(text: string): readonly LogicalLine[] {
@@ -87,48 +118,75 @@ function logicalLines(text: string): readonly LogicalLine[] {
   let parts: string[] = [];
   let start = 1;
   const finish = (): void => {
-    const joined = withoutComment(parts.join('')).trim();
+    const joined = strip(withoutComment(parts.join('')));
     if (joined !== '') logical.push({ text: joined, line: start });
     parts = [];
   };
   for (const [index, line] of text.split(LINE_END).entries()) {
     if (parts.length === 0) start = index + 1;
-    const hasComment = commentStart(line) >= 0;
-    if (line.endsWith('\\') && !hasComment) {
-      parts.push(line.replace(/^\\/, '').slice(0, -1));
+    // Only a line that is a comment as a whole ends a continuation; any other comment swallows what is joined to it.
+    const isComment = line.charAt(indexOfContent(line)) === '#';
+    if (line.endsWith('\\') && !isComment) {
+      parts.push(withoutBackslashes(line));
       continue;
     }
     // The blank keeps a comment recognisable after the join.
-    parts.push(hasComment ? ` ${line}` : line);
+    parts.push(isComment ? ` ${line}` : line);
     finish();
   }
   finish();
   return logical;
 }
 
-/** A `#` at the start or after a blank; in a URL it begins a fragment. */
-function commentStart(text: string): number {
-  for (let at = text.indexOf('#'); at >= 0; at = text.indexOf('#', at + 1)) {
-    if (at === 0 || /\s/.test(text.charAt(at - 1))) return at;
-  }
-  return -1;
+/** Where the first character stands that is no blank; the length when there is none. */
+function indexOfContent(text: string): number {
+  let at = 0;
+  while (at < text.length && IS_BLANK.test(text.charAt(at))) at += 1;
+  return at;
 }
+
+// By hand, as a pattern for the end would be quadratic on a line of blanks.
+function strip(text: string): string {
+  let end = text.length;
+  while (end > 0 && IS_BLANK.test(text.charAt(end - 1))) end -= 1;
+  return text.slice(Math.min(indexOfContent(text), end), end);
+}
+function withoutBackslashes(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && text.charAt(start) === '\\') start += 1;
+  while (end > start && text.charAt(end - 1) === '\\') end -= 1;
+  return text.slice(start, end);
+}
+
+/** A comment begins with a `#` at the start or after a blank; in a URL it begins a fragment. */
 function withoutComment(text: string): string {
-  const at = commentStart(text);
-  return at < 0 ? text : text.slice(0, at);
+  for (let at = text.indexOf('#'); at >= 0; at = text.indexOf('#', at + 1)) {
+    if (at === 0 || IS_BLANK.test(text.charAt(at - 1))) return text.slice(0, at);
+  }
+  return text;
 }
 
 function parseLine(text: string, line: number): readonly RequirementsFileLine[] {
-  const words = splitWords(text);
-  // Options begin at the first word with a dash; before it stands the requirement, blanks and all.
-  const firstOption = words.findIndex(({ value }) => value.startsWith('-'));
-  const options = firstOption < 0 ? [] : parseOptions(words.slice(firstOption).map(({ value }) => value));
-  const target = (firstOption < 0 ? text : text.slice(0, words[firstOption]!.start)).trim();
-  const hashes = options.flatMap(({ name, value }) => (name === 'hash' && value !== undefined ? [value] : []));
-  if (target !== '') return [requirement(target, line, false, hashes)];
+  // Options begin at the first word with a dash; only the blank separates words here, and quotes mean nothing.
+  const words = text.split(' ');
+  const first = words.findIndex((word) => word.startsWith('-'));
+  const target = (first < 0 ? words : words.slice(0, first)).join(' ');
+  const optionWords = first < 0 ? [] : splitWords(words.slice(first).join(' '));
+  const options = optionWords && parseOptions(optionWords);
+  if (options === undefined) return [];
+  const valuesOf = (wanted: string): readonly string[] =>
+    options.flatMap(({ name, value }) => (name === wanted && value !== undefined ? [value] : []));
+  const [editable] = valuesOf('editable');
+  const hashes = valuesOf('hash');
+  if (strip(target) !== '') return [requirement(target, line, editable !== undefined, hashes)];
+  if (editable !== undefined) return [requirement(editable, line, true, hashes)];
+  // Of a line that includes a file pip takes nothing else.
+  for (const name of ['requirement', 'constraint']) {
+    const [value] = valuesOf(name);
+    if (value !== undefined) return [{ type: 'option', line, name, value }];
+  }
   return options.flatMap(({ name, value }): readonly RequirementsFileLine[] => {
     if (name === 'hash') return [];
-    if (name === 'editable') return value === undefined ? [] : [requirement(value, line, true, hashes)];
     return [value === undefined ? { type: 'option', line, name } : { type: 'option', line, name, value }];
   });
 }
@@ -136,8 +194,8 @@ function parseLine(text: string, line: number): readonly RequirementsFileLine[] 
 function requirement(text: string, line: number, editable: boolean, hashes: readonly string[]): RequirementLine {
   // A semicolon may be part of a URL, so there it counts only before a blank.
   const at = text.indexOf(text.includes('://') ? '; ' : ';');
-  const target = (at < 0 ? text : text.slice(0, at)).trim();
-  const marker = at < 0 ? '' : text.slice(at + 1).trim();
+  const target = strip(at < 0 ? text : text.slice(0, at));
+  const marker = at < 0 ? '' : strip(text.slice(at + 1));
   return { type: 'requirement', line, editable, target, hashes, ...(marker === '' ? {} : { marker }) };
 }
 
@@ -146,57 +204,34 @@ interface Option {
   readonly value?: string;
 }
 
-function parseOptions(words: readonly string[]): readonly Option[] {
+/** As Python's optparse; undefined for what it would refuse. */
+function parseOptions(words: readonly string[]): readonly Option[] | undefined {
   const options: Option[] = [];
   for (let index = 0; index < words.length; index++) {
     const word = words[index]!;
-    const [, long, attached] = /^--([A-Za-z-]+)(?:=(.*))?$/s.exec(word) ?? [];
-    const [, short, rest] = /^-([A-Za-z])(.*)$/s.exec(word) ?? [];
-    const name = long === undefined ? short && SHORT[short] : fullName(long);
-    // What pip does not know, pip will complain of.
-    if (name === undefined) continue;
-    if (FLAGS.includes(name)) options.push({ name });
-    else if (attached !== undefined) options.push({ name, value: attached });
-    else if (long === undefined && rest !== undefined && rest !== '') options.push({ name, value: rest });
-    else if (index + 1 < words.length) options.push({ name, value: words[++index]! });
+    if (word === '--') break;
+    const [, long, attached] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
+    const [, short, rest = ''] = /^-([^-])(.*)$/s.exec(word) ?? [];
+    // What stands between options means nothing to pip.
+    if (long === undefined && short === undefined) continue;
+    const name = long === undefined ? SHORT[short!] : fullName(long);
+    if (name === undefined) return undefined;
+    const given = long === undefined ? (rest === '' ? undefined : rest) : attached;
+    if (OPTIONS[name] === 'flag') {
+      if (given !== undefined) return undefined;
+      options.push({ name });
+      continue;
+    }
+    const value = given ?? words[++index];
+    if (value === undefined) return undefined;
+    options.push({ name: ALIASES[name] ?? name, value });
   }
   return options;
 }
 
-/** pip takes unambiguous beginnings of long options too. */
+/** Unambiguous beginnings of long options count as well. */
 function fullName(name: string): string | undefined {
-  const candidates = LONG.includes(name) ? [name] : LONG.filter((known) => known.startsWith(name));
-  const names = new Set(candidates.map((known) => ALIASES[known] ?? known));
-  return names.size === 1 ? [...names][0] : undefined;
-}
-
-interface Word {
-  readonly value: string;
-  readonly start: number;
-}
-
-/** Words as a shell splits them: quotes group and vanish, a backslash takes the next character as it is. */
-function splitWords(text: string): readonly Word[] {
-  const words: Word[] = [];
-  let value: string | undefined;
-  let start = 0;
-  let quote = '';
-  for (let index = 0; index < text.length; index++) {
-    const character = text.charAt(index);
-    if (quote === '' && /\s/.test(character)) {
-      if (value !== undefined) words.push({ value, start });
-      value = undefined;
-      continue;
-    }
-    if (value === undefined) {
-      value = '';
-      start = index;
-    }
-    if (character === quote) quote = '';
-    else if (quote === '' && (character === '"' || character === "'")) quote = character;
-    else if (character === '\\' && quote !== "'" && index + 1 < text.length) value += text.charAt(++index);
-    else value += character;
-  }
-  if (value !== undefined) words.push({ value, start });
-  return words;
+  if (Object.hasOwn(OPTIONS, name)) return name;
+  const names = Object.keys(OPTIONS).filter((known) => known.startsWith(name));
+  return names.length === 1 ? names[0] : undefined;
 }

@@ -4,8 +4,8 @@
 import { posix } from 'node:path';
 import { parsed, wrong } from './parsed.js';
 import type { Parsed } from './parsed.js';
-import { parseRequirementsLines, VARIABLE, variableNames } from './requirements-lines.js';
-import type { OptionLine, RequirementLine, RequirementsFileLine } from './requirements-lines.js';
+import { parseRequirementsLines, variableNames } from './requirements-lines.js';
+import type { OptionLine, RequirementLine, RequirementsFileLine, VariableValue } from './requirements-lines.js';
 
 /** Undefined when there is no such file. Paths are app-relative. */
 export type ReadFile = (path: string) => Promise<Uint8Array | undefined>;
@@ -67,8 +67,8 @@ export interface RequirementsProblem {
 }
 
 export interface ReadRequirementsOptions {
-  /** Values of variables; what it does not know stays as written, which is what pip does. */
-  readonly env?: (name: string) => string | undefined;
+  /** Values of variables; what it does not know, or is empty, stays as written, which is what pip does. */
+  readonly env?: VariableValue;
   /** App-relative folder that pip is started in, to which local paths are relative; '' is the app itself, the default. */
   readonly cwd?: string;
 }
@@ -105,7 +105,7 @@ class ClosureReader {
 
   constructor(
     private readonly read: ReadFile,
-    private readonly env: (name: string) => string | undefined,
+    private readonly env: VariableValue,
     private readonly cwd: string,
   ) {}
 
@@ -143,29 +143,29 @@ class ClosureReader {
     if (this.#lines.size >= MAX_FILES) return 'too-many';
     const bytes = await this.read(path);
     if (bytes === undefined) return undefined;
-    const lines = parseRequirementsLines(bytes);
+    const lines = parseRequirementsLines(bytes, this.env);
     this.#lines.set(path, lines);
     for (const name of variableNames(bytes)) this.#envNames.add(name);
     return lines;
   }
 
-  async #addOption({ name, value, line }: OptionLine, file: string, open: readonly string[]): Promise<void> {
+  async #addOption(option: OptionLine, file: string, open: readonly string[]): Promise<void> {
+    const { name, value, line, variables } = option;
+    const written = value === undefined ? undefined : this.#asWritten(value, variables);
     if (value !== undefined && (name === 'requirement' || name === 'constraint')) {
-      const target = this.#expand(value);
-      if (/^https?:\/\//i.test(target)) {
-        this.#remoteFiles.add(value);
+      if (/^https?:\/\//i.test(value)) {
+        this.#remoteFiles.add(written ?? value);
         return;
       }
-      const origin = { type: 'missing-file', file, line, path: value } as const;
-      await this.include(origin, insideApp(withoutFileScheme(target), posix.dirname(file)), name, open);
+      const origin = { type: 'missing-file', file, line, path: written ?? value } as const;
+      await this.include(origin, insideApp(withoutFileScheme(value), posix.dirname(file)), name, open);
       return;
     }
-    this.#options.push({ name, file, line, ...(value === undefined ? {} : { value }) });
-    if (name === 'find-links' && value !== undefined) this.#addFindLinks(value, file, line);
+    this.#options.push({ name, file, line, ...(written === undefined ? {} : { value: written }) });
+    if (name === 'find-links' && value !== undefined) this.#addFindLinks(value, written ?? value, file, line);
   }
 
-  #addFindLinks(value: string, file: string, line: number): void {
-    const target = this.#expand(value);
+  #addFindLinks(target: string, value: string, file: string, line: number): void {
     if (/^(?!file:)[a-z][a-z0-9+.-]*:\/\//i.test(target)) return;
     // pip looks beside the file first, then where it was started.
     const paths = [posix.dirname(file), this.cwd].flatMap((base) => insideApp(withoutFileScheme(target), base) ?? []);
@@ -174,10 +174,11 @@ class ClosureReader {
   }
 
   #addRequirement(written: RequirementLine, file: string, role: Role): void {
-    const { line, editable, hashes, marker } = written;
-    const { name, specifier, extras, kind, pinned } = classify(written.target, (text) => this.#expand(text));
+    const { line, editable, hashes, marker, variables } = written;
+    const { name, extras, kind, pinned, ...found } = classify(written.target);
+    const specifier = this.#asWritten(found.specifier, variables);
     if (kind === 'local') {
-      const target = this.#expand(specifier).replace(/#.*$/s, '');
+      const target = found.specifier.replace(/#.*$/s, '');
       const path = insideApp(withoutFileScheme(target), this.cwd);
       if (path === undefined) {
         this.#complain({ type: 'outside-app', file, line, path: specifier }, 'outside-app');
@@ -185,7 +186,8 @@ class ClosureReader {
       }
       this.#localPaths.add(path === '' ? '.' : path);
     }
-    const hashed = hashes.length > 0 || (kind === 'url' && /[#&]sha(?:224|256|384|512)=[0-9a-f]/i.test(specifier));
+    const hashed =
+      hashes.length > 0 || (kind === 'url' && /[#&]sha(?:224|256|384|512)=[0-9a-f]/i.test(found.specifier));
     const list = role === 'constraint' ? this.#constraints : this.#requirements;
     list.push({
       ...(name === undefined ? {} : { name }),
@@ -201,8 +203,14 @@ class ClosureReader {
     });
   }
 
-  #expand(text: string): string {
-    return text.replaceAll(VARIABLE, (written, name: string) => this.env(name) ?? written);
+  /** With the names of variables again: their values may be secret, and what is read here is kept and shown. */
+  #asWritten(text: string, variables: readonly string[] = []): string {
+    let written = text;
+    for (const name of variables) {
+      const value = this.env(name);
+      if (value !== undefined && value !== '') written = written.replaceAll(value, () => `\${${name}}`);
+    }
+    return written;
   }
 
   closure(): RequirementsClosure {
@@ -230,18 +238,17 @@ const VCS = /^(?:git|hg|svn|bzr)\+/i;
 const URL = /^(?:https?|ftp|file):/i;
 const ARCHIVE = /\.(?:whl|zip|tar|tar\.gz|tgz|tar\.bz2|tbz|tar\.xz|txz)$/i;
 
-function classify(target: string, expand: (text: string) => string): Classified {
+function classify(target: string): Classified {
   const [start = '', written, extrasText = ''] = NAME.exec(target) ?? [];
   const rest = target.slice(start.length);
   if (written !== undefined && rest.startsWith('@')) {
     const url = rest.slice(1).trim();
-    return { name: normalizeName(written), specifier: url, extras: extrasOf(extrasText), ...placeOf(expand(url)) };
+    return { name: normalizeName(written), specifier: url, extras: extrasOf(extrasText), ...placeOf(url) };
   }
-  const expanded = expand(target);
-  if (VCS.test(expanded) || URL.test(expanded) || looksLikePath(expanded)) {
+  if (VCS.test(target) || URL.test(target) || looksLikePath(target)) {
     const [specifier, extras] = splitExtras(target);
     const egg = /[#&]egg=([A-Za-z0-9._-]+)/.exec(target)?.[1];
-    return { specifier, extras, ...(egg === undefined ? {} : { name: normalizeName(egg) }), ...placeOf(expanded) };
+    return { specifier, extras, ...(egg === undefined ? {} : { name: normalizeName(egg) }), ...placeOf(target) };
   }
   const specifier = rest.replace(/^\((.*)\)$/s, '$1').trim();
   return {
