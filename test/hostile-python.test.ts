@@ -273,7 +273,7 @@ describe('hostile Python apps', () => {
     );
     work.pipeline(text);
     const { exit, code } = await run(work.pipelineFile);
-    expect({ exit, code }).to.deep.equal({ exit: 1, code: 'node::timeout' });
+    expect({ exit, code }).to.deep.equal({ exit: 75, code: 'node::timeout' });
     expect(processesWith(nap)).to.deep.equal([]);
   }).timeout(15_000);
 

@@ -23,6 +23,8 @@ export interface NodeReport {
   /** ISO 8601, UTC. Absent when the node never started. */
   readonly startedAt?: string;
   readonly durationMs: number;
+  /** How often it was tried; absent when once. */
+  readonly attempts?: number;
   /** What the result took when it was made; with `restored` and `up-to-date` the time saved. */
   readonly savedMs?: number;
   readonly outputs?: JSONObject;
@@ -86,7 +88,17 @@ export type Event = Readonly<{ at: number }> &
         readonly total?: number;
         readonly unit: 'bytes' | 'items';
       }
-    | { readonly type: 'node-retried'; readonly node: NodeId; readonly attempt: number; readonly failure: Failure }
+    | {
+        readonly type: 'node-retried';
+        readonly node: NodeId;
+        /** The number of the attempt that follows, from 2 on. */
+        readonly attempt: number;
+        /** At most so many in all. */
+        readonly attempts: number;
+        readonly delayMs: number;
+        /** Of the attempt before. */
+        readonly failure: Failure;
+      }
     | { readonly type: 'node-finished'; readonly node: NodeId; readonly report: NodeReport }
     | {
         readonly type: 'slug-written';

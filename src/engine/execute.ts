@@ -6,9 +6,10 @@ import { loadLayer } from './layers.js';
 import { acquireKeyLock } from './lock.js';
 import { differences } from './explain.js';
 import type { NodeReport, Outcome, Reason } from './events.js';
-import { FailureError, type Failure, type Result } from './failure.js';
+import { FailureError, type Failure } from './failure.js';
 import { prepareNode, type Action, type NodeState } from './prepare.js';
-import { ABORTED, runAction, type Executed, type Workplace } from './run-action.js';
+import { withRetries } from './retries.js';
+import { ABORTED, type Workplace } from './run-action.js';
 import type { RunState } from './run-state.js';
 import type { ActionResult, LogLine } from './store.js';
 import { endedOrGivenUp } from './stopping.js';
@@ -199,9 +200,16 @@ async function perform(execution: Execution, action: Action, reasons: readonly R
     sink.emit({ type: 'node-started', node: id, kind, key: action.key, reasons });
     for (const text of action.passedLinks) sink.emit({ type: 'notice', code: 'app::passed-link', node: id, text });
   };
-  const done = await withRetries(execution, action, onWork);
+  const { done, attempts } = await withRetries(execution, action, onWork);
   const durationMs = done.ok ? done.value.result.durationMs : Math.round(performance.now() - started);
-  const base = { kind, key: action.key, reasons, ...(startedAt === undefined ? {} : { startedAt }), durationMs };
+  const base = {
+    kind,
+    key: action.key,
+    reasons,
+    ...(startedAt === undefined ? {} : { startedAt }),
+    durationMs,
+    ...(attempts > 1 && { attempts }),
+  };
   if (!done.ok) {
     const outcome = execution.signal.aborted || done.failure.code === ABORTED ? 'aborted' : 'failed';
     if (outcome === 'aborted' && startedAt !== undefined && !isRestorable(action)) tellHalfDone(execution, action);
@@ -229,31 +237,6 @@ function tellHalfDone({ sink }: Execution, { node: { id }, reads }: Action): voi
   const text = `${id} was stopped before its end. ${why} Nothing of it is cached; the next run executes it again.`;
   sink.emit({ type: 'notice', code: 'node::stopped', node: id, text });
 }
-
-async function withRetries(
-  execution: Execution,
-  action: Action,
-  onWork: () => void,
-): Promise<Result<Executed, Failure>> {
-  for (let attempt = 1; ; attempt++) {
-    const done = await runAction(execution, action, execution.stopping.signal, onWork);
-    if (done.ok || done.failure.retryable !== true) return done;
-    if (attempt > action.node.retries || execution.stopping.signal.aborted) return done;
-    execution.sink.emit({
-      type: 'node-retried',
-      node: action.node.id,
-      attempt,
-      failure: done.failure,
-    });
-    await pause(Math.min(1000 * 2 ** (attempt - 1), 30_000), execution.stopping.signal);
-  }
-}
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-  });
 
 /** Makes the node's outputs and layers known to those behind it. */
 export function settle(

@@ -18,6 +18,8 @@ export class NodeHandle {
   readonly #startedAt = performance.now();
   readonly #log: LogLine[] = [];
   #logCharacters = 0;
+  /** Status of the last command that ended by itself. */
+  lastStatus = 0;
 
   constructor(
     readonly node: NodeId,
@@ -80,6 +82,7 @@ export const subprocessService: Subprocess = {
     for (const stream of [masked.stdout, masked.stderr]) stream.end();
     if (!exit.ok) return exit;
     const exitCode = exit.value.exitCode ?? 128 + signalNumber(exit.value.signal);
+    handle.lastStatus = exitCode;
     return succeed({ exitCode, lines: lines.slice(-keepLines) });
   },
 };

@@ -159,7 +159,7 @@ async function evaluate(
     stopping: stoppingOf(run.request.signal),
     working: new Admission(1, {}),
   };
-  const done = await runAction(place, action, run.request.signal, () => undefined);
+  const done = await runAction(place, action, run.request.signal, { onWork: () => {}, onStatus: () => {} });
   if (!done.ok) return certain('failed', [{ what: done.failure.code, to: done.failure.title }]);
   settle({ run, newState: {} }, action, 'executed', done.value.result);
   return certain('executed', reasons);

@@ -6,6 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
 import type { NodeLimits } from '../manifests/pipeline/manifest.js';
+import type { CheckedNode } from '../manifests/pipeline/manifest.js';
 import type { Admission } from './admission.js';
 import { digestOf, type Digest } from './digest.js';
 import type { EventSink } from './events.js';
@@ -67,16 +68,23 @@ export const BLOB_LOST = 'cache::blob-lost';
 /** What the largest of the tools take, about. */
 const TOOL_BYTES = 64 * 1024 * 1024;
 
-/** `onWork` is called when the plugin is about to work, once its turn has come. */
+/** What the caller is told while an action runs. */
+export interface Watch {
+  /** The plugin is about to work: its turn has come. */
+  onWork(): void;
+  /** The status of the last command, once the plugin has ended. */
+  onStatus(status: number): void;
+}
+
 export async function runAction(
   place: Workplace,
   action: Action,
   signal: AbortSignal,
-  onWork: () => void,
+  watch: Watch,
 ): Promise<Result<Executed, Failure>> {
-  const done = await runOnce(place, action, signal, onWork);
+  const done = await runOnce(place, action, signal, watch);
   // Another node ended the process of its plugin: it has one for itself now.
-  if (!done.ok && done.failure.code === INTERRUPTED && !signal.aborted) return runOnce(place, action, signal, onWork);
+  if (!done.ok && done.failure.code === INTERRUPTED && !signal.aborted) return runOnce(place, action, signal, watch);
   return done;
 }
 
@@ -84,21 +92,21 @@ async function runOnce(
   place: Workplace,
   action: Action,
   signal: AbortSignal,
-  onWork: () => void,
+  watch: Watch,
 ): Promise<Result<Executed, Failure>> {
   if (action.isPure) {
-    onWork();
+    watch.onWork();
     return runPure(place, action, signal);
   }
   const bytes = action.viewBytes + Object.keys(action.tools).length * TOOL_BYTES;
   // What it did elsewhere cannot be done twice, so there is no second try for it.
   const isOnce = action.reads.sideEffects === true;
   if (!isForMemory({ bytes, isOnce }, place.run.request.settings['VIEWS'], place)) {
-    return runInFolder(place, action, signal, onWork, place.largeDir());
+    return runInFolder(place, action, signal, watch, place.largeDir());
   }
   const memory = place.smallDir();
   let isFull = false;
-  const done = await runInFolder(place, action, signal, onWork, memory, () => {
+  const done = await runInFolder(place, action, signal, watch, memory, () => {
     isFull = isNearlyFull(memory);
   });
   if (done.ok || !isFull || done.failure.code === LIMIT || signal.aborted || memory === place.largeDir()) return done;
@@ -107,7 +115,7 @@ async function runOnce(
     : 'It runs again on the disk of the cache.';
   const text = `The node filled the memory that its files lay in. ${next}`;
   place.sink.emit({ type: 'notice', code: 'node::memory-full', node: action.node.id, text });
-  return isOnce ? done : runInFolder(place, action, signal, onWork, place.largeDir());
+  return isOnce ? done : runInFolder(place, action, signal, watch, place.largeDir());
 }
 
 async function runPure(place: Workplace, action: Action, signal: AbortSignal): Promise<Result<Executed, Failure>> {
@@ -131,7 +139,7 @@ function timeLimit(
   const timeoutMs = node.timeoutMs ?? plugin.runLimitMs;
   if (timeoutMs === undefined) return { signal: AbortSignal.any([...signals]), end: () => {} };
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new FailureError(timedOut(node.id, timeoutMs))), timeoutMs);
+  const timer = setTimeout(() => controller.abort(new FailureError(timedOut(node, timeoutMs))), timeoutMs);
   return { signal: AbortSignal.any([...signals, controller.signal]), end: () => clearTimeout(timer) };
 }
 
@@ -148,7 +156,7 @@ async function runInFolder(
   place: Workplace,
   action: Action,
   signal: AbortSignal,
-  onWork: () => void,
+  watch: Watch,
   parent: string,
   beforeRemoval: () => void = () => {},
 ): Promise<Result<Executed, Failure>> {
@@ -210,12 +218,13 @@ async function runInFolder(
     }
     const limit = timeLimit(action, [signal, exceeding.signal]);
     const context = contextOf(place, action, handle, limit.signal, folders, session.paths);
-    onWork();
+    watch.onWork();
     kept = new KeptFolder(folders.cache, run.scannerFor(action.index, action.reads.env ?? []));
     const work = action.plugin.run({ config: action.node.config as never, inputs: action.inputs as never }, context);
     const output = await endedOrGivenUp(work, limit.signal).finally(() => {
       limit.end();
       release();
+      watch.onStatus(handle.lastStatus);
     });
     await session.close();
     session = undefined;
@@ -465,10 +474,13 @@ const wrongOutputs = (action: Action, errors: readonly { instancePath: string; m
   remedy: 'This is a mistake in the plugin: report it to its author.',
 });
 
-const timedOut = (id: string, timeoutMs: number): Failure => ({
-  code: 'node::timeout',
-  blame: 'app',
+export const TIMED_OUT = 'node::timeout';
+/** Where the network is used, a host that gives no answer is the likely cause, and that is not the app's. */
+const timedOut = ({ id, network }: CheckedNode, timeoutMs: number): Failure => ({
+  code: TIMED_OUT,
+  blame: network ? 'environment' : 'app',
   title: `Node ${id} took longer than its ${timeoutMs / 1000} s`,
-  detail: 'Its processes were ended.',
+  detail: `Its processes were ended.${network ? ' It may use the network, where a host may have stalled.' : ''}`,
   remedy: 'Find out what it waited for, or raise the timeout of the node.',
+  ...(network && { retryable: true }),
 });

@@ -10,6 +10,7 @@ import {
   argumentsTooLarge,
   commandAborted,
   commandCannotStart,
+  commandNotExecutable,
   commandNotFound,
   commandTimedOut,
 } from './sandbox/failures.js';
@@ -336,9 +337,9 @@ function startFailure(argv: readonly string[], options: Pick<SpawnOptions, 'cwd'
   const scarcity = scarcityFailure(error);
   if (scarcity !== undefined) return { ...scarcity, retryable: true };
   if (code === 'EACCES')
-    return commandCannotStart(argv, 'It is not executable, or its working folder may not be entered.');
+    return commandNotExecutable(argv, 'It is not executable, or its working folder may not be entered.');
   if (code === 'ENOTDIR')
-    return commandCannotStart(argv, 'A part of its path, or of its working folder, is not a folder.');
+    return commandNotExecutable(argv, 'A part of its path, or of its working folder, is not a folder.');
   return commandCannotStart(argv, `The system says: ${message}`);
 }
 

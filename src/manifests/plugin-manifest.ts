@@ -18,6 +18,8 @@ export interface PluginManifest {
   readonly writes: readonly string[];
   /** Only values: no files written, no subprocess, no network. Evaluated by `plan` too. */
   readonly pure?: true;
+  /** Runs in every build, for what it does elsewhere. Said by `reads` as well, which may see that there is nothing to do. */
+  readonly sideEffects?: true;
   /** Commands of this kind may use the network unless the node says otherwise. */
   readonly network?: true;
   /**

@@ -128,7 +128,7 @@ function describeEveryMode(sandbox: () => Sandbox): void {
     );
     expect(codes.map((result) => (result.ok ? 'ok' : result.failure.code))).to.deep.equal([
       'command::not-found',
-      'command::cannot-start',
+      'command::not-executable',
       'command::cannot-start',
     ]);
   });

@@ -142,6 +142,8 @@ export const failedRun: readonly Event[] = [
     type: 'node-retried',
     node: id('assets'),
     attempt: 2,
+    attempts: 3,
+    delayMs: 1000,
     failure: {
       code: 'command::failed',
       blame: 'environment',

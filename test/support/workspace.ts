@@ -1,6 +1,6 @@
 // A folder with an app, a pipeline file and a cache, and the calls that a test makes of the engine on them.
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { composeFor } from '../../src/composition.js';
@@ -34,6 +34,12 @@ export class Workspace {
       mkdirSync(dirname(file), { recursive: true });
       writeFileSync(file, text);
     }
+    return this;
+  }
+
+  /** Makes a symbolic link of the app. */
+  link(path: string, target: string): this {
+    symlinkSync(target, join(this.appDir, path));
     return this;
   }
 

@@ -101,6 +101,7 @@ const MANIFEST: Fields = {
   pure: optional(flag),
   network: optional(flag),
   buildsCode: optional(flag),
+  sideEffects: optional(flag),
   pool: optional(is((value) => typeof value === 'string' && POOL.test(value), 'the name of a pool')),
   timeoutMs: optional(milliseconds),
   expectedMs: optional(milliseconds),

@@ -13,7 +13,7 @@ import {
   formatOutcome,
   paintOutcome,
 } from './messages.js';
-import { isWorthALine } from './plain.js';
+import { isWorthALine, retryText } from './plain.js';
 import type { RenderOptions, Renderer, Write } from './renderer.js';
 import { styleOf } from './style.js';
 import { summarize } from './summary.js';
@@ -191,12 +191,7 @@ export function liveRenderer(write: Write, options: LiveOptions): Renderer {
           return;
         }
         case 'node-retried':
-          print(
-            ...noticeLines(
-              event.node,
-              `attempt ${event.attempt} follows: ${event.failure.title} [${event.failure.code}]`,
-            ),
-          );
+          print(...noticeLines(event.node, retryText(event)));
           return;
         case 'node-finished':
           finish(event.node, event.report);

@@ -75,13 +75,14 @@ export function formatReasons(reasons: readonly Reason[], shown = 2): string {
 }
 
 /** What is said of a finished node behind its outcome: time, saved time, reasons. */
-export function formatFinish({ outcome, durationMs, savedMs, reasons }: NodeReport): string {
+export function formatFinish({ outcome, durationMs, attempts, savedMs, reasons }: NodeReport): string {
   const hasRun = outcome === 'executed' || outcome === 'failed';
   const asides = [
     ...(outcome === 'restored' && savedMs !== undefined && savedMs >= 1 ? [`saved ${formatDuration(savedMs)}`] : []),
     ...(outcome === 'up-to-date' || reasons.length === 0 ? [] : [formatReasons(reasons)]),
   ].join('; ');
-  return [hasRun ? `in ${formatDuration(durationMs)}` : '', asides === '' ? '' : `(${asides})`]
+  const tries = attempts === undefined ? '' : ` after ${attempts} attempts`;
+  return [hasRun ? `in ${formatDuration(durationMs)}${tries}` : '', asides === '' ? '' : `(${asides})`]
     .filter((text) => text !== '')
     .join(' ');
 }

@@ -4,7 +4,7 @@ import { unreachable } from '../failure.js';
 import type { Event, NodeReport, Outcome } from '../events.js';
 import { cleanColoredText, cleanLines, cleanText } from './clean-text.js';
 import { groupByNode, type Printed } from './grouping.js';
-import { countOf, formatFailure, formatFinish, formatOutcome, paintOutcome } from './messages.js';
+import { countOf, formatDuration, formatFailure, formatFinish, formatOutcome, paintOutcome } from './messages.js';
 import type { RenderOptions, Renderer, Write } from './renderer.js';
 import { styleOf } from './style.js';
 import { summarize } from './summary.js';
@@ -86,11 +86,16 @@ const TOLD_IN_SUMMARY: ReadonlySet<Outcome> = new Set<Outcome>(['up-to-date', 's
 export const isWorthALine = ({ outcome }: NodeReport, verbose: boolean): boolean =>
   verbose || !TOLD_IN_SUMMARY.has(outcome);
 
-export const retryLine = (event: Extract<Event, { type: 'node-retried' }>): Printed => ({
+type Retried = Extract<Event, { type: 'node-retried' }>;
+
+export const retryText = ({ attempt, attempts, delayMs, failure }: Retried): string =>
+  `attempt ${attempt - 1} of ${attempts} failed: ${failure.title} [${failure.code}]; the next begins in ${formatDuration(delayMs)}`;
+
+export const retryLine = (event: Retried): Printed => ({
   at: event.at,
   type: 'node-printed',
   node: event.node,
   replayed: false,
   stream: 'notice',
-  text: `attempt ${event.attempt} follows: ${event.failure.title} [${event.failure.code}]`,
+  text: retryText(event),
 });

@@ -1,6 +1,6 @@
 // A whole report for people: a row a node, the failures in full, then the summary.
 
-import type { RunReport } from '../events.js';
+import type { NodeReport, RunReport } from '../events.js';
 import { formatBytes, formatDuration, formatFailure, formatOutcome, formatReasons, table } from './messages.js';
 import { styleOf } from './style.js';
 import { summarize } from './summary.js';
@@ -11,7 +11,7 @@ export function reportText(report: RunReport, color: boolean): string {
     id,
     node.kind,
     formatOutcome(node.outcome),
-    node.outcome === 'executed' || node.outcome === 'failed' ? formatDuration(node.durationMs) : '',
+    node.outcome === 'executed' || node.outcome === 'failed' ? timeOf(node) : '',
     node.savedMs === undefined || node.savedMs < 1 ? '' : formatDuration(node.savedMs),
     node.layer === undefined || node.layer.files === 0 ? '' : formatBytes(node.layer.bytes),
     formatReasons(node.reasons, 3),
@@ -28,3 +28,6 @@ export function reportText(report: RunReport, color: boolean): string {
     '',
   ].join('\n');
 }
+
+const timeOf = ({ durationMs, attempts }: NodeReport): string =>
+  `${formatDuration(durationMs)}${attempts === undefined ? '' : ` (${attempts} attempts)`}`;

@@ -6,7 +6,7 @@ import type { Failure } from '../failure.js';
 const programOf = (argv: readonly string[]): string => argv[0] ?? '(nothing)';
 
 export const commandNotFound = (argv: readonly string[], searchPath: string | undefined): Failure => ({
-  code: 'command::not-found',
+  code: NOT_FOUND,
   blame: 'app',
   title: `The command ${programOf(argv)} was not found`,
   detail: programOf(argv).includes('/')
@@ -14,6 +14,16 @@ export const commandNotFound = (argv: readonly string[], searchPath: string | un
     : `No folder of the search path has a program ${programOf(argv)}. The search path is ${searchPath ?? 'empty'}.`,
   remedy: 'Check the spelling, or have an earlier node provide the program.',
 });
+
+export const commandNotExecutable = (argv: readonly string[], why: string): Failure => ({
+  code: NOT_EXECUTABLE,
+  blame: 'app',
+  title: `${programOf(argv)} is not a program that can be started`,
+  detail: why,
+  remedy: 'Make the file executable (chmod +x), or start it by its interpreter: [sh, FILE] or [python, FILE].',
+});
+export const NOT_FOUND = 'command::not-found';
+export const NOT_EXECUTABLE = 'command::not-executable';
 
 export const commandCannotStart = (argv: readonly string[], why: string): Failure => ({
   code: 'command::cannot-start',

@@ -16,6 +16,7 @@ import {
   argumentsTooLarge,
   commandAborted,
   commandCannotStart,
+  commandNotExecutable,
   commandNotFound,
 } from './failures.js';
 import { APP, CACHE, describeRoot, GIVEN, SCRATCH, TOOL_OUT, TOOLS, type Root, type RootOptions } from './root.js';
@@ -228,6 +229,8 @@ function splitEnvironment(
 function startFailure({ argv, env }: Command, complaints: readonly string[]): Failure {
   const text = complaints.map((line) => line.slice('bwrap: '.length)).join('\n');
   if (/^execvp .*: No such file or directory$/.test(text)) return commandNotFound(argv, env['PATH']);
+  if (/^execvp .*: (Permission denied|Not a directory|Is a directory|Exec format error)$/.test(text))
+    return commandNotExecutable(argv, `The system says: ${text.slice(text.lastIndexOf(': ') + 2)}`);
   if (/^execvp .*: Argument list too long$/.test(text)) return argumentsTooLarge(argv, env);
   return commandCannotStart(
     argv,

@@ -11,6 +11,7 @@ import type { CheckedNode, CheckedPipeline, NodeId, RunFacts } from './manifest.
 import { readNode, type Draft } from './nodes.js';
 import { readParams } from './params.js';
 import { isRecord, Suggester, type Problem, type Report } from './problem.js';
+import { checkRetries } from './retries.js';
 import { explainSchemaErrors } from './schema-messages.js';
 import { validatePipeline } from './validate-schema.generated.js';
 import { findConflicts } from './writes.js';
@@ -101,6 +102,7 @@ export async function checkPipeline(loaded: LoadedPipeline, options: CheckOption
   );
   const absent = drafts.map((draft) => checkInputs(draft, inputs[draft.index] ?? [], types, guards, edgeContext));
   checkWrites(drafts, graph, order, inputs, guards, hasLostEdge(graph, order, lost), report);
+  for (const draft of drafts) checkRetries(draft, report);
   const pools = checkPools(data['pools'], drafts, report);
   // A param whose only reader has a mistake in it is not unused.
   const mayHideReaders = problems.some(({ code }) => HIDES_READERS.has(code));
@@ -334,6 +336,7 @@ function assemble(
     secrets: draft.secrets,
     cache: draft.cache,
     retries: draft.retries,
+    ...(draft.retryOn !== undefined && { retryOn: draft.retryOn }),
     ...(draft.timeoutMs !== undefined && { timeoutMs: draft.timeoutMs }),
     ...(draft.limits !== undefined && { limits: draft.limits }),
     ...(draft.pool !== undefined && { pool: draft.pool }),

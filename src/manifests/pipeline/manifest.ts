@@ -29,6 +29,9 @@ export interface NodeLimits {
   readonly disk?: number;
 }
 
+/** What a further attempt may follow: a failure that it may help, the node's timeout, a command's own status. */
+export type RetryCause = 'environment' | 'timeout' | 'exit';
+
 export type CachePolicy = 'auto' | 'never' | { readonly maxAgeMs: number };
 
 export interface Secret {
@@ -61,6 +64,8 @@ export interface CheckedNode {
   readonly secrets: readonly Secret[];
   readonly cache: CachePolicy;
   readonly retries: number;
+  /** As the node names them; without names `environment` and, with the network, `timeout`, and none after side effects. */
+  readonly retryOn?: readonly RetryCause[];
   readonly timeoutMs?: number;
   readonly limits?: NodeLimits;
   readonly pool?: string;

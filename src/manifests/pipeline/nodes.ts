@@ -3,7 +3,7 @@
 
 import type { JSONObject } from '../json-schema.js';
 import type { KnownKind } from '../plugin-manifest.js';
-import type { CachePolicy, NodeId, NodeLimits, RunFacts, Secret } from './manifest.js';
+import type { CachePolicy, NodeId, NodeLimits, RetryCause, RunFacts, Secret } from './manifest.js';
 import { fillTemplates, type Params } from './params.js';
 import { isRecord, type Path, type Report, type Suggester } from './problem.js';
 import { explainSchemaErrors } from './schema-messages.js';
@@ -23,6 +23,7 @@ export interface Draft {
   readonly secrets: readonly Secret[];
   readonly cache: CachePolicy;
   readonly retries: number;
+  readonly retryOn: readonly RetryCause[] | undefined;
   readonly timeoutMs: number | undefined;
   readonly limits: NodeLimits | undefined;
   readonly pool: string | undefined;
@@ -81,8 +82,8 @@ export function readNode(
     env,
     secrets,
     cache: maxAgeMs !== undefined ? { maxAgeMs } : cache === 'never' ? 'never' : 'auto',
-    retries: typeof raw['retries'] === 'number' ? raw['retries'] : 0,
-    timeoutMs: readDuration([...path, 'timeout'], raw['timeout'], report) ?? kind?.manifest.timeoutMs,
+    ...readRetries(raw['retries']),
+    timeoutMs: readTimeout([...path, 'timeout'], raw['timeout'], report) ?? kind?.manifest.timeoutMs,
     limits: readLimits([...path, 'limits'], raw['limits'], report),
     pool: typeof raw['pool'] === 'string' ? raw['pool'] : kind?.manifest.pool,
   };
@@ -159,7 +160,33 @@ function readSecrets(path: Path, section: unknown, { params, run, report, sugges
   return secrets;
 }
 
+const RETRY_CAUSES: readonly RetryCause[] = ['environment', 'timeout', 'exit'];
+
+function readRetries(given: unknown): Pick<Draft, 'retries' | 'retryOn'> {
+  const { times, on } = isRecord(given) ? given : { times: given, on: undefined };
+  const retryOn = Array.isArray(on) ? RETRY_CAUSES.filter((cause) => on.includes(cause)) : undefined;
+  // What the schema refused says nothing more.
+  const isCount = typeof times === 'number' && Number.isInteger(times) && times >= 0;
+  const isSound = isCount && (on === undefined || retryOn?.length === (on as unknown[]).length);
+  return isSound && retryOn?.length !== 0 ? { retries: times, retryOn } : { retries: 0, retryOn: undefined };
+}
+
+/** What a timer can count; it fires at once with more. */
+const MAX_DURATION_MS = 2 ** 31 - 1;
+
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function readTimeout(path: Path, text: unknown, report: Report): number | undefined {
+  const ms = readDuration(path, text, report);
+  if (ms === undefined || ms <= MAX_DURATION_MS) return ms;
+  report({
+    code: 'pipeline::bad-value',
+    path,
+    message: 'This timeout is longer than 24 days.',
+    remedy: 'Write 24d or less; without `timeout` a node may take any time.',
+  });
+  return undefined;
+}
 
 function readDuration(path: Path, text: unknown, report: Report): number | undefined {
   const match = typeof text === 'string' ? /^([0-9]{1,9})(ms|s|m|h|d)$/.exec(text) : null;

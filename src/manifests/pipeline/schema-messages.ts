@@ -225,7 +225,7 @@ function explain(error: SchemaError, refused: Refused, report: Report, suggester
         path,
         message: value === null ? `${capital(name)} is empty.` : `${capital(name)} is ${nameOfType(value)}.`,
         reason: `It must be ${wanted}.`,
-        remedy: meant?.remedy ?? 'Change the value.',
+        remedy: meant?.remedy ?? `Write ${wanted}.`,
       });
       return;
     }

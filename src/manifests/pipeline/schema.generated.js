@@ -275,10 +275,52 @@ export const pipelineSchema = {
             ]
           },
           "retries": {
-            "type": "integer",
-            "minimum": 0,
-            "maximum": 10,
-            "description": "How often to try again after a failure that a retry may help. Default: 0."
+            "description": "How often to try again, after 1, 2, 4, ... seconds. A number covers failures of the environment and, where the node uses the network, timeouts; `on` names what is covered. Default: 0.",
+            "anyOf": [
+              {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 10
+              },
+              {
+                "type": "object",
+                "required": [
+                  "times"
+                ],
+                "additionalProperties": false,
+                "properties": {
+                  "times": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 10,
+                    "description": "How often to try again."
+                  },
+                  "on": {
+                    "type": "array",
+                    "minItems": 1,
+                    "uniqueItems": true,
+                    "items": {
+                      "enum": [
+                        "environment",
+                        "timeout",
+                        "exit"
+                      ]
+                    },
+                    "description": "After which outcomes: `environment` (failures that a retry may help, such as an unreachable host), `timeout` (of the node), `exit` (a command ended with a status other than 0, or by a signal). Names that are given hold for nodes with side effects too."
+                  }
+                }
+              }
+            ],
+            "examples": [
+              2,
+              {
+                "times": 3,
+                "on": [
+                  "environment",
+                  "exit"
+                ]
+              }
+            ]
           },
           "timeout": {
             "type": "string",

@@ -4,10 +4,20 @@ function lengthOf(text) {
   for (const _ of text) length++;
   return length;
 }
+function isEqual(a, b) {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const keys = Object.keys(a);
+  return (
+    keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key]))
+  );
+}
 export const validatePipeline = validate10;
-const schema11 = {"$schema":"http://json-schema.org/draft-07/schema#","title":"pyflow pipeline","description":"A pipeline of typed nodes. pyflow checks it before anything runs: `pyflow check FILE`.","type":"object","required":["pyflow","nodes"],"additionalProperties":false,"properties":{"$schema":{"type":"string","description":"Where editors find this schema; pyflow ignores it."},"pyflow":{"const":1,"description":"Version of the file format."},"name":{"type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9 ._-]*$","maxLength":100,"description":"Name of the pipeline, shown in reports. Default: the file's name."},"description":{"type":"string","description":"What the pipeline is for."},"params":{"type":"object","description":"Values that a run may set with `-p NAME=VALUE`. Read by `${{ params.NAME }}` in `with` and `env`, and by `params.NAME` in `when`.","propertyNames":{"pattern":"^[A-Za-z][A-Za-z0-9_]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A param: its type, and what values it accepts.","required":["type"],"additionalProperties":false,"properties":{"type":{"enum":["string","integer","number","boolean","array","object"],"description":"Type of the value. Decides how `-p NAME=VALUE` is read; lists and mappings are given as JSON."},"description":{"type":"string","description":"What the param sways."},"enum":{"type":"array","minItems":1,"description":"The accepted values."},"default":{"description":"The value when a run gives none. Without it every run must give one."},"items":{"type":"object","description":"JSON Schema of the entries of a list."},"pattern":{"type":"string","description":"Regular expression (RE2) that a text must match."}}}},"plugins":{"type":"array","description":"Files that add kinds of nodes, relative to this file.","items":{"type":"string","minLength":1,"examples":["./plugins/minify.js"]},"uniqueItems":true},"pools":{"type":"object","description":"Named limits: how many nodes that claim a pool may run at once.","propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"integer","minimum":1,"maximum":10000},"examples":[{"network":4}]},"nodes":{"type":"object","description":"The nodes by name. Their order here settles ties; edges come from `inputs`, `after` and `when`.","minProperties":1,"propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A use of a kind of plugin.","required":["uses"],"additionalProperties":false,"properties":{"uses":{"type":"string","minLength":1,"description":"The kind of plugin; `pyflow plugins ls` lists them.","examples":["command","concurrency-profile","detect","fetch-runtime","fetch-tool","first-of","hook","install-deps-pip","install-deps-pipenv","install-deps-poetry","install-deps-uv","package-manager","runtime-environment","version-resolve"]},"with":{"type":"object","description":"Config of the plugin: literal values, and templates such as `${{ params.stack }}`. A template that is the whole text keeps its type."},"inputs":{"type":"object","description":"Input ports and the outputs that feed them, as `producer.port`; a list of those where a port takes several. Literal values go into `with`.","additionalProperties":{"anyOf":[{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},{"type":"array","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},"minItems":1}]}},"after":{"type":"array","description":"Nodes to wait for without taking a value. Their files are visible to this node where it names them in its `reads`.","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*$"},"uniqueItems":true},"when":{"type":"string","minLength":1,"maxLength":10000,"description":"CEL expression; the node is skipped when it is false. Ports are written `node.port`, or `nodes[\"node-name\"].port` for names with a hyphen; also `params.NAME` and `run.mode`. A value of a skipped node makes it false.","examples":["manager.name == \"pip\"","run.mode == \"test\""]},"env":{"type":"object","description":"Variables for the commands of this node; they are part of its key. Templates are filled.","propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"additionalProperties":{"type":"string"}},"secrets":{"type":"array","description":"Names of app variables that the node gets as secrets: masked in logs, never part of a key, and not allowed in what any node leaves.","items":{"anyOf":[{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},{"type":"object","required":["name"],"additionalProperties":false,"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"label":{"type":"string","maxLength":200,"description":"Stands for the value's version in the key: change it when the value's change should re-run the node."},"mayStore":{"type":"boolean","description":"What the node and those behind it leave may hold the value. Default: false, and a node that leaves it fails."}}}]}},"cache":{"description":"Whether a result is kept: `auto` (the default), `never`, or for a while.","anyOf":[{"enum":["auto","never"]},{"type":"object","required":["maxAge"],"additionalProperties":false,"properties":{"maxAge":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"How old a result may get, e.g. `7d`."}}}]},"retries":{"type":"integer","minimum":0,"maximum":10,"description":"How often to try again after a failure that a retry may help. Default: 0."},"timeout":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"Time the node may take, e.g. `90s` or `10m`."},"limits":{"type":"object","additionalProperties":false,"minProperties":1,"description":"What the commands of the node may take at most: `memory`, `processes`, `disk`. Default: what `PYFLOW_LIMITS` says.","properties":{"memory":{"type":"string","pattern":"^[0-9]{1,12}[kKmMgGtT]?$","examples":["512m","2g"],"description":"Memory of all its processes together, e.g. `512m` or `2g`."},"processes":{"type":"integer","minimum":1,"maximum":999999999,"description":"How many processes may run at a time."},"disk":{"type":"string","pattern":"^[0-9]{1,12}[kKmMgGtT]?$","examples":["512m","2g"],"description":"Bytes that it may write into its folders, e.g. `4g`."}}},"pool":{"type":"string","minLength":1,"description":"The pool to claim a place of while running."},"network":{"type":"boolean","description":"Whether commands of the node may use the network. Default: as the kind says."},"description":{"type":"string","description":"What the node is for, shown in plans and graphs."}}}}}};
+const schema11 = {"$schema":"http://json-schema.org/draft-07/schema#","title":"pyflow pipeline","description":"A pipeline of typed nodes. pyflow checks it before anything runs: `pyflow check FILE`.","type":"object","required":["pyflow","nodes"],"additionalProperties":false,"properties":{"$schema":{"type":"string","description":"Where editors find this schema; pyflow ignores it."},"pyflow":{"const":1,"description":"Version of the file format."},"name":{"type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9 ._-]*$","maxLength":100,"description":"Name of the pipeline, shown in reports. Default: the file's name."},"description":{"type":"string","description":"What the pipeline is for."},"params":{"type":"object","description":"Values that a run may set with `-p NAME=VALUE`. Read by `${{ params.NAME }}` in `with` and `env`, and by `params.NAME` in `when`.","propertyNames":{"pattern":"^[A-Za-z][A-Za-z0-9_]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A param: its type, and what values it accepts.","required":["type"],"additionalProperties":false,"properties":{"type":{"enum":["string","integer","number","boolean","array","object"],"description":"Type of the value. Decides how `-p NAME=VALUE` is read; lists and mappings are given as JSON."},"description":{"type":"string","description":"What the param sways."},"enum":{"type":"array","minItems":1,"description":"The accepted values."},"default":{"description":"The value when a run gives none. Without it every run must give one."},"items":{"type":"object","description":"JSON Schema of the entries of a list."},"pattern":{"type":"string","description":"Regular expression (RE2) that a text must match."}}}},"plugins":{"type":"array","description":"Files that add kinds of nodes, relative to this file.","items":{"type":"string","minLength":1,"examples":["./plugins/minify.js"]},"uniqueItems":true},"pools":{"type":"object","description":"Named limits: how many nodes that claim a pool may run at once.","propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"integer","minimum":1,"maximum":10000},"examples":[{"network":4}]},"nodes":{"type":"object","description":"The nodes by name. Their order here settles ties; edges come from `inputs`, `after` and `when`.","minProperties":1,"propertyNames":{"pattern":"^[a-z][a-z0-9_-]*$","maxLength":100},"additionalProperties":{"type":"object","description":"A use of a kind of plugin.","required":["uses"],"additionalProperties":false,"properties":{"uses":{"type":"string","minLength":1,"description":"The kind of plugin; `pyflow plugins ls` lists them.","examples":["command","concurrency-profile","detect","fetch-runtime","fetch-tool","first-of","hook","install-deps-pip","install-deps-pipenv","install-deps-poetry","install-deps-uv","package-manager","runtime-environment","version-resolve"]},"with":{"type":"object","description":"Config of the plugin: literal values, and templates such as `${{ params.stack }}`. A template that is the whole text keeps its type."},"inputs":{"type":"object","description":"Input ports and the outputs that feed them, as `producer.port`; a list of those where a port takes several. Literal values go into `with`.","additionalProperties":{"anyOf":[{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},{"type":"array","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*\\.[A-Za-z_][A-Za-z0-9_-]*$","description":"An output of another node: `producer.port`.","examples":["runtime.tree","version.python"]},"minItems":1}]}},"after":{"type":"array","description":"Nodes to wait for without taking a value. Their files are visible to this node where it names them in its `reads`.","items":{"type":"string","pattern":"^[a-z][a-z0-9_-]*$"},"uniqueItems":true},"when":{"type":"string","minLength":1,"maxLength":10000,"description":"CEL expression; the node is skipped when it is false. Ports are written `node.port`, or `nodes[\"node-name\"].port` for names with a hyphen; also `params.NAME` and `run.mode`. A value of a skipped node makes it false.","examples":["manager.name == \"pip\"","run.mode == \"test\""]},"env":{"type":"object","description":"Variables for the commands of this node; they are part of its key. Templates are filled.","propertyNames":{"pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"additionalProperties":{"type":"string"}},"secrets":{"type":"array","description":"Names of app variables that the node gets as secrets: masked in logs, never part of a key, and not allowed in what any node leaves.","items":{"anyOf":[{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},{"type":"object","required":["name"],"additionalProperties":false,"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]*$","maxLength":200},"label":{"type":"string","maxLength":200,"description":"Stands for the value's version in the key: change it when the value's change should re-run the node."},"mayStore":{"type":"boolean","description":"What the node and those behind it leave may hold the value. Default: false, and a node that leaves it fails."}}}]}},"cache":{"description":"Whether a result is kept: `auto` (the default), `never`, or for a while.","anyOf":[{"enum":["auto","never"]},{"type":"object","required":["maxAge"],"additionalProperties":false,"properties":{"maxAge":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"How old a result may get, e.g. `7d`."}}}]},"retries":{"description":"How often to try again, after 1, 2, 4, ... seconds. A number covers failures of the environment and, where the node uses the network, timeouts; `on` names what is covered. Default: 0.","anyOf":[{"type":"integer","minimum":0,"maximum":10},{"type":"object","required":["times"],"additionalProperties":false,"properties":{"times":{"type":"integer","minimum":1,"maximum":10,"description":"How often to try again."},"on":{"type":"array","minItems":1,"uniqueItems":true,"items":{"enum":["environment","timeout","exit"]},"description":"After which outcomes: `environment` (failures that a retry may help, such as an unreachable host), `timeout` (of the node), `exit` (a command ended with a status other than 0, or by a signal). Names that are given hold for nodes with side effects too."}}}],"examples":[2,{"times":3,"on":["environment","exit"]}]},"timeout":{"type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h|d)$","examples":["90s","10m","7d"],"description":"Time the node may take, e.g. `90s` or `10m`."},"limits":{"type":"object","additionalProperties":false,"minProperties":1,"description":"What the commands of the node may take at most: `memory`, `processes`, `disk`. Default: what `PYFLOW_LIMITS` says.","properties":{"memory":{"type":"string","pattern":"^[0-9]{1,12}[kKmMgGtT]?$","examples":["512m","2g"],"description":"Memory of all its processes together, e.g. `512m` or `2g`."},"processes":{"type":"integer","minimum":1,"maximum":999999999,"description":"How many processes may run at a time."},"disk":{"type":"string","pattern":"^[0-9]{1,12}[kKmMgGtT]?$","examples":["512m","2g"],"description":"Bytes that it may write into its folders, e.g. `4g`."}}},"pool":{"type":"string","minLength":1,"description":"The pool to claim a place of while running."},"network":{"type":"boolean","description":"Whether commands of the node may use the network. Default: as the kind says."},"description":{"type":"string","description":"What the node is for, shown in plans and graphs."}}}}}};
 const func2 = lengthOf;
 const func7 = Object.prototype.hasOwnProperty;
+const func0 = isEqual;
 const pattern0 = new RegExp("^[A-Za-z0-9][A-Za-z0-9 ._-]*$", "u");
 const pattern1 = new RegExp("^[A-Za-z][A-Za-z0-9_]*$", "u");
 const pattern2 = new RegExp("^[a-z][a-z0-9_-]*$", "u");
@@ -1124,8 +1134,11 @@ vErrors = null;
 }
 if(data16.retries !== undefined){
 let data34 = data16.retries;
+const _errs93 = errors;
+let valid27 = false;
+const _errs94 = errors;
 if(!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34)))){
-const err83 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/type",keyword:"type",params:{type: "integer"}};
+const err83 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/0/type",keyword:"type",params:{type: "integer"}};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1136,7 +1149,7 @@ errors++;
 }
 if((typeof data34 == "number") && (isFinite(data34))){
 if(data34 > 10 || isNaN(data34)){
-const err84 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10}};
+const err84 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/0/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10}};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1146,7 +1159,7 @@ vErrors.push(err84);
 errors++;
 }
 if(data34 < 0 || isNaN(data34)){
-const err85 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
+const err85 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1156,12 +1169,13 @@ vErrors.push(err85);
 errors++;
 }
 }
-}
-if(data16.timeout !== undefined){
-let data35 = data16.timeout;
-if(typeof data35 === "string"){
-if(!pattern10.test(data35)){
-const err86 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/timeout",schemaPath:"#/properties/nodes/additionalProperties/properties/timeout/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,9}(ms|s|m|h|d)$"}};
+var _valid3 = _errs94 === errors;
+valid27 = valid27 || _valid3;
+if(!valid27){
+const _errs96 = errors;
+if(data34 && typeof data34 == "object" && !Array.isArray(data34)){
+if(data34.times === undefined){
+const err86 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/1/required",keyword:"required",params:{missingProperty: "times"}};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1170,9 +1184,9 @@ vErrors.push(err86);
 }
 errors++;
 }
-}
-else {
-const err87 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/timeout",schemaPath:"#/properties/nodes/additionalProperties/properties/timeout/type",keyword:"type",params:{type: "string"}};
+for(const key14 in data34){
+if(!((key14 === "times") || (key14 === "on"))){
+const err87 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key14}};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1182,11 +1196,10 @@ vErrors.push(err87);
 errors++;
 }
 }
-if(data16.limits !== undefined){
-let data36 = data16.limits;
-if(data36 && typeof data36 == "object" && !Array.isArray(data36)){
-if(Object.keys(data36).length < 1){
-const err88 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/minProperties",keyword:"minProperties",params:{limit: 1}};
+if(data34.times !== undefined){
+let data35 = data34.times;
+if(!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))){
+const err88 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries/times",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/1/properties/times/type",keyword:"type",params:{type: "integer"}};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1195,9 +1208,9 @@ vErrors.push(err88);
 }
 errors++;
 }
-for(const key14 in data36){
-if(!(((key14 === "memory") || (key14 === "processes")) || (key14 === "disk"))){
-const err89 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key14}};
+if((typeof data35 == "number") && (isFinite(data35))){
+if(data35 > 10 || isNaN(data35)){
+const err89 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries/times",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/1/properties/times/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10}};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1206,12 +1219,8 @@ vErrors.push(err89);
 }
 errors++;
 }
-}
-if(data36.memory !== undefined){
-let data37 = data36.memory;
-if(typeof data37 === "string"){
-if(!pattern12.test(data37)){
-const err90 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/memory",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/memory/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,12}[kKmMgGtT]?$"}};
+if(data35 < 1 || isNaN(data35)){
+const err90 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries/times",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/1/properties/times/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1221,8 +1230,12 @@ vErrors.push(err90);
 errors++;
 }
 }
-else {
-const err91 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/memory",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/memory/type",keyword:"type",params:{type: "string"}};
+}
+if(data34.on !== undefined){
+let data36 = data34.on;
+if(Array.isArray(data36)){
+if(data36.length < 1){
+const err91 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries/on",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/1/properties/on/minItems",keyword:"minItems",params:{limit: 1}};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1231,11 +1244,11 @@ vErrors.push(err91);
 }
 errors++;
 }
-}
-if(data36.processes !== undefined){
-let data38 = data36.processes;
-if(!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38)))){
-const err92 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/processes",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/processes/type",keyword:"type",params:{type: "integer"}};
+const len4 = data36.length;
+for(let i6=0; i6<len4; i6++){
+let data37 = data36[i6];
+if(!(((data37 === "environment") || (data37 === "timeout")) || (data37 === "exit"))){
+const err92 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries/on/" + i6,schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/1/properties/on/items/enum",keyword:"enum",params:{allowedValues: schema11.properties.nodes.additionalProperties.properties.retries.anyOf[1].properties.on.items.enum}};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1244,9 +1257,15 @@ vErrors.push(err92);
 }
 errors++;
 }
-if((typeof data38 == "number") && (isFinite(data38))){
-if(data38 > 999999999 || isNaN(data38)){
-const err93 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/processes",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/processes/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999}};
+}
+let i7 = data36.length;
+let j2;
+if(i7 > 1){
+outer0:
+for(;i7--;){
+for(j2 = i7; j2--;){
+if(func0(data36[i7], data36[j2])){
+const err93 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries/on",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/1/properties/on/uniqueItems",keyword:"uniqueItems",params:{i: i7, j: j2}};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1254,9 +1273,14 @@ else {
 vErrors.push(err93);
 }
 errors++;
+break outer0;
 }
-if(data38 < 1 || isNaN(data38)){
-const err94 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/processes",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/processes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}};
+}
+}
+}
+}
+else {
+const err94 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries/on",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/1/properties/on/type",keyword:"type",params:{type: "array"}};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1267,11 +1291,8 @@ errors++;
 }
 }
 }
-if(data36.disk !== undefined){
-let data39 = data36.disk;
-if(typeof data39 === "string"){
-if(!pattern12.test(data39)){
-const err95 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/disk",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/disk/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,12}[kKmMgGtT]?$"}};
+else {
+const err95 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf/1/type",keyword:"type",params:{type: "object"}};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1280,9 +1301,11 @@ vErrors.push(err95);
 }
 errors++;
 }
+var _valid3 = _errs96 === errors;
+valid27 = valid27 || _valid3;
 }
-else {
-const err96 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/disk",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/disk/type",keyword:"type",params:{type: "string"}};
+if(!valid27){
+const err96 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/retries",schemaPath:"#/properties/nodes/additionalProperties/properties/retries/anyOf",keyword:"anyOf",params:{}};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1291,10 +1314,23 @@ vErrors.push(err96);
 }
 errors++;
 }
-}
+else {
+errors = _errs93;
+if(vErrors !== null){
+if(_errs93){
+vErrors.length = _errs93;
 }
 else {
-const err97 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/type",keyword:"type",params:{type: "object"}};
+vErrors = null;
+}
+}
+}
+}
+if(data16.timeout !== undefined){
+let data38 = data16.timeout;
+if(typeof data38 === "string"){
+if(!pattern10.test(data38)){
+const err97 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/timeout",schemaPath:"#/properties/nodes/additionalProperties/properties/timeout/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,9}(ms|s|m|h|d)$"}};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1304,11 +1340,8 @@ vErrors.push(err97);
 errors++;
 }
 }
-if(data16.pool !== undefined){
-let data40 = data16.pool;
-if(typeof data40 === "string"){
-if(func2(data40) < 1){
-const err98 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/minLength",keyword:"minLength",params:{limit: 1}};
+else {
+const err98 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/timeout",schemaPath:"#/properties/nodes/additionalProperties/properties/timeout/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1318,8 +1351,11 @@ vErrors.push(err98);
 errors++;
 }
 }
-else {
-const err99 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/type",keyword:"type",params:{type: "string"}};
+if(data16.limits !== undefined){
+let data39 = data16.limits;
+if(data39 && typeof data39 == "object" && !Array.isArray(data39)){
+if(Object.keys(data39).length < 1){
+const err99 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/minProperties",keyword:"minProperties",params:{limit: 1}};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1328,10 +1364,9 @@ vErrors.push(err99);
 }
 errors++;
 }
-}
-if(data16.network !== undefined){
-if(typeof data16.network !== "boolean"){
-const err100 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/network",schemaPath:"#/properties/nodes/additionalProperties/properties/network/type",keyword:"type",params:{type: "boolean"}};
+for(const key15 in data39){
+if(!(((key15 === "memory") || (key15 === "processes")) || (key15 === "disk"))){
+const err100 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key15}};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1341,9 +1376,11 @@ vErrors.push(err100);
 errors++;
 }
 }
-if(data16.description !== undefined){
-if(typeof data16.description !== "string"){
-const err101 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/description",schemaPath:"#/properties/nodes/additionalProperties/properties/description/type",keyword:"type",params:{type: "string"}};
+if(data39.memory !== undefined){
+let data40 = data39.memory;
+if(typeof data40 === "string"){
+if(!pattern12.test(data40)){
+const err101 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/memory",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/memory/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,12}[kKmMgGtT]?$"}};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1353,9 +1390,8 @@ vErrors.push(err101);
 errors++;
 }
 }
-}
 else {
-const err102 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/type",keyword:"type",params:{type: "object"}};
+const err102 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/memory",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/memory/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -1365,9 +1401,10 @@ vErrors.push(err102);
 errors++;
 }
 }
-}
-else {
-const err103 = {instancePath:instancePath+"/nodes",schemaPath:"#/properties/nodes/type",keyword:"type",params:{type: "object"}};
+if(data39.processes !== undefined){
+let data41 = data39.processes;
+if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
+const err103 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/processes",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/processes/type",keyword:"type",params:{type: "integer"}};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -1376,15 +1413,147 @@ vErrors.push(err103);
 }
 errors++;
 }
-}
-}
-else {
-const err104 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if((typeof data41 == "number") && (isFinite(data41))){
+if(data41 > 999999999 || isNaN(data41)){
+const err104 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/processes",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/processes/maximum",keyword:"maximum",params:{comparison: "<=", limit: 999999999}};
 if(vErrors === null){
 vErrors = [err104];
 }
 else {
 vErrors.push(err104);
+}
+errors++;
+}
+if(data41 < 1 || isNaN(data41)){
+const err105 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/processes",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/processes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+}
+}
+}
+if(data39.disk !== undefined){
+let data42 = data39.disk;
+if(typeof data42 === "string"){
+if(!pattern12.test(data42)){
+const err106 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/disk",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/disk/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,12}[kKmMgGtT]?$"}};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+}
+}
+else {
+const err107 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits/disk",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/properties/disk/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+}
+}
+}
+else {
+const err108 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/limits",schemaPath:"#/properties/nodes/additionalProperties/properties/limits/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+}
+if(data16.pool !== undefined){
+let data43 = data16.pool;
+if(typeof data43 === "string"){
+if(func2(data43) < 1){
+const err109 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/minLength",keyword:"minLength",params:{limit: 1}};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+}
+}
+else {
+const err110 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/pool",schemaPath:"#/properties/nodes/additionalProperties/properties/pool/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+}
+}
+if(data16.network !== undefined){
+if(typeof data16.network !== "boolean"){
+const err111 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/network",schemaPath:"#/properties/nodes/additionalProperties/properties/network/type",keyword:"type",params:{type: "boolean"}};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+}
+if(data16.description !== undefined){
+if(typeof data16.description !== "string"){
+const err112 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1")+"/description",schemaPath:"#/properties/nodes/additionalProperties/properties/description/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+}
+}
+else {
+const err113 = {instancePath:instancePath+"/nodes/" + key7.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/nodes/additionalProperties/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+}
+}
+}
+else {
+const err114 = {instancePath:instancePath+"/nodes",schemaPath:"#/properties/nodes/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+}
+}
+}
+else {
+const err115 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
 }
 errors++;
 }

@@ -5,9 +5,11 @@ import { inject, injectable } from 'inversify';
 import {
   fail,
   Files,
+  pathBeneath,
   Subprocess,
   succeed,
   type Failure,
+  type Folder,
   type FromSchema,
   type Plugin,
   type Reads,
@@ -16,7 +18,7 @@ import {
   type RunOutput,
 } from '../../engine/sdk.js';
 import { fixedPart, filesMentionPrivatePath, mentionsPrivatePath } from '../shared/private-path.js';
-import { commandFailed } from './failures.js';
+import { commandFailed, wrongCwd, wrongProgram } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Config = FromSchema<typeof config>;
@@ -48,6 +50,9 @@ export class Command implements Plugin<Config, Node['inputs'], Outputs> {
   }
 
   async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const { app } = this.files.of(context);
+    const wrong = config.cwd === undefined ? undefined : whyNoCwd(app, config.cwd);
+    if (wrong !== undefined) return fail(wrong);
     const tail = config.capture === true ? new Tail(CAPTURED_BYTES) : undefined;
     const exit = await this.subprocess.run(context, {
       argv: config.argv,
@@ -59,14 +64,45 @@ export class Command implements Plugin<Config, Node['inputs'], Outputs> {
         },
       }),
     });
-    if (!exit.ok) return exit;
+    if (!exit.ok) return fail(ofPipeline(app, config, exit.failure));
     if (exit.value.exitCode !== 0) return fail(commandFailed(config.argv, exit.value));
     const stdout = tail?.text() ?? '';
     const uncacheable =
       mentionsPrivatePath(context, stdout) ??
-      (await filesMentionPrivatePath(context, this.files.of(context).app, new Set(config.writes.map(fixedPart))));
+      (await filesMentionPrivatePath(context, app, new Set(config.writes.map(fixedPart))));
     return succeed({ outputs: { stdout }, ...(uncacheable && { uncacheable }) });
   }
+}
+
+function whyNoCwd(app: Folder, cwd: string): Failure | undefined {
+  const path = pathBeneath('', cwd);
+  if (path === undefined) return wrongCwd(cwd, 'missing');
+  const found = path === '' ? '' : app.resolve(path);
+  if (found !== undefined) {
+    const kind = found === '' ? 'directory' : app.kindOf(found);
+    return kind === 'directory' ? undefined : wrongCwd(cwd, 'file');
+  }
+  return wrongCwd(cwd, leadsThroughLink(app, path) ? 'link' : 'missing');
+}
+
+function leadsThroughLink(app: Folder, path: string): boolean {
+  for (let slash = path.indexOf('/'); ; slash = path.indexOf('/', slash + 1)) {
+    const kind = app.kindOf(slash < 0 ? path : path.slice(0, slash));
+    if (kind === 'symlink') return true;
+    if (kind === undefined || slash < 0) return false;
+  }
+}
+
+const NOT_STARTED: ReadonlySet<string> = new Set(['command::not-found', 'command::not-executable']);
+
+/** A script of the app that is there but names no interpreter that is, is the app's; any other wrong program the pipeline's. */
+function ofPipeline(app: Folder, { argv, cwd }: Config, failure: Failure): Failure {
+  const [program = ''] = argv;
+  const isOdd = program === '' || argv.some((word) => word.includes('\0'));
+  if (!NOT_STARTED.has(failure.code) && !isOdd) return failure;
+  const path = program.includes('/') ? pathBeneath(pathBeneath('', cwd ?? '.') ?? '', program) : undefined;
+  const isScript = path !== undefined && path !== '' && app.resolve(path) !== undefined;
+  return isScript && failure.code === 'command::not-found' ? failure : wrongProgram(program, failure);
 }
 
 /** The last bytes of a stream of lines, without keeping the stream. */

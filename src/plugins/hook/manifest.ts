@@ -71,5 +71,6 @@ export const manifest: PluginManifest = {
   buildsCode: true,
   writes: ['**'],
   network: true,
+  sideEffects: true,
   buildDataDuration: '${config.script:file}_hook_duration',
 };

@@ -78,7 +78,8 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
 }
 
 /** The script is there, so it is the program of its first line that is not. */
-const hasNoInterpreter = ({ code, blame }: Failure): boolean => code === 'command::not-found' && blame === 'app';
+const hasNoInterpreter = ({ code, blame }: Failure): boolean =>
+  (code === 'command::not-found' || code === 'command::not-executable') && blame === 'app';
 
 const isPresent = (facts: unknown): boolean =>
   typeof facts === 'object' && facts !== null && 'present' in facts && facts.present === true;

@@ -26,7 +26,7 @@ pools: { network: 2 }
 nodes:
   detect:      { uses: detect, description: What is it? }
   pre-compile: { uses: hook, with: { script: "bin/\${{ run.mode }}" }, after: [detect] }
-  manager:     { uses: package-manager, after: [pre-compile], cache: never, retries: 2, timeout: 90s }
+  manager:     { uses: package-manager, after: [pre-compile], cache: never, timeout: 90s }
   version:
     uses: version-resolve
     with: { stack: "\${{ params.stack }}", limit: "\${{ params.limit }}", tags: "\${{params.tags}}" }
@@ -35,6 +35,7 @@ nodes:
   dependencies: { uses: first-of, inputs: { candidates: [pip.tree, uv.tree] } }
   runtime:
     uses: fetch-runtime
+    retries: 2
     inputs: { python: version.python }
     env: { STACK: "\${{ params.stack }}", LIMIT: "\${{ params.limit }}", BOTH: "\${{ params.limit }}-\${{ params.stack }}" }
     secrets: [TOKEN, { name: KEY, label: "v\${{ params.limit }}" }]
@@ -117,7 +118,8 @@ describe('checking pipelines', () => {
       network: false,
       description: 'What is it?',
     });
-    expect(node(pipeline, 'manager')).to.deep.include({ cache: 'never', retries: 2, timeoutMs: 90_000 });
+    expect(node(pipeline, 'manager')).to.deep.include({ cache: 'never', timeoutMs: 90_000 });
+    expect(node(pipeline, 'runtime')).to.deep.include({ retries: 2 });
     expect(node(pipeline, 'pre-compile').config).to.deep.equal({ script: 'bin/build' });
     expect(node(pipeline, 'version')).to.deep.include({
       config: { stack: 'scalingo-24', limit: 3, tags: ['a'] },
