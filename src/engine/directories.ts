@@ -3,12 +3,12 @@
 import { digestOf, EMPTY_DIGEST, type Digest } from './digest.js';
 import { compareNames } from './reapi-parts.js';
 import { encodeDirectory } from './reapi.js';
-import type { Directory, DirectoryEntry, DirectoryTable, FileEntry, SymlinkEntry, Tree } from './tree.js';
+import type { Directory, DirectoryEntry, DirectoryTable, FileEntry, Permissions, SymlinkEntry, Tree } from './tree.js';
 
 export type TreeEntry =
-  | { readonly type: 'file'; readonly digest: Digest; readonly executable: boolean }
+  | ({ readonly type: 'file'; readonly digest: Digest } & Permissions)
   | { readonly type: 'symlink'; readonly target: string }
-  | { readonly type: 'directory'; readonly digest: Digest };
+  | { readonly type: 'directory'; readonly digest: Digest; readonly mode?: number };
 
 /** An empty Directory message has no bytes. */
 export const EMPTY_DIRECTORY: Digest = EMPTY_DIGEST;
@@ -46,11 +46,20 @@ function indexOfName(items: readonly Named[], name: string): number {
 export const findByName = <T extends Named>(items: readonly T[], name: string): T | undefined =>
   items[indexOfName(items, name)];
 
-function entryOf(directory: Directory, name: string): TreeEntry | undefined {
+const asFile = ({ digest, executable, mode }: FileEntry): TreeEntry =>
+  mode === undefined ? { type: 'file', digest, executable } : { type: 'file', digest, executable, mode };
+
+/** A folder that is missing from the table is noticed by whoever looks into it. */
+function asFolder(table: DirectoryTable, { digest }: DirectoryEntry): TreeEntry {
+  const mode = table.get(digest)?.mode;
+  return mode === undefined ? { type: 'directory', digest } : { type: 'directory', digest, mode };
+}
+
+function entryOf(table: DirectoryTable, directory: Directory, name: string): TreeEntry | undefined {
   const file = findByName(directory.files, name);
-  if (file) return { type: 'file', digest: file.digest, executable: file.executable };
+  if (file) return asFile(file);
   const child = findByName(directory.directories, name);
-  if (child) return { type: 'directory', digest: child.digest };
+  if (child) return asFolder(table, child);
   const link = findByName(directory.symlinks, name);
   return link && { type: 'symlink', target: link.target };
 }
@@ -94,9 +103,11 @@ function mergeLists<T extends Named>(
   return merged;
 }
 
+const modeField = (mode: number | undefined): { readonly mode?: number } => (mode === undefined ? {} : { mode });
+
 const overlayWins = <T>(_base: T, overlay: T): T => overlay;
 
-/** What the overlay has wins, whatever kind it is; directories in both are merged. */
+/** What the overlay has wins, whatever kind it is; directories in both are merged, and one without a mode keeps the base's. */
 export function mergeDirectories(table: DirectoryTable, base: Digest, overlay: Digest): Digest {
   if (base === overlay || overlay === EMPTY_DIRECTORY) return base;
   if (base === EMPTY_DIRECTORY) return overlay;
@@ -113,6 +124,7 @@ export function mergeDirectories(table: DirectoryTable, base: Digest, overlay: D
       (left, right) => ({ name: left.name, digest: mergeDirectories(table, left.digest, right.digest) }),
     ),
     symlinks: mergeLists(below.symlinks, above.symlinks, (name) => inFiles(name) || inDirectories(name), overlayWins),
+    ...modeField(above.mode ?? below.mode),
   });
 }
 
@@ -141,7 +153,7 @@ function pathTree(paths: Iterable<string>): PathTree {
 }
 
 function removeAll(table: DirectoryTable, root: Digest, removed: PathTree): Digest {
-  const { files, directories, symlinks } = directoryOf(table, root);
+  const { files, directories, symlinks, mode } = directoryOf(table, root);
   const stays = ({ name }: Named): boolean => !removed.has(name) || removed.get(name) !== undefined;
   return addDirectory(table, {
     files: files.filter(stays),
@@ -150,6 +162,7 @@ function removeAll(table: DirectoryTable, root: Digest, removed: PathTree): Dige
       return below ? { name: child.name, digest: removeAll(table, child.digest, below) } : child;
     }),
     symlinks: symlinks.filter(stays),
+    ...modeField(mode),
   });
 }
 
@@ -178,6 +191,7 @@ export function placeTree(table: DirectoryTable, root: Digest, path: string, sub
     files: without(directory.files, name),
     directories: withItem(directory.directories, { name, digest }),
     symlinks: without(directory.symlinks, name),
+    ...modeField(directory.mode),
   });
 }
 
@@ -187,7 +201,7 @@ export function findEntry(table: DirectoryTable, root: Digest, path: string): Tr
   if (path === '') return found;
   for (const name of path.split('/')) {
     if (found?.type !== 'directory') return undefined;
-    found = entryOf(directoryOf(table, found.digest), name);
+    found = entryOf(table, directoryOf(table, found.digest), name);
   }
   return found;
 }
@@ -207,10 +221,10 @@ export function* walk(table: DirectoryTable, root: Digest, prefix = ''): Generat
     const path = prefix + least.name;
     if (least === file) {
       f++;
-      yield [path, { type: 'file', digest: file.digest, executable: file.executable }];
+      yield [path, asFile(file)];
     } else if (least === child) {
       d++;
-      yield [path, { type: 'directory', digest: child.digest }];
+      yield [path, asFolder(table, child)];
       yield* walk(table, child.digest, `${path}/`);
     } else {
       s++;
@@ -234,14 +248,15 @@ export function directoriesOf(table: DirectoryTable, root: Digest): ReadonlyMap<
 
 /** `directory: true` makes an empty directory; parents need no entry. */
 export type NewEntry =
-  | { readonly digest: Digest; readonly executable: boolean }
+  | ({ readonly digest: Digest } & Permissions)
   | { readonly target: string }
-  | { readonly directory: true };
+  | { readonly directory: true; readonly mode?: number };
 
 interface Draft {
   readonly files: Map<string, FileEntry>;
   readonly directories: Map<string, Draft>;
   readonly symlinks: Map<string, SymlinkEntry>;
+  mode: number | undefined;
 }
 
 /** Builds a tree from paths in any order. A later entry for the same path wins; entries below a file are a bug. */
@@ -249,7 +264,7 @@ export function buildTree(
   entries: Iterable<readonly [path: string, entry: NewEntry]>,
   table: DirectoryTable = new Map(),
 ): Tree {
-  const draft = (): Draft => ({ files: new Map(), directories: new Map(), symlinks: new Map() });
+  const draft = (): Draft => ({ files: new Map(), directories: new Map(), symlinks: new Map(), mode: undefined });
   const root = draft();
   const drafts = new Map<string, Draft>([['', root]]);
   const draftAt = (path: string): Draft => {
@@ -263,14 +278,17 @@ export function buildTree(
   };
   for (const [path, entry] of entries) {
     if ('directory' in entry) {
-      draftAt(path);
+      draftAt(path).mode = entry.mode;
       continue;
     }
     const slash = path.lastIndexOf('/');
     const name = path.slice(slash + 1);
     const parent = draftAt(slash < 0 ? '' : path.slice(0, slash));
     if ('target' in entry) parent.symlinks.set(name, { name, target: entry.target });
-    else parent.files.set(name, { name, digest: entry.digest, executable: entry.executable });
+    else {
+      const { digest, executable, mode } = entry;
+      parent.files.set(name, { name, digest, executable, ...modeField(mode) });
+    }
   }
   const byName = (a: Named, b: Named): number => compareNames(a.name, b.name);
   const finish = (from: Draft): Digest =>
@@ -278,6 +296,7 @@ export function buildTree(
       files: [...from.files.values()].sort(byName),
       directories: [...from.directories].map(([name, child]) => ({ name, digest: finish(child) })).sort(byName),
       symlinks: [...from.symlinks.values()].sort(byName),
+      ...modeField(from.mode),
     });
   return { root: finish(root), directories: table };
 }

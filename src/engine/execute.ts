@@ -9,7 +9,7 @@ import type { NodeReport, Outcome, Reason } from './events.js';
 import { FailureError, type Failure } from './failure.js';
 import { prepareNode, type Action, type NodeState } from './prepare.js';
 import { withRetries } from './retries.js';
-import { ABORTED, type Workplace } from './run-action.js';
+import { ABORTED, someOf, type Workplace } from './run-action.js';
 import type { RunState } from './run-state.js';
 import type { ActionResult, LogLine } from './store.js';
 import { endedOrGivenUp } from './stopping.js';
@@ -272,11 +272,24 @@ function finish(execution: Execution, id: NodeId, report: NodeReport): void {
   if (report.outcome === 'failed' && !execution.keepGoing) execution.stopping.stop();
   if (!run.states.has(id)) run.states.set(id, { outcome: report.outcome, outputs: {} });
   execution.unchanged?.settled(run.positionOf(id), run.states.get(id)!);
-  const shown = maskedReport(run, report);
+  const shown = maskedReport(run, withHiddenFiles(run, report));
   // The next run would take outputs from the records of this one.
   if (shown.outputs !== report.outputs) execution.unstored.add(id);
   reports.set(id, shown);
   sink.emit({ type: 'node-finished', node: id, report: shown });
+}
+
+/** On stacks that apply `.slugignore` before the build, a file that is missing may be there for everybody but the build. */
+function withHiddenFiles({ files }: RunState, report: NodeReport): NodeReport {
+  const { hidden } = files.source;
+  const { failure } = report;
+  if (failure?.blame !== 'app' || hidden.length === 0) return report;
+  const told = `${failure.title}\n${failure.detail}`;
+  const isTold = (path: string): boolean => told.includes(path) || told.includes(path.slice(path.lastIndexOf('/') + 1));
+  const shown = [...hidden.filter(isTold), ...hidden.filter((path) => !isTold(path))];
+  const note = `On this stack .slugignore hides files from the build: ${someOf(shown)}`;
+  const remedy = `${failure.remedy}\nIf the build needs a file that .slugignore hides, remove its line there.`;
+  return { ...report, failure: { ...failure, detail: `${failure.detail}\n${note}`.trim(), remedy } };
 }
 
 function maskedReport({ secrets }: RunState, report: NodeReport): NodeReport {

@@ -70,8 +70,9 @@ function show(value: JSONValue): string {
   return text.length > SHOWN_VALUE ? `${text.slice(0, SHOWN_VALUE)}...` : text;
 }
 
+/** A digest, and what may follow it: `executable`, or a mode. A folder has a mode alone. */
 const shortFile = (spelled: string): string =>
-  `${short(spelled)}${spelled.endsWith(' executable') ? ' executable' : ''}`;
+  spelled.startsWith('mode ') ? spelled : `${short(spelled)}${/ (executable|mode \d+)$/.exec(spelled)?.[0] ?? ''}`;
 const short = (digest: string): string => digest.slice(0, 12);
 
 function compareFiles(before: KeyRecord['files'], after: KeyRecord['files']): Reason[] {

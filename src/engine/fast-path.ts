@@ -15,7 +15,7 @@ import { NEVER_SOURCE } from './source-names.js';
 import type { Source } from './source.js';
 
 /** Changes with what the record means; an older one is ignored. */
-const RECORD_FORMAT = 3;
+const RECORD_FORMAT = 4;
 /** A file changed so shortly before it was looked at may change again within the same time stamp. */
 const YOUNG_MS = 2000;
 /** size, mtime, ctime (ms), inode: what tells that a file or folder was not touched. */
@@ -32,6 +32,8 @@ export interface FastRecord {
   readonly tuples: readonly number[];
   /** Place of a path whose tuple may deceive -> digest of its content, its names, or its target. */
   readonly young: Readonly<Record<string, string>>;
+  /** Folder of the source -> its mode, where that is not 0755. */
+  readonly folderModes: Readonly<Record<string, number>>;
   readonly slugTraces: readonly SlugTrace[];
   readonly report: RunReport;
 }
@@ -183,10 +185,19 @@ export function writeFastRecord(input: FastRecordInput): void {
     identity: identityOf(request, input.variables, input.version),
     expiresAt,
     ...recorded,
+    folderModes: folderModesOf(input.source),
     slugTraces,
     report: upToDate(report),
   };
   writeSealed(fastRecordPath(request.cacheDir, report.appId), record);
+}
+
+function folderModesOf({ entries }: Source): Readonly<Record<string, number>> {
+  const modes: Record<string, number> = {};
+  for (const [path, entry] of entries) {
+    if (entry.type === 'directory' && entry.mode !== undefined) modes[path] = entry.mode;
+  }
+  return modes;
 }
 
 /** Undefined when something is not as the run saw it. */

@@ -15,6 +15,7 @@ import { BlobFolder, PlaceError } from './store-blobs.js';
 import { cacheUnusable, noRoomForBlobs } from './store-failures.js';
 import { blobsOf, ResultFolder, type StoredResult } from './store-results.js';
 import type { ActionCache, ActionResult, BlobStore, KeyRecord } from './store.js';
+import type { FileForm } from './store-files.js';
 import type { DirectoryTable } from './tree.js';
 import { publishFile } from './sealed-json.js';
 import { makePrivateFolder, noteCacheRoot } from './private-files.js';
@@ -190,10 +191,9 @@ class DiskStore implements LocalStore {
     if (this.private === undefined) this.openPrivate();
   }
 
-  async materialize(digest: Digest, path: string, executable: boolean): Promise<boolean> {
-    if (this.private?.folder.has(digest) && (await this.private.folder.materialize(digest, path, executable)))
-      return true;
-    return this.shared.materialize(digest, path, executable);
+  async materialize(digest: Digest, path: string, form: FileForm): Promise<boolean> {
+    if (this.private?.folder.has(digest) && (await this.private.folder.materialize(digest, path, form))) return true;
+    return this.shared.materialize(digest, path, form);
   }
 
   async lookUp(key: ActionKey, appId?: string): Promise<ActionResult | undefined> {

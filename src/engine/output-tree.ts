@@ -23,9 +23,18 @@ import { checkLength, Folder } from './files/folder.js';
 import type { FolderHandle } from './files/folder-handles.js';
 import { writeLayer } from './layers.js';
 import { fileTooLarge, fileTrouble, folderGone, unreadableFile, unsupportedFile } from './store-failures.js';
-import { Breather, finishCopy, forEachBounded, isModeCut, writeNewFile } from './store-files.js';
+import {
+  Breather,
+  finishCopy,
+  FIXED_MTIME_S,
+  forEachBounded,
+  isModeCut,
+  writeNewFile,
+  type FileForm,
+} from './store-files.js';
 import type { OutputScanner, Watch } from './secrets/output-scanner.js';
 import type { BlobStore } from './store.js';
+import { FOLDER_MODE, modeOfFile, permissionsOf } from './tree.js';
 import type { Directory, DirectoryTable, Layer, SymlinkEntry, Tree } from './tree.js';
 import { growHeapSlowly } from './heap-growth.js';
 
@@ -35,7 +44,8 @@ import { growHeapSlowly } from './heap-growth.js';
  */
 export interface RecordedFile {
   readonly digest: Digest;
-  readonly executable: boolean;
+  /** The nine permission bits. */
+  readonly mode: number;
   readonly size: number;
   readonly mtimeMs: number;
   readonly ctimeMs: number;
@@ -62,9 +72,9 @@ const MANY_FILES = 1000;
 const EMPTY: Directory = { files: [], directories: [], symlinks: [] };
 
 interface Planned {
-  readonly path: string;
-  readonly digest: Digest;
-  readonly executable: boolean;
+  readonly files: { readonly path: string; readonly digest: Digest; readonly mode: number }[];
+  /** Folders of another mode than 0755, parents first: once their content is there. */
+  readonly folders: [path: string, mode: number][];
 }
 
 /** Carries a missing blob out of the workers. */
@@ -88,31 +98,34 @@ export async function materializeTree(
     readonly sources?: ReadonlyMap<Digest, string>;
     /** False: nobody will ask what changed, so the record names no files. Default true. */
     readonly isRecorded?: boolean;
+    /** Seconds since the epoch, of every file. Default: the fixed time. */
+    readonly mtimeS?: number;
   } = {},
 ): Promise<Result<MaterializedRecord, MaterializeProblem>> {
-  const { signal, sources, isRecorded = true } = options;
+  const { signal, sources, isRecorded = true, mtimeS = FIXED_MTIME_S } = options;
   const files = new Map<string, RecordedFile>();
   const breather = new Breather();
   try {
     mkdirSync(folder, { recursive: true });
-    const planned: Planned[] = [];
+    const planned: Planned = { files: [], folders: [] };
     makeDirectories(table, root, folder, '', planned);
-    if (planned.length > MANY_FILES) growHeapSlowly();
-    await forEachBounded(planned, AT_ONCE, async ({ path, digest, executable }) => {
+    if (planned.files.length > MANY_FILES) growHeapSlowly();
+    await forEachBounded(planned.files, AT_ONCE, async ({ path, digest, mode }) => {
       const target = `${folder}/${path}`;
       const source = sources?.get(digest);
       if (source === undefined) {
-        if (!(await store.materialize(digest, target, executable))) throw new MissingBlob(digest);
-      } else if (!(await copySource(source, target, digest, executable))) {
+        if (!(await store.materialize(digest, target, { mode, mtimeS }))) throw new MissingBlob(digest);
+      } else if (!(await copySource(source, target, digest, { mode, mtimeS }))) {
         throw new MissingBlob(digest);
       }
       if (isRecorded) {
         const { size, mtimeMs, ctimeMs, ino } = lstatSync(target);
-        files.set(path, { digest, executable, size, mtimeMs, ctimeMs, inode: ino });
+        files.set(path, { digest, mode, size, mtimeMs, ctimeMs, inode: ino });
       }
       await breather.pause();
       signal?.throwIfAborted();
     });
+    for (const [path, mode] of planned.folders.toReversed()) chmodSync(`${folder}/${path}`, mode);
   } catch (error) {
     if (error instanceof MissingBlob) return fail({ missing: error.digest });
     if (error instanceof FailureError) return fail({ failure: error.failure });
@@ -127,33 +140,34 @@ function makeDirectories(
   digest: Digest,
   folder: string,
   prefix: string,
-  planned: Planned[],
+  planned: Planned,
 ): void {
   const directory = digest === EMPTY_DIRECTORY ? EMPTY : table.get(digest);
   if (directory === undefined) throw new MissingBlob(digest);
-  for (const { name, digest, executable } of directory.files) planned.push({ path: prefix + name, digest, executable });
+  for (const file of directory.files) {
+    planned.files.push({ path: prefix + file.name, digest: file.digest, mode: modeOfFile(file) });
+  }
   for (const { name, target } of directory.symlinks) symlinkSync(target, `${folder}/${prefix}${name}`);
   for (const child of directory.directories) {
     const path = prefix + child.name;
-    mkdirSync(`${folder}/${path}`, 0o755);
-    if (isModeCut()) chmodSync(`${folder}/${path}`, 0o755);
+    const mode = table.get(child.digest)?.mode ?? FOLDER_MODE;
+    // Nobody else looks into a folder that is to be narrow while it is filled.
+    const first = mode === FOLDER_MODE ? FOLDER_MODE : 0o700;
+    mkdirSync(`${folder}/${path}`, first);
+    if (isModeCut(first)) chmodSync(`${folder}/${path}`, first);
+    if (mode !== first) planned.folders.push([path, mode]);
     makeDirectories(table, child.digest, folder, `${path}/`, planned);
   }
 }
 
 /** False when the source no longer has the digest; then no file is left. */
-export async function copySource(
-  source: string,
-  target: string,
-  digest: Digest,
-  executable: boolean,
-): Promise<boolean> {
+export async function copySource(source: string, target: string, digest: Digest, form: FileForm): Promise<boolean> {
   try {
     if (sizeOf(digest) < 256 * 1024) {
       return withChunk((chunk) => {
         const bytes = readWhole(source, chunk);
         if (bytes === undefined || digestOf(bytes) !== digest) return false;
-        writeNewFile(target, bytes, executable);
+        writeNewFile(target, bytes, form);
         return true;
       });
     }
@@ -168,13 +182,15 @@ export async function copySource(
     rmSync(target, { force: true });
     return false;
   }
-  finishCopy(target, executable);
+  finishCopy(target, form);
   return true;
 }
 
 /** What a step added, changed or deleted in a folder. */
 export interface Changeset {
   readonly layer: Layer;
+  /** Files and folders with a setuid, setgid or sticky bit, which no layer holds. */
+  readonly specialBits: readonly string[];
   /** The layer's tree; `directories` holds all of it. */
   readonly tree: Tree;
 }
@@ -190,6 +206,9 @@ export interface CaptureOptions {
 }
 
 const LARGEST = 4 * 1024 ** 3;
+const SETGID = 0o2000;
+/** setuid, setgid and sticky. */
+const SPECIAL_BITS = 0o7000;
 
 /**
  * Compares a folder with what was put there and stores what is new. A file whose size, times and inode are those of
@@ -202,7 +221,9 @@ export async function captureDifference(
   { excluding = [], signal, table = new Map(), scanner }: CaptureOptions = {},
 ): Promise<Result<Changeset, Failure>> {
   const door = new Folder(folder);
-  const listing = new Listing(door, record, new Set(excluding));
+  // New folders take it from the one that they are made in, so then it is nobody's wish.
+  const inherited = (lstatSync(folder, { throwIfNoEntry: false })?.mode ?? 0) & SETGID;
+  const listing = new Listing(door, record, new Set(excluding), SPECIAL_BITS & ~inherited);
   try {
     await listing.run();
     const entries = listing.entries;
@@ -216,7 +237,8 @@ export async function captureDifference(
       await breather.pause();
     });
     const tree = buildTree(entries, table);
-    return succeed({ layer: writeLayer(store, table, tree.root, listing.deleted), tree });
+    const layer = writeLayer(store, table, tree.root, listing.deleted);
+    return succeed({ layer, tree, specialBits: listing.specialBits });
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof FailureError) return fail(error.failure);
@@ -226,7 +248,7 @@ export async function captureDifference(
 
 interface Suspect {
   readonly path: string;
-  readonly executable: boolean;
+  readonly mode: number;
   readonly size: number;
   readonly base?: RecordedFile;
 }
@@ -237,16 +259,16 @@ async function storeIfChanged(
   suspect: Suspect,
   watch: Watch | undefined,
 ): Promise<NewEntry | undefined> {
-  const { path, executable, size, base } = suspect;
+  const { path, mode, size, base } = suspect;
   try {
     const entry = await folder.withFileOpen(path, async (file) => {
       // Equal size: it may have been rewritten with equal content, so look before storing it.
       if (base !== undefined && base.size === size) {
         const digest = await digestOpenFile(file);
-        if (digest === base.digest && executable === base.executable) return 'unchanged';
+        if (digest === base.digest && mode === base.mode) return 'unchanged';
       }
       // Also when the mode alone changed: the bytes of a file of the app are not in the store.
-      return { digest: await store.writeFile(file.path, watch), executable };
+      return { digest: await store.writeFile(file.path, watch), ...permissionsOf(mode) };
     });
     if (entry === undefined) throw Object.assign(new Error(path), { code: 'ENOENT' });
     return entry === 'unchanged' ? undefined : entry;
@@ -261,11 +283,14 @@ class Listing {
   readonly entries: [string, NewEntry][] = [];
   readonly deleted: string[] = [];
   readonly suspects: Suspect[] = [];
+  readonly specialBits: string[] = [];
 
   constructor(
     private readonly folder: Folder,
     private readonly record: MaterializedRecord,
     private readonly excluded: ReadonlySet<string>,
+    /** Bits of a folder that are worth a word. */
+    private readonly folderBits: number,
   ) {}
 
   async run(): Promise<void> {
@@ -291,7 +316,7 @@ class Listing {
       else if (entry.isDirectory()) {
         checkLength(path);
         const base = findByName(directory.directories, entry.name)?.digest;
-        if (base === undefined) this.entries.push([path, { directory: true }]);
+        this.directory(handle, path, entry.name, base);
         below.push({ prefix: `${path}/`, base });
       } else throw new FailureError(unsupportedFile(path, kindOf(entry)));
     }
@@ -323,6 +348,16 @@ class Listing {
     }
   }
 
+  /** A mode is said only where it is another one than before, so that a layer does not undo that of a node beside it. */
+  private directory(handle: FolderHandle, path: string, name: string, base: Digest | undefined): void {
+    const stats = handle.stat(name);
+    const mode = stats === undefined ? FOLDER_MODE : stats.mode & 0o777;
+    if (((stats?.mode ?? 0) & this.folderBits) !== 0) this.specialBits.push(path);
+    const before = base === undefined ? FOLDER_MODE : (this.record.table.get(base)?.mode ?? FOLDER_MODE);
+    if (mode !== before) this.entries.push([path, { directory: true, mode }]);
+    else if (base === undefined) this.entries.push([path, { directory: true }]);
+  }
+
   private file(handle: FolderHandle, path: string, name: string): void {
     const stats = handle.stat(name);
     if (stats === undefined) throw new FailureError(unreadableFile(path, { code: 'ENOENT' }));
@@ -335,8 +370,8 @@ class Listing {
       base.inode === stats.ino;
     if (isUntouched) return;
     if (stats.size > LARGEST) throw new FailureError(fileTooLarge(path, stats.size));
-    const executable = (stats.mode & 0o100) !== 0;
-    this.suspects.push({ path, executable, size: stats.size, ...(base && { base }) });
+    if ((stats.mode & SPECIAL_BITS) !== 0) this.specialBits.push(path);
+    this.suspects.push({ path, mode: stats.mode & 0o777, size: stats.size, ...(base && { base }) });
   }
 
   private symlink(handle: FolderHandle, path: string, name: string, base: readonly SymlinkEntry[]): void {

@@ -11,7 +11,7 @@ import { fail, succeed, type Failure, type Result } from './failure.js';
 import type { RunState } from './run-state.js';
 import type { AnyPlugin, Reads } from './sdk.js';
 import type { KeyedSecret, KeyRecord } from './store.js';
-import type { Layer } from './tree.js';
+import { spellMode, spellPermissions, type Layer } from './tree.js';
 import { buildTree, mergeDirectories, type NewEntry } from './directories.js';
 import { searchPathFiles, searchPathVariables, type SearchPaths } from './search-paths.js';
 import { linkFailure, linkNotice, type LinkProblem } from './links.js';
@@ -225,11 +225,36 @@ async function selectFiles(run: RunState, index: number, patterns: readonly stri
       if (!digest.ok) return digest;
       if ('source' in entry) sources.set(digest.value, `${run.request.appDir}/${path}`);
       bytes += sizeOf(digest.value);
-      entries.push([path, { digest: digest.value, executable: entry.executable }]);
-      digests[path] = entry.executable ? `${digest.value} executable` : digest.value;
+      const { executable, mode } = entry;
+      entries.push([path, { digest: digest.value, executable, ...(mode === undefined ? {} : { mode }) }]);
+      digests[path] = `${digest.value}${spellPermissions(entry)}`;
     }
   }
+  for (const [path, mode] of foldersOf(run, index, entries)) {
+    entries.push([path, { directory: true, mode }]);
+    digests[`${path}/`] = `mode ${spellMode(mode)}`;
+  }
   return succeed({ entries, digests, sources, bytes, passed });
+}
+
+/** The folders above the entries that are to have another mode than 0755. */
+function foldersOf(
+  run: RunState,
+  index: number,
+  entries: readonly (readonly [string, NewEntry])[],
+): Map<string, number> {
+  const found = new Map<string, number>();
+  const seen = new Set<string>();
+  for (const [path] of entries) {
+    for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
+      const folder = path.slice(0, slash);
+      if (seen.has(folder)) break;
+      seen.add(folder);
+      const mode = run.files.folderMode(index, folder);
+      if (mode !== undefined) found.set(folder, mode);
+    }
+  }
+  return found;
 }
 
 function keyedSecrets(run: RunState, node: CheckedNode): Record<string, KeyedSecret> {

@@ -4,7 +4,7 @@
 import type { Digest } from './digest.js';
 import { decodeWith, demand, type MessageReader, type MessageWriter } from './protobuf.js';
 import { byName, compareNames, eachFromEnd, encode, getDigest, inOrder, putDigest } from './reapi-parts.js';
-import type { Directory, DirectoryEntry, FileEntry, SymlinkEntry } from './tree.js';
+import { permissionsOf, type Directory, type DirectoryEntry, type FileEntry, type SymlinkEntry } from './tree.js';
 
 export interface NameValue {
   readonly name: string;
@@ -30,7 +30,18 @@ export interface Action {
 
 // --- Directory and Tree ---
 
+/** NodeProperties with nothing but a unix_mode. */
+function putMode(writer: MessageWriter, field: number, mode: number | undefined): void {
+  if (mode === undefined) return;
+  const mark = writer.length;
+  // A UInt32Value whose zero is left out, so 0000 is an empty message.
+  writer.integer(1, mode);
+  writer.message(3, mark);
+  writer.message(field, mark);
+}
+
 function putDirectory(writer: MessageWriter, directory: Directory): void {
+  putMode(writer, 5, directory.mode);
   eachFromEnd(inOrder(directory.symlinks, byName), (link) => {
     const mark = writer.length;
     writer.string(2, link.target);
@@ -45,6 +56,7 @@ function putDirectory(writer: MessageWriter, directory: Directory): void {
   });
   eachFromEnd(inOrder(directory.files, byName), (file) => {
     const mark = writer.length;
+    putMode(writer, 6, file.mode);
     writer.boolean(4, file.executable);
     putDigest(writer, 2, file.digest);
     writer.string(1, file.name);
@@ -56,18 +68,38 @@ function putDirectory(writer: MessageWriter, directory: Directory): void {
 const isName = (name: string): boolean =>
   name !== '' && name !== '.' && name !== '..' && !name.includes('/') && !name.includes('\0');
 
-function getNode(reader: MessageReader): { name: string; digest: Digest; executable: boolean } {
+/** The permission bits of a NodeProperties message, whatever else a writer put there. */
+function getMode(properties: MessageReader): number | undefined {
+  let mode: number | undefined;
+  while (properties.next()) {
+    if (properties.field !== 3) {
+      properties.skip();
+      continue;
+    }
+    mode = 0;
+    const value = properties.message();
+    while (value.next()) {
+      if (value.field === 1) mode = value.integer() & 0o777;
+      else value.skip();
+    }
+  }
+  return mode;
+}
+
+function getNode(reader: MessageReader): FileEntry {
   let name = '';
   let digest: Digest | undefined;
   let executable = false;
+  let mode: number | undefined;
   while (reader.next()) {
     if (reader.field === 1) name = reader.string();
     else if (reader.field === 2) digest = getDigest(reader.message());
     else if (reader.field === 4) executable = reader.boolean();
+    else if (reader.field === 6) mode = getMode(reader.message());
     else reader.skip();
   }
   demand(isName(name) && digest !== undefined);
-  return { name, digest: digest as Digest, executable };
+  return { name, digest: digest as Digest, ...(mode === undefined ? { executable } : permissionsOf(mode)) };
 }
 
 function getSymlink(reader: MessageReader): SymlinkEntry {
@@ -86,6 +118,7 @@ function getDirectory(reader: MessageReader): Directory {
   const files: FileEntry[] = [];
   const directories: DirectoryEntry[] = [];
   const symlinks: SymlinkEntry[] = [];
+  let mode: number | undefined;
   const add = <T extends { readonly name: string }>(list: T[], node: T): void => {
     const last = list.at(-1);
     demand(last === undefined || compareNames(last.name, node.name) < 0);
@@ -97,9 +130,10 @@ function getDirectory(reader: MessageReader): Directory {
       const { name, digest } = getNode(reader.message());
       add(directories, { name, digest });
     } else if (reader.field === 3) add(symlinks, getSymlink(reader.message()));
+    else if (reader.field === 5) mode = getMode(reader.message());
     else reader.skip();
   }
-  return { files, directories, symlinks };
+  return { files, directories, symlinks, ...(mode === undefined ? {} : { mode }) };
 }
 
 export const encodeDirectory = (directory: Directory): Buffer => encode((writer) => putDirectory(writer, directory));

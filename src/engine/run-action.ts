@@ -188,6 +188,8 @@ async function runInFolder(
     const view = await materializeTree(run.store, run.table, action.viewRoot, folders.app, {
       signal,
       sources: action.sources,
+      // What it leaves is not stored, and it may compare times with what it keeps from build to build.
+      ...(action.reads.sideEffects === true ? { mtimeS: run.files.source.listedAt / 1000 } : {}),
     });
     if (!view.ok)
       return fail('missing' in view.failure ? viewLost(action, view.failure.missing) : view.failure.failure);
@@ -250,6 +252,10 @@ async function runInFolder(
       files += tool.files;
     }
     const layers = { layer: captured.value.layer, ...(tool === undefined ? {} : { tool }) };
+    const special = captured.value.specialBits;
+    if (special.length > 0) {
+      place.sink.emit({ type: 'notice', code: 'node::special-bits', node: action.node.id, text: specialBits(special) });
+    }
     for (const text of scanner.notices) handle.print('notice', `[node::secret-in-output] ${text}`);
     return finish(place, action, handle, output.value, layers, startedAt);
   } catch (error) {
@@ -434,6 +440,12 @@ export const abortFailure = (signal: AbortSignal): Failure =>
         detail: 'A signal asked pyflow to stop.',
         remedy: 'Run again; what had finished is restored.',
       };
+
+const specialBits = (paths: readonly string[]): string =>
+  `Slugs hold no setuid, setgid or sticky bits, so these lost theirs: ${someOf(paths)}. If the app needs them, set them ` +
+  'when it boots, for example in .profile.d.';
+export const someOf = (paths: readonly string[], most = 10): string =>
+  paths.length > most ? `${paths.slice(0, most).join(', ')} and ${paths.length - most} more` : paths.join(', ');
 
 const viewLost = (action: Action, missing: Digest): Failure => {
   const source = action.sources.get(missing);

@@ -9,7 +9,7 @@ import type { Execution } from './execute.js';
 import { EXIT_STATUS, fail, failureData, succeed, type Failure, type Result } from './failure.js';
 import type { RunDir } from './run-dir.js';
 import type { RunOptions, RunRequest } from './pipeline.js';
-import { BLOB_LOST } from './run-action.js';
+import { BLOB_LOST, someOf } from './run-action.js';
 import { writeFastRecord } from './fast-path.js';
 import { dropFastRecord, writeLastRun, writeReport, writeState, type LastNode } from './run-record.js';
 import { LAYER_LOST, type RunState } from './run-state.js';
@@ -213,12 +213,17 @@ export async function finishSlug(
   const started = performance.now();
   const written = await writeSlug(run, layers, signal);
   if (!written.ok) return { failure: written.failure };
-  const { path, digest, files, bytes, changed } = written.value;
+  const { path, digest, files, bytes, changed, kept } = written.value;
+  if (kept.length > 0) sink.emit({ type: 'notice', code: 'slug::sources-kept', text: sourcesKept(kept) });
   if (!changed) return { slug: written.value };
   const durationMs = Math.round(performance.now() - started);
   sink.emit({ type: 'slug-written', path, digest, files, bytes, durationMs });
   return { slug: written.value, durationMs };
 }
+
+const sourcesKept = (paths: readonly string[]): string =>
+  `The build removed files of the app, and pyflow leaves them in its folder, since --out is that folder: ${someOf(paths, 30)}. ` +
+  'Name another folder with --out for a slug without them.';
 
 export const isLost = (failure: Failure | undefined): boolean =>
   failure?.code === BLOB_LOST || failure?.code === LAYER_LOST;

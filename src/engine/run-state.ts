@@ -22,6 +22,7 @@ import { appIdOf, readLastRun, readState, type LastRun } from './run-record.js';
 import type { AnyPlugin } from './sdk.js';
 import { KnownSecrets } from './secrets/known-secrets.js';
 import type { OutputScanner } from './secrets/output-scanner.js';
+import { ignoreFolders, isAppliedBeforeBuild } from './slug-ignore.js';
 import { oursInPlace } from './slug-marker.js';
 import { listSource, pathBelow, realPath } from './source.js';
 import type { DirectoryTable, Layer } from './tree.js';
@@ -156,7 +157,8 @@ export class RunState {
 
   *#entriesOf(layer: Layer): Generator<[string, LayerEntry]> {
     for (const [path, entry] of walk(this.table, layer.root)) {
-      yield [path, entry.type === 'directory' ? { type: 'directory' } : entry];
+      if (entry.type !== 'directory') yield [path, entry];
+      else yield [path, entry.mode === undefined ? { type: 'directory' } : { type: 'directory', mode: entry.mode }];
     }
   }
 
@@ -240,6 +242,10 @@ export async function openRun(
   );
   const source = listSource(request.appDir, {
     skip: inside.filter((path) => path !== undefined),
+    ignoring: {
+      folders: ignoreFolders(pipeline.params),
+      isHidden: isAppliedBeforeBuild(pipeline.params),
+    },
     ...(inPlace && request.oneTime !== true ? { isOurs: oursInPlace(request.outDir) } : {}),
   });
   if (!source.ok) return refuse(source.failure);

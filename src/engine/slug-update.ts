@@ -1,42 +1,66 @@
 // Makes a folder that holds a slug hold another one, touching only what differs. Unaware of sources and layers.
 
 import { isUtf8 } from 'node:buffer';
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  rmdirSync,
+  symlinkSync,
+  type Stats,
+} from 'node:fs';
 import type { Digest } from './digest.js';
 import type { TreeEntry } from './directories.js';
 import { FailureError, type Failure } from './failure.js';
 import { shownPath } from './files/shown-path.js';
 import { isPath } from './layers.js';
-import { spell, writeMarker, type Marker } from './slug-marker.js';
+import { spell, timeOf, writeMarker, type Marker } from './slug-marker.js';
 import { SLUG_MARKER, SLUG_MARKERS, UNFINISHED_MARKER } from './source-names.js';
-import { Breather, FIXED_MTIME_S } from './store-files.js';
+import { Breather } from './store-files.js';
+import { FOLDER_MODE, modeOfFile } from './tree.js';
 import type { BlobStore } from './store.js';
 import { removeEntry } from './remove-tree.js';
 
 const WRITERS = 8;
+/** What a folder's owner needs to change it, and to look at what is in it. */
+const OWNER = 0o700;
+const ENTERED = 0o500;
 
 export interface UpdateOptions {
   readonly blobs: BlobStore;
   /** Why a blob is not to be had. */
   readonly missing: (digest: Digest) => Failure;
-  /** What earlier runs put there, one that was cut off among them. */
+  /** What earlier runs put there, one that was cut off among them; built once: what the app itself has, too. */
   readonly earlier: Marker['paths'];
   /** What stands for the marker meanwhile. */
   readonly unfinished: Marker;
   readonly inPlace: boolean;
   /** What the app itself has at a path: in place that needs no writing. */
   readonly sourceSpelling: ReadonlyMap<string, string>;
+  /** Seconds since the epoch, for the files that are written. */
+  readonly mtimeS: number;
   readonly signal: AbortSignal;
 }
 
-/** Makes the folder hold `content`; false when it did already. The marker is away while anything is touched. */
+export interface Updated {
+  /** False when the folder held everything already. */
+  readonly changed: boolean;
+  /** Files that were written. */
+  readonly written: readonly string[];
+}
+
+/** Makes the folder hold `content`. The marker is away while anything is touched. */
 export async function updateSlug(
   outDir: string,
   content: ReadonlyMap<string, TreeEntry>,
   before: Marker | undefined,
   options: UpdateOptions,
-): Promise<boolean> {
-  const { blobs, missing, earlier, unfinished, inPlace, sourceSpelling, signal } = options;
+): Promise<Updated> {
+  const { unfinished, signal } = options;
+  // The marker came last, so whatever is younger was touched by somebody else, also when its time was put back.
+  const compared = before && { marker: before, finishedAt: lstatSync(`${outDir}/${SLUG_MARKER}`).ctimeMs };
   let started = false;
   const start = (): void => {
     if (started) return;
@@ -44,58 +68,165 @@ export async function updateSlug(
     writeMarker(outDir, UNFINISHED_MARKER, unfinished);
     clearAway(`${outDir}/${SLUG_MARKER}`);
   };
-  // The marker came last, so whatever is younger was touched by somebody else, also when its time was put back.
-  const finishedAt = before === undefined ? 0 : lstatSync(`${outDir}/${SLUG_MARKER}`).ctimeMs;
-  for (const path of inPlace ? vanished(content, earlier, outDir) : strangers(outDir, content)) {
-    start();
-    if (typeof path === 'string' && path.endsWith('/')) removeIfEmpty(`${outDir}/${path}`);
-    else clearAway(typeof path === 'string' ? `${outDir}/${path}` : path);
+  const folders = new Folders(outDir, start);
+  try {
+    removeStrangers(outDir, content, options, folders);
+    const stale = findStale(outDir, content, compared, options, folders);
+    await writeFiles(outDir, stale, options, folders);
+    if (signal.aborted) throw new FailureError(interrupted);
+    return { changed: started || before === undefined, written: stale.map(([path]) => path) };
+  } finally {
+    folders.close();
   }
-  const stale: [string, TreeEntry & { type: 'file' }][] = [];
+}
+
+/** Folders that must be open while something in them is written or removed, and get their modes afterwards. */
+class Folders {
+  /** Path in the slug -> the mode that it is to have in the end. */
+  readonly #modes = new Map<string, number>();
+
+  constructor(
+    private readonly outDir: string,
+    /** To be called before anything is touched. */
+    readonly start: () => void,
+  ) {}
+
+  /** Lets its owner list and change the folder. Nothing for one that is open already, or that is none. */
+  open(path: string): void {
+    if (path === '' || this.#modes.has(path)) return;
+    const target = `${this.outDir}/${path}`;
+    const stat = lstatSync(target, { throwIfNoEntry: false });
+    if (stat?.isDirectory() !== true || (stat.mode & OWNER) === OWNER) return;
+    this.start();
+    this.#modes.set(path, stat.mode & 0o777);
+    chmodSync(target, OWNER);
+  }
+
+  /** As it was found, also while it is open. */
+  modeOf(path: string, stat: Stats): number {
+    return this.#modes.get(path) ?? stat.mode & 0o777;
+  }
+
+  /** Before an entry of it is written or removed. */
+  openParentOf(path: string): void {
+    this.open(parentOf(path));
+  }
+
+  /** Makes the folder, or changes its mode, in the end where that is narrower than the default. */
+  give(path: string, mode: number, isThere: boolean): void {
+    const target = `${this.outDir}/${path}`;
+    this.openParentOf(path);
+    if (!isThere) {
+      clearAway(target);
+      mkdirSync(target, OWNER);
+    }
+    chmodSync(target, mode === FOLDER_MODE ? mode : OWNER);
+    this.#modes.set(path, mode);
+  }
+
+  close(): void {
+    // Children were opened after their parents, and a closed parent would hide them.
+    for (const [path, mode] of [...this.#modes].toReversed()) {
+      const target = `${this.outDir}/${path}`;
+      if (lstatSync(target, { throwIfNoEntry: false })?.isDirectory() === true) chmodSync(target, mode);
+    }
+  }
+}
+
+function removeStrangers(
+  outDir: string,
+  content: ReadonlyMap<string, TreeEntry>,
+  { inPlace, earlier }: UpdateOptions,
+  folders: Folders,
+): void {
+  for (const path of inPlace ? vanished(content, earlier, outDir) : strangers(outDir, content, folders)) {
+    folders.start();
+    if (typeof path !== 'string') {
+      clearAway(path);
+      continue;
+    }
+    folders.openParentOf(path.replace(/\/$/, ''));
+    if (path.endsWith('/')) removeIfEmpty(`${outDir}/${path}`);
+    else clearAway(`${outDir}/${path}`);
+  }
+}
+
+interface Compared {
+  readonly marker: Marker;
+  /** Milliseconds since the epoch. */
+  readonly finishedAt: number;
+}
+type FileOfSlug = TreeEntry & { readonly type: 'file' };
+
+/** Puts folders and links in order, and gives the files that are not as they should be. */
+function findStale(
+  outDir: string,
+  content: ReadonlyMap<string, TreeEntry>,
+  compared: Compared | undefined,
+  { inPlace, sourceSpelling }: UpdateOptions,
+  folders: Folders,
+): readonly (readonly [string, FileOfSlug])[] {
+  const stale: (readonly [string, FileOfSlug])[] = [];
   for (const [path, entry] of content) {
     if (inPlace && sourceSpelling.get(path) === spell(entry)) continue;
     const target = `${outDir}/${path}`;
-    const stat = lstatSync(target, { throwIfNoEntry: false });
+    const stat = lstatOf(target);
     if (entry.type === 'directory') {
-      if (stat?.isDirectory() === true && (stat.mode & 0o777) === 0o755) continue;
-      start();
-      if (stat?.isDirectory() !== true) {
-        clearAway(target);
-        mkdirSync(target);
+      const mode = entry.mode ?? FOLDER_MODE;
+      const isThere = stat?.isDirectory() === true;
+      if (isThere && folders.modeOf(path, stat) === mode) {
+        // What its owner cannot enter cannot be compared either.
+        if ((mode & ENTERED) !== ENTERED) folders.open(path);
+        continue;
       }
-      chmodSync(target, 0o755);
+      folders.start();
+      folders.give(path, mode, isThere);
     } else if (entry.type === 'symlink') {
       if (stat?.isSymbolicLink() === true && readlinkSync(target) === entry.target) continue;
-      start();
+      folders.start();
+      folders.openParentOf(path);
       clearAway(target);
       symlinkSync(entry.target, target);
-    } else {
-      const isSame =
-        stat?.isFile() === true &&
-        before?.paths[path] === spell(entry) &&
-        stat.mtimeMs === FIXED_MTIME_S * 1000 &&
-        stat.ctimeMs <= finishedAt &&
-        (stat.mode & 0o777) === (entry.executable ? 0o755 : 0o644) &&
-        stat.size === Number(entry.digest.slice(65));
-      if (!isSame) stale.push([path, entry]);
-    }
+    } else if (stat === undefined || !isSame(path, entry, stat, compared)) stale.push([path, entry]);
   }
-  if (stale.length > 0) start();
-  const queue = stale.values();
+  return stale;
+}
+
+const isSame = (path: string, entry: FileOfSlug, stat: Stats, compared: Compared | undefined): boolean =>
+  compared !== undefined &&
+  stat.isFile() &&
+  compared.marker.paths[path] === spell(entry) &&
+  stat.mtimeMs === timeOf(compared.marker, path) * 1000 &&
+  stat.ctimeMs <= compared.finishedAt &&
+  (stat.mode & 0o777) === modeOfFile(entry) &&
+  stat.size === Number(entry.digest.slice(65));
+
+async function writeFiles(
+  outDir: string,
+  files: readonly (readonly [string, FileOfSlug])[],
+  { blobs, missing, mtimeS, signal }: UpdateOptions,
+  folders: Folders,
+): Promise<void> {
+  if (files.length > 0) folders.start();
+  const queue = files.values();
   const breather = new Breather();
   const work = async (): Promise<void> => {
-    for (const [path, { digest, executable }] of queue) {
+    for (const [path, entry] of queue) {
       if (signal.aborted) return;
       const target = `${outDir}/${path}`;
+      folders.openParentOf(path);
       clearAway(target);
-      if (!(await blobs.materialize(digest, target, executable))) throw new FailureError(missing(digest));
+      const form = { mode: modeOfFile(entry), mtimeS };
+      if (!(await blobs.materialize(entry.digest, target, form))) throw new FailureError(missing(entry.digest));
       await breather.pause();
     }
   };
-  await Promise.all(Array.from({ length: WRITERS }, work));
-  if (signal.aborted) throw new FailureError(interrupted);
-  return started || before === undefined;
+  // One that fails must not end this while another still writes below a folder that is about to be closed.
+  const ends = await Promise.allSettled(Array.from({ length: WRITERS }, work));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
+
+const lstatOf = (path: string): Stats | undefined => lstatSync(path, { throwIfNoEntry: false });
 
 /** What stays would be part of the slug, so here a removal that fails is a failure. */
 export function clearAway(path: string | Buffer): void {
@@ -144,9 +275,11 @@ function removeIfEmpty(folder: string): void {
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 
 /** Apart: whatever lies in the folder and is not of this slug. Absolute, in bytes, where the name is no UTF-8. */
-function strangers(outDir: string, content: ReadonlyMap<string, TreeEntry>): (string | Buffer)[] {
+function strangers(outDir: string, content: ReadonlyMap<string, TreeEntry>, folders: Folders): (string | Buffer)[] {
   const found: (string | Buffer)[] = [];
   const visit = (prefix: string): void => {
+    if (prefix !== '' && ((lstatOf(`${outDir}/${prefix}`)?.mode ?? 0) & ENTERED) !== ENTERED)
+      folders.open(prefix.slice(0, -1));
     const entries = readdirSync(`${outDir}/${prefix}`, { withFileTypes: true });
     if (entries.some(({ name }) => name.includes('\uFFFD'))) {
       for (const name of readdirSync(`${outDir}/${prefix}`, { encoding: 'buffer' })) {

@@ -5,22 +5,30 @@ import { lstatSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'no
 import { homedir } from 'node:os';
 import { parse } from 'node:path';
 import { digestOf, type ActionKey, type Digest } from './digest.js';
-import { buildTree, walk, type NewEntry, type TreeEntry } from './directories.js';
+import type { TreeEntry } from './directories.js';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
-import { applyLayers } from './layers.js';
 import { acquireKeyLock } from './lock.js';
 import { copySource, materializeTree } from './output-tree.js';
 import { BLOB_LOST, changedDuringRun } from './run-action.js';
 import { systemFailure } from './system-failures.js';
 import type { RunState } from './run-state.js';
-import { MARKER_FORMAT, markerPaths, readMarker, spell, writeMarker, type Marker } from './slug-marker.js';
+import { contentOfSlug } from './slug-content.js';
+import {
+  MARKER_FORMAT,
+  markerPaths,
+  newestTime,
+  readMarker,
+  timesAfter,
+  writeMarker,
+  type Marker,
+} from './slug-marker.js';
 import { SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
 import { pathBelow, realPath } from './source.js';
 import { FIXED_MTIME_S } from './store-files.js';
 import type { BlobStore } from './store.js';
 import type { Layer } from './tree.js';
 import { removeFile } from './remove-tree.js';
-import { clearAway, interrupted, updateSlug } from './slug-update.js';
+import { clearAway, interrupted, updateSlug, type Updated } from './slug-update.js';
 
 export interface Slug {
   readonly path: string;
@@ -34,15 +42,15 @@ export interface Slug {
   readonly names: ReadonlyMap<string, readonly string[]>;
   /** False when everything lay there already. */
   readonly changed: boolean;
+  /** In place: paths of the app that nodes removed, and that stay in its folder nevertheless. */
+  readonly kept: readonly string[];
 }
 
 /**
- * Path of a file or folder in the slug, its mtime and ctime (ms) and its inode. The mtime shows every write, since it is
- * fixed; the ctime also a change of mode, and a write after which the time was put back.
+ * Path of a file or folder in the slug, its mtime and ctime (ms) and its inode. The mtime shows every write, since ours are
+ * whole seconds; the ctime also a change of mode, and a write after which the time was put back.
  */
 export type SlugTrace = readonly [string, number, number, number];
-
-const MANY_LAYERS = 16;
 
 /** Fails before anything is run when the output folder is not pyflow's to write. */
 export function checkOutDir(outDir: string, appDir: string, force: boolean): Failure | undefined {
@@ -92,63 +100,110 @@ export async function writeSlug(
 }
 
 async function write(run: RunState, layers: readonly Layer[], signal: AbortSignal): Promise<Result<Slug, Failure>> {
-  const source = await sourceEntries(run);
-  if (!source.ok) return source;
-  const { entries, paths } = source.value;
-  const digest = rootOf(run, entries, layers);
-  const content = new Map<string, TreeEntry>(walk(run.table, digest));
+  const made = await contentOfSlug(run, layers);
+  if (!made.ok) return made;
+  const slug = made.value;
+  const content = slug.entries;
   const { outDir, appDir } = run.request;
   const inPlace = outDir === appDir;
   const isOneTime = run.request.oneTime === true;
   const before = isOneTime ? undefined : readMarker(outDir, SLUG_MARKER);
-  const unfinished = inPlace && !isOneTime ? readMarker(outDir, UNFINISHED_MARKER) : undefined;
-  const earlier = { ...unfinished?.paths, ...before?.paths };
+  const unfinished = isOneTime ? undefined : readMarker(outDir, UNFINISHED_MARKER);
   const isOwn = inPlace ? (path: string) => !run.files.source.entries.has(path) : () => true;
-  const marker: Marker = { format: MARKER_FORMAT, digest, paths: markerPaths(content, isOwn) };
+  const paths = markerPaths(content, isOwn);
+  const mtimeS = timeOfSlug(run, [before, unfinished]);
+  const marker = { format: MARKER_FORMAT, digest: slug.root, paths };
   const missing = (blob: Digest): Failure => {
-    const path = paths.get(blob);
+    const path = slug.sources.get(blob);
     return path === undefined ? lost(blob) : changedDuringRun(path);
   };
-  let changed = true;
+  let updated: Updated = { changed: true, written: [] };
   if (before === undefined && !inPlace) {
     clear(outDir);
-    const written = await materializeTree(run.store, run.table, digest, outDir, {
+    const written = await materializeTree(run.store, run.table, slug.root, outDir, {
       signal,
-      sources: new Map([...paths].map(([blob, path]) => [blob, `${appDir}/${path}`])),
+      sources: new Map([...slug.sources].map(([blob, path]) => [blob, `${appDir}/${path}`])),
       isRecorded: false,
+      mtimeS,
     });
     if (!written.ok) {
       return fail('missing' in written.failure ? missing(written.failure.missing) : written.failure.failure);
     }
   } else {
-    changed = await updateSlug(outDir, content, before, {
-      blobs: withSources(run, paths),
+    const earlier = earlierPaths(run, inPlace ? [unfinished, before] : [before]);
+    updated = await updateSlug(outDir, content, before, {
+      blobs: withSources(run, slug.sources),
       missing,
       inPlace,
-      sourceSpelling: new Map(entries.map(([path, entry]) => [path, spell(entry)])),
+      sourceSpelling: slug.sourceSpelling,
       earlier,
       // Whoever finds an unfinished slug in the app must be able to tell it from the app.
-      unfinished: inPlace ? { ...marker, paths: { ...earlier, ...marker.paths } } : marker,
+      unfinished: {
+        ...marker,
+        ...timesAfter(before, paths, [], mtimeS),
+        next: mtimeS,
+        ...(inPlace ? { paths: { ...earlier, ...paths } } : {}),
+      },
+      mtimeS,
       signal,
     });
   }
+  const { changed, written } = updated;
   // In place the app's own folders keep their times, and files of ours would be taken for the app's once edited.
   const own = [...content].filter(([path]) => isOwn(path));
-  const folders = [...(inPlace ? [] : [outDir]), ...foldersOf(outDir, own)];
   if (changed) {
-    if (!isOneTime) writeMarker(outDir, SLUG_MARKER, marker);
+    if (!isOneTime) writeMarker(outDir, SLUG_MARKER, { ...marker, ...timesAfter(before, paths, written, mtimeS) });
     removeFile(`${outDir}/${UNFINISHED_MARKER}`);
-    // With a fixed time on every folder, any later change in one shows by its time.
-    for (const folder of folders) utimesSync(folder, FIXED_MTIME_S, FIXED_MTIME_S);
+    // With whole seconds on every folder, any later change in one shows by its time.
+    for (const folder of [...(inPlace ? [] : [outDir]), ...foldersOf(outDir, own)]) setTime(folder, mtimeS);
   }
-  if (isOneTime)
-    return succeed({ path: outDir, digest, ...sizeOfContent(content), traces: [], names: new Map(), changed });
-  const traces = [...(inPlace ? [] : ['.']), ...own.map(([path]) => path), SLUG_MARKER].map((path): SlugTrace => {
-    const { mtimeMs, ctimeMs, ino } = lstatSync(`${outDir}/${path}`);
-    return [path, mtimeMs, ctimeMs, ino];
-  });
+  const result = { path: outDir, digest: slug.root, ...sizeOfContent(content), kept: slug.kept, changed };
+  if (isOneTime) return succeed({ ...result, traces: [], names: new Map() });
+  const traces = [...(inPlace ? [] : ['.']), ...own.map(([path]) => path), SLUG_MARKER].flatMap((path) =>
+    traceOf(outDir, path),
+  );
   const names = inPlace ? namesByFolder(own.map(([path]) => path)) : new Map<string, string[]>();
-  return succeed({ path: outDir, digest, ...sizeOfContent(content), traces, names, changed });
+  return succeed({ ...result, traces, names });
+}
+
+/** What earlier runs put there; where a folder is built once, all that the app has is the slug's. */
+function earlierPaths(run: RunState, markers: readonly (Marker | undefined)[]): Marker['paths'] {
+  const paths = Object.assign({}, ...markers.map((marker) => marker?.paths)) as Record<string, string>;
+  if (run.request.oneTime !== true) return paths;
+  // Folders without a slash: one that a node removed goes with all that no node was shown, such as a submodule's `.git`.
+  for (const path of run.files.source.entries.keys()) paths[path] = '';
+  return paths;
+}
+
+const DAY_S = 24 * 60 * 60;
+
+/**
+ * Seconds since the epoch, of the files that this run writes: now, but later than any other time of the slug, since a file
+ * that changes twice within a second must show it. A marker that is far ahead of the clock is not followed.
+ */
+function timeOfSlug(run: RunState, markers: readonly (Marker | undefined)[]): number {
+  const now = Math.floor(run.composition.clock.now() / 1000);
+  const last = Math.max(0, ...markers.map((marker) => (marker === undefined ? 0 : newestTime(marker))));
+  return Math.max(FIXED_MTIME_S, now, last < now + DAY_S ? last + 1 : 0);
+}
+
+/** Where its owner may not enter the folder above, the time says nothing to anybody. */
+function setTime(folder: string, mtimeS: number): void {
+  try {
+    utimesSync(folder, mtimeS, mtimeS);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+  }
+}
+
+function traceOf(outDir: string, path: string): readonly SlugTrace[] {
+  try {
+    const { mtimeMs, ctimeMs, ino } = lstatSync(`${outDir}/${path}`);
+    return [[path, mtimeMs, ctimeMs, ino]];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    return [];
+  }
 }
 
 function namesByFolder(paths: readonly string[]): ReadonlyMap<string, readonly string[]> {
@@ -174,44 +229,6 @@ function clear(outDir: string): void {
   }
 }
 
-/**
- * A few large layers are merged by whole folders; many small ones would copy the same folder again and again, so their
- * paths are collected first.
- */
-function rootOf(run: RunState, source: readonly (readonly [string, NewEntry])[], layers: readonly Layer[]): Digest {
-  const isMany = layers.length > MANY_LAYERS && layers.every(({ deleted }) => deleted.length === 0);
-  if (!isMany) return applyLayers(run.table, buildTree(source, run.table).root, layers);
-  const paths = new Map<string, NewEntry>(source);
-  for (const { root } of layers) {
-    for (const [path, entry] of walk(run.table, root)) {
-      const below = paths.get(path);
-      const isFolder = entry.type === 'directory';
-      // A folder that replaces a file, or the other way round, takes more than one path: leave it to the merge.
-      if (below !== undefined && isFolder !== 'directory' in below) {
-        return applyLayers(run.table, buildTree(source, run.table).root, layers);
-      }
-      paths.set(path, isFolder ? { directory: true } : entry);
-    }
-  }
-  return buildTree(paths, run.table).root;
-}
-
-async function sourceEntries(run: RunState) {
-  const entries: [string, NewEntry][] = [];
-  const paths = new Map<Digest, string>();
-  for (const [path, entry] of run.files.source.entries) {
-    if (entry.type === 'directory') entries.push([path, { directory: true }]);
-    else if (entry.type === 'symlink') entries.push([path, { target: entry.target }]);
-    else {
-      const digest = await run.digestSource(path);
-      if (!digest.ok) return digest;
-      paths.set(digest.value, path);
-      entries.push([path, { digest: digest.value, executable: entry.executable }]);
-    }
-  }
-  return succeed({ entries, paths });
-}
-
 function withSources(run: RunState, paths: ReadonlyMap<Digest, string>): BlobStore {
   const { store } = run;
   return {
@@ -219,11 +236,11 @@ function withSources(run: RunState, paths: ReadonlyMap<Digest, string>): BlobSto
     read: (digest) => store.read(digest),
     write: (digest, bytes) => store.write(digest, bytes),
     writeFile: (path) => store.writeFile(path),
-    async materialize(digest, path, executable) {
+    async materialize(digest, path, form) {
       const source = paths.get(digest);
       // In place the source may be what is being replaced; the store's copy stays.
-      if (source === undefined || store.has(digest)) return store.materialize(digest, path, executable);
-      return copySource(`${run.request.appDir}/${source}`, path, digest, executable);
+      if (source === undefined || store.has(digest)) return store.materialize(digest, path, form);
+      return copySource(`${run.request.appDir}/${source}`, path, digest, form);
     },
   };
 }

@@ -1,18 +1,26 @@
 // The app's own files as they lie on disk: names, stat tuples and, on demand, digests. Unaware of layers and keys.
 
 import { isUtf8 } from 'node:buffer';
-import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  type Stats,
+} from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { fail, succeed, type Failure, type Result } from './failure.js';
-import { patternTooLarge } from './files/pattern.js';
 import { escapeUnsafe, shownPath } from './files/shown-path.js';
-import { compilePathPattern, type PathMatcher } from '../manifests/path-pattern.js';
 import { NEVER_SOURCE, SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
+import { parseIgnoreLists, SLUGIGNORE, type IgnoreList, type Ignores } from './slug-ignore.js';
+import { FOLDER_MODE, permissionsOf, type Permissions } from './tree.js';
 
-export interface SourceFile {
+export interface SourceFile extends Permissions {
   readonly type: 'file';
   readonly size: number;
-  readonly executable: boolean;
   readonly stat: Stats;
 }
 export interface SourceSymlink {
@@ -23,6 +31,8 @@ export interface SourceSymlink {
 export interface SourceDirectory {
   readonly type: 'directory';
   readonly stat: Stats;
+  /** Where it is another than 0755. */
+  readonly mode?: number;
 }
 export type SourceEntry = SourceFile | SourceSymlink | SourceDirectory;
 
@@ -33,21 +43,26 @@ export interface Source {
   readonly rootStat: Stats;
   /** Milliseconds since the epoch, before the first look. */
   readonly listedAt: number;
+  /** What `.slugignore` keeps from the build; empty where the list is applied after it. */
+  readonly hidden: readonly string[];
 }
 
 const MAX_FILES = 200_000;
-/** Bytes of `.slugignore`. */
-const LARGEST_IGNORE = 1024 * 1024;
-/** Patterns of `.slugignore` times paths: some seconds. */
-const MOST_COMPARISONS = 50_000_000;
+/** Whether group and others may write comes from the umask of a checkout, and two checkouts of an app have the same keys. */
+const KEPT_BITS = 0o755;
 
 /**
- * Lists the app: everything but `.git`, `.pyflow`, slugs, what `.slugignore` names, and what `isOurs` says an earlier run
+ * Lists the app: everything but `.git`, `.pyflow`, slugs, what `.slugignore` hides, and what `isOurs` says an earlier run
  * wrote in place. `skip` are app-relative folders (the output folder, when it lies inside).
  */
 export function listSource(
   directory: string,
-  options: { readonly skip: readonly string[]; readonly isOurs?: (path: string, entry: SourceEntry) => boolean },
+  options: {
+    readonly skip: readonly string[];
+    readonly isOurs?: (path: string, entry: SourceEntry) => boolean;
+    /** Folders with a `.slugignore` that counts, and whether what it names is no part of the build. */
+    readonly ignoring?: { readonly folders: readonly string[]; readonly isHidden: boolean };
+  },
 ): Result<Source, Failure> {
   const listedAt = Date.now();
   const entries = new Map<string, SourceEntry>();
@@ -69,12 +84,19 @@ export function listSource(
     pending.push(...listed.toReversed());
     if (entries.size > MAX_FILES) return fail(tooManyFiles(directory));
   }
-  const ignored = slugIgnore(directory, entries, problems);
-  if (ignored !== undefined) {
-    for (const found of [entries, problems]) for (const path of found.keys()) if (ignored(path)) found.delete(path);
+  const { folders, isHidden } = options.ignoring ?? { folders: [''], isHidden: false };
+  const ignores = readIgnoreLists(directory, folders, { entries, problems });
+  const hidden: string[] = [];
+  if (ignores !== undefined) {
+    for (const path of problems.keys()) if (ignores(path) !== undefined) problems.delete(path);
+    for (const [path, entry] of entries) {
+      if (ignores(path) === undefined || (!isHidden && isReadable(`${directory}/${path}`, entry))) continue;
+      entries.delete(path);
+      if (isHidden) hidden.push(path);
+    }
   }
   for (const problem of problems.values()) return fail(problem);
-  return succeed({ directory, entries, rootStat, listedAt });
+  return succeed({ directory, entries, rootStat, listedAt, hidden });
 }
 
 interface Listing {
@@ -126,9 +148,12 @@ function readEntry(absolute: string, path: string): Result<SourceEntry, Failure>
   try {
     const stat = lstatSync(absolute);
     if (stat.isFile()) {
-      return succeed({ type: 'file', size: stat.size, executable: (stat.mode & 0o100) !== 0, stat });
+      return succeed({ type: 'file', size: stat.size, ...permissionsOf(stat.mode & KEPT_BITS), stat });
     }
-    if (stat.isDirectory()) return succeed({ type: 'directory', stat });
+    if (stat.isDirectory()) {
+      const mode = stat.mode & KEPT_BITS;
+      return succeed(mode === FOLDER_MODE ? { type: 'directory', stat } : { type: 'directory', stat, mode });
+    }
     if (stat.isSymbolicLink()) {
       const target = readlinkSync(absolute, { encoding: 'buffer' });
       if (!isUtf8(target)) return fail(unsupportedTarget(path, target));
@@ -156,53 +181,37 @@ export function realPath(path: string): string {
   }
 }
 
-/** `.slugignore`: one pattern a line, `#` comments, no negation; a folder's pattern covers its content. */
-function slugIgnore(
+/** The lists of the app itself; a list that cannot be read is a problem of its own. */
+function readIgnoreLists(
   directory: string,
-  entries: ReadonlyMap<string, SourceEntry>,
-  problems: Map<string, Failure>,
-): ((path: string) => boolean) | undefined {
-  const entry = entries.get('.slugignore');
-  if (entry?.type !== 'file') return undefined;
-  if (entry.size > LARGEST_IGNORE) {
-    problems.set('.slugignore', tooManyPatterns(undefined));
-    return undefined;
-  }
-  let text: string;
-  try {
-    text = readFileSync(join(directory, '.slugignore'), 'utf8');
-  } catch (error) {
-    problems.set('.slugignore', entryUnreadable('.slugignore', error));
-    return undefined;
-  }
-  const patterns = text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('#') && !line.startsWith('!'))
-    .map((line) => (line.startsWith('/') ? line.slice(1) : line.includes('/') ? line : `**/${line}`))
-    .map(withoutLastSlashes);
-  if (patterns.length === 0) return undefined;
-  if (patterns.length * entries.size > MOST_COMPARISONS) {
-    problems.set('.slugignore', tooManyPatterns(patterns.length));
-    return undefined;
-  }
-  const matchers: PathMatcher[] = [];
-  for (const pattern of patterns) {
-    const compiled = [pattern, `${pattern}/**`].map(compilePathPattern);
-    if (compiled.includes(undefined)) {
-      problems.set('.slugignore', patternTooLarge(pattern, 'app'));
-      return undefined;
+  folders: readonly string[],
+  { entries, problems }: Pick<Listing, 'entries' | 'problems'>,
+): Ignores | undefined {
+  const lists: IgnoreList[] = [];
+  for (const folder of folders) {
+    const path = folder === '' ? SLUGIGNORE : `${folder}/${SLUGIGNORE}`;
+    if (entries.get(path)?.type !== 'file') continue;
+    try {
+      lists.push({ folder, text: readFileSync(join(directory, path), 'utf8') });
+    } catch (error) {
+      problems.set(path, entryUnreadable(path, error));
     }
-    matchers.push(...compiled.filter((matcher) => matcher !== undefined));
   }
-  return (path) => matchers.some((matches) => matches(path));
+  const ignores = parseIgnoreLists(lists, entries.size);
+  if (ignores.ok) return ignores.value;
+  problems.set(SLUGIGNORE, ignores.failure);
+  return undefined;
 }
 
-/** An expression would try each slash of a long row. */
-function withoutLastSlashes(line: string): string {
-  let end = line.length;
-  while (line[end - 1] === '/') end--;
-  return line.slice(0, end);
+/** What a list names and nobody can read is no part of the build, although the list is applied after it. */
+function isReadable(path: string, entry: SourceEntry): boolean {
+  if (entry.type === 'symlink') return true;
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const appUnreadable = (directory: string, error: unknown): Failure => ({
@@ -221,13 +230,6 @@ const entryUnreadable = (path: string, error: unknown): Failure => ({
 });
 /** Also what JSON leaves as it is. */
 const quotedPath = (path: string): string => escapeUnsafe(JSON.stringify(path));
-const tooManyPatterns = (patterns: number | undefined): Failure => ({
-  code: 'pattern::too-large',
-  blame: 'app',
-  title: 'The file .slugignore has too many patterns',
-  detail: patterns === undefined ? 'It is larger than 1 MiB.' : `It has ${patterns}, and the app has very many files.`,
-  remedy: 'Name folders instead of single files.',
-});
 const unsupportedEntry = (path: string): Failure => ({
   code: 'app::unsupported-file',
   blame: 'app',

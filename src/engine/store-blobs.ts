@@ -17,7 +17,7 @@ import { CHUNK_BYTES, giveChunk, readWhole, takeChunk, withChunk } from './chunk
 import { digestOf, EMPTY_DIGEST, hexOf, makeDigest, sha256Hex, sizeOf, type Digest } from './digest.js';
 import { PackSet } from './pack.js';
 import type { Watch } from './secrets/output-scanner.js';
-import { finishCopy, writeAll, writeNewFile } from './store-files.js';
+import { finishCopy, writeAll, writeNewFile, type FileForm } from './store-files.js';
 import { TrustLedger } from './trust.js';
 import { removeFile, removeTree } from './remove-tree.js';
 import { makePrivateFolder, privateFileMode } from './private-files.js';
@@ -247,12 +247,12 @@ export class BlobFolder {
   }
 
   /** As `BlobStore.materialize`; throws the system's error when the target cannot be written. */
-  async materialize(digest: Digest, target: string, executable: boolean): Promise<boolean> {
+  async materialize(digest: Digest, target: string, form: FileForm): Promise<boolean> {
     if (sizeOf(digest) < PACK_LIMIT) {
       return withChunk((chunk) => {
         const bytes = this.readSmall(digest, chunk);
         if (bytes === undefined) return false;
-        writeNewFile(target, bytes, executable);
+        writeNewFile(target, bytes, form);
         return true;
       });
     }
@@ -279,7 +279,7 @@ export class BlobFolder {
       }
       this.trust.trust(hash, stats);
     }
-    finishCopy(target, executable);
+    finishCopy(target, form);
     return true;
   }
 

@@ -1,27 +1,40 @@
-// Files as the store and trees make them: new, of one of two modes, with one fixed time. Unaware of digests and caches.
+// Files as the store and trees make them: new, with the mode and time that they are to have.
 
 import { chmodSync, closeSync, fchmodSync, futimesSync, openSync, utimesSync, writeSync } from 'node:fs';
 import { removeFile } from './remove-tree.js';
+import { FOLDER_MODE, modeOfFile, type Permissions } from './tree.js';
 
-/** 1980-01-01 in seconds: the earliest time a zip archive can hold; bytecode of a tree never goes stale by it. */
-export const FIXED_MTIME_S = 315_532_800;
+/**
+ * 1980-01-02 in seconds, the time of files where it must say nothing. Zip archives begin a day earlier, which is still 1979 west
+ * of Greenwich.
+ */
+export const FIXED_MTIME_S = 315_619_200;
 
-export const modeOf = (executable: boolean): number => (executable ? 0o755 : 0o644);
+/** What a file gets besides its bytes. */
+export interface FileForm {
+  /** All nine permission bits. */
+  readonly mode: number;
+  /** Seconds since the epoch. */
+  readonly mtimeS: number;
+}
+
+/** The form of a file whose time says nothing. */
+export const fixedForm = (file: Permissions): FileForm => ({ mode: modeOfFile(file), mtimeS: FIXED_MTIME_S });
 
 let umask: number | undefined;
 /** Whether the umask takes bits away that a file or directory of ours must have. */
-export function isModeCut(): boolean {
+export function isModeCut(mode = FOLDER_MODE): boolean {
   umask ??= process.umask();
-  return (umask & 0o755) !== 0;
+  return (umask & mode) !== 0;
 }
 
 /** Puts bytes into a file that must not exist yet. Leaves nothing behind when it throws. */
-export function writeNewFile(path: string, bytes: Uint8Array, executable: boolean): void {
-  const fd = openSync(path, 'wx', modeOf(executable));
+export function writeNewFile(path: string, bytes: Uint8Array, { mode, mtimeS }: FileForm): void {
+  const fd = openSync(path, 'wx', mode);
   try {
     writeAll(fd, bytes);
-    if (isModeCut()) fchmodSync(fd, modeOf(executable));
-    futimesSync(fd, FIXED_MTIME_S, FIXED_MTIME_S);
+    if (isModeCut(mode)) fchmodSync(fd, mode);
+    futimesSync(fd, mtimeS, mtimeS);
   } catch (error) {
     closeSync(fd);
     removeFile(path);
@@ -31,9 +44,9 @@ export function writeNewFile(path: string, bytes: Uint8Array, executable: boolea
 }
 
 /** Gives a copied file the mode and time that `writeNewFile` gives. */
-export function finishCopy(path: string, executable: boolean): void {
-  chmodSync(path, modeOf(executable));
-  utimesSync(path, FIXED_MTIME_S, FIXED_MTIME_S);
+export function finishCopy(path: string, { mode, mtimeS }: FileForm): void {
+  chmodSync(path, mode);
+  utimesSync(path, mtimeS, mtimeS);
 }
 
 /** write(2) may take less than it was given, for example just before the disk is full. */

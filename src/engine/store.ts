@@ -3,6 +3,7 @@
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
 import type { ActionKey, Digest } from './digest.js';
 import type { Watch } from './secrets/output-scanner.js';
+import type { FileForm } from './store-files.js';
 import type { Layer } from './tree.js';
 
 /** What an action left behind. Values, one layer or tool tree, and its log. */
@@ -41,10 +42,10 @@ export interface BlobStore {
   /** Digests and stores a file of any size, streamed. `watch` sees all bytes before they are stored, and may throw. */
   writeFile(path: string, watch?: Watch): Promise<Digest>;
   /**
-   * Puts the blob's bytes into a new file (mode 0644 or 0755, the fixed mtime); false when the blob is missing or
-   * wrong, and then no file is left.
+   * Puts the blob's bytes into a new file of this mode and time; false when the blob is missing or wrong, and then no
+   * file is left.
    */
-  materialize(digest: Digest, path: string, executable: boolean): Promise<boolean>;
+  materialize(digest: Digest, path: string, form: FileForm): Promise<boolean>;
 }
 
 export interface ActionCache {

@@ -3,6 +3,7 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { isMainThread } from 'node:worker_threads';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
 import { MARKER_VARIABLE } from './guardian.js';
 import { createLineSplitter } from './line-splitter.js';
@@ -53,6 +54,18 @@ const MAX_POLL_MS = 20;
 /** KILL cannot be refused, but a process in uninterruptible sleep takes it late: no waiting for ever. */
 const GIVE_UP_MS = 10_000;
 
+/** Modes are part of what a command leaves, so those of new files must not depend on who runs pyflow. */
+export function underFixedUmask<T>(start: () => T): T {
+  // A worker has no umask of its own, and must not change everybody's.
+  if (!isMainThread) return start();
+  const before = process.umask(0o022);
+  try {
+    return start();
+  } finally {
+    process.umask(before);
+  }
+}
+
 /**
  * Runs a program in a process group of its own and streams its lines. Resolves when the command and all that it
  * started are gone. A failure only when it could not be started or was aborted.
@@ -68,12 +81,14 @@ export function spawnCommand(argv: readonly string[], options: SpawnOptions): Pr
   let child: ChildProcess;
   try {
     child = spawnWith(['ignore', 'pipe', 'pipe'], options, (stdio) =>
-      spawn(file, argv.slice(1), {
-        cwd,
-        env: marker === undefined ? env : { ...env, [MARKER_VARIABLE]: marker },
-        stdio,
-        detached: true,
-      }),
+      underFixedUmask(() =>
+        spawn(file, argv.slice(1), {
+          cwd,
+          env: marker === undefined ? env : { ...env, [MARKER_VARIABLE]: marker },
+          stdio,
+          detached: true,
+        }),
+      ),
     );
   } catch (error) {
     // Node throws for some start errors (E2BIG, ENOTDIR, a NUL in an argument) and emits others.

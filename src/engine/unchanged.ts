@@ -105,10 +105,14 @@ export class Unchanged {
 }
 
 /** Paths of the source that came, went or were touched; undefined when something beside the source changed. */
-function changedPaths(run: RunState, { paths, tuples, young }: FastRecord): ReadonlySet<string> | undefined {
+function changedPaths(
+  run: RunState,
+  { paths, tuples, young, folderModes }: FastRecord,
+): ReadonlySet<string> | undefined {
   const { entries } = run.files.source;
   const changed = new Set<string>();
   const known = new Set<string>();
+  const remoded: string[] = [];
   for (const [index, path] of paths.entries()) {
     if (path === '.') continue;
     if (path.startsWith('/')) {
@@ -119,13 +123,19 @@ function changedPaths(run: RunState, { paths, tuples, young }: FastRecord): Read
     known.add(path);
     const entry = entries.get(path);
     // A folder's own times change with its names, and those are paths of their own.
-    if (entry?.type === 'directory') continue;
+    if (entry?.type === 'directory') {
+      if (entry.mode !== folderModes[path]) remoded.push(`${path}/`);
+      continue;
+    }
     if (entry === undefined || !isSame(entry.stat, tuples, index)) changed.add(path);
     // What was young then cannot be told by its times.
     else if (young[index] !== undefined && digestNow(`${run.request.appDir}/${path}`) !== young[index])
       changed.add(path);
   }
-  for (const path of entries.keys()) if (!known.has(path)) changed.add(path);
+  for (const path of entries.keys()) {
+    // Who sees a file sees the modes of the folders above it.
+    if (!known.has(path) || remoded.some((folder) => path.startsWith(folder))) changed.add(path);
+  }
   return changed;
 }
 

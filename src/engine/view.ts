@@ -10,19 +10,19 @@ import { followLinks, type LinkProblem } from './links.js';
 import type { ViewReader } from './sdk.js';
 import type { Source } from './source.js';
 import type { BlobStore } from './store.js';
-import type { Layer } from './tree.js';
+import type { Layer, Permissions } from './tree.js';
 
 /** One path of a layer. */
 export type LayerEntry =
-  | { readonly type: 'file'; readonly digest: Digest; readonly executable: boolean }
+  | ({ readonly type: 'file'; readonly digest: Digest } & Permissions)
   | { readonly type: 'symlink'; readonly target: string }
-  | { readonly type: 'directory' }
+  | { readonly type: 'directory'; readonly mode?: number }
   | { readonly type: 'deleted' };
 
 /** The last word on a path, for one node. `writer` is the index of the node whose layer has it; -1: the source. */
 export interface Winner {
   readonly writer: number;
-  readonly entry: LayerEntry | { readonly type: 'file'; readonly executable: boolean; readonly source: true };
+  readonly entry: LayerEntry | ({ readonly type: 'file'; readonly source: true } & Permissions);
 }
 
 export type AncestorsOf = (node: number) => { has(node: number): boolean };
@@ -108,7 +108,9 @@ export class RunFiles {
     const entry = this.source.entries.get(path);
     if (entry === undefined) return undefined;
     if (entry.type === 'file') {
-      return { writer: SOURCE, entry: { type: 'file', executable: entry.executable, source: true } };
+      const { executable, mode } = entry;
+      const permissions = mode === undefined ? { executable } : { executable, mode };
+      return { writer: SOURCE, entry: { type: 'file', ...permissions, source: true } };
     }
     return { writer: SOURCE, entry: entry.type === 'symlink' ? entry : { type: 'directory' } };
   }
@@ -122,6 +124,18 @@ export class RunFiles {
       if (writer.node < node && ancestors.has(writer.node)) return writer;
     }
     return undefined;
+  }
+
+  /** The mode that the source or a layer gave a folder; undefined where none did. */
+  folderMode(node: number, path: string): number | undefined {
+    const ancestors = this.ancestorsOf(node);
+    for (const { node: writer, entry } of (this.#writers.get(path) ?? []).toReversed()) {
+      if (writer >= node || !ancestors.has(writer)) continue;
+      if (entry.type !== 'directory') return undefined;
+      if (entry.mode !== undefined) return entry.mode;
+    }
+    const entry = this.source.entries.get(path);
+    return entry?.type === 'directory' ? entry.mode : undefined;
   }
 
   /** Symbolic links of the source and of all layers, visible or not. */

@@ -20,6 +20,7 @@ import { digestOf, hexOf, type ActionKey } from '../../src/engine/digest.js';
 import { loadLayer } from '../../src/engine/layers.js';
 import { openLocalStore, type LocalStore, type LocalStoreOptions } from '../../src/engine/local-store.js';
 import { captureDifference, EMPTY_RECORD, materializeTree } from '../../src/engine/output-tree.js';
+import { fixedForm } from '../../src/engine/store-files.js';
 import { clearCache, listResults, showResults, verifyCache } from '../../src/engine/store-care.js';
 import type { ActionResult, KeyRecord } from '../../src/engine/store.js';
 import type { DirectoryTable } from '../../src/engine/tree.js';
@@ -444,7 +445,9 @@ describe('engine/local-store', () => {
     second.write(digestOf(text), text);
     expect(await second.writeFile(await fileWith(LARGE.subarray(1)))).to.equal(digestOf(LARGE.subarray(1)));
     expect((await second.read(digestOf(text)))?.toString()).to.equal('of this run');
-    expect(await second.materialize(digestOf(LARGE.subarray(1)), join(root, 'out'), false)).to.equal(true);
+    expect(
+      await second.materialize(digestOf(LARGE.subarray(1)), join(root, 'out'), fixedForm({ executable: false })),
+    ).to.equal(true);
     await second.publish(keyOf('y'), { outputs: {}, durationMs: 1, storedAt: 1 }, record);
     expect(await second.lookUp(keyOf('y'))).to.equal(undefined);
     const privateFolders = (): string[] =>
@@ -475,7 +478,7 @@ describe('engine/local-store', () => {
       first.write(digestOf(text), Buffer.from(text));
       expect((await first.read(digestOf(text)))?.toString()).to.equal(text);
     }
-    expect(await first.materialize(digestOf(LARGE), join(root, 'out'), true)).to.equal(true);
+    expect(await first.materialize(digestOf(LARGE), join(root, 'out'), fixedForm({ executable: true }))).to.equal(true);
     expect(readFileSync(join(root, 'out')).equals(LARGE)).to.equal(true);
     await first.publish(keyOf('x'), { outputs: {}, durationMs: 1, storedAt: 1 }, record);
     expect(warnings).to.deep.equal(['cache::not-stored']);
@@ -501,13 +504,15 @@ describe('engine/local-store', () => {
       const bytes = Buffer.alloc(size, 'pyflow');
       const digest = await first.writeFile(await fileWith(bytes));
       const target = join(root, `out-${size}`);
-      expect(await first.materialize(digest, target, size % 2 === 1)).to.equal(true);
+      expect(await first.materialize(digest, target, fixedForm({ executable: size % 2 === 1 }))).to.equal(true);
       expect(readFileSync(target).equals(bytes)).to.equal(true);
       expect(statSync(target).mode & 0o777).to.equal(size % 2 === 1 ? 0o755 : 0o644);
-      expect(statSync(target).mtimeMs).to.equal(Date.UTC(1980, 0, 1));
+      expect(statSync(target).mtimeMs).to.equal(Date.UTC(1980, 0, 2));
     }
     for (const bytes of [Buffer.from('missing'), Buffer.alloc(70_000)]) {
-      expect(await first.materialize(digestOf(bytes), join(root, 'none'), false)).to.equal(false);
+      expect(await first.materialize(digestOf(bytes), join(root, 'none'), fixedForm({ executable: false }))).to.equal(
+        false,
+      );
       expect(existsSync(join(root, 'none'))).to.equal(false);
     }
   });

@@ -34,7 +34,7 @@ import {
   type MaterializedRecord,
 } from '../../src/engine/output-tree.js';
 import type { BlobStore } from '../../src/engine/store.js';
-import { writeNewFile } from '../../src/engine/store-files.js';
+import { writeNewFile, type FileForm } from '../../src/engine/store-files.js';
 import type { DirectoryTable } from '../../src/engine/tree.js';
 
 /** A store in memory: what is tested here must not depend on how blobs are kept. */
@@ -52,9 +52,9 @@ class MemoryStore implements BlobStore {
     this.write(digestOf(bytes), bytes);
     return digestOf(bytes);
   }
-  async materialize(digest: Digest, path: string, executable: boolean): Promise<boolean> {
+  async materialize(digest: Digest, path: string, form: FileForm): Promise<boolean> {
     const bytes = this.blobs.get(digest);
-    if (bytes) writeNewFile(path, bytes, executable);
+    if (bytes) writeNewFile(path, bytes, form);
     return bytes !== undefined;
   }
 }
@@ -100,8 +100,9 @@ describe('engine/output-tree', () => {
       const path = join(folder, name);
       const stats = lstatSync(path);
       if (stats.isSymbolicLink()) return [`${prefix}${name} -> ${readlinkSync(path)}`];
-      if (stats.isDirectory()) return [`${prefix}${name}/`, ...snapshot(path, `${prefix}${name}/`)];
-      return [`${prefix}${name} ${stats.mode & 0o100 ? 'x' : '-'} ${readFileSync(path, 'utf8')}`];
+      if (stats.isDirectory())
+        return [`${prefix}${name}/ ${(stats.mode & 0o777).toString(8)}`, ...snapshot(path, `${prefix}${name}/`)];
+      return [`${prefix}${name} ${(stats.mode & 0o777).toString(8)} ${readFileSync(path, 'utf8')}`];
     });
   }
 
@@ -109,6 +110,7 @@ describe('engine/output-tree', () => {
     put('bin/run', '#!/bin/sh', 0o755);
     put('lib/π/data', 'text', 0o600);
     mkdirSync(join(app, 'empty/inner'), { recursive: true });
+    chmodSync(join(app, 'empty'), 0o2711);
     symlinkSync('../nowhere/../x', join(app, 'lib/link'));
     symlinkSync('/absolute', join(app, 'absolute'));
     const before = snapshot(app);
@@ -116,13 +118,13 @@ describe('engine/output-tree', () => {
     expect(snapshot(app)).to.deep.equal(before);
   });
 
-  it('gives every file one of two modes, the fixed time and an inode of its own', async () => {
+  it('gives every file its mode, the fixed time and an inode of its own', async () => {
     put('a', 'same', 0o777);
     put('b', 'same', 0o640);
     await restart();
     const [a, b] = [statSync(join(app, 'a')), statSync(join(app, 'b'))];
-    expect([a.mode & 0o777, b.mode & 0o777]).to.deep.equal([0o755, 0o644]);
-    expect([a.mtimeMs, b.mtimeMs]).to.deep.equal([Date.UTC(1980, 0, 1), Date.UTC(1980, 0, 1)]);
+    expect([a.mode & 0o777, b.mode & 0o777]).to.deep.equal([0o777, 0o640]);
+    expect([a.mtimeMs, b.mtimeMs]).to.deep.equal([Date.UTC(1980, 0, 2), Date.UTC(1980, 0, 2)]);
     expect([a.nlink, b.nlink]).to.deep.equal([1, 1]);
   });
 
@@ -181,7 +183,7 @@ describe('engine/output-tree', () => {
     put('file', 'before');
     const record = await restart();
     writeFileSync(join(app, 'file'), 'behind');
-    utimesSync(join(app, 'file'), 315_532_800, 315_532_800);
+    utimesSync(join(app, 'file'), 315_619_200, 315_619_200);
     expect(pathsOf(await capture(record))).to.deep.equal(['file']);
   });
 

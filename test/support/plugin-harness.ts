@@ -60,7 +60,7 @@ const BASE_ENV = {
   TZ: 'UTC',
   PYTHONHASHSEED: '0',
   PYTHONDONTWRITEBYTECODE: '1',
-  SOURCE_DATE_EPOCH: '315532800',
+  SOURCE_DATE_EPOCH: '315619200',
 };
 
 export class PluginHarness {

@@ -25,7 +25,8 @@ import { FailureError } from '../failure.js';
 import { createLineSplitter } from '../line-splitter.js';
 import { removeTree } from '../remove-tree.js';
 import { folderGone, unreadableFile } from '../store-failures.js';
-import { Breather } from '../store-files.js';
+import { Breather, isModeCut } from '../store-files.js';
+import { FOLDER_MODE } from '../tree.js';
 import { pathTooLong, readTooLarge, tooManyFiles, unsafeFile } from './failures.js';
 import {
   canPathsStartAtDescriptors,
@@ -276,7 +277,8 @@ export class Folder {
       const parent = this.needed(parts.slice(0, depth - 1).join('/'));
       const at = parent.at(parts[depth - 1] as string);
       try {
-        mkdirSync(at, 0o755);
+        mkdirSync(at, FOLDER_MODE);
+        if (isModeCut()) chmodSync(at, FOLDER_MODE);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }

@@ -18,6 +18,7 @@ import {
   spawnCommand,
   spawnWith,
   waitUntilGone,
+  underFixedUmask,
 } from '../subprocess.js';
 import { commandAborted, commandCannotStart } from './failures.js';
 import type { Exit } from './sandbox.js';
@@ -170,15 +171,15 @@ class Launcher {
   isUsable = true;
 
   constructor() {
-    this.#process = spawnWith(
-      ['pipe', 'pipe', 'pipe'],
-      { isExpendable: true },
-      (stdio) =>
-        spawn(LAUNCHER, ['-e', PROGRAM], { stdio, detached: true, env: {}, cwd: '/' }) as ChildProcessByStdio<
-          Writable,
-          Readable,
-          Readable
-        >,
+    this.#process = spawnWith(['pipe', 'pipe', 'pipe'], { isExpendable: true }, (stdio) =>
+      underFixedUmask(
+        () =>
+          spawn(LAUNCHER, ['-e', PROGRAM], { stdio, detached: true, env: {}, cwd: '/' }) as ChildProcessByStdio<
+            Writable,
+            Readable,
+            Readable
+          >,
+      ),
     );
     const lose = (): void => {
       this.isUsable = false;

@@ -74,7 +74,8 @@ export async function copyRuntime(
     const target = kind === 'symlink' ? prefix.readLink(path) : undefined;
     // A link that leads out of the folder (a stow farm, say) is replaced by what it leads to.
     if (target !== undefined && !target.includes('/')) app.symlink(target, `${home}/${path}`);
-    else prefix.withFile(path, (file) => app.copyFrom(file, `${home}/${path}`));
+    else
+      prefix.withFile(path, (file) => app.copyFrom(file, `${home}/${path}`, (file.mode & 0o100) === 0 ? 0o644 : 0o755));
   });
   return { files: wanted.length };
 }
