@@ -1,7 +1,6 @@
 // Projects inside the app that an installer installs from: their builds leave files among the sources, of which only
 // generated code is part of the result. Unaware of the installer.
 
-import { posix } from 'node:path';
 import type { Folder } from '../../engine/sdk.js';
 
 /** What build backends leave behind. */
@@ -12,6 +11,7 @@ export class LocalProjects {
     private readonly app: Folder,
     private readonly folders: readonly string[],
     private readonly skipped: string,
+    /** Files, and folders with a slash at the end. */
     private readonly before: ReadonlySet<string>,
   ) {}
 
@@ -26,25 +26,25 @@ export class LocalProjects {
   /** Removes leftovers that were not there before. What else is new, code that was generated, stays and is named. */
   async clean(): Promise<readonly string[]> {
     const made = (await this.list()).filter((path) => !this.before.has(path));
-    const left = made.filter((path) => LEFTOVER.test(path));
-    for (const path of left) this.app.remove(path);
-    for (const folder of new Set(left.map((path) => posix.dirname(path)))) this.dropEmpty(folder);
-    return made.filter((path) => !LEFTOVER.test(path));
-  }
-
-  /** The folder and those above it, as far as they are leftovers and empty. */
-  private dropEmpty(folder: string): void {
-    for (let path = folder; LEFTOVER.test(`${path}/`); path = posix.dirname(path)) {
-      if (!this.app.removeEmptyFolder(path)) return;
-    }
+    const folders = made.filter((path) => path.endsWith('/'));
+    const files = made.filter((path) => !path.endsWith('/'));
+    for (const path of files) if (LEFTOVER.test(path)) this.app.remove(path);
+    // Deepest first. One that holds nothing now was made for something that went again.
+    for (const folder of folders.sort().toReversed()) this.app.removeEmptyFolder(folder.slice(0, -1));
+    return files.filter((path) => !LEFTOVER.test(path)).sort();
   }
 
   private async list(): Promise<readonly string[]> {
     const found: string[] = [];
     for (const folder of this.folders) {
       const prefix = folder === '.' ? '' : `${folder}/`;
-      const files = await this.app.walk(folder, (path) => `${prefix}${path}` !== this.skipped);
-      for (const { path } of files) found.push(`${prefix}${path}`);
+      await this.app.visit(folder, (entry, below) => {
+        const path = `${prefix}${below}`;
+        if (path === this.skipped) return false;
+        if (entry.isDirectory()) found.push(`${path}/`);
+        else if (entry.isFile() || entry.isSymbolicLink()) found.push(path);
+        return true;
+      });
     }
     return found;
   }
