@@ -41,19 +41,22 @@ export interface SlugContent {
 
 const MANY_LAYERS = 16;
 
-export async function contentOfSlug(run: RunState, layers: readonly Layer[]): Promise<Result<SlugContent, Failure>> {
+/** With `keepsSource` the slug lies in a developer's own folder, whose files are not pyflow's to delete. */
+export async function contentOfSlug(
+  run: RunState,
+  layers: readonly Layer[],
+  keepsSource: boolean,
+): Promise<Result<SlugContent, Failure>> {
   const source = await sourceEntries(run);
   if (!source.ok) return source;
   const { entries, sources } = source.value;
-  const { table, request } = run;
+  const { table } = run;
   const built = rootOf(run, entries, layers);
   const found = await ignoresOf(run, built, sources);
   if (!found.ok) return found;
   const ignores = found.value;
   const filtered =
     ignores === undefined ? built : withoutIgnored(table, built, ignores, shieldedFolders(run.pipeline.params));
-  // A developer's own files are not pyflow's to delete; where a folder is built once it is the slug's.
-  const keepsSource = request.outDir === request.appDir && request.oneTime !== true;
   const root = keepsSource ? withSource(run, filtered, entries) : filtered;
   return succeed({
     root,

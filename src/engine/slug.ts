@@ -100,13 +100,13 @@ export async function writeSlug(
 }
 
 async function write(run: RunState, layers: readonly Layer[], signal: AbortSignal): Promise<Result<Slug, Failure>> {
-  const made = await contentOfSlug(run, layers);
-  if (!made.ok) return made;
-  const slug = made.value;
-  const content = slug.entries;
   const { outDir, appDir } = run.request;
   const inPlace = outDir === appDir;
   const isOneTime = run.request.oneTime === true;
+  const made = await contentOfSlug(run, layers, inPlace && !isOneTime);
+  if (!made.ok) return made;
+  const slug = made.value;
+  const content = slug.entries;
   const before = isOneTime ? undefined : readMarker(outDir, SLUG_MARKER);
   const unfinished = isOneTime ? undefined : readMarker(outDir, UNFINISHED_MARKER);
   const isOwn = inPlace ? (path: string) => !run.files.source.entries.has(path) : () => true;
