@@ -14,6 +14,7 @@ import { writeFastRecord } from './fast-path.js';
 import { dropFastRecord, writeLastRun, writeReport, writeState, type LastNode } from './run-record.js';
 import { LAYER_LOST, type RunState } from './run-state.js';
 import { parseLimits } from './sandbox/limits.js';
+import { loopbackPorts } from './sandbox/own-network.js';
 import { probeSandbox } from './sandbox/probe.js';
 import type { Sandbox } from './sandbox/sandbox.js';
 import { criticalPaths, type ScheduledNode } from './schedule.js';
@@ -108,6 +109,10 @@ export function startExecution(
         : probeSandbox(request.sandbox, {
             searchPath: composition.host.searchPath,
             passThrough: request.passThrough ?? {},
+            hostPorts: loopbackPorts([
+              ...Object.values(request.settings),
+              ...(request.settings['HOST_PORTS'] ?? '').split(',').map((port) => `http://localhost:${port.trim()}`),
+            ]),
             stateDir: usable(`${request.cacheDir}/state/sandbox`) ?? `${runDir.largeDir}/sandbox`,
           }).then((probed) => {
             if (probed.ok && probed.value.fallbackReason !== undefined) {
@@ -118,7 +123,12 @@ export function startExecution(
           })),
     async closeSandbox() {
       const probed = await sandbox;
-      if (probed?.ok === true) probed.value.close?.();
+      if (probed?.ok !== true) return;
+      probed.value.close?.();
+      const why = probed.value.whyNetworkIsShared?.();
+      if (why === undefined) return;
+      const text = `Commands with a network shared that of the machine, with what listens on its loopback: ${why}.`;
+      sink.emit({ type: 'notice', code: 'sandbox::shared-network', text });
     },
     smallDir: () => runDir.smallDir,
     largeDir: () => runDir.largeDir,

@@ -263,17 +263,28 @@ describe('sandbox', () => {
       expect(lines).to.have.members(['bwrap', 'sh']);
     });
 
-    it('reaches a listener of the machine only with a network', async () => {
+    it('reaches a listener of the machine only with a network, and only where the sandbox is not required', async () => {
+      const auto = await probeSandbox('auto', { searchPath, passThrough, stateDir });
       const server = createServer((socket) => socket.end('hello\n')).listen(0, '127.0.0.1');
       await new Promise((resolveListening) => server.once('listening', resolveListening));
       const { port } = server.address() as AddressInfo;
       const argv = ['bash', '-c', `exec 3<>/dev/tcp/127.0.0.1/${port} && cat <&3`];
-      const { run } = openScene(sandbox());
-      const inside = await run('', { argv });
-      const outside = await run('', { argv, network: true });
+      const named = await probeSandbox('required', { searchPath, passThrough, stateDir, hostPorts: [port] });
+      const reached: string[] = [];
+      for (const [name, tried, network] of [
+        ['closed', sandbox(), false],
+        ['required', sandbox(), true],
+        ['required, a port of the operator', named.ok && named.value, true],
+        ['auto', auto.ok && auto.value, true],
+      ] as const) {
+        if (tried === false) continue;
+        const { run, session } = openScene(tried);
+        if ((await run('', { argv, network })).lines.includes('hello')) reached.push(name);
+        await session.close();
+      }
       server.close();
-      expect(inside.result).to.deep.equal(exited(1));
-      expect(outside.lines).to.deep.equal(['hello']);
+      const isShared = sandbox().whyNetworkIsShared?.() !== undefined;
+      expect(reached).to.deep.equal([...(isShared ? ['required'] : []), 'required, a port of the operator', 'auto']);
     });
 
     it('has a loopback of its own without a network', async () => {

@@ -29,13 +29,17 @@ const session = found.value.open({
   givenDir: join(folder, 'given'),
   tools: { uv: join(folder, 'uv') },
 });
+const signal = new AbortController().signal;
+if (network) await session.run({ argv: ['/bin/true'], env: {}, network, onLine: () => {}, signal });
+const why = found.value.whyNetworkIsShared?.();
+const isolated = !network || why === undefined;
 const lines: string[] = [];
 const result = await session.run({
-  argv: ['/usr/bin/python3', '/app/attempts.py', JSON.stringify(outside)],
+  argv: ['/usr/bin/python3', '/app/attempts.py', JSON.stringify({ ...outside, isolated })],
   env: { PATH: '/usr/bin:/bin' },
   network,
   onLine: (_stream, text) => lines.push(text),
-  signal: new AbortController().signal,
+  signal,
 });
 await session.close();
-console.log(JSON.stringify({ result, lines }));
+console.log(JSON.stringify({ result, lines, why }));

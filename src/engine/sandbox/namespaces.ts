@@ -20,6 +20,7 @@ import {
   commandNotFound,
 } from './failures.js';
 import { APP, CACHE, describeRoot, GIVEN, SCRATCH, TOOL_OUT, TOOLS, type Root, type RootOptions } from './root.js';
+import { openNetwork, type NetworkPrograms, type OwnNetwork } from './own-network.js';
 import { processesInside, UsageWatch } from './usage.js';
 import type {
   Boot,
@@ -35,6 +36,8 @@ import type {
 export interface NamespacesOptions extends RootOptions {
   /** Path of the bubblewrap program. */
   readonly bwrap: string;
+  /** For networks that lead past this machine; without them commands with a network share the machine's. */
+  readonly network?: NetworkPrograms;
 }
 
 /** What the C library itself ignores in set-uid programs: bubblewrap, outside the sandbox, must not obey it either. */
@@ -44,14 +47,31 @@ const LOADER_VARIABLE =
 export function createNamespacesSandbox(options: NamespacesOptions): Sandbox {
   let described: Root | undefined;
   const root = (): Root => (described ??= describeRoot(options));
+  let whyShared: string | undefined;
+  /** What failed once is not tried again. */
+  const connect = async (): Promise<OwnNetwork | undefined> => {
+    if (whyShared === undefined && options.network === undefined) whyShared = 'pasta (package passt) is not installed';
+    if (options.network === undefined || whyShared !== undefined) return undefined;
+    const opened = await openNetwork(options.network);
+    if (opened.ok) return opened.value;
+    whyShared = opened.failure;
+    return undefined;
+  };
   return {
     mode: 'namespaces',
-    open: (request) => openSession(request, options, root()),
+    open: (request) => openSession(request, options, root(), connect),
+    whyNetworkIsShared: () => whyShared,
     boot: (request) => prepareBoot(request, options, root()),
   };
 }
 
-function openSession(request: SandboxRequest, options: NamespacesOptions, root: Root): SandboxSession {
+function openSession(
+  request: SandboxRequest,
+  options: NamespacesOptions,
+  root: Root,
+  connect: () => Promise<OwnNetwork | undefined>,
+): SandboxSession {
+  let connecting: Promise<OwnNetwork | undefined> | undefined;
   const closing = new AbortController();
   const running = new Set<Promise<unknown>>();
   const { toolDir } = request;
@@ -88,13 +108,20 @@ function openSession(request: SandboxRequest, options: NamespacesOptions, root: 
   return {
     paths,
     run(command) {
-      const result = runInside(command, options, { root, folders, usage, closing: closing.signal });
+      const result = runInside(command, options, {
+        root,
+        folders,
+        usage,
+        closing: closing.signal,
+        connect: async () => (request.sharesNetwork === true ? undefined : await (connecting ??= connect())),
+      });
       running.add(result);
       return result.finally(() => running.delete(result));
     },
     async close() {
       closing.abort();
       await Promise.allSettled(running);
+      (await connecting)?.close();
     },
   };
 }
@@ -104,15 +131,17 @@ interface Surroundings {
   readonly folders: readonly string[];
   readonly usage: UsageWatch;
   readonly closing: AbortSignal;
+  readonly connect: () => Promise<OwnNetwork | undefined>;
 }
 
 async function runInside(
   command: Command,
   options: NamespacesOptions,
-  { root, folders, usage, closing }: Surroundings,
+  { root, folders, usage, closing, connect }: Surroundings,
 ): Promise<Result<Exit, Failure>> {
   const { argv, onLine } = command;
-  const inside = prepareInside(command, options, root, folders);
+  const own = command.network ? await connect() : undefined;
+  const inside = prepareInside(command, options, root, folders, own);
   /** What bubblewrap says of itself; not the command's output, unless the command did run. */
   const complaints: string[] = [];
 
@@ -150,15 +179,18 @@ function prepareInside(
   { bwrap, passThrough }: NamespacesOptions,
   root: Root,
   folders: readonly string[],
+  own?: OwnNetwork,
 ) {
   const env = command.network ? { ...passThrough, ...command.env } : command.env;
   const [ownEnv, loaderArguments] = splitEnvironment(env);
   return {
     argv: [
+      ...(own?.enter ?? []),
       bwrap,
+      ...(own?.isUserMapped === true ? root.asCaller : []),
       ...root.shared,
       ...folders,
-      ...(command.network ? root.withNetwork : root.withoutNetwork),
+      ...(command.network ? root.withNetwork(own?.nameserver) : root.withoutNetwork),
       '--remount-ro',
       '/',
       '--chdir',

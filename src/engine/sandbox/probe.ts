@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { sandboxUnavailable } from './failures.js';
 import { createNamespacesSandbox } from './namespaces.js';
+import { loopbackPorts } from './own-network.js';
 import { createPlainSandbox } from './plain.js';
 import { systemCallFilter } from './seccomp.js';
 import type { Sandbox } from './sandbox.js';
@@ -18,6 +19,8 @@ export interface SandboxOptions {
   readonly passThrough: Readonly<Record<string, string>>;
   /** A folder of ours, kept between runs, for what the sandbox itself needs. */
   readonly stateDir: string;
+  /** Ports of this machine's loopback that commands with a network may reach in any case. */
+  readonly hostPorts?: readonly number[];
 }
 
 export type SandboxMode = 'auto' | 'required' | 'none';
@@ -30,19 +33,28 @@ const probed = new Map<string, Promise<Result<Sandbox, string>>>();
 export async function probeSandbox(mode: SandboxMode, options: SandboxOptions): Promise<Result<Sandbox, Failure>> {
   const { passThrough } = options;
   if (mode === 'none') return succeed(createPlainSandbox({ passThrough }));
-  const key = JSON.stringify([options.searchPath, options.stateDir, Object.entries(passThrough).sort()]);
+  const { searchPath, stateDir, hostPorts } = options;
+  const key = JSON.stringify([searchPath, stateDir, hostPorts, Object.entries(passThrough).sort()]);
   let trial = probed.get(key);
   if (trial === undefined) {
     trial = tryNamespaces(options);
     probed.set(key, trial);
   }
   const found = await trial;
+  // Whoever asks for no protection may well have an index or a proxy on this machine that only the app names.
+  if (found.ok && mode === 'auto')
+    return succeed({ ...found.value, open: (request) => found.value.open({ ...request, sharesNetwork: true }) });
   if (found.ok) return found;
   if (mode === 'required') return fail(sandboxUnavailable(found.failure));
   return succeed(createPlainSandbox({ passThrough, fallbackReason: found.failure }));
 }
 
-async function tryNamespaces({ searchPath, passThrough, stateDir }: SandboxOptions): Promise<Result<Sandbox, string>> {
+async function tryNamespaces({
+  searchPath,
+  passThrough,
+  stateDir,
+  hostPorts = [],
+}: SandboxOptions): Promise<Result<Sandbox, string>> {
   if (process.platform !== 'linux') return fail(`${process.platform} has no namespaces`);
   const bwrap = findBubblewrap(searchPath);
   if (bwrap === undefined) return fail('bubblewrap (bwrap) is not on the PATH');
@@ -50,9 +62,13 @@ async function tryNamespaces({ searchPath, passThrough, stateDir }: SandboxOptio
   try {
     makePrivateFolder(stateDir);
     trialDir = mkdtempSync(join(stateDir, 'trial-'));
+    const pasta = findProgram('pasta', searchPath);
+    const nsenter = findProgram('nsenter', searchPath);
+    const ports = [...new Set([...hostPorts, ...loopbackPorts(Object.values(passThrough))])];
+    const network = pasta === undefined || nsenter === undefined ? {} : { network: { pasta, nsenter, ports } };
     let reason: string | undefined;
     for (const isOlder of [false, true]) {
-      const sandbox = createNamespacesSandbox({ bwrap, passThrough, stateDir, isOlder });
+      const sandbox = createNamespacesSandbox({ bwrap, passThrough, stateDir, isOlder, ...network });
       reason = await tryCommand(sandbox, join(trialDir, isOlder ? 'older' : 'newer'));
       if (reason === undefined) return succeed(sandbox);
       if (!reason.includes('Unknown option')) break;

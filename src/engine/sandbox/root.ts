@@ -3,6 +3,7 @@
 
 import { existsSync, lstatSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { normalize } from 'node:path';
+import { FORWARDED_RESOLVER } from './own-network.js';
 import { systemCallFilter } from './seccomp.js';
 import { makePrivateFolder, privateFileMode } from '../private-files.js';
 
@@ -60,7 +61,10 @@ const CA_VARIABLES = [
 /** Arguments that are the same for every command of this process. */
 export interface Root {
   readonly shared: readonly string[];
-  readonly withNetwork: readonly string[];
+  /** `nameserver`: the only one, instead of the machine's. */
+  readonly withNetwork: (nameserver: string | undefined) => readonly string[];
+  /** Where the caller is seen as root: its own ids again. */
+  readonly asCaller: readonly string[];
   readonly withoutNetwork: readonly string[];
   /** The file with the filter of system calls, where this processor's calls are known. */
   readonly filterPath?: string;
@@ -109,8 +113,12 @@ export function describeRoot({ stateDir, passThrough, isOlder }: RootOptions): R
       '/tmp',
       '/var/tmp',
     ],
-    withNetwork: [
-      ...NETWORK_ETC.flatMap((name) => etcEntry(name)),
+    asCaller: ['--uid', String(process.getuid?.() ?? 0), '--gid', String(process.getgid?.() ?? 0)],
+    withNetwork: (nameserver) => [
+      ...NETWORK_ETC.filter((name) => nameserver === undefined || name !== 'resolv.conf').flatMap((name) =>
+        etcEntry(name),
+      ),
+      ...(nameserver === undefined ? [] : ['--ro-bind', `${made}/resolv-forwarded.conf`, '/etc/resolv.conf']),
       '--ro-bind',
       `${made}/hosts-network`,
       '/etc/hosts',
@@ -215,6 +223,7 @@ function writeStateFiles(stateDir: string, filter: Buffer | undefined): string {
     hosts: HOSTS,
     // Further names are the machine's to give. Ours come first, since the first line of a name counts.
     'hosts-network': HOSTS + (existsSync('/etc/hosts') ? readFileSync('/etc/hosts', 'utf8') : ''),
+    'resolv-forwarded.conf': `nameserver ${FORWARDED_RESOLVER}\n`,
     ...(filter === undefined ? {} : { [FILTER_NAME]: filter }),
   };
   // A cache may be shared by users, these files not: they hold the ids.

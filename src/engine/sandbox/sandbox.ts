@@ -18,6 +18,8 @@ export interface SandboxRequest {
   readonly tools: Readonly<Record<string, string>>;
   /** Further folders that commands may write, by the path they see, e.g. an adapter's CACHE_DIR. */
   readonly mounts?: Readonly<Record<string, string>>;
+  /** Commands with a network have the machine's, although another could be had. */
+  readonly sharesNetwork?: boolean;
   /** Beyond what is given here there are limits that keep the machine usable. */
   readonly limits?: NodeLimits;
   /** Called once, when the commands of the session have taken more than they may; they are being ended then. */
@@ -85,6 +87,8 @@ export interface Sandbox {
   readonly mode: 'namespaces' | 'none';
   /** Why `auto` fell back to `none`. */
   readonly fallbackReason?: string;
+  /** Why commands with a network share that of the machine, once that was tried or was not to be had. */
+  readonly whyNetworkIsShared?: () => string | undefined;
   open(request: SandboxRequest): SandboxSession;
   /** For a finished app; absent in mode `none`, where it is started as it is. */
   boot?(request: BootRequest): Boot;
