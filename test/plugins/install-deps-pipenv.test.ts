@@ -14,6 +14,8 @@ import { PluginHarness } from '../support/plugin-harness.js';
 import { makeWheel } from '../support/wheels.js';
 
 // Real Pipenv needs the network: test/online/pipenv.test.ts runs it.
+const STATIC = '[project]\nname = "lib"\nversion = "1"\n';
+
 describe('plugins/install-deps-pipenv', () => {
   let root: string;
   beforeEach(() => {
@@ -85,7 +87,7 @@ describe('plugins/install-deps-pipenv', () => {
         default: { own: { path: '.', editable: true }, lib: { path: '../lib' }, one: { file: './one-1.0.whl' } },
       });
       const found = await reads(
-        { 'web/Pipfile': files.Pipfile, 'web/Pipfile.lock': files['Pipfile.lock'], 'lib/setup.py': '' },
+        { 'web/Pipfile': files.Pipfile, 'web/Pipfile.lock': files['Pipfile.lock'], 'lib/pyproject.toml': STATIC },
         { root: 'web' },
       );
       if (!found.ok) throw new Error(found.failure.title);

@@ -29,10 +29,11 @@ import { withoutUserinfo } from '../shared/index-url.js';
 import { nameNotFound } from '../shared/install-log.js';
 import { runWithDownloads } from '../shared/kept-downloads.js';
 import { forgetLocalWheels } from '../shared/local-wheels.js';
-import { literalPattern, wholePattern } from '../shared/literal-pattern.js';
+import { literalPattern } from '../shared/literal-pattern.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip-command.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
+import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
 import { isWantedFile } from '../shared/root-listing.js';
 import { pipCommand } from '../shared/tool-command.js';
 import { forgetLocalBuilds } from '../shared/uv-command.js';
@@ -52,6 +53,8 @@ interface Facts {
   readonly requirements: readonly string[];
   /** Folders of the app that are installed from. */
   readonly localPaths: readonly string[];
+  /** Projects whose builds may read any file of the app, with the reason. */
+  readonly readingAll?: ProjectSources['readingAll'];
   /** Name -> specifier of what is listed; the key has it from the files, `why` names it from here. */
   readonly packages: Readonly<Record<string, string>>;
   /** For uv: something has a digest, so everything must. */
@@ -100,12 +103,14 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
         if (name !== undefined) packages[name] = withoutUserinfo(specifier.replace(/^==\s*/, ''));
       }
     }
-    for (const local of localPaths) files.add(wholePattern(view, local));
+    const sources = await sourcesOf(view, [...localPaths].sort(), { isLocked: false });
+    for (const pattern of sources.patterns) files.add(pattern);
     const index = config.index ?? this.host.setting('INDEX');
     const extraIndexes = view.env(EXTRA_INDEX);
     const facts: Facts = {
       requirements,
       localPaths: [...localPaths].sort(),
+      ...readingFact(sources),
       packages,
       ...(config.installer === 'uv' && { requireHashes: isPinned || hasHashes }),
       // URLs may hold a password, so they come here without and are looked up again by `run`.
@@ -132,6 +137,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const files = facts.requirements.flatMap((file) => ['-r', posix.relative(inRoot(config.root, ''), file)]);
     const shown = `pip install ${files.join(' ')}`;
     this.log.step(context, `Installing dependencies using '${shown}'`);
+    tellReadingAll(this.log, context, facts.readingAll);
     const output = new PipOutput(this.log, context);
     const index = config.index ?? this.host.setting('INDEX');
     const named = await this.indexesOfFiles(facts.requirements, config.root, context);

@@ -31,6 +31,7 @@ import { LocalProjects } from '../shared/local-projects.js';
 import { forgetLocalWheels } from '../shared/local-wheels.js';
 import { compilerEnvironment, isolatedEnvironment, readableLine } from '../shared/pip-command.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
+import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
 import { pythonToolCommand } from '../shared/tool-command.js';
 import { fileMissing, pathsOutside, pipenvFailed, unreadableLock } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
@@ -49,6 +50,8 @@ interface Facts {
   readonly packages: Readonly<Record<string, string>>;
   /** Folders and files of the app that are installed from. */
   readonly localPaths: readonly string[];
+  /** Projects whose builds may read any file of the app, with the reason. */
+  readonly readingAll?: ProjectSources['readingAll'];
   /** App variables that the URLs of the indexes name. */
   readonly variables: readonly string[];
   /** URLs with their variables filled in, all without user and password. */
@@ -87,11 +90,8 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     const local = localPaths(lock, inRoot(config.root, ''));
     if (local.outside.length > 0) return fail(pathsOutside(lockfile, local.outside));
 
-    const files = [pipfile, lockfile].map(literalPattern);
-    for (const path of local.inside) {
-      if (path === '.') files.push('**');
-      else files.push(view.kindOf(path) === 'directory' ? `${literalPattern(path)}/**` : literalPattern(path));
-    }
+    const sources = await sourcesOf(view, local.inside, { isLocked: false });
+    const files = [...[pipfile, lockfile].map(literalPattern), ...sources.patterns];
     const text = lock.sources.join('\n');
     const variables = [...text.matchAll(VARIABLE)].map(([, braced, bare]) => braced ?? bare ?? '');
     const filled = text.replaceAll(VARIABLE, (name, braced?: string, bare?: string) => {
@@ -103,6 +103,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
       develop,
       packages: Object.fromEntries(lock.packages.map(({ name, version }) => [name, withoutUserinfo(version)])),
       localPaths: local.inside,
+      ...readingFact(sources),
       variables: [...new Set(variables)].sort(),
       // URLs may hold a password, so they come here without and are looked up again by `run`.
       sources: filled.split('\n').map(withoutUserinfo),
@@ -131,6 +132,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     const options = ['install', '--deploy', ...(facts.develop ? ['--dev'] : [])];
     const shown = ['pipenv', ...options].join(' ');
     this.log.step(context, `Installing dependencies using '${shown}'`);
+    tellReadingAll(this.log, context, facts.readingAll);
     const pipenv = pythonToolCommand(context, this.files, 'pipenv', { home, minor });
     const env = this.environment(config, context, facts);
     const exit = await runWithDownloads(cache, 'pip', () =>

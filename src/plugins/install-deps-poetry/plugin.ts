@@ -27,7 +27,7 @@ import { withoutUserinfo } from '../shared/index-url.js';
 import { installedPackages } from '../shared/installed-packages.js';
 import { runWithDownloads } from '../shared/kept-downloads.js';
 import { LocalProjects } from '../shared/local-projects.js';
-import { literalPattern, wholePattern } from '../shared/literal-pattern.js';
+import { literalPattern } from '../shared/literal-pattern.js';
 import { ARTIFACTS, runPoetry } from '../shared/poetry-command.js';
 import {
   noProjectFile,
@@ -38,6 +38,7 @@ import {
 } from '../shared/poetry-failures.js';
 import { PoetryOutput } from '../shared/poetry-output.js';
 import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from '../shared/python-home.js';
+import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
 import { wheelTarget } from '../shared/wheel-target.js';
 import { forgetWheels, wheelsBuiltHere } from './local-builds.js';
 import { isSettled, localSources, versionsOf, wantedPackages } from './locked.js';
@@ -55,6 +56,8 @@ interface Facts {
   readonly groups: 'main' | 'all';
   /** Folders of the app that are installed from. */
   readonly localPaths: readonly string[];
+  /** Projects whose builds may read any file of the app, with the reason. */
+  readonly readingAll?: ProjectSources['readingAll'];
   /** Name -> version of what may be installed; the key has it from the lock, `why` names it from here. */
   readonly packages: Readonly<Record<string, string>>;
   readonly ignoredPlugins: readonly string[];
@@ -97,20 +100,19 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     const outside = sources.filter(({ path }) => path === undefined);
     if (outside.length > 0) return fail(sourcesOutside(outside));
     const localPaths = sources.map(({ path }) => path ?? '.').sort();
+    const built = await sourcesOf(view, localPaths, { isLocked: true });
     const settings = (await view.read(at('poetry.toml')))?.toString() ?? '';
     const isPinned = isSettled(wanted, target) && !settings.includes('no-binary');
     const facts: Facts = {
       groups: view.run.mode === 'test' ? 'all' : 'main',
       localPaths,
+      ...readingFact(built),
       packages: versionsOf(wanted),
       ignoredPlugins: project.value.requiredPlugins,
       ...(!isPinned && index !== undefined && { index: withoutUserinfo(index) }),
     };
     return succeed({
-      files: [
-        ...[lockFile, projectFile, at('poetry.toml')].map(literalPattern),
-        ...localPaths.map((path) => wholePattern(view, path)),
-      ].sort(),
+      files: [...[lockFile, projectFile, at('poetry.toml')].map(literalPattern), ...built.patterns].sort(),
       facts: facts as unknown as JSONObject,
       ...(!isPinned && { scope: 'app' as const }),
     });
@@ -140,6 +142,7 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
         `Plugins of Poetry are not installed for a build: ${facts.ignoredPlugins.join(', ')}.`,
       );
     }
+    tellReadingAll(this.log, context, facts.readingAll);
     const output = new PoetryOutput(this.log, context);
     const index = this.host.setting('INDEX');
     const poetry = (parallel: boolean) =>

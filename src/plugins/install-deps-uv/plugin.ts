@@ -22,6 +22,7 @@ import type { InstalledOutputs as Outputs } from '../shared/finish-install.js';
 import { indexFact, planIndex } from '../shared/uv-command.js';
 import { installWithUv } from '../shared/uv-install.js';
 import { needsNoBuild, readUvProject } from '../shared/uv-project.js';
+import { readingFact, type ProjectSources } from '../shared/project-sources.js';
 import { wheelTarget } from '../shared/wheel-target.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
@@ -36,6 +37,8 @@ interface Facts {
   readonly hasSettings: boolean;
   /** Folders whose metadata uv has to build. */
   readonly computed: readonly string[];
+  /** Projects whose builds may read any file of the app, with the reason. */
+  readonly readingAll?: ProjectSources['readingAll'];
   /** Name -> version; the key has it from the lockfile, `why` names it from here. */
   readonly packages: Readonly<Record<string, string>>;
   /** Where files come from instead of the default index; without user and password. */
@@ -56,11 +59,12 @@ export class InstallDepsUv implements Plugin<Config, Node['inputs'], Outputs> {
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
     const project = await readUvProject(config.root, view);
     if (!project.ok) return project;
-    const { lock, files, computed, hasSettings } = project.value;
+    const { lock, files, computed, readingAll, hasSettings } = project.value;
     const facts: Facts = {
       withDefaultGroups: view.run.mode === 'test',
       hasSettings,
       computed,
+      ...readingFact({ readingAll, patterns: [] }),
       packages: versionsOf(lock),
       ...indexFact(planIndex(lock, this.index(config))),
     };
@@ -78,6 +82,7 @@ export class InstallDepsUv implements Plugin<Config, Node['inputs'], Outputs> {
       part: 'remote',
       withDefaultGroups: facts.withDefaultGroups,
       hasSettings: facts.hasSettings,
+      readingAll: facts.readingAll ?? {},
       // Read again: facts hold no password.
       indexes: planIndex(project.value.lock, this.index(config)),
       builtIn: facts.computed,

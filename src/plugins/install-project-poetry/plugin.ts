@@ -28,6 +28,7 @@ import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finis
 import { LocalProjects } from '../shared/local-projects.js';
 import { runPoetry } from '../shared/poetry-command.js';
 import { noProjectFile, poetryFailed, unreadableProject } from '../shared/poetry-failures.js';
+import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
@@ -40,6 +41,8 @@ interface Node {
 interface Facts {
   readonly isPackage: boolean;
   readonly hasBuildScript: boolean;
+  /** Projects whose builds may read any file of the app, with the reason. */
+  readonly readingAll?: ProjectSources['readingAll'];
 }
 
 @injectable()
@@ -60,10 +63,11 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
     const project = parsePoetryProject(bytes);
     if (!project.ok) return fail(unreadableProject(file, project.failure.message));
     const { isPackage, hasBuildScript } = project.value;
-    const facts: Facts = { isPackage, hasBuildScript };
-    if (!isPackage) return succeed({ facts: facts as unknown as JSONObject, pure: true });
+    if (!isPackage) return succeed({ facts: { isPackage, hasBuildScript }, pure: true });
+    const sources = await sourcesOf(view, [config.root], { isLocked: true });
+    const facts: Facts = { isPackage, hasBuildScript, ...readingFact(sources) };
     return succeed({
-      files: [inRoot(config.root, '**')],
+      files: sources.patterns,
       facts: facts as unknown as JSONObject,
       ...(hasBuildScript && { scope: 'app' as const }),
     });
@@ -71,7 +75,7 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
 
   async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
     const { vendorDir, root } = config;
-    const { isPackage, hasBuildScript } = context.facts as unknown as Facts;
+    const { isPackage, hasBuildScript, readingAll } = context.facts as unknown as Facts;
     if (!isPackage) return succeed({ outputs: { packages: inputs.packages } });
     const home = pythonHome(vendorDir);
     const { app } = this.files.of(context);
@@ -84,6 +88,7 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
     const args = ['install', '--only-root'];
     const shown = `poetry ${args.join(' ')}`;
     this.log.step(context, `Installing the project using '${shown}'`);
+    tellReadingAll(this.log, context, readingAll);
     const exit = await runPoetry(services, context, {
       vendorDir,
       minor,

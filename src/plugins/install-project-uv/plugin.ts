@@ -18,10 +18,10 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import type { InstalledOutputs as Outputs } from '../shared/finish-install.js';
-import { literalPattern } from '../shared/literal-pattern.js';
+import { readingFact, sourcesOf, type ProjectSources } from '../shared/project-sources.js';
 import { indexFact, planIndex } from '../shared/uv-command.js';
 import { installWithUv } from '../shared/uv-install.js';
-import { everythingIn, readUvProject } from '../shared/uv-project.js';
+import { readUvProject } from '../shared/uv-project.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Config = FromSchema<typeof config>;
@@ -35,6 +35,8 @@ interface Facts {
   readonly hasSettings: boolean;
   /** What is installed, app-relative. */
   readonly locals: readonly string[];
+  /** Projects whose builds may read any file of the app, with the reason. */
+  readonly readingAll?: ProjectSources['readingAll'];
   /** Where build tools come from instead of the default index; without user and password. */
   readonly index?: string;
 }
@@ -55,15 +57,16 @@ export class InstallProjectUv implements Plugin<Config, Node['inputs'], Outputs>
     if (!project.ok) return project;
     const { lock, files, locals, hasSettings } = project.value;
     if (locals.length === 0) return succeed({ facts: { locals: [] }, pure: true });
+    const sources = await sourcesOf(view, locals, { isLocked: true });
     const facts: Facts = {
       withDefaultGroups: view.run.mode === 'test',
       hasSettings,
       locals,
+      ...readingFact(sources),
       ...indexFact(planIndex(lock, this.index(config))),
     };
-    const sources = locals.map((path) => (view.kindOf(path) === 'file' ? literalPattern(path) : everythingIn(path)));
     return succeed({
-      files: [...new Set([...files, ...sources])].sort(),
+      files: [...new Set([...files, ...sources.patterns])].sort(),
       facts: facts as unknown as JSONObject,
       // Build tools are not pinned, and the code is the app's own.
       scope: 'app',
@@ -81,6 +84,7 @@ export class InstallProjectUv implements Plugin<Config, Node['inputs'], Outputs>
       part: 'local',
       withDefaultGroups: facts.withDefaultGroups,
       hasSettings: facts.hasSettings,
+      readingAll: facts.readingAll ?? {},
       indexes: planIndex(project.value.lock, this.index(config)),
       builtIn: facts.locals.filter((path) => context.view.kindOf(path) !== 'file'),
       headline: (command) => `Installing the project using '${command}'`,

@@ -21,6 +21,7 @@ import { runWithDownloads } from './kept-downloads.js';
 import { LocalProjects } from './local-projects.js';
 import { maskUserinfo } from './index-url.js';
 import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from './python-home.js';
+import { tellReadingAll, type ProjectSources } from './project-sources.js';
 import { editRecord } from './record.js';
 import { uvCommand } from './tool-command.js';
 import { forgetLocalBuilds, UV_CACHE, uvEnvironment, type IndexPlan } from './uv-command.js';
@@ -37,6 +38,7 @@ export interface UvInstall {
   readonly indexes: IndexPlan;
   /** Folders of the app that a build may run in, app-relative. */
   readonly builtIn: readonly string[];
+  readonly readingAll?: ProjectSources['readingAll'];
   /** The headline, given the command. */
   readonly headline: (command: string) => string;
 }
@@ -60,6 +62,7 @@ export async function installWithUv(
   const groups = install.withDefaultGroups ? [] : ['--no-default-groups'];
   const command = ['uv', 'sync', '--locked', ...groups].join(' ');
   log.step(context, install.headline(command));
+  tellReadingAll(log, context, install.readingAll);
 
   let builtFromSource = false;
   const env = uvEnvironment(context, files, { home, hasSettings: install.hasSettings, index: indexes.index });

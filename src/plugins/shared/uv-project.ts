@@ -8,6 +8,7 @@ import { parseUvProject, parseUvToml, type UvProjectFile } from '../../manifests
 import { wheelFits, type WheelTarget } from '../../manifests/app/wheel-tags.js';
 import { inRoot } from './app-root.js';
 import { literalPattern } from './literal-pattern.js';
+import { sourcesOf, type ProjectSources } from './project-sources.js';
 import { outsideApp, unreadableProject } from './uv-failures.js';
 
 export interface UvProject {
@@ -18,6 +19,8 @@ export interface UvProject {
   readonly locals: readonly string[];
   /** Folders whose metadata comes from a build of theirs. */
   readonly computed: readonly string[];
+  /** Of those, the ones whose builds may read any file of the app, with the reason. */
+  readonly readingAll: ProjectSources['readingAll'];
   /** The app has settings for uv. */
   readonly hasSettings: boolean;
   /** The settings make uv build what it could download. */
@@ -69,18 +72,17 @@ export async function readUvProject(root: string, view: ViewReader): Promise<Res
       if (!(await isStatic(metadata, view))) computed.add(place);
     }
   }
+  const built = await sourcesOf(view, [...computed].sort(), { isLocked: true });
   return succeed({
     lock: lock.value,
-    files: [...files, ...[...computed].map(everythingIn)].sort(),
+    files: [...new Set([...files, ...built.patterns])].sort(),
+    readingAll: built.readingAll,
     locals: [...locals].sort(),
     computed: [...computed].sort(),
     hasSettings: project.value.hasSettings || settings !== undefined,
     refusesWheels: project.value.refusesWheels || settings?.value.refusesWheels === true,
   });
 }
-
-/** As a pattern. `.` is the app. */
-export const everythingIn = (folder: string): string => (folder === '.' ? '**' : `${literalPattern(folder)}/**`);
 
 const isRemote = (at: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(at);
 

@@ -1,0 +1,190 @@
+// How far the build of a Python project reaches: whether its files show that it reads its own folder and nothing else.
+
+import { parse as parseToml } from 'smol-toml';
+import { normalizeName } from './requirements.js';
+
+/** The files of a project that decide; undefined where there is none. */
+export interface BuildFiles {
+  readonly pyproject: Uint8Array | undefined;
+  readonly setupCfg: Uint8Array | undefined;
+  readonly manifestIn: Uint8Array | undefined;
+  /** A lockfile lists what the project depends on, projects beside it included. */
+  readonly isLocked: boolean;
+  /** Names in the folder of the project. */
+  readonly names: readonly string[];
+}
+
+export type BuildReach =
+  /** `looksUp`: names of files that the build looks for in all folders above, too. */
+  | { readonly type: 'own-folder'; readonly looksUp: readonly string[] }
+  /** `because`: completes "NAME ...". */
+  | { readonly type: 'anything'; readonly because: string };
+
+interface Backend {
+  /** Its table below `tool`. */
+  readonly table: string;
+  /** Files that make it run code of the project. */
+  readonly scripts: readonly string[];
+  readonly looksUp: readonly string[];
+  readonly problem: (settings: Fields, isDynamic: boolean) => string | undefined;
+}
+
+const IMPORTS_VERSION = 'has a build that may import it to learn its version';
+const RUNS_CODE = 'has a build that runs code of its own';
+
+const SETUPTOOLS: Backend = {
+  table: 'setuptools',
+  scripts: ['setup.py'],
+  looksUp: [],
+  problem(settings, isDynamic) {
+    if (settings['cmdclass'] !== undefined) return RUNS_CODE;
+    if (settings['ext-modules'] !== undefined) return 'compiles extension modules';
+    const version = fieldsOf(fieldsOf(settings['dynamic'])['version']);
+    return isDynamic && version['attr'] !== undefined ? IMPORTS_VERSION : undefined;
+  },
+};
+const BACKENDS: Readonly<Record<string, Backend>> = {
+  'setuptools.build_meta': SETUPTOOLS,
+  'setuptools.build_meta:__legacy__': SETUPTOOLS,
+  'hatchling.build': {
+    table: 'hatch',
+    scripts: ['hatch.toml', 'hatch_build.py'],
+    // Hatchling applies the nearest ignore file of the repository.
+    looksUp: ['.gitignore', '.hgignore'],
+    problem(settings) {
+      if (hasKey(settings, 'hooks')) return RUNS_CODE;
+      const { source = 'regex' } = fieldsOf(settings['version']);
+      return source === 'regex' ? undefined : IMPORTS_VERSION;
+    },
+  },
+  'flit_core.buildapi': {
+    table: 'flit',
+    scripts: [],
+    looksUp: [],
+    problem: (_, isDynamic) => (isDynamic ? IMPORTS_VERSION : undefined),
+  },
+  'poetry.core.masonry.api': {
+    table: 'poetry',
+    scripts: [],
+    looksUp: [],
+    problem: (settings) => (settings['build'] === undefined ? undefined : RUNS_CODE),
+  },
+  'pdm.backend': {
+    table: 'pdm',
+    scripts: ['pdm_build.py'],
+    looksUp: [],
+    problem({ build, version }, isDynamic) {
+      const { 'custom-hook': hook, 'run-setuptools': setuptools } = fieldsOf(build);
+      if (hook !== undefined || setuptools !== undefined) return RUNS_CODE;
+      return isDynamic && fieldsOf(version)['source'] !== 'file' ? IMPORTS_VERSION : undefined;
+    },
+  },
+  uv_build: { table: 'uv', scripts: [], looksUp: [], problem: () => undefined },
+};
+const KNOWN_TOOLS = new Set([
+  'setuptools',
+  'wheel',
+  'hatchling',
+  'flit-core',
+  'poetry-core',
+  'pdm-backend',
+  'uv-build',
+  'packaging',
+  'tomli',
+]);
+/** Below the table of a backend: what is for installing, not for building. */
+const NOT_FOR_BUILDS = new Set(['dev-dependencies', 'group', 'envs', 'sources', 'scripts', 'urls']);
+/** Sections of a setup.cfg that no build reads. */
+const TOOL_SECTION =
+  /^(flake8|tool:|mypy|isort|pycodestyle|pep8|pydocstyle|pylint|coverage:|codespell|bumpversion|doc8|yapf)/;
+
+export function buildReach(files: BuildFiles): BuildReach {
+  const anything = (because: string): BuildReach => ({ type: 'anything', because });
+  if (files.names.includes('setup.py')) return anything('has a setup.py, which may read any file');
+  if (files.pyproject === undefined) return anything('has no pyproject.toml that shows what its build reads');
+  let toml: Fields;
+  try {
+    toml = fieldsOf(parseToml(new TextDecoder().decode(files.pyproject)));
+  } catch {
+    return anything('has a pyproject.toml that cannot be read');
+  }
+  const system = fieldsOf(toml['build-system']);
+  const name = typeof system['build-backend'] === 'string' ? system['build-backend'] : 'setuptools.build_meta';
+  if (system['backend-path'] !== undefined) return anything('brings its own build backend');
+  const backend = Object.hasOwn(BACKENDS, name) ? BACKENDS[name] : undefined;
+  if (backend === undefined) return anything(`is built by ${shown(name)}, and pyflow doesn't know what that reads`);
+  const tool = unknownTool(stringsOf(system['requires']));
+  if (tool !== undefined) return anything(`is built with ${shown(tool)}, and pyflow doesn't know what that reads`);
+  const script = backend.scripts.find((file) => files.names.includes(file));
+  if (script !== undefined) return anything(`has a ${script}, which may read any file`);
+  const project = fieldsOf(toml['project']);
+  const settings = fieldsOf(fieldsOf(toml['tool'])[backend.table]);
+  const problem = backend.problem(settings, stringsOf(project['dynamic']).includes('version'));
+  if (problem !== undefined) return anything(problem);
+  const { description: _prose, urls: _links, ...metadata } = project;
+  const outside = outsidePath([system, metadata, settings], files.isLocked) ?? pathInFiles(backend, files);
+  if (outside !== undefined) return anything(outside);
+  return { type: 'own-folder', looksUp: backend.looksUp };
+}
+
+function pathInFiles({ table }: Backend, { setupCfg, manifestIn }: BuildFiles): string | undefined {
+  if (table !== 'setuptools') return undefined;
+  const sections = textOf(setupCfg).match(/^[ \t]*\[[^\]\n]*/gm) ?? [];
+  if (sections.some((line) => !TOOL_SECTION.test(line.replace(/^[ \t]*\[[ \t]*/, '')))) {
+    return 'has a setup.cfg, which may name any file';
+  }
+  const path = pathOutside(textOf(manifestIn));
+  return path === undefined ? undefined : `names ${path} in its MANIFEST.in`;
+}
+
+/** A requirement of the build that is not known, or comes from somewhere else than an index. */
+function unknownTool(requires: readonly string[]): string | undefined {
+  return requires.find((requirement) => {
+    const name = /^\s*([A-Za-z0-9][A-Za-z0-9._-]*)/.exec(requirement)?.[1] ?? '';
+    return requirement.includes('@') || !KNOWN_TOOLS.has(normalizeName(name));
+  });
+}
+
+function outsidePath(value: unknown, isLocked: boolean): string | undefined {
+  // A list of what is still to be looked at: nesting of any depth takes no stack.
+  const pending: unknown[] = [value];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (typeof next === 'string') {
+      const path = pathOutside(next);
+      if (path !== undefined) return `names ${shown(path)} in its pyproject.toml`;
+    } else if (Array.isArray(next)) pending.push(...(next as unknown[]));
+    else if (typeof next === 'object' && next !== null) {
+      for (const [key, below] of Object.entries(next)) {
+        const isSkipped = NOT_FOR_BUILDS.has(key) || (isLocked && key === 'dependencies');
+        if (!isSkipped) pending.push(below);
+        // Tables such as `force-include` have paths as keys.
+        pending.push(key);
+      }
+    }
+  }
+  return undefined;
+}
+
+/** `../x`, a path below /app, a file URL, or a context field of Hatch. */
+const pathOutside = (text: string): string | undefined =>
+  /(?:^|[^.\w])(\.\.(?:[/\\][^\s"']*|$))/m.exec(text)?.[1] ??
+  /(?:^|\s)(\/app\/[^\s"']*|~\/[^\s"']*|file:[^\s"']*|[^\s"']*\{(?:root|home|env)\b[^\s"']*)/m.exec(text)?.[1];
+
+function hasKey(value: unknown, key: string): boolean {
+  const pending: unknown[] = [value];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (typeof next !== 'object' || next === null) continue;
+    if (Object.hasOwn(next, key)) return true;
+    pending.push(...Object.values(next));
+  }
+  return false;
+}
+
+const SHOWN = 80;
+const shown = (text: string): string => (text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text);
+const textOf = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes ?? new Uint8Array());
+
+type Fields = Readonly<Record<string, unknown>>;
+const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {});
+const stringsOf = (value: unknown): readonly string[] =>
+  Array.isArray(value) ? value.filter((entry) => typeof entry === 'string') : [];
