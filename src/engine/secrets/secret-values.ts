@@ -142,7 +142,7 @@ function piecesOf(value: string): readonly string[] {
 
 /** `deploy-user`, `__token__`, `alpha-secret`: might stand in files that have nothing to do with the secret. */
 export const isPlainWords = (value: string): boolean =>
-  /^[a-z_. -]+$/.test(value) && value.split(/[-_. ]+/).every((word) => word.length <= 12);
+  value.split(/[-_. :]+/).every((word) => /^(|[A-Z]?[a-z]{0,12}|[A-Z]{1,12})$/.test(word));
 
 const isRandom = (value: string): boolean =>
   value.length >= 16 &&
