@@ -280,6 +280,71 @@ describe('plugins/install-deps-pip', () => {
       }
     }).timeout(60_000);
 
+    describe('variables in the files', () => {
+      const login = { user: 'depot', password: 'pa55word' };
+      let closed: PackageIndex;
+      before(async () => {
+        closed = await PackageIndex.start([checker], { login });
+      });
+      after(() => closed.stop());
+      const host = (): string => new URL(closed.url).host;
+      const appEnv = { DEPOT_USER: login.user, DEPOT_PASS: login.password };
+
+      it('are expanded in the URLs of indexes, and no value is printed', async () => {
+        const line = `--extra-index-url http://\${DEPOT_USER}:\${DEPOT_PASS}@${host()}/simple`;
+        const played = await play({ 'requirements.txt': `${line}\nchecker==3.0\n` }, { appEnv });
+        expect(succeeded(played).outputs.packages).to.deep.equal({ checker: '3.0' });
+        expect(played.harness.text()).not.to.contain(login.password);
+        // A login sways nothing that is installed.
+        expect(played.reads.env).to.equal(undefined);
+        expect(JSON.stringify(played.reads)).not.to.contain(login.password);
+      }).timeout(60_000);
+
+      it('are expanded in the names of included files, and then belong to the key', async () => {
+        const played = await play(
+          { 'requirements.txt': '-r ${STAGE}.txt\n', 'live.txt': 'helper==${PIN}\n' },
+          { appEnv: { STAGE: 'live', PIN: '1.5' } },
+        );
+        expect(succeeded(played).outputs.packages).to.deep.equal({ helper: '1.5' });
+        expect(played.reads.env).to.deep.equal(['PIN', 'STAGE']);
+        expect(played.reads.files).to.deep.equal(['live.txt', 'requirements.txt']);
+      }).timeout(60_000);
+
+      it('may stand for a whole URL, in an included file as well', async () => {
+        const url = closed.urlWithLogin;
+        const played = await play(
+          { 'requirements.txt': '-r more.txt\n', 'more.txt': '-i ${DEPOT_URL}\nchecker==3.0\n' },
+          { appEnv: { DEPOT_URL: url } },
+        );
+        expect(succeeded(played).outputs.packages).to.deep.equal({ checker: '3.0' });
+        expect(played.harness.text()).not.to.contain(login.password);
+      }).timeout(60_000);
+
+      it('that have no value are named with their places, before anything is sent', async () => {
+        const sent = closed.requests.length;
+        const files = {
+          'requirements.txt': `# \${COMMENTED}\n-f http://\${DEPOT_USER}:\${DEPOT_PASS}@${host()}/simple/checker/\n-r more.txt\n`,
+          'more.txt': 'a @ http://${DEPOT_USER}@host/a.whl\nb @ git+https://${GIT_TOKEN}@host/b.git\n',
+        };
+        const failure = failureOf(await play(files, { appEnv: { DEPOT_PASS: 'x', GIT_TOKEN: '' } }));
+        expect(failure).to.include({
+          code: 'install-dependencies::pip',
+          blame: 'app',
+          title: '2 variables are not set',
+        });
+        expect(failure.detail).to.equal(
+          'requirements.txt, line 2: ${DEPOT_USER} has no value.\nmore.txt, line 2: ${GIT_TOKEN} has no value.',
+        );
+        expect(failure.remedy).to.contain('DEPOT_USER and GIT_TOKEN').and.to.contain('--env-dir');
+        expect(closed.requests.length).to.equal(sent);
+      });
+
+      it('that are not in capitals or braces stay as they are written', async () => {
+        const played = await play({ 'requirements.txt': 'helper==1.5 ; platform_version != "${lower}$PLAIN"\n' });
+        expect(succeeded(played).outputs.packages).to.deep.equal({ helper: '1.5' });
+      }).timeout(60_000);
+    });
+
     it('reads no configuration of the machine', async () => {
       mkdirSync(join(root, 'config/pip'), { recursive: true });
       writeFileSync(join(root, 'config/pip/pip.conf'), '[global]\nindex-url = http://127.0.0.1:1/\n');

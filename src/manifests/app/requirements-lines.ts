@@ -78,19 +78,29 @@ export function parseRequirementsLines(
   });
 }
 
-/** Names of `${NAME}` in what pip would expand: everything but comments. */
-export function variableNames(bytes: Uint8Array): readonly string[] {
-  const names = new Set<string>();
-  for (const { text } of logicalLines(decodeRequirements(bytes))) {
-    for (const [, name] of text.matchAll(VARIABLE)) names.add(name!);
-  }
-  return [...names].sort();
+export interface VariableUse {
+  readonly name: string;
+  readonly line: number;
+  /** It stands for a user or a password of a URL: it opens a door, and sways nothing that is installed. */
+  readonly isLogin: boolean;
+}
+
+/** Every `${NAME}` in what pip would expand: everything but comments. */
+export function variableUses(bytes: Uint8Array): readonly VariableUse[] {
+  return logicalLines(decodeRequirements(bytes)).flatMap(({ text, line }) => {
+    const elsewhere = text.replaceAll(/\/\/[^/@\s]*@/g, '//');
+    return [...text.matchAll(VARIABLE)].map(([written, name]) => ({
+      name: name!,
+      line,
+      isLogin: !elsewhere.includes(written),
+    }));
+  });
 }
 /** pip expands only this form. */
 export const VARIABLE = /\$\{([A-Z0-9_]+)\}/g;
 
 /** One name after the other, so that a value may hold the next name, as with pip. */
-function expand(text: string, valueOf: VariableValue): string {
+export function expand(text: string, valueOf: VariableValue): string {
   let expanded = text;
   for (const [written, name] of text.matchAll(VARIABLE)) {
     const value = valueOf(name!);

@@ -4,7 +4,7 @@
 import { posix } from 'node:path';
 import { parsed, wrong } from './parsed.js';
 import type { Parsed } from './parsed.js';
-import { parseRequirementsLines, variableNames } from './requirements-lines.js';
+import { parseRequirementsLines, variableUses, type VariableUse } from './requirements-lines.js';
 import type { OptionLine, RequirementLine, RequirementsFileLine, VariableValue } from './requirements-lines.js';
 
 /** Undefined when there is no such file. Paths are app-relative. */
@@ -42,8 +42,8 @@ export interface RequirementsClosure {
   readonly localPaths: readonly string[];
   /** Requirements and constraints files that pip would fetch over the network. */
   readonly remoteFiles: readonly string[];
-  /** Variables referred to as `${NAME}`. Sorted. */
-  readonly envNames: readonly string[];
+  /** Variables referred to as `${NAME}`, in order of first reading. */
+  readonly variables: readonly (VariableUse & { readonly file: string })[];
   /** Every listed requirement is pinned. What those depend on may be unlisted and then floats. */
   readonly everyListedPinned: boolean;
   /** Every listed requirement has hashes, or the file says --require-hashes: pip then refuses anything unlisted. */
@@ -101,7 +101,7 @@ class ClosureReader {
   readonly #options: RequirementsOption[] = [];
   readonly #localPaths = new Set<string>();
   readonly #remoteFiles = new Set<string>();
-  readonly #envNames = new Set<string>();
+  readonly #variables: (VariableUse & { readonly file: string })[] = [];
 
   constructor(
     private readonly read: ReadFile,
@@ -145,7 +145,7 @@ class ClosureReader {
     if (bytes === undefined) return undefined;
     const lines = parseRequirementsLines(bytes, this.env);
     this.#lines.set(path, lines);
-    for (const name of variableNames(bytes)) this.#envNames.add(name);
+    for (const use of variableUses(bytes)) this.#variables.push({ ...use, file: path });
     return lines;
   }
 
@@ -224,7 +224,7 @@ class ClosureReader {
       options: this.#options,
       localPaths: [...this.#localPaths].sort(),
       remoteFiles: [...this.#remoteFiles].sort(),
-      envNames: [...this.#envNames].sort(),
+      variables: this.#variables,
       everyListedPinned: isWhole && this.#requirements.every(({ pinned }) => pinned),
       hashChecked: isWhole && (requiresHashes || (listsAny && this.#requirements.every(({ hashed }) => hashed))),
     };

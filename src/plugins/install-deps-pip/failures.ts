@@ -34,6 +34,15 @@ function describeProblem({ type, file, line, path }: RequirementsProblem): strin
   }
 }
 
+/** `uses`: name and first place. pip would send them to the server as they are written. */
+export const variablesUnset = (uses: readonly (readonly [name: string, place: string])[]): Failure => ({
+  code: 'install-dependencies::pip',
+  blame: 'app',
+  title: uses.length === 1 ? `The variable ${uses[0]![0]} is not set` : `${uses.length} variables are not set`,
+  detail: uses.map(([name, place]) => `${place}: \${${name}} has no value.`).join('\n'),
+  remedy: `Set ${uses.map(([name]) => name).join(' and ')} in the variables of the app (--env-dir), or remove the line that uses them.`,
+});
+
 export const pipFailed = (
   tool: 'pip' | 'uv',
   command: string,

@@ -19,6 +19,7 @@ import {
   type RunOutput,
   type ViewReader,
 } from '../../engine/sdk.js';
+import { expand } from '../../manifests/app/requirements-lines.js';
 import { readRequirements } from '../../manifests/app/requirements.js';
 import { takeSnapshot } from '../shared/app-changes.js';
 import { inRoot, rootIn } from '../shared/app-root.js';
@@ -37,7 +38,7 @@ import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../
 import { isWantedFile } from '../shared/root-listing.js';
 import { pipCommand } from '../shared/tool-command.js';
 import { forgetLocalBuilds } from '../shared/uv-command.js';
-import { installerSkipped, pipFailed, unreadableRequirements } from './failures.js';
+import { installerSkipped, pipFailed, unreadableRequirements, variablesUnset } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { PipOutput } from './pip-output.js';
 import { leaveAsPip, uvPipCommand } from './with-uv.js';
@@ -57,6 +58,8 @@ interface Facts {
   readonly readingAll?: ProjectSources['readingAll'];
   /** Name -> specifier of what is listed; the key has it from the files, `why` names it from here. */
   readonly packages: Readonly<Record<string, string>>;
+  /** Variables that the files name, and where first: `requirements.txt, line 2`. */
+  readonly variables?: Readonly<Record<string, string>>;
   /** For uv: something has a digest, so everything must. */
   readonly requireHashes?: boolean;
   /** Without user and password. */
@@ -89,13 +92,22 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const localPaths = new Set<string>();
     const exists = view.run.mode === 'test' ? [testRequirements] : [];
     const packages: Record<string, string> = {};
+    const variables = new Map<string, string>();
+    const swaying = new Set<string>();
     let isPinned = true;
     let hasHashes = false;
     for (const path of requirements) {
-      const closure = await readRequirements(path, (asked) => view.read(asked), { cwd: inRoot(root, '') });
+      const closure = await readRequirements(path, (asked) => view.read(asked), {
+        cwd: inRoot(root, ''),
+        env: (name) => view.env(name),
+      });
       if (!closure.ok) return fail(unreadableRequirements(closure.failure));
       for (const file of closure.value.files) files.add(literalPattern(file));
       for (const local of closure.value.localPaths) localPaths.add(local);
+      for (const { name, file, line, isLogin } of closure.value.variables) {
+        if (!variables.has(name)) variables.set(name, `${file}, line ${line}`);
+        if (!isLogin) swaying.add(name);
+      }
       // Exact versions alone leave open what they depend on, and which of a version's files pip takes.
       isPinned &&= closure.value.hashChecked;
       for (const { name, specifier, hashed } of closure.value.requirements) {
@@ -112,6 +124,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
       localPaths: [...localPaths].sort(),
       ...readingFact(sources),
       packages,
+      ...(variables.size > 0 && { variables: Object.fromEntries(variables) }),
       ...(config.installer === 'uv' && { requireHashes: isPinned || hasHashes }),
       // URLs may hold a password, so they come here without and are looked up again by `run`.
       ...(index !== undefined && { index: withoutUserinfo(index) }),
@@ -121,6 +134,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
       files: [...files].sort(),
       exists,
       facts: facts as unknown as JSONObject,
+      ...(swaying.size > 0 && { env: [...swaying].sort() }),
       ...(!isPinned && { scope: 'app' as const }),
     });
   }
@@ -131,6 +145,11 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const { app, cache } = this.files.of(context);
     const minor = minorOfPython(app, home);
     if (minor === undefined) return fail(noPython(home));
+    const { variables = {} } = facts;
+    const valueOf = (name: string): string | undefined => context.view.env(name) ?? context.env[name];
+    const unset = Object.entries(variables).filter(([name]) => (valueOf(name) ?? '') === '');
+    if (unset.length > 0) return fail(variablesUnset(unset));
+    const values = Object.fromEntries(Object.keys(variables).map((name) => [name, valueOf(name) ?? '']));
     const before = await takeSnapshot(app, home, context.signal);
     const projects = await LocalProjects.look(app, facts.localPaths, home);
 
@@ -140,7 +159,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     tellReadingAll(this.log, context, facts.readingAll);
     const output = new PipOutput(this.log, context);
     const index = config.index ?? this.host.setting('INDEX');
-    const named = await this.indexesOfFiles(facts.requirements, config.root, context);
+    const named = await this.indexesOfFiles(facts.requirements, config.root, context, valueOf);
     const command = { home, files, index, extraIndexes: context.view.env(EXTRA_INDEX) };
     const { argv, env } =
       config.installer === 'uv'
@@ -155,7 +174,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
       this.subprocess.run(context, {
         argv,
         cwd: rootIn(context.paths.app, config.root),
-        env,
+        env: { ...values, ...env },
         network: true,
         keepLines: KEPT_LINES,
         filter: (_, text) => output.line(text),
@@ -193,13 +212,19 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     files: readonly string[],
     root: string,
     context: RunContext,
+    valueOf: (name: string) => string | undefined,
   ): Promise<Readonly<Record<string, string>>> {
     const env: Record<string, string> = {};
     for (const path of files) {
-      const closure = await readRequirements(path, (asked) => context.view.read(asked), { cwd: inRoot(root, '') });
+      const closure = await readRequirements(path, (asked) => context.view.read(asked), {
+        cwd: inRoot(root, ''),
+        env: valueOf,
+      });
       if (!closure.ok) continue;
       const valuesOf = (option: string): readonly string[] =>
-        closure.value.options.flatMap(({ name, value }) => (name === option && value !== undefined ? [value] : []));
+        closure.value.options.flatMap(({ name, value }) =>
+          name === option && value !== undefined ? [expand(value, valueOf)] : [],
+        );
       const main = valuesOf('index-url').at(-1);
       const extra = valuesOf('extra-index-url');
       if (main !== undefined) env['PIP_INDEX_URL'] = main;

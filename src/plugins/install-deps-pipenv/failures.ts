@@ -29,6 +29,15 @@ export const pathsOutside = (lock: string, paths: readonly string[]): Failure =>
   remedy: 'Move the package into the app, or take it from an index or a repository; then run `pipenv lock`.',
 });
 
+/** Pipenv would send them to the server as they are written. */
+export const variablesUnset = (pipfile: string, names: readonly string[]): Failure => ({
+  code: CODE,
+  blame: 'app',
+  title: names.length === 1 ? `The variable ${names[0]} is not set` : `${names.length} variables are not set`,
+  detail: `A source of ${pipfile} uses ${names.map((name) => `\${${name}}`).join(', ')}.`,
+  remedy: `Set ${names.join(' and ')} in the variables of the app (--env-dir), or remove them from the Pipfile and lock again.`,
+});
+
 const OUT_OF_DATE = /Pipfile\.lock \(\S*\) is out of date\./;
 const OTHER_PYTHON = /Your Pipfile requires "?python_(?:full_)?version"?/;
 

@@ -33,7 +33,7 @@ import { compilerEnvironment, isolatedEnvironment, readableLine } from '../share
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
 import { pythonToolCommand } from '../shared/tool-command.js';
-import { fileMissing, pathsOutside, pipenvFailed, unreadableLock } from './failures.js';
+import { fileMissing, pathsOutside, pipenvFailed, unreadableLock, variablesUnset } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { readPipLog } from './pip-log.js';
 
@@ -54,6 +54,8 @@ interface Facts {
   readonly readingAll?: ProjectSources['readingAll'];
   /** App variables that the URLs of the indexes name. */
   readonly variables: readonly string[];
+  /** Those written as `${NAME}`, which mean nothing but a variable. */
+  readonly braced?: readonly string[];
   /** URLs with their variables filled in, all without user and password. */
   readonly sources: readonly string[];
   readonly index?: string;
@@ -94,6 +96,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     const files = [...[pipfile, lockfile].map(literalPattern), ...sources.patterns];
     const text = lock.sources.join('\n');
     const variables = [...text.matchAll(VARIABLE)].map(([, braced, bare]) => braced ?? bare ?? '');
+    const braced = new Set([...text.matchAll(VARIABLE)].flatMap(([, name]) => name ?? []));
     const filled = text.replaceAll(VARIABLE, (name, braced?: string, bare?: string) => {
       return view.env(braced ?? bare ?? '') ?? name;
     });
@@ -105,6 +108,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
       localPaths: local.inside,
       ...readingFact(sources),
       variables: [...new Set(variables)].sort(),
+      ...(braced.size > 0 && { braced: [...braced].sort() }),
       // URLs may hold a password, so they come here without and are looked up again by `run`.
       sources: filled.split('\n').map(withoutUserinfo),
       ...(index !== undefined && { index: withoutUserinfo(index) }),
@@ -126,6 +130,8 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     const { app, cache, scratch } = this.files.of(context);
     const minor = minorOfPython(app, home);
     if (minor === undefined) return fail(noPython(home));
+    const unset = (facts.braced ?? []).filter((name) => (context.view.env(name) ?? context.env[name] ?? '') === '');
+    if (unset.length > 0) return fail(variablesUnset(inRoot(config.root, 'Pipfile'), unset));
     const before = await takeSnapshot(app, home, context.signal);
     const projects = await LocalProjects.look(app, facts.localPaths, home);
 
@@ -168,7 +174,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     const index = config.index ?? this.host.setting('INDEX');
     const extraIndexes = context.view.env(EXTRA_INDEX);
     const variables = facts.variables.flatMap((name) => {
-      const value = context.view.env(name);
+      const value = context.view.env(name) ?? context.env[name];
       return value === undefined ? [] : [[name, value] as const];
     });
     return {

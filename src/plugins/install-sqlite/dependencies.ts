@@ -29,7 +29,7 @@ const compiles = (name: string, versions: string | undefined): boolean =>
   versions.split(', ').some((version) => compilesAgainstSqlite(name, /^\d/.test(version) ? `==${version}` : version));
 
 async function inRequirements(view: ViewReader, path: string): Promise<readonly string[]> {
-  const closure = await readRequirements(path, (asked) => view.read(asked));
+  const closure = await readRequirements(path, (asked) => view.read(asked), { env: (name) => view.env(name) });
   if (!closure.ok) return [];
   const { requirements, options } = closure.value;
   const notAsWheel = new Set(

@@ -177,7 +177,7 @@ describe('requirements', () => {
           env: (name) => (name === 'TOKEN' ? 'secret' : undefined),
         },
       );
-      expect(result.envNames).to.deep.equal(['TOKEN', 'USER_1']);
+      expect(result.variables.map(({ name }) => name)).to.have.members(['TOKEN', 'USER_1']);
       expect(JSON.stringify(result)).not.to.include('secret');
     });
   });
