@@ -5,8 +5,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
-import type { NodeLimits } from '../manifests/pipeline/manifest.js';
-import type { CheckedNode } from '../manifests/pipeline/manifest.js';
+import type { SchemaError } from '../manifests/plugin-manifest.js';
+import type { CheckedNode, NodeLimits } from '../manifests/pipeline/manifest.js';
 import type { Admission } from './admission.js';
 import { digestOf, type Digest } from './digest.js';
 import type { EventSink } from './events.js';
@@ -82,11 +82,16 @@ export async function runAction(
   signal: AbortSignal,
   watch: Watch,
 ): Promise<Result<Executed, Failure>> {
-  const done = await runOnce(place, action, signal, watch);
-  // Another node ended the process of its plugin: it has one for itself now.
-  if (!done.ok && done.failure.code === INTERRUPTED && !signal.aborted) return runOnce(place, action, signal, watch);
-  return done;
+  for (let attempt = 1; ; attempt++) {
+    const done = await runOnce(place, action, signal, watch);
+    // Another node ended the process of its plugin. In the end it has one for itself.
+    const isOthersFault = !done.ok && done.failure.code === INTERRUPTED;
+    if (!isOthersFault || signal.aborted || attempt === MOST_INTERRUPTIONS) return done;
+  }
 }
+
+/** More than a plugin lets happen. */
+const MOST_INTERRUPTIONS = 6;
 
 async function runOnce(
   place: Workplace,
@@ -426,7 +431,8 @@ function* filesOf(run: RunState, root: Digest, prefix: string): Generator<string
 /** A plugin that hung knows more of it than that the time was up. */
 const endOf = (signal: AbortSignal, output: Result<unknown, Failure> | undefined): Failure => {
   const failure = abortFailure(signal);
-  return output?.ok === false && output.failure.code === failure.code ? output.failure : failure;
+  const isKnown = output?.ok === false && [failure.code, INTERRUPTED].includes(output.failure.code);
+  return isKnown ? output.failure : failure;
 };
 
 export const ABORTED = 'run::aborted';
@@ -476,15 +482,26 @@ const undeclaredWrite = (action: Action, paths: readonly string[]): Failure => (
   ].join('\n'),
   remedy: 'Add the paths to the writes of the node, or let it write into its scratch folder.',
 });
-const wrongOutputs = (action: Action, errors: readonly { instancePath: string; message?: string }[]): Failure => ({
-  code: 'internal-error::outputs',
-  blame: 'internal',
-  title: `The plugin ${action.node.kind} returned outputs that its own schema refuses`,
-  detail: errors
-    .map(({ instancePath, message }) => `${instancePath || 'outputs'}: ${message ?? 'not accepted'}`)
-    .join('\n'),
-  remedy: 'This is a mistake in the plugin: report it to its author.',
-});
+function wrongOutputs({ node, plugin }: Action, errors: readonly SchemaError[]): Failure {
+  const problems = errors.map(outputProblem);
+  return (
+    plugin.wrongOutputs?.(problems) ?? {
+      code: 'internal-error::outputs',
+      blame: 'internal',
+      title: `The plugin ${node.kind} returned outputs that its own schema refuses`,
+      detail: problems.join('\n'),
+      remedy: 'This is a mistake in the plugin: report it to its author.',
+    }
+  );
+}
+
+function outputProblem({ instancePath, keyword, params }: SchemaError): string {
+  const where = `outputs${instancePath.replaceAll('/', '.')}`;
+  if (keyword === 'required') return `\`${where}\` lacks \`${String(params['missingProperty'])}\`.`;
+  if (keyword === 'additionalProperties')
+    return `\`${where}\` has \`${String(params['additionalProperty'])}\`, which the schema does not know.`;
+  return `\`${where}\` does not match its schema (${keyword}: ${JSON.stringify(Object.values(params)[0] ?? null)}).`;
+}
 
 export const TIMED_OUT = 'node::timeout';
 /** Where the network is used, a host that gives no answer is the likely cause, and that is not the app's. */

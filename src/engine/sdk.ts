@@ -121,6 +121,8 @@ export interface ReadsCall {
 /** A plugin as the engine holds it: callable only after its config and inputs were validated. */
 export interface AnyPlugin {
   readonly manifest: PluginManifest;
+  /** Of a plugin from outside: what to say of outputs that its schema refuses. */
+  wrongOutputs?(problems: readonly string[]): Failure;
   /** For a node without a timeout. */
   readonly runLimitMs?: number;
   reads(

@@ -1,5 +1,7 @@
 // Ends what still runs after a failure, as an interrupt does: asked, then killed.
 
+import { setMaxListeners } from 'node:events';
+
 /** From asking to killing, as commands get it; a node near its end has as long to finish. */
 export const GRACE_MS = 5000;
 /** A killed command takes a moment to be gone. */
@@ -18,8 +20,11 @@ export interface Stopping {
 export function stoppingOf(interrupted: AbortSignal): Stopping {
   const failed = new AbortController();
   const late = new AbortController();
+  const signal = AbortSignal.any([interrupted, failed.signal]);
+  // Each node that is prepared listens, and Node would warn of a leak.
+  setMaxListeners(0, signal, interrupted);
   return {
-    signal: AbortSignal.any([interrupted, failed.signal]),
+    signal,
     late: AbortSignal.any([interrupted, late.signal]),
     isStopped: () => failed.signal.aborted,
     stop() {

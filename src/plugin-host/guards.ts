@@ -1,6 +1,7 @@
 // Keeps what plugin code does to the process from going unexplained: what it prints goes to its node's log, and pyflow is
 // told before it ends the process.
 
+import { readFileSync } from 'node:fs';
 import { current, currentId } from './calls.js';
 import { say } from './channel.js';
 import { describeThrown, placeIn } from './thrown.js';
@@ -52,6 +53,15 @@ const flushers: ((id: string) => void)[] = [];
 /** What a call printed without an end of line. */
 export const flushOutput = (id: string): void => flushers.forEach((flush) => flush(id));
 
+function groupOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
+  } catch {
+    return pid;
+  }
+}
+
 function catchEnds(pluginFile: string): void {
   const tellExit = (how: string): void => {
     const place = placeIn(new Error().stack ?? '', pluginFile);
@@ -67,14 +77,18 @@ function catchEnds(pluginFile: string): void {
       return real(...given);
     };
   }
+  const pyflow = new Set([process.ppid, groupOf(process.ppid)]);
   const kill = process.kill.bind(process);
   process.kill = (pid: number, signal?: string | number) => {
+    if (pyflow.has(Math.abs(pid)) && signal !== 0)
+      throw Object.assign(new Error('kill EPERM: a plugin may not send signals to pyflow'), { code: 'EPERM' });
     const isOwn = pid === 0 || pid === process.pid || pid === -process.pid;
     // Each process of the user, pyflow too.
     if (pid === -1) throw Object.assign(new Error('kill EPERM: a plugin may not end all processes'), { code: 'EPERM' });
     if (isOwn && signal !== 0) tellExit(`process.kill(${pid}, ${JSON.stringify(signal ?? 'SIGTERM')})`);
     return kill(pid, signal);
   };
-  // The parent is pyflow, and no business of a plugin.
+  // The parent is pyflow, and no business of a plugin. Of a property like this one only the first definition counts.
+  Reflect.deleteProperty(process, 'ppid');
   Object.defineProperty(process, 'ppid', { value: process.pid });
 }

@@ -2,11 +2,13 @@
 
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
+import { isMainThread, workerData } from 'node:worker_threads';
 import { FailureError } from '../engine/failure.js';
 import type { Method, NotLoaded, Places, Said, Told } from '../engine/outside/protocol.js';
 import { calls, current, handleFor, type Call } from './calls.js';
 import { listen, say } from './channel.js';
 import { flushOutput, installGuards } from './guards.js';
+import { runMonitor, startMonitor } from './monitor.js';
 import { plainCopy, Unsendable } from './plain-value.js';
 import { servicesFor, settle, takeLine } from './services.js';
 import { describeThrown } from './thrown.js';
@@ -18,7 +20,10 @@ type Calling = Extract<Told, { type: 'call' }>;
 let pluginFile = '';
 let plugin: Readonly<Record<Method, (...given: unknown[]) => unknown>>;
 
-listen((message) => {
+if (isMainThread) listen(take);
+else runMonitor((workerData as { readonly pluginFile: string }).pluginFile);
+
+function take(message: Told): void {
   switch (message.type) {
     case 'load':
       return void load(message);
@@ -32,7 +37,7 @@ listen((message) => {
     case 'line':
       return takeLine(message.request, message.stream, message.text);
   }
-});
+}
 
 async function load({ file, services, host }: Loading): Promise<void> {
   pluginFile = file;
@@ -60,6 +65,7 @@ async function load({ file, services, host }: Loading): Promise<void> {
     if (typeof plugin[method] !== 'function') return refuse('no-method', new Error(method));
   try {
     say({ type: 'loaded', manifest: plainCopy(module.manifest), inject, places: placesOf(file) });
+    startMonitor(file);
   } catch (error) {
     if (!(error instanceof Unsendable)) return refuse('import', error);
     refuse('unsendable', new Error(`manifest${error.where === '' ? '' : '.'}${error.where} is ${error.what}`));
@@ -99,6 +105,15 @@ async function start(message: Calling): Promise<void> {
   }
 }
 
+/** What is thrown may answer the question itself, with an error. */
+function isOf<T>(Class: new (...given: never[]) => T, error: unknown): error is T {
+  try {
+    return error instanceof Class;
+  } catch {
+    return false;
+  }
+}
+
 /** Never throws. */
 async function perform({ id, method, node, run, context }: Calling, call: Call): Promise<Said> {
   try {
@@ -110,8 +125,8 @@ async function perform({ id, method, node, run, context }: Calling, call: Call):
     if (value === undefined) return { type: 'returned', id, value: undefined };
     return { type: 'returned', id, value: plainCopy(value) };
   } catch (error) {
-    if (error instanceof FailureError) return { type: 'failed', id, failure: sendable(error.failure) };
-    if (error instanceof Unsendable) return { type: 'unsendable', id, where: error.where, what: error.what };
+    if (isOf(FailureError, error)) return { type: 'failed', id, failure: sendable(error.failure) };
+    if (isOf(Unsendable, error)) return { type: 'unsendable', id, where: error.where, what: error.what };
     return { type: 'threw', id, thrown: describeThrown(error, pluginFile) };
   }
 }

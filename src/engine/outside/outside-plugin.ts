@@ -11,7 +11,7 @@ import { readPluginCode, UnreadableImport, type PluginCode } from './code-digest
 import * as failures from './failures.js';
 import type { Culprit } from './failures.js';
 import { explainImport } from './import-failure.js';
-import { PluginProcess, type Answer, type Death, type LoadAnswer } from './plugin-process.js';
+import { PluginProcess, type Answer, type CallLimits, type Death, type LoadAnswer } from './plugin-process.js';
 import type { ContextData, HostFacts, Method, Places } from './protocol.js';
 
 export interface OutsideSurroundings {
@@ -33,6 +33,16 @@ const RUN_MS = 60 * 60_000;
 /** To return after the signal, before the process is ended. */
 const GRACE_MS = 500;
 const KEPT_PRINTED_LINES = 1000;
+/** Processes for calls that are alone in theirs. */
+const MOST_LANES = 4;
+/** Then a node gets a process for itself, whoever was to blame. */
+const MOST_INTERRUPTIONS = 3;
+
+/** A process that has one call at a time. */
+interface Lane {
+  isBusy: boolean;
+  process: PluginProcess | undefined;
+}
 
 interface Loaded {
   readonly process: PluginProcess;
@@ -46,7 +56,7 @@ type Call = {
   readonly view: ViewReader;
   readonly context?: RunContext;
   readonly print: (stream: 'stdout' | 'stderr', text: string) => void;
-  readonly signal: AbortSignal;
+  readonly limits: Omit<CallLimits, 'graceMs'>;
 };
 
 export class OutsidePlugin implements AnyPlugin {
@@ -57,6 +67,10 @@ export class OutsidePlugin implements AnyPlugin {
   readonly #all = new Set<PluginProcess>();
   /** Nodes that get a process for themselves. */
   readonly #alone = new Set<string>();
+  /** Node -> how often another node ended its process. */
+  readonly #interruptions = new Map<string, number>();
+  readonly #lanes: Lane[] = [];
+  readonly #waiting: (() => void)[] = [];
   /** What `reads` printed, by node: the head of the log of `run`. */
   readonly #printed = new Map<string, (readonly ['stdout' | 'stderr', string])[]>();
 
@@ -105,17 +119,23 @@ export class OutsidePlugin implements AnyPlugin {
       if (printed.length < KEPT_PRINTED_LINES) printed.push([stream, text]);
     };
     const limitMs = Math.min(call?.timeoutMs ?? READS_MS, READS_MS);
-    const work = (alone: boolean): Promise<Result<Reads, Failure>> =>
-      withDeadline(call?.signal, limitMs, async (signal) => {
-        const answer = await this.#perform({ method: 'reads', node, view, print, signal }, alone);
-        if (!answer.ok) return answer;
-        if (answer.value.type === 'hung' && call?.signal?.aborted !== true)
-          return fail(failures.hung(this.#by('reads'), limitMs, answer.value.place));
-        return this.#checked(answer.value, 'reads', checkedReads);
-      });
+    let isSuspect = false;
+    const work = async (alone: boolean): Promise<Result<Reads, Failure>> => {
+      const limits = { signal: call?.signal, deadlineMs: limitMs };
+      const answer = await this.#perform({ method: 'reads', node, view, print, limits }, alone);
+      if (!answer.ok) return answer;
+      isSuspect = mayBeToBlame(answer.value);
+      if (answer.value.type === 'hung' && call?.signal?.aborted !== true)
+        return fail(failures.hung(this.#by('reads'), limitMs, answer.value.place));
+      return this.#checked(answer.value, 'reads', checkedReads);
+    };
     let done = await work(false);
-    if (!done.ok && done.failure.code === failures.INTERRUPTED && call?.signal?.aborted !== true)
-      done = await work(true);
+    for (
+      let tries = 1;
+      isInterrupted(done) && call?.signal?.aborted !== true && tries <= MOST_INTERRUPTIONS + 1;
+      tries++
+    )
+      done = await work(isSuspect || tries > MOST_INTERRUPTIONS);
     if (call !== undefined && printed.length > 0) this.#printed.set(call.node, printed);
     if (done.ok && done.value.sideEffects === true && call !== undefined) this.#alone.add(call.node);
     return done;
@@ -131,7 +151,7 @@ export class OutsidePlugin implements AnyPlugin {
     for (const [stream, text] of this.#printed.get(context.node) ?? []) print(stream, text);
     this.#printed.delete(context.node);
     const alone = this.#alone.has(context.node);
-    const answer = await this.#perform({ method: 'run', node, view, context, print, signal }, alone);
+    const answer = await this.#perform({ method: 'run', node, view, context, print, limits: { signal } }, alone);
     if (!answer.ok) return answer;
     if (answer.value.type === 'hung') {
       const { isWaiting, place } = answer.value;
@@ -140,34 +160,68 @@ export class OutsidePlugin implements AnyPlugin {
       return fail(isWaiting ? timeout : failures.hungInRun(this.#by('run'), timeout, place));
     }
     const done = this.#checked(answer.value, 'run', checkedOutput);
-    if (!done.ok && done.failure.code === failures.INTERRUPTED) this.#alone.add(context.node);
+    if (isInterrupted(done)) {
+      const times = (this.#interruptions.get(context.node) ?? 0) + 1;
+      this.#interruptions.set(context.node, times);
+      if (mayBeToBlame(answer.value) || times >= MOST_INTERRUPTIONS) this.#alone.add(context.node);
+    }
     return done;
   }
 
+  wrongOutputs(problems: readonly string[]): Failure {
+    return failures.wrongAnswer(this.#by('run'), problems);
+  }
+
   async #perform(call: Call, alone: boolean): Promise<Result<Answer, Failure>> {
-    const loaded = await (alone ? this.#load() : this.#shared());
+    if (!alone) return this.#performIn(await this.#shared(), call);
+    const lane = await this.#freeLane();
+    try {
+      if (lane.process?.isUsable !== true) {
+        const loaded = await this.#load();
+        if (!loaded.ok) return loaded;
+        lane.process = loaded.value.process;
+      }
+      return await this.#performIn(succeed({ process: lane.process }), call);
+    } finally {
+      lane.isBusy = false;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  async #freeLane(): Promise<Lane> {
+    for (;;) {
+      const lane = this.#lanes.find(({ isBusy }) => !isBusy);
+      if (lane !== undefined) {
+        lane.isBusy = true;
+        return lane;
+      }
+      if (this.#lanes.length < MOST_LANES) this.#lanes.push({ isBusy: false, process: undefined });
+      else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  async #performIn(
+    loaded: Result<{ readonly process: PluginProcess }, Failure>,
+    call: Call,
+  ): Promise<Result<Answer, Failure>> {
     if (!loaded.ok) return loaded;
     const { process } = loaded.value;
-    const { method, node, view, context, print, signal } = call;
+    const { method, node, view, context, print, limits } = call;
     const message = { method, node, run: view.run, ...(context === undefined ? {} : { context: dataOf(context) }) };
     const services = callServices(this.around.services, view, context, print);
-    const answer = await process.call(message, services, signal, GRACE_MS);
-    if (alone) {
-      process.end();
-      this.#all.delete(process);
-    }
+    const answer = await process.call(message, services, { ...limits, graceMs: GRACE_MS });
     return succeed(answer);
   }
 
+  /** Whoever finds it dead first starts the next one. */
   async #shared(): Promise<Result<Loaded, Failure>> {
-    const loaded = await (this.#process ??= this.#load());
-    if (loaded.ok && loaded.value.process.isUsable) return loaded;
-    // Whoever finds it out first starts the next one.
-    const waiting = this.#process;
-    const next = await waiting;
-    if (next?.ok === true && next.value.process.isUsable) return next;
-    this.#process = this.#load();
-    return this.#process;
+    for (;;) {
+      const current = (this.#process ??= this.#load());
+      const loaded = await current;
+      if (loaded.ok && loaded.value.process.isUsable) return loaded;
+      if (this.#process === current) this.#process = undefined;
+      if (!loaded.ok) return loaded;
+    }
   }
 
   async #load(): Promise<Result<Loaded, Failure>> {
@@ -231,6 +285,7 @@ export class OutsidePlugin implements AnyPlugin {
       case 'hung':
         return fail(failures.abandoned(by));
       case 'died':
+        if (answer.death.why === 'ended') return fail(failures.abandoned(by));
         return fail(answer.isCulprit ? this.#ofDeath(answer.death, by) : failures.interrupted(by));
     }
   }
@@ -251,6 +306,7 @@ export class OutsidePlugin implements AnyPlugin {
         return failures.flooded(by, death.what);
       case 'protocol':
         return failures.brokeProtocol(by, death.what);
+      case 'blocked':
       case 'ended':
         return failures.abandoned(by);
     }
@@ -272,20 +328,11 @@ export async function knownKind(plugin: OutsidePlugin): Promise<Result<KnownKind
   }
 }
 
-/** Runs `work` with a signal that also tells the end of the time. */
-async function withDeadline<T>(
-  outer: AbortSignal | undefined,
-  limitMs: number,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), limitMs);
-  try {
-    return await work(outer === undefined ? controller.signal : AbortSignal.any([outer, controller.signal]));
-  } finally {
-    clearTimeout(timer);
-  }
-}
+const isInterrupted = (done: Result<unknown, Failure>): boolean =>
+  !done.ok && done.failure.code === failures.INTERRUPTED;
+
+/** It is not known which of several calls ended the process. */
+const mayBeToBlame = (answer: Answer): boolean => answer.type === 'died' && !answer.isCulpritKnown;
 
 const isTimeout = ({ reason }: AbortSignal): boolean =>
   (reason as { readonly failure?: Failure } | undefined)?.failure?.code === 'node::timeout';

@@ -2,14 +2,23 @@
 // Nothing that comes from it is believed. Unaware of manifests and of what answers should look like.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { MARKER_VARIABLE, nextMarker } from '../guardian.js';
 import { createLineSplitter } from '../line-splitter.js';
 import { signalGroup, signalMarked, spawnWith } from '../subprocess.js';
 import { encodeFrame, FrameReader } from './frames.js';
-import { MOST_SAID_BYTES, type Ask, type Look, type Said, type Tell, type Thrown, type Told } from './protocol.js';
+import {
+  MOST_SAID_BYTES,
+  type Ask,
+  type Look,
+  type Said,
+  type Seen,
+  type Tell,
+  type Thrown,
+  type Told,
+} from './protocol.js';
 
 export interface ProcessOptions {
   /** The program that runs in the process. */
@@ -26,7 +35,7 @@ export type Answer =
   | { readonly type: 'failed'; readonly failure: unknown }
   | { readonly type: 'threw'; readonly thrown: Thrown }
   | { readonly type: 'unsendable'; readonly where: string; readonly what: string }
-  | { readonly type: 'died'; readonly death: Death; readonly isCulprit: boolean }
+  | { readonly type: 'died'; readonly death: Death; readonly isCulprit: boolean; readonly isCulpritKnown: boolean }
   | { readonly type: 'hung'; readonly isWaiting: boolean; readonly place?: string };
 
 export type Death =
@@ -34,6 +43,7 @@ export type Death =
   | { readonly why: 'memory' }
   | { readonly why: 'flood'; readonly what: string }
   | { readonly why: 'protocol'; readonly what: string }
+  | { readonly why: 'blocked'; readonly place?: string }
   | { readonly why: 'ended' };
 
 /** What a call asks of pyflow while it runs. Whatever is thrown becomes an error in the plugin. */
@@ -52,6 +62,18 @@ interface PendingCall {
   asks: number;
   printedCharacters: number;
   isHeard: boolean;
+  /** By the clock of `performance`. */
+  readonly endsAt: number;
+  readonly graceMs: number;
+  graceTimer?: NodeJS.Timeout;
+}
+
+export interface CallLimits {
+  readonly signal?: AbortSignal | undefined;
+  /** Looked at now and then. */
+  readonly deadlineMs?: number;
+  /** From the signal or the deadline to the end of the process. */
+  readonly graceMs: number;
 }
 
 type Loaded = Extract<Said, { type: 'loaded' | 'not-loaded' }>;
@@ -68,9 +90,12 @@ const MOST_PRINTED = 64 * 1024 * 1024;
 const MOST_UNTAKEN = 256 * 1024 * 1024;
 const WATCH_MS = 200;
 const LAST_WORDS_MS = 300;
+const MONITOR_MS = 500;
 const COMMAND_GRACE_MS = 2500;
 /** A process has memory beside its heap, and may use as much again for buffers. */
 const BESIDE_HEAP_MEGABYTES = 256;
+/** Of Node itself, which says nothing about the plugin. */
+const NATIVE_TRACE = /^(?:-+ (?:Native|JavaScript) stack trace -+|FATAL ERROR|\s*\d+: 0x)[^]*/m;
 /** What is printed past pyflow's way, for the case that the process dies. */
 const KEPT_WORDS = 4000;
 const KEPT_STRAYS = 1000;
@@ -79,10 +104,12 @@ export class PluginProcess {
   readonly #calls = new Map<string, PendingCall>();
   /** For errors that come late. */
   readonly #ended = new Map<string, CallServices>();
+  readonly #signals = new Map<AbortSignal, { readonly ids: Set<string>; readonly onAbort: () => void }>();
   readonly #options: ProcessOptions;
   #child: ChildProcess | undefined;
   #told: Duplex | undefined;
   #said: Duplex | undefined;
+  #monitor: Duplex | undefined;
   readonly #marker: string;
   #onLoaded: ((answer: LoadAnswer) => void) | undefined;
   #death: Death | undefined;
@@ -90,6 +117,7 @@ export class PluginProcess {
   #words = '';
   #watch: NodeJS.Timeout | undefined;
   #endWhenIdle = false;
+  #isCorked = false;
   readonly #kill = (): void => this.#killAll();
 
   constructor(options: ProcessOptions) {
@@ -129,7 +157,7 @@ export class PluginProcess {
 
   #start(): void {
     const { program, env, memoryMegabytes } = this.#options;
-    const child = spawnWith(['ignore', 'pipe', 'pipe', 'pipe', 'pipe'], {}, (stdio) =>
+    const child = spawnWith(['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'], {}, (stdio) =>
       spawn(process.execPath, [`--max-old-space-size=${memoryMegabytes}`, program], {
         cwd: '/',
         env: { ...env, [MARKER_VARIABLE]: this.#marker },
@@ -138,7 +166,7 @@ export class PluginProcess {
       }),
     );
     this.#child = child;
-    const [, stdout, stderr, told, said] = child.stdio as unknown as readonly Duplex[];
+    const [, stdout, stderr, told, said, monitor] = child.stdio as unknown as readonly Duplex[];
     child.on('error', (error) => {
       if (child.pid === undefined) this.#onLoaded?.({ type: 'cannot-start', message: error.message });
     });
@@ -151,8 +179,9 @@ export class PluginProcess {
     if (told === undefined || said === undefined) return;
     this.#told = told;
     this.#said = said;
+    this.#monitor = monitor;
     const reader = new FrameReader(MOST_SAID_BYTES);
-    for (const stream of [told, said, stdout, stderr]) stream?.on('error', () => {});
+    for (const stream of [told, said, monitor, stdout, stderr]) stream?.on('error', () => {});
     said.on('data', (chunk: Buffer) => {
       try {
         reader.push(chunk, (message) => this.#take(message));
@@ -171,45 +200,67 @@ export class PluginProcess {
     process.on('exit', this.#kill);
     // What still runs is held by the timer of whoever waits for it.
     child.unref();
-    for (const stream of [stdout, stderr, told, said]) (stream as unknown as { unref(): void } | undefined)?.unref();
+    for (const stream of [stdout, stderr, told, said, monitor])
+      (stream as unknown as { unref(): void } | undefined)?.unref();
   }
 
   call(
     message: Omit<Extract<Told, { type: 'call' }>, 'type' | 'id'>,
     services: CallServices,
-    signal: AbortSignal,
-    graceMs: number,
+    { signal, deadlineMs, graceMs }: CallLimits,
   ): Promise<Answer> {
-    const id = randomBytes(12).toString('hex');
+    const id = randomUUID();
     return new Promise((resolve) => {
-      if (this.#death !== undefined) return resolve({ type: 'died', death: this.#death, isCulprit: false });
-      let graceTimer: NodeJS.Timeout | undefined;
-      const onAbort = (): void => {
-        this.#tell({ type: 'abort', id });
-        const asked = performance.now();
-        const look = (): void => {
-          // A command that is being ended takes its time.
-          const isWaiting = (this.#calls.get(id)?.asks ?? 0) > 0 && performance.now() - asked < COMMAND_GRACE_MS;
-          if (isWaiting) graceTimer = setTimeout(look, graceMs);
-          else this.#abandon(id);
-        };
-        graceTimer = setTimeout(look, graceMs);
-      };
+      if (this.#death !== undefined)
+        return resolve({ type: 'died', death: this.#death, isCulprit: false, isCulpritKnown: true });
       const settle = (answer: Answer): void => {
-        signal.removeEventListener('abort', onAbort);
-        clearTimeout(graceTimer);
+        this.#listen(signal, id, false);
+        clearTimeout(this.#calls.get(id)?.graceTimer);
         this.#calls.delete(id);
         this.#ended.set(id, services);
         if (this.#ended.size > KEPT_STRAYS) this.#ended.delete(this.#ended.keys().next().value!);
         if (this.#calls.size === 0) this.#rest();
         resolve(answer);
       };
-      this.#calls.set(id, { services, settle, asks: 0, printedCharacters: 0, isHeard: false });
+      const endsAt = performance.now() + (deadlineMs ?? Number.POSITIVE_INFINITY);
+      this.#calls.set(id, { services, settle, asks: 0, printedCharacters: 0, isHeard: false, endsAt, graceMs });
       this.#watch ??= setInterval(() => this.#look(), WATCH_MS);
-      signal.addEventListener('abort', onAbort, { once: true });
+      this.#listen(signal, id, true);
       this.#tell({ type: 'call', id, ...message });
-      if (signal.aborted) onAbort();
+      if (signal?.aborted === true) this.#abort(id);
     });
+  }
+
+  /** Many calls have the signal of the run: one listener serves them. */
+  #listen(signal: AbortSignal | undefined, id: string, isOn: boolean): void {
+    if (signal === undefined) return;
+    const known = this.#signals.get(signal);
+    if (isOn && known !== undefined) known.ids.add(id);
+    else if (isOn) {
+      const ids = new Set([id]);
+      const onAbort = (): void => ids.forEach((one) => this.#abort(one));
+      this.#signals.set(signal, { ids, onAbort });
+      signal.addEventListener('abort', onAbort, { once: true });
+    } else if (known !== undefined) {
+      known.ids.delete(id);
+      if (known.ids.size > 0) return;
+      signal.removeEventListener('abort', known.onAbort);
+      this.#signals.delete(signal);
+    }
+  }
+
+  #abort(id: string): void {
+    const call = this.#calls.get(id);
+    if (call === undefined || call.graceTimer !== undefined) return;
+    this.#tell({ type: 'abort', id });
+    const asked = performance.now();
+    const look = (): void => {
+      // A command that is being ended takes its time.
+      const isWaiting = call.asks > 0 && performance.now() - asked < COMMAND_GRACE_MS;
+      if (isWaiting) call.graceTimer = setTimeout(look, call.graceMs);
+      else this.#abandon(id);
+    };
+    call.graceTimer = setTimeout(look, call.graceMs);
   }
 
   /** No further calls; ended when the last one is over. */
@@ -233,13 +284,39 @@ export class PluginProcess {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     this.#endWhenIdle = true;
-    const { isHeard } = call;
-    if (!isHeard && this.#calls.size > 1) {
-      // Any of them may be the one that does not return.
-      return this.#die({ why: 'ended' });
-    }
-    call.settle({ type: 'hung', isWaiting: call.asks > 0 });
-    if (!isHeard) this.end();
+    if (call.isHeard) return call.settle({ type: 'hung', isWaiting: call.asks > 0 });
+    this.#askMonitor((seen) => {
+      if (!this.#calls.has(id)) return;
+      // Any of several may be the one that blocks all.
+      this.#culprit = seen?.id ?? (this.#calls.size === 1 ? id : undefined);
+      const culprit = this.#culprit === undefined ? undefined : this.#calls.get(this.#culprit);
+      const place = seen?.place === undefined ? {} : { place: seen.place };
+      culprit?.settle({ type: 'hung', isWaiting: false, ...place });
+      this.#die({ why: 'blocked', ...place });
+    });
+  }
+
+  /** Also when there is no answer. */
+  #askMonitor(take: (seen: Seen | undefined) => void): void {
+    let isTaken = false;
+    const takeOnce = (seen: Seen | undefined): void => {
+      if (!isTaken) take(seen);
+      isTaken = true;
+    };
+    setTimeout(() => takeOnce(undefined), MONITOR_MS);
+    const reader = new FrameReader(64 * 1024);
+    this.#monitor?.on('data', (chunk: Buffer) => {
+      try {
+        reader.push(chunk, (given) => {
+          const { id, place } = given as Seen;
+          takeOnce({ ...(typeof id === 'string' ? { id } : {}), ...(typeof place === 'string' ? { place } : {}) });
+          return false;
+        });
+      } catch {
+        takeOnce(undefined);
+      }
+    });
+    this.#write(this.#monitor, {});
   }
 
   #tell(message: Told): void {
@@ -250,6 +327,15 @@ export class PluginProcess {
     if (this.#death !== undefined || stream === undefined || stream.destroyed) return;
     if (stream.writableLength > MOST_UNTAKEN)
       return this.#die({ why: 'flood', what: `did not take ${MOST_UNTAKEN / 1024 / 1024} MiB of answers` });
+    if (stream === this.#told && !this.#isCorked) {
+      // Calls of one turn go together.
+      this.#isCorked = true;
+      stream.cork();
+      process.nextTick(() => {
+        this.#isCorked = false;
+        stream.uncork();
+      });
+    }
     stream.write(encodeFrame(message));
   }
 
@@ -414,7 +500,8 @@ export class PluginProcess {
     const how =
       this.#exiting?.how ?? (code === null ? `A signal ended it: ${signal}.` : `It exited with status ${code}.`);
     const place = this.#exiting?.place === undefined ? {} : { place: this.#exiting.place };
-    const printed = this.#words.trim() === '' ? {} : { printed: this.#words.trim() };
+    const words = this.#words.replace(NATIVE_TRACE, '').trim();
+    const printed = words === '' ? {} : { printed: words };
     this.#die({ why: 'exited', how, ...place, ...printed });
   }
 
@@ -426,10 +513,14 @@ export class PluginProcess {
     this.#killAll();
     this.#told?.destroy();
     this.#said?.destroy();
-    const isKnown = this.#culprit !== undefined && this.#calls.has(this.#culprit);
-    const isAlone = this.#calls.size === 1 && death.why !== 'ended';
-    for (const [id, call] of this.#calls)
-      call.settle({ type: 'died', death, isCulprit: isKnown ? id === this.#culprit : isAlone });
+    this.#monitor?.destroy();
+    const isOurs = death.why === 'ended';
+    const isAlone = this.#calls.size === 1;
+    const isCulpritKnown = isOurs || isAlone || this.#culprit !== undefined;
+    for (const [id, call] of this.#calls) {
+      const isCulprit = !isOurs && (this.#culprit === undefined ? isAlone : id === this.#culprit);
+      call.settle({ type: 'died', death, isCulprit, isCulpritKnown });
+    }
     this.#onLoaded?.({ type: 'died', death });
   }
 
@@ -442,6 +533,8 @@ export class PluginProcess {
   }
 
   #look(): void {
+    const now = performance.now();
+    for (const [id, { endsAt }] of this.#calls) if (endsAt <= now) this.#abort(id);
     const pid = this.#child?.pid;
     if (pid === undefined) return;
     let pages: number;

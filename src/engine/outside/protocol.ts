@@ -8,6 +8,15 @@ export const TOLD_DESCRIPTOR = 3;
 /** In the process: it writes here, and reads the answers to `look`. */
 export const SAID_DESCRIPTOR = 4;
 
+/** In the process: its monitor is asked and answers here. */
+export const MONITOR_DESCRIPTOR = 5;
+
+/** What the main thread of the process is doing. */
+export interface Seen {
+  readonly id?: string;
+  readonly place?: string;
+}
+
 /** Bytes of one message of the process; what it returns is smaller still. */
 export const MOST_SAID_BYTES = 20 * 1024 * 1024;
 /** Characters of what a plugin returns. */
