@@ -1,7 +1,8 @@
 // `pyflow plan`: what a run would do, and why, without doing it.
 
 import type { PlanReport, RunRequest } from '../engine/pipeline.js';
-import { formatOutcome, formatReasons, table } from '../engine/render/messages.js';
+import { formatOutcome, table } from '../engine/render/messages.js';
+import { formatReasons } from '../engine/render/reasons.js';
 import { complain, type Command } from './command.js';
 import { printRefusal } from './refusal.js';
 import { RUN_OPTIONS, runRequest } from './run-options.js';
@@ -14,8 +15,8 @@ export const command: Command = {
   maxOperands: 1,
   summary: 'Say what would run, be restored or skipped, and why',
   details: [
-    'Takes the options of `pyflow run` and changes nothing. A line that is certain holds in the run; a line that depends on',
-    'a node says what happens if that node leaves the same layer as in the last run.',
+    'Takes the options of `pyflow run` and changes nothing. A line with an outcome holds in the run; a line that depends on',
+    'other nodes has `?`, since what they leave decides whether it runs.',
   ].join('\n'),
   options: [...RUN_OPTIONS, { name: 'json', summary: 'Print JSON' }],
   examples: ['pyflow plan pipelines/python.yml --app ../shop'],

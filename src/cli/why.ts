@@ -1,7 +1,8 @@
 // `pyflow why`: why a node ran, was restored or missed.
 
 import type { Explanation } from '../engine/why.js';
-import { formatFailure, formatFinish, formatOutcome, formatReason } from '../engine/render/messages.js';
+import { formatFailure, formatFinish, formatOutcome } from '../engine/render/messages.js';
+import { formatReason } from '../engine/render/reasons.js';
 import { complain, type Command } from './command.js';
 import { printFailure } from './refusal.js';
 import { APP_OPTIONS, appOf } from './run-options.js';

@@ -13,6 +13,8 @@ export interface Reason {
   readonly what: string;
   readonly from?: string;
   readonly to?: string;
+  /** Whose layer changed, where `what` names a port for trees. */
+  readonly nodes?: readonly string[];
 }
 
 export interface NodeReport {

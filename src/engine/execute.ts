@@ -4,7 +4,7 @@ import type { NodeId } from '../manifests/pipeline/manifest.js';
 import type { Admission } from './admission.js';
 import { loadLayer } from './layers.js';
 import { acquireKeyLock } from './lock.js';
-import { differences } from './explain.js';
+import { differences, type MakersOf } from './explain.js';
 import type { NodeReport, Outcome, Reason } from './events.js';
 import { FailureError, type Failure } from './failure.js';
 import { prepareNode, type Action, type NodeState } from './prepare.js';
@@ -329,7 +329,7 @@ export async function explainMiss(
     ];
   }
   const record = await run.store.record(last);
-  if (record !== undefined) return differences(record, action.record);
+  if (record !== undefined) return differences(record, action.record, makersIn(run, action));
   const evicted = run.store.evictedAt(last) !== undefined;
   return [
     {
@@ -339,6 +339,16 @@ export async function explainMiss(
     },
   ];
 }
+
+/** By the layers themselves; where none is new, or it is a tool, by the edges of the port. */
+const makersIn =
+  (run: RunState, { node }: Action): MakersOf =>
+  (port, digests) => {
+    const writers = digests.map((digest) => run.writerOf(digest)).filter((index) => index >= 0);
+    if (writers.length > 0) return [...new Set(writers)].map((index) => run.pipeline.nodes[index]!.id);
+    const references = node.inputs[port] ?? [];
+    return [...new Set([references].flat().map((reference) => reference.node))];
+  };
 
 const internalError = (id: string, error: unknown, debug: boolean): Failure => ({
   code: 'internal-error::unhandled',

@@ -6,8 +6,11 @@ import type { KeyRecord } from './store.js';
 
 const SHOWN_VALUE = 60;
 
+/** Names the nodes whose layers are among some digests at a port. */
+export type MakersOf = (port: string, digests: readonly string[]) => readonly string[];
+
 /** All differences, in the order of the record; not just the first. */
-export function differences(before: KeyRecord, after: KeyRecord): readonly Reason[] {
+export function differences(before: KeyRecord, after: KeyRecord, makers: MakersOf = () => []): readonly Reason[] {
   // Destructured, so that a field which is added and not compared does not compile.
   const {
     format,
@@ -41,8 +44,8 @@ export function differences(before: KeyRecord, after: KeyRecord): readonly Reaso
     ...compare('platform', before.platform, platform),
     ...compareFiles(before.files, files),
     ...compare('presence of', before.exists, exists),
-    ...compareTrees('tree', before.trees, trees),
-    ...compareTrees('tool', before.tools, tools),
+    ...compareTrees('tree', before.trees, trees, makers),
+    ...compareTrees('tool', before.tools, tools, makers),
     ...compare('scope', before.scope, scope),
   ];
 }
@@ -85,11 +88,17 @@ function compareFiles(before: KeyRecord['files'], after: KeyRecord['files']): Re
   });
 }
 
-function compareTrees(name: string, before: KeyRecord['trees'], after: KeyRecord['trees']): Reason[] {
+function compareTrees(name: string, before: KeyRecord['trees'], after: KeyRecord['trees'], makers: MakersOf): Reason[] {
   const ports = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   return ports.flatMap((port): Reason[] => {
-    const from = (before[port] ?? []).map(short).join('+');
-    const to = (after[port] ?? []).map(short).join('+');
-    return from === to ? [] : [{ what: `${name} ${port}`, from, to }];
+    const [old, now] = [before[port] ?? [], after[port] ?? []];
+    const from = old.map(short).join('+');
+    const to = now.map(short).join('+');
+    if (from === to) return [];
+    const nodes = makers(
+      port,
+      now.filter((digest) => !old.includes(digest)),
+    );
+    return [{ what: `${name} ${port}`, from, to, ...(nodes.length > 0 && { nodes }) }];
   });
 }

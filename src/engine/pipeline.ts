@@ -70,9 +70,9 @@ export type Refusal =
 export interface PlanLine {
   readonly id: NodeId;
   readonly kind: string;
-  /** Certain: holds in the run. Else `dependsOn` names the nodes that execute first. */
+  /** Certain: holds in the run. Else `dependsOn` names the nodes whose outcomes decide it. */
   readonly certain: boolean;
-  /** What the run will do; on a depending line what it does if the layers before it stay as in the last run. */
+  /** What the run will do; absent on a depending line. */
   readonly outcome?: Outcome;
   readonly dependsOn?: readonly NodeId[];
   readonly reasons: readonly Reason[];

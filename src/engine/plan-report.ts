@@ -4,7 +4,8 @@ import type { NodeId } from '../manifests/pipeline/manifest.js';
 import { Admission } from './admission.js';
 import { closing, type Compose } from './composition.js';
 import type { Outcome, Reason } from './events.js';
-import { explainMiss, lookUp, settle } from './execute.js';
+import type { ActionKey } from './digest.js';
+import { explainMiss, isRestorable, lookUp, settle } from './execute.js';
 import { fail, succeed, type Result } from './failure.js';
 import type { PlanLine, PlanReport, Refusal, RunRequest } from './pipeline.js';
 import { prepareNode, STOPS, type Action } from './prepare.js';
@@ -13,7 +14,16 @@ import { selectNodes } from './run-stages.js';
 import { openRun, type RunState } from './run-state.js';
 import { stoppingOf } from './stopping.js';
 
-/** Lines in plan order. Every certain line holds in the run; a depending one stands only behind a node that executes. */
+interface Planning {
+  readonly run: RunState;
+  readonly forced: ReadonlySet<string>;
+  /** Node -> the nodes that execute before its inputs are known. */
+  readonly unknown: Map<NodeId, readonly NodeId[]>;
+  /** Positions of nodes that execute and store a result, by key: whichever comes first, the other one finds it. */
+  readonly executing: Map<ActionKey, number[]>;
+}
+
+/** Lines in plan order. Every certain line holds in the run; a depending one says what decides it, and no outcome. */
 export const planPipeline = (request: RunRequest, compose: Compose): Promise<Result<PlanReport, Refusal>> =>
   closing(compose, (composing) => planComposed(request, composing));
 
@@ -25,23 +35,18 @@ async function planComposed(request: RunRequest, compose: Compose): Promise<Resu
   try {
     const selection = selectNodes(run, request);
     if (!selection.ok) return fail({ type: 'failure', failure: selection.failure });
-    const forced = new Set(request.refresh);
-    const lines: PlanLine[] = [];
-    /** Node -> the nodes that execute before its inputs are known. */
-    const unknown = new Map<NodeId, readonly NodeId[]>();
-    for (const index of selection.value) lines.push(await planNode(run, index, forced, unknown));
+    const planning = { run, forced: new Set(request.refresh), unknown: new Map(), executing: new Map() };
+    const planned: PlanLine[] = [];
+    for (const index of selection.value) planned.push(await planNode(planning, index));
+    const lines = withFailures(run, withTwins(planning, planned));
     return succeed({ pipeline: run.pipeline.name, appId: run.appId, lines: run.secrets.maskValue(lines) });
   } finally {
     await run.store.close();
   }
 }
 
-async function planNode(
-  run: RunState,
-  index: number,
-  forced: ReadonlySet<string>,
-  unknown: Map<NodeId, readonly NodeId[]>,
-): Promise<PlanLine> {
+async function planNode(planning: Planning, index: number): Promise<PlanLine> {
+  const { run, forced, unknown, executing } = planning;
   const { id, kind, dependencies } = run.pipeline.nodes[index]!;
   const dependsOn = [...new Set(dependencies.flatMap((dependency) => unknown.get(dependency) ?? []))];
   if (dependsOn.length > 0) {
@@ -50,9 +55,7 @@ async function planNode(
       return { id, kind, certain: true, outcome: 'skipped', reasons: [] };
     }
     unknown.set(id, dependsOn);
-    const isKnown = dependencies.every((dependency) => run.states.has(dependency));
-    const guess = isKnown ? await guessNode(run, index, forced) : undefined;
-    return { id, kind, certain: false, dependsOn, reasons: [], ...guess };
+    return { id, kind, certain: false, dependsOn, reasons: [] };
   }
   const certain = (outcome: Outcome, reasons: readonly Reason[] = []): PlanLine => {
     if (!run.states.has(id)) run.states.set(id, { outcome, outputs: {} });
@@ -73,15 +76,20 @@ async function planNode(
       const { action } = prepared;
       const found = await lookUp(run, action, forced);
       if (found !== undefined) {
-        const outcome = run.lastRun?.nodes[id]?.key === action.key ? 'up-to-date' : 'restored';
+        const outcome = outcomeOfHit(run, action);
         settle({ run, newState: {} }, action, outcome, found);
         return certain(outcome);
       }
       const reasons = await explainMiss(run, action, forced);
-      if (action.isPure) return evaluate(run, action, reasons, certain);
-      unknown.set(id, [id]);
-      const line = { id, kind, certain: true, outcome: 'executed' as const, reasons };
-      await assumeAsBefore(run, index);
+      const first = executing.get(action.key)?.find((twin) => run.files.ancestorsOf(index).has(twin));
+      const line = action.isPure
+        ? await evaluate(run, action, reasons, certain)
+        : { id, kind, certain: true, outcome: 'executed' as const, reasons };
+      if (!action.isPure) unknown.set(id, [id]);
+      if (line.outcome !== 'executed' || !isRestorable(action) || forced.has('all') || forced.has(id)) return line;
+      // It waits for one with the same key, so it finds that one's result.
+      if (first !== undefined) return { ...line, outcome: outcomeOfHit(run, action), reasons: [] };
+      executing.set(action.key, [...(executing.get(action.key) ?? []), index]);
       return line;
     }
   }
@@ -101,39 +109,45 @@ async function isSkippedAnyway(
   return holds.ok && !holds.value;
 }
 
-/** What the node will do if the layers before it come out as in the last run; undefined when that cannot be told. */
-async function guessNode(
-  run: RunState,
-  index: number,
-  forced: ReadonlySet<string>,
-): Promise<Pick<PlanLine, 'outcome' | 'reasons'> | undefined> {
-  const { id } = run.pipeline.nodes[index]!;
-  const prepared = await prepareNode(run, index);
-  if (prepared.type !== 'action') {
-    if (prepared.type === 'skipped') run.states.set(id, { outcome: 'skipped', outputs: {} });
-    return prepared.type === 'skipped' ? { outcome: 'skipped', reasons: [] } : undefined;
+const outcomeOfHit = (run: RunState, { node, key }: Action): Outcome =>
+  run.lastRun?.nodes[node.id]?.key === key ? 'up-to-date' : 'restored';
+
+/** Of nodes with one key and no order between them the first to start executes, and the others find its result. */
+function withTwins({ run, executing }: Planning, lines: readonly PlanLine[]): readonly PlanLine[] {
+  const twins = new Map<NodeId, readonly NodeId[]>();
+  for (const positions of executing.values()) {
+    const ids = positions.map((position) => run.pipeline.nodes[position]!.id);
+    if (ids.length > 1) for (const id of ids) twins.set(id, ids);
   }
-  const { action } = prepared;
-  const found = await lookUp(run, action, forced);
-  if (found !== undefined) {
-    const outcome = run.lastRun?.nodes[id]?.key === action.key ? 'up-to-date' : 'restored';
-    settle({ run, newState: {} }, action, outcome, found);
-    return { outcome, reasons: [] };
-  }
-  const reasons = await explainMiss(run, action, forced);
-  await assumeAsBefore(run, index);
-  return { outcome: 'executed', reasons };
+  if (twins.size === 0) return lines;
+  return lines.map((line) => {
+    const others = twins.get(line.id)?.filter((id) => id !== line.id);
+    return others === undefined
+      ? line
+      : { id: line.id, kind: line.kind, certain: false, dependsOn: others, reasons: [] };
+  });
 }
 
-/** Takes what an executing node gave in the last run for what it will give; without one its dependents are left open. */
-async function assumeAsBefore(run: RunState, index: number): Promise<void> {
-  const { id } = run.pipeline.nodes[index]!;
-  const last = run.lastRun?.nodes[id];
-  if (last === undefined) return;
-  const layer = last.layer === undefined ? undefined : await run.layer(last.layer);
-  if (last.layer !== undefined && layer === undefined) return;
-  if (layer !== undefined) run.addLayer(index, layer);
-  run.states.set(id, { outcome: 'executed', outputs: last.outputs, ...(layer === undefined ? {} : { layer }) });
+/** A failure stops the run unless it keeps going: how far the others come is certain only of what had to end before. */
+function withFailures(run: RunState, lines: readonly PlanLine[]): readonly PlanLine[] {
+  const failing = lines.filter(({ outcome }) => outcome === 'failed').map(({ id }) => id);
+  if (failing.length === 0 || run.request.keepGoing) return lines;
+  const before = failing.map((id) => run.files.ancestorsOf(run.positionOf(id)));
+  const behind = (id: NodeId): boolean =>
+    failing.some((failed) => run.files.ancestorsOf(run.positionOf(id)).has(run.positionOf(failed)));
+  return lines.map((line): PlanLine => {
+    const position = run.positionOf(line.id);
+    if (failing.length === 1 && line.id === failing[0]) return line;
+    if (before.every((ancestors) => ancestors.has(position))) return line;
+    if (behind(line.id)) return { ...line, certain: true, outcome: 'aborted' };
+    return {
+      id: line.id,
+      kind: line.kind,
+      certain: false,
+      dependsOn: failing.filter((id) => id !== line.id),
+      reasons: [],
+    };
+  });
 }
 
 async function evaluate(

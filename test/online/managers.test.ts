@@ -77,14 +77,14 @@ const EXPECTED: Readonly<Record<string, Readonly<Record<Manager, string>>>> = {
 };
 const otherVersion = (manager: Manager): string =>
   knownVersions(manager).find((version) => version !== toolVersion(manager)) ?? 'none';
-const otherTool = (manager: Manager): string => `version: ${toolVersion(manager)} -> ${otherVersion(manager)}`;
-const otherMinor: readonly [id: string, line: string] = ['cache.reason-python', `minor: ${MINOR} -> ${OTHER_MINOR}`];
+const otherTool = (manager: Manager): string => `version ${toolVersion(manager)} -> ${otherVersion(manager)}`;
+const otherMinor: readonly [id: string, line: string] = ['cache.reason-python', `minor ${MINOR} -> ${OTHER_MINOR}`];
 
 /** Edit -> manager -> the behaviour of the buildpack that it shows, and the reasons that the log gives. */
 const TOLD: Readonly<Record<string, Readonly<Partial<Record<Manager, readonly [id: string, ...lines: string[]]>>>>> = {
   'changed pin': {
-    pip: ['cache.reason-requirements', 'packages iniconfig: 2.1.0 -> 2.0.0', 'file requirements.txt'],
-    pipenv: ['cache.reason-pipfile-lock', 'packages iniconfig: 2.1.0 -> 2.0.0', 'file Pipfile.lock'],
+    pip: ['cache.reason-requirements', 'iniconfig 2.1.0 -> 2.0.0', 'requirements.txt changed'],
+    pipenv: ['cache.reason-pipfile-lock', 'iniconfig 2.1.0 -> 2.0.0', 'Pipfile.lock changed'],
   },
   'other Python minor': { pip: otherMinor, pipenv: otherMinor, poetry: otherMinor, uv: otherMinor },
   'other tool version': {
@@ -94,7 +94,7 @@ const TOLD: Readonly<Record<string, Readonly<Partial<Record<Manager, readonly [i
     uv: ['cache.reason-uv', otherTool('uv')],
   },
   // The runtime of the first manager is there for the others.
-  'other stack': { pip: ['cache.reason-stack', `config stack: ${STACK} -> scalingo-22`] },
+  'other stack': { pip: ['cache.reason-stack', `config stack ${STACK} -> scalingo-22`] },
 };
 /** What the buildpack keeps beside the packages. */
 const CACHED: Readonly<Record<Manager, string>> = {

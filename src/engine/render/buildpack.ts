@@ -5,7 +5,8 @@ import type { Reason } from '../events.js';
 import { unreachable } from '../failure.js';
 import { cleanLines, cleanText } from './clean-text.js';
 import { groupByNode } from './grouping.js';
-import { formatDuration, formatFailure, formatReason } from './messages.js';
+import { formatDuration, formatFailure } from './messages.js';
+import { formatReason } from './reasons.js';
 import { retryLine } from './plain.js';
 import type { RenderOptions, Renderer, Write } from './renderer.js';
 import { styleOf } from './style.js';
@@ -31,15 +32,6 @@ export function styledBlock(level: Level, lines: readonly string[], color: boole
 const WORTH_TELLING_MS = 100;
 const SHOWN_CHANGES = 8;
 
-const DIGEST = /^[0-9a-f]{40}/;
-
-/** What a file or a tree was and is are digests, which tell people nothing. */
-function formatChange(change: Reason): string {
-  const { what, from, to } = change;
-  const isDigest = (/^(file|tree|tool) /.test(what) && from !== undefined) || DIGEST.test(from ?? to ?? '');
-  return formatReason(isDigest ? { what } : change);
-}
-
 export function buildpackRenderer(write: Write, { verbose, color, shout }: BuildpackOptions): Renderer {
   const step = (text: string): void => write(`-----> ${cleanText(text)}\n`);
   const detail = (text: string): void => write(`       ${cleanText(text)}`.trimEnd() + '\n');
@@ -47,10 +39,12 @@ export function buildpackRenderer(write: Write, { verbose, color, shout }: Build
 
   /** Why work that was in the cache was done again; nothing of what never was there. */
   const tellChanges = (reasons: readonly Reason[]): void => {
-    const changes = reasons.filter(({ from, to }) => from !== undefined || to !== undefined);
+    const changes = reasons.filter(
+      ({ from, to, nodes }) => from !== undefined || to !== undefined || nodes !== undefined,
+    );
     if (changes.length === 0) return;
     detail('Not taken from the cache, because of changes:');
-    for (const change of changes.slice(0, SHOWN_CHANGES)) detail(`- ${formatChange(change)}`);
+    for (const change of changes.slice(0, SHOWN_CHANGES)) detail(`- ${formatReason(change)}`);
     if (changes.length > SHOWN_CHANGES) detail(`- and ${changes.length - SHOWN_CHANGES} more`);
   };
 

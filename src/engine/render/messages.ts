@@ -1,8 +1,9 @@
 // Failures, reasons, outcomes, durations and sizes as people read them. Unaware of where the text goes.
 
 import { unreachable, type Failure } from '../failure.js';
-import type { NodeReport, Outcome, Reason } from '../events.js';
-import { cleanLines, cleanText } from './clean-text.js';
+import type { NodeReport, Outcome } from '../events.js';
+import { cleanLines } from './clean-text.js';
+import { formatReasons } from './reasons.js';
 import { styleOf, type Style } from './style.js';
 
 export function formatDuration(ms: number): string {
@@ -55,23 +56,6 @@ export function paintOutcome(outcome: Outcome, text: string, style: Style): stri
   if (outcome === 'failed') return style.red(text);
   if (outcome === 'blocked' || outcome === 'aborted') return style.yellow(text);
   return outcome === 'executed' ? style.green(text) : style.dim(text);
-}
-
-const MAX_VALUE = 60;
-const shorten = (text: string): string => {
-  const clean = cleanText(text);
-  return clean.length > MAX_VALUE ? `${[...clean].slice(0, MAX_VALUE - 1).join('')}…` : clean;
-};
-
-export function formatReason({ what, from, to }: Reason): string {
-  const told = [from, to].flatMap((text) => (text === undefined ? [] : [shorten(text)])).join(' -> ');
-  return told === '' ? cleanText(what) : `${cleanText(what)}: ${told}`;
-}
-
-/** The first reasons on one line. */
-export function formatReasons(reasons: readonly Reason[], shown = 2): string {
-  const first = reasons.slice(0, shown).map(formatReason).join('; ');
-  return reasons.length > shown ? `${first}; and ${reasons.length - shown} more` : first;
 }
 
 /** What is said of a finished node behind its outcome: time, saved time, reasons. */

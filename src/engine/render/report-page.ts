@@ -2,7 +2,8 @@
 
 import { unreachable, type Failure } from '../failure.js';
 import type { NodeReport, Outcome, RunReport } from '../events.js';
-import { countOf, formatBytes, formatDuration, formatOutcome, formatReason, remedyOf } from './messages.js';
+import { countOf, formatBytes, formatDuration, formatOutcome, remedyOf } from './messages.js';
+import { formatReason } from './reasons.js';
 import { escapeReported, inBothSchemes, renderPage, type Palette } from './page.js';
 import { countOutcomes, failuresOf, savedTime } from './summary.js';
 

@@ -1,7 +1,8 @@
 // A whole report for people: a row a node, the failures in full, then the summary.
 
 import type { NodeReport, RunReport } from '../events.js';
-import { formatBytes, formatDuration, formatFailure, formatOutcome, formatReasons, table } from './messages.js';
+import { formatBytes, formatDuration, formatFailure, formatOutcome, table } from './messages.js';
+import { formatReasons } from './reasons.js';
 import { styleOf } from './style.js';
 import { summarize } from './summary.js';
 

@@ -45,29 +45,29 @@ describe('engine/render/cache-reasons', () => {
       'another stack',
       { config: { stack: 'scalingo-22' } },
       { config: { stack: 'scalingo-24' } },
-      ['config stack: scalingo-22 -> scalingo-24'],
+      ['config stack scalingo-22 -> scalingo-24'],
     ],
     [
       'another Python',
       { values: { python: { version: '3.12.11' } } },
       { values: { python: { version: '3.13.2' } } },
-      ['input python version: 3.12.11 -> 3.13.2'],
+      ['input python version 3.12.11 -> 3.13.2'],
     ],
-    ['another pip', tool('25.1'), tool('26.1.2'), ['version: 25.1 -> 26.1.2']],
-    ['another Pipenv', tool('2025.1'), tool('2026.6.2'), ['version: 2025.1 -> 2026.6.2']],
-    ['another Poetry', tool('2.1.0'), tool('2.2.0'), ['version: 2.1.0 -> 2.2.0']],
-    ['another uv', tool('0.10.0'), tool('0.11.28'), ['version: 0.10.0 -> 0.11.28']],
+    ['another pip', tool('25.1'), tool('26.1.2'), ['version 25.1 -> 26.1.2']],
+    ['another Pipenv', tool('2025.1'), tool('2026.6.2'), ['version 2025.1 -> 2026.6.2']],
+    ['another Poetry', tool('2.1.0'), tool('2.2.0'), ['version 2.1.0 -> 2.2.0']],
+    ['another uv', tool('0.10.0'), tool('0.11.28'), ['version 0.10.0 -> 0.11.28']],
     [
       'other requirements',
       { files: { 'requirements.txt': 'a/1' }, facts: { packages: { flask: '3.1.2' } } },
       { files: { 'requirements.txt': 'b/1' }, facts: { packages: { flask: '3.1.3' } } },
-      ['packages flask: 3.1.2 -> 3.1.3', 'file requirements.txt'],
+      ['flask 3.1.2 -> 3.1.3', 'requirements.txt changed'],
     ],
     [
       'another lockfile',
       { files: { 'Pipfile.lock': 'a/1' }, facts: { packages: {} } },
       { files: { 'Pipfile.lock': 'b/1' }, facts: { packages: { six: '1.17.0' } } },
-      ['packages six: 1.17.0', 'file Pipfile.lock'],
+      ['six is new: 1.17.0', 'Pipfile.lock changed'],
     ],
   ];
   for (const [what, before, after, lines] of reasons) {
@@ -80,7 +80,7 @@ describe('engine/render/cache-reasons', () => {
     const facts = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`p${index + 10}`, '1']));
     const lines = linesOf({ facts }, { facts: {} });
     expect(lines).to.have.length(10);
-    expect([lines[1], lines[9]]).to.deep.equal(['       - p10: 1', '       - and 4 more']);
+    expect([lines[1], lines[9]]).to.deep.equal(['       - p10 is gone: 1', '       - and 4 more']);
   });
 
   it('says of what was not installed again that it was restored', () => {
@@ -97,10 +97,16 @@ describe('engine/render/cache-reasons', () => {
       { trees: { runtime: ['aaaa/1'] }, tools: { pip: ['cccc/1'] }, files: { gone: 'a/1' } },
       { trees: { runtime: ['bbbb/1'] }, tools: { pip: ['dddd/1'] } },
     );
-    expect(lines.slice(1)).to.deep.equal(['       - file gone: removed', '       - tree runtime', '       - tool pip']);
+    expect(lines.slice(1)).to.deep.equal([
+      '       - gone was removed',
+      '       - what comes in at runtime changed',
+      '       - what comes in at pip changed',
+    ]);
     const lock = { before: '7'.repeat(64), after: '8'.repeat(64) };
-    expect(linesOf({ facts: { lock: lock.before } }, { facts: { lock: lock.after } })[1]).to.equal('       - lock');
-    expect(linesOf({}, { facts: { lock: lock.after } })[1]).to.equal('       - lock');
+    expect(linesOf({ facts: { lock: lock.before } }, { facts: { lock: lock.after } })[1]).to.equal(
+      '       - lock changed',
+    );
+    expect(linesOf({}, { facts: { lock: lock.after } })[1]).to.equal('       - lock changed');
   });
 
   it('says nothing of work that took no time, nor of a first run', () => {

@@ -5,9 +5,9 @@ import {
   formatDuration,
   formatFailure,
   formatFinish,
-  formatReasons,
   table,
 } from '../../../src/engine/render/messages.js';
+import { formatReasons } from '../../../src/engine/render/reasons.js';
 import { nodeReport, pipFailure } from '../../support/events.js';
 
 describe('engine/render/messages', () => {
@@ -67,7 +67,7 @@ describe('engine/render/messages', () => {
 
   it('shows the first reasons and counts the rest', () => {
     const reasons = [{ what: 'config a', from: '1', to: '2' }, { what: 'evicted' }, { what: 'x' }];
-    expect(formatReasons(reasons)).to.equal('config a: 1 -> 2; evicted; and 1 more');
+    expect(formatReasons(reasons)).to.equal('config a 1 -> 2; evicted; and 1 more');
   });
 
   it('tells the time of what ran and the saved time of what did not', () => {
