@@ -1,5 +1,7 @@
 // Expected failures as values, and the one way to make them. Unaware of what fails.
 
+import type { JSONObject } from '../manifests/json-schema.js';
+
 /** Decides the exit status and the closing advice. */
 export type Blame = 'app' | 'pipeline' | 'internal' | 'environment';
 
@@ -15,6 +17,8 @@ export interface Failure {
   readonly remedy: string;
   /** What it is about, in a word or a line, for those who count failures: the version asked for, the file found. */
   readonly subject?: string;
+  /** Outputs of the node that it had found before it failed, by port; those that its kind names are build data. */
+  readonly known?: JSONObject;
   /** Trying again may help. Only failures of I/O are retryable. */
   readonly retryable?: true;
 }
@@ -30,6 +34,10 @@ export type Result<T, F = Failure> =
 
 export const succeed = <T>(value: T): { readonly ok: true; readonly value: T } => ({ ok: true, value });
 export const fail = <F>(failure: F): { readonly ok: false; readonly failure: F } => ({ ok: false, failure });
+
+/** The same failure, with what the node had found. */
+export const failKnowing = (failure: Failure, known: JSONObject): { readonly ok: false; readonly failure: Failure } =>
+  fail({ ...failure, known: { ...known, ...failure.known } });
 
 export const EXIT_STATUS: Readonly<Record<Blame, number>> = { app: 1, pipeline: 2, internal: 70, environment: 75 };
 

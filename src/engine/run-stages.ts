@@ -335,13 +335,13 @@ function buildDataOf(
   const durations: Record<string, number> = {};
   let isReused = false;
   for (const [id, report] of Object.entries(nodes)) {
-    const { kind, outputs, outcome } = report;
+    const { kind, outputs, outcome, failure: own } = report;
     const { config } = run.pipeline.nodes[run.positionOf(id)]!;
     const { manifest } = run.kinds.get(kind)!;
     isReused ||= outcome === 'restored' || outcome === 'up-to-date';
     const named = Object.entries((manifest.outputs as PortSchemas).properties ?? {}).flatMap(([port, schema]) => {
       const name = schema['x-build-data'];
-      const value = outcome === 'failed' ? schema['x-build-data-failed'] : outputs?.[port];
+      const value = outcome === 'failed' ? (own?.known?.[port] ?? schema['x-build-data-failed']) : outputs?.[port];
       return name === undefined || value === undefined || value === ''
         ? []
         : ([[nameWith(config, name), value]] as const);

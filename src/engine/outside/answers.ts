@@ -157,6 +157,7 @@ const FAILURE: Fields = {
   detail: required(text),
   remedy: required(filledText),
   subject: optional(text),
+  known: optional(object),
   retryable: optional(flag),
 };
 /** Codes by which the engine steers its own work. */

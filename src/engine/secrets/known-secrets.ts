@@ -48,6 +48,7 @@ export class KnownSecrets {
       detail: this.mask(failure.detail),
       remedy: this.mask(failure.remedy),
       ...(failure.subject !== undefined && { subject: this.mask(failure.subject) }),
+      ...(failure.known !== undefined && { known: this.maskValue(failure.known) }),
     };
   }
 

@@ -5,6 +5,7 @@ import {
   Archive,
   Download,
   fail,
+  failKnowing,
   Files,
   Host,
   NodeLog,
@@ -64,6 +65,9 @@ interface Installed {
 /** A copy of what happens to be installed is trusted for this long. */
 const DEGRADED_MS = 60 * 60 * 1000;
 
+/** What was to be installed, for the build data of a build that fails here. */
+const knownOf = ({ python: { version, minor } }: Node['inputs']) => ({ version, minor });
+
 @injectable()
 export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
   readonly manifest = manifest;
@@ -85,7 +89,7 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     const pinned = config.providers.includes('scalingo')
       ? findPinned(version, config.stack, this.host)
       : succeed(undefined);
-    if (!pinned.ok) return pinned;
+    if (!pinned.ok) return failKnowing(pinned.failure, knownOf(inputs));
     const { value } = pinned;
     return succeed({
       facts: {
@@ -95,7 +99,15 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     });
   }
 
-  async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+  async run(node: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const done = await this.provideFirst(node, context);
+    return done.ok ? done : failKnowing(done.failure, knownOf(node.inputs));
+  }
+
+  private async provideFirst(
+    { config, inputs }: Node,
+    context: RunContext,
+  ): Promise<Result<RunOutput<Outputs>, Failure>> {
     const { version, minor, exact } = inputs.python;
     const home = pythonHome(config.vendorDir);
     const misses: ProviderMiss[] = [];

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { inject, injectable } from 'inversify';
 import {
   fail,
+  failKnowing,
   Files,
   Host,
   NodeLog,
@@ -76,7 +77,7 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
     if (minor === undefined) return fail(noPython(home));
     if (!isToolFor(name, minor)) return succeed({ facts: { version: '', minor } satisfies NotNeeded, pure: true });
     const lock = await this.findLock(name, version, minor);
-    if (lock === undefined) return fail(noLockForPython(name, version, minor));
+    if (lock === undefined) return failKnowing(noLockForPython(name, version, minor), { version });
     const facts: Facts = { version, minor, packages: lock.packages, lock: digestOf(lock) };
     return succeed({ facts: facts as unknown as JSONObject });
   }
@@ -87,10 +88,18 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
     return toolLock(tool, version, minor, this.host.os);
   }
 
-  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+  async run(node: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
     const facts = context.facts as unknown as Facts | NotNeeded;
     if (facts.version === '') return succeed({ outputs: { version: '' } });
-    const { version, minor, lock: digest } = facts as Facts;
+    const done = await this.install(node, facts as Facts, context);
+    return done.ok ? done : failKnowing(done.failure, { version: facts.version });
+  }
+
+  private async install(
+    { config }: Node,
+    { version, minor, lock: digest }: Facts,
+    context: RunContext,
+  ): Promise<Result<RunOutput<Outputs>, Failure>> {
     const locked = await this.findLock(config.name, version, minor);
     if (locked === undefined || digestOf(locked) !== digest)
       throw new Error('the lock is not the one that is in the key');

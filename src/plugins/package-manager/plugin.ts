@@ -2,7 +2,7 @@
 // at names only, so changed pins leave its result alone.
 
 import { injectable } from 'inversify';
-import { fail, succeed } from '../../engine/sdk.js';
+import { fail, failKnowing, succeed } from '../../engine/sdk.js';
 import type {
   Failure,
   FromSchema,
@@ -45,14 +45,16 @@ export class PackageManager implements Plugin<Config, Inputs, Outputs> {
   async reads(node: { readonly config: Config }, view: ViewReader): Promise<Result<Reads, Failure>> {
     const { root } = node.config;
     const pythonDir = `${node.config.vendorDir ?? '.scalingo'}/python`;
-    if (view.exists(pythonDir)) return fail(existingPythonDir(pythonDir, describeFolder(view, pythonDir)));
-
     const manager = await findManager(view, root);
+    const known = manager.ok ? { ...manager.value } : {};
+    if (view.exists(pythonDir)) {
+      return failKnowing(existingPythonDir(pythonDir, describeFolder(view, pythonDir)), known);
+    }
     if (!manager.ok) return manager;
 
     for (const directory of [inRoot(root, '.venv'), inRoot(root, 'venv')]) {
       if (await isFile(view, `${directory}/pyvenv.cfg`)) {
-        return fail(existingVenv(directory, describeFolder(view, directory)));
+        return failKnowing(existingVenv(directory, describeFolder(view, directory)), known);
       }
     }
     return succeed({ exists: MANAGERS.map(({ lockfile }) => inRoot(root, lockfile)), facts: { ...manager.value } });

@@ -3,7 +3,7 @@
 
 import { inject, injectable } from 'inversify';
 import compare from 'semver/functions/compare.js';
-import { Clock, fail, Host, NodeLog, succeed } from '../../engine/sdk.js';
+import { Clock, fail, failKnowing, Host, NodeLog, succeed } from '../../engine/sdk.js';
 import type {
   Failure,
   FromSchema,
@@ -92,12 +92,18 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
     const defaultMinor = config.default ?? DEFAULT_MINOR;
     const request = await readRequest(view, config.root, inputs.manager, defaultMinor);
     if (!request.ok) return request;
-    const { python, origin } = request.value;
+    const { python, origin, similarFiles } = request.value;
+    const known = {
+      requested: python.text,
+      origin,
+      exact: python.version !== undefined,
+      similarFiles: [...similarFiles],
+    };
     const pins = config.providers.includes('scalingo') ? readPins(this.host) : succeed({});
-    if (!pins.ok) return pins;
+    if (!pins.ok) return failKnowing(pins.failure, known);
     const builds = this.#builds(python.minor, config, pins.value);
     const resolved = this.#resolve(request.value, config.root, builds, inputs.manager, defaultMinor);
-    const answer = resolved.ok ? resolved.value : { refusal: { ...resolved.failure } };
+    const answer = resolved.ok ? resolved.value : { refusal: { ...resolved.failure, known } };
     return succeed({ facts: { requested: python.text, minor: python.minor, origin, answer } });
   }
 

@@ -1,7 +1,7 @@
 // Which version the app asks for, and where it says so: the first of runtime.txt, .python-version, Pipfile.lock, the
 // minor of the last build, the default. Unaware of which versions exist.
 
-import { fail, succeed } from '../../engine/sdk.js';
+import { fail, failKnowing, succeed } from '../../engine/sdk.js';
 import type { Failure, Result, ViewReader } from '../../engine/sdk.js';
 import { parsePipfileLock } from '../../manifests/app/pipfile-lock.js';
 import type { PythonRequest } from '../../manifests/app/python-version.js';
@@ -35,7 +35,7 @@ export async function readRequest(
   const runtimeTxt = await view.read('runtime.txt');
   if (runtimeTxt !== undefined) {
     const request = parseRuntimeTxt(runtimeTxt);
-    if (!request.ok) return fail(runtimeTxtWrong(root, defaultMinor));
+    if (!request.ok) return failKnowing(runtimeTxtWrong(root, defaultMinor), { origin: 'runtime.txt' });
     return succeed({ python: request.value, origin: 'runtime.txt', similarFiles: [] });
   }
 
@@ -47,7 +47,9 @@ export async function readRequest(
   const versionFile = await view.read('.python-version');
   if (versionFile !== undefined) {
     const request = parsePythonVersionFile(versionFile);
-    if (!request.ok) return fail(pythonVersionFileWrong(root, request.failure, defaultMinor));
+    if (!request.ok) {
+      return failKnowing(pythonVersionFileWrong(root, request.failure, defaultMinor), { origin: '.python-version' });
+    }
     return succeed({ python: request.value, origin: '.python-version', similarFiles: [] });
   }
 
@@ -55,7 +57,9 @@ export async function readRequest(
   const lock = manager === 'pipenv' ? await view.read('Pipfile.lock') : undefined;
   if (lock !== undefined) {
     const request = parsePipfileLock(lock);
-    if (!request.ok) return fail(pipfileLockWrong(root, request.failure, defaultMinor));
+    if (!request.ok) {
+      return failKnowing(pipfileLockWrong(root, request.failure, defaultMinor), { origin: 'Pipfile.lock' });
+    }
     if (request.value !== undefined) return succeed({ python: request.value, origin: 'Pipfile.lock', similarFiles });
   }
 
