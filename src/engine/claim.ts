@@ -1,12 +1,15 @@
 // Files that say "a process holds this": made in one step, kept alive by a heartbeat, given up when the process is gone.
 // Unaware of what is held.
 
-import { closeSync, openSync, readFileSync, statSync, unlinkSync, utimesSync, writeSync } from 'node:fs';
+import { closeSync, openSync, lstatSync, unlinkSync, utimesSync, writeSync } from 'node:fs';
 import { currentProcess, livenessOf, type ProcessId } from './host-id.js';
 import { privateFileMode } from './private-files.js';
+import { removeTree } from './remove-tree.js';
+import { readCacheFile } from './files/cache-file.js';
 
 /** A holder that cannot be checked is taken for dead after this long without a heartbeat. */
 const SILENCE_MS = 30_000;
+const LARGEST_CLAIM = 4096;
 const HEARTBEAT_MS = 5_000;
 /** A claim is created before its holder is written into it. */
 const UNWRITTEN_MS = 2_000;
@@ -55,8 +58,11 @@ export function isAbandoned(path: string): boolean {
   let text: string;
   let ageMs: number;
   try {
-    text = readFileSync(path, 'utf8');
-    ageMs = Date.now() - statSync(path).mtimeMs;
+    const bytes = readCacheFile(path, LARGEST_CLAIM);
+    const stats = lstatSync(path);
+    ageMs = Date.now() - stats.mtimeMs;
+    // What is no file of ours holds nothing; the next claim in its place fails for itself.
+    text = bytes?.toString('utf8') ?? '';
   } catch {
     return false;
   }
@@ -75,10 +81,11 @@ function parseHolder(text: string): ProcessId | undefined {
   }
 }
 
+/** Also what is no claim at all, but lies in the place of one. */
 export function removeQuietly(path: string): void {
   try {
     unlinkSync(path);
-  } catch {
-    // Gone already.
+  } catch (error) {
+    if (['EISDIR', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) removeTree(path);
   }
 }

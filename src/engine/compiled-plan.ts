@@ -38,8 +38,10 @@ export async function loadCheckedPipeline(
   composition: Composition,
 ): Promise<Result<LoadedPipeline, Refusal>> {
   const pipelineDigest = digestOfFile(request.pipelineFile);
-  const file = `${request.cacheDir}/plans/${planName(request, composition, pipelineDigest)}.json`;
-  const compiled = pipelineDigest === '' ? undefined : readSealed<CompiledPlan>(file);
+  const name = planName(request, composition, pipelineDigest);
+  const file = `${request.cacheDir}/plans/${name}.json`;
+  const seal = { kind: 'plan', version: PLAN_FORMAT, of: name };
+  const compiled = pipelineDigest === '' ? undefined : readSealed<CompiledPlan>(file, seal);
   if (compiled !== undefined) {
     const kinds = await composition.kinds(compiled.pluginFiles);
     if (kinds.ok && canonicalJSON(codesOf(kinds.value)) === canonicalJSON(compiled.codes)) {
@@ -54,7 +56,7 @@ export async function loadCheckedPipeline(
   const { pipeline, kinds, pluginFiles } = checked.value;
   const plan: CompiledPlan = { pluginFiles, codes: codesOf(kinds), pipeline };
   // A password in a param or in the file is no business of the cache.
-  if (!holdsUserinfo(JSON.stringify(plan))) writeSealed(file, plan);
+  if (!holdsUserinfo(JSON.stringify(plan))) writeSealed(file, seal, plan);
   return succeed({ ...checked.value, pipelineDigest });
 }
 

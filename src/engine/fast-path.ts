@@ -9,7 +9,7 @@ import { hexOf, sha256Hex, type Digest } from './digest.js';
 import type { EventSink, NodeReport, RunReport } from './events.js';
 import type { RunRequest } from './pipeline.js';
 import { appIdOf, dropFastRecord, fastRecordPath } from './run-record.js';
-import { readSealed, writeSealed } from './sealed-json.js';
+import { readSealed, writeSealed, type Seal } from './sealed-json.js';
 import type { SlugTrace } from './slug.js';
 import { NEVER_SOURCE } from './source-names.js';
 import type { Source } from './source.js';
@@ -37,6 +37,8 @@ export interface FastRecord {
   readonly slugTraces: readonly SlugTrace[];
   readonly report: RunReport;
 }
+
+const sealOf = (appId: string): Seal => ({ kind: 'fast', version: RECORD_FORMAT, of: appId });
 
 /** Facts of the machine enter by this file: a new release of the system is another platform. */
 const OS_RELEASE = '/etc/os-release';
@@ -72,13 +74,14 @@ export async function tryFastPath(
   const record = variables.ok ? readFastRecord(request, variables.value, version) : undefined;
   if (record === undefined || !isUntouched(record, request)) return undefined;
   const aged = withoutAged(record, startedAt);
-  if (aged !== undefined) writeSealed(fastRecordPath(request.cacheDir, appIdOf(request)), aged);
+  if (aged !== undefined)
+    writeSealed(fastRecordPath(request.cacheDir, appIdOf(request)), sealOf(appIdOf(request)), aged);
   return announce(record.report, startedAt, sink);
 }
 
 /** The record of the last complete run that was asked the same; undefined when there is none, or it is too old. */
 export function readFastRecord(request: RunRequest, variables: AppVariables, version: string): FastRecord | undefined {
-  const record = readSealed<FastRecord>(fastRecordPath(request.cacheDir, appIdOf(request)));
+  const record = readSealed<FastRecord>(fastRecordPath(request.cacheDir, appIdOf(request)), sealOf(appIdOf(request)));
   if (record?.format !== RECORD_FORMAT || record.expiresAt <= Date.now()) return undefined;
   return identityOf(request, variables, version) === record.identity ? record : undefined;
 }
@@ -189,7 +192,7 @@ export function writeFastRecord(input: FastRecordInput): void {
     slugTraces,
     report: upToDate(report),
   };
-  writeSealed(fastRecordPath(request.cacheDir, report.appId), record);
+  writeSealed(fastRecordPath(request.cacheDir, report.appId), sealOf(report.appId), record);
 }
 
 function folderModesOf({ entries }: Source): Readonly<Record<string, number>> {

@@ -1,7 +1,7 @@
 // Digests of files: streamed, and remembered by stat tuple between runs. Unaware of stores and trees.
 
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readFileSync, readSync, renameSync, writeFileSync, type BigIntStats } from 'node:fs';
+import { closeSync, openSync, readSync, renameSync, writeFileSync, type BigIntStats } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CHUNK_BYTES, giveChunk, readWhole, takeChunk, withChunk } from './chunks.js';
@@ -10,6 +10,7 @@ import { fail, succeed, type Failure, type Result } from './failure.js';
 import type { OpenFile } from './files/open-file.js';
 import { unreadableFile } from './store-failures.js';
 import { makePrivateFolder, privateFileMode } from './private-files.js';
+import { readCacheFile } from './files/cache-file.js';
 
 /** Files up to here are read whole. */
 const SMALL = 256 * 1024;
@@ -161,13 +162,9 @@ export function openStatCache(
 
 function readEntries(file: string): Map<string, Buffer> {
   const entries = new Map<string, Buffer>();
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch {
-    // Missing or unreadable: an empty cache.
-    return entries;
-  }
+  const bytes = readCacheFile(file);
+  // Missing or unreadable: an empty cache.
+  if (bytes === undefined) return entries;
   const body = bytes.subarray(HEADER);
   if (bytes.length < HEADER || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return entries;
   if (sha256Hex(body) !== bytes.toString('hex', MAGIC.length, HEADER)) return entries;

@@ -1,9 +1,10 @@
 // Times by key in one small file: when results were used last, when they were evicted. Unaware of results. A time that
 // is lost costs little, so nothing here throws.
 
-import { appendFileSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, statSync, writeSync } from 'node:fs';
 import { publishFile } from './sealed-json.js';
 import { privateFileMode } from './private-files.js';
+import { openToAppend, readCacheFile } from './files/cache-file.js';
 
 /** Hash (32 bytes) and time (f64, milliseconds). */
 const RECORD = 40;
@@ -17,13 +18,9 @@ export class KeyTimes {
   private load(): Map<string, number> {
     if (this.times) return this.times;
     this.times = new Map();
-    try {
-      const bytes = readFileSync(this.file);
-      for (let at = 0; at + RECORD <= bytes.length; at += RECORD) {
-        this.times.set(bytes.toString('hex', at, at + 32), bytes.readDoubleLE(at + 32));
-      }
-    } catch {
-      // None yet.
+    const bytes = readCacheFile(this.file) ?? Buffer.alloc(0);
+    for (let at = 0; at + RECORD <= bytes.length; at += RECORD) {
+      this.times.set(bytes.toString('hex', at, at + 32), bytes.readDoubleLE(at + 32));
     }
     return this.times;
   }
@@ -40,9 +37,18 @@ export class KeyTimes {
       // A record that was cut off would put all later ones out of step.
       const size = statSync(this.file, { throwIfNoEntry: false })?.size ?? 0;
       if (size % RECORD !== 0) this.keep(() => true);
-      else appendFileSync(this.file, encode(hashes.map((hash) => [hash, at])), { mode: privateFileMode(this.file) });
+      else this.write(encode(hashes.map((hash) => [hash, at])));
     } catch {
       // Not ours to write.
+    }
+  }
+
+  private write(records: Buffer): void {
+    const fd = openToAppend(this.file, privateFileMode(this.file));
+    try {
+      writeSync(fd, records);
+    } finally {
+      closeSync(fd);
     }
   }
 

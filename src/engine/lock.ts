@@ -1,7 +1,7 @@
 // One execution per key among the processes of a host. Locks only save work: publishing is atomic without them. Unaware
 // of stores and nodes.
 
-import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClaim, isAbandoned, releaseClaim, removeQuietly } from './claim.js';
 import { hexOf, sha256Hex, type ActionKey, type Digest } from './digest.js';
@@ -82,7 +82,11 @@ export async function acquireKeyLock(
     const attempt = tryCreate(folder, path);
     if (attempt !== 'held') return { waited, release: attempt === 'created' ? hold(path) : () => undefined };
     waited = true;
-    if (isAbandoned(path) && takeOver(path)) continue;
+    if (isAbandoned(path) && takeOver(path)) {
+      if (!existsSync(path)) continue;
+      // It cannot be removed, so it can keep nobody away.
+      if (isAbandoned(path)) return { waited, release: () => undefined };
+    }
     await sleep(pauseMs, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
   }
 }

@@ -1,11 +1,12 @@
 // The files of a pack: their format, how they are read from the start, and the index beside them. Unaware of what the
 // records hold.
 
-import { closeSync, fstatSync, openSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import { sha256Hex } from './digest.js';
 import { currentProcess, livenessOf, type ProcessId } from './host-id.js';
 import { removeFile, removeTree } from './remove-tree.js';
 import { privateFileMode } from './private-files.js';
+import { openCacheFile, readCacheFile } from './files/cache-file.js';
 
 /*
  * A pack is a header, which names the process that writes it, then records: tag, size (u32), hash (32 bytes), bytes.
@@ -91,7 +92,7 @@ export interface PackRecord {
 export function* readPack(path: string): Generator<PackRecord> {
   let fd: number;
   try {
-    fd = openSync(path, 'r');
+    fd = openCacheFile(path);
   } catch {
     return;
   }
@@ -111,7 +112,8 @@ export function* readPack(path: string): Generator<PackRecord> {
 /** The entries of a pack; undefined when the index is absent or damaged, and then the pack tells the same. */
 export function readIndex(folder: string, name: string): Buffer | undefined {
   try {
-    const bytes = readFileSync(`${folder}/${name}.idx`);
+    const bytes = readCacheFile(`${folder}/${name}.idx`);
+    if (bytes === undefined) return undefined;
     const body = bytes.subarray(40);
     if (bytes.toString('latin1', 0, 8) !== INDEX_MAGIC || body.length % ENTRY !== 0) return undefined;
     return sha256Hex(body) === bytes.toString('hex', 8, 40) ? body : undefined;

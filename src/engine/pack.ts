@@ -14,6 +14,7 @@ import {
 import { PackIndex } from './pack-index.js';
 import { writeAll } from './store-files.js';
 import { makePrivateFolder, privateFileMode } from './private-files.js';
+import { openCacheFile } from './files/cache-file.js';
 
 interface Pack {
   readonly name: string;
@@ -148,7 +149,7 @@ export class PackSet<T> {
   private fdOf(pack: Pack): number {
     if (pack.fd === undefined) {
       if (this.openFiles >= OPEN_FILES) this.closeFiles();
-      pack.fd = openSync(`${this.folder}/${pack.name}.pack`, 'r');
+      pack.fd = openCacheFile(`${this.folder}/${pack.name}.pack`);
       this.openFiles++;
     }
     return pack.fd;

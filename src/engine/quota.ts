@@ -1,7 +1,7 @@
 // Keeps a cache within its size: evicts results by last use, then drops blobs that no result needs. Safe while other
 // processes use the cache; at worst they miss. Unaware of nodes.
 
-import { readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { closeSync, readdirSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { createClaim, isAbandoned, releaseClaim, removeQuietly } from './claim.js';
 import { sha256Hex, type Digest } from './digest.js';
@@ -24,6 +24,7 @@ import {
 } from './store-scan.js';
 import { removeFile } from './remove-tree.js';
 import { makePrivateFolder, privateFileMode } from './private-files.js';
+import { openToAppend, readCacheFile } from './files/cache-file.js';
 
 export const DEFAULT_MAX_BYTES = 10 * 1024 ** 3;
 const HOUR_MS = 3600 * 1000;
@@ -119,7 +120,7 @@ const MUCH = 64 * 1024 * 1024;
 
 function touch(file: string, now: number): void {
   try {
-    writeFileSync(file, '', { mode: privateFileMode(file) });
+    closeSync(openToAppend(file, privateFileMode(file)));
     utimesSync(file, now / 1000, now / 1000);
   } catch {
     // Read-only: there is nothing to collect either.
@@ -275,7 +276,7 @@ class Collection {
   private compactTrust(): void {
     const file = `${this.cacheDir}/cas/trust`;
     try {
-      const before = readFileSync(file).length;
+      const before = readCacheFile(file)?.length ?? 0;
       const after = this.store.trustRecords((hash) => this.kept.has(hash));
       if (after.length * 2 > before) return;
       makePrivateFolder(`${this.cacheDir}/cas`);

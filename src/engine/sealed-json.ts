@@ -1,20 +1,33 @@
 // JSON files of the cache that must not be believed when a bit of them is wrong: a checksum stands before the text.
 // Unaware of what they hold. Imports nothing heavy: an up-to-date run reads one.
 
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { sha256Hex } from './digest.js';
 import { removeTree } from './remove-tree.js';
 import { makePrivateFolder, privateFileMode } from './private-files.js';
+import { readCacheFile } from './files/cache-file.js';
 
 const CHECKSUM = 64;
 
-/** Undefined when it is absent, cut off, or not what was written. */
-export function readSealed<T>(path: string): T | undefined {
+/** What a file is. The checksum covers it, so one in the place of another, or of an older form, counts as absent. */
+export interface Seal {
+  readonly kind: string;
+  readonly version: number;
+  /** What tells it from others of its kind, wherever the cache lies: the app, the name of a plan. */
+  readonly of: string;
+}
+
+const checksum = ({ kind, version, of }: Seal, body: Buffer): string =>
+  sha256Hex(Buffer.concat([Buffer.from(`${JSON.stringify([kind, version, of])}\n`), body]));
+
+/** Undefined when it is absent, cut off, no regular file, or not what was written there. */
+export function readSealed<T extends object>(path: string, seal: Seal): T | undefined {
   try {
-    const bytes = readFileSync(path);
+    const bytes = readCacheFile(path);
+    if (bytes === undefined) return undefined;
     const body = bytes.subarray(CHECKSUM + 1);
-    return sha256Hex(body) === bytes.toString('latin1', 0, CHECKSUM)
+    return checksum(seal, body) === bytes.toString('latin1', 0, CHECKSUM)
       ? (JSON.parse(body.toString('utf8')) as T)
       : undefined;
   } catch {
@@ -23,9 +36,9 @@ export function readSealed<T>(path: string): T | undefined {
   }
 }
 
-export function writeSealed(path: string, value: unknown): boolean {
+export function writeSealed(path: string, seal: Seal, value: object): boolean {
   const body = Buffer.from(JSON.stringify(value));
-  return publishFile(path, Buffer.concat([Buffer.from(`${sha256Hex(body)}\n`), body]));
+  return publishFile(path, Buffer.concat([Buffer.from(`${checksum(seal, body)}\n`), body]));
 }
 
 /** Published whole or not at all; a cache that cannot be written costs the file, never the run. */

@@ -6,6 +6,7 @@ import {
   constants,
   copyFileSync,
   existsSync,
+  lstatSync,
   openSync,
   readFileSync,
   renameSync,
@@ -21,6 +22,7 @@ import { finishCopy, writeAll, writeNewFile, type FileForm } from './store-files
 import { TrustLedger } from './trust.js';
 import { removeFile, removeTree } from './remove-tree.js';
 import { makePrivateFolder, privateFileMode } from './private-files.js';
+import { readCacheFile } from './files/cache-file.js';
 
 /** Blobs from here on are files of their own. */
 export const PACK_LIMIT = 64 * 1024;
@@ -81,8 +83,8 @@ export class BlobFolder {
 
   private statLarge(digest: Digest): BigIntStats | undefined {
     try {
-      const stats = statSync(this.pathOf(hexOf(digest)), { bigint: true, throwIfNoEntry: false });
-      if (stats === undefined || stats.size === BigInt(sizeOf(digest))) return stats;
+      const stats = lstatSync(this.pathOf(hexOf(digest)), { bigint: true, throwIfNoEntry: false });
+      if (stats === undefined || (stats.isFile() && stats.size === BigInt(sizeOf(digest)))) return stats;
       this.discard(digest);
     } catch {
       // Not readable is as good as missing.
@@ -124,8 +126,8 @@ export class BlobFolder {
     const stats = this.statLarge(digest);
     if (stats === undefined) return undefined;
     try {
-      const bytes = readFileSync(this.pathOf(hexOf(digest)));
-      if (digestOf(bytes) === digest) return bytes;
+      const bytes = readCacheFile(this.pathOf(hexOf(digest)), sizeOf(digest));
+      if (bytes !== undefined && digestOf(bytes) === digest) return bytes;
     } catch {
       return undefined;
     }

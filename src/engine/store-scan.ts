@@ -1,6 +1,6 @@
 // What lies in a cache directory, and what a result needs of it. Unaware of quotas and of who asks.
 
-import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, readdirSync, statSync } from 'node:fs';
 import { hexOf, sizeOf, type Digest } from './digest.js';
 import { loadTree } from './layers.js';
 import type { PackSet } from './pack.js';
@@ -8,6 +8,7 @@ import { mayGrow, PACK_HEADER, readPack, RECORD_HEADER, removePack } from './pac
 import { blobsOf, decodeResult, newestOf, usesOf, type StoredResult } from './store-results.js';
 import type { BlobStore } from './store.js';
 import type { DirectoryTable } from './tree.js';
+import { openCacheFile } from './files/cache-file.js';
 
 export interface StoredFile {
   readonly path: string;
@@ -87,7 +88,7 @@ function packsOf(folder: string): PackFile[] {
 
 function isOver(path: string): boolean {
   try {
-    const fd = openSync(path, 'r');
+    const fd = openCacheFile(path);
     try {
       return !mayGrow(fd);
     } finally {

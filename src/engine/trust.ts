@@ -1,8 +1,9 @@
 // Remembers which large blobs were seen whole, by stat tuple, so that a restore need not hash them. Unaware of blobs' use.
 
-import { closeSync, openSync, readFileSync, writeSync, type BigIntStats } from 'node:fs';
+import { closeSync, writeSync, type BigIntStats } from 'node:fs';
 import { sha256Hex } from './digest.js';
 import { privateFileMode } from './private-files.js';
+import { openToAppend, readCacheFile } from './files/cache-file.js';
 
 /*
  * One file of 96-byte records, appended with one write each: tag, check, hash, boot, device, inode, size, mtime, ctime.
@@ -47,7 +48,7 @@ export class TrustLedger {
     this.load().set(hash, record);
     if (this.isReadOnly) return;
     try {
-      this.fd ??= openSync(this.file, 'a', privateFileMode(this.file));
+      this.fd ??= openToAppend(this.file, privateFileMode(this.file));
       writeSync(this.fd, record);
     } catch {
       // Not remembered: the blob is hashed once more.
@@ -61,13 +62,9 @@ export class TrustLedger {
   private load(): Map<string, Buffer> {
     if (this.records) return this.records;
     this.records = new Map();
-    let bytes: Buffer;
-    try {
-      bytes = readFileSync(this.file);
-    } catch {
-      // None yet, or unreadable: every blob is hashed.
-      return this.records;
-    }
+    const bytes = readCacheFile(this.file);
+    // None yet, or unreadable: every blob is hashed.
+    if (bytes === undefined) return this.records;
     for (let at = 0; at + RECORD <= bytes.length;) {
       // After a record that was cut off the next one starts anywhere.
       if (bytes.readUInt32LE(at) !== TAG) at++;

@@ -11,7 +11,7 @@ import { matcherOf } from './files/pattern.js';
 import type { NodeState } from './prepare.js';
 import { runsDir } from './run-record.js';
 import type { RunState } from './run-state.js';
-import { readSealed, writeSealed } from './sealed-json.js';
+import { readSealed, writeSealed, type Seal } from './sealed-json.js';
 import { GLOB } from './view.js';
 
 /** Beside the fast record, and of the same run. */
@@ -25,6 +25,7 @@ interface LooksRecord {
 /** Beyond this many changed paths asking the nodes is quicker. */
 const MANY_CHANGES = 500;
 
+const sealOf = (appId: string): Seal => ({ kind: 'looks', version: 1, of: appId });
 const looksPath = (cacheDir: string, appId: string): string => join(runsDir(cacheDir, appId), 'looks.json');
 
 export function writeLooks(run: RunState, runId: string): void {
@@ -33,7 +34,7 @@ export function writeLooks(run: RunState, runId: string): void {
     run.pipeline.nodes.map(({ id }, index) => [id, [...(run.files.looksOf(index) ?? run.oldLooks?.[id] ?? [])]]),
   );
   const record: LooksRecord = { runId, pipelineDigest: run.pipelineDigest, looks };
-  writeSealed(looksPath(cacheDir, run.appId), record);
+  writeSealed(looksPath(cacheDir, run.appId), sealOf(run.appId), record);
 }
 
 export class Unchanged {
@@ -53,7 +54,7 @@ export class Unchanged {
     if (request.oneTime === true || request.settings['NO_FAST_PATH'] === '1' || run.pluginFiles.length > 0)
       return undefined;
     const last = readFastRecord(request, surroundings.variables, version);
-    const looks = readSealed<LooksRecord>(looksPath(request.cacheDir, appId));
+    const looks = readSealed<LooksRecord>(looksPath(request.cacheDir, appId), sealOf(appId));
     if (last === undefined || looks?.runId !== last.report.runId || looks.pipelineDigest !== run.pipelineDigest) {
       return undefined;
     }

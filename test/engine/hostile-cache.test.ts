@@ -6,8 +6,10 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -48,6 +50,19 @@ describe('hostile caches', () => {
       rmSync(path);
       mkdirSync(join(path, 'inner'), { recursive: true });
     },
+    'replaced by a pipe': (path) => {
+      rmSync(path);
+      execFileSync('mkfifo', [path]);
+    },
+    'replaced by a link to a device without an end': (path) => {
+      rmSync(path);
+      symlinkSync('/dev/zero', path);
+    },
+    'replaced by a link to a copy': (path) => {
+      renameSync(path, `${path}.copy`);
+      symlinkSync(`${path}.copy`, path);
+    },
+    'much too large': (path) => truncateSync(path, 3 * 1024 ** 3),
     'replaced by zeros': (path) => writeFileSync(path, Buffer.alloc(statSync(path).size)),
   };
   for (const [what, damage] of Object.entries(damages)) {
@@ -59,6 +74,23 @@ describe('hostile caches', () => {
       }
     });
   }
+
+  it('takes no file for another that was put into its place', async function () {
+    this.timeout(120_000);
+    const sealed = cache.files.filter((file) => /^(runs|state|plans)\//.test(file));
+    expect(sealed.length).to.be.greaterThan(3);
+    for (const one of sealed) {
+      for (const other of sealed) {
+        if (one >= other) continue;
+        await cache.refill();
+        const [a, b] = [one, other].map((file) => join(cache.work.cacheDir, file)) as [string, string];
+        renameSync(a, `${a}.swapped`);
+        renameSync(b, a);
+        renameSync(`${a}.swapped`, b);
+        await cache.expectHealed(`${one} and ${other} changed places`);
+      }
+    }
+  });
 
   it('goes on without any of its folders, and with a file in the place of one', async function () {
     this.timeout(60_000);

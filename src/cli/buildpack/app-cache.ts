@@ -2,7 +2,7 @@
 // data. The version has the place and form that the buildpack before pyflow gave it, so either finds that of the other.
 
 import { randomBytes } from 'node:crypto';
-import { lstatSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Failure } from '../../engine/failure.js';
 import { readState, writeState } from '../../engine/run-record.js';
@@ -11,6 +11,7 @@ import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import { isAppId } from '../run-options.js';
 import { buildDataText } from './build-data.js';
 import type { Places } from './places.js';
+import { readCacheFile } from '../../engine/files/cache-file.js';
 
 /** In the vendor folder of CACHE_DIR. */
 const VERSION_FILE = 'python-version';
@@ -27,6 +28,8 @@ const OF_ANCESTOR = [
 ];
 /** Its build data in an older form. */
 const OLD_BUILD_DATA = ['build-data/python', 'build-data/python-prev'];
+/** Of the files of one line. */
+const LARGEST = 64 * 1024;
 const APP_ID_FILE = 'pyflow-app-id';
 
 export class AppCache {
@@ -103,11 +106,7 @@ function lastMinor(file: string): string | undefined {
 }
 
 function textOf(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
-  }
+  return readCacheFile(file, LARGEST)?.toString('utf8');
 }
 
 const cannotWrite = (dir: string, detail: string): Failure => ({

@@ -1,11 +1,13 @@
 // Remembers for a while which hosts could not be reached, for all runs that share a cache. Unaware of requests.
 
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../sdk.js';
 import { makePrivateFolder, privateFileMode } from '../private-files.js';
+import { readCacheFile } from '../files/cache-file.js';
 
 /** Long enough that a build of many files asks once, short enough that a repaired network is noticed. */
+const LARGEST = 1024 * 1024;
 const REMEMBERED_MS = 10 * 60 * 1000;
 
 interface DeadHost {
@@ -28,7 +30,7 @@ export function openDeadHosts(cacheDir: string, clock: Clock): DeadHosts {
   const load = (): Record<string, DeadHost> => {
     let parsed: unknown;
     try {
-      parsed = JSON.parse(readFileSync(file, 'utf8'));
+      parsed = JSON.parse((readCacheFile(file, LARGEST) ?? Buffer.from('{}')).toString('utf8'));
     } catch {
       return {};
     }
