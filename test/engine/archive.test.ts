@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import * as zlib from 'node:zlib';
 import { gzipSync } from 'node:zlib';
 import { unpackArchive, type UnpackRequest } from '../../src/engine/services/archive.js';
-import { tarGzOf, tarOf, withTypeFlag, type TarEntry } from '../support/archives.js';
+import { tarGzOf, tarOf, withSize, withTypeFlag, type TarEntry } from '../support/archives.js';
 
 const SEARCH_PATH = (process.env['PATH'] ?? '').split(':');
 
@@ -183,16 +183,9 @@ describe('archive', () => {
     }
   });
 
-  it('replaces a file or link by a later one of the same name, and never writes through the link', async () => {
-    const result = await unpack([
-      { name: 'target', content: 'kept' },
-      { name: 'name', type: 'symlink', linkname: 'target' },
-      { name: 'name', content: 'new' },
-      { name: 'other', content: 'old' },
-      { name: 'other', type: 'symlink', linkname: 'target' },
-    ]);
-    expect(result).to.deep.equal({ ok: true, value: { files: 3, bytes: 7 } });
-    expect(listing(into)).to.deep.equal({ name: '644 new', other: '-> target', target: '644 kept' });
+  it('keeps names of terminals that only case tells apart', async () => {
+    const terminals = ['share/terminfo/E/Eterm', 'share/terminfo/e/eterm'].map((name) => ({ name, content: 'x' }));
+    expect(await unpack(terminals)).to.have.nested.property('value.files', 2);
   });
 
   it('tells how far it is', async () => {
@@ -276,6 +269,49 @@ describe('archive', () => {
     ['a device', [{ name: 'dev', type: 'character-device' }], 'archive::unsupported-entry'],
     ['a pipe', [{ name: 'pipe', type: 'fifo' }], 'archive::unsupported-entry'],
     ['a sparse file', [{ name: 's', pax: { 'GNU.sparse.major': '1' }, content: 'x' }], 'archive::unsupported-entry'],
+    [
+      'two files of one name',
+      [
+        { name: 'x', content: '1' },
+        { name: './x', content: '2' },
+      ],
+      'archive::unsafe-path',
+    ],
+    [
+      'a file in the place of a link',
+      [
+        { name: 'l', type: 'symlink', linkname: 'fine' },
+        { name: 'l', content: 'x' },
+      ],
+      'archive::unsafe-path',
+    ],
+    ['names that only case tells apart', [{ name: 'Fine', content: 'x' }], 'archive::unsafe-path'],
+    [
+      'folders that only case tells apart, through a link',
+      [
+        { name: 'D', type: 'symlink', linkname: '.' },
+        { name: 'd/evil', content: 'x' },
+      ],
+      'archive::unsafe-path',
+    ],
+    [
+      'names that only the form of an accent tells apart',
+      [
+        { name: 'caf\u00e9', content: 'x' },
+        { name: 'cafe\u0301', content: 'y' },
+      ],
+      'archive::unsafe-path',
+    ],
+    ['a name with a backslash', [{ name: 'a\\..\\evil', content: 'x' }], 'archive::unsupported-entry'],
+    [
+      'a hard link to a link',
+      [
+        { name: 'l', type: 'symlink', linkname: 'fine' },
+        { name: 'h', type: 'link', linkname: 'l' },
+      ],
+      'archive::unsafe-link',
+    ],
+    ['two sizes of one file', [{ name: 'x', pax: { size: '512' }, content: 'x' }], 'archive::corrupt'],
   ];
   for (const [what, entries, code] of refusals) {
     it(`refuses ${what} and keeps nothing`, async () => {
@@ -310,6 +346,26 @@ describe('archive', () => {
     );
     const many = Array.from({ length: 11 }, (_, index): TarEntry => ({ name: `${index}`, content: '' }));
     expect(await unpack(many, { maxEntries: 10 })).to.have.nested.property('failure.code', 'archive::too-large');
+    expect(readdirSync(into)).to.deep.equal([]);
+  });
+
+  it('names the entry whose sizes or names disagree', async () => {
+    const folder = withSize(await tarOf([{ name: 'd/', type: 'directory' }]), 0, 1024);
+    const disagreeing = [
+      [await tarOf([{ name: 'odd', pax: { size: '9' }, content: 'x' }]), /"odd" has two sizes, 1 and 9/],
+      [folder, /"d\/" has content, and yet is a folder/],
+    ] as const;
+    for (const [bytes, words] of disagreeing) {
+      const result = await unpackBytes(gzipSync(bytes));
+      expect(!result.ok && result.failure.code).to.equal('archive::corrupt');
+      expect(!result.ok && result.failure.detail).to.match(words);
+    }
+  });
+
+  it('refuses what is hundreds of times its own size', async () => {
+    const zeros = await tarOf([{ name: 'zeros', content: Buffer.alloc(80 * 1024 * 1024) }]);
+    const result = await unpackBytes(gzipSync(zeros));
+    expect(result).to.have.nested.property('failure.code', 'archive::too-large');
     expect(readdirSync(into)).to.deep.equal([]);
   });
 

@@ -30,6 +30,17 @@ export const tarGzOf = async (entries: readonly TarEntry[]): Promise<Buffer> => 
 export function withTypeFlag(tar: Buffer, offset: number, flag: string): Buffer {
   const changed = Buffer.from(tar);
   changed.write(flag, offset + 156, 1, 'latin1');
+  return withChecksum(changed, offset);
+}
+
+/** Gives the header block at `offset` another size and a fitting checksum. */
+export function withSize(tar: Buffer, offset: number, size: number): Buffer {
+  const changed = Buffer.from(tar);
+  changed.write(`${size.toString(8).padStart(11, '0')}\0`, offset + 124, 12, 'latin1');
+  return withChecksum(changed, offset);
+}
+
+function withChecksum(changed: Buffer, offset: number): Buffer {
   changed.write('        ', offset + 148, 8, 'latin1');
   let sum = 0;
   for (const byte of changed.subarray(offset, offset + 512)) sum += byte;

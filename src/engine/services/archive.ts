@@ -47,6 +47,9 @@ export interface Unpacked {
   readonly bytes: number;
 }
 
+/** Of what is larger than this when unpacked, honest archives have a tenth or a hundredth packed. */
+const ORDINARY_BYTES = 64 * 1024 ** 2;
+const MOST_RATIO = 300;
 const CHUNK_BYTES = 256 * 1024;
 /** Headers, long names and padding of one entry. */
 const MAX_BYTES_BESIDE_ENTRY = 4096;
@@ -117,7 +120,7 @@ function decompress(request: UnpackRequest, archive: string): Result<AsyncIterab
 async function unpackTar(
   bytes: AsyncIterable<Buffer>,
   folder: UnpackFolder,
-  { signal, keep }: UnpackRequest,
+  { file, signal, keep }: UnpackRequest,
 ): Promise<void> {
   const { archive, limits } = folder;
   // Padding and headers are not counted as content, and yet a few bytes can unpack to any number of them.
@@ -136,6 +139,7 @@ async function unpackTar(
     },
     onEnd: close,
   });
+  const packed = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   let received = 0;
   try {
     for await (const chunk of bytes) {
@@ -143,6 +147,8 @@ async function unpackTar(
       received += chunk.length;
       if (received > maxTarBytes)
         throw new FailureError(archiveTooLarge(archive, `Unpacked it is larger than ${maxTarBytes} bytes.`));
+      if (received > ORDINARY_BYTES && received > packed * MOST_RATIO)
+        throw new FailureError(archiveTooLarge(archive, `It unpacks to more than ${MOST_RATIO} times its own size.`));
       reader.write(chunk);
     }
     signal.throwIfAborted();

@@ -154,7 +154,8 @@ export class TarReader {
   #takeEntry(block: Buffer, flag: string, headerSize: number): void {
     const attributes = { ...this.#global, ...this.#attributes };
     // An attribute without a value takes back a global one.
-    const name = attributes['path'] || this.#longName || nameOf(block);
+    const longName = this.#longName;
+    const name = attributes['path'] || longName || nameOf(block);
     const target = attributes['linkpath'] || this.#longTarget || textUntilNul(block, 157, 100);
     this.#attributes = {};
     this.#longName = undefined;
@@ -164,7 +165,9 @@ export class TarReader {
     const isFolderByName = (flag === '\0' || flag === '0') && name.endsWith('/');
     const known = TYPES[isSparse ? 'S' : isFolderByName ? '5' : flag];
     const [type, typeName] = known ?? ['other', `of the unknown type ${JSON.stringify(flag)}`];
-    const size = type === 'file' ? (attributes['size'] ? decimal(attributes['size']) : headerSize) : 0;
+    if (attributes['path'] && longName && attributes['path'] !== longName)
+      throw new TarError(`the entry ${JSON.stringify(name)} has another name, ${JSON.stringify(longName)}`);
+    const size = type === 'other' ? 0 : sizeOfEntry({ name, type, typeName }, headerSize, attributes['size']);
     const mode = Number.parseInt(textUntilNul(block, 100, 8).trim(), 8) || 0;
     const sink = this.handler.onEntry({ name, type, typeName, size, mode, target });
     if (type !== 'file') return;
@@ -195,6 +198,28 @@ function octal(block: Buffer, at: number, length: number): number {
   const digits = /^ *([0-7]*)[ \0]*$/.exec(block.toString('latin1', at, at + length))?.[1];
   if (digits === undefined) throw new TarError('a number in a header is none');
   return digits === '' ? 0 : Number.parseInt(digits, 8);
+}
+
+/** From here on the header has no room for a size, and has none or a part of it. */
+const BEYOND_HEADER = 8 * 1024 ** 3;
+
+/** Readers that go by the one size and readers that go by the other would find different entries behind this one. */
+function sizeOfEntry(
+  { name, type, typeName }: Pick<TarEntry, 'name' | 'type' | 'typeName'>,
+  inHeader: number,
+  inAttributes: string | undefined,
+): number {
+  const size = inAttributes ? decimal(inAttributes) : inHeader;
+  if (type !== 'file') {
+    if (size > 0 || inHeader > 0) {
+      throw new TarError(`the entry ${JSON.stringify(name)} has content, and yet is ${typeName}`);
+    }
+    return 0;
+  }
+  if (size !== inHeader && size < BEYOND_HEADER) {
+    throw new TarError(`the entry ${JSON.stringify(name)} has two sizes, ${inHeader} and ${size}`);
+  }
+  return size;
 }
 
 function decimal(text: string): number {

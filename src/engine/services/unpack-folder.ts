@@ -4,17 +4,7 @@
 // opened exclusively, so no link is written through; a link may climb first and descend then, never climb again, so its
 // target is known from where it stands, whatever other links there are.
 
-import {
-  chmodSync,
-  copyFileSync,
-  constants,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  symlinkSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { chmodSync, copyFileSync, constants, lstatSync, mkdirSync, openSync, symlinkSync, writeSync } from 'node:fs';
 import { FailureError } from '../failure.js';
 import { archiveTooLarge, corruptArchive, unsafeLink, unsafePath, unsupportedEntry } from './failures.js';
 
@@ -34,6 +24,8 @@ export class UnpackFolder {
   bytes = 0;
   #entries = 0;
   readonly #written = new Map<string, Written>([['', { type: 'directory' }]]);
+  /** Folded names -> names as they are. */
+  readonly #names = new Map<string, string>();
   /** Modes are 0644 and 0755 whatever the umask: only an unusual one costs a call per entry. */
   readonly #mustChmod = (process.umask() & 0o755) !== 0;
 
@@ -57,6 +49,10 @@ export class UnpackFolder {
 
   #split(name: string): readonly string[] {
     if (name.includes('\0')) throw new FailureError(unsafePath(this.archive, name, 'the name holds a NUL.'));
+    if (name.includes('\\'))
+      throw new FailureError(
+        unsupportedEntry(this.archive, name, 'the name holds a backslash, which parts names elsewhere.'),
+      );
     if (name.startsWith('/')) throw new FailureError(unsafePath(this.archive, name, 'the path is absolute.'));
     if (name.includes('\u{fffd}'))
       throw new FailureError(unsupportedEntry(this.archive, name, 'the name is not UTF-8.'));
@@ -110,7 +106,8 @@ export class UnpackFolder {
       throw new FailureError(
         corruptArchive(this.archive, `${path} links to ${targetName}, which is no file before it.`),
       );
-    if (there.type === 'symlink') return this.symlink(path, there.target);
+    if (there.type === 'symlink')
+      throw new FailureError(unsafeLink(this.archive, path, targetName, 'that is a link itself.'));
     this.#account(path, there.size);
     this.#makeRoom(path);
     copyFileSync(this.#real(target), this.#real(path), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
@@ -124,14 +121,27 @@ export class UnpackFolder {
       throw new FailureError(archiveTooLarge(this.archive, `With ${path} it exceeds ${this.limits.maxBytes} bytes.`));
   }
 
-  /** Makes the way to a path, and removes a file or link of that name that an earlier entry made. */
+  /** Makes the way to a path that no earlier entry has. */
   #makeRoom(path: string): void {
     const there = this.#written.get(path);
-    if (there === undefined) return this.#makeParents(path);
-    if (there.type === 'directory') throw new FailureError(unsafePath(this.archive, path, 'it is a folder already.'));
-    unlinkSync(this.#real(path));
-    this.files -= 1;
-    if (there.type === 'file') this.bytes -= there.size;
+    if (there?.type === 'directory') throw new FailureError(unsafePath(this.archive, path, 'it is a folder already.'));
+    if (there !== undefined)
+      throw new FailureError(unsafePath(this.archive, path, 'an earlier entry has the same name.'));
+    this.#makeParents(path);
+    this.#claimName(path);
+  }
+
+  /** Where case or the form of accents does not count, two names would be one file. */
+  #claimName(path: string): void {
+    // The one honest case: names of terminals, as every ncurses has them.
+    if (/(^|\/)terminfo\//.test(path)) return;
+    const folded = path.normalize('NFC').toLowerCase().toUpperCase().normalize('NFC');
+    const other = this.#names.get(folded);
+    if (other !== undefined && other !== path)
+      throw new FailureError(
+        unsafePath(this.archive, path, `elsewhere it has the same name as ${JSON.stringify(other)}.`),
+      );
+    this.#names.set(folded, path);
   }
 
   #makeParents(path: string): void {
@@ -158,6 +168,7 @@ export class UnpackFolder {
         throw new FailureError(unsafePath(this.archive, path, 'something else is in its place.'));
     }
     if (this.#mustChmod) chmodSync(this.#real(path), 0o755);
+    this.#claimName(path);
     this.#written.set(path, { type: 'directory' });
   }
 
