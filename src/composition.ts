@@ -50,6 +50,7 @@ const SERVICES = ['Archive', 'Clock', 'Download', 'Files', 'Host', 'NodeLog', 'S
 /** Of the operator's environment, what a program needs to find its way; no secrets and no settings. */
 const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ', 'TMPDIR'];
 const DEFAULT_MEMORY_MEGABYTES = 1024;
+const DEFAULT_LOAD_SECONDS = 30;
 
 function surroundingsOf(
   container: Container,
@@ -58,14 +59,18 @@ function surroundingsOf(
 ): OutsideSurroundings {
   const host = container.get<Host>(Host);
   const { os, arch, libc, release, searchPath, homeDir } = host;
-  const memory = Number(host.setting('PLUGIN_MEMORY'));
+  const number = (name: string, least: number, byDefault: number): number => {
+    const value = Number(host.setting(name));
+    return Number.isFinite(value) && value >= least ? value : byDefault;
+  };
   return {
     program: program?.(),
     env: Object.fromEntries(
       PASSED_ON.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
     ),
     host: { os, arch, libc, release, searchPath, homeDir },
-    memoryMegabytes: Number.isInteger(memory) && memory >= 32 ? memory : DEFAULT_MEMORY_MEGABYTES,
+    memoryMegabytes: Math.round(number('PLUGIN_MEMORY', 32, DEFAULT_MEMORY_MEGABYTES)),
+    loadMs: number('PLUGIN_LOAD_SECONDS', 1, DEFAULT_LOAD_SECONDS) * 1000,
     services: {
       subprocess: subprocessService,
       download: container.get<Download>(Download),

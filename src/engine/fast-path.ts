@@ -169,7 +169,8 @@ export interface FastRecordInput {
   /** Of the bytes that the run read. */
   readonly sourceDigests: ReadonlyMap<string, Digest>;
   readonly pipelineDigest: string;
-  readonly pluginFiles: readonly string[];
+  /** All files of the code of outside plugins, with the SHA-256 of what was loaded. */
+  readonly pluginFiles: ReadonlyMap<string, string>;
   /** Taken while nobody else could write the slug. */
   readonly slugTraces: readonly SlugTrace[];
   /** Names that the slug put into folders of the app, by folder; for a slug that lies in the app. */
@@ -231,10 +232,9 @@ function recordPaths(input: FastRecordInput): Pick<FastRecord, 'paths' | 'tuples
       if (!added) return undefined;
     }
     if (!add(request.pipelineFile, lstatSync(request.pipelineFile), () => input.pipelineDigest)) return undefined;
-    for (const path of [OS_RELEASE, ...input.pluginFiles]) {
-      const stat = lstatSync(path, { throwIfNoEntry: false });
-      if (stat !== undefined && !add(path, stat, () => undefined)) return undefined;
-    }
+    const release = lstatSync(OS_RELEASE, { throwIfNoEntry: false });
+    if (release !== undefined && !add(OS_RELEASE, release, () => undefined)) return undefined;
+    for (const [path, digest] of input.pluginFiles) if (!add(path, lstatSync(path), () => digest)) return undefined;
     return { paths, tuples, young };
   } catch {
     return undefined;

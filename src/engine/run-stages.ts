@@ -407,7 +407,7 @@ export async function record(
     source: run.files.source,
     sourceDigests: run.sourceDigests,
     pipelineDigest: run.pipelineDigest,
-    pluginFiles: run.pluginFiles,
+    pluginFiles: new Map([...run.kinds.values()].flatMap(({ codeFiles }) => [...(codeFiles ?? [])])),
     slugTraces: outcome.slug.traces,
     slugNames: outcome.slug.names,
     expiresAt: expiryOf(execution),

@@ -48,6 +48,8 @@ export interface KnownKind {
   readonly validateOutputs: Validate;
   /** Digest of the files of a plugin from outside; absent for the kinds shipped with pyflow. */
   readonly codeDigest?: string;
+  /** Those files, with the SHA-256 of each. */
+  readonly codeFiles?: ReadonlyMap<string, string>;
 }
 
 /** The shape of a compiled ajv validator. May fill defaults into `data`. */

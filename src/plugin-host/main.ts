@@ -42,6 +42,7 @@ function take(message: Told): void {
 async function load({ file, services, host }: Loading): Promise<void> {
   pluginFile = file;
   installGuards(file);
+  startMonitor(file);
   const refuse = (why: NotLoaded, error?: unknown): void =>
     say({ type: 'not-loaded', why, ...(error === undefined ? {} : { thrown: describeThrown(error, file) }) });
   let module: { readonly manifest?: unknown; readonly plugin?: unknown };
@@ -64,8 +65,7 @@ async function load({ file, services, host }: Loading): Promise<void> {
   for (const method of ['reads', 'run'] as const)
     if (typeof plugin[method] !== 'function') return refuse('no-method', new Error(method));
   try {
-    say({ type: 'loaded', manifest: plainCopy(module.manifest), inject, places: placesOf(file) });
-    startMonitor(file);
+    say({ type: 'loaded', manifest: plainCopy(module.manifest ?? null), inject, places: placesOf(file) });
   } catch (error) {
     if (!(error instanceof Unsendable)) return refuse('import', error);
     refuse('unsendable', new Error(`manifest${error.where === '' ? '' : '.'}${error.where} is ${error.what}`));

@@ -5,7 +5,8 @@ import { dirname, resolve } from 'node:path';
 import { sha256Hex } from '../digest.js';
 
 export interface PluginCode {
-  readonly files: readonly string[];
+  /** Path -> SHA-256. */
+  readonly files: ReadonlyMap<string, string>;
   readonly digest: string;
 }
 
@@ -29,13 +30,14 @@ export function readPluginCode(entry: string): PluginCode {
   while (pending.length > 0) {
     const { file, place } = pending.pop()!;
     if (seen.has(file)) continue;
-    let text: string;
+    let bytes: Buffer;
     try {
-      text = readFileSync(file, 'utf8');
+      bytes = readFileSync(file);
     } catch (error) {
       throw new UnreadableImport(file, place, (error as Error).message);
     }
-    seen.set(file, sha256Hex(text));
+    seen.set(file, sha256Hex(bytes));
+    const text = bytes.toString('utf8');
     for (const { 1: specifier, index } of text.matchAll(IMPORT)) {
       pending.push({
         file: resolve(dirname(file), specifier!),
@@ -44,5 +46,5 @@ export function readPluginCode(entry: string): PluginCode {
     }
   }
   // The order of names is the order of discovery, which the entry's text alone decides.
-  return { files: [...seen.keys()], digest: sha256Hex([...seen.values()].join('\n')) };
+  return { files: seen, digest: sha256Hex([...seen.values()].join('\n')) };
 }

@@ -20,12 +20,13 @@ export interface OutsideSurroundings {
   readonly env: Readonly<Record<string, string>>;
   readonly host: HostFacts;
   readonly memoryMegabytes: number;
+  /** For loading the plugin, its class made. */
+  readonly loadMs: number;
   readonly services: EngineServices;
   /** Names that `inject` may have. */
   readonly serviceNames: readonly string[];
 }
 
-const LOAD_MS = 30_000;
 /** For `reads`, which is quick, unless the node's own timeout is shorter. */
 const READS_MS = 60_000;
 /** For `run`, where neither node nor manifest has a timeout. */
@@ -231,7 +232,7 @@ export class OutsidePlugin implements AnyPlugin {
     const { setting } = around.services;
     const process = new PluginProcess({ program, env, memoryMegabytes, setting });
     this.#all.add(process);
-    const answer = await process.load({ type: 'load', file, services: serviceNames, host }, LOAD_MS);
+    const answer = await process.load({ type: 'load', file, services: serviceNames, host }, around.loadMs);
     const checked = await this.#checkedLoad(process, answer);
     if (!checked.ok) {
       process.end();
@@ -240,21 +241,18 @@ export class OutsidePlugin implements AnyPlugin {
     return checked;
   }
 
-  async #checkedLoad(
-    process: PluginProcess,
-    answer: LoadAnswer | { readonly type: 'hung' },
-  ): Promise<Result<Loaded, Failure>> {
+  async #checkedLoad(process: PluginProcess, answer: LoadAnswer): Promise<Result<Loaded, Failure>> {
     const { file } = this;
     const by: Culprit = { file };
     switch (answer.type) {
       case 'hung':
-        return fail(failures.hung(by, LOAD_MS));
+        return fail(failures.hung(by, this.around.loadMs, answer.place));
       case 'cannot-start':
         return fail(failures.cannotStart(file, answer.message));
       case 'died':
         return fail(this.#ofDeath(answer.death, by));
       case 'not-loaded':
-        return fail(await explainImport(file, this.code.files, answer));
+        return fail(await explainImport(file, [...this.code.files.keys()], answer));
       case 'loaded': {
         const wrong = injectProblem(answer.inject, this.around.serviceNames);
         if (wrong !== undefined) return fail(failures.badManifest(by, [wrong]));
@@ -322,7 +320,8 @@ export class OutsidePlugin implements AnyPlugin {
 export async function knownKind(plugin: OutsidePlugin): Promise<Result<KnownKind, Failure>> {
   const { compileKind } = await import('../../manifests/pipeline/compile-kind.js');
   try {
-    return succeed(await compileKind(plugin.manifest, plugin.code.digest));
+    const { digest, files } = plugin.code;
+    return succeed({ ...(await compileKind(plugin.manifest, digest)), codeFiles: files });
   } catch (error) {
     return fail(badSchema(plugin.file, (error as Error).message));
   }

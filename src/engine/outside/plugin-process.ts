@@ -80,6 +80,7 @@ type Loaded = Extract<Said, { type: 'loaded' | 'not-loaded' }>;
 export type LoadAnswer =
   | Loaded
   | { readonly type: 'died'; readonly death: Death }
+  | { readonly type: 'hung'; readonly place?: string }
   | { readonly type: 'cannot-start'; readonly message: string };
 
 /** Requests of one call that may wait at a time. */
@@ -134,13 +135,15 @@ export class PluginProcess {
   }
 
   /** The process with the plugin in it, or why there is none. Called once. */
-  load(message: Extract<Told, { type: 'load' }>, deadlineMs: number): Promise<LoadAnswer | { readonly type: 'hung' }> {
+  load(message: Extract<Told, { type: 'load' }>, deadlineMs: number): Promise<LoadAnswer> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        settle({ type: 'hung' });
-        this.end();
+        this.#askMonitor((seen) => {
+          settle({ type: 'hung', ...(seen?.place === undefined ? {} : { place: seen.place }) });
+          this.end();
+        });
       }, deadlineMs);
-      const settle = (answer: LoadAnswer | { readonly type: 'hung' }): void => {
+      const settle = (answer: LoadAnswer): void => {
         clearTimeout(timer);
         this.#onLoaded = undefined;
         resolve(answer);
