@@ -247,7 +247,7 @@ async function runInFolder(
     for (const [digest, directory] of captured.value.tree.directories) run.table.set(digest, directory);
     files += captured.value.layer.files;
     const undeclared = undeclaredWrites(action, captured.value.layer, run);
-    if (undeclared.length > 0) return fail(undeclaredWrite(action, undeclared));
+    if (undeclared.length > 0) return fail(undeclaredWrite(action, undeclared, run));
     let tool: Layer | undefined;
     if (folders.tool !== undefined) {
       const made = await captureDifference(run.store, folders.tool, EMPTY_RECORD, { signal: late, scanner });
@@ -472,16 +472,23 @@ export const changedDuringRun = (path: string): Failure => ({
   detail: 'Its content no longer is what keys and digests were made from, so the result would be filed wrongly.',
   remedy: 'Run again, and leave the app alone while it is built.',
 });
-const undeclaredWrite = (action: Action, paths: readonly string[]): Failure => ({
-  code: 'node::undeclared-write',
-  blame: 'pipeline',
-  title: `Node ${action.node.id} wrote where it did not say it would`,
-  detail: [
-    `Written: ${paths.slice(0, 5).map(shownPath).join(', ')}${paths.length > 5 ? ` and ${paths.length - 5} more` : ''}`,
-    `Declared: ${mayWrite(action).join(', ') || 'nothing'}`,
-  ].join('\n'),
-  remedy: 'Add the paths to the writes of the node, or let it write into its scratch folder.',
-});
+/** Who could have prevented it: the pipeline names the places itself, an outside plugin declares them, else code of the app wrote. */
+function undeclaredWrite(action: Action, paths: readonly string[], run: RunState): Failure {
+  const { node, plugin } = action;
+  const isNamed = plugin.manifest.writes.some((pattern) => /^\$\{config\.\w+\}$/.test(pattern));
+  const isOutside = run.kinds.get(node.kind)?.codeDigest !== undefined;
+  const more = paths.length > 5 ? ` and ${paths.length - 5} more` : '';
+  return {
+    code: 'node::undeclared-write',
+    blame: isNamed || isOutside ? 'pipeline' : 'app',
+    title: `Node ${node.id} wrote where it did not say it would`,
+    detail: `Written: ${paths.slice(0, 5).map(shownPath).join(', ')}${more}\nDeclared: ${mayWrite(action).join(', ') || 'nothing'}`,
+    remedy:
+      isNamed || isOutside
+        ? 'Add the paths to the writes of the node, or let it write into its scratch folder.'
+        : 'Find the package or build script that writes there, and make it write into its own folder.',
+  };
+}
 function wrongOutputs({ node, plugin }: Action, errors: readonly SchemaError[]): Failure {
   const problems = errors.map(outputProblem);
   return (

@@ -143,6 +143,28 @@ nodes:
     expect(existsSync(work.outDir)).to.equal(false);
   });
 
+  it('blames the app for a write that only its code can have made', async () => {
+    const site = 'python/lib/python3.12/site-packages';
+    work.write({
+      'nltk.txt': 'words\n',
+      'python/bin/python': '#!/bin/sh\necho > stray.out\n',
+      [`${site}/nltk/__init__.py`]: '',
+    });
+    chmodSync(join(work.appDir, 'python/bin/python'), 0o755);
+    work.pipeline(`
+pyflow: 1
+name: stray
+nodes:
+  tree:
+    uses: command
+    with: { argv: [sh, -c, "mkdir .scalingo && cp -r python .scalingo"], reads: ['python/**'], writes: ['.scalingo/**'] }
+  stray: { uses: nltk-data, inputs: { tree: tree.tree } }
+`);
+    const report = await work.run();
+    expect(report.nodes['stray']?.failure).to.include({ code: 'node::undeclared-write', blame: 'app' });
+    expect(report.exitCode).to.equal(1);
+  });
+
   it('records a deletion, keeps it out of the slug and out of later views', async () => {
     work.pipeline(`
 pyflow: 1

@@ -378,6 +378,18 @@ describe('plugins/install-deps-pip', () => {
       expect(failure.detail).to.contain('helper');
     }).timeout(60_000);
 
+    it('blames the app for a package that breaks the Python that it is installed into', async () => {
+      // A folder is found before the module of the same name.
+      const shadow = `lib/python${runtime.minor}/contextlib/__init__.py`;
+      const breaker = makeWheel('breaker', '1.0', {
+        files: { 'breaker.py': '', [`breaker-1.0.data/data/${shadow}`]: 'raise ImportError("broken")\n' },
+      });
+      index.add(breaker.file, breaker.bytes);
+      const failure = failureOf(await play({ 'requirements.txt': 'breaker==1.0\n' }));
+      expect(failure).to.include({ code: 'install-dependencies::python-changed', blame: 'app' });
+      expect(failure.detail).to.contain('broken').and.to.contain(shadow);
+    }).timeout(60_000);
+
     it('blames the app for a package whose build fails', async () => {
       const backend = 'def build_wheel(*_):\n    raise SystemExit("no compiler for this")\n';
       const broken = makeSourceArchive('broken', '1.0', {

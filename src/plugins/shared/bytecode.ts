@@ -7,6 +7,8 @@ import { PUBLIC_APP_DIR } from './python-home.js';
 
 /** Files that one process compiles, at most. */
 const LARGEST_GROUP = 64;
+/** No person and few generators write more; a sparse file of terabytes would take all memory. */
+const LARGEST_SOURCE = 64 * 1024 * 1024;
 /** Of many processors a container may have few to itself, and each process takes memory. */
 const MOST_PROCESSES = 8;
 
@@ -18,14 +20,16 @@ const MOST_PROCESSES = 8;
  * reason files are compiled in groups that their names alone decide, each by a process that knows no other group:
  * however many run at a time, the bytes are the same.
  * Names are separated by NUL, so any name is possible. Files that do not compile (templates, other versions of the
- * language) are left alone, as pip does. Bytecode that lies there is used when it is asked for, and when it is of this
+ * language) are left alone, as pip does. So is what is not a regular file, since a pipe would block without end; where something
+ * blocks the way of the bytecode, there is none. Bytecode that lies there is used when it is asked for, and when it is of this
  * interpreter and holds the hash of its source (PEP 552): it names another folder, perhaps, and is spelled anew.
  */
-const DRIVER = `import contextlib, gc, marshal, os, sys
+const DRIVER = `import contextlib, errno, gc, marshal, os, sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 clear_caches = getattr(sys, '_clear_internal_caches', None) or sys._clear_type_cache
 UNCHECKED_HASH = b'\\1\\0\\0\\0'
+IN_THE_WAY = (errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EPERM)
 names, strip, prepend, reuse = sys.argv[1:5]
 
 def renamed(code, name):
@@ -36,7 +40,26 @@ def dumped(code):
     clear_caches()
     return marshal.dumps(code)
 
+def is_source(name):
+    try:
+        return os.path.isfile(name) and os.path.getsize(name) <= ${LARGEST_SOURCE}
+    except OSError:
+        return False
+
+def write(target, content):
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(target)
+        with open(target, 'xb') as stream:
+            stream.write(content)
+    except OSError as error:
+        if error.errno not in IN_THE_WAY:
+            raise
+
 def bytecode_there(target, hash, name):
+    if not os.path.isfile(target):
+        raise ValueError(target)
     with open(target, 'rb') as stream:
         content = stream.read()
     if content[:4] != MAGIC_NUMBER or content[4] & 1 == 0 or content[8:16] != hash:
@@ -49,12 +72,14 @@ def bytecode_of(loader, source, target, hash, name):
         try:
             return bytecode_there(target, hash, name)
         except Exception:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 os.remove(target)
     return dumped(loader.source_to_code(source, name))
 
 def compile_group(files):
     for name in files:
+        if not is_source(name):
+            continue
         loader = SourceFileLoader('module', name)
         source = loader.get_data(name)
         hash, shown = source_hash(source), prepend + name[len(strip):]
@@ -63,9 +88,7 @@ def compile_group(files):
             bytecode = bytecode_of(loader, source, target, hash, shown)
         except Exception:
             continue
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        with open(target, 'wb') as stream:
-            stream.write(MAGIC_NUMBER + UNCHECKED_HASH + hash + bytecode)
+        write(target, MAGIC_NUMBER + UNCHECKED_HASH + hash + bytecode)
 
 def start(files):
     if os.fork() > 0:

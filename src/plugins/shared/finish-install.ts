@@ -11,9 +11,9 @@ import {
   type RunOutput,
   type Subprocess,
 } from '../../engine/sdk.js';
-import type { Snapshot } from './app-changes.js';
+import { takeSnapshot, type Snapshot } from './app-changes.js';
 import { compileBytecode } from './bytecode.js';
-import { privatePathLeft } from './install-failures.js';
+import { pythonChanged, privatePathLeft } from './install-failures.js';
 import { installedPackages } from './installed-packages.js';
 import { normalizePackages } from './package-layer.js';
 import { privateAppPaths, privatePaths } from './private-needles.js';
@@ -50,7 +50,11 @@ export async function finishInstall(
     python: `${context.paths.app}/${home}/bin/python`,
     files: layer.files.filter((file) => file.endsWith('.py')).map((file) => `${home}/${file}`),
   });
-  if (!compiled.ok) return compiled;
+  if (!compiled.ok) {
+    if (context.signal.aborted) return compiled;
+    const changed = changedPython(before, await takeSnapshot(app, home, context.signal), minor);
+    return fail(changed.length === 0 ? compiled.failure : pythonChanged(home, changed, compiled.failure));
+  }
   const outputs = { packages: installedPackages(app, `${home}/lib/python${minor}/site-packages`) };
   const needles = builtFromSource ? privateAppPaths(context) : privatePaths(context);
   const found = await searchFiles(app, home, layer.files, needles);
@@ -64,4 +68,13 @@ export async function finishInstall(
     outputs,
     uncacheable: `${home}/${first.path} was built here and names the private folder it was built in`,
   });
+}
+
+/** What is no package's: the interpreter, its libraries and its standard library. */
+function changedPython(before: Snapshot, after: Snapshot, minor: string): readonly string[] {
+  const isPython = (path: string): boolean =>
+    /^(?:bin\/python[^/]*$|lib\/)/.test(path) && !path.startsWith(`lib/python${minor}/site-packages/`);
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .filter((path) => isPython(path) && before.get(path) !== after.get(path))
+    .sort();
 }

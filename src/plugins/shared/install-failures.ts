@@ -104,3 +104,12 @@ export const privatePathLeft = (found: readonly { readonly path: string; readonl
   remedy:
     'Report this with the names of the packages. `cache: never` on the node does not help: the slug would be wrong.',
 });
+
+/** `failure`: what came of it. */
+export const pythonChanged = (home: string, changed: readonly string[], failure: Failure): Failure => ({
+  code: 'install-dependencies::python-changed',
+  blame: 'app',
+  title: 'A package changed the Python that it was installed into',
+  detail: `It no longer works: ${failure.title}. ${failure.detail}\nChanged or removed below ${home}: ${changed.slice(0, 10).join(', ')}${changed.length > 10 ? ` and ${changed.length - 10} more` : ''}`,
+  remedy: 'Find the package or build script that writes there, and install a version that does not.',
+});

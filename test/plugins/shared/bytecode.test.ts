@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
@@ -81,6 +90,24 @@ describe('plugins/shared/bytecode', () => {
       expect(bytes.includes(`/app/pkg/${name.split('.')[0]}.py`), name).to.equal(true);
       expect(bytes.includes(root), name).to.equal(false);
     }
+  }).timeout(60_000);
+
+  it('leaves alone what a package put there instead of sources, and does without bytecode that something is in the way of', async () => {
+    const { appDir } = await compileIn('planted', {}, (folder) => {
+      const at = (name: string): string => join(folder, 'pkg', name);
+      for (const name of ['latin.py', 'json.py']) rmSync(at(name));
+      spawnSync('mkfifo', [at('latin.py')]);
+      symlinkSync('/dev/zero', at('json.py'));
+      mkdirSync(at('__pycache__'));
+      const tag = `cpython-${runtime.minor.replace('.', '')}`;
+      mkdirSync(at(`__pycache__/with blank.${tag}.pyc`));
+      spawnSync('mkfifo', [at(`__pycache__/__init__.${tag}.pyc`)]);
+    });
+    const made = readdirSync(join(appDir, 'pkg/__pycache__'), { withFileTypes: true });
+    expect(made.map((entry) => `${entry.name.split('.')[0]} ${entry.isFile()}`).sort()).to.deep.equal([
+      '__init__ true',
+      'with blank false',
+    ]);
   }).timeout(60_000);
 
   describe('of what came with the sources', () => {

@@ -1,0 +1,65 @@
+// A sample of test/torture/planted-links.test.ts, which says how it works: real pip, and a build backend of the app that plants.
+
+import { expect } from 'chai';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { passThroughOf } from '../../src/engine/pass-through.js';
+import { hasNamespaces } from '../support/namespaces.js';
+import { attackAll, attackWithCode } from '../support/planted/attacks.js';
+import { DJANGO, PIP } from '../support/planted/scenes.js';
+import { pyenvVersions } from '../support/runtimes.js';
+
+const HOME = '.scalingo/python';
+const SITE = `${HOME}/lib/python3.12/site-packages`;
+const place = (path: string) => ({ folder: 'app' as const, path, command: 0, operations: [] });
+
+describe('planted links, online', function () {
+  this.timeout(240_000);
+  let root: string;
+  before(async function () {
+    const hasPython = pyenvVersions().some((name) => name.startsWith('3.12.'));
+    if (!hasPython || !(await hasNamespaces())) {
+      console.log('      (skipped: needs a CPython 3.12 of pyenv and the sandbox of namespaces)');
+      return this.skip();
+    }
+    root = mkdtempSync(join(tmpdir(), 'pyflow-planted-'));
+  });
+  after(() => {
+    if (root !== undefined) rmSync(root, { recursive: true, force: true });
+  });
+  const request = (name: string) => ({
+    folder: join(root, name),
+    cacheDir: join(root, 'cache'),
+    sandbox: 'required' as const,
+    passThrough: passThroughOf(process.env),
+  });
+
+  it('never lead the host out of the folders of an installation with pip', async () => {
+    const tally = await attackAll({ ...PIP, ...request('pip') }, { every: 30 });
+    expect(tally.problems, tally.problems.join('\n')).to.deep.equal([]);
+    expect(tally.places, tally.text).to.be.at.least(3);
+  });
+
+  it('do not, if a build backend puts them there', async () => {
+    const places = [`${SITE}/linked-1.0.dist-info`, `${HOME}/bin/tool`, `${SITE}/aaa.pth`].map(place);
+    const tally = await attackWithCode({ ...PIP, ...request('backend') }, places, [
+      'link-to-folder',
+      'link-to-file',
+      'pipe',
+    ]);
+    expect(tally.problems, tally.problems.join('\n')).to.deep.equal([]);
+    expect([tally.attacks, tally.notPlanted], tally.text).to.deep.equal([9, 0]);
+  });
+
+  it('do not, if manage.py puts them there', async () => {
+    const places = ['static/css', 'a.py'].map(place);
+    const tally = await attackWithCode({ ...DJANGO, ...request('static') }, places, [
+      'link-to-folder',
+      'link-to-zero',
+      'pipe',
+    ]);
+    expect(tally.problems, tally.problems.join('\n')).to.deep.equal([]);
+    expect([tally.attacks, tally.notPlanted], tally.text).to.deep.equal([6, 0]);
+  });
+});

@@ -1,0 +1,311 @@
+// A process of its own, started by planted-links: builds an app, tells which places the host came to after a command, and builds
+// again with something planted at one of them. Its parent ends it when it hangs.
+
+import 'reflect-metadata';
+import { setDefaultResultOrder } from 'node:dns';
+import fs from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { composeFor } from '../../../src/composition.js';
+import { walk } from '../../../src/engine/directories.js';
+import type { Event, RunReport } from '../../../src/engine/events.js';
+import { loadLayer } from '../../../src/engine/layers.js';
+import { openLocalStore } from '../../../src/engine/local-store.js';
+import { runPipeline, type RunRequest } from '../../../src/engine/pipeline.js';
+import type { DirectoryTable } from '../../../src/engine/tree.js';
+import { contentOf } from '../cli-scene.js';
+import { MOUNTS, placesOf, type Place } from './places.js';
+import { NOT_PLANTED, type Form } from './planter.js';
+import { pathOf, recordTouches, type Touch } from './touch-recorder.js';
+import { CANARY, digestOf, makeVictim } from './victim.js';
+import { WatchedCommands, type Mode } from './watched-commands.js';
+
+export interface TrialRequest {
+  readonly folder: string;
+  readonly cacheDir: string;
+  readonly files: Readonly<Record<string, string>>;
+  readonly binaries?: Readonly<Record<string, string>>;
+  readonly pipeline: string;
+  /** The node that is attacked, and its kind. */
+  readonly node: string;
+  readonly kind: string;
+  /** Its commands are those of the app: they run again instead of being replayed. */
+  readonly isAppCode: boolean;
+  /** In `none` commands are not replayed: the code of the app does the planting. */
+  readonly sandbox: 'required' | 'none';
+  readonly settings: Readonly<Record<string, string>>;
+  /** Proxies and certificates, for fetching tools. */
+  readonly passThrough: Readonly<Record<string, string>>;
+}
+
+export interface Attack {
+  readonly place: Place;
+  readonly form: Form;
+  /** The slug is written and compared, too. */
+  readonly isThorough: boolean;
+  /** Files of the app whose code plants, in place of the replayed commands; see `hostileFiles`. */
+  readonly code?: Readonly<Record<string, string>>;
+}
+
+export type Recorded = {
+  readonly type: 'recorded';
+  readonly places: readonly Place[];
+  /** Of an unattacked build with replayed commands. */
+  readonly durationMs: number;
+  readonly touches: number;
+  readonly commands: number;
+};
+export type Attacked = {
+  readonly type: 'attacked';
+  readonly outcome: string;
+  readonly durationMs: number;
+  readonly problems: readonly string[];
+};
+
+setDefaultResultOrder('ipv4first');
+const { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } = fs;
+const request = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as TrialRequest;
+const at = (name: string): string => join(request.folder, name);
+const commands = new WatchedCommands(at('effects'));
+const compose = composeFor({ PATH: process.env['PATH'], HOME: process.env['HOME'] });
+const seen: (Pick<Place, 'folder' | 'path' | 'command'> & { readonly operation: string })[] = [];
+let alarms: string[] = [];
+/** Telling the way to a folder costs too much where there are 9,000 on it. */
+let isWatching = true;
+let golden: RunReport | undefined;
+let goldenContent = '';
+
+recordTouches(see, commands.spawn);
+
+function see(touch: Touch): void {
+  if (commands.mode.type === 'off') return;
+  if (commands.mode.type !== 'record') return isWatching ? watch(touch) : undefined;
+  const path = pathOf(touch.given);
+  const cache = cacheOfKind();
+  // What a build leaves in its cache meets the next one before that runs any command.
+  const place = commands.placeOf(path) ?? (path.startsWith(`${cache}/`) ? inCache(path, cache) : undefined);
+  // The folder itself is mounted in the sandbox, so a command cannot replace it.
+  if (place === undefined || place.path === '') return;
+  if (commands.isRunning) alarms.push(`${touch.operation} ${path} while a command runs`);
+  else seen.push({ ...place, command: commands.ended - 1, operation: touch.operation });
+}
+
+const inCache = (path: string, cache: string): Pick<Place, 'folder' | 'path'> => ({
+  folder: 'cache',
+  path: path.slice(cache.length + 1),
+});
+
+/** While an attack is on: nothing is changed but where pyflow has business, and nothing of the victim is opened. */
+function watch({ operation, given, writes, follows }: Touch): void {
+  const isOpening = OPENING.test(operation);
+  if (!writes && !isOpening) return;
+  const path = pathOf(given);
+  // What begins at a descriptor is read from it alone: the way to it may be thousands of folders long.
+  const isOpen = /^\/proc\/[^/]+\/fd\/\d+\/?$/.test(given);
+  const real =
+    follows && !isOpen && isLink(given) ? realOf(given) : /^\/proc\/[^/]+\/fd\//.test(given) ? path : besides(given);
+  if (isOpening && (real.startsWith(at('victim')) || real === '/dev/zero'))
+    alarms.push(`${operation} ${path}: ${real}`);
+  if (writes && !BUSINESS.some((folder) => real.startsWith(folder))) alarms.push(`${operation} ${path}: ${real}`);
+}
+
+const OPENING = /^(open|readFile|readdir|opendir|copyFile|cp|createReadStream)$/;
+const BUSINESS = [request.cacheDir, at('slug'), '/dev/shm/pyflow-', '/dev/null', '/proc/', '/sys/fs/cgroup/'];
+
+function realOf(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    return pathOf(path);
+  }
+}
+
+const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+/** With the links on the way to it resolved. */
+const besides = (path: string): string => join(realOf(dirname(path)), basename(path));
+
+interface Built {
+  readonly report?: RunReport;
+  readonly refusal?: string;
+  readonly events: readonly Event[];
+  readonly durationMs: number;
+}
+
+async function build(mode: Mode, overrides: Partial<RunRequest> = {}): Promise<Built> {
+  const events: Event[] = [];
+  commands.begin(mode);
+  const startedAt = performance.now();
+  const done = await runPipeline(
+    {
+      pipelineFile: at('pipeline.yml'),
+      appDir: at('app'),
+      outDir: at('slug'),
+      cacheDir: request.cacheDir,
+      appId: request.node,
+      force: false,
+      params: {},
+      only: [],
+      refresh: [request.node],
+      keepGoing: false,
+      mode: 'build',
+      sandbox: request.sandbox,
+      settings: request.settings,
+      passThrough: request.passThrough,
+      signal: new AbortController().signal,
+      ...overrides,
+    },
+    { emit: (event) => void events.push({ at: 0, ...event } as Event) },
+    compose,
+    { version: '0.0.0-test' },
+  );
+  commands.mode = { type: 'off' };
+  const durationMs = performance.now() - startedAt;
+  return done.ok
+    ? { report: done.value, events, durationMs }
+    : { refusal: JSON.stringify(done.failure), events, durationMs };
+}
+
+const layerOf = (report: RunReport | undefined): string | undefined => report?.nodes[request.node]?.layer?.digest;
+const outside = (): readonly string[] => [at('victim'), at('app'), at('pipeline.yml')];
+const content = (): string => JSON.stringify(contentOf(at('slug')));
+
+async function record(): Promise<Recorded> {
+  mkdirSync(at('app'), { recursive: true });
+  for (const [path, text] of Object.entries(request.files)) put(path, text);
+  for (const [path, text] of Object.entries(request.binaries ?? {})) put(path, Buffer.from(text, 'base64'));
+  writeFileSync(at('pipeline.yml'), request.pipeline);
+  makeVictim(at('victim'), undefined);
+  // What comes before the node is made first, so that it alone runs commands.
+  const first = await build({ type: 'off' }, { refresh: [] });
+  if (first.report?.status !== 'succeeded') throw new Error(told(first));
+  const recorded = await build({ type: 'record' });
+  if (recorded.report?.status !== 'succeeded') throw new Error(told(recorded));
+  if (alarms.length > 0) throw new Error(alarms.join('\n'));
+  golden = recorded.report;
+  goldenContent = content();
+  if (request.sandbox === 'none')
+    return { type: 'recorded', places: [], durationMs: recorded.durationMs, touches: 0, commands: 0 };
+  forgetCache();
+  const again = await build({ type: 'replay', isReal: request.isAppCode }, { only: [request.node] });
+  if (layerOf(again.report) !== layerOf(golden)) throw new Error(`a replay gives another layer: ${told(again)}`);
+  const last = commands.ended - 1;
+  const touched = seen.map((touch) => (touch.command < 0 ? { ...touch, command: last } : touch));
+  const places = placesOf(touched, (folder, path) => commands.changed.get(folder)?.has(path) === true);
+  return { type: 'recorded', places, durationMs: again.durationMs, touches: seen.length, commands: commands.ended };
+}
+
+function put(path: string, bytes: string | Buffer): void {
+  mkdirSync(dirname(join(at('app'), path)), { recursive: true });
+  writeFileSync(join(at('app'), path), bytes, { mode: path.startsWith('bin/') ? 0o755 : 0o644 });
+}
+
+const cacheOfKind = (): string => `${request.cacheDir}/apps/${request.node}/${request.kind}`;
+const forgetCache = (): void => rmSync(cacheOfKind(), { recursive: true, force: true });
+const told = ({ report, refusal, events }: Built): string =>
+  [
+    JSON.stringify(report?.failure ?? refusal),
+    ...events.flatMap((event) => (event.type === 'node-printed' ? [event.text] : [])).slice(-20),
+  ].join('\n');
+
+async function run(attack: Attack): Promise<Attacked> {
+  const { place, form, isThorough, code = {} } = attack;
+  const problems: string[] = [];
+  alarms = [];
+  isWatching = form !== 'deep-tree';
+  forgetCache();
+  makeVictim(at('victim'), join(commands.folderOf(place.command), place.folder, place.path));
+  for (const [path, text] of Object.entries(code)) put(path, text);
+  const before = digestOf(outside());
+  const whole = isThorough ? {} : { only: [request.node] };
+  const attacked = await build(modeOf(attack), whole);
+  const outcome = outcomeOf(attacked, problems);
+  if (digestOf(outside()) !== before) problems.push('something outside changed');
+  problems.push(...new Set(alarms), ...leftovers());
+  if (await leaks(attacked)) problems.push('content of the victim came in');
+  if (isThorough || place.folder === 'cache') await buildAfter(attack, problems, before);
+  problems.push(...leftovers());
+  return { type: 'attacked', outcome, durationMs: attacked.durationMs, problems };
+}
+
+function modeOf({ place, form, code }: Attack): Mode {
+  if (code !== undefined) return { type: 'watch' };
+  const root = MOUNTS[place.folder];
+  const planting = { path: `${root}/${place.path}`, root, form, victim: at('victim'), command: place.command };
+  return { type: 'replay', isReal: request.isAppCode, planting };
+}
+
+/** The next build of the same app, without an attack, is as it ever was. */
+async function buildAfter({ place, isThorough, code }: Attack, problems: string[], before: string): Promise<void> {
+  for (const path of Object.keys(code ?? {})) put(path, request.files[path] ?? '');
+  // What a cache really holds by then, only the real commands can tell.
+  const isReal = request.isAppCode || place.folder === 'cache';
+  const mode: Mode = code === undefined ? { type: 'replay', isReal } : { type: 'watch' };
+  const next = await build(mode, isThorough ? {} : { only: [request.node] });
+  const isSame = !isReal || request.isAppCode;
+  if (next.report?.status !== 'succeeded') problems.push(`the next build failed: ${told(next)}`);
+  else if (isSame && layerOf(next.report) !== layerOf(golden)) problems.push('the next build gives another layer');
+  else if (isSame && isThorough && content() !== goldenContent) problems.push('the next build gives another slug');
+  if (code === undefined && digestOf(outside()) !== before) problems.push('the next build changed something outside');
+}
+
+function outcomeOf(built: Built, problems: string[]): string {
+  const printed = built.events.flatMap((event) => (event.type === 'node-printed' ? event.text.split('\n') : []));
+  const notPlanted = printed.find((line) => line.startsWith(NOT_PLANTED));
+  if (notPlanted !== undefined) return notPlanted;
+  const { report } = built;
+  if (report === undefined) {
+    problems.push(`refused: ${built.refusal}`);
+    return 'refused';
+  }
+  if (report.exitCode === 0) return 'built';
+  if (report.exitCode !== 1 || report.failure?.blame !== 'app')
+    problems.push(`exit ${report.exitCode}: ${told(built)}`);
+  return report.failure?.code ?? 'failed';
+}
+
+function leftovers(): readonly string[] {
+  const found: string[] = [];
+  for (const parent of [`${request.cacheDir}/tmp`, '/dev/shm']) {
+    for (const name of existsSync(parent) ? readdirSync(parent) : []) {
+      if (name.startsWith('pyflow-run-') && isOurs(`${parent}/${name}/owner`)) found.push(`left: ${parent}/${name}`);
+    }
+  }
+  return found;
+}
+
+function isOurs(claim: string): boolean {
+  try {
+    return (JSON.parse(readFileSync(claim, 'utf8')) as { pid: number }).pid === process.pid;
+  } catch {
+    return false;
+  }
+}
+
+/** In what was printed and told, and in the layer. */
+async function leaks({ report, events }: Built): Promise<boolean> {
+  if (JSON.stringify([report, events]).includes(CANARY)) return true;
+  const digest = layerOf(report);
+  if (digest === undefined) return false;
+  const opened = openLocalStore(request.cacheDir, { readOnly: true });
+  if (!opened.ok) throw new Error(opened.failure.title);
+  const store = opened.value;
+  try {
+    const table: DirectoryTable = new Map();
+    const layer = await loadLayer(store, digest as never, table);
+    if (layer === undefined) throw new Error(`no layer ${digest}`);
+    for (const [, entry] of walk(table, layer.root)) {
+      if (entry.type === 'file' && (await store.read(entry.digest))?.includes(CANARY) === true) return true;
+    }
+    return false;
+  } finally {
+    await store.close();
+  }
+}
+
+process.on('message', (message: Attack | 'record') => {
+  const work = message === 'record' ? record() : run(message);
+  work.then(
+    (answer) => process.send!(answer),
+    (error: unknown) => process.send!({ type: 'broken', text: (error as Error).stack ?? String(error) }),
+  );
+});
+process.once('disconnect', () => process.exit());

@@ -1,0 +1,85 @@
+// Planted links, found by recording: each place below a node's folders that the host process comes to after a command ran is
+// replaced, one at a time, by links out of the sandbox, pipes, devices, folders and deep trees, and the node runs again.
+//
+// What is real and what is replayed: the attacked node runs in the whole engine (view, sandbox, plugin, capture, store, removal), and
+// the planting is done inside the sandbox, by the command itself. Hooks, commands, manage.py and NLTK run again for each attack.
+// Installers of packages take seconds, so what their commands changed and printed was recorded once and is put back, in the sandbox
+// too; commands behind the one that plants are the real ones again, and so are all of a next build whose cache was attacked.
+//
+// All places that the host opens, lists or rewrites meet every form; places that it only looks at and removes, which are many and alike,
+// meet three forms in turn. After each attack on the cache, and after one attack on every place, the app is built again without one.
+
+import { expect } from 'chai';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { passThroughOf } from '../../src/engine/pass-through.js';
+import { hasNamespaces } from '../support/namespaces.js';
+import { PackageIndex } from '../support/package-index.js';
+import { attackAll, type Tally } from '../support/planted/attacks.js';
+import { COMMAND, HOOK, INDEXED, lockedScenes, PYTHON_SCENES, type Scene } from '../support/planted/scenes.js';
+import { prepareRuntimeOf, pyenvVersions } from '../support/runtimes.js';
+
+/** Places that are tried at least, by node. Lower one only with a reason: fewer places mean that the test sees less. */
+const FLOORS: Readonly<Record<string, number>> = {
+  make: 10,
+  'post-compile': 14,
+  pip: 100,
+  'uv-pip': 120,
+  pipenv: 80,
+  static: 10,
+  corpora: 10,
+  poetry: 100,
+  'poetry-project': 60,
+  uv: 80,
+  'uv-project': 80,
+};
+
+describe('planted links', function () {
+  this.timeout(5_400_000);
+  let root: string;
+  let index: PackageIndex | undefined;
+  let locked: readonly Scene[] = [];
+  const tallies: Tally[] = [];
+  const version = pyenvVersions().find((name) => name.startsWith('3.12.'));
+
+  before(async function () {
+    if (!(await hasNamespaces())) {
+      console.log('      (skipped: needs the sandbox of namespaces)');
+      return this.skip();
+    }
+    root = mkdtempSync(join(tmpdir(), 'pyflow-planted-'));
+    if (version === undefined) return;
+    index = await PackageIndex.start(INDEXED, { tellsDigests: true });
+    locked = await lockedScenes(await prepareRuntimeOf(version), index);
+  });
+  after(async () => {
+    await index?.stop();
+    if (root !== undefined) rmSync(root, { recursive: true, force: true });
+    const [places, attacks] = [sum('places'), sum('attacks')];
+    console.log(`      ${places} places, ${attacks} attacks, ${sum('notPlanted')} could not be planted`);
+  });
+  const sum = (field: 'places' | 'attacks' | 'notPlanted'): number =>
+    tallies.reduce((total, tally) => total + tally[field], 0);
+
+  for (const [node, floor] of Object.entries(FLOORS)) {
+    it(`never leave the folders of ${node}`, async function () {
+      const scene = [COMMAND, HOOK, ...PYTHON_SCENES, ...locked].find((candidate) => candidate.node === node);
+      if (scene === undefined || (scene !== COMMAND && scene !== HOOK && version === undefined)) {
+        console.log('      (skipped: needs a CPython 3.12 of pyenv)');
+        return this.skip();
+      }
+      const folder = { folder: join(root, node), cacheDir: join(root, 'cache') };
+      const tally = await attackAll({
+        ...scene,
+        ...folder,
+        sandbox: 'required',
+        passThrough: passThroughOf(process.env),
+      });
+      tallies.push(tally);
+      console.log(`      ${tally.text}`);
+      expect(tally.problems, tally.problems.join('\n')).to.deep.equal([]);
+      expect(tally.places).to.be.at.least(floor);
+    });
+  }
+});
