@@ -38,12 +38,27 @@ export const composeFor =
     container.bind(Download).toConstantValue(
       downloadService(async () => {
         const { createDownload } = await import('./engine/services/download.js');
-        return createDownload({ cacheDir, clock: systemClock, proxies: passThroughOf(environment) });
+        return createDownload({
+          cacheDir,
+          clock: systemClock,
+          proxies: passThroughOf(environment),
+          ...paceOf(settings),
+        });
       }),
     );
     container.bind(HostCommand).toConstantValue({ runTool });
     return new ContainerComposition(container, () => surroundingsOf(container, environment, pluginHost));
   };
+
+/** What is no number is no setting. */
+function paceOf(settings: Readonly<Record<string, string>>) {
+  const rate = Number(settings['DOWNLOAD_MIN_RATE'] || undefined);
+  const seconds = Number(settings['DOWNLOAD_TIMEOUT'] || undefined);
+  return {
+    ...(rate >= 0 && { minBytesPerSecond: rate }),
+    ...(seconds > 0 && { transferMs: seconds * 1000 }),
+  };
+}
 
 const SERVICES = ['Archive', 'Clock', 'Download', 'Files', 'Host', 'NodeLog', 'Subprocess'];
 

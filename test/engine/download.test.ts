@@ -254,6 +254,85 @@ describe('download', () => {
     });
   });
 
+  describe('slow servers', () => {
+    /** Gives a byte now and then, for ever, until the connection is gone. */
+    const trickle = (write: () => void, response: ServerResponse): void => {
+      const timer = setInterval(write, 2);
+      response.on('close', () => clearInterval(timer));
+    };
+    const failureOf = async (more: Partial<DownloadOptions>, answer: Answer) => {
+      const { origin } = await serve(answer);
+      const fetched = await downloader({ tries: 1, ...more }).fetchFile({
+        url: `${origin}/file`,
+        sha256: SHA256,
+        sizeBytes: CONTENT.length,
+        signal: new AbortController().signal,
+      });
+      if (fetched.ok) return undefined;
+      expect(readdirSync(join(cacheDir, 'downloads'))).to.deep.equal([]);
+      return fetched.failure;
+    };
+
+    it('gives up a body that trickles', async () => {
+      const failure = await failureOf({ rateWindowMs: 50, minBytesPerSecond: 100_000 }, (_request, response) => {
+        response.writeHead(200);
+        trickle(() => response.write('x'), response);
+      });
+      expect(failure).to.include({ code: 'download::too-slow', blame: 'environment', retryable: true });
+      expect(failure?.detail).to.match(/^Only \d+ bytes came within 0\.05 s; at least 100000 a second are expected\./);
+    });
+
+    it('gives up what is not complete in time, however fast it comes', async () => {
+      const failure = await failureOf({ transferMs: 60, minBytesPerSecond: 0 }, (_request, response) => {
+        response.writeHead(200);
+        trickle(() => response.write('x'), response);
+      });
+      expect(failure?.code).to.equal('download::too-slow');
+      expect(failure?.detail).to.include('not complete when the time for all of it was over');
+    });
+
+    it('gives up a head that trickles', async () => {
+      const failure = await failureOf({ stallTimeoutMs: 60 }, (request, response) => {
+        request.socket.write('HTTP/1.1 200 OK\r\nx-slow: ');
+        trickle(() => request.socket.write('x'), response);
+      });
+      expect(failure?.code).to.equal('download::stalled');
+    });
+
+    it('gives up interim answers that never end', async () => {
+      const failure = await failureOf({ stallTimeoutMs: 60 }, (request, response) => {
+        trickle(() => request.socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'), response);
+      });
+      expect(failure?.code).to.equal('download::stalled');
+    });
+
+    it('counts all tries into the time for the whole', async () => {
+      let tries = 0;
+      const failure = await failureOf({ transferMs: 50, minBytesPerSecond: 0, tries: 3 }, (_request, response) => {
+        tries++;
+        response.writeHead(200);
+        trickle(() => response.write('x'), response);
+      });
+      expect(failure?.code).to.equal('download::too-slow');
+      expect(tries).to.equal(3);
+    });
+
+    it('waits for a server that is slow but fast enough', async () => {
+      const failure = await failureOf({ rateWindowMs: 20, minBytesPerSecond: 1 }, (_request, response) => {
+        response.writeHead(200);
+        let at = 0;
+        const timer = setInterval(() => {
+          response.write(CONTENT.subarray(at, at + 1000));
+          at += 1000;
+          if (at < CONTENT.length) return;
+          clearInterval(timer);
+          response.end();
+        }, 2);
+      });
+      expect(failure).to.equal(undefined);
+    });
+  });
+
   describe('redirects', () => {
     it('follows them, relative ones too', async () => {
       const server = await serve((request, response) => {

@@ -22,9 +22,11 @@ import {
   refused,
   serverError,
   stalled,
+  tooSlow,
   wrongDigest,
 } from './failures.js';
-import { exchange, peerOf } from './http-exchange.js';
+import { exchange, peerOf, type Exchange } from './http-exchange.js';
+import { watchPace } from './pace.js';
 import { makePrivateFolder, privateFileMode } from '../private-files.js';
 
 export interface DownloadOptions {
@@ -36,6 +38,12 @@ export interface DownloadOptions {
   readonly connectTimeoutMs?: number;
   /** Default 30,000. */
   readonly stallTimeoutMs?: number;
+  /** Averaged over each `rateWindowMs`. Default 1,024. */
+  readonly minBytesPerSecond?: number;
+  /** Default 30,000. */
+  readonly rateWindowMs?: number;
+  /** For one file, all tries together. Default: ten minutes, and as long as its size takes at 64 KiB a second. */
+  readonly transferMs?: number;
   /** Default 3, the first one included. */
   readonly tries?: number;
   /** For files of unknown size. Default 4 GiB. */
@@ -82,7 +90,7 @@ const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
 const MAX_REDIRECTS = 5;
 
-type Settings = Required<DownloadOptions>;
+type Settings = Required<Omit<DownloadOptions, 'transferMs'>> & Pick<DownloadOptions, 'transferMs'>;
 /** Without a digest anything is right. */
 type Wanted = Omit<FetchRequest, 'sha256'> & { readonly sha256?: string };
 
@@ -90,6 +98,8 @@ const settingsOf = (options: DownloadOptions): Settings => ({
   proxies: {},
   connectTimeoutMs: 2000,
   stallTimeoutMs: 30_000,
+  minBytesPerSecond: 1024,
+  rateWindowMs: 30_000,
   tries: 3,
   maxBytes: 4 * 1024 ** 3,
   sleep: (ms, signal) => delay(ms, undefined, { signal }),
@@ -177,8 +187,9 @@ async function fetchInto(path: string, request: Wanted, settings: Settings, dead
   const { signal } = request;
   const url = parseUrl(request.url);
   if (url.protocol === 'file:') return copyInto(path, url, request, settings);
+  const startedAt = performance.now();
   for (let attempt = 1; ; attempt += 1) {
-    const trouble = await attemptHttp(path, url, request, settings, deadHosts, attempt);
+    const trouble = await attemptHttp({ path, url, request, settings, deadHosts, attempt, startedAt });
     if (trouble === undefined) return;
     if (attempt >= settings.tries || signal.aborted) throw new FailureError(trouble.failure);
     // Half of the pause is chance, so that builds that failed together do not come back together.
@@ -206,14 +217,20 @@ function parseUrl(text: string): URL {
   return url;
 }
 
-async function attemptHttp(
-  path: string,
-  url: URL,
-  request: Wanted,
-  settings: Settings,
-  deadHosts: DeadHosts,
-  attempt: number,
-): Promise<Trouble | undefined> {
+interface Attempt {
+  readonly path: string;
+  readonly url: URL;
+  readonly request: Wanted;
+  readonly settings: Settings;
+  readonly deadHosts: DeadHosts;
+  /** From 1. */
+  readonly attempt: number;
+  /** `performance.now()` when the first began. */
+  readonly startedAt: number;
+}
+
+async function attemptHttp(given: Attempt): Promise<Trouble | undefined> {
+  const { url, request, settings, deadHosts, attempt } = given;
   let current = url;
   for (let redirects = 0; ; redirects += 1) {
     const peer = peerOf(current, settings.proxies);
@@ -236,15 +253,7 @@ async function attemptHttp(
     const { response } = answer;
     const status = response.statusCode ?? 0;
     if (status === 200) {
-      const length = response.headers['content-length'];
-      const expected = request.sizeBytes ?? (length === undefined ? undefined : Number(length));
-      const received = await receive(path, current.href, response, expected, request, settings);
-      if (received === undefined) return undefined;
-      return {
-        failure: answer.isStalled()
-          ? stalled(current.href, received, settings.stallTimeoutMs, attempt)
-          : cutOff(current.href, received, expected, attempt),
-      };
+      return receiveBody(given, current, answer);
     }
     response.destroy();
     const { location } = response.headers;
@@ -253,6 +262,40 @@ async function attemptHttp(
     if (redirects === MAX_REDIRECTS)
       throw new FailureError(badRedirect(url.href, `It was sent on more than ${MAX_REDIRECTS} times.`));
     current = followed(current, location);
+  }
+}
+
+/** At 64 KiB a second, beside ten minutes. */
+const SLOWEST_WHOLE = 64 * 1024;
+const LEAST_WHOLE_MS = 10 * 60_000;
+
+async function receiveBody(
+  { path, request, settings, attempt, startedAt }: Attempt,
+  from: URL,
+  { response, isStalled }: Extract<Exchange, { readonly type: 'answered' }>,
+): Promise<Trouble | undefined> {
+  const length = response.headers['content-length'];
+  const expected = request.sizeBytes ?? (length === undefined ? undefined : Number(length));
+  const largest = Math.min(expected ?? settings.maxBytes, settings.maxBytes);
+  const wholeMs = settings.transferMs ?? LEAST_WHOLE_MS + (largest / SLOWEST_WHOLE) * 1000;
+  const { minBytesPerSecond, rateWindowMs: windowMs } = settings;
+  const pace = watchPace({ minBytesPerSecond, windowMs, deadlineMs: startedAt + wholeMs }, () => response.destroy());
+  const onProgress = (done: number, total: number | undefined): void => {
+    pace.note(done);
+    request.onProgress?.(done, total);
+  };
+  try {
+    const received = await receive(path, from.href, response, expected, { ...request, onProgress }, settings);
+    if (received === undefined) return undefined;
+    const why = pace.tooSlow();
+    if (why !== undefined) return { failure: tooSlow(from.href, received, why, attempt) };
+    return {
+      failure: isStalled()
+        ? stalled(from.href, received, settings.stallTimeoutMs, attempt)
+        : cutOff(from.href, received, expected, attempt),
+    };
+  } finally {
+    pace.end();
   }
 }
 

@@ -91,6 +91,16 @@ export const stalled = (url: string, received: number, stallTimeoutMs: number, t
   retryable: true,
 });
 
+export const tooSlow = (url: string, received: number, why: string, tries: number): Failure => ({
+  code: 'download::too-slow',
+  blame: 'environment',
+  title: `The download of ${displayUrl(url)} is too slow`,
+  detail: `${why} ${received} bytes were there; tried ${times(tries)}.`,
+  remedy:
+    'Try again later, or set a mirror that is nearer. PYFLOW_DOWNLOAD_MIN_RATE and PYFLOW_DOWNLOAD_TIMEOUT change the limits.',
+  retryable: true,
+});
+
 export const wrongDigest = (url: string, expected: string, actual: string): Failure => ({
   code: 'download::wrong-digest',
   blame: 'environment',

@@ -10,7 +10,7 @@ export interface ExchangeOptions {
   readonly proxies: Readonly<Record<string, string>>;
   /** For the connection, TLS included. */
   readonly connectTimeoutMs: number;
-  /** Without a byte for so long the connection is given up, also while the body is read. */
+  /** Without a byte, or a complete head, for so long the connection is given up; the former also while the body is read. */
   readonly stallTimeoutMs: number;
   readonly signal: AbortSignal;
 }
@@ -37,10 +37,13 @@ export async function exchange(url: URL, options: ExchangeOptions): Promise<Exch
   const { socket } = opened;
 
   let isStalled = false;
-  socket.setTimeout(options.stallTimeoutMs, () => {
+  const stall = (): void => {
     isStalled = true;
     socket.destroy();
-  });
+  };
+  socket.setTimeout(options.stallTimeoutMs, stall);
+  // A head that comes byte by byte never lets the socket rest.
+  const headTimer = setTimeout(stall, options.stallTimeoutMs);
   const viaProxy = proxy !== undefined && url.protocol === 'http:';
   return new Promise((resolve) => {
     const request = httpRequest({
@@ -56,8 +59,12 @@ export async function exchange(url: URL, options: ExchangeOptions): Promise<Exch
         ...(viaProxy ? authorization('proxy-authorization', proxy) : {}),
       },
     });
-    request.on('error', () => resolve({ type: isStalled ? 'stalled' : 'broken' }));
+    request.on('error', () => {
+      clearTimeout(headTimer);
+      resolve({ type: isStalled ? 'stalled' : 'broken' });
+    });
     request.on('response', (response) => {
+      clearTimeout(headTimer);
       // Until somebody reads the body there is nobody else to hear of its end.
       response.on('error', () => {});
       resolve({ type: 'answered', response, isStalled: () => isStalled });
