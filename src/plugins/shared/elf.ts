@@ -1,6 +1,7 @@
 // Edits ELF files in place of patchelf and strip: the search path for shared libraries, debug sections, and paths
 // compiled in. Works on bytes in memory; unaware of Python and of where the files lie.
 
+import { createHash } from 'node:crypto';
 import { fail, succeed, type Result } from '../../engine/sdk.js';
 
 const ELF_MAGIC = Buffer.from([0x7f, 0x45, 0x4c, 0x46]);
@@ -73,6 +74,36 @@ export function withRunpath(bytes: Buffer, runpath: string, copied = copyOf): Re
 export function withoutDebug(bytes: Buffer): Buffer {
   const stripped = guarded(() => stripSections(bytes));
   return stripped.ok && stripped.value !== undefined ? stripped.value : bytes;
+}
+
+/**
+ * A copy whose build ID is made from its own bytes. A linker makes it from debug sections too, so it tells in which folder a
+ * file was compiled after these are gone. The file itself when it has no build ID.
+ */
+export function withOwnBuildId(bytes: Buffer): Buffer {
+  const found = guarded(() => buildIdOf(bytes));
+  const place = found.ok ? found.value : undefined;
+  if (place === undefined) return bytes;
+  const copy = copyOf(bytes);
+  copy.fill(0, place.at, place.at + place.size);
+  createHash('sha256').update(copy).digest().copy(copy, place.at, 0, place.size);
+  return copy;
+}
+
+const NT_GNU_BUILD_ID = 3;
+const NOTE_HEADER_BYTES = 16;
+const SHA256_BYTES = 32;
+
+function buildIdOf(bytes: Buffer): { readonly at: number; readonly size: number } | undefined {
+  if (unsupported(bytes) !== undefined) return undefined;
+  const sections = readSections(bytes);
+  const names = sections[bytes.readUInt16LE(62)];
+  const note = names && sections.find(({ name }) => textAt(bytes, names.offset + name) === '.note.gnu.build-id');
+  if (note === undefined) return undefined;
+  const size = bytes.readUInt32LE(note.offset + 4);
+  const isOne = bytes.readUInt32LE(note.offset) === 4 && bytes.readUInt32LE(note.offset + 8) === NT_GNU_BUILD_ID;
+  if (!isOne || size > SHA256_BYTES || NOTE_HEADER_BYTES + size > note.size) return undefined;
+  return { at: note.offset + NOTE_HEADER_BYTES, size };
 }
 
 /**

@@ -2,9 +2,12 @@
 // generated code is part of the result. Unaware of the installer.
 
 import type { Folder } from '../../engine/sdk.js';
+import { strip } from './package-layer.js';
 
 /** What build backends leave behind. */
 const LEFTOVER = /(^|\/)(build|__pycache__|[^/]+\.egg-info|[^/]+\.dist-info|\.eggs)\//;
+
+const EXTENSION = /\.so(\.[\d.]+)?$/;
 
 export class LocalProjects {
   private constructor(
@@ -31,7 +34,10 @@ export class LocalProjects {
     for (const path of files) if (LEFTOVER.test(path)) this.app.remove(path);
     // Deepest first. One that holds nothing now was made for something that went again.
     for (const folder of folders.sort().toReversed()) this.app.removeEmptyFolder(folder.slice(0, -1));
-    return files.filter((path) => !LEFTOVER.test(path)).sort();
+    const generated = files.filter((path) => !LEFTOVER.test(path)).sort();
+    // As in site-packages: debug sections name the folder of the build.
+    for (const path of generated) if (EXTENSION.test(path)) await strip(this.app, path);
+    return generated;
   }
 
   private async list(): Promise<readonly string[]> {

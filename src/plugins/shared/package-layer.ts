@@ -4,7 +4,7 @@
 import { posix } from 'node:path';
 import { pathBeneath, type Folder, type RunContext } from '../../engine/sdk.js';
 import { changedFiles, takeSnapshot, type Snapshot } from './app-changes.js';
-import { isElf, withoutDebug } from './elf.js';
+import { isElf, withoutDebug, withOwnBuildId } from './elf.js';
 import { movableFinder } from './editable-finder.js';
 import { relocatableLauncher } from './launcher.js';
 import { privateAppPaths } from './private-needles.js';
@@ -153,12 +153,13 @@ function ownedExtensions(app: Folder, home: string, site: string, info: string):
     .filter((file) => /\.so(\.[\d.]+)?$/.test(file));
 }
 
-async function strip(app: Folder, path: string): Promise<boolean> {
+/** Drops the debug sections of an ELF file, and the build ID that was made from them; whether it changed. */
+export async function strip(app: Folder, path: string): Promise<boolean> {
   const stat = app.stat(path);
   if (stat?.isFile() !== true || stat.size > MOST_ELF) return false;
   const before = app.read(path, MOST_ELF);
   if (before === undefined || !isElf(before)) return false;
-  const after = withoutDebug(before);
+  const after = withOwnBuildId(withoutDebug(before));
   if (after.equals(before)) return false;
   app.write(path, after, stat.mode & 0o777);
   return true;

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { Folder } from '../../../src/engine/files/folder.js';
-import { isElf, runpathOf, withoutDebug, withPath, withRunpath } from '../../../src/plugins/shared/elf.js';
+import {
+  isElf,
+  runpathOf,
+  withoutDebug,
+  withOwnBuildId,
+  withPath,
+  withRunpath,
+} from '../../../src/plugins/shared/elf.js';
 import { readForStrip } from '../../../src/plugins/shared/elf-file.js';
 
 /** A shared library as small as it gets: one mapped segment, a dynamic section, a symbol, debug data. */
@@ -159,6 +166,68 @@ describe('plugins/shared/elf', () => {
     expect(after.readUInt16LE(60)).to.equal(5);
     expect(after.readUInt32LE(table + 2 * 64 + 40), '.dynsym links to .dynstr').to.equal(1);
     expect(withoutDebug(after).equals(after)).to.equal(true);
+  });
+
+  describe('build IDs', () => {
+    /** A file with nothing but a note of `id`. */
+    const withNote = (id: Buffer, name = '.note.gnu.build-id'): Buffer => {
+      const names = Buffer.from(`\0${name}\0.shstrtab\0`);
+      const namesAt = 64 + 16 + id.length;
+      const tableAt = namesAt + names.length;
+      const bytes = Buffer.alloc(tableAt + 3 * 64);
+      Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]).copy(bytes);
+      bytes.writeBigUInt64LE(BigInt(tableAt), 40);
+      bytes.writeUInt16LE(3, 60);
+      bytes.writeUInt16LE(2, 62);
+      for (const [at, value] of [
+        [64, 4],
+        [68, id.length],
+        [72, 3],
+      ] as const)
+        bytes.writeUInt32LE(value, at);
+      bytes.write('GNU', 76);
+      id.copy(bytes, 80);
+      names.copy(bytes, namesAt);
+      for (const [index, nameAt, offset, size] of [
+        [1, 1, 64, 16 + id.length],
+        [2, 1 + name.length + 1, namesAt, names.length],
+      ] as const) {
+        bytes.writeUInt32LE(nameAt, tableAt + index * 64);
+        bytes.writeBigUInt64LE(BigInt(offset), tableAt + index * 64 + 24);
+        bytes.writeBigUInt64LE(BigInt(size), tableAt + index * 64 + 32);
+      }
+      return bytes;
+    };
+
+    it('come from what is left of the file, wherever it was compiled', () => {
+      const [one, other] = [0x11, 0x22].map((byte) => withOwnBuildId(withNote(Buffer.alloc(20, byte))));
+      expect(one!.equals(other!)).to.equal(true);
+      expect(one!.subarray(80, 100).equals(Buffer.alloc(20))).to.equal(false);
+      expect(withOwnBuildId(one!).equals(one!)).to.equal(true);
+      const more = Buffer.concat([withNote(Buffer.alloc(20)), Buffer.from('x')]);
+      expect(withOwnBuildId(more).subarray(80, 100).equals(one!.subarray(80, 100))).to.equal(false);
+    });
+
+    it('are left alone where there is none, or one of an unknown form', () => {
+      for (const bytes of [
+        makeElf(),
+        withNote(Buffer.alloc(20), '.note.other'),
+        withNote(Buffer.alloc(40)),
+        Buffer.from('x'),
+      ])
+        expect(withOwnBuildId(bytes)).to.equal(bytes);
+    });
+
+    it('never make a damaged file throw', () => {
+      const whole = withNote(Buffer.alloc(20, 1));
+      fc.assert(
+        fc.property(fc.nat(whole.length - 1), fc.nat(255), fc.nat(whole.length), (at, value, length) => {
+          const damaged = Buffer.from(whole.subarray(0, length));
+          if (at < damaged.length) damaged[at] = value;
+          expect(withOwnBuildId(damaged)).to.have.lengthOf(damaged.length);
+        }),
+      );
+    });
   });
 
   it('spells a path otherwise without moving anything', () => {
