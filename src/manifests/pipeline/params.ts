@@ -130,6 +130,23 @@ function whyRefused(declaration: Readonly<Record<string, unknown>>, value: unkno
   return undefined;
 }
 
+/** As deep as a pipeline file may be. */
+const MOST_DEEP = 64;
+
+/** Whether JSON is nested deeper than that: everything that walks a value may then do it by recursion. */
+function isDeep(text: string): boolean {
+  let depth = 0;
+  let isText = false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (isText && char === '\\') at++;
+    else if (char === '"') isText = !isText;
+    else if (!isText && (char === '[' || char === '{') && ++depth > MOST_DEEP) return true;
+    else if (!isText && (char === ']' || char === '}')) depth--;
+  }
+  return false;
+}
+
 function parseGiven(text: string, type: string): JSONValue | undefined {
   switch (type) {
     case 'string':
@@ -145,6 +162,7 @@ function parseGiven(text: string, type: string): JSONValue | undefined {
     case 'boolean':
       return text === 'true' ? true : text === 'false' ? false : undefined;
     default:
+      if (isDeep(text)) return undefined;
       try {
         const value: unknown = JSON.parse(text);
         return hasType(value, type) ? (value as JSONValue) : undefined;

@@ -120,6 +120,19 @@ describe('hostile expressions', () => {
     expect(await refused(param('^(a+)+$'))).to.deep.equal([]);
   });
 
+  it('refuses a param that is nested without an end, and takes one that holds many brackets as text', async () => {
+    const text =
+      'pyflow: 1\nparams:\n  p: { type: array }\nnodes:\n  a: { uses: command, when: "size(params.p) > 0", with: { argv: [echo] } }\n';
+    const loaded = await parsePipeline('p.yml', text);
+    if (!loaded.ok) throw new Error('not loaded');
+    const check = async (p: string) => {
+      const checked = await checkPipeline(loaded.value, { kinds: await testKinds(), params: { p }, run: RUN });
+      return checked.ok ? [] : checked.failure.diagnostics.map(({ code }) => code);
+    };
+    expect(await check(`${'['.repeat(50_000)}${']'.repeat(50_000)}`)).to.deep.equal(['pipeline::bad-param']);
+    expect(await check(`["${'['.repeat(50_000)}", "\\"[[["]`)).to.deep.equal([]);
+  });
+
   it('answers the patterns of shipped manifests within a second, whatever the text', () => {
     const texts = ['a', '1', '.', '/', '-', ' ', 'a/', '../', 'a.', '1.', 'a-', '@', '+', 'é'].flatMap((part) => [
       part.repeat(20_000),
