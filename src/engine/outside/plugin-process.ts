@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { MARKER_VARIABLE, nextMarker } from '../guardian.js';
 import { createLineSplitter } from '../line-splitter.js';
-import { signalGroup, signalMarked, spawnWith } from '../subprocess.js';
+import { signalGroup, signalMarked, spawnWith, underFixedUmask } from '../subprocess.js';
 import { encodeFrame, FrameReader } from './frames.js';
 import {
   MOST_SAID_BYTES,
@@ -161,12 +161,14 @@ export class PluginProcess {
   #start(): void {
     const { program, env, memoryMegabytes } = this.#options;
     const child = spawnWith(['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'], {}, (stdio) =>
-      spawn(process.execPath, [`--max-old-space-size=${memoryMegabytes}`, program], {
-        cwd: '/',
-        env: { ...env, [MARKER_VARIABLE]: this.#marker },
-        stdio,
-        detached: true,
-      }),
+      underFixedUmask(() =>
+        spawn(process.execPath, [`--max-old-space-size=${memoryMegabytes}`, program], {
+          cwd: '/',
+          env: { ...env, [MARKER_VARIABLE]: this.#marker },
+          stdio,
+          detached: true,
+        }),
+      ),
     );
     this.#child = child;
     const [, stdout, stderr, told, said, monitor] = child.stdio as unknown as readonly Duplex[];
