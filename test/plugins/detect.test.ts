@@ -81,6 +81,14 @@ describe('detect', () => {
     expect(reads).to.deep.equal({ facts: { markers: ['uv.lock'] } });
   });
 
+  it('takes a root with code for Python when a file of a package manager is above it', async () => {
+    const files = { 'services/web/wsgi.py': '', 'requirements.txt': '', 'services/uv.lock': '' };
+    const { result } = await detect(files, {}, 'services/web');
+    expect(result)
+      .to.have.nested.property('value.outputs.markers')
+      .that.deep.equals(['requirements.txt', 'services/uv.lock']);
+  });
+
   it('shows what the root holds', async () => {
     const { result } = await detect({ 'services/web/app.js': '', 'requirements.txt': '' }, {}, 'services/web');
     expect(result).to.have.nested.property('failure.code', 'detect::not-a-python-app');

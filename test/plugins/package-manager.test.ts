@@ -154,12 +154,14 @@ describe('package-manager', () => {
     });
 
     it('shows paths from the app on', async () => {
-      const none = await failure({ 'services/web/requirments.txt': '', 'uv.lock': '' }, { root });
+      const none = await failure({ 'services/web/requirments.txt': '', 'uv.toml': '' }, { root });
       expect(none.code).to.equal('package-manager::none-found');
       expect(none.detail).to.include('services/web holds:\n  requirments.txt');
       expect(none.remedy)
         .to.include('services/web/requirments.txt is not a name')
-        .and.include('it is in services/web,');
+        .and.include('it is in services/web or in a folder above it,');
+      const both = await failure({ 'services/web/requirments.txt': '', 'uv.lock': '' }, { root });
+      expect(both.remedy).to.include('services/web/requirments.txt is not a name');
       const many = await failure({ 'services/web/uv.lock': '', 'services/web/poetry.lock': '' }, { root });
       expect(many.detail).to.include('  services/web/poetry.lock (Poetry)\n  services/web/uv.lock (uv)');
       const venv = await failure({ 'services/web/uv.lock': '', 'services/web/venv/pyvenv.cfg': '' }, { root });
@@ -173,6 +175,48 @@ describe('package-manager', () => {
     it('has the runtime at the top of the app all the same', async () => {
       const there = await failure({ '.scalingo/python/x': '', 'services/web/uv.lock': '' }, { root });
       expect(there.code).to.equal('checks::existing-python-dir');
+    });
+  });
+
+  describe('for a root', () => {
+    const WORKSPACE = '[tool.uv.workspace]\nmembers = ["services/*"]\nexclude = ["services/old"]\n';
+    const PROJECT = '[project]\nname = "web"\nversion = "1"\n';
+    const found = async (files: Files, root: string) => {
+      const { result } = await run(files, { root });
+      return result.ok ? result.value.outputs : result.failure;
+    };
+
+    it('takes the nearest file of pip or Pipenv in a folder above it', async () => {
+      const files = { 'requirements.txt': '', 'a/Pipfile.lock': '', 'a/b/main.py': '', 'c/main.py': '' };
+      expect(await found(files, 'a/b')).to.deep.equal({ name: 'pipenv', lockfile: 'a/Pipfile.lock' });
+      expect(await found(files, 'c')).to.deep.equal({ name: 'pip', lockfile: 'requirements.txt' });
+      const own = { ...files, 'c/uv.lock': '' };
+      expect(await found(own, 'c')).to.deep.equal({ name: 'uv', lockfile: 'c/uv.lock' });
+    });
+
+    it("takes a workspace's uv.lock for its members, and names the workspace to others", async () => {
+      const files = {
+        'uv.lock': '',
+        'pyproject.toml': WORKSPACE,
+        'services/web/pyproject.toml': PROJECT,
+        'services/old/pyproject.toml': PROJECT,
+        'tools/pyproject.toml': PROJECT,
+      };
+      expect(await found(files, 'services/web')).to.deep.equal({ name: 'uv', lockfile: 'uv.lock' });
+      const excluded = await found(files, 'services/old');
+      expect(excluded).to.include({ code: 'package-manager::none-found', blame: 'app' });
+      expect(excluded).to.have.property('detail').that.includes('pyproject.toml excludes services/old from it');
+      const stranger = await found(files, 'tools');
+      expect(stranger).to.have.property('detail').that.includes('tools is not a member of that workspace');
+      expect(stranger).to.have.property('remedy').that.includes('Add tools to `members`').and.not.includes('uv init');
+    });
+
+    it('takes a poetry.lock above only for a folder that has no project of its own', async () => {
+      const files = { 'poetry.lock': '', 'pyproject.toml': PROJECT, 'web/main.py': '', 'own/pyproject.toml': PROJECT };
+      expect(await found(files, 'web')).to.deep.equal({ name: 'poetry', lockfile: 'poetry.lock' });
+      const other = await found(files, 'own');
+      expect(other).to.have.property('detail').that.includes('own has a pyproject.toml of its own');
+      expect(other).to.have.property('remedy').that.includes('Run `poetry lock` in own');
     });
   });
 });

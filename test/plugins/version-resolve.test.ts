@@ -519,7 +519,7 @@ describe('version-resolve', () => {
   describe('with a root', () => {
     const root = 'services/web';
 
-    it('reads the files of the root only', async () => {
+    it('reads the files of the root, and where it has none those of the nearest folder above', async () => {
       const files = { 'services/web/.python-version': '3.12', '.python-version': '3.11', 'runtime.txt': 'python-3.10' };
       const { result, printed } = await resolve({ root, files });
       expect(result).to.have.nested.property('value.outputs.requested', '3.12');
@@ -527,7 +527,11 @@ describe('version-resolve', () => {
       expect(printed[0]?.text).to.equal('Using Python 3.12 as asked for in services/web/.python-version');
       const locked = { 'services/web/Pipfile.lock': lock({ python_version: '3.11' }) };
       expect(await outputs({ root, manager: 'pipenv', files: locked })).to.include({ origin: 'Pipfile.lock' });
-      expect(await outputs({ root, files: { '.python-version': '3.11' } })).to.include({ origin: 'default' });
+      const above = { '.python-version': '3.11', 'services/runtime.txt': 'python-3.12', 'runtime.txt': 'python-3.10' };
+      expect(await outputs({ root, files: above })).to.include({ origin: 'runtime.txt', requested: '3.12' });
+      const top = await resolve({ root, files: { '.python-version': '3.11', 'services/x.py': '' } });
+      expect(top.printed[0]?.text).to.equal('Using Python 3.11 as asked for in .python-version');
+      expect(await outputs({ root, files: { 'other/.python-version': '3.11' } })).to.include({ origin: 'default' });
     });
 
     it('names files by their path in the app', async () => {

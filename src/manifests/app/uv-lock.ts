@@ -21,6 +21,8 @@ export interface UvLockedPackage {
   /** File names. */
   readonly wheels: readonly string[];
   readonly hasSdist: boolean;
+  /** Normalised names of what it may depend on, extras and groups included. */
+  readonly needs: readonly string[];
   /** Every file has a digest. */
   readonly hashed: boolean;
 }
@@ -70,8 +72,28 @@ function readPackage(entry: Fields): UvLockedPackage | undefined {
     source,
     wheels: wheels.map(fileName).filter((file) => file !== undefined),
     hasSdist: sdist.length > 0,
+    needs: needsOf(entry),
     hashed: [...wheels, ...sdist].every(({ hash }) => typeof hash === 'string'),
   };
+}
+
+function needsOf(entry: Fields): readonly string[] {
+  const lists = [
+    entry['dependencies'],
+    ...Object.values(fieldsOf(entry['optional-dependencies'])),
+    ...Object.values(fieldsOf(entry['dev-dependencies'])),
+  ];
+  const names = lists.flatMap((list) => (Array.isArray(list) ? list.map((item) => fieldsOf(item)['name']) : []));
+  return [...new Set(names.filter((name) => typeof name === 'string').map(normalizeName))];
+}
+
+/** What an install of one package may need, itself included. A package may be locked more than once. */
+export function neededBy(lock: UvLock, start: UvLockedPackage): UvLock {
+  const byName = new Map<string, UvLockedPackage[]>();
+  for (const one of lock.packages) byName.set(one.name, [...(byName.get(one.name) ?? []), one]);
+  const found = new Set<UvLockedPackage>([start]);
+  for (const { needs } of found) for (const name of needs) for (const one of byName.get(name) ?? []) found.add(one);
+  return { packages: lock.packages.filter((one) => found.has(one)) };
 }
 
 function readSource(source: Fields): UvSource | undefined {

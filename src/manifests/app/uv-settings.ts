@@ -10,10 +10,16 @@ export interface UvProjectFile {
   readonly hasSettings: boolean;
   /** Wheels may not be used for some package, so they are built. */
   readonly refusesWheels: boolean;
-  /** Patterns of folders, as written. */
-  readonly workspaceMembers: readonly string[];
+  /** Present where this file is the top of a workspace. */
+  readonly workspace?: UvWorkspace;
   /** uv can read name and dependencies here; otherwise it has to run the build backend, which may read any file. */
   readonly isStatic: boolean;
+}
+
+/** Patterns of folders, as written. */
+export interface UvWorkspace {
+  readonly members: readonly string[];
+  readonly exclude: readonly string[];
 }
 
 export interface UvSettingsProblem {
@@ -28,12 +34,15 @@ export function parseUvProject(bytes: Uint8Array): Parsed<UvProjectFile, UvSetti
   const { project, tool } = file.value;
   const uv = fieldsOf(tool)['uv'];
   const dynamic = fieldsOf(project)['dynamic'];
+  const workspace = fieldsOf(uv)['workspace'] === undefined ? undefined : fieldsOf(fieldsOf(uv)['workspace']);
   const isComputed =
     Array.isArray(dynamic) && dynamic.some((field) => field === 'dependencies' || field === 'optional-dependencies');
   return parsed({
     hasSettings: uv !== undefined,
     refusesWheels: refusesWheels(fieldsOf(uv)),
-    workspaceMembers: stringsOf(fieldsOf(fieldsOf(uv)['workspace'])['members']),
+    ...(workspace !== undefined && {
+      workspace: { members: stringsOf(workspace['members']), exclude: stringsOf(workspace['exclude']) },
+    }),
     isStatic: project !== undefined && !isComputed,
   });
 }

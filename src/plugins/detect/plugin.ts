@@ -14,7 +14,8 @@ import type {
   ViewReader,
 } from '../../engine/sdk.js';
 import { PROJECT_FILES, PROJECT_FOLDERS } from '../../manifests/app/project-markers.js';
-import { viewOfRoot } from '../shared/app-root.js';
+import { inRoot, viewOfRoot } from '../shared/app-root.js';
+import { foldersUp } from '../shared/project-folder.js';
 import { describeFolder, describeRoot, isDirectory } from '../shared/root-listing.js';
 import { notAPythonApp, rootNotAFolder, rootNotFound } from './failures.js';
 import { manifest } from './manifest.js';
@@ -23,6 +24,9 @@ import type { config, inputs, outputs } from './manifest.js';
 type Config = FromSchema<typeof config>;
 type Inputs = FromSchema<typeof inputs>;
 type Outputs = FromSchema<typeof outputs>;
+
+/** Above a root with code they are its project's. */
+const MANAGER_FILES = ['Pipfile.lock', 'poetry.lock', 'requirements.txt', 'uv.lock'];
 
 @injectable()
 export class Detect implements Plugin<Config, Inputs, Outputs> {
@@ -36,6 +40,11 @@ export class Detect implements Plugin<Config, Inputs, Outputs> {
     const view = viewOfRoot(app, root);
     const markers = PROJECT_FILES.filter((name) => view.exists(name));
     for (const name of PROJECT_FOLDERS) if (await isDirectory(view, name)) markers.push(`${name}/`);
+    const hasCode = markers.length === 0 && view.list('').some((name) => name.endsWith('.py'));
+    for (const name of hasCode ? MANAGER_FILES : []) {
+      const folder = foldersUp(root).find((above) => app.exists(inRoot(above, name)));
+      if (folder !== undefined) markers.push(inRoot(folder, name));
+    }
     if (markers.length === 0) return fail(notAPythonApp(root, describeRoot(app, root)));
     return succeed({ facts: { markers: markers.sort() } });
   }

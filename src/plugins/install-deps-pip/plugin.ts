@@ -34,6 +34,7 @@ import { literalPattern } from '../shared/literal-pattern.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip-command.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
+import { nearestWith, tellFolder } from '../shared/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
 import { isWantedFile } from '../shared/root-listing.js';
 import { pipCommand } from '../shared/tool-command.js';
@@ -52,6 +53,8 @@ interface Node {
 interface Facts {
   /** Files for `-r`, in this order; app-relative. */
   readonly requirements: readonly string[];
+  /** Where pip is started, when that is above the root. */
+  readonly folder?: string;
   /** Folders of the app that are installed from. */
   readonly localPaths: readonly string[];
   /** Projects whose builds may read any file of the app, with the reason. */
@@ -84,8 +87,9 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
 
   async reads({ config, inputs }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
     if (inputs[config.installer] === undefined) return fail(installerSkipped(config.installer));
-    const { root } = config;
-    const testRequirements = inRoot(root, config.testRequirements);
+    const root = await nearestWith(view, config.root, config.requirements);
+    const ofTests = view.run.mode === 'test' ? await nearestWith(view, config.root, config.testRequirements) : root;
+    const testRequirements = inRoot(ofTests, config.testRequirements);
     const withTests = view.run.mode === 'test' && (await isWantedFile(view, testRequirements));
     const requirements = [inRoot(root, config.requirements), ...(withTests ? [testRequirements] : [])];
     const files = new Set<string>();
@@ -121,6 +125,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const extraIndexes = view.env(EXTRA_INDEX);
     const facts: Facts = {
       requirements,
+      ...(root !== config.root && { folder: root }),
       localPaths: [...localPaths].sort(),
       ...readingFact(sources),
       packages,
@@ -153,13 +158,15 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const before = await takeSnapshot(app, home, context.signal);
     const projects = await LocalProjects.look(app, facts.localPaths, home);
 
-    const files = facts.requirements.flatMap((file) => ['-r', posix.relative(inRoot(config.root, ''), file)]);
+    const root = facts.folder ?? config.root;
+    const files = facts.requirements.flatMap((file) => ['-r', posix.relative(inRoot(root, ''), file)]);
     const shown = `pip install ${files.join(' ')}`;
     this.log.step(context, `Installing dependencies using '${shown}'`);
+    tellFolder(this.log, context, config.root, facts.requirements[0] ?? '');
     tellReadingAll(this.log, context, facts.readingAll);
     const output = new PipOutput(this.log, context);
     const index = config.index ?? this.host.setting('INDEX');
-    const named = await this.indexesOfFiles(facts.requirements, config.root, context, valueOf);
+    const named = await this.indexesOfFiles(facts.requirements, root, context, valueOf);
     const command = { home, files, index, extraIndexes: context.view.env(EXTRA_INDEX) };
     const { argv, env } =
       config.installer === 'uv'
@@ -173,7 +180,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const exit = await runWithDownloads(cache, config.installer, () =>
       this.subprocess.run(context, {
         argv,
-        cwd: rootIn(context.paths.app, config.root),
+        cwd: rootIn(context.paths.app, root),
         env: { ...values, ...env },
         network: true,
         keepLines: KEPT_LINES,

@@ -31,6 +31,7 @@ import { LocalProjects } from '../shared/local-projects.js';
 import { forgetLocalWheels } from '../shared/local-wheels.js';
 import { compilerEnvironment, isolatedEnvironment, readableLine } from '../shared/pip-command.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
+import { nearestWith, tellFolder } from '../shared/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
 import { pythonToolCommand } from '../shared/tool-command.js';
 import { fileMissing, pathsOutside, pipenvFailed, unreadableLock, variablesUnset } from './failures.js';
@@ -48,6 +49,8 @@ interface Facts {
   readonly develop: boolean;
   /** Name -> version of what is locked; the key has it from the file, `why` names it from here. */
   readonly packages: Readonly<Record<string, string>>;
+  /** Where Pipenv is started, when that is above the root. */
+  readonly folder?: string;
   /** Folders and files of the app that are installed from. */
   readonly localPaths: readonly string[];
   /** Projects whose builds may read any file of the app, with the reason. */
@@ -81,15 +84,16 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
   ) {}
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
-    const pipfile = inRoot(config.root, 'Pipfile');
-    const lockfile = inRoot(config.root, 'Pipfile.lock');
+    const folder = await nearestWith(view, config.root, 'Pipfile.lock');
+    const pipfile = inRoot(folder, 'Pipfile');
+    const lockfile = inRoot(folder, 'Pipfile.lock');
     const [asked, locked] = await Promise.all([view.read(pipfile), view.read(lockfile)]);
     if (locked === undefined) return fail(fileMissing(lockfile, pipfile));
     if (asked === undefined) return fail(fileMissing(pipfile, lockfile));
     const develop = view.run.mode === 'test';
     const lock = readPipfileLock(locked, { develop });
     if (lock === undefined) return fail(unreadableLock(lockfile));
-    const local = localPaths(lock, inRoot(config.root, ''));
+    const local = localPaths(lock, inRoot(folder, ''));
     if (local.outside.length > 0) return fail(pathsOutside(lockfile, local.outside));
 
     const sources = await sourcesOf(view, local.inside, { isLocked: false });
@@ -105,6 +109,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     const facts: Facts = {
       develop,
       packages: Object.fromEntries(lock.packages.map(({ name, version }) => [name, withoutUserinfo(version)])),
+      ...(folder !== config.root && { folder }),
       localPaths: local.inside,
       ...readingFact(sources),
       variables: [...new Set(variables)].sort(),
@@ -138,13 +143,15 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     const options = ['install', '--deploy', ...(facts.develop ? ['--dev'] : [])];
     const shown = ['pipenv', ...options].join(' ');
     this.log.step(context, `Installing dependencies using '${shown}'`);
+    const folder = facts.folder ?? config.root;
+    tellFolder(this.log, context, config.root, inRoot(folder, 'Pipfile.lock'));
     tellReadingAll(this.log, context, facts.readingAll);
     const pipenv = pythonToolCommand(context, this.files, 'pipenv', { home, minor });
     const env = this.environment(config, context, facts);
     const exit = await runWithDownloads(cache, 'pip', () =>
       this.subprocess.run(context, {
         argv: [...pipenv.argv, ...options],
-        cwd: rootIn(context.paths.app, config.root),
+        cwd: rootIn(context.paths.app, folder),
         env,
         network: true,
         keepLines: KEPT_LINES,
@@ -192,7 +199,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
       PIPENV_DONT_USE_PYENV: '1',
       PIPENV_NOSPIN: '1',
       // Named, or it would look for one in the folders above the app as well.
-      PIPENV_PIPFILE: `${rootIn(context.paths.app, config.root)}/Pipfile`,
+      PIPENV_PIPFILE: `${rootIn(context.paths.app, facts.folder ?? config.root)}/Pipfile`,
       PIPENV_SYSTEM: '1',
       PIPENV_VERBOSITY: '-1',
       PIP_LOG: `${context.paths.scratch}/pip.log`,

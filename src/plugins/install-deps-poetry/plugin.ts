@@ -38,6 +38,7 @@ import {
 } from '../shared/poetry-failures.js';
 import { PoetryOutput } from '../shared/poetry-output.js';
 import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from '../shared/python-home.js';
+import { poetryFolder, tellFolder } from '../shared/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
 import { wheelTarget } from '../shared/wheel-target.js';
 import { forgetWheels, wheelsBuiltHere } from './local-builds.js';
@@ -54,6 +55,8 @@ interface Node {
 interface Facts {
   /** Under `--test` every group that is not optional, else the main one. */
   readonly groups: 'main' | 'all';
+  /** Where Poetry is started, when that is above the root. */
+  readonly folder?: string;
   /** Folders of the app that are installed from. */
   readonly localPaths: readonly string[];
   /** Projects whose builds may read any file of the app, with the reason. */
@@ -77,7 +80,8 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
   ) {}
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
-    const at = (file: string): string => inRoot(config.root, file);
+    const root = await poetryFolder(view, config.root);
+    const at = (file: string): string => inRoot(root, file);
     const lockFile = at('poetry.lock');
     const projectFile = at('pyproject.toml');
     const lockBytes = await view.read(lockFile);
@@ -96,7 +100,7 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     if (index?.startsWith('file:') === true) return fail(unsupportedIndex(index));
     const wanted = wantedPackages(lock.value, view.run.mode);
     // Of all packages: Poetry looks at every path before it knows which groups it installs.
-    const sources = localSources(lock.value, inRoot(config.root, ''));
+    const sources = localSources(lock.value, inRoot(root, ''));
     const outside = sources.filter(({ path }) => path === undefined);
     if (outside.length > 0) return fail(sourcesOutside(outside));
     const localPaths = sources.map(({ path }) => path ?? '.').sort();
@@ -105,6 +109,7 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     const isPinned = isSettled(wanted, target) && !settings.includes('no-binary');
     const facts: Facts = {
       groups: view.run.mode === 'test' ? 'all' : 'main',
+      ...(root !== config.root && { folder: root }),
       localPaths,
       ...readingFact(built),
       packages: versionsOf(wanted),
@@ -119,8 +124,9 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
   }
 
   async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { vendorDir, root } = config;
+    const { vendorDir } = config;
     const facts = context.facts as unknown as Facts;
+    const root = facts.folder ?? config.root;
     const home = pythonHome(vendorDir);
     const { app, cache } = this.files.of(context);
     const services = { subprocess: this.subprocess, files: this.files };
@@ -142,6 +148,7 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
         `Plugins of Poetry are not installed for a build: ${facts.ignoredPlugins.join(', ')}.`,
       );
     }
+    tellFolder(this.log, context, config.root, inRoot(root, 'poetry.lock'));
     tellReadingAll(this.log, context, facts.readingAll);
     const output = new PoetryOutput(this.log, context);
     const index = this.host.setting('INDEX');

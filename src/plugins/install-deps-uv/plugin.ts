@@ -79,6 +79,8 @@ export class InstallDepsUv implements Plugin<Config, Node['inputs'], Outputs> {
     return installWithUv({ subprocess: this.subprocess, files: this.files, log: this.log }, context, {
       vendorDir: config.vendorDir,
       root: config.root,
+      folder: project.value.folder,
+      lockFile: project.value.lockFile,
       part: 'remote',
       withDefaultGroups: facts.withDefaultGroups,
       hasSettings: facts.hasSettings,

@@ -28,6 +28,7 @@ import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finis
 import { LocalProjects } from '../shared/local-projects.js';
 import { runPoetry } from '../shared/poetry-command.js';
 import { noProjectFile, poetryFailed, unreadableProject } from '../shared/poetry-failures.js';
+import { poetryFolder } from '../shared/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
 import { manifest, type config, type inputs } from './manifest.js';
@@ -41,6 +42,8 @@ interface Node {
 interface Facts {
   readonly isPackage: boolean;
   readonly hasBuildScript: boolean;
+  /** Of the project, when that is above the root. */
+  readonly folder?: string;
   /** Projects whose builds may read any file of the app, with the reason. */
   readonly readingAll?: ProjectSources['readingAll'];
 }
@@ -57,15 +60,21 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
   ) {}
 
   async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
-    const file = inRoot(config.root, 'pyproject.toml');
+    const root = await poetryFolder(view, config.root);
+    const file = inRoot(root, 'pyproject.toml');
     const bytes = await view.read(file);
-    if (bytes === undefined) return fail(noProjectFile(file, inRoot(config.root, 'poetry.lock')));
+    if (bytes === undefined) return fail(noProjectFile(file, inRoot(root, 'poetry.lock')));
     const project = parsePoetryProject(bytes);
     if (!project.ok) return fail(unreadableProject(file, project.failure.message));
     const { isPackage, hasBuildScript } = project.value;
     if (!isPackage) return succeed({ facts: { isPackage, hasBuildScript }, pure: true });
-    const sources = await sourcesOf(view, [config.root], { isLocked: true });
-    const facts: Facts = { isPackage, hasBuildScript, ...readingFact(sources) };
+    const sources = await sourcesOf(view, [root], { isLocked: true });
+    const facts: Facts = {
+      isPackage,
+      hasBuildScript,
+      ...(root !== config.root && { folder: root }),
+      ...readingFact(sources),
+    };
     return succeed({
       files: sources.patterns,
       facts: facts as unknown as JSONObject,
@@ -74,8 +83,9 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
   }
 
   async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { vendorDir, root } = config;
-    const { isPackage, hasBuildScript, readingAll } = context.facts as unknown as Facts;
+    const { vendorDir } = config;
+    const { isPackage, hasBuildScript, readingAll, folder } = context.facts as unknown as Facts;
+    const root = folder ?? config.root;
     if (!isPackage) return succeed({ outputs: { packages: inputs.packages } });
     const home = pythonHome(vendorDir);
     const { app } = this.files.of(context);

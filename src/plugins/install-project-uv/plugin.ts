@@ -81,6 +81,8 @@ export class InstallProjectUv implements Plugin<Config, Node['inputs'], Outputs>
     return installWithUv({ subprocess: this.subprocess, files: this.files, log: this.log }, context, {
       vendorDir: config.vendorDir,
       root: config.root,
+      folder: project.value.folder,
+      lockFile: project.value.lockFile,
       part: 'local',
       withDefaultGroups: facts.withDefaultGroups,
       hasSettings: facts.hasSettings,

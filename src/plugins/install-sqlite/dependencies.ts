@@ -11,11 +11,11 @@ const LOCKFILES: Readonly<Record<string, string>> = { pipenv: 'Pipfile.lock', po
 export async function dependenciesOnSqlite(
   view: ViewReader,
   manager: string,
-  files: { readonly requirements: string; readonly inRoot: (path: string) => string },
+  files: { readonly requirements: string; readonly inRoot: (path: string) => Promise<string> },
 ): Promise<readonly string[]> {
-  if (manager === 'pip') return inRequirements(view, files.inRoot(files.requirements));
+  if (manager === 'pip') return inRequirements(view, await files.inRoot(files.requirements));
   const lockfile = Object.hasOwn(LOCKFILES, manager) ? LOCKFILES[manager] : undefined;
-  const bytes = lockfile === undefined ? undefined : await view.read(files.inRoot(lockfile));
+  const bytes = lockfile === undefined ? undefined : await view.read(await files.inRoot(lockfile));
   if (lockfile === undefined || bytes === undefined) return [];
   const packages = (await packagesOf(lockfile, bytes)) ?? {};
   return sqlitePackages()

@@ -26,6 +26,7 @@ import { HOST_STACK, stackStatus } from '../../manifests/catalogue/stacks.js';
 import { inRoot } from '../shared/app-root.js';
 import { noPython } from '../shared/failures.js';
 import { withoutUserinfo } from '../shared/index-url.js';
+import { nearestWith } from '../shared/project-folder.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
 import { findPackages, type Archives, type PackageFile } from './apt.js';
 import { dependenciesOnSqlite } from './dependencies.js';
@@ -79,7 +80,7 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
       config.mode === 'auto'
         ? await dependenciesOnSqlite(view, inputs.manager, {
             requirements: config.requirements,
-            inRoot: (path) => inRoot(config.root, path),
+            inRoot: async (path) => inRoot(await nearestWith(view, config.root, path), path),
           })
         : [];
     if (config.mode === 'off' || (config.mode === 'auto' && dependencies.length === 0)) {

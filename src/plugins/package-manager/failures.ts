@@ -60,25 +60,79 @@ export const setupPyOnly = (root: string): Failure => ({
   ].join('\n'),
 });
 
-export function noneFound(root: string, misspelt: readonly string[], listing: string): Failure {
+export function noneFound(
+  root: string,
+  misspelt: readonly string[],
+  listing: string,
+  notes: readonly LockOfOthers[],
+): Failure {
   const instead = misspelt.map(
     (name) => `${inRoot(root, name)} is not a name that counts; rename it to requirements.txt.`,
   );
+  const orAbove = root === '.' ? '' : ' or in a folder above it';
+  if (notes.length > 0) return lockOfOthers(root, notes, instead, listing);
   return {
     code: 'package-manager::none-found',
     blame: 'app',
     title: 'No file of a supported package manager was found',
-    detail: [`The app needs one of ${ONE_OF} in ${rootName(root)}.`, '', listing].join('\n'),
+    detail: [`The app needs one of ${ONE_OF} in ${rootName(root)}${orAbove}.`, '', listing].join('\n'),
     remedy: [
       ...instead,
       'Check that:',
       '1. the file exists; for a new app uv is a good choice (`uv init`, then `uv lock`),',
-      `2. it is in ${rootName(root)}, not in a subfolder,`,
+      `2. it is in ${rootName(root)}${orAbove}, not in a subfolder,`,
       '3. its name is spelt exactly as above, capitals included,',
       '4. it was committed and no ignore file leaves it out.',
     ].join('\n'),
   };
 }
+
+/** A lockfile above the root that belongs to another project. */
+export interface LockOfOthers {
+  readonly what: string;
+  readonly remedy: string;
+}
+
+/** `isExcluded`: undefined where the lockfile is not that of a workspace. */
+export function uvLockOfOthers(folder: string, project: string, isExcluded: boolean | undefined): LockOfOthers {
+  const [lockfile, top] = [inRoot(folder, 'uv.lock'), inRoot(folder, 'pyproject.toml')];
+  const lock = `then run \`uv lock\` in ${rootName(folder)} and commit ${lockfile}.`;
+  if (isExcluded === true) {
+    return {
+      what: `${lockfile} is the lockfile of a workspace, and ${top} excludes ${project} from it.`,
+      remedy: `Take ${project} out of \`exclude\` of [tool.uv.workspace] in ${top}, ${lock}`,
+    };
+  }
+  return {
+    what: `${lockfile} is ${isExcluded === false ? 'the lockfile of a workspace' : 'there'}, and ${project} is not a member of ${isExcluded === false ? 'that' : 'a'} workspace in ${top}.`,
+    remedy: `Add ${project} to \`members\` of [tool.uv.workspace] in ${top}, ${lock}`,
+  };
+}
+
+export const poetryLockOfOthers = (folder: string, project: string): LockOfOthers => ({
+  what: `${inRoot(folder, 'poetry.lock')} is the lockfile of another project: ${project} has a pyproject.toml of its own.`,
+  remedy: `Run \`poetry lock\` in ${project} and commit ${inRoot(project, 'poetry.lock')}.`,
+});
+
+const lockOfOthers = (
+  root: string,
+  notes: readonly LockOfOthers[],
+  instead: readonly string[],
+  listing: string,
+): Failure => ({
+  code: 'package-manager::none-found',
+  blame: 'app',
+  title: `${rootName(root)} has no lockfile or requirements file, and the one above it is not for it`,
+  detail: [...notes.map(({ what }) => what), '', listing].join('\n'),
+  remedy: [
+    ...instead,
+    notes.length > 1 ? 'Do one of these:' : '',
+    ...notes.map(({ remedy }) => remedy),
+    `Or commit a lockfile or requirements.txt in ${rootName(root)}.`,
+  ]
+    .filter((line) => line !== '')
+    .join('\n'),
+});
 
 export function multipleFound(
   root: string,

@@ -14,6 +14,7 @@ import type {
   ViewReader,
 } from '../../engine/sdk.js';
 import { inRoot, viewOfRoot } from '../shared/app-root.js';
+import { foldersUp, poetryFolder, uvPlaces } from '../shared/project-folder.js';
 import { describeFolder, describeRoot, isFile } from '../shared/root-listing.js';
 import {
   existingPythonDir,
@@ -21,7 +22,10 @@ import {
   multipleFound,
   noneFound,
   pipenvMissingLockfile,
+  poetryLockOfOthers,
   setupPyOnly,
+  uvLockOfOthers,
+  type LockOfOthers,
 } from './failures.js';
 import { manifest } from './manifest.js';
 import type { config, inputs, outputs } from './manifest.js';
@@ -57,7 +61,8 @@ export class PackageManager implements Plugin<Config, Inputs, Outputs> {
         return failKnowing(existingVenv(directory, describeFolder(view, directory)), known);
       }
     }
-    return succeed({ exists: MANAGERS.map(({ lockfile }) => inRoot(root, lockfile)), facts: { ...manager.value } });
+    const exists = MANAGERS.map(({ lockfile }) => inRoot(root, lockfile));
+    return succeed({ exists, facts: { ...manager.value } });
   }
 
   async run(_node: unknown, { facts }: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
@@ -67,20 +72,67 @@ export class PackageManager implements Plugin<Config, Inputs, Outputs> {
 
 async function findManager(app: ViewReader, root: string): Promise<Result<Outputs, Failure>> {
   const view = viewOfRoot(app, root);
-  const found: (typeof MANAGERS)[number][] = [];
-  for (const manager of MANAGERS) if (await isFile(view, manager.lockfile)) found.push(manager);
+  const found = await managersIn(view);
 
   // Said before all else: another tool's file beside it must not make Pipenv users install something unexpected.
   const hasPipfileLock = found.some(({ name }) => name === 'pipenv');
   if (!hasPipfileLock && (await isFile(view, 'Pipfile'))) return fail(pipenvMissingLockfile(root));
 
-  const [only, ...others] = found;
+  const above = found.length === 0 ? await findAbove(app, root) : { folder: root, found, notes: [] };
+  const [only, ...others] = above.found;
   if (only === undefined) {
     if (await isFile(view, 'setup.py')) return fail(setupPyOnly(root));
-    return fail(noneFound(root, await misspeltNames(view), describeRoot(app, root)));
+    return fail(noneFound(root, await misspeltNames(view), describeRoot(app, root), above.notes));
   }
-  if (others.length > 0) return fail(multipleFound(root, found));
-  return succeed({ name: only.name, lockfile: inRoot(root, only.lockfile) });
+  if (others.length > 0) return fail(multipleFound(above.folder, above.found));
+  return succeed({ name: only.name, lockfile: inRoot(above.folder, only.lockfile) });
+}
+
+type Manager = (typeof MANAGERS)[number];
+
+async function managersIn(view: ViewReader): Promise<readonly Manager[]> {
+  const found: Manager[] = [];
+  for (const manager of MANAGERS) if (await isFile(view, manager.lockfile)) found.push(manager);
+  return found;
+}
+
+interface Above {
+  readonly folder: string;
+  readonly found: readonly Manager[];
+  /** Files that are there and do not serve the root, with the reason. */
+  readonly notes: readonly LockOfOthers[];
+}
+
+/** The nearest folder above the root with a file that serves it: any for pip and Pipenv, that of its project for Poetry and uv. */
+async function findAbove(app: ViewReader, root: string): Promise<Above> {
+  const notes: LockOfOthers[] = [];
+  for (const folder of foldersUp(root).slice(1)) {
+    const found: Manager[] = [];
+    for (const manager of await managersIn(viewOfRoot(app, folder))) {
+      const note = await whyNot(app, root, folder, manager.name);
+      if (note === undefined) found.push(manager);
+      else notes.push(note);
+    }
+    if (found.length > 0) return { folder, found, notes };
+  }
+  return { folder: root, found: [], notes };
+}
+
+/** Why a lockfile above the root is not that of its project. */
+async function whyNot(
+  app: ViewReader,
+  root: string,
+  folder: string,
+  name: Manager['name'],
+): Promise<LockOfOthers | undefined> {
+  if (name === 'uv') {
+    const { project, top, strange } = await uvPlaces(app, root);
+    if (top === folder) return undefined;
+    return uvLockOfOthers(folder, project, strange?.folder === folder ? strange.isExcluded : undefined);
+  }
+  if (name !== 'poetry') return undefined;
+  const project = await poetryFolder(app, root);
+  return project === folder ? undefined : poetryLockOfOthers(folder, project);
 }
 
 /** `requirments.txt`, `requirements.text`, `Requirements.txt`, ... */

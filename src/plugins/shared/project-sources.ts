@@ -43,17 +43,18 @@ async function reachOf(view: ViewReader, place: string, isLocked: boolean): Prom
   const names = view.list(place);
   if (!names.includes('pyproject.toml') && !names.includes('setup.py') && !names.includes('setup.cfg'))
     return undefined;
-  // Where a link leads to the project, `..` is not what its path says.
-  if (!isPlainFolder(view, place)) return { type: 'anything', because: 'is behind a symbolic link' };
   const read = async (name: string): Promise<Uint8Array | undefined> =>
     names.includes(name) ? await view.read(`${place}/${name}`) : undefined;
-  return buildReach({
+  const reach = buildReach({
     isLocked,
     names,
     pyproject: await read('pyproject.toml'),
     setupCfg: await read('setup.cfg'),
     manifestIn: await read('MANIFEST.in'),
   });
+  // The folders above it are others than its path says.
+  const isLost = reach.type === 'own-folder' && reach.looksUp.length > 0 && !isPlainFolder(view, place);
+  return isLost ? { type: 'anything', because: 'is behind a symbolic link and looks for files above it' } : reach;
 }
 
 function isPlainFolder(view: ViewReader, place: string): boolean {

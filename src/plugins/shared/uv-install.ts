@@ -21,6 +21,7 @@ import { runWithDownloads } from './kept-downloads.js';
 import { LocalProjects } from './local-projects.js';
 import { maskUserinfo } from './index-url.js';
 import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from './python-home.js';
+import { tellFolder } from './project-folder.js';
 import { tellReadingAll, type ProjectSources } from './project-sources.js';
 import { editRecord } from './record.js';
 import { uvCommand } from './tool-command.js';
@@ -30,6 +31,9 @@ import { uvFailed } from './uv-failures.js';
 export interface UvInstall {
   readonly vendorDir: string;
   readonly root: string;
+  /** Of the project, app-relative: the root, or above it. */
+  readonly folder: string;
+  readonly lockFile: string;
   /** `remote`: everything that does not lie in the app. `local`: what does. */
   readonly part: 'remote' | 'local';
   /** Dependency groups that the project calls default, `dev` unless it says so. */
@@ -51,7 +55,7 @@ export async function installWithUv(
   context: RunContext,
   install: UvInstall,
 ): Promise<Result<RunOutput<InstalledOutputs>, Failure>> {
-  const { vendorDir, root, part, indexes } = install;
+  const { vendorDir, root, folder, part, indexes } = install;
   const { subprocess, files, log } = services;
   const { app, cache } = files.of(context);
   const home = pythonHome(vendorDir);
@@ -62,6 +66,7 @@ export async function installWithUv(
   const groups = install.withDefaultGroups ? [] : ['--no-default-groups'];
   const command = ['uv', 'sync', '--locked', ...groups].join(' ');
   log.step(context, install.headline(command));
+  tellFolder(log, context, root, install.lockFile);
   tellReadingAll(log, context, install.readingAll);
 
   let builtFromSource = false;
@@ -73,7 +78,7 @@ export async function installWithUv(
     const exit = await runWithDownloads(cache, UV_CACHE, () =>
       subprocess.run(context, {
         argv: [...uvCommand(context), ...args],
-        cwd: rootIn(context.paths.app, root),
+        cwd: rootIn(context.paths.app, folder),
         env: { ...env, ...more },
         network: true,
         keepLines: KEPT_LINES,

@@ -3,16 +3,27 @@
 
 import { posix } from 'node:path';
 import { fail, succeed, type Failure, type Result, type ViewReader } from '../../engine/sdk.js';
-import { parseUvLock, type UvLock, type UvLockedPackage } from '../../manifests/app/uv-lock.js';
+import {
+  neededBy,
+  parseUvLock,
+  type UvLock,
+  type UvLockedPackage,
+  type UvSource,
+} from '../../manifests/app/uv-lock.js';
 import { parseUvProject, parseUvToml, type UvProjectFile } from '../../manifests/app/uv-settings.js';
 import { wheelFits, type WheelTarget } from '../../manifests/app/wheel-tags.js';
 import { inRoot } from './app-root.js';
 import { literalPattern } from './literal-pattern.js';
+import { memberFiles, uvPlaces } from './project-folder.js';
 import { sourcesOf, type ProjectSources } from './project-sources.js';
 import { outsideApp, unreadableProject } from './uv-failures.js';
 
 export interface UvProject {
+  /** Of a member of a workspace: what that may need. */
   readonly lock: UvLock;
+  /** Where the lockfile is, and where uv is started; app-relative. */
+  readonly lockFile: string;
+  readonly folder: string;
   /** Patterns of the files that tell uv whether the lockfile still fits. */
   readonly files: readonly string[];
   /** What is installed from the app itself: folders (`.` is the app) and files, app-relative, sorted. */
@@ -31,16 +42,18 @@ const LOCK = 'uv.lock';
 const PROJECT = 'pyproject.toml';
 const SETTINGS = 'uv.toml';
 
+/** `root`: of the app's project, which may be a member of a workspace above it. */
 export async function readUvProject(root: string, view: ViewReader): Promise<Result<UvProject, Failure>> {
-  const [lockFile, projectFile, settingsFile] = [LOCK, PROJECT, SETTINGS].map((name) => inRoot(root, name)) as [
+  const { project: folder, top } = await uvPlaces(view, root);
+  const [lockFile, projectFile, settingsFile] = [LOCK, PROJECT, SETTINGS].map((name) => inRoot(top, name)) as [
     string,
     string,
     string,
   ];
   const lockBytes = await view.read(lockFile);
   if (lockBytes === undefined) return fail(unreadableProject(lockFile, 'there is no such file'));
-  const lock = parseUvLock(lockBytes);
-  if (!lock.ok) return fail(unreadableProject(lockFile, lock.failure.message));
+  const whole = parseUvLock(lockBytes);
+  if (!whole.ok) return fail(unreadableProject(lockFile, whole.failure.message));
   const projectBytes = await view.read(projectFile);
   if (projectBytes === undefined) return fail(unreadableProject(projectFile, 'there is no such file'));
   const project = parseUvProject(projectBytes);
@@ -49,32 +62,42 @@ export async function readUvProject(root: string, view: ViewReader): Promise<Res
   const settings = settingsBytes === undefined ? undefined : parseUvToml(settingsBytes);
   if (settings !== undefined && !settings.ok) return fail(unreadableProject(settingsFile, settings.failure.message));
 
-  const files = new Set([lockFile, projectFile, settingsFile].map(literalPattern));
-  for (const pattern of project.value.workspaceMembers) {
-    if (/^[^/].*$/.test(pattern) && !pattern.split('/').includes('..'))
-      files.add(inRoot(root, `${pattern}/${PROJECT}`));
+  const files = new Set([lockFile, projectFile, settingsFile, inRoot(folder, PROJECT)].map(literalPattern));
+  for (const written of project.value.workspace?.members ?? []) {
+    if (!posix.isAbsolute(written) && !posix.normalize(written).startsWith('..')) files.add(memberFiles(top, written));
   }
+  const placeOf = (at: string): string => posix.normalize(posix.join(top, at)).replace(/(?<=.)\/$/, '');
+  const isLocal = ({ type, at }: UvSource): boolean => type !== 'git' && type !== 'url' && !isRemote(at);
+  const member =
+    folder === top
+      ? undefined
+      : whole.value.packages.find(({ source }) => isLocal(source) && placeOf(source.at) === folder);
+  const lock = member === undefined ? whole : succeed(neededBy(whole.value, member));
   const locals = new Set<string>();
   const computed = new Set<string>();
-  for (const { source, name } of lock.value.packages) {
-    if (source.type === 'git' || source.type === 'url' || isRemote(source.at)) continue;
-    const place = posix.normalize(posix.join(root, source.at)).replace(/(?<=.)\/$/, '');
+  for (const { source, name } of whole.value.packages) {
+    if (!isLocal(source)) continue;
+    const place = placeOf(source.at);
     if (place.startsWith('..') || posix.isAbsolute(source.at)) return fail(outsideApp(lockFile, name, source.at));
+    // uv checks the lockfile against the metadata of all members, and installs what this one needs.
+    const isNeeded = member === undefined || lock.value.packages.some((one) => one.source === source);
     if (source.type === 'registry') files.add(`${literalPattern(place)}/**`);
     else if (source.type === 'path') {
       files.add(literalPattern(place));
-      locals.add(place);
+      if (isNeeded) locals.add(place);
     } else {
       const metadata = place === '.' ? PROJECT : `${place}/${PROJECT}`;
       files.add(literalPattern(metadata));
       if (source.type === 'virtual') continue;
-      locals.add(place);
+      if (isNeeded) locals.add(place);
       if (!(await isStatic(metadata, view))) computed.add(place);
     }
   }
   const built = await sourcesOf(view, [...computed].sort(), { isLocked: true });
   return succeed({
     lock: lock.value,
+    lockFile,
+    folder,
     files: [...new Set([...files, ...built.patterns])].sort(),
     readingAll: built.readingAll,
     locals: [...locals].sort(),

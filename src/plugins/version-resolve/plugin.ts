@@ -49,6 +49,8 @@ type Facts = {
   readonly requested: string;
   readonly minor: string;
   readonly origin: Origin;
+  /** Where the file is, when that is above the root. */
+  readonly folder?: string;
   /** What to do, or why it cannot be done; said only after the step line, as a reader of the log expects. */
   readonly answer: Resolved | Refused;
 };
@@ -102,9 +104,10 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
     const pins = config.providers.includes('scalingo') ? readPins(this.host) : succeed({});
     if (!pins.ok) return failKnowing(pins.failure, known);
     const builds = this.#builds(python.minor, config, pins.value);
-    const resolved = this.#resolve(request.value, config.root, builds, inputs.manager, defaultMinor);
+    const resolved = this.#resolve(request.value, request.value.folder, builds, inputs.manager, defaultMinor);
     const answer = resolved.ok ? resolved.value : { refusal: { ...resolved.failure, known } };
-    return succeed({ facts: { requested: python.text, minor: python.minor, origin, answer } });
+    const above = request.value.folder === config.root ? {} : { folder: request.value.folder };
+    return succeed({ facts: { requested: python.text, minor: python.minor, origin, ...above, answer } });
   }
 
   #resolve(
@@ -166,8 +169,8 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
     };
   }
 
-  async run({ config: { root } }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { requested, minor, origin, answer } = context.facts as unknown as Facts;
+  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+    const { requested, minor, origin, answer, folder: root = config.root } = context.facts as unknown as Facts;
     this.log.step(context, stepLine(root, requested, origin));
     if ('refusal' in answer) return fail(answer.refusal);
 

@@ -13,6 +13,7 @@ import {
 } from '../../manifests/app/python-version-file.js';
 import { parseRuntimeTxt } from '../../manifests/app/runtime-txt.js';
 import { viewOfRoot } from '../shared/app-root.js';
+import { foldersUp } from '../shared/project-folder.js';
 import { isFile } from '../shared/root-listing.js';
 import { misspelledFile, pipfileLockWrong, pythonVersionFileWrong, runtimeTxtWrong } from './failures.js';
 
@@ -20,52 +21,69 @@ export type Origin = 'runtime.txt' | '.python-version' | 'Pipfile.lock' | 'cache
 
 export interface Request {
   readonly python: PythonRequest;
+  /** Where it was found: the root, or a folder above it. */
+  readonly folder: string;
   readonly origin: Origin;
   readonly similarFiles: readonly string[];
 }
 
-/** Files are those of the root. `defaultMinor` is N.N and also what messages suggest. */
+/** The nearest file counts: of the root, then of the folders above. `defaultMinor` is N.N and also what messages suggest. */
 export async function readRequest(
   app: ViewReader,
   root: string,
   manager: string,
   defaultMinor: string,
 ): Promise<Result<Request, Failure>> {
-  const view = viewOfRoot(app, root);
+  const similarFiles = await filesLikePythonVersion(viewOfRoot(app, root));
+  for (const folder of foldersUp(root)) {
+    const found = await requestIn(app, folder, { manager, defaultMinor });
+    if (!found.ok) return found;
+    if (found.value === undefined) continue;
+    const isOfVersionFile = found.value.origin !== 'Pipfile.lock';
+    return succeed({ ...found.value, folder, similarFiles: isOfVersionFile ? [] : similarFiles });
+  }
+  const sticky = stickyMinor(app);
+  if (sticky !== undefined) return succeed({ python: sticky, folder: root, origin: 'cached', similarFiles });
+  const python = { text: defaultMinor, minor: defaultMinor };
+  return succeed({ python, folder: root, origin: 'default', similarFiles });
+}
+
+type Found = Pick<Request, 'python' | 'origin'> | undefined;
+
+async function requestIn(
+  app: ViewReader,
+  folder: string,
+  { manager, defaultMinor }: { readonly manager: string; readonly defaultMinor: string },
+): Promise<Result<Found, Failure>> {
+  const view = viewOfRoot(app, folder);
   const runtimeTxt = await view.read('runtime.txt');
   if (runtimeTxt !== undefined) {
     const request = parseRuntimeTxt(runtimeTxt);
-    if (!request.ok) return failKnowing(runtimeTxtWrong(root, defaultMinor), { origin: 'runtime.txt' });
-    return succeed({ python: request.value, origin: 'runtime.txt', similarFiles: [] });
+    if (!request.ok) return failKnowing(runtimeTxtWrong(folder, defaultMinor), { origin: 'runtime.txt' });
+    return succeed({ python: request.value, origin: 'runtime.txt' });
   }
 
   // Before the right name: a misspelt file beside it says something that its author believes to be in force.
   for (const name of MISSPELLED_PYTHON_VERSION_NAMES) {
-    if (await isFile(view, name)) return fail(misspelledFile(root, name));
+    if (await isFile(view, name)) return fail(misspelledFile(folder, name));
   }
 
   const versionFile = await view.read('.python-version');
   if (versionFile !== undefined) {
     const request = parsePythonVersionFile(versionFile);
     if (!request.ok) {
-      return failKnowing(pythonVersionFileWrong(root, request.failure, defaultMinor), { origin: '.python-version' });
+      return failKnowing(pythonVersionFileWrong(folder, request.failure, defaultMinor), { origin: '.python-version' });
     }
-    return succeed({ python: request.value, origin: '.python-version', similarFiles: [] });
+    return succeed({ python: request.value, origin: '.python-version' });
   }
 
-  const similarFiles = await filesLikePythonVersion(view);
   const lock = manager === 'pipenv' ? await view.read('Pipfile.lock') : undefined;
-  if (lock !== undefined) {
-    const request = parsePipfileLock(lock);
-    if (!request.ok) {
-      return failKnowing(pipfileLockWrong(root, request.failure, defaultMinor), { origin: 'Pipfile.lock' });
-    }
-    if (request.value !== undefined) return succeed({ python: request.value, origin: 'Pipfile.lock', similarFiles });
+  if (lock === undefined) return succeed(undefined);
+  const request = parsePipfileLock(lock);
+  if (!request.ok) {
+    return failKnowing(pipfileLockWrong(folder, request.failure, defaultMinor), { origin: 'Pipfile.lock' });
   }
-
-  const sticky = stickyMinor(view);
-  if (sticky !== undefined) return succeed({ python: sticky, origin: 'cached', similarFiles });
-  return succeed({ python: { text: defaultMinor, minor: defaultMinor }, origin: 'default', similarFiles });
+  return succeed(request.value && { python: request.value, origin: 'Pipfile.lock' });
 }
 
 async function filesLikePythonVersion(view: ViewReader): Promise<readonly string[]> {

@@ -48,6 +48,7 @@ describe('manifests/app/uv-lock', () => {
       source: { type: 'registry', at: 'https://pypi.org/simple' },
       wheels: ['markup-3.0.4+cpu-cp312-cp312-manylinux_2_17_x86_64.whl', 'markup-3.0.4-py3-none-any.whl'],
       hasSdist: true,
+      needs: [],
       hashed: false,
     });
     expect(shop).to.deep.include({ source: { type: 'virtual', at: '.' }, hasSdist: false, hashed: true });

@@ -12,14 +12,13 @@ describe('manifests/app/uv-settings', () => {
     expect(projectOf('[project]\nname = "a"\n')).to.deep.equal({
       hasSettings: false,
       refusesWheels: false,
-      workspaceMembers: [],
       isStatic: true,
     });
     expect(projectOf('[project]\nname = "a"\n[tool.other]\n').hasSettings).to.equal(false);
     expect(projectOf('[tool.uv.workspace]\nmembers = ["packages/*"]\n'))
       .to.include({ hasSettings: true })
       .and.to.deep.include({
-        workspaceMembers: ['packages/*'],
+        workspace: { members: ['packages/*'], exclude: [] },
       });
   });
 

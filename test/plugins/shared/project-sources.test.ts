@@ -23,9 +23,10 @@ describe('plugins/shared/project-sources', () => {
   it('sees the whole app for a project that is behind a link', async () => {
     const files = { 'libs/a/pyproject.toml': HATCH };
     const view = { ...memoryView(files, { links: { thing: 'libs/a' } }), list: () => ['pyproject.toml'] };
+    view.read = async () => Buffer.from(HATCH);
     const { patterns, readingAll } = await sourcesOf(view, ['thing'], { isLocked: true });
     expect(patterns).to.include('**');
-    expect(readingAll).to.deep.equal({ thing: 'is behind a symbolic link' });
+    expect(readingAll).to.deep.equal({ thing: 'is behind a symbolic link and looks for files above it' });
   });
 
   it('takes archives, folders of archives and the app itself as they are', async () => {

@@ -9,6 +9,7 @@ const lockFrom = (...indexes: string[]): UvLock => ({
     source: { type: 'registry', at },
     wheels: [],
     hasSdist: false,
+    needs: [],
     hashed: true,
   })),
 });
