@@ -122,7 +122,10 @@ class ContainerComposition implements Composition {
     if (fresh.length === 0) return succeed(this.#known);
     const { knownKind, OutsidePlugin } = await import('./engine/outside/outside-plugin.js');
     const around = this.surroundings();
-    const loaded = await Promise.all([...new Set(fresh)].map((file) => OutsidePlugin.load(file, around)));
+    const loading = Promise.all([...new Set(fresh)].map((file) => OutsidePlugin.load(file, around)));
+    // Meanwhile, since the processes take as long.
+    await (await import('./manifests/pipeline/compile-kind.js')).loadCompiler();
+    const loaded = await loading;
     for (const one of loaded) if (one.ok) this.#loaded.push(one.value);
     for (const one of loaded) {
       if (!one.ok) return one;

@@ -137,11 +137,8 @@ async function runPure(place: Workplace, action: Action, signal: AbortSignal): P
 }
 
 /** The signal that a node's own timeout joins, counted from now. */
-function timeLimit(
-  { node, plugin }: Action,
-  signals: readonly AbortSignal[],
-): { readonly signal: AbortSignal; end(): void } {
-  const timeoutMs = node.timeoutMs ?? plugin.runLimitMs;
+function timeLimit({ node }: Action, signals: readonly AbortSignal[]): { readonly signal: AbortSignal; end(): void } {
+  const { timeoutMs } = node;
   if (timeoutMs === undefined) return { signal: AbortSignal.any([...signals]), end: () => {} };
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(new FailureError(timedOut(node, timeoutMs))), timeoutMs);

@@ -123,8 +123,6 @@ export interface AnyPlugin {
   readonly manifest: PluginManifest;
   /** Of a plugin from outside: what to say of outputs that its schema refuses. */
   wrongOutputs?(problems: readonly string[]): Failure;
-  /** For a node without a timeout. */
-  readonly runLimitMs?: number;
   reads(
     node: { readonly config: never; readonly inputs: never },
     view: ViewReader,

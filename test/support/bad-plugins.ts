@@ -156,6 +156,15 @@ export const WAYS: Readonly<Record<string, Way>> = {
     code: 'plugin::protocol',
     says: /had not asked/,
   },
+  'answers-twice': {
+    run: `const write = fs.writeSync;
+        fs.writeSync = (fd, frame, ...rest) =>
+          String(frame).includes('"returned"') ? write(fd, Buffer.concat([frame, frame])) : write(fd, frame, ...rest);
+        syncBuiltinESMExports();
+        return { ok: true, value: { outputs: { n: 1 } } };`,
+    code: 'plugin::protocol',
+    says: /or twice/,
+  },
   'forges-type': { run: forged('{ type: "x", id: "x" }'), code: 'plugin::protocol', says: /unknown type/ },
   'forges-garbage': {
     run: 'fs.writeSync(4, "Hello, world"); await new Promise(() => {});',
@@ -203,6 +212,7 @@ export function badPlugin(ways: Readonly<Record<string, Way>>): string {
       )
       .join('\n');
   return `import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 
 export const manifest = {
   kind: 'bad',

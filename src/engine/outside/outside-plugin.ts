@@ -62,7 +62,6 @@ type Call = {
 
 export class OutsidePlugin implements AnyPlugin {
   manifest!: PluginManifest;
-  readonly runLimitMs = RUN_MS;
   #places: Places = {};
   #process: Promise<Result<Loaded, Failure>> | undefined;
   readonly #all = new Set<PluginProcess>();
@@ -152,10 +151,14 @@ export class OutsidePlugin implements AnyPlugin {
     for (const [stream, text] of this.#printed.get(context.node) ?? []) print(stream, text);
     this.#printed.delete(context.node);
     const alone = this.#alone.has(context.node);
-    const answer = await this.#perform({ method: 'run', node, view, context, print, limits: { signal } }, alone);
+    const answer = await this.#perform(
+      { method: 'run', node, view, context, print, limits: { signal, deadlineMs: RUN_MS } },
+      alone,
+    );
     if (!answer.ok) return answer;
     if (answer.value.type === 'hung') {
       const { isWaiting, place } = answer.value;
+      if (!signal.aborted) return fail(failures.hung(this.#by('run'), RUN_MS, place));
       if (!isTimeout(signal)) return fail(failures.abandoned(this.#by('run')));
       const timeout = (signal.reason as { readonly failure: Failure }).failure;
       return fail(isWaiting ? timeout : failures.hungInRun(this.#by('run'), timeout, place));

@@ -62,6 +62,8 @@ interface PendingCall {
   asks: number;
   printedCharacters: number;
   isHeard: boolean;
+  isAnswered: boolean;
+  readonly isRun: boolean;
   /** By the clock of `performance`. */
   readonly endsAt: number;
   readonly graceMs: number;
@@ -89,6 +91,7 @@ const MOST_ASKS = 1000;
 const MOST_PRINTED = 64 * 1024 * 1024;
 /** Bytes for the process that it has not taken yet. */
 const MOST_UNTAKEN = 256 * 1024 * 1024;
+const ANSWERED_TWICE = 'pyflow received an answer to a question that it had not asked, or twice.';
 const WATCH_MS = 200;
 const LAST_WORDS_MS = 300;
 const MONITOR_MS = 500;
@@ -219,6 +222,7 @@ export class PluginProcess {
       if (this.#death !== undefined)
         return resolve({ type: 'died', death: this.#death, isCulprit: false, isCulpritKnown: true });
       const settle = (answer: Answer): void => {
+        if (!this.#calls.has(id)) return;
         this.#listen(signal, id, false);
         clearTimeout(this.#calls.get(id)?.graceTimer);
         this.#calls.delete(id);
@@ -228,7 +232,9 @@ export class PluginProcess {
         resolve(answer);
       };
       const endsAt = performance.now() + (deadlineMs ?? Number.POSITIVE_INFINITY);
-      this.#calls.set(id, { services, settle, asks: 0, printedCharacters: 0, isHeard: false, endsAt, graceMs });
+      const isRun = message.method === 'run';
+      const state = { asks: 0, printedCharacters: 0, isHeard: false, isAnswered: false };
+      this.#calls.set(id, { services, settle, ...state, isRun, endsAt, graceMs });
       this.#watch ??= setInterval(() => this.#look(), WATCH_MS);
       this.#listen(signal, id, true);
       this.#tell({ type: 'call', id, ...message });
@@ -376,9 +382,9 @@ export class PluginProcess {
   #takeOf(call: PendingCall, message: Exclude<Said, { type: 'loaded' | 'not-loaded' | 'exiting' | 'printed' }>): void {
     switch (message.type) {
       case 'returned':
-        return call.settle({ type: 'returned', value: message.value });
+        return this.#settleSoon(message.id, call, { type: 'returned', value: message.value });
       case 'failed':
-        return call.settle({ type: 'failed', failure: message.failure });
+        return this.#settleSoon(message.id, call, { type: 'failed', failure: message.failure });
       case 'threw':
         return call.settle({ type: 'threw', thrown: textsOf(message.thrown) });
       case 'unsendable':
@@ -400,6 +406,17 @@ export class PluginProcess {
       default:
         this.#die({ why: 'protocol', what: 'pyflow received a message of an unknown type.' });
     }
+  }
+
+  /** What was printed past us before is read first: it lies in another pipe. */
+  #settleSoon(id: string, call: PendingCall, answer: Answer): void {
+    if (call.isAnswered) {
+      this.#culprit = id;
+      return this.#die({ why: 'protocol', what: ANSWERED_TWICE });
+    }
+    call.isAnswered = true;
+    if (!call.isRun) return call.settle(answer);
+    setImmediate(() => setImmediate(() => call.settle(answer)));
   }
 
   /** Of a call that is over, or of none. */
@@ -427,10 +444,7 @@ export class PluginProcess {
       case 'threw':
         // Abandoned calls may return late; all else is made up.
         if (this.#ended.has(message.id) && this.#endWhenIdle) return true;
-        this.#die({
-          why: 'protocol',
-          what: 'pyflow received an answer to a question that it had not asked, or twice.',
-        });
+        this.#die({ why: 'protocol', what: ANSWERED_TWICE });
         return false;
       default:
         this.#die({ why: 'protocol', what: 'pyflow received a message of an unknown type.' });
@@ -441,9 +455,9 @@ export class PluginProcess {
   #strayed({ id, thrown }: Extract<Said, { type: 'threw' }>): boolean {
     const call = this.#calls.get(id);
     const told = textsOf(thrown);
-    if (call !== undefined) call.settle({ type: 'threw', thrown: told });
+    if (call?.isAnswered === false) call.settle({ type: 'threw', thrown: told });
     else if (this.#onLoaded !== undefined) this.#onLoaded({ type: 'not-loaded', why: 'import', thrown: told });
-    else this.#ended.get(id)?.strayed(told);
+    else (call?.services ?? this.#ended.get(id))?.strayed(told);
     // What it left undone may sway the next node.
     this.retire();
     return this.#death === undefined;
@@ -523,6 +537,8 @@ export class PluginProcess {
     const isAlone = this.#calls.size === 1;
     const isCulpritKnown = isOurs || isAlone || this.#culprit !== undefined;
     for (const [id, call] of this.#calls) {
+      // Its answer is under way.
+      if (call.isAnswered && death.why !== 'protocol') continue;
       const isCulprit = !isOurs && (this.#culprit === undefined ? isAlone : id === this.#culprit);
       call.settle({ type: 'died', death, isCulprit, isCulpritKnown });
     }

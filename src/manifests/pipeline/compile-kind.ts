@@ -23,10 +23,13 @@ export const KIND_KEYWORDS = [
   { keyword: 'x-build-data-failed' },
 ] as const;
 
+/** What compiling needs; takes as long as a process to start. */
+export const loadCompiler = () => import('ajv/dist/2020.js');
+
 /** Throws when a schema is not valid: the plugin's author is told, not the pipeline's. */
 export async function compileKind(manifest: PluginManifest, codeDigest?: string): Promise<KnownKind> {
   // Of a CommonJS module that is loaded on demand a bundle keeps the default export only.
-  const { default: ajv2020 } = await import('ajv/dist/2020.js');
+  const { default: ajv2020 } = await loadCompiler();
   const { compileLinear } = await loadPatternEngine();
   // The text stands for the engine in generated code, of which there is none here.
   const regExp = Object.assign((pattern: string) => compileLinear(pattern), { code: 'compileLinear' });
