@@ -3,7 +3,9 @@
 
 import { readFileSync } from 'node:fs';
 import { canonicalJSON } from '../manifests/json-schema.js';
+import type { pluginPathsOf } from '../manifests/pipeline/load.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
+import type { Problem } from '../manifests/pipeline/problem.js';
 import type { KnownKind } from '../manifests/plugin-manifest.js';
 import type { Composition } from './composition.js';
 import { holdsUserinfo } from './credentials.js';
@@ -21,8 +23,8 @@ export interface LoadedPipeline {
   readonly pluginFiles: readonly string[];
 }
 
-/** 2: warnings are diagnostics. */
-const PLAN_FORMAT = 2;
+/** 2: warnings are diagnostics. 3: nodes name what their retries cover, and what they read. */
+const PLAN_FORMAT = 3;
 
 interface CompiledPlan {
   readonly pluginFiles: readonly string[];
@@ -89,17 +91,45 @@ async function check(
   { pipelineFile, params, mode }: PlanRequest,
   composition: Composition,
 ): Promise<Result<Omit<LoadedPipeline, 'pipelineDigest'>, Refusal>> {
-  const [{ loadPipeline, pluginPathsOf }, { checkPipeline }] = await Promise.all([
+  const [{ loadPipeline, pluginPathsOf: pathsOf }, { checkPipeline }] = await Promise.all([
     import('../manifests/pipeline/load.js'),
     import('../manifests/pipeline/check.js'),
   ]);
   const loaded = await loadPipeline(pipelineFile);
   if (!loaded.ok) return fail({ type: 'diagnostics', ...loaded.failure });
-  const pluginFiles = pluginPathsOf(loaded.value).map(({ path }) => path);
-  const kinds = await composition.kinds(pluginFiles);
+  const plugins = pathsOf(loaded.value);
+  const pluginFiles = plugins.map(({ path }) => path);
+  const asked = await composition.kinds(pluginFiles);
+  const problems = asked.ok ? [] : await pluginProblems(plugins, composition);
+  const isToldInPlace = asked.ok || problems.some(({ code }) => code === asked.failure.code);
+  if (!isToldInPlace) return fail({ type: 'failure', failure: asked.failure });
+  const kinds = asked.ok ? asked : await composition.kinds([]);
   if (!kinds.ok) return fail({ type: 'failure', failure: kinds.failure });
   const { os, arch } = composition.host;
-  const checked = await checkPipeline(loaded.value, { kinds: kinds.value, params, run: { mode, os, arch } });
+  const options = { kinds: kinds.value, params, run: { mode, os, arch }, problems };
+  const checked = await checkPipeline(loaded.value, options);
   if (!checked.ok) return fail({ type: 'diagnostics', ...checked.failure });
   return succeed({ pipeline: checked.value, kinds: kinds.value, pluginFiles });
+}
+
+/** Plugins that the file names wrongly are problems at their lines, beside all others. */
+async function pluginProblems(
+  plugins: ReturnType<typeof pluginPathsOf>,
+  composition: Composition,
+): Promise<readonly Problem[]> {
+  const problems: Problem[] = [];
+  for (const { path, at } of plugins) {
+    const loaded = await composition.kinds([path]);
+    if (loaded.ok || loaded.failure.blame !== 'pipeline') continue;
+    const { code, title, detail, remedy } = loaded.failure;
+    problems.push({
+      code,
+      severity: 'error',
+      path: at,
+      message: title,
+      ...(detail !== '' && { reason: detail }),
+      remedy,
+    });
+  }
+  return problems;
 }

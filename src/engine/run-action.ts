@@ -27,6 +27,7 @@ import { endedOrGivenUp, type Stopping } from './stopping.js';
 import { SLUG_MARKERS } from './source-names.js';
 import type { ActionResult } from './store.js';
 import type { Layer } from './tree.js';
+import { unusedPatterns } from './unused-patterns.js';
 import { usedUnkeyed } from './secrets/app-credentials.js';
 import { KeptFolder } from './secrets/kept-folder.js';
 import { viewReader } from './view.js';
@@ -259,6 +260,8 @@ async function runInFolder(
       place.sink.emit({ type: 'notice', code: 'node::special-bits', node: action.node.id, text: specialBits(special) });
     }
     for (const text of scanner.notices) handle.print('notice', `[node::secret-in-output] ${text}`);
+    for (const { code, text } of unusedPatterns(run, action, () => changedPaths(run, layers.layer)))
+      handle.print('notice', `[${code}] ${text}`);
     return finish(place, action, handle, output.value, layers, startedAt);
   } catch (error) {
     if (error instanceof FailureError) return fail(error.failure);
@@ -412,9 +415,13 @@ function undeclaredWrites(action: Action, layer: Layer, run: RunState): readonly
     isDeclared ??= writes.length === 0 ? () => false : matcherOf(writes);
     if (!isDeclared(path)) found.push(path);
   };
-  for (const path of filesOf(run, layer.root, '')) check(path);
-  for (const path of layer.deleted) check(path);
+  for (const path of changedPaths(run, layer)) check(path);
   return found;
+}
+
+function* changedPaths(run: RunState, layer: Layer): Generator<string> {
+  yield* filesOf(run, layer.root, '');
+  yield* layer.deleted;
 }
 
 function* filesOf(run: RunState, root: Digest, prefix: string): Generator<string> {

@@ -16,6 +16,11 @@ export interface PluginManifest {
    * that is nothing but the placeholder of an array stands for all its items.
    */
   readonly writes: readonly string[];
+  /**
+   * Patterns of what `reads` asks for as far as the config tells, spelled as in `writes`: `check` finds nodes that write the same
+   * and are in no order with this one.
+   */
+  readonly reads?: readonly string[];
   /** Only values: no files written, no subprocess, no network. Evaluated by `plan` too. */
   readonly pure?: true;
   /** Runs in every build, for what it does elsewhere. Said by `reads` as well, which may see that there is nothing to do. */

@@ -98,6 +98,7 @@ const MANIFEST: Fields = {
   inputs: required(object),
   outputs: required(object),
   writes: required(listOf(path)),
+  reads: optional(listOf(path)),
   pure: optional(flag),
   network: optional(flag),
   buildsCode: optional(flag),
@@ -114,9 +115,9 @@ export function manifestProblems(manifest: unknown): readonly string[] {
 }
 
 /** A placeholder of a field that config does not have would stay in the pattern as it is. */
-function placeholderProblems({ config, writes, buildDataDuration }: PluginManifest): readonly string[] {
+function placeholderProblems({ config, writes, reads = [], buildDataDuration }: PluginManifest): readonly string[] {
   const fields = Object.keys((config as { readonly properties?: object }).properties ?? {});
-  return [...writes, ...(buildDataDuration === undefined ? [] : [buildDataDuration])].flatMap((pattern) =>
+  return [...writes, ...reads, ...(buildDataDuration === undefined ? [] : [buildDataDuration])].flatMap((pattern) =>
     [...pattern.matchAll(/\$\{([^}]*)\}/g)].flatMap(([whole, name = '']) => {
       const field = /^config\.(\w+)(:file)?$/.exec(name)?.[1];
       if (field !== undefined && fields.includes(field)) return [];

@@ -1,11 +1,12 @@
 // Checks a loaded pipeline file against the kinds that are known: every problem in one go, or a checked pipeline.
 
 import type { KnownKind } from '../plugin-manifest.js';
+import { checkFiles } from './check-files.js';
 import { diagnose } from './diagnose.js';
 import type { Diagnostic } from './diagnostic.js';
 import { checkInputs, OutputTypes, portNames, readAfter, readInputs, type Input } from './edges.js';
 import { findCycles, topologicalOrder } from './graph.js';
-import { checkGuards, excludeEachOther, readGuards, type Guard } from './guards.js';
+import { checkGuards, readGuards, type Guard } from './guards.js';
 import type { LoadedPipeline, LoadFailure } from './load.js';
 import type { CheckedNode, CheckedPipeline, NodeId, RunFacts } from './manifest.js';
 import { readNode, type Draft } from './nodes.js';
@@ -14,7 +15,6 @@ import { isRecord, Suggester, type Problem, type Report } from './problem.js';
 import { checkRetries } from './retries.js';
 import { explainSchemaErrors } from './schema-messages.js';
 import { validatePipeline } from './validate-schema.generated.js';
-import { findConflicts } from './writes.js';
 import { preparePatterns } from '../text-pattern.js';
 
 export const MAX_NODES = 20_000;
@@ -34,6 +34,8 @@ export interface CheckOptions {
   /** `-p NAME=VALUE`, unparsed. */
   readonly params: Readonly<Record<string, string>>;
   readonly run: RunFacts;
+  /** Found outside this file: plugins that cannot be loaded, whose kinds are not known then. */
+  readonly problems?: readonly Problem[];
   /** Params without a value are no error: nothing is going to run. */
   readonly paramsMayMiss?: boolean;
 }
@@ -43,7 +45,7 @@ export type CheckResult =
 
 /** Asynchronous only because CEL and the words for rare mistakes are loaded on demand. */
 export async function checkPipeline(loaded: LoadedPipeline, options: CheckOptions): Promise<CheckResult> {
-  const problems: Problem[] = [...loaded.problems];
+  const problems: Problem[] = [...loaded.problems, ...(options.problems ?? [])];
   const report: Report = (problem) => problems.push({ severity: 'error', ...problem });
   const suggester = new Suggester();
   const refused = (): CheckResult => ({
@@ -74,7 +76,8 @@ export async function checkPipeline(loaded: LoadedPipeline, options: CheckOption
   const entries = Object.entries(section).filter((entry): entry is [string, Record<string, unknown>] =>
     isRecord(entry[1]),
   );
-  const context = { ...options, params, report, suggester };
+  const mayLackKinds = (options.problems ?? []).length > 0;
+  const context = { ...options, params, mayLackKinds, report, suggester };
   const drafts = entries.map(([id, raw], index) => readNode(id, index, raw, context));
   const indexOf = new Map<string, number>(drafts.map(({ id, index }) => [id, index]));
   const edgeContext = { drafts, indexOf, params, report, suggester };
@@ -101,7 +104,7 @@ export async function checkPipeline(loaded: LoadedPipeline, options: CheckOption
     edgeContext,
   );
   const absent = drafts.map((draft) => checkInputs(draft, inputs[draft.index] ?? [], types, guards, edgeContext));
-  checkWrites(drafts, graph, order, inputs, guards, hasLostEdge(graph, order, lost), report);
+  checkFiles({ drafts, graph, order, inputs, guards, isUncertain: hasLostEdge(graph, order, lost), report });
   for (const draft of drafts) checkRetries(draft, report);
   const pools = checkPools(data['pools'], drafts, report);
   // A param whose only reader has a mistake in it is not unused.
@@ -213,70 +216,6 @@ function hasLostEdge(
   const found = new Set(lost);
   for (const index of order) if (graph[index]?.some((needed) => found.has(needed))) found.add(index);
   return (index) => found.has(index);
-}
-
-function checkWrites(
-  drafts: readonly Draft[],
-  graph: readonly (readonly number[])[],
-  order: readonly number[],
-  inputs: readonly (readonly Input[])[],
-  guards: ReadonlyMap<number, Guard>,
-  isUncertain: (index: number) => boolean,
-  report: Report,
-): void {
-  // Of the candidates of one alias exactly one runs.
-  const aliases = new Map<number, Set<number>>();
-  for (const { index, kind } of drafts) {
-    for (const schema of Object.values<unknown>(kind?.manifest.outputs.properties ?? {})) {
-      if (!isRecord(schema) || typeof schema['x-type-of'] !== 'string') continue;
-      const source = inputs[index]?.find(({ port }) => port === schema['x-type-of']);
-      for (const { producer } of source?.edges ?? []) {
-        const known = aliases.get(producer);
-        if (known) known.add(index);
-        else aliases.set(producer, new Set([index]));
-      }
-    }
-  }
-  const { conflicts, gaveUp } = findConflicts(
-    graph,
-    order,
-    drafts.map(({ writes }) => writes ?? []),
-    (a, b) =>
-      isUncertain(a) ||
-      isUncertain(b) ||
-      excludeEachOther(guards.get(a), guards.get(b)) ||
-      [...(aliases.get(a) ?? [])].some((alias) => aliases.get(b)?.has(alias)),
-  );
-  for (const { earlier, later, patterns, others } of conflicts) {
-    const [a, b] = [drafts[earlier], drafts[later]];
-    if (!a || !b) continue;
-    const what = patterns[0] === patterns[1] ? `\`${patterns[0]}\`` : `\`${patterns[0]}\` and \`${patterns[1]}\``;
-    const more =
-      others === 0
-        ? ''
-        : others === 1
-          ? ' One more node collides with it.'
-          : ` ${others >= 100 ? 'Many' : others} more nodes collide with it.`;
-    report({
-      code: 'pipeline::write-conflict',
-      path: b.path,
-      atKey: true,
-      message: `\`${a.id}\` and \`${b.id}\` may write the same files, in no fixed order.`,
-      reason: `Both write ${what}, and neither waits for the other.${more}`,
-      remedy: `Add \`after: [${a.id}]\` to \`${b.id}\`, or the other way round; or give them guards that exclude each other.`,
-    });
-  }
-  if (gaveUp) {
-    report({
-      code: 'pipeline::writes-unchecked',
-      severity: 'warning',
-      path: ['nodes'],
-      atKey: true,
-      message: 'Not all nodes were checked for writing the same files.',
-      reason: 'There are too many patterns that begin with a wildcard.',
-      remedy: 'Let `writes` begin with a folder name.',
-    });
-  }
 }
 
 function checkPools(section: unknown, drafts: readonly Draft[], report: Report): Readonly<Record<string, number>> {

@@ -110,6 +110,7 @@ export async function parsePipeline(file: string, text: string): Promise<LoadRes
       remedy: 'Write the values out where they are used.',
     });
   }
+  if (file.toLowerCase().endsWith('.json')) problems.push(...strictJSON(text));
   return { ok: true, value: { file, text, data, problems } };
 }
 
@@ -220,6 +221,35 @@ function duplicates(text: string, events: readonly Event[]): readonly Problem[] 
     reason: `It was first set in line ${position(first).line}; only one of the two can hold.`,
     remedy: 'Remove or rename one of them.',
   }));
+}
+
+/** Other readers of a file with this name take nothing but JSON. */
+function strictJSON(text: string): readonly Problem[] {
+  try {
+    JSON.parse(text);
+    return [];
+  } catch {
+    const comma = trailingComma(text);
+    const offset = comma ?? 0;
+    return [
+      {
+        code: 'pipeline::not-strict-json',
+        severity: 'warning',
+        path: [],
+        offsets: { start: offset, end: offset + 1 },
+        message:
+          comma === undefined ? 'This file is named .json, but is YAML.' : 'JSON allows no comma before `}` or `]`.',
+        reason: 'pyflow reads it as YAML; other programs refuse a .json file like this one.',
+        remedy: comma === undefined ? 'Name it .yml, or write it as JSON.' : 'Remove the comma, or name the file .yml.',
+      },
+    ];
+  }
+}
+
+/** Where a comma stands in front of a closing bracket, outside of texts. */
+function trailingComma(text: string): number | undefined {
+  for (const match of text.matchAll(/"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])/g)) if (match[0] === ',') return match.index;
+  return undefined;
 }
 
 /** False when aliases make the data endless. Reports keys and values that JSON cannot carry or that set traps. */

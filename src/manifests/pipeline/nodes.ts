@@ -19,6 +19,8 @@ export interface Draft {
   readonly config: JSONObject;
   /** Undefined when the config is not known well enough to tell. */
   readonly writes: readonly string[] | undefined;
+  /** As far as the kind and the config tell. */
+  readonly reads: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly secrets: readonly Secret[];
   readonly cache: CachePolicy;
@@ -33,6 +35,8 @@ export interface NodeContext {
   readonly kinds: ReadonlyMap<string, KnownKind>;
   readonly params: Params;
   readonly run: RunFacts;
+  /** A plugin could not be loaded: a kind that is not known may be its. */
+  readonly mayLackKinds: boolean;
   readonly report: Report;
   readonly suggester: Suggester;
 }
@@ -47,7 +51,7 @@ export function readNode(
   const path: Path = ['nodes', id];
   const uses = raw['uses'];
   const kind = typeof uses === 'string' ? kinds.get(uses) : undefined;
-  if (typeof uses === 'string' && uses !== '' && kind === undefined) {
+  if (typeof uses === 'string' && uses !== '' && kind === undefined && !context.mayLackKinds) {
     report({
       code: 'pipeline::unknown-kind',
       path: [...path, 'uses'],
@@ -79,6 +83,7 @@ export function readNode(
     kind,
     config,
     writes: kind && isKnown ? expandWrites(kind.manifest.writes, config) : undefined,
+    reads: kind && isKnown ? expandWrites(kind.manifest.reads ?? [], config) : [],
     env,
     secrets,
     cache: maxAgeMs !== undefined ? { maxAgeMs } : cache === 'never' ? 'never' : 'auto',

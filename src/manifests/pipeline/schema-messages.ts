@@ -21,7 +21,7 @@ export interface Refused {
 
 const DURATION = '^[0-9]{1,9}(ms|s|m|h|d)$';
 
-/** What a pattern of the pipeline schema is for. */
+/** What the patterns of the pipeline schema and of the kinds' schemas are for: none of them is ever shown. */
 const PATTERNS: Readonly<Record<string, { readonly message: string; readonly remedy: string }>> = {
   '^[a-z][a-z0-9_-]*$': {
     message: 'is not a name',
@@ -42,6 +42,42 @@ const PATTERNS: Readonly<Record<string, { readonly message: string; readonly rem
   [DURATION]: {
     message: 'is not a duration',
     remedy: 'Write a whole number and a unit: `500ms`, `90s`, `10m`, `2h` or `7d`.',
+  },
+  '^[A-Za-z0-9][A-Za-z0-9 ._-]*$': {
+    message: 'is not a name for a pipeline',
+    remedy: 'Start with a letter or digit; go on with those, blanks, `.`, `-` and `_`.',
+  },
+  '^[0-9]{1,12}[kKmMgGtT]?$': {
+    message: 'is not a size',
+    remedy: 'Write a whole number and a unit: `64m`, `512m`, `2g`.',
+  },
+  '^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))': {
+    message: 'is not a path inside the app',
+    remedy: 'Write it relative to the app: without `/` in front and without `..`.',
+  },
+  '^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$': {
+    message: 'is not a path inside the app',
+    remedy: 'Write it relative to the app: without `/` or `-` in front and without `..`.',
+  },
+  '^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$': {
+    message: 'is not a folder inside the app',
+    remedy:
+      'Write its path relative to the app, such as `services/web`, or `.` for the app itself: letters, digits and `@ + . _ -`, without `/` at either end and without `..`.',
+  },
+  '^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$': {
+    message: 'is not a folder inside the app',
+    remedy:
+      'Write its path relative to the app, such as `.heroku`: letters, digits and `. _ -`, without `/` at either end and without `..`.',
+  },
+  '^[A-Za-z0-9._/-]+$': { message: 'is not accepted here', remedy: 'Use letters, digits and `. _ / -`.' },
+  '^\\d+(\\.\\d+)*$': { message: 'is not a version', remedy: 'Write numbers with dots between, such as "25.1".' },
+  '^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$': {
+    message: 'is not a minor version of Python',
+    remedy: 'Write two numbers with a dot between and quotes around, such as "3.13".',
+  },
+  '^(https?|file)://[^@\\s]+$': {
+    message: 'is not the URL of an index',
+    remedy: 'Write a URL with http, https or file, without a user and password in it.',
   },
 };
 
@@ -162,27 +198,23 @@ function explain(error: SchemaError, refused: Refused, report: Report, suggester
       return;
     }
     case 'const':
-      report({
-        code: 'pipeline::bad-value',
-        path,
-        message: `${capital(name)} must be ${JSON.stringify(params['allowedValue'])}.`,
-        remedy: `Write ${JSON.stringify(params['allowedValue'])}.`,
-      });
+      report({ code: 'pipeline::bad-value', path, ...constWords(name, path, value, params['allowedValue']) });
       return;
     case 'pattern': {
       const pattern = String(params['pattern']);
       const known = Object.hasOwn(PATTERNS, pattern) ? PATTERNS[pattern] : undefined;
       const isTemplate = typeof value === 'string' && value.includes('${{');
+      const description = descriptionOf(refused.schema, error.schemaPath);
       report({
         code: 'pipeline::bad-value',
         path,
-        message: known ? `${JSON.stringify(value)} ${known.message}.` : `${capital(name)} does not match its pattern.`,
+        message: `${shortJSON(value)} ${known?.message ?? `is not accepted for ${name}`}.`,
         ...(isTemplate
           ? { reason: 'Templates are filled in `with`, `env` and labels of secrets only.' }
-          : known
+          : known || description === undefined
             ? {}
-            : { reason: `It must match the regular expression ${pattern}.` }),
-        remedy: known?.remedy ?? 'Change the value.',
+            : { reason: `What the kind says of it: ${description}` }),
+        remedy: known?.remedy ?? 'Write it as the description of the field says; `pyflow plugins show KIND` shows it.',
       });
       return;
     }
@@ -232,6 +264,45 @@ function explain(error: SchemaError, refused: Refused, report: Report, suggester
     default:
       report({ code: 'pipeline::bad-value', path, ...limits(name, keyword, params) });
   }
+}
+
+const LONGEST_VALUE = 80;
+const shortJSON = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}...` : text;
+};
+
+/** The nearest description above a keyword. */
+function descriptionOf(schema: unknown, schemaPath: string): string | undefined {
+  for (let at = schemaPath; at.includes('/'); at = at.slice(0, at.lastIndexOf('/'))) {
+    const owner = schemaAt(schema, at);
+    if (isRecord(owner) && typeof owner['description'] === 'string') return owner['description'];
+  }
+  return undefined;
+}
+
+function constWords(
+  name: string,
+  path: Path,
+  value: unknown,
+  allowed: unknown,
+): { readonly message: string; readonly reason?: string; readonly remedy: string } {
+  const isFormat = path.length === 1 && path[0] === 'pyflow';
+  if (isFormat && typeof value === 'number' && value > Number(allowed)) {
+    return {
+      message: `The format ${value} of this file is newer than this pyflow, which reads format ${String(allowed)}.`,
+      remedy: `Update pyflow. If the file is written for this one, begin it with \`pyflow: ${String(allowed)}\`.`,
+    };
+  }
+  return {
+    message:
+      value === null
+        ? `${capital(name)} is empty.`
+        : isFormat
+          ? `${shortJSON(value)} is not a format of pipeline files.`
+          : `${capital(name)} must be ${JSON.stringify(allowed)}.`,
+    remedy: `Write ${isFormat ? `\`pyflow: ${String(allowed)}\`` : JSON.stringify(allowed)}.`,
+  };
 }
 
 function limits(

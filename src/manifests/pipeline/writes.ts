@@ -98,7 +98,7 @@ interface TrieNode {
 }
 
 /** For each pattern the different ones it overlaps. Compares only patterns whose literal beginnings agree. */
-function overlappingPatterns(patterns: readonly string[]): {
+export function overlappingPatterns(patterns: readonly string[]): {
   readonly overlaps: ReadonlyMap<string, readonly string[]>;
   readonly gaveUp: boolean;
 } {

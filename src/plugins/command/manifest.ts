@@ -86,4 +86,5 @@ export const manifest: PluginManifest = {
   inputs,
   outputs,
   writes: ['${config.writes}'],
+  reads: ['${config.reads}', '${config.exists}'],
 };

@@ -70,6 +70,7 @@ export const manifest: PluginManifest = {
   // A script may change anything, so every node that writes must be ordered before or after it.
   buildsCode: true,
   writes: ['**'],
+  reads: ['${config.root}/${config.script}'],
   network: true,
   sideEffects: true,
   buildDataDuration: '${config.script:file}_hook_duration',

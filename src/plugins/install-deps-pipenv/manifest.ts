@@ -40,6 +40,7 @@ export const manifest: PluginManifest = {
   outputs: installedOutputs('The runtime with the packages.'),
   buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
+  reads: ['${config.root}/Pipfile', '${config.root}/Pipfile.lock'],
   network: true,
   timeoutMs: 1_800_000,
   expectedMs: 10_000,

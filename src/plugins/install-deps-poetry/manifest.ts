@@ -34,6 +34,7 @@ export const manifest: PluginManifest = {
   outputs: installedOutputs('The runtime with the packages.'),
   buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
+  reads: ['${config.root}/pyproject.toml', '${config.root}/poetry.lock'],
   network: true,
   timeoutMs: 1_800_000,
   expectedMs: 10_000,

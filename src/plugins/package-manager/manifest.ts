@@ -46,5 +46,6 @@ export const manifest: PluginManifest = {
   inputs,
   outputs,
   writes: [],
+  reads: ['${config.root}/{requirements.txt,Pipfile,Pipfile.lock,poetry.lock,uv.lock}'],
   pure: true,
 };

@@ -84,5 +84,6 @@ export const manifest: PluginManifest = {
   inputs,
   outputs,
   writes: [],
+  reads: ['${config.root}/{runtime.txt,.python-version,Pipfile.lock}'],
   pure: true,
 };
