@@ -51,6 +51,7 @@ const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
 /** Files of the engine that know where the folders of a node are, and use the file system themselves; and what for. */
 const SEE_FOLDERS_OF_NODES: Readonly<Record<string, string>> = {
   'src/engine/fast-path.ts': 'appDir is the folder of the source',
+  'src/engine/own-folders.ts': 'appDir is the folder of the source',
   'src/engine/run-action.ts': 'makes the folders of a node, before anything runs in them',
   'src/engine/run-record.ts': 'appDir is the folder of the source',
   'src/engine/run-state.ts': 'appDir is the folder of the source',

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { complain, type Command } from './command.js';
 import { printDiagnostics, printRefusal, statusOf } from './refusal.js';
 import { PARAM_OPTION, runRequest } from './run-options.js';
+import { pipelineFile } from './shipped-pipelines.js';
 
 export const command: Command = {
   name: 'check',
@@ -21,7 +22,9 @@ export const command: Command = {
     let status = 0;
     const documents: unknown[] = [];
     for (const file of given.operands) {
-      const requested = runRequest(given, world, file, signal);
+      const pipeline = pipelineFile(file, world);
+      if (!pipeline.ok) return complain(world, pipeline.problem);
+      const requested = runRequest(given, world, pipeline.file, signal);
       if (!requested.ok) return complain(world, requested.problem);
       const checked = await world.engine.check(requested.request);
       const diagnostics = !checked.ok && checked.failure.type === 'diagnostics' ? checked.failure.diagnostics : [];

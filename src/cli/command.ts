@@ -122,7 +122,7 @@ export function parse(command: Command, args: readonly string[]): Parsed {
 }
 
 function unknownOption(command: Command, rawName: string, help: string): Parsed {
-  const names = [...command.options.map(({ name }) => `--${name}`), '--help'];
+  const names = [...command.options.map(({ name }) => `--${name}`), '--no-color', '--help'];
   return refuse(
     `pyflow ${command.name} has no option ${rawName}.`,
     `${didYouMean(rawName, names).trim()} ${help}`.trim(),

@@ -2,20 +2,24 @@
 
 import { resolve } from 'node:path';
 import { readAppVariables } from '../engine/app-variables.js';
-import { complain, type Command } from './command.js';
+import type { Failure } from '../engine/failure.js';
+import { complain, didYouMean, type Command, type Given, type UsageProblem } from './command.js';
+import { readProcfile } from './procfile.js';
 import { printFailure } from './refusal.js';
 import { CACHE_DIR_OPTION, cacheDirOf, sandboxOf } from './run-options.js';
 
 export const command: Command = {
   name: 'exec',
-  operands: '',
+  operands: '[PROCESS]',
   minOperands: 0,
-  maxOperands: 0,
+  maxOperands: 1,
   summary: 'Run a command as the built app would: its profile scripts sourced, HOME=/app',
   details: [
     'In a sandbox the slug is read-only for the command, unless --writable is given; without one a change is repaired by',
     'the next run. Exits with the status of the command. PORT, proxy and certificate variables and those named by --env',
     'are passed on; nothing else of the environment is.',
+    '',
+    'PROCESS is a process type of the Procfile, such as web. PORT is 5000 for it unless it is set.',
   ].join('\n'),
   options: [
     { name: 'slug', value: 'DIR', summary: 'Folder of the slug (default: .pyflow/slug)' },
@@ -38,17 +42,23 @@ export const command: Command = {
   ],
   takesCommandLine: true,
   examples: [
+    'pyflow exec web',
     'pyflow exec --slug .pyflow/slug -- python -c "import flask"',
     'pyflow exec -e PORT=8000 -- gunicorn shop:app',
   ],
   run: async (given, world) => {
-    if (given.commandLine.length === 0) {
+    const slugDir = resolve(world.cwd, given.value('slug') ?? '.pyflow/slug');
+    const [type] = given.operands;
+    const chosen =
+      type === undefined ? { ok: true as const, argv: given.commandLine } : processOf(type, given, slugDir);
+    if (!chosen.ok) return 'failure' in chosen ? printFailure(chosen.failure, world) : complain(world, chosen.problem);
+    if (chosen.argv.length === 0) {
       return complain(world, {
         message: 'pyflow exec needs a command.',
-        remedy: 'Write it behind `--`, for example `pyflow exec --slug DIR -- python --version`.',
+        remedy: 'Name a process type of the Procfile (`pyflow exec web`), or write a command behind `--`.',
       });
     }
-    const env: Record<string, string> = {};
+    const env: Record<string, string> = type === undefined ? {} : { PORT: DEFAULT_PORT };
     const envDir = given.value('env-dir');
     if (envDir !== undefined) {
       const read = await readAppVariables(resolve(world.cwd, envDir));
@@ -69,8 +79,8 @@ export const command: Command = {
     }
     const { signal, interruption } = world.onInterrupt();
     const done = await world.engine.exec({
-      slugDir: resolve(world.cwd, given.value('slug') ?? '.pyflow/slug'),
-      argv: given.commandLine,
+      slugDir,
+      argv: chosen.argv,
       env,
       sandbox: sandboxOf(given),
       writable: given.flag('writable'),
@@ -81,3 +91,26 @@ export const command: Command = {
     return done.ok ? done.value : (interruption()?.exitStatus ?? printFailure(done.failure, world));
   },
 };
+
+/** As other tools for Procfiles have it. */
+const DEFAULT_PORT = '5000';
+
+type Chosen =
+  | { readonly ok: true; readonly argv: readonly string[] }
+  | { readonly ok: false; readonly problem: UsageProblem }
+  | { readonly ok: false; readonly failure: Failure };
+
+function processOf(type: string, given: Given, slugDir: string): Chosen {
+  const refuse = (message: string, remedy: string): Chosen => ({ ok: false, problem: { message, remedy } });
+  if (given.commandLine.length > 0)
+    return refuse(`pyflow exec got the process type "${type}" and a command.`, 'Keep one of them.');
+  const read = readProcfile(slugDir);
+  if (!read.ok) return read;
+  const command = read.value.get(type);
+  if (command !== undefined) return { ok: true, argv: ['bash', '-c', command] };
+  const types = [...read.value.keys()];
+  const behind = `If it is a command, write \`pyflow exec -- ${type} ...\`.`;
+  if (types.length === 0) return refuse(`The slug ${slugDir} has no process types: it has no Procfile.`, behind);
+  const known = `The Procfile has ${types.join(', ')}.${didYouMean(type, types)}`;
+  return refuse(`There is no process type "${type}".`, `${known} ${behind}`);
+}

@@ -6,13 +6,14 @@ import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import { complain, type Command } from './command.js';
 import { printFailure, printRefusal } from './refusal.js';
 import { PARAM_OPTION, runRequest } from './run-options.js';
+import { pipelineFile } from './shipped-pipelines.js';
 
 const FORMATS = ['mermaid', 'dot', 'json', 'svg', 'html'] as const;
 
 export const command: Command = {
   name: 'graph',
-  operands: 'PIPELINE',
-  minOperands: 1,
+  operands: '[PIPELINE]',
+  minOperands: 0,
   maxOperands: 1,
   summary: 'Print the graph of a pipeline',
   details: [
@@ -29,7 +30,9 @@ export const command: Command = {
   ],
   run: async (given, world) => {
     const { signal } = world.onInterrupt();
-    const requested = runRequest(given, world, given.operands[0] ?? '', signal);
+    const pipeline = pipelineFile(given.operands[0], world);
+    if (!pipeline.ok) return complain(world, pipeline.problem);
+    const requested = runRequest(given, world, pipeline.file, signal);
     if (!requested.ok) return complain(world, requested.problem);
     const checked = await world.engine.check(requested.request);
     if (!checked.ok) return printRefusal(checked.failure, world);

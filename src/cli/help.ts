@@ -15,11 +15,12 @@ export function overviewOf(commands: readonly Command[]): string {
     '',
     'Options:',
     ...columns([
+      ['--no-color', 'Print no colors; with any command, as NO_COLOR=1 does'],
       ['-V, --version', 'Print the version'],
       ['-h, --help', 'Print this help; behind a command, the help of that command'],
     ]),
     '',
-    'Start with `pyflow run PIPELINE` in the folder of an app. `pyflow help COMMAND` tells all about a command.',
+    'Start with `pyflow run` in the folder of a Python app. `pyflow help COMMAND` tells all about a command.',
     ...EXIT_STATUS,
     '',
   ].join('\n');

@@ -52,7 +52,13 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
   }
 }
 
-async function dispatch(argv: readonly string[], world: World): Promise<number> {
+const NO_COLOR = '--no-color';
+
+async function dispatch(given: readonly string[], colored: World): Promise<number> {
+  // For all commands alike, wherever it stands before `--`.
+  const end = given.includes('--') ? given.indexOf('--') : given.length;
+  const argv = given.filter((arg, index) => arg !== NO_COLOR || index > end);
+  const world = argv.length === given.length ? colored : { ...colored, env: { ...colored.env, NO_COLOR: '1' } };
   const [name, ...args] = argv;
   if (name === undefined) {
     world.stderr.write(overviewOf(Object.values(COMMANDS)));

@@ -6,12 +6,13 @@ import { formatReasons } from '../engine/render/reasons.js';
 import { complain, type Command } from './command.js';
 import { printRefusal } from './refusal.js';
 import { RUN_OPTIONS, runRequest } from './run-options.js';
+import { pipelineFile } from './shipped-pipelines.js';
 import type { World } from './world.js';
 
 export const command: Command = {
   name: 'plan',
-  operands: 'PIPELINE',
-  minOperands: 1,
+  operands: '[PIPELINE]',
+  minOperands: 0,
   maxOperands: 1,
   summary: 'Say what would run, be restored or skipped, and why',
   details: [
@@ -19,10 +20,12 @@ export const command: Command = {
     'other nodes has `?`, since what they leave decides whether it runs.',
   ].join('\n'),
   options: [...RUN_OPTIONS, { name: 'json', summary: 'Print JSON' }],
-  examples: ['pyflow plan pipelines/python.yml --app ../shop'],
+  examples: ['pyflow plan', 'pyflow plan pipelines/python.yml --app ../shop'],
   run: async (given, world) => {
     const { signal } = world.onInterrupt();
-    const requested = runRequest(given, world, given.operands[0] ?? '', signal);
+    const pipeline = pipelineFile(given.operands[0], world);
+    if (!pipeline.ok) return complain(world, pipeline.problem);
+    const requested = runRequest(given, world, pipeline.file, signal);
     return requested.ok
       ? await printPlan(requested.request, given.flag('json'), world)
       : complain(world, requested.problem);

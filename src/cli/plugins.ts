@@ -34,7 +34,10 @@ export const command: Command = {
         verb === 'show' || verb === 'new'
           ? `pyflow plugins ${verb} needs a KIND.`
           : `pyflow plugins cannot "${given.operands.join(' ')}".`,
-      remedy: `It takes \`ls\`, \`show KIND\` or \`new KIND\`.${didYouMean(verb, ['ls', 'show', 'new'])}`,
+      remedy:
+        verb === 'show' || verb === 'new'
+          ? `For example \`pyflow plugins ${verb} ${verb === 'new' ? 'compile-assets' : 'hook'}\`.`
+          : `It takes \`ls\`, \`show KIND\` or \`new KIND\`.${didYouMean(verb, ['ls', 'show', 'new'])}`,
     });
   },
 };

@@ -8,20 +8,24 @@ import { eventSink, type Renderer } from '../engine/render/renderer.js';
 import { complain, type Command, type Given } from './command.js';
 import { writeDocuments } from './documents.js';
 import { printPlan } from './plan.js';
-import { printRefusal } from './refusal.js';
+import { printFailure, printRefusal } from './refusal.js';
+import { pipelineFile } from './shipped-pipelines.js';
+import { unwritablePlace } from './writable-places.js';
 import { RUN_OPTIONS, runRequest } from './run-options.js';
 import { LOG_NAMES, chooseLog, openRenderer, type OpenRenderer } from './log-choice.js';
 import type { World } from './world.js';
 
 export const command: Command = {
   name: 'run',
-  operands: 'PIPELINE',
-  minOperands: 1,
+  operands: '[PIPELINE]',
+  minOperands: 0,
   maxOperands: 1,
   summary: 'Run a pipeline on an app, re-using every result whose inputs did not change',
   details: [
     'Checks the pipeline file, runs its nodes in order of their edges and writes the finished app, the slug. A node',
     'whose inputs are the same as in an earlier run is restored from the cache instead of executed.',
+    '',
+    'PIPELINE is a file, or the name of a pipeline that comes with pyflow (default: python).',
   ].join('\n'),
   options: [
     ...RUN_OPTIONS,
@@ -37,19 +41,23 @@ export const command: Command = {
     { name: 'dry-run', summary: 'Only say what would happen, as `pyflow plan` does' },
   ],
   examples: [
-    'pyflow run pipelines/python.yml',
-    'pyflow run pipelines/python.yml --app ../shop --app-id shop --env-dir /run/env --report report.json',
-    'pyflow run pipelines/python.yml -p stack=scalingo-22 --refresh runtime',
+    'pyflow run',
+    'pyflow run python --app ../shop --app-id shop --env-dir /run/env --report report.json',
+    'pyflow run deploy/pipeline.yml -p stack=scalingo-22 --refresh runtime',
   ],
   run,
 };
 
 async function run(given: Given, world: World): Promise<number> {
   const { signal, interruption } = world.onInterrupt();
-  const requested = runRequest(given, world, given.operands[0] ?? '', signal);
+  const pipeline = pipelineFile(given.operands[0], world);
+  if (!pipeline.ok) return complain(world, pipeline.problem);
+  const requested = runRequest(given, world, pipeline.file, signal);
   if (!requested.ok) return complain(world, requested.problem);
   if (given.flag('dry-run')) return printPlan(requested.request, false, world);
   const { request } = requested;
+  const unwritable = unwritablePlace(given, world, request.outDir);
+  if (unwritable !== undefined) return printFailure(unwritable, world);
   const log = chooseLog(given, world);
   const startedAt = world.now();
 

@@ -60,6 +60,8 @@ export interface RunReport {
     /** Of its writing; absent when all of it lay there already. */
     readonly durationMs?: number;
   };
+  /** How the nodes that ran were kept apart from the machine; absent when none ran. */
+  readonly sandbox?: { readonly mode: 'namespaces' | 'none'; readonly reason?: string };
   readonly failure?: Failure;
 }
 

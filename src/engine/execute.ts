@@ -5,7 +5,7 @@ import type { Admission } from './admission.js';
 import { loadLayer } from './layers.js';
 import { acquireKeyLock } from './lock.js';
 import { differences, type MakersOf } from './explain.js';
-import type { NodeReport, Outcome, Reason } from './events.js';
+import type { NodeReport, Outcome, Reason, RunReport } from './events.js';
 import { FailureError, type Failure } from './failure.js';
 import { prepareNode, type Action, type NodeState } from './prepare.js';
 import { withRetries } from './retries.js';
@@ -17,6 +17,8 @@ import type { Unchanged } from './unchanged.js';
 import { systemFailure } from './system-failures.js';
 
 export interface Execution extends Workplace {
+  /** Once a node had to run and it was probed. */
+  sandboxUsed?: NonNullable<RunReport['sandbox']>;
   readonly admission: Admission;
   readonly reports: Map<NodeId, NodeReport>;
   /** Nodes that must not be restored in this run. */

@@ -7,6 +7,7 @@ import type { NodeId } from '../manifests/pipeline/manifest.js';
 import { readAppVariables, type AppVariables } from './app-variables.js';
 import { hexOf, sha256Hex, type Digest } from './digest.js';
 import type { EventSink, NodeReport, RunReport } from './events.js';
+import { ignoreInGit } from './own-folders.js';
 import type { RunRequest } from './pipeline.js';
 import { appIdOf, dropFastRecord, fastRecordPath } from './run-record.js';
 import { readSealed, writeSealed, type Seal } from './sealed-json.js';
@@ -73,6 +74,7 @@ export async function tryFastPath(
   const variables = await readAppVariables(request.envDir, request.variables);
   const record = variables.ok ? readFastRecord(request, variables.value, version) : undefined;
   if (record === undefined || !isUntouched(record, request)) return undefined;
+  ignoreInGit(request.appDir, request.outDir);
   const aged = withoutAged(record, startedAt);
   if (aged !== undefined)
     writeSealed(fastRecordPath(request.cacheDir, appIdOf(request)), sealOf(appIdOf(request)), aged);

@@ -9,6 +9,7 @@ import { fail, FailureError, succeed, type Failure, type Result } from './failur
 import { currentBootId } from './host-id.js';
 import { tombstonesOf, type KeyTimes } from './key-times.js';
 import { loadTree } from './layers.js';
+import { tagCache } from './own-folders.js';
 import { createPrivateFolder, removePrivateFolder } from './run-dir.js';
 import type { Watch } from './secrets/output-scanner.js';
 import { BlobFolder, PlaceError } from './store-blobs.js';
@@ -53,8 +54,10 @@ export function openLocalStore(cacheDir: string, options: LocalStoreOptions = {}
   const onWarning = options.onWarning ?? (() => undefined);
   let readOnly = options.readOnly ?? false;
   try {
-    if (!readOnly) makePrivateFolder(cacheDir);
-    else if (existsSync(cacheDir) && !statSync(cacheDir).isDirectory()) throw new Error('It is not a directory.');
+    if (!readOnly) {
+      makePrivateFolder(cacheDir);
+      tagCache(cacheDir);
+    } else if (existsSync(cacheDir) && !statSync(cacheDir).isDirectory()) throw new Error('It is not a directory.');
     if (!readOnly) accessSync(cacheDir, constants.W_OK);
   } catch (error) {
     if (!UNWRITABLE.has((error as NodeJS.ErrnoException).code ?? '')) return fail(cacheUnusable(cacheDir, error));

@@ -18,6 +18,8 @@ export class NodeHandle {
   readonly #startedAt = performance.now();
   readonly #log: LogLine[] = [];
   #logCharacters = 0;
+  /** A command without a network printed what programs print when they have none. */
+  lacksNetwork = false;
   /** Status of the last command that ended by itself. */
   lastStatus = 0;
 
@@ -59,6 +61,7 @@ export const subprocessService: Subprocess = {
   ): Promise<Result<CommandExit, Failure>> {
     const handle = handleOf(context);
     if (handle.session === undefined) throw new Error(`a pure node ran a command: ${argv[0]}`);
+    const isConnected = network ?? handle.network;
     const lines: string[] = [];
     const take = (stream: 'stdout' | 'stderr') => (shown: string) => {
       const kept = filter === undefined ? shown : filter(stream, shown);
@@ -75,9 +78,12 @@ export const subprocessService: Subprocess = {
       argv,
       ...(cwd === undefined ? {} : { cwd }),
       env: env === undefined ? context.env : { ...context.env, ...env },
-      network: network ?? handle.network,
+      network: isConnected,
       signal: context.signal,
-      onLine: (stream, text) => masked[stream].write(text),
+      onLine: (stream, text) => {
+        if (!isConnected && NO_NETWORK.test(text)) handle.lacksNetwork = true;
+        masked[stream].write(text);
+      },
     });
     for (const stream of [masked.stdout, masked.stderr]) stream.end();
     if (!exit.ok) return exit;
@@ -86,6 +92,10 @@ export const subprocessService: Subprocess = {
     return succeed({ exitCode, lines: lines.slice(-keepLines) });
   },
 };
+
+/** How programs say that no host can be reached. */
+const NO_NETWORK =
+  /name resolution|name or service not known|could not resolve|couldn't resolve|no address associated|unknown host|nodename nor servname|getaddrinfo|EAI_AGAIN|ENOTFOUND|network is (?:unreachable|down)|ENETUNREACH|EHOSTUNREACH|no route to host|connection refused|ECONNREFUSED|failed to establish a new connection|dial tcp|max retries exceeded|dns error/i;
 
 const signalNumber = (signal: string | undefined): number =>
   ({ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 })[signal ?? ''] ??

@@ -234,7 +234,11 @@ async function runInFolder(
     await session.close();
     session = undefined;
     if (output === undefined || limit.signal.aborted) return fail(endOf(limit.signal, output));
-    if (!output.ok) return fail(blamedRightly(output.failure, action));
+    if (!output.ok) {
+      const failure = blamedRightly(output.failure, action);
+      const isCutOff = handle.lacksNetwork && sandbox.value.mode === 'namespaces' && !action.node.network;
+      return fail(isCutOff ? withNetworkHint(failure) : failure);
+    }
     const scanner = run.scannerFor(action.index, action.reads.env ?? []);
     const captured = await captureDifference(run.store, folders.app, view.value, {
       signal: late,
@@ -281,6 +285,12 @@ async function runInFolder(
 const LARGE_CONFIG = 64 * 1024;
 
 /** What the pipeline itself gives is not the app's fault. */
+/** What a command printed looks as if it wanted to reach a host. */
+const withNetworkHint = (failure: Failure): Failure => ({
+  ...failure,
+  remedy: `${failure.remedy}\nThis node has no network. If it needs one, add \`network: true\` to it.`,
+});
+
 function blamedRightly(failure: Failure, { node }: Action): Failure {
   if (failure.code !== ARGUMENTS_TOO_LARGE) return failure;
   const isOfPipeline = JSON.stringify([node.config, node.env]).length > LARGE_CONFIG;

@@ -23,6 +23,7 @@ import { stoppingOf } from './stopping.js';
 import type { Layer } from './tree.js';
 import { Unchanged, writeLooks } from './unchanged.js';
 import { walk } from './directories.js';
+import { didYouMean } from '../manifests/closest.js';
 import { makePrivateFolder } from './private-files.js';
 
 /** A node that was never run and whose kind says nothing. */
@@ -118,6 +119,10 @@ export function startExecution(
             if (probed.ok && probed.value.fallbackReason !== undefined) {
               const text = `Nodes run without a sandbox: ${probed.value.fallbackReason}`;
               sink.emit({ type: 'notice', code: 'sandbox::none', text });
+            }
+            if (probed.ok) {
+              const { mode, fallbackReason } = probed.value;
+              execution.sandboxUsed = { mode, ...(fallbackReason === undefined ? {} : { reason: fallbackReason }) };
             }
             return probed;
           })),
@@ -297,6 +302,7 @@ export function makeReport(
     ...(slug?.slug === undefined && status === 'succeeded' ? { partial: true as const } : {}),
     nodes,
     buildData: buildDataOf(run, nodes, failure, Date.now() - startedAt),
+    ...(execution.sandboxUsed === undefined ? {} : { sandbox: execution.sandboxUsed }),
     ...(slug?.slug === undefined ? {} : { slug: slugReportOf(slug.slug, slug.durationMs) }),
     ...(failure === undefined ? {} : { failure }),
   };
@@ -433,5 +439,5 @@ const unknownNode = (id: string, known: readonly string[]): Failure => ({
   blame: 'pipeline',
   title: `There is no node ${JSON.stringify(id)} in this pipeline`,
   detail: `Its nodes are ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', ...' : ''}.`,
-  remedy: 'Name one of them.',
+  remedy: didYouMean(id, known) ?? 'Name one of them.',
 });

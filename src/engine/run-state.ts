@@ -249,6 +249,10 @@ export async function openRun(
     ...(inPlace && request.oneTime !== true ? { isOurs: oursInPlace(request.outDir) } : {}),
   });
   if (!source.ok) return refuse(source.failure);
+  for (const folder of source.value.caches) {
+    const text = `${shownPath(folder)} says that it is a cache (CACHEDIR.TAG), so it is no part of the app.`;
+    onWarning('app::cache-left-out', text);
+  }
   const store = openLocalStore(request.cacheDir, { onWarning, clock: composition.clock });
   if (!store.ok) return refuse(store.failure);
   const appId = appIdOf(request);

@@ -7,6 +7,7 @@ import { parse } from 'node:path';
 import { digestOf, type ActionKey, type Digest } from './digest.js';
 import type { TreeEntry } from './directories.js';
 import { fail, FailureError, succeed, type Failure, type Result } from './failure.js';
+import { ignoreInGit } from './own-folders.js';
 import { acquireKeyLock } from './lock.js';
 import { copySource, materializeTree } from './output-tree.js';
 import { BLOB_LOST, changedDuringRun } from './run-action.js';
@@ -148,6 +149,7 @@ async function write(run: RunState, layers: readonly Layer[], signal: AbortSigna
       signal,
     });
   }
+  ignoreInGit(appDir, outDir);
   const { changed, written } = updated;
   // In place the app's own folders keep their times, and files of ours would be taken for the app's once edited.
   const own = [...content].filter(([path]) => isOwn(path));

@@ -1,6 +1,7 @@
 // The app's own files as they lie on disk: names, stat tuples and, on demand, digests. Unaware of layers and keys.
 
 import { isUtf8 } from 'node:buffer';
+import { CACHE_TAG, isTaggedCache } from './own-folders.js';
 import {
   accessSync,
   constants,
@@ -45,6 +46,8 @@ export interface Source {
   readonly listedAt: number;
   /** What `.slugignore` keeps from the build; empty where the list is applied after it. */
   readonly hidden: readonly string[];
+  /** Folders that say they are caches (CACHEDIR.TAG), which are no part of the app. */
+  readonly caches: readonly string[];
 }
 
 const MAX_FILES = 200_000;
@@ -77,10 +80,11 @@ export function listSource(
   const skip = new Set(options.skip);
   /** Why a path cannot be part of the app; forgiven where it is ignored. */
   const problems = new Map<string, Failure>();
+  const caches: string[] = [];
   const pending = [''];
   while (pending.length > 0) {
     const folder = pending.pop()!;
-    const listed = listFolder(directory, folder, { entries, problems, skip, isOurs: options.isOurs });
+    const listed = listFolder(directory, folder, { entries, problems, caches, skip, isOurs: options.isOurs });
     pending.push(...listed.toReversed());
     if (entries.size > MAX_FILES) return fail(tooManyFiles(directory));
   }
@@ -96,18 +100,20 @@ export function listSource(
     }
   }
   for (const problem of problems.values()) return fail(problem);
-  return succeed({ directory, entries, rootStat, listedAt, hidden });
+  return succeed({ directory, entries, rootStat, listedAt, hidden, caches });
 }
 
 interface Listing {
   readonly entries: Map<string, SourceEntry>;
   readonly problems: Map<string, Failure>;
+  readonly caches: string[];
   readonly skip: ReadonlySet<string>;
   readonly isOurs: ((path: string, entry: SourceEntry) => boolean) | undefined;
 }
 
 /** Gives the folders in it. */
-function listFolder(root: string, folder: string, { entries, problems, skip, isOurs }: Listing): readonly string[] {
+function listFolder(root: string, folder: string, listing: Listing): readonly string[] {
+  const { entries, problems, caches, skip, isOurs } = listing;
   const folders: string[] = [];
   let names: readonly string[];
   const absolute = folder === '' ? root : `${root}/${folder}`;
@@ -125,6 +131,11 @@ function listFolder(root: string, folder: string, { entries, problems, skip, isO
   // A slug that another run put into the app is no part of it.
   if (folder !== '' && (names.includes(SLUG_MARKER) || names.includes(UNFINISHED_MARKER))) {
     entries.delete(folder);
+    return [];
+  }
+  if (folder !== '' && names.includes(CACHE_TAG) && isTaggedCache(absolute)) {
+    entries.delete(folder);
+    caches.push(folder);
     return [];
   }
   for (const name of [...names].sort()) {

@@ -1,5 +1,6 @@
 // Why a node ran, was restored or missed, told from run records. Runs nothing.
 
+import { didYouMean } from '../manifests/closest.js';
 import { differences } from './explain.js';
 import type { NodeReport, Reason } from './events.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
@@ -64,12 +65,12 @@ const noSuchNode = (node: string, known: readonly string[]): Failure => ({
   blame: 'pipeline',
   title: `The last run had no node ${JSON.stringify(node)}`,
   detail: `It had ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', ...' : ''}.`,
-  remedy: 'Name one of them.',
+  remedy: didYouMean(node, known) ?? 'Name one of them.',
 });
 const noSuchRun = (run: string, known: readonly string[]): Failure => ({
   code: 'why::unknown-run',
   blame: 'pipeline',
   title: `There is no record of run ${JSON.stringify(run)} with this node`,
   detail: `The last runs are ${known.slice(-5).join(', ')}.`,
-  remedy: 'Name one of them with --against.',
+  remedy: didYouMean(run, known) ?? 'Name one of them with --against.',
 });

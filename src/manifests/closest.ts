@@ -12,6 +12,12 @@ export function closest(given: string, known: readonly string[]): string | undef
   return best;
 }
 
+/** `Did you mean NAME?`, or undefined when nothing is near. */
+export function didYouMean(given: string, known: readonly string[]): string | undefined {
+  const meant = closest(given, known);
+  return meant === undefined ? undefined : `Did you mean ${JSON.stringify(meant)}?`;
+}
+
 /** Insertions, deletions, replacements and swaps of neighbours, each counted once. */
 function editDistance(a: string, b: string): number {
   let beforePrevious: number[] = [];

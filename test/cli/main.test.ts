@@ -41,7 +41,7 @@ describe('cli/main', () => {
 
   it('prints the help of a command however it is asked', async () => {
     const { stdout } = await pyflow(['help', 'plan']);
-    expect(stdout).to.contain('Usage: pyflow plan PIPELINE [OPTIONS]');
+    expect(stdout).to.contain('Usage: pyflow plan [PIPELINE] [OPTIONS]');
     for (const argv of [
       ['plan', '--help'],
       ['plan', 'x.yml', '-h'],

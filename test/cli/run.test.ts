@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -265,8 +265,17 @@ describe('cli/run', () => {
     const succeeding = { tryFastPath: () => Promise.resolve(succeededReport) };
     const lost = await pyflow(['run', 'p.yml', '--report', 'no/such/folder.json'], { cwd: folder, engine: succeeding });
     expect(lost.status).to.equal(75);
-    expect(lost.stderr).to.contain('[report::cannot-write]');
-    const both = await pyflow(['run', 'p.yml', '--report', 'no/such/folder.json'], { cwd: folder, engine: failing });
+    expect(lost.stderr).to.contain('[report::cannot-write]').and.to.contain('Nothing was run.');
+    mkdirSync(join(folder, 'reports'));
+    const removing: Partial<Engine> = {
+      ...failing,
+      run: (...given) => {
+        rmSync(join(folder, 'reports'), { recursive: true });
+        return failing.run!(...given);
+      },
+    };
+    const both = await pyflow(['run', 'p.yml', '--report', 'reports/a.json'], { cwd: folder, engine: removing });
+    expect(both.stderr).to.contain('[report::cannot-write]');
     expect(both.status).to.equal(1);
   });
 

@@ -20,6 +20,7 @@ export function summarize(report: RunReport, style: Style): string[] {
     ...nodes.flatMap(([id, { degraded }]) =>
       degraded === undefined ? [] : [`${style.yellow('Degraded:')} ${id}: ${cleanText(degraded)}`],
     ),
+    ...sandboxLine(report, style),
     ...(report.slug === undefined
       ? []
       : [
@@ -28,6 +29,13 @@ export function summarize(report: RunReport, style: Style): string[] {
     ...(report.partial === true ? ['Only a part of the pipeline was asked for, so no slug was written.'] : []),
   ];
 }
+
+const sandboxLine = ({ sandbox }: RunReport, style: Style): string[] =>
+  sandbox?.mode === 'none'
+    ? [
+        `${style.yellow('Sandbox:')} none${sandbox.reason === undefined ? '' : `, because ${cleanText(sandbox.reason)}`}`,
+      ]
+    : [];
 
 /** Those that there are, the worst first. */
 export function countOutcomes({ nodes }: RunReport): readonly (readonly [Outcome, number])[] {

@@ -126,23 +126,7 @@ export const pipelineSchema = {
           "uses": {
             "type": "string",
             "minLength": 1,
-            "description": "The kind of plugin; `pyflow plugins ls` lists them.",
-            "examples": [
-              "command",
-              "concurrency-profile",
-              "detect",
-              "fetch-runtime",
-              "fetch-tool",
-              "first-of",
-              "hook",
-              "install-deps-pip",
-              "install-deps-pipenv",
-              "install-deps-poetry",
-              "install-deps-uv",
-              "package-manager",
-              "runtime-environment",
-              "version-resolve"
-            ]
+            "description": "The kind of plugin; `pyflow plugins ls` lists them."
           },
           "with": {
             "type": "object",

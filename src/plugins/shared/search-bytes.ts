@@ -8,6 +8,7 @@ import type { Folder, OpenFile } from '../../engine/sdk.js';
  */
 let window: Buffer | undefined;
 const WINDOW_BYTES = 1024 * 1024;
+const LARGEST_BYTES = 4 * 1024 ** 3;
 /** Other work gets its turn after so much. */
 const BREATHER_BYTES = 16 * 1024 * 1024;
 
@@ -29,6 +30,8 @@ export async function searchFiles(
   for (const path of paths) {
     const file = root === '' ? path : `${root}/${path}`;
     const stat = folder.stat(file);
+    // The engine refuses such a file with a better word, and one full of holes would be read for hours.
+    if ((stat?.size ?? 0) > LARGEST_BYTES) continue;
     const target = stat?.isSymbolicLink() === true ? folder.readLink(file) : undefined;
     const text =
       target === undefined

@@ -1,0 +1,66 @@
+// The places that a run writes at its end, asked for before anything runs.
+
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Failure } from '../engine/failure.js';
+import type { Given } from './command.js';
+import type { World } from './world.js';
+
+/** The first place that cannot be written; undefined when all can. */
+export function unwritablePlace(given: Given, world: World, outDir: string): Failure | undefined {
+  const slug = whyNot(outDir, 'folder');
+  if (slug !== undefined)
+    return cannotWrite('slug::cannot-write', `the slug to ${outDir}`, slug, 'Choose another folder with --out DIR.');
+  for (const option of ['report', 'trace']) {
+    const value = given.value(option);
+    if (value === undefined) continue;
+    const file = resolve(world.cwd, value);
+    const why = whyNot(file, 'file');
+    if (why !== undefined)
+      return cannotWrite(
+        'report::cannot-write',
+        `--${option} to ${file}`,
+        why,
+        `Choose another file with --${option} FILE.`,
+      );
+  }
+  return undefined;
+}
+
+/** Looks at the nearest folder that is there. A folder that is missing is made for the slug, and not for a file. */
+function whyNot(path: string, kind: 'folder' | 'file'): string | undefined {
+  const stats = statOf(path);
+  if (stats !== undefined && stats.isDirectory() !== (kind === 'folder'))
+    return kind === 'file' ? 'It is a folder.' : 'It is not a folder.';
+  let place = stats === undefined ? dirname(path) : path;
+  while (kind === 'folder' && statOf(place) === undefined && place !== dirname(place)) place = dirname(place);
+  const found = statOf(place);
+  if (found === undefined) return `There is no folder ${place}.`;
+  if (stats === undefined && !found.isDirectory()) return `${place} is not a folder.`;
+  // The slug and documents are written beside their place and then moved there.
+  for (const written of kind === 'file' && stats !== undefined ? [place, dirname(place)] : [place]) {
+    try {
+      accessSync(written, constants.W_OK);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      return code === 'EROFS' ? `${written} lies on a read-only file system.` : `You may not write to ${written}.`;
+    }
+  }
+  return undefined;
+}
+
+function statOf(path: string) {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+const cannotWrite = (code: string, what: string, why: string, remedy: string): Failure => ({
+  code,
+  blame: 'environment',
+  title: `pyflow cannot write ${what}`,
+  detail: `${why} Nothing was run.`,
+  remedy,
+});
