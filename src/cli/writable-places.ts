@@ -32,8 +32,8 @@ function whyNot(path: string, kind: 'folder' | 'file'): string | undefined {
   const stats = statOf(path);
   if (stats !== undefined && stats.isDirectory() !== (kind === 'folder'))
     return kind === 'file' ? 'It is a folder.' : 'It is not a folder.';
-  let place = stats === undefined ? dirname(path) : path;
-  while (kind === 'folder' && statOf(place) === undefined && place !== dirname(place)) place = dirname(place);
+  const parent = stats === undefined ? dirname(path) : path;
+  const place = kind === 'folder' ? nearest(parent) : parent;
   const found = statOf(place);
   if (found === undefined) return `There is no folder ${place}.`;
   if (stats === undefined && !found.isDirectory()) return `${place} is not a folder.`;
@@ -47,6 +47,12 @@ function whyNot(path: string, kind: 'folder' | 'file'): string | undefined {
     }
   }
   return undefined;
+}
+
+function nearest(path: string): string {
+  let place = path;
+  while (statOf(place) === undefined && place !== dirname(place)) place = dirname(place);
+  return place;
 }
 
 function statOf(path: string) {
