@@ -100,6 +100,7 @@ const COMMAND_GRACE_MS = 2500;
 const BESIDE_HEAP_MEGABYTES = 256;
 /** Of Node itself, which says nothing about the plugin. */
 const NATIVE_TRACE = /^(?:-+ (?:Native|JavaScript) stack trace -+|FATAL ERROR|\s*\d+: 0x)[^]*/m;
+const NODE_DYING = /^(<--- |FATAL ERROR: |-+ (Native|JavaScript) stack trace)/;
 /** What is printed past pyflow's way, for the case that the process dies. */
 const KEPT_WORDS = 4000;
 const KEPT_STRAYS = 1000;
@@ -122,6 +123,7 @@ export class PluginProcess {
   #watch: NodeJS.Timeout | undefined;
   #endWhenIdle = false;
   #isCorked = false;
+  #isNodeDying = false;
   readonly #kill = (): void => this.#killAll();
 
   constructor(options: ProcessOptions) {
@@ -501,7 +503,9 @@ export class PluginProcess {
   /** Not by way of `console` or `process.stdout`: by a child, by the file descriptor, by Node itself, or at load. */
   #printedPast(stream: 'stdout' | 'stderr', text: string): void {
     this.#words = `${this.#words}${text}\n`.slice(-KEPT_WORDS);
-    if (this.#calls.size !== 1) return;
+    // What Node says of its own end is about Node.
+    this.#isNodeDying ||= stream === 'stderr' && NODE_DYING.test(text);
+    if (this.#isNodeDying || this.#calls.size !== 1) return;
     for (const [id, call] of this.#calls) this.#printed(call, { type: 'printed', id, stream, text });
   }
 

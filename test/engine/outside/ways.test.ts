@@ -69,6 +69,11 @@ describe('engine/outside: ways to be wrong', () => {
     for (const [name, way] of Object.entries(SLOW_WAYS))
       it(`ends it within the timeout: ${name}`, () => check(name, way));
 
+    it('keeps what Node says of its own end out of the log', () => {
+      const printed = work.events.flatMap((event) => (event.type === 'node-printed' ? [event.text] : []));
+      expect(printed.filter((line) => /GC|FATAL|0x[0-9a-f]{4}/.test(line))).to.deep.equal([]);
+    });
+
     it('names the line of an endless loop', () => {
       for (const name of ['loops-run', 'loops-reads'])
         expect(report.nodes[name]?.failure?.detail, name).to.contain(`bad.mjs:${lineOfWay(text, name)}`);
