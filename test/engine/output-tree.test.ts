@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -218,10 +219,21 @@ describe('engine/output-tree', () => {
     const name = fc.constantFrom('a', 'b', 'c');
     const step = fc.record({
       path: fc.array(name, { minLength: 1, maxLength: 3 }),
-      what: fc.constantFrom('file', 'other', 'run', 'link', 'directory', 'nothing'),
+      what: fc.constantFrom('file', 'other', 'run', 'link', 'directory', 'nothing', 'narrow', 'open', 'wide'),
     });
+    const modes: Readonly<Record<string, readonly [number, number]>> = {
+      narrow: [0o700, 0o600],
+      open: [0o755, 0o644],
+      wide: [0o2777, 0o664],
+    };
     const act = (path: readonly string[], what: string): void => {
       const at = join(app, ...path);
+      const [ofFolder, ofFile] = modes[what] ?? [];
+      if (ofFolder !== undefined && ofFile !== undefined) {
+        const stat = existsSync(at) ? lstatSync(at) : undefined;
+        if (stat !== undefined && !stat.isSymbolicLink()) chmodSync(at, stat.isDirectory() ? ofFolder : ofFile);
+        return;
+      }
       for (let i = 1; i < path.length; i++) {
         const parent = join(app, ...path.slice(0, i));
         if (lstatSync(parent, { throwIfNoEntry: false })?.isDirectory()) continue;
@@ -248,7 +260,7 @@ describe('engine/output-tree', () => {
         must(await materializeTree(store, table, after, app));
         expect(snapshot(app)).to.deep.equal(wanted);
       }),
-      { numRuns: 60 },
+      { numRuns: 150 },
     );
   });
 
