@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Event } from '../../src/engine/events.js';
 import { runPipeline } from '../../src/engine/pipeline.js';
@@ -95,6 +96,43 @@ describe('a failure', () => {
     await work.run({ jobs: 2 });
     const told = work.events.filter((event) => event.type === 'notice' && event.code === 'node::stopped');
     expect(told.map((event) => 'node' in event && event.node)).to.deep.equal(['stay']);
+  });
+
+  it('stops hooks, and plugins from outside that do not heed their signal', async function () {
+    this.timeout(60_000);
+    const [hook, plugin] = ['hook.pipe', 'plugin.pipe'].map((name) => join(work.root, name));
+    execFileSync('mkfifo', [hook!, plugin!]);
+    work.write({ 'bin/hook': `echo > ${hook}\nexec sleep ${uniqueSleep()}\n` });
+    writeFileSync(
+      join(work.root, 'endless.mjs'),
+      `import { writeFileSync } from 'node:fs';
+const closed = { type: 'object', additionalProperties: false };
+export const manifest = { kind: 'endless', revision: 1, description: 'Never ends.', config: closed, inputs: closed, outputs: closed, writes: [] };
+export class plugin {
+  manifest = manifest;
+  async reads() { return { ok: true, value: {} }; }
+  run() {
+    writeFileSync(${JSON.stringify(plugin)}, 'x\\n');
+    return new Promise(() => setInterval(() => {}, 1000));
+  }
+}
+`,
+    );
+    work.pipeline(`
+pyflow: 1
+plugins: [./endless.mjs]
+nodes:
+  fail: { uses: command, with: { argv: [sh, -c, "read x < ${hook}; read x < ${plugin}; exit 7"] } }
+  hook: { uses: hook, with: { script: bin/hook } }
+  endless: { uses: endless }
+`);
+    const report = await work.run({ jobs: 3 });
+    expect(outcomesOf(report)).to.deep.equal({ fail: 'failed', hook: 'aborted', endless: 'aborted' });
+    expect(report.exitCode).to.equal(1);
+    const stopped = work.events.flatMap((event) =>
+      event.type === 'notice' && event.code === 'node::stopped' ? [event.node] : [],
+    );
+    expect(stopped).to.deep.equal(['hook']);
   });
 
   it('stops siblings in the sandbox of namespaces too', async function () {

@@ -1,10 +1,12 @@
 // Whether a node reads what another one writes without an order between them. Unaware of plugins.
 
 import { reachability, type Prerequisites } from './graph.js';
-import { overlappingPatterns } from './writes.js';
+import { expandBraces, isGlob, patternsOverlap, segmentsOf } from './writes.js';
 
 /** Pairs of a reader and a writer that are looked at; only generated files with thousands of wildcards have more. */
 const MAX_PAIRS = 2_000_000;
+/** The same for comparisons of patterns. */
+const MAX_COMPARISONS = 500_000;
 /** Nobody reads further. */
 const MAX_COUNTED = 100;
 
@@ -63,31 +65,98 @@ function candidatesOf(
 ): { readonly candidates: readonly Candidate[]; readonly gaveUp: boolean } {
   const readers = byPattern(order, reads);
   const writers = byPattern(order, writes);
-  const { overlaps, gaveUp } = overlappingPatterns([...new Set([...readers.keys(), ...writers.keys()])]);
-  const edges = graph.map((needs) => new Set(needs));
+  const index = new WrittenPatterns(writers.keys());
   const candidates: Candidate[] = [];
   let pairs = 0;
   for (const [read, own] of readers) {
-    for (const written of [read, ...(overlaps.get(read) ?? [])]) {
+    for (const written of index.overlapping(read)) {
       for (const writer of writers.get(written) ?? []) {
         for (const reader of own) {
           if (pairs++ > MAX_PAIRS) return { candidates, gaveUp: true };
-          if (reader === writer || edges[reader]?.has(writer) === true || edges[writer]?.has(reader) === true) continue;
-          candidates.push({ reader, writer, read, written });
+          const isEdge = graph[reader]?.includes(writer) === true || graph[writer]?.includes(reader) === true;
+          if (reader !== writer && !isEdge) candidates.push({ reader, writer, read, written });
         }
       }
     }
   }
-  return { candidates, gaveUp };
+  return { candidates, gaveUp: index.comparisons > MAX_COMPARISONS };
 }
+
+interface TrieNode {
+  readonly children: Map<string, TrieNode>;
+  readonly ending: string[];
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** Patterns by their literal beginnings: two can meet only when one's is a beginning of the other's. */
+class WrittenPatterns {
+  readonly #root: TrieNode = { children: new Map(), ending: [] };
+  comparisons = 0;
+
+  constructor(patterns: Iterable<string>) {
+    for (const pattern of patterns) {
+      for (const segments of alternativesOf(pattern)) {
+        let node = this.#root;
+        for (const segment of segments) {
+          if (isGlob(segment)) break;
+          let next = node.children.get(segment);
+          if (next === undefined) node.children.set(segment, (next = { children: new Map(), ending: [] }));
+          node = next;
+        }
+        node.ending.push(pattern);
+      }
+    }
+  }
+
+  overlapping(pattern: string): ReadonlySet<string> {
+    const start = pattern.slice(0, pattern.indexOf('/') >>> 0);
+    // Most reads are of the app's own files, in a folder that no node writes into.
+    if (this.#root.ending.length === 0 && !isGlob(start) && !this.#root.children.has(start) && start !== '.')
+      return NONE;
+    const found = new Set<string>();
+    for (const segments of alternativesOf(pattern)) {
+      let node: TrieNode | undefined = this.#root;
+      this.#compare(pattern, node, found);
+      for (const segment of segments) {
+        if (isGlob(segment)) break;
+        node = node.children.get(segment);
+        if (node === undefined) break;
+        this.#compare(pattern, node, found);
+      }
+      if (node !== undefined) this.#compareBelow(pattern, node, found);
+    }
+    return found;
+  }
+
+  #compare(pattern: string, { ending }: TrieNode, found: Set<string>): void {
+    for (const other of ending) {
+      if (found.has(other) || this.comparisons++ > MAX_COMPARISONS) continue;
+      if (other === pattern || patternsOverlap(pattern, other)) found.add(other);
+    }
+  }
+
+  #compareBelow(pattern: string, node: TrieNode, found: Set<string>): void {
+    const below = [...node.children.values()];
+    for (let next = below.pop(); next !== undefined; next = below.pop()) {
+      if (this.comparisons > MAX_COMPARISONS) return;
+      this.#compare(pattern, next, found);
+      below.push(...next.children.values());
+    }
+  }
+}
+
+/** Most patterns are plain paths, and there are many. */
+const alternativesOf = (pattern: string): readonly (readonly string[])[] =>
+  pattern.includes('{') ? expandBraces(pattern).map(segmentsOf) : [segmentsOf(pattern)];
 
 function byPattern(order: readonly number[], patterns: readonly (readonly string[])[]): ReadonlyMap<string, number[]> {
   const nodes = new Map<string, number[]>();
   for (const vertex of order) {
-    for (const pattern of new Set(patterns[vertex])) {
+    for (const pattern of patterns[vertex] ?? []) {
       const known = nodes.get(pattern);
       if (known === undefined) nodes.set(pattern, [vertex]);
-      else known.push(vertex);
+      else if (known.at(-1) !== vertex) known.push(vertex);
     }
   }
   return nodes;

@@ -98,7 +98,7 @@ interface TrieNode {
 }
 
 /** For each pattern the different ones it overlaps. Compares only patterns whose literal beginnings agree. */
-export function overlappingPatterns(patterns: readonly string[]): {
+function overlappingPatterns(patterns: readonly string[]): {
   readonly overlaps: ReadonlyMap<string, readonly string[]>;
   readonly gaveUp: boolean;
 } {
@@ -146,8 +146,8 @@ export function overlappingPatterns(patterns: readonly string[]): {
   return { overlaps, gaveUp: false };
 }
 
-const isGlob = (segment: string): boolean => /[*?[\]{}()!+@\\]/.test(segment);
-const segmentsOf = (pattern: string): readonly string[] =>
+export const isGlob = (segment: string): boolean => /[*?[\]{}()!+@\\]/.test(segment);
+export const segmentsOf = (pattern: string): readonly string[] =>
   pattern.split('/').filter((segment) => segment !== '' && segment !== '.');
 
 /** `a/{b,c}` -> `a/b`, `a/c`. Kept whole when that would give very many, or braces do not pair. */
