@@ -451,13 +451,7 @@ nodes:
       mkdirSync(join(envDir, 'FOLDER'), { recursive: true });
       execFileSync('mkfifo', [join(envDir, 'PIPE')]);
       writeFileSync(join(envDir, 'not a name'), 'x');
-      writeFileSync(join(envDir, 'BYTES'), Buffer.from([0x61, 0xff, 0x62]));
-      writeFileSync(join(envDir, 'NUL'), 'a\0b');
-      work.pipeline(LOOK.replace('reads: ["**"]', 'reads: ["**"], appEnv: [BYTES, NUL]'));
-      const { exit, code } = await verdictOf(work, { envDir });
-      // A NUL cannot be in an environment; whatever is said of it, it is no bug of pyflow's.
-      expect(exit, code).to.be.oneOf([1, 2, 75]);
-      rmSync(join(envDir, 'NUL'));
+      work.pipeline(LOOK);
       expect((await verdictOf(work, { envDir })).exit).to.equal(0);
     });
 

@@ -191,4 +191,50 @@ describe('plugins/hook', () => {
     scene.write('bin/pre_compile', 'echo fine > settings.ini');
     expect(await ranWell(hook)).to.not.have.property('uncacheable');
   });
+
+  describe('a script that is saved as on Windows', () => {
+    const crlf = (...lines: string[]): string => lines.map((line) => `${line}\r\n`).join('');
+    const failureOf = async (text: string, script = 'bin/post_compile') => {
+      const { result } = await play(open({ files: { [script]: text }, executables: [script] }), script);
+      if (result.ok) throw new Error('it ended with 0');
+      return result.failure;
+    };
+    /** Each makes bash or env fail in another way. */
+    const forms: Readonly<Record<string, string>> = {
+      'through env bash': crlf('#!/usr/bin/env bash', 'set -e', 'true'),
+      'through env python3': crlf('#!/usr/bin/env python3', 'print(1)'),
+      'through env with an option': crlf('#!/usr/bin/env -S bash -e', 'true'),
+      'without a first line of this kind': crlf('set -e', 'mkdir -p out', 'echo b > out/b.txt'),
+      'with LF in the first line only': `#!/bin/sh\n${crlf('if true; then', '  echo', 'fi')}`,
+    };
+    for (const [form, text] of Object.entries(forms)) {
+      it(`fails with advice on its line ends: ${form}`, async () => {
+        const failure = await failureOf(text);
+        expect(failure.code).to.equal('hooks::post_compile');
+        expect(failure.detail).to.match(/lines of bin\/post_compile end as on Windows \(CRLF\)/);
+        expect(failure.remedy).to.match(/LF line ends, or put `bin\/\* text eol=lf` into \.gitattributes/);
+      });
+    }
+
+    it('names the folder of another script, and how many lines are so', async () => {
+      const failure = await failureOf(`#!/bin/sh\n${crlf('exit 3')}`, 'deploy/hooks/build');
+      expect(failure.detail.split('\n')[0]).to.equal(
+        '1 of the 2 lines of deploy/hooks/build end as on Windows (CRLF).',
+      );
+      expect(failure.remedy).to.include('`deploy/hooks/* text eol=lf`');
+    });
+
+    it('gets a notice when it ends with 0', async () => {
+      await ranWell(open({ files: { 'bin/pre_compile': crlf('echo built > built.txt') } }));
+      const notices = scene.printed.filter(({ type }) => type === 'notice');
+      expect(notices.map(({ code }) => code)).to.deep.equal(['hooks::crlf']);
+      expect(notices[0]?.text).to.include('bin/pre_compile end as on Windows');
+    });
+
+    it('is none with LF, nor a program with such bytes', async () => {
+      expect((await failureOf('exit 1\n')).remedy).not.to.include('LF line');
+      await ranWell(open({ files: { 'bin/pre_compile': 'exit 0\n\0\r\n' } }));
+      expect(scene.printed.map(({ type }) => type)).to.deep.equal(['step']);
+    });
+  });
 });

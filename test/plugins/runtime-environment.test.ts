@@ -23,7 +23,7 @@ describe('plugins/runtime-environment', () => {
   const open = async (manager?: string, vendorDir = '.scalingo', files: Vector['files'] = {}): Promise<void> => {
     scene = new PluginScene({ files });
     const { reads, result } = await scene.play(
-      new RuntimeEnvironment(filesService),
+      new RuntimeEnvironment(filesService, scene.log),
       { vendorDir, root: '.' },
       manager === undefined ? {} : { manager },
     );
@@ -154,7 +154,7 @@ describe('plugins/runtime-environment', () => {
     const openRoot = async (files: Vector['files'] = {}) => {
       scene = new PluginScene({ files });
       const config = { vendorDir: '.scalingo', root: 'services/web' };
-      return scene.play(new RuntimeEnvironment(filesService), config, { manager: 'uv' });
+      return scene.play(new RuntimeEnvironment(filesService, scene.log), config, { manager: 'uv' });
     };
 
     it('starts processes there, and leaves Python and HOME where they are', async () => {
@@ -210,5 +210,26 @@ describe('plugins/runtime-environment', () => {
     await open();
     expect(scene.view.list('.profile.d')).to.deep.equal(['python.gunicorn.sh', 'python.sh', 'python.sqlalchemy.sh']);
     expect(scene.view.isExecutable(join('.profile.d', 'python.sh'))).to.equal(false);
+  });
+
+  it('tells which scripts in .profile.d are saved as on Windows, for any root', async () => {
+    for (const root of ['.', 'web']) {
+      scene = new PluginScene({
+        files: {
+          '.profile.d/a.sh': 'export A=1\r\nexport B=2\r\n',
+          '.profile.d/b.sh': '# mixed\nexport C=3\r\n',
+          '.profile.d/good.sh': 'export D=4\n',
+          '.profile.d/readme.txt': 'never sourced\r\n',
+        },
+      });
+      const node = new RuntimeEnvironment(filesService, scene.log);
+      const { reads, result } = await scene.play(node, { vendorDir: '.scalingo', root }, {});
+      expect(result.ok).to.equal(true);
+      const crlf = { '.profile.d/a.sh': { count: 2, total: 2 }, '.profile.d/b.sh': { count: 1, total: 2 } };
+      expect(reads).to.have.property('facts').that.deep.include({ crlf });
+      expect(scene.printed.map(({ code }) => code)).to.deep.equal(['profile::crlf', 'profile::crlf']);
+      expect(scene.printed[0]?.text).to.match(/\.profile\.d\/a\.sh end as on Windows.*`\.profile\.d\/\* text eol=lf`/s);
+      if (root === '.') scene.close();
+    }
   });
 });

@@ -2,26 +2,39 @@
 
 import { posix } from 'node:path';
 import type { CommandExit, Failure } from '../../engine/sdk.js';
+import { describeWindowsLines, saveWithLf, type WindowsLines } from '../shared/line-ends.js';
 
 const SHOWN_LINES = 20;
 
-export const hookFailed = (script: string, exit: CommandExit): Failure =>
+export const hookFailed = (script: string, exit: CommandExit, windows?: WindowsLines): Failure =>
   failureOf(script, {
     title: `The script ${script} ended with status ${exit.exitCode}`,
     detail: [
+      ...(windows === undefined ? [] : [describeWindowsLines(script, windows)]),
       `${script} is run in every build; when it fails, so does the build.`,
       ...exit.lines.slice(-SHOWN_LINES),
     ].join('\n'),
-    remedy: `Run ${script} by itself to find the mistake. An app that no longer needs it can delete or rename it.`,
+    remedy:
+      windows === undefined
+        ? `Run ${script} by itself to find the mistake. An app that no longer needs it can delete or rename it.`
+        : `${saveWithLf(script)}. If it still fails, run ${script} by itself to find the mistake.`,
   });
 
-export const hookCannotStart = (script: string, { detail }: Failure): Failure =>
+export const hookCannotStart = (script: string, { detail }: Failure, windows?: WindowsLines): Failure =>
   failureOf(script, {
     title: `The script ${script} cannot be started`,
-    detail: `The program that its first line names is not there.\n${detail}`,
+    detail: [
+      ...(windows === undefined ? [] : [describeWindowsLines(script, windows)]),
+      'The program that its first line names is not there.',
+      detail,
+    ].join('\n'),
     remedy:
-      'Correct the first line, to #!/usr/bin/env bash for example. Lines that end as on Windows are a common cause: save the script with LF.',
+      windows === undefined ? 'Correct the first line, to #!/usr/bin/env bash for example.' : `${saveWithLf(script)}.`,
   });
+
+/** It went well, but its names and values may end with a CR. */
+export const passedWithWindowsLines = (script: string, windows: WindowsLines): string =>
+  `${describeWindowsLines(script, windows)} It ended with status 0, but what it wrote may be wrong: the CR becomes part of names and values.\n${saveWithLf(script)}.`;
 
 function failureOf(script: string, words: Pick<Failure, 'title' | 'detail' | 'remedy'>): Failure {
   const prose = { blame: 'app', ...words } as const;

@@ -20,10 +20,11 @@ import {
 import { inRoot, rootIn } from '../shared/app-root.js';
 import { changedFiles, dropStaleBytecode, takeSnapshot } from '../shared/app-changes.js';
 import { allowed, buildEnvironment, writeEnvDir } from '../shared/build-environment.js';
+import { windowsLinesOf } from '../shared/line-ends.js';
 import { managerEnvironment } from '../shared/manager-environment.js';
 import { filesMentionPrivatePath } from '../shared/private-path.js';
 import { isWantedFile } from '../shared/root-listing.js';
-import { hookCannotStart, hookFailed } from './failures.js';
+import { hookCannotStart, hookFailed, passedWithWindowsLines } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Config = FromSchema<typeof config>;
@@ -34,6 +35,9 @@ interface Node {
 interface Outputs {
   readonly ran: boolean;
 }
+
+/** Of a script, for its line ends. */
+const MOST_LOOKED_AT = 1024 * 1024;
 
 @injectable()
 export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
@@ -59,6 +63,8 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
     this.log.step(context, `Running ${script}`);
     const { app } = this.files.of(context);
     const argv = argvFor(context, app, script);
+    // Before it runs: a script may rewrite itself.
+    const windows = windowsLinesOf(app.readStart(app.resolve(script) ?? script, MOST_LOOKED_AT));
     const envDir = writeEnvDir(context, this.files);
     const { path, variables } = managerEnvironment(context, this.files, inputs.manager, vendorDir);
     const before = await takeSnapshot(app, '', context.signal);
@@ -68,8 +74,10 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
       env: buildEnvironment(context, { vendorDir, envDir, path, extra: variables }),
       network: true,
     });
-    if (!exit.ok) return fail(hasNoInterpreter(exit.failure) ? hookCannotStart(script, exit.failure) : exit.failure);
-    if (exit.value.exitCode !== 0) return fail(hookFailed(script, exit.value));
+    if (!exit.ok)
+      return fail(hasNoInterpreter(exit.failure) ? hookCannotStart(script, exit.failure, windows) : exit.failure);
+    if (exit.value.exitCode !== 0) return fail(hookFailed(script, exit.value, windows));
+    if (windows !== undefined) this.log.notice(context, 'hooks::crlf', passedWithWindowsLines(script, windows));
     const after = await takeSnapshot(app, '', context.signal);
     dropStaleBytecode(app, vendorDir, before, after);
     const uncacheable = await filesMentionPrivatePath(context, app, changedFiles(before, after));

@@ -4,6 +4,7 @@ import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 import { rootSchema } from '../shared/app-root.js';
 import { vendorDirSchema } from '../shared/python-home.js';
 
+export const PROFILE_FOLDER = '.profile.d';
 export const PYTHON_SCRIPT = '.profile.d/python.sh';
 export const GUNICORN_SCRIPT = '.profile.d/python.gunicorn.sh';
 export const SQLALCHEMY_SCRIPT = '.profile.d/python.sqlalchemy.sh';

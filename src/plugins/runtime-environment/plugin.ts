@@ -4,6 +4,7 @@
 import { inject, injectable } from 'inversify';
 import {
   Files,
+  NodeLog,
   succeed,
   type Failure,
   type FromSchema,
@@ -15,12 +16,14 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { inRoot } from '../shared/app-root.js';
+import { describeWindowsLines, saveWithLf, windowsLinesOf, type WindowsLines } from '../shared/line-ends.js';
 import { literalPattern } from '../shared/literal-pattern.js';
-import { isWantedFile } from '../shared/root-listing.js';
+import { isFile, isWantedFile } from '../shared/root-listing.js';
 import {
   GUNICORN_SCRIPT,
   manifest,
   PROCFILE,
+  PROFILE_FOLDER,
   PYTHON_SCRIPT,
   ROOT_SCRIPT,
   SQLALCHEMY_SCRIPT,
@@ -35,32 +38,62 @@ interface Node {
   readonly inputs: FromSchema<typeof inputs>;
 }
 type Outputs = Readonly<Record<string, never>>;
+/** What `reads` found out; keyed verbatim. */
+interface Facts {
+  readonly isCopied?: boolean;
+  /** The app's own scripts with such lines. */
+  readonly crlf?: Readonly<Record<string, WindowsLines>>;
+}
 
 @injectable()
 export class RuntimeEnvironment implements Plugin<Config, Node['inputs'], Outputs> {
   readonly manifest = manifest;
 
-  constructor(@inject(Files) private readonly files: Files) {}
+  constructor(
+    @inject(Files) private readonly files: Files,
+    @inject(NodeLog) private readonly log: NodeLog,
+  ) {}
 
   async reads({ config: { root } }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
-    if (root === '.') return succeed({});
+    const crlf = await scriptsWithWindowsLines(view);
+    const odd = Object.keys(crlf).length > 0 && { crlf };
+    if (root === '.') return succeed(odd === false ? {} : { facts: odd });
     const procfile = inRoot(root, PROCFILE);
     const isCopied = view.kindOf(PROCFILE) === undefined && (await isWantedFile(view, procfile));
-    return succeed({ files: isCopied ? [literalPattern(procfile)] : [], facts: { isCopied } });
+    return succeed({ files: isCopied ? [literalPattern(procfile)] : [], facts: { isCopied, ...odd } });
   }
 
   async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
     const { root, vendorDir } = config;
     const { app } = this.files.of(context);
+    const { isCopied, crlf = {} } = (context.facts ?? {}) as Facts;
+    for (const [script, windows] of Object.entries(crlf)) {
+      const why = 'When the app boots, the CR becomes part of the values that it sets.';
+      this.log.notice(
+        context,
+        'profile::crlf',
+        `${describeWindowsLines(script, windows)} ${why}\n${saveWithLf(script)}.`,
+      );
+    }
     app.write(PYTHON_SCRIPT, pythonScript(vendorDir, root, inputs.manager));
     app.write(GUNICORN_SCRIPT, GUNICORN);
     app.write(SQLALCHEMY_SCRIPT, sqlalchemyScript(root));
     if (root === '.') return succeed({ outputs: {} });
 
     app.write(ROOT_SCRIPT, rootScript(root));
-    const { isCopied } = context.facts as { readonly isCopied: boolean };
-    const procfile = isCopied ? app.resolve(inRoot(root, PROCFILE)) : undefined;
+    const procfile = isCopied === true ? app.resolve(inRoot(root, PROCFILE)) : undefined;
     if (procfile !== undefined) app.withFile(procfile, (file) => app.copyFrom(file, PROCFILE));
     return succeed({ outputs: {} });
   }
+}
+
+async function scriptsWithWindowsLines(view: ViewReader): Promise<Record<string, { count: number; total: number }>> {
+  const found: Record<string, { count: number; total: number }> = {};
+  for (const name of view.list(PROFILE_FOLDER)) {
+    const script = `${PROFILE_FOLDER}/${name}`;
+    const windows =
+      name.endsWith('.sh') && (await isFile(view, script)) ? windowsLinesOf(await view.read(script)) : undefined;
+    if (windows !== undefined) found[script] = { ...windows };
+  }
+  return found;
 }

@@ -1,0 +1,33 @@
+// Line ends of scripts that are saved as on Windows: every program on Linux takes the CR for a part of the line.
+
+import { posix } from 'node:path';
+
+export interface WindowsLines {
+  /** Lines that end with CR and LF. */
+  readonly count: number;
+  readonly total: number;
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** Undefined for a file without such lines, and for one that is no text. */
+export function windowsLinesOf(bytes: Uint8Array | undefined): WindowsLines | undefined {
+  if (bytes === undefined || bytes.includes(0)) return undefined;
+  let count = 0;
+  let total = 0;
+  for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) {
+    total += 1;
+    if (bytes[at - 1] === CR) count += 1;
+  }
+  return count === 0 ? undefined : { count, total };
+}
+
+export const describeWindowsLines = (script: string, { count, total }: WindowsLines): string =>
+  count === total
+    ? `The lines of ${script} end as on Windows (CRLF).`
+    : `${count} of the ${total} lines of ${script} end as on Windows (CRLF).`;
+
+/** What to do about it, without the full stop. */
+export const saveWithLf = (script: string): string =>
+  `Save ${script} with LF line ends, or put \`${posix.dirname(script)}/* text eol=lf\` into .gitattributes, run \`git add --renormalize .\` and commit`;
