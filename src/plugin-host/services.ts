@@ -14,7 +14,7 @@ import type {
   RunContext,
   Subprocess,
 } from '../engine/sdk.js';
-import type { Ask, HostFacts, Tell } from '../engine/outside/protocol.js';
+import { MOST_ASKS, type Ask, type HostFacts, type Tell } from '../engine/outside/protocol.js';
 import { filesService, pinnedPaths } from '../engine/services/files.js';
 import { callOf, currentId } from './calls.js';
 import { say, sayAndWait } from './channel.js';
@@ -23,6 +23,7 @@ import { plainCopy, Unsendable } from './plain-value.js';
 type Line = (stream: 'stdout' | 'stderr', text: string) => void;
 
 interface Pending {
+  readonly id: string;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   /** Made when it was asked: its stack has the plugin's line. */
@@ -37,7 +38,12 @@ export function ask(id: string, what: Ask, argument: unknown, onLine?: Line): Pr
   const request = ++requests;
   const error = new TypeError();
   return new Promise((resolve, reject) => {
-    pending.set(request, { resolve, reject, error, ...(onLine === undefined ? {} : { onLine }) });
+    // pyflow may answer faster than we can look at its answers.
+    if (pending.size >= MOST_ASKS) {
+      const own = [...pending.values()].filter((one) => one.id === id).length;
+      if (own >= MOST_ASKS) say({ type: 'flooding', id });
+    }
+    pending.set(request, { id, resolve, reject, error, ...(onLine === undefined ? {} : { onLine }) });
     say({ type: 'ask', id, request, what, argument: sendable(argument, what) });
   });
 }

@@ -10,6 +10,7 @@ import { createLineSplitter } from '../line-splitter.js';
 import { signalGroup, signalMarked, spawnWith, underFixedUmask } from '../subprocess.js';
 import { encodeFrame, FrameReader } from './frames.js';
 import {
+  MOST_ASKS,
   MOST_SAID_BYTES,
   type Ask,
   type Look,
@@ -85,8 +86,6 @@ export type LoadAnswer =
   | { readonly type: 'hung'; readonly place?: string }
   | { readonly type: 'cannot-start'; readonly message: string };
 
-/** Requests of one call that may wait at a time. */
-const MOST_ASKS = 1000;
 /** Characters that one call may print by itself; commands have no such limit. */
 const MOST_PRINTED = 64 * 1024 * 1024;
 /** Bytes for the process that it has not taken yet. */
@@ -394,6 +393,8 @@ export class PluginProcess {
       case 'heard':
         call.isHeard = true;
         return;
+      case 'flooding':
+        return this.#flooded(message.id);
       case 'look':
         return this.#answerLook(() => call.services.look(message.what, message.argument));
       case 'ask':
@@ -439,6 +440,7 @@ export class PluginProcess {
         return true;
       case 'tell':
       case 'heard':
+      case 'flooding':
         return true;
       case 'returned':
       case 'failed':
@@ -474,11 +476,13 @@ export class PluginProcess {
     }
   }
 
+  #flooded(id: string): void {
+    this.#culprit = id;
+    this.#die({ why: 'flood', what: `has more than ${MOST_ASKS} requests waiting` });
+  }
+
   #answerAsk(call: PendingCall, id: string, { request, what, argument }: Extract<Said, { type: 'ask' }>): void {
-    if (++call.asks > MOST_ASKS) {
-      this.#culprit = id;
-      return this.#die({ why: 'flood', what: `has more than ${MOST_ASKS} requests waiting` });
-    }
+    if (++call.asks > MOST_ASKS) return this.#flooded(id);
     const onLine = (stream: 'stdout' | 'stderr', text: string): void =>
       this.#tell({ type: 'line', request, stream, text });
     void Promise.resolve()

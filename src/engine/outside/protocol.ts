@@ -19,6 +19,8 @@ export interface Seen {
 
 /** Bytes of one message of the process; what it returns is smaller still. */
 export const MOST_SAID_BYTES = 20 * 1024 * 1024;
+/** Requests of one call that may wait at a time. */
+export const MOST_ASKS = 1000;
 /** Characters of what a plugin returns. */
 export const MOST_RETURNED = 16 * 1024 * 1024;
 
@@ -92,6 +94,7 @@ export type Said =
   | { readonly type: 'tell'; readonly id: string; readonly what: Tell; readonly arguments: readonly unknown[] }
   | { readonly type: 'printed'; readonly id?: string; readonly stream: 'stdout' | 'stderr'; readonly text: string }
   | { readonly type: 'heard'; readonly id: string }
+  | { readonly type: 'flooding'; readonly id: string }
   | { readonly type: 'exiting'; readonly id?: string; readonly how: string; readonly place?: string };
 
 /** Where the methods are, as `FILE:LINE`; absent when their text is not found. */
