@@ -4,7 +4,6 @@ import { resolve } from 'node:path';
 import { readAppVariables } from '../engine/app-variables.js';
 import type { Failure } from '../engine/failure.js';
 import { complain, didYouMean, type Command, type Given, type UsageProblem } from './command.js';
-import { readProcfile } from './procfile.js';
 import { printFailure } from './refusal.js';
 import { CACHE_DIR_OPTION, cacheDirOf, sandboxOf } from './run-options.js';
 
@@ -50,7 +49,7 @@ export const command: Command = {
     const slugDir = resolve(world.cwd, given.value('slug') ?? '.pyflow/slug');
     const [type] = given.operands;
     const chosen =
-      type === undefined ? { ok: true as const, argv: given.commandLine } : processOf(type, given, slugDir);
+      type === undefined ? { ok: true as const, argv: given.commandLine } : await processOf(type, given, slugDir);
     if (!chosen.ok) return 'failure' in chosen ? printFailure(chosen.failure, world) : complain(world, chosen.problem);
     if (chosen.argv.length === 0) {
       return complain(world, {
@@ -100,10 +99,11 @@ type Chosen =
   | { readonly ok: false; readonly problem: UsageProblem }
   | { readonly ok: false; readonly failure: Failure };
 
-function processOf(type: string, given: Given, slugDir: string): Chosen {
+async function processOf(type: string, given: Given, slugDir: string): Promise<Chosen> {
   const refuse = (message: string, remedy: string): Chosen => ({ ok: false, problem: { message, remedy } });
   if (given.commandLine.length > 0)
     return refuse(`pyflow exec got the process type "${type}" and a command.`, 'Keep one of them.');
+  const { readProcfile } = await import('./procfile.js');
   const read = readProcfile(slugDir);
   if (!read.ok) return read;
   const command = read.value.get(type);

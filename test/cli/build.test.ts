@@ -61,7 +61,7 @@ describe('scripts/build', () => {
   });
 
   it('runs without node_modules', () => {
-    expect(pyflow(join(out, 'cli.js'), 'help', 'run')).to.contain('Usage: pyflow run PIPELINE');
+    expect(pyflow(join(out, 'cli.js'), 'help', 'run')).to.contain('Usage: pyflow run [PIPELINE]');
     expect(pyflow(join(out, 'cli.js'), 'plugins', 'ls')).to.match(/^command +\S/m);
   });
 

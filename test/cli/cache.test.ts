@@ -91,7 +91,7 @@ describe('cli/cache', () => {
     const { status, stdout } = await cache('clear');
     expect(status).to.equal(0);
     expect(stdout).to.match(/ removed from /);
-    expect(readdirSync(cacheDir).sort()).to.deep.equal(['runs', 'state']);
+    expect(readdirSync(cacheDir).sort()).to.deep.equal(['CACHEDIR.TAG', 'runs', 'state']);
     expect(readdirSync(join(cacheDir, 'runs/shop'))).to.deep.equal(['last.json']);
     expect(readdirSync(join(cacheDir, 'state'))).to.deep.equal(['shop.json']);
   });
