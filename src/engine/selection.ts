@@ -26,6 +26,8 @@ class Selector implements Selection {
   /** Patterns to go through; a link to a folder adds one, and a circle of folders would never end without the set. */
   readonly #pending: string[] = [];
   readonly #known = new Set<string>();
+  /** Folders that are selected with all in them; '' is the app. Package managers make thousands of links into one. */
+  readonly #whole = new Set<string>();
 
   constructor(
     private readonly files: RunFiles,
@@ -54,6 +56,7 @@ class Selector implements Selection {
       if (found.end?.winner.entry.type === 'directory') this.add(below(found.end.path, rest));
       return;
     }
+    if (rest === '**') this.#whole.add(base);
     for (const path of this.files.match(this.node, pattern)) this.#matched(path, rest);
     this.#cross(base, rest);
   }
@@ -61,8 +64,15 @@ class Selector implements Selection {
   #take({ links, end }: Followed): void {
     for (const link of links) this.paths.add(link);
     if (end === undefined) return;
-    if (end.winner.entry.type === 'directory') this.add(below(end.path, '**'));
-    else this.paths.add(end.path);
+    if (end.winner.entry.type !== 'directory') this.paths.add(end.path);
+    else if (!this.#isWhole(end.path)) this.add(below(end.path, '**'));
+  }
+
+  #isWhole(folder: string): boolean {
+    for (let path = folder; path !== ''; path = path.slice(0, Math.max(0, path.lastIndexOf('/')))) {
+      if (this.#whole.has(path)) return true;
+    }
+    return this.#whole.has('');
   }
 
   #matched(path: string, rest: string): void {

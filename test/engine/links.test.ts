@@ -73,6 +73,21 @@ describe('links', () => {
     expect(selected(files, 'a/**')).to.deep.equal(['a/to-b', 'a/x', 'b/to-a', 'b/up', 'c']);
   });
 
+  it('cost one look each where all they lead to is selected anyway', () => {
+    const entries: Record<string, SourceEntry> = { m: folder, 'm/.store': folder };
+    for (let index = 0; index < 5000; index++) {
+      entries[`m/.store/p${index}`] = folder;
+      entries[`m/.store/p${index}/x.js`] = file;
+      entries[`m/p${index}`] = link(`.store/p${index}`);
+    }
+    const files = filesOf(entries);
+    let scans = 0;
+    const match = files.match.bind(files);
+    files.match = (node, pattern) => (scans++, match(node, pattern));
+    expect(selectPaths(files, 0, ['m/**', 'm/p1']).paths.size).to.equal(10_000);
+    expect(scans).to.equal(1);
+  });
+
   it('say why they cannot be followed, with every step', () => {
     const files = filesOf({
       out: link('here'),
