@@ -101,8 +101,8 @@ class ContainerComposition implements Composition {
   readonly host: Host;
   readonly kindsDigest = sha256Hex(canonicalJSON([...shippedKinds.values()].map(({ manifest }) => manifest)));
   readonly #outside = new Map<string, OutsidePlugin>();
-  /** Also those whose kinds were refused: they have processes. */
-  readonly #loaded: OutsidePlugin[] = [];
+  /** By file; also those that were refused, since the checks ask for each again. */
+  readonly #loads = new Map<string, Promise<Result<OutsidePlugin, Failure>>>();
   readonly #known = new Map<string, KnownKind>(
     [...shippedKinds].map(([kind, { manifest }]) => {
       const { config, inputs, outputs } = validators[kind]!;
@@ -122,11 +122,15 @@ class ContainerComposition implements Composition {
     if (fresh.length === 0) return succeed(this.#known);
     const { knownKind, OutsidePlugin } = await import('./engine/outside/outside-plugin.js');
     const around = this.surroundings();
-    const loading = Promise.all([...new Set(fresh)].map((file) => OutsidePlugin.load(file, around)));
+    const load = (file: string): Promise<Result<OutsidePlugin, Failure>> => {
+      let loading = this.#loads.get(file);
+      if (loading === undefined) this.#loads.set(file, (loading = OutsidePlugin.load(file, around)));
+      return loading;
+    };
+    const loading = Promise.all([...new Set(fresh)].map(load));
     // Meanwhile, since the processes take as long.
     await (await import('./manifests/pipeline/compile-kind.js')).loadCompiler();
     const loaded = await loading;
-    for (const one of loaded) if (one.ok) this.#loaded.push(one.value);
     for (const one of loaded) {
       if (!one.ok) return one;
       const { kind, file } = one.value;
@@ -151,7 +155,7 @@ class ContainerComposition implements Composition {
   }
 
   close(): void {
-    for (const plugin of this.#loaded) plugin.close();
+    for (const loading of this.#loads.values()) void loading.then((one) => one.ok && one.value.close());
   }
 }
 
