@@ -41,6 +41,8 @@ export interface SpawnOptions {
   readonly isExpendable?: boolean;
   /** Sends a signal in place of the process group, where the group does not hold the command itself. */
   readonly sendSignal?: (pid: number, signal: Signal) => void;
+  /** Takes the process as soon as it is there. */
+  readonly group?: { add(pid: number): void };
   /** Something besides the process group still runs. */
   readonly isAlive?: () => boolean;
   /** From TERM to KILL. Default 5,000. */
@@ -94,6 +96,7 @@ export function spawnCommand(argv: readonly string[], options: SpawnOptions): Pr
     // Node throws for some start errors (E2BIG, ENOTDIR, a NUL in an argument) and emits others.
     return Promise.resolve(fail(startFailure(argv, options, error)));
   }
+  if (child.pid !== undefined) options.group?.add(child.pid);
   return new Promise((resolve, reject) => {
     const pid = child.pid;
     let exit: Exit = {};

@@ -42,7 +42,7 @@ const LENGTH_DIGITS = 10;
 /*
  * Perl is part of the smallest Debian and Ubuntu, starts in a millisecond and forks in a tenth of that. It runs one
  * command after the other, each in a process group of its own. A job is its length in ten digits and then fields, each
- * ended by a NUL: nonce, working folder, number of arguments, arguments, NAME=VALUE... Of the two words at its end, the
+ * ended by a NUL: nonce, working folder, file of a control group, number of arguments, arguments, NAME=VALUE... Of the two words at its end, the
  * one on stdout has the status, the group and whether something is left, or is `n`: no process could be had. A
  * process that could not become the command says `x` before that.
  */
@@ -92,7 +92,7 @@ sub take {
   return $bytes;
 }
 for (;;) {
-  my ($nonce, $folder, $count, @fields) = split /\0/, take(take(${LENGTH_DIGITS})), -1;
+  my ($nonce, $folder, $group, $count, @fields) = split /\0/, take(take(${LENGTH_DIGITS})), -1;
   pop @fields;
   my @argv = splice @fields, 0, $count;
   my $pid = $stop ? undef : fork;
@@ -105,6 +105,7 @@ for (;;) {
     $SIG{TERM} = $SIG{USR1} = 'DEFAULT';
     kill 'KILL', $$ if $stop;
     setpgrp 0, 0;
+    if (length $group and open my $procs, '>', $group) { syswrite $procs, $$; close $procs }
     %ENV = map { split /=/, $_, 2 } @fields;
     open STDIN, '<', '/dev/null' and chdir $folder and exec { $argv[0] } @argv;
     syswrite STDOUT, "\x1e$nonce x\n";
@@ -380,8 +381,8 @@ class MarkedStream {
 }
 
 /** Undefined when the launcher's format cannot hold it. */
-function jobOf(argv: readonly string[], { cwd, env, marker }: LaunchOptions, nonce: string): Buffer | undefined {
-  const fields = [nonce, cwd, String(argv.length), ...argv];
+function jobOf(argv: readonly string[], { cwd, env, marker, usage }: LaunchOptions, nonce: string): Buffer | undefined {
+  const fields = [nonce, cwd, usage.group?.procsFile ?? '', String(argv.length), ...argv];
   for (const [name, value] of Object.entries(env)) {
     if (name === '' || name.includes('=')) return undefined;
     fields.push(`${name}=${value}`);

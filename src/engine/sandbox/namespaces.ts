@@ -122,6 +122,7 @@ function openSession(
       closing.abort();
       await Promise.allSettled(running);
       (await connecting)?.close();
+      usage.close();
     },
   };
 }
@@ -159,6 +160,7 @@ async function runInside(
     onStatus: inside.status.feed,
     sendSignal: inside.status.sendSignal,
     isAlive: inside.status.isAlive,
+    ...(usage.group === undefined ? {} : { group: usage.group }),
   }).finally(over);
   if (await usage.isExceeded()) return fail(commandAborted(argv));
   if (!result.ok) {

@@ -66,6 +66,7 @@ function openSession(
         closing.abort();
         await Promise.allSettled(running);
       }
+      usage.close();
     },
   };
 }

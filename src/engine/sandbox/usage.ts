@@ -1,9 +1,10 @@
 // Looks at what the commands of one node take while they run, and says so when it is more than they may. By looking, since
-// only some machines hand out control groups, and rlimits count per process or per user. Unaware of what a node is.
+// only some machines hand out control groups, which then hold the number of processes, and rlimits count per process or user. Unaware of what a node is.
 
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import type { NodeLimits } from '../../manifests/pipeline/manifest.js';
+import { joinControlGroup, makeControlGroup, type ControlGroup } from './control-group.js';
 import { withDefaults, type Excess } from './limits.js';
 
 /** The processes of one command: a folder with their numbers, as in /proc, and how to end them all at once. */
@@ -40,6 +41,7 @@ export class UsageWatch {
   #walking: Promise<void> | undefined;
   #walkedAt = performance.now();
   #excess: Excess | undefined;
+  #group: ControlGroup | undefined;
 
   constructor(options: UsageOptions) {
     this.#options = options;
@@ -47,10 +49,22 @@ export class UsageWatch {
     this.#freeAtStart = new Map(options.folders.map((folder) => [folder, freeIn(folder)]));
   }
 
+  /** For a node with a limit of its own, where the machine has control groups: what its processes are put into. */
+  get group(): ControlGroup | undefined {
+    if (this.#options.limits.processes === undefined) return undefined;
+    return (this.#group ??= makeControlGroup(this.#limits.processes));
+  }
+
+  /** After the last command. */
+  close(): void {
+    this.#group?.remove();
+  }
+
   /** Returns what to call when the command is over. */
   begin(command: WatchedCommand): () => void {
     this.#commands.add(command);
     if (this.#excess !== undefined) command.kill();
+    if (this.#options.limits.processes === undefined) joinControlGroup(this.#limits.processes);
     this.#timer ??= setTimeout(() => this.#look(), FIRST_LOOK_MS);
     return () => {
       this.#commands.delete(command);

@@ -1,0 +1,113 @@
+// A hard end to the number of processes, by a control group where the machine hands one out: looking at processes comes too
+// late for a bomb of forks on a busy machine. Only the number: memory of a group counts files in memory, where views lie.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+
+export interface ControlGroup {
+  /** Takes the numbers of processes. */
+  readonly procsFile: string;
+  add(pid: number): void;
+  /** Once its last process is gone. */
+  remove(): void;
+}
+
+const ROOT = '/sys/fs/cgroup';
+const NAME = /^pyflow-(\d+)-\d+$/;
+
+let parent: string | undefined | 'unknown' = 'unknown';
+let made = 0;
+
+/**
+ * Undefined where this process may make none. What looks at the processes ends a node at `processes`; the group gives way up to
+ * twice that, since it counts threads and the programs around a command as well.
+ */
+export function makeControlGroup(processes: number): ControlGroup | undefined {
+  if (parent === 'unknown') parent = findParent();
+  if (parent === undefined) return undefined;
+  const folder = `${parent}/pyflow-${process.pid}-${made++}`;
+  try {
+    mkdirSync(folder);
+    writeFileSync(`${folder}/pids.max`, String(2 * processes + 256));
+  } catch {
+    removeQuietly(folder);
+    return undefined;
+  }
+  const procsFile = `${folder}/cgroup.procs`;
+  return {
+    procsFile,
+    add(pid) {
+      try {
+        writeFileSync(procsFile, String(pid));
+      } catch {
+        // It ended meanwhile.
+      }
+    },
+    remove: () => removeQuietly(folder),
+  };
+}
+
+/** The group that this process is in, of the version of control groups that limits processes here. */
+function findParent(): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  let lines: readonly string[];
+  try {
+    lines = readFileSync('/proc/self/cgroup', 'latin1').split('\n');
+  } catch {
+    return undefined;
+  }
+  for (const line of lines) {
+    const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    const isFirstVersion = controllers.split(',').includes('pids');
+    if (!isFirstVersion && controllers !== '') continue;
+    const top = isFirstVersion ? `${ROOT}/pids` : ROOT;
+    // In a container the path may be that of the host.
+    const folder = [`${top}${path === '/' ? '' : path}`, top].find((candidate) =>
+      existsSync(`${candidate}/cgroup.procs`),
+    );
+    if (folder !== undefined && canLimit(folder)) return folder;
+  }
+  return undefined;
+}
+
+function canLimit(folder: string): boolean {
+  const trial = `${folder}/pyflow-${process.pid}-trial`;
+  try {
+    mkdirSync(trial);
+    const can = existsSync(`${trial}/pids.max`);
+    rmdirSync(trial);
+    if (can) sweep(folder);
+    return can;
+  } catch {
+    return false;
+  }
+}
+
+/** Groups of runs that were killed. */
+function sweep(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const pid = NAME.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) removeQuietly(`${folder}/${name}`);
+  }
+}
+
+function removeQuietly(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // A process is still ending; a later run sweeps it.
+  }
+}
+
+let hasJoined = false;
+
+/**
+ * Puts this process into a group, and with it all that it starts from then on: moving a process takes the kernel some ten
+ * milliseconds, too long for every command. Once, and without waiting for it. The next run removes the empty group.
+ */
+export function joinControlGroup(processes: number): void {
+  if (hasJoined) return;
+  hasJoined = true;
+  const group = makeControlGroup(processes);
+  if (group !== undefined) writeFile(group.procsFile, String(process.pid)).catch(group.remove);
+}
