@@ -36,15 +36,15 @@ describe('retries', () => {
   });
 
   it('follow the timeout of a node with network, which is the fault of the environment', async () => {
-    work.pipeline(count('sleep 60', 'network: true, timeout: 300ms, retries: 1'));
+    work.pipeline(count('sleep 60', 'network: true, timeout: 1s, retries: 1'));
     const report = await work.run();
     expect([tries(), report.exitCode, report.failure?.code]).to.deep.equal([2, 75, 'node::timeout']);
   });
 
   it('do not follow the timeout of a node without network, which is the fault of the app, unless it is named', async () => {
-    work.pipeline(count('sleep 60', 'timeout: 300ms, retries: 1'));
+    work.pipeline(count('sleep 60', 'timeout: 1s, retries: 1'));
     expect([(await work.run()).exitCode, tries()]).to.deep.equal([1, 1]);
-    work.pipeline(count('sleep 60', 'timeout: 300ms, retries: { times: 1, on: [timeout] }'));
+    work.pipeline(count('sleep 60', 'timeout: 1s, retries: { times: 1, on: [timeout] }'));
     expect([(await work.run()).exitCode, tries()]).to.deep.equal([1, 3]);
   });
 
@@ -56,7 +56,7 @@ describe('retries', () => {
   it('leave a hook alone that fails by a timeout, and say so; names let it be tried again', async () => {
     work.write({ 'bin/slow': `#!/bin/sh\necho x >> ${join(work.root, 'tries')}\nsleep 60\n` });
     const hook = (retries: string): string =>
-      `pyflow: 1\nnodes:\n  n: { uses: hook, with: { script: bin/slow }, timeout: 300ms, retries: ${retries} }\n`;
+      `pyflow: 1\nnodes:\n  n: { uses: hook, with: { script: bin/slow }, timeout: 1s, retries: ${retries} }\n`;
     work.pipeline(hook('1'));
     const report = await work.run();
     expect([report.exitCode, tries()]).to.deep.equal([75, 1]);

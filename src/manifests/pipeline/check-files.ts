@@ -93,7 +93,7 @@ function checkWrites(
   return (a, b) => told.has(`${a} ${b}`);
 }
 
-/** Everything: such a node wants to see what there is, not something of another node. */
+/** Everything: such a node wants to see what there is, not something of another node; or may write anything, as hooks may. */
 const WHOLE_APP = '**';
 
 function checkReads({ drafts, graph, order, report }: Files, isExcused: (a: number, b: number) => boolean): void {
@@ -114,7 +114,7 @@ function checkReads({ drafts, graph, order, report }: Files, isExcused: (a: numb
     const more = others === 0 ? '' : ` The same holds for ${others === 1 ? 'one more node' : `${others} more nodes`}.`;
     report({
       code: 'pipeline::unordered-read',
-      ...(read === WHOLE_APP && { severity: 'warning' as const }),
+      ...((read === WHOLE_APP || written === WHOLE_APP) && { severity: 'warning' as const }),
       path: position >= 0 ? [...a.path, 'with', 'reads', position] : a.path,
       ...(position < 0 && { atKey: true as const }),
       message:

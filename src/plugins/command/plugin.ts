@@ -16,6 +16,7 @@ import {
   type Result,
   type RunContext,
   type RunOutput,
+  type ViewReader,
 } from '../../engine/sdk.js';
 import { fixedPart, filesMentionPrivatePath, mentionsPrivatePath } from '../shared/private-path.js';
 import { commandFailed, wrongCwd, wrongProgram } from './failures.js';
@@ -41,7 +42,8 @@ export class Command implements Plugin<Config, Node['inputs'], Outputs> {
     @inject(Files) private readonly files: Files,
   ) {}
 
-  async reads({ config }: Node): Promise<Result<Reads, Failure>> {
+  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+    if (config.cwd !== undefined && isLostLink(view, config.cwd)) return fail(wrongCwd(config.cwd, 'link'));
     return succeed({
       files: config.reads,
       ...(config.exists && { exists: config.exists }),
@@ -83,6 +85,14 @@ function whyNoCwd(app: Folder, cwd: string): Failure | undefined {
     return kind === 'directory' ? undefined : wrongCwd(cwd, 'file');
   }
   return wrongCwd(cwd, leadsThroughLink(app, path) ? 'link' : 'missing');
+}
+
+/** Before files are selected, which would refuse the link for its own sake. */
+function isLostLink(view: ViewReader, cwd: string): boolean {
+  const path = pathBeneath('', cwd);
+  if (path === undefined || path === '' || view.exists(path)) return false;
+  const parts = path.split('/');
+  return parts.some((_, index) => view.kindOf(parts.slice(0, index + 1).join('/')) === 'symlink');
 }
 
 function leadsThroughLink(app: Folder, path: string): boolean {

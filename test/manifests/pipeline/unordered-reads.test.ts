@@ -88,6 +88,12 @@ describe('reads of what an unordered node writes', () => {
     ]);
   });
 
+  it('are a warning beside a hook, which may write anything', async () => {
+    const hook = 'h: { uses: hook, with: { script: bin/h } }';
+    const found = await told(hook, 'z: { uses: command, with: { argv: [x], reads: [src/a] } }');
+    expect(found.map((text) => text.split(':')[0])).to.deep.equal(['warning pipeline']);
+  });
+
   it('are found in random graphs as a plain search finds them', () => {
     const PATTERNS = ['a', 'b', 'd/x', 'd/*', 'd', '**/x', 'e/{x,y}'];
     const patterns = fc.subarray(PATTERNS, { maxLength: 2 });
