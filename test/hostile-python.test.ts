@@ -61,19 +61,19 @@ const CASES: Readonly<Record<string, readonly [App, End]>> = {
   ],
   'requirements through a link to nothing': [
     { files: SETUP, links: { 'requirements.txt': 'gone' } },
-    { code: 'package-manager::none-found' },
+    { code: 'app::unusable-link' },
   ],
   'requirements through a link in a circle': [
     { files: SETUP, links: { 'requirements.txt': 'b', b: 'requirements.txt' } },
-    { code: 'package-manager::none-found' },
+    { code: 'app::unusable-link' },
   ],
   'requirements through a link out of the app': [
     { files: SETUP, links: { 'requirements.txt': '../../../../etc/hostname' } },
-    { code: 'package-manager::none-found' },
+    { code: 'app::unusable-link' },
   ],
   'requirements through an absolute link': [
     { files: SETUP, links: { 'requirements.txt': '/etc/hostname' } },
-    { code: 'package-manager::none-found' },
+    { code: 'app::unusable-link' },
   ],
 
   // What stands in the way.
