@@ -78,6 +78,7 @@ describe('plugins/hook', () => {
       C_INCLUDE_PATH: `${python}/include`,
       CPLUS_INCLUDE_PATH: `${python}/include`,
       PYTHONUNBUFFERED: '1',
+      COLUMNS: '200',
       LANG: 'fr_FR.UTF-8',
       HOME: scene.appDir,
       BUILD_DIR: scene.appDir,

@@ -400,7 +400,7 @@ describe('plugins/install-deps-pip', () => {
       const played = await play({ 'requirements.txt': 'broken==1.0\n' });
       const failure = failureOf(played);
       expect(failure).to.include({ code: 'install-dependencies::pip', blame: 'app' });
-      expect(failure.detail).to.contain('metadata-generation-failed');
+      expect(failure.detail).to.match(/^no compiler for this\n/);
       expect(played.harness.text()).to.contain('no compiler for this');
     }).timeout(60_000);
 

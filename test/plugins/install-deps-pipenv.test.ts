@@ -180,7 +180,7 @@ describe('plugins/install-deps-pipenv', () => {
 
   describe('failures', () => {
     const failed = (lines: readonly string[], pipLog: readonly string[] = []) =>
-      pipenvFailed('pipenv install --deploy', { exitCode: 1, lines }, pipLog);
+      pipenvFailed('pipenv install --deploy', { exitCode: 1, lines }, { lines: pipLog, failedBuild: [] });
 
     it('knows a Python other than the one that is asked for', () => {
       const failure = failed([

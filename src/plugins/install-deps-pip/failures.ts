@@ -3,7 +3,7 @@
 import type { CommandExit, Failure } from '../../engine/sdk.js';
 import type { RequirementsProblem } from '../../manifests/app/requirements.js';
 import { withoutUserinfo } from '../shared/index-url.js';
-import { installFailed } from '../shared/install-failures.js';
+import { installFailed, type FailedInstall } from '../shared/install-failures.js';
 
 /** The files do not hang together; found before pip runs, as pip would find it. */
 export const unreadableRequirements = (problems: readonly RequirementsProblem[]): Failure => ({
@@ -48,6 +48,7 @@ export const pipFailed = (
   command: string,
   exit: CommandExit,
   elsewhere: readonly string[] = [],
+  where: Pick<FailedInstall, 'place' | 'minor'> = {},
 ): Failure =>
   installFailed({
     code: 'install-dependencies::pip',
@@ -55,6 +56,7 @@ export const pipFailed = (
     command,
     exit,
     elsewhere,
+    ...where,
     remedy: 'The log above tells which package was the problem. Correct the requirements, then try again.',
     digestsIn: 'the requirements',
   });

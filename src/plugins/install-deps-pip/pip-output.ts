@@ -1,7 +1,7 @@
 // Follows what pip prints: progress for people, and whether it had to build something. Unaware of how pip is run.
 
 import type { NodeLog, RunContext } from '../../engine/sdk.js';
-import { readableLine } from '../shared/pip-command.js';
+import { readableLineOf } from '../shared/pip-command.js';
 
 const COLLECTING = /^(?:Collecting|Processing|Obtaining) /;
 const DOWNLOADING = /^\s*(?:Downloading|Using cached) /;
@@ -28,6 +28,6 @@ export class PipOutput {
       this.#fetched = Math.min(this.#fetched + 1, this.#collected);
       this.log.progress(this.context, 'packages fetched', this.#fetched, this.#collected, 'items');
     } else if (BUILDING.test(text)) this.builtFromSource = true;
-    return readableLine(text);
+    return readableLineOf(this.context, text);
   }
 }

@@ -23,11 +23,9 @@ import { expand } from '../../manifests/app/requirements-lines.js';
 import { readRequirements } from '../../manifests/app/requirements.js';
 import { takeSnapshot } from '../shared/app-changes.js';
 import { inRoot, rootIn } from '../shared/app-root.js';
-import { askIndex } from '../shared/ask-index.js';
 import { noPython } from '../shared/failures.js';
 import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
 import { withoutUserinfo } from '../shared/index-url.js';
-import { nameNotFound } from '../shared/install-log.js';
 import { runWithDownloads } from '../shared/kept-downloads.js';
 import { forgetLocalWheels } from '../shared/local-wheels.js';
 import { literalPattern } from '../shared/literal-pattern.js';
@@ -39,7 +37,8 @@ import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../
 import { isWantedFile } from '../shared/root-listing.js';
 import { pipCommand } from '../shared/tool-command.js';
 import { forgetLocalBuilds } from '../shared/uv-command.js';
-import { installerSkipped, pipFailed, unreadableRequirements, variablesUnset } from './failures.js';
+import { explainFailure } from './failed-install.js';
+import { installerSkipped, unreadableRequirements, variablesUnset } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { PipOutput } from './pip-output.js';
 import { leaveAsPip, uvPipCommand } from './with-uv.js';
@@ -191,16 +190,9 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     else forgetLocalWheels(context, cache, 'pip');
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) {
-      const name = config.installer === 'uv' ? undefined : nameNotFound(exit.value.lines);
-      const answers =
-        name === undefined
-          ? []
-          : await askIndex(this.subprocess, context, {
-              pip: pipCommand(context, home),
-              name,
-              env: { ...env, ...named },
-            });
-      return fail(pipFailed(config.installer, shown, exit.value, answers));
+      const failed = { tool: config.installer, command: shown, exit: exit.value, home, minor, root: config.root };
+      const more = { files: facts.requirements, valueOf, env: { ...env, ...named } };
+      return fail(await explainFailure(this.subprocess, context, { ...failed, ...more }));
     }
     if (config.installer === 'uv') await leaveAsPip(app, { home, minor }, new Set(Object.keys(facts.packages)));
     const generated = await projects.clean();

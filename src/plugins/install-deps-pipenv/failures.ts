@@ -1,7 +1,8 @@
 // The failures that the kind `install-deps-pipenv` raises.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
-import { installFailed } from '../shared/install-failures.js';
+import { installFailed, type FailedInstall } from '../shared/install-failures.js';
+import type { PipLog } from './pip-log.js';
 
 const CODE = 'install-dependencies::pipenv';
 
@@ -42,7 +43,12 @@ const OUT_OF_DATE = /Pipfile\.lock \(\S*\) is out of date\./;
 const OTHER_PYTHON = /Your Pipfile requires "?python_(?:full_)?version"?/;
 
 /** `pipLog`: what pip said to Pipenv, which shows only part of it. */
-export function pipenvFailed(command: string, exit: CommandExit, pipLog: readonly string[]): Failure {
+export function pipenvFailed(
+  command: string,
+  exit: CommandExit,
+  pipLog: Pick<PipLog, 'lines' | 'failedBuild'>,
+  where: Pick<FailedInstall, 'place' | 'minor'> = {},
+): Failure {
   const outOfDate = exit.lines.find((line) => OUT_OF_DATE.test(line));
   if (outOfDate !== undefined) {
     return {
@@ -64,13 +70,16 @@ export function pipenvFailed(command: string, exit: CommandExit, pipLog: readonl
         'Ask for one version only: the same in `[requires]` of the Pipfile and, if there is one, in .python-version; then run `pipenv lock`.',
     };
   }
-  const lines = [...exit.lines, ...pipLog];
+  const lines = [...exit.lines, ...pipLog.lines];
   return installFailed({
     code: CODE,
     tool: 'Pipenv',
     command,
     exit: { ...exit, lines },
     elsewhere: lines,
+    buildOutput: pipLog.failedBuild,
+    ...where,
+    pythonAlsoIn: ', and into `python_version` under [requires] of the Pipfile, if it has one; then run `pipenv lock`',
     remedy:
       'The log above tells which package was the problem. Correct the Pipfile and run `pipenv lock`, then try again.',
     digestsIn: 'Pipfile.lock',

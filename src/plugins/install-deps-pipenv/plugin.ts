@@ -29,7 +29,7 @@ import { runWithDownloads } from '../shared/kept-downloads.js';
 import { literalPattern } from '../shared/literal-pattern.js';
 import { LocalProjects } from '../shared/local-projects.js';
 import { forgetLocalWheels } from '../shared/local-wheels.js';
-import { compilerEnvironment, isolatedEnvironment, readableLine } from '../shared/pip-command.js';
+import { compilerEnvironment, isolatedEnvironment, readableLineOf } from '../shared/pip-command.js';
 import { minorOfPython, pythonHome } from '../shared/python-home.js';
 import { nearestWith, tellFolder } from '../shared/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
@@ -155,7 +155,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
         env,
         network: true,
         keepLines: KEPT_LINES,
-        filter: (_, text) => readableLine(text.replace(TEMPORARY_FILE, '')),
+        filter: (_, text) => readableLineOf(context, text.replace(TEMPORARY_FILE, '')),
       }),
     );
     forgetLocalWheels(context, cache, 'pip');
@@ -163,7 +163,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     const pip = await readPipLog(scratch, 'pip.log');
     if (exit.value.exitCode !== 0) {
       for (const line of pip.failedBuild) this.log.info(context, line);
-      return fail(pipenvFailed(shown, exit.value, pip.lines));
+      return fail(pipenvFailed(shown, exit.value, pip, { place: context, minor }));
     }
     for (const line of pip.lines) if (line.startsWith('Successfully installed ')) this.log.info(context, line);
     const generated = await projects.clean();
@@ -188,8 +188,6 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
       ...Object.fromEntries(variables),
       ...compilerEnvironment(context, python),
       ...isolatedEnvironment(context, this.files, { extraIndexes }),
-      // Pipenv breaks its lines at the width of the terminal, which would cut what is looked for in them.
-      COLUMNS: '1000',
       NO_COLOR: '1',
       // It installs into the first Python on the path.
       PATH: `${python}/bin:${context.env['PATH'] ?? '/usr/bin:/bin'}`,

@@ -107,7 +107,7 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
       index: this.host.setting('INDEX'),
     });
     if (!exit.ok) return exit;
-    if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value));
+    if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value, { place: context, minor }));
     const generated = (await projects?.clean()) ?? [];
     sortSearchPaths(app, home, changedFiles(before, await takeSnapshot(app, home, context.signal)));
     const builtFromSource = hasBuildScript;

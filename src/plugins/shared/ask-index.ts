@@ -31,3 +31,39 @@ export async function askIndex(
   });
   return lines;
 }
+
+const ABOUT_PYTHON =
+  /^ERROR: (?:Ignored the following versions that require a different python|Could not find a version that satisfies |No matching distribution found for )/;
+
+/** What pip says of the versions of one package, where the rest of a conflict hid it. Nothing is installed or built. */
+export async function askVersions(
+  subprocess: Subprocess,
+  context: RunContext,
+  request: {
+    readonly pip: readonly string[];
+    /** `django==6.0.3` */
+    readonly requirement: string;
+    readonly env: Readonly<Record<string, string>>;
+  },
+): Promise<readonly string[]> {
+  const lines: string[] = [];
+  const options = [
+    '--dry-run',
+    '--no-deps',
+    '--ignore-installed',
+    '--only-binary=:all:',
+    '--retries=0',
+    '--no-cache-dir',
+  ];
+  await subprocess.run(context, {
+    argv: [...request.pip, 'install', ...options, request.requirement],
+    cwd: context.paths.scratch,
+    env: request.env,
+    network: true,
+    filter: (_, text) => {
+      if (ABOUT_PYTHON.test(text)) lines.push(maskUserinfo(text.trim()));
+      return undefined;
+    },
+  });
+  return lines;
+}

@@ -74,6 +74,8 @@ export function buildEnvironment(
     CPLUS_INCLUDE_PATH: before(`${python}/include`, 'CPLUS_INCLUDE_PATH'),
     PKG_CONFIG_PATH: before(`${python}/lib/pkgconfig`, 'PKG_CONFIG_PATH'),
     PYTHONUNBUFFERED: '1',
+    // Without it tools break their lines at 80 columns, in the middle of what went wrong.
+    COLUMNS: '200',
     LANG: 'en_US.UTF-8',
     HOME: context.paths.app,
     // Else what tools download would lie below HOME, and go into the slug.

@@ -2,8 +2,10 @@
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
 import { lastLines } from './failures.js';
-import { judgeInstallLog } from './install-log.js';
-import { TROUBLE_TITLES } from './install-log-patterns.js';
+import { judgeInstallLog, type LogVerdict } from './install-log.js';
+import { gitTroubleTitle, SAYS_NOTHING, TROUBLE_TITLES } from './install-log-patterns.js';
+import { adviseMiss, describeMiss, pythonMiss } from './python-misses.js';
+import { pathsShower, type ShownPlace } from './shown-paths.js';
 
 export interface FailedInstall {
   /** `install-dependencies::pip`. */
@@ -22,20 +24,42 @@ export interface FailedInstall {
   readonly errors?: readonly string[];
   /** What the tool says when the app's own files are the reason. */
   readonly words?: readonly KnownWord[];
+  /** What a build printed, where the tool keeps it apart. */
+  readonly buildOutput?: readonly string[];
+  /** Where the node works; its folders are shown as paths of the app. */
+  readonly place?: ShownPlace;
+  /** X.Y of the Python that is installed into. */
+  readonly minor?: string;
+  /** Where else than in .python-version the app may ask for it. */
+  readonly pythonAlsoIn?: string;
 }
 
 export interface KnownWord {
   /** Matched against lines without outer blanks. */
   readonly pattern: RegExp;
   readonly title: string;
-  readonly remedy: string;
+  /** May depend on what the line says. */
+  readonly remedy: string | ((match: RegExpExecArray) => string);
 }
 
 export function installFailed(failed: FailedInstall): Failure {
-  const { code, tool, exit } = failed;
-  const verdict = judgeInstallLog(exit.lines, failed.elsewhere);
-  const { cause, trouble, tampered, login } = verdict;
-  const errors = failed.errors ?? verdict.errors;
+  const show = pathsShower(failed.place);
+  const { title, detail, ...rest } = judged(failed);
+  return {
+    ...rest,
+    title: show(title),
+    detail: detail
+      .split('\n')
+      .map((line) => shorter(show(line)))
+      .join('\n'),
+  };
+}
+
+function judged(failed: FailedInstall): Failure {
+  const { code, tool, exit, minor } = failed;
+  const verdict = judgeInstallLog(exit.lines, failed.elsewhere, failed.buildOutput);
+  const { cause, trouble, tampered, login, causes } = verdict;
+  const errors = telling(failed.errors ?? verdict.errors, causes);
   const detail = (lines: readonly string[]): string => [...new Set(lines)].join('\n') || lastLines(exit);
   if (cause !== undefined) {
     return {
@@ -43,23 +67,11 @@ export function installFailed(failed: FailedInstall): Failure {
       blame: 'app',
       title: cause.title,
       subject: cause.subject,
-      detail: detail([`Known cause: ${cause.id}`, ...errors]),
+      detail: detail([...causes, `Known cause: ${cause.id}`, ...errors]),
       remedy: cause.remedy,
     };
   }
-  if (trouble !== undefined) {
-    return {
-      code,
-      blame: 'environment',
-      title: `${tool} could not install the dependencies: ${TROUBLE_TITLES[trouble.kind]}`,
-      detail: detail([trouble.line, ...errors]),
-      remedy:
-        trouble.kind === 'disk-full'
-          ? 'Make room on the disk that holds the cache folder, then try again.'
-          : 'Try again in a while; if it stays, check the package index and the way to it.',
-      retryable: true,
-    };
-  }
+  if (trouble !== undefined) return troubled(failed, trouble, detail([trouble.line, ...errors]));
   if (tampered !== undefined) {
     return {
       code,
@@ -80,17 +92,79 @@ export function installFailed(failed: FailedInstall): Failure {
         'Give them to the build: in PYFLOW_INDEX for the default index, else as variables that the tool knows (by `secrets` of the node). Never write them into a file of the app.',
     };
   }
-  const word = failed.words?.find(({ pattern }) => exit.lines.some((line) => pattern.test(line.trim())));
-  if (word !== undefined) {
-    return { code, blame: 'app', title: word.title, detail: detail(errors), remedy: word.remedy };
+  const word = knownWord(failed);
+  if (word !== undefined) return { code, blame: 'app', ...word, detail: detail([...causes, ...errors]) };
+  const command = `Command: ${failed.command}, status ${exit.exitCode}`;
+  const miss = minor === undefined ? undefined : pythonMiss([...exit.lines, ...(failed.elsewhere ?? [])]);
+  if (miss !== undefined && minor !== undefined) {
+    return {
+      code,
+      blame: 'app',
+      title: describeMiss(miss, minor),
+      detail: detail([command, ...errors]),
+      remedy: adviseMiss(miss, minor, failed.pythonAlsoIn),
+    };
   }
   return {
     code,
     blame: 'app',
     title: `${tool} could not install the dependencies`,
-    detail: detail([`Command: ${failed.command}, status ${exit.exitCode}`, ...errors]),
-    remedy: failed.remedy,
+    detail: detail([...causes, command, ...errors]),
+    remedy: causes.length > 0 ? buildRemedy(failed.remedy) : failed.remedy,
   };
+}
+
+function troubled(
+  { code, tool }: FailedInstall,
+  { kind, gitHost }: NonNullable<LogVerdict['trouble']>,
+  detail: string,
+): Failure {
+  const what = gitHost === undefined ? TROUBLE_TITLES[kind] : gitTroubleTitle(kind, gitHost);
+  const where = gitHost === undefined ? 'the package index' : gitHost;
+  return {
+    code,
+    blame: 'environment',
+    title: `${tool} could not install the dependencies: ${what}`,
+    detail,
+    remedy:
+      kind === 'disk-full'
+        ? 'Make room on the disk that holds the cache folder, then try again.'
+        : `Try again in a while; if it stays, check ${where} and the way to it.`,
+    retryable: true,
+  };
+}
+
+function knownWord({ words = [], exit }: FailedInstall): Pick<Failure, 'title' | 'remedy'> | undefined {
+  for (const { pattern, title, remedy } of words) {
+    for (const line of exit.lines) {
+      const match = pattern.exec(line.trim());
+      if (match !== null) return { title, remedy: typeof remedy === 'string' ? remedy : remedy(match) };
+    }
+  }
+  return undefined;
+}
+
+/** What only leads to the reason is left out where the reason itself is shown. */
+function telling(errors: readonly string[], causes: readonly string[]): readonly string[] {
+  const some = errors.filter((line) => !SAYS_NOTHING.test(line.trim()));
+  return causes.length > 0 || some.length > 0 ? some : errors;
+}
+
+const buildRemedy = (remedy: string): string =>
+  `The first line is what the build of the package said last; the log above has all of it. ${remedy.replace(/^The log above tells which package was the problem\. /, '')}`;
+
+const LONG_LIST = /\(from versions: ([^()]{200,})\)?/;
+const LONG_IGNORED = /(different python version: )(.{300,})$/;
+
+/** Lists of hundreds of versions tell nothing; their ends do. */
+function shorter(line: string): string {
+  const ends = (list: string, by: string): string => {
+    const all = list.split(by);
+    return all.length < 9 ? list : [...all.slice(0, 3), `... ${all.length - 6} more ...`, ...all.slice(-3)].join(by);
+  };
+  return line
+    .replace(LONG_LIST, (_, list: string) => `(from versions: ${ends(list, ', ')})`)
+    .replace(LONG_IGNORED, (_, start: string, list: string) => `${start}${ends(list, '; ')}`);
 }
 
 export const privatePathLeft = (found: readonly { readonly path: string; readonly text: string }[]): Failure => ({

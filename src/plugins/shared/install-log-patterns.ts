@@ -38,6 +38,12 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
 
 export type Trouble = 'tls' | 'proxy' | 'timeout' | 'unreachable' | 'server-error' | 'cut-off' | 'disk-full';
 
+/** The same where it is no index, but the host of a git repository. */
+export const gitTroubleTitle = (trouble: Trouble, host: string): string =>
+  TROUBLE_TITLES[trouble]
+    .replace('the package index', `the git host ${host}`)
+    .replace('a download', `a clone from ${host}`);
+
 /** What each kind of trouble is called in a title. */
 export const TROUBLE_TITLES: Readonly<Record<Trouble, string>> = {
   tls: 'no secure connection could be made',
@@ -147,7 +153,12 @@ export const NOTHING_FOUND =
 export const ERROR_LINE = /^((ERROR|error|fatal|hint|Caused by): |[×├╰│]|The conflict is caused by:$)/;
 
 /** Among these, the ones that go on in the indented lines below, which name the packages. */
-export const GOES_ON = /^(The conflict is caused by:$|ERROR: Hashes are required |[├╰]─▶ Because )/;
+export const GOES_ON =
+  /^(The conflict is caused by:$|ERROR: (?:Hashes are required |Can't verify hashes for |In --require-hashes mode, )|[├╰]─▶ Because )/;
+
+/** What installers say around the reason, without saying it. */
+export const SAYS_NOTHING =
+  /^(?:error: (?:subprocess-exited-with-error|metadata-generation-failed|failed-wheel-build-for-install)|hint: (?:See above for details\.|Build failures usually indicate .*)|[╰├]─> (?:No available output\.|\[\d+ lines? of output\])|│ exit code: \d+|[├╰]─▶ (?:failed to (?:clone|fetch) into: .*|The build backend returned an error)|Caused by: (?:failed to (?:clone|fetch) into: .*|The build backend returned an error)|ERROR: metadata generation failed|ERROR: Exception:)$/;
 
 /** A file of the index is not the one that was locked. */
 export const WRONG_DIGEST =

@@ -1,5 +1,8 @@
 // Reads the end of an installer's log: is there a known cause, and was the network at fault? Unaware of the installer.
 
+import { buildCauses } from './build-log.js';
+import { gitTrouble } from './git-trouble.js';
+import { indentOf } from './indent.js';
 import {
   ERROR_LINE,
   FATAL_TROUBLE,
@@ -19,7 +22,14 @@ import {
 export interface LogVerdict {
   readonly cause?: KnownCause;
   /** Something outside the app failed, so that another try may go well. */
-  readonly trouble?: { readonly kind: Trouble; readonly line: string };
+  readonly trouble?: {
+    readonly kind: Trouble;
+    readonly line: string;
+    /** Of a git repository; absent where it is the index that fails. */
+    readonly gitHost?: string;
+  };
+  /** Why a build failed, the last line of its exception first; empty when none did. */
+  readonly causes: readonly string[];
   /** The lines with the expected and the found digest of a file. */
   readonly tampered?: readonly string[];
   /** The line that tells that an index wants to know who asks. */
@@ -32,14 +42,23 @@ const SHOWN_ERRORS = 12;
 /** So that expected and found digest both show. */
 const DIGEST_LINES = 12;
 
-/** `elsewhere`: lines about the index that the installer does not show by itself. */
-export function judgeInstallLog(lines: readonly string[], elsewhere: readonly string[] = []): LogVerdict {
+/**
+ * `elsewhere`: lines about the index that the installer does not show by itself. `buildOutput`: what a build printed, where
+ * the installer keeps it apart.
+ */
+export function judgeInstallLog(
+  lines: readonly string[],
+  elsewhere: readonly string[] = [],
+  buildOutput: readonly string[] = [],
+): LogVerdict {
   const trimmed = lines.map((line) => line.trim());
   const cause = KNOWN_CAUSES.find(({ pattern }) => trimmed.some((line) => pattern.test(line)));
   const errors = errorLines(lines).slice(-SHOWN_ERRORS);
   const gaveUp = trimmed.filter((line) => GAVE_UP.test(line));
   const passing = nameNotFound(lines) === undefined ? [] : [...trimmed, ...elsewhere];
+  const git = gitTrouble(lines);
   const trouble =
+    (git && { kind: git.kind, line: git.line, gitHost: git.host }) ??
     firstMatch(trimmed, FATAL_TROUBLE) ??
     firstMatch(trimmed, UV_TROUBLE) ??
     firstMatch(trimmed, POETRY_TROUBLE) ??
@@ -52,6 +71,7 @@ export function judgeInstallLog(lines: readonly string[], elsewhere: readonly st
     ...(trouble && { trouble }),
     ...(tampered && { tampered }),
     ...(login !== undefined && { login }),
+    causes: buildCauses(lines, buildOutput),
     errors,
   };
 }
@@ -81,8 +101,6 @@ function wrongDigest(lines: readonly string[]): readonly string[] | undefined {
   const digests = below.slice(0, end === -1 ? undefined : end).filter((line) => line.trim() !== '');
   return [lines[start] ?? '', ...digests].slice(0, DIGEST_LINES);
 }
-
-const indentOf = (line: string): number => line.length - line.trimStart().length;
 
 /** The package for which the installer found nothing at all: it does not exist, or the index could not be read. */
 export function nameNotFound(lines: readonly string[]): string | undefined {

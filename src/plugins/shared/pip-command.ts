@@ -2,6 +2,7 @@
 
 import type { Files, RunContext } from '../../engine/sdk.js';
 import { maskUserinfo } from './index-url.js';
+import { PUBLIC_APP_DIR } from './python-home.js';
 
 /**
  * Environment of a command that installs packages. /dev/null as its file makes pip read no configuration at all, and
@@ -15,6 +16,8 @@ export function isolatedEnvironment(
   for (const folder of ['home', 'tmp']) files.of(context).scratch.makeFolders(folder);
   const home = `${context.paths.scratch}/home`;
   return {
+    // Tools break their lines at the width of the terminal, which cuts what is looked for in them.
+    COLUMNS: '1000',
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
@@ -51,6 +54,10 @@ export function compilerEnvironment({ env }: RunContext, python: string): Readon
     ...before(`${python}/lib/pkgconfig`, 'PKG_CONFIG_PATH'),
   };
 }
+
+/** As `readableLine`, and shows the app where it is when it runs: its folder during the build says nothing to the reader. */
+export const readableLineOf = ({ paths }: RunContext, text: string): string =>
+  readableLine(text).replaceAll(paths.app, PUBLIC_APP_DIR);
 
 /** Cuts out what only makes a line long (the folder of packages that are there already), and passwords. */
 export function readableLine(text: string): string {

@@ -6,7 +6,7 @@ import { hasUserinfo, withoutUserinfo } from './index-url.js';
 import { cleanCache } from './clean-cache.js';
 import { compilerEnvironment, isolatedEnvironment } from './pip-command.js';
 import { readablePoetryLine } from './poetry-output.js';
-import { pythonHome } from './python-home.js';
+import { pythonHome, PUBLIC_APP_DIR } from './python-home.js';
 import { pythonToolCommand } from './tool-command.js';
 
 /**
@@ -93,7 +93,7 @@ export async function runPoetry(
     keepLines: KEPT_LINES,
     filter: (_, text) => {
       onLine?.(text);
-      return readablePoetryLine(text);
+      return readablePoetryLine(text)?.replaceAll(context.paths.app, PUBLIC_APP_DIR);
     },
   });
 }

@@ -1,7 +1,10 @@
 // Failures of Poetry, made from the end of its log. Unaware of which step of a build ran it.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
-import { installFailed, type KnownWord } from './install-failures.js';
+import { toolVersion } from '../../manifests/catalogue/tools.js';
+import { withoutTracebacks } from './build-log.js';
+import { installFailed, type FailedInstall, type KnownWord } from './install-failures.js';
+import { fetchInstead } from './other-tool-version.js';
 import { poetryErrors } from './poetry-output.js';
 
 const SHOWN_LINES = 20;
@@ -20,9 +23,16 @@ const KNOWN_WORDS: readonly KnownWord[] = [
       'Ask for a version that it allows in .python-version, or widen `requires-python` in pyproject.toml and run `poetry lock`.',
   },
   {
-    pattern: /^This project requires Poetry .*, but you are using Poetry /,
-    title: 'The project asks for another version of Poetry',
-    remedy: 'Widen `requires-poetry` in pyproject.toml: the version of Poetry is pinned by the pipeline.',
+    pattern: /^This project requires Poetry (.*), but you are using Poetry (\S+)/,
+    title: 'The project asks for another version of Poetry than this build has',
+    remedy: ([, wanted = '', version = '']) =>
+      `Change \`requires-poetry\` in pyproject.toml so that it allows Poetry ${version}${fetchInstead('poetry', version, wanted)}.`,
+  },
+  {
+    pattern: /^The lock file is not compatible with the current version of Poetry\.$/,
+    title: 'poetry.lock was written by a newer Poetry than this build has',
+    remedy: () =>
+      `Lock again with the version of this build, Poetry ${toolVersion('poetry')}: \`pipx run poetry==${toolVersion('poetry')} lock\`, then commit poetry.lock.`,
   },
   {
     pattern: /^Error: The current project could not be installed: /,
@@ -38,13 +48,18 @@ const KNOWN_WORDS: readonly KnownWord[] = [
   },
 ];
 
-export const poetryFailed = (command: string, exit: CommandExit): Failure =>
+export const poetryFailed = (
+  command: string,
+  exit: CommandExit,
+  where: Pick<FailedInstall, 'place' | 'minor'> = {},
+): Failure =>
   installFailed({
     code: 'install-dependencies::poetry',
     tool: 'Poetry',
     command,
     exit,
-    errors: poetryErrors(exit.lines).slice(-SHOWN_LINES),
+    ...where,
+    errors: withoutTracebacks(poetryErrors(exit.lines)).slice(-SHOWN_LINES),
     words: KNOWN_WORDS,
     remedy:
       'The log above tells which package was the problem. Correct pyproject.toml, run `poetry lock`, then try again.',

@@ -42,6 +42,9 @@ const NO_ERROR = [
   /^ {2}- (?:invalid or corrupt cache|network interruptions) /,
   /^\s+\d\. (?:Regenerate|Update|Try) /i,
   /^(?:Make sure the lockfile is up-to-date\.|If any of those solutions worked,|If neither works,) /,
+  /^(?:PEP517 build of a dependency failed|Backend subprocess exited when trying to invoke \w+|You can verify this by running pip wheel .*)$/,
+  /^Note: This error originates from the build backend, and is likely not a problem with poetry /,
+  /^ {2}- (?:not (?:supporting|specifying) PEP 517 |the build requirements are )/,
   // The class of the exception; what it says follows.
   /^ {2}[A-Za-z]+$/,
 ];

@@ -29,6 +29,8 @@ export function uvEnvironment(
     UV_LINK_MODE: 'copy',
     UV_NO_MANAGED_PYTHON: '1',
     UV_NO_PROGRESS: '1',
+    // It breaks the lines of errors at 80 columns, whatever the terminal is.
+    UV_NO_WRAP: '1',
     UV_NO_SYSTEM_CONFIG: '1',
     UV_PROJECT_ENVIRONMENT: python,
     // By path, so that no .python-version of a folder above the app has a say.

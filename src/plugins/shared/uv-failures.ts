@@ -1,29 +1,45 @@
 // The failures of the kinds that install with uv.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
-import { installFailed } from './install-failures.js';
+import { nearestPython } from '../../manifests/app/package-version.js';
+import { toolVersion } from '../../manifests/catalogue/tools.js';
+import { installFailed, type FailedInstall, type KnownWord } from './install-failures.js';
 import { withoutUserinfo } from './index-url.js';
+import { fetchInstead } from './other-tool-version.js';
 
 const CODE = 'install-dependencies::uv';
 
-interface UvProblem {
-  readonly pattern: RegExp;
-  readonly title: string;
-  readonly remedy: string;
+export interface UvPlace extends Pick<FailedInstall, 'place' | 'minor'> {
+  /** The file that has `required-version`, where one has. */
+  readonly requiredIn?: string | undefined;
 }
 
 /** What the app can be told in better words than uv's. The first that matches. */
-const PROBLEMS: readonly UvProblem[] = [
+const problems = ({ minor, requiredIn = 'pyproject.toml' }: UvPlace): readonly KnownWord[] => [
+  {
+    pattern: /^error: Required uv version `([^`]+)` does not match the running version `([^`]+)`/,
+    title: 'The project asks for another version of uv than this build has',
+    remedy: ([, wanted = '', version = '']) =>
+      `Change \`required-version\` in ${requiredIn} so that it allows uv ${version}, for example to ">=${version}"${fetchInstead('uv', version, wanted)}.`,
+  },
+  {
+    pattern: /^error: .*\buv\.lock\b.* uses an unsupported schema version/,
+    title: 'The file uv.lock was written by a newer uv than this build has',
+    remedy: `Lock again with the version of this build: \`uvx uv@${toolVersion('uv')} lock\`, then push uv.lock.`,
+  },
   {
     pattern: /^error: The lockfile at .* needs to be updated, but .--locked. was provided/,
     title: 'The file uv.lock does not fit pyproject.toml any more',
     remedy: 'Run `uv lock`, look at what changed, and push uv.lock together with pyproject.toml.',
   },
   {
-    pattern: /is incompatible with the project's Python requirement|^error: No interpreter found for Python /,
+    pattern:
+      /is incompatible with the project's Python requirement(?:: `([^`]+)`)?|^error: No interpreter found for Python /,
     title: "The app's `requires-python` does not allow the Python that it is built with",
-    remedy:
-      'Make `.python-version` and `requires-python` in pyproject.toml agree (`uv python pin X.Y`), then run `uv lock`.',
+    remedy: ([, wanted]) => {
+      const python = wanted === undefined || minor === undefined ? undefined : nearestPython(minor, wanted);
+      return `Make \`.python-version\` and \`requires-python\` in pyproject.toml agree (\`uv python pin ${python ?? 'X.Y'}\`), then run \`uv lock\`.`;
+    },
   },
   {
     pattern: /^error: Failed to parse `(uv\.lock|pyproject\.toml|uv\.toml)`/,
@@ -32,20 +48,19 @@ const PROBLEMS: readonly UvProblem[] = [
   },
 ];
 
-export function uvFailed(command: string, exit: CommandExit): Failure {
-  const failure = installFailed({
+export const uvFailed = (command: string, exit: CommandExit, where: UvPlace = {}): Failure =>
+  installFailed({
     code: CODE,
     tool: 'uv',
     command,
     exit,
+    ...(where.place !== undefined && { place: where.place }),
+    ...(where.minor !== undefined && { minor: where.minor }),
+    words: problems(where),
     remedy: 'The log above tells which package was the problem. Correct the project, run `uv lock`, then try again.',
+    pythonAlsoIn: ', in agreement with `requires-python` in pyproject.toml',
     digestsIn: 'the file uv.lock',
   });
-  if (failure.blame !== 'app') return failure;
-  const lines = exit.lines.map((line) => line.trim());
-  const problem = PROBLEMS.find(({ pattern }) => lines.some((line) => pattern.test(line)));
-  return problem === undefined ? failure : { ...failure, title: problem.title, remedy: problem.remedy };
-}
 
 export const unreadableProject = (file: string, why: string): Failure => ({
   code: CODE,

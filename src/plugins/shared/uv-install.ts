@@ -1,6 +1,7 @@
 // Installs what a lockfile of uv names: all but the app's own packages, or those. Unaware of keys and of what becomes of the
 // layer.
 
+import { posix } from 'node:path';
 import {
   fail,
   succeed,
@@ -12,9 +13,10 @@ import {
   type RunContext,
   type RunOutput,
   type Subprocess,
+  type ViewReader,
 } from '../../engine/sdk.js';
 import { takeSnapshot } from './app-changes.js';
-import { rootIn } from './app-root.js';
+import { inRoot, rootIn } from './app-root.js';
 import { noPython } from './failures.js';
 import { finishInstall, type InstalledOutputs } from './finish-install.js';
 import { runWithDownloads } from './kept-downloads.js';
@@ -90,7 +92,9 @@ export async function installWithUv(
       }),
     );
     if (!exit.ok) return exit;
-    return exit.value.exitCode === 0 ? succeed(undefined) : fail(uvFailed(command, exit.value));
+    if (exit.value.exitCode === 0) return succeed(undefined);
+    const requiredIn = await requiredVersionIn(context.view, posix.dirname(install.lockFile));
+    return fail(uvFailed(command, exit.value, { place: context, minor, requiredIn }));
   };
   forgetLocalBuilds(context, cache);
   const done =
@@ -138,6 +142,15 @@ async function installFromMirror(
   return uv(['pip', 'install', '--no-deps', ...anyIndex, `--requirements=${context.paths.given}/${list}`], {
     ...(indexes.others.length > 0 && { UV_INDEX: indexes.others.join(' ') }),
   });
+}
+
+/** The file that says which version of uv the project wants: uv.toml comes first, as for uv. `folder`: of the lockfile. */
+async function requiredVersionIn(view: ViewReader, folder: string): Promise<string | undefined> {
+  for (const name of ['uv.toml', 'pyproject.toml']) {
+    const file = inRoot(folder, name);
+    if (/^[^#]*\brequired-version"?\s*=/m.test((await view.read(file))?.toString() ?? '')) return file;
+  }
+  return undefined;
 }
 
 /** What uv writes down for its next run: times and digests of sources, which are different everywhere. */

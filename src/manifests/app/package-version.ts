@@ -1,0 +1,110 @@
+// Versions of packages and what they are compared with, by PEP 440, as far as messages need it: which version is newer, and
+// does it meet a specifier. What cannot be read meets nothing.
+
+interface Version {
+  readonly epoch: number;
+  readonly release: readonly number[];
+  /** Dev releases come first, then alphas, betas, candidates, the release itself, and its post releases. */
+  readonly stage: readonly [phase: number, number: number, dev: number];
+}
+
+const VERSION =
+  /^v?(?:(\d+)!)?(\d+(?:\.\d+)*)(?:[-_.]?(a|alpha|b|beta|c|rc|pre|preview)[-_.]?(\d*))?(?:(?:-|[-_.]?(?:post|rev|r)[-_.]?)(\d+))?(?:[-_.]?dev[-_.]?(\d*))?(?:\+[a-z0-9._-]+)?$/i;
+const PHASES: Readonly<Record<string, number>> = { a: 1, alpha: 1, b: 2, beta: 2, c: 3, rc: 3, pre: 3, preview: 3 };
+const FINAL = 4;
+const POST = 5;
+const LONGEST = 200;
+
+function parse(text: string): Version | undefined {
+  if (text.length > LONGEST) return undefined;
+  const [, epoch = '0', release, phase, number, post, dev] = VERSION.exec(text.trim()) ?? [];
+  if (release === undefined) return undefined;
+  const isDev = dev !== undefined;
+  const rank = post !== undefined ? POST : phase !== undefined ? PHASES[phase.toLowerCase()]! : isDev ? 0 : FINAL;
+  return {
+    epoch: Number(epoch),
+    release: release.split('.').map(Number),
+    stage: [rank, Number(post ?? number ?? 0), isDev ? Number(dev) : Infinity],
+  };
+}
+
+const compareLists = (a: readonly number[], b: readonly number[]): number => {
+  for (let at = 0; at < Math.max(a.length, b.length); at += 1) {
+    const [one, other] = [a[at] ?? 0, b[at] ?? 0];
+    if (one !== other) return one < other ? -1 : 1;
+  }
+  return 0;
+};
+
+function compare(a: Version, b: Version): number {
+  return compareLists([a.epoch, ...a.release], [b.epoch, ...b.release]) || compareLists(a.stage, b.stage);
+}
+
+export const isPreRelease = (text: string): boolean => {
+  const version = parse(text);
+  return version !== undefined && (version.stage[0] < FINAL || version.stage[2] !== Infinity);
+};
+
+/** The newest of those that can be read, final ones first. */
+export function newestVersion(versions: readonly string[]): string | undefined {
+  const finals = versions.filter((version) => !isPreRelease(version));
+  let newest: readonly [text: string, version: Version] | undefined;
+  for (const text of finals.length > 0 ? finals : versions) {
+    const version = parse(text);
+    if (version !== undefined && (newest === undefined || compare(version, newest[1]) > 0)) newest = [text, version];
+  }
+  return newest?.[0];
+}
+
+/** `specifiers`: `>=3.12,<4`; an empty text is met by all. */
+export function meetsSpecifiers(version: string, specifiers: string): boolean {
+  const found = parse(version);
+  if (found === undefined) return false;
+  return specifiers
+    .split(',')
+    .map((clause) => clause.trim())
+    .filter((clause) => clause !== '')
+    .every((clause) => meets(version.trim(), found, clause));
+}
+
+const CLAUSE = /^(===|==|!=|~=|>=|<=|>|<)\s*([^\s,*]+?)(\.\*)?$/;
+
+function meets(text: string, version: Version, clause: string): boolean {
+  const [, operator, written, wildcard] = CLAUSE.exec(clause) ?? [];
+  const wanted = parse(written ?? '');
+  if (operator === '===') return text === written;
+  if (wanted === undefined) return false;
+  const startsSo = compareLists(version.release.slice(0, wanted.release.length), wanted.release) === 0;
+  const order = compare(version, wanted);
+  switch (operator) {
+    case '==':
+      return wildcard === undefined ? order === 0 : startsSo;
+    case '!=':
+      return wildcard === undefined ? order !== 0 : !startsSo;
+    case '~=': {
+      const series = wanted.release.slice(0, -1);
+      return order >= 0 && compareLists(version.release.slice(0, series.length), series) === 0;
+    }
+    case '>=':
+      return order >= 0;
+    case '<=':
+      return order <= 0;
+    case '>':
+      return order > 0;
+    case '<':
+      return order < 0;
+    default:
+      return false;
+  }
+}
+
+/** The minor of Python 3 nearest to `minor` that the specifiers allow; a later one before an earlier one. */
+export function nearestPython(minor: string, specifiers: string): string | undefined {
+  const own = Number(/^3\.(\d+)$/.exec(minor)?.[1] ?? Number.NaN);
+  const allowed = Array.from({ length: 40 }, (_, index) => index).filter((index) =>
+    [`3.${index}.0`, `3.${index}.99`].some((version) => meetsSpecifiers(version, specifiers)),
+  );
+  const later = allowed.find((index) => index > own);
+  const nearest = later ?? allowed.findLast((index) => index < own);
+  return nearest === undefined ? undefined : `3.${nearest}`;
+}
