@@ -24,15 +24,24 @@ export function decodeRequirements(bytes: Uint8Array): string {
   }
 }
 
-/** The encoding of a file that cannot be decoded in it; undefined when it can. */
+/** The encoding of a file that cannot be decoded in it; undefined when it can, or when only Python knows that encoding. */
 export function undecodableAs(bytes: Uint8Array): string | undefined {
   const { encoding, content } = encodingOf(bytes);
   if (encoding.startsWith('utf-32') || LATIN_1.test(encoding)) return undefined;
+  const decoder = decoderFor(encoding);
   try {
-    new TextDecoder(encoding, { fatal: true }).decode(content);
+    decoder?.decode(content);
     return undefined;
   } catch {
     return encoding;
+  }
+}
+
+function decoderFor(encoding: string): InstanceType<typeof TextDecoder> | undefined {
+  try {
+    return new TextDecoder(encoding, { fatal: true });
+  } catch {
+    return undefined;
   }
 }
 

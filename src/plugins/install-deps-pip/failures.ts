@@ -34,6 +34,15 @@ function describeProblem({ type, file, line, path }: RequirementsProblem): strin
   }
 }
 
+/** pip and uv would end with an exception that names no file. */
+export const undecodableRequirements = (file: string, encoding: string): Failure => ({
+  code: 'install-dependencies::pip',
+  blame: 'app',
+  title: `${file} is not text in the encoding ${encoding}`,
+  detail: `pip decodes ${file} as ${encoding}, and some of its bytes mean nothing there.`,
+  remedy: `Save ${file} as UTF-8 and commit it. Or name its encoding in the first line, for example \`# coding: latin-1\`.`,
+});
+
 /** `uses`: name and first place. pip would send them to the server as they are written. */
 export const variablesUnset = (uses: readonly (readonly [name: string, place: string])[]): Failure => ({
   code: 'install-dependencies::pip',

@@ -19,6 +19,7 @@ import {
   type RunOutput,
   type ViewReader,
 } from '../../engine/sdk.js';
+import { undecodableAs } from '../../manifests/app/requirements-encoding.js';
 import { expand } from '../../manifests/app/requirements-lines.js';
 import { readRequirements } from '../../manifests/app/requirements.js';
 import { takeSnapshot } from '../shared/app-changes.js';
@@ -38,7 +39,7 @@ import { isWantedFile } from '../shared/root-listing.js';
 import { pipCommand } from '../shared/tool-command.js';
 import { forgetLocalBuilds } from '../shared/uv-command.js';
 import { explainFailure } from './failed-install.js';
-import { installerSkipped, unreadableRequirements, variablesUnset } from './failures.js';
+import { installerSkipped, undecodableRequirements, unreadableRequirements, variablesUnset } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { PipOutput } from './pip-output.js';
 import { leaveAsPip, uvPipCommand } from './with-uv.js';
@@ -105,7 +106,11 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
         env: (name) => view.env(name),
       });
       if (!closure.ok) return fail(unreadableRequirements(closure.failure));
-      for (const file of closure.value.files) files.add(literalPattern(file));
+      for (const file of closure.value.files) {
+        const encoding = undecodableAs((await view.read(file)) ?? new Uint8Array());
+        if (encoding !== undefined) return fail(undecodableRequirements(file, encoding));
+        files.add(literalPattern(file));
+      }
       for (const local of closure.value.localPaths) localPaths.add(local);
       for (const { name, file, line, isLogin } of closure.value.variables) {
         if (!variables.has(name)) variables.set(name, `${file}, line ${line}`);

@@ -4,7 +4,7 @@ import type { CommandExit, Failure } from '../../engine/sdk.js';
 import { installFailed, type FailedInstall } from '../shared/install-failures.js';
 import type { PipLog } from './pip-log.js';
 
-const CODE = 'install-dependencies::pipenv';
+export const CODE = 'install-dependencies::pipenv';
 
 export const fileMissing = (missing: string, present: string): Failure => ({
   code: CODE,

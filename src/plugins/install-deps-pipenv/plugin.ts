@@ -23,6 +23,7 @@ import { readPipfileLock, type PipfileLockContent } from '../../manifests/app/pi
 import { takeSnapshot } from '../shared/app-changes.js';
 import { inRoot, rootIn } from '../shared/app-root.js';
 import { noPython } from '../shared/failures.js';
+import { firstMisencoded } from '../shared/file-encoding.js';
 import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
 import { withoutUserinfo } from '../shared/index-url.js';
 import { runWithDownloads } from '../shared/kept-downloads.js';
@@ -34,7 +35,7 @@ import { minorOfPython, pythonHome } from '../shared/python-home.js';
 import { nearestWith, tellFolder } from '../shared/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
 import { pythonToolCommand } from '../shared/tool-command.js';
-import { fileMissing, pathsOutside, pipenvFailed, unreadableLock, variablesUnset } from './failures.js';
+import { CODE, fileMissing, pathsOutside, pipenvFailed, unreadableLock, variablesUnset } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { readPipLog } from './pip-log.js';
 
@@ -90,6 +91,11 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     const [asked, locked] = await Promise.all([view.read(pipfile), view.read(lockfile)]);
     if (locked === undefined) return fail(fileMissing(lockfile, pipfile));
     if (asked === undefined) return fail(fileMissing(pipfile, lockfile));
+    const misencoded = firstMisencoded(CODE, [
+      [pipfile, asked],
+      [lockfile, locked],
+    ]);
+    if (misencoded !== undefined) return fail(misencoded);
     const develop = view.run.mode === 'test';
     const lock = readPipfileLock(locked, { develop });
     if (lock === undefined) return fail(unreadableLock(lockfile));

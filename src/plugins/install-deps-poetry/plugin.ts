@@ -22,6 +22,7 @@ import { parsePoetryLock, parsePoetryProject } from '../../manifests/app/poetry-
 import { takeSnapshot } from '../shared/app-changes.js';
 import { inRoot } from '../shared/app-root.js';
 import { noPython } from '../shared/failures.js';
+import { firstMisencoded } from '../shared/file-encoding.js';
 import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
 import { withoutUserinfo } from '../shared/index-url.js';
 import { installedPackages } from '../shared/installed-packages.js';
@@ -30,6 +31,7 @@ import { LocalProjects } from '../shared/local-projects.js';
 import { literalPattern } from '../shared/literal-pattern.js';
 import { ARTIFACTS, runPoetry } from '../shared/poetry-command.js';
 import {
+  CODE,
   noProjectFile,
   poetryFailed,
   sourcesOutside,
@@ -88,6 +90,11 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     if (lockBytes === undefined) return fail(noProjectFile(lockFile, projectFile));
     const projectBytes = await view.read(projectFile);
     if (projectBytes === undefined) return fail(noProjectFile(projectFile, lockFile));
+    const misencoded = firstMisencoded(CODE, [
+      [lockFile, lockBytes],
+      [projectFile, projectBytes],
+    ]);
+    if (misencoded !== undefined) return fail(misencoded);
     const lock = parsePoetryLock(lockBytes);
     if (!lock.ok) return fail(unreadableProject(lockFile, lock.failure.message));
     const project = parsePoetryProject(projectBytes);

@@ -24,6 +24,7 @@ import { allowed, buildEnvironment, writeEnvDir } from '../shared/build-environm
 import { withoutUserinfo } from '../shared/index-url.js';
 import { isModuleAvailable } from '../shared/installed-modules.js';
 import { pythonHome } from '../shared/python-home.js';
+import { misencoded, wrongEncoding } from '../shared/file-encoding.js';
 import { isWantedFile } from '../shared/root-listing.js';
 import { downloadFailed } from './failures.js';
 import { manifest, PROFILE_SCRIPT, type config, type inputs, type outputs } from './manifest.js';
@@ -63,7 +64,10 @@ export class NltkData implements Plugin<Config, Node['inputs'], Outputs> {
     if (!(await isModuleAvailable(view, config, 'nltk'))) return succeed({ facts: {}, pure: true });
     const list = inRoot(config.root, LIST);
     if (!(await isWantedFile(view, list))) return succeed({ facts: { status: 'skipped-no-nltk-file' }, pure: true });
-    const packages = linesOf((await view.read(list))?.toString('utf8') ?? '');
+    const bytes = (await view.read(list)) ?? Buffer.alloc(0);
+    const encoding = wrongEncoding(bytes);
+    if (encoding !== undefined) return fail(misencoded('nltk-downloader', list, encoding));
+    const packages = linesOf(bytes.toString('utf8'));
     const index = this.#index(config);
     const facts: Facts = {
       status: 'enabled',

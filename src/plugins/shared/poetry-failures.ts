@@ -7,6 +7,7 @@ import { installFailed, type FailedInstall, type KnownWord } from './install-fai
 import { fetchInstead } from './other-tool-version.js';
 import { poetryErrors } from './poetry-output.js';
 
+export const CODE = 'install-dependencies::poetry';
 const SHOWN_LINES = 20;
 
 /** What Poetry says when the project's own files are the reason. */
@@ -54,7 +55,7 @@ export const poetryFailed = (
   where: Pick<FailedInstall, 'place' | 'minor'> = {},
 ): Failure =>
   installFailed({
-    code: 'install-dependencies::poetry',
+    code: CODE,
     tool: 'Poetry',
     command,
     exit,

@@ -7,7 +7,7 @@ import { installFailed, type FailedInstall, type KnownWord } from './install-fai
 import { withoutUserinfo } from './index-url.js';
 import { fetchInstead } from './other-tool-version.js';
 
-const CODE = 'install-dependencies::uv';
+export const CODE = 'install-dependencies::uv';
 
 export interface UvPlace extends Pick<FailedInstall, 'place' | 'minor'> {
   /** The file that has `required-version`, where one has. */

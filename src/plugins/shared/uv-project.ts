@@ -13,10 +13,11 @@ import {
 import { parseUvProject, parseUvToml, type UvProjectFile } from '../../manifests/app/uv-settings.js';
 import { wheelFits, type WheelTarget } from '../../manifests/app/wheel-tags.js';
 import { inRoot } from './app-root.js';
+import { firstMisencoded } from './file-encoding.js';
 import { literalPattern } from './literal-pattern.js';
 import { memberFiles, uvPlaces } from './project-folder.js';
 import { sourcesOf, type ProjectSources } from './project-sources.js';
-import { outsideApp, unreadableProject } from './uv-failures.js';
+import { CODE, outsideApp, unreadableProject } from './uv-failures.js';
 
 export interface UvProject {
   /** Of a member of a workspace: what that may need. */
@@ -52,13 +53,24 @@ export async function readUvProject(root: string, view: ViewReader): Promise<Res
   ];
   const lockBytes = await view.read(lockFile);
   if (lockBytes === undefined) return fail(unreadableProject(lockFile, 'there is no such file'));
+  const projectBytes = await view.read(projectFile);
+  const settingsBytes = await view.read(settingsFile);
+  // uv takes a byte order mark.
+  const misencoded = firstMisencoded(
+    CODE,
+    [
+      [lockFile, lockBytes],
+      [projectFile, projectBytes],
+      [settingsFile, settingsBytes],
+    ],
+    'accepted',
+  );
+  if (misencoded !== undefined) return fail(misencoded);
   const whole = parseUvLock(lockBytes);
   if (!whole.ok) return fail(unreadableProject(lockFile, whole.failure.message));
-  const projectBytes = await view.read(projectFile);
   if (projectBytes === undefined) return fail(unreadableProject(projectFile, 'there is no such file'));
   const project = parseUvProject(projectBytes);
   if (!project.ok) return fail(unreadableProject(projectFile, project.failure.message));
-  const settingsBytes = await view.read(settingsFile);
   const settings = settingsBytes === undefined ? undefined : parseUvToml(settingsBytes);
   if (settings !== undefined && !settings.ok) return fail(unreadableProject(settingsFile, settings.failure.message));
 

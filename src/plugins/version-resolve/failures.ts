@@ -20,12 +20,14 @@ export function howToSetVersion(root: string, minor: string, origin?: Origin): s
 const ACCEPTED_FORMS = (minor: string): string =>
   `Accepted are ${minor} (gets the newest patch, recommended) and the form N.N.N for one exact patch.`;
 
-export const runtimeTxtWrong = (root: string, minor: string): Failure => ({
+export const runtimeTxtWrong = (root: string, minor: string, encoding?: string): Failure => ({
   code: 'runtime-txt::invalid-version',
   blame: 'app',
   title: `The version in ${inRoot(root, 'runtime.txt')} cannot be read`,
-  detail:
+  detail: [
+    ...(encoding === undefined ? [] : [`${inRoot(root, 'runtime.txt')} is saved as ${encoding}.`]),
     'The file must consist of one line, python- and a version. But runtime.txt is deprecated, so it is better to replace it.',
+  ].join('\n'),
   remedy: `Move to .python-version:\n${howToSetVersion(root, minor, 'runtime.txt')}`,
 });
 

@@ -12,7 +12,8 @@ import {
   parsePythonVersionFile,
 } from '../../manifests/app/python-version-file.js';
 import { parseRuntimeTxt } from '../../manifests/app/runtime-txt.js';
-import { viewOfRoot } from '../shared/app-root.js';
+import { inRoot, viewOfRoot } from '../shared/app-root.js';
+import { misencoded, wrongEncoding } from '../shared/file-encoding.js';
 import { foldersUp } from '../shared/project-folder.js';
 import { isFile } from '../shared/root-listing.js';
 import { misspelledFile, pipfileLockWrong, pythonVersionFileWrong, runtimeTxtWrong } from './failures.js';
@@ -59,7 +60,10 @@ async function requestIn(
   const runtimeTxt = await view.read('runtime.txt');
   if (runtimeTxt !== undefined) {
     const request = parseRuntimeTxt(runtimeTxt);
-    if (!request.ok) return failKnowing(runtimeTxtWrong(folder, defaultMinor), { origin: 'runtime.txt' });
+    if (!request.ok) {
+      const wrong = runtimeTxtWrong(folder, defaultMinor, wrongEncoding(runtimeTxt));
+      return failKnowing(wrong, { origin: 'runtime.txt' });
+    }
     return succeed({ python: request.value, origin: 'runtime.txt' });
   }
 
@@ -81,7 +85,12 @@ async function requestIn(
   if (lock === undefined) return succeed(undefined);
   const request = parsePipfileLock(lock);
   if (!request.ok) {
-    return failKnowing(pipfileLockWrong(folder, request.failure, defaultMinor), { origin: 'Pipfile.lock' });
+    const encoding = wrongEncoding(lock);
+    const wrong =
+      encoding === undefined
+        ? pipfileLockWrong(folder, request.failure, defaultMinor)
+        : misencoded('pipfile-lock::invalid-json', inRoot(folder, 'Pipfile.lock'), encoding);
+    return failKnowing(wrong, { origin: 'Pipfile.lock' });
   }
   return succeed(request.value && { python: request.value, origin: 'Pipfile.lock' });
 }
