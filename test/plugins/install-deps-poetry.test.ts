@@ -46,13 +46,25 @@ describe('plugins/install-deps-poetry', () => {
   };
   const read = (
     files: Files,
-    options: { readonly mode?: 'test'; readonly folder?: string; readonly settings?: Files } = {},
+    options: {
+      readonly mode?: 'test';
+      readonly folder?: string;
+      readonly settings?: Files;
+      readonly groups?: string[];
+    } = {},
   ) => {
     put({ 'pyproject.toml': '', ...files });
     const harness = new PluginHarness({ root: join(root, 'h'), settings: options.settings ?? {} });
     const kind = new InstallDepsPoetry(harness.subprocess, harness.log, harness.host, filesService);
     return kind.reads(
-      { config: { vendorDir: '.scalingo', root: options.folder ?? '.' }, inputs: { runtime: '', poetry: '' } },
+      {
+        config: {
+          vendorDir: '.scalingo',
+          root: options.folder ?? '.',
+          ...(options.groups && { groups: options.groups }),
+        },
+        inputs: { runtime: '', poetry: '' },
+      },
       new FolderView(root, { PIP_EXTRA_INDEX_URL: 'https://extra.example' }, options.mode),
     );
   };
@@ -89,6 +101,20 @@ describe('plugins/install-deps-poetry', () => {
       expect(names(await readsOf(files))).to.deep.equal(['a', 'c', 'old-lock']);
       expect(names(await readsOf(files, { mode: 'test' }))).to.deep.equal(['a', 'b', 'c', 'old-lock']);
       expect((await readsOf(files, { mode: 'test' })).facts).to.include({ groups: 'all' });
+    });
+
+    it('hold the groups that are asked for, also optional ones', async () => {
+      const lock = lockOf(
+        { name: 'a' },
+        { name: 'b', more: 'groups = ["dev"]' },
+        { name: 'c', more: 'groups = ["web_app"]' },
+      );
+      const optional = lock.replace(/(name = "c"[^]*?)optional = false/, '$1optional = true');
+      const packagesOf = async (groups?: string[]) =>
+        ((await readsOf({ 'poetry.lock': optional }, groups ? { groups } : {})).facts as { packages: object }).packages;
+      expect(await packagesOf()).to.have.all.keys('a');
+      expect(await packagesOf(['web-app'])).to.have.all.keys('a', 'c');
+      expect(await packagesOf(['dev', 'web-app'])).to.have.all.keys('a', 'b', 'c');
     });
 
     it('hold the projects and archives of the app that are installed', async () => {

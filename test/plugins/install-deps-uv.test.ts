@@ -37,6 +37,7 @@ describe('plugins/install-deps-uv', () => {
       readonly env?: Files;
       readonly root?: string;
       readonly index?: string;
+      readonly groups?: readonly string[];
     } = {},
   ) => {
     for (const [path, text] of Object.entries({ ...PYTHON, ...files })) {
@@ -49,6 +50,7 @@ describe('plugins/install-deps-uv', () => {
       vendorDir: '.scalingo',
       root: options.root ?? '.',
       ...(options.index !== undefined && { index: options.index }),
+      ...(options.groups !== undefined && { groups: [...options.groups] }),
     };
     const view = new FolderView(join(root, 'app'), options.env, options.mode);
     return kind.reads({ config, inputs: { runtime: '', uv: '' } }, view);
@@ -71,6 +73,15 @@ describe('plugins/install-deps-uv', () => {
         files: ['pyproject.toml', 'uv.lock', 'uv.toml'],
         facts: { withDefaultGroups: false, hasSettings: false, computed: [], packages: { a: '1.0' } },
       });
+    });
+
+    it('hold the default groups that a build leaves out, unless they are asked for', async () => {
+      const project = `${PROJECT}[dependency-groups]\ndev = ["a"]\nweb = ["b"]\n[tool.uv]\ndefault-groups = ["dev", "web"]\n`;
+      const files = { 'pyproject.toml': project, 'uv.lock': SHOP };
+      expect((await readsOf(files)).facts).to.deep.include({ leftOut: ['dev', 'web'] });
+      expect((await readsOf(files, { groups: ['Web'] })).facts).to.deep.include({ leftOut: ['dev'] });
+      expect((await readsOf(files, { groups: ['web', 'dev'] })).facts).not.to.have.property('leftOut');
+      expect((await readsOf(files, { mode: 'test' })).facts).not.to.have.property('leftOut');
     });
 
     it('are those in the root of the project', async () => {

@@ -3,6 +3,7 @@
 
 import { parse as parseToml } from 'smol-toml';
 import { excerpt, parsed, wrong, type Parsed } from './parsed.js';
+import { normalizeName } from './requirements.js';
 import { visible } from './text-file.js';
 
 export interface UvProjectFile {
@@ -12,6 +13,8 @@ export interface UvProjectFile {
   readonly refusesWheels: boolean;
   /** Present where this file is the top of a workspace. */
   readonly workspace?: UvWorkspace;
+  /** Groups that uv installs unless told otherwise, of those that the project has; normalised and sorted. */
+  readonly defaultGroups: readonly string[];
   /** uv can read name and dependencies here; otherwise it has to run the build backend, which may read any file. */
   readonly isStatic: boolean;
 }
@@ -43,8 +46,20 @@ export function parseUvProject(bytes: Uint8Array): Parsed<UvProjectFile, UvSetti
     ...(workspace !== undefined && {
       workspace: { members: stringsOf(workspace['members']), exclude: stringsOf(workspace['exclude']) },
     }),
+    defaultGroups: defaultGroups(file.value['dependency-groups'], fieldsOf(uv)),
     isStatic: project !== undefined && !isComputed,
   });
+}
+
+function defaultGroups(groups: unknown, uv: Fields): readonly string[] {
+  const legacy = stringsOf(uv['dev-dependencies']).length > 0 ? ['dev'] : [];
+  const named = Object.entries(fieldsOf(groups)).flatMap(([name, entries]) =>
+    Array.isArray(entries) && entries.length > 0 ? [normalizeName(name)] : [],
+  );
+  const wanted = uv['default-groups'] ?? ['dev'];
+  const isDefault = (name: string): boolean =>
+    wanted === 'all' || stringsOf(wanted).some((group) => normalizeName(group) === name);
+  return [...new Set([...legacy, ...named])].filter(isDefault).sort();
 }
 
 /** Of a `uv.toml`. */

@@ -3,13 +3,22 @@
 
 import { posix } from 'node:path';
 import type { LockedPackage } from '../../manifests/app/poetry-lock.js';
+import { normalizeName } from '../../manifests/app/requirements.js';
 import { wheelFits, type WheelTarget } from '../../manifests/app/wheel-tags.js';
 
-/** Those that this build may install: without `--test` only the ones of the main group. */
-export const wantedPackages = (packages: readonly LockedPackage[], mode: 'build' | 'test'): readonly LockedPackage[] =>
-  packages.filter(
-    ({ groups, optional }) => !optional && (mode === 'test' || groups === undefined || groups.includes('main')),
+/** Those that this build may install: without `--test` the ones of the main group, and of those that are asked for. */
+export function wantedPackages(
+  packages: readonly LockedPackage[],
+  mode: 'build' | 'test',
+  asked: readonly string[] = [],
+): readonly LockedPackage[] {
+  const names = new Set(asked.map(normalizeName));
+  return packages.filter(
+    ({ groups, optional }) =>
+      (!optional && (mode === 'test' || groups === undefined || groups.includes('main'))) ||
+      groups?.some((group) => names.has(normalizeName(group))) === true,
   );
+}
 
 /** Name -> version; several versions for several platforms are all named. */
 export function versionsOf(packages: readonly LockedPackage[]): Readonly<Record<string, string>> {

@@ -2,6 +2,7 @@
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 import { rootSchema } from '../shared/app-root.js';
+import { groupsSchema } from '../shared/groups.js';
 import { installedOutputs } from '../shared/installed-outputs.js';
 import { vendorDirSchema } from '../shared/python-home.js';
 
@@ -10,6 +11,7 @@ export const config = {
   properties: {
     vendorDir: vendorDirSchema,
     root: rootSchema,
+    groups: groupsSchema,
   },
   additionalProperties: false,
 } as const satisfies JSONSchema;

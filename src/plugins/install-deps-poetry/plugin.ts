@@ -105,7 +105,7 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
 
     const index = this.host.setting('INDEX');
     if (index?.startsWith('file:') === true) return fail(unsupportedIndex(index));
-    const wanted = wantedPackages(lock.value, view.run.mode);
+    const wanted = wantedPackages(lock.value, view.run.mode, config.groups);
     // Of all packages: Poetry looks at every path before it knows which groups it installs.
     const sources = localSources(lock.value, inRoot(root, ''));
     const outside = sources.filter(({ path }) => path === undefined);
@@ -145,7 +145,7 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
 
     // `sync` is `install` that also removes: where there is something already, it is another node's.
     const isEmpty = Object.keys(installedPackages(app, sitePackages)).length === 0;
-    const args = [isEmpty ? 'sync' : 'install', ...(facts.groups === 'main' ? ['--only', 'main'] : []), '--no-root'];
+    const args = [isEmpty ? 'sync' : 'install', ...groupOptions(facts.groups, config.groups), '--no-root'];
     const shown = `poetry ${args.join(' ')}`;
     this.log.step(context, `Installing dependencies using '${shown}'`);
     if (facts.ignoredPlugins.length > 0) {
@@ -186,3 +186,7 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     return finishInstall(services, context, { vendorDir, minor, before, builtFromSource, generated });
   }
 }
+
+/** Poetry's own word for what is installed. */
+const groupOptions = (groups: Facts['groups'], asked: readonly string[] = []): readonly string[] =>
+  groups === 'main' ? ['--only', ['main', ...asked].join(',')] : asked.length > 0 ? ['--with', asked.join(',')] : [];

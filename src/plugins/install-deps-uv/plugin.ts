@@ -17,6 +17,7 @@ import {
   type RunOutput,
   type ViewReader,
 } from '../../engine/sdk.js';
+import { normalizeName } from '../../manifests/app/requirements.js';
 import { versionsOf } from '../../manifests/app/uv-lock.js';
 import type { InstalledOutputs as Outputs } from '../shared/finish-install.js';
 import { indexFact, planIndex } from '../shared/uv-command.js';
@@ -34,6 +35,8 @@ interface Node {
 /** What `reads` found out; keyed verbatim. */
 interface Facts {
   readonly withDefaultGroups: boolean;
+  /** Default groups that are not installed. */
+  readonly leftOut?: readonly string[];
   readonly hasSettings: boolean;
   /** Folders whose metadata uv has to build. */
   readonly computed: readonly string[];
@@ -60,8 +63,11 @@ export class InstallDepsUv implements Plugin<Config, Node['inputs'], Outputs> {
     const project = await readUvProject(config.root, view);
     if (!project.ok) return project;
     const { lock, files, computed, readingAll, hasSettings } = project.value;
+    const asked = new Set((config.groups ?? []).map(normalizeName));
+    const leftOut = view.run.mode === 'test' ? [] : project.value.defaultGroups.filter((group) => !asked.has(group));
     const facts: Facts = {
       withDefaultGroups: view.run.mode === 'test',
+      ...(leftOut.length > 0 && { leftOut }),
       hasSettings,
       computed,
       ...readingFact({ readingAll, patterns: [] }),
@@ -83,6 +89,8 @@ export class InstallDepsUv implements Plugin<Config, Node['inputs'], Outputs> {
       lockFile: project.value.lockFile,
       part: 'remote',
       withDefaultGroups: facts.withDefaultGroups,
+      groups: config.groups ?? [],
+      leftOut: facts.leftOut ?? [],
       hasSettings: facts.hasSettings,
       readingAll: facts.readingAll ?? {},
       // Read again: facts hold no password.

@@ -2,13 +2,14 @@
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
 import { rootSchema } from '../shared/app-root.js';
+import { groupsSchema } from '../shared/groups.js';
 import { vendorDirSchema } from '../shared/python-home.js';
 import { uvIndexSchema } from '../shared/uv-schemas.js';
 import { installedOutputs } from '../shared/installed-outputs.js';
 
 export const config = {
   type: 'object',
-  properties: { vendorDir: vendorDirSchema, root: rootSchema, index: uvIndexSchema },
+  properties: { vendorDir: vendorDirSchema, root: rootSchema, index: uvIndexSchema, groups: groupsSchema },
   additionalProperties: false,
 } as const satisfies JSONSchema;
 

@@ -85,6 +85,8 @@ export class InstallProjectUv implements Plugin<Config, Node['inputs'], Outputs>
       lockFile: project.value.lockFile,
       part: 'local',
       withDefaultGroups: facts.withDefaultGroups,
+      groups: config.groups ?? [],
+      leftOut: [],
       hasSettings: facts.hasSettings,
       readingAll: facts.readingAll ?? {},
       indexes: planIndex(project.value.lock, this.index(config)),

@@ -40,6 +40,10 @@ export interface UvInstall {
   readonly part: 'remote' | 'local';
   /** Dependency groups that the project calls default, `dev` unless it says so. */
   readonly withDefaultGroups: boolean;
+  /** Further groups that are wanted. */
+  readonly groups: readonly string[];
+  /** Those of the default groups that are left out, to be told. */
+  readonly leftOut: readonly string[];
   readonly hasSettings: boolean;
   readonly indexes: IndexPlan;
   /** Folders of the app that a build may run in, app-relative. */
@@ -65,9 +69,13 @@ export async function installWithUv(
   if (minor === undefined) return fail(noPython(home));
   const before = await takeSnapshot(app, home, context.signal);
   const projects = await LocalProjects.look(app, install.builtIn, home);
-  const groups = install.withDefaultGroups ? [] : ['--no-default-groups'];
+  const groups = [
+    ...(install.withDefaultGroups ? [] : ['--no-default-groups']),
+    ...install.groups.flatMap((group) => ['--group', group]),
+  ];
   const command = ['uv', 'sync', '--locked', ...groups].join(' ');
   log.step(context, install.headline(command));
+  tellLeftOut(log, context, install.leftOut);
   tellFolder(log, context, root, install.lockFile);
   tellReadingAll(log, context, install.readingAll);
 
@@ -142,6 +150,14 @@ async function installFromMirror(
   return uv(['pip', 'install', '--no-deps', ...anyIndex, `--requirements=${context.paths.given}/${list}`], {
     ...(indexes.others.length > 0 && { UV_INDEX: indexes.others.join(' ') }),
   });
+}
+
+/** Everybody expects it of `dev`; of a group that the project itself calls default, nobody does. */
+function tellLeftOut(log: NodeLog, context: RunContext, groups: readonly string[]): void {
+  if (groups.length === 0) return;
+  const text = `A build installs no default groups of uv. Left out: ${groups.join(', ')}. To install one, name it in \`groups\` of the node, or with -p 'groups=${JSON.stringify(groups.filter((group) => group !== 'dev').slice(0, 1))}'.`;
+  if (groups.some((group) => group !== 'dev')) log.notice(context, 'install-dependencies::groups-left-out', text);
+  else log.info(context, 'A build installs no group `dev` of uv');
 }
 
 /** The file that says which version of uv the project wants: uv.toml comes first, as for uv. `folder`: of the lockfile. */

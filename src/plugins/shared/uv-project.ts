@@ -33,6 +33,8 @@ export interface UvProject {
   readonly computed: readonly string[];
   /** Of those, the ones whose builds may read any file of the app, with the reason. */
   readonly readingAll: ProjectSources['readingAll'];
+  /** Groups that uv would install, and a build does not. */
+  readonly defaultGroups: readonly string[];
   /** The app has settings for uv. */
   readonly hasSettings: boolean;
   /** The settings make uv build what it could download. */
@@ -114,9 +116,15 @@ export async function readUvProject(root: string, view: ViewReader): Promise<Res
     readingAll: built.readingAll,
     locals: [...locals].sort(),
     computed: [...computed].sort(),
+    defaultGroups: defaultGroupsOf(folder === top ? projectBytes : await view.read(inRoot(folder, PROJECT))),
     hasSettings: project.value.hasSettings || settings !== undefined,
     refusesWheels: project.value.refusesWheels || settings?.value.refusesWheels === true,
   });
+}
+
+function defaultGroupsOf(bytes: Uint8Array | undefined): readonly string[] {
+  const project = bytes === undefined ? undefined : parseUvProject(bytes);
+  return project?.ok === true ? project.value.defaultGroups : [];
 }
 
 const isRemote = (at: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(at);

@@ -12,6 +12,7 @@ describe('manifests/app/uv-settings', () => {
     expect(projectOf('[project]\nname = "a"\n')).to.deep.equal({
       hasSettings: false,
       refusesWheels: false,
+      defaultGroups: [],
       isStatic: true,
     });
     expect(projectOf('[project]\nname = "a"\n[tool.other]\n').hasSettings).to.equal(false);
@@ -38,5 +39,16 @@ describe('manifests/app/uv-settings', () => {
   it('says when the file is not TOML', () => {
     const result = parseUvProject(Buffer.from('a ['));
     expect(!result.ok && result.failure.type).to.equal('invalid-toml');
+  });
+
+  it('knows the groups that uv installs by itself, of those that the project has', () => {
+    const groupsOf = (text: string): readonly string[] => projectOf(text).defaultGroups;
+    const groups = '[dependency-groups]\ndev = ["a"]\n"Web_App" = ["b"]\nempty = []\n';
+    expect(groupsOf(groups)).to.deep.equal(['dev']);
+    expect(groupsOf(`${groups}[tool.uv]\ndefault-groups = ["web-app", "gone"]\n`)).to.deep.equal(['web-app']);
+    expect(groupsOf(`${groups}[tool.uv]\ndefault-groups = "all"\n`)).to.deep.equal(['dev', 'web-app']);
+    expect(groupsOf(`${groups}[tool.uv]\ndefault-groups = []\n`)).to.deep.equal([]);
+    expect(groupsOf('[tool.uv]\ndev-dependencies = ["a"]\n')).to.deep.equal(['dev']);
+    expect(groupsOf('dependency-groups = 3\n[tool.uv]\ndefault-groups = 3\n')).to.deep.equal([]);
   });
 });
