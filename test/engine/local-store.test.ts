@@ -572,7 +572,7 @@ describe('engine/local-store', () => {
       writeFileSync(join(cache, name, 'file'), 'x');
     }
     expect((await clearCache(cache, { also: ['downloads'] })).bytes).to.be.greaterThan(LARGE.length);
-    expect(readdirSync(cache)).to.deep.equal(['runs']);
+    expect(readdirSync(cache)).to.deep.equal(['CACHEDIR.TAG', 'runs']);
     const second = open();
     expect(await second.lookUp(keyOf('x'))).to.equal(undefined);
     await store(second, 'x', FILES);
