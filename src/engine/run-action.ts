@@ -17,6 +17,7 @@ import { NodeHandle } from './node-handle.js';
 import { INTERRUPTED } from './outside/failures.js';
 import { captureDifference, EMPTY_RECORD, materializeTree } from './output-tree.js';
 import { searchPathsOf, type Action } from './prepare.js';
+import { withoutRunPaths } from './run-paths.js';
 import { spellSearchPaths } from './search-paths.js';
 import { removeTreeSoon } from './removals.js';
 import type { RunState } from './run-state.js';
@@ -235,7 +236,7 @@ async function runInFolder(
     session = undefined;
     if (output === undefined || limit.signal.aborted) return fail(endOf(limit.signal, output));
     if (!output.ok) {
-      const failure = blamedRightly(output.failure, action);
+      const failure = withoutRunPaths(blamedRightly(output.failure, action), { root, app: folders.app });
       const isCutOff = handle.lacksNetwork && sandbox.value.mode === 'namespaces' && !action.node.network;
       return fail(isCutOff ? withNetworkHint(failure) : failure);
     }

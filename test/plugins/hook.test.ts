@@ -193,6 +193,14 @@ describe('plugins/hook', () => {
     expect(await ranWell(hook)).to.not.have.property('uncacheable');
   });
 
+  it('begins with the exception of a script in Python', async () => {
+    const script = ['import os', 'print("a" * 10)', 'os.environ["NO_SUCH_NAME"]'].join('\n');
+    const { result } = await play(open({ files: { 'bin/pre_compile': `#!/usr/bin/env python3\n${script}\n` } }));
+    expect(result)
+      .to.have.nested.property('failure.detail')
+      .that.matches(/^KeyError: 'NO_SUCH_NAME'\nbin\/pre_compile is run/);
+  });
+
   describe('a script that is saved as on Windows', () => {
     const crlf = (...lines: string[]): string => lines.map((line) => `${line}\r\n`).join('');
     const failureOf = async (text: string, script = 'bin/post_compile') => {

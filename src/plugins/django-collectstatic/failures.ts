@@ -1,6 +1,7 @@
 // The failures of the kind `django-collectstatic`. The codes tell apart what the log shows; the advice is the same.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
+import { lastException } from '../shared/build-log.js';
 
 const SHOWN_LINES = 30;
 
@@ -19,7 +20,11 @@ export function collectstaticFailed(command: string, exit: CommandExit, cause: C
   const prose = {
     blame: 'app',
     title: "Django's static files could not be collected",
-    detail: [`\`${command}\` ended with status ${exit.exitCode}.`, ...exit.lines.slice(-SHOWN_LINES)].join('\n'),
+    detail: [
+      ...(lastException(exit.lines) ?? []),
+      `\`${command}\` ended with status ${exit.exitCode}.`,
+      ...exit.lines.slice(-SHOWN_LINES),
+    ].join('\n'),
     remedy: [
       'Correct what the traceback points at: often a setting without a default that only the running app has, a missing',
       'STATIC_ROOT, or a stylesheet that names a file that is not there.',

@@ -2,6 +2,7 @@
 
 import { posix } from 'node:path';
 import type { CommandExit, Failure } from '../../engine/sdk.js';
+import { lastException } from '../shared/build-log.js';
 import { describeWindowsLines, saveWithLf, type WindowsLines } from '../shared/line-ends.js';
 
 const SHOWN_LINES = 20;
@@ -11,6 +12,7 @@ export const hookFailed = (script: string, exit: CommandExit, windows?: WindowsL
     title: `The script ${script} ended with status ${exit.exitCode}`,
     detail: [
       ...(windows === undefined ? [] : [describeWindowsLines(script, windows)]),
+      ...(lastException(exit.lines) ?? []),
       `${script} is run in every build; when it fails, so does the build.`,
       ...exit.lines.slice(-SHOWN_LINES),
     ].join('\n'),

@@ -48,7 +48,7 @@ export function withoutTracebacks(lines: readonly string[]): readonly string[] {
 }
 
 /** Of the last traceback; a message of several lines with its first ones. */
-function lastException(lines: readonly string[]): readonly string[] | undefined {
+export function lastException(lines: readonly string[]): readonly string[] | undefined {
   let found: readonly string[] | undefined;
   for (const [start, line] of lines.entries()) {
     if (!TRACEBACK.test(line)) continue;
