@@ -1,7 +1,8 @@
 // A sample of test/torture/planted-links.test.ts, which says how it works: real pip, and a build backend of the app that plants.
 
 import { expect } from 'chai';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { passThroughOf } from '../../src/engine/pass-through.js';
@@ -26,7 +27,7 @@ describe('planted links, online', function () {
     root = mkdtempSync(join(tmpdir(), 'pyflow-planted-'));
   });
   after(() => {
-    if (root !== undefined) rmSync(root, { recursive: true, force: true });
+    if (root !== undefined) execFileSync('rm', ['-rf', root]);
   });
   const request = (name: string) => ({
     folder: join(root, name),

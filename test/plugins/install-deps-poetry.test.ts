@@ -1,5 +1,6 @@
 import 'reflect-metadata';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
@@ -197,19 +198,36 @@ describe('plugins/install-deps-poetry', () => {
 
   it('knows the wheels that were built from archives and checkouts', async () => {
     put({
-      'poetry/artifacts/a/aa/one-1.tar.gz': '',
-      'poetry/artifacts/a/aa/one-1-py3-none-any.whl': '',
-      'poetry/artifacts/a/bb/two-1-py3-none-any.whl': '',
-      'poetry/artifacts/c/.created_from_git_dependency': '',
-      'poetry/artifacts/c/three-1-py3-none-any.whl': '',
+      'poetry/artifacts/a/a/a/aa/one-1.tar.gz': '',
+      'poetry/artifacts/a/a/a/aa/one-1-py3-none-any.whl': '',
+      'poetry/artifacts/a/a/a/bb/two-1-py3-none-any.whl': '',
+      'poetry/artifacts/c/c/c/c/.created_from_git_dependency': '',
+      'poetry/artifacts/c/c/c/c/three-1-py3-none-any.whl': '',
     });
     const cache = new Folder(root);
     const built = await wheelsBuiltHere(cache);
-    expect(built).to.deep.equal(['a/aa/one-1-py3-none-any.whl', 'c/three-1-py3-none-any.whl']);
-    forgetWheels(cache, built);
-    expect(existsSync(join(root, 'poetry/artifacts/a/aa/one-1.tar.gz'))).to.equal(true);
-    expect(existsSync(join(root, 'poetry/artifacts/a/bb/two-1-py3-none-any.whl'))).to.equal(true);
+    expect(built).to.deep.equal(['a/a/a/aa/one-1-py3-none-any.whl', 'c/c/c/c/three-1-py3-none-any.whl']);
+    forgetWheels(cache, built ?? []);
+    expect(existsSync(join(root, 'poetry/artifacts/a/a/a/aa/one-1.tar.gz'))).to.equal(true);
+    expect(existsSync(join(root, 'poetry/artifacts/a/a/a/bb/two-1-py3-none-any.whl'))).to.equal(true);
     expect(await wheelsBuiltHere(cache)).to.deep.equal([]);
+  });
+
+  it('discards what a build put among the archives, as Poetry would stumble over it in every later build', async () => {
+    const plantings: readonly ((folder: string) => void)[] = [
+      (folder) => symlinkSync('/etc/passwd', join(folder, 'a/a/a/bb/x.whl')),
+      (folder) => symlinkSync('/etc', join(folder, 'c')),
+      (folder) => writeFileSync(join(folder, 'c'), ''),
+      (folder) => writeFileSync(join(folder, 'a/a/b'), ''),
+      (folder) => mkdirSync(join(folder, 'a/a/a/bb/x.whl')),
+      (folder) => execFileSync('mkfifo', [join(folder, 'a/a/a/bb/x.whl')]),
+    ];
+    for (const plant of plantings) {
+      put({ 'poetry/artifacts/a/a/a/bb/two-1-py3-none-any.whl': '' });
+      plant(join(root, 'poetry/artifacts'));
+      expect(await wheelsBuiltHere(new Folder(root)), String(plant)).to.equal(undefined);
+      expect(existsSync(join(root, 'poetry')), String(plant)).to.equal(false);
+    }
   });
 
   it('finds packages that bring different files of one name', async () => {

@@ -9,12 +9,26 @@ const ARCHIVE = /\.(tar\.gz|tgz|tar\.bz2|tar\.xz|bz2|zip)$/;
 /** Marks the folder of a checkout, which holds no archive. */
 const CHECKOUT_MARK = '.created_from_git_dependency';
 
-/** Paths in the folder of Poetry's archives. */
-export async function wheelsBuiltHere(cache: Folder): Promise<readonly string[]> {
-  let paths: readonly string[] = [];
+/** Of Poetry's files there: four folders, named by a digest, and the name. */
+const DEPTH = 5;
+
+/** Paths in the folder of Poetry's archives; undefined when a build put something there that is no archive. */
+export async function wheelsBuiltHere(cache: Folder): Promise<readonly string[] | undefined> {
+  let paths: string[] | undefined;
   await cleanCacheSlowly(cache, ARTIFACTS, async () => {
-    paths = (await cache.walk(ARTIFACTS)).map(({ path }) => path);
+    const found: string[] = [];
+    let isSound = true;
+    await cache.visit(ARTIFACTS, (entry, path) => {
+      const isFolder = entry.isDirectory();
+      const isFile = path.split('/').length === DEPTH;
+      if (isFolder === isFile || !(isFolder || entry.isFile())) isSound = false;
+      else if (isFile) found.push(path);
+      return isFolder && !isFile;
+    });
+    if (isSound) paths = found.sort();
+    return isSound;
   });
+  if (paths === undefined) return undefined;
   const sources = new Set(
     paths.filter((path) => ARCHIVE.test(path) || path.endsWith(`/${CHECKOUT_MARK}`)).map((path) => posix.dirname(path)),
   );

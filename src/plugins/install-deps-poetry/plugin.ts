@@ -178,11 +178,12 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     }
     const builtWheels = await wheelsBuiltHere(cache);
     // A wheel that was built in a private folder may name it, and the next run has another.
-    if (context.paths.app !== PUBLIC_APP_DIR) forgetWheels(cache, builtWheels);
+    if (context.paths.app !== PUBLIC_APP_DIR) forgetWheels(cache, builtWheels ?? []);
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value, { place: context, minor }));
     const generated = await projects.clean();
-    const builtFromSource = builtWheels.length > 0 || facts.localPaths.length > 0;
+    // Where that cannot be told any more, something of the app ran.
+    const builtFromSource = builtWheels === undefined || builtWheels.length > 0 || facts.localPaths.length > 0;
     return finishInstall(services, context, { vendorDir, minor, before, builtFromSource, generated });
   }
 }

@@ -22,7 +22,7 @@ const QUIET_FORMS = 3;
 
 /** `every`: only each so-manieth place, for a sample. */
 export async function attackAll(request: Request, { every = 1 }: { readonly every?: number } = {}): Promise<Tally> {
-  const trials = new Trials({ ...request, settings: {} });
+  const trials = new Trials({ settings: {}, ...request });
   const counts = new Counts();
   try {
     const { places, durationMs, touches, commands } = await trials.record();
@@ -46,7 +46,7 @@ export async function attackWithCode(
   places: readonly Place[],
   forms: readonly Form[],
 ): Promise<Tally> {
-  const trials = new Trials({ ...request, settings: {} });
+  const trials = new Trials({ settings: {}, ...request });
   const counts = new Counts();
   const victim = `${request.folder}/victim`;
   try {

@@ -15,6 +15,7 @@ import type { TrialRequest } from './trial.js';
 
 export type Scene = Pick<TrialRequest, 'files' | 'pipeline' | 'node' | 'kind' | 'isAppCode'> & {
   readonly binaries?: Readonly<Record<string, string>>;
+  readonly settings?: Readonly<Record<string, string>>;
 };
 
 /** Only in the sandbox, which has this folder: lockers build, too. */
@@ -36,14 +37,14 @@ def bait():
         site + '/bait-1.0.dist-info/REQUESTED': '',
         site + '/bait-1.0.dist-info/RECORD': 'bait.so,,\\nbait-1.0.dist-info/uv_cache.json,,\\n',
         site + '/bait-1.0.dist-info/uv_cache.json': '{}',
-        site + '/bait-1.0.dist-info/direct_url.json': '{"url": "file:///app/x"}',
+        site + '/bait-1.0.dist-info/direct_url.json': '{"url": "https://example.org/bait-1.0.zip", "archive_info": {}}',
         site + '/bait.so': '\\x7fELF' + 'x' * 100,
         site + '/bait.pth': '/app/libs\\n',
         site + '/bait.egg-link': '/app/libs\\n',
         site + '/__editable___bait_finder.py': 'MAPPING = {}\\n',
         site + '/empty/folder/': '',
-        cache + '/poetry/artifacts/aa/bait-1.0.tar.gz': 'x',
-        cache + '/poetry/artifacts/aa/bait-1.0-py3-none-any.whl': 'x',
+        cache + '/poetry/artifacts/aa/bb/cc/dd/bait-1.0.tar.gz': 'x',
+        cache + '/poetry/artifacts/aa/bb/cc/dd/bait-1.0-py3-none-any.whl': 'x',
         cache + '/uv/interpreter-v4/bait': 'x',
         cache + '/uv/sdists-v9/path/bait/bait': 'x',
         cache + '/uv/sdists-v9/editable/bait/bait': 'x',
@@ -230,15 +231,19 @@ folder = pathlib.Path(sys.argv[1].removeprefix('--dir='))
   ),
 };
 
-/** Lockfiles are made by Poetry and uv themselves. */
+/** Lockfiles are made by Poetry and uv themselves. The index is on the loopback, to be run with the sandbox `auto`, which reaches it. */
 export async function lockedScenes(runtime: PreparedRuntime, index: PackageIndex): Promise<readonly Scene[]> {
   const python = `${runtime.appDir}/.scalingo/python/bin/python3`;
   const [poetryDir, uvDir] = await Promise.all([prepareTool(runtime, 'poetry'), prepareTool(runtime, 'uv')]);
   const poetryApp = await lockedPoetryApp({ poetryDir, python }, index, {
     dependencies: ['tool==1.0', 'other==3.0', 'built==1.0'],
+  });
+  // What a build script needs is at the real index, so nothing is locked from the other one.
+  const poetryProject = await lockedPoetryApp({ poetryDir, python }, index, {
+    dependencies: [],
     isPackage: true,
-    more: 'packages = [{ include = "shop" }]\n[tool.poetry.build]\nscript = "build.py"\n[tool.poetry.dependencies]\nlinked = { path = "libs/linked", develop = true }\n',
-    files: { ...LIBRARIES, 'shop/__init__.py': '', 'build.py': `${BAIT}\nopen('shop/made.py', 'w').write('X = 1')\n` },
+    more: 'packages = [{ include = "shop" }]\n[tool.poetry.build]\nscript = "build.py"\n',
+    files: { 'shop/__init__.py': '', 'build.py': `${BAIT}\nopen('shop/made.py', 'w').write('X = 1')\n` },
   });
   const uvApp = await lockedApp({ uvDir, python }, index, {
     dependencies: ['tool==1.0', 'built==1.0', 'linked', 'copied'],
@@ -247,15 +252,17 @@ export async function lockedScenes(runtime: PreparedRuntime, index: PackageIndex
   });
   const poetry = `  poetry: { uses: install-deps-poetry, inputs: { runtime: small.tree, poetry: tool.tool } }\n`;
   const uv = `  uv: { uses: install-deps-uv, inputs: { runtime: small.tree, uv: tool.tool } }\n`;
+  const settings = { INDEX: index.url };
   return [
     {
+      settings,
       ...installer('install-deps-poetry', 'poetry'),
       files: { ...PYTHON, ...poetryApp },
       pipeline: smallPipeline('poetry', poetry),
     },
     {
       ...installer('install-project-poetry', 'poetry-project'),
-      files: { ...PYTHON, ...poetryApp },
+      files: { ...PYTHON, ...poetryProject },
       pipeline: smallPipeline(
         'poetry',
         `${poetry}  poetry-project:

@@ -1,7 +1,7 @@
 // Attacks on the build of one app, in a process that can be ended when it hangs.
 
-import { fork, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, fork, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Attack, Attacked, Recorded, TrialRequest } from './trial.js';
@@ -72,7 +72,7 @@ export class Trials {
 
   private start(): ChildProcess {
     const { folder } = this.request;
-    rmSync(folder, { recursive: true, force: true });
+    execFileSync('rm', ['-rf', folder]);
     mkdirSync(folder, { recursive: true });
     const file = join(folder, 'request.json');
     writeFileSync(file, JSON.stringify(this.request));
@@ -82,7 +82,7 @@ export class Trials {
 
   close(): void {
     this.child?.kill('SIGKILL');
-    for (const folder of privateFolders(this.child?.pid)) rmSync(folder, { recursive: true, force: true });
+    for (const folder of privateFolders(this.child?.pid)) execFileSync('rm', ['-rf', folder]);
   }
 }
 
