@@ -43,12 +43,17 @@ const NO_ERROR = [
   /^\s+\d\. (?:Regenerate|Update|Try) /i,
   /^(?:Make sure the lockfile is up-to-date\.|If any of those solutions worked,|If neither works,) /,
   /^(?:PEP517 build of a dependency failed|Backend subprocess exited when trying to invoke \w+|You can verify this by running pip wheel .*)$/,
-  /^Note: This error originates from the build backend, and is likely not a problem with poetry /,
   /^ {2}- (?:not (?:supporting|specifying) PEP 517 |the build requirements are )/,
   // The class of the exception; what it says follows.
   /^ {2}[A-Za-z]+$/,
 ];
 
+/** Followed by a list of what it might be. */
+const BLAMED_ON_BUILD =
+  /^Note: This error originates from the build backend, .* one of the following issues with (.*)$/;
+
 /** The lines in which Poetry says what is wrong: it has no mark for them, but they come last. */
 export const poetryErrors = (lines: readonly string[]): readonly string[] =>
-  lines.map((line) => line.trimEnd()).filter((line) => line !== '' && !NO_ERROR.some((pattern) => pattern.test(line)));
+  lines
+    .map((line) => line.trimEnd().replace(BLAMED_ON_BUILD, 'The build of $1 failed.'))
+    .filter((line) => line !== '' && !NO_ERROR.some((pattern) => pattern.test(line)));
