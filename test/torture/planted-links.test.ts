@@ -25,15 +25,15 @@ import { prepareRuntimeOf, pyenvVersions } from '../support/runtimes.js';
 const FLOORS: Readonly<Record<string, number>> = {
   make: 10,
   'post-compile': 14,
-  pip: 100,
-  'uv-pip': 120,
-  pipenv: 80,
-  static: 10,
-  corpora: 10,
-  poetry: 100,
-  'poetry-project': 60,
-  uv: 80,
-  'uv-project': 80,
+  pip: 110,
+  'uv-pip': 135,
+  pipenv: 90,
+  static: 11,
+  corpora: 14,
+  poetry: 120,
+  'poetry-project': 65,
+  uv: 62,
+  'uv-project': 115,
 };
 
 describe('planted links', function () {

@@ -70,7 +70,7 @@ class Counts {
   private readonly outcomes = new Map<string, number>();
   private attacks = 0;
   private notPlanted = 0;
-  private slowestMs = 0;
+  private slowest = { ms: 0, what: '' };
 
   add(
     { command, folder, path }: Place,
@@ -82,9 +82,10 @@ class Counts {
     if (!isPlanted) this.notPlanted++;
     const outcome = isPlanted ? attacked.outcome : 'not planted';
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
-    this.slowestMs = Math.max(this.slowestMs, attacked.durationMs);
+    const what = `${form} at ${folder}/${path} after command ${command}`;
+    if (attacked.durationMs > this.slowest.ms) this.slowest = { ms: attacked.durationMs, what };
     for (const problem of attacked.problems) {
-      this.problems.push(`${form} at ${folder}/${path} after command ${command}: ${problem}`);
+      this.problems.push(`${what}: ${problem}`);
     }
   }
 
@@ -95,7 +96,7 @@ class Counts {
       attacks: this.attacks,
       notPlanted: this.notPlanted,
       problems: this.problems,
-      text: `${text}; ${this.attacks} attacks at ${places} places: ${outcomes}; slowest ${Math.round(this.slowestMs)} ms`,
+      text: `${text}; ${this.attacks} attacks at ${places} places: ${outcomes}; slowest ${Math.round(this.slowest.ms)} ms (${this.slowest.what})`,
     };
   }
 }

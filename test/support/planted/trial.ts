@@ -50,7 +50,7 @@ export interface Attack {
 export type Recorded = {
   readonly type: 'recorded';
   readonly places: readonly Place[];
-  /** Of an unattacked build with replayed commands. */
+  /** Of an unattacked build with real commands. */
   readonly durationMs: number;
   readonly touches: number;
   readonly commands: number;
@@ -194,7 +194,9 @@ async function record(): Promise<Recorded> {
   const last = commands.ended - 1;
   const touched = seen.map((touch) => (touch.command < 0 ? { ...touch, command: last } : touch));
   const places = placesOf(touched, (folder, path) => commands.changed.get(folder)?.has(path) === true);
-  return { type: 'recorded', places, durationMs: again.durationMs, touches: seen.length, commands: commands.ended };
+  // Behind the command that plants, commands are real ones.
+  const durationMs = Math.max(recorded.durationMs, again.durationMs);
+  return { type: 'recorded', places, durationMs, touches: seen.length, commands: commands.ended };
 }
 
 function put(path: string, bytes: string | Buffer): void {
