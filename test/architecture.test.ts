@@ -56,6 +56,7 @@ const SEE_FOLDERS_OF_NODES: Readonly<Record<string, string>> = {
   'src/engine/run-record.ts': 'appDir is the folder of the source',
   'src/engine/run-state.ts': 'appDir is the folder of the source',
   'src/engine/sandbox/probe.ts': 'makes the folders of the trial',
+  'src/engine/services/files.ts': 'makes the folder of given files',
   'src/engine/slug.ts': 'appDir is the folder of the source',
   'src/engine/unchanged.ts': 'appDir is the folder of the source',
 };

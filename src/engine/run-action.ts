@@ -187,7 +187,6 @@ async function runInFolder(
   try {
     mkdirSync(root);
     mkdirSync(folders.scratch);
-    mkdirSync(folders.given);
     if (folders.tool !== undefined) mkdirSync(folders.tool);
     const view = await materializeTree(run.store, run.table, action.viewRoot, folders.app, {
       signal,

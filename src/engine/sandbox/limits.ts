@@ -35,13 +35,21 @@ export function parseLimits(text: string | undefined): Result<NodeLimits, Failur
 const countOf = (text: string): number | undefined => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined);
 
 /** What keeps the machine usable whatever nobody thought of. */
-export function withDefaults(limits: NodeLimits): NodeLimits & { readonly memory: number; readonly processes: number } {
+export const withDefaults = (limits: NodeLimits): NodeLimits & Defaults => ({
+  ...(defaults ??= defaultLimits()),
+  ...limits,
+});
+
+type Defaults = { readonly memory: number; readonly processes: number };
+let defaults: Defaults | undefined;
+
+/** Asked for once: the memory of a container is read from several files. */
+function defaultLimits(): Defaults {
   const contained = (process as { constrainedMemory?: () => number | undefined }).constrainedMemory?.() ?? 0;
   const total = contained > 0 && contained < totalmem() ? contained : totalmem();
   return {
     memory: Math.floor(total * SHARE_OF_MEMORY),
     processes: Math.max(LEAST_TASKS, TASKS_PER_PROCESSOR * availableParallelism()),
-    ...limits,
   };
 }
 

@@ -93,7 +93,8 @@ function openSession(
     '--bind',
     request.cacheDir,
     CACHE,
-    '--ro-bind',
+    // Made when a plugin has something to give.
+    '--ro-bind-try',
     request.givenDir,
     GIVEN,
     ...(toolDir === undefined ? [] : ['--bind', toolDir, TOOL_OUT]),

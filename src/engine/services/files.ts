@@ -1,5 +1,6 @@
 // The folders of a node, as plugins reach them.
 
+import { mkdirSync } from 'node:fs';
 import { Folder } from '../files/folder.js';
 import { MachineFolder } from '../files/machine-folder.js';
 import type { Files, NodeFolders, RunContext } from '../sdk.js';
@@ -19,7 +20,11 @@ const foldersOf = ({ appDir, scratchDir, cacheDir, givenDir, toolDir, toolDirs }
   app: new Folder(appDir),
   scratch: new Folder(scratchDir, '$TMPDIR'),
   cache: new Folder(cacheDir, 'the cache folder of the node'),
-  given: new Folder(givenDir, 'the folder of given files'),
+  // Few nodes give anything, so it is made for those that do.
+  get given() {
+    mkdirSync(givenDir, { recursive: true });
+    return new Folder(givenDir, 'the folder of given files');
+  },
   ...(toolDir === undefined ? {} : { tool: new Folder(toolDir, 'the tool folder') }),
   tools: Object.fromEntries(
     Object.entries(toolDirs).map(([port, path]) => [port, new Folder(path, `the tool ${port}`)]),
@@ -50,12 +55,11 @@ export async function pinnedPaths<T>(
 
 /** Which of the node's folders a path of this process lies in; undefined when in none. */
 function placeOf(context: RunContext, path: string): { readonly folder: Folder; readonly path: string } | undefined {
-  const { app, scratch, cache, given, tool } = filesService.of(context);
+  const { app, scratch, cache, tool } = filesService.of(context);
   const places: readonly (readonly [string | undefined, Folder | undefined])[] = [
     [context.appDir, app],
     [context.scratchDir, scratch],
     [context.cacheDir, cache],
-    [context.givenDir, given],
     [context.toolDir, tool],
   ];
   for (const [root, folder] of places) {
