@@ -39,6 +39,10 @@ const PATTERNS: Readonly<Record<string, { readonly message: string; readonly rem
     message: 'is not a name of a param',
     remedy: 'Use letters, digits and `_`, and start with a letter.',
   },
+  '^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$': {
+    message: 'is not a name of a group',
+    remedy: 'Use letters, digits, `.`, `_` and `-`, with a letter or a digit at both ends.',
+  },
   [DURATION]: {
     message: 'is not a duration',
     remedy: 'Write a whole number and a unit: `500ms`, `90s`, `10m`, `2h` or `7d`.',
