@@ -2,9 +2,9 @@
 // node BUNDLE FOLDER CACHE DIGEST
 
 import { argv } from 'node:process';
-import { loadLayer } from '../src/engine/layers.ts';
-import { openLocalStore } from '../src/engine/local-store.ts';
-import { materializeTree } from '../src/engine/output-tree.ts';
+import { loadLayer } from '../src/engine/trees/layers.ts';
+import { openLocalStore } from '../src/engine/store/local-store.ts';
+import { materializeTree } from '../src/engine/trees/output-tree.ts';
 
 const [, , folder, cache, digest] = argv;
 const opened = openLocalStore(cache);

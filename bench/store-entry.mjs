@@ -2,8 +2,8 @@
 // node BUNDLE FOLDER CACHE
 
 import process, { argv } from 'node:process';
-import { openLocalStore } from '../src/engine/local-store.ts';
-import { captureDifference, EMPTY_RECORD } from '../src/engine/output-tree.ts';
+import { openLocalStore } from '../src/engine/store/local-store.ts';
+import { captureDifference, EMPTY_RECORD } from '../src/engine/trees/output-tree.ts';
 
 const [, , folder, cache] = argv;
 const opened = openLocalStore(cache);

@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BASE_ENVIRONMENT } from '../src/engine/base-environment.js';
+import { BASE_ENVIRONMENT } from '../src/engine/app/base-environment.js';
 import type { PluginManifest } from '../src/manifests/plugin-manifest.js';
 import { MAX_NODES } from '../src/manifests/pipeline/check.js';
 import { MAX_FILE_BYTES } from '../src/manifests/pipeline/load.js';

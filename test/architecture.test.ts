@@ -38,8 +38,8 @@ const MAY_IMPORT: readonly (readonly [string, readonly string[]])[] = [
 /** Libraries with a sharp edge, and the only places that may touch them. */
 const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
   '@dagrejs/dagre': 'src/engine/render/graph-layout.ts',
-  'p-graph': 'src/engine/schedule.ts',
-  execa: 'src/engine/subprocess.ts',
+  'p-graph': 'src/engine/plan/schedule.ts',
+  execa: 'src/engine/process/subprocess.ts',
   'js-yaml': 'src/manifests/pipeline/',
   yaml: 'src/manifests/pipeline/',
   '@marcbachmann/cel-js': 'src/manifests/pipeline/',
@@ -50,15 +50,15 @@ const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
 
 /** Files of the engine that know where the folders of a node are, and use the file system themselves; and what for. */
 const SEE_FOLDERS_OF_NODES: Readonly<Record<string, string>> = {
-  'src/engine/fast-path.ts': 'appDir is the folder of the source',
-  'src/engine/own-folders.ts': 'appDir is the folder of the source',
-  'src/engine/run-action.ts': 'makes the folders of a node, before anything runs in them',
-  'src/engine/run-record.ts': 'appDir is the folder of the source',
-  'src/engine/run-state.ts': 'appDir is the folder of the source',
-  'src/engine/sandbox/probe.ts': 'makes the folders of the trial',
+  'src/engine/up-to-date/fast-path.ts': 'appDir is the folder of the source',
+  'src/engine/files/own-folders.ts': 'appDir is the folder of the source',
+  'src/engine/node/run-action.ts': 'makes the folders of a node, before anything runs in them',
+  'src/engine/run/run-record.ts': 'appDir is the folder of the source',
+  'src/engine/run/run.ts': 'appDir is the folder of the source',
+  'src/engine/process/sandbox/probe.ts': 'makes the folders of the trial',
   'src/engine/services/files.ts': 'makes the folder of given files',
-  'src/engine/slug.ts': 'appDir is the folder of the source',
-  'src/engine/unchanged.ts': 'appDir is the folder of the source',
+  'src/engine/slug/write.ts': 'appDir is the folder of the source',
+  'src/engine/up-to-date/unchanged.ts': 'appDir is the folder of the source',
 };
 
 const sources = readSources();
@@ -133,7 +133,7 @@ describe('architecture', () => {
         ofNode.test(code) &&
         imports.some(({ target }) => target.startsWith('node:fs')),
     );
-    expect(found.map(({ path }) => path)).to.deep.equal(Object.keys(SEE_FOLDERS_OF_NODES));
+    expect(found.map(({ path }) => path)).to.deep.equal(Object.keys(SEE_FOLDERS_OF_NODES).sort());
   });
 
   it('writes to the console from no source', () => {

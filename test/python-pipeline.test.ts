@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { RunReport } from '../src/engine/events.js';
 import type { RunRequest } from '../src/engine/pipeline.js';
-import { writeState } from '../src/engine/run-record.js';
+import { writeState } from '../src/engine/run/run-record.js';
 import { Workspace } from './support/workspace.js';
 
 type Files = Readonly<Record<string, string>>;

@@ -3,10 +3,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT_STATUS, type Failure } from '../engine/failure.js';
-import { cleanText } from '../engine/render/clean-text.js';
+import { cleanText } from '../engine/files/clean-text.js';
 import { countOf, formatBytes, formatCount, formatDuration, table } from '../engine/render/messages.js';
-import { dropFastRecord } from '../engine/run-record.js';
-import type { Leftover } from '../engine/remove-tree.js';
+import { dropFastRecord } from '../engine/run/run-record.js';
+import type { Leftover } from '../engine/files/remove-tree.js';
 import { complain, didYouMean, type Command, type Given } from './command.js';
 import { printFailure } from './refusal.js';
 import { CACHE_DIR_OPTION, cacheDirOf } from './run-options.js';
@@ -75,7 +75,7 @@ const printJSON = (world: World, value: unknown): void =>
   world.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
 
 async function list(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
-  const { listResults } = await import('../engine/store-care.js');
+  const { listResults } = await import('../engine/store/care.js');
   const listed = await listResults(cacheDir);
   if (!listed.ok) return printFailure(listed.failure, world);
   if (asJSON) {
@@ -103,7 +103,7 @@ async function list(cacheDir: string, asJSON: boolean, world: World): Promise<nu
 const SHOWN_KEY = 16;
 
 async function show(cacheDir: string, prefix: string, world: World): Promise<number> {
-  const { showResults } = await import('../engine/store-care.js');
+  const { showResults } = await import('../engine/store/care.js');
   const shown = await showResults(cacheDir, prefix);
   if (!shown.ok) return printFailure(shown.failure, world);
   const [only] = shown.value;
@@ -121,7 +121,7 @@ async function show(cacheDir: string, prefix: string, world: World): Promise<num
 }
 
 async function verify(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
-  const { verifyCache } = await import('../engine/store-care.js');
+  const { verifyCache } = await import('../engine/store/care.js');
   const verified = await verifyCache(cacheDir);
   if (!verified.ok) return printFailure(verified.failure, world);
   const { results, blobs, bytes, problems } = verified.value;
@@ -150,7 +150,7 @@ async function collect(cacheDir: string, given: Given, world: World): Promise<nu
   if (age !== undefined && maxAgeMs === undefined) {
     return complain(world, { message: `"${age}" is no age.`, remedy: 'Write a number and a unit: 45m, 12h, 30d.' });
   }
-  const { collectGarbage } = await import('../engine/quota.js');
+  const { collectGarbage } = await import('../engine/store/quota.js');
   const collected = await collectGarbage(cacheDir, {
     explain: true,
     ...(maxBytes === undefined ? {} : { maxBytes }),
@@ -203,7 +203,7 @@ const cannotClear = (cacheDir: string, left: readonly Leftover[]): Failure => ({
 const REMAKEABLE = ['apps', 'downloads', 'plans', 'state/stat-cache'];
 
 async function clear(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
-  const { clearCache } = await import('../engine/store-care.js');
+  const { clearCache } = await import('../engine/store/care.js');
   const { bytes, left } = await clearCache(cacheDir, { also: REMAKEABLE });
   // An up-to-date run would otherwise find nothing to do, and the cache would stay empty.
   for (const appId of appIds(cacheDir)) dropFastRecord(cacheDir, appId);

@@ -4,11 +4,11 @@ import { delimiter, join } from 'node:path';
 import type { EventSink, RunReport } from '../engine/events.js';
 import type { Failure, Result } from '../engine/failure.js';
 import type { PlanReport, Refusal, RunRequest } from '../engine/pipeline.js';
-import { tryFastPath } from '../engine/fast-path.js';
-import type { Explanation } from '../engine/why.js';
+import { tryFastPath } from '../engine/up-to-date/fast-path.js';
+import type { Explanation } from '../engine/inspect/why.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
-import { passThroughOf } from '../engine/pass-through.js';
+import { passThroughOf } from '../engine/app/pass-through.js';
 
 export interface ExecRequest {
   readonly slugDir: string;
@@ -58,7 +58,7 @@ export function lazyEngine(
       return planPipeline(request, await compose());
     },
     check: async (request) => {
-      const { loadCheckedPipeline } = await import('../engine/compiled-plan.js');
+      const { loadCheckedPipeline } = await import('../engine/plan/checked-pipeline.js');
       const { closing } = await import('../engine/composition.js');
       const { cacheDir, settings } = request;
       const loaded = await closing(await compose(), async (composing) =>
@@ -66,14 +66,14 @@ export function lazyEngine(
       );
       return loaded.ok ? { ok: true, value: loaded.value.pipeline } : loaded;
     },
-    why: async (place, node, against) => (await import('../engine/why.js')).whyNode(place, node, against),
+    why: async (place, node, against) => (await import('../engine/inspect/why.js')).whyNode(place, node, against),
     kinds: async () => {
       const { shippedKinds } = await import('../plugins/index.js');
       return [...shippedKinds.values()].map(({ manifest }) => manifest).sort((a, b) => (a.kind < b.kind ? -1 : 1));
     },
-    layOutTool: async (...request) => (await import('../engine/tool-folder.js')).layOutTool(...request),
+    layOutTool: async (...request) => (await import('../engine/inspect/tool-folder.js')).layOutTool(...request),
     exec: async ({ cacheDir, ...request }) => {
-      const { execSlug } = await import('../engine/exec-slug.js');
+      const { execSlug } = await import('../engine/inspect/exec-slug.js');
       return execSlug(request, {
         searchPath: (env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== ''),
         passThrough: passThroughOf(env),

@@ -1,7 +1,7 @@
 // `pyflow exec`: a command run as the built app would run it.
 
 import { resolve } from 'node:path';
-import { readAppVariables } from '../engine/app-variables.js';
+import { readAppVariables } from '../engine/app/app-variables.js';
 import type { Failure } from '../engine/failure.js';
 import { complain, didYouMean, type Command, type Given, type UsageProblem } from './command.js';
 import { printFailure } from './refusal.js';

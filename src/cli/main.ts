@@ -1,6 +1,6 @@
 // From argv to a command: which commands there are, help, and what is said about a command line that is at fault.
 
-import { scarcityFailure } from '../engine/system-failures.js';
+import { scarcityFailure } from '../engine/files/system-failures.js';
 import { BUG_STATUS, describeBug } from './bug.js';
 import { command as buildpack } from './buildpack.js';
 import { command as cache } from './cache.js';

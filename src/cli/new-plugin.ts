@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fail, succeed, type Failure, type Result } from '../engine/failure.js';
 import { skeletonOf } from './plugin-skeleton.js';
-import { removeTree } from '../engine/remove-tree.js';
+import { removeTree } from '../engine/files/remove-tree.js';
 
 /** Gives the paths of the files in the folder. */
 export function writeSkeleton(kind: string, folder: string): Result<readonly string[]> {

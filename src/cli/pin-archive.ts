@@ -5,12 +5,12 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { fail, succeed, type Failure, type Result } from '../engine/failure.js';
-import { passThroughOf } from '../engine/pass-through.js';
+import { passThroughOf } from '../engine/app/pass-through.js';
 import { fetchUnpinned } from '../engine/services/download.js';
 import { parsePins, type Pin } from '../manifests/catalogue/pin-file.js';
 import { PLATFORM_ARCHIVE_FORM, versionIn } from '../manifests/catalogue/platform-archives.js';
 import type { World } from './world.js';
-import { removeFile } from '../engine/remove-tree.js';
+import { removeFile } from '../engine/files/remove-tree.js';
 
 export interface PinRequest {
   /** A URL, or the path of a file. */

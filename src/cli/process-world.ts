@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { EXIT_STATUS } from '../engine/failure.js';
 import { formatFailure } from '../engine/render/messages.js';
 import { styleOf } from '../engine/render/style.js';
-import { scarcityFailure } from '../engine/system-failures.js';
+import { scarcityFailure } from '../engine/files/system-failures.js';
 import { BUG_STATUS, describeBug } from './bug.js';
 import { lazyEngine } from './engine.js';
 import type { Interruption, Output, World } from './world.js';

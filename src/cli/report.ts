@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { writeText } from '../engine/render/report.js';
 import { reportText } from '../engine/render/report-text.js';
 import type { RunReport } from '../engine/events.js';
-import { appIdOf, listRuns, readReport } from '../engine/run-record.js';
+import { appIdOf, listRuns, readReport } from '../engine/run/run-record.js';
 import { complain, type Command } from './command.js';
 import { hasColor } from './log-choice.js';
 import { printFailure } from './refusal.js';

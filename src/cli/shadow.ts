@@ -9,8 +9,8 @@ import { compareSides } from './shadow/compare.js';
 import { buildWithBuildpack, buildWithPyflow, type Trial } from './shadow/sides.js';
 import { shadowText } from './shadow/text.js';
 import type { World } from './world.js';
-import { removeTree } from '../engine/remove-tree.js';
-import { makePrivateFolder } from '../engine/private-files.js';
+import { removeTree } from '../engine/files/remove-tree.js';
+import { makePrivateFolder } from '../engine/files/private-files.js';
 
 export const command: Command = {
   name: 'shadow',

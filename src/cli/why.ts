@@ -1,6 +1,6 @@
 // `pyflow why`: why a node ran, was restored or missed.
 
-import type { Explanation } from '../engine/why.js';
+import type { Explanation } from '../engine/inspect/why.js';
 import { formatFailure, formatFinish, formatOutcome } from '../engine/render/messages.js';
 import { formatReason } from '../engine/render/reasons.js';
 import { complain, type Command } from './command.js';

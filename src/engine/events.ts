@@ -2,9 +2,9 @@
 
 import type { JSONObject } from '../manifests/json-schema.js';
 import type { NodeId } from '../manifests/pipeline/manifest.js';
-import type { ActionKey } from './digest.js';
+import type { ActionKey } from './files/digest.js';
 import type { Failure } from './failure.js';
-import type { LogLine } from './store.js';
+import type { LogLine } from './store/store.js';
 
 export type Outcome = 'executed' | 'restored' | 'up-to-date' | 'skipped' | 'failed' | 'blocked' | 'aborted';
 

@@ -4,13 +4,13 @@ import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
 import type { NodeId } from '../manifests/pipeline/manifest.js';
 import { closing, type Compose } from './composition.js';
 import type { EventSink, Outcome, Reason, RunReport } from './events.js';
-import { executeNode } from './execute.js';
+import { executeNode } from './node/execute.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
-import { createRunDir, sweepDeadLocks, sweepDeadRuns } from './lock.js';
-import { leftoverText, removalsEnded } from './removals.js';
-import type { Leftover } from './remove-tree.js';
-import { newRunId } from './run-record.js';
-import { openRun } from './run-state.js';
+import { createRunDir, sweepDeadLocks, sweepDeadRuns } from './run/lock.js';
+import { leftoverText, removalsEnded } from './files/removals.js';
+import type { Leftover } from './files/remove-tree.js';
+import { newRunId } from './run/run-record.js';
+import { openRun } from './run/run.js';
 import {
   announce,
   finishSlug,
@@ -22,10 +22,10 @@ import {
   scheduledNodes,
   selectNodes,
   startExecution,
-} from './run-stages.js';
-import { schedule } from './schedule.js';
-import type { SearchPaths } from './search-paths.js';
-import { checkOutDir } from './slug.js';
+} from './report/run-stages.js';
+import { schedule } from './plan/schedule.js';
+import type { SearchPaths } from './app/search-paths.js';
+import { checkOutDir } from './slug/write.js';
 
 /** What `run`, `plan` and `why` are asked; every path absolute. */
 export interface RunRequest {

@@ -1,18 +1,18 @@
 // What a run would do, without doing it: pure nodes are evaluated, nothing else runs and nothing is stored.
 
 import type { NodeId } from '../manifests/pipeline/manifest.js';
-import { Admission } from './admission.js';
+import { Admission } from './plan/admission.js';
 import { closing, type Compose } from './composition.js';
 import type { Outcome, Reason } from './events.js';
-import type { ActionKey } from './digest.js';
-import { explainMiss, isRestorable, lookUp, settle } from './execute.js';
+import type { ActionKey } from './files/digest.js';
+import { explainMiss, isRestorable, lookUp, settle } from './node/execute.js';
 import { fail, succeed, type Result } from './failure.js';
 import type { PlanLine, PlanReport, Refusal, RunRequest } from './pipeline.js';
-import { prepareNode, STOPS, type Action } from './prepare.js';
-import { runAction, type Workplace } from './run-action.js';
-import { selectNodes } from './run-stages.js';
-import { openRun, type RunState } from './run-state.js';
-import { stoppingOf } from './stopping.js';
+import { prepareNode, STOPS, type Action } from './node/prepare.js';
+import { runAction, type Workplace } from './node/run-action.js';
+import { selectNodes } from './report/run-stages.js';
+import { openRun, type RunState } from './run/run.js';
+import { stoppingOf } from './process/stopping.js';
 
 interface Planning {
   readonly run: RunState;

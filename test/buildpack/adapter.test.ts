@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { writeExport } from '../../src/cli/buildpack/export-file.js';
 import { placesOf } from '../../src/cli/buildpack/places.js';
-import { readState } from '../../src/engine/run-record.js';
+import { readState } from '../../src/engine/run/run-record.js';
 import { BuildpackTrial } from '../support/buildpack-trial.js';
 import { nodeReport } from '../support/events.js';
 

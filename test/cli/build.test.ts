@@ -104,7 +104,7 @@ describe('scripts/build', () => {
     // Without any state of its own.
     expect(twice.map((source) => source.replace(/^.*?src\//, ''))).to.have.members([
       'engine/render/page.ts',
-      'engine/ancestors.ts',
+      'engine/plan/ancestors.ts',
     ]);
     expect(statSync(bundle('draw')).size).to.be.lessThan(120_000);
   });

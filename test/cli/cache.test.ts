@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { digestOf, sha256Hex, type ActionKey } from '../../src/engine/digest.js';
-import { openLocalStore } from '../../src/engine/local-store.js';
-import type { KeyRecord } from '../../src/engine/store.js';
+import { digestOf, sha256Hex, type ActionKey } from '../../src/engine/files/digest.js';
+import { openLocalStore } from '../../src/engine/store/local-store.js';
+import type { KeyRecord } from '../../src/engine/store/store.js';
 import { pyflow } from '../support/fake-world.js';
 
 const record: KeyRecord = {

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { RunReport } from '../../src/engine/events.js';
-import { SLUG_MARKER, SLUG_MARKERS, UNFINISHED_MARKER } from '../../src/engine/source-names.js';
+import { SLUG_MARKER, SLUG_MARKERS, UNFINISHED_MARKER } from '../../src/engine/app/source-names.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
 
 const PIPELINE = `pyflow: 1

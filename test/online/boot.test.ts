@@ -20,7 +20,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import type { RunReport } from '../../src/engine/events.js';
-import { passThroughOf } from '../../src/engine/pass-through.js';
+import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import { findGitBackend, serveRepository } from '../support/git-server.js';
 import type { TestServer } from '../support/http-server.js';
 import { pyenvVersions } from '../support/runtimes.js';

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
-import { SLUG_MARKERS } from '../../src/engine/source-names.js';
+import { SLUG_MARKERS } from '../../src/engine/app/source-names.js';
 import { ask, APP, mayMakeApp, Platform, type Build } from '../support/platform.js';
 import { hasNamespaces } from '../support/namespaces.js';
 import { pyenvVersions } from '../support/runtimes.js';

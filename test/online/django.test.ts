@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import type { RunReport } from '../../src/engine/events.js';
 import type { RunRequest } from '../../src/engine/pipeline.js';
-import { passThroughOf } from '../../src/engine/pass-through.js';
+import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import { startServer, type TestServer } from '../support/http-server.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { makeZip } from '../support/wheels.js';

@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
-import { passThroughOf } from '../../src/engine/pass-through.js';
+import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import { toolVersion } from '../../src/manifests/catalogue/tools.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { Workspace } from '../support/workspace.js';

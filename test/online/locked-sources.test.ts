@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunReport } from '../../src/engine/events.js';
-import { passThroughOf } from '../../src/engine/pass-through.js';
+import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import type { RunRequest } from '../../src/engine/pipeline.js';
 import { managerPipeline } from '../support/manager-pipeline.js';
 import { contentOf } from '../support/cli-scene.js';

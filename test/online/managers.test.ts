@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { RunReport } from '../../src/engine/events.js';
-import { passThroughOf } from '../../src/engine/pass-through.js';
+import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import type { RunRequest } from '../../src/engine/pipeline.js';
 import { knownVersions, toolVersion } from '../../src/manifests/catalogue/tools.js';
 import { platformLog } from '../support/platform-log.js';

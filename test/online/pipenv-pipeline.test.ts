@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync,
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { RunReport } from '../../src/engine/events.js';
-import { passThroughOf } from '../../src/engine/pass-through.js';
+import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import type { RunRequest } from '../../src/engine/pipeline.js';
 import { toolVersion } from '../../src/manifests/catalogue/tools.js';
 import { makePipfile } from '../support/pipfile.js';

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { passThroughOf } from '../../src/engine/pass-through.js';
+import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import { hasNamespaces } from '../support/namespaces.js';
 import { attackAll, attackWithCode } from '../support/planted/attacks.js';
 import { DJANGO, PIP } from '../support/planted/scenes.js';

@@ -6,7 +6,7 @@ import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, utimesSync } fro
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { passThroughOf } from '../../src/engine/pass-through.js';
+import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import type { RunReport } from '../../src/engine/events.js';
 import type { RunRequest } from '../../src/engine/pipeline.js';
 import { pyenvVersions } from '../support/runtimes.js';

@@ -2,7 +2,7 @@
 
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { probeSandbox } from '../../src/engine/sandbox/probe.js';
+import { probeSandbox } from '../../src/engine/process/sandbox/probe.js';
 
 export interface EscapeTrial {
   /** Belongs to the user. */

@@ -1,7 +1,7 @@
 // Run as a process of its own by exec-slug.test.ts: what `pyflow exec` does with a slug, our streams and our signals.
 
-import { execSlug, type ExecSlugRequest } from '../../src/engine/exec-slug.js';
-import type { SandboxOptions } from '../../src/engine/sandbox/probe.js';
+import { execSlug, type ExecSlugRequest } from '../../src/engine/inspect/exec-slug.js';
+import type { SandboxOptions } from '../../src/engine/process/sandbox/probe.js';
 
 const [request, options] = JSON.parse(process.argv[2] ?? '') as [Omit<ExecSlugRequest, 'signal'>, SandboxOptions];
 const controller = new AbortController();

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { probeSandbox } from '../../src/engine/sandbox/probe.js';
+import { probeSandbox } from '../../src/engine/process/sandbox/probe.js';
 
 let found: Promise<boolean> | undefined;
 export const hasNamespaces = (): Promise<boolean> => (found ??= probe());

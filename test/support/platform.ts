@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import type { Readable } from 'node:stream';
 import { join, resolve } from 'node:path';
-import { passThroughOf } from '../../src/engine/pass-through.js';
+import { passThroughOf } from '../../src/engine/app/pass-through.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 /** The folder that a platform builds in or boots in. Only who may make it and finds none may test with it. */

@@ -6,7 +6,7 @@ import { lstat, readFile, readlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import picomatch from 'picomatch';
-import type { Sandbox } from '../../src/engine/sandbox/sandbox.js';
+import type { Sandbox } from '../../src/engine/process/sandbox/sandbox.js';
 import type {
   Archive,
   CommandExit,
@@ -26,8 +26,8 @@ import { fail, succeed } from '../../src/engine/sdk.js';
 import { Folder } from '../../src/engine/files/folder.js';
 import { filesService } from '../../src/engine/services/files.js';
 import type { HostCommand } from '../../src/plugins/shared/host-command.js';
-import { createPlainSandbox } from '../../src/engine/sandbox/plain.js';
-import { runTool } from '../../src/engine/subprocess.js';
+import { createPlainSandbox } from '../../src/engine/process/sandbox/plain.js';
+import { runTool } from '../../src/engine/process/subprocess.js';
 import { FolderView } from './folder-view.js';
 
 interface AnyKind<C, I, O> {

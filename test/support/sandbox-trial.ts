@@ -2,7 +2,7 @@
 
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { probeSandbox } from '../../src/engine/sandbox/probe.js';
+import { probeSandbox } from '../../src/engine/process/sandbox/probe.js';
 
 const [folder = ''] = process.argv.slice(2);
 const found = await probeSandbox('required', {

@@ -2,8 +2,8 @@
 // must hold, to the byte, and the digest it must have.
 
 import { createHash } from 'node:crypto';
-import { digestOf, type Digest } from '../../src/engine/digest.js';
-import { buildTree, type NewEntry } from '../../src/engine/directories.js';
+import { digestOf, type Digest } from '../../src/engine/files/digest.js';
+import { buildTree, type NewEntry } from '../../src/engine/trees/directories.js';
 
 /** Node -> nodes it reads. Wide, deep, and joined again. */
 const GRAPH: Readonly<Record<string, readonly string[]>> = {

@@ -8,7 +8,7 @@ import type { Compose } from '../../src/engine/composition.js';
 import type { Event, EventSink, Outcome, RunReport } from '../../src/engine/events.js';
 import { runPipeline, type PlanReport, type Refusal, type RunRequest } from '../../src/engine/pipeline.js';
 import { planPipeline } from '../../src/engine/plan-report.js';
-import { tryFastPath } from '../../src/engine/fast-path.js';
+import { tryFastPath } from '../../src/engine/up-to-date/fast-path.js';
 
 import { pluginHost } from './plugin-host.js';
 

@@ -4,7 +4,7 @@
 import { lstatSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { EXIT_STATUS, failureData, type Failure } from '../../engine/failure.js';
-import { passThroughOf } from '../../engine/pass-through.js';
+import { passThroughOf } from '../../engine/app/pass-through.js';
 import type { Refusal, RunRequest } from '../../engine/pipeline.js';
 import { reportOfRefusal } from '../../engine/render/report.js';
 import { eventSink } from '../../engine/render/renderer.js';

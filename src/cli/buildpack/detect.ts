@@ -8,7 +8,7 @@ import type { Failure } from '../../engine/failure.js';
 import { shoutFailure } from './log.js';
 import type { Places } from './places.js';
 import type { World } from '../world.js';
-import { removeTree } from '../../engine/remove-tree.js';
+import { removeTree } from '../../engine/files/remove-tree.js';
 
 /** What the platform takes for "not mine". */
 const NOT_DETECTED = 1;

@@ -3,11 +3,11 @@
 import { accessSync, constants, lstatSync, mkdirSync, realpathSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunReport } from '../../engine/events.js';
-import { publishFile } from '../../engine/sealed-json.js';
+import { publishFile } from '../../engine/files/sealed-json.js';
 import { writeManagerCommand } from './manager-command.js';
 import type { Places } from './places.js';
 import { quote } from './shell.js';
-import { removeFile } from '../../engine/remove-tree.js';
+import { removeFile } from '../../engine/files/remove-tree.js';
 
 /** Where the app will run. */
 const APP = '/app';

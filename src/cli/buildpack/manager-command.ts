@@ -9,7 +9,7 @@ import type { World } from '../world.js';
 import { shoutFailure } from './log.js';
 import type { Places } from './places.js';
 import { quote } from './shell.js';
-import { removeTree } from '../../engine/remove-tree.js';
+import { removeTree } from '../../engine/files/remove-tree.js';
 
 /** Managers that are not in the slug. */
 const OUTSIDE: ReadonlySet<string> = new Set(['poetry', 'uv']);

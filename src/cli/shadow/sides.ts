@@ -7,7 +7,7 @@ import { detect } from '../buildpack/detect.js';
 import { placesOf } from '../buildpack/places.js';
 import { release } from '../buildpack/release.js';
 import type { World } from '../world.js';
-import { makePrivateFolder } from '../../engine/private-files.js';
+import { makePrivateFolder } from '../../engine/files/private-files.js';
 
 export interface Trial {
   readonly buildpackDir: string;
@@ -147,7 +147,7 @@ async function spawnStep(
   world: World,
   signal: AbortSignal,
 ): Promise<StepRun> {
-  const { spawnCommand } = await import('../../engine/subprocess.js');
+  const { spawnCommand } = await import('../../engine/process/subprocess.js');
   const lines: string[] = [];
   const errors: string[] = [];
   const startedAt = world.now();

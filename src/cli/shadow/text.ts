@@ -1,6 +1,6 @@
 // A comparison of two builds as people read it.
 
-import { cleanText } from '../../engine/render/clean-text.js';
+import { cleanText } from '../../engine/files/clean-text.js';
 import { countOf, formatDuration, table } from '../../engine/render/messages.js';
 import { FILE_CLASSES, type Comparison, type Pair } from './compare.js';
 

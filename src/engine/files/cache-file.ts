@@ -2,7 +2,7 @@
 // device cannot hold up whoever opens it.
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { removeTree } from '../remove-tree.js';
+import { removeTree } from './remove-tree.js';
 
 const MEBIBYTE = 1024 * 1024;
 /** Larger than any that pyflow writes: a record of a run of 20,000 nodes has 40 MB. */

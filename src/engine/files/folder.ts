@@ -22,11 +22,11 @@ import {
   type Stats,
 } from 'node:fs';
 import { FailureError } from '../failure.js';
-import { createLineSplitter } from '../line-splitter.js';
-import { removeTree } from '../remove-tree.js';
-import { folderGone, unreadableFile } from '../store-failures.js';
-import { Breather, isModeCut } from '../store-files.js';
-import { FOLDER_MODE } from '../tree.js';
+import { createLineSplitter } from './line-splitter.js';
+import { removeTree } from './remove-tree.js';
+import { folderGone, unreadableFile } from './file-failures.js';
+import { Breather, isModeCut } from './new-files.js';
+import { FOLDER_MODE } from '../trees/tree.js';
 import { pathTooLong, readTooLarge, tooManyFiles, unsafeFile } from './failures.js';
 import {
   canPathsStartAtDescriptors,

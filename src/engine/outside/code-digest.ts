@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { sha256Hex } from '../digest.js';
+import { sha256Hex } from '../files/digest.js';
 
 export interface PluginCode {
   /** Path -> SHA-256. */

@@ -5,9 +5,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
-import { MARKER_VARIABLE, nextMarker } from '../guardian.js';
-import { createLineSplitter } from '../line-splitter.js';
-import { signalGroup, signalMarked, spawnWith, underFixedUmask } from '../subprocess.js';
+import { MARKER_VARIABLE, nextMarker } from '../process/guardian.js';
+import { createLineSplitter } from '../files/line-splitter.js';
+import { signalGroup, signalMarked, spawnWith, underFixedUmask } from '../process/subprocess.js';
 import { encodeFrame, FrameReader } from './frames.js';
 import {
   MOST_ASKS,

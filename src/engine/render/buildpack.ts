@@ -3,7 +3,7 @@
 
 import type { Reason } from '../events.js';
 import { unreachable } from '../failure.js';
-import { cleanLines, cleanText } from './clean-text.js';
+import { cleanLines, cleanText } from '../files/clean-text.js';
 import { groupByNode } from './grouping.js';
 import { formatDuration, formatFailure } from './messages.js';
 import { formatReason } from './reasons.js';

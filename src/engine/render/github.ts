@@ -3,7 +3,7 @@
 
 import type { Diagnostic } from '../../manifests/pipeline/diagnostic.js';
 import { unreachable, type Failure } from '../failure.js';
-import { cleanLines, cleanText } from './clean-text.js';
+import { cleanLines, cleanText } from '../files/clean-text.js';
 import { groupByNode } from './grouping.js';
 import { countOf, formatFailure, formatFinish, formatOutcome } from './messages.js';
 import { isShown, isWorthALine, retryLine } from './plain.js';

@@ -2,7 +2,7 @@
 
 import { succeed, type Failure, type Result } from '../failure.js';
 import type { CheckedPipeline } from '../../manifests/pipeline/manifest.js';
-import { cleanText } from './clean-text.js';
+import { cleanText } from '../files/clean-text.js';
 import { GRAPH_SCRIPT, type GraphPageData } from './graph-page-script.js';
 import { drawGraph, graphStyle, summaryOf, type Drawing, type Link } from './graph-svg.js';
 import { escapeMarkup, inBothSchemes, plainText, renderPage, type Palette } from './page.js';

@@ -1,9 +1,9 @@
 // A checked pipeline as a layered drawing in SVG. Whatever the file says is escaped: it comes from outside.
 
-import { ancestorsOf } from '../ancestors.js';
+import { ancestorsOf } from '../plan/ancestors.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import type { CheckedNode, CheckedPipeline } from '../../manifests/pipeline/manifest.js';
-import { cleanText, cutText, textWidth } from './clean-text.js';
+import { cleanText, cutText, textWidth } from '../files/clean-text.js';
 import { edgesOf, labelOf, type Edge } from './graph.js';
 import { layOut, type Box, type Layout, type Point } from './graph-layout.js';
 import { countOf } from './messages.js';

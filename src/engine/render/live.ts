@@ -3,7 +3,7 @@
 
 import { unreachable } from '../failure.js';
 import type { Event, NodeReport } from '../events.js';
-import { cleanLines, cleanText, cutText, textWidth } from './clean-text.js';
+import { cleanLines, cleanText, cutText, textWidth } from '../files/clean-text.js';
 import {
   formatBytes,
   formatCount,

@@ -2,7 +2,7 @@
 
 import { unreachable, type Failure } from '../failure.js';
 import type { NodeReport, Outcome } from '../events.js';
-import { cleanLines } from './clean-text.js';
+import { cleanLines } from '../files/clean-text.js';
 import { formatReasons } from './reasons.js';
 import { styleOf, type Style } from './style.js';
 

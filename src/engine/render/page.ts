@@ -2,8 +2,8 @@
 // anywhere. Unaware of what they show.
 
 import { createHash } from 'node:crypto';
-import { hideUserinfo } from '../credentials.js';
-import { cleanLines } from './clean-text.js';
+import { hideUserinfo } from '../secrets/credentials.js';
+import { cleanLines } from '../files/clean-text.js';
 
 const ESCAPES: Readonly<Record<string, string>> = {
   '&': '&amp;',

@@ -2,7 +2,7 @@
 
 import { unreachable } from '../failure.js';
 import type { Event, NodeReport, Outcome } from '../events.js';
-import { cleanColoredText, cleanLines, cleanText } from './clean-text.js';
+import { cleanColoredText, cleanLines, cleanText } from '../files/clean-text.js';
 import { groupByNode, type Printed } from './grouping.js';
 import { countOf, formatDuration, formatFailure, formatFinish, formatOutcome, paintOutcome } from './messages.js';
 import type { RenderOptions, Renderer, Write } from './renderer.js';

@@ -2,7 +2,7 @@
 
 import type { Reason } from '../events.js';
 import { escapeUnsafe } from '../files/shown-path.js';
-import { cleanText } from './clean-text.js';
+import { cleanText } from '../files/clean-text.js';
 
 const MAX_VALUE = 60;
 const shorten = (text: string): string => {

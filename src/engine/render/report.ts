@@ -6,8 +6,8 @@ import { renderDiagnostics } from '../../manifests/pipeline/render-diagnostics.j
 import type { RunReport } from '../events.js';
 import { EXIT_STATUS, fail, failureData, succeed, type Failure, type Result } from '../failure.js';
 import type { Refusal, RunRequest } from '../pipeline.js';
-import { removeFile } from '../remove-tree.js';
-import { privateFileMode } from '../private-files.js';
+import { removeFile } from '../files/remove-tree.js';
+import { privateFileMode } from '../files/private-files.js';
 
 export const writeDocument = (file: string, document: unknown): Result<undefined> =>
   writeText(file, `${JSON.stringify(document, undefined, 2)}\n`);

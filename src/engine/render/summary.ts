@@ -2,7 +2,7 @@
 
 import { unreachable, type Failure } from '../failure.js';
 import type { Outcome, RunReport } from '../events.js';
-import { cleanLines, cleanText } from './clean-text.js';
+import { cleanLines, cleanText } from '../files/clean-text.js';
 import { countOf, formatBytes, formatDuration, formatFailure, formatOutcome } from './messages.js';
 import type { Style } from './style.js';
 

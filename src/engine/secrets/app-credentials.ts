@@ -1,8 +1,8 @@
 // Which of the app's variables hold credentials although no node names them as secrets: told by name or by value.
 
 import { canonicalJSON, type JSONValue } from '../../manifests/json-schema.js';
-import type { AppVariables } from '../app-variables.js';
-import { holdsUserinfo } from '../credentials.js';
+import type { AppVariables } from '../app/app-variables.js';
+import { holdsUserinfo } from './credentials.js';
 
 /** Logins that package managers take from the environment. */
 const INDEX_LOGIN =

@@ -2,12 +2,12 @@
 // killed run left go at the end of the next.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { giveChunk, takeChunk } from '../chunks.js';
+import { giveChunk, takeChunk } from '../files/chunks.js';
 import { FailureError } from '../failure.js';
 import { Folder } from '../files/folder.js';
 import type { OpenFile } from '../files/open-file.js';
-import { removeTree } from '../remove-tree.js';
-import { Breather } from '../store-files.js';
+import { removeTree } from '../files/remove-tree.js';
+import { Breather } from '../files/new-files.js';
 import type { OutputScanner } from './output-scanner.js';
 
 /** Clocks of file systems are coarse. */

@@ -1,7 +1,7 @@
 // The secrets of one run: hides them in texts, reports and records.
 
 import type { JSONValue } from '../../manifests/json-schema.js';
-import { withoutCredentials } from '../credentials.js';
+import { withoutCredentials } from './credentials.js';
 import type { Failure } from '../failure.js';
 import { OutputSecrets } from './output-scanner.js';
 import { needlesForTexts, secretValues, type SecretSources, type SecretValue } from './secret-values.js';

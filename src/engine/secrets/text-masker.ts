@@ -1,8 +1,8 @@
 // Hides secrets in text: escape sequences and control characters go first, since they may stand inside one, then every
 // spelling of every secret and the user part of URLs become `***`.
 
-import { hideUserinfo } from '../credentials.js';
-import { cleanText } from '../render/clean-text.js';
+import { hideUserinfo } from './credentials.js';
+import { cleanText } from '../files/clean-text.js';
 import { Matcher, START, type Needle, type Progress, type Span } from './matcher.js';
 import { MIN_SECRET } from './secret-values.js';
 

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { fail, FailureError, succeed, unreachable, type Failure, type Result } from '../failure.js';
-import { streamTool } from '../subprocess.js';
+import { streamTool } from '../process/subprocess.js';
 import {
   archiveTooLarge,
   cannotUnpack,
@@ -17,7 +17,7 @@ import {
 } from './failures.js';
 import { TarReader, type TarEntry } from './tar-reader.js';
 import { UnpackFolder, writeFully } from './unpack-folder.js';
-import { removeTree } from '../remove-tree.js';
+import { removeTree } from '../files/remove-tree.js';
 
 export interface UnpackRequest {
   readonly file: string;

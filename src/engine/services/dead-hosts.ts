@@ -3,7 +3,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../sdk.js';
-import { makePrivateFolder, privateFileMode } from '../private-files.js';
+import { makePrivateFolder, privateFileMode } from '../files/private-files.js';
 import { readCacheFile } from '../files/cache-file.js';
 
 /** Long enough that a build of many files asks once, short enough that a repaired network is noticed. */

@@ -27,7 +27,7 @@ import {
 } from './failures.js';
 import { exchange, peerOf, type Exchange } from './http-exchange.js';
 import { watchPace } from './pace.js';
-import { makePrivateFolder, privateFileMode } from '../private-files.js';
+import { makePrivateFolder, privateFileMode } from '../files/private-files.js';
 
 export interface DownloadOptions {
   readonly cacheDir: string;

@@ -3,8 +3,8 @@
 
 import { expect } from 'chai';
 import type { Event } from '../../../src/engine/events.js';
-import { differences } from '../../../src/engine/explain.js';
-import type { KeyRecord } from '../../../src/engine/store.js';
+import { differences } from '../../../src/engine/node/explain.js';
+import type { KeyRecord } from '../../../src/engine/store/store.js';
 import type { NodeId } from '../../../src/manifests/pipeline/manifest.js';
 import { nodeReport } from '../../support/events.js';
 import { platformLog } from '../../support/platform-log.js';

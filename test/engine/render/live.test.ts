@@ -2,7 +2,7 @@
 
 import { expect } from 'chai';
 import type { Event } from '../../../src/engine/events.js';
-import { textWidth } from '../../../src/engine/render/clean-text.js';
+import { textWidth } from '../../../src/engine/files/clean-text.js';
 import { liveRenderer } from '../../../src/engine/render/live.js';
 import { failedRun, pipFailure, nodeReport, started, succeededRun } from '../../support/events.js';
 import { FakeScreen } from '../../support/fake-screen.js';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { RunReport } from '../../../src/engine/events.js';
 import { reportPage } from '../../../src/engine/render/report-page.js';
 import { HOSTILE } from '../../support/checked-pipeline.js';
-import { readReport } from '../../../src/engine/run-record.js';
+import { readReport } from '../../../src/engine/run/run-record.js';
 import { failedReport, nodeReport, succeededReport } from '../../support/events.js';
 import { Workspace } from '../../support/workspace.js';
 

@@ -1,0 +1,76 @@
+// JSON files of the cache that must not be believed when a bit of them is wrong: a checksum stands before the text.
+// Unaware of what they hold. Imports nothing heavy: an up-to-date run reads one.
+
+import { renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { sha256Hex } from './digest.js';
+import { removeTree } from './remove-tree.js';
+import { makePrivateFolder, privateFileMode } from './private-files.js';
+import { readCacheFile } from './cache-file.js';
+
+const CHECKSUM = 64;
+
+/** What a file is. The checksum covers it, so one in the place of another, or of an older form, counts as absent. */
+export interface Seal {
+  readonly kind: string;
+  readonly version: number;
+  /** What tells it from others of its kind, wherever the cache lies: the app, the name of a plan. */
+  readonly of: string;
+}
+
+const checksum = ({ kind, version, of }: Seal, body: Buffer): string =>
+  sha256Hex(Buffer.concat([Buffer.from(`${JSON.stringify([kind, version, of])}\n`), body]));
+
+/** Undefined when it is absent, cut off, no regular file, or not what was written there. */
+export function readSealed<T extends object>(path: string, seal: Seal): T | undefined {
+  try {
+    const bytes = readCacheFile(path);
+    if (bytes === undefined) return undefined;
+    const body = bytes.subarray(CHECKSUM + 1);
+    return checksum(seal, body) === bytes.toString('latin1', 0, CHECKSUM)
+      ? (JSON.parse(body.toString('utf8')) as T)
+      : undefined;
+  } catch {
+    // A record may be lost, and then the run finds out by itself.
+    return undefined;
+  }
+}
+
+export function writeSealed(path: string, seal: Seal, value: object): boolean {
+  const body = Buffer.from(JSON.stringify(value));
+  return publishFile(path, Buffer.concat([Buffer.from(`${checksum(seal, body)}\n`), body]));
+}
+
+/** Published whole or not at all; a cache that cannot be written costs the file, never the run. */
+export function publishFile(path: string, content: string | Buffer): boolean {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    makePrivateFolder(dirname(path));
+    writeFileSync(temporary, content, { mode: privateFileMode(temporary) });
+    replaceFile(temporary, path);
+    return true;
+  } catch {
+    removeQuietly(temporary);
+    return false;
+  }
+}
+
+/** A rename that also takes the place of a folder, which in a cache is damage. Throws the system's error. */
+export function replaceFile(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EISDIR') throw error;
+    removeTree(to);
+    renameSync(from, to);
+  }
+}
+
+/** What cannot be removed stays. */
+export function removeQuietly(path: string): void {
+  try {
+    removeTree(path);
+  } catch {
+    // Read-only, or not a place for files at all.
+  }
+}

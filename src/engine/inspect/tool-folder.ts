@@ -1,0 +1,42 @@
+// A tool tree of a run, laid out for programs that run after it. Unaware of what the tool is.
+
+import { renameSync } from 'node:fs';
+import { loadLayer } from '../trees/layers.js';
+import { fail, succeed, type Failure, type Result } from '../failure.js';
+import { openLocalStore } from '../store/local-store.js';
+import { materializeTree } from '../trees/output-tree.js';
+import { fileTrouble } from '../files/file-failures.js';
+import type { Digest } from '../files/digest.js';
+import type { DirectoryTable } from '../trees/tree.js';
+import { removeTree } from '../files/remove-tree.js';
+
+/** `tool`: as the report's outputs have it. The folder appears whole or not at all; one that is there is left as it is. */
+export async function layOutTool(cacheDir: string, tool: string, folder: string): Promise<Result<undefined>> {
+  const store = openLocalStore(cacheDir, { readOnly: true });
+  if (!store.ok) return store;
+  const temporary = `${folder}.${process.pid}.tmp`;
+  const table: DirectoryTable = new Map();
+  try {
+    const layer = await loadLayer(store.value, tool as Digest, table);
+    if (layer === undefined) return fail(toolGone(tool));
+    const written = await materializeTree(store.value, table, layer.root, temporary, { isRecorded: false });
+    if (!written.ok) return fail('missing' in written.failure ? toolGone(tool) : written.failure.failure);
+    renameSync(temporary, folder);
+    return succeed(undefined);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // Another process was quicker.
+    return code === 'ENOTEMPTY' || code === 'EEXIST' ? succeed(undefined) : fail(fileTrouble(folder, error));
+  } finally {
+    removeTree(temporary);
+    await store.value.close();
+  }
+}
+
+const toolGone = (tool: string): Failure => ({
+  code: 'cache::tool-gone',
+  blame: 'environment',
+  title: 'The tool is not in the cache any more',
+  detail: tool,
+  remedy: 'Build again; what is missing is made anew.',
+});

@@ -1,0 +1,141 @@
+// What stands behind `context.handle`: one running node's sandbox session, log and progress; and the services that
+// plugins get by token, which work through it. Unaware of plugins.
+
+import type { NodeId } from '../../manifests/pipeline/manifest.js';
+import type { EventSink } from '../events.js';
+import { succeed, type Failure, type Result } from '../failure.js';
+import type { Archive, CommandExit, Download, NodeLog, RunContext, Subprocess } from '../sdk.js';
+import { pinnedPaths } from '../services/files.js';
+import type { SandboxSession } from '../process/sandbox/sandbox.js';
+import type { Downloader } from '../services/download.js';
+import type { KnownSecrets } from '../secrets/known-secrets.js';
+import type { LogLine } from '../store/store.js';
+
+const KEPT_LINES = 200;
+const MAX_LOG_CHARACTERS = 16 * 1024 * 1024;
+
+export class NodeHandle {
+  readonly #startedAt = performance.now();
+  readonly #log: LogLine[] = [];
+  #logCharacters = 0;
+  /** A command without a network printed what programs print when they have none. */
+  lacksNetwork = false;
+  /** Status of the last command that ended by itself. */
+  lastStatus = 0;
+
+  constructor(
+    readonly node: NodeId,
+    readonly session: SandboxSession | undefined,
+    readonly network: boolean,
+    readonly sink: EventSink,
+    readonly secrets: KnownSecrets,
+  ) {}
+
+  get log(): readonly LogLine[] {
+    return this.#log;
+  }
+
+  print(stream: LogLine['stream'], text: string): void {
+    this.printMasked(stream, this.secrets.mask(text));
+  }
+
+  printMasked(stream: LogLine['stream'], text: string): void {
+    const line = { stream, at: Math.round(performance.now() - this.#startedAt), text };
+    this.#logCharacters += line.text.length;
+    if (this.#logCharacters <= MAX_LOG_CHARACTERS) this.#log.push(line);
+    this.sink.emit({ type: 'node-printed', node: this.node, replayed: false, stream, text: line.text });
+  }
+
+  progress(what: string, done: number, total: number | undefined, unit: 'bytes' | 'items'): void {
+    const known = total === undefined ? {} : { total };
+    this.sink.emit({ type: 'node-progress', node: this.node, what, done, ...known, unit });
+  }
+}
+
+const handleOf = (context: RunContext): NodeHandle => context.handle as NodeHandle;
+
+export const subprocessService: Subprocess = {
+  async run(
+    context,
+    { argv, cwd, env, network, filter, keepLines = KEPT_LINES },
+  ): Promise<Result<CommandExit, Failure>> {
+    const handle = handleOf(context);
+    if (handle.session === undefined) throw new Error(`a pure node ran a command: ${argv[0]}`);
+    const isConnected = network ?? handle.network;
+    const lines: string[] = [];
+    const take = (stream: 'stdout' | 'stderr') => (shown: string) => {
+      const kept = filter === undefined ? shown : filter(stream, shown);
+      if (kept === undefined) return;
+      lines.push(kept);
+      // Trimmed now and then instead of at each line: shifting an array is linear.
+      if (lines.length > 2 * keepLines) lines.splice(0, lines.length - keepLines);
+      if (kept === shown) handle.printMasked(stream, kept);
+      else handle.print(stream, kept);
+    };
+    // What a plugin keeps of a line ends up in outputs and failures, so lines are masked before it sees them.
+    const masked = { stdout: handle.secrets.lines(take('stdout')), stderr: handle.secrets.lines(take('stderr')) };
+    const exit = await handle.session.run({
+      argv,
+      ...(cwd === undefined ? {} : { cwd }),
+      env: env === undefined ? context.env : { ...context.env, ...env },
+      network: isConnected,
+      signal: context.signal,
+      onLine: (stream, text) => {
+        if (!isConnected && NO_NETWORK.test(text)) handle.lacksNetwork = true;
+        masked[stream].write(text);
+      },
+    });
+    for (const stream of [masked.stdout, masked.stderr]) stream.end();
+    if (!exit.ok) return exit;
+    const exitCode = exit.value.exitCode ?? 128 + signalNumber(exit.value.signal);
+    handle.lastStatus = exitCode;
+    return succeed({ exitCode, lines: lines.slice(-keepLines) });
+  },
+};
+
+/** How programs say that no host can be reached. */
+const NO_NETWORK =
+  /name resolution|name or service not known|could not resolve|couldn't resolve|no address associated|unknown host|nodename nor servname|getaddrinfo|EAI_AGAIN|ENOTFOUND|network is (?:unreachable|down)|ENETUNREACH|EHOSTUNREACH|no route to host|connection refused|ECONNREFUSED|failed to establish a new connection|dial tcp|max retries exceeded|dns error/i;
+
+const signalNumber = (signal: string | undefined): number =>
+  ({ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 })[signal ?? ''] ??
+  0;
+
+export const nodeLogService = {
+  /** What the code of a plugin printed itself. */
+  printed: (context: RunContext, stream: 'stdout' | 'stderr', text: string) => handleOf(context).print(stream, text),
+  step: (context, text) => handleOf(context).print('step', text),
+  info: (context, text) => handleOf(context).print('stdout', text),
+  notice: (context, code, text) => handleOf(context).print('notice', `[${code}] ${text}`),
+  progress: (context, what, done, total, unit) => handleOf(context).progress(what, done, total, unit),
+} satisfies NodeLog & Record<'printed', unknown>;
+
+export const downloadService = (downloader: () => Promise<Downloader>): Download => ({
+  async fetch(context, { url, sha256, sizeBytes }) {
+    const size = sizeBytes === undefined ? {} : { sizeBytes };
+    return (await downloader()).fetchFile({
+      url,
+      sha256,
+      ...size,
+      signal: context.signal,
+      onProgress: (done, total) => handleOf(context).progress('download', done, total, 'bytes'),
+    });
+  },
+});
+
+/** `searchPath`: the operator's, for the program that reads what this Node cannot. */
+export const archiveService = (searchPath: readonly string[]): Archive => ({
+  async unpack(context, request) {
+    const { unpackArchive } = await import('../services/archive.js');
+    return pinnedPaths(context, request, (paths) =>
+      unpackArchive({
+        ...request,
+        ...paths,
+        shown: request,
+        searchPath,
+        signal: context.signal,
+        onProgress: (done: number, total?: number) => handleOf(context).progress('unpack', done, total, 'bytes'),
+      }),
+    );
+  },
+});

@@ -1,0 +1,69 @@
+// Tries an action again where its node asks for that and its outcome is one that the node covers.
+
+import { defaultRetryCauses } from '../../manifests/pipeline/retries.js';
+import type { RetryCause } from '../../manifests/pipeline/manifest.js';
+import type { Execution } from './execute.js';
+import type { Failure, Result } from '../failure.js';
+import type { Action } from './prepare.js';
+import { runAction, TIMED_OUT, type Executed } from './run-action.js';
+
+const FIRST_DELAY_MS = 1000;
+const MAX_DELAY_MS = 30_000;
+
+export interface Tried {
+  /** Of the last attempt. */
+  readonly done: Result<Executed, Failure>;
+  readonly attempts: number;
+}
+
+export async function withRetries(execution: Execution, action: Action, onWork: () => void): Promise<Tried> {
+  const { sink, stopping } = execution;
+  const { id, retries } = action.node;
+  for (let attempt = 1; ; attempt++) {
+    let status = 0;
+    const watch = { onWork, onStatus: (last: number) => void (status = last) };
+    const done = await runAction(execution, action, stopping.signal, watch);
+    if (done.ok || attempt > retries || stopping.signal.aborted) return { done, attempts: attempt };
+    const causes = causesOf(done.failure, status);
+    if (!coveredBy(action).some((cause) => causes.has(cause))) {
+      if (attempt === 1) tellNotRetried(execution, action, causes);
+      return { done, attempts: attempt };
+    }
+    const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS);
+    const { failure } = done;
+    sink.emit({ type: 'node-retried', node: id, attempt: attempt + 1, attempts: retries + 1, delayMs, failure });
+    await pause(delayMs, stopping.signal);
+    if (stopping.signal.aborted) return { done, attempts: attempt };
+  }
+}
+
+function causesOf({ code, retryable }: Failure, status: number): ReadonlySet<RetryCause> {
+  if (code === TIMED_OUT) return new Set<RetryCause>(['timeout']);
+  const causes = new Set<RetryCause>();
+  if (retryable === true) causes.add('environment');
+  if (status !== 0) causes.add('exit');
+  return causes;
+}
+
+/** What has side effects is done twice only where the node says after what. */
+const coveredBy = ({ node, reads }: Action): readonly RetryCause[] =>
+  node.retryOn ?? (reads.sideEffects === true ? [] : defaultRetryCauses(node.network));
+
+function tellNotRetried({ sink }: Execution, { node, reads }: Action, causes: ReadonlySet<RetryCause>): void {
+  const isForEffects =
+    reads.sideEffects === true && defaultRetryCauses(node.network).some((cause) => causes.has(cause));
+  if (node.retryOn !== undefined || !isForEffects) return;
+  const text = `${node.id} is not tried again, since it has side effects. Where that does no harm, write retries: { times: ${node.retries}, on: [${[...causes].join(', ')}] }.`;
+  sink.emit({ type: 'notice', code: 'node::not-retried', node: node.id, text });
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+  });

@@ -1,0 +1,59 @@
+// What the pipeline says of a node's files and the run did not see: writes that nothing wrote, paths to read that are not there.
+
+import type { PluginManifest } from '../../manifests/plugin-manifest.js';
+import type { JSONObject } from '../../manifests/json-schema.js';
+import { plainBaseOf } from '../../manifests/path-pattern.js';
+import { matcherOf } from '../files/pattern.js';
+import { shownPath } from '../files/shown-path.js';
+import type { Action } from './prepare.js';
+import type { RunState } from '../run/run.js';
+
+const SHOWN = 5;
+
+interface PatternNotice {
+  readonly code: 'node::nothing-read' | 'node::nothing-written';
+  readonly text: string;
+}
+
+/** `written`: paths that the node left or deleted. */
+export function unusedPatterns(
+  run: RunState,
+  action: Action,
+  written: () => Iterable<string>,
+): readonly PatternNotice[] {
+  const { node, plugin, index } = action;
+  const isThere = (pattern: string): boolean => run.files.match(index, pattern).length > 0;
+  const toRead = namedBy(plugin.manifest.reads, node.config).filter((path) => plainBaseOf(path) === undefined);
+  const unread = [...new Set(toRead)].filter((path) => !isThere(path));
+  const toWrite = new Set(namedBy(plugin.manifest.writes, node.config));
+  if (toWrite.size > 0) {
+    const paths = [...written()];
+    for (const pattern of toWrite) {
+      const isMatch = matcherOf([pattern, `${pattern}/**`]);
+      // What is there already may have been written again with the same bytes.
+      if (paths.some((path) => isMatch(path)) || isThere(pattern)) toWrite.delete(pattern);
+    }
+  }
+  const notices: PatternNotice[] = [];
+  if (unread.length > 0) {
+    const text = `\`reads\` names ${listed(unread)}, and there is no such file for ${node.id}. Correct the path, or wait for the node that writes it (\`after\`).`;
+    notices.push({ code: 'node::nothing-read', text });
+  }
+  if (toWrite.size > 0) {
+    const text = `\`writes\` names ${listed([...toWrite])}, and ${node.id} left nothing there. Correct the path, or remove it.`;
+    notices.push({ code: 'node::nothing-written', text });
+  }
+  return notices;
+}
+
+const listed = (paths: readonly string[]): string =>
+  paths.slice(0, SHOWN).map(shownPath).join(', ') + (paths.length > SHOWN ? ` and ${paths.length - SHOWN} more` : '');
+
+/** Entries that stand for a list of the config: what the pipeline itself says, not what the kind knows. */
+function namedBy(patterns: PluginManifest['writes'] | undefined, config: JSONObject): readonly string[] {
+  return (patterns ?? []).flatMap((pattern) => {
+    const field = /^\$\{config\.(\w+)\}$/.exec(pattern)?.[1];
+    const value = field === undefined || field === 'exists' ? undefined : config[field];
+    return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+  });
+}

@@ -1,0 +1,274 @@
+// The sandbox made by bubblewrap: a root put together anew, the private folder at /app, nothing else of the caller's.
+// Unaware of what runs inside and of how the machine was found fit for it.
+
+import { fail, type Failure, type Result } from '../../failure.js';
+import { MARKER_VARIABLE, nextMarker } from '../guardian.js';
+import {
+  FIRST_FILE_DESCRIPTOR,
+  processRuns,
+  signalGroup,
+  signalProcess,
+  spawnCommand,
+  STATUS_DESCRIPTOR,
+} from '../subprocess.js';
+import {
+  ARGUMENTS_TOO_LARGE,
+  argumentsTooLarge,
+  commandAborted,
+  commandCannotStart,
+  commandNotExecutable,
+  commandNotFound,
+} from './failures.js';
+import { APP, CACHE, describeRoot, GIVEN, SCRATCH, TOOL_OUT, TOOLS, type Root, type RootOptions } from './root.js';
+import { openNetwork, type NetworkPrograms, type OwnNetwork } from './own-network.js';
+import { processesInside, UsageWatch } from './usage.js';
+import type {
+  Boot,
+  BootRequest,
+  Command,
+  Exit,
+  Sandbox,
+  SandboxPaths,
+  SandboxRequest,
+  SandboxSession,
+} from './sandbox.js';
+
+export interface NamespacesOptions extends RootOptions {
+  /** Path of the bubblewrap program. */
+  readonly bwrap: string;
+  /** For networks that lead past this machine; without them commands with a network share the machine's. */
+  readonly network?: NetworkPrograms;
+}
+
+/** What the C library itself ignores in set-uid programs: bubblewrap, outside the sandbox, must not obey it either. */
+const LOADER_VARIABLE =
+  /^(?:LD_.*|MALLOC_.*|GLIBC_TUNABLES|GCONV_PATH|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$/;
+
+export function createNamespacesSandbox(options: NamespacesOptions): Sandbox {
+  let described: Root | undefined;
+  const root = (): Root => (described ??= describeRoot(options));
+  let whyShared: string | undefined;
+  /** What failed once is not tried again. */
+  const connect = async (): Promise<OwnNetwork | undefined> => {
+    if (whyShared === undefined && options.network === undefined) whyShared = 'pasta (package passt) is not installed';
+    if (options.network === undefined || whyShared !== undefined) return undefined;
+    const opened = await openNetwork(options.network);
+    if (opened.ok) return opened.value;
+    whyShared = opened.failure;
+    return undefined;
+  };
+  return {
+    mode: 'namespaces',
+    open: (request) => openSession(request, options, root(), connect),
+    whyNetworkIsShared: () => whyShared,
+    boot: (request) => prepareBoot(request, options, root()),
+  };
+}
+
+function openSession(
+  request: SandboxRequest,
+  options: NamespacesOptions,
+  root: Root,
+  connect: () => Promise<OwnNetwork | undefined>,
+): SandboxSession {
+  let connecting: Promise<OwnNetwork | undefined> | undefined;
+  const closing = new AbortController();
+  const running = new Set<Promise<unknown>>();
+  const { toolDir } = request;
+  const paths: SandboxPaths = {
+    app: APP,
+    scratch: SCRATCH,
+    cache: CACHE,
+    given: GIVEN,
+    ...(toolDir === undefined ? {} : { tool: TOOL_OUT }),
+    tools: Object.fromEntries(Object.keys(request.tools).map((name) => [name, `${TOOLS}/${name}`])),
+  };
+  const folders = [
+    '--bind',
+    request.scratchDir,
+    SCRATCH,
+    '--bind',
+    request.appDir,
+    APP,
+    '--bind',
+    request.cacheDir,
+    CACHE,
+    // Made when a plugin has something to give.
+    '--ro-bind-try',
+    request.givenDir,
+    GIVEN,
+    ...(toolDir === undefined ? [] : ['--bind', toolDir, TOOL_OUT]),
+    ...Object.entries(request.tools).flatMap(([name, folder]) => ['--ro-bind', folder, `${TOOLS}/${name}`]),
+    ...Object.entries(request.mounts ?? {}).flatMap(([seen, folder]) => ['--bind', folder, seen]),
+  ];
+  const usage = new UsageWatch({
+    limits: request.limits ?? {},
+    folders: [request.appDir, request.scratchDir, request.cacheDir, ...(toolDir === undefined ? [] : [toolDir])],
+    onExcess: (excess) => request.onExcess?.(excess),
+  });
+  return {
+    paths,
+    run(command) {
+      const result = runInside(command, options, {
+        root,
+        folders,
+        usage,
+        closing: closing.signal,
+        connect: async () => (request.sharesNetwork === true ? undefined : await (connecting ??= connect())),
+      });
+      running.add(result);
+      return result.finally(() => running.delete(result));
+    },
+    async close() {
+      closing.abort();
+      await Promise.allSettled(running);
+      (await connecting)?.close();
+      usage.close();
+    },
+  };
+}
+
+interface Surroundings {
+  readonly root: Root;
+  readonly folders: readonly string[];
+  readonly usage: UsageWatch;
+  readonly closing: AbortSignal;
+  readonly connect: () => Promise<OwnNetwork | undefined>;
+}
+
+async function runInside(
+  command: Command,
+  options: NamespacesOptions,
+  { root, folders, usage, closing, connect }: Surroundings,
+): Promise<Result<Exit, Failure>> {
+  const { argv, onLine } = command;
+  const own = command.network ? await connect() : undefined;
+  const inside = prepareInside(command, options, root, folders, own);
+  /** What bubblewrap says of itself; not the command's output, unless the command did run. */
+  const complaints: string[] = [];
+
+  const over = usage.begin({ processes: inside.status.processes, kill: inside.status.kill });
+  const result = await spawnCommand(inside.argv, {
+    cwd: '/',
+    env: inside.env,
+    files: inside.files,
+    isExpendable: true,
+    onLine: (stream, text) => {
+      if (stream === 'stderr' && complaints.length < 10 && text.startsWith('bwrap: ')) complaints.push(text);
+      else onLine(stream, text);
+    },
+    signals: [command.signal, closing],
+    onStatus: inside.status.feed,
+    sendSignal: inside.status.sendSignal,
+    isAlive: inside.status.isAlive,
+    ...(usage.group === undefined ? {} : { group: usage.group }),
+  }).finally(over);
+  if (await usage.isExceeded()) return fail(commandAborted(argv));
+  if (!result.ok) {
+    if (result.failure.code === 'run::aborted') return fail(commandAborted(argv));
+    // The command's, not those of the program around it.
+    return result.failure.code === ARGUMENTS_TOO_LARGE ? fail(argumentsTooLarge(argv, command.env)) : result;
+  }
+  // Without an exit status of the command there was no command.
+  if (result.value.exitCode !== undefined && !inside.status.commandRan())
+    return fail(startFailure(command, complaints));
+  for (const line of complaints) onLine('stderr', line);
+  return result;
+}
+
+/** The command line that starts a command in namespaces, its environment, and what descriptor 3 tells meanwhile. */
+function prepareInside(
+  command: Pick<Command, 'argv' | 'cwd' | 'env' | 'network'>,
+  { bwrap, passThrough }: NamespacesOptions,
+  root: Root,
+  folders: readonly string[],
+  own?: OwnNetwork,
+) {
+  const env = command.network ? { ...passThrough, ...command.env } : command.env;
+  const [ownEnv, loaderArguments] = splitEnvironment(env);
+  return {
+    argv: [
+      ...(own?.enter ?? []),
+      bwrap,
+      ...(own?.isUserMapped === true ? root.asCaller : []),
+      ...root.shared,
+      ...folders,
+      ...(command.network ? root.withNetwork(own?.nameserver) : root.withoutNetwork),
+      '--remount-ro',
+      '/',
+      '--chdir',
+      command.cwd ?? APP,
+      ...loaderArguments,
+      // Bubblewrap's own: with it the guardian finds its processes.
+      '--unsetenv',
+      MARKER_VARIABLE,
+      ...(root.filterPath === undefined ? [] : ['--seccomp', String(FIRST_FILE_DESCRIPTOR)]),
+      '--json-status-fd',
+      String(STATUS_DESCRIPTOR),
+      '--',
+      ...command.argv,
+    ],
+    env: { ...ownEnv, [MARKER_VARIABLE]: nextMarker() },
+    files: root.filterPath === undefined ? [] : [root.filterPath],
+    status: createStatus(),
+  };
+}
+
+/** As above, for a finished app: its slug, an empty /tmp, the network, and nothing that belongs to builds. */
+function prepareBoot({ slugDir, writable, argv, env }: BootRequest, options: NamespacesOptions, root: Root): Boot {
+  // Boot scripts read the limits of the container.
+  const limits = ['--ro-bind-try', '/sys/fs/cgroup', '/sys/fs/cgroup'];
+  const folders = [...limits, '--tmpfs', SCRATCH, writable ? '--bind' : '--ro-bind', slugDir, APP];
+  const { status, ...inside } = prepareInside({ argv, env, network: true }, options, root, folders);
+  return { ...inside, onStatus: status.feed, sendSignal: status.sendSignal };
+}
+
+/** What bubblewrap tells about the process namespace: its first process, and that the command ran to an end. */
+function createStatus() {
+  let text = '';
+  let init: number | undefined;
+  return {
+    feed(chunk: string): void {
+      text += chunk;
+      const pid = /"child-pid": (\d+)/.exec(text)?.[1];
+      if (pid !== undefined) init = Number(pid);
+    },
+    commandRan: (): boolean => text.includes('"exit-code"'),
+    /** When bubblewrap itself is gone the kernel still has to end what is left in the namespace. */
+    isAlive: (): boolean => init !== undefined && processRuns(init),
+    processes: (): readonly string[] => (init === undefined ? [] : processesInside(init)),
+    /** The kernel ends all others with the first process. */
+    kill(): void {
+      if (init !== undefined) signalProcess(init, 'SIGKILL');
+    },
+    sendSignal(bwrapPid: number, name: NodeJS.Signals): void {
+      // Not yet that far: nothing of the command is there to end in order.
+      if (init === undefined) signalGroup(bwrapPid, 'SIGKILL');
+      // The first process is in the command's group and deaf to all but KILL; when it is killed, all others are.
+      else if (name === 'SIGKILL') signalProcess(init, name);
+      else signalGroup(init, name);
+    },
+  };
+}
+
+function splitEnvironment(
+  env: Readonly<Record<string, string>>,
+): readonly [Readonly<Record<string, string>>, readonly string[]] {
+  const loader = Object.keys(env).filter((name) => LOADER_VARIABLE.test(name));
+  if (loader.length === 0) return [env, []];
+  const own = { ...env };
+  for (const name of loader) delete own[name];
+  return [own, loader.flatMap((name) => ['--setenv', name, env[name] ?? ''])];
+}
+
+function startFailure({ argv, env }: Command, complaints: readonly string[]): Failure {
+  const text = complaints.map((line) => line.slice('bwrap: '.length)).join('\n');
+  if (/^execvp .*: No such file or directory$/.test(text)) return commandNotFound(argv, env['PATH']);
+  if (/^execvp .*: (Permission denied|Not a directory|Is a directory|Exec format error)$/.test(text))
+    return commandNotExecutable(argv, `The system says: ${text.slice(text.lastIndexOf(': ') + 2)}`);
+  if (/^execvp .*: Argument list too long$/.test(text)) return argumentsTooLarge(argv, env);
+  return commandCannotStart(
+    argv,
+    text === '' ? 'The sandbox ended before the command began.' : `The sandbox says: ${text}`,
+  );
+}

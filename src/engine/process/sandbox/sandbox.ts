@@ -1,0 +1,97 @@
+// What a sandbox gives a running node: the paths its commands see, and a way to run them. Unaware of plugins and keys.
+
+import type { NodeLimits } from '../../../manifests/pipeline/manifest.js';
+import type { Failure, Result } from '../../failure.js';
+import type { Excess } from './limits.js';
+
+export interface SandboxRequest {
+  /** Real folders. Commands see `app` at /app and tools at /opt/pyflow/tools/NAME where namespaces work. */
+  readonly appDir: string;
+  readonly scratchDir: string;
+  /** Per app and kind, kept between runs; may speed a run up, never change its outcome. */
+  readonly cacheDir: string;
+  /** What the node's commands are given: read-only for them where namespaces work. */
+  readonly givenDir: string;
+  /** Present when the node makes a tool tree. */
+  readonly toolDir?: string;
+  /** Read-only for commands. */
+  readonly tools: Readonly<Record<string, string>>;
+  /** Further folders that commands may write, by the path they see, e.g. an adapter's CACHE_DIR. */
+  readonly mounts?: Readonly<Record<string, string>>;
+  /** Commands with a network have the machine's, although another could be had. */
+  readonly sharesNetwork?: boolean;
+  /** Beyond what is given here there are limits that keep the machine usable. */
+  readonly limits?: NodeLimits;
+  /** Called once, when the commands of the session have taken more than they may; they are being ended then. */
+  readonly onExcess?: (excess: Excess) => void;
+}
+
+/** The same folders as the commands of this session see them. */
+export interface SandboxPaths {
+  readonly app: string;
+  readonly scratch: string;
+  readonly cache: string;
+  readonly given: string;
+  readonly tool?: string;
+  readonly tools: Readonly<Record<string, string>>;
+}
+
+export interface Command {
+  /** `argv[0]` is a path as the command sees it, or a name found on the PATH of `env`. */
+  readonly argv: readonly string[];
+  /** As the command sees it; default: `paths.app`. */
+  readonly cwd?: string;
+  /** The whole environment; nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly network: boolean;
+  /** Complete lines without their end, in order of arrival; a carriage return ends a line too. */
+  readonly onLine: (stream: 'stdout' | 'stderr', text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Exit {
+  /** Absent when a signal ended it. */
+  readonly exitCode?: number;
+  readonly signal?: string;
+}
+
+export interface SandboxSession {
+  readonly paths: SandboxPaths;
+  /** A failure only when the command could not be started or was aborted; a non-zero exit is a value. */
+  run(command: Command): Promise<Result<Exit, Failure>>;
+  /** Ends whatever still runs. */
+  close(): Promise<void>;
+}
+
+export interface BootRequest {
+  /** Seen at /app. */
+  readonly slugDir: string;
+  readonly writable: boolean;
+  readonly argv: readonly string[];
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** How to start a command in our own terminal. */
+export interface Boot {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** For it to read, from descriptor 4 on. */
+  readonly files: readonly string[];
+  /** Gets what it writes to descriptor 3. */
+  readonly onStatus: (text: string) => void;
+  readonly sendSignal: (pid: number, signal: NodeJS.Signals) => void;
+}
+
+export interface Sandbox {
+  readonly mode: 'namespaces' | 'none';
+  /** Why `auto` fell back to `none`. */
+  readonly fallbackReason?: string;
+  /** Why commands with a network share that of the machine, once that was tried or was not to be had. */
+  readonly whyNetworkIsShared?: () => string | undefined;
+  open(request: SandboxRequest): SandboxSession;
+  /** For a finished app; absent in mode `none`, where it is started as it is. */
+  boot?(request: BootRequest): Boot;
+  /** After the last session: ends what the sandbox itself keeps running. */
+  close?(): void;
+}

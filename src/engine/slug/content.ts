@@ -1,0 +1,155 @@
+// What the finished app holds: the source, then each layer once, in plan order, without what `.slugignore` names.
+
+import { existsSync, readFileSync } from 'node:fs';
+import type { Digest } from '../files/digest.js';
+import {
+  buildTree,
+  EMPTY_DIRECTORY,
+  findEntry,
+  mergeDirectories,
+  walk,
+  type NewEntry,
+  type TreeEntry,
+} from '../trees/directories.js';
+import { succeed, type Failure, type Result } from '../failure.js';
+import { applyLayers } from '../trees/layers.js';
+import { spell } from '../app/slug-marker.js';
+import {
+  ignoreFolders,
+  isAppliedBeforeBuild,
+  parseIgnoreLists,
+  shieldedFolders,
+  SLUGIGNORE,
+  withoutIgnored,
+  type IgnoreList,
+  type Ignores,
+} from '../app/slug-ignore.js';
+import type { RunState } from '../run/run.js';
+import type { Layer } from '../trees/tree.js';
+
+export interface SlugContent {
+  /** Of the root Directory message. */
+  readonly root: Digest;
+  readonly entries: ReadonlyMap<string, TreeEntry>;
+  /** What the app itself has at a path, as markers spell it. */
+  readonly sourceSpelling: ReadonlyMap<string, string>;
+  /** Digest -> path in the app: these bytes are in no store. */
+  readonly sources: ReadonlyMap<Digest, string>;
+  /** In the folder of the app itself: its paths that nodes removed and that stay there nevertheless. */
+  readonly kept: readonly string[];
+}
+
+const MANY_LAYERS = 16;
+
+/** With `keepsSource` the slug lies in a developer's own folder, whose files are not pyflow's to delete. */
+export async function contentOfSlug(
+  run: RunState,
+  layers: readonly Layer[],
+  keepsSource: boolean,
+): Promise<Result<SlugContent, Failure>> {
+  const source = await sourceEntries(run);
+  if (!source.ok) return source;
+  const { entries, sources } = source.value;
+  const { table } = run;
+  const built = rootOf(run, entries, layers);
+  const found = await ignoresOf(run, built, sources);
+  if (!found.ok) return found;
+  const ignores = found.value;
+  const filtered =
+    ignores === undefined ? built : withoutIgnored(table, built, ignores, shieldedFolders(run.pipeline.params));
+  const root = keepsSource ? withSource(run, filtered, entries) : filtered;
+  return succeed({
+    root,
+    entries: new Map(walk(table, root)),
+    sourceSpelling: new Map(entries.map(([path, entry]) => [path, spell(entry)])),
+    sources,
+    kept: keepsSource ? removedPaths(run, built, entries) : [],
+  });
+}
+
+function countPaths(paths: Iterable<unknown>): number {
+  let count = 0;
+  for (const _path of paths) count++;
+  return count;
+}
+
+/** Paths of the source that are not in the tree; of a folder that is gone, the folder alone. */
+function removedPaths(run: RunState, root: Digest, source: readonly (readonly [string, NewEntry])[]): string[] {
+  const removed = new Set<string>();
+  for (const [path] of source) {
+    if (removed.has(path.slice(0, Math.max(0, path.lastIndexOf('/'))))) removed.add(path);
+    else if (findEntry(run.table, root, path) === undefined) removed.add(path);
+  }
+  return [...removed].filter((path) => !removed.has(path.slice(0, Math.max(0, path.lastIndexOf('/')))));
+}
+
+function withSource(run: RunState, root: Digest, source: readonly (readonly [string, NewEntry])[]): Digest {
+  const missing = source.filter(([path]) => findEntry(run.table, root, path) === undefined);
+  return missing.length === 0 ? root : mergeDirectories(run.table, buildTree(missing, run.table).root, root);
+}
+
+/** The list as the build left it; undefined where it says nothing, or is applied at another time. */
+async function ignoresOf(
+  run: RunState,
+  root: Digest,
+  sources: ReadonlyMap<Digest, string>,
+): Promise<Result<Ignores | undefined, Failure>> {
+  const { request, pipeline } = run;
+  if (isAppliedBeforeBuild(pipeline.params)) return succeed(undefined);
+  // Buildpacks that come later may need what the platform leaves out once all of them have run.
+  if (request.oneTime === true && existsSync(`${run.files.source.directory}/.buildpacks`)) return succeed(undefined);
+  const lists: IgnoreList[] = [];
+  for (const folder of ignoreFolders(pipeline.params)) {
+    const entry = findEntry(run.table, root, folder === '' ? SLUGIGNORE : `${folder}/${SLUGIGNORE}`);
+    if (entry?.type !== 'file') continue;
+    const path = sources.get(entry.digest);
+    const bytes =
+      path === undefined ? await run.store.read(entry.digest) : readFileSync(`${run.files.source.directory}/${path}`);
+    if (bytes !== undefined) lists.push({ folder, text: bytes.toString('utf8') });
+  }
+  return parseIgnoreLists(lists, lists.length === 0 ? 0 : countPaths(walk(run.table, root)));
+}
+
+/**
+ * A few large layers are merged by whole folders; many small ones would copy the same folder again and again, so their
+ * paths are collected first.
+ */
+function rootOf(run: RunState, source: readonly (readonly [string, NewEntry])[], layers: readonly Layer[]): Digest {
+  const base = (): Digest => (source.length === 0 ? EMPTY_DIRECTORY : buildTree(source, run.table).root);
+  const isMany = layers.length > MANY_LAYERS && layers.every(({ deleted }) => deleted.length === 0);
+  if (!isMany) return applyLayers(run.table, base(), layers);
+  const paths = new Map<string, NewEntry>(source);
+  for (const { root } of layers) {
+    for (const [path, entry] of walk(run.table, root)) {
+      const below = paths.get(path);
+      // A folder that replaces a file, or the other way round, takes more than one path: leave it to the merge.
+      if (below !== undefined && (entry.type === 'directory') !== 'directory' in below) {
+        return applyLayers(run.table, base(), layers);
+      }
+      paths.set(path, entry.type === 'directory' ? folderOver(below, entry.mode) : entry);
+    }
+  }
+  return buildTree(paths, run.table).root;
+}
+
+function folderOver(below: NewEntry | undefined, mode: number | undefined): NewEntry {
+  const kept = mode ?? (below !== undefined && 'directory' in below ? below.mode : undefined);
+  return kept === undefined ? { directory: true } : { directory: true, mode: kept };
+}
+
+async function sourceEntries(run: RunState) {
+  const entries: [string, NewEntry][] = [];
+  const sources = new Map<Digest, string>();
+  for (const [path, entry] of run.files.source.entries) {
+    const mode = 'mode' in entry && entry.mode !== undefined ? { mode: entry.mode } : {};
+    if (entry.type === 'directory') entries.push([path, { directory: true, ...mode }]);
+    else if (entry.type === 'symlink') entries.push([path, { target: entry.target }]);
+    else {
+      const digest = await run.digestSource(path);
+      if (!digest.ok) return digest;
+      sources.set(digest.value, path);
+      entries.push([path, { digest: digest.value, executable: entry.executable, ...mode }]);
+    }
+  }
+  return succeed({ entries, sources });
+}

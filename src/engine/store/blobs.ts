@@ -1,0 +1,340 @@
+// Blobs under one folder: packs for small ones, a file each for large ones. Unaware of results and of other folders.
+
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  type BigIntStats,
+} from 'node:fs';
+import { copyFile, open } from 'node:fs/promises';
+import { CHUNK_BYTES, giveChunk, readWhole, takeChunk, withChunk } from '../files/chunks.js';
+import { digestOf, EMPTY_DIGEST, hexOf, makeDigest, sha256Hex, sizeOf, type Digest } from '../files/digest.js';
+import { PackSet } from './pack.js';
+import type { Watch } from '../secrets/output-scanner.js';
+import { finishCopy, writeAll, writeNewFile, type FileForm } from '../files/new-files.js';
+import { TrustLedger } from './trust.js';
+import { removeFile, removeTree } from '../files/remove-tree.js';
+import { makePrivateFolder, privateFileMode } from '../files/private-files.js';
+import { readCacheFile } from '../files/cache-file.js';
+
+/** Blobs from here on are files of their own. */
+export const PACK_LIMIT = 64 * 1024;
+/** Up to here a file is copied at once: fewer steps beat overlapping them. */
+const WHOLE = 1024 * 1024;
+
+export interface BlobFolderOptions {
+  readonly run: string;
+  readonly bootId: string;
+  readonly readOnly: boolean;
+  /** A large blob whose bytes are not its digest's; it is gone already when this is called. */
+  readonly onDamage: (digest: Digest) => void;
+}
+
+/** The folder cannot take what it is given; told apart from a source that cannot be read. */
+export class PlaceError extends Error {}
+
+function inPlace<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new PlaceError((error as Error).message, { cause: error });
+  }
+}
+
+/** The packs of small blobs below a folder. */
+export const blobPacks = (root: string, run: string): PackSet<Buffer> =>
+  new PackSet(`${root}/packs`, run, (hash, bytes) => (sha256Hex(bytes) === hash ? bytes : undefined));
+
+/** Writing throws `PlaceError`, or the system's error when a source or target is at fault; reading never throws. */
+export class BlobFolder {
+  readonly packs: PackSet<Buffer>;
+  readonly trust: TrustLedger;
+  bytesWritten = 0;
+  private readonly fanOut = new Set<string>();
+  private partials = 0;
+
+  constructor(
+    private readonly root: string,
+    private readonly options: BlobFolderOptions,
+  ) {
+    this.packs = blobPacks(root, options.run);
+    this.trust = new TrustLedger(`${root}/cas/trust`, options.bootId, options.readOnly);
+  }
+
+  pathOf(hash: string): string {
+    return `${this.root}/cas/${hash.slice(0, 2)}/${hash}`;
+  }
+
+  has(digest: Digest): boolean {
+    if (digest === EMPTY_DIGEST) return true;
+    const hash = hexOf(digest);
+    if (sizeOf(digest) >= PACK_LIMIT) return this.statLarge(digest) !== undefined;
+    if (this.packs.has(hash)) return true;
+    this.packs.catchUp();
+    return this.packs.has(hash);
+  }
+
+  private statLarge(digest: Digest): BigIntStats | undefined {
+    try {
+      const stats = lstatSync(this.pathOf(hexOf(digest)), { bigint: true, throwIfNoEntry: false });
+      if (stats === undefined || (stats.isFile() && stats.size === BigInt(sizeOf(digest)))) return stats;
+      this.discard(digest);
+    } catch {
+      // Not readable is as good as missing.
+    }
+    return undefined;
+  }
+
+  private discard(digest: Digest): void {
+    const hash = hexOf(digest);
+    this.trust.forget(hash);
+    if (!this.options.readOnly) {
+      try {
+        removeTree(this.pathOf(hash));
+      } catch {
+        // It stays, and is found wrong again.
+      }
+    }
+    this.options.onDamage(digest);
+  }
+
+  async read(digest: Digest): Promise<Buffer | undefined> {
+    return sizeOf(digest) < PACK_LIMIT ? this.readSmall(digest) : this.readLarge(digest);
+  }
+
+  /** In `chunk` when one is given. */
+  private readSmall(digest: Digest, chunk?: Buffer): Buffer | undefined {
+    if (digest === EMPTY_DIGEST) return Buffer.alloc(0);
+    const hash = hexOf(digest);
+    let bytes = this.packs.read(hash, chunk);
+    // Another process may have appended it, or moved it to another pack.
+    if (bytes === undefined) {
+      this.packs.catchUp();
+      bytes = this.packs.read(hash, chunk);
+    }
+    return bytes?.length === sizeOf(digest) ? bytes : undefined;
+  }
+
+  private readLarge(digest: Digest): Buffer | undefined {
+    const stats = this.statLarge(digest);
+    if (stats === undefined) return undefined;
+    try {
+      const bytes = readCacheFile(this.pathOf(hexOf(digest)), sizeOf(digest));
+      if (bytes !== undefined && digestOf(bytes) === digest) return bytes;
+    } catch {
+      return undefined;
+    }
+    this.discard(digest);
+    return undefined;
+  }
+
+  /** Whether all bytes are there and right; a large blob found right is trusted from now on. */
+  async check(digest: Digest): Promise<boolean> {
+    if (sizeOf(digest) < PACK_LIMIT) return withChunk((chunk) => this.readSmall(digest, chunk) !== undefined);
+    const stats = this.statLarge(digest);
+    if (stats === undefined) return false;
+    const hash = hexOf(digest);
+    if (this.trust.isTrusted(hash, stats)) return true;
+    return (await this.hashLarge(digest, stats)) === 'right';
+  }
+
+  /** Hashes whatever the ledger says. */
+  async hashLarge(digest: Digest, stats: BigIntStats): Promise<'right' | 'wrong' | 'unreadable'> {
+    const hash = hexOf(digest);
+    try {
+      if ((await copyHashed(this.pathOf(hash))) === digest) {
+        this.trust.trust(hash, stats);
+        return 'right';
+      }
+    } catch {
+      return 'unreadable';
+    }
+    this.discard(digest);
+    return 'wrong';
+  }
+
+  /** Whether it need not be stored again. A damaged blob must not pass, while its bytes are at hand. */
+  private isStored(digest: Digest): boolean {
+    if (digest === EMPTY_DIGEST) return true;
+    const hash = hexOf(digest);
+    if (sizeOf(digest) < PACK_LIMIT) return withChunk((chunk) => this.packs.read(hash, chunk) !== undefined);
+    const stats = this.statLarge(digest);
+    return stats !== undefined && this.trust.isTrusted(hash, stats);
+  }
+
+  write(digest: Digest, bytes: Uint8Array): void {
+    if (this.isStored(digest)) return;
+    inPlace(() => this.put(digest, bytes));
+    this.bytesWritten += bytes.length;
+  }
+
+  private put(digest: Digest, bytes: Uint8Array): void {
+    if (bytes.length < PACK_LIMIT) this.packs.append(hexOf(digest), bytes);
+    else {
+      const partial = this.newPartial();
+      const fd = openSync(partial, 'wx', privateFileMode(partial) & 0o444);
+      this.closing(fd, partial, () => writeAll(fd, bytes));
+      this.publish(digest, partial);
+    }
+  }
+
+  async writeFile(path: string, watch?: Watch): Promise<Digest> {
+    const whole = withChunk((chunk) => {
+      const bytes = readWhole(path, chunk);
+      if (bytes === undefined) return undefined;
+      watch?.()(bytes);
+      const digest = digestOf(bytes);
+      this.write(digest, bytes);
+      return digest;
+    });
+    if (whole !== undefined) return whole;
+    const partial = inPlace(() => this.newPartial());
+    const digest = await copyHashed(path, partial, watch);
+    // It shrank while it was read.
+    if (sizeOf(digest) < PACK_LIMIT) {
+      this.write(digest, readFileSync(partial));
+      removeFile(partial);
+    } else if (this.isStored(digest)) removeFile(partial);
+    else {
+      inPlace(() => this.publish(digest, partial));
+      this.bytesWritten += sizeOf(digest);
+    }
+    return digest;
+  }
+
+  private newPartial(): string {
+    if (this.partials === 0) makePrivateFolder(`${this.root}/cas`);
+    return `${this.root}/cas/${this.options.run}-${this.partials++}.tmp`;
+  }
+
+  private closing(fd: number, partial: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      closeSync(fd);
+      removeFile(partial);
+      throw error;
+    }
+    closeSync(fd);
+  }
+
+  private publish(digest: Digest, partial: string): void {
+    const hash = hexOf(digest);
+    const path = this.pathOf(hash);
+    const parent = hash.slice(0, 2);
+    try {
+      if (!this.fanOut.has(parent)) makePrivateFolder(`${this.root}/cas/${parent}`);
+      this.fanOut.add(parent);
+      try {
+        renameSync(partial, path);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        // A clean-up took the directory away.
+        makePrivateFolder(`${this.root}/cas/${parent}`);
+        renameSync(partial, path);
+      }
+    } catch (error) {
+      removeFile(partial);
+      throw error;
+    }
+    // Renaming changes the ctime, so the tuple is taken after it.
+    this.trust.trust(hash, statSync(path, { bigint: true }));
+  }
+
+  /** As `BlobStore.materialize`; throws the system's error when the target cannot be written. */
+  async materialize(digest: Digest, target: string, form: FileForm): Promise<boolean> {
+    if (sizeOf(digest) < PACK_LIMIT) {
+      return withChunk((chunk) => {
+        const bytes = this.readSmall(digest, chunk);
+        if (bytes === undefined) return false;
+        writeNewFile(target, bytes, form);
+        return true;
+      });
+    }
+    const stats = this.statLarge(digest);
+    if (stats === undefined) return false;
+    const hash = hexOf(digest);
+    const source = this.pathOf(hash);
+    const flags = constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL;
+    if (this.trust.isTrusted(hash, stats)) {
+      try {
+        if (stats.size <= WHOLE) copyFileSync(source, target, flags);
+        else await copyFile(source, target, flags);
+      } catch (error) {
+        removeFile(target);
+        if (!existsSync(source)) return false;
+        throw error;
+      }
+    } else {
+      const found = await copyHashed(source, target);
+      if (found !== digest) {
+        removeFile(target);
+        this.discard(digest);
+        return false;
+      }
+      this.trust.trust(hash, stats);
+    }
+    finishCopy(target, form);
+    return true;
+  }
+
+  flush(): void {
+    inPlace(() => this.packs.flush());
+  }
+
+  close(): void {
+    try {
+      this.packs.close();
+    } finally {
+      this.trust.close();
+    }
+  }
+}
+
+/**
+ * Digests a file and, when there is a target, writes it there in the same pass. Leaves no target when it throws:
+ * `PlaceError` when the target is at fault.
+ */
+export async function copyHashed(source: string, target?: string, watch?: Watch): Promise<Digest> {
+  const from = await open(source, 'r');
+  try {
+    const hash = createHash('sha256');
+    const see = watch?.();
+    const to = target === undefined ? undefined : inPlace(() => openSync(target, 'wx', privateFileMode(target)));
+    let size = 0;
+    let buffer = takeChunk();
+    let spare = takeChunk();
+    try {
+      let pending = from.read(buffer, 0, CHUNK_BYTES, null);
+      for (;;) {
+        const { bytesRead } = await pending;
+        if (bytesRead === 0) break;
+        const full = buffer.subarray(0, bytesRead);
+        [buffer, spare] = [spare, buffer];
+        // The pool reads on while this thread hashes and writes.
+        pending = from.read(buffer, 0, CHUNK_BYTES, null);
+        see?.(full);
+        hash.update(full);
+        if (to !== undefined) inPlace(() => writeAll(to, full));
+        size += bytesRead;
+      }
+      giveChunk(buffer);
+      giveChunk(spare);
+    } catch (error) {
+      if (target !== undefined) removeFile(target);
+      throw error;
+    } finally {
+      if (to !== undefined) closeSync(to);
+    }
+    return makeDigest(hash.digest('hex'), size);
+  } finally {
+    await from.close();
+  }
+}

@@ -1,0 +1,318 @@
+// The store on disk, as one run sees it: blobs, results, and what to do when the disk fails. Unaware of nodes and keys' content.
+
+import { randomBytes } from 'node:crypto';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { canonicalJSON } from '../../manifests/json-schema.js';
+import { digestOf, hexOf, makeDigest, type ActionKey, type Digest } from '../files/digest.js';
+import { fail, FailureError, succeed, type Failure, type Result } from '../failure.js';
+import { currentBootId } from '../files/host-id.js';
+import { tombstonesOf, type KeyTimes } from './key-times.js';
+import { loadTree } from '../trees/layers.js';
+import { tagCache } from '../files/own-folders.js';
+import { createPrivateFolder, removePrivateFolder } from '../files/private-folders.js';
+import type { Watch } from '../secrets/output-scanner.js';
+import { BlobFolder, PlaceError } from './blobs.js';
+import { cacheUnusable, noRoomForBlobs } from '../files/file-failures.js';
+import { blobsOf, ResultFolder, type StoredResult } from './results.js';
+import type { ActionCache, ActionResult, BlobStore, KeyRecord } from './store.js';
+import type { FileForm } from '../files/new-files.js';
+import type { DirectoryTable } from '../trees/tree.js';
+import { publishFile } from '../files/sealed-json.js';
+import { makePrivateFolder, noteCacheRoot } from '../files/private-files.js';
+
+export interface LocalStoreOptions {
+  readonly readOnly?: boolean;
+  /** Something is wrong with the cache; the run goes on. Each code and place once. */
+  readonly onWarning?: (code: string, text: string) => void;
+  readonly clock?: { now(): number };
+  readonly bootId?: string;
+  /** Of results that only one host may use. */
+  readonly hostId?: string;
+  readonly runId?: string;
+}
+
+export interface LocalStore extends BlobStore, ActionCache {
+  readonly cacheDir: string;
+  readonly runId: string;
+  readonly hostId: string;
+  readonly readOnly: boolean;
+  /** By this run, for deciding whether to look at the quota. */
+  readonly bytesWritten: number;
+  /** Other processes find all blobs written so far. `publish` does it as well. */
+  flush(): void;
+  close(): Promise<void>;
+  /** The stored form of a result, whatever host or boot it is of. */
+  inspect(key: ActionKey | string): StoredResult | undefined;
+  /** Whether all blobs of a result are there and right; hashes what is not known to be. */
+  isComplete(stored: StoredResult): Promise<boolean>;
+  /** For a clean-up: the ledger of trusted blobs without those that go. */
+  trustRecords(isKept: (hash: string) => boolean): Buffer;
+}
+
+export function openLocalStore(cacheDir: string, options: LocalStoreOptions = {}): Result<LocalStore, Failure> {
+  const onWarning = options.onWarning ?? (() => undefined);
+  let readOnly = options.readOnly ?? false;
+  try {
+    if (!readOnly) {
+      makePrivateFolder(cacheDir);
+      tagCache(cacheDir);
+    } else if (existsSync(cacheDir) && !statSync(cacheDir).isDirectory()) throw new Error('It is not a directory.');
+    if (!readOnly) accessSync(cacheDir, constants.W_OK);
+  } catch (error) {
+    if (!UNWRITABLE.has((error as NodeJS.ErrnoException).code ?? '')) return fail(cacheUnusable(cacheDir, error));
+    readOnly = true;
+    onWarning('cache::read-only', `The cache ${cacheDir} cannot be written; results of this run are not kept.`);
+  }
+  if (noteCacheRoot(cacheDir) === 'open' && !readOnly) warnOfOpenCache(cacheDir, onWarning);
+  return succeed(new DiskStore(cacheDir, { ...options, onWarning, readOnly }));
+}
+
+/** Once: who made it so on purpose need not hear it in each run. */
+function warnOfOpenCache(cacheDir: string, warn: (code: string, text: string) => void): void {
+  const marker = `${cacheDir}/state/open-cache-noticed`;
+  if (existsSync(marker) || !publishFile(marker, '')) return;
+  warn(
+    'cache::open-to-others',
+    `Other users of this machine can look into the cache ${cacheDir}. ` +
+      `Close it with \`chmod 700 ${cacheDir}\`, or mark it as shared on purpose with \`chmod g+s ${cacheDir}\`. This is said once.`,
+  );
+}
+
+const UNWRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'ENOENT']);
+
+class DiskStore implements LocalStore {
+  readonly runId: string;
+  readonly hostId: string;
+  readonly readOnly: boolean;
+  private readonly bootId: string;
+  private readonly shared: BlobFolder;
+  private readonly results: ResultFolder;
+  private readonly tombstones: KeyTimes;
+  /** Takes this run's blobs when the cache cannot; gone with the run. */
+  private private: { readonly folder: BlobFolder; readonly root: string } | undefined;
+  private readonly warned = new Set<string>();
+  /** Found complete since this store was opened. */
+  private readonly complete = new Set<Digest>();
+
+  constructor(
+    readonly cacheDir: string,
+    private readonly options: LocalStoreOptions & { readonly readOnly: boolean },
+  ) {
+    this.readOnly = options.readOnly;
+    this.runId = options.runId ?? `${Date.now().toString(36)}-${process.pid}-${randomBytes(4).toString('hex')}`;
+    this.hostId = options.hostId ?? hostname();
+    this.bootId = options.bootId ?? currentBootId();
+    this.shared = new BlobFolder(cacheDir, {
+      run: this.runId,
+      bootId: this.bootId,
+      readOnly: this.readOnly,
+      onDamage: (digest) => this.warnDamaged(`blob ${digest}`),
+    });
+    this.results = new ResultFolder(cacheDir, this.runId, this.readOnly);
+    this.tombstones = tombstonesOf(cacheDir);
+  }
+
+  get bytesWritten(): number {
+    return this.shared.bytesWritten + this.results.bytesWritten;
+  }
+
+  private warn(code: string, text: string): void {
+    if (this.warned.has(text)) return;
+    this.warned.add(text);
+    this.options.onWarning?.(code, text);
+  }
+
+  private warnDamaged(what: string): void {
+    this.warn('cache::damaged', `The cache held a damaged ${what}; it was dropped and counts as missing.`);
+  }
+
+  has(digest: Digest): boolean {
+    return this.private?.folder.has(digest) === true || this.shared.has(digest);
+  }
+
+  async read(digest: Digest): Promise<Buffer | undefined> {
+    return (await this.private?.folder.read(digest)) ?? (await this.shared.read(digest));
+  }
+
+  write(digest: Digest, bytes: Uint8Array): void {
+    if (!this.readOnly && this.private === undefined) {
+      try {
+        this.shared.write(digest, bytes);
+        return;
+      } catch (error) {
+        this.giveUpSharing(error);
+      }
+    }
+    this.privately(({ folder }) => folder.write(digest, bytes));
+  }
+
+  async writeFile(path: string, watch?: Watch): Promise<Digest> {
+    if (!this.readOnly && this.private === undefined) {
+      try {
+        return await this.shared.writeFile(path, watch);
+      } catch (error) {
+        if (!(error instanceof PlaceError)) throw error;
+        this.giveUpSharing(error);
+      }
+    }
+    return this.privately(({ folder }) => folder.writeFile(path, watch)).catch((error: unknown) => {
+      throw error instanceof PlaceError ? new FailureError(noRoomForBlobs(error)) : error;
+    });
+  }
+
+  private privately<T>(work: (place: { readonly folder: BlobFolder }) => T): T {
+    if (this.private === undefined) this.openPrivate();
+    try {
+      return work(this.private as { readonly folder: BlobFolder });
+    } catch (error) {
+      throw error instanceof PlaceError ? new FailureError(noRoomForBlobs(error)) : error;
+    }
+  }
+
+  private openPrivate(): void {
+    let root: string;
+    try {
+      root = createPrivateFolder(`blobs-${this.runId}`);
+    } catch (error) {
+      throw new FailureError(noRoomForBlobs(error));
+    }
+    const options = { run: this.runId, bootId: this.bootId, readOnly: false, onDamage: () => undefined };
+    this.private = { folder: new BlobFolder(root, options), root };
+  }
+
+  /** From here on nothing of this run is shared; what was not yet on disk moves to the private folder. */
+  private giveUpSharing(error: unknown): void {
+    if (this.private !== undefined) return;
+    this.warn(
+      'cache::not-stored',
+      `The cache ${this.cacheDir} takes no more (${(error as Error).message}); results of this run are not kept.`,
+    );
+    for (const { hash, bytes } of this.shared.packs.takePending()) {
+      this.privately(({ folder }) => folder.write(makeDigest(hash, bytes.length), bytes));
+    }
+    if (this.private === undefined) this.openPrivate();
+  }
+
+  async materialize(digest: Digest, path: string, form: FileForm): Promise<boolean> {
+    if (this.private?.folder.has(digest) && (await this.private.folder.materialize(digest, path, form))) return true;
+    return this.shared.materialize(digest, path, form);
+  }
+
+  async lookUp(key: ActionKey, appId?: string): Promise<ActionResult | undefined> {
+    const hash = hexOf(key as string as Digest);
+    const stored = this.readResult(hash, ({ result }) => result.appId === undefined || result.appId === appId);
+    if (stored === undefined) return undefined;
+    const { degraded } = stored.result;
+    const now = this.now();
+    if (degraded && (degraded.host !== this.hostId || degraded.expiresAt <= now)) return undefined;
+    if (stored.boot !== this.bootId && !stored.sealed && !(await this.seal(hash, stored))) return undefined;
+    this.results.markUsed(hash, stored, now);
+    return stored.result;
+  }
+
+  private now(): number {
+    return this.options.clock?.now() ?? Date.now();
+  }
+
+  private readResult(hash: string, isWanted?: (stored: StoredResult) => boolean): StoredResult | undefined {
+    const found = this.results.read(hash, isWanted);
+    if (found.type === 'found') return found.stored;
+    if (found.type === 'damaged') this.warnDamaged(`result ${hash}`);
+    return undefined;
+  }
+
+  /** After another boot a result is believed only when all its blobs are on disk. */
+  private async seal(hash: string, stored: StoredResult): Promise<boolean> {
+    if (!(await this.isComplete(stored))) {
+      this.results.forget(hash);
+      this.warnDamaged(`result ${hash}`);
+      return false;
+    }
+    if (!this.readOnly) {
+      try {
+        this.results.write(hash, { ...stored, sealed: true });
+      } catch {
+        // Not sealed: it is hashed again in the next run.
+      }
+    }
+    return true;
+  }
+
+  async isComplete(stored: StoredResult): Promise<boolean> {
+    const check = async (digest: Digest): Promise<boolean> => {
+      if (this.complete.has(digest)) return true;
+      const isRight = await this.shared.check(digest);
+      if (isRight) this.complete.add(digest);
+      return isRight;
+    };
+    for (const digest of blobsOf(stored)) if (!(await check(digest))) return false;
+    for (const layer of [stored.result.layer, stored.result.tool]) {
+      if (layer === undefined) continue;
+      const table: DirectoryTable = new Map();
+      if ((await loadTree(this.shared, layer.tree, table)) !== layer.root) return false;
+      for (const directory of table.values()) {
+        for (const file of directory.files) if (!(await check(file.digest))) return false;
+      }
+    }
+    return true;
+  }
+
+  async publish(key: ActionKey, result: ActionResult, record: KeyRecord): Promise<void> {
+    const text = Buffer.from(canonicalJSON(record));
+    const recordDigest = digestOf(text);
+    this.write(recordDigest, text);
+    if (this.readOnly || this.private !== undefined) return;
+    const hash = hexOf(key as string as Digest);
+    const writtenAt = this.now();
+    try {
+      this.shared.flush();
+      const about = { boot: this.bootId, sealed: false, run: this.runId, writtenAt };
+      this.results.write(hash, { key, result, record: recordDigest, ...about });
+    } catch (error) {
+      this.giveUpSharing(error);
+    }
+  }
+
+  async record(key: ActionKey): Promise<KeyRecord | undefined> {
+    const stored = this.readResult(hexOf(key as string as Digest));
+    const bytes = stored && (await this.read(stored.record));
+    return bytes && (JSON.parse(bytes.toString('utf8')) as KeyRecord);
+  }
+
+  inspect(key: ActionKey | string): StoredResult | undefined {
+    return this.readResult(key.slice(0, 64));
+  }
+
+  trustRecords(isKept: (hash: string) => boolean): Buffer {
+    return this.shared.trust.compacted(isKept);
+  }
+
+  evictedAt(key: ActionKey): number | undefined {
+    return this.tombstones.timeOf(hexOf(key as string as Digest));
+  }
+
+  flush(): void {
+    if (this.readOnly || this.private !== undefined) return;
+    try {
+      this.shared.flush();
+    } catch (error) {
+      this.giveUpSharing(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.flush();
+    try {
+      this.shared.close();
+      this.results.close(this.now());
+    } catch (error) {
+      this.warn('cache::not-stored', `The cache ${this.cacheDir} cannot be closed: ${(error as Error).message}`);
+    }
+    const own = this.private;
+    if (own === undefined) return;
+    this.private = undefined;
+    own.folder.close();
+    removePrivateFolder(own.root);
+  }
+}

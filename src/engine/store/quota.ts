@@ -1,0 +1,360 @@
+// Keeps a cache within its size: evicts results by last use, then drops blobs that no result needs. Safe while other
+// processes use the cache; at worst they miss. Unaware of nodes.
+
+import { closeSync, readdirSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { createClaim, isAbandoned, releaseClaim, removeQuietly } from '../files/claim.js';
+import { sha256Hex, type Digest } from '../files/digest.js';
+import { tombstonesOf } from './key-times.js';
+import { openLocalStore, type LocalStore } from './local-store.js';
+import type { PackSet } from './pack.js';
+import { readPack, removePack } from './pack-file.js';
+import { blobPacks } from './blobs.js';
+import { encodeResult, isIntact, newestOf, resultPacks, usesOf } from './results.js';
+import {
+  addReferences,
+  listCache,
+  listPacks,
+  listResults,
+  rewritePacks,
+  type CacheListing,
+  type ListedResult,
+  type PackFile,
+  type StoredFile,
+} from './scan.js';
+import { removeFile } from '../files/remove-tree.js';
+import { makePrivateFolder, privateFileMode } from '../files/private-files.js';
+import { openToAppend, readCacheFile } from '../files/cache-file.js';
+
+export const DEFAULT_MAX_BYTES = 10 * 1024 ** 3;
+const HOUR_MS = 3600 * 1000;
+
+export interface GarbageOptions {
+  readonly maxBytes?: number;
+  /** Results not used for so long go as well. */
+  readonly maxAgeMs?: number;
+  /** Younger files stay, because a run may be about to publish a result that needs them. */
+  readonly graceMs?: number;
+  readonly now?: () => number;
+  /** Find out what is kept though no result needs it: reads the young packs, too. */
+  readonly explain?: true;
+}
+
+export interface GarbageReport {
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  readonly evictedResults: number;
+  readonly removedBlobs: number;
+  /** With `explain`: what no stored result needs, and yet stays. */
+  readonly kept?: {
+    /** Younger than `graceMs`. */
+    readonly young: Kept;
+    /** Of runs that go on. */
+    readonly running: Kept;
+  };
+}
+export interface Kept {
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+/** Down to here, so that the next run need not evict again. */
+const TARGET = 0.8;
+/** Each run leaves a pack or two, and all are opened to look something up: so many runs are left unmerged. */
+const MANY_PACKS = 64;
+const SMALL_PACK = 8 * 1024 * 1024;
+
+/** Undefined when another process is at it or the cache cannot be written. */
+export async function collectGarbage(
+  cacheDir: string,
+  options: GarbageOptions = {},
+): Promise<GarbageReport | undefined> {
+  return withClaim(cacheDir, async () => {
+    const opened = openLocalStore(cacheDir, {});
+    if (!opened.ok || opened.value.readOnly) return undefined;
+    try {
+      return await new Collection(cacheDir, opened.value, options).run();
+    } finally {
+      await opened.value.close();
+    }
+  });
+}
+
+async function withClaim<T>(cacheDir: string, work: () => Promise<T>): Promise<T | undefined> {
+  const claim = `${cacheDir}/gc.lock`;
+  if (!claimOnce(claim)) return undefined;
+  try {
+    return await work();
+  } finally {
+    releaseClaim(claim);
+  }
+}
+
+function claimOnce(path: string): boolean {
+  if (isAbandoned(path)) removeQuietly(path);
+  try {
+    createClaim(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** After a run: looks only when the run wrote much or nobody looked for an hour. */
+export async function collectGarbageIfDue(
+  cacheDir: string,
+  bytesWritten: number,
+  options: GarbageOptions = {},
+): Promise<GarbageReport | undefined> {
+  if (bytesWritten === 0) return undefined;
+  const stamp = `${cacheDir}/gc-stamp`;
+  const now = (options.now ?? Date.now)();
+  const last = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs;
+  const isDue = last === undefined ? bytesWritten >= MUCH : bytesWritten >= MUCH || now - last >= HOUR_MS;
+  if (isDue || last === undefined) touch(stamp, now);
+  if (isDue) return collectGarbage(cacheDir, options);
+  if (isCrowded(cacheDir)) await withClaim(cacheDir, async () => mergePacks(cacheDir, listPacks(cacheDir)));
+  return undefined;
+}
+const MUCH = 64 * 1024 * 1024;
+
+function touch(file: string, now: number): void {
+  try {
+    closeSync(openToAppend(file, privateFileMode(file)));
+    utimesSync(file, now / 1000, now / 1000);
+  } catch {
+    // Read-only: there is nothing to collect either.
+  }
+}
+
+const sum = (files: readonly StoredFile[]): number => files.reduce((total, { size }) => total + size, 0);
+const totalOf = ({ resultPacks, largeBlobs, packs, partials }: CacheListing): number =>
+  sum(resultPacks) + sum(largeBlobs) + sum(packs) + sum(partials);
+
+class Collection {
+  private readonly maxBytes: number;
+  private readonly graceMs: number;
+  private readonly now: number;
+  private readonly listing: CacheListing;
+  /** Sizes of the blobs that kept results need, by hash. */
+  private readonly kept = new Map<string, number>();
+  private removedBlobs = 0;
+  private readonly unneeded = { young: { blobs: 0, bytes: 0 }, running: { blobs: 0, bytes: 0 } };
+
+  constructor(
+    private readonly cacheDir: string,
+    private readonly store: LocalStore,
+    private readonly options: GarbageOptions,
+  ) {
+    this.maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
+    this.graceMs = options.graceMs ?? HOUR_MS;
+    this.now = (options.now ?? Date.now)();
+    this.listing = listCache(cacheDir);
+  }
+
+  private isOld = (file: StoredFile): boolean => this.now - file.changedAt > this.graceMs;
+
+  async run(): Promise<GarbageReport> {
+    const bytesBefore = totalOf(this.listing);
+    const { maxAgeMs } = this.options;
+    const isExpired = ({ usedAt }: ListedResult): boolean => maxAgeMs !== undefined && this.now - usedAt > maxAgeMs;
+    const isTooLarge = bytesBefore > this.maxBytes;
+    for (const partial of this.listing.partials) if (this.isOld(partial)) removeFile(partial.path);
+    let evicted: readonly string[] = [];
+    const { results } = isTooLarge || maxAgeMs !== undefined ? this.listResults() : { results: [] };
+    if (isTooLarge || results.some(isExpired)) {
+      evicted = await this.choose(results, isTooLarge ? this.maxBytes * TARGET : Infinity, isExpired);
+      tombstonesOf(this.cacheDir).appendBounded(evicted, this.now);
+      const isGone = new Set(evicted);
+      rewriteResultPacks(this.cacheDir, this.listing, (hash) => !isGone.has(hash));
+      usesOf(this.cacheDir).keep((hash) => !isGone.has(hash));
+      this.sweepLarge();
+      this.sweepPacks();
+      this.compactTrust();
+    } else if (isCrowded(this.cacheDir)) mergePacks(this.cacheDir, this.listing);
+    const bytesAfter = totalOf(listCache(this.cacheDir));
+    return {
+      bytesBefore,
+      bytesAfter,
+      evictedResults: evicted.length,
+      removedBlobs: this.removedBlobs,
+      ...(this.options.explain && { kept: this.unneeded }),
+    };
+  }
+
+  private listResults = (): { readonly results: readonly ListedResult[] } =>
+    listResults(this.cacheDir, this.listing, this.now);
+
+  /**
+   * Keeps results from the most recently used on until their blobs fill the budget; gives the others. Those of runs that
+   * go on are kept whatever the budget.
+   */
+  private async choose(
+    results: readonly ListedResult[],
+    budget: number,
+    isExpired: (result: ListedResult) => boolean,
+  ): Promise<string[]> {
+    const evicted: string[] = [];
+    const trees = new Set<Digest>();
+    let used = 0;
+    let isFull = false;
+    const byUse = [...results].sort((a, b) => Number(b.isHeld) - Number(a.isHeld) || b.usedAt - a.usedAt);
+    for (const result of byUse) {
+      const { hash, stored, isHeld } = result;
+      const needed = new Map<string, number>();
+      const isOut = !isHeld && (isFull || isExpired(result));
+      const isWhole = !isOut && (await addReferences(this.store, stored, needed, trees));
+      if (!isWhole && !isHeld) {
+        evicted.push(hash);
+        continue;
+      }
+      let more = result.size;
+      for (const [blob, size] of needed) if (!this.kept.has(blob)) more += size;
+      if (used + more > budget && !isHeld) {
+        // One that could never fit must not take all the older ones with it.
+        isFull = more <= budget;
+        trees.clear();
+        evicted.push(hash);
+        continue;
+      }
+      used += more;
+      for (const [blob, size] of needed) this.kept.set(blob, size);
+    }
+    return evicted;
+  }
+
+  private sweepLarge(): void {
+    for (const file of this.listing.largeBlobs) {
+      if (this.kept.has(file.name)) continue;
+      if (!this.isOld(file)) {
+        this.count('young', file.size);
+        continue;
+      }
+      removeFile(file.path);
+      this.removedBlobs++;
+    }
+  }
+
+  private sweepPacks(): void {
+    const rewritten: string[] = [];
+    const elsewhere = new Set<string>();
+    for (const pack of this.listing.packs) {
+      if (!pack.isSettled || !this.isOld(pack)) {
+        this.countIn(pack);
+        continue;
+      }
+      let live = 0;
+      let dead = 0;
+      for (const { hash, bytes } of readPack(pack.path)) {
+        if (!this.kept.has(hash) || elsewhere.has(hash) || sha256Hex(bytes) !== hash) dead++;
+        else {
+          live += bytes.length;
+          elsewhere.add(hash);
+        }
+      }
+      if (dead === 0) continue;
+      this.removedBlobs += dead;
+      if (live === 0) removePack(`${this.cacheDir}/packs`, pack.name);
+      else if (live * 2 < pack.size) rewritten.push(pack.name);
+      else this.removedBlobs -= dead;
+    }
+    rewriteBlobPacks(this.cacheDir, rewritten, (hash) => this.kept.has(hash));
+  }
+
+  private count(why: 'young' | 'running', bytes: number): void {
+    this.unneeded[why].blobs++;
+    this.unneeded[why].bytes += bytes;
+  }
+
+  private countIn(pack: PackFile): void {
+    if (this.options.explain === undefined) return;
+    for (const { hash, bytes } of readPack(pack.path)) {
+      if (!this.kept.has(hash)) this.count(pack.isSettled ? 'young' : 'running', bytes.length);
+    }
+  }
+
+  private compactTrust(): void {
+    const file = `${this.cacheDir}/cas/trust`;
+    try {
+      const before = readCacheFile(file)?.length ?? 0;
+      const after = this.store.trustRecords((hash) => this.kept.has(hash));
+      if (after.length * 2 > before) return;
+      makePrivateFolder(`${this.cacheDir}/cas`);
+      writeFileSync(`${file}.tmp`, after, { mode: privateFileMode(file) });
+      renameSync(`${file}.tmp`, file);
+    } catch {
+      // None yet, or it stays as long as it is.
+    }
+  }
+}
+
+function isCrowded(cacheDir: string): boolean {
+  return ['ac', 'packs'].some((folder) => packNames(`${cacheDir}/${folder}`).length > MANY_PACKS);
+}
+
+function packNames(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith('.pack'));
+  } catch {
+    return [];
+  }
+}
+
+/** Needs no grace: whatever anybody may look for is in the new pack before the old ones go. */
+function mergePacks(
+  cacheDir: string,
+  { packs, resultPacks: ofResults }: Pick<CacheListing, 'packs' | 'resultPacks'>,
+): void {
+  const mergeable = (files: readonly PackFile[]): PackFile[] =>
+    files.filter(({ isSettled, size }) => isSettled && size < SMALL_PACK);
+  const small = mergeable(packs);
+  if (small.length > MANY_PACKS / 2) {
+    rewriteBlobPacks(
+      cacheDir,
+      small.map(({ name }) => name),
+      () => true,
+    );
+  }
+  const smallOfResults = mergeable(ofResults);
+  if (smallOfResults.length > MANY_PACKS / 2) {
+    rewriteResultPacks(cacheDir, { resultPacks: smallOfResults }, () => true);
+  }
+}
+
+const newPackName = (): string => `gc-${randomBytes(6).toString('hex')}`;
+
+export function rewriteBlobPacks(cacheDir: string, names: readonly string[], isKept: (hash: string) => boolean): void {
+  const keep = (hash: string, bytes: Buffer): Buffer | undefined =>
+    isKept(hash) && sha256Hex(bytes) === hash ? bytes : undefined;
+  rewrite(`${cacheDir}/packs`, names, blobPacks(cacheDir, newPackName()), keep);
+}
+
+/** Of the packs that nobody appends to; what is superseded or damaged is left out. */
+export function rewriteResultPacks(
+  cacheDir: string,
+  { resultPacks: packs }: Pick<CacheListing, 'resultPacks'>,
+  isKept: (hash: string) => boolean,
+): void {
+  const names = packs.filter(({ isSettled }) => isSettled).map(({ name }) => name);
+  const into = resultPacks(cacheDir, newPackName());
+  rewrite(`${cacheDir}/ac`, names, into, (hash, bytes) => {
+    if (!isKept(hash)) return undefined;
+    if (into.count(hash) === 1) return isIntact(bytes) ? bytes : undefined;
+    const newest = newestOf(into.readAll(hash).found);
+    return newest && encodeResult(newest);
+  });
+}
+
+function rewrite(
+  folder: string,
+  names: readonly string[],
+  into: PackSet<unknown>,
+  keep: (hash: string, bytes: Buffer) => Uint8Array | undefined,
+): void {
+  if (names.length === 0) return;
+  try {
+    rewritePacks(folder, names, into, keep);
+  } catch {
+    // No room for the copy: the packs stay as they are.
+  }
+}

@@ -1,0 +1,177 @@
+// Action results as records of packs: the format, its checks, publishing and reading. Unaware of which blobs exist.
+
+import { canonicalJSON, type JSONObject } from '../../manifests/json-schema.js';
+import { digestOf, sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
+import { KeyTimes } from './key-times.js';
+import { parseLayer } from '../trees/layers.js';
+import { PackSet } from './pack.js';
+import { decodeActionResult, encodeActionResult, type ReapiResult } from '../trees/reapi-result.js';
+import type { ActionResult } from './store.js';
+import type { Layer } from '../trees/tree.js';
+
+/** A result and what the store must know about it. */
+export interface StoredResult {
+  readonly key: ActionKey;
+  readonly result: ActionResult;
+  /** Blob: canonical JSON of the key's record. */
+  readonly record: Digest;
+  /** Boot under which it was written; its blobs may be lost after a crash of the machine. */
+  readonly boot: string;
+  /** Its blobs were hashed in a later boot than `boot`. */
+  readonly sealed: boolean;
+  /** Run that published it. */
+  readonly run: string;
+  /** Tells which of several results of a key is the newest. */
+  readonly writtenAt: number;
+}
+
+/*
+ * Format 1: magic, SHA-256 of all that follows, length (u32) of the REAPI ActionResult, that message, and a JSON object
+ * with the rest. The message holds everything that another REAPI client would want: out/result.json inline, the layers'
+ * blobs as files, their trees as directories.
+ */
+const MAGIC = 'pyfres-1';
+const HEADER = MAGIC.length + 32;
+
+function toReapi(result: ActionResult): ReapiResult {
+  const contents = Buffer.from(canonicalJSON(result));
+  const layers: [string, Layer | undefined][] = [
+    ['app', result.layer],
+    ['tool', result.tool],
+  ];
+  const present = layers.flatMap(([name, layer]) => (layer ? [{ name, layer }] : []));
+  return {
+    outputFiles: [
+      ...present.map(({ name, layer }) => ({ path: `out/${name}.layer`, digest: layer.digest, executable: false })),
+      { path: 'out/result.json', digest: digestOf(contents), executable: false, contents },
+    ],
+    outputDirectories: present.map(({ name, layer }) => ({ path: `out/${name}`, tree: layer.tree, root: layer.root })),
+    outputSymlinks: [],
+    exitCode: 0,
+    ...(result.log && { stdout: result.log }),
+  };
+}
+
+export function encodeResult(stored: StoredResult): Buffer {
+  const { result, ...rest } = stored;
+  const message = encodeActionResult(toReapi(result));
+  const length = Buffer.allocUnsafe(4);
+  length.writeUInt32LE(message.length);
+  const body = Buffer.concat([length, message, Buffer.from(JSON.stringify(rest))]);
+  return Buffer.concat([Buffer.from(MAGIC), Buffer.from(sha256Hex(body), 'hex'), body]);
+}
+
+/** Whether this is a result, of whatever key, as it was written. */
+export const isIntact = (bytes: Buffer): boolean =>
+  bytes.length >= HEADER + 4 &&
+  bytes.toString('latin1', 0, MAGIC.length) === MAGIC &&
+  sha256Hex(bytes.subarray(HEADER)) === bytes.toString('hex', MAGIC.length, HEADER);
+
+/** Undefined for anything but the whole, unharmed result of this key. */
+export function decodeResult(hash: string, bytes: Buffer): StoredResult | undefined {
+  if (!isIntact(bytes)) return undefined;
+  const body = bytes.subarray(HEADER);
+  const end = 4 + body.readUInt32LE(0);
+  const message = decodeActionResult(body.subarray(4, end));
+  const contents = message?.outputFiles.find(({ path }) => path === 'out/result.json')?.contents;
+  if (contents === undefined) return undefined;
+  // The checksum has shown that this process's kind wrote it: shapes need no second look, except of the key.
+  const rest = JSON.parse(body.toString('utf8', end)) as Omit<StoredResult, 'result'>;
+  if (!rest.key.startsWith(hash)) return undefined;
+  const result = JSON.parse(Buffer.from(contents).toString('utf8')) as ActionResult & { readonly layer?: JSONObject };
+  for (const layer of [result.layer, result.tool]) {
+    if (layer !== undefined && parseLayer(layer.digest, layer) === undefined) return undefined;
+  }
+  return { ...rest, result };
+}
+
+/** Blobs that a result names itself; those of its trees are named by them. */
+export function blobsOf({ result, record }: StoredResult): readonly Digest[] {
+  const layers = [result.layer, result.tool].flatMap((layer) => (layer ? [layer.digest, layer.tree] : []));
+  return [...layers, ...(result.log ? [result.log] : []), record];
+}
+
+/** A use is noted when the one before is longer ago: so often, and so exactly, eviction knows what was used last. */
+const DAY = 24 * 3600 * 1000;
+
+/** Of several results of one key, the one published last, in its sealed form. */
+export function newestOf(found: readonly StoredResult[]): StoredResult | undefined {
+  let newest: StoredResult | undefined;
+  for (const stored of found) {
+    const isNewer =
+      newest === undefined ||
+      stored.writtenAt > newest.writtenAt ||
+      (stored.writtenAt === newest.writtenAt && stored.sealed);
+    if (isNewer) newest = stored;
+  }
+  return newest;
+}
+
+export type ReadResult =
+  | { readonly type: 'found'; readonly stored: StoredResult }
+  | { readonly type: 'missing' }
+  | { readonly type: 'damaged' };
+
+/** All results of a cache. Reading never throws; writing throws the system's error. */
+export class ResultFolder {
+  private readonly packs: PackSet<StoredResult>;
+  private readonly uses: KeyTimes;
+  private readonly newUses = new Set<string>();
+  bytesWritten = 0;
+
+  constructor(
+    root: string,
+    run: string,
+    private readonly isReadOnly: boolean,
+  ) {
+    this.packs = resultPacks(root, run);
+    this.uses = usesOf(root);
+  }
+
+  /** Of those that `isWanted` takes; apps may have results of their own under one key. */
+  read(hash: string, isWanted: (stored: StoredResult) => boolean = () => true): ReadResult {
+    this.packs.catchUp();
+    let read = this.packs.readAll(hash);
+    if (read.isGone) {
+      // A clean-up moved it after the look at the folder.
+      this.packs.catchUp();
+      read = this.packs.readAll(hash);
+    }
+    const stored = newestOf(read.found.filter(isWanted));
+    if (stored) return { type: 'found', stored };
+    return { type: read.isDamaged ? 'damaged' : 'missing' };
+  }
+
+  /** Keeps the result from eviction. Written when the folder is closed: a use that is lost costs little. */
+  markUsed(hash: string, { writtenAt }: StoredResult, now: number): void {
+    if (this.isReadOnly || now - writtenAt <= DAY || this.newUses.has(hash)) return;
+    if (now - (this.uses.timeOf(hash) ?? 0) > DAY) this.newUses.add(hash);
+  }
+
+  /** Found by other processes as soon as this returns. */
+  write(hash: string, stored: StoredResult): void {
+    // A clock set back must not let the older one win.
+    const before = this.packs.has(hash) ? newestOf(this.packs.readAll(hash).found) : undefined;
+    const writtenAt = before && !stored.sealed ? Math.max(stored.writtenAt, before.writtenAt + 1) : stored.writtenAt;
+    const bytes = encodeResult({ ...stored, writtenAt });
+    this.packs.append(hash, bytes);
+    this.packs.flush();
+    this.bytesWritten += bytes.length;
+  }
+
+  /** For this process. On disk it stays until a clean-up, and is found wrong again or is older than what replaced it. */
+  forget(hash: string): void {
+    this.packs.forget(hash);
+  }
+
+  close(now: number): void {
+    this.uses.append([...this.newUses], now);
+    this.packs.close();
+  }
+}
+
+export const resultPacks = (root: string, run: string): PackSet<StoredResult> =>
+  new PackSet(`${root}/ac`, run, decodeResult);
+
+/** When results were used last, as far as that is later than their publication. */
+export const usesOf = (root: string): KeyTimes => new KeyTimes(`${root}/ac/used`);

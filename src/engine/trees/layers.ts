@@ -1,0 +1,97 @@
+// Layers and trees as blobs: how they are written, read back and laid over each other. Unaware of where blobs lie.
+
+import { canonicalJSON } from '../../manifests/json-schema.js';
+import { digestOf, type Digest } from '../files/digest.js';
+import { directoriesOf, EMPTY_DIRECTORY, mergeDirectories, removePaths } from './directories.js';
+import { decodeDirectory, decodeTree, encodeTree } from './reapi.js';
+import type { BlobStore } from '../store/store.js';
+import type { Directory, DirectoryTable, Layer } from './tree.js';
+
+/** Writes the Tree message of a root and gives its digest. */
+export function storeTree(store: BlobStore, table: DirectoryTable, root: Digest): Digest {
+  const [first, ...others] = directoriesOf(table, root).values();
+  const bytes = encodeTree(first as Directory, others);
+  const digest = digestOf(bytes);
+  store.write(digest, bytes);
+  return digest;
+}
+
+/** Reads a Tree message into the table. Undefined when it is missing, wrong, or lacks a directory. */
+export async function loadTree(store: BlobStore, tree: Digest, table: DirectoryTable): Promise<Digest | undefined> {
+  const bytes = await store.read(tree);
+  const message = bytes && decodeTree(bytes);
+  if (message === undefined) return undefined;
+  const loaded: [Digest, Directory][] = [];
+  for (const encoded of [message.root, ...message.children]) {
+    const directory = decodeDirectory(encoded);
+    if (directory === undefined) return undefined;
+    loaded.push([digestOf(encoded), directory]);
+  }
+  const own = new Map(loaded);
+  const isComplete = loaded.every(([, { directories }]) =>
+    directories.every(({ digest }) => own.has(digest) || digest === EMPTY_DIRECTORY),
+  );
+  if (!isComplete) return undefined;
+  for (const [digest, directory] of loaded) table.set(digest, directory);
+  return (loaded[0] as [Digest, Directory])[0];
+}
+
+/** Stores a changeset: its tree, then the blob that stands for the layer. */
+export function writeLayer(store: BlobStore, table: DirectoryTable, root: Digest, deleted: readonly string[]): Layer {
+  let files = 0;
+  let bytes = 0;
+  const count = (digest: Digest): void => {
+    const directory = table.get(digest);
+    for (const file of directory?.files ?? []) {
+      files++;
+      bytes += Number(file.digest.slice(65));
+    }
+    files += directory?.symlinks.length ?? 0;
+    for (const child of directory?.directories ?? []) count(child.digest);
+  };
+  count(root);
+  const content = { deleted: [...deleted].sort(), root, tree: storeTree(store, table, root), files, bytes };
+  const text = Buffer.from(canonicalJSON(content));
+  const digest = digestOf(text);
+  store.write(digest, text);
+  return { digest, ...content };
+}
+
+const DIGEST = /^[0-9a-f]{64}\/\d{1,16}$/;
+const isDigest = (value: unknown): value is Digest => typeof value === 'string' && DIGEST.test(value);
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+/** A path that stays inside the app. */
+export const isPath = (value: unknown): value is string =>
+  typeof value === 'string' && value.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+
+export function parseLayer(digest: Digest, content: unknown): Layer | undefined {
+  if (typeof content !== 'object' || content === null) return undefined;
+  const { deleted, root, tree, files, bytes } = content as Readonly<Record<string, unknown>>;
+  if (!Array.isArray(deleted) || !deleted.every(isPath)) return undefined;
+  if (!isDigest(root) || !isDigest(tree) || !isCount(files) || !isCount(bytes)) return undefined;
+  return { digest, deleted, root, tree, files, bytes };
+}
+
+/** With a table, the layer's tree is loaded as well. Undefined when anything of it is missing or wrong. */
+export async function loadLayer(store: BlobStore, digest: Digest, table?: DirectoryTable): Promise<Layer | undefined> {
+  const bytes = await store.read(digest);
+  if (bytes === undefined) return undefined;
+  let content: unknown;
+  try {
+    content = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  const layer = parseLayer(digest, content);
+  if (layer === undefined || table === undefined) return layer;
+  return (await loadTree(store, layer.tree, table)) === layer.root ? layer : undefined;
+}
+
+/** Lays layers over a tree, base first: what a layer deleted goes, then its tree is merged in. */
+export function applyLayers(table: DirectoryTable, base: Digest, layers: readonly Layer[]): Digest {
+  let root = base;
+  for (const layer of layers) {
+    root = mergeDirectories(table, removePaths(table, root, layer.deleted), layer.root);
+  }
+  return root;
+}

@@ -1,0 +1,34 @@
+import { expect } from 'chai';
+import { tmpdir } from 'node:os';
+import { isForMemory, isNearlyFull, isSpare } from '../../../src/engine/app/view-place.js';
+
+const here = { smallDir: tmpdir, largeDir: tmpdir };
+const nowhere = { smallDir: () => '/nonexistent', largeDir: tmpdir };
+const MB = 1024 * 1024;
+
+describe('view-place', () => {
+  it('keeps small views in memory, whatever the operator says of large ones', () => {
+    expect(isForMemory({ bytes: MB, isOnce: false }, undefined, nowhere)).to.equal(true);
+    expect(isForMemory({ bytes: MB, isOnce: false }, 'disk', here)).to.equal(true);
+  });
+
+  it('keeps large views on the disk where the operator wants it, or memory has no room', () => {
+    expect(isForMemory({ bytes: 64 * MB, isOnce: false }, 'disk', here)).to.equal(false);
+    expect(isForMemory({ bytes: 64 * MB, isOnce: false }, undefined, nowhere)).to.equal(false);
+    expect(isForMemory({ bytes: 1e15, isOnce: false }, undefined, here)).to.equal(false);
+  });
+
+  it('asks for a sixteenth of what is free, and for twice as much free memory where there is one try', () => {
+    const GB = 1024 * MB;
+    expect(isSpare({ bytes: 512 * MB, isOnce: false }, 8 * GB)).to.equal(true);
+    expect(isSpare({ bytes: 513 * MB, isOnce: false }, 8 * GB)).to.equal(false);
+    expect(isSpare({ bytes: 64 * MB, isOnce: false }, 8 * GB - 1)).to.equal(false);
+    expect(isSpare({ bytes: 64 * MB, isOnce: true }, 16 * GB - 1)).to.equal(false);
+    expect(isSpare({ bytes: 64 * MB, isOnce: true }, 16 * GB)).to.equal(true);
+  });
+
+  it('takes a folder that is not there for a full one', () => {
+    expect(isNearlyFull('/nonexistent')).to.equal(true);
+    expect(isNearlyFull('/')).to.equal(false);
+  });
+});

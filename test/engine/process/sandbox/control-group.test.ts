@@ -1,0 +1,22 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { expect } from 'chai';
+import { makeControlGroup } from '../../../../src/engine/process/sandbox/control-group.js';
+
+describe('engine/sandbox/control-group', () => {
+  it('holds the number of processes, and leaves nothing', function () {
+    const group = makeControlGroup(10);
+    if (group === undefined) {
+      console.log('      (skipped: this machine hands out no control groups)');
+      return this.skip();
+    }
+    const folder = dirname(group.procsFile);
+    expect(readFileSync(`${folder}/pids.max`, 'latin1').trim()).to.equal('276');
+    // Each child that cannot be forked is an error of the shell's; the naps end with the group's first process.
+    const script = `echo $$ > ${group.procsFile}; for i in $(seq 400); do sleep 5 & done 2>/dev/null; cat ${folder}/pids.current; kill -9 0`;
+    const { stdout } = spawnSync('setsid', ['bash', '-c', script], { encoding: 'utf8' });
+    expect(Number(stdout.trim().split('\n')[0] ?? 0)).to.be.at.most(276);
+    while (existsSync(folder)) group.remove();
+  }).timeout(60_000);
+});

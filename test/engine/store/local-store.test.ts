@@ -1,0 +1,581 @@
+import { fork } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { digestOf, hexOf, type ActionKey } from '../../../src/engine/files/digest.js';
+import { loadLayer } from '../../../src/engine/trees/layers.js';
+import { openLocalStore, type LocalStore, type LocalStoreOptions } from '../../../src/engine/store/local-store.js';
+import { captureDifference, EMPTY_RECORD, materializeTree } from '../../../src/engine/trees/output-tree.js';
+import { fixedForm } from '../../../src/engine/files/new-files.js';
+import { clearCache, listResults, showResults, verifyCache } from '../../../src/engine/store/care.js';
+import type { ActionResult, KeyRecord } from '../../../src/engine/store/store.js';
+import type { DirectoryTable } from '../../../src/engine/trees/tree.js';
+
+const keyOf = (text: string): ActionKey => digestOf(text) as string as ActionKey;
+const record: KeyRecord = {
+  format: 1,
+  kind: 'command',
+  revision: 1,
+  config: {},
+  values: {},
+  facts: null,
+  env: {},
+  secrets: {},
+  platform: {},
+  files: { 'requirements.txt': 'abc' },
+  exists: {},
+  trees: {},
+  tools: {},
+  scope: '',
+};
+const HOUR = 3600 * 1000;
+const LARGE = Buffer.alloc(100_000, 'large blob ');
+
+describe('engine/local-store', () => {
+  let root: string;
+  let cache: string;
+  let warnings: string[];
+  let opened: LocalStore[];
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'pyflow-test-'));
+    cache = join(root, 'cache');
+    warnings = [];
+    opened = [];
+  });
+  afterEach(async () => {
+    for (const store of opened) await store.close();
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  function open(options: LocalStoreOptions = {}): LocalStore {
+    const store = openLocalStore(cache, { onWarning: (code) => warnings.push(code), ...options });
+    if (!store.ok) throw new Error(store.failure.detail);
+    opened.push(store.value);
+    return store.value;
+  }
+  const filesBelow = (folder: string): string[] =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort();
+
+  /** Stores an app folder as the result of a key. */
+  async function store(
+    into: LocalStore,
+    name: string,
+    files: Readonly<Record<string, string | Buffer>>,
+  ): Promise<ActionResult> {
+    const folder = mkdtempSync(join(root, 'made-'));
+    for (const [path, content] of Object.entries(files)) writeFileSync(join(folder, path), content);
+    const changeset = await captureDifference(into, folder, EMPTY_RECORD);
+    if (!changeset.ok) throw new Error(changeset.failure.detail);
+    const log = Buffer.from(`{"text":"log of ${name}"}\n`);
+    into.write(digestOf(log), log);
+    const { layer } = changeset.value;
+    const result: ActionResult = { outputs: { name }, layer, log: digestOf(log), durationMs: 5, storedAt: 1000 };
+    await into.publish(keyOf(name), result, record);
+    return result;
+  }
+  /** The files of a result, or undefined when it is a miss or a blob is missing. */
+  async function serve(from: LocalStore, name: string): Promise<Record<string, Buffer> | undefined> {
+    const result = await from.lookUp(keyOf(name));
+    if (result === undefined) return undefined;
+    expect(result.outputs).to.deep.equal({ name });
+    const table: DirectoryTable = new Map();
+    const layer = await loadLayer(from, result.layer!.digest, table);
+    if (layer === undefined) return undefined;
+    const log = await from.read(result.log!);
+    if (log !== undefined) expect(log.toString()).to.equal(`{"text":"log of ${name}"}\n`);
+    const folder = join(mkdtempSync(join(root, 'served-')), 'app');
+    const made = await materializeTree(from, table, layer.root, folder);
+    return made.ok
+      ? Object.fromEntries(readdirSync(folder).map((file) => [file, readFileSync(join(folder, file))]))
+      : undefined;
+  }
+  const FILES = { small: Buffer.from('a small file'), large: LARGE, empty: Buffer.alloc(0) };
+
+  it('keeps results of one key apart that belong to an app', async () => {
+    const first = open();
+    const shared = await store(first, 'x', FILES);
+    for (const appId of ['a', 'b']) await first.publish(keyOf('x'), { ...shared, appId }, record);
+    await first.close();
+    const second = open();
+    expect(await second.lookUp(keyOf('x'))).to.deep.equal(shared);
+    expect(await second.lookUp(keyOf('x'), 'c')).to.deep.equal(shared);
+    expect(await second.lookUp(keyOf('x'), 'a')).to.deep.equal({ ...shared, appId: 'a' });
+    expect(await second.lookUp(keyOf('x'), 'b')).to.deep.equal({ ...shared, appId: 'b' });
+  });
+
+  it('gives back what it stored, in the same run and in a later one', async () => {
+    const first = open();
+    const result = await store(first, 'x', FILES);
+    expect(await first.lookUp(keyOf('x'))).to.deep.equal(result);
+    expect(await serve(first, 'x')).to.deep.equal(FILES);
+    await first.close();
+    const second = open();
+    expect(await second.lookUp(keyOf('x'))).to.deep.equal(result);
+    expect(await second.record(keyOf('x'))).to.deep.equal(record);
+    expect(await serve(second, 'x')).to.deep.equal(FILES);
+    expect(await second.lookUp(keyOf('y'))).to.equal(undefined);
+    expect(warnings).to.deep.equal([]);
+  });
+
+  it('keeps small blobs in one pack and large ones in files of their own', async () => {
+    const first = open();
+    for (let i = 0; i < 20; i++) await store(first, `n${i}`, { file: `content ${i}` });
+    await store(first, 'big', FILES);
+    await first.close();
+    expect(filesBelow(join(cache, 'packs'))).to.have.length(2);
+    expect(filesBelow(join(cache, 'cas')).map((path) => path.split('/').at(-1))).to.include(hexOf(digestOf(LARGE)));
+    expect(filesBelow(join(cache, 'cas'))).to.have.length(2);
+    expect(filesBelow(cache).filter((path) => path.endsWith('.tmp'))).to.deep.equal([]);
+  });
+
+  it('writes nothing twice', async () => {
+    const first = open();
+    await store(first, 'x', FILES);
+    await first.close();
+    const second = open();
+    const folder = mkdtempSync(join(root, 'again-'));
+    for (const [name, bytes] of Object.entries(FILES)) writeFileSync(join(folder, name), bytes);
+    await captureDifference(second, folder, EMPTY_RECORD);
+    expect(second.bytesWritten).to.equal(0);
+  });
+
+  it('shows other open stores what was published, although the pack is still open', async () => {
+    const [writer, reader] = [open(), open()];
+    expect(await serve(reader, 'x')).to.equal(undefined);
+    await store(writer, 'x', FILES);
+    expect(await serve(reader, 'x')).to.deep.equal(FILES);
+    await store(writer, 'y', { other: 'text' });
+    expect(await serve(reader, 'y')).to.deep.equal({ other: Buffer.from('text') });
+  });
+
+  it('finds everything of a run that was killed', async function () {
+    this.timeout(20_000);
+    const script = join(root, 'killed.mts');
+    const module = (name: string): string => new URL(`../../../src/engine/${name}`, import.meta.url).href;
+    writeFileSync(
+      script,
+      `import { openLocalStore } from '${module('store/local-store.ts')}';
+       import { digestOf } from '${module('files/digest.ts')}';
+       const { value: store } = openLocalStore(process.argv[2]);
+       for (let i = 0; i < 50; i++) {
+         const bytes = Buffer.from('blob ' + i);
+         store.write(digestOf(bytes), bytes);
+         await store.publish(digestOf('key ' + i), { outputs: { i }, log: digestOf(bytes), durationMs: 1, storedAt: 1 }, { kind: 'k' });
+       }
+       store.write(digestOf('never flushed'), Buffer.from('never flushed'));
+       process.kill(process.pid, 'SIGKILL');`,
+    );
+    const child = fork(script, [cache], { execArgv: ['--import', 'tsx'] });
+    const signal = await new Promise((resolve) => child.once('exit', (_, name) => resolve(name)));
+    expect(signal).to.equal('SIGKILL');
+    // A record cut off in the middle of a write.
+    const [pack] = filesBelow(join(cache, 'packs'));
+    appendFileSync(pack!, readFileSync(pack!).subarray(128, 150));
+    const [results] = filesBelow(join(cache, 'ac'));
+    appendFileSync(results!, readFileSync(results!).subarray(128, 600));
+    const later = open();
+    for (let i = 0; i < 50; i++) {
+      const result = await later.lookUp(keyOf(`key ${i}`));
+      expect(result?.outputs).to.deep.equal({ i });
+      expect((await later.read(result!.log!))?.toString()).to.equal(`blob ${i}`);
+    }
+    expect(later.has(digestOf('never flushed'))).to.equal(false);
+    expect(warnings).to.deep.equal([]);
+  });
+
+  it('never serves anything wrong, whichever byte of the cache is flipped or cut off', async function () {
+    this.timeout(60_000);
+    const first = open();
+    await store(first, 'x', FILES);
+    await first.close();
+    const pristine = new Map(filesBelow(cache).map((path) => [path, readFileSync(path)]));
+    const restore = (): void => {
+      for (const path of filesBelow(cache)) if (!pristine.has(path)) rmSync(path);
+      for (const [path, bytes] of pristine) {
+        rmSync(path, { force: true });
+        writeFileSync(path, bytes);
+      }
+    };
+    let misses = 0;
+    const attempt = async (path: string, damage: (file: string) => void): Promise<void> => {
+      damage(path);
+      const found = open();
+      const served = await serve(found, 'x');
+      if (served === undefined) misses++;
+      else expect(served, path).to.deep.equal(FILES);
+      await found.close();
+      restore();
+    };
+    for (const path of pristine.keys()) {
+      const { size } = statSync(path);
+      const step = Math.max(1, Math.floor(size / 60));
+      for (let at = 0; at < size; at += step) {
+        await attempt(path, (file) => {
+          const bytes = readFileSync(file);
+          bytes[at]! ^= 1 << (at % 8);
+          writeFileSync(file, bytes);
+        });
+        if (at % (4 * step) === 0) await attempt(path, (file) => truncateSync(file, at));
+      }
+      await attempt(path, (file) => appendFileSync(file, 'x'));
+      await attempt(path, (file) => rmSync(file));
+    }
+    expect(misses).to.be.greaterThan(100);
+  });
+
+  it('checks what it reads of packs that it keeps in memory because they are read from often', async () => {
+    const first = open();
+    for (let i = 0; i < 60; i++) await store(first, `n${i}`, { file: `content ${i}` });
+    await first.close();
+    for (const path of filesBelow(cache).filter((file) => file.endsWith('.pack'))) {
+      const bytes = readFileSync(path);
+      const at = bytes.indexOf(path.includes('/ac/') ? '"n40"' : 'content 50');
+      bytes[at]! ^= 1;
+      writeFileSync(path, bytes);
+    }
+    const second = open();
+    for (let i = 0; i < 60; i++) {
+      const served = await serve(second, `n${i}`);
+      expect(served?.['file']?.toString(), `n${i}`).to.equal(i === 40 || i === 50 ? undefined : `content ${i}`);
+    }
+  });
+
+  it('notices a large blob that changed with size and time kept, in the same boot', async () => {
+    const first = open();
+    await store(first, 'x', FILES);
+    await first.close();
+    const path = join(cache, 'cas', hexOf(digestOf(LARGE)).slice(0, 2), hexOf(digestOf(LARGE)));
+    const { atime, mtime } = statSync(path);
+    const bytes = Buffer.from(LARGE);
+    bytes[77_777]! ^= 4;
+    chmodSync(path, 0o644);
+    writeFileSync(path, bytes);
+    utimesSync(path, atime, mtime);
+    const second = open();
+    expect(await serve(second, 'x')).to.equal(undefined);
+    expect(warnings).to.deep.equal(['cache::damaged']);
+    expect(existsSync(path)).to.equal(false);
+    await store(second, 'x', FILES);
+    expect(await serve(second, 'x')).to.deep.equal(FILES);
+  });
+
+  it('does not trust a damaged blob when its bytes are at hand', async () => {
+    const first = open();
+    await store(first, 'x', FILES);
+    await first.close();
+    for (const path of filesBelow(cache)) {
+      if (!/\.pack$|\/[0-9a-f]{64}$/.test(path) || path.includes('/ac/')) continue;
+      const bytes = readFileSync(path);
+      for (let i = 48; i < bytes.length; i += 20) bytes[i]! ^= 1;
+      chmodSync(path, 0o644);
+      writeFileSync(path, bytes);
+    }
+    const second = open();
+    await store(second, 'y', FILES);
+    expect(await serve(second, 'y')).to.deep.equal(FILES);
+  });
+
+  it('refuses a result that lies under the name of another key', async () => {
+    const first = open();
+    await store(first, 'x', FILES);
+    await first.close();
+    // In the record and in the index, which its checksum then gives away.
+    for (const path of filesBelow(join(cache, 'ac'))) {
+      const bytes = readFileSync(path);
+      const at = bytes.indexOf(Buffer.from(keyOf('x').slice(0, 64), 'hex'));
+      expect(at).to.be.greaterThan(0);
+      bytes.write(keyOf('y').slice(0, 64), at, 'hex');
+      writeFileSync(path, bytes);
+    }
+    const second = open();
+    expect(await second.lookUp(keyOf('x'))).to.equal(undefined);
+    expect(await second.lookUp(keyOf('y'))).to.equal(undefined);
+  });
+
+  it('hashes the blobs of a result once after another boot, then seals it', async () => {
+    const first = open({ bootId: 'boot 1' });
+    await store(first, 'x', FILES);
+    await first.close();
+    const second = open({ bootId: 'boot 2' });
+    expect(await serve(second, 'x')).to.deep.equal(FILES);
+    expect(second.inspect(keyOf('x'))).to.include({ boot: 'boot 1', sealed: true });
+    await second.close();
+    const third = open({ bootId: 'boot 3' });
+    expect(await serve(third, 'x')).to.deep.equal(FILES);
+  });
+
+  it('drops a result whose blobs did not survive a crash of the machine', async () => {
+    const first = open({ bootId: 'boot 1' });
+    await store(first, 'x', FILES);
+    await first.close();
+    const [pack] = filesBelow(join(cache, 'packs')).filter((path) => path.endsWith('.pack'));
+    truncateSync(pack!, statSync(pack!).size - 100);
+    const second = open({ bootId: 'boot 2' });
+    expect(await second.lookUp(keyOf('x'))).to.equal(undefined);
+    expect(warnings).to.deep.equal(['cache::damaged']);
+    expect(second.inspect(keyOf('x'))).to.equal(undefined);
+  });
+
+  it('notices zeros in a large blob after a crash although its stat tuple is that of the ledger', async () => {
+    const first = open({ bootId: 'boot 1' });
+    await store(first, 'x', FILES);
+    await first.close();
+    const path = join(cache, 'cas', hexOf(digestOf(LARGE)).slice(0, 2), hexOf(digestOf(LARGE)));
+    chmodSync(path, 0o644);
+    writeFileSync(path, Buffer.alloc(LARGE.length));
+    // The crash lost the bytes, not the inode: put the tuple of the zeroed file into the ledger under the first boot.
+    const { TrustLedger } = await import('../../../src/engine/store/trust.js');
+    const ledger = new TrustLedger(join(cache, 'cas/trust'), 'boot 1', false);
+    ledger.trust(hexOf(digestOf(LARGE)), statSync(path, { bigint: true }));
+    ledger.close();
+    expect(await serve(open({ bootId: 'boot 2' }), 'x')).to.equal(undefined);
+  });
+
+  it('keeps a second-best result to its host and its time', async () => {
+    let now = 1000;
+    const clock = { now: () => now };
+    const first = open({ clock, hostId: 'here' });
+    const degraded = { reason: 'fallback', host: 'here', expiresAt: 5000 };
+    await first.publish(keyOf('x'), { outputs: {}, durationMs: 1, storedAt: 1, degraded }, record);
+    expect(await first.lookUp(keyOf('x'))).to.have.property('degraded');
+    expect(await open({ clock, hostId: 'there' }).lookUp(keyOf('x'))).to.equal(undefined);
+    now = 5000;
+    expect(await first.lookUp(keyOf('x'))).to.equal(undefined);
+  });
+
+  it('marks a result as used, at most once a day', async () => {
+    const published = Date.now() - 100 * HOUR;
+    let now = published;
+    const later = async (hours: number): Promise<number | undefined> => {
+      now = published + hours * HOUR;
+      const again = open({ clock: { now: () => now } });
+      await again.lookUp(keyOf('x'));
+      await again.close();
+      const list = await listResults(cache);
+      return list.ok ? (list.value.results[0]!.usedAt - published) / HOUR : undefined;
+    };
+    const first = open({ clock: { now: () => now } });
+    await store(first, 'x', FILES);
+    await first.close();
+    expect(await later(20)).to.equal(0);
+    expect(await later(30)).to.equal(30);
+    expect(await later(40)).to.equal(30);
+    expect(await later(60)).to.equal(60);
+  });
+
+  it('goes on noting uses behind one that was cut off', async () => {
+    const published = Date.now() - 100 * HOUR;
+    const first = open({ clock: { now: () => published } });
+    await store(first, 'x', FILES);
+    await first.close();
+    writeFileSync(join(cache, 'ac/used'), Buffer.alloc(33, 'x'));
+    const second = open({ clock: { now: () => published + 50 * HOUR } });
+    await second.lookUp(keyOf('x'));
+    await second.close();
+    const list = await listResults(cache);
+    expect(list.ok && list.value.results[0]!.usedAt).to.equal(published + 50 * HOUR);
+  });
+
+  it('serves what was published last, whatever the clock says, also from another open store', async () => {
+    let now = 5000;
+    const [writer, reader] = [open({ clock: { now: () => now } }), open()];
+    await writer.publish(keyOf('x'), { outputs: { n: 1 }, durationMs: 1, storedAt: 1 }, record);
+    expect((await reader.lookUp(keyOf('x')))?.outputs).to.deep.equal({ n: 1 });
+    now = 3000;
+    await writer.publish(keyOf('x'), { outputs: { n: 2 }, durationMs: 1, storedAt: 1 }, record);
+    for (const store of [writer, reader, open()]) {
+      expect((await store.lookUp(keyOf('x')))?.outputs).to.deep.equal({ n: 2 });
+    }
+    expect(filesBelow(join(cache, 'ac'))).to.have.length(1);
+    const list = await listResults(cache);
+    expect(list.ok && list.value.results).to.have.length(1);
+  });
+
+  it('finds results of all sizes', async () => {
+    const first = open();
+    for (const size of [10, 100_000, 3_000_000]) {
+      const result = { outputs: { text: 'x'.repeat(size) }, durationMs: 1, storedAt: 1 };
+      await first.publish(keyOf(`${size}`), result, record);
+      expect(await first.lookUp(keyOf(`${size}`))).to.deep.equal(result);
+      expect(await open().lookUp(keyOf(`${size}`))).to.deep.equal(result);
+    }
+  });
+
+  it('works with any part of the cache removed', async () => {
+    for (const part of ['ac', 'cas', 'packs', 'cas/trust']) {
+      const first = open();
+      await store(first, 'x', FILES);
+      await first.close();
+      rmSync(join(cache, part), { recursive: true });
+      const second = open();
+      const served = await serve(second, 'x');
+      expect(served === undefined || part === 'cas/trust', part).to.equal(true);
+      await store(second, 'x', FILES);
+      expect(await serve(second, 'x'), part).to.deep.equal(FILES);
+      await second.close();
+      rmSync(cache, { recursive: true });
+    }
+  });
+
+  it('serves from a cache it may not write and keeps the run going', async () => {
+    const first = open();
+    await store(first, 'x', FILES);
+    await first.close();
+    const before = filesBelow(cache).map((path) => [path, statSync(path).mtimeMs]);
+    const second = open({ readOnly: true });
+    expect(await serve(second, 'x')).to.deep.equal(FILES);
+    const text = Buffer.from('of this run');
+    second.write(digestOf(text), text);
+    expect(await second.writeFile(await fileWith(LARGE.subarray(1)))).to.equal(digestOf(LARGE.subarray(1)));
+    expect((await second.read(digestOf(text)))?.toString()).to.equal('of this run');
+    expect(
+      await second.materialize(digestOf(LARGE.subarray(1)), join(root, 'out'), fixedForm({ executable: false })),
+    ).to.equal(true);
+    await second.publish(keyOf('y'), { outputs: {}, durationMs: 1, storedAt: 1 }, record);
+    expect(await second.lookUp(keyOf('y'))).to.equal(undefined);
+    const privateFolders = (): string[] =>
+      ['/dev/shm', tmpdir()]
+        .flatMap((parent) => (existsSync(parent) ? readdirSync(parent) : []))
+        .filter((name) => name.includes(second.runId));
+    expect(privateFolders()).to.have.length(1);
+    await second.close();
+    expect(privateFolders()).to.deep.equal([]);
+    expect(filesBelow(cache).map((path) => [path, statSync(path).mtimeMs])).to.deep.equal(before);
+  });
+
+  async function fileWith(bytes: Uint8Array): Promise<string> {
+    const path = join(mkdtempSync(join(root, 'file-')), 'file');
+    writeFileSync(path, bytes);
+    return path;
+  }
+
+  it('goes on without storing when the cache takes no more, and says so once', async () => {
+    const first = open();
+    first.write(digestOf('pending'), Buffer.from('pending'));
+    // Files where folders should be fail as a full disk does, at the same places.
+    rmSync(join(cache, 'cas'), { recursive: true, force: true });
+    writeFileSync(join(cache, 'cas'), '');
+    await first.writeFile(await fileWith(LARGE));
+    await first.writeFile(await fileWith(Buffer.alloc(2_000_000)));
+    for (const text of ['pending', 'later']) {
+      first.write(digestOf(text), Buffer.from(text));
+      expect((await first.read(digestOf(text)))?.toString()).to.equal(text);
+    }
+    expect(await first.materialize(digestOf(LARGE), join(root, 'out'), fixedForm({ executable: true }))).to.equal(true);
+    expect(readFileSync(join(root, 'out')).equals(LARGE)).to.equal(true);
+    await first.publish(keyOf('x'), { outputs: {}, durationMs: 1, storedAt: 1 }, record);
+    expect(warnings).to.deep.equal(['cache::not-stored']);
+    expect(await open().lookUp(keyOf('x'))).to.equal(undefined);
+  });
+
+  it('reports a source that cannot be read instead of blaming the cache', async () => {
+    const first = open();
+    const error = await first.writeFile(join(root, 'nowhere')).catch((reason: NodeJS.ErrnoException) => reason.code);
+    expect(error).to.equal('ENOENT');
+    expect(warnings).to.deep.equal([]);
+  });
+
+  it('refuses a cache directory that is a file', () => {
+    writeFileSync(cache, '');
+    const result = openLocalStore(cache);
+    expect(result.ok ? undefined : result.failure).to.include({ code: 'cache::unusable', blame: 'environment' });
+  });
+
+  it('materializes blobs of any size with mode and time, and leaves nothing when one is missing', async () => {
+    const first = open();
+    for (const size of [0, 1, 65_535, 65_536, 1_048_576, 3_000_000]) {
+      const bytes = Buffer.alloc(size, 'pyflow');
+      const digest = await first.writeFile(await fileWith(bytes));
+      const target = join(root, `out-${size}`);
+      expect(await first.materialize(digest, target, fixedForm({ executable: size % 2 === 1 }))).to.equal(true);
+      expect(readFileSync(target).equals(bytes)).to.equal(true);
+      expect(statSync(target).mode & 0o777).to.equal(size % 2 === 1 ? 0o755 : 0o644);
+      expect(statSync(target).mtimeMs).to.equal(Date.UTC(1980, 0, 2));
+    }
+    for (const bytes of [Buffer.from('missing'), Buffer.alloc(70_000)]) {
+      expect(await first.materialize(digestOf(bytes), join(root, 'none'), fixedForm({ executable: false }))).to.equal(
+        false,
+      );
+      expect(existsSync(join(root, 'none'))).to.equal(false);
+    }
+  });
+
+  it('verifies everything, removes what is wrong and keeps the rest', async () => {
+    const first = open();
+    await store(first, 'x', FILES);
+    await store(first, 'y', { small: 'only in y' });
+    await store(first, 'z', { small: 'only in z' });
+    await first.close();
+    const clean = await verifyCache(cache);
+    expect(clean.ok && [clean.value.results, clean.value.problems]).to.deep.equal([3, []]);
+    const [pack] = filesBelow(join(cache, 'packs')).filter((path) => path.endsWith('.pack'));
+    const bytes = readFileSync(pack!);
+    bytes[bytes.indexOf('only in y')]! ^= 1;
+    writeFileSync(pack!, bytes);
+    const large = join(cache, 'cas', hexOf(digestOf(LARGE)).slice(0, 2), hexOf(digestOf(LARGE)));
+    chmodSync(large, 0o644);
+    writeFileSync(large, Buffer.alloc(LARGE.length));
+    const report = await verifyCache(cache);
+    expect(report.ok && report.value.problems.map(({ what }) => what).sort()).to.deep.equal([
+      'blob',
+      'blob',
+      'incomplete-result',
+      'incomplete-result',
+    ]);
+    const second = open();
+    expect(await second.lookUp(keyOf('x'))).to.equal(undefined);
+    expect(await second.lookUp(keyOf('y'))).to.equal(undefined);
+    expect(await serve(second, 'z')).to.deep.equal({ small: Buffer.from('only in z') });
+    await second.close();
+    const again = await verifyCache(cache);
+    expect(again.ok && again.value.problems).to.deep.equal([]);
+    expect(warnings).to.deep.equal([]);
+  });
+
+  it('lists and shows results', async () => {
+    const first = open();
+    await store(first, 'x', FILES);
+    await first.close();
+    const list = await listResults(cache);
+    expect(list.ok && list.value.results).to.have.length(1);
+    expect(list.ok && list.value.results[0]).to.include({ key: keyOf('x'), kind: 'command', files: 3, durationMs: 5 });
+    const shown = await showResults(cache, keyOf('x').slice(0, 8));
+    expect(shown.ok && shown.value[0]?.record).to.deep.equal(record);
+    expect(shown.ok && shown.value[0]?.stored.result.outputs).to.deep.equal({ name: 'x' });
+    const none = await showResults(cache, 'ffff');
+    expect(none.ok && none.value).to.deep.equal([]);
+  });
+
+  it('clears what is its own and what it is told', async () => {
+    const first = open();
+    await store(first, 'x', FILES);
+    await first.close();
+    for (const name of ['runs', 'downloads']) {
+      mkdirSync(join(cache, name));
+      writeFileSync(join(cache, name, 'file'), 'x');
+    }
+    expect((await clearCache(cache, { also: ['downloads'] })).bytes).to.be.greaterThan(LARGE.length);
+    expect(readdirSync(cache)).to.deep.equal(['CACHEDIR.TAG', 'runs']);
+    const second = open();
+    expect(await second.lookUp(keyOf('x'))).to.equal(undefined);
+    await store(second, 'x', FILES);
+    expect(await serve(second, 'x')).to.deep.equal(FILES);
+  });
+});

@@ -1,0 +1,340 @@
+import { fork } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { JSONObject } from '../../../src/manifests/json-schema.js';
+import { digestOf, type ActionKey } from '../../../src/engine/files/digest.js';
+import { loadLayer } from '../../../src/engine/trees/layers.js';
+import { openLocalStore, type LocalStore } from '../../../src/engine/store/local-store.js';
+import { captureDifference, EMPTY_RECORD, materializeTree } from '../../../src/engine/trees/output-tree.js';
+import { collectGarbage, collectGarbageIfDue } from '../../../src/engine/store/quota.js';
+import type { KeyRecord } from '../../../src/engine/store/store.js';
+import type { DirectoryTable, Layer } from '../../../src/engine/trees/tree.js';
+
+const HOUR = 3600 * 1000;
+const keyOf = (name: string): ActionKey => digestOf(name) as string as ActionKey;
+const KB = 1024;
+
+describe('engine/quota', () => {
+  let root: string;
+  let cache: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'pyflow-test-'));
+    cache = join(root, 'cache');
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  async function using<T>(work: (store: LocalStore) => Promise<T>, hoursAgo = 0): Promise<T> {
+    const opened = openLocalStore(cache, { clock: { now: () => Date.now() - hoursAgo * HOUR } });
+    if (!opened.ok) throw new Error(opened.failure.detail);
+    try {
+      return await work(opened.value);
+    } finally {
+      await opened.value.close();
+    }
+  }
+  /** One run that stores one result, last used so long ago. */
+  async function store(name: string, files: Readonly<Record<string, Buffer>>, hoursAgo: number): Promise<void> {
+    await using(async (into) => {
+      const folder = mkdtempSync(join(root, 'made-'));
+      for (const [path, content] of Object.entries(files)) writeFileSync(join(folder, path), content);
+      const changeset = await captureDifference(into, folder, EMPTY_RECORD);
+      if (!changeset.ok) throw new Error(changeset.failure.detail);
+      const result = { outputs: { name }, layer: changeset.value.layer, durationMs: 1, storedAt: 1 };
+      await into.publish(keyOf(name), result, { kind: name } as KeyRecord);
+    }, hoursAgo);
+  }
+  const isServed = (name: string): Promise<boolean> =>
+    using(async (from) => {
+      const result = await from.lookUp(keyOf(name));
+      if (result === undefined) return false;
+      const table: DirectoryTable = new Map();
+      const layer = await loadLayer(from, result.layer!.digest, table);
+      const out = mkdtempSync(join(root, 'out-'));
+      return layer !== undefined && (await materializeTree(from, table, layer.root, out)).ok;
+    });
+  const served = async (...names: string[]): Promise<string[]> => {
+    const found: string[] = [];
+    for (const name of names) if (await isServed(name)) found.push(name);
+    return found;
+  };
+  const bytes = (size: number, text: string): Buffer => Buffer.alloc(size, text);
+  /** As seen three hours later, when nothing is young any more. */
+  const later = { now: () => Date.now() + 3 * HOUR };
+  const packs = (): string[] => readdirSync(join(cache, 'packs')).filter((name) => name.endsWith('.pack'));
+
+  it('leaves a cache within its size alone', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    const report = await collectGarbage(cache, { maxBytes: 1000 * KB, ...later });
+    expect(report).to.include({ evictedResults: 0, removedBlobs: 0 });
+    expect(report!.bytesAfter).to.equal(report!.bytesBefore);
+    expect(await served('a')).to.deep.equal(['a']);
+  });
+
+  it('evicts the least recently used results and what only they need', async () => {
+    const shared = bytes(100 * KB, 'shared');
+    await store('oldest', { shared, own: bytes(100 * KB, 'oldest') }, 30);
+    await store('older', { own: bytes(150 * KB, 'older'), small: bytes(KB, 'older') }, 20);
+    await store('newer', { shared, own: bytes(100 * KB, 'newer') }, 10);
+    const report = await collectGarbage(cache, { maxBytes: 400 * KB, ...later });
+    expect(report?.evictedResults).to.equal(2);
+    expect(report!.bytesAfter).to.be.lessThan(400 * KB);
+    expect(await served('oldest', 'older', 'newer')).to.deep.equal(['newer']);
+  });
+
+  it('leaves tombstones, by which an eviction can be told from a first run', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    const now = Date.now() + 3 * HOUR;
+    await collectGarbage(cache, { maxBytes: 1, now: () => now });
+    await using(async (from) => {
+      expect(from.evictedAt(keyOf('a'))).to.equal(now);
+      expect(from.evictedAt(keyOf('b'))).to.equal(undefined);
+    });
+  });
+
+  it('evicts results not used for a given time, whatever the size', async () => {
+    await store('old', { file: bytes(KB, 'old') }, 30 * 24);
+    await store('young', { file: bytes(KB, 'young') }, 1);
+    const report = await collectGarbage(cache, { maxAgeMs: 7 * 24 * HOUR, ...later });
+    expect(report?.evictedResults).to.equal(1);
+    expect(await served('old', 'young')).to.deep.equal(['young']);
+  });
+
+  it('does not let one result that could never fit push out all others', async () => {
+    await store('huge', { file: bytes(500 * KB, 'huge') }, 0);
+    await store('modest', { file: bytes(100 * KB, 'modest') }, 5);
+    await collectGarbage(cache, { maxBytes: 300 * KB, ...later });
+    expect(await served('huge', 'modest')).to.deep.equal(['modest']);
+  });
+
+  it('keeps what an older result shares with one that could never fit', async () => {
+    const capture = async (into: LocalStore, content: Buffer): Promise<Layer> => {
+      const folder = mkdtempSync(join(root, 'made-'));
+      writeFileSync(join(folder, 'file'), content);
+      const changeset = await captureDifference(into, folder, EMPTY_RECORD);
+      if (!changeset.ok) throw new Error(changeset.failure.detail);
+      return changeset.value.layer;
+    };
+    await store('modest', { file: bytes(100 * KB, 'shared') }, 5);
+    await using(async (into) => {
+      const layer = await capture(into, bytes(100 * KB, 'shared'));
+      const tool = await capture(into, bytes(500 * KB, 'tool'));
+      await into.publish(keyOf('huge'), { outputs: {}, layer, tool, durationMs: 1, storedAt: 1 }, {} as KeyRecord);
+    });
+    await collectGarbage(cache, { maxBytes: 300 * KB, ...later });
+    expect(await served('huge', 'modest')).to.deep.equal(['modest']);
+  });
+
+  it('spares young blobs, which a run may be about to need', async () => {
+    await store('a', { file: bytes(100 * KB, 'a'), small: bytes(KB, 'a') }, 5);
+    await collectGarbage(cache, { maxBytes: 1 });
+    await using(async (from) => {
+      expect(from.has(digestOf(bytes(100 * KB, 'a')))).to.equal(true);
+      expect(from.has(digestOf(bytes(KB, 'a')))).to.equal(true);
+    });
+    await collectGarbage(cache, { maxBytes: 1, ...later });
+    await using(async (from) => {
+      expect(from.has(digestOf(bytes(100 * KB, 'a')))).to.equal(false);
+      expect(from.has(digestOf(bytes(KB, 'a')))).to.equal(false);
+    });
+  });
+
+  it('rewrites a pack of which little is needed, and readers that knew the old one find the rest', async () => {
+    let now = Date.now() - 20 * HOUR;
+    const writer = openLocalStore(cache, { clock: { now: () => now } });
+    if (!writer.ok) throw new Error(writer.failure.detail);
+    await (async (into) => {
+      for (const name of ['old', 'new']) {
+        const folder = mkdtempSync(join(root, 'made-'));
+        for (let i = 0; i < (name === 'old' ? 20 : 1); i++)
+          writeFileSync(join(folder, `f${i}`), bytes(10 * KB, `${name}${i}`));
+        const changeset = await captureDifference(into, folder, EMPTY_RECORD);
+        if (!changeset.ok) throw new Error(changeset.failure.detail);
+        await into.publish(keyOf(name), { outputs: {}, layer: changeset.value.layer, durationMs: 1, storedAt: 1 }, {
+          kind: name,
+        } as KeyRecord);
+        now += 19 * HOUR;
+      }
+      await into.close();
+    })(writer.value);
+    const [before] = packs();
+    await using(async (reader) => {
+      expect(reader.has(digestOf(bytes(10 * KB, 'new0')))).to.equal(true);
+      await collectGarbage(cache, { maxBytes: 60 * KB, ...later });
+      const [after] = packs();
+      expect(after).not.to.equal(before);
+      expect(statSync(join(cache, 'packs', after!)).size).to.be.lessThan(30 * KB);
+      expect((await reader.read(digestOf(bytes(10 * KB, 'new0'))))?.length).to.equal(10 * KB);
+    });
+    expect(await served('old', 'new')).to.deep.equal(['new']);
+  });
+
+  it('merges the packs of many small runs into one', async function () {
+    this.timeout(20_000);
+    for (let i = 0; i < 70; i++) await store(`n${i}`, { file: bytes(100, `n${i}`) }, 1);
+    expect(packs()).to.have.length(70);
+    const report = await collectGarbage(cache, later);
+    expect(report?.evictedResults).to.equal(0);
+    expect(packs()).to.have.length(1);
+    expect(await served('n0', 'n35', 'n69')).to.deep.equal(['n0', 'n35', 'n69']);
+  });
+
+  const resultPacks = (): string[] => readdirSync(join(cache, 'ac')).filter((name) => name.endsWith('.pack'));
+  const publish = (into: LocalStore, name: string, outputs: JSONObject): Promise<void> =>
+    into.publish(keyOf(name), { outputs, durationMs: 1, storedAt: 1 }, { kind: name } as KeyRecord);
+
+  it('merges packs after a run that finds many, however young, and open stores find what was moved', async () => {
+    for (let i = 0; i < 70; i++) await using((into) => publish(into, `n${i}`, { i }));
+    await using(async (reader) => {
+      expect((await reader.lookUp(keyOf('n0')))?.outputs).to.deep.equal({ i: 0 });
+      await collectGarbageIfDue(cache, 1000);
+      expect([packs().length, resultPacks().length]).to.deep.equal([1, 1]);
+      for (let i = 0; i < 70; i++) {
+        expect((await reader.lookUp(keyOf(`n${i}`)))?.outputs, `n${i}`).to.deep.equal({ i });
+        expect(await reader.record(keyOf(`n${i}`)), `n${i}`).to.deep.equal({ kind: `n${i}` });
+      }
+    });
+  });
+
+  it('leaves out of a merged pack what was published again or damaged', async () => {
+    for (let i = 0; i < 70; i++) await using((into) => publish(into, 'same', { i, text: 'x'.repeat(1000) }));
+    await using((into) => publish(into, 'other', {}));
+    const path = join(cache, 'ac', resultPacks()[0]!);
+    const whole = readFileSync(path);
+    writeFileSync(path, whole.fill(0, 300, 400));
+    await collectGarbageIfDue(cache, 1000);
+    expect(resultPacks()).to.have.length(1);
+    expect(statSync(join(cache, 'ac', resultPacks()[0]!)).size).to.be.lessThan(4000);
+    await using(async (from) => {
+      expect((await from.lookUp(keyOf('same')))?.outputs).to.include({ i: 69 });
+      expect((await from.lookUp(keyOf('other')))?.outputs).to.deep.equal({});
+    });
+  });
+
+  it('loses nothing while processes publish and merge at the same time', async function () {
+    this.timeout(30_000);
+    const script = join(root, 'busy.mts');
+    const module = (name: string): string => new URL(`../../../src/engine/${name}`, import.meta.url).href;
+    writeFileSync(
+      script,
+      `import { openLocalStore } from '${module('store/local-store.ts')}';
+       import { collectGarbageIfDue } from '${module('store/quota.ts')}';
+       import { digestOf } from '${module('files/digest.ts')}';
+       const [, , cache, who] = process.argv;
+       const patient = openLocalStore(cache).value;
+       for (let i = 0; i < 60; i++) {
+         const { value: store } = openLocalStore(cache);
+         const bytes = Buffer.from(who + i);
+         store.write(digestOf(bytes), bytes);
+         await store.publish(digestOf('key ' + who + i), { outputs: { i }, log: digestOf(bytes), durationMs: 1, storedAt: 1 }, { kind: 'k' });
+         await store.close();
+         await collectGarbageIfDue(cache, 1000);
+         for (let j = 0; j <= i; j++) {
+           const found = await patient.lookUp(digestOf('key ' + who + j));
+           if (found === undefined || (await patient.read(found.log)) === undefined) throw new Error(who + j + ' of ' + i);
+         }
+       }
+       await patient.close();`,
+    );
+    const children = ['a', 'b', 'c', 'd'].map((who) => fork(script, [cache, who], { execArgv: ['--import', 'tsx'] }));
+    const codes = await Promise.all(children.map((child) => new Promise((resolve) => child.once('exit', resolve))));
+    expect(codes).to.deep.equal([0, 0, 0, 0]);
+    // What two of them wrote while a third was merging may wait for the next.
+    expect(resultPacks().length).to.be.lessThan(80);
+    await using(async (from) => {
+      for (const who of ['a', 'b', 'c', 'd']) {
+        for (let i = 0; i < 60; i++) {
+          const found = await from.lookUp(digestOf(`key ${who}${i}`) as string as ActionKey);
+          expect((await from.read(found!.log!))?.toString()).to.equal(`${who}${i}`);
+        }
+      }
+    });
+  });
+
+  it('leaves the results of a run that goes on, and takes those of one that was killed', async function () {
+    this.timeout(20_000);
+    const script = join(root, 'killed.mts');
+    writeFileSync(
+      script,
+      `import { openLocalStore } from '${new URL('../../../src/engine/store/local-store.ts', import.meta.url).href}';
+       import { digestOf } from '${new URL('../../../src/engine/files/digest.ts', import.meta.url).href}';
+       const { value: store } = openLocalStore(process.argv[2]);
+       await store.publish(digestOf('killed'), { outputs: {}, durationMs: 1, storedAt: 1 }, { kind: 'k' });
+       process.kill(process.pid, 'SIGKILL');`,
+    );
+    const child = fork(script, [cache], { execArgv: ['--import', 'tsx'] });
+    await new Promise((resolve) => child.once('exit', resolve));
+    await using(async (running) => {
+      await publish(running, 'running', {});
+      await using((over) => publish(over, 'over', {}));
+      const report = await collectGarbage(cache, { maxBytes: 1 });
+      expect(report?.evictedResults).to.equal(2);
+      await using(async (from) => {
+        expect(await from.lookUp(keyOf('killed'))).to.equal(undefined);
+        expect(await from.lookUp(keyOf('over'))).to.equal(undefined);
+        expect(await from.lookUp(keyOf('running'))).not.to.equal(undefined);
+      });
+      await publish(running, 'later', {});
+    });
+    await using(async (from) => {
+      expect(await from.lookUp(keyOf('running'))).not.to.equal(undefined);
+      expect(await from.lookUp(keyOf('later'))).not.to.equal(undefined);
+    });
+  });
+
+  it('removes leftovers of writes that never ended, once they are old', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    const leftover = join(cache, 'cas/killed-0.tmp');
+    writeFileSync(leftover, 'x');
+    await collectGarbage(cache, {});
+    expect(existsSync(leftover)).to.equal(true);
+    await collectGarbage(cache, later);
+    expect(existsSync(leftover)).to.equal(false);
+  });
+
+  it('touches nothing that belongs to others', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    for (const name of ['runs', 'downloads', 'apps', 'state', 'plans']) {
+      mkdirSync(join(cache, name));
+      writeFileSync(join(cache, name, 'file'), 'x');
+    }
+    await collectGarbage(cache, { maxBytes: 1, ...later });
+    for (const name of ['runs', 'downloads', 'apps', 'state', 'plans']) {
+      expect(existsSync(join(cache, name, 'file'))).to.equal(true);
+    }
+  });
+
+  it('runs after a run that wrote much, else at most once an hour', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    let now = Date.now();
+    const isDone = async (bytesWritten: number): Promise<boolean> =>
+      (await collectGarbageIfDue(cache, bytesWritten, { now: () => now })) !== undefined;
+    expect(await isDone(0)).to.equal(false);
+    expect(await isDone(1000)).to.equal(false);
+    expect(await isDone(100 * 1024 * KB)).to.equal(true);
+    now += 0.9 * HOUR;
+    expect(await isDone(1000)).to.equal(false);
+    now += 0.2 * HOUR;
+    expect(await isDone(1000)).to.equal(true);
+    expect(await isDone(1000)).to.equal(false);
+  });
+
+  it('leaves the work to another process that is at it', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    const [first, second] = await Promise.all([
+      collectGarbage(cache, { maxBytes: 1, ...later }),
+      collectGarbage(cache, { maxBytes: 1, ...later }),
+    ]);
+    expect([first !== undefined, second !== undefined]).to.deep.equal([true, false]);
+  });
+});

@@ -1,0 +1,377 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { digestOf, type Digest } from '../../../src/engine/files/digest.js';
+import { applyLayers } from '../../../src/engine/trees/layers.js';
+import { EMPTY_DIRECTORY, walk } from '../../../src/engine/trees/directories.js';
+import type { Failure, Result } from '../../../src/engine/failure.js';
+import { loadLayer } from '../../../src/engine/trees/layers.js';
+import {
+  captureDifference,
+  EMPTY_RECORD,
+  materializeTree,
+  type CaptureOptions,
+  type Changeset,
+  type MaterializedRecord,
+} from '../../../src/engine/trees/output-tree.js';
+import type { BlobStore } from '../../../src/engine/store/store.js';
+import { writeNewFile, type FileForm } from '../../../src/engine/files/new-files.js';
+import type { DirectoryTable } from '../../../src/engine/trees/tree.js';
+
+/** A store in memory: what is tested here must not depend on how blobs are kept. */
+class MemoryStore implements BlobStore {
+  readonly blobs = new Map<Digest, Buffer>();
+  written: string[] = [];
+  has = (digest: Digest): boolean => this.blobs.has(digest);
+  read = async (digest: Digest): Promise<Buffer | undefined> => this.blobs.get(digest);
+  write(digest: Digest, bytes: Uint8Array): void {
+    this.blobs.set(digest, Buffer.from(bytes));
+  }
+  async writeFile(path: string): Promise<Digest> {
+    const bytes = readFileSync(path);
+    this.written.push(path);
+    this.write(digestOf(bytes), bytes);
+    return digestOf(bytes);
+  }
+  async materialize(digest: Digest, path: string, form: FileForm): Promise<boolean> {
+    const bytes = this.blobs.get(digest);
+    if (bytes) writeNewFile(path, bytes, form);
+    return bytes !== undefined;
+  }
+}
+
+describe('engine/output-tree', () => {
+  let root: string;
+  let app: string;
+  let store: MemoryStore;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'pyflow-test-'));
+    app = join(root, 'app');
+    store = new MemoryStore();
+    mkdirSync(app);
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  function put(path: string, text: string, mode = 0o644): void {
+    mkdirSync(dirname(join(app, path)), { recursive: true });
+    writeFileSync(join(app, path), text);
+    chmodSync(join(app, path), mode);
+  }
+  const must = <T, F>(result: Result<T, F>): T => {
+    if (!result.ok) throw new Error(JSON.stringify(result.failure));
+    return result.value;
+  };
+  const capture = async (record = EMPTY_RECORD, options: CaptureOptions = {}): Promise<Changeset> =>
+    must(await captureDifference(store, app, record, options));
+  const failing = async (record = EMPTY_RECORD): Promise<Failure | undefined> => {
+    const result = await captureDifference(store, app, record);
+    return result.ok ? undefined : result.failure;
+  };
+  const pathsOf = ({ tree }: Changeset): string[] => [...walk(tree.directories, tree.root)].map(([path]) => path);
+  /** Captures `app` as it is and materializes that into a new `app`. */
+  async function restart(): Promise<MaterializedRecord> {
+    const { tree } = await capture();
+    app = mkdtempSync(join(root, 'view-'));
+    store.written = [];
+    return must(await materializeTree(store, tree.directories, tree.root, app));
+  }
+  /** All that a tree keeps of a folder. */
+  function snapshot(folder: string, prefix = ''): string[] {
+    return readdirSync(folder).flatMap((name) => {
+      const path = join(folder, name);
+      const stats = lstatSync(path);
+      if (stats.isSymbolicLink()) return [`${prefix}${name} -> ${readlinkSync(path)}`];
+      if (stats.isDirectory())
+        return [`${prefix}${name}/ ${(stats.mode & 0o777).toString(8)}`, ...snapshot(path, `${prefix}${name}/`)];
+      return [`${prefix}${name} ${(stats.mode & 0o777).toString(8)} ${readFileSync(path, 'utf8')}`];
+    });
+  }
+
+  it('writes back what it captured: files, modes, links, empty directories', async () => {
+    put('bin/run', '#!/bin/sh', 0o755);
+    put('lib/π/data', 'text', 0o600);
+    mkdirSync(join(app, 'empty/inner'), { recursive: true });
+    chmodSync(join(app, 'empty'), 0o2711);
+    symlinkSync('../nowhere/../x', join(app, 'lib/link'));
+    symlinkSync('/absolute', join(app, 'absolute'));
+    const before = snapshot(app);
+    await restart();
+    expect(snapshot(app)).to.deep.equal(before);
+  });
+
+  it('gives every file its mode, the fixed time and an inode of its own', async () => {
+    put('a', 'same', 0o777);
+    put('b', 'same', 0o640);
+    await restart();
+    const [a, b] = [statSync(join(app, 'a')), statSync(join(app, 'b'))];
+    expect([a.mode & 0o777, b.mode & 0o777]).to.deep.equal([0o777, 0o640]);
+    expect([a.mtimeMs, b.mtimeMs]).to.deep.equal([Date.UTC(1980, 0, 2), Date.UTC(1980, 0, 2)]);
+    expect([a.nlink, b.nlink]).to.deep.equal([1, 1]);
+  });
+
+  it('finds nothing in an untouched folder and reads no file for that', async () => {
+    put('a/b', 'text');
+    symlinkSync('b', join(app, 'a/link'));
+    mkdirSync(join(app, 'empty'));
+    const record = await restart();
+    const { layer, tree } = await capture(record);
+    expect([layer.files, layer.bytes, layer.deleted, tree.root]).to.deep.equal([0, 0, [], EMPTY_DIRECTORY]);
+    expect(store.written).to.deep.equal([]);
+  });
+
+  it('captures additions, changes, deletions and changes of the run bit, and nothing else', async () => {
+    for (const name of ['kept', 'changed', 'longer', 'deleted', 'made-runnable', 'gone/x', 'gone/y/z', 'dir/kept'])
+      put(name, 'old');
+    symlinkSync('kept', join(app, 'link'));
+    symlinkSync('kept', join(app, 'kept-link'));
+    const record = await restart();
+    put('new/file', 'new');
+    put('changed', 'NEW');
+    put('longer', 'older');
+    chmodSync(join(app, 'made-runnable'), 0o755);
+    rmSync(join(app, 'deleted'));
+    rmSync(join(app, 'gone'), { recursive: true });
+    rmSync(join(app, 'link'));
+    symlinkSync('changed', join(app, 'link'));
+    mkdirSync(join(app, 'dir/empty'));
+    const changeset = await capture(record);
+    expect(pathsOf(changeset)).to.deep.equal([
+      'changed',
+      'dir',
+      'dir/empty',
+      'link',
+      'longer',
+      'made-runnable',
+      'new',
+      'new/file',
+    ]);
+    expect(changeset.layer.deleted).to.deep.equal(['deleted', 'gone']);
+    expect([changeset.layer.files, changeset.layer.bytes]).to.deep.equal([5, 3 + 5 + 3 + 3]);
+  });
+
+  it('drops files that were rewritten with equal content', async () => {
+    put('rewritten', 'same');
+    put('replaced', 'same');
+    const record = await restart();
+    put('rewritten', 'same');
+    writeFileSync(join(app, 'other'), 'same');
+    renameSync(join(app, 'other'), join(app, 'replaced'));
+    utimesSync(join(app, 'replaced'), 1, 1);
+    expect(pathsOf(await capture(record))).to.deep.equal([]);
+  });
+
+  it('sees a change that keeps size and time', async () => {
+    put('file', 'before');
+    const record = await restart();
+    writeFileSync(join(app, 'file'), 'behind');
+    utimesSync(join(app, 'file'), 315_619_200, 315_619_200);
+    expect(pathsOf(await capture(record))).to.deep.equal(['file']);
+  });
+
+  it('captures a directory that became a file and a file that became a directory', async () => {
+    put('dir/x', '1');
+    put('file', '2');
+    put('link-dir/x', '3');
+    const record = await restart();
+    rmSync(join(app, 'dir'), { recursive: true });
+    put('dir', 'now a file');
+    rmSync(join(app, 'file'));
+    mkdirSync(join(app, 'file'));
+    rmSync(join(app, 'link-dir'), { recursive: true });
+    symlinkSync('dir', join(app, 'link-dir'));
+    const changeset = await capture(record);
+    expect(pathsOf(changeset)).to.deep.equal(['dir', 'file', 'link-dir']);
+    expect(changeset.layer.deleted).to.deep.equal([]);
+  });
+
+  it('keeps a directory that lost all its files', async () => {
+    put('dir/x', '1');
+    const record = await restart();
+    rmSync(join(app, 'dir/x'));
+    const { layer, tree } = await capture(record);
+    expect(layer.deleted).to.deep.equal(['dir/x']);
+    const table: DirectoryTable = new Map([...record.table, ...tree.directories]);
+    const after = applyLayers(table, record.root, [layer]);
+    expect([...walk(table, after)].map(([path]) => path)).to.deep.equal(['dir']);
+  });
+
+  it('turns any folder into any other when its layer is applied', async () => {
+    const name = fc.constantFrom('a', 'b', 'c');
+    const step = fc.record({
+      path: fc.array(name, { minLength: 1, maxLength: 3 }),
+      what: fc.constantFrom('file', 'other', 'run', 'link', 'directory', 'nothing', 'narrow', 'open', 'wide'),
+    });
+    const modes: Readonly<Record<string, readonly [number, number]>> = {
+      narrow: [0o700, 0o600],
+      open: [0o755, 0o644],
+      wide: [0o2777, 0o664],
+    };
+    const act = (path: readonly string[], what: string): void => {
+      const at = join(app, ...path);
+      const [ofFolder, ofFile] = modes[what] ?? [];
+      if (ofFolder !== undefined && ofFile !== undefined) {
+        const stat = existsSync(at) ? lstatSync(at) : undefined;
+        if (stat !== undefined && !stat.isSymbolicLink()) chmodSync(at, stat.isDirectory() ? ofFolder : ofFile);
+        return;
+      }
+      for (let i = 1; i < path.length; i++) {
+        const parent = join(app, ...path.slice(0, i));
+        if (lstatSync(parent, { throwIfNoEntry: false })?.isDirectory()) continue;
+        rmSync(parent, { force: true });
+        mkdirSync(parent);
+      }
+      rmSync(at, { recursive: true, force: true });
+      if (what === 'link') symlinkSync('a', at);
+      else if (what === 'directory') mkdirSync(at);
+      else if (what !== 'nothing') writeFileSync(at, what.slice(0, 3), { mode: what === 'run' ? 0o755 : 0o644 });
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 8 }), fc.array(step, { maxLength: 8 }), async (first, second) => {
+        app = mkdtempSync(join(root, 'app-'));
+        for (const { path, what } of first) act(path, what);
+        const record = await restart();
+        for (const { path, what } of second) act(path, what);
+        const wanted = snapshot(app);
+        const { layer } = await capture(record);
+        const table: DirectoryTable = new Map(record.table);
+        expect(await loadLayer(store, layer.digest, table)).to.deep.equal(layer);
+        const after = applyLayers(table, record.root, [layer]);
+        app = mkdtempSync(join(root, 'out-'));
+        must(await materializeTree(store, table, after, app));
+        expect(snapshot(app)).to.deep.equal(wanted);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('leaves excluded paths out of both sides', async () => {
+    put('.pyflow/old', '1');
+    put('kept', '2');
+    const record = await restart();
+    rmSync(join(app, '.pyflow'), { recursive: true });
+    put('cache/x', '3');
+    put('new', '4');
+    const changeset = await capture(record, { excluding: ['.pyflow', 'cache'] });
+    expect([pathsOf(changeset), changeset.layer.deleted]).to.deep.equal([['new'], []]);
+  });
+
+  it('gives the same layer for the same difference', async () => {
+    put('a', '1');
+    const first = await capture();
+    const record = await restart();
+    expect((await capture()).layer).to.deep.equal(first.layer);
+    put('b', '2');
+    expect((await capture(record)).layer.digest).not.to.equal(first.layer.digest);
+  });
+
+  it('refuses sockets and pipes by name', async () => {
+    execFileSync('mkfifo', [join(app, 'pipe')]);
+    expect(await failing()).to.include({ code: 'app::unsupported-file' });
+    expect((await failing())?.title).to.contain('pipe');
+    rmSync(join(app, 'pipe'));
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(join(app, 'socket'), resolve));
+    expect((await failing())?.detail).to.contain('socket');
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('refuses names and targets that are not UTF-8, and takes a real replacement character', async () => {
+    put('\uFFFD-real', 'x');
+    expect(pathsOf(await capture())).to.deep.equal(['\uFFFD-real']);
+    symlinkSync(Buffer.from([0x66, 0xff]), join(app, 'link'));
+    expect((await failing())?.detail).to.contain('target');
+    rmSync(join(app, 'link'));
+    writeFileSync(Buffer.concat([Buffer.from(`${app}/na`), Buffer.from([0xef, 0x76])]), '');
+    expect((await failing())?.title).to.contain('na\\xefv');
+  });
+
+  it('refuses a file larger than 4 GiB', async () => {
+    put('huge', '');
+    truncateSync(join(app, 'huge'), 4 * 1024 ** 3 + 1);
+    expect(await failing()).to.include({ code: 'app::file-too-large' });
+  });
+
+  it('reports a file that vanishes between listing and reading', async () => {
+    for (const name of 'abcdef') put(name, '1');
+    const { writeFile } = store;
+    store.writeFile = async (path) => {
+      rmSync(join(app, 'f'), { force: true });
+      return writeFile.call(store, path);
+    };
+    expect(await failing()).to.include({ code: 'app::file-vanished', blame: 'app' });
+  });
+
+  it('names the blob that is missing', async () => {
+    put('a', '1');
+    put('b', '2');
+    const { tree } = await capture();
+    store.blobs.delete(digestOf('2'));
+    const result = await materializeTree(store, tree.directories, tree.root, join(root, 'out'));
+    expect(result).to.deep.equal({ ok: false, failure: { missing: digestOf('2') } });
+  });
+
+  it('takes files from outside the store and notices when they changed', async () => {
+    const large = 'x'.repeat(400_000);
+    put('small', 'source');
+    put('large', large);
+    const { tree } = await capture();
+    store.blobs.clear();
+    const sources = new Map([
+      [digestOf('source'), join(app, 'small')],
+      [digestOf(large), join(app, 'large')],
+    ]);
+    const out = join(root, 'out');
+    must(await materializeTree(store, tree.directories, tree.root, out, { sources }));
+    expect(snapshot(out)).to.deep.equal(snapshot(app));
+    for (const [name, text] of [
+      ['small', 'SOURCE'],
+      ['large', 'y'.repeat(400_000)],
+    ] as const) {
+      const [old] = [readFileSync(join(app, name), 'utf8')];
+      put(name, text);
+      const again = await materializeTree(store, tree.directories, tree.root, join(root, `out-${name}`), { sources });
+      expect(again).to.deep.equal({ ok: false, failure: { missing: digestOf(old) } });
+      put(name, old);
+    }
+    rmSync(join(app, 'small'));
+    const gone = await materializeTree(store, tree.directories, tree.root, join(root, 'out-gone'), { sources });
+    expect(gone).to.deep.equal({ ok: false, failure: { missing: digestOf('source') } });
+  });
+
+  it('stops when aborted', async () => {
+    put('a', '1');
+    const { tree } = await capture();
+    const signal = AbortSignal.abort(new Error('stop'));
+    const outcome = await materializeTree(store, tree.directories, tree.root, join(root, 'out'), { signal }).catch(
+      (error: Error) => error.message,
+    );
+    expect(outcome).to.equal('stop');
+  });
+
+  it('reports a folder that cannot be written as a failure of the environment', async () => {
+    put('a', '1');
+    const { tree } = await capture();
+    const result = await materializeTree(store, tree.directories, tree.root, join(app, 'a/below-a-file'));
+    expect(result).to.have.nested.property('failure.failure.blame', 'environment');
+  });
+});
