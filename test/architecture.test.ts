@@ -35,6 +35,31 @@ const MAY_IMPORT: readonly (readonly [string, readonly string[]])[] = [
   ['src/cli', ['src/cli/', 'src/composition.ts', 'src/engine/', 'src/manifests/', 'src/plugins/index.ts']],
 ];
 
+/** Districts of the engine, bottom to top: files import those of their own district and of districts below it. */
+const DISTRICTS = [
+  'files',
+  'secrets',
+  'trees',
+  'store',
+  'process',
+  'services',
+  'outside',
+  'app',
+  'plan',
+  'run',
+  'up-to-date',
+  'node',
+  'slug',
+  'report',
+  'inspect',
+  'render',
+];
+
+/** Files at the root of the engine that every district may import: what the outside and plugins import too. */
+const FOR_EVERY_DISTRICT = ['composition', 'events', 'failure', 'request', 'sdk'].map(
+  (name) => `src/engine/${name}.ts`,
+);
+
 /** Libraries with a sharp edge, and the only places that may touch them. */
 const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
   '@dagrejs/dagre': 'src/engine/render/graph-layout.ts',
@@ -83,6 +108,30 @@ describe('architecture', () => {
       return !allowed.some((prefix) => target.startsWith(prefix === '*' ? own : prefix));
     });
     expect(wrong).to.deep.equal([]);
+  });
+
+  it('has a district for each file of the engine, but for what the outside imports', () => {
+    const atRoot = sources.map(({ path }) => path).filter((path) => /^src\/engine\/[^/]+$/.test(path));
+    const own = ['pipeline', 'plan-report'].map((name) => `src/engine/${name}.ts`);
+    expect(atRoot).to.deep.equal([...FOR_EVERY_DISTRICT, ...own].sort());
+    const folders = readdirSync(join(root, 'src/engine'), { withFileTypes: true }).filter((entry) =>
+      entry.isDirectory(),
+    );
+    expect(folders.map(({ name }) => name).sort()).to.deep.equal([...DISTRICTS].sort());
+  });
+
+  it('lets a district of the engine import itself and districts below it', () => {
+    const wrong = eachImport(({ path }, { target, isRelative }) => {
+      const from = districtOf(path);
+      if (!isRelative || from < 0 || !target.startsWith('src/engine/')) return false;
+      const to = districtOf(target);
+      return to < 0 ? !FOR_EVERY_DISTRICT.includes(target) : to > from;
+    });
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it('has no files that import each other in a circle, also not for types', () => {
+    expect(circles()).to.deep.equal([]);
   });
 
   it('has one importer for each library with a sharp edge', () => {
@@ -186,6 +235,38 @@ function eachImport(isWrong: (source: Source, found: Import) => boolean): readon
   return sources.flatMap((source) =>
     source.imports.filter((found) => isWrong(source, found)).map(({ target }) => `${source.path} -> ${target}`),
   );
+}
+
+/** Place of a file's district in the table; -1 outside of all. */
+const districtOf = (path: string): number => DISTRICTS.indexOf(/^src\/engine\/([^/]+)\//.exec(path)?.[1] ?? '');
+
+/** Groups of files in which each reaches each other one by imports (Tarjan's strongly connected components). */
+function circles(): readonly (readonly string[])[] {
+  const imports = new Map(
+    sources.map((source) => [
+      source.path,
+      source.imports.flatMap(({ target, isRelative }) => (isRelative ? [target] : [])),
+    ]),
+  );
+  const order = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[][] = [];
+  const visit = (path: string): void => {
+    order.set(path, order.size);
+    lowest.set(path, order.get(path)!);
+    stack.push(path);
+    for (const target of imports.get(path) ?? []) {
+      if (!order.has(target)) visit(target);
+      else if (!stack.includes(target)) continue;
+      lowest.set(path, Math.min(lowest.get(path)!, lowest.get(target)!));
+    }
+    if (lowest.get(path) !== order.get(path)) return;
+    const group = stack.splice(stack.indexOf(path));
+    if (group.length > 1) found.push(group.sort());
+  };
+  for (const path of imports.keys()) if (!order.has(path)) visit(path);
+  return found;
 }
 
 function thoseWith(pattern: RegExp): readonly string[] {

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { RunReport } from '../src/engine/events.js';
-import type { RunRequest } from '../src/engine/pipeline.js';
+import type { RunRequest } from '../src/engine/request.js';
 import { writeState } from '../src/engine/run/run-record.js';
 import { Workspace } from './support/workspace.js';
 

@@ -7,8 +7,7 @@ import { countOf, formatBytes, table } from '../engine/render/messages.js';
 import { auditCatalogue, daysBetween, type AuditOptions, type Finding } from '../manifests/catalogue/audit.js';
 import { catalogueDigest } from '../manifests/catalogue/catalogue-digest.js';
 import { FAMILIES, type Families } from '../manifests/catalogue/families.js';
-import { command, MAX_AGE_DAYS } from './catalogue.js';
-import { complain, didYouMean, type Given } from './command.js';
+import { complain, didYouMean, type Given, type Option } from './command.js';
 import { pinArchive } from './pin-archive.js';
 import { printFailure } from './refusal.js';
 import { cacheDirOf } from './run-options.js';
@@ -23,7 +22,14 @@ const OPTIONS_OF: Readonly<Record<Verb, readonly string[]>> = {
   pin: ['json', 'pins', 'sha256', 'replace', 'cache-dir'],
 };
 
-export async function run(given: Given, world: World): Promise<number> {
+/** What the command says of itself. */
+export interface Described {
+  readonly options: readonly Option[];
+  /** Default of --max-age. */
+  readonly maxAgeDays: number;
+}
+
+export async function run(given: Given, world: World, { options, maxAgeDays }: Described): Promise<number> {
   const [verb = '', operand] = given.operands;
   if (!(VERBS as readonly string[]).includes(verb)) {
     return complain(world, {
@@ -40,7 +46,7 @@ export async function run(given: Given, world: World): Promise<number> {
       remedy: verb === 'show' ? '`pyflow catalogue ls` lists the names.' : 'See `pyflow help catalogue`.',
     });
   }
-  const foreign = command.options.find(({ name }) => given.flag(name) && !OPTIONS_OF[verb as Verb].includes(name));
+  const foreign = options.find(({ name }) => given.flag(name) && !OPTIONS_OF[verb as Verb].includes(name));
   if (foreign !== undefined) {
     return complain(world, {
       message: `pyflow catalogue ${verb} takes no --${foreign.name}.`,
@@ -53,7 +59,7 @@ export async function run(given: Given, world: World): Promise<number> {
     case 'show':
       return show(operand ?? '', world);
     case 'check':
-      return check(given, world);
+      return check(given, world, maxAgeDays);
     case 'pin':
       return pin(operand ?? '', given, world);
   }
@@ -101,14 +107,14 @@ function show(name: string, world: World): number {
   return 0;
 }
 
-function check(given: Given, world: World): number {
+function check(given: Given, world: World, defaultDays: number): number {
   const days = given.value('max-age');
   if (days !== undefined && !/^\d{1,5}$/.test(days)) {
     return complain(world, { message: `"${days}" is no number of days.`, remedy: '--max-age takes a whole number.' });
   }
   const operatorPins = readOperatorPins(given, world);
   if ('message' in operatorPins) return complain(world, operatorPins);
-  const options = { now: world.now(), maxAgeDays: days === undefined ? MAX_AGE_DAYS : Number(days), ...operatorPins };
+  const options = { now: world.now(), maxAgeDays: days === undefined ? defaultDays : Number(days), ...operatorPins };
   const findings = auditCatalogue(FAMILIES, options);
   if (given.flag('json')) printJSON(world, findings);
   else world.stdout.write(findingsText(findings));

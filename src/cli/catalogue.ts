@@ -4,7 +4,7 @@ import type { Command } from './command.js';
 import { CACHE_DIR_OPTION } from './run-options.js';
 
 /** Default of --max-age. */
-export const MAX_AGE_DAYS = 90;
+const MAX_AGE_DAYS = 90;
 
 export const command: Command = {
   name: 'catalogue',
@@ -39,5 +39,8 @@ export const command: Command = {
     'pyflow catalogue check',
     'pyflow catalogue pin https://HOST/python-3.13.15-ubuntu-24.04-amd64.tar.zst --pins pins.json',
   ],
-  run: async (given, world) => (await import('./catalogue-verbs.js')).run(given, world),
+  run: async (given, world) => {
+    const { run } = await import('./catalogue-verbs.js');
+    return run(given, world, { options: command.options, maxAgeDays: MAX_AGE_DAYS });
+  },
 };

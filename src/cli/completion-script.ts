@@ -2,7 +2,8 @@
 
 import { unreachable } from '../engine/failure.js';
 import type { Command, Option } from './command.js';
-import type { Shell } from './completion.js';
+
+export type Shell = 'bash' | 'zsh' | 'fish';
 
 export function completionScript(shell: Shell, commands: readonly Command[]): string {
   switch (shell) {

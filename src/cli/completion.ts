@@ -1,9 +1,9 @@
 // `pyflow completion`: a script by which a shell completes commands, options and their values.
 
 import { complain, didYouMean, type Command } from './command.js';
+import type { Shell } from './completion-script.js';
 
-const SHELLS = ['bash', 'zsh', 'fish'] as const;
-export type Shell = (typeof SHELLS)[number];
+const SHELLS = ['bash', 'zsh', 'fish'] as const satisfies readonly Shell[];
 
 /** `commands`: what is completed; asked for late, since this command is one of them. */
 export const completionOf = (commands: () => readonly Command[]): Command => ({

@@ -3,7 +3,8 @@
 import { delimiter, join } from 'node:path';
 import type { EventSink, RunReport } from '../engine/events.js';
 import type { Failure, Result } from '../engine/failure.js';
-import type { PlanReport, Refusal, RunRequest } from '../engine/pipeline.js';
+import type { PlanReport } from '../engine/plan-report.js';
+import type { Refusal, RunRequest } from '../engine/request.js';
 import { tryFastPath } from '../engine/up-to-date/fast-path.js';
 import type { Explanation } from '../engine/inspect/why.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';

@@ -1,6 +1,7 @@
 // `pyflow plan`: what a run would do, and why, without doing it.
 
-import type { PlanReport, RunRequest } from '../engine/pipeline.js';
+import type { PlanReport } from '../engine/plan-report.js';
+import type { RunRequest } from '../engine/request.js';
 import { formatOutcome, table } from '../engine/render/messages.js';
 import { formatReasons } from '../engine/render/reasons.js';
 import { complain, type Command } from './command.js';

@@ -2,7 +2,7 @@
 
 import { relative } from 'node:path';
 import { EXIT_STATUS, type Failure } from '../engine/failure.js';
-import type { Refusal } from '../engine/pipeline.js';
+import type { Refusal } from '../engine/request.js';
 import { diagnosticAnnotation } from '../engine/render/github.js';
 import { formatFailure } from '../engine/render/messages.js';
 import { styleOf } from '../engine/render/style.js';

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { RunRequest } from '../engine/pipeline.js';
+import type { RunRequest } from '../engine/request.js';
 import type { Given, Option, UsageProblem } from './command.js';
 import { passThroughOf } from '../engine/app/pass-through.js';
 import type { World } from './world.js';

@@ -2,7 +2,7 @@
 
 import type { Event, EventSink, RunReport } from '../engine/events.js';
 import { EXIT_STATUS } from '../engine/failure.js';
-import type { Refusal, RunRequest } from '../engine/pipeline.js';
+import type { Refusal, RunRequest } from '../engine/request.js';
 import { reportOfRefusal } from '../engine/render/report.js';
 import { eventSink, type Renderer } from '../engine/render/renderer.js';
 import { complain, type Command, type Given } from './command.js';

@@ -7,12 +7,29 @@ import type { Outcome, Reason } from './events.js';
 import type { ActionKey } from './files/digest.js';
 import { explainMiss, isRestorable, lookUp, settle } from './node/execute.js';
 import { fail, succeed, type Result } from './failure.js';
-import type { PlanLine, PlanReport, Refusal, RunRequest } from './pipeline.js';
-import { prepareNode, STOPS, type Action } from './node/prepare.js';
+import type { Refusal, RunRequest } from './request.js';
+import { prepareNode, type Action } from './node/prepare.js';
+import { STOPS } from './run/node-states.js';
 import { runAction, type Workplace } from './node/run-action.js';
 import { selectNodes } from './report/run-stages.js';
 import { openRun, type RunState } from './run/run.js';
 import { stoppingOf } from './process/stopping.js';
+
+export interface PlanLine {
+  readonly id: NodeId;
+  readonly kind: string;
+  /** Certain: holds in the run. Else `dependsOn` names the nodes whose outcomes decide it. */
+  readonly certain: boolean;
+  /** What the run will do; absent on a depending line. */
+  readonly outcome?: Outcome;
+  readonly dependsOn?: readonly NodeId[];
+  readonly reasons: readonly Reason[];
+}
+export interface PlanReport {
+  readonly pipeline: string;
+  readonly appId: string;
+  readonly lines: readonly PlanLine[];
+}
 
 interface Planning {
   readonly run: RunState;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Engine } from '../../src/cli/engine.js';
 import type { EventSink, RunReport } from '../../src/engine/events.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import { failedReport, failedRun, pipFailure, succeededReport } from '../support/events.js';
 import { pyflow, type FakeWorldOptions } from '../support/fake-world.js';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { expect } from 'chai';
 import type { Comparison } from '../../src/cli/shadow/compare.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import { SUCCESS } from '../support/buildpack-trial.js';
 import { pyflow } from '../support/fake-world.js';
 

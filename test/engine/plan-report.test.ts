@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import type { RunReport } from '../../src/engine/events.js';
-import type { PlanReport } from '../../src/engine/pipeline.js';
+import type { PlanReport } from '../../src/engine/plan-report.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
 
 interface Layered {

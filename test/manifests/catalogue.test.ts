@@ -12,9 +12,9 @@ import {
   latestRuntime,
   RUNTIME_BASE,
   runtimePlatform,
+  type RuntimePlatform,
   runtimesFor,
 } from '../../src/manifests/catalogue/runtimes.js';
-import type { RuntimePlatform } from '../../src/manifests/catalogue/runtimes.js';
 import {
   acceptedStacks,
   CONTAINER_SIZES,

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import type { RunReport } from '../../src/engine/events.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import { startServer, type TestServer } from '../support/http-server.js';
 import { pyenvVersions } from '../support/runtimes.js';

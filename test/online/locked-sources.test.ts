@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import { managerPipeline } from '../support/manager-pipeline.js';
 import { contentOf } from '../support/cli-scene.js';
 import { findGitBackend, serveRepository, type TestRepository } from '../support/git-server.js';

@@ -6,7 +6,7 @@ import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import { knownVersions, toolVersion } from '../../src/manifests/catalogue/tools.js';
 import { platformLog } from '../support/platform-log.js';
 import { pyenvVersions } from '../support/runtimes.js';

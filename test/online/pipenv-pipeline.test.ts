@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import { toolVersion } from '../../src/manifests/catalogue/tools.js';
 import { makePipfile } from '../support/pipfile.js';
 import { pyenvVersions } from '../support/runtimes.js';

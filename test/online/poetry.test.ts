@@ -19,7 +19,7 @@ import { expect } from 'chai';
 import { filesService } from '../../src/engine/services/files.js';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import { probeSandbox } from '../../src/engine/process/sandbox/probe.js';
 import type { Sandbox } from '../../src/engine/process/sandbox/sandbox.js';
 import type { Failure } from '../../src/engine/sdk.js';

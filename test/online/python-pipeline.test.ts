@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import type { RunReport } from '../../src/engine/events.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
 

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import { managerPipeline } from '../support/manager-pipeline.js';
 import { PackageIndex } from '../support/package-index.js';
 import { pyenvVersions } from '../support/runtimes.js';

@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import { readHost } from '../../src/engine/services/host.js';
 import { findDistribution } from '../../src/manifests/catalogue/distributions.js';
 import { pyenvVersions } from '../support/runtimes.js';

@@ -9,7 +9,7 @@ import { expect } from 'chai';
 import { filesService } from '../../src/engine/services/files.js';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import type { Failure } from '../../src/engine/sdk.js';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
 import { InstallDepsPip } from '../../src/plugins/install-deps-pip/plugin.js';

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { RunReport } from '../../src/engine/events.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import { pyflow, type FakeWorldOptions, type Ran } from './fake-world.js';
 
 export class BuildpackTrial {

@@ -7,22 +7,23 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import picomatch from 'picomatch';
 import type { Sandbox } from '../../src/engine/process/sandbox/sandbox.js';
-import type {
-  Archive,
-  CommandExit,
-  Download,
-  Failure,
-  Host,
-  JSONValue,
-  NodeLog,
-  Reads,
-  Result,
-  RunContext,
-  RunOutput,
-  Subprocess,
-  ViewReader,
+import {
+  type Archive,
+  type CommandExit,
+  type Download,
+  fail,
+  type Failure,
+  type Host,
+  type JSONValue,
+  type NodeLog,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type Subprocess,
+  succeed,
+  type ViewReader,
 } from '../../src/engine/sdk.js';
-import { fail, succeed } from '../../src/engine/sdk.js';
 import { Folder } from '../../src/engine/files/folder.js';
 import { filesService } from '../../src/engine/services/files.js';
 import type { HostCommand } from '../../src/plugins/shared/host-command.js';

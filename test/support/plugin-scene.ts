@@ -4,19 +4,19 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type {
-  CommandExit,
-  Failure,
-  JSONValue,
-  NodeLog,
-  Reads,
-  Result,
-  RunContext,
-  RunOutput,
-  Subprocess,
-  ViewReader,
+import {
+  type CommandExit,
+  type Failure,
+  type JSONValue,
+  type NodeLog,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type Subprocess,
+  succeed,
+  type ViewReader,
 } from '../../src/engine/sdk.js';
-import { succeed } from '../../src/engine/sdk.js';
 import { filesService } from '../../src/engine/services/files.js';
 import { FolderView } from './folder-view.js';
 

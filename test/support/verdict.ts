@@ -2,7 +2,7 @@
 // stays an exception.
 
 import { EXIT_STATUS } from '../../src/engine/failure.js';
-import type { RunRequest } from '../../src/engine/pipeline.js';
+import type { RunRequest } from '../../src/engine/request.js';
 import type { RunReport } from '../../src/engine/events.js';
 import { Refused, type Workspace } from './workspace.js';
 

@@ -6,8 +6,9 @@ import { dirname, join } from 'node:path';
 import { composeFor } from '../../src/composition.js';
 import type { Compose } from '../../src/engine/composition.js';
 import type { Event, EventSink, Outcome, RunReport } from '../../src/engine/events.js';
-import { runPipeline, type PlanReport, type Refusal, type RunRequest } from '../../src/engine/pipeline.js';
-import { planPipeline } from '../../src/engine/plan-report.js';
+import { runPipeline } from '../../src/engine/pipeline.js';
+import { planPipeline, type PlanReport } from '../../src/engine/plan-report.js';
+import type { Refusal, RunRequest } from '../../src/engine/request.js';
 import { tryFastPath } from '../../src/engine/up-to-date/fast-path.js';
 
 import { pluginHost } from './plugin-host.js';

@@ -9,7 +9,7 @@ import { readState, writeState } from '../../engine/run/run-record.js';
 import { publishFile, removeQuietly } from '../../engine/files/sealed-json.js';
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import { isAppId } from '../run-options.js';
-import { buildDataText } from './build-data.js';
+import { buildDataText, dataFile } from './build-data.js';
 import type { Places } from './places.js';
 import { readCacheFile } from '../../engine/files/cache-file.js';
 
@@ -90,8 +90,6 @@ export class AppCache {
     return publishFile(dataFile(this.dir), buildDataText(own));
   }
 }
-
-export const dataFile = (cacheDir: string): string => join(cacheDir, 'build-data/python.json');
 
 const exists = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 

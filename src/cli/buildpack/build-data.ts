@@ -1,9 +1,8 @@
 // The facts of a build as the platform collects them: a flat JSON object in CACHE_DIR, printed by bin/report.
 
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
-import { dataFile } from './app-cache.js';
 import type { World } from '../world.js';
 
 /** A platform that stores them has columns of a width. */
@@ -38,3 +37,5 @@ export function printBuildData(cacheDir: string, world: World): number {
     return 1;
   }
 }
+
+export const dataFile = (cacheDir: string): string => join(cacheDir, 'build-data/python.json');

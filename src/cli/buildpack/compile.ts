@@ -5,7 +5,7 @@ import { lstatSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { EXIT_STATUS, failureData, type Failure } from '../../engine/failure.js';
 import { passThroughOf } from '../../engine/app/pass-through.js';
-import type { Refusal, RunRequest } from '../../engine/pipeline.js';
+import type { Refusal, RunRequest } from '../../engine/request.js';
 import { reportOfRefusal } from '../../engine/render/report.js';
 import { eventSink } from '../../engine/render/renderer.js';
 import type { RunReport } from '../../engine/events.js';

@@ -2,7 +2,7 @@
 // since the classic API leaves no room for options.
 
 import { resolve } from 'node:path';
-import type { RunRequest } from '../../engine/pipeline.js';
+import type { RunRequest } from '../../engine/request.js';
 import type { UsageProblem } from '../command.js';
 import { isAppId, settingsOf } from '../run-options.js';
 import type { World } from '../world.js';

@@ -2,7 +2,7 @@
 // set by the `export` of a buildpack before this one, to whatever builds code. Nothing else reaches an app.
 
 import { realpathSync } from 'node:fs';
-import type { RunRequest } from '../../engine/pipeline.js';
+import type { RunRequest } from '../../engine/request.js';
 
 /** The app's hooks may ask which base image they build for; and platforms may switch this step off for all apps. */
 const ALWAYS = ['STACK', 'DISABLE_COLLECTSTATIC'];

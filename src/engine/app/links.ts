@@ -2,7 +2,7 @@
 
 import { posix } from 'node:path';
 import type { Failure } from '../failure.js';
-import type { RunFiles, Winner } from './view.js';
+import type { RunFiles, Winner } from './run-files.js';
 
 /** Why a link cannot be followed. */
 export interface LinkProblem {

@@ -2,7 +2,7 @@
 
 import { matcherOf } from '../files/pattern.js';
 import { followLinks, type Followed, type LinkProblem } from './links.js';
-import { escapeGlob, splitPattern, type RunFiles } from './view.js';
+import { escapeGlob, splitPattern, type RunFiles } from './run-files.js';
 
 export interface Selection {
   /** Files and symbolic links. */

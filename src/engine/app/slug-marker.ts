@@ -4,10 +4,10 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import type { Digest } from '../files/digest.js';
 import type { NewEntry, TreeEntry } from '../trees/directories.js';
-import { readJSON } from '../run/run-record.js';
+import { readJSON } from '../files/sealed-json.js';
 import { NEW_MARKER, SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
 import type { SourceEntry } from './source.js';
-import { FOLDER_MODE, spellMode, spellPermissions } from '../trees/tree.js';
+import { FOLDER_MODE, spellMode, spellPermissions } from '../files/modes.js';
 
 /** What lies at the root of every slug, so that only a slug is ever overwritten. */
 export interface Marker {
@@ -44,6 +44,12 @@ export function timesAfter(
   const time = before.time ?? OLD_TIME_S;
   return Object.keys(times).length === 0 ? { time } : { time, times };
 }
+
+/**
+ * Path of a file or folder in the slug, its mtime and ctime (ms) and its inode. The mtime shows every write, since ours are
+ * whole seconds; the ctime also a change of mode, and a write after which the time was put back.
+ */
+export type SlugTrace = readonly [string, number, number, number];
 
 export const MARKER_FORMAT = 1;
 /** The predicate by which an app that is built in place tells its own files from an earlier run's. */

@@ -17,7 +17,7 @@ import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { escapeUnsafe, shownPath } from '../files/shown-path.js';
 import { NEVER_SOURCE, SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
 import { parseIgnoreLists, SLUGIGNORE, type IgnoreList, type Ignores } from './slug-ignore.js';
-import { FOLDER_MODE, permissionsOf, type Permissions } from '../trees/tree.js';
+import { FOLDER_MODE, permissionsOf, type Permissions } from '../files/modes.js';
 
 export interface SourceFile extends Permissions {
   readonly type: 'file';

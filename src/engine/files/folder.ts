@@ -26,7 +26,7 @@ import { createLineSplitter } from './line-splitter.js';
 import { removeTree } from './remove-tree.js';
 import { folderGone, unreadableFile } from './file-failures.js';
 import { Breather, isModeCut } from './new-files.js';
-import { FOLDER_MODE } from '../trees/tree.js';
+import { FOLDER_MODE } from './modes.js';
 import { pathTooLong, readTooLarge, tooManyFiles, unsafeFile } from './failures.js';
 import {
   canPathsStartAtDescriptors,

@@ -2,7 +2,7 @@
 
 import { chmodSync, closeSync, fchmodSync, futimesSync, openSync, utimesSync, writeSync } from 'node:fs';
 import { removeFile } from './remove-tree.js';
-import { FOLDER_MODE, modeOfFile, type Permissions } from '../trees/tree.js';
+import { FOLDER_MODE, modeOfFile, type Permissions } from './modes.js';
 
 /**
  * 1980-01-02 in seconds, the time of files where it must say nothing. Zip archives begin a day earlier, which is still 1979 west

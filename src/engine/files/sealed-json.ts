@@ -74,3 +74,13 @@ export function removeQuietly(path: string): void {
     // Read-only, or not a place for files at all.
   }
 }
+
+export function readJSON<T>(path: string): T | undefined {
+  try {
+    const bytes = readCacheFile(path);
+    return bytes && (JSON.parse(bytes.toString('utf8')) as T);
+  } catch {
+    // Absent, cut off or not JSON: a record may be lost, and then the run finds out by itself.
+    return undefined;
+  }
+}

@@ -6,7 +6,7 @@ import type { NodeReport, Reason } from '../events.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { openLocalStore } from '../store/local-store.js';
 import { appIdOf, listRuns, readReport } from '../run/run-record.js';
-import type { RunRequest } from '../pipeline.js';
+import type { RunRequest } from '../request.js';
 
 export interface Explanation {
   readonly node: string;

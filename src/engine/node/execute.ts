@@ -1,37 +1,20 @@
 // One node's life: prepared, looked up, restored or run, recorded. Unaware of the order of nodes.
 
 import type { NodeId } from '../../manifests/pipeline/manifest.js';
-import type { Admission } from '../plan/admission.js';
 import { loadLayer } from '../trees/layers.js';
 import { acquireKeyLock } from '../run/lock.js';
 import { differences, type MakersOf } from './explain.js';
-import type { NodeReport, Outcome, Reason, RunReport } from '../events.js';
+import type { NodeReport, Outcome, Reason } from '../events.js';
 import { FailureError, type Failure } from '../failure.js';
-import { prepareNode, type Action, type NodeState } from './prepare.js';
+import type { Execution } from './execution.js';
+import { prepareNode, type Action } from './prepare.js';
+import type { NodeState } from '../run/node-states.js';
 import { withRetries } from './retries.js';
-import { ABORTED, someOf, type Workplace } from './run-action.js';
+import { ABORTED, someOf } from './run-action.js';
 import type { RunState } from '../run/run.js';
 import type { ActionResult, LogLine } from '../store/store.js';
 import { endedOrGivenUp } from '../process/stopping.js';
-import type { Unchanged } from '../up-to-date/unchanged.js';
 import { systemFailure } from '../files/system-failures.js';
-
-export interface Execution extends Workplace {
-  /** Once a node had to run and it was probed. */
-  sandboxUsed?: NonNullable<RunReport['sandbox']>;
-  readonly admission: Admission;
-  readonly reports: Map<NodeId, NodeReport>;
-  /** Nodes that must not be restored in this run. */
-  readonly forced: ReadonlySet<string>;
-  readonly keepGoing: boolean;
-  /** Present when the last complete run of this app can be compared with this one. */
-  readonly unchanged?: Unchanged;
-  readonly signal: AbortSignal;
-  /** Results that could not or must not be stored; such a run has no fast record. */
-  readonly unstored: Set<NodeId>;
-  /** App state to be written when the run completes. */
-  readonly newState: Record<string, unknown>;
-}
 
 /** Never throws: every way out records an outcome. */
 export async function executeNode(execution: Execution, index: number): Promise<void> {

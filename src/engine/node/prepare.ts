@@ -6,26 +6,18 @@ import { actionKey, KEY_FORMAT } from './key.js';
 import { BASE_ENVIRONMENT } from '../app/base-environment.js';
 import { withoutCredentials } from '../secrets/credentials.js';
 import { sha256Hex, sizeOf, type ActionKey, type Digest } from '../files/digest.js';
-import type { Outcome } from '../events.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import type { RunState } from '../run/run.js';
 import type { AnyPlugin, Reads } from '../sdk.js';
 import type { KeyedSecret, KeyRecord } from '../store/store.js';
-import { spellMode, spellPermissions, type Layer } from '../trees/tree.js';
+import { splitTree, type Layer } from '../trees/tree.js';
+import { spellMode, spellPermissions } from '../files/modes.js';
+import { STOPS } from '../run/node-states.js';
 import { buildTree, mergeDirectories, type NewEntry } from '../trees/directories.js';
 import { searchPathFiles, searchPathVariables, type SearchPaths } from '../app/search-paths.js';
 import { linkFailure, linkNotice, type LinkProblem } from '../app/links.js';
 import { selectPaths } from '../app/selection.js';
 import { viewReader, type MetLinks } from '../app/view.js';
-
-/** What a finished node means to those behind it. */
-export interface NodeState {
-  readonly outcome: Outcome;
-  /** Tree ports hold layer digests, base first, joined by commas. */
-  readonly outputs: JSONObject;
-  readonly layer?: Layer;
-  readonly key?: ActionKey;
-}
 
 /** A node whose inputs are all known. */
 export interface Action {
@@ -59,9 +51,6 @@ export type Prepared =
   | { readonly type: 'skipped' }
   | { readonly type: 'blocked'; readonly by: readonly NodeId[] }
   | { readonly type: 'failed'; readonly failure: Failure };
-
-/** Outcomes that block what depends on them. */
-export const STOPS: ReadonlySet<Outcome> = new Set<Outcome>(['failed', 'blocked', 'aborted']);
 
 /** Every dependency has a state in `run.states`. */
 export async function prepareNode(run: RunState, index: number): Promise<Prepared> {
@@ -154,8 +143,6 @@ export async function prepareNode(run: RunState, index: number): Promise<Prepare
   };
   return { type: 'action', action };
 }
-
-export const splitTree = (value: string): readonly Digest[] => (value === '' ? [] : (value.split(',') as Digest[]));
 
 interface ResolvedInputs {
   /** What the plugin gets. */

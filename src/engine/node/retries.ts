@@ -2,7 +2,7 @@
 
 import { defaultRetryCauses } from '../../manifests/pipeline/retries.js';
 import type { RetryCause } from '../../manifests/pipeline/manifest.js';
-import type { Execution } from './execute.js';
+import type { Execution } from './execution.js';
 import type { Failure, Result } from '../failure.js';
 import type { Action } from './prepare.js';
 import { runAction, TIMED_OUT, type Executed } from './run-action.js';

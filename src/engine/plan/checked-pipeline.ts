@@ -11,7 +11,7 @@ import type { Composition } from '../composition.js';
 import { holdsUserinfo } from '../secrets/credentials.js';
 import { sha256Hex } from '../files/digest.js';
 import { fail, succeed, type Result } from '../failure.js';
-import type { Refusal, RunRequest } from '../pipeline.js';
+import type { Refusal, RunRequest } from '../request.js';
 import { readSealed, writeSealed } from '../files/sealed-json.js';
 
 export interface LoadedPipeline {

@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 import { renderDiagnostics } from '../../manifests/pipeline/render-diagnostics.js';
 import type { RunReport } from '../events.js';
 import { EXIT_STATUS, fail, failureData, succeed, type Failure, type Result } from '../failure.js';
-import type { Refusal, RunRequest } from '../pipeline.js';
+import type { Refusal, RunRequest } from '../request.js';
 import { removeFile } from '../files/remove-tree.js';
 import { privateFileMode } from '../files/private-files.js';
 

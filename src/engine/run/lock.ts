@@ -7,8 +7,6 @@ import { createClaim, isAbandoned, releaseClaim, removeQuietly } from '../files/
 import { hexOf, sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
 import { makePrivateFolder, privateFileMode } from '../files/private-files.js';
 
-export { createRunDir, sweepDeadRuns, type RunDir } from '../files/private-folders.js';
-
 export interface KeyLock {
   /** Somebody else held it meanwhile: the result may be in the store by now, so look it up again. */
   readonly waited: boolean;

@@ -7,9 +7,8 @@ import { basename, join } from 'node:path';
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import { sha256Hex, type ActionKey } from '../files/digest.js';
 import type { RunReport } from '../events.js';
-import type { RunRequest } from '../pipeline.js';
-import { publishFile, readSealed, removeQuietly, writeSealed, type Seal } from '../files/sealed-json.js';
-import { readCacheFile } from '../files/cache-file.js';
+import type { RunRequest } from '../request.js';
+import { publishFile, readJSON, readSealed, removeQuietly, writeSealed, type Seal } from '../files/sealed-json.js';
 
 /** Changes with what the files below mean; an older file is ignored. */
 const RECORD_FORMAT = 3;
@@ -45,16 +44,6 @@ export const appIdOf = (request: Pick<RunRequest, 'appId' | 'appDir'>): string =
       .replace(/[^A-Za-z0-9._-]/g, '_')
       .slice(0, 40) || 'app'
   }-${sha256Hex(request.appDir).slice(0, 12)}`;
-
-export function readJSON<T>(path: string): T | undefined {
-  try {
-    const bytes = readCacheFile(path);
-    return bytes && (JSON.parse(bytes.toString('utf8')) as T);
-  } catch {
-    // Absent, cut off or not JSON: a record may be lost, and then the run finds out by itself.
-    return undefined;
-  }
-}
 
 export function readLastRun(cacheDir: string, appId: string): LastRun | undefined {
   const last = readSealed<LastRun>(join(runsDir(cacheDir, appId), 'last.json'), sealOf('last', appId));

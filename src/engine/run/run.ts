@@ -14,9 +14,9 @@ import { digestFileSync, openStatCache, type StatCache } from '../files/file-dig
 import { shownPath } from '../files/shown-path.js';
 import { applyLayers, loadLayer } from '../trees/layers.js';
 import { openLocalStore, type LocalStore } from '../store/local-store.js';
-import type { Refusal, RunRequest } from '../pipeline.js';
+import type { Refusal, RunRequest } from '../request.js';
 import { loadCheckedPipeline } from '../plan/checked-pipeline.js';
-import type { NodeState } from '../node/prepare.js';
+import type { NodeState } from './node-states.js';
 import { noteCacheRoot } from '../files/private-files.js';
 import { appIdOf, readLastRun, readState, type LastRun } from './run-record.js';
 import type { AnyPlugin } from '../sdk.js';
@@ -26,7 +26,8 @@ import { ignoreFolders, isAppliedBeforeBuild } from '../app/slug-ignore.js';
 import { oursInPlace } from '../app/slug-marker.js';
 import { listSource, pathBelow, realPath } from '../app/source.js';
 import type { DirectoryTable, Layer } from '../trees/tree.js';
-import { RunFiles, type LayerEntry, type ViewSurroundings } from '../app/view.js';
+import { type ViewSurroundings } from '../app/view.js';
+import { RunFiles, type LayerEntry } from '../app/run-files.js';
 
 export class RunState {
   readonly table: DirectoryTable = new Map();

@@ -1,7 +1,6 @@
 // Which of the app's variables hold credentials although no node names them as secrets: told by name or by value.
 
 import { canonicalJSON, type JSONValue } from '../../manifests/json-schema.js';
-import type { AppVariables } from '../app/app-variables.js';
 import { holdsUserinfo } from './credentials.js';
 
 /** Logins that package managers take from the environment. */
@@ -31,7 +30,7 @@ export const isCredentialName = (name: string): boolean => isIndexLogin(name) ||
 export function usedUnkeyed(
   lookedUp: ReadonlySet<string>,
   keyed: { readonly env: readonly string[]; readonly facts: JSONValue },
-  variables: AppVariables,
+  variables: Readonly<Record<string, string>>,
 ): boolean {
   let facts: string | undefined;
   for (const name of lookedUp) {

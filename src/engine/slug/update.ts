@@ -19,8 +19,8 @@ import { isPath } from '../trees/layers.js';
 import { spell, timeOf, writeMarker, type Marker } from '../app/slug-marker.js';
 import { SLUG_MARKER, SLUG_MARKERS, UNFINISHED_MARKER } from '../app/source-names.js';
 import { Breather } from '../files/new-files.js';
-import { FOLDER_MODE, modeOfFile } from '../trees/tree.js';
-import type { BlobStore } from '../store/store.js';
+import { FOLDER_MODE, modeOfFile } from '../files/modes.js';
+import type { BlobStore } from '../trees/blob-store.js';
 import { removeEntry } from '../files/remove-tree.js';
 
 const WRITERS = 8;

@@ -15,6 +15,7 @@ import { systemFailure } from '../files/system-failures.js';
 import type { RunState } from '../run/run.js';
 import { contentOfSlug } from './content.js';
 import {
+  type SlugTrace,
   MARKER_FORMAT,
   markerPaths,
   newestTime,
@@ -26,7 +27,7 @@ import {
 import { SLUG_MARKER, UNFINISHED_MARKER } from '../app/source-names.js';
 import { pathBelow, realPath } from '../app/source.js';
 import { FIXED_MTIME_S } from '../files/new-files.js';
-import type { BlobStore } from '../store/store.js';
+import type { BlobStore } from '../trees/blob-store.js';
 import type { Layer } from '../trees/tree.js';
 import { removeFile } from '../files/remove-tree.js';
 import { clearAway, interrupted, updateSlug, type Updated } from './update.js';
@@ -46,12 +47,6 @@ export interface Slug {
   /** In place: paths of the app that nodes removed, and that stay in its folder nevertheless. */
   readonly kept: readonly string[];
 }
-
-/**
- * Path of a file or folder in the slug, its mtime and ctime (ms) and its inode. The mtime shows every write, since ours are
- * whole seconds; the ctime also a change of mode, and a write after which the time was put back.
- */
-export type SlugTrace = readonly [string, number, number, number];
 
 /** Fails before anything is run when the output folder is not pyflow's to write. */
 export function checkOutDir(outDir: string, appDir: string, force: boolean): Failure | undefined {

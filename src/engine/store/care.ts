@@ -3,8 +3,7 @@
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { makeDigest, sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
 import { openLocalStore, type LocalStore } from './local-store.js';
-import type { Failure, Result } from '../failure.js';
-import { succeed } from '../failure.js';
+import { type Failure, type Result, succeed } from '../failure.js';
 import { PACK_HEADER, readPack, RECORD_HEADER } from './pack-file.js';
 import { rewriteBlobPacks, rewriteResultPacks } from './quota.js';
 import { BlobFolder } from './blobs.js';

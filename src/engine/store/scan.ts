@@ -6,7 +6,7 @@ import { loadTree } from '../trees/layers.js';
 import type { PackSet } from './pack.js';
 import { mayGrow, PACK_HEADER, readPack, RECORD_HEADER, removePack } from './pack-file.js';
 import { blobsOf, decodeResult, newestOf, usesOf, type StoredResult } from './results.js';
-import type { BlobStore } from './store.js';
+import type { BlobStore } from '../trees/blob-store.js';
 import type { DirectoryTable } from '../trees/tree.js';
 import { openCacheFile } from '../files/cache-file.js';
 

@@ -2,8 +2,6 @@
 
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import type { ActionKey, Digest } from '../files/digest.js';
-import type { Watch } from '../secrets/output-scanner.js';
-import type { FileForm } from '../files/new-files.js';
 import type { Layer } from '../trees/tree.js';
 
 /** What an action left behind. Values, one layer or tool tree, and its log. */
@@ -31,21 +29,6 @@ export interface LogLine {
   /** Milliseconds since the node started. */
   readonly at: number;
   readonly text: string;
-}
-
-export interface BlobStore {
-  has(digest: Digest): boolean;
-  /** Undefined when the blob is missing or its bytes are not the digest's. */
-  read(digest: Digest): Promise<Buffer | undefined>;
-  /** Stores bytes already in memory. */
-  write(digest: Digest, bytes: Uint8Array): void;
-  /** Digests and stores a file of any size, streamed. `watch` sees all bytes before they are stored, and may throw. */
-  writeFile(path: string, watch?: Watch): Promise<Digest>;
-  /**
-   * Puts the blob's bytes into a new file of this mode and time; false when the blob is missing or wrong, and then no
-   * file is left.
-   */
-  materialize(digest: Digest, path: string, form: FileForm): Promise<boolean>;
 }
 
 export interface ActionCache {

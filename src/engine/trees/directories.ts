@@ -3,7 +3,8 @@
 import { digestOf, EMPTY_DIGEST, type Digest } from '../files/digest.js';
 import { compareNames } from './reapi-parts.js';
 import { encodeDirectory } from './reapi.js';
-import type { Directory, DirectoryEntry, DirectoryTable, FileEntry, Permissions, SymlinkEntry, Tree } from './tree.js';
+import type { Directory, DirectoryEntry, DirectoryTable, FileEntry, SymlinkEntry, Tree } from './tree.js';
+import type { Permissions } from '../files/modes.js';
 
 export type TreeEntry =
   | ({ readonly type: 'file'; readonly digest: Digest } & Permissions)

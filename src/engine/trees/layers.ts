@@ -4,7 +4,7 @@ import { canonicalJSON } from '../../manifests/json-schema.js';
 import { digestOf, type Digest } from '../files/digest.js';
 import { directoriesOf, EMPTY_DIRECTORY, mergeDirectories, removePaths } from './directories.js';
 import { decodeDirectory, decodeTree, encodeTree } from './reapi.js';
-import type { BlobStore } from '../store/store.js';
+import type { BlobStore } from './blob-store.js';
 import type { Directory, DirectoryTable, Layer } from './tree.js';
 
 /** Writes the Tree message of a root and gives its digest. */

@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import {
   chmodSync,
   constants,
+  type Dirent,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -12,7 +13,6 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
-import type { Dirent } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { readWhole, withChunk } from '../files/chunks.js';
 import { digestOf, sizeOf, type Digest } from '../files/digest.js';
@@ -33,8 +33,8 @@ import {
   type FileForm,
 } from '../files/new-files.js';
 import type { OutputScanner, Watch } from '../secrets/output-scanner.js';
-import type { BlobStore } from '../store/store.js';
-import { FOLDER_MODE, modeOfFile, permissionsOf } from './tree.js';
+import type { BlobStore } from './blob-store.js';
+import { FOLDER_MODE, modeOfFile, permissionsOf } from '../files/modes.js';
 import type { Directory, DirectoryTable, Layer, SymlinkEntry, Tree } from './tree.js';
 import { growHeapSlowly } from '../files/heap-growth.js';
 

@@ -4,7 +4,8 @@
 import type { Digest } from '../files/digest.js';
 import { decodeWith, demand, type MessageReader, type MessageWriter } from './protobuf.js';
 import { byName, compareNames, eachFromEnd, encode, getDigest, inOrder, putDigest } from './reapi-parts.js';
-import { permissionsOf, type Directory, type DirectoryEntry, type FileEntry, type SymlinkEntry } from './tree.js';
+import { type Directory, type DirectoryEntry, type FileEntry, type SymlinkEntry } from './tree.js';
+import { permissionsOf } from '../files/modes.js';
 
 export interface NameValue {
   readonly name: string;

@@ -1,13 +1,8 @@
 // Trees and layers in memory. The messages they are stored as live in reapi.ts.
 
 import type { Digest } from '../files/digest.js';
+import type { Permissions } from '../files/modes.js';
 
-/** Permissions of a file as REAPI holds them: 0644 and 0755 need no more than `executable`. */
-export interface Permissions {
-  readonly executable: boolean;
-  /** All nine bits, where they are neither 0644 nor 0755. */
-  readonly mode?: number;
-}
 export interface FileEntry extends Permissions {
   readonly name: string;
   readonly digest: Digest;
@@ -29,21 +24,6 @@ export interface Directory {
   /** Its own permissions. Absent in a layer: as they are below it; nowhere given: 0755. */
   readonly mode?: number;
 }
-
-export const FOLDER_MODE = 0o755;
-const modeOf = (executable: boolean): number => (executable ? 0o755 : 0o644);
-
-export function permissionsOf(mode: number): Permissions {
-  const executable = (mode & 0o100) !== 0;
-  return mode === modeOf(executable) ? { executable } : { executable, mode };
-}
-
-export const modeOfFile = ({ executable, mode }: Permissions): number => mode ?? modeOf(executable);
-
-/** As records, markers and messages spell it: empty for 0644. */
-export const spellPermissions = (file: Permissions): string =>
-  file.mode === undefined ? (file.executable ? ' executable' : '') : ` mode ${spellMode(file.mode)}`;
-export const spellMode = (mode: number): string => `0${mode.toString(8).padStart(3, '0')}`;
 
 /** Every directory of some trees, by digest of its canonical encoding. */
 export type DirectoryTable = Map<Digest, Directory>;
@@ -68,3 +48,6 @@ export interface Layer {
 
 /** Layer digests, base first, like the layers of an OCI image. */
 export type TreeValue = readonly Digest[];
+
+/** The layers of a tree value as outputs hold it: digests joined by commas. */
+export const splitTree = (value: string): TreeValue => (value === '' ? [] : (value.split(',') as Digest[]));

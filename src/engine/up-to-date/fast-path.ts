@@ -8,10 +8,10 @@ import { readAppVariables, type AppVariables } from '../app/app-variables.js';
 import { hexOf, sha256Hex, type Digest } from '../files/digest.js';
 import type { EventSink, NodeReport, RunReport } from '../events.js';
 import { ignoreInGit } from '../files/own-folders.js';
-import type { RunRequest } from '../pipeline.js';
+import type { RunRequest } from '../request.js';
 import { appIdOf, dropFastRecord, fastRecordPath } from '../run/run-record.js';
 import { readSealed, writeSealed, type Seal } from '../files/sealed-json.js';
-import type { SlugTrace } from '../slug/write.js';
+import type { SlugTrace } from '../app/slug-marker.js';
 import { NEVER_SOURCE } from '../app/source-names.js';
 import type { Source } from '../app/source.js';
 

@@ -8,11 +8,11 @@ import type { NodeId } from '../../manifests/pipeline/manifest.js';
 import type { NodeReport } from '../events.js';
 import { digestNow, readFastRecord, tupleAt, type FastRecord } from './fast-path.js';
 import { matcherOf } from '../files/pattern.js';
-import type { NodeState } from '../node/prepare.js';
+import type { NodeState } from '../run/node-states.js';
 import { runsDir } from '../run/run-record.js';
 import type { RunState } from '../run/run.js';
 import { readSealed, writeSealed, type Seal } from '../files/sealed-json.js';
-import { GLOB } from '../app/view.js';
+import { GLOB } from '../app/run-files.js';
 
 /** Beside the fast record, and of the same run. */
 interface LooksRecord {

@@ -1,9 +1,7 @@
 // The Python version that `Pipfile.lock` asks for. Unaware of its packages and of which versions exist.
 
-import { excerpt, parsed, wrong } from './parsed.js';
-import type { Parsed } from './parsed.js';
-import { parsePythonRequest } from './python-version.js';
-import type { PythonRequest } from './python-version.js';
+import { excerpt, parsed, type Parsed, wrong } from './parsed.js';
+import { parsePythonRequest, type PythonRequest } from './python-version.js';
 import { visible } from './text-file.js';
 
 export type PipfileLockProblem =

@@ -1,8 +1,7 @@
 // What a project of Poetry says in pyproject.toml and poetry.lock, as far as a build asks. Unaware of how Poetry is run.
 
 import { parse as parseToml } from 'smol-toml';
-import { excerpt, parsed, wrong } from './parsed.js';
-import type { Parsed } from './parsed.js';
+import { excerpt, parsed, type Parsed, wrong } from './parsed.js';
 import { normalizeName } from './requirements.js';
 import { visible } from './text-file.js';
 

@@ -1,9 +1,7 @@
 // The file `.python-version` and its near misses. Unaware of which versions exist.
 
-import { excerpt, parsed, wrong } from './parsed.js';
-import type { Parsed } from './parsed.js';
-import { parsePythonRequest } from './python-version.js';
-import type { PythonRequest } from './python-version.js';
+import { excerpt, parsed, type Parsed, wrong } from './parsed.js';
+import { parsePythonRequest, type PythonRequest } from './python-version.js';
 import { contentLines, foreignEncoding, visible } from './text-file.js';
 
 export type PythonVersionFileProblem =

@@ -2,10 +2,16 @@
 // firmly it pins what it lists. Reads through a function, so that the same code serves views and tests.
 
 import { posix } from 'node:path';
-import { parsed, wrong } from './parsed.js';
-import type { Parsed } from './parsed.js';
-import { parseRequirementsLines, variableUses, type VariableUse } from './requirements-lines.js';
-import type { OptionLine, RequirementLine, RequirementsFileLine, VariableValue } from './requirements-lines.js';
+import { parsed, type Parsed, wrong } from './parsed.js';
+import {
+  type OptionLine,
+  parseRequirementsLines,
+  type RequirementLine,
+  type RequirementsFileLine,
+  type VariableUse,
+  variableUses,
+  type VariableValue,
+} from './requirements-lines.js';
 
 /** Undefined when there is no such file. Paths are app-relative. */
 export type ReadFile = (path: string) => Promise<Uint8Array | undefined>;

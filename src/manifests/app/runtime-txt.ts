@@ -1,9 +1,7 @@
 // The file `runtime.txt`, deprecated. Unaware of which versions exist.
 
-import { parsed, wrong } from './parsed.js';
-import type { Parsed } from './parsed.js';
-import { parsePythonRequest } from './python-version.js';
-import type { PythonRequest } from './python-version.js';
+import { parsed, type Parsed, wrong } from './parsed.js';
+import { parsePythonRequest, type PythonRequest } from './python-version.js';
 import { contentLines } from './text-file.js';
 
 /** One line `python-N.N` or `python-N.N.N`; the content of any other file is not worth repairing, so it is not kept. */

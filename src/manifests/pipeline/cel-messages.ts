@@ -1,7 +1,7 @@
 // Says in our own words what is wrong with a guard. Unaware of how guards are read and typed.
 
 import type { CELProblem } from './cel.js';
-import type { GuardContext } from './guards.js';
+import type { GuardContext } from './guard-context.js';
 import { RUN_FACTS } from './params.js';
 import { Suggester, type Path } from './problem.js';
 import { whyNoPattern } from '../text-pattern.js';

@@ -6,7 +6,7 @@ import type { JSONValue } from '../json-schema.js';
 import { compilePattern, loadPatternEngine } from '../text-pattern.js';
 import { BudgetError, evaluateWithin } from './cel-budget.js';
 import type { RunFacts } from './manifest.js';
-import { LONGEST_EXPRESSION, TAKEN_NAMES, type NodeValues, type WhenResult } from './when.js';
+import { LONGEST_EXPRESSION, TAKEN_NAMES, type NodeValues, type WhenResult } from './plain-guard.js';
 
 export interface Span {
   readonly start: number;

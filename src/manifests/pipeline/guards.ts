@@ -3,11 +3,12 @@
 import type * as cel from './cel.js';
 import { reportCEL } from './cel-messages.js';
 import type { GuardChecker, ParsedGuard } from './cel.js';
+import type { GuardContext } from './guard-context.js';
 import { describe } from './assignable.js';
 import type { Draft } from './nodes.js';
-import { RUN_FACTS, type Params } from './params.js';
-import type { Path, Report, Suggester } from './problem.js';
-import { parsePlain, TAKEN_NAMES, type PlainTerm } from './when.js';
+import { RUN_FACTS } from './params.js';
+import type { Path } from './problem.js';
+import { parsePlain, TAKEN_NAMES, type PlainTerm } from './plain-guard.js';
 import { loadPatternEngine } from '../text-pattern.js';
 
 export interface Guard {
@@ -24,14 +25,6 @@ export interface Guard {
   /** Those conjuncts that are plain comparisons. */
   readonly terms: readonly PlainTerm[];
   readonly parsed: ParsedGuard;
-}
-
-export interface GuardContext {
-  readonly drafts: readonly Draft[];
-  readonly indexOf: ReadonlyMap<string, number>;
-  readonly params: Params;
-  readonly report: Report;
-  readonly suggester: Suggester;
 }
 
 const FACTS: ReadonlySet<string> = new Set(RUN_FACTS);

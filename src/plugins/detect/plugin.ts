@@ -2,24 +2,24 @@
 // later nodes to say, so misspelt and left-over names pass on purpose.
 
 import { injectable } from 'inversify';
-import { fail, succeed } from '../../engine/sdk.js';
-import type {
-  Failure,
-  FromSchema,
-  Plugin,
-  Reads,
-  Result,
-  RunContext,
-  RunOutput,
-  ViewReader,
+import {
+  fail,
+  type Failure,
+  type FromSchema,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  succeed,
+  type ViewReader,
 } from '../../engine/sdk.js';
 import { PROJECT_FILES, PROJECT_FOLDERS } from '../../manifests/app/project-markers.js';
 import { inRoot, viewOfRoot } from '../shared/app-root.js';
 import { foldersUp } from '../shared/project-folder.js';
 import { describeFolder, describeRoot, isDirectory } from '../shared/root-listing.js';
 import { notAPythonApp, rootNotAFolder, rootNotFound } from './failures.js';
-import { manifest } from './manifest.js';
-import type { config, inputs, outputs } from './manifest.js';
+import { type config, type inputs, manifest, type outputs } from './manifest.js';
 
 type Config = FromSchema<typeof config>;
 type Inputs = FromSchema<typeof inputs>;

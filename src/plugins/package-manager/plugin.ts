@@ -2,16 +2,18 @@
 // at names only, so changed pins leave its result alone.
 
 import { injectable } from 'inversify';
-import { fail, failKnowing, succeed } from '../../engine/sdk.js';
-import type {
-  Failure,
-  FromSchema,
-  Plugin,
-  Reads,
-  Result,
-  RunContext,
-  RunOutput,
-  ViewReader,
+import {
+  fail,
+  failKnowing,
+  type Failure,
+  type FromSchema,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  succeed,
+  type ViewReader,
 } from '../../engine/sdk.js';
 import { inRoot, viewOfRoot } from '../shared/app-root.js';
 import { foldersUp, poetryFolder, uvPlaces } from '../shared/project-folder.js';
@@ -27,8 +29,7 @@ import {
   uvLockOfOthers,
   type LockOfOthers,
 } from './failures.js';
-import { manifest } from './manifest.js';
-import type { config, inputs, outputs } from './manifest.js';
+import { type config, type inputs, manifest, type outputs } from './manifest.js';
 
 type Config = FromSchema<typeof config>;
 type Inputs = FromSchema<typeof inputs>;

@@ -2,7 +2,7 @@
 
 import { inRoot, rootName } from '../shared/app-root.js';
 import { howToSetVersion, placeOf } from './failures.js';
-import type { Origin } from './request.js';
+import type { Origin } from './origin.js';
 
 export interface Notice {
   readonly code: string;

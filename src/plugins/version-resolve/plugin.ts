@@ -3,16 +3,21 @@
 
 import { inject, injectable } from 'inversify';
 import compare from 'semver/functions/compare.js';
-import { Clock, fail, failKnowing, Host, NodeLog, succeed } from '../../engine/sdk.js';
-import type {
-  Failure,
-  FromSchema,
-  Plugin,
-  Reads,
-  Result,
-  RunContext,
-  RunOutput,
-  ViewReader,
+import {
+  Clock,
+  fail,
+  failKnowing,
+  type Failure,
+  type FromSchema,
+  Host,
+  NodeLog,
+  type Plugin,
+  type Reads,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  succeed,
+  type ViewReader,
 } from '../../engine/sdk.js';
 import { acceptedMinors, DEFAULT_MINOR, latestPatch, minorStatus } from '../../manifests/catalogue/python-releases.js';
 import { findPlatformArchive, latestPlatformArchive, type Pins } from '../../manifests/catalogue/platform-archives.js';
@@ -29,12 +34,10 @@ import {
   uvNeedsVersionFile,
   uvWithRuntimeTxt,
 } from './failures.js';
-import { manifest } from './manifest.js';
-import type { config, inputs, outputs } from './manifest.js';
-import { deprecatedMinor, noVersionGiven, patchUpdate, runtimeTxtDeprecated } from './notices.js';
-import type { Notice } from './notices.js';
-import { readRequest } from './request.js';
-import type { Origin, Request } from './request.js';
+import { type config, type inputs, manifest, type outputs } from './manifest.js';
+import { deprecatedMinor, type Notice, noVersionGiven, patchUpdate, runtimeTxtDeprecated } from './notices.js';
+import { readRequest, type Request } from './request.js';
+import type { Origin } from './origin.js';
 
 type Config = FromSchema<typeof config>;
 type Inputs = FromSchema<typeof inputs>;

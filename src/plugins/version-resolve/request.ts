@@ -1,11 +1,9 @@
 // Which version the app asks for, and where it says so: the first of runtime.txt, .python-version, Pipfile.lock, the
 // minor of the last build, the default. Unaware of which versions exist.
 
-import { fail, failKnowing, succeed } from '../../engine/sdk.js';
-import type { Failure, Result, ViewReader } from '../../engine/sdk.js';
+import { fail, failKnowing, type Failure, type Result, succeed, type ViewReader } from '../../engine/sdk.js';
 import { parsePipfileLock } from '../../manifests/app/pipfile-lock.js';
-import type { PythonRequest } from '../../manifests/app/python-version.js';
-import { parsePythonRequest } from '../../manifests/app/python-version.js';
+import { parsePythonRequest, type PythonRequest } from '../../manifests/app/python-version.js';
 import {
   MISSPELLED_PYTHON_VERSION_NAMES,
   namesLikePythonVersion,
@@ -17,8 +15,7 @@ import { misencoded, wrongEncoding } from '../shared/file-encoding.js';
 import { foldersUp } from '../shared/project-folder.js';
 import { isFile } from '../shared/root-listing.js';
 import { misspelledFile, pipfileLockWrong, pythonVersionFileWrong, runtimeTxtWrong } from './failures.js';
-
-export type Origin = 'runtime.txt' | '.python-version' | 'Pipfile.lock' | 'cached' | 'default';
+import type { Origin } from './origin.js';
 
 export interface Request {
   readonly python: PythonRequest;

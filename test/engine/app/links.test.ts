@@ -7,7 +7,8 @@ import { selectPaths } from '../../../src/engine/app/selection.js';
 import type { Digest } from '../../../src/engine/files/digest.js';
 import type { Source, SourceEntry } from '../../../src/engine/app/source.js';
 import type { Layer } from '../../../src/engine/trees/tree.js';
-import { RunFiles, viewReader } from '../../../src/engine/app/view.js';
+import { viewReader } from '../../../src/engine/app/view.js';
+import { RunFiles } from '../../../src/engine/app/run-files.js';
 import { outcomesOf, Workspace } from '../../support/workspace.js';
 
 const file = { type: 'file', size: 1, executable: false } as unknown as SourceEntry;

@@ -2,7 +2,7 @@ import { chmodSync, cpSync, existsSync, readdirSync, statSync, writeFileSync } f
 import { join } from 'node:path';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import type { RunRequest } from '../../../src/engine/pipeline.js';
+import type { RunRequest } from '../../../src/engine/request.js';
 import { parseIgnoreLists } from '../../../src/engine/app/slug-ignore.js';
 import { SLUG_MARKER } from '../../../src/engine/app/source-names.js';
 import { Workspace } from '../../support/workspace.js';

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import type { Digest } from '../../../src/engine/files/digest.js';
 import type { Source, SourceEntry } from '../../../src/engine/app/source.js';
 import type { Layer } from '../../../src/engine/trees/tree.js';
-import { normalize, RunFiles, viewReader, type LayerEntry } from '../../../src/engine/app/view.js';
+import { viewReader } from '../../../src/engine/app/view.js';
+import { normalize, RunFiles, type LayerEntry } from '../../../src/engine/app/run-files.js';
 
 const file = { type: 'file', size: 1, executable: false, stat: undefined } as unknown as SourceEntry;
 const folder = { type: 'directory', stat: undefined } as unknown as SourceEntry;

@@ -2,7 +2,8 @@ import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { createRunDir, lockPlaceOf } from '../../../src/engine/run/lock.js';
+import { lockPlaceOf } from '../../../src/engine/run/lock.js';
+import { createRunDir } from '../../../src/engine/files/private-folders.js';
 import { makePrivateFolder, noteCacheRoot, privateFileMode } from '../../../src/engine/files/private-files.js';
 import { CliScene } from '../../support/cli-scene.js';
 

@@ -16,7 +16,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { digestOf, hexOf, type ActionKey } from '../../../src/engine/files/digest.js';
 import { currentProcess } from '../../../src/engine/files/host-id.js';
-import { acquireKeyLock, createRunDir, lockPlaceOf, sweepDeadRuns } from '../../../src/engine/run/lock.js';
+import { acquireKeyLock, lockPlaceOf } from '../../../src/engine/run/lock.js';
+import { createRunDir, sweepDeadRuns } from '../../../src/engine/files/private-folders.js';
 
 const digest = digestOf('key');
 const key = digest as string as ActionKey;

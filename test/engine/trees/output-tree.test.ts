@@ -22,10 +22,9 @@ import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { digestOf, type Digest } from '../../../src/engine/files/digest.js';
-import { applyLayers } from '../../../src/engine/trees/layers.js';
+import { applyLayers, loadLayer } from '../../../src/engine/trees/layers.js';
 import { EMPTY_DIRECTORY, walk } from '../../../src/engine/trees/directories.js';
 import type { Failure, Result } from '../../../src/engine/failure.js';
-import { loadLayer } from '../../../src/engine/trees/layers.js';
 import {
   captureDifference,
   EMPTY_RECORD,
@@ -34,7 +33,7 @@ import {
   type Changeset,
   type MaterializedRecord,
 } from '../../../src/engine/trees/output-tree.js';
-import type { BlobStore } from '../../../src/engine/store/store.js';
+import type { BlobStore } from '../../../src/engine/trees/blob-store.js';
 import { writeNewFile, type FileForm } from '../../../src/engine/files/new-files.js';
 import type { DirectoryTable } from '../../../src/engine/trees/tree.js';
 

@@ -1,8 +1,12 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { packagesOf } from '../../../src/manifests/app/packages.js';
-import { normalizeName, readRequirements } from '../../../src/manifests/app/requirements.js';
-import type { ReadRequirementsOptions, RequirementsClosure } from '../../../src/manifests/app/requirements.js';
+import {
+  normalizeName,
+  readRequirements,
+  type ReadRequirementsOptions,
+  type RequirementsClosure,
+} from '../../../src/manifests/app/requirements.js';
 
 type Files = Readonly<Record<string, string | Uint8Array>>;
 

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { evaluateCEL } from '../../../src/manifests/pipeline/cel.js';
-import { evaluateWhen, parsePlain, type NodeValues } from '../../../src/manifests/pipeline/when.js';
+import { parsePlain, type NodeValues } from '../../../src/manifests/pipeline/plain-guard.js';
+import { evaluateWhen } from '../../../src/manifests/pipeline/when.js';
 
 const RUN = { mode: 'build', os: 'linux', arch: 'x64' } as const;
 

@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { filesService } from '../../../src/engine/services/files.js';
-import type { Host } from '../../../src/engine/sdk.js';
-import { succeed } from '../../../src/engine/sdk.js';
+import { type Host, succeed } from '../../../src/engine/sdk.js';
 import type { HostCommand } from '../../../src/plugins/shared/host-command.js';
 import { findInterpreters, type Interpreter } from '../../../src/plugins/shared/interpreters.js';
 
