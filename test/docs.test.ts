@@ -8,9 +8,10 @@ import { COMMANDS } from '../src/cli/main.js';
 import { outcomesOf, Workspace } from './support/workspace.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const documents = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) =>
-  name.endsWith('.md'),
-);
+const documents = [
+  ...readdirSync(root),
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map((name) => `docs/${name}`),
+].filter((name) => name.endsWith('.md'));
 const read = (name: string): string => readFileSync(join(root, name), 'utf8');
 /** Examples are no prose: what looks like a link or a heading in them is none. */
 const proseOf = (name: string): string => read(name).replace(/^```[^]*?^```/gm, '');
@@ -97,6 +98,20 @@ describe('docs', () => {
     expect(broken).to.deep.equal([]);
   });
 
+  it('list every decision once, under the file that holds it', () => {
+    const listed = [...read('docs/decisions/README.md').matchAll(/^- \[(\d+\. .+)\]\(([a-z-]+\.md)#/gm)].map(
+      ([, heading = '', file = '']) => `${file}: ${heading}`,
+    );
+    const held = readdirSync(join(root, 'docs/decisions')).flatMap((file) =>
+      [...read(`docs/decisions/${file}`).matchAll(/^## (\d+\. .+)$/gm)].map(
+        ([, heading = '']) => `${file}: ${heading}`,
+      ),
+    );
+    expect(listed).to.have.members(held);
+    const numbers = held.map((line) => Number(/: (\d+)\./.exec(line)?.[1])).sort((a, b) => a - b);
+    expect(numbers).to.deep.equal(numbers.map((_, index) => index + 1));
+  });
+
   it('name every command, and none that there is not', () => {
     for (const name of ['README.md', 'docs/command-line.md']) {
       const [table = ''] = /^\| Command \|[^]*?\n(?=\n)/m.exec(read(name)) ?? [];
@@ -130,15 +145,19 @@ const commandLinesOf = (text: string): readonly string[] =>
   );
 
 function problemOf(line: string): string | undefined {
-  const [name = '', ...args] = (line.split(' | ')[0] ?? '').split(' ');
+  // What the shell would substitute counts as one word.
+  const [name = '', ...args] = (line.split(' | ')[0] ?? '')
+    .replace(/"[^"]*"/g, 'WORD')
+    .trim()
+    .split(/ +/);
   if (['help', '--version', '...'].includes(name)) return undefined;
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) return 'there is no such command';
+  // A span may name the command alone.
+  if (args.length === 0) return undefined;
   const verbs = command.operands.split(' | ').map((verb) => verb.split(' ')[0]);
   const unknown = verbs.length === 1 ? [] : (args[0] ?? '').split('|').filter((verb) => !verbs.includes(verb));
   if (unknown.length > 0) return `there is no ${unknown.join(', ')}`;
-  // A span may name the command alone.
-  if (args.length === 0) return undefined;
   const parsed = parse(command, args);
   return parsed.ok ? undefined : parsed.problem.message;
 }
