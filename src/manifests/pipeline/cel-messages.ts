@@ -1,95 +1,94 @@
 // Says in our own words what is wrong with a guard. Unaware of how guards are read and typed.
 
-import type { CELProblem } from './cel.js';
-import type { GuardContext } from './guard-context.js';
-import { RUN_FACTS } from './params.js';
-import { Suggester, type Path } from './problem.js';
 import { whyNoPattern } from '../text-pattern.js';
+import type { CELProblem } from './cel-names.js';
+import type { CheckContext } from './check-context.js';
+import { RUN_FACTS } from './params.js';
+import { Suggester, type Path, type Problem } from './problem.js';
 
-export function reportCEL(problem: CELProblem, path: Path, expression: string, context: GuardContext): void {
-  const { report, suggester, indexOf, params, drafts } = context;
-  const { subject, span } = problem;
-  switch (problem.kind) {
-    case 'hyphen': {
-      const rest = /^\s*\.([A-Za-z_]\w*)/.exec(expression.slice(span.end))?.[1] ?? 'port';
-      report({
-        code: 'pipeline::when-hyphen',
-        path,
-        span,
-        message: `\`${subject}\` is read as a subtraction here.`,
-        reason: 'In CEL a bare `-` is minus, also inside what is a name elsewhere in this file.',
-        remedy: `Write \`nodes["${subject}"].${rest}\`.`,
-      });
-      return;
-    }
-    case 'unknown-node': {
-      const isParam = params.declared.has(subject);
-      report({
-        code: 'pipeline::unknown-node',
-        path,
-        span,
-        message: `There is no node \`${subject}\`.`,
-        remedy: isParam
-          ? `Write \`params.${subject}\` for the param.`
-          : suggester.remedy(
-              subject,
-              drafts.map(({ id }) => id),
-              'node',
-            ),
-      });
-      return;
-    }
+type Words = Pick<Problem, 'message' | 'reason' | 'remedy'>;
+
+export function reportCEL(
+  problem: CELProblem,
+  { path, expression }: { readonly path: Path; readonly expression: string },
+  context: CheckContext,
+): void {
+  const { span } = problem;
+  context.report({ code: CODES[problem.kind], path, span, ...explain(problem, expression, context) });
+}
+
+const CODES: Readonly<Record<CELProblem['kind'], string>> = {
+  hyphen: 'pipeline::when-hyphen',
+  'unknown-node': 'pipeline::unknown-node',
+  'unknown-param': 'pipeline::unknown-param',
+  'unknown-fact': 'pipeline::unknown-fact',
+  bare: 'pipeline::when-type',
+  syntax: 'pipeline::when-syntax',
+  pattern: 'pipeline::when-syntax',
+  type: 'pipeline::when-type',
+};
+
+function explain({ kind, subject, span }: CELProblem, expression: string, context: CheckContext): Words {
+  const { suggester, params } = context;
+  switch (kind) {
+    case 'hyphen':
+      return explainHyphen(subject, expression.slice(span.end));
+    case 'unknown-node':
+      return explainNode(subject, context);
     case 'unknown-param':
-      report({
-        code: 'pipeline::unknown-param',
-        path,
-        span,
+      return {
         message: `There is no param \`${subject}\`.`,
         remedy: suggester.remedy(subject, params.declared.keys(), 'param'),
-      });
-      return;
+      };
     case 'unknown-fact':
-      report({
-        code: 'pipeline::unknown-fact',
-        path,
-        span,
+      return {
         message: `There is no \`run.${subject}\`.`,
         remedy: suggester.remedy(subject, RUN_FACTS, 'fact'),
-      });
-      return;
+      };
     case 'bare':
-      report({
-        code: 'pipeline::when-type',
-        path,
-        span,
-        message: indexOf.has(subject)
-          ? `\`${subject}\` is a node, not a value.`
-          : `\`${subject}\` must be followed by a name that is written out.`,
-        reason: 'A `when` reads outputs of nodes, and which ones must be known before anything runs.',
-        remedy: indexOf.has(subject)
-          ? `Name one of its outputs: \`${subject}.PORT\`.`
-          : 'Write `nodes["NAME"].PORT`, `params.NAME` or `run.mode`.',
-      });
-      return;
+      return explainBareName(subject, context);
     case 'syntax':
-      report({
-        code: 'pipeline::when-syntax',
-        path,
-        span,
+      return {
         message: 'This is not a CEL expression.',
         reason:
           expression[span.start] === '=' ? 'A single `=` compares nothing; equality is `==`.' : explainSyntax(subject),
         remedy: 'Write a comparison such as `manager.name == "pip"`; join several by `&&` and `||`.',
-      });
-      return;
+      };
     case 'pattern':
-      report({ code: 'pipeline::when-syntax', path, span, ...whyNoPattern(subject) });
-      return;
+      return whyNoPattern(subject);
     case 'type':
-      report({ code: 'pipeline::when-type', path, span, ...explainType(subject) });
-      return;
-    case 'unknown-port':
+      return explainType(subject);
   }
+}
+
+function explainHyphen(name: string, behind: string): Words {
+  const port = /^\s*\.([A-Za-z_]\w*)/.exec(behind)?.[1] ?? 'port';
+  return {
+    message: `\`${name}\` is read as a subtraction here.`,
+    reason: 'In CEL a bare `-` is minus, also inside what is a name elsewhere in this file.',
+    remedy: `Write \`nodes["${name}"].${port}\`.`,
+  };
+}
+
+function explainNode(name: string, { params, drafts, suggester }: CheckContext): Words {
+  const ids = drafts.map(({ id }) => id);
+  return {
+    message: `There is no node \`${name}\`.`,
+    remedy: params.declared.has(name) ? `Write \`params.${name}\` for the param.` : suggester.remedy(name, ids, 'node'),
+  };
+}
+
+function explainBareName(name: string, { indexOf }: CheckContext): Words {
+  const isNode = indexOf.has(name);
+  return {
+    message: isNode
+      ? `\`${name}\` is a node, not a value.`
+      : `\`${name}\` must be followed by a name that is written out.`,
+    reason: 'A `when` reads outputs of nodes, and which ones must be known before anything runs.',
+    remedy: isNode
+      ? `Name one of its outputs: \`${name}.PORT\`.`
+      : 'Write `nodes["NAME"].PORT`, `params.NAME` or `run.mode`.',
+  };
 }
 
 function explainSyntax(said: string): string {
@@ -107,7 +106,7 @@ const FUNCTIONS =
     ' ',
   );
 
-function explainType(said: string): { readonly message: string; readonly reason?: string; readonly remedy: string } {
+function explainType(said: string): Words {
   const overload = /^no such overload: (.+)$/.exec(said)?.[1]?.replaceAll(/dyn<(.+?)>/g, '$1');
   const binary = overload === undefined ? null : /^(\S+(?:, \S+)?) (\S+) (.+)$/.exec(overload);
   if (binary) {

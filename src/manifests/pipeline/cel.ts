@@ -5,47 +5,17 @@ import { Environment, ParseError, serialize, type ASTNode } from '@marcbachmann/
 import type { JSONValue } from '../json-schema.js';
 import { compilePattern, loadPatternEngine } from '../text-pattern.js';
 import { BudgetError, evaluateWithin } from './cel-budget.js';
+import {
+  alias,
+  childrenOf,
+  hyphenatedNames,
+  NameFinder,
+  type CELProblem,
+  type ParsedGuard,
+  type Span,
+} from './cel-names.js';
 import type { RunFacts } from './manifest.js';
 import { LONGEST_EXPRESSION, TAKEN_NAMES, type NodeValues, type WhenResult } from './plain-guard.js';
-
-export interface Span {
-  readonly start: number;
-  readonly end: number;
-}
-export interface CELProblem {
-  readonly kind:
-    | 'syntax'
-    | 'type'
-    | 'pattern'
-    | 'hyphen'
-    | 'unknown-node'
-    | 'unknown-port'
-    | 'unknown-param'
-    | 'unknown-fact'
-    | 'bare';
-  readonly span: Span;
-  /** The name in question, or what CEL said. */
-  readonly subject: string;
-  /** For ports: the node. */
-  readonly node?: string;
-}
-export interface NodeRead extends Span {
-  readonly node: string;
-  readonly port: string;
-}
-export interface ParsedGuard {
-  /** The expression with every `nodes["a-b"]` replaced by a plain name of the same length, so that offsets hold. */
-  readonly source: string;
-  readonly reads: readonly NodeRead[];
-  readonly params: readonly (Span & { readonly name: string })[];
-  /** What must hold, split at `&&`, each in one spelling. */
-  readonly conjuncts: readonly string[];
-  readonly problems: readonly CELProblem[];
-}
-
-/** Names of nodes are lower-case, so a capital letter keeps the replacement apart from all of them. */
-const alias = (node: string): string => `nodesZ${node.replaceAll('-', 'H')}`;
-const MACROS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
 
 /** Finds what an expression names. `isNode` may say yes to everything when the pipeline was checked before. */
 export function parseGuard(
@@ -53,115 +23,47 @@ export function parseGuard(
   isNode: (name: string) => boolean,
   runFacts: ReadonlySet<string>,
 ): ParsedGuard {
-  const problems: CELProblem[] = [];
-  const isTooLong = expression.length > LONGEST_EXPRESSION;
-  const hyphens = isTooLong ? [] : hyphenated(expression, isNode);
-  const failed = (problem: CELProblem): ParsedGuard => ({
-    source: expression,
-    reads: [],
-    params: [],
-    conjuncts: [],
-    problems: [...hyphens, ...(hyphens.length > 0 && problem.kind === 'syntax' ? [] : [problem])],
-  });
-  if (isTooLong) {
-    const subject = `the expression is longer than ${LONGEST_EXPRESSION} characters`;
-    return failed({ kind: 'syntax', span: { start: 0, end: 1 }, subject });
+  if (expression.length > LONGEST_EXPRESSION) {
+    return unreadable(expression, `the expression is longer than ${LONGEST_EXPRESSION} characters`);
   }
+  const hyphens = hyphenatedNames(expression, isNode);
+  // The syntax around a subtraction that was meant as a name is not worth a second report.
+  const refuse = (subject: string, range?: Span): ParsedGuard =>
+    hyphens.length > 0
+      ? { ...unreadable(expression, subject, range), problems: hyphens }
+      : unreadable(expression, subject, range);
   let ast: ASTNode;
   try {
     ast = plainEnvironment().parse(expression).ast;
   } catch (error) {
-    const range = error instanceof ParseError ? error.range : undefined;
-    return failed({
-      kind: 'syntax',
-      span: { start: range?.start ?? 0, end: Math.max(range?.end ?? 0, (range?.start ?? 0) + 1) },
-      subject: error instanceof ParseError ? error.summary : 'the expression is nested too deeply',
-    });
+    return error instanceof ParseError ? refuse(error.summary, error.range) : refuse(TOO_DEEP);
   }
-  problems.push(...hyphens);
-  const reads: NodeRead[] = [];
-  const params: (Span & { name: string })[] = [];
-  const replacements: (Span & { text: string })[] = [];
-  const checkPattern = (node: ASTNode, pattern: string): void => {
-    if (compilePattern(pattern) === undefined) problems.push({ kind: 'pattern', span: node.range, subject: pattern });
-  };
-  const inHyphen = (at: number): boolean => hyphens.some(({ span }) => at >= span.start && at < span.end);
-
-  /** The node that an expression stands for, if it stands for one. */
-  const nodeOf = (node: ASTNode, bound: ReadonlySet<string>): string | undefined => {
-    if (node.op === 'id') return bound.has(node.args) || TAKEN_NAMES.has(node.args) ? undefined : node.args;
-    const name = memberName(node);
-    if (name === undefined || (node.op !== '.' && node.op !== '[]')) return undefined;
-    const [left] = node.args;
-    return left.op === 'id' && left.args === 'nodes' && !bound.has('nodes') ? name : undefined;
-  };
-  const walk = (node: ASTNode, bound: ReadonlySet<string>): void => {
-    const name = memberName(node);
-    if ((node.op === '.' || node.op === '[]' || node.op === '.?') && name !== undefined) {
-      const left = node.args[0] as ASTNode;
-      if (inHyphen(left.start) && left.op === 'id') return;
-      const owner = nodeOf(left, bound);
-      if (owner !== undefined) {
-        if (!isNode(owner)) problems.push({ kind: 'unknown-node', span: inner(left), subject: owner });
-        else reads.push({ node: owner, port: name, ...member(node) });
-        // `left` starts at `nodes` and ends behind the name or the bracket.
-        if (left.op !== 'id') replacements.push({ start: left.start, end: left.end, text: alias(owner) });
-        return;
-      }
-      if (left.op === 'id' && !bound.has(left.args)) {
-        if (left.args === 'params') {
-          params.push({ name, ...member(node) });
-          return;
-        }
-        if (left.args === 'run') {
-          if (!runFacts.has(name)) problems.push({ kind: 'unknown-fact', span: member(node), subject: name });
-          return;
-        }
-      }
-    }
-    switch (node.op) {
-      case 'id': {
-        if (bound.has(node.args) || inHyphen(node.start)) return;
-        if (!TAKEN_NAMES.has(node.args) || node.args === 'nodes' || node.args === 'params' || node.args === 'run') {
-          const kind = isNode(node.args) || TAKEN_NAMES.has(node.args) ? 'bare' : 'unknown-node';
-          problems.push({ kind, span: node.range, subject: node.args });
-        }
-        return;
-      }
-      case 'value':
-        return;
-      case 'rcall': {
-        const [called, receiver, args] = node.args;
-        walk(receiver, bound);
-        const pattern = called === 'matches' ? args[0] : undefined;
-        if (pattern?.op === 'value' && typeof pattern.args === 'string') checkPattern(pattern, pattern.args);
-        const variable = args[0];
-        const isBinding = MACROS.has(called) || called === 'bind';
-        if (isBinding && variable?.op === 'id') {
-          const inside = new Set([...bound, variable.args]);
-          for (const [index, arg] of args.slice(1).entries())
-            walk(arg, called === 'bind' && index === 0 ? bound : inside);
-        } else for (const arg of args) walk(arg, bound);
-        return;
-      }
-      case 'call':
-        for (const arg of node.args[1]) walk(arg, bound);
-        return;
-      default:
-        for (const child of childrenOf(node)) walk(child, bound);
-    }
-  };
+  const finder = new NameFinder({ isNode, runFacts, hyphens });
   try {
-    walk(ast, new Set());
+    finder.visit(ast, new Set());
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return failed({ kind: 'syntax', span: { start: 0, end: 1 }, subject: 'the expression is nested too deeply' });
+    return refuse(TOO_DEEP);
   }
+  const { reads, params, aliases } = finder;
+  const problems = [...hyphens, ...finder.problems];
+  return { source: withAliases(expression, aliases), reads, params, conjuncts: conjunctsOf(ast), problems };
+}
+
+const TOO_DEEP = 'the expression is nested too deeply';
+
+function unreadable(expression: string, subject: string, range?: Span): ParsedGuard {
+  const start = range?.start ?? 0;
+  const span = { start, end: Math.max(range?.end ?? 0, start + 1) };
+  return { source: expression, reads: [], params: [], conjuncts: [], problems: [{ kind: 'syntax', span, subject }] };
+}
+
+function withAliases(expression: string, aliases: NameFinder['aliases']): string {
   let source = expression;
-  for (const { start, end, text } of replacements) {
+  for (const { start, end, text } of aliases) {
     source = source.slice(0, start) + text.padEnd(end - start) + source.slice(end);
   }
-  return { source, reads, params, conjuncts: conjunctsOf(ast), problems };
+  return source;
 }
 
 /** Type declarations of the ports and params, in CEL's words. */
@@ -310,31 +212,6 @@ function matchLinearly(ast: ASTNode): void {
   }
 }
 
-function memberName(node: ASTNode): string | undefined {
-  if (node.op === '.' || node.op === '.?') return node.args[1];
-  if (node.op !== '[]') return undefined;
-  const index = node.args[1];
-  return index.op === 'value' && typeof index.args === 'string' ? index.args : undefined;
-}
-
-/** Where the member's name stands: after the dot, or inside the brackets. */
-function member(node: ASTNode): Span {
-  if (node.op === '[]') return { start: node.args[1].start, end: node.args[1].end };
-  const name = memberName(node) ?? '';
-  return { start: node.end - name.length, end: node.end };
-}
-const inner = (node: ASTNode): Span => (node.op === 'id' ? node.range : member(node));
-
-function childrenOf(node: ASTNode): readonly ASTNode[] {
-  const found: ASTNode[] = [];
-  const collect = (args: unknown): void => {
-    if (Array.isArray(args)) for (const item of args) collect(item);
-    else if (typeof args === 'object' && args !== null && 'op' in args) found.push(args as ASTNode);
-  };
-  collect(node.args);
-  return found;
-}
-
 function conjunctsOf(ast: ASTNode): readonly string[] {
   const found: string[] = [];
   const split = (node: ASTNode): void => {
@@ -347,15 +224,4 @@ function conjunctsOf(ast: ASTNode): readonly string[] {
     return [ast.input.trim()];
   }
   return found;
-}
-
-/** Names with a hyphen that stand bare, where CEL reads a subtraction. */
-function hyphenated(expression: string, isNode: (name: string) => boolean): readonly CELProblem[] {
-  const masked = expression.replace(/"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/g, (text) => ' '.repeat(text.length));
-  return [...masked.matchAll(/(?<![\w.-])[a-z][a-z0-9_]*(?:-[a-z0-9_]+)+(?=\s*[.[])/g)].flatMap((match) => {
-    const [name] = match;
-    // A subtraction of two ports, `a.n-b.n`, never starts with a bare name; one of a known name does not read as a node.
-    if (!isNode(name)) return [];
-    return [{ kind: 'hyphen' as const, span: { start: match.index, end: match.index + name.length }, subject: name }];
-  });
 }

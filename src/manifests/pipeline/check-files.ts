@@ -1,38 +1,29 @@
 // Files of nodes that are in no order: two that write the same, and one that reads what another writes.
 
-import type { Input } from './edges.js';
-import { excludeEachOther, type Guard } from './guards.js';
-import type { Draft } from './nodes.js';
-import { isRecord, type Report } from './problem.js';
+import type { CheckContext } from './check-context.js';
+import { excludeEachOther } from './guards.js';
+import { isRecord } from './problem.js';
 import { findUnorderedReads } from './reads.js';
+import type { Wiring } from './wiring.js';
 import { findConflicts } from './writes.js';
 
-interface Files {
-  readonly drafts: readonly Draft[];
-  readonly graph: readonly (readonly number[])[];
-  readonly order: readonly number[];
-  readonly inputs: readonly (readonly Input[])[];
-  readonly guards: ReadonlyMap<number, Guard>;
-  /** An edge of the node could not be read. */
-  readonly isUncertain: (index: number) => boolean;
-  readonly report: Report;
-}
+type IsPair = (a: number, b: number) => boolean;
 
-export function checkFiles(files: Files): void {
-  const { guards, isUncertain } = files;
-  const aliases = aliasesOf(files);
+export function checkFiles(wiring: Wiring, context: CheckContext): void {
+  const { guards, isUncertain } = wiring;
+  const aliases = aliasesOf(wiring, context);
   // Never both in one run, or not known well enough.
-  const isExcused = (a: number, b: number): boolean =>
+  const isExcused: IsPair = (a, b) =>
     isUncertain(a) ||
     isUncertain(b) ||
     excludeEachOther(guards.get(a), guards.get(b)) ||
     [...(aliases.get(a) ?? [])].some((alias) => aliases.get(b)?.has(alias));
-  const inConflict = checkWrites(files, isExcused);
-  checkReads(files, (a, b) => inConflict(a, b) || isExcused(a, b));
+  const inConflict = checkWrites(wiring, context, isExcused);
+  checkReads(wiring, context, (a, b) => inConflict(a, b) || isExcused(a, b));
 }
 
 /** Of the candidates of one alias exactly one runs: node -> aliases. */
-function aliasesOf({ drafts, inputs }: Files): ReadonlyMap<number, ReadonlySet<number>> {
+function aliasesOf({ inputs }: Wiring, { drafts }: CheckContext): ReadonlyMap<number, ReadonlySet<number>> {
   const aliases = new Map<number, Set<number>>();
   for (const { index, kind } of drafts) {
     for (const schema of Object.values<unknown>(kind?.manifest.outputs.properties ?? {})) {
@@ -49,10 +40,7 @@ function aliasesOf({ drafts, inputs }: Files): ReadonlyMap<number, ReadonlySet<n
 }
 
 /** Tells whether a pair was reported. */
-function checkWrites(
-  { drafts, graph, order, report }: Files,
-  isExcused: (a: number, b: number) => boolean,
-): (a: number, b: number) => boolean {
+function checkWrites({ graph, order }: Wiring, { drafts, report }: CheckContext, isExcused: IsPair): IsPair {
   const { conflicts, gaveUp } = findConflicts(
     graph,
     order,
@@ -96,7 +84,7 @@ function checkWrites(
 /** Everything: such a node wants to see what there is, not something of another node; or may write anything, as hooks may. */
 const WHOLE_APP = '**';
 
-function checkReads({ drafts, graph, order, report }: Files, isExcused: (a: number, b: number) => boolean): void {
+function checkReads({ graph, order }: Wiring, { drafts, report }: CheckContext, isExcused: IsPair): void {
   const { found } = findUnorderedReads(
     graph,
     order,

@@ -1,15 +1,16 @@
 // Guards (`when`) of nodes: what they read, whether their types fit, which exclude or imply one another.
 
-import type * as cel from './cel.js';
-import { reportCEL } from './cel-messages.js';
-import type { GuardChecker, ParsedGuard } from './cel.js';
-import type { GuardContext } from './guard-context.js';
+import { loadPatternEngine } from '../text-pattern.js';
 import { describe } from './assignable.js';
+import type { GuardChecker, Typing } from './cel.js';
+import { reportCEL } from './cel-messages.js';
+import type { ParsedGuard } from './cel-names.js';
+import type { CheckContext } from './check-context.js';
 import type { Draft } from './nodes.js';
 import { RUN_FACTS } from './params.js';
-import type { Path } from './problem.js';
 import { parsePlain, TAKEN_NAMES, type PlainTerm } from './plain-guard.js';
-import { loadPatternEngine } from '../text-pattern.js';
+import type { OutputTypes } from './ports.js';
+import { isRecord, type Path } from './problem.js';
 
 export interface Guard {
   readonly expression: string;
@@ -29,49 +30,58 @@ export interface Guard {
 
 const FACTS: ReadonlySet<string> = new Set(RUN_FACTS);
 
-/** Reads all guards; those with a mistake in their names are reported and left out. CEL is loaded only if one needs it. */
-export async function readGuards(context: GuardContext): Promise<ReadonlyMap<number, Guard>> {
+/** Reads all guards. Those with wrong names are reported and left out. CEL is loaded only if one needs it. */
+export async function readGuards(context: CheckContext): Promise<ReadonlyMap<number, Guard>> {
   const guards = new Map<number, Guard>();
-  let library: typeof cel | undefined;
   for (const draft of context.drafts) {
     const expression = draft.raw['when'];
     if (typeof expression !== 'string' || expression.trim() === '') continue;
-    const path: Path = [...draft.path, 'when'];
-    const plain = parsePlain(expression);
-    const parsed = plain && isSound(plain, context) ? fromPlain(plain) : undefined;
-    if (parsed === undefined) {
-      library ??= await import('./cel.js');
-      if (library.usesPatterns(expression)) await loadPatternEngine();
-    }
-    const guard = parsed ?? library?.parseGuard(expression, (name) => context.indexOf.has(name), FACTS);
-    if (guard === undefined) continue;
-    let isBroken = guard.problems.length > 0;
-    for (const problem of guard.problems) reportCEL(problem, path, expression, context);
-    for (const { name, start, end } of guard.params) {
-      context.params.used.add(name);
-      if (context.params.declared.has(name)) continue;
-      isBroken = true;
-      reportCEL({ kind: 'unknown-param', span: { start, end }, subject: name }, path, expression, context);
-    }
-    if (isBroken && guard.reads.length === 0) continue;
-    const reads = guard.reads.flatMap(({ node, port, start, end }) => {
-      const index = context.indexOf.get(node);
-      return index === undefined ? [] : [{ node: index, port, span: { start, end } }];
-    });
-    guards.set(draft.index, {
-      expression,
-      path,
-      reads,
-      conjuncts: new Set(guard.conjuncts),
-      terms: plain ?? guard.conjuncts.flatMap((conjunct) => parsePlain(conjunct) ?? []),
-      parsed: guard,
-    });
+    const guard = await readGuard(expression, [...draft.path, 'when'], context);
+    if (guard !== undefined) guards.set(draft.index, guard);
   }
   return guards;
 }
 
+async function readGuard(expression: string, path: Path, context: CheckContext): Promise<Guard | undefined> {
+  const plain = parsePlain(expression);
+  const parsed = plain && isSound(plain, context) ? fromPlain(plain) : await parseWithCEL(expression, context);
+  const isBroken = reportNames(parsed, { path, expression }, context);
+  if (isBroken && parsed.reads.length === 0) return undefined;
+  const reads = parsed.reads.flatMap(({ node, port, start, end }) => {
+    const index = context.indexOf.get(node);
+    return index === undefined ? [] : [{ node: index, port, span: { start, end } }];
+  });
+  return {
+    expression,
+    path,
+    reads,
+    conjuncts: new Set(parsed.conjuncts),
+    terms: plain ?? parsed.conjuncts.flatMap((conjunct) => parsePlain(conjunct) ?? []),
+    parsed,
+  };
+}
+
+async function parseWithCEL(expression: string, { indexOf }: CheckContext): Promise<ParsedGuard> {
+  const library = await import('./cel.js');
+  if (library.usesPatterns(expression)) await loadPatternEngine();
+  return library.parseGuard(expression, (name) => indexOf.has(name), FACTS);
+}
+
+/** True when something was wrong. Marks the params that the guard reads as used. */
+function reportNames(parsed: ParsedGuard, guard: Pick<Guard, 'path' | 'expression'>, context: CheckContext): boolean {
+  const problems = [...parsed.problems];
+  for (const { name, start, end } of parsed.params) {
+    context.params.used.add(name);
+    if (!context.params.declared.has(name)) {
+      problems.push({ kind: 'unknown-param', span: { start, end }, subject: name });
+    }
+  }
+  for (const problem of problems) reportCEL(problem, guard, context);
+  return problems.length > 0;
+}
+
 /** Whether every name is known, so that the plain reading can stand for CEL's. Types are looked at later. */
-function isSound(terms: readonly PlainTerm[], { indexOf, params }: GuardContext): boolean {
+function isSound(terms: readonly PlainTerm[], { indexOf, params }: CheckContext): boolean {
   return terms.every(({ space, node, name }) =>
     space === 'node' ? indexOf.has(node) : space === 'run' ? FACTS.has(name) : params.declared.has(name),
   );
@@ -95,90 +105,84 @@ function spell({ space, node, name, test, literal }: PlainTerm): string {
   return test === 'not' ? `!${subject}` : `${subject} ${test} ${JSON.stringify(literal)}`;
 }
 
-/** Schema of a port, by node index; undefined when the node has no such port. */
-export type PortSchema = (node: number, port: string) => unknown;
-
 /** Checks ports and types of the guards that were read. */
 export async function checkGuards(
   guards: ReadonlyMap<number, Guard>,
-  portSchema: PortSchema,
-  portNames: (node: number) => readonly string[],
-  context: GuardContext,
+  types: OutputTypes,
+  context: CheckContext,
 ): Promise<void> {
-  let library: typeof cel | undefined;
+  const suspects = [...guards.values()].filter((guard) => !hasPlainTypes(guard, types, context));
+  if (suspects.length === 0) return;
+  const { GuardChecker, parseGuard } = await import('./cel.js');
   let checker: GuardChecker | undefined;
-  for (const guard of guards.values()) {
-    let isBroken = guard.parsed.problems.length > 0;
-    const plainTypes =
-      guard.parsed.source === '' && guard.terms.every((term) => hasPlainType(term, portSchema, context));
-    if (plainTypes) continue;
-    // The plain reading has no places: read it again for the sake of what is about to be said.
-    library ??= await import('./cel.js');
-    const parsed =
-      guard.parsed.source === ''
-        ? library.parseGuard(guard.expression, (name) => context.indexOf.has(name), FACTS)
-        : guard.parsed;
-    for (const { node, port, start, end } of parsed.reads) {
-      const index = context.indexOf.get(node) ?? -1;
-      if (context.drafts[index]?.kind === undefined) {
-        isBroken = true;
-        continue;
-      }
-      const schema = portSchema(index, port);
-      if (schema === undefined) {
-        isBroken = true;
-        context.report({
-          code: 'pipeline::unknown-port',
-          path: guard.path,
-          span: { start, end },
-          message: `\`${node}\` has no output \`${port}\`.`,
-          remedy: context.suggester.remedy(port, portNames(index), 'output'),
-        });
-      } else if (isTree(schema)) {
-        isBroken = true;
-        context.report({
-          code: 'pipeline::when-type',
-          path: guard.path,
-          span: { start, end },
-          message: `\`${node}.${port}\` is ${describe(schema)}, which a \`when\` cannot look into.`,
-          reason: 'A `when` compares values: text, numbers, true or false, lists and mappings of those.',
-          remedy: 'Use another output, or let a node read the files and give a value.',
-        });
-      }
-    }
-    if (isBroken || parsed.params.some(({ name }) => !context.params.declared.has(name))) continue;
-    checker ??= new library.GuardChecker(
-      {
-        ports: (name) => {
-          const index = context.indexOf.get(name) ?? -1;
-          const names = portNames(index);
-          if (isOpen(context.drafts[index])) return undefined;
-          return Object.fromEntries(names.map((port) => [port, celType(portSchema(index, port))]));
-        },
-        params: Object.fromEntries(
-          [...context.params.declared].map(([name, { type, items }]) => [name, celType({ type, items })]),
-        ),
-      },
-      FACTS,
-    );
+  for (const guard of suspects) {
+    const { expression } = guard;
+    // The plain reading has no positions, so CEL parses the guard again to report where the fault is.
+    const isPlain = guard.parsed.source === '';
+    const parsed = isPlain ? parseGuard(expression, (name) => context.indexOf.has(name), FACTS) : guard.parsed;
+    const isSoundSoFar = checkReads(parsed, guard.path, types, context) && guard.parsed.problems.length === 0;
+    if (!isSoundSoFar || parsed.params.some(({ name }) => !context.params.declared.has(name))) continue;
+    checker ??= new GuardChecker(typingOf(types, context), FACTS);
     const problem = checker.check(parsed);
-    if (problem) reportCEL(problem, guard.path, guard.expression, context);
+    if (problem) reportCEL(problem, guard, context);
   }
 }
 
-function hasPlainType({ space, node, name, test }: PlainTerm, portSchema: PortSchema, context: GuardContext): boolean {
-  if (space === 'run') return test === '==' || test === '!=';
-  const wanted = test === 'is' || test === 'not' ? 'boolean' : 'string';
-  if (space === 'params') return context.params.declared.get(name)?.type === wanted;
-  const schema = portSchema(context.indexOf.get(node) ?? -1, name);
-  return typeof schema === 'object' && schema !== null && 'type' in schema && schema.type === wanted && !isTree(schema);
+/** Whether the plain form settles the types, so that CEL isn't needed. */
+function hasPlainTypes({ parsed, terms }: Guard, types: OutputTypes, { indexOf, params }: CheckContext): boolean {
+  return (
+    parsed.source === '' &&
+    terms.every(({ space, node, name, test }) => {
+      if (space === 'run') return test === '==' || test === '!=';
+      const wanted = test === 'is' || test === 'not' ? 'boolean' : 'string';
+      if (space === 'params') return params.declared.get(name)?.type === wanted;
+      const schema = types.of(indexOf.get(node) ?? -1, name);
+      return isRecord(schema) && schema['type'] === wanted && !isTree(schema);
+    })
+  );
+}
+
+/** False when an output that the guard reads doesn't exist, is a tree, or is of an unknown kind. Reports the first two. */
+function checkReads(parsed: ParsedGuard, path: Path, types: OutputTypes, context: CheckContext): boolean {
+  let areSound = true;
+  for (const { node, port, start, end } of parsed.reads) {
+    const index = context.indexOf.get(node) ?? -1;
+    const schema = types.of(index, port);
+    if (schema !== undefined && !isTree(schema)) continue;
+    areSound = false;
+    if (context.drafts[index]?.kind === undefined) continue;
+    context.report({
+      path,
+      span: { start, end },
+      ...(schema === undefined
+        ? {
+            code: 'pipeline::unknown-port',
+            message: `\`${node}\` has no output \`${port}\`.`,
+            remedy: context.suggester.remedy(port, types.portsOf(index), 'output'),
+          }
+        : {
+            code: 'pipeline::when-type',
+            message: `\`${node}.${port}\` is ${describe(schema)}, which a \`when\` cannot look into.`,
+            reason: 'A `when` compares values: text, numbers, true or false, lists and mappings of those.',
+            remedy: 'Use another output, or let a node read the files and give a value.',
+          }),
+    });
+  }
+  return areSound;
+}
+
+function typingOf(types: OutputTypes, { indexOf, drafts, params }: CheckContext): Typing {
+  const ports = (name: string): Readonly<Record<string, string>> | undefined => {
+    const index = indexOf.get(name) ?? -1;
+    if (isOpen(drafts[index])) return undefined;
+    return Object.fromEntries(types.portsOf(index).map((port) => [port, celType(types.of(index, port))]));
+  };
+  const declared = [...params.declared].map(([name, { type, items }]) => [name, celType({ type, items })]);
+  return { ports, params: Object.fromEntries(declared) };
 }
 
 const isTree = (schema: unknown): boolean =>
-  typeof schema === 'object' &&
-  schema !== null &&
-  'format' in schema &&
-  (schema.format === 'output-tree' || schema.format === 'tool-tree');
+  isRecord(schema) && (schema['format'] === 'output-tree' || schema['format'] === 'tool-tree');
 
 const isOpen = (draft: Draft | undefined): boolean => {
   const outputs = draft?.kind?.manifest.outputs;
@@ -187,8 +191,8 @@ const isOpen = (draft: Draft | undefined): boolean => {
 
 /** The type CEL gives a value of a schema. */
 function celType(schema: unknown): string {
-  if (typeof schema !== 'object' || schema === null) return 'dyn';
-  const { type, items, enum: values } = schema as Readonly<Record<string, unknown>>;
+  if (!isRecord(schema)) return 'dyn';
+  const { type, items, enum: values } = schema;
   switch (type) {
     case 'string':
       return 'string';

@@ -3,11 +3,11 @@
 
 import type { JSONObject } from '../json-schema.js';
 import type { KnownKind } from '../plugin-manifest.js';
-import type { CachePolicy, NodeId, NodeLimits, RetryCause, RunFacts, Secret } from './manifest.js';
-import { fillTemplates, type Params } from './params.js';
-import { isRecord, type Path, type Report, type Suggester } from './problem.js';
+import type { CachePolicy, NodeId, NodeLimits, RetryCause, Secret } from './manifest.js';
+import { isRecord, type Path, type Report } from './problem.js';
 import { explainSchemaErrors } from './schema-messages.js';
 import { parseSize } from './sizes.js';
+import { fillTemplates, type TemplateContext } from './templates.js';
 
 /** A node on its way through the checks; indexes are positions in the file. */
 export interface Draft {
@@ -31,22 +31,19 @@ export interface Draft {
   readonly pool: string | undefined;
 }
 
-export interface NodeContext {
+interface NodeContext extends TemplateContext {
   readonly kinds: ReadonlyMap<string, KnownKind>;
-  readonly params: Params;
-  readonly run: RunFacts;
-  /** A plugin could not be loaded: a kind that is not known may be its. */
+  /** A plugin could not be loaded, so an unknown kind may be one of its kinds. */
   readonly mayLackKinds: boolean;
-  readonly report: Report;
-  readonly suggester: Suggester;
 }
 
-export function readNode(
-  id: string,
-  index: number,
-  raw: Readonly<Record<string, unknown>>,
-  context: NodeContext,
-): Draft {
+export function readNodes(section: unknown, context: NodeContext): readonly Draft[] {
+  if (!isRecord(section)) return [];
+  const entries = Object.entries(section).filter((entry): entry is [string, Draft['raw']] => isRecord(entry[1]));
+  return entries.map(([id, raw], index) => readNode(id, index, raw, context));
+}
+
+function readNode(id: string, index: number, raw: Draft['raw'], context: NodeContext): Draft {
   const { kinds, report, suggester } = context;
   const path: Path = ['nodes', id];
   const uses = raw['uses'];
@@ -98,13 +95,13 @@ function readConfig(
   path: Path,
   raw: Readonly<Record<string, unknown>>,
   kind: KnownKind | undefined,
-  { params, run, report, suggester }: NodeContext,
+  context: NodeContext,
 ): { readonly config: JSONObject; readonly isKnown: boolean } {
   const given = raw['with'];
   const at: Path = [...path, 'with'];
   if (given !== undefined && !isRecord(given)) return { config: {}, isKnown: false };
   // A copy in any case: the validator fills in defaults, and aliases make nodes share what they were written with.
-  const { value, unknown, wholes } = fillTemplates(given ?? {}, at, params, run, report, suggester);
+  const { value, unknown, wholes } = fillTemplates(given ?? {}, at, context);
   const config = value as JSONObject;
   if (kind === undefined) return { config, isKnown: false };
   if (kind.validateConfig(config)) return { config, isKnown: unknown.length === 0 };
@@ -112,25 +109,21 @@ function readConfig(
   const subject = `the config of \`${String(path.at(-1))}\``;
   explainSchemaErrors(
     { errors, data: config, schema: kind.manifest.config, at, subject, unknown, wholes },
-    report,
-    suggester,
+    context.report,
+    context.suggester,
   );
   return { config, isKnown: false };
 }
 
-function readEnv(
-  path: Path,
-  section: unknown,
-  { params, run, report, suggester }: NodeContext,
-): Record<string, string> {
+function readEnv(path: Path, section: unknown, context: NodeContext): Record<string, string> {
   const env: Record<string, string> = {};
   if (!isRecord(section)) return env;
   for (const [name, text] of Object.entries(section)) {
     if (typeof text !== 'string') continue;
     const at: Path = [...path, 'env', name];
-    const { value, unknown } = fillTemplates(text, at, params, run, report, suggester);
+    const { value, unknown } = fillTemplates(text, at, context);
     if (typeof value === 'object') {
-      report({
+      context.report({
         code: 'pipeline::bad-template',
         path: at,
         message: 'A variable cannot hold a list or a mapping.',
@@ -141,14 +134,14 @@ function readEnv(
   return env;
 }
 
-function readSecrets(path: Path, section: unknown, { params, run, report, suggester }: NodeContext): Draft['secrets'] {
+function readSecrets(path: Path, section: unknown, context: NodeContext): Draft['secrets'] {
   if (!Array.isArray(section)) return [];
   const secrets: Secret[] = [];
   for (const [index, entry] of section.entries()) {
     const name: unknown = isRecord(entry) ? entry['name'] : entry;
     if (typeof name !== 'string') continue;
     if (secrets.some((known) => known.name === name)) {
-      report({
+      context.report({
         code: 'pipeline::bad-value',
         path: [...path, 'secrets', index],
         message: `The secret \`${name}\` is in the list twice.`,
@@ -158,7 +151,7 @@ function readSecrets(path: Path, section: unknown, { params, run, report, sugges
     }
     const label: unknown = isRecord(entry) ? entry['label'] : undefined;
     const at: Path = [...path, 'secrets', index, 'label'];
-    const filled = typeof label === 'string' ? fillTemplates(label, at, params, run, report, suggester).value : '';
+    const filled = typeof label === 'string' ? fillTemplates(label, at, context).value : '';
     const mayStore = isRecord(entry) && entry['mayStore'] === true;
     secrets.push({ name, label: String(filled), ...(mayStore && { mayStore }) });
   }

@@ -1,10 +1,9 @@
-// The params of a pipeline: declared, given on the command line, filled into templates. Unaware of plugins.
+// The params of a pipeline: declared in the file, given on the command line.
 
 import type { JSONObject, JSONValue } from '../json-schema.js';
-import type { RunFacts } from './manifest.js';
 import { compilePattern, whyNoPattern } from '../text-pattern.js';
 import { accepts, describe, hasType } from './assignable.js';
-import { isRecord, nameOfType, type Path, type Report, type Suggester } from './problem.js';
+import { isRecord, nameOfType, type Path, type Problem, type Report, type Suggester } from './problem.js';
 
 export interface Params {
   /** Values by name; those that are missing or wrong are left out. */
@@ -13,100 +12,37 @@ export interface Params {
   readonly declared: ReadonlyMap<string, { readonly type: string; readonly items?: unknown }>;
   readonly used: Set<string>;
 }
+export interface GivenParams {
+  /** `-p NAME=VALUE`, unparsed. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly paramsMayMiss?: boolean;
+}
 
 const TYPES: ReadonlySet<unknown> = new Set(['string', 'integer', 'number', 'boolean', 'array', 'object']);
 export const RUN_FACTS = ['mode', 'os', 'arch'] as const;
 
-export function readParams(
-  section: unknown,
-  given: Readonly<Record<string, string>>,
-  mayMiss: boolean,
-  report: Report,
-  suggester: Suggester,
-): Params {
+/** A param whose type is one of the known ones. */
+interface Declaration {
+  readonly name: string;
+  readonly type: string;
+  readonly path: Path;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export function readParams(section: unknown, given: GivenParams, report: Report, suggester: Suggester): Params {
   const declared = new Map<string, { type: string; items?: unknown }>();
   const values: Record<string, JSONValue> = {};
-  for (const [name, declaration] of Object.entries(isRecord(section) ? section : {})) {
-    if (!isRecord(declaration) || !TYPES.has(declaration['type'])) {
-      declared.set(name, { type: 'any' }); // the schema's check tells
+  for (const [name, fields] of Object.entries(isRecord(section) ? section : {})) {
+    if (!isRecord(fields) || !TYPES.has(fields['type'])) {
+      declared.set(name, { type: 'any' }); // the check of the schema reports it
       continue;
     }
-    const type = String(declaration['type']);
-    declared.set(name, { type, ...(declaration['items'] !== undefined && { items: declaration['items'] }) });
-    const path: Path = ['params', name];
-    if (typeof declaration['pattern'] === 'string' && compilePattern(declaration['pattern']) === undefined) {
-      report({
-        code: 'pipeline::bad-value',
-        path: [...path, 'pattern'],
-        ...whyNoPattern(declaration['pattern']),
-      });
-      continue;
-    }
-    if (declaration['pattern'] !== undefined && type !== 'string') {
-      report({
-        code: 'pipeline::bad-value',
-        path: [...path, 'pattern'],
-        message: `A param of the type ${type} cannot have a pattern.`,
-        remedy: 'Remove the pattern, or make the type `string`.',
-      });
-    }
-    if (Array.isArray(declaration['enum'])) {
-      for (const [index, value] of declaration['enum'].entries()) {
-        if (hasType(value, type)) continue;
-        report({
-          code: 'pipeline::wrong-type',
-          path: [...path, 'enum', index],
-          message: `This choice is ${nameOfType(value)}, but the param is declared as ${type}.`,
-          remedy: type === 'string' ? 'Put quotes around it.' : 'Change the choice or the type.',
-        });
-      }
-    }
-    const byHand = Object.hasOwn(given, name) ? given[name] : undefined;
-    if (byHand !== undefined) {
-      const value = parseGiven(byHand, type);
-      const reason = value === undefined ? `It must be ${describe({ type })}.` : whyRefused(declaration, value);
-      if (value !== undefined && reason === undefined) values[name] = value;
-      else {
-        report({
-          code: 'pipeline::bad-param',
-          path,
-          atKey: true,
-          message: `The value ${JSON.stringify(byHand)} given for the param \`${name}\` is not accepted.`,
-          ...(reason !== undefined && { reason }),
-          remedy:
-            type === 'array' || type === 'object'
-              ? `Give it as JSON, for example \`-p ${name}=${type === 'array' ? '\'["a","b"]\'' : '\'{"a":1}\''}\`.`
-              : `Give another value with \`-p ${name}=VALUE\`.`,
-        });
-      }
-    }
-    if (Object.hasOwn(declaration, 'default')) {
-      const value = declaration['default'] as JSONValue;
-      const reason = whyRefused(declaration, value);
-      if (reason !== undefined) {
-        report({
-          code: 'pipeline::bad-param',
-          path: [...path, 'default'],
-          message: `The default of \`${name}\` does not fit its own declaration.`,
-          reason,
-          remedy:
-            type === 'string' && (typeof value === 'number' || typeof value === 'boolean')
-              ? 'Put quotes around it, or change the declaration.'
-              : 'Change the default or the declaration.',
-        });
-      } else if (byHand === undefined) values[name] = value;
-    } else if (byHand === undefined && !mayMiss) {
-      report({
-        code: 'pipeline::missing-param',
-        path,
-        atKey: true,
-        message: `The param \`${name}\` has no value.`,
-        reason: 'It has no default, so every run must give one.',
-        remedy: `Give it with \`-p ${name}=VALUE\`, or add a \`default\`.`,
-      });
-    }
+    const type = String(fields['type']);
+    declared.set(name, { type, ...(fields['items'] !== undefined && { items: fields['items'] }) });
+    const value = readParam({ name, type, path: ['params', name], fields }, given, report);
+    if (value !== undefined) values[name] = value;
   }
-  for (const name of Object.keys(given)) {
+  for (const name of Object.keys(given.params)) {
     if (declared.has(name)) continue;
     report({
       code: 'pipeline::unknown-param',
@@ -117,6 +53,95 @@ export function readParams(
     });
   }
   return { values, declared, used: new Set() };
+}
+
+/** Undefined when there is no value, or a wrong one. */
+function readParam(param: Declaration, given: GivenParams, report: Report): JSONValue | undefined {
+  if (!checkPattern(param, report)) return undefined;
+  checkChoices(param, report);
+  const { name, path, fields } = param;
+  const text = Object.hasOwn(given.params, name) ? given.params[name] : undefined;
+  const fromCommandLine = text === undefined ? undefined : readGiven(param, text, report);
+  const fromFile = Object.hasOwn(fields, 'default') ? readDefault(param, report) : undefined;
+  if (text !== undefined) return fromCommandLine;
+  if (!Object.hasOwn(fields, 'default') && given.paramsMayMiss !== true) {
+    report({
+      code: 'pipeline::missing-param',
+      path,
+      atKey: true,
+      message: `The param \`${name}\` has no value.`,
+      reason: 'It has no default, so every run must give one.',
+      remedy: `Give it with \`-p ${name}=VALUE\`, or add a \`default\`.`,
+    });
+  }
+  return fromFile;
+}
+
+/** False when the pattern can't be compiled, so that no value can be compared with it. */
+function checkPattern({ type, path, fields }: Declaration, report: Report): boolean {
+  const { pattern } = fields;
+  const at: Path = [...path, 'pattern'];
+  if (typeof pattern === 'string' && compilePattern(pattern) === undefined) {
+    report({ code: 'pipeline::bad-value', path: at, ...whyNoPattern(pattern) });
+    return false;
+  }
+  if (pattern !== undefined && type !== 'string') {
+    report({
+      code: 'pipeline::bad-value',
+      path: at,
+      message: `A param of the type ${type} cannot have a pattern.`,
+      remedy: 'Remove the pattern, or make the type `string`.',
+    });
+  }
+  return true;
+}
+
+function checkChoices({ type, path, fields }: Declaration, report: Report): void {
+  if (!Array.isArray(fields['enum'])) return;
+  for (const [index, value] of fields['enum'].entries()) {
+    if (hasType(value, type)) continue;
+    report({
+      code: 'pipeline::wrong-type',
+      path: [...path, 'enum', index],
+      message: `This choice is ${nameOfType(value)}, but the param is declared as ${type}.`,
+      remedy: type === 'string' ? 'Put quotes around it.' : 'Change the choice or the type.',
+    });
+  }
+}
+
+function readGiven({ name, type, path, fields }: Declaration, text: string, report: Report): JSONValue | undefined {
+  const value = parseGiven(text, type);
+  const reason = value === undefined ? `It must be ${describe({ type })}.` : whyRefused(fields, value);
+  if (reason === undefined) return value;
+  report({
+    code: 'pipeline::bad-param',
+    path,
+    atKey: true,
+    message: `The value ${JSON.stringify(text)} given for the param \`${name}\` is not accepted.`,
+    reason,
+    remedy:
+      type === 'array' || type === 'object'
+        ? `Give it as JSON, for example \`-p ${name}=${type === 'array' ? '\'["a","b"]\'' : '\'{"a":1}\''}\`.`
+        : `Give another value with \`-p ${name}=VALUE\`.`,
+  });
+  return undefined;
+}
+
+function readDefault({ name, type, path, fields }: Declaration, report: Report): JSONValue | undefined {
+  const value = fields['default'] as JSONValue;
+  const reason = whyRefused(fields, value);
+  if (reason === undefined) return value;
+  report({
+    code: 'pipeline::bad-param',
+    path: [...path, 'default'],
+    message: `The default of \`${name}\` does not fit its own declaration.`,
+    reason,
+    remedy:
+      type === 'string' && (typeof value === 'number' || typeof value === 'boolean')
+        ? 'Put quotes around it, or change the declaration.'
+        : 'Change the default or the declaration.',
+  });
+  return undefined;
 }
 
 function whyRefused(declaration: Readonly<Record<string, unknown>>, value: unknown): string | undefined {
@@ -172,114 +197,27 @@ function parseGiven(text: string, type: string): JSONValue | undefined {
   }
 }
 
-export interface Filled {
-  readonly value: JSONValue;
-  /** Paths whose value is unknown because a template could not be filled. */
-  readonly unknown: readonly Path[];
-  /** Paths where a template is the whole text. */
-  readonly wholes: readonly Path[];
-}
+/** Problems that may hide the only reader of a param: it is not called unused then. */
+const HIDES_READERS: ReadonlySet<string> = new Set([
+  'pipeline::bad-template',
+  'pipeline::duplicate-key',
+  'pipeline::when-syntax',
+  'pipeline::unknown-param',
+  'pipeline::wrong-type',
+]);
 
-/** A deep copy with templates filled. A template that is the whole text keeps its type. */
-export function fillTemplates(
-  value: unknown,
-  path: Path,
-  params: Params,
-  run: RunFacts,
-  report: Report,
-  suggester: Suggester,
-): Filled {
-  const unknown: Path[] = [];
-  const wholes: Path[] = [];
-  const visit = (item: unknown, at: Path): JSONValue => {
-    if (typeof item === 'string') {
-      if (!item.includes('${{')) return item;
-      const filled = fillText(item, at);
-      if (filled !== undefined) return filled;
-      unknown.push(at);
-      return item;
-    }
-    if (Array.isArray(item)) return item.map((entry: unknown, index) => visit(entry, [...at, index]));
-    if (isRecord(item)) {
-      return Object.fromEntries(Object.entries(item).map(([key, entry]) => [key, visit(entry, [...at, key])]));
-    }
-    return item as JSONValue;
-  };
-  const fillText = (text: string, at: Path): JSONValue | undefined => {
-    let isComplete = true;
-    let whole: JSONValue | undefined;
-    const complain = (span: { start: number; end: number }, message: string, remedy: string, reason?: string): void => {
-      isComplete = false;
-      report({
-        code: 'pipeline::bad-template',
-        path: at,
-        span,
-        message,
-        remedy,
-        ...(reason !== undefined && { reason }),
-      });
-    };
-    let result = '';
-    let last = 0;
-    for (;;) {
-      const open = text.indexOf('${{', last);
-      if (open < 0) break;
-      const close = text.indexOf('}}', open);
-      if (close < 0) {
-        complain({ start: open, end: text.length }, 'This template is not closed.', 'Close it with `}}`.');
-        break;
-      }
-      const span = { start: open, end: close + 2 };
-      const inner = text.slice(open + 3, close).trim();
-      result += text.slice(last, open);
-      last = close + 2;
-      const isWhole = open === 0 && last === text.length;
-      const value = lookUp(inner, span, complain);
-      if (value === undefined) isComplete = false;
-      else if (isWhole) {
-        whole = value;
-        wholes.push(at);
-      } else if (typeof value === 'object') {
-        complain(
-          span,
-          `\`${inner}\` is ${nameOfType(value)} and cannot be put into a text.`,
-          'Make the template the whole value, so that it keeps its type.',
-        );
-      } else result += String(value);
-    }
-    if (!isComplete) return undefined;
-    return whole ?? result + text.slice(last);
-  };
-  const lookUp = (
-    inner: string,
-    span: { start: number; end: number },
-    complain: (span: { start: number; end: number }, message: string, remedy: string, reason?: string) => void,
-  ): JSONValue | undefined => {
-    const match = /^(params|run)\.([A-Za-z_][A-Za-z0-9_]*)$/.exec(inner);
-    if (match === null) {
-      complain(
-        span,
-        `\`${inner}\` cannot be used in a template.`,
-        'Write `${{ params.NAME }}` or `${{ run.mode }}`.',
-        'Templates know only `params` and `run`; values of nodes travel through `inputs`.',
-      );
-      return undefined;
-    }
-    const [, space, name = ''] = match;
-    if (space === 'run') {
-      const fact = RUN_FACTS.find((known) => known === name);
-      if (fact === undefined) {
-        complain(span, `There is no \`run.${name}\`.`, suggester.remedy(name, RUN_FACTS, 'fact'));
-        return undefined;
-      }
-      return run[fact];
-    }
-    if (!params.declared.has(name)) {
-      complain(span, `There is no param \`${name}\`.`, suggester.remedy(name, params.declared.keys(), 'param'));
-      return undefined;
-    }
-    params.used.add(name);
-    return Object.hasOwn(params.values, name) ? params.values[name] : undefined;
-  };
-  return { value: visit(value, path), unknown, wholes };
+/** Call after everything that may read a param. */
+export function reportUnusedParams({ declared, used }: Params, problems: readonly Problem[], report: Report): void {
+  if (problems.some(({ code }) => HIDES_READERS.has(code))) return;
+  for (const name of declared.keys()) {
+    if (used.has(name)) continue;
+    report({
+      code: 'pipeline::unused-param',
+      severity: 'warning',
+      path: ['params', name],
+      atKey: true,
+      message: `Nothing reads the param \`${name}\`.`,
+      remedy: `Remove it, or read it with \`\${{ params.${name} }}\`.`,
+    });
+  }
 }

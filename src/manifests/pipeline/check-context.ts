@@ -1,10 +1,10 @@
-// What reading and checking guards needs to know of the file, and where problems go.
+// What the checks of edges, guards and files share: the nodes of a file, its params, and where problems go.
 
 import type { Draft } from './nodes.js';
 import type { Params } from './params.js';
 import type { Report, Suggester } from './problem.js';
 
-export interface GuardContext {
+export interface CheckContext {
   readonly drafts: readonly Draft[];
   readonly indexOf: ReadonlyMap<string, number>;
   readonly params: Params;
