@@ -5,10 +5,11 @@ import { Container } from 'inversify';
 import type { Compose, Composition } from './engine/composition.js';
 import { sha256Hex } from './engine/files/digest.js';
 import { fail, succeed, type Failure, type Result } from './engine/failure.js';
-import { archiveService, downloadService, nodeLogService, subprocessService } from './engine/node/node-handle.js';
+import { downloadService, nodeLogService, subprocessService } from './engine/node/node-handle.js';
 import type { OutsidePlugin, OutsideSurroundings } from './engine/outside/outside-plugin.js';
 import { Archive, Clock, Download, Files, Host, NodeLog, Plugin, Subprocess, type AnyPlugin } from './engine/sdk.js';
 import { passThroughOf } from './engine/app/pass-through.js';
+import { archiveService } from './engine/services/archive-service.js';
 import { systemClock } from './engine/services/clock.js';
 import { filesService } from './engine/services/files.js';
 import { readHost } from './engine/services/host.js';
@@ -34,7 +35,7 @@ export const composeFor =
     container.bind(Subprocess).toConstantValue(subprocessService);
     container.bind(Files).toConstantValue(filesService);
     container.bind(NodeLog).toConstantValue(nodeLogService);
-    container.bind(Archive).toConstantValue(archiveService(host.searchPath));
+    container.bind(Archive).toConstantValue(archiveService(host.searchPath, nodeLogService));
     container.bind(Download).toConstantValue(
       downloadService(async () => {
         const { createDownload } = await import('./engine/services/download.js');

@@ -19,7 +19,7 @@ export function didYouMean(given: string, known: readonly string[]): string | un
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours, each counted once. */
-function editDistance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {

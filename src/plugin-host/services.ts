@@ -15,7 +15,8 @@ import type {
   Subprocess,
 } from '../engine/sdk.js';
 import { MOST_ASKS, type Ask, type HostFacts, type Tell } from '../engine/outside/protocol.js';
-import { filesService, pinnedPaths } from '../engine/services/files.js';
+import { archiveService } from '../engine/services/archive-service.js';
+import { filesService } from '../engine/services/files.js';
 import { callOf, currentId } from './calls.js';
 import { say, sayAndWait } from './channel.js';
 import { plainCopy, Unsendable } from './plain-value.js';
@@ -112,22 +113,15 @@ const nodeLog: NodeLog = {
 
 const clock: Clock = { now: () => Date.now() };
 
-const archiveWith = ({ searchPath }: HostFacts): Archive => ({
-  async unpack(context: RunContext, request) {
-    callOf(context);
-    const { unpackArchive } = await import('../engine/services/archive.js');
-    return pinnedPaths(context, request, (paths) =>
-      unpackArchive({
-        ...request,
-        ...paths,
-        shown: request,
-        searchPath,
-        signal: context.signal,
-        onProgress: (done, total) => nodeLog.progress(context, 'unpack', done, total, 'bytes'),
-      }),
-    );
-  },
-});
+const archiveWith = ({ searchPath }: HostFacts): Archive => {
+  const archive = archiveService(searchPath, nodeLog);
+  return {
+    async unpack(context: RunContext, request) {
+      callOf(context);
+      return archive.unpack(context, request);
+    },
+  };
+};
 
 const hostWith = (facts: HostFacts): Host => ({
   ...facts,

@@ -3,6 +3,7 @@
 import { plainBaseOf, withoutEscapes } from '../../manifests/path-pattern.js';
 import type { Digest } from '../files/digest.js';
 import type { Permissions } from '../files/modes.js';
+import { namesByFolder } from '../files/names-by-folder.js';
 import { matcherOf } from '../files/pattern.js';
 import type { Layer } from '../trees/tree.js';
 import type { Source } from './source.js';
@@ -31,7 +32,7 @@ export class RunFiles {
   readonly #writers = new Map<string, { readonly node: number; readonly entry: LayerEntry }[]>();
   /** Directory -> names that layers put into it, for listings. */
   readonly #layerChildren = new Map<string, Set<string>>();
-  #sourceChildren: Map<string, string[]> | undefined;
+  #sourceNames: ReadonlyMap<string, readonly string[]> | undefined;
   /** A layer deletes something, or has a file or link where a folder was: what was below it is gone. */
   #hidesFolders = false;
   #sourceLinks: readonly string[] | undefined;
@@ -173,8 +174,8 @@ export class RunFiles {
   }
 
   list(node: number, path: string): readonly string[] {
-    this.#sourceChildren ??= childrenOf(this.source.entries.keys());
-    const names = new Set([...(this.#sourceChildren.get(path) ?? []), ...(this.#layerChildren.get(path) ?? [])]);
+    this.#sourceNames ??= namesByFolder(this.source.entries.keys());
+    const names = new Set([...(this.#sourceNames.get(path) ?? []), ...(this.#layerChildren.get(path) ?? [])]);
     const prefix = path === '' ? '' : `${path}/`;
     this.#looks.get(node)?.add(`${GLOB}${escapeGlob(prefix)}*`);
     return [...names].filter((name) => this.#winnerOf(node, prefix + name) !== undefined).sort();
@@ -194,18 +195,6 @@ export function splitPattern(pattern: string): { readonly base: string; readonly
   }
   const path = withoutEscapes(pattern);
   return { base: normalize(path) ?? path, rest: '' };
-}
-
-function childrenOf(paths: Iterable<string>): Map<string, string[]> {
-  const children = new Map<string, string[]>();
-  for (const path of paths) {
-    const slash = path.lastIndexOf('/');
-    const parent = slash < 0 ? '' : path.slice(0, slash);
-    const siblings = children.get(parent);
-    if (siblings === undefined) children.set(parent, [path.slice(slash + 1)]);
-    else siblings.push(path.slice(slash + 1));
-  }
-  return children;
 }
 
 /** `a/../b` -> `b`; undefined when it leads out of the app. */

@@ -8,7 +8,7 @@ export type Digest = string & { readonly [digestBrand]: true };
 
 declare const keyBrand: unique symbol;
 /** Digest of a canonical REAPI Action. */
-export type ActionKey = string & { readonly [keyBrand]: true };
+export type ActionKey = Digest & { readonly [keyBrand]: true };
 
 /** Node >= 20.12 has a one-shot hash, several times cheaper than a Hash object for small inputs. */
 export const sha256Hex = (bytes: Uint8Array | string): string =>

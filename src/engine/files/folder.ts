@@ -377,6 +377,17 @@ export class Folder {
     return isGone ?? true;
   }
 
+  /** Removes folders below `path` that are empty, or hold nothing but such folders. */
+  async removeEmptyFolders(path: string): Promise<void> {
+    const folders: string[] = [];
+    await this.visit(path, (entry, below) => {
+      if (entry.isDirectory()) folders.push(join(path, below));
+      return true;
+    });
+    // Parents came first.
+    for (const folder of folders.reverse()) this.removeEmptyFolder(folder);
+  }
+
   private create(path: string, mode: number, fill: (fd: number) => void): void {
     this.makeFolders(parentOf(path));
     this.inParent(path, (parent, name) => {

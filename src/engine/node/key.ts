@@ -71,7 +71,7 @@ export function actionKey({ record, env, app, tools }: InputRoot): ActionKey {
     salt: Buffer.from(`${format}\n${scope}`),
     platform: toProperties({ ...platform, 'pyflow-runner': RUNNER_PROTOCOL }),
   });
-  return digestOf(action) as unknown as ActionKey;
+  return digestOf(action) as ActionKey;
 }
 
 const toProperties = (values: Readonly<Record<string, string>>) =>

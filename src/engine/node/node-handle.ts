@@ -4,8 +4,7 @@
 import type { NodeId } from '../../manifests/pipeline/manifest.js';
 import type { EventSink } from '../events.js';
 import { succeed, type Failure, type Result } from '../failure.js';
-import type { Archive, CommandExit, Download, NodeLog, RunContext, Subprocess } from '../sdk.js';
-import { pinnedPaths } from '../services/files.js';
+import type { CommandExit, Download, NodeLog, RunContext, Subprocess } from '../sdk.js';
 import type { SandboxSession } from '../process/sandbox/sandbox.js';
 import type { Downloader } from '../services/download.js';
 import type { KnownSecrets } from '../secrets/known-secrets.js';
@@ -120,22 +119,5 @@ export const downloadService = (downloader: () => Promise<Downloader>): Download
       signal: context.signal,
       onProgress: (done, total) => handleOf(context).progress('download', done, total, 'bytes'),
     });
-  },
-});
-
-/** `searchPath`: the operator's, for the program that reads what this Node cannot. */
-export const archiveService = (searchPath: readonly string[]): Archive => ({
-  async unpack(context, request) {
-    const { unpackArchive } = await import('../services/archive.js');
-    return pinnedPaths(context, request, (paths) =>
-      unpackArchive({
-        ...request,
-        ...paths,
-        shown: request,
-        searchPath,
-        signal: context.signal,
-        onProgress: (done: number, total?: number) => handleOf(context).progress('unpack', done, total, 'bytes'),
-      }),
-    );
   },
 });

@@ -4,7 +4,7 @@
 import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClaim, isAbandoned, releaseClaim, removeQuietly } from '../files/claim.js';
-import { hexOf, sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
+import { hexOf, sha256Hex, type Digest } from '../files/digest.js';
 import { makePrivateFolder, privateFileMode } from '../files/private-files.js';
 
 export interface KeyLock {
@@ -63,11 +63,11 @@ function inMemory(cacheDir: string): LockPlace | undefined {
  */
 export async function acquireKeyLock(
   cacheDir: string,
-  key: ActionKey,
+  key: Digest,
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<KeyLock> {
   const { folder, prefix } = lockPlaceOf(cacheDir);
-  const path = `${folder}/${prefix}${hexOf(key as string as Digest)}`;
+  const path = `${folder}/${prefix}${hexOf(key)}`;
   let waited = false;
   for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 1.5, 50)) {
     signal?.throwIfAborted();

@@ -4,9 +4,10 @@
 import { lstatSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { parse } from 'node:path';
-import { digestOf, type ActionKey, type Digest } from '../files/digest.js';
+import { digestOf, type Digest } from '../files/digest.js';
 import type { TreeEntry } from '../trees/directories.js';
 import { fail, FailureError, succeed, type Failure, type Result } from '../failure.js';
+import { namesByFolder } from '../files/names-by-folder.js';
 import { ignoreInGit } from '../files/own-folders.js';
 import { acquireKeyLock } from '../run/lock.js';
 import { copySource, materializeTree } from '../trees/output-tree.js';
@@ -82,7 +83,7 @@ export async function writeSlug(
   try {
     // Two runs that write one slug at the same time would mix theirs.
     const name = digestOf(Buffer.from(`slug ${realPath(outDir)}`));
-    lock = await acquireKeyLock(cacheDir, name as string as ActionKey, { signal });
+    lock = await acquireKeyLock(cacheDir, name, { signal });
     return await write(run, layers, signal);
   } catch (error) {
     if (signal.aborted) return fail(interrupted);
@@ -201,18 +202,6 @@ function traceOf(outDir: string, path: string): readonly SlugTrace[] {
     if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
     return [];
   }
-}
-
-function namesByFolder(paths: readonly string[]): ReadonlyMap<string, readonly string[]> {
-  const names = new Map<string, string[]>();
-  for (const path of paths) {
-    const slash = path.lastIndexOf('/');
-    const folder = slash < 0 ? '' : path.slice(0, slash);
-    const known = names.get(folder);
-    if (known === undefined) names.set(folder, [path.slice(slash + 1)]);
-    else known.push(path.slice(slash + 1));
-  }
-  return names;
 }
 
 /** Empties the folder, or makes it. From the first step on it can be told for a slug that is not finished. */

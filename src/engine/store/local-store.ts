@@ -201,7 +201,7 @@ class DiskStore implements LocalStore {
   }
 
   async lookUp(key: ActionKey, appId?: string): Promise<ActionResult | undefined> {
-    const hash = hexOf(key as string as Digest);
+    const hash = hexOf(key);
     const stored = this.readResult(hash, ({ result }) => result.appId === undefined || result.appId === appId);
     if (stored === undefined) return undefined;
     const { degraded } = stored.result;
@@ -264,7 +264,7 @@ class DiskStore implements LocalStore {
     const recordDigest = digestOf(text);
     this.write(recordDigest, text);
     if (this.readOnly || this.private !== undefined) return;
-    const hash = hexOf(key as string as Digest);
+    const hash = hexOf(key);
     const writtenAt = this.now();
     try {
       this.shared.flush();
@@ -276,7 +276,7 @@ class DiskStore implements LocalStore {
   }
 
   async record(key: ActionKey): Promise<KeyRecord | undefined> {
-    const stored = this.readResult(hexOf(key as string as Digest));
+    const stored = this.readResult(hexOf(key));
     const bytes = stored && (await this.read(stored.record));
     return bytes && (JSON.parse(bytes.toString('utf8')) as KeyRecord);
   }
@@ -290,7 +290,7 @@ class DiskStore implements LocalStore {
   }
 
   evictedAt(key: ActionKey): number | undefined {
-    return this.tombstones.timeOf(hexOf(key as string as Digest));
+    return this.tombstones.timeOf(hexOf(key));
   }
 
   flush(): void {

@@ -7,6 +7,7 @@ import type { NodeId } from '../../manifests/pipeline/manifest.js';
 import { readAppVariables, type AppVariables } from '../app/app-variables.js';
 import { hexOf, sha256Hex, type Digest } from '../files/digest.js';
 import type { EventSink, NodeReport, RunReport } from '../events.js';
+import { namesByFolder } from '../files/names-by-folder.js';
 import { ignoreInGit } from '../files/own-folders.js';
 import type { RunRequest } from '../request.js';
 import { appIdOf, dropFastRecord, fastRecordPath } from '../run/run-record.js';
@@ -220,7 +221,7 @@ function recordPaths(input: FastRecordInput): Pick<FastRecord, 'paths' | 'tuples
     if (known !== undefined) young[index] = known;
     return known !== undefined;
   };
-  const children = childrenOf(source);
+  const names = namesByFolder(source.entries.keys());
   try {
     if (!addFolder('.', source.rootStat)) return undefined;
     for (const [path, entry] of source.entries) {
@@ -246,23 +247,11 @@ function recordPaths(input: FastRecordInput): Pick<FastRecord, 'paths' | 'tuples
   function addFolder(path: string, listed: Stats): boolean {
     const key = path === '.' ? '' : path;
     const stat = lstatSync(`${source.directory}/${path}/.`);
-    const names = new Set([...(children.get(key) ?? []), ...(input.slugNames.get(key) ?? [])]);
-    const digest = digestNames([...names]);
+    const expected = new Set([...(names.get(key) ?? []), ...(input.slugNames.get(key) ?? [])]);
+    const digest = digestNames([...expected]);
     if (stat.mtimeMs !== listed.mtimeMs && digestNow(`${source.directory}/${path}/.`) !== digest) return false;
     return add(path, stat, () => digest);
   }
-}
-
-function childrenOf(source: Source): ReadonlyMap<string, readonly string[]> {
-  const children = new Map<string, string[]>();
-  for (const path of source.entries.keys()) {
-    const slash = path.lastIndexOf('/');
-    const parent = slash < 0 ? '' : path.slice(0, slash);
-    const names = children.get(parent);
-    if (names === undefined) children.set(parent, [path.slice(slash + 1)]);
-    else names.push(path.slice(slash + 1));
-  }
-  return children;
 }
 
 function upToDate(report: RunReport): RunReport {

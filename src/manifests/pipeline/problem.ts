@@ -1,6 +1,8 @@
 // A problem as the checks find it: at a path of the data, not yet at a line. Positions are worked out once, at the end,
 // and only when there is something to report.
 
+import { editDistance } from '../closest.js';
+
 /** Keys and indexes from the root of the file's data. */
 export type Path = readonly (string | number)[];
 
@@ -55,26 +57,6 @@ export class Suggester {
     const shown = names.slice(0, 12).map((name) => `\`${name}\``);
     return `Use one of ${shown.join(', ')}${names.length > shown.length ? `, ... (${names.length} in all)` : ''}.`;
   }
-}
-
-/** Insertions, deletions, replacements and swaps of neighbours. */
-function editDistance(a: string, b: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
-      let value = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + cost);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        value = Math.min(value, (beforeLast[j - 2] ?? 0) + 1);
-      }
-      row.push(value);
-    }
-    beforeLast = last;
-    last = row;
-  }
-  return last[b.length] ?? 0;
 }
 
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>

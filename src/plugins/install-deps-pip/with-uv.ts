@@ -86,18 +86,8 @@ export async function leaveAsPip(
     const installer = recordColumns(Buffer.from('pip\n'));
     rewrite(app, `${info}/RECORD`, (text) => pipRecord(text, folder, gone, installer));
   }
-  await dropEmptyFolders(app, site);
-}
-
-/** Wheels may list folders; pip makes those only that hold a file. */
-async function dropEmptyFolders(app: Folder, site: string): Promise<void> {
-  const folders: string[] = [];
-  await app.visit(site, (entry, path) => {
-    if (entry.isDirectory()) folders.push(path);
-    return true;
-  });
-  // Parents came first.
-  for (const folder of folders.reverse()) app.removeEmptyFolder(`${site}/${folder}`);
+  // Wheels may list empty folders; pip makes only those that hold a file.
+  await app.removeEmptyFolders(site);
 }
 
 /** pip ends lines as the csv module does, and sorts them. */

@@ -100,7 +100,7 @@ export async function normalizeRuntime(
   for (const { path } of files) {
     if (!sources.has(path) && !sources.has(sourceOf(path, minor) ?? '')) app.remove(`${home}/${path}`);
   }
-  await dropEmptyFolders(app, home);
+  await app.removeEmptyFolders(home);
   app.makeFolders(`${home}/lib/python${minor}/site-packages`);
   linkNames(app, home, minor);
 
@@ -230,14 +230,4 @@ function builtFor(app: Folder, home: string, minor: string): readonly string[] {
 function linkNames(app: Folder, home: string, minor: string): void {
   app.symlink(`python${minor}`, `${home}/bin/python3`);
   app.symlink('python3', `${home}/bin/python`);
-}
-
-async function dropEmptyFolders(app: Folder, home: string): Promise<void> {
-  const folders: string[] = [];
-  await app.visit(home, (entry, path) => {
-    if (entry.isDirectory()) folders.push(path);
-    return true;
-  });
-  // Parents came first.
-  for (const folder of folders.reverse()) app.removeEmptyFolder(`${home}/${folder}`);
 }

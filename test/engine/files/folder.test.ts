@@ -73,6 +73,13 @@ describe('engine/files/folder', () => {
     expect(readdirSync(root)).to.deep.equal([]);
   });
 
+  it('removes empty folders, and those that hold nothing but such folders', async () => {
+    mkdirSync(join(root, 'a/empty/deep'), { recursive: true });
+    folder.write('a/kept/file', '');
+    await folder.removeEmptyFolders('a');
+    expect(folder.names('a')).to.deep.equal(['kept']);
+  });
+
   it('gives nothing for what is missing, or lies below a file', () => {
     put('file');
     for (const path of ['none', 'none/below', 'file/below']) {

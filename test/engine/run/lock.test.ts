@@ -14,13 +14,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { digestOf, hexOf, type ActionKey } from '../../../src/engine/files/digest.js';
+import { digestOf, hexOf } from '../../../src/engine/files/digest.js';
 import { currentProcess } from '../../../src/engine/files/host-id.js';
 import { acquireKeyLock, lockPlaceOf } from '../../../src/engine/run/lock.js';
 import { createRunDir, sweepDeadRuns } from '../../../src/engine/files/private-folders.js';
 
 const digest = digestOf('key');
-const key = digest as string as ActionKey;
+const key = digest;
 const MODULE = new URL('../../../src/engine/run/lock.ts', import.meta.url).href;
 
 describe('engine/lock', () => {
@@ -92,7 +92,7 @@ describe('engine/lock', () => {
 
   it('does not keep different keys apart', async () => {
     const first = await acquireKeyLock(cache, key);
-    const second = await acquireKeyLock(cache, digestOf('other') as string as ActionKey);
+    const second = await acquireKeyLock(cache, digestOf('other'));
     expect(second.waited).to.equal(false);
     first.release();
     second.release();

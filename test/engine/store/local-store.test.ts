@@ -25,7 +25,7 @@ import { clearCache, listResults, showResults, verifyCache } from '../../../src/
 import type { ActionResult, KeyRecord } from '../../../src/engine/store/store.js';
 import type { DirectoryTable } from '../../../src/engine/trees/tree.js';
 
-const keyOf = (text: string): ActionKey => digestOf(text) as string as ActionKey;
+const keyOf = (text: string): ActionKey => digestOf(text) as ActionKey;
 const record: KeyRecord = {
   format: 1,
   kind: 'command',

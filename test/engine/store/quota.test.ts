@@ -22,7 +22,7 @@ import type { KeyRecord } from '../../../src/engine/store/store.js';
 import type { DirectoryTable, Layer } from '../../../src/engine/trees/tree.js';
 
 const HOUR = 3600 * 1000;
-const keyOf = (name: string): ActionKey => digestOf(name) as string as ActionKey;
+const keyOf = (name: string): ActionKey => digestOf(name) as ActionKey;
 const KB = 1024;
 
 describe('engine/quota', () => {
@@ -254,7 +254,7 @@ describe('engine/quota', () => {
     await using(async (from) => {
       for (const who of ['a', 'b', 'c', 'd']) {
         for (let i = 0; i < 60; i++) {
-          const found = await from.lookUp(digestOf(`key ${who}${i}`) as string as ActionKey);
+          const found = await from.lookUp(digestOf(`key ${who}${i}`) as ActionKey);
           expect((await from.read(found!.log!))?.toString()).to.equal(`${who}${i}`);
         }
       }
