@@ -120,6 +120,12 @@ describe('architecture', () => {
     expect(folders.map(({ name }) => name).sort()).to.deep.equal([...DISTRICTS].sort());
   });
 
+  it('has the table of districts in ARCHITECTURE.md', () => {
+    const [table = ''] =
+      /^\| District \|[^]*?\n(?=\n)/m.exec(readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8')) ?? [];
+    expect([...table.matchAll(/^\| `([a-z-]+)\/` \|/gm)].map(([, name]) => name)).to.deep.equal(DISTRICTS);
+  });
+
   it('lets a district of the engine import itself and districts below it', () => {
     const wrong = eachImport(({ path }, { target, isRelative }) => {
       const from = districtOf(path);
