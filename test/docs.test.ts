@@ -138,11 +138,13 @@ describe('docs', () => {
   });
 });
 
-/** Spans of code that begin with `pyflow`, and such lines of shell blocks. */
-const commandLinesOf = (text: string): readonly string[] =>
-  [...text.matchAll(/`pyflow ([^`]+)`/g), ...text.matchAll(/^(?:npx )?pyflow (.+?)(?: +#.*)?$/gm)].map(
+/** Spans of code that begin with `pyflow`, and such lines of code blocks. */
+const commandLinesOf = (text: string): readonly string[] => {
+  const blocks = [...text.matchAll(/^```[^]*?^```/gm)].join('\n');
+  return [...text.matchAll(/`pyflow ([^`]+)`/g), ...blocks.matchAll(/^(?:npx )?pyflow (.+?)(?: +#.*)?$/gm)].map(
     ([, line = '']) => line.replaceAll('\n', ' ').replaceAll('\\|', '|'),
   );
+};
 
 function problemOf(line: string): string | undefined {
   // What the shell would substitute counts as one word.
