@@ -30,17 +30,31 @@ export async function bundles(root, settings) {
     write: false,
     logLevel: 'warning',
   };
-  const name = (path) => relative(root, path);
-
   const first = await build({
     ...common,
     entryPoints: [START],
     metafile: true,
     plugins: [apart(() => ({ external: true }))],
   });
-  const [{ inputs }] = Object.values(first.metafile.outputs).filter(({ entryPoint }) => entryPoint === START);
-  const ofStart = new Set(Object.keys(inputs).filter((path) => inputs[path].bytesInOutput > 0));
+  // What `run` uses of a module of `start` may need further modules, which belong to `start` then as well.
+  for (let ofStart = modulesIn(first); ;) {
+    const { start, run, draw } = await dividedBy(ofStart, root, common);
+    const found = modulesIn(start);
+    if ([...found].every((path) => ofStart.has(path)))
+      return { start: textAndMap(start), run: textAndMap(run), draw: textAndMap(draw) };
+    ofStart = new Set([...ofStart, ...found]);
+  }
+}
 
+/** Source files of which something is in the one output. */
+function modulesIn({ metafile }) {
+  const [{ inputs }] = Object.values(metafile.outputs).filter(({ entryPoint }) => entryPoint !== undefined);
+  return new Set(Object.keys(inputs).filter((path) => path.startsWith('src/') && inputs[path].bytesInOutput > 0));
+}
+
+/** The three bundles, where the modules of `start` are known. */
+async function dividedBy(ofStart, root, common) {
+  const name = (path) => relative(root, path);
   const asked = new Set();
   const toRun = apart((path) => {
     if (ofStart.has(name(path))) return undefined;
@@ -52,6 +66,7 @@ export async function bundles(root, settings) {
   const start = () =>
     build({
       ...common,
+      metafile: true,
       stdin: { contents: entryOfStart([...shared].sort()), resolveDir: root },
       plugins: [
         toRun,
@@ -81,7 +96,7 @@ export async function bundles(root, settings) {
     plugins: [fromStart, slimLibraries, escaped, startStubs],
   });
   const draw = await build({ ...common, entryPoints: [DRAW], plugins: [fromStart, escaped, startStubs] });
-  return { start: textAndMap(await start()), run: textAndMap(run), draw: textAndMap(draw) };
+  return { start: await start(), run, draw };
 }
 
 const entryOfStart = (shared) =>
