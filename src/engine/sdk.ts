@@ -1,6 +1,5 @@
 // All that a plugin may import: the contract, service tokens, Result helpers.
 
-import type { ServiceIdentifier } from 'inversify';
 import type { FromSchema as StrictFromSchema, JSONSchema as StrictJSONSchema } from 'json-schema-to-ts';
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
@@ -18,6 +17,11 @@ export type { JSONObject, JSONSchema, JSONValue } from '../manifests/json-schema
 export type { PluginManifest } from '../manifests/plugin-manifest.js';
 export { fail, FailureError, failKnowing, succeed, unreachable } from './failure.js';
 export type { Blame, Failure, Result } from './failure.js';
+
+/** Names a service for injection. As inversify's own type, which would make every user of these types install it. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a constructor's parameters are of no interest to a token
+export type ServiceIdentifier<T> = string | symbol | (new (...services: any[]) => T) | AbstractClass<T>;
+type AbstractClass<T> = abstract new () => T;
 
 /** The TypeScript type of what a schema accepts. */
 export type FromSchema<S> = S extends StrictJSONSchema ? StrictFromSchema<S> : never;

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   copyFileSync,
@@ -10,6 +10,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -215,6 +216,49 @@ nodes:
     expect(sdk).to.include.keys('succeed', 'fail', 'Subprocess', 'Download');
     expect(readFileSync(join(out, 'sdk.d.ts'), 'utf8')).to.contain("'./types/engine/sdk.js'");
     expect(readFileSync(join(out, 'types/engine/sdk.d.ts'), 'utf8')).to.contain('interface RunContext');
+  });
+
+  it('depends on what the types of the sdk import, and on nothing else', () => {
+    const types = join(out, 'types');
+    const imported = readdirSync(types, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.d.ts'))
+      .flatMap((name) => [...readFileSync(join(types, name), 'utf8').matchAll(/\bfrom '([^.'][^']*)'/g)])
+      .map(([, specifier = '']) => (specifier.startsWith('node:') ? '@types/node' : specifier));
+    const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
+      'dependencies' | 'peerDependencies',
+      Readonly<Record<string, string>>
+    >;
+    const listed = [...Object.keys(dependencies), ...Object.keys(peerDependencies)];
+    expect([...new Set(imported)].sort()).to.deep.equal(listed.sort());
+  });
+
+  it('has types that compile with its dependencies alone', function () {
+    this.timeout(60_000);
+    const modules = join(folder, 'use/node_modules');
+    mkdirSync(join(modules, 'pyflow'), { recursive: true });
+    mkdirSync(join(modules, '@types'));
+    for (const name of ['json-schema-to-ts', '@types/node'])
+      symlinkSync(join(root, 'node_modules', name), join(modules, name));
+    copyFileSync(join(root, 'package.json'), join(modules, 'pyflow/package.json'));
+    cpSync(out, join(modules, 'pyflow/dist'), { recursive: true });
+    writeFileSync(
+      join(folder, 'use/use.ts'),
+      `import { Subprocess, type Folder, type FromSchema, type ServiceIdentifier } from 'pyflow/sdk';
+const config = { type: 'object', properties: { file: { type: 'string' } }, required: ['file'] } as const;
+export const file: FromSchema<typeof config>['file'] = 'x';
+// @ts-expect-error a number is no string
+export const wrong: FromSchema<typeof config>['file'] = 1;
+export const token: ServiceIdentifier<Subprocess> = Subprocess;
+export const nameOf = (folder: Folder): string => typeof folder;
+`,
+    );
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const options = '--ignoreConfig --noEmit --strict --target es2023 --module nodenext --types node use.ts'.split(' ');
+    const { status, stdout } = spawnSync(process.execPath, [tsc, ...options], {
+      cwd: join(folder, 'use'),
+      encoding: 'utf8',
+    });
+    expect({ status, stdout }).to.deep.equal({ status: 0, stdout: '' });
   });
 
   it('knows the failures that outside plugins throw', async () => {
