@@ -5,7 +5,7 @@ import type { Event, RunReport } from '../engine/events.js';
 import { EXIT_STATUS } from '../engine/failure.js';
 import { formatFailure } from '../engine/render/messages.js';
 import { writeDocument } from '../engine/render/report.js';
-import { traceRecorder } from '../engine/render/trace.js';
+import { TraceRecorder } from '../engine/render/trace.js';
 import type { Given } from './command.js';
 import type { World } from './world.js';
 
@@ -16,7 +16,7 @@ export function writeDocuments(given: Given, world: World, report: RunReport, ev
   let status = report.exitCode;
   if (reportFile !== undefined) status = write(reportFile, () => report, status, world);
   if (traceFile !== undefined) {
-    const recorder = traceRecorder();
+    const recorder = new TraceRecorder();
     for (const event of events) recorder.consume(event);
     status = write(traceFile, () => recorder.toJSON(), status, world);
   }

@@ -2,117 +2,120 @@
 // never read as a workflow command.
 
 import type { Diagnostic } from '../../manifests/pipeline/diagnostic.js';
-import { unreachable, type Failure } from '../failure.js';
+import type { NodeReport, RunReport } from '../events.js';
+import type { Failure } from '../failure.js';
 import { cleanLines, cleanText } from '../files/clean-text.js';
-import { groupByNode } from './grouping.js';
-import { countOf, formatFailure, formatFinish, formatOutcome } from './messages.js';
-import { isShown, isWorthALine, retryLine } from './plain.js';
-import type { RenderOptions, Renderer, Write } from './renderer.js';
+import { groupedRenderer, NodeTitles, startLine, type GroupedLog } from './grouped-renderer.js';
+import type { Printed } from './grouping.js';
+import { formatFailure, formatFinish, formatOutcome } from './messages.js';
+import type { EventOf, RenderOptions, Renderer, Write } from './renderer.js';
+import { isShown, isWorthALine, retryLine } from './shown-lines.js';
 import { styleOf } from './style.js';
-import { summarize } from './summary.js';
+import { failuresOf, summarize } from './summary.js';
 
 export interface GithubOptions extends RenderOptions {
   /** Unguessable for the tools: while their output is shown, commands are off until this word comes. */
   readonly resumeToken: string;
 }
 
-export function githubRenderer(write: Write, options: GithubOptions): Renderer {
-  const style = styleOf(false);
-  const kinds = new Map<string, string>();
-  const print = (line: string): void => write(`${line}\n`);
-  let isOpen = false;
-  const endGroup = (): void => {
-    if (isOpen) write(`::${options.resumeToken}::\n::endgroup::\n`);
-    isOpen = false;
-  };
-  /** Our lines that quote others: a title or path must not be a command either. */
-  const quoteLines = (lines: readonly string[]): void => {
-    write(`::stop-commands::${options.resumeToken}\n`);
-    for (const line of lines) print(line);
-    write(`::${options.resumeToken}::\n`);
-  };
+export const githubRenderer = (write: Write, options: GithubOptions): Renderer =>
+  groupedRenderer(new GithubLog(write, options));
 
-  const openGroup = (node: string, more: string): void => {
-    endGroup();
-    const title = escapeData(`${node} (${kinds.get(node) ?? '?'})${more}`);
-    write(`::group::${title}\n::stop-commands::${options.resumeToken}\n`);
-    isOpen = true;
-  };
+class GithubLog implements GroupedLog {
+  readonly #titles = new NodeTitles();
+  #isGroupOpen = false;
 
-  const groups = groupByNode({
-    open: (node, report) => openGroup(node, report === undefined ? '' : ` ${formatOutcome(report.outcome)}`),
-    pause: endGroup,
-    resume: (node) => openGroup(node, ', continued'),
-    line: ({ stream, text }) => {
-      if (stream === 'notice') for (const line of cleanLines(text)) print(`notice: ${line}`);
-      else print(stream === 'step' ? `* ${cleanText(text)}` : `  ${cleanText(text)}`.trimEnd());
-    },
-    close: (node, report, opened) => {
-      if (opened) endGroup();
-      if (!isWorthALine(report, options.verbose)) return;
-      print(disarm(`${node}: ${formatOutcome(report.outcome)} ${formatFinish(report)}`.trimEnd()));
-      if (report.failure !== undefined) print(failureAnnotation(report.failure, node));
-    },
-  });
+  constructor(
+    private readonly write: Write,
+    private readonly options: GithubOptions,
+  ) {}
 
-  return {
-    close: () => {
-      groups.end();
-      endGroup();
-    },
-    consume: (event) => {
-      switch (event.type) {
-        case 'run-started':
-          for (const { id, kind } of event.nodes) kinds.set(id, kind);
-          print(
-            disarm(
-              `pyflow ${event.runId}: ${cleanText(event.pipeline)} for ${cleanText(event.appId)}, ${countOf(event.nodes.length, 'node')}`,
-            ),
-          );
-          return;
-        case 'notice': {
-          // Inside a group commands are off; the annotation needs them on.
-          if (isOpen) write(`::${options.resumeToken}::\n`);
-          const where = event.node === undefined ? '' : `${event.node}: `;
-          print(annotation('warning', { title: event.code }, `${where}${event.text}`));
-          if (isOpen) write(`::stop-commands::${options.resumeToken}\n`);
-          return;
-        }
-        case 'node-printed':
-          if (isShown(event, options.verbose)) groups.printed(event);
-          return;
-        case 'node-retried':
-          groups.printed(retryLine(event));
-          return;
-        case 'node-finished':
-          groups.finished(event.node, event.report);
-          return;
-        case 'run-finished':
-          groups.end();
-          endGroup();
-          if (event.report.failure !== undefined && !isToldByNode(event.report.nodes, event.report.failure)) {
-            print(failureAnnotation(event.report.failure));
-          }
-          quoteLines(summarize(event.report, style));
-          return;
-        case 'node-started':
-        case 'node-progress':
-        case 'slug-written':
-          return;
-        default:
-          return unreachable(event);
-      }
-    },
-  };
+  runStarted(event: EventOf<'run-started'>): void {
+    this.#titles.runStarted(event);
+    this.#print(disarm(startLine(event)));
+  }
+
+  notice({ node, code, text }: EventOf<'notice'>): void {
+    // Inside a group commands are off; the annotation needs them on.
+    if (this.#isGroupOpen) this.#resumeCommands();
+    const where = node === undefined ? '' : `${node}: `;
+    this.#print(annotation('warning', { title: code }, `${where}${text}`));
+    if (this.#isGroupOpen) this.#stopCommands();
+  }
+
+  shows(printed: Printed): boolean {
+    return isShown(printed, this.options.verbose);
+  }
+
+  readonly retryLine = retryLine;
+
+  open(node: string, report: NodeReport | undefined): void {
+    this.#openGroup(node, report === undefined ? '' : ` ${formatOutcome(report.outcome)}`);
+  }
+
+  pause(): void {
+    this.#endGroup();
+  }
+
+  resume(node: string): void {
+    this.#openGroup(node, ', continued');
+  }
+
+  line({ stream, text }: Printed): void {
+    if (stream === 'notice') for (const line of cleanLines(text)) this.#print(`notice: ${line}`);
+    else this.#print(stream === 'step' ? `* ${cleanText(text)}` : `  ${cleanText(text)}`.trimEnd());
+  }
+
+  close(node: string, report: NodeReport, opened: boolean): void {
+    if (opened) this.#endGroup();
+    if (!isWorthALine(report, this.options.verbose)) return;
+    this.#print(disarm(`${node}: ${formatOutcome(report.outcome)} ${formatFinish(report)}`.trimEnd()));
+    if (report.failure !== undefined) this.#print(failureAnnotation(report.failure, node));
+  }
+
+  runFinished(report: RunReport): void {
+    this.#endGroup();
+    // Failures of nodes were annotated when they happened.
+    for (const { node, failure } of failuresOf(report)) if (node === undefined) this.#print(failureAnnotation(failure));
+    // The summary quotes titles and paths, which must not be commands either.
+    this.#stopCommands();
+    for (const line of summarize(report, styleOf(false))) this.#print(line);
+    this.#resumeCommands();
+  }
+
+  end(): void {
+    this.#endGroup();
+  }
+
+  #openGroup(node: string, more: string): void {
+    this.#endGroup();
+    this.#print(`::group::${escapeData(`${this.#titles.of(node)}${more}`)}`);
+    this.#stopCommands();
+    this.#isGroupOpen = true;
+  }
+
+  #endGroup(): void {
+    if (!this.#isGroupOpen) return;
+    this.#resumeCommands();
+    this.#print('::endgroup::');
+    this.#isGroupOpen = false;
+  }
+
+  #stopCommands(): void {
+    this.#print(`::stop-commands::${this.options.resumeToken}`);
+  }
+
+  #resumeCommands(): void {
+    this.#print(`::${this.options.resumeToken}::`);
+  }
+
+  #print(line: string): void {
+    this.write(`${line}\n`);
+  }
 }
 
 /** The older form of a command is one anywhere in a line. */
 const disarm = (line: string): string => line.replaceAll('##[', '## [');
-
-const isToldByNode = (
-  nodes: Readonly<Record<string, { readonly failure?: Failure }>>,
-  { code, title }: Failure,
-): boolean => Object.values(nodes).some(({ failure }) => failure?.code === code && failure.title === title);
 
 const failureAnnotation = (failure: Failure, node?: string): string =>
   annotation(

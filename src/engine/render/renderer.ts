@@ -8,6 +8,8 @@ export interface Renderer {
   close(): void;
 }
 
+export type EventOf<Type extends Event['type']> = Extract<Event, { type: Type }>;
+
 export type Write = (text: string) => void;
 
 export interface RenderOptions {

@@ -1,6 +1,7 @@
-// A Chrome trace of a run, for `--trace`: one span a node, in as many lanes as ran at a time.
+// A Chrome trace of a run, for `--trace`: one span a node, in as many lanes as nodes ran at a time.
 
 import type { Event } from '../events.js';
+import type { EventOf } from './renderer.js';
 
 interface Span {
   readonly name: string;
@@ -11,91 +12,108 @@ interface Span {
   readonly args: Readonly<Record<string, unknown>>;
 }
 
-export interface TraceRecorder {
-  consume(event: Event): void;
-  /** The trace so far, as a JSON document. */
-  toJSON(): { readonly traceEvents: readonly object[]; readonly displayTimeUnit: 'ms' };
-}
+/** The run itself, and all that is not the work of a node. */
+const RUN_LANE = 0;
 
-export function traceRecorder(): TraceRecorder {
-  const spans: Span[] = [];
-  const started = new Map<string, { readonly startMs: number; readonly lane: number }>();
-  /** Lanes that nobody uses, the last used on top; lane 0 is the run itself. */
-  const freeLanes: number[] = [];
-  let lanes = 0;
-  let name = 'pyflow';
-  return {
-    consume: (event) => {
-      switch (event.type) {
-        case 'run-started':
-          name = event.pipeline;
-          return;
-        case 'node-started':
-          if (!started.has(event.node))
-            started.set(event.node, { startMs: event.at, lane: freeLanes.pop() ?? ++lanes });
-          return;
-        case 'node-finished': {
-          const start = started.get(event.node);
-          started.delete(event.node);
-          if (start !== undefined) freeLanes.push(start.lane);
-          const { kind, outcome, reasons, key, layer, failure, savedMs } = event.report;
-          spans.push({
-            name: event.node,
-            category: outcome,
-            lane: start?.lane ?? 0,
-            // A node that never started ended when its outcome was known.
-            startMs: start?.startMs ?? event.at,
-            endMs: event.at,
-            args: { kind, outcome, reasons: reasons.map(({ what }) => what), key, layer, code: failure?.code, savedMs },
-          });
-          return;
-        }
-        case 'slug-written':
-          spans.push({
-            name: 'write slug',
-            category: 'slug',
-            lane: 0,
-            startMs: Math.max(0, event.at - event.durationMs),
-            endMs: event.at,
-            args: { files: event.files, bytes: event.bytes },
-          });
-          return;
-        case 'run-finished':
-          spans.push({
-            name,
-            category: 'run',
-            lane: 0,
-            startMs: 0,
-            endMs: event.at,
-            args: { runId: event.report.runId, status: event.report.status, exitCode: event.report.exitCode },
-          });
-          return;
-        default:
-          return;
-      }
-    },
-    toJSON: () => ({
+export class TraceRecorder {
+  readonly #spans: Span[] = [];
+  readonly #started = new Map<string, { readonly startMs: number; readonly lane: number }>();
+  /** Lanes that no node uses now, the last used on top. */
+  readonly #freeLanes: number[] = [];
+  #lanes = 0;
+  #name = 'pyflow';
+
+  consume(event: Event): void {
+    switch (event.type) {
+      case 'run-started':
+        this.#name = event.pipeline;
+        return;
+      case 'node-started':
+        return this.#nodeStarted(event);
+      case 'node-finished':
+        return this.#nodeFinished(event);
+      case 'slug-written':
+        return this.#slugWritten(event);
+      case 'run-finished':
+        return this.#runFinished(event);
+      default:
+        return;
+    }
+  }
+
+  /** The trace so far, as a JSON document. */
+  toJSON(): { readonly traceEvents: readonly object[]; readonly displayTimeUnit: 'ms' } {
+    return {
       displayTimeUnit: 'ms',
       traceEvents: [
-        { ph: 'M', pid: 1, tid: 0, name: 'process_name', args: { name: `pyflow ${name}` } },
-        ...Array.from({ length: lanes + 1 }, (_, lane) => ({
-          ph: 'M',
-          pid: 1,
-          tid: lane,
-          name: 'thread_name',
-          args: { name: lane === 0 ? 'run' : `lane ${lane}` },
-        })),
-        ...spans.map(({ name, category, lane, startMs, endMs, args }) => ({
-          ph: 'X',
-          pid: 1,
-          tid: lane,
-          name,
-          cat: category,
-          ts: Math.round(startMs * 1000),
-          dur: Math.round((endMs - startMs) * 1000),
-          args,
-        })),
+        { ph: 'M', pid: 1, tid: RUN_LANE, name: 'process_name', args: { name: `pyflow ${this.#name}` } },
+        ...Array.from({ length: this.#lanes + 1 }, (_, lane) => laneName(lane)),
+        ...this.#spans.map(completeEvent),
       ],
-    }),
-  };
+    };
+  }
+
+  #nodeStarted({ node, at }: EventOf<'node-started'>): void {
+    if (!this.#started.has(node)) {
+      this.#started.set(node, { startMs: at, lane: this.#freeLanes.pop() ?? ++this.#lanes });
+    }
+  }
+
+  #nodeFinished({ node, at, report }: EventOf<'node-finished'>): void {
+    const start = this.#started.get(node);
+    this.#started.delete(node);
+    if (start !== undefined) this.#freeLanes.push(start.lane);
+    const { kind, outcome, reasons, key, layer, failure, savedMs } = report;
+    this.#spans.push({
+      name: node,
+      category: outcome,
+      lane: start?.lane ?? RUN_LANE,
+      // A node that never started ended when its outcome was known.
+      startMs: start?.startMs ?? at,
+      endMs: at,
+      args: { kind, outcome, reasons: reasons.map(({ what }) => what), key, layer, code: failure?.code, savedMs },
+    });
+  }
+
+  #slugWritten({ at, durationMs, files, bytes }: EventOf<'slug-written'>): void {
+    this.#spans.push({
+      name: 'write slug',
+      category: 'slug',
+      lane: RUN_LANE,
+      startMs: Math.max(0, at - durationMs),
+      endMs: at,
+      args: { files, bytes },
+    });
+  }
+
+  #runFinished({ at, report: { runId, status, exitCode } }: EventOf<'run-finished'>): void {
+    this.#spans.push({
+      name: this.#name,
+      category: 'run',
+      lane: RUN_LANE,
+      startMs: 0,
+      endMs: at,
+      args: { runId, status, exitCode },
+    });
+  }
 }
+
+const laneName = (lane: number): object => ({
+  ph: 'M',
+  pid: 1,
+  tid: lane,
+  name: 'thread_name',
+  args: { name: lane === RUN_LANE ? 'run' : `lane ${lane}` },
+});
+
+/** Complete events, `X`, in microseconds. */
+const completeEvent = ({ name, category, lane, startMs, endMs, args }: Span): object => ({
+  ph: 'X',
+  pid: 1,
+  tid: lane,
+  name,
+  cat: category,
+  ts: Math.round(startMs * 1000),
+  dur: Math.round((endMs - startMs) * 1000),
+  args,
+});

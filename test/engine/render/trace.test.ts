@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { openLog } from '../../../src/engine/render/log.js';
-import { traceRecorder } from '../../../src/engine/render/trace.js';
+import { TraceRecorder } from '../../../src/engine/render/trace.js';
 import { failedRun, succeededRun } from '../../support/events.js';
 
 interface Span {
@@ -13,7 +13,7 @@ interface Span {
 }
 
 const spansOf = (events: typeof failedRun): Span[] => {
-  const recorder = traceRecorder();
+  const recorder = new TraceRecorder();
   for (const event of events) recorder.consume(event);
   return (recorder.toJSON().traceEvents as Span[]).filter(({ ph }) => ph === 'X');
 };
