@@ -3,7 +3,7 @@
 import type { NodeId } from '../../manifests/pipeline/manifest.js';
 import { loadLayer } from '../trees/layers.js';
 import { acquireKeyLock } from '../run/lock.js';
-import { differences, type MakersOf } from './explain.js';
+import { explainMiss } from './explain-miss.js';
 import type { NodeReport, Outcome, Reason } from '../events.js';
 import { FailureError, type Failure } from '../failure.js';
 import type { Execution } from './execution.js';
@@ -287,53 +287,6 @@ function maskedReport({ secrets }: RunState, report: NodeReport): NodeReport {
     ...(degraded === undefined ? {} : { degraded: secrets.mask(degraded) }),
   };
 }
-
-/** Every reason why there is nothing to restore. */
-export async function explainMiss(
-  run: RunState,
-  action: Action,
-  forced: ReadonlySet<string>,
-): Promise<readonly Reason[]> {
-  if (action.reads.sideEffects === true) return [{ what: 'it has side effects, so it runs every time' }];
-  if (action.node.cache === 'never') return [{ what: 'its cache is set to never' }];
-  if (forced.has('all') || forced.has(action.node.id)) {
-    const isAsked = run.request.refresh.some((id) => id === 'all' || id === action.node.id);
-    return [{ what: isAsked ? 'a refresh was asked for' : 'a file of its result is missing from the cache' }];
-  }
-  const last = run.lastRun?.nodes[action.node.id]?.key;
-  if (last === undefined) return [{ what: run.lastRun === undefined ? 'first run of this app' : 'new node' }];
-  if (last === action.key) {
-    const evicted = run.store.evictedAt(action.key);
-    return [
-      {
-        what:
-          evicted === undefined
-            ? 'its result is missing from the cache, or too old'
-            : 'its result was evicted from the cache',
-      },
-    ];
-  }
-  const record = await run.store.record(last);
-  if (record !== undefined) return differences(record, action.record, makersIn(run, action));
-  const evicted = run.store.evictedAt(last) !== undefined;
-  return [
-    {
-      what: evicted
-        ? 'inputs changed; the result to compare with was evicted'
-        : 'inputs changed; the result to compare with is gone',
-    },
-  ];
-}
-
-/** By the layers themselves; where none is new, or it is a tool, by the edges of the port. */
-const makersIn =
-  (run: RunState, { node }: Action): MakersOf =>
-  (port, digests) => {
-    const writers = digests.map((digest) => run.writerOf(digest)).filter((index) => index >= 0);
-    if (writers.length > 0) return [...new Set(writers)].map((index) => run.pipeline.nodes[index]!.id);
-    const references = node.inputs[port] ?? [];
-    return [...new Set([references].flat().map((reference) => reference.node))];
-  };
 
 const internalError = (id: string, error: unknown, debug: boolean): Failure => ({
   code: 'internal-error::unhandled',
