@@ -17,7 +17,7 @@ import { runTool } from './engine/process/subprocess.js';
 import { canonicalJSON } from './manifests/json-schema.js';
 import type { KnownKind } from './manifests/plugin-manifest.js';
 import { shippedKinds } from './plugins/index.js';
-import { HostCommand } from './plugins/shared/host-command.js';
+import { HostCommand } from './plugins/shared/python/host-command.js';
 import { validators } from './plugins/validators.generated.js';
 
 /**

@@ -31,7 +31,10 @@ const MAY_IMPORT: readonly (readonly [string, readonly string[]])[] = [
   ['src/plugins/validators.generated', ['src/plugins/']],
   ['src/plugins/', ['*', 'src/plugins/shared/', 'src/engine/sdk.ts', 'src/manifests/app/', 'src/manifests/catalogue/']],
   // Before anything of the app runs, the adapter asks what the pipeline would only say later, in the same words.
-  ['src/cli/buildpack/compile.ts', ['src/cli/', 'src/engine/', 'src/manifests/', 'src/plugins/shared/stack-check.ts']],
+  [
+    'src/cli/buildpack/compile.ts',
+    ['src/cli/', 'src/engine/', 'src/manifests/', 'src/plugins/shared/archives/stack-check.ts'],
+  ],
   ['src/cli', ['src/cli/', 'src/composition.ts', 'src/engine/', 'src/manifests/', 'src/plugins/index.ts']],
 ];
 
@@ -59,6 +62,20 @@ const DISTRICTS = [
 const FOR_EVERY_DISTRICT = ['composition', 'events', 'failure', 'request', 'sdk'].map(
   (name) => `src/engine/${name}.ts`,
 );
+
+/** Subjects of what plugins share, bottom to top, with the same rule. */
+const SHARED_SUBJECTS = [
+  'app',
+  'python',
+  'archives',
+  'relocate',
+  'logs',
+  'install',
+  'pip',
+  'uv',
+  'poetry',
+  'app-code',
+].map((name) => `src/plugins/shared/${name}/`);
 
 /** Libraries with a sharp edge, and the only places that may touch them. */
 const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
@@ -132,6 +149,17 @@ describe('architecture', () => {
       if (!isRelative || from < 0 || !target.startsWith('src/engine/')) return false;
       const to = districtOf(target);
       return to < 0 ? !FOR_EVERY_DISTRICT.includes(target) : to > from;
+    });
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it('groups what plugins share by subject, and lets a subject import itself and subjects below it', () => {
+    const subjectOf = (path: string): number => SHARED_SUBJECTS.findIndex((prefix) => path.startsWith(prefix));
+    const shared = sources.map(({ path }) => path).filter((path) => path.startsWith('src/plugins/shared/'));
+    expect(shared.filter((path) => subjectOf(path) < 0)).to.deep.equal([]);
+    const wrong = eachImport(({ path }, { target }) => {
+      const from = subjectOf(path);
+      return from >= 0 && subjectOf(target) > from;
     });
     expect(wrong).to.deep.equal([]);
   });

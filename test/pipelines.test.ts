@@ -5,7 +5,7 @@ import { load } from 'js-yaml';
 import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { RunRequest } from '../src/engine/request.js';
-import { rootSchema } from '../src/plugins/shared/app-root.js';
+import { rootSchema } from '../src/plugins/shared/app/root.js';
 import { acceptedStacks, DEFAULT_STACK } from '../src/manifests/catalogue/stacks.js';
 import { Workspace } from './support/workspace.js';
 

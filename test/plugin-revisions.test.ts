@@ -16,9 +16,9 @@ describe('plugin revisions', () => {
     expect([...closure]).to.include.members([
       'src/plugins/hook/plugin.ts',
       'src/plugins/hook/manifest.ts',
-      'src/plugins/shared/app-changes.ts',
-      'src/plugins/shared/private-path.ts',
-      'src/plugins/shared/search-bytes.ts',
+      'src/plugins/shared/app/changes.ts',
+      'src/plugins/shared/relocate/private-path.ts',
+      'src/plugins/shared/relocate/search-bytes.ts',
     ]);
     expect([...closure].filter((path) => path.startsWith('src/engine/'))).to.deep.equal([]);
     expect([...closure].filter((path) => path.startsWith('src/plugins/command/'))).to.deep.equal([]);

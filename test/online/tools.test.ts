@@ -11,7 +11,7 @@ import type { Sandbox } from '../../src/engine/process/sandbox/sandbox.js';
 import { succeed, type RunContext, type Subprocess } from '../../src/engine/sdk.js';
 import { isToolFor, TOOL_NAMES, toolVersion, type ToolName } from '../../src/manifests/catalogue/tools.js';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
-import { pipCommand, pythonToolCommand, uvCommand } from '../../src/plugins/shared/tool-command.js';
+import { pipCommand, pythonToolCommand, uvCommand } from '../../src/plugins/shared/install/tool-command.js';
 import { differences, fingerprint, operatorCertificates, PluginHarness } from '../support/plugin-harness.js';
 import { copyPreparedRuntime, prepareRuntimeOf, pyenvVersions } from '../support/runtimes.js';
 

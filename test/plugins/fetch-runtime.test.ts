@@ -18,7 +18,7 @@ import { expect } from 'chai';
 import { filesService } from '../../src/engine/services/files.js';
 import { fail, type Failure, type Result, type RunOutput } from '../../src/engine/sdk.js';
 import type { Runtime } from '../../src/manifests/catalogue/runtimes.js';
-import type { Provider } from '../../src/plugins/shared/provider-list.js';
+import type { Provider } from '../../src/plugins/shared/archives/provider-list.js';
 import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
 import { fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
 import { pinsOf, platformArchive, type PlatformArchiveFile } from '../support/platform-archives.js';

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { filesService } from '../../src/engine/services/files.js';
 import type { Failure, Reads } from '../../src/engine/sdk.js';
 import { InstallDepsUv } from '../../src/plugins/install-deps-uv/plugin.js';
-import { uvFailed } from '../../src/plugins/shared/uv-failures.js';
+import { uvFailed } from '../../src/plugins/shared/uv/failures.js';
 import { FolderView } from '../support/folder-view.js';
 import { PluginHarness } from '../support/plugin-harness.js';
 

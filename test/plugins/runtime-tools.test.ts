@@ -16,7 +16,7 @@ import { expect } from 'chai';
 import { filesService } from '../../src/engine/services/files.js';
 import { RuntimeTools } from '../../src/plugins/runtime-tools/plugin.js';
 import { consoleScripts } from '../../src/plugins/runtime-tools/scripts.js';
-import { recordPaths } from '../../src/plugins/shared/record.js';
+import { recordPaths } from '../../src/plugins/shared/install/record.js';
 import { fingerprint, PluginHarness } from '../support/plugin-harness.js';
 import { copyPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 

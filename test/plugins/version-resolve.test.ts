@@ -3,7 +3,7 @@ import type { Host, JSONValue } from '../../src/engine/sdk.js';
 import { MISSPELLED_PYTHON_VERSION_NAMES } from '../../src/manifests/app/python-version-file.js';
 import { memoryView } from '../support/memory-view.js';
 import { play, recordingLog } from '../support/node-context.js';
-import type { Provider } from '../../src/plugins/shared/provider-list.js';
+import type { Provider } from '../../src/plugins/shared/archives/provider-list.js';
 import { VersionResolve } from '../../src/plugins/version-resolve/plugin.js';
 
 interface Case {

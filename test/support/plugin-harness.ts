@@ -26,7 +26,7 @@ import {
 } from '../../src/engine/sdk.js';
 import { Folder } from '../../src/engine/files/folder.js';
 import { filesService } from '../../src/engine/services/files.js';
-import type { HostCommand } from '../../src/plugins/shared/host-command.js';
+import type { HostCommand } from '../../src/plugins/shared/python/host-command.js';
 import { createPlainSandbox } from '../../src/engine/process/sandbox/plain.js';
 import { runTool } from '../../src/engine/process/subprocess.js';
 import { FolderView } from './folder-view.js';

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { POETRY_DRIVER } from '../../src/plugins/shared/poetry-command.js';
+import { POETRY_DRIVER } from '../../src/plugins/shared/poetry/command.js';
 import type { PackageIndex } from './package-index.js';
 
 export type Files = Readonly<Record<string, string>>;

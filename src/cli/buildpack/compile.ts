@@ -71,7 +71,7 @@ export async function compile(folders: BuildFolders, places: Places, world: Worl
 async function refusalOf(buildDir: string, places: Places, world: World): Promise<Failure | undefined> {
   const stack = world.env['STACK'] ?? '';
   if (stack === '') return stackMissing;
-  const { checkStack } = await import('../../plugins/shared/stack-check.js');
+  const { checkStack } = await import('../../plugins/shared/archives/stack-check.js');
   const wrongStack = checkStack(stack);
   if (wrongStack !== undefined) return wrongStack;
   const python = `${buildDir}/${places.vendorDir}/python/bin/python`;

@@ -18,7 +18,7 @@ import {
   type RunOutput,
   type ViewReader,
 } from '../../engine/sdk.js';
-import { fixedPart, filesMentionPrivatePath, mentionsPrivatePath } from '../shared/private-path.js';
+import { fixedPart, filesMentionPrivatePath, mentionsPrivatePath } from '../shared/relocate/private-path.js';
 import { commandFailed, wrongCwd, wrongProgram } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 

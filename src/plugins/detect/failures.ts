@@ -1,7 +1,7 @@
 // The failures of the kind `detect`.
 
 import type { Failure } from '../../engine/sdk.js';
-import { rootName } from '../shared/app-root.js';
+import { rootName } from '../shared/app/root.js';
 
 export const notAPythonApp = (root: string, listing: string): Failure => ({
   code: 'detect::not-a-python-app',

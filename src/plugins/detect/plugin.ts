@@ -15,9 +15,9 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { PROJECT_FILES, PROJECT_FOLDERS } from '../../manifests/app/project-markers.js';
-import { inRoot, viewOfRoot } from '../shared/app-root.js';
-import { foldersUp } from '../shared/project-folder.js';
-import { describeFolder, describeRoot, isDirectory } from '../shared/root-listing.js';
+import { inRoot, viewOfRoot } from '../shared/app/root.js';
+import { foldersUp } from '../shared/app/project-folder.js';
+import { describeFolder, describeRoot, isDirectory } from '../shared/app/root-listing.js';
 import { notAPythonApp, rootNotAFolder, rootNotFound } from './failures.js';
 import { type config, type inputs, manifest, type outputs } from './manifest.js';
 

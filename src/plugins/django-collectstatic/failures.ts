@@ -1,7 +1,7 @@
 // The failures of the kind `django-collectstatic`. The codes tell apart what the log shows; the advice is the same.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
-import { lastException } from '../shared/build-log.js';
+import { lastException } from '../shared/logs/build-log.js';
 
 const SHOWN_LINES = 30;
 

@@ -1,8 +1,8 @@
 // What the kind `django-collectstatic` declares: Django's static files, gathered into the slug.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app-root.js';
-import { vendorDirSchema } from '../shared/python-home.js';
+import { rootSchema } from '../shared/app/root.js';
+import { vendorDirSchema } from '../shared/python/home.js';
 
 export const config = {
   type: 'object',

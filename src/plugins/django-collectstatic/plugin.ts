@@ -19,13 +19,13 @@ import {
   type RunOutput,
   type ViewReader,
 } from '../../engine/sdk.js';
-import { changedFiles, takeSnapshot } from '../shared/app-changes.js';
-import { inRoot, rootIn, viewOfRoot } from '../shared/app-root.js';
-import { allowed, buildEnvironment, writeEnvDir } from '../shared/build-environment.js';
-import { isModuleAvailable } from '../shared/installed-modules.js';
-import { filesMentionPrivatePath } from '../shared/private-path.js';
-import { pythonHome } from '../shared/python-home.js';
-import { isFile } from '../shared/root-listing.js';
+import { changedFiles, takeSnapshot } from '../shared/app/changes.js';
+import { inRoot, rootIn, viewOfRoot } from '../shared/app/root.js';
+import { allowed, buildEnvironment, writeEnvDir } from '../shared/app-code/build-environment.js';
+import { isModuleAvailable } from '../shared/app-code/installed-modules.js';
+import { filesMentionPrivatePath } from '../shared/relocate/private-path.js';
+import { pythonHome } from '../shared/python/home.js';
+import { isFile } from '../shared/app/root-listing.js';
 import { CollectLog } from './collect-log.js';
 import { collectstaticFailed } from './failures.js';
 import { manifest, type config, type inputs, type outputs } from './manifest.js';

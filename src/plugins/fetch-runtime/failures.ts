@@ -1,8 +1,8 @@
 // The failures that the kind `fetch-runtime` raises.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
-import { lastLines } from '../shared/failures.js';
-import type { Interpreter } from '../shared/interpreters.js';
+import { lastLines } from '../shared/python/failures.js';
+import type { Interpreter } from '../shared/python/interpreters.js';
 
 /** Why one provider gave nothing. */
 export interface ProviderMiss {

@@ -1,8 +1,8 @@
 // What the kind `fetch-runtime` declares: a Python of a resolved version, put into the slug.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { providersSchema } from '../shared/provider-list.js';
-import { vendorDirSchema } from '../shared/python-home.js';
+import { providersSchema } from '../shared/archives/provider-list.js';
+import { vendorDirSchema } from '../shared/python/home.js';
 
 export const config = {
   type: 'object',

@@ -21,14 +21,14 @@ import {
 } from '../../engine/sdk.js';
 import { findRuntime, runtimePlatform, type Runtime } from '../../manifests/catalogue/runtimes.js';
 import { stackStatus } from '../../manifests/catalogue/stacks.js';
-import { compileBytecode } from '../shared/bytecode.js';
-import { HostCommand } from '../shared/host-command.js';
-import { findInterpreters } from '../shared/interpreters.js';
-import { privatePaths } from '../shared/private-needles.js';
-import type { Provider } from '../shared/provider-list.js';
-import { pythonHome, publicPrefix } from '../shared/python-home.js';
-import { belongsToRuntime, isItsBytecode, copyRuntime, normalizeRuntime } from '../shared/runtime-form.js';
-import { searchFiles } from '../shared/search-bytes.js';
+import { compileBytecode } from '../shared/python/bytecode.js';
+import { HostCommand } from '../shared/python/host-command.js';
+import { findInterpreters } from '../shared/python/interpreters.js';
+import { privatePaths } from '../shared/relocate/private-needles.js';
+import type { Provider } from '../shared/archives/provider-list.js';
+import { pythonHome, publicPrefix } from '../shared/python/home.js';
+import { belongsToRuntime, isItsBytecode, copyRuntime, normalizeRuntime } from '../shared/relocate/runtime-form.js';
+import { searchFiles } from '../shared/relocate/search-bytes.js';
 import {
   describeInterpreter,
   downloadFailed,

@@ -7,8 +7,8 @@ import {
   type PlatformArchive,
 } from '../../manifests/catalogue/platform-archives.js';
 import type { Runtime } from '../../manifests/catalogue/runtimes.js';
-import { readPins } from '../shared/platform-pins.js';
-import type { Provider } from '../shared/provider-list.js';
+import { readPins } from '../shared/archives/platform-pins.js';
+import type { Provider } from '../shared/archives/provider-list.js';
 import { badMirror, type ProviderMiss } from './failures.js';
 
 /** An archive that holds a runtime. */

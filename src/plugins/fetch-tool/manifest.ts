@@ -1,7 +1,7 @@
 // What the kind `fetch-tool` declares: a package manager at its pinned version, as a tool tree.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { vendorDirSchema } from '../shared/python-home.js';
+import { vendorDirSchema } from '../shared/python/home.js';
 
 export const config = {
   type: 'object',

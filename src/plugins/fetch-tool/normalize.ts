@@ -1,7 +1,7 @@
 // Brings a folder that `pip install --target` filled into a form that is the same wherever it was made.
 
 import type { Folder } from '../../engine/sdk.js';
-import { editRecord } from '../shared/record.js';
+import { editRecord } from '../shared/install/record.js';
 
 /**
  * Scripts name the interpreter that installed them, while a tool is run by the interpreter of whoever uses it: they go,

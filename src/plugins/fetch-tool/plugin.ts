@@ -23,11 +23,11 @@ import {
 } from '../../engine/sdk.js';
 import type { ToolLock } from '../../manifests/catalogue/tool-locks.js';
 import { isToolFor, knownVersions, toolVersion } from '../../manifests/catalogue/tools.js';
-import { compileBytecode } from '../shared/bytecode.js';
-import { noPython } from '../shared/failures.js';
-import { withoutUserinfo } from '../shared/index-url.js';
-import { isolatedEnvironment, readableLine } from '../shared/pip-command.js';
-import { minorInView, pythonHome } from '../shared/python-home.js';
+import { compileBytecode } from '../shared/python/bytecode.js';
+import { noPython } from '../shared/python/failures.js';
+import { withoutUserinfo } from '../shared/install/index-url.js';
+import { isolatedEnvironment, readableLine } from '../shared/pip/command.js';
+import { minorInView, pythonHome } from '../shared/python/home.js';
 import { noBundledPip, noLockForPython, toolInstallFailed, unknownToolVersion } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { normalizeTool } from './normalize.js';

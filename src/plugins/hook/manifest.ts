@@ -1,8 +1,8 @@
 // What the kind `hook` declares: a script of the app that runs at a point of the build.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app-root.js';
-import { vendorDirSchema } from '../shared/python-home.js';
+import { rootSchema } from '../shared/app/root.js';
+import { vendorDirSchema } from '../shared/python/home.js';
 
 export const config = {
   type: 'object',

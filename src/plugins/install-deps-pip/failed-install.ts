@@ -2,10 +2,10 @@
 
 import type { CommandExit, Failure, RunContext, Subprocess } from '../../engine/sdk.js';
 import { readRequirements } from '../../manifests/app/requirements.js';
-import { inRoot } from '../shared/app-root.js';
-import { askIndex, askVersions } from '../shared/ask-index.js';
-import { nameNotFound } from '../shared/install-log.js';
-import { pipCommand } from '../shared/tool-command.js';
+import { inRoot } from '../shared/app/root.js';
+import { askIndex, askVersions } from '../shared/pip/ask-index.js';
+import { nameNotFound } from '../shared/logs/install-log.js';
+import { pipCommand } from '../shared/install/tool-command.js';
 import { pipFailed } from './failures.js';
 import { explainHashMode, lineOf, type WrittenRequirement } from './hash-mode.js';
 

@@ -2,8 +2,8 @@
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
 import type { RequirementsProblem } from '../../manifests/app/requirements.js';
-import { withoutUserinfo } from '../shared/index-url.js';
-import { installFailed, type FailedInstall } from '../shared/install-failures.js';
+import { withoutUserinfo } from '../shared/install/index-url.js';
+import { installFailed, type FailedInstall } from '../shared/logs/install-failures.js';
 
 /** The files do not hang together; found before pip runs, as pip would find it. */
 export const unreadableRequirements = (problems: readonly RequirementsProblem[]): Failure => ({

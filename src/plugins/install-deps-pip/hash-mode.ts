@@ -4,7 +4,7 @@
 import type { Failure } from '../../engine/sdk.js';
 import type { Requirement } from '../../manifests/app/requirements.js';
 import { decodeRequirements } from '../../manifests/app/requirements-encoding.js';
-import { withoutUserinfo } from '../shared/index-url.js';
+import { withoutUserinfo } from '../shared/install/index-url.js';
 
 /** A requirement with its line as written. */
 export type WrittenRequirement = Pick<Requirement, 'name' | 'kind' | 'hashed' | 'marker' | 'file' | 'line'> & {

@@ -1,9 +1,9 @@
 // What the kind `install-deps-pip` declares: the packages of a requirements file, installed into the slug's Python.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app-root.js';
-import { installedOutputs } from '../shared/installed-outputs.js';
-import { vendorDirSchema } from '../shared/python-home.js';
+import { rootSchema } from '../shared/app/root.js';
+import { installedOutputs } from '../shared/install/outputs.js';
+import { vendorDirSchema } from '../shared/python/home.js';
 
 const requirementsPath = {
   type: 'string',

@@ -1,7 +1,7 @@
 // Follows what pip prints: progress for people, and whether it had to build something. Unaware of how pip is run.
 
 import type { NodeLog, RunContext } from '../../engine/sdk.js';
-import { readableLineOf } from '../shared/pip-command.js';
+import { readableLineOf } from '../shared/pip/command.js';
 
 const COLLECTING = /^(?:Collecting|Processing|Obtaining) /;
 const DOWNLOADING = /^\s*(?:Downloading|Using cached) /;

@@ -3,9 +3,9 @@
 
 import { normalizeName } from '../../manifests/app/requirements.js';
 import type { Files, Folder, RunContext } from '../../engine/sdk.js';
-import { recordColumns, recordPaths } from '../shared/record.js';
-import { uvCommand } from '../shared/tool-command.js';
-import { uvEnvironment } from '../shared/uv-command.js';
+import { recordColumns, recordPaths } from '../shared/install/record.js';
+import { uvCommand } from '../shared/install/tool-command.js';
+import { uvEnvironment } from '../shared/uv/command.js';
 
 export interface UvPipInstall {
   /** The slug's Python, app-relative. */

@@ -1,7 +1,7 @@
 // The failures that the kind `install-deps-pipenv` raises.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
-import { installFailed, type FailedInstall } from '../shared/install-failures.js';
+import { installFailed, type FailedInstall } from '../shared/logs/install-failures.js';
 import type { PipLog } from './pip-log.js';
 
 export const CODE = 'install-dependencies::pipenv';

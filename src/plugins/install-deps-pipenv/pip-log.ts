@@ -2,7 +2,7 @@
 // tells a broken index from a package that does not exist. Unaware of how Pipenv is run.
 
 import type { Folder } from '../../engine/sdk.js';
-import { maskUserinfo } from '../shared/index-url.js';
+import { maskUserinfo } from '../shared/install/index-url.js';
 
 export interface PipLog {
   /** pip built a package here, so what is in the layer was not made by the index alone. */

@@ -2,8 +2,8 @@
 
 import { posix } from 'node:path';
 import type { Folder } from '../../engine/sdk.js';
-import { cleanCache, cleanCacheSlowly } from '../shared/clean-cache.js';
-import { ARTIFACTS } from '../shared/poetry-command.js';
+import { cleanCache, cleanCacheSlowly } from '../shared/install/clean-cache.js';
+import { ARTIFACTS } from '../shared/poetry/command.js';
 
 const ARCHIVE = /\.(tar\.gz|tgz|tar\.bz2|tar\.xz|bz2|zip)$/;
 /** Marks the folder of a checkout, which holds no archive. */

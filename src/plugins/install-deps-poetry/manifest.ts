@@ -1,10 +1,10 @@
 // What the kind `install-deps-poetry` declares: the packages of poetry.lock, installed into the slug's Python.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app-root.js';
-import { groupsSchema } from '../shared/groups.js';
-import { installedOutputs } from '../shared/installed-outputs.js';
-import { vendorDirSchema } from '../shared/python-home.js';
+import { rootSchema } from '../shared/app/root.js';
+import { groupsSchema } from '../shared/install/groups.js';
+import { installedOutputs } from '../shared/install/outputs.js';
+import { vendorDirSchema } from '../shared/python/home.js';
 
 export const config = {
   type: 'object',

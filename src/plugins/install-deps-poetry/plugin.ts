@@ -19,17 +19,17 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { parsePoetryLock, parsePoetryProject } from '../../manifests/app/poetry-lock.js';
-import { takeSnapshot } from '../shared/app-changes.js';
-import { inRoot } from '../shared/app-root.js';
-import { noPython } from '../shared/failures.js';
-import { firstMisencoded } from '../shared/file-encoding.js';
-import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
-import { withoutUserinfo } from '../shared/index-url.js';
-import { installedPackages } from '../shared/installed-packages.js';
-import { runWithDownloads } from '../shared/kept-downloads.js';
-import { LocalProjects } from '../shared/local-projects.js';
-import { literalPattern } from '../shared/literal-pattern.js';
-import { ARTIFACTS, runPoetry } from '../shared/poetry-command.js';
+import { takeSnapshot } from '../shared/app/changes.js';
+import { inRoot } from '../shared/app/root.js';
+import { noPython } from '../shared/python/failures.js';
+import { firstMisencoded } from '../shared/app/file-encoding.js';
+import { finishInstall, type InstalledOutputs as Outputs } from '../shared/install/finish.js';
+import { withoutUserinfo } from '../shared/install/index-url.js';
+import { installedPackages } from '../shared/install/installed-packages.js';
+import { runWithDownloads } from '../shared/install/kept-downloads.js';
+import { LocalProjects } from '../shared/install/local-projects.js';
+import { literalPattern } from '../shared/app/literal-pattern.js';
+import { ARTIFACTS, runPoetry } from '../shared/poetry/command.js';
 import {
   CODE,
   noProjectFile,
@@ -37,12 +37,12 @@ import {
   sourcesOutside,
   unreadableProject,
   unsupportedIndex,
-} from '../shared/poetry-failures.js';
-import { PoetryOutput } from '../shared/poetry-output.js';
-import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from '../shared/python-home.js';
-import { poetryFolder, tellFolder } from '../shared/project-folder.js';
-import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
-import { wheelTarget } from '../shared/wheel-target.js';
+} from '../shared/poetry/failures.js';
+import { PoetryOutput } from '../shared/poetry/output.js';
+import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from '../shared/python/home.js';
+import { poetryFolder, tellFolder } from '../shared/app/project-folder.js';
+import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/app/project-sources.js';
+import { wheelTarget } from '../shared/python/wheel-target.js';
 import { forgetWheels, wheelsBuiltHere } from './local-builds.js';
 import { isSettled, localSources, versionsOf, wantedPackages } from './locked.js';
 import { manifest, type config, type inputs } from './manifest.js';

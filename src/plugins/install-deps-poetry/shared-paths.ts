@@ -2,7 +2,7 @@
 // installer.
 
 import type { Folder } from '../../engine/sdk.js';
-import { recordPaths } from '../shared/record.js';
+import { recordPaths } from '../shared/install/record.js';
 
 /** The `.dist-info` folders of packages that quarrel about a file, sorted. */
 export function quarrelling(app: Folder, sitePackages: string): readonly string[] {

@@ -1,11 +1,11 @@
 // What the kind `install-deps-uv` declares: the packages of a uv.lock, installed into the slug's Python.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app-root.js';
-import { groupsSchema } from '../shared/groups.js';
-import { installedOutputs } from '../shared/installed-outputs.js';
-import { vendorDirSchema } from '../shared/python-home.js';
-import { uvIndexSchema } from '../shared/uv-schemas.js';
+import { rootSchema } from '../shared/app/root.js';
+import { groupsSchema } from '../shared/install/groups.js';
+import { installedOutputs } from '../shared/install/outputs.js';
+import { vendorDirSchema } from '../shared/python/home.js';
+import { uvIndexSchema } from '../shared/uv/schemas.js';
 
 export const config = {
   type: 'object',

@@ -19,12 +19,12 @@ import {
 } from '../../engine/sdk.js';
 import { normalizeName } from '../../manifests/app/requirements.js';
 import { versionsOf } from '../../manifests/app/uv-lock.js';
-import type { InstalledOutputs as Outputs } from '../shared/finish-install.js';
-import { indexFact, planIndex } from '../shared/uv-command.js';
-import { installWithUv } from '../shared/uv-install.js';
-import { needsNoBuild, readUvProject } from '../shared/uv-project.js';
-import { readingFact, type ProjectSources } from '../shared/project-sources.js';
-import { wheelTarget } from '../shared/wheel-target.js';
+import type { InstalledOutputs as Outputs } from '../shared/install/finish.js';
+import { indexFact, planIndex } from '../shared/uv/command.js';
+import { installWithUv } from '../shared/uv/install.js';
+import { needsNoBuild, readUvProject } from '../shared/uv/project.js';
+import { readingFact, type ProjectSources } from '../shared/app/project-sources.js';
+import { wheelTarget } from '../shared/python/wheel-target.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Config = FromSchema<typeof config>;

@@ -1,9 +1,9 @@
 // What the kind `install-project-poetry` declares: the app itself, installed as the package that it is.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app-root.js';
-import { vendorDirSchema } from '../shared/python-home.js';
-import { installedOutputs } from '../shared/installed-outputs.js';
+import { rootSchema } from '../shared/app/root.js';
+import { vendorDirSchema } from '../shared/python/home.js';
+import { installedOutputs } from '../shared/install/outputs.js';
 
 export const config = {
   type: 'object',

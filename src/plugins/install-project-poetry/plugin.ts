@@ -21,16 +21,16 @@ import {
   type ViewReader,
 } from '../../engine/sdk.js';
 import { parsePoetryProject } from '../../manifests/app/poetry-lock.js';
-import { changedFiles, takeSnapshot } from '../shared/app-changes.js';
-import { inRoot } from '../shared/app-root.js';
-import { noPython } from '../shared/failures.js';
-import { finishInstall, type InstalledOutputs as Outputs } from '../shared/finish-install.js';
-import { LocalProjects } from '../shared/local-projects.js';
-import { runPoetry } from '../shared/poetry-command.js';
-import { noProjectFile, poetryFailed, unreadableProject } from '../shared/poetry-failures.js';
-import { poetryFolder } from '../shared/project-folder.js';
-import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/project-sources.js';
-import { minorOfPython, pythonHome } from '../shared/python-home.js';
+import { changedFiles, takeSnapshot } from '../shared/app/changes.js';
+import { inRoot } from '../shared/app/root.js';
+import { noPython } from '../shared/python/failures.js';
+import { finishInstall, type InstalledOutputs as Outputs } from '../shared/install/finish.js';
+import { LocalProjects } from '../shared/install/local-projects.js';
+import { runPoetry } from '../shared/poetry/command.js';
+import { noProjectFile, poetryFailed, unreadableProject } from '../shared/poetry/failures.js';
+import { poetryFolder } from '../shared/app/project-folder.js';
+import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/app/project-sources.js';
+import { minorOfPython, pythonHome } from '../shared/python/home.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Config = FromSchema<typeof config>;

@@ -1,11 +1,11 @@
 // What the kind `install-project-uv` declares: the packages that lie in an app locked by uv, installed into the slug's Python.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app-root.js';
-import { groupsSchema } from '../shared/groups.js';
-import { vendorDirSchema } from '../shared/python-home.js';
-import { uvIndexSchema } from '../shared/uv-schemas.js';
-import { installedOutputs } from '../shared/installed-outputs.js';
+import { rootSchema } from '../shared/app/root.js';
+import { groupsSchema } from '../shared/install/groups.js';
+import { vendorDirSchema } from '../shared/python/home.js';
+import { uvIndexSchema } from '../shared/uv/schemas.js';
+import { installedOutputs } from '../shared/install/outputs.js';
 
 export const config = {
   type: 'object',

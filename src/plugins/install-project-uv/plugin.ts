@@ -17,11 +17,11 @@ import {
   type RunOutput,
   type ViewReader,
 } from '../../engine/sdk.js';
-import type { InstalledOutputs as Outputs } from '../shared/finish-install.js';
-import { readingFact, sourcesOf, type ProjectSources } from '../shared/project-sources.js';
-import { indexFact, planIndex } from '../shared/uv-command.js';
-import { installWithUv } from '../shared/uv-install.js';
-import { readUvProject } from '../shared/uv-project.js';
+import type { InstalledOutputs as Outputs } from '../shared/install/finish.js';
+import { readingFact, sourcesOf, type ProjectSources } from '../shared/app/project-sources.js';
+import { indexFact, planIndex } from '../shared/uv/command.js';
+import { installWithUv } from '../shared/uv/install.js';
+import { readUvProject } from '../shared/uv/project.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Config = FromSchema<typeof config>;

@@ -1,8 +1,8 @@
 // What the kind `install-sqlite` declares: SQLite for packages that compile against it, beside the slug's Python.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app-root.js';
-import { vendorDirSchema } from '../shared/python-home.js';
+import { rootSchema } from '../shared/app/root.js';
+import { vendorDirSchema } from '../shared/python/home.js';
 
 export const config = {
   type: 'object',

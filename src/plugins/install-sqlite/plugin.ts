@@ -23,11 +23,11 @@ import {
 } from '../../engine/sdk.js';
 import { findDistribution, knownReleases, type Distribution } from '../../manifests/catalogue/distributions.js';
 import { HOST_STACK, stackStatus } from '../../manifests/catalogue/stacks.js';
-import { inRoot } from '../shared/app-root.js';
-import { noPython } from '../shared/failures.js';
-import { withoutUserinfo } from '../shared/index-url.js';
-import { nearestWith } from '../shared/project-folder.js';
-import { minorOfPython, pythonHome } from '../shared/python-home.js';
+import { inRoot } from '../shared/app/root.js';
+import { noPython } from '../shared/python/failures.js';
+import { withoutUserinfo } from '../shared/install/index-url.js';
+import { nearestWith } from '../shared/app/project-folder.js';
+import { minorOfPython, pythonHome } from '../shared/python/home.js';
 import { findPackages, type Archives, type PackageFile } from './apt.js';
 import { dependenciesOnSqlite } from './dependencies.js';
 import { badMirror, badPackage, noKeyring, otherRelease, toolMissing, unknownRelease } from './failures.js';

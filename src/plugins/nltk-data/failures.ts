@@ -1,7 +1,7 @@
 // The failures of the kind `nltk-data`.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
-import { lastLines } from '../shared/failures.js';
+import { lastLines } from '../shared/python/failures.js';
 
 const PREFIX = '[nltk_data] ';
 const ERROR = /^\[nltk_data\] Error\b/;

@@ -1,8 +1,8 @@
 // What the kind `nltk-data` declares: the corpora that an app with NLTK lists in nltk.txt.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app-root.js';
-import { vendorDirSchema } from '../shared/python-home.js';
+import { rootSchema } from '../shared/app/root.js';
+import { vendorDirSchema } from '../shared/python/home.js';
 
 export const PROFILE_SCRIPT = '.profile.d/python.nltk.sh';
 

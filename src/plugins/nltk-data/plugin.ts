@@ -19,13 +19,13 @@ import {
   type RunOutput,
   type ViewReader,
 } from '../../engine/sdk.js';
-import { inRoot } from '../shared/app-root.js';
-import { allowed, buildEnvironment, writeEnvDir } from '../shared/build-environment.js';
-import { withoutUserinfo } from '../shared/index-url.js';
-import { isModuleAvailable } from '../shared/installed-modules.js';
-import { pythonHome } from '../shared/python-home.js';
-import { misencoded, wrongEncoding } from '../shared/file-encoding.js';
-import { isWantedFile } from '../shared/root-listing.js';
+import { inRoot } from '../shared/app/root.js';
+import { allowed, buildEnvironment, writeEnvDir } from '../shared/app-code/build-environment.js';
+import { withoutUserinfo } from '../shared/install/index-url.js';
+import { isModuleAvailable } from '../shared/app-code/installed-modules.js';
+import { pythonHome } from '../shared/python/home.js';
+import { misencoded, wrongEncoding } from '../shared/app/file-encoding.js';
+import { isWantedFile } from '../shared/app/root-listing.js';
 import { downloadFailed } from './failures.js';
 import { manifest, PROFILE_SCRIPT, type config, type inputs, type outputs } from './manifest.js';
 

@@ -1,7 +1,7 @@
 // The failures of the kind `package-manager`: no tool, too many, or something in the way of what it will install.
 
 import type { Failure } from '../../engine/sdk.js';
-import { inRoot, rootName } from '../shared/app-root.js';
+import { inRoot, rootName } from '../shared/app/root.js';
 
 const ONE_OF = 'requirements.txt (pip), Pipfile.lock (Pipenv), poetry.lock (Poetry) or uv.lock (uv)';
 

@@ -1,7 +1,7 @@
 // What the kind `package-manager` declares: which tool installs the app's dependencies?
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app-root.js';
+import { rootSchema } from '../shared/app/root.js';
 
 export const config = {
   type: 'object',

@@ -15,9 +15,9 @@ import {
   succeed,
   type ViewReader,
 } from '../../engine/sdk.js';
-import { inRoot, viewOfRoot } from '../shared/app-root.js';
-import { foldersUp, poetryFolder, uvPlaces } from '../shared/project-folder.js';
-import { describeFolder, describeRoot, isFile } from '../shared/root-listing.js';
+import { inRoot, viewOfRoot } from '../shared/app/root.js';
+import { foldersUp, poetryFolder, uvPlaces } from '../shared/app/project-folder.js';
+import { describeFolder, describeRoot, isFile } from '../shared/app/root-listing.js';
 import {
   existingPythonDir,
   existingVenv,

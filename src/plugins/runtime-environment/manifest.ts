@@ -1,8 +1,8 @@
 // What the kind `runtime-environment` declares: the profile scripts that let the app find its Python when it boots.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app-root.js';
-import { vendorDirSchema } from '../shared/python-home.js';
+import { rootSchema } from '../shared/app/root.js';
+import { vendorDirSchema } from '../shared/python/home.js';
 
 export const PROFILE_FOLDER = '.profile.d';
 export const PYTHON_SCRIPT = '.profile.d/python.sh';

@@ -15,10 +15,10 @@ import {
   type RunOutput,
   type ViewReader,
 } from '../../engine/sdk.js';
-import { inRoot } from '../shared/app-root.js';
-import { describeWindowsLines, saveWithLf, windowsLinesOf, type WindowsLines } from '../shared/line-ends.js';
-import { literalPattern } from '../shared/literal-pattern.js';
-import { isFile, isWantedFile } from '../shared/root-listing.js';
+import { inRoot } from '../shared/app/root.js';
+import { describeWindowsLines, saveWithLf, windowsLinesOf, type WindowsLines } from '../shared/app/line-ends.js';
+import { literalPattern } from '../shared/app/literal-pattern.js';
+import { isFile, isWantedFile } from '../shared/app/root-listing.js';
 import {
   GUNICORN_SCRIPT,
   manifest,

@@ -1,8 +1,8 @@
 // The texts of the profile scripts. They are sourced by the app's shell, so they must pass under `set -eu`. The app's
 // folder is always spelled $HOME: a slug that was moved boots where it lies.
 
-import { inRoot, rootIn } from '../shared/app-root.js';
-import { pythonHome } from '../shared/python-home.js';
+import { inRoot, rootIn } from '../shared/app/root.js';
+import { pythonHome } from '../shared/python/home.js';
 
 /** By package manager; the lines come before the common ones, so that the runtime's own programs are found first. */
 const MANAGER_LINES: Readonly<Record<string, readonly string[]>> = {

@@ -1,7 +1,7 @@
 // What the kind `runtime-tools` declares: package managers put into the slug itself, for apps that call them at run time.
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { vendorDirSchema } from '../shared/python-home.js';
+import { vendorDirSchema } from '../shared/python/home.js';
 
 export const config = {
   type: 'object',

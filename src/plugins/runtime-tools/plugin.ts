@@ -17,9 +17,9 @@ import {
   type RunOutput,
   type ViewReader,
 } from '../../engine/sdk.js';
-import { noPython } from '../shared/failures.js';
-import { minorInView, pythonHome } from '../shared/python-home.js';
-import { recordColumns } from '../shared/record.js';
+import { noPython } from '../shared/python/failures.js';
+import { minorInView, pythonHome } from '../shared/python/home.js';
+import { recordColumns } from '../shared/install/record.js';
 import { wrongTool } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { consoleScripts, packageScript, pipenvScript } from './scripts.js';

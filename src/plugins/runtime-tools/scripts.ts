@@ -1,6 +1,6 @@
 // The texts of the commands that start tools in the slug, wherever it lies. Unaware of files.
 
-import { relocatableLauncher } from '../shared/launcher.js';
+import { relocatableLauncher } from '../shared/relocate/python-launcher.js';
 
 /** `name = module:function` of `[console_scripts]`, sorted. */
 export function consoleScripts(entryPoints: string): readonly (readonly [name: string, target: string])[] {

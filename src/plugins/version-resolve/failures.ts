@@ -3,7 +3,7 @@
 import type { Failure } from '../../engine/sdk.js';
 import type { PipfileLockProblem } from '../../manifests/app/pipfile-lock.js';
 import type { PythonVersionFileProblem } from '../../manifests/app/python-version-file.js';
-import { inRoot, rootName } from '../shared/app-root.js';
+import { inRoot, rootName } from '../shared/app/root.js';
 import type { Origin } from './origin.js';
 
 /** How to say which Python an app wants, in numbered steps. */

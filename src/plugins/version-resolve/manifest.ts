@@ -1,8 +1,8 @@
 // What the kind `version-resolve` declares: which Python does the app get?
 
 import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app-root.js';
-import { providersSchema } from '../shared/provider-list.js';
+import { rootSchema } from '../shared/app/root.js';
+import { providersSchema } from '../shared/archives/provider-list.js';
 
 export const config = {
   type: 'object',

@@ -1,6 +1,6 @@
 // What the kind `version-resolve` warns of, as text. Unaware of when each warning applies.
 
-import { inRoot, rootName } from '../shared/app-root.js';
+import { inRoot, rootName } from '../shared/app/root.js';
 import { howToSetVersion, placeOf } from './failures.js';
 import type { Origin } from './origin.js';
 

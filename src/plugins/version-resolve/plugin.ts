@@ -22,10 +22,10 @@ import {
 import { acceptedMinors, DEFAULT_MINOR, latestPatch, minorStatus } from '../../manifests/catalogue/python-releases.js';
 import { findPlatformArchive, latestPlatformArchive, type Pins } from '../../manifests/catalogue/platform-archives.js';
 import { findRuntime, latestRuntime, runtimePlatform } from '../../manifests/catalogue/runtimes.js';
-import { inRoot } from '../shared/app-root.js';
-import { readPins } from '../shared/platform-pins.js';
-import type { Provider } from '../shared/provider-list.js';
-import { checkStack } from '../shared/stack-check.js';
+import { inRoot } from '../shared/app/root.js';
+import { readPins } from '../shared/archives/platform-pins.js';
+import type { Provider } from '../shared/archives/provider-list.js';
+import { checkStack } from '../shared/archives/stack-check.js';
 import {
   endOfLife,
   notAvailable,

@@ -10,10 +10,10 @@ import {
   parsePythonVersionFile,
 } from '../../manifests/app/python-version-file.js';
 import { parseRuntimeTxt } from '../../manifests/app/runtime-txt.js';
-import { inRoot, viewOfRoot } from '../shared/app-root.js';
-import { misencoded, wrongEncoding } from '../shared/file-encoding.js';
-import { foldersUp } from '../shared/project-folder.js';
-import { isFile } from '../shared/root-listing.js';
+import { inRoot, viewOfRoot } from '../shared/app/root.js';
+import { misencoded, wrongEncoding } from '../shared/app/file-encoding.js';
+import { foldersUp } from '../shared/app/project-folder.js';
+import { isFile } from '../shared/app/root-listing.js';
 import { misspelledFile, pipfileLockWrong, pythonVersionFileWrong, runtimeTxtWrong } from './failures.js';
 import type { Origin } from './origin.js';
 

@@ -1,0 +1,62 @@
+// Would Python find a module? Told from the names of files alone, as Python's finders look for them, so that nothing has to
+// run for the many apps that do not have it. Unaware of what the module is wanted for.
+
+import { posix } from 'node:path';
+import type { ViewReader } from '../../../engine/sdk.js';
+import { inRoot } from '../app/root.js';
+import { minorInView, PUBLIC_APP_DIR, pythonHome } from '../python/home.js';
+
+interface Place {
+  readonly vendorDir: string;
+  /** Where programs of the app are started, which Python searches first. */
+  readonly root: string;
+}
+
+/** `name`: a top-level module. Installed, editable (by a .pth file or a finder), or a package in the root itself. */
+export async function isModuleAvailable(view: ViewReader, { vendorDir, root }: Place, name: string): Promise<boolean> {
+  const home = pythonHome(vendorDir);
+  const minor = minorInView(view, home);
+  if (minor === undefined) return false;
+  if (hasModule(view, inRoot(root, ''), name)) return true;
+
+  const site = `${home}/lib/python${minor}/site-packages`;
+  const names = view.list(site);
+  if (names.includes(name) || hasModule(view, site, name)) return true;
+  for (const file of names) {
+    if (/^__editable___.*_finder\.py$/.test(file)) {
+      if (mapsModule(await textOf(view, `${site}/${file}`), name)) return true;
+    } else if (file.endsWith('.pth')) {
+      const folders = foldersOf(await textOf(view, `${site}/${file}`), site);
+      if (folders.some((folder) => hasModule(view, folder, name))) return true;
+    }
+  }
+  return false;
+}
+
+function hasModule(view: ViewReader, folder: string, name: string): boolean {
+  const path = folder === '' ? name : `${folder}/${name}`;
+  return view.exists(`${path}/__init__.py`) || view.exists(`${path}.py`);
+}
+
+const textOf = async (view: ViewReader, path: string): Promise<string> =>
+  (view.exists(path) ? await view.read(path) : undefined)?.toString('utf8') ?? '';
+
+/** Folders of the app that a .pth file adds; lines that begin with `import` are code. */
+function foldersOf(text: string, site: string): readonly string[] {
+  return text.split(/\r?\n/).flatMap((line) => {
+    const path = line.trimEnd();
+    if (path === '' || path.startsWith('#') || /^import[ \t]/.test(path)) return [];
+    if (path === PUBLIC_APP_DIR) return [''];
+    if (path.startsWith('/'))
+      return path.startsWith(`${PUBLIC_APP_DIR}/`) ? [path.slice(PUBLIC_APP_DIR.length + 1)] : [];
+    const joined = posix.join(site, path).replace(/\/$/, '');
+    if (joined.startsWith('..')) return [];
+    return [joined === '.' ? '' : joined];
+  });
+}
+
+/** A finder of setuptools holds a literal `MAPPING: dict[str, str] = {'name': '/path', ...}`. */
+function mapsModule(finder: string, name: string): boolean {
+  const mapping = /^MAPPING\b[^=\n]*=[ \t]*(\{.*\})/m.exec(finder)?.[1] ?? '';
+  return mapping.includes(`'${name}':`) || mapping.includes(`"${name}":`);
+}

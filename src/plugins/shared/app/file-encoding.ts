@@ -1,0 +1,42 @@
+// Files of the app that must be UTF-8 and are something else: tools say so in words that name neither file nor encoding.
+
+import { isUtf8 } from 'node:buffer';
+import type { Failure } from '../../../engine/sdk.js';
+import { foreignEncoding } from '../../../manifests/app/text-file.js';
+
+const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/** Undefined for UTF-8. `mark`: whether the tool takes a byte order mark before it. */
+export function wrongEncoding(bytes: Uint8Array, mark: 'accepted' | 'refused' = 'refused'): string | undefined {
+  const isMarked = MARK.equals(bytes.subarray(0, MARK.length));
+  const isPlain = isUtf8(bytes) && !bytes.includes(0);
+  if (isPlain && (!isMarked || mark === 'accepted')) return undefined;
+  const encoding = foreignEncoding(bytes);
+  if (encoding !== undefined && (isPlain || !isMarked)) return encoding;
+  return isUtf8(bytes) ? undefined : 'something else than text in UTF-8';
+}
+
+export const misencoded = (code: string, file: string, encoding: string): Failure => ({
+  code,
+  blame: 'app',
+  title: `${file} is not saved as plain UTF-8`,
+  subject: encoding,
+  detail: `${file} is saved as ${encoding}.`,
+  remedy: [
+    `Save ${file} as UTF-8 without a byte order mark, and commit it.`,
+    'See that no rule in .gitattributes converts it. Redirecting output into a file in older Windows PowerShell writes UTF-16.',
+  ].join('\n'),
+});
+
+/** The first of the files that is no UTF-8. */
+export function firstMisencoded(
+  code: string,
+  files: readonly (readonly [path: string, bytes: Uint8Array | undefined])[],
+  mark: 'accepted' | 'refused' = 'refused',
+): Failure | undefined {
+  for (const [path, bytes] of files) {
+    const encoding = bytes === undefined ? undefined : wrongEncoding(bytes, mark);
+    if (encoding !== undefined) return misencoded(code, path, encoding);
+  }
+  return undefined;
+}

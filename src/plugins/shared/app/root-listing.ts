@@ -1,0 +1,53 @@
+// Looks at the root of the app for people: names as they would expect them in a message. Unaware of what they mean.
+
+import type { ViewReader } from '../../../engine/sdk.js';
+import { inRoot } from './root.js';
+
+const SHOWN_NAMES = 40;
+
+/** A regular file, or a symbolic link to one. A link that cannot be followed is none. */
+export async function isFile(view: ViewReader, path: string): Promise<boolean> {
+  const kind = view.kindOf(path);
+  return kind === 'file' || (kind === 'symlink' && view.exists(path) && (await view.read(path)) !== undefined);
+}
+
+/** As `isFile`; but where a link of this name cannot be followed, the node fails and names it. */
+export async function isWantedFile(view: ViewReader, path: string): Promise<boolean> {
+  const kind = view.kindOf(path);
+  return kind === 'file' || (kind !== 'directory' && (await view.read(path)) !== undefined);
+}
+
+/** A directory, or a symbolic link to something that is no file. */
+export async function isDirectory(view: ViewReader, path: string): Promise<boolean> {
+  const kind = view.kindOf(path);
+  return kind === 'directory' || (kind === 'symlink' && view.exists(path) && !(await isFile(view, path)));
+}
+
+/** What the root holds, one name a line, folders with a slash. */
+export function describeRoot(view: ViewReader, root: string): string {
+  const title = root === '.' ? 'The root of the app holds:' : `${root} holds:`;
+  return describeNames(title, namesIn(view, inRoot(root, '')));
+}
+
+/** A folder and one level below it. */
+export function describeFolder(view: ViewReader, path: string): string {
+  const names = namesIn(view, path).flatMap((name) =>
+    name.endsWith('/') ? [name, ...namesIn(view, `${path}/${name.slice(0, -1)}`).map((below) => name + below)] : [name],
+  );
+  return describeNames(`${path} holds:`, names);
+}
+
+function namesIn(view: ViewReader, path: string): readonly string[] {
+  const prefix = path === '' ? '' : `${path}/`;
+  return view.list(path).map((name) => (view.kindOf(prefix + name) === 'directory' ? `${name}/` : name));
+}
+
+function describeNames(title: string, names: readonly string[]): string {
+  if (names.length === 0) return `${title} nothing`;
+  const shown = names.slice(0, SHOWN_NAMES).map((name) => `  ${printable(name)}`);
+  const rest = names.length - shown.length;
+  return [title, ...shown, ...(rest > 0 ? [`  ... and ${rest} more`] : [])].join('\n');
+}
+
+/** File names may hold anything, a message for a terminal may not. */
+const printable = (name: string): string => name.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');

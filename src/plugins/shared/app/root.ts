@@ -1,0 +1,42 @@
+// The folder of the app that holds its project files, for an app that is one of several in a repository: `root`. All
+// other paths of a kind stay relative to the app, which is the whole repository.
+
+import type { ViewReader } from '../../../engine/sdk.js';
+
+/** The schema of every `root`: a plain relative path, since it becomes part of patterns and of scripts. */
+export const rootSchema = {
+  type: 'string',
+  pattern: '^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$',
+  default: '.',
+  description:
+    'Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself.',
+} as const;
+
+/** A path below the root, app-relative. An empty path gives the root itself, spelled as views spell it: '' for the app. */
+export function inRoot(root: string, path: string): string {
+  if (root === '.') return path;
+  return path === '' ? root : `${root}/${path}`;
+}
+
+/** The root below a folder that stands for the app (`context.appDir`, `context.paths.app`, `$HOME`): a `cwd` for commands. */
+export const rootIn = (appDir: string, root: string): string => (root === '.' ? appDir : `${appDir}/${root}`);
+
+/** How messages name the folder. */
+export const rootName = (root: string): string => (root === '.' ? 'the root of the app' : root);
+
+/** A view of the root alone, by paths relative to it. */
+export function viewOfRoot(view: ViewReader, root: string): ViewReader {
+  if (root === '.') return view;
+  return {
+    read: (path) => view.read(inRoot(root, path)),
+    exists: (path) => view.exists(inRoot(root, path)),
+    kindOf: (path) => view.kindOf(inRoot(root, path)),
+    isExecutable: (path) => view.isExecutable(inRoot(root, path)),
+    list: (path) => view.list(inRoot(root, path)),
+    match: (pattern) => view.match(inRoot(root, pattern)).map((path) => path.slice(root.length + 1)),
+    env: (name) => view.env(name),
+    envNames: () => view.envNames(),
+    state: (name) => view.state(name),
+    run: view.run,
+  };
+}

@@ -1,0 +1,28 @@
+// Whether anything is built for a stack, and the words for when it is not. The buildpack adapter asks before all else.
+
+import { acceptedStacks, stackStatus } from '../../../manifests/catalogue/stacks.js';
+import type { Failure } from '../../../engine/sdk.js';
+
+export function checkStack(name: string): Failure | undefined {
+  const { support, end } = stackStatus(name);
+  if (support === 'accepted') return undefined;
+  return support === 'unknown' ? stackUnknown(name, acceptedStacks()) : stackEndOfLife(name, end, acceptedStacks());
+}
+
+const stackEndOfLife = (stack: string, end: string | undefined, accepted: readonly string[]): Failure => ({
+  code: 'checks::stack::eol',
+  blame: 'pipeline',
+  title: `The stack ${stack} has reached its end of life`,
+  detail: `${end === undefined ? 'Its support has ended' : `Its support ended in ${end}`}; nothing is built for it any more.`,
+  subject: stack,
+  remedy: `Move the app to another stack: ${accepted.join(', ')}.`,
+});
+
+const stackUnknown = (stack: string, accepted: readonly string[]): Failure => ({
+  code: 'checks::stack::unknown',
+  blame: 'pipeline',
+  title: `The stack ${stack} is not known`,
+  detail: `Known are ${accepted.join(', ')}.`,
+  subject: stack,
+  remedy: 'Correct the name of the stack. If the stack is new, use the newest release of pyflow.',
+});

@@ -1,0 +1,80 @@
+// What every installer of packages does when its tool is done: brings what was written into the normal form, compiles it,
+// lists the packages, and looks for private paths that stayed. Unaware of which tool it was.
+
+import {
+  fail,
+  succeed,
+  type Failure,
+  type Files,
+  type Result,
+  type RunContext,
+  type RunOutput,
+  type Subprocess,
+} from '../../../engine/sdk.js';
+import { takeSnapshot, type Snapshot } from '../app/changes.js';
+import { compileBytecode } from '../python/bytecode.js';
+import { pythonChanged, privatePathLeft } from '../logs/install-failures.js';
+import { installedPackages } from './installed-packages.js';
+import { normalizePackages } from './package-layer.js';
+import { privateAppPaths, privatePaths } from '../relocate/private-needles.js';
+import { filesMentionPrivatePath } from '../relocate/private-path.js';
+import { pythonHome } from '../python/home.js';
+import { searchFiles } from '../relocate/search-bytes.js';
+
+export interface InstalledOutputs {
+  /** Normalized name -> version. */
+  readonly packages: Readonly<Record<string, string>>;
+}
+
+export interface FinishedInstall {
+  readonly vendorDir: string;
+  /** X.Y of the Python that was installed into. */
+  readonly minor: string;
+  /** Of the Python's folder, taken before the tool ran. */
+  readonly before: Snapshot;
+  /** The tool built something here: its build tools may have written down where. */
+  readonly builtFromSource: boolean;
+  /** App-relative files that builds made beside the sources of the app. */
+  readonly generated?: readonly string[];
+}
+
+export async function finishInstall(
+  services: { readonly subprocess: Subprocess; readonly files: Files },
+  context: RunContext,
+  { vendorDir, minor, before, builtFromSource, generated = [] }: FinishedInstall,
+): Promise<Result<RunOutput<InstalledOutputs>, Failure>> {
+  const home = pythonHome(vendorDir);
+  const { app } = services.files.of(context);
+  const layer = await normalizePackages(context, app, { vendorDir, minor }, before);
+  const compiled = await compileBytecode(services, context, {
+    python: `${context.paths.app}/${home}/bin/python`,
+    files: layer.files.filter((file) => file.endsWith('.py')).map((file) => `${home}/${file}`),
+  });
+  if (!compiled.ok) {
+    if (context.signal.aborted) return compiled;
+    const changed = changedPython(before, await takeSnapshot(app, home, context.signal), minor);
+    return fail(changed.length === 0 ? compiled.failure : pythonChanged(home, changed, compiled.failure));
+  }
+  const outputs = { packages: installedPackages(app, `${home}/lib/python${minor}/site-packages`) };
+  const needles = builtFromSource ? privateAppPaths(context) : privatePaths(context);
+  const found = await searchFiles(app, home, layer.files, needles);
+  const [first] = found;
+  if (first === undefined) {
+    const uncacheable = await filesMentionPrivatePath(context, app, generated);
+    return succeed({ outputs, ...(uncacheable && { uncacheable }), ...(builtFromSource && { scope: 'app' as const }) });
+  }
+  if (!builtFromSource) return fail(privatePathLeft(found));
+  return succeed({
+    outputs,
+    uncacheable: `${home}/${first.path} was built here and names the private folder it was built in`,
+  });
+}
+
+/** What is no package's: the interpreter, its libraries and its standard library. */
+function changedPython(before: Snapshot, after: Snapshot, minor: string): readonly string[] {
+  const isPython = (path: string): boolean =>
+    /^(?:bin\/python[^/]*$|lib\/)/.test(path) && !path.startsWith(`lib/python${minor}/site-packages/`);
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .filter((path) => isPython(path) && before.get(path) !== after.get(path))
+    .sort();
+}

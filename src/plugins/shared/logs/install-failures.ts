@@ -1,0 +1,189 @@
+// Failures of installers, made from the end of their log. Unaware of which tool it was; its name and code are given.
+
+import type { CommandExit, Failure } from '../../../engine/sdk.js';
+import { lastLines } from '../python/failures.js';
+import { judgeInstallLog, type LogVerdict } from './install-log.js';
+import { gitTroubleTitle, SAYS_NOTHING, TROUBLE_TITLES } from './install-log-patterns.js';
+import { adviseMiss, describeMiss, pythonMiss } from './python-misses.js';
+import { pathsShower, type ShownPlace } from './shown-paths.js';
+
+export interface FailedInstall {
+  /** `install-dependencies::pip`. */
+  readonly code: string;
+  /** As people call it. */
+  readonly tool: string;
+  readonly command: string;
+  readonly exit: CommandExit;
+  /** What the index says when asked again. */
+  readonly elsewhere?: readonly string[];
+  /** When nothing better is known. */
+  readonly remedy: string;
+  /** Where the digests stand that a tampered file does not have: `the requirements`. */
+  readonly digestsIn: string;
+  /** The lines in which the tool says what is wrong, where they bear no mark of their own. */
+  readonly errors?: readonly string[];
+  /** What the tool says when the app's own files are the reason. */
+  readonly words?: readonly KnownWord[];
+  /** What a build printed, where the tool keeps it apart. */
+  readonly buildOutput?: readonly string[];
+  /** Where the node works; its folders are shown as paths of the app. */
+  readonly place?: ShownPlace;
+  /** X.Y of the Python that is installed into. */
+  readonly minor?: string;
+  /** Where else than in .python-version the app may ask for it. */
+  readonly pythonAlsoIn?: string;
+}
+
+export interface KnownWord {
+  /** Matched against lines without outer blanks. */
+  readonly pattern: RegExp;
+  readonly title: string;
+  /** May depend on what the line says. */
+  readonly remedy: string | ((match: RegExpExecArray) => string);
+}
+
+export function installFailed(failed: FailedInstall): Failure {
+  const show = pathsShower(failed.place);
+  const { title, detail, ...rest } = judged(failed);
+  return {
+    ...rest,
+    title: show(title),
+    detail: detail
+      .split('\n')
+      .map((line) => shorter(show(line)))
+      .join('\n'),
+  };
+}
+
+function judged(failed: FailedInstall): Failure {
+  const { code, tool, exit, minor } = failed;
+  const verdict = judgeInstallLog(exit.lines, failed.elsewhere, failed.buildOutput);
+  const { cause, trouble, tampered, login, causes } = verdict;
+  const errors = telling(failed.errors ?? verdict.errors, causes);
+  const detail = (lines: readonly string[]): string => [...new Set(lines)].join('\n') || lastLines(exit);
+  if (cause !== undefined) {
+    return {
+      code,
+      blame: 'app',
+      title: cause.title,
+      subject: cause.subject,
+      detail: detail([...causes, `Known cause: ${cause.id}`, ...errors]),
+      remedy: cause.remedy,
+    };
+  }
+  if (trouble !== undefined) return troubled(failed, trouble, detail([trouble.line, ...errors]));
+  if (tampered !== undefined) {
+    return {
+      code,
+      blame: 'app',
+      title: `A package does not have the digest that ${failed.digestsIn} demand${failed.digestsIn.endsWith('s') ? '' : 's'}`,
+      detail: (failed.errors ?? tampered).join('\n'),
+      remedy:
+        'If you changed the version, write down its new digests (a lockfile: lock again). If not, somebody changed the file at the index: do not install it before you know why.',
+    };
+  }
+  if (login !== undefined) {
+    return {
+      code,
+      blame: 'app',
+      title: 'A package index asks for a user and password, or refuses those it was given',
+      detail: detail([login, ...errors]),
+      remedy:
+        'Give them to the build: in PYFLOW_INDEX for the default index, else as variables that the tool knows (by `secrets` of the node). Never write them into a file of the app.',
+    };
+  }
+  const word = knownWord(failed);
+  if (word !== undefined) return { code, blame: 'app', ...word, detail: detail([...causes, ...errors]) };
+  const command = `Command: ${failed.command}, status ${exit.exitCode}`;
+  const miss = minor === undefined ? undefined : pythonMiss([...exit.lines, ...(failed.elsewhere ?? [])]);
+  if (miss !== undefined && minor !== undefined) {
+    return {
+      code,
+      blame: 'app',
+      title: describeMiss(miss, minor),
+      detail: detail([command, ...errors]),
+      remedy: adviseMiss(miss, minor, failed.pythonAlsoIn),
+    };
+  }
+  return {
+    code,
+    blame: 'app',
+    title: `${tool} could not install the dependencies`,
+    detail: detail([...causes, command, ...errors]),
+    remedy: causes.length > 0 ? buildRemedy(failed.remedy) : failed.remedy,
+  };
+}
+
+function troubled(
+  { code, tool }: FailedInstall,
+  { kind, gitHost }: NonNullable<LogVerdict['trouble']>,
+  detail: string,
+): Failure {
+  const what = gitHost === undefined ? TROUBLE_TITLES[kind] : gitTroubleTitle(kind, gitHost);
+  const where = gitHost === undefined ? 'the package index' : gitHost;
+  return {
+    code,
+    blame: 'environment',
+    title: `${tool} could not install the dependencies: ${what}`,
+    detail,
+    remedy:
+      kind === 'disk-full'
+        ? 'Make room on the disk that holds the cache folder, then try again.'
+        : `Try again in a while; if it stays, check ${where} and the way to it.`,
+    retryable: true,
+  };
+}
+
+function knownWord({ words = [], exit }: FailedInstall): Pick<Failure, 'title' | 'remedy'> | undefined {
+  for (const { pattern, title, remedy } of words) {
+    for (const line of exit.lines) {
+      const match = pattern.exec(line.trim());
+      if (match !== null) return { title, remedy: typeof remedy === 'string' ? remedy : remedy(match) };
+    }
+  }
+  return undefined;
+}
+
+/** What only leads to the reason is left out where the reason itself is shown. */
+function telling(errors: readonly string[], causes: readonly string[]): readonly string[] {
+  const some = errors.filter((line) => !SAYS_NOTHING.test(line.trim()));
+  return causes.length > 0 || some.length > 0 ? some : errors;
+}
+
+const buildRemedy = (remedy: string): string =>
+  `The first line is what the build of the package said last; the log above has all of it. ${remedy.replace(/^The log above tells which package was the problem\. /, '')}`;
+
+const LONG_LIST = /\(from versions: ([^()]{200,})\)?/;
+const LONG_IGNORED = /(different python version: )(.{300,})$/;
+
+/** Lists of hundreds of versions tell nothing; their ends do. */
+function shorter(line: string): string {
+  const ends = (list: string, by: string): string => {
+    const all = list.split(by);
+    return all.length < 9 ? list : [...all.slice(0, 3), `... ${all.length - 6} more ...`, ...all.slice(-3)].join(by);
+  };
+  return line
+    .replace(LONG_LIST, (_, list: string) => `(from versions: ${ends(list, ', ')})`)
+    .replace(LONG_IGNORED, (_, start: string, list: string) => `${start}${ends(list, '; ')}`);
+}
+
+export const privatePathLeft = (found: readonly { readonly path: string; readonly text: string }[]): Failure => ({
+  code: 'install-dependencies::private-path',
+  blame: 'internal',
+  title: 'Installed packages name a folder that exists during the build only',
+  detail: found
+    .slice(0, 10)
+    .map(({ path, text }) => `${path}: ${text}`)
+    .join('\n'),
+  remedy:
+    'Report this with the names of the packages. `cache: never` on the node does not help: the slug would be wrong.',
+});
+
+/** `failure`: what came of it. */
+export const pythonChanged = (home: string, changed: readonly string[], failure: Failure): Failure => ({
+  code: 'install-dependencies::python-changed',
+  blame: 'app',
+  title: 'A package changed the Python that it was installed into',
+  detail: `It no longer works: ${failure.title}. ${failure.detail}\nChanged or removed below ${home}: ${changed.slice(0, 10).join(', ')}${changed.length > 10 ? ` and ${changed.length - 10} more` : ''}`,
+  remedy: 'Find the package or build script that writes there, and install a version that does not.',
+});

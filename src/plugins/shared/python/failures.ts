@@ -1,0 +1,24 @@
+// Failures that more than one Python plugin raises.
+
+import type { CommandExit, Failure } from '../../../engine/sdk.js';
+
+/** Enough to see the error, short enough for a terminal. */
+const SHOWN_LINES = 20;
+
+export const lastLines = (exit: CommandExit, count = SHOWN_LINES): string => exit.lines.slice(-count).join('\n');
+
+export const bytecodeFailed = (exit: CommandExit): Failure => ({
+  code: 'python::bytecode',
+  blame: 'internal',
+  title: `Compiling Python bytecode ended with status ${exit.exitCode}`,
+  detail: lastLines(exit) || 'The interpreter printed nothing.',
+  remedy: 'Run again with `--refresh` for the runtime; if it stays, report it with this log.',
+});
+
+export const noPython = (folder: string): Failure => ({
+  code: 'python::no-runtime',
+  blame: 'pipeline',
+  title: `There is no Python in ${folder}`,
+  detail: `The tree given as \`runtime\` holds no ${folder}/lib/pythonX.Y.`,
+  remedy: 'Connect `runtime` to the tree of a `fetch-runtime` node, and give both nodes the same `vendorDir`.',
+});
