@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// The program: argv and environment in, exit status out. `--version` is answered here; for everything else there is
-// cli/main.ts, which knows the commands.
+// The program: argv and environment in, exit status out. It answers `--version` itself; for everything else it loads
+// cli/main.ts, which finds the command. The command calls the engine (cli/engine.ts) and returns the exit status
+// (cli/exit-status.ts).
 
 import { loadBundles } from './cli/bundles.js';
 

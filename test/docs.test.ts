@@ -161,7 +161,7 @@ function problemOf(line: string): string | undefined {
   const unknown = verbs.length === 1 ? [] : (args[0] ?? '').split('|').filter((verb) => !verbs.includes(verb));
   if (unknown.length > 0) return `there is no ${unknown.join(', ')}`;
   const parsed = parse(command, args);
-  return parsed.ok ? undefined : parsed.problem.message;
+  return parsed.ok ? undefined : parsed.failure.message;
 }
 
 /** As renderers of Markdown make them of headings. */

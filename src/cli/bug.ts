@@ -1,7 +1,5 @@
 // What is said when pyflow itself is at fault. Unaware of what happened.
 
-export const BUG_STATUS = 70;
-
 /** One paragraph; the stack only for whoever asked for it. */
 export function describeBug(error: unknown, withStack: boolean): string {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -1,6 +1,6 @@
 // `pyflow buildpack`: the classic buildpack API, called by the scripts in buildpack/bin. Which step, with which folders.
 
-import { USAGE_STATUS, complain, type Command, type Given } from './command.js';
+import { complain, type Command, type Given } from './command.js';
 import { compile } from './buildpack/compile.js';
 import { detect } from './buildpack/detect.js';
 import { layOutManager } from './buildpack/manager-command.js';
@@ -82,9 +82,6 @@ async function run(given: Given, world: World): Promise<number> {
     });
   }
   const places = placesOf(home, world);
-  if (!places.ok) {
-    complain(world, places.problem);
-    return USAGE_STATUS;
-  }
+  if (!places.ok) return complain(world, places.failure);
   return step.run(folders, places.value, world);
 }

@@ -5,7 +5,7 @@ import type { Script } from 'node:vm';
 import type * as StartModule from './start.js';
 
 /** File names beside cli.js. They bear the digest of their content, so code and cache of two builds never mix. */
-export interface BundleNames {
+interface BundleNames {
   readonly start: string;
   readonly run: string;
   readonly draw: string;

@@ -2,12 +2,14 @@
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { EXIT_STATUS, type Failure } from '../engine/failure.js';
+import type { Failure } from '../engine/failure.js';
 import { cleanText } from '../engine/files/clean-text.js';
 import { countOf, formatBytes, formatCount, formatDuration, table } from '../engine/render/messages.js';
 import { dropFastRecord } from '../engine/run/run-record.js';
 import type { Leftover } from '../engine/files/remove-tree.js';
 import { complain, didYouMean, type Command, type Given } from './command.js';
+import { DAMAGE_STATUS } from './exit-status.js';
+import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
 import { CACHE_DIR_OPTION, cacheDirOf } from './run-options.js';
 import type { World } from './world.js';
@@ -71,15 +73,12 @@ async function run(given: Given, world: World): Promise<number> {
   }
 }
 
-const printJSON = (world: World, value: unknown): void =>
-  world.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
-
 async function list(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
   const { listResults } = await import('../engine/store/care.js');
   const listed = await listResults(cacheDir);
   if (!listed.ok) return printFailure(listed.failure, world);
   if (asJSON) {
-    printJSON(world, listed.value);
+    printJSON(listed.value, world);
     return 0;
   }
   const { results, bytes } = listed.value;
@@ -116,7 +115,7 @@ async function show(cacheDir: string, prefix: string, world: World): Promise<num
       remedy: only === undefined ? '`pyflow cache ls` lists the keys.' : 'Write more of the key.',
     });
   }
-  printJSON(world, { key: only.stored.key, madeFrom: only.record, result: only.stored.result });
+  printJSON({ key: only.stored.key, madeFrom: only.record, result: only.stored.result }, world);
   return 0;
 }
 
@@ -125,7 +124,7 @@ async function verify(cacheDir: string, asJSON: boolean, world: World): Promise<
   const verified = await verifyCache(cacheDir);
   if (!verified.ok) return printFailure(verified.failure, world);
   const { results, blobs, bytes, problems } = verified.value;
-  if (asJSON) printJSON(world, verified.value);
+  if (asJSON) printJSON(verified.value, world);
   else {
     for (const { what, name } of problems) world.stdout.write(`${DAMAGE[what]} ${name}: removed\n`);
     const found =
@@ -134,7 +133,7 @@ async function verify(cacheDir: string, asJSON: boolean, world: World): Promise<
         : `${countOf(problems.length, 'problem')} removed; the next run makes what is missing anew`;
     world.stdout.write(`${countOf(results, 'result')}, ${countOf(blobs, 'blob')}, ${formatBytes(bytes)}: ${found}\n`);
   }
-  return problems.length === 0 ? 0 : EXIT_STATUS.environment;
+  return problems.length === 0 ? 0 : DAMAGE_STATUS;
 }
 
 const DAMAGE = { result: 'damaged result', blob: 'damaged blob', 'incomplete-result': 'incomplete result' } as const;
@@ -157,7 +156,7 @@ async function collect(cacheDir: string, given: Given, world: World): Promise<nu
     ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
   });
   if (collected === undefined) return printFailure(cannotCollect(cacheDir), world);
-  if (given.flag('json')) printJSON(world, collected);
+  if (given.flag('json')) printJSON(collected, world);
   else {
     const { bytesBefore, bytesAfter, evictedResults, removedBlobs, kept } = collected;
     const removed = `${countOf(evictedResults, 'result')} and ${countOf(removedBlobs, 'blob')} removed`;
@@ -207,11 +206,10 @@ async function clear(cacheDir: string, asJSON: boolean, world: World): Promise<n
   const { bytes, left } = await clearCache(cacheDir, { also: REMAKEABLE });
   // An up-to-date run would otherwise find nothing to do, and the cache would stay empty.
   for (const appId of appIds(cacheDir)) dropFastRecord(cacheDir, appId);
-  if (asJSON) printJSON(world, { bytes });
+  if (asJSON) printJSON({ bytes }, world);
   else world.stdout.write(`${formatBytes(bytes)} removed from ${cacheDir}\n`);
   if (left.length === 0) return 0;
-  printFailure(cannotClear(cacheDir, left), world);
-  return EXIT_STATUS.environment;
+  return printFailure(cannotClear(cacheDir, left), world);
 }
 
 function appIds(cacheDir: string): readonly string[] {

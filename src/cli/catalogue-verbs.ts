@@ -2,13 +2,14 @@
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { EXIT_STATUS } from '../engine/failure.js';
 import { countOf, formatBytes, table } from '../engine/render/messages.js';
 import { auditCatalogue, daysBetween, type AuditOptions, type Finding } from '../manifests/catalogue/audit.js';
 import { catalogueDigest } from '../manifests/catalogue/catalogue-digest.js';
 import { FAMILIES, type Families } from '../manifests/catalogue/families.js';
 import { complain, didYouMean, type Given, type Option } from './command.js';
+import { STALE_STATUS } from './exit-status.js';
 import { pinArchive } from './pin-archive.js';
+import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
 import { cacheDirOf } from './run-options.js';
 import type { World } from './world.js';
@@ -23,7 +24,7 @@ const OPTIONS_OF: Readonly<Record<Verb, readonly string[]>> = {
 };
 
 /** What the command says of itself. */
-export interface Described {
+interface Described {
   readonly options: readonly Option[];
   /** Default of --max-age. */
   readonly maxAgeDays: number;
@@ -65,9 +66,6 @@ export async function run(given: Given, world: World, { options, maxAgeDays }: D
   }
 }
 
-const printJSON = (world: World, value: unknown): void =>
-  world.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
-
 function list(asJSON: boolean, world: World): number {
   const families = Object.entries(FAMILIES as Families).map(([name, { about, source, retrieved, asOf }]) => ({
     name,
@@ -78,7 +76,7 @@ function list(asJSON: boolean, world: World): number {
   }));
   const digest = catalogueDigest();
   if (asJSON) {
-    printJSON(world, { digest, families });
+    printJSON({ digest, families }, world);
     return 0;
   }
   const rows = families.map(({ name, retrieved, asOf = retrieved, sources, about }) => [
@@ -103,7 +101,7 @@ function show(name: string, world: World): number {
       remedy: `${didYouMean(name, Object.keys(FAMILIES)).trim()} \`pyflow catalogue ls\` lists the names.`.trim(),
     });
   }
-  printJSON(world, family);
+  printJSON(family, world);
   return 0;
 }
 
@@ -116,9 +114,9 @@ function check(given: Given, world: World, defaultDays: number): number {
   if ('message' in operatorPins) return complain(world, operatorPins);
   const options = { now: world.now(), maxAgeDays: days === undefined ? defaultDays : Number(days), ...operatorPins };
   const findings = auditCatalogue(FAMILIES, options);
-  if (given.flag('json')) printJSON(world, findings);
+  if (given.flag('json')) printJSON(findings, world);
   else world.stdout.write(findingsText(findings));
-  return findings.some(({ level }) => level === 'wrong') ? EXIT_STATUS.pipeline : 0;
+  return findings.some(({ level }) => level === 'wrong') ? STALE_STATUS : 0;
 }
 
 function findingsText(findings: readonly Finding[]): string {
@@ -172,7 +170,7 @@ async function pin(place: string, given: Given, world: World): Promise<number> {
   );
   if (!pinned.ok) return printFailure(pinned.failure, world);
   const { name, wasPinned, ...entry } = pinned.value;
-  if (given.flag('json')) printJSON(world, { name, ...entry, pinFile: resolve(world.cwd, named) });
+  if (given.flag('json')) printJSON({ name, ...entry, pinFile: resolve(world.cwd, named) }, world);
   else {
     const did = wasPinned ? 'was pinned already' : 'is pinned';
     world.stdout.write(`${name} ${did} in ${named}: ${entry.sha256}, ${formatBytes(entry.sizeBytes)}\n`);

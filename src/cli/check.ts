@@ -2,10 +2,17 @@
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { Failure, Result } from '../engine/failure.js';
+import { countOf } from '../engine/render/messages.js';
+import type { Refusal } from '../engine/request.js';
+import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
+import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import { complain, type Command } from './command.js';
-import { printDiagnostics, printRefusal, statusOf } from './refusal.js';
+import { statusOfRefusal } from './exit-status.js';
+import { printJSON } from './print-json.js';
+import { printDiagnostics, printRefusal } from './refusal.js';
 import { PARAM_OPTION, runRequest } from './run-options.js';
-import { pipelineFile } from './shipped-pipelines.js';
+import type { World } from './world.js';
 
 export const command: Command = {
   name: 'check',
@@ -18,42 +25,58 @@ export const command: Command = {
   options: [PARAM_OPTION, { name: 'json', summary: 'Print the diagnostics as JSON' }],
   examples: ['pyflow check pipelines/*.yml'],
   run: async (given, world) => {
-    const { signal } = world.onInterrupt();
     let status = 0;
-    const documents: unknown[] = [];
+    const documents: CheckDocument[] = [];
     for (const file of given.operands) {
-      const pipeline = pipelineFile(file, world);
-      if (!pipeline.ok) return complain(world, pipeline.problem);
-      const requested = runRequest(given, world, pipeline.file, signal);
-      if (!requested.ok) return complain(world, requested.problem);
-      const checked = await world.engine.check(requested.request);
-      const diagnostics = !checked.ok && checked.failure.type === 'diagnostics' ? checked.failure.diagnostics : [];
-      if (given.flag('json')) {
-        documents.push({
-          file: resolve(world.cwd, file),
-          diagnostics,
-          warnings: checked.ok ? checked.value.warnings : [],
-          ...(checked.ok || checked.failure.type === 'diagnostics' ? {} : { failure: checked.failure.failure }),
-        });
-      }
-      if (!checked.ok) {
-        const own = given.flag('json') ? statusOf(checked.failure) : printRefusal(checked.failure, world);
-        status = Math.max(status, own);
-      }
-      if (given.flag('json')) continue;
-      const warnings = checked.ok ? checked.value.warnings : [];
-      if (warnings.length > 0) printDiagnostics(warnings, textOf(requested.request.pipelineFile), world);
-      const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
-      if (checked.ok || errors > 0) world.stdout.write(`${file}: ${tell(errors, warnings.length)}\n`);
+      const requested = runRequest(given, world, file);
+      if (!requested.ok) return complain(world, requested.failure);
+      const checked = await world.engine.check(requested.value);
+      if (!checked.ok) status = Math.max(status, statusOfRefusal(checked.failure));
+      if (given.flag('json')) documents.push(documentOf(resolve(world.cwd, file), checked));
+      else printChecked({ file, path: requested.value.pipelineFile, checked }, world);
     }
-    if (given.flag('json')) world.stdout.write(`${JSON.stringify(documents, undefined, 2)}\n`);
+    if (given.flag('json')) printJSON(documents, world);
     return status;
   },
 };
 
+type Checked = Result<CheckedPipeline, Refusal>;
+
+/** What `--json` prints for each file. */
+interface CheckDocument {
+  readonly file: string;
+  readonly diagnostics: readonly Diagnostic[];
+  readonly warnings: readonly Diagnostic[];
+  /** Why the file could not be checked at all. */
+  readonly failure?: Failure;
+}
+
+function documentOf(file: string, checked: Checked): CheckDocument {
+  if (checked.ok) return { file, diagnostics: [], warnings: checked.value.warnings };
+  if (checked.failure.type === 'diagnostics') {
+    return { file, diagnostics: checked.failure.diagnostics, warnings: [] };
+  }
+  return { file, diagnostics: [], warnings: [], failure: checked.failure.failure };
+}
+
+interface CheckedFile {
+  /** As it was named on the command line. */
+  readonly file: string;
+  readonly path: string;
+  readonly checked: Checked;
+}
+
+function printChecked({ file, path, checked }: CheckedFile, world: World): void {
+  const { diagnostics, warnings } = documentOf(path, checked);
+  if (checked.ok) printDiagnostics(warnings, textOf(path), world);
+  else printRefusal(checked.failure, world);
+  const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
+  if (checked.ok || errors > 0) world.stdout.write(`${file}: ${tell(errors, warnings.length)}\n`);
+}
+
 const tell = (errors: number, warnings: number): string =>
-  (errors === 0 ? 'no problems' : `${errors} ${errors === 1 ? 'problem' : 'problems'}`) +
-  (warnings === 0 ? '' : `, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`);
+  (errors === 0 ? 'no problems' : countOf(errors, 'problem')) +
+  (warnings === 0 ? '' : `, ${countOf(warnings, 'warning')}`);
 
 /** For excerpts; a file that is gone by now has none. */
 function textOf(file: string): string {

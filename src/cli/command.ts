@@ -1,7 +1,9 @@
-// A command as data: its options serve parsing, help and "did you mean" alike. Unaware of what commands do.
+// A command as data: parsing, help, completion and "did you mean" all read the same options.
 
 import { parseArgs } from 'node:util';
+import { fail, succeed, type Result } from '../engine/failure.js';
 import { closest } from '../manifests/closest.js';
+import { USAGE_STATUS } from './exit-status.js';
 import type { World } from './world.js';
 
 export interface Option {
@@ -47,87 +49,92 @@ export interface UsageProblem {
   readonly remedy: string;
 }
 
-export type Parsed =
-  { readonly ok: true; readonly given: Given } | { readonly ok: false; readonly problem: UsageProblem };
+export const wrongUsage = (message: string, remedy: string) => fail<UsageProblem>({ message, remedy });
 
-const refuse = (message: string, remedy: string): Parsed => ({ ok: false, problem: { message, remedy } });
-
-export function parse(command: Command, args: readonly string[]): Parsed {
-  const help = `See \`pyflow help ${command.name}\`.`;
+/** Parses what follows the command's name. */
+export function parse(command: Command, args: readonly string[]): Result<Given, UsageProblem> {
   const cut = command.takesCommandLine ? args.indexOf('--') : -1;
-  const own = cut < 0 ? args : args.slice(0, cut);
-  const { tokens } = parseArgs({
-    args: [...own],
+  const tokens = tokensOf(command, cut < 0 ? args : args.slice(0, cut));
+  const operands: string[] = [];
+  const seen = new Map<string, string[]>();
+  for (const token of tokens) {
+    if (token.kind === 'positional') operands.push(token.value);
+    if (token.kind !== 'option') continue;
+    const problem = readOption(command, token, seen);
+    if (problem !== undefined) return problem;
+  }
+  if (operands.length < command.minOperands)
+    return wrongUsage(`pyflow ${command.name} needs ${command.operands}.`, seeHelp(command));
+  if (operands.length > command.maxOperands)
+    return wrongUsage(`There is nothing for ${quote(operands[command.maxOperands] ?? '')} to be.`, seeHelp(command));
+  return succeed({
+    operands,
+    commandLine: cut < 0 ? [] : args.slice(cut + 1),
+    flag: (name) => seen.has(name),
+    value: (name) => seen.get(name)?.at(-1),
+    values: (name) => seen.get(name) ?? [],
+  });
+}
+
+/** Node's parser cuts the words up; what they mean is decided here, for one wording of all problems. */
+const tokensOf = (command: Command, args: readonly string[]) =>
+  parseArgs({
+    args: [...args],
     strict: false,
     allowPositionals: true,
     tokens: true,
     options: Object.fromEntries(
-      command.options.map((option) => [
-        option.name,
+      command.options.map(({ name, short, value }) => [
+        name,
         {
-          type: option.value === undefined ? ('boolean' as const) : ('string' as const),
-          ...(option.short === undefined ? {} : { short: option.short }),
+          type: value === undefined ? ('boolean' as const) : ('string' as const),
+          ...(short === undefined ? {} : { short }),
         },
       ]),
     ),
-  });
+  }).tokens;
 
-  const known = new Map(command.options.map((option) => [option.name, option]));
-  const seen = new Map<string, string[]>();
-  const operands: string[] = [];
-  for (const token of tokens) {
-    if (token.kind === 'option-terminator') continue;
-    if (token.kind === 'positional') {
-      operands.push(token.value);
-      continue;
-    }
-    const option = known.get(token.name);
-    if (option === undefined) return unknownOption(command, token.rawName, help);
-    if (option.value === undefined) {
-      if (token.value !== undefined) return refuse(`${token.rawName} takes no value.`, help);
-      seen.set(option.name, []);
-      continue;
-    }
-    if (token.value === undefined || (token.value === '' && option.choices !== undefined))
-      return refuse(`${token.rawName} needs a value (${option.value}).`, help);
-    if (!token.inlineValue && token.value.startsWith('-') && token.value !== '-')
-      return refuse(
-        `${token.rawName} needs a value (${option.value}), but ${quote(token.value)} follows.`,
-        `If that is the value, write --${option.name}=${token.value}.`,
-      );
-    if (option.choices !== undefined && !option.choices.includes(token.value))
-      return refuse(
-        `${quote(token.value)} is no value of --${option.name}.`,
-        `It takes one of: ${option.choices.join(', ')}.${didYouMean(token.value, option.choices)}`,
-      );
-    const before = seen.get(option.name);
-    if (before !== undefined && option.repeatable !== true)
-      return refuse(`--${option.name} is given more than once.`, 'Keep one of them.');
-    if (before === undefined) seen.set(option.name, [token.value]);
-    else before.push(token.value);
+type OptionToken = Extract<ReturnType<typeof tokensOf>[number], { kind: 'option' }>;
+
+/** Adds the option to `seen`; returns what is wrong with it. */
+function readOption(command: Command, token: OptionToken, seen: Map<string, string[]>) {
+  const option = command.options.find(({ name }) => name === token.name);
+  if (option === undefined) return unknownOption(command, token.rawName);
+  if (option.value === undefined) {
+    if (token.value !== undefined) return wrongUsage(`${token.rawName} takes no value.`, seeHelp(command));
+    seen.set(option.name, []);
+    return undefined;
   }
-  if (operands.length < command.minOperands) return refuse(`pyflow ${command.name} needs ${command.operands}.`, help);
-  if (operands.length > command.maxOperands)
-    return refuse(`There is nothing for ${quote(operands[command.maxOperands] ?? '')} to be.`, help);
-  return {
-    ok: true,
-    given: {
-      operands,
-      commandLine: cut < 0 ? [] : args.slice(cut + 1),
-      flag: (name) => seen.has(name),
-      value: (name) => seen.get(name)?.at(-1),
-      values: (name) => seen.get(name) ?? [],
-    },
-  };
+  const { value } = token;
+  if (value === undefined || (value === '' && option.choices !== undefined))
+    return wrongUsage(`${token.rawName} needs a value (${option.value}).`, seeHelp(command));
+  if (!token.inlineValue && value.startsWith('-') && value !== '-')
+    return wrongUsage(
+      `${token.rawName} needs a value (${option.value}), but ${quote(value)} follows.`,
+      `If that is the value, write --${option.name}=${value}.`,
+    );
+  if (option.choices !== undefined && !option.choices.includes(value))
+    return wrongUsage(
+      `${quote(value)} is no value of --${option.name}.`,
+      `It takes one of: ${option.choices.join(', ')}.${didYouMean(value, option.choices)}`,
+    );
+  const before = seen.get(option.name);
+  if (before !== undefined && option.repeatable !== true)
+    return wrongUsage(`--${option.name} is given more than once.`, 'Keep one of them.');
+  if (before === undefined) seen.set(option.name, [value]);
+  else before.push(value);
+  return undefined;
 }
 
-function unknownOption(command: Command, rawName: string, help: string): Parsed {
+function unknownOption(command: Command, rawName: string) {
   const names = [...command.options.map(({ name }) => `--${name}`), '--no-color', '--help'];
-  return refuse(
+  return wrongUsage(
     `pyflow ${command.name} has no option ${rawName}.`,
-    `${didYouMean(rawName, names).trim()} ${help}`.trim(),
+    `${didYouMean(rawName, names).trim()} ${seeHelp(command)}`.trim(),
   );
 }
+
+const seeHelp = ({ name }: Command): string => `See \`pyflow help ${name}\`.`;
 
 /** ` Did you mean X?` or nothing. */
 export function didYouMean(given: string, known: readonly string[]): string {
@@ -137,9 +144,7 @@ export function didYouMean(given: string, known: readonly string[]): string {
 
 const quote = (text: string): string => `"${text}"`;
 
-/** The command line is at fault; the file being at fault gives the same status. */
-export const USAGE_STATUS = 2;
-
+/** Returns the exit status. */
 export function complain(world: World, problem: UsageProblem): number {
   world.stderr.write(`pyflow: ${problem.message}\n${problem.remedy}\n`);
   return USAGE_STATUS;

@@ -1,31 +1,37 @@
-// `--report` and `--trace`: written at the end, whatever the end was.
+// `--report` and `--trace`: written at the end, however the run ended.
 
 import { resolve } from 'node:path';
 import type { Event, RunReport } from '../engine/events.js';
-import { EXIT_STATUS } from '../engine/failure.js';
+import type { Failure } from '../engine/failure.js';
 import { formatFailure } from '../engine/render/messages.js';
 import { writeDocument } from '../engine/render/report.js';
 import { TraceRecorder } from '../engine/render/trace.js';
 import type { Given } from './command.js';
 import type { World } from './world.js';
 
-/** The exit status of the run, or of the failure to write when the run itself went well. */
-export function writeDocuments(given: Given, world: World, report: RunReport, events: readonly Event[]): number {
-  const reportFile = given.value('report');
-  const traceFile = given.value('trace');
-  let status = report.exitCode;
-  if (reportFile !== undefined) status = write(reportFile, () => report, status, world);
-  if (traceFile !== undefined) {
-    const recorder = new TraceRecorder();
-    for (const event of events) recorder.consume(event);
-    status = write(traceFile, () => recorder.toJSON(), status, world);
-  }
-  return status;
+/** What is known once a run is over. `events` are for the trace. */
+export interface EndedRun {
+  readonly report: RunReport;
+  readonly events: readonly Event[];
 }
 
-function write(file: string, document: () => unknown, status: number, world: World): number {
-  const written = writeDocument(resolve(world.cwd, file), document());
-  if (written.ok) return status;
-  world.stderr.write(`${formatFailure(written.failure).join('\n')}\n`);
-  return status === 0 ? EXIT_STATUS[written.failure.blame] : status;
+/** Returns what could not be written. */
+export function writeDocuments(given: Given, world: World, { report, events }: EndedRun): readonly Failure[] {
+  const documents: readonly (readonly [option: string, make: () => unknown])[] = [
+    ['report', () => report],
+    ['trace', () => traceOf(events)],
+  ];
+  return documents.flatMap(([option, make]) => {
+    const file = given.value(option);
+    const written = file === undefined ? undefined : writeDocument(resolve(world.cwd, file), make());
+    if (written === undefined || written.ok) return [];
+    world.stderr.write(`${formatFailure(written.failure).join('\n')}\n`);
+    return [written.failure];
+  });
+}
+
+function traceOf(events: readonly Event[]): unknown {
+  const recorder = new TraceRecorder();
+  for (const event of events) recorder.consume(event);
+  return recorder.toJSON();
 }

@@ -1,4 +1,4 @@
-// What the commands need of the rest of pyflow, as one interface, and the real thing loaded piece by piece when called.
+// What the commands need from the engine, as one interface. The real engine is loaded piece by piece, when it is called.
 
 import { delimiter, join } from 'node:path';
 import type { EventSink, RunReport } from '../engine/events.js';
@@ -11,7 +11,7 @@ import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
 import { passThroughOf } from '../engine/app/pass-through.js';
 
-export interface ExecRequest {
+interface ExecRequest {
   readonly slugDir: string;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -23,7 +23,7 @@ export interface ExecRequest {
 }
 
 export interface Engine {
-  /** The report of an up-to-date run, or undefined when the long way must find out. */
+  /** The report of an up-to-date run; undefined if only `run` can tell. */
   tryFastPath(request: RunRequest, sink: EventSink): Promise<RunReport | undefined>;
   run(request: RunRequest, sink: EventSink): Promise<Result<RunReport, Refusal>>;
   plan(request: RunRequest): Promise<Result<PlanReport, Refusal>>;
@@ -37,11 +37,11 @@ export interface Engine {
   kinds(): Promise<readonly PluginManifest[]>;
   /** Writes a tool tree of the cache into a new folder. */
   layOutTool(cacheDir: string, tool: string, folder: string): Promise<Result<undefined>>;
-  /** The exit status of the command. */
+  /** Returns the exit status of the command. */
   exec(request: ExecRequest): Promise<Result<number, Failure>>;
 }
 
-/** `pluginHost`: the program in whose process an outside plugin runs. */
+/** `pluginHost` is the program that runs outside plugins, each in its own process. */
 export function lazyEngine(
   version: string,
   env: Readonly<Record<string, string | undefined>>,

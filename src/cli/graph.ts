@@ -1,12 +1,11 @@
 // `pyflow graph`: a pipeline as a picture.
 
-import type { Failure, Result } from '../engine/failure.js';
+import { succeed, type Failure, type Result } from '../engine/failure.js';
 import { renderGraph, type GraphFormat } from '../engine/render/graph.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import { complain, type Command } from './command.js';
 import { printFailure, printRefusal } from './refusal.js';
 import { PARAM_OPTION, runRequest } from './run-options.js';
-import { pipelineFile } from './shipped-pipelines.js';
 
 const FORMATS = ['mermaid', 'dot', 'json', 'svg', 'html'] as const;
 
@@ -29,18 +28,15 @@ export const command: Command = {
     'pyflow graph pipelines/python.yml --format dot | dot -Tsvg > python.svg',
   ],
   run: async (given, world) => {
-    const { signal } = world.onInterrupt();
-    const pipeline = pipelineFile(given.operands[0], world);
-    if (!pipeline.ok) return complain(world, pipeline.problem);
-    const requested = runRequest(given, world, pipeline.file, signal);
-    if (!requested.ok) return complain(world, requested.problem);
-    const checked = await world.engine.check(requested.request);
+    const requested = runRequest(given, world);
+    if (!requested.ok) return complain(world, requested.failure);
+    const checked = await world.engine.check(requested.value);
     if (!checked.ok) return printRefusal(checked.failure, world);
     const format = (given.value('format') ?? 'mermaid') as (typeof FORMATS)[number];
     const drawn =
       format === 'svg' || format === 'html'
         ? await draw(checked.value, format)
-        : ({ ok: true, value: renderGraph(checked.value, format satisfies GraphFormat) } as const);
+        : succeed(renderGraph(checked.value, format satisfies GraphFormat));
     if (!drawn.ok) return printFailure(drawn.failure, world);
     world.stdout.write(drawn.value);
     return 0;
@@ -52,5 +48,5 @@ async function draw(pipeline: CheckedPipeline, format: 'svg' | 'html'): Promise<
   const { drawGraph, graphPage } = await import('../engine/render/drawing.js');
   if (format === 'html') return graphPage(pipeline);
   const drawn = drawGraph(pipeline, { alone: true });
-  return drawn.ok ? { ok: true, value: drawn.value.svg } : drawn;
+  return drawn.ok ? succeed(drawn.value.svg) : drawn;
 }

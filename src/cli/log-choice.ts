@@ -11,7 +11,7 @@ import type { Given } from './command.js';
 import type { World } from './world.js';
 
 export const LOG_NAMES = ['auto', 'live', 'plain', 'ndjson', 'github', 'buildpack'] as const;
-export type LogName = Exclude<(typeof LOG_NAMES)[number], 'auto'>;
+type LogName = Exclude<(typeof LOG_NAMES)[number], 'auto'>;
 
 export function chooseLog(given: Given, world: World): LogName {
   const asked = (given.value('log') ?? 'auto') as (typeof LOG_NAMES)[number];

@@ -1,7 +1,7 @@
-// From argv to a command: which commands there are, help, and what is said about a command line that is at fault.
+// From argv to the command that it names. Also answers `help`, and says what is wrong with a command line.
 
 import { scarcityFailure } from '../engine/files/system-failures.js';
-import { BUG_STATUS, describeBug } from './bug.js';
+import { describeBug } from './bug.js';
 import { command as buildpack } from './buildpack.js';
 import { command as cache } from './cache.js';
 import { command as catalogue } from './catalogue.js';
@@ -10,6 +10,7 @@ import { complain, didYouMean, parse, type Command } from './command.js';
 import { completionOf } from './completion.js';
 import { command as exec } from './exec.js';
 import { command as graph } from './graph.js';
+import { BUG_STATUS, USAGE_STATUS } from './exit-status.js';
 import { helpOf, overviewOf } from './help.js';
 import { command as plan } from './plan.js';
 import { command as plugins } from './plugins.js';
@@ -21,8 +22,8 @@ import { command as why } from './why.js';
 import type { World } from './world.js';
 
 /**
- * Light and in one chunk: reading twenty small files costs more than one of fifty kilobytes. What is heavy (the engine,
- * winston) is imported by the commands when they need it.
+ * All commands are one chunk: reading twenty small files takes longer than reading one of fifty kilobytes. Commands import
+ * what is heavy (the engine, winston) when they need it.
  */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   run,
@@ -40,7 +41,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   completion: completionOf(() => Object.values(COMMANDS)),
 };
 
-/** The exit status. */
+/** Returns the exit status. */
 export async function main(argv: readonly string[], world: World): Promise<number> {
   try {
     return await dispatch(argv, world);
@@ -55,14 +56,14 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
 const NO_COLOR = '--no-color';
 
 async function dispatch(given: readonly string[], colored: World): Promise<number> {
-  // For all commands alike, wherever it stands before `--`.
+  // All commands accept it, anywhere before `--`.
   const end = given.includes('--') ? given.indexOf('--') : given.length;
   const argv = given.filter((arg, index) => arg !== NO_COLOR || index > end);
   const world = argv.length === given.length ? colored : { ...colored, env: { ...colored.env, NO_COLOR: '1' } };
   const [name, ...args] = argv;
   if (name === undefined) {
     world.stderr.write(overviewOf(Object.values(COMMANDS)));
-    return 2;
+    return USAGE_STATUS;
   }
   if (name === '--version' || name === '-V') {
     world.stdout.write(`pyflow ${world.version}\n`);
@@ -77,7 +78,7 @@ async function dispatch(given: readonly string[], colored: World): Promise<numbe
   if (command === undefined) return unknown(name, world);
   if (asksForHelp(command, args)) return help([name], world);
   const parsed = parse(command, args);
-  return parsed.ok ? await command.run(parsed.given, world) : complain(world, parsed.problem);
+  return parsed.ok ? await command.run(parsed.value, world) : complain(world, parsed.failure);
 }
 
 function asksForHelp(command: Command, args: readonly string[]): boolean {

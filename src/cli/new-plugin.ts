@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fail, succeed, type Failure, type Result } from '../engine/failure.js';
 import { skeletonOf } from './plugin-skeleton.js';
+import { quote } from './shell.js';
 import { removeTree } from '../engine/files/remove-tree.js';
 
 /** Gives the paths of the files in the folder. */
@@ -40,7 +41,7 @@ export function nextSteps(kind: string, files: readonly string[], folder: string
     `The folder ${shown} has a plugin to start from: ${files.join(', ')}.`,
     '',
     'It works as it is:',
-    `  cd ${/^[\w./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`}`,
+    `  cd ${/^[\w./-]+$/.test(shown) ? shown : quote(shown)}`,
     `  node --test ${kind}.test.mjs`,
     '  pyflow check pipeline.yml',
     '  pyflow run pipeline.yml --app example',

@@ -12,7 +12,7 @@ import { PLATFORM_ARCHIVE_FORM, versionIn } from '../manifests/catalogue/platfor
 import type { World } from './world.js';
 import { removeFile } from '../engine/files/remove-tree.js';
 
-export interface PinRequest {
+interface PinRequest {
   /** A URL, or the path of a file. */
   readonly place: string;
   /** Absolute. */
@@ -23,7 +23,7 @@ export interface PinRequest {
   /** Another digest takes the place of the pinned one. */
   readonly replace: boolean;
 }
-export type Pinned = Pin & { readonly name: string; readonly wasPinned: boolean };
+type Pinned = Pin & { readonly name: string; readonly wasPinned: boolean };
 
 export async function pinArchive(request: PinRequest, world: World): Promise<Result<Pinned, Failure>> {
   const { pinFile, place } = request;

@@ -5,9 +5,9 @@ import type { RunRequest } from '../engine/request.js';
 import { formatOutcome, table } from '../engine/render/messages.js';
 import { formatReasons } from '../engine/render/reasons.js';
 import { complain, type Command } from './command.js';
+import { printJSON } from './print-json.js';
 import { printRefusal } from './refusal.js';
 import { RUN_OPTIONS, runRequest } from './run-options.js';
-import { pipelineFile } from './shipped-pipelines.js';
 import type { World } from './world.js';
 
 export const command: Command = {
@@ -23,24 +23,21 @@ export const command: Command = {
   options: [...RUN_OPTIONS, { name: 'json', summary: 'Print JSON' }],
   examples: ['pyflow plan', 'pyflow plan pipelines/python.yml --app ../shop'],
   run: async (given, world) => {
-    const { signal } = world.onInterrupt();
-    const pipeline = pipelineFile(given.operands[0], world);
-    if (!pipeline.ok) return complain(world, pipeline.problem);
-    const requested = runRequest(given, world, pipeline.file, signal);
-    return requested.ok
-      ? await printPlan(requested.request, given.flag('json'), world)
-      : complain(world, requested.problem);
+    const requested = runRequest(given, world);
+    if (!requested.ok) return complain(world, requested.failure);
+    return printPlan(requested.value, given.flag('json'), world);
   },
 };
 
 export async function printPlan(request: RunRequest, asJSON: boolean, world: World): Promise<number> {
   const planned = await world.engine.plan(request);
   if (!planned.ok) return printRefusal(planned.failure, world);
-  world.stdout.write(asJSON ? `${JSON.stringify(planned.value, undefined, 2)}\n` : planText(planned.value));
+  if (asJSON) printJSON(planned.value, world);
+  else world.stdout.write(planText(planned.value));
   return 0;
 }
 
-export function planText(plan: PlanReport): string {
+function planText(plan: PlanReport): string {
   const rows = plan.lines.map(({ id, kind, certain, outcome, dependsOn, reasons }) => [
     id,
     kind,

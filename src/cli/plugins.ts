@@ -5,6 +5,7 @@ import type { JSONSchema } from '../manifests/json-schema.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
 import { formatDuration, table } from '../engine/render/messages.js';
 import { complain, didYouMean, type Command } from './command.js';
+import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
 import type { World } from './world.js';
 
@@ -67,13 +68,10 @@ async function start(kind: string, dir: string | undefined, world: World): Promi
 
 async function list(asJSON: boolean, world: World): Promise<number> {
   const kinds = await world.engine.kinds();
-  world.stdout.write(
-    asJSON
-      ? `${JSON.stringify(kinds, undefined, 2)}\n`
-      : table(kinds.map(({ kind, description }) => [kind, description]))
-          .map((line) => `${line}\n`)
-          .join(''),
-  );
+  if (asJSON) printJSON(kinds, world);
+  else
+    for (const line of table(kinds.map(({ kind, description }) => [kind, description])))
+      world.stdout.write(`${line}\n`);
   return 0;
 }
 
@@ -89,11 +87,12 @@ async function show(kind: string, asJSON: boolean, world: World): Promise<number
       ).trim()} \`pyflow plugins ls\` lists the kinds.`.trim(),
     });
   }
-  world.stdout.write(asJSON ? `${JSON.stringify(manifest, undefined, 2)}\n` : manifestText(manifest));
+  if (asJSON) printJSON(manifest, world);
+  else world.stdout.write(manifestText(manifest));
   return 0;
 }
 
-export function manifestText(manifest: PluginManifest): string {
+function manifestText(manifest: PluginManifest): string {
   const facts = [
     `revision ${manifest.revision}`,
     ...(manifest.pure === true ? ['gives only values'] : []),

@@ -7,7 +7,8 @@ import { EXIT_STATUS } from '../engine/failure.js';
 import { formatFailure } from '../engine/render/messages.js';
 import { styleOf } from '../engine/render/style.js';
 import { scarcityFailure } from '../engine/files/system-failures.js';
-import { BUG_STATUS, describeBug } from './bug.js';
+import { describeBug } from './bug.js';
+import { BUG_STATUS, statusOfFailure } from './exit-status.js';
 import { lazyEngine } from './engine.js';
 import type { Interruption, Output, World } from './world.js';
 
@@ -147,5 +148,5 @@ function dieOfBug(error: unknown): never {
   } catch {
     // Nobody is left to tell.
   }
-  process.exit(scarcity === undefined ? BUG_STATUS : EXIT_STATUS[scarcity.blame]);
+  process.exit(scarcity === undefined ? BUG_STATUS : statusOfFailure(scarcity));
 }

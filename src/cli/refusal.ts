@@ -1,13 +1,14 @@
 // What is printed when a request is refused before anything ran.
 
 import { relative } from 'node:path';
-import { EXIT_STATUS, type Failure } from '../engine/failure.js';
+import type { Failure } from '../engine/failure.js';
 import type { Refusal } from '../engine/request.js';
 import { diagnosticAnnotation } from '../engine/render/github.js';
 import { formatFailure } from '../engine/render/messages.js';
 import { styleOf } from '../engine/render/style.js';
 import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
 import { renderDiagnostics } from '../manifests/pipeline/render-diagnostics.js';
+import { statusOfFailure, statusOfRefusal } from './exit-status.js';
 import { hasColor } from './log-choice.js';
 import type { World } from './world.js';
 
@@ -16,7 +17,7 @@ export function printRefusal(refusal: Refusal, world: World, annotate = false): 
   if (refusal.type === 'failure') return printFailure(refusal.failure, world);
   const diagnostics = printDiagnostics(refusal.diagnostics, refusal.text, world);
   if (annotate) for (const diagnostic of diagnostics) world.stdout.write(`${diagnosticAnnotation(diagnostic)}\n`);
-  return statusOf(refusal);
+  return statusOfRefusal(refusal);
 }
 
 /** With excerpts of `text`, the file's; gives them with the names that were shown. */
@@ -38,10 +39,8 @@ function nearName(file: string, { cwd }: World): string {
   return near === '' || near.startsWith('..') ? file : near;
 }
 
-export const statusOf = (refusal: Refusal): number =>
-  refusal.type === 'failure' ? EXIT_STATUS[refusal.failure.blame] : EXIT_STATUS.pipeline;
-
+/** Returns the exit status. */
 export function printFailure(failure: Failure, world: World): number {
   world.stderr.write(`${formatFailure(failure, styleOf(hasColor(world, world.stderr))).join('\n')}\n`);
-  return EXIT_STATUS[failure.blame];
+  return statusOfFailure(failure);
 }

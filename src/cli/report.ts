@@ -4,11 +4,13 @@ import { resolve } from 'node:path';
 import { writeText } from '../engine/render/report.js';
 import { reportText } from '../engine/render/report-text.js';
 import type { RunReport } from '../engine/events.js';
+import { succeed, type Result } from '../engine/failure.js';
 import { appIdOf, listRuns, readReport } from '../engine/run/run-record.js';
-import { complain, type Command } from './command.js';
+import { complain, wrongUsage, type Command, type UsageProblem } from './command.js';
 import { hasColor } from './log-choice.js';
+import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
-import { APP_OPTIONS, appOf } from './run-options.js';
+import { APP_OPTIONS, appOf, type AppPlace } from './run-options.js';
 import type { World } from './world.js';
 
 export const command: Command = {
@@ -27,7 +29,7 @@ export const command: Command = {
   examples: ['pyflow report --app-id shop', 'pyflow report --html report.html', 'pyflow report --json | jq .nodes'],
   run: async (given, world) => {
     const place = appOf(given, world);
-    if (!place.ok) return complain(world, place.problem);
+    if (!place.ok) return complain(world, place.failure);
     const html = given.value('html');
     if (html !== undefined && (given.flag('json') || given.flag('list'))) {
       return complain(world, {
@@ -36,38 +38,50 @@ export const command: Command = {
       });
     }
     if (html === '') return complain(world, { message: '--html needs a file.', remedy: 'Is a variable unset?' });
-    const { cacheDir } = place.value;
-    const appId = appIdOf(place.value);
-    const runs = listRuns(cacheDir, appId);
-    if (given.flag('list')) {
-      const reports = runs.flatMap((run) => readReport(cacheDir, appId, run) ?? []);
-      if (given.flag('json')) world.stdout.write(`${JSON.stringify(runs)}\n`);
-      else
-        world.stdout.write(reports.map(({ runId, status, pipeline }) => `${runId}  ${status}  ${pipeline}\n`).join(''));
-      return 0;
-    }
-    const asked = given.operands[0];
-    const found = asked === undefined ? runs.slice(-1) : runs.filter((run) => run.startsWith(asked));
-    if (found.length > 1) {
-      return complain(world, {
-        message: `The ids of ${found.length} runs of ${appId} begin with "${asked}".`,
-        remedy: `Write more of one: ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', ...' : ''}`,
-      });
-    }
-    const report = found[0] === undefined ? undefined : readReport(cacheDir, appId, found[0]);
-    if (report === undefined) {
-      return complain(world, {
-        message: asked === undefined ? `No run of ${appId} is recorded.` : `No run ${asked} of ${appId} is recorded.`,
-        remedy: 'Runs are kept by app and cache: check --app, --app-id and --cache-dir, or see `pyflow report --list`.',
-      });
-    }
-    if (html !== undefined) return writePage(report, html, world);
-    world.stdout.write(
-      given.flag('json') ? `${JSON.stringify(report, undefined, 2)}\n` : reportText(report, hasColor(world)),
-    );
+    if (given.flag('list')) return list(place.value, given.flag('json'), world);
+    const found = findReport(place.value, given.operands[0]);
+    if (!found.ok) return complain(world, found.failure);
+    if (html !== undefined) return writePage(found.value, html, world);
+    if (given.flag('json')) printJSON(found.value, world);
+    else world.stdout.write(reportText(found.value, hasColor(world)));
     return 0;
   },
 };
+
+function list(place: AppPlace, asJSON: boolean, world: World): number {
+  const { cacheDir } = place;
+  const appId = appIdOf(place);
+  const runs = listRuns(cacheDir, appId);
+  if (asJSON) {
+    world.stdout.write(`${JSON.stringify(runs)}\n`);
+    return 0;
+  }
+  for (const run of runs) {
+    const report = readReport(cacheDir, appId, run);
+    if (report !== undefined) world.stdout.write(`${report.runId}  ${report.status}  ${report.pipeline}\n`);
+  }
+  return 0;
+}
+
+/** `asked`: a run id or the beginning of one. Default: the latest run. */
+function findReport(place: AppPlace, asked: string | undefined): Result<RunReport, UsageProblem> {
+  const { cacheDir } = place;
+  const appId = appIdOf(place);
+  const runs = listRuns(cacheDir, appId);
+  const found = asked === undefined ? runs.slice(-1) : runs.filter((run) => run.startsWith(asked));
+  if (found.length > 1) {
+    return wrongUsage(
+      `The ids of ${found.length} runs of ${appId} begin with "${asked}".`,
+      `Write more of one: ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', ...' : ''}`,
+    );
+  }
+  const report = found[0] === undefined ? undefined : readReport(cacheDir, appId, found[0]);
+  if (report !== undefined) return succeed(report);
+  return wrongUsage(
+    asked === undefined ? `No run of ${appId} is recorded.` : `No run ${asked} of ${appId} is recorded.`,
+    'Runs are kept by app and cache: check --app, --app-id and --cache-dir, or see `pyflow report --list`.',
+  );
+}
 
 async function writePage(report: RunReport, file: string, world: World): Promise<number> {
   const { reportPage } = await import('../engine/render/report-page.js');

@@ -2,9 +2,11 @@
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { RunRequest } from '../engine/request.js';
-import type { Given, Option, UsageProblem } from './command.js';
 import { passThroughOf } from '../engine/app/pass-through.js';
+import { succeed, type Result } from '../engine/failure.js';
+import type { RunRequest } from '../engine/request.js';
+import { wrongUsage, type Given, type Option, type UsageProblem } from './command.js';
+import { findPipeline } from './shipped-pipelines.js';
 import type { World } from './world.js';
 
 export const CACHE_DIR_OPTION: Option = {
@@ -61,55 +63,62 @@ export const RUN_OPTIONS: readonly Option[] = [
   },
 ];
 
-export type Requested =
-  { readonly ok: true; readonly request: RunRequest } | { readonly ok: false; readonly problem: UsageProblem };
-
-export function runRequest(given: Given, world: World, pipelineFile: string, signal: AbortSignal): Requested {
+/** The request for `named`, a pipeline file or the name of a shipped pipeline. SIGINT and SIGTERM abort it. */
+export function runRequest(
+  given: Given,
+  world: World,
+  named: string | undefined = given.operands[0],
+): Result<RunRequest, UsageProblem> {
+  const pipelineFile = findPipeline(named, world);
+  if (!pipelineFile.ok) return pipelineFile;
   const app = appOf(given, world);
   if (!app.ok) return app;
+  const params = paramsOf(given);
+  if (!params.ok) return params;
+  const jobs = given.value('jobs');
+  if (jobs !== undefined && !/^[1-9]\d{0,3}$/.test(jobs)) {
+    return wrongUsage(`"${jobs}" is no number of jobs.`, '--jobs takes a whole number from 1 to 9999.');
+  }
+  for (const name of ['only', 'until', 'refresh']) {
+    if (given.values(name).includes(''))
+      return wrongUsage(`--${name} needs the name of a node.`, 'Name a node of the pipeline.');
+  }
+  const until = given.value('until');
+  const envDir = given.value('env-dir');
+  const { appDir } = app.value;
+  return succeed({
+    ...app.value,
+    pipelineFile: pipelineFile.value,
+    outDir: resolve(world.cwd, given.value('out') ?? `${appDir}/.pyflow/slug`),
+    force: given.flag('force'),
+    params: params.value,
+    ...(envDir === undefined ? {} : { envDir: resolve(world.cwd, envDir) }),
+    only: given.values('only'),
+    ...(until === undefined ? {} : { until }),
+    refresh: given.values('refresh'),
+    ...(jobs === undefined ? {} : { jobs: Number(jobs) }),
+    keepGoing: given.flag('keep-going'),
+    mode: given.flag('test') ? 'test' : 'build',
+    sandbox: sandboxOf(given),
+    passThrough: passThroughOf(world.env),
+    signal: world.onInterrupt().signal,
+  });
+}
+
+function paramsOf(given: Given): Result<Readonly<Record<string, string>>, UsageProblem> {
   const params: Record<string, string> = {};
   for (const entry of given.values('param')) {
     const cut = entry.indexOf('=');
     if (cut <= 0) {
-      return wrong(`"${entry}" is no param.`, 'Write -p NAME=VALUE, for example -p stack=scalingo-24.');
+      return wrongUsage(`"${entry}" is no param.`, 'Write -p NAME=VALUE, for example -p stack=scalingo-24.');
     }
     params[entry.slice(0, cut)] = entry.slice(cut + 1);
   }
-  const jobs = given.value('jobs');
-  if (jobs !== undefined && !/^[1-9]\d{0,3}$/.test(jobs)) {
-    return wrong(`"${jobs}" is no number of jobs.`, '--jobs takes a whole number from 1 to 9999.');
-  }
-  for (const name of ['only', 'until', 'refresh']) {
-    if (given.values(name).includes(''))
-      return wrong(`--${name} needs the name of a node.`, 'Name a node of the pipeline.');
-  }
-  const until = given.value('until');
-  const envDir = given.value('env-dir');
-  const { appDir, appId, cacheDir, settings } = app.value;
-  return {
-    ok: true,
-    request: {
-      pipelineFile: resolve(world.cwd, pipelineFile),
-      appDir,
-      outDir: resolve(world.cwd, given.value('out') ?? `${appDir}/.pyflow/slug`),
-      force: given.flag('force'),
-      cacheDir,
-      ...(appId === undefined ? {} : { appId }),
-      params,
-      ...(envDir === undefined ? {} : { envDir: resolve(world.cwd, envDir) }),
-      only: given.values('only'),
-      ...(until === undefined ? {} : { until }),
-      refresh: given.values('refresh'),
-      ...(jobs === undefined ? {} : { jobs: Number(jobs) }),
-      keepGoing: given.flag('keep-going'),
-      mode: given.flag('test') ? 'test' : 'build',
-      sandbox: sandboxOf(given),
-      settings,
-      passThrough: passThroughOf(world.env),
-      signal,
-    },
-  };
+  return succeed(params);
 }
+
+export const APP_ID_FORM =
+  'It has 1 to 128 letters, digits, dots, hyphens and underscores, the first a letter or a digit.';
 
 export const isAppId = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(text);
 
@@ -124,33 +133,24 @@ export interface AppPlace {
 }
 
 /** Which app, in which cache: enough for commands that look at what runs left behind. */
-export function appOf(
-  given: Given,
-  world: World,
-): { readonly ok: true; readonly value: AppPlace } | { readonly ok: false; readonly problem: UsageProblem } {
+export function appOf(given: Given, world: World): Result<AppPlace, UsageProblem> {
   for (const name of ['app', 'out', 'cache-dir', 'env-dir']) {
     if (given.value(name) === '')
-      return wrong(`--${name} needs a folder.`, 'An empty name is none; is a variable unset?');
+      return wrongUsage(`--${name} needs a folder.`, 'An empty name is none; is a variable unset?');
   }
   const appId = given.value('app-id');
   // It becomes the name of files in the cache.
   if (appId !== undefined && !isAppId(appId)) {
-    return wrong(
-      `"${appId}" is no app id.`,
-      'It has 1 to 128 letters, digits, dots, hyphens and underscores, the first a letter or a digit.',
-    );
+    return wrongUsage(`"${appId}" is no app id.`, APP_ID_FORM);
   }
   const settings = settingsOf(world);
   if (!settings.ok) return settings;
-  return {
-    ok: true,
-    value: {
-      appDir: resolve(world.cwd, given.value('app') ?? '.'),
-      ...(appId === undefined ? {} : { appId }),
-      cacheDir: cacheDirOf(given, world),
-      settings: settings.value,
-    },
-  };
+  return succeed({
+    appDir: resolve(world.cwd, given.value('app') ?? '.'),
+    ...(appId === undefined ? {} : { appId }),
+    cacheDir: cacheDirOf(given, world),
+    settings: settings.value,
+  });
 }
 
 export function cacheDirOf(given: Given, world: World): string {
@@ -165,26 +165,20 @@ export function cacheDirOf(given: Given, world: World): string {
  * `PYFLOW_*` by the name behind the prefix, sorted, so that their order sways nothing. The pin file's text stands in the
  * place of its name: a run whose pins changed is not up to date.
  */
-export function settingsOf(
-  world: World,
-):
-  | { readonly ok: true; readonly value: Readonly<Record<string, string>> }
-  | { readonly ok: false; readonly problem: UsageProblem } {
+export function settingsOf(world: World): Result<Readonly<Record<string, string>>, UsageProblem> {
   const settings: [string, string][] = [];
   for (const [name, value] of Object.entries(world.env)) {
     if (name.startsWith('PYFLOW_') && name.length > 7 && value !== undefined) settings.push([name.slice(7), value]);
   }
   const value = Object.fromEntries(settings.sort(([a], [b]) => (a < b ? -1 : 1)));
   const pins = value['PINS'];
-  if (pins === undefined || pins === '') return { ok: true, value };
+  if (pins === undefined || pins === '') return succeed(value);
   try {
-    return { ok: true, value: { ...value, PINS: readFileSync(resolve(world.cwd, pins), 'utf8') } };
+    return succeed({ ...value, PINS: readFileSync(resolve(world.cwd, pins), 'utf8') });
   } catch (error) {
-    return wrong(
+    return wrongUsage(
       `The pin file that PYFLOW_PINS names cannot be read: ${(error as Error).message}`,
       'Correct the variable, or make the file with `pyflow catalogue pin URL`.',
     );
   }
 }
-
-const wrong = (message: string, remedy: string) => ({ ok: false, problem: { message, remedy } }) as const;

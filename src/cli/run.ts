@@ -1,18 +1,18 @@
-// `pyflow run`: the up-to-date path first, then the whole engine; events go to a renderer and to the files asked for.
+// `pyflow run`: asks the fast path whether all is up to date, else calls the engine. A renderer shows the events; the exit
+// status is decided in exit-status.ts.
 
-import type { Event, EventSink, RunReport } from '../engine/events.js';
-import { EXIT_STATUS } from '../engine/failure.js';
-import type { Refusal, RunRequest } from '../engine/request.js';
+import type { Event, RunReport } from '../engine/events.js';
+import type { RunRequest } from '../engine/request.js';
 import { reportOfRefusal } from '../engine/render/report.js';
-import { eventSink, type Renderer } from '../engine/render/renderer.js';
+import { eventSink } from '../engine/render/renderer.js';
 import { complain, type Command, type Given } from './command.js';
-import { writeDocuments } from './documents.js';
+import { writeDocuments, type EndedRun } from './documents.js';
+import { statusOfRun, withRefusalStatus, withSignalStatus, withStatusInEvent } from './exit-status.js';
 import { printPlan } from './plan.js';
 import { printFailure, printRefusal } from './refusal.js';
-import { pipelineFile } from './shipped-pipelines.js';
 import { unwritablePlace } from './writable-places.js';
 import { RUN_OPTIONS, runRequest } from './run-options.js';
-import { LOG_NAMES, chooseLog, openRenderer, type OpenRenderer } from './log-choice.js';
+import { LOG_NAMES, chooseLog, openRenderer } from './log-choice.js';
 import type { World } from './world.js';
 
 export const command: Command = {
@@ -48,82 +48,62 @@ export const command: Command = {
   run,
 };
 
+/** Returns the exit status. */
 async function run(given: Given, world: World): Promise<number> {
-  const { signal, interruption } = world.onInterrupt();
-  const pipeline = pipelineFile(given.operands[0], world);
-  if (!pipeline.ok) return complain(world, pipeline.problem);
-  const requested = runRequest(given, world, pipeline.file, signal);
-  if (!requested.ok) return complain(world, requested.problem);
-  if (given.flag('dry-run')) return printPlan(requested.request, false, world);
-  const { request } = requested;
+  const requested = runRequest(given, world);
+  if (!requested.ok) return complain(world, requested.failure);
+  const request = requested.value;
+  if (given.flag('dry-run')) return printPlan(request, false, world);
   const unwritable = unwritablePlace(given, world, request.outDir);
   if (unwritable !== undefined) return printFailure(unwritable, world);
-  const log = chooseLog(given, world);
+
   const startedAt = world.now();
-
-  const early = collector(world, startedAt);
-  const fast = await world.engine.tryFastPath(request, early.sink);
-  if (fast !== undefined) {
-    // Nothing but the renderer's own chunk is loaded here.
-    const { renderer } = await openRenderer(log, given.flag('verbose'), world, { light: true });
-    early.replay([renderer.consume]);
-    renderer.close();
-    return writeDocuments(given, world, fast, early.events);
-  }
-
-  const opened = await openRenderer(log, given.flag('verbose'), world, { light: false });
-  world.atExit(() => opened.renderer.close());
-  const kept: Event[] = [];
-  const needsEvents = given.value('trace') !== undefined;
-  const consume = (event: Event): void => {
-    const told = withExitStatus(event, interruption()?.exitStatus);
-    opened.renderer.consume(told);
-    if (needsEvents && told.type !== 'node-printed' && told.type !== 'node-progress') kept.push(told);
-  };
-  early.replay([consume]);
-  const outcome = await world.engine.run(request, eventSink(world.now, startedAt, [consume]));
-  await closeAll(opened);
-  if (outcome.ok) {
-    return writeDocuments(given, world, reportWithStatus(outcome.value, interruption()?.exitStatus), kept);
-  }
-  return refuse(given, world, request, outcome.failure, startedAt, log === 'github');
+  const early: Event[] = [];
+  const upToDate = await world.engine.tryFastPath(
+    request,
+    eventSink(world.now, startedAt, [(event) => early.push(event)]),
+  );
+  const started = { given, world, request, startedAt, early };
+  const ended = upToDate === undefined ? await runEngine(started) : await showUpToDate(started, upToDate);
+  return statusOfRun(ended.report, writeDocuments(given, world, ended));
 }
 
-async function closeAll({ renderer, flush }: OpenRenderer): Promise<void> {
+interface StartedRun {
+  readonly given: Given;
+  readonly world: World;
+  readonly request: RunRequest;
+  readonly startedAt: number;
+  /** Events of the fast path: all events of the run if it is up to date, else those before the fast path gave up. */
+  readonly early: readonly Event[];
+}
+
+/** Nothing changed since the last run, so only the code of the renderer is loaded. */
+async function showUpToDate({ given, world, early }: StartedRun, report: RunReport): Promise<EndedRun> {
+  const { renderer } = await openRenderer(chooseLog(given, world), given.flag('verbose'), world, { light: true });
+  for (const event of early) renderer.consume(event);
+  renderer.close();
+  return { report, events: early };
+}
+
+/** `world.engine.run` is `runPipeline` of engine/pipeline.ts; cli/engine.ts loads it. */
+async function runEngine({ given, world, request, startedAt, early }: StartedRun): Promise<EndedRun> {
+  const { interruption } = world.onInterrupt();
+  const log = chooseLog(given, world);
+  const { renderer, flush } = await openRenderer(log, given.flag('verbose'), world, { light: false });
+  world.atExit(() => renderer.close());
+  const events: Event[] = [];
+  const isTraced = given.value('trace') !== undefined;
+  const consume = (emitted: Event): void => {
+    const event = withStatusInEvent(emitted, interruption());
+    renderer.consume(event);
+    if (isTraced && event.type !== 'node-printed' && event.type !== 'node-progress') events.push(event);
+  };
+  early.forEach(consume);
+  const outcome = await world.engine.run(request, eventSink(world.now, startedAt, [consume]));
   renderer.close();
   await flush();
-}
-
-/** Keeps what the short path says until it is known whether it says all. */
-function collector(world: World, startedAt: number) {
-  const events: Event[] = [];
-  const sink: EventSink = {
-    emit: (event) => void events.push({ at: Math.max(0, world.now() - startedAt), ...event } as Event),
-  };
-  const replay = (consumers: readonly Renderer['consume'][]): void => {
-    for (const event of events) for (const consume of consumers) consume(event);
-  };
-  return { sink, events, replay };
-}
-
-/** Only the command line knows which signal it was. */
-export const withExitStatus = (event: Event, exitStatus: number | undefined): Event =>
-  event.type === 'run-finished' ? { ...event, report: reportWithStatus(event.report, exitStatus) } : event;
-
-export const reportWithStatus = (report: RunReport, exitStatus: number | undefined): RunReport =>
-  report.status === 'aborted' && exitStatus !== undefined ? { ...report, exitCode: exitStatus } : report;
-
-function refuse(
-  given: Given,
-  world: World,
-  request: RunRequest,
-  refusal: Refusal,
-  startedAt: number,
-  annotate: boolean,
-): number {
-  const exitStatus = world.onInterrupt().interruption()?.exitStatus;
-  printRefusal(refusal, world, annotate);
-  const report = reportOfRefusal(request, refusal, startedAt, world.now());
-  const status = exitStatus ?? EXIT_STATUS[report.failure?.blame ?? 'internal'];
-  return writeDocuments(given, world, { ...report, exitCode: status }, []);
+  if (outcome.ok) return { report: withSignalStatus(outcome.value, interruption()), events };
+  printRefusal(outcome.failure, world, log === 'github');
+  const report = reportOfRefusal(request, outcome.failure, startedAt, world.now());
+  return { report: withRefusalStatus(report, interruption()), events: [] };
 }

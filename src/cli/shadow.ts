@@ -5,6 +5,8 @@ import { mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { complain, type Command, type Given } from './command.js';
+import { NO_STATUS } from './exit-status.js';
+import { printJSON } from './print-json.js';
 import { compareSides } from './shadow/compare.js';
 import { buildWithBuildpack, buildWithPyflow, type Trial } from './shadow/sides.js';
 import { shadowText } from './shadow/text.js';
@@ -55,8 +57,9 @@ async function run(given: Given, world: World): Promise<number> {
     const aborted = interruption();
     if (aborted !== undefined) return aborted.exitStatus;
     const comparison = compareSides(trial, buildpack, pyflow);
-    world.stdout.write(given.flag('json') ? `${JSON.stringify(comparison, undefined, 2)}\n` : shadowText(comparison));
-    return comparison.isSame ? 0 : 1;
+    if (given.flag('json')) printJSON(comparison, world);
+    else world.stdout.write(shadowText(comparison));
+    return comparison.isSame ? 0 : NO_STATUS;
   } finally {
     if (keep === undefined) removeTree(root);
   }

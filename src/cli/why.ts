@@ -4,6 +4,7 @@ import type { Explanation } from '../engine/inspect/why.js';
 import { formatFailure, formatFinish, formatOutcome } from '../engine/render/messages.js';
 import { formatReason } from '../engine/render/reasons.js';
 import { complain, type Command } from './command.js';
+import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
 import { APP_OPTIONS, appOf } from './run-options.js';
 
@@ -21,12 +22,11 @@ export const command: Command = {
   examples: ['pyflow why dependencies --app ../shop'],
   run: async (given, world) => {
     const place = appOf(given, world);
-    if (!place.ok) return complain(world, place.problem);
+    if (!place.ok) return complain(world, place.failure);
     const explained = await world.engine.why(place.value, given.operands[0] ?? '', given.value('against'));
     if (!explained.ok) return printFailure(explained.failure, world);
-    world.stdout.write(
-      given.flag('json') ? `${JSON.stringify(explained.value, undefined, 2)}\n` : explanationText(explained.value),
-    );
+    if (given.flag('json')) printJSON(explained.value, world);
+    else world.stdout.write(explanationText(explained.value));
     return 0;
   },
 };

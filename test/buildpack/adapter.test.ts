@@ -370,7 +370,7 @@ describe('cli/buildpack', () => {
   describe('export', () => {
     const placesIn = (home: string) => {
       const found = placesOf(home, { env: {}, cwd: '/' } as never);
-      if (!found.ok) throw new Error(found.problem.message);
+      if (!found.ok) throw new Error(found.failure.message);
       return found.value;
     };
     /** What a build gave, without nodes that made a tool. */

@@ -20,12 +20,12 @@ const command: Command = {
 
 const given = (...args: string[]) => {
   const parsed = parse(command, args);
-  if (!parsed.ok) throw new Error(parsed.problem.message);
-  return parsed.given;
+  if (!parsed.ok) throw new Error(parsed.failure.message);
+  return parsed.value;
 };
 const problem = (...args: string[]): string => {
   const parsed = parse(command, args);
-  return parsed.ok ? 'none' : `${parsed.problem.message} ${parsed.problem.remedy}`;
+  return parsed.ok ? 'none' : `${parsed.failure.message} ${parsed.failure.remedy}`;
 };
 
 describe('cli/command', () => {

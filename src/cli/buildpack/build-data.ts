@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
+import { NO_STATUS } from '../exit-status.js';
 import type { World } from '../world.js';
 
 /** A platform that stores them has columns of a width. */
@@ -34,7 +35,7 @@ export function printBuildData(cacheDir: string, world: World): number {
     return 0;
   } catch {
     world.stderr.write('There are no data of a build in CACHE_DIR: bin/compile has not run with it.\n');
-    return 1;
+    return NO_STATUS;
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { lstatSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { EXIT_STATUS, failureData, type Failure } from '../../engine/failure.js';
+import { failureData, type Failure } from '../../engine/failure.js';
 import { passThroughOf } from '../../engine/app/pass-through.js';
 import type { Refusal, RunRequest } from '../../engine/request.js';
 import { reportOfRefusal } from '../../engine/render/report.js';
@@ -11,7 +11,7 @@ import { eventSink } from '../../engine/render/renderer.js';
 import type { RunReport } from '../../engine/events.js';
 import { openBuildpackLog } from '../log-choice.js';
 import { printRefusal } from '../refusal.js';
-import { reportWithStatus, withExitStatus } from '../run.js';
+import { statusOfFailure, withRefusalStatus, withSignalStatus, withStatusInEvent } from '../exit-status.js';
 import { AppCache } from './app-cache.js';
 import { writeExport } from './export-file.js';
 import { hasLogColor, shout, shoutFailure } from './log.js';
@@ -19,7 +19,7 @@ import type { Places } from './places.js';
 import { searchPathsOf, variablesOf } from './variables.js';
 import type { World } from '../world.js';
 
-export interface BuildFolders {
+interface BuildFolders {
   readonly buildDir: string;
   readonly cacheDir: string;
   readonly envDir?: string;
@@ -33,18 +33,18 @@ const OWN_CACHE_BYTES = String(4 * 1024 ** 3);
 /** The exit status. */
 export async function compile(folders: BuildFolders, places: Places, world: World): Promise<number> {
   const startedAt = world.now();
-  const { signal, interruption } = world.onInterrupt();
+  const { interruption } = world.onInterrupt();
   const cache = AppCache.open(resolve(world.cwd, folders.cacheDir), places);
   if (!(cache instanceof AppCache)) {
     shoutFailure(cache, world);
-    return EXIT_STATUS[cache.blame];
+    return statusOfFailure(cache);
   }
   const buildDir = resolve(world.cwd, folders.buildDir);
   const refused = await refusalOf(buildDir, places, world);
   if (refused !== undefined) {
     shoutFailure(refused, world);
     cache.writeBuildData(failureData(refused));
-    return EXIT_STATUS[refused.blame];
+    return statusOfFailure(refused);
   }
   cache.handOverVersion();
   const renderer = openBuildpackLog(world, isVerbose(world), hasLogColor(world));
@@ -53,16 +53,15 @@ export async function compile(folders: BuildFolders, places: Places, world: Worl
       '-----> Discarding the cache of another buildpack\n       Only the version of Python is taken over from it\n',
     );
   }
-  const request = requestOf(folders, buildDir, cache, places, world, signal);
-  const sink = eventSink(world.now, startedAt, [
-    (event) => renderer.consume(withExitStatus(event, interruption()?.exitStatus)),
-  ]);
+  const build = { folders, buildDir, cache, places, world };
+  const request = requestOf(build);
+  const sink = eventSink(world.now, startedAt, [(event) => renderer.consume(withStatusInEvent(event, interruption()))]);
   const outcome = await world.engine.run(request, sink);
   renderer.close();
   const report = outcome.ok
-    ? reportWithStatus(outcome.value, interruption()?.exitStatus)
-    : tellRefusal(outcome.failure, request, startedAt, world);
-  if (report.status === 'succeeded') finish(report, buildDir, cache, places, world);
+    ? withSignalStatus(outcome.value, interruption())
+    : withRefusalStatus(reportRefusal(outcome.failure, request, startedAt, world), interruption());
+  if (report.status === 'succeeded') finish(build, report);
   cache.writeBuildData(report.buildData);
   return report.exitCode;
 }
@@ -80,14 +79,16 @@ async function refusalOf(buildDir: string, places: Places, world: World): Promis
   return isThere && world.env['PYTHONHOME'] !== undefined ? hasRunBefore : undefined;
 }
 
-function requestOf(
-  folders: BuildFolders,
-  buildDir: string,
-  cache: AppCache,
-  places: Places,
-  world: World,
-  signal: AbortSignal,
-): RunRequest {
+interface Build {
+  readonly folders: BuildFolders;
+  /** Absolute. */
+  readonly buildDir: string;
+  readonly cache: AppCache;
+  readonly places: Places;
+  readonly world: World;
+}
+
+function requestOf({ folders, buildDir, cache, places, world }: Build): RunRequest {
   const { pipelineFile, sandbox, sharedCache } = places;
   const envDir = folders.envDir === undefined ? undefined : resolve(world.cwd, folders.envDir);
   // A platform without variables for the app may name a folder that is not there.
@@ -114,18 +115,17 @@ function requestOf(
       ...places.settings,
     },
     passThrough: passThroughOf(world.env),
-    signal,
+    signal: world.onInterrupt().signal,
   };
 }
 
-function tellRefusal(refusal: Refusal, request: RunRequest, startedAt: number, world: World): RunReport {
+function reportRefusal(refusal: Refusal, request: RunRequest, startedAt: number, world: World): RunReport {
   if (refusal.type === 'failure') shoutFailure(refusal.failure, world);
   else printRefusal(refusal, world);
-  const report = reportOfRefusal(request, refusal, startedAt, world.now());
-  return { ...report, exitCode: world.onInterrupt().interruption()?.exitStatus ?? report.exitCode };
+  return reportOfRefusal(request, refusal, startedAt, world.now());
 }
 
-function finish(report: RunReport, buildDir: string, cache: AppCache, places: Places, world: World): void {
+function finish({ buildDir, cache, places, world }: Build, report: RunReport): void {
   const { python_version: version, package_manager: manager } = report.buildData;
   cache.keepVersion(typeof version === 'string' ? version : undefined);
   const isExported = writeExport(places, { buildDir, report, cacheDir: cache.storeDir });

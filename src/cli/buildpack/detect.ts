@@ -7,11 +7,9 @@ import { PROJECT_FILES, PROJECT_FOLDERS } from '../../manifests/app/project-mark
 import type { Failure } from '../../engine/failure.js';
 import { shoutFailure } from './log.js';
 import type { Places } from './places.js';
+import { NO_STATUS } from '../exit-status.js';
 import type { World } from '../world.js';
 import { removeTree } from '../../engine/files/remove-tree.js';
-
-/** What the platform takes for "not mine". */
-const NOT_DETECTED = 1;
 
 export async function detect(buildDir: string, places: Places, world: World): Promise<number> {
   const appDir = resolve(world.cwd, buildDir);
@@ -26,7 +24,7 @@ export async function detect(buildDir: string, places: Places, world: World): Pr
   const failure = await whyNot(appDir, places, world);
   if (failure === undefined) world.stderr.write('There is no file of a Python project in this app.\n');
   else shoutFailure(failure, world);
-  return NOT_DETECTED;
+  return NO_STATUS;
 }
 
 /** The failure of the pipeline's own node; undefined when it has no such node. */

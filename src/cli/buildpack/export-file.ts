@@ -6,7 +6,7 @@ import type { RunReport } from '../../engine/events.js';
 import { publishFile } from '../../engine/files/sealed-json.js';
 import { writeManagerCommand } from './manager-command.js';
 import type { Places } from './places.js';
-import { quote } from './shell.js';
+import { quote } from '../shell.js';
 import { removeFile } from '../../engine/files/remove-tree.js';
 
 /** Where the app will run. */
@@ -32,7 +32,7 @@ const MANAGER_LINES: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-export interface ExportOptions {
+interface ExportOptions {
   readonly buildDir: string;
   readonly report: Pick<RunReport, 'nodes' | 'buildData'>;
   /** The store of the run. */

@@ -4,11 +4,11 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunReport } from '../../engine/events.js';
-import { EXIT_STATUS } from '../../engine/failure.js';
+import { statusOfFailure } from '../exit-status.js';
 import type { World } from '../world.js';
 import { shoutFailure } from './log.js';
 import type { Places } from './places.js';
-import { quote } from './shell.js';
+import { quote } from '../shell.js';
 import { removeTree } from '../../engine/files/remove-tree.js';
 
 /** Managers that are not in the slug. */
@@ -16,7 +16,7 @@ const OUTSIDE: ReadonlySet<string> = new Set(['poetry', 'uv']);
 /** What the kind `fetch-tool` calls its tree. */
 const TOOL_PORT = 'tool';
 
-export interface ManagerCommandOptions {
+interface ManagerCommandOptions {
   readonly report: Pick<RunReport, 'nodes' | 'buildData'>;
   /** The Python of the slug, where later buildpacks find it. */
   readonly python: string;
@@ -84,5 +84,5 @@ export async function layOutManager(
   const laidOut = await world.engine.layOutTool(cacheDir, tool, folder);
   if (laidOut.ok) return 0;
   shoutFailure(laidOut.failure, world);
-  return EXIT_STATUS[laidOut.failure.blame];
+  return statusOfFailure(laidOut.failure);
 }

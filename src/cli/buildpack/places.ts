@@ -3,8 +3,9 @@
 
 import { resolve } from 'node:path';
 import type { RunRequest } from '../../engine/request.js';
-import type { UsageProblem } from '../command.js';
-import { isAppId, settingsOf } from '../run-options.js';
+import { succeed, type Result } from '../../engine/failure.js';
+import { wrongUsage, type UsageProblem } from '../command.js';
+import { APP_ID_FORM, isAppId, settingsOf } from '../run-options.js';
 import type { World } from '../world.js';
 
 export interface Places {
@@ -23,9 +24,7 @@ export interface Places {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-type Found = { readonly ok: true; readonly value: Places } | { readonly ok: false; readonly problem: UsageProblem };
-
-export function placesOf(home: string, world: World): Found {
+export function placesOf(home: string, world: World): Result<Places, UsageProblem> {
   const settings = settingsOf(world);
   if (!settings.ok) return settings;
   const set = (name: string): string | undefined => settings.value[name] || undefined;
@@ -35,35 +34,27 @@ export function placesOf(home: string, world: World): Found {
     const cut = entry.indexOf('=');
     if (entry === '') continue;
     if (cut <= 0)
-      return wrong(`PYFLOW_PARAMS has a line that is no param: "${entry}".`, 'Write NAME=VALUE, one a line.');
+      return wrongUsage(`PYFLOW_PARAMS has a line that is no param: "${entry}".`, 'Write NAME=VALUE, one a line.');
     params[entry.slice(0, cut)] = entry.slice(cut + 1);
   }
   const sandbox = set('SANDBOX') ?? 'auto';
   if (sandbox !== 'auto' && sandbox !== 'required' && sandbox !== 'none') {
-    return wrong(`"${sandbox}" is no value of PYFLOW_SANDBOX.`, 'It takes one of: auto, required, none.');
+    return wrongUsage(`"${sandbox}" is no value of PYFLOW_SANDBOX.`, 'It takes one of: auto, required, none.');
   }
   const appId = set('APP_ID');
   if (appId !== undefined && !isAppId(appId)) {
-    return wrong(
-      `"${appId}" in PYFLOW_APP_ID is no app id.`,
-      'It has 1 to 128 letters, digits, dots, hyphens and underscores, the first a letter or a digit.',
-    );
+    return wrongUsage(`"${appId}" in PYFLOW_APP_ID is no app id.`, APP_ID_FORM);
   }
   const sharedCache = set('CACHE_DIR');
-  return {
-    ok: true,
-    value: {
-      home,
-      pipelineFile: resolve(world.cwd, set('PIPELINE') ?? `${home}/../pipelines/python.yml`),
-      params,
-      vendorDir: params['vendorDir'] ?? '.scalingo',
-      root: params['root'] ?? '.',
-      ...(sharedCache === undefined ? {} : { sharedCache: resolve(world.cwd, sharedCache) }),
-      ...(appId === undefined ? {} : { appId }),
-      sandbox,
-      settings: settings.value,
-    },
-  };
+  return succeed({
+    home,
+    pipelineFile: resolve(world.cwd, set('PIPELINE') ?? `${home}/../pipelines/python.yml`),
+    params,
+    vendorDir: params['vendorDir'] ?? '.scalingo',
+    root: params['root'] ?? '.',
+    ...(sharedCache === undefined ? {} : { sharedCache: resolve(world.cwd, sharedCache) }),
+    ...(appId === undefined ? {} : { appId }),
+    sandbox,
+    settings: settings.value,
+  });
 }
-
-const wrong = (message: string, remedy: string): Found => ({ ok: false, problem: { message, remedy } });

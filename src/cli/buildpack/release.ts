@@ -4,6 +4,7 @@ import { lstatSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { exportFile } from './export-file.js';
 import type { Places } from './places.js';
+import { NO_STATUS } from '../exit-status.js';
 import type { World } from '../world.js';
 
 const DATABASE = '---\naddons:\n  - scalingo-postgresql\n';
@@ -13,7 +14,7 @@ export function release(buildDir: string, places: Places, world: World): number 
   // The folder of the buildpack may be one that no build can write to.
   if (!exists(exportFile(places)) && !exists(join(appDir, places.vendorDir, 'python'))) {
     world.stderr.write('bin/release comes after bin/compile, which has not built this app.\n');
-    return 1;
+    return NO_STATUS;
   }
   const project = join(appDir, places.root);
   const folders = [project, ...sitePackages(join(appDir, places.vendorDir, 'python/lib'))];

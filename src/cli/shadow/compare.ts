@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import type { Side, StepRun, Trial } from './sides.js';
 
 export const FILE_CLASSES = ['app', 'profile', 'runtime', 'packages', 'records', 'bytecode', 'other'] as const;
-export type FileClass = (typeof FILE_CLASSES)[number];
+type FileClass = (typeof FILE_CLASSES)[number];
 
-export interface FileDifference {
+interface FileDifference {
   readonly same: number;
   /** Paths in app coordinates, sorted. */
   readonly different: readonly string[];

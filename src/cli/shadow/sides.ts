@@ -6,6 +6,7 @@ import { compile } from '../buildpack/compile.js';
 import { detect } from '../buildpack/detect.js';
 import { placesOf } from '../buildpack/places.js';
 import { release } from '../buildpack/release.js';
+import { USAGE_STATUS } from '../exit-status.js';
 import type { World } from '../world.js';
 import { makePrivateFolder } from '../../engine/files/private-files.js';
 
@@ -71,7 +72,7 @@ export function buildWithPyflow(trial: Trial, root: string, world: World): Promi
       stderr: { ...world.stderr, isTerminal: false, write: (text) => void errors.push(text), flush: () => undefined },
     };
     const found = placesOf(home, own);
-    if (!found.ok) return { status: 2, durationMs: 0, lines: [], errors: [found.problem.message] };
+    if (!found.ok) return { status: USAGE_STATUS, durationMs: 0, lines: [], errors: [found.failure.message] };
     const pipelineFile = found.value.settings['PIPELINE'] ?? join(world.programDir, '../pipelines/python.yml');
     const places = { ...found.value, pipelineFile };
     const [buildDir = '', cacheDir = '', envDir = ''] = folders;

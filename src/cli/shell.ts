@@ -1,3 +1,3 @@
-// Words of shell scripts that the adapter writes.
+// Words of the shell lines that pyflow writes.
 
 export const quote = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
