@@ -252,41 +252,47 @@ const nameAndVersion = (line: string): string => line.split(' ; ')[0] ?? '';
 
 function* pins(data: CatalogueData, day: string, operator: AuditOptions['operatorPins']): Generator<Finding> {
   const archives: Record<string, unknown> = { ...data['platform-pins'].archives };
-  for (const { family, text } of [
-    { family: 'platform-pins', text: JSON.stringify(data['platform-pins']) },
-    ...(operator === undefined ? [] : [{ family: operator.file, text: operator.text }]),
-  ]) {
-    const parsed = parsePins(text);
-    if (parsed.ok) Object.assign(archives, parsed.pins);
-    else {
-      for (const what of parsed.problems)
-        yield {
-          level: 'wrong',
-          problem: 'bad-pin',
-          family,
-          what,
-          remedy: 'Correct the entry, or pin the archive anew.',
-        };
+  yield* readPins({ family: 'platform-pins', text: JSON.stringify(data['platform-pins']) }, archives);
+  if (operator !== undefined) yield* readPins({ family: operator.file, text: operator.text }, archives);
+  yield* missingPins(data, archives);
+  yield* pinsOfEndedMinors(data, day, archives);
+}
+
+/** Adds a file's pins to the archives. */
+function* readPins(
+  { family, text }: { readonly family: string; readonly text: string },
+  archives: Record<string, unknown>,
+): Generator<Finding> {
+  const parsed = parsePins(text);
+  if (parsed.ok) Object.assign(archives, parsed.pins);
+  else {
+    for (const what of parsed.problems) {
+      const remedy = 'Correct the entry, or pin the archive anew.';
+      yield { level: 'wrong', problem: 'bad-pin', family, what, remedy };
     }
   }
+}
+
+type Archives = Readonly<Record<string, unknown>>;
+
+function* missingPins(data: CatalogueData, archives: Archives): Generator<Finding> {
   const { name: form, architectures } = data['platform-archives'];
-  const nameOf = (version: string, distro: string, release: string, arch: string): string =>
-    form
-      .replace('{version}', version)
-      .replace('{distro}', distro)
-      .replace('{release}', release)
-      .replace('{arch}', arch);
   const debian = new Set<string>(Object.values(architectures));
   const seen = new Set<string>();
-  for (const stack of data.stacks.stacks) {
-    if (stack.status !== 'accepted' || stack.release === undefined) continue;
-    for (const arch of stack.arch.filter((known) => debian.has(known))) {
-      const target = `${stack.distro} ${stack.release} on ${arch}`;
+  for (const { status, distro, release, arch: known } of data.stacks.stacks) {
+    if (status !== 'accepted' || release === undefined) continue;
+    for (const arch of known.filter((name) => debian.has(name))) {
+      const target = `${distro} ${release} on ${arch}`;
       if (seen.has(target)) continue;
       seen.add(target);
-      const missing = supported(data)
-        .map(({ newest }) => newest)
-        .filter((version) => !Object.hasOwn(archives, nameOf(version, stack.distro, stack.release, arch)));
+      const nameOf = (version: string): string =>
+        form
+          .replace('{version}', version)
+          .replace('{distro}', distro)
+          .replace('{release}', release)
+          .replace('{arch}', arch);
+      const newest = supported(data).map(({ newest: version }) => version);
+      const missing = newest.filter((version) => !Object.hasOwn(archives, nameOf(version)));
       if (missing.length === 0) continue;
       yield {
         level: 'note',
@@ -297,17 +303,23 @@ function* pins(data: CatalogueData, day: string, operator: AuditOptions['operato
       };
     }
   }
-  const ended = data['python-releases'].minors.filter(
-    (row) => !row.supported || ('refusedFrom' in row && row.refusedFrom !== undefined && row.refusedFrom <= day),
-  );
-  for (const { minor } of ended) {
-    const names = Object.keys(archives).filter((name) => name.startsWith(`python-${minor}.`));
+}
+
+function* pinsOfEndedMinors(
+  { 'python-releases': { minors } }: CatalogueData,
+  day: string,
+  archives: Archives,
+): Generator<Finding> {
+  for (const row of minors) {
+    const isRefused = 'refusedFrom' in row && row.refusedFrom !== undefined && row.refusedFrom <= day;
+    if (row.supported && !isRefused) continue;
+    const names = Object.keys(archives).filter((name) => name.startsWith(`python-${row.minor}.`));
     if (names.length === 0) continue;
     yield {
       level: 'note',
       problem: 'pin-of-ended-minor',
       family: 'platform-pins',
-      what: `Python ${minor} is not built any more; pinned for it: ${names.sort().join(', ')}.`,
+      what: `Python ${row.minor} is not built any more; pinned for it: ${names.sort().join(', ')}.`,
       remedy: 'Take the entries out when no app needs to be rebuilt.',
     };
   }

@@ -24,78 +24,113 @@ export interface Doubled {
   readonly end: number;
 }
 
-/** Aliases lead to the place of what they stand for: that is the text to change. */
+/** An alias has the place of its anchor's value, since that is the text to change. */
 export function findPlaces(
   text: string,
   events: readonly Event[],
   read: ReadScalar,
 ): { readonly root: Place | undefined; readonly doubled: readonly Doubled[]; readonly complexKeys: readonly number[] } {
-  const anchors = new Map<string, Place>();
-  const doubled: Doubled[] = [];
-  const complexKeys: number[] = [];
-  let at = 0;
+  const reader = new PlaceReader(text, events, read);
+  const root = reader.readRoot();
+  return { root, doubled: reader.doubled, complexKeys: reader.complexKeys };
+}
 
-  const remember = (event: { anchorStart: number; anchorEnd: number }, place: Place): Place => {
-    if (event.anchorStart >= 0) anchors.set(text.slice(event.anchorStart, event.anchorEnd), place);
-    return place;
-  };
-  const scalarPlace = (event: Scalar, key?: Place['key']): Place => {
-    // An empty value has no text; point at the key's end then.
-    const empty = event.valueStart < 0;
-    let start = empty ? (key?.end ?? 0) : event.valueStart;
-    let end = empty ? start : event.valueEnd;
-    if (!empty && (event.style === 2 || event.style === 3)) {
-      start -= 1;
-      end += 1;
-    }
-    return remember(event, { start, end, scalar: event, ...(key && { key }) });
-  };
-  const value = (path: Path, key?: Place['key']): Place => {
-    const event = events[at++];
+type Key = NonNullable<Place['key']>;
+
+/** The parser's event types. */
+const DOCUMENT = 1;
+const SEQUENCE = 2;
+const MAPPING = 3;
+const SCALAR = 4;
+const ALIAS = 5;
+const END = 6;
+
+class PlaceReader {
+  readonly doubled: Doubled[] = [];
+  /** Offsets of lists and mappings that are used as keys. */
+  readonly complexKeys: number[] = [];
+  private readonly anchors = new Map<string, Place>();
+  private at = 0;
+
+  constructor(
+    private readonly text: string,
+    private readonly events: readonly Event[],
+    private readonly read: ReadScalar,
+  ) {}
+
+  readRoot(): Place | undefined {
+    while (this.events[this.at]?.type === DOCUMENT) this.at++;
+    return this.at < this.events.length ? this.readValue([]) : undefined;
+  }
+
+  private readValue(path: Path, key?: Key): Place {
+    const event = this.events[this.at++];
     switch (event?.type) {
-      case 4:
-        return scalarPlace(event, key);
-      case 5: {
-        const target = anchors.get(text.slice(event.anchorStart, event.anchorEnd));
-        const start = event.anchorStart - 1;
-        if (target?.scalar) return { ...target, ...(key && { key }) };
-        return { ...target, start: target?.start ?? start, end: target?.end ?? event.anchorEnd, ...(key && { key }) };
-      }
-      case 2: {
-        const items: Place[] = [];
-        const place = remember(event, { start: event.start, end: event.start + 1, items, ...(key && { key }) });
-        while (at < events.length && events[at]?.type !== 6) items.push(value([...path, items.length]));
-        at++;
-        place.end = Math.max(place.end, ...items.slice(-1).map((item) => item.end));
-        return place;
-      }
-      case 3: {
-        const entries = new Map<string, Place>();
-        const place = remember(event, { start: event.start, end: event.start + 1, entries, ...(key && { key }) });
-        while (at < events.length && events[at]?.type !== 6) {
-          const keyEvent = events[at];
-          const keyPlace = value(path);
-          const name = keyEvent?.type === 4 ? read(text, keyEvent) : undefined;
-          const span = { start: keyPlace.start, end: keyPlace.end };
-          const child = value(name === undefined ? path : [...path, name], span);
-          if (name === undefined) {
-            complexKeys.push(keyPlace.start);
-            continue;
-          }
-          const before = entries.get(name);
-          if (before?.key) doubled.push({ path: [...path, name], first: before.key.start, ...span });
-          entries.set(name, child);
-          place.end = Math.max(place.end, child.end);
-        }
-        at++;
-        return place;
-      }
+      case SCALAR:
+        return this.remember(event, scalarPlace(event, key));
+      case ALIAS:
+        return this.aliasPlace(event, key);
+      case SEQUENCE:
+        return this.readItems(event, path, key);
+      case MAPPING:
+        return this.readEntries(event, path, key);
       default:
         return { start: 0, end: 0, ...(key && { key }) };
     }
-  };
-  while (at < events.length && events[at]?.type === 1) at++;
-  return { root: at < events.length ? value([]) : undefined, doubled, complexKeys };
+  }
+
+  private aliasPlace({ anchorStart, anchorEnd }: Event & { type: typeof ALIAS }, key: Key | undefined): Place {
+    const target = this.anchors.get(this.text.slice(anchorStart, anchorEnd));
+    return { ...(target ?? { start: anchorStart - 1, end: anchorEnd }), ...(key && { key }) };
+  }
+
+  private readItems(event: Event & { type: typeof SEQUENCE }, path: Path, key: Key | undefined): Place {
+    const items: Place[] = [];
+    const place = this.remember(event, { start: event.start, end: event.start + 1, items, ...(key && { key }) });
+    while (!this.isAtEnd()) items.push(this.readValue([...path, items.length]));
+    this.at++;
+    place.end = Math.max(place.end, items.at(-1)?.end ?? 0);
+    return place;
+  }
+
+  private readEntries(event: Event & { type: typeof MAPPING }, path: Path, key: Key | undefined): Place {
+    const entries = new Map<string, Place>();
+    const place = this.remember(event, { start: event.start, end: event.start + 1, entries, ...(key && { key }) });
+    while (!this.isAtEnd()) {
+      const keyEvent = this.events[this.at];
+      const { start, end } = this.readValue(path);
+      const name = keyEvent?.type === SCALAR ? this.read(this.text, keyEvent) : undefined;
+      const child = this.readValue(name === undefined ? path : [...path, name], { start, end });
+      if (name === undefined) {
+        this.complexKeys.push(start);
+        continue;
+      }
+      const before = entries.get(name);
+      if (before?.key) this.doubled.push({ path: [...path, name], first: before.key.start, start, end });
+      entries.set(name, child);
+      place.end = Math.max(place.end, child.end);
+    }
+    this.at++;
+    return place;
+  }
+
+  private isAtEnd(): boolean {
+    return this.at >= this.events.length || this.events[this.at]?.type === END;
+  }
+
+  private remember(event: { readonly anchorStart: number; readonly anchorEnd: number }, place: Place): Place {
+    if (event.anchorStart >= 0) this.anchors.set(this.text.slice(event.anchorStart, event.anchorEnd), place);
+    return place;
+  }
+}
+
+function scalarPlace(event: Scalar, key: Key | undefined): Place {
+  // An empty value has no text, so point at the end of the key.
+  const isEmpty = event.valueStart < 0;
+  const quote = !isEmpty && (event.style === 2 || event.style === 3) ? 1 : 0;
+  const start = isEmpty ? (key?.end ?? 0) : event.valueStart - quote;
+  const end = isEmpty ? start : event.valueEnd + quote;
+  return { start, end, scalar: event, ...(key && { key }) };
 }
 
 /** The place of a path, or of its nearest ancestor that exists; `exact` tells which. */

@@ -1,7 +1,8 @@
 // Whether a node reads what another one writes without an order between them. Unaware of plugins.
 
 import { reachability, type Prerequisites } from './graph.js';
-import { expandBraces, isGlob, patternsOverlap, segmentsOf } from './writes.js';
+import { emptyBeginning, insertPattern, nodesByPattern, type Beginning } from './pattern-index.js';
+import { expandBraces, isGlob, patternsOverlap, segmentsOf } from './pattern-overlap.js';
 
 /** Pairs of a reader and a writer that are looked at; only generated files with thousands of wildcards have more. */
 const MAX_PAIRS = 2_000_000;
@@ -63,8 +64,8 @@ function candidatesOf(
   reads: readonly (readonly string[])[],
   writes: readonly (readonly string[])[],
 ): { readonly candidates: readonly Candidate[]; readonly gaveUp: boolean } {
-  const readers = byPattern(order, reads);
-  const writers = byPattern(order, writes);
+  const readers = nodesByPattern(order, reads);
+  const writers = nodesByPattern(order, writes);
   const index = new WrittenPatterns(writers.keys());
   const candidates: Candidate[] = [];
   let pairs = 0;
@@ -82,31 +83,15 @@ function candidatesOf(
   return { candidates, gaveUp: index.comparisons > MAX_COMPARISONS };
 }
 
-interface TrieNode {
-  readonly children: Map<string, TrieNode>;
-  readonly ending: string[];
-}
-
 const NONE: ReadonlySet<string> = new Set();
 
-/** Patterns by their literal beginnings: two can meet only when one's is a beginning of the other's. */
 class WrittenPatterns {
-  readonly #root: TrieNode = { children: new Map(), ending: [] };
+  readonly #root = emptyBeginning();
   comparisons = 0;
 
   constructor(patterns: Iterable<string>) {
-    for (const pattern of patterns) {
-      for (const segments of alternativesOf(pattern)) {
-        let node = this.#root;
-        for (const segment of segments) {
-          if (isGlob(segment)) break;
-          let next = node.children.get(segment);
-          if (next === undefined) node.children.set(segment, (next = { children: new Map(), ending: [] }));
-          node = next;
-        }
-        node.ending.push(pattern);
-      }
-    }
+    for (const pattern of patterns)
+      for (const segments of alternativesOf(pattern)) insertPattern(this.#root, pattern, segments);
   }
 
   overlapping(pattern: string): ReadonlySet<string> {
@@ -116,7 +101,7 @@ class WrittenPatterns {
       return NONE;
     const found = new Set<string>();
     for (const segments of alternativesOf(pattern)) {
-      let node: TrieNode | undefined = this.#root;
+      let node: Beginning | undefined = this.#root;
       this.#compare(pattern, node, found);
       for (const segment of segments) {
         if (isGlob(segment)) break;
@@ -129,14 +114,14 @@ class WrittenPatterns {
     return found;
   }
 
-  #compare(pattern: string, { ending }: TrieNode, found: Set<string>): void {
+  #compare(pattern: string, { ending }: Beginning, found: Set<string>): void {
     for (const other of ending) {
       if (found.has(other) || this.comparisons++ > MAX_COMPARISONS) continue;
       if (other === pattern || patternsOverlap(pattern, other)) found.add(other);
     }
   }
 
-  #compareBelow(pattern: string, node: TrieNode, found: Set<string>): void {
+  #compareBelow(pattern: string, node: Beginning, found: Set<string>): void {
     const below = [...node.children.values()];
     for (let next = below.pop(); next !== undefined; next = below.pop()) {
       if (this.comparisons > MAX_COMPARISONS) return;
@@ -149,15 +134,3 @@ class WrittenPatterns {
 /** Most patterns are plain paths, and there are many. */
 const alternativesOf = (pattern: string): readonly (readonly string[])[] =>
   pattern.includes('{') ? expandBraces(pattern).map(segmentsOf) : [segmentsOf(pattern)];
-
-function byPattern(order: readonly number[], patterns: readonly (readonly string[])[]): ReadonlyMap<string, number[]> {
-  const nodes = new Map<string, number[]>();
-  for (const vertex of order) {
-    for (const pattern of patterns[vertex] ?? []) {
-      const known = nodes.get(pattern);
-      if (known === undefined) nodes.set(pattern, [vertex]);
-      else if (known.at(-1) !== vertex) known.push(vertex);
-    }
-  }
-  return nodes;
-}

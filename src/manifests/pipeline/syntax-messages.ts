@@ -150,87 +150,91 @@ const looksLikeJSON = (text: string): boolean => /^\s*[[{]/.test(text);
 
 async function readAgain(text: string): Promise<SyntaxProblem | undefined> {
   const { parseDocument } = await import('yaml');
-  let first: { readonly code: string; readonly pos: readonly [number, number]; readonly message: string } | undefined;
+  let errors: readonly { readonly code: string; readonly pos: readonly [number, number]; readonly message: string }[];
   try {
-    [first] = parseDocument(text, { version: '1.2', schema: 'core', prettyErrors: false, logLevel: 'silent' }).errors;
+    ({ errors } = parseDocument(text, { version: '1.2', schema: 'core', prettyErrors: false, logLevel: 'silent' }));
   } catch {
     return undefined;
   }
-  if (first === undefined) return undefined;
-  const at = Math.min(first.pos[0], text.length);
-  const problem = (offset: number, message: string, remedy: string, reason?: string): SyntaxProblem => ({
-    words: { code: 'pipeline::syntax', message, ...(reason !== undefined && { reason }), remedy },
-    offset,
-  });
-  switch (first.code) {
+  const [first] = errors;
+  return first && explainAgain(first.code, first.message, Math.min(first.pos[0], text.length), text);
+}
+
+/** Undefined for errors that the first parser names as well. */
+function explainAgain(code: string, said: string, at: number, text: string): SyntaxProblem | undefined {
+  switch (code) {
     case 'BLOCK_AS_IMPLICIT_KEY':
-      return problem(
-        at,
-        'A text with `: ` in it stands without quotes.',
-        'Put quotes around the whole text, or begin a new line if it is a key.',
-        'YAML reads `: ` as the end of a key.',
-      );
+      return problem(at, {
+        message: 'A text with `: ` in it stands without quotes.',
+        reason: 'YAML reads `: ` as the end of a key.',
+        remedy: 'Put quotes around the whole text, or begin a new line if it is a key.',
+      });
     case 'BAD_SCALAR_START':
-      return problem(
-        at,
-        `A text cannot start with ${JSON.stringify(text.charAt(at))}.`,
-        'Put quotes around it.',
-        'YAML reserves that character.',
-      );
+      return problem(at, {
+        message: `A text cannot start with ${JSON.stringify(text.charAt(at))}.`,
+        reason: 'YAML reserves that character.',
+        remedy: 'Put quotes around it.',
+      });
     case 'BAD_INDENT':
-      return first.message.startsWith('Flow')
-        ? problem(
-            at,
-            'A bracket or brace that was opened before is not closed here.',
-            'Close it with `]` or `}`; what is inside must be indented more than the key in front of it.',
-          )
-        : problem(
-            skipBlanks(text, at),
-            'This line is not indented like its neighbours.',
-            'Give all entries of one mapping, or of one list, the same number of spaces.',
-          );
-    case 'MISSING_CHAR': {
-      const quote = /quote/.test(first.message)
-        ? /'quote|'-quote|' ?quote/.test(first.message)
-          ? "'"
-          : '"'
-        : undefined;
-      if (quote !== undefined) {
-        return problem(
-          Math.max(0, text.lastIndexOf(quote)),
-          'A quoted text is not closed.',
-          'Add the closing quote.',
-          'It goes on to the end of the file.',
-        );
-      }
-      return undefined;
-    }
+      return said.startsWith('Flow') ? explainOpenBracket(at) : explainIndent(at, text);
+    case 'MISSING_CHAR':
+      return explainOpenQuote(said, text);
     case 'MULTILINE_IMPLICIT_KEY':
-      return looksLikeJSON(text)
-        ? problem(at, 'A comma is missing behind this value.', 'Put a comma between two entries.')
-        : undefined;
-    case 'UNEXPECTED_TOKEN': {
-      const isTemplate = text.slice(Math.max(0, at - 1), at + 2) === '${{';
-      if (isTemplate) {
-        return problem(
-          at - 1,
-          'A template stands without quotes.',
-          'Write `"${{ ... }}"`.',
-          'Inside `{ }` YAML takes its braces for a mapping.',
-        );
-      }
-      return /[[\]{}"']/.test(text.charAt(at))
-        ? problem(
-            at,
-            'A text with brackets or quotes in it stands without quotes.',
-            'Put single quotes around the whole text.',
-            'Inside `{ }` and `[ ]` YAML takes them for the beginning or the end of something.',
-          )
-        : undefined;
-    }
+      if (!looksLikeJSON(text)) return undefined;
+      return problem(at, {
+        message: 'A comma is missing behind this value.',
+        remedy: 'Put a comma between two entries.',
+      });
+    case 'UNEXPECTED_TOKEN':
+      return explainToken(at, text);
     default:
       return undefined;
   }
+}
+
+const problem = (offset: number, words: Omit<Words, 'code'>): SyntaxProblem => ({
+  words: { code: 'pipeline::syntax', ...words },
+  offset,
+});
+
+function explainOpenBracket(at: number): SyntaxProblem {
+  return problem(at, {
+    message: 'A bracket or brace that was opened before is not closed here.',
+    remedy: 'Close it with `]` or `}`; what is inside must be indented more than the key in front of it.',
+  });
+}
+
+function explainIndent(at: number, text: string): SyntaxProblem {
+  return problem(skipBlanks(text, at), {
+    message: 'This line is not indented like its neighbours.',
+    remedy: 'Give all entries of one mapping, or of one list, the same number of spaces.',
+  });
+}
+
+function explainOpenQuote(said: string, text: string): SyntaxProblem | undefined {
+  if (!said.includes('quote')) return undefined;
+  const quote = /'quote|'-quote|' ?quote/.test(said) ? "'" : '"';
+  return problem(Math.max(0, text.lastIndexOf(quote)), {
+    message: 'A quoted text is not closed.',
+    reason: 'It goes on to the end of the file.',
+    remedy: 'Add the closing quote.',
+  });
+}
+
+function explainToken(at: number, text: string): SyntaxProblem | undefined {
+  if (text.slice(Math.max(0, at - 1), at + 2) === '${{') {
+    return problem(at - 1, {
+      message: 'A template stands without quotes.',
+      reason: 'Inside `{ }` YAML takes its braces for a mapping.',
+      remedy: 'Write `"${{ ... }}"`.',
+    });
+  }
+  if (!/[[\]{}"']/.test(text.charAt(at))) return undefined;
+  return problem(at, {
+    message: 'A text with brackets or quotes in it stands without quotes.',
+    reason: 'Inside `{ }` and `[ ]` YAML takes them for the beginning or the end of something.',
+    remedy: 'Put single quotes around the whole text.',
+  });
 }
 
 function skipBlanks(text: string, at: number): number {

@@ -1,17 +1,17 @@
-// Whether what two nodes write may collide: patterns against patterns, order against order. Unaware of plugins.
+// Finds nodes that may write the same file and are not ordered: compares patterns first, order second.
 
 import { reachability, type Prerequisites } from './graph.js';
+import { emptyBeginning, insertPattern, nodesByPattern } from './pattern-index.js';
+import { expandBraces, segmentsOf, segmentsOverlap } from './pattern-overlap.js';
 
-/** Beyond so many comparisons of patterns the check gives up; only generated files with thousands of globs get there. */
+/** The check gives up after this many comparisons of patterns. Only generated files with thousands of globs reach it. */
 const MAX_COMPARISONS = 500_000;
-/** Comparing two patterns takes at most as many steps as the product of their lengths; beyond this they count for more. */
+/** Comparing two patterns takes at most as many steps as the product of their lengths; a larger product counts more. */
 const USUAL_PRODUCT = 4096;
 const STEPS_OF_ONE = 100;
-/** Of two patterns together; past it they count as overlapping. No matcher takes patterns that long. */
-const LONGEST_PAIR = 2048;
-/** The same for pairs of nodes that could collide but are excused. */
+/** Pairs of nodes that could collide but are excused. */
 const MAX_EXCUSES = 5_000_000;
-/** Nobody reads further. */
+/** No reader needs a larger count. */
 const MAX_COUNTED = 100;
 
 export interface Conflict {
@@ -21,6 +21,8 @@ export interface Conflict {
   /** Other nodes that collide with `later` as well; counted up to a hundred. */
   readonly others: number;
 }
+
+type Overlaps = ReadonlyMap<string, readonly string[]>;
 
 /**
  * Pairs of unordered nodes whose patterns can match one path. `mayOverlap` excuses a pair. At most one conflict per
@@ -32,25 +34,42 @@ export function findConflicts(
   writes: readonly (readonly string[])[],
   mayOverlap: (a: number, b: number) => boolean,
 ): { readonly conflicts: readonly Conflict[]; readonly gaveUp: boolean } {
-  const writers = new Map<string, number[]>();
-  for (const vertex of order) {
-    for (const pattern of new Set(writes[vertex])) {
-      const known = writers.get(pattern);
-      if (known) known.push(vertex);
-      else writers.set(pattern, [vertex]);
-    }
-  }
+  const writers = nodesByPattern(order, writes);
   const { overlaps, gaveUp } = overlappingPatterns([...writers.keys()]);
-  // Only nodes with a pattern that some other node touches get a column of bits.
+  const targets = contestedNodes(order, writers, overlaps);
+  if (targets.length < 2) return { conflicts: [], gaveUp };
+  const { words, row } = reachability(graph, order, targets);
+  const search = new ConflictSearch({ targets, overlaps, masks: masksOf(writers, targets, words), row, mayOverlap });
+  const conflicts: Conflict[] = [];
+  for (const [position, later] of targets.entries()) {
+    const conflict = search.conflictOf(position, new Set(writes[later]));
+    if (search.gaveUp) break;
+    if (conflict !== undefined) conflicts.push(conflict);
+  }
+  return { conflicts, gaveUp: gaveUp || search.gaveUp };
+}
+
+/** Only nodes with a pattern that another node touches get a column of bits. */
+function contestedNodes(
+  order: readonly number[],
+  writers: ReadonlyMap<string, readonly number[]>,
+  overlaps: Overlaps,
+): readonly number[] {
   const contested = new Set<number>();
   for (const [pattern, vertices] of writers) {
-    const others = overlaps.get(pattern) ?? [];
-    if (vertices.length > 1 || others.length > 0) for (const vertex of vertices) contested.add(vertex);
+    if (vertices.length === 1 && !overlaps.has(pattern)) continue;
+    for (const vertex of vertices) contested.add(vertex);
   }
-  if (contested.size < 2) return { conflicts: [], gaveUp };
-  const targets = order.filter((vertex) => contested.has(vertex));
+  return order.filter((vertex) => contested.has(vertex));
+}
+
+/** For each pattern, one bit per target that writes it. */
+function masksOf(
+  writers: ReadonlyMap<string, readonly number[]>,
+  targets: readonly number[],
+  words: number,
+): ReadonlyMap<string, Uint32Array> {
   const rank = new Map(targets.map((vertex, index) => [vertex, index]));
-  const { words, row } = reachability(graph, order, targets);
   const masks = new Map<string, Uint32Array>();
   for (const [pattern, vertices] of writers) {
     const mask = new Uint32Array(words);
@@ -60,55 +79,76 @@ export function findConflicts(
     }
     masks.set(pattern, mask);
   }
-  const conflicts: Conflict[] = [];
-  let excuses = 0;
-  for (const [position, later] of targets.entries()) {
-    const ancestors = row(later);
-    let first: { earlier: number; patterns: readonly [string, string] } | undefined;
+  return masks;
+}
+
+interface Contest {
+  /** In topological order. */
+  readonly targets: readonly number[];
+  readonly overlaps: Overlaps;
+  readonly masks: ReadonlyMap<string, Uint32Array>;
+  /** Bits of the targets that a node waits for. */
+  readonly row: (vertex: number) => Uint32Array;
+  readonly mayOverlap: (a: number, b: number) => boolean;
+}
+
+class ConflictSearch {
+  gaveUp = false;
+  private excuses = 0;
+
+  constructor(private readonly contest: Contest) {}
+
+  /** Between the target at a position and those before it. */
+  conflictOf(position: number, patterns: ReadonlySet<string>): Conflict | undefined {
+    const { targets, overlaps } = this.contest;
+    const later = targets[position] as number;
     const colliding = new Set<number>();
-    for (const mine of new Set(writes[later])) {
+    let first: Pick<Conflict, 'earlier' | 'patterns'> | undefined;
+    for (const mine of patterns) {
       for (const theirs of [mine, ...(overlaps.get(mine) ?? [])]) {
-        const mask = masks.get(theirs);
-        if (mask === undefined) continue;
-        for (let word = 0; word <= position >> 5; word++) {
-          let bits = (mask[word] as number) & ~(ancestors[word] as number);
-          while (bits !== 0) {
-            const bit = 31 - Math.clz32(bits & -bits);
-            bits &= bits - 1;
-            const index = word * 32 + bit;
-            if (index >= position) break;
-            const earlier = targets[index] as number;
-            if (colliding.size > MAX_COUNTED || colliding.has(earlier)) continue;
-            if (excuses++ > MAX_EXCUSES) return { conflicts, gaveUp: true };
-            if (mayOverlap(earlier, later)) continue;
-            colliding.add(earlier);
-            first ??= { earlier, patterns: [theirs, mine] };
-          }
-        }
+        const earlier = this.collide(theirs, position, colliding);
+        if (earlier !== undefined) first ??= { earlier, patterns: [theirs, mine] };
+        if (this.gaveUp) return undefined;
       }
     }
-    if (first) conflicts.push({ ...first, later, others: colliding.size - 1 });
+    return first && { ...first, later, others: colliding.size - 1 };
   }
-  return { conflicts, gaveUp };
+
+  /** Adds the targets before a position that write a pattern, in no order with it. Returns the first that it adds. */
+  private collide(pattern: string, position: number, colliding: Set<number>): number | undefined {
+    const { targets, masks, row, mayOverlap } = this.contest;
+    const mask = masks.get(pattern);
+    if (mask === undefined) return undefined;
+    const later = targets[position] as number;
+    const ancestors = row(later);
+    let first: number | undefined;
+    for (let word = 0; word <= position >> 5; word++) {
+      let bits = (mask[word] as number) & ~(ancestors[word] as number);
+      while (bits !== 0) {
+        const index = word * 32 + (31 - Math.clz32(bits & -bits));
+        bits &= bits - 1;
+        if (index >= position) break;
+        const earlier = targets[index] as number;
+        if (colliding.size > MAX_COUNTED || colliding.has(earlier)) continue;
+        if (this.excuses++ > MAX_EXCUSES) this.gaveUp = true;
+        if (this.gaveUp) return first;
+        if (mayOverlap(earlier, later)) continue;
+        colliding.add(earlier);
+        first ??= earlier;
+      }
+    }
+    return first;
+  }
 }
 
-interface TrieNode {
-  readonly children: Map<string, TrieNode>;
-  readonly ending: string[];
-}
-
-/** For each pattern the different ones it overlaps. Compares only patterns whose literal beginnings agree. */
-function overlappingPatterns(patterns: readonly string[]): {
-  readonly overlaps: ReadonlyMap<string, readonly string[]>;
-  readonly gaveUp: boolean;
-} {
+/** For each pattern the different ones it overlaps; patterns without any are left out. */
+function overlappingPatterns(patterns: readonly string[]): { readonly overlaps: Overlaps; readonly gaveUp: boolean } {
   const overlaps = new Map<string, string[]>();
   const note = (a: string, b: string): void => {
     const known = overlaps.get(a);
     if (known) known.push(b);
     else overlaps.set(a, [b]);
   };
-  const root: TrieNode = { children: new Map(), ending: [] };
   const expanded = new Map(patterns.map((pattern) => [pattern, expandBraces(pattern).map(segmentsOf)]));
   const related = new Set<string>();
   let comparisons = 0;
@@ -122,103 +162,13 @@ function overlappingPatterns(patterns: readonly string[]): {
     note(a, b);
     note(b, a);
   };
-  const leaves: (readonly [string, readonly TrieNode[]])[] = [];
-  for (const [pattern, alternatives] of expanded) {
-    for (const segments of alternatives) {
-      let node = root;
-      const trail = [root];
-      for (const segment of segments) {
-        if (isGlob(segment)) break;
-        let next = node.children.get(segment);
-        if (!next) node.children.set(segment, (next = { children: new Map(), ending: [] }));
-        node = next;
-        trail.push(node);
-      }
-      node.ending.push(pattern);
-      leaves.push([pattern, trail]);
-    }
-  }
-  // Two patterns can meet only when one's literal beginning is a beginning of the other's.
-  for (const [pattern, trail] of leaves) {
+  const root = emptyBeginning();
+  const leaves = [...expanded].flatMap(([pattern, alternatives]) =>
+    alternatives.map((segments) => ({ pattern, trail: insertPattern(root, pattern, segments) })),
+  );
+  for (const { pattern, trail } of leaves) {
     for (const node of trail) for (const other of node.ending) compare(pattern, other);
     if (comparisons > MAX_COMPARISONS) return { overlaps, gaveUp: true };
   }
   return { overlaps, gaveUp: false };
 }
-
-export const isGlob = (segment: string): boolean => /[*?[\]{}()!+@\\]/.test(segment);
-export const segmentsOf = (pattern: string): readonly string[] =>
-  pattern.split('/').filter((segment) => segment !== '' && segment !== '.');
-
-/** `a/{b,c}` -> `a/b`, `a/c`. Kept whole when that would give very many, or braces do not pair. */
-export function expandBraces(pattern: string): readonly string[] {
-  if (pattern.length > LONGEST_PAIR) return [pattern];
-  let results = [pattern];
-  for (let round = 0; round < 8; round++) {
-    let changed = false;
-    const next: string[] = [];
-    for (const item of results) {
-      const match = /\{([^{}]*,[^{}]*)\}/.exec(item);
-      if (match === null) {
-        next.push(item);
-        continue;
-      }
-      changed = true;
-      for (const choice of (match[1] ?? '').split(',')) {
-        next.push(item.slice(0, match.index) + choice + item.slice(match.index + match[0].length));
-      }
-    }
-    if (next.length > 64) return [pattern];
-    results = next;
-    if (!changed) break;
-  }
-  return results;
-}
-
-/** Can one path match both, or a path of one lie below a path of the other? */
-export const patternsOverlap = (a: string, b: string): boolean =>
-  expandBraces(a).some((x) => expandBraces(b).some((y) => segmentsOverlap(segmentsOf(x), segmentsOf(y))));
-
-function segmentsOverlap(a: readonly string[], b: readonly string[]): boolean {
-  if (a.length + b.length > LONGEST_PAIR) return true;
-  const seen = new Set<number>();
-  const meet = (i: number, j: number): boolean => {
-    // Whoever ends first names a file or folder that the other writes into; but `**/*.py` does not write into a.txt:
-    // behind a `**` that stands for something only a whole path counts.
-    if (i === a.length) return b.slice(j).every((rest) => rest === '**') || (i === j && !b.slice(0, j).includes('**'));
-    if (j === b.length) return a.slice(i).every((rest) => rest === '**') || (i === j && !a.slice(0, i).includes('**'));
-    const state = i * (b.length + 1) + j;
-    if (seen.has(state)) return false;
-    seen.add(state);
-    const x = a[i] as string;
-    const y = b[j] as string;
-    if (x === '**') return meet(i + 1, j) || meet(i, j + 1);
-    if (y === '**') return meet(i, j + 1) || meet(i + 1, j);
-    return segmentOverlap(x, y) && meet(i + 1, j + 1);
-  };
-  return meet(0, 0);
-}
-
-/** Can one name match both globs? Brackets and extended globs count as anything. */
-function segmentOverlap(a: string, b: string): boolean {
-  if (a === b) return true;
-  if (!isGlob(a) && !isGlob(b)) return false;
-  const x = tokensOf(a);
-  const y = tokensOf(b);
-  if (x.length + y.length > LONGEST_PAIR) return true;
-  const seen = new Set<number>();
-  const meet = (i: number, j: number): boolean => {
-    if (i === x.length && j === y.length) return true;
-    const state = i * (y.length + 1) + j;
-    if (seen.has(state)) return false;
-    seen.add(state);
-    if (x[i] === '*') return meet(i + 1, j) || (j < y.length && meet(i, j + 1));
-    if (y[j] === '*') return meet(i, j + 1) || (i < x.length && meet(i + 1, j));
-    if (i === x.length || j === y.length) return false;
-    return (x[i] === y[j] || x[i] === '?' || y[j] === '?') && meet(i + 1, j + 1);
-  };
-  return meet(0, 0);
-}
-
-const tokensOf = (segment: string): readonly string[] =>
-  /[[\]{}()!+@\\]/.test(segment) ? ['*'] : [...segment.replace(/\*+/g, '*')];

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { findUnorderedReads } from '../../../src/manifests/pipeline/reads.js';
 import { topologicalOrder } from '../../../src/manifests/pipeline/graph.js';
-import { patternsOverlap } from '../../../src/manifests/pipeline/writes.js';
+import { patternsOverlap } from '../../../src/manifests/pipeline/pattern-overlap.js';
 import { checkText } from '../../support/check-text.js';
 
 const GEN = 'gen: { uses: command, with: { argv: [x], writes: [gen/w.txt] } }';

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import picomatch from 'picomatch';
 import { topologicalOrder } from '../../../src/manifests/pipeline/graph.js';
-import { findConflicts, patternsOverlap } from '../../../src/manifests/pipeline/writes.js';
+import { patternsOverlap } from '../../../src/manifests/pipeline/pattern-overlap.js';
+import { findConflicts } from '../../../src/manifests/pipeline/writes.js';
 
 describe('write conflicts', () => {
   const never = (): boolean => false;
