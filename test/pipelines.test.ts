@@ -6,7 +6,8 @@ import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { RunRequest } from '../src/engine/request.js';
 import { rootSchema } from '../src/plugins/shared/app/root.js';
-import { acceptedStacks, DEFAULT_STACK } from '../src/manifests/catalogue/stacks.js';
+import { FAMILIES } from '../src/manifests/catalogue/families.js';
+import { acceptedStacks } from '../src/manifests/catalogue/stacks.js';
 import { Workspace } from './support/workspace.js';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -42,7 +43,7 @@ describe('shipped pipelines', () => {
       };
       if (params?.stack === undefined) continue;
       expect(params.stack.enum, file).to.deep.equal(acceptedStacks());
-      expect(params.stack.default, file).to.equal(DEFAULT_STACK);
+      expect(params.stack.default, file).to.equal(FAMILIES.stacks.default);
     }
   });
 

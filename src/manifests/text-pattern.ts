@@ -4,7 +4,7 @@
 import type * as linear from './linear-pattern.js';
 import type { KnownKind } from './plugin-manifest.js';
 
-export interface TextPattern {
+interface TextPattern {
   test(text: string): boolean;
   toString(): string;
 }

@@ -7,7 +7,6 @@ import { parsePins } from '../../src/manifests/catalogue/pin-file.js';
 import {
   findPlatformArchive,
   latestPlatformArchive,
-  PLATFORM_BASE,
   platformArchiveName,
   SHIPPED_PINS,
   versionIn,
@@ -223,7 +222,7 @@ describe('pin files', () => {
       expect(platformArchiveName('3.13.2', other)).to.equal(undefined);
     const pins = { 'python-3.13.2-ubuntu-24.04-amd64.tar.zst': pin, 'python-3.13.10-ubuntu-24.04-amd64.tar.zst': pin };
     expect(findPlatformArchive('3.13.2', target, pins)).to.include({
-      url: `${PLATFORM_BASE}/python-3.13.2-ubuntu-24.04-amd64.tar.zst`,
+      url: `${FAMILIES['platform-archives'].base}/python-3.13.2-ubuntu-24.04-amd64.tar.zst`,
       sha256: DIGEST,
     });
     expect(latestPlatformArchive('3.13', target, pins)?.version).to.equal('3.13.10');

@@ -4,7 +4,7 @@ import { parse as parseToml } from 'smol-toml';
 import { normalizeName } from './requirements.js';
 
 /** The files of a project that decide; undefined where there is none. */
-export interface BuildFiles {
+interface BuildFiles {
   readonly pyproject: Uint8Array | undefined;
   readonly setupCfg: Uint8Array | undefined;
   readonly manifestIn: Uint8Array | undefined;

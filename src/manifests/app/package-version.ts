@@ -40,7 +40,7 @@ function compare(a: Version, b: Version): number {
   return compareLists([a.epoch, ...a.release], [b.epoch, ...b.release]) || compareLists(a.stage, b.stage);
 }
 
-export const isPreRelease = (text: string): boolean => {
+const isPreRelease = (text: string): boolean => {
   const version = parse(text);
   return version !== undefined && (version.stage[0] < FINAL || version.stage[2] !== Infinity);
 };

@@ -18,13 +18,13 @@ export interface LockedPackage {
   readonly source?: { readonly type: string; readonly url: string };
 }
 
-export interface LockedFile {
+interface LockedFile {
   readonly file: string;
   /** `sha256:...`; empty when there is none. */
   readonly hash: string;
 }
 
-export interface PoetryProject {
+interface PoetryProject {
   /** Normalised; absent where the file gives none. */
   readonly name?: string;
   /** Whether Poetry installs the project itself. */
@@ -36,7 +36,7 @@ export interface PoetryProject {
 }
 
 /** Where the text is no TOML. */
-export interface TomlProblem {
+interface TomlProblem {
   readonly message: string;
 }
 

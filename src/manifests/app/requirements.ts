@@ -14,7 +14,7 @@ import {
 } from './requirements-lines.js';
 
 /** Undefined when there is no such file. Paths are app-relative. */
-export type ReadFile = (path: string) => Promise<Uint8Array | undefined>;
+type ReadFile = (path: string) => Promise<Uint8Array | undefined>;
 
 export interface Requirement {
   /** Normalised by PEP 503; absent for paths and URLs that do not name it. */
@@ -55,7 +55,7 @@ export interface RequirementsClosure {
   /** Every listed requirement has hashes, or the file says --require-hashes: pip then refuses anything unlisted. */
   readonly hashChecked: boolean;
 }
-export interface RequirementsOption {
+interface RequirementsOption {
   /** Long name without dashes. */
   readonly name: string;
   readonly value?: string;

@@ -31,7 +31,7 @@ export interface UvLock {
   readonly packages: readonly UvLockedPackage[];
 }
 
-export interface UvLockProblem {
+interface UvLockProblem {
   readonly type: 'invalid-toml' | 'invalid-lock';
   readonly message: string;
 }

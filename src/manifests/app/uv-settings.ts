@@ -25,7 +25,7 @@ export interface UvWorkspace {
   readonly exclude: readonly string[];
 }
 
-export interface UvSettingsProblem {
+interface UvSettingsProblem {
   readonly type: 'invalid-toml';
   readonly message: string;
 }

@@ -16,7 +16,7 @@ import uv from './data/tool-locks/uv.json' with { type: 'json' };
 import tools from './data/tools.json' with { type: 'json' };
 
 /** What every data file says of itself. */
-export interface Family {
+interface Family {
   readonly about: string;
   /** Where the facts were read, with commits. */
   readonly source: readonly (string | object)[];

@@ -17,7 +17,7 @@ export interface PlatformArchive {
 }
 
 /** A machine as Node names it, and the stack that is claimed for it. */
-export interface PlatformTarget {
+interface PlatformTarget {
   readonly stack: string;
   readonly arch: string;
 }
@@ -26,9 +26,6 @@ export type Pins = Readonly<Record<string, Pin>>;
 
 /** The pins that pyflow ships. */
 export const SHIPPED_PINS: Pins = pins.archives;
-
-/** Everything before an archive's name. */
-export const PLATFORM_BASE = data.base;
 
 /** `python-3.13.2-ubuntu-24.04-amd64.tar.zst`; undefined for stacks and machines that have none. */
 export function platformArchiveName(version: string, { stack, arch }: PlatformTarget): string | undefined {

@@ -4,7 +4,7 @@ import compare from 'semver/functions/compare.js';
 import { compareMinors } from '../app/python-version.js';
 import data from './data/python-releases.json' with { type: 'json' };
 
-export interface MinorStatus {
+interface MinorStatus {
   /** `deprecated` still builds, with a warning. */
   readonly support: 'supported' | 'deprecated' | 'end-of-life' | 'unknown';
   /** YYYY-MM of the last upstream fixes; absent for versions not in the data. */

@@ -2,7 +2,6 @@
 // are fetched. Some 50 kB of data: import this module only when a node runs.
 
 import compare from 'semver/functions/compare.js';
-import rcompare from 'semver/functions/rcompare.js';
 import data from './data/python-runtimes.json' with { type: 'json' };
 
 /** `linux-x86_64-gnu`; the keys of `platforms` in the data. */
@@ -45,15 +44,11 @@ const ARCHITECTURES: Readonly<Record<string, 'x86_64' | 'aarch64'>> = {
   aarch64: 'aarch64',
 };
 
-/** All builds of a minor version, newest first. */
-export function runtimesFor(platform: RuntimePlatform, minor: string): readonly Runtime[] {
-  return versionsOf(minor)
-    .toSorted((a, b) => rcompare(a, b))
-    .flatMap((version) => findRuntime(platform, version) ?? []);
-}
-
+/** The newest build of a minor version. */
 export function latestRuntime(platform: RuntimePlatform, minor: string): Runtime | undefined {
-  const versions = versionsOf(minor).filter((version) => rows[version]?.[platform] !== undefined);
+  const versions = Object.keys(rows).filter(
+    (version) => version.startsWith(`${minor}.`) && rows[version]?.[platform] !== undefined,
+  );
   const newest = versions.toSorted((a, b) => compare(a, b)).at(-1);
   return newest === undefined ? undefined : findRuntime(platform, newest);
 }
@@ -68,8 +63,3 @@ export function findRuntime(platform: RuntimePlatform, version: string): Runtime
   const runtime = { version, platform, build, flavour, url: `${data.base}/${path}`, path, sha256 };
   return sizeBytes === undefined ? runtime : { ...runtime, sizeBytes };
 }
-
-/** Everything before a runtime's `path`. */
-export const RUNTIME_BASE = data.base;
-
-const versionsOf = (minor: string): string[] => Object.keys(rows).filter((version) => version.startsWith(`${minor}.`));

@@ -1,8 +1,8 @@
-// The platform's base images and container sizes. Unaware of the machine at hand: a stack is what the operator claims.
+// The platform's base images. The operator names the stack; nothing here looks at the machine.
 
 import data from './data/stacks.json' with { type: 'json' };
 
-export interface StackStatus {
+interface StackStatus {
   readonly support: 'accepted' | 'end-of-life' | 'unknown';
   /** ID and VERSION_ID as in os-release; absent for unknown stacks, and for `host`, which is any machine. */
   readonly distro?: string;
@@ -42,16 +42,5 @@ export function stackStatus(name: string): StackStatus {
 export const acceptedStacks = (): readonly string[] =>
   stacks.filter(({ status }) => status === 'accepted').map(({ name }) => name);
 
-export const DEFAULT_STACK = data.default;
 /** The machine that builds, whatever it is. */
 export const HOST_STACK = 'host';
-
-export interface ContainerSize {
-  readonly size: string;
-  readonly memoryMiB: number;
-  readonly webConcurrency: number;
-  /** Cores from which on the memory alone decides. */
-  readonly coresForThat: number;
-}
-export const CONTAINER_SIZES: readonly ContainerSize[] = data.containerSizes;
-export const DEFAULT_CONTAINER_SIZE = data.defaultContainerSize;

@@ -38,9 +38,5 @@ export function toolLock(tool: ToolName, version: string, minor: string, os: str
   return { packages, requirements };
 }
 
-/** The minors of Python for which a version of a tool is locked, oldest first. */
-export const lockedMinors = (tool: ToolName, version: string): readonly string[] =>
-  Object.keys(ownValue(FILES[tool].versions, version) ?? {});
-
 const ownValue = <T>(record: Readonly<Record<string, T>>, key: string): T | undefined =>
   Object.hasOwn(record, key) ? record[key] : undefined;

@@ -29,7 +29,7 @@ export interface ParsedGuard {
   readonly problems: readonly CELProblem[];
 }
 
-export interface KnownNames {
+interface KnownNames {
   readonly isNode: (name: string) => boolean;
   readonly runFacts: ReadonlySet<string>;
   /** Problems of the kind `hyphen`, found in the text: the tree shows subtractions there. */

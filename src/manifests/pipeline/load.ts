@@ -28,7 +28,7 @@ export interface LoadFailure {
   readonly diagnostics: readonly Diagnostic[];
   readonly text: string;
 }
-export type LoadResult =
+type LoadResult =
   { readonly ok: true; readonly value: LoadedPipeline } | { readonly ok: false; readonly failure: LoadFailure };
 
 export async function loadPipeline(file: string): Promise<LoadResult> {

@@ -1,7 +1,7 @@
-// The pipeline manifest as typed data: the file after parsing (`PipelineManifest`) and after all checks
-// (`CheckedPipeline`). Frozen plain JSON in both forms, so that a checked pipeline can be stored and loaded again.
+// A pipeline file after all checks, as typed data. Frozen plain JSON, so that a checked pipeline can be stored and loaded
+// again.
 
-import type { JSONObject, JSONSchema, JSONValue } from '../json-schema.js';
+import type { JSONObject } from '../json-schema.js';
 import type { Diagnostic } from './diagnostic.js';
 
 declare const nodeIdBrand: unique symbol;
@@ -11,15 +11,6 @@ export type NodeId = string & { readonly [nodeIdBrand]: true };
 export interface Reference {
   readonly node: NodeId;
   readonly port: string;
-}
-
-export interface ParamDeclaration {
-  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'array' | 'object';
-  readonly description?: string;
-  readonly enum?: readonly JSONValue[];
-  readonly default?: JSONValue;
-  readonly items?: JSONSchema;
-  readonly pattern?: string;
 }
 
 /** What its commands may take at most: bytes, and a number of processes. In no key. */

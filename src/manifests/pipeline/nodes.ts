@@ -223,7 +223,7 @@ function readLimits(path: Path, section: unknown, report: Report): NodeLimits | 
 }
 
 /** `${config.NAME}` is replaced by the value; an entry that is nothing but an array's placeholder stands for its items. */
-export function expandWrites(patterns: readonly string[], config: JSONObject): readonly string[] {
+function expandWrites(patterns: readonly string[], config: JSONObject): readonly string[] {
   return patterns.flatMap((pattern) => {
     const whole = /^\$\{config\.([A-Za-z_][A-Za-z0-9_]*)\}$/.exec(pattern);
     if (whole) {

@@ -12,7 +12,7 @@ export interface Params {
   readonly declared: ReadonlyMap<string, { readonly type: string; readonly items?: unknown }>;
   readonly used: Set<string>;
 }
-export interface GivenParams {
+interface GivenParams {
   /** `-p NAME=VALUE`, unparsed. */
   readonly params: Readonly<Record<string, string>>;
   readonly paramsMayMiss?: boolean;

@@ -5,7 +5,7 @@ import type { Position } from './diagnostic.js';
 import type { Path } from './problem.js';
 
 type Scalar = Event & { type: 4 };
-export type ReadScalar = (text: string, event: Scalar) => string;
+type ReadScalar = (text: string, event: Scalar) => string;
 
 export interface Place {
   readonly start: number;

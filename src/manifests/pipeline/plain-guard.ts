@@ -12,7 +12,7 @@ export interface PlainTerm {
   readonly literal: string;
 }
 
-export interface WhenFailure {
+interface WhenFailure {
   readonly code: 'pipeline::when-failed';
   readonly blame: 'pipeline';
   readonly title: string;

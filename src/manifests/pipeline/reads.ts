@@ -11,7 +11,7 @@ const MAX_COMPARISONS = 500_000;
 /** Nobody reads further. */
 const MAX_COUNTED = 100;
 
-export interface UnorderedRead {
+interface UnorderedRead {
   readonly reader: number;
   readonly writer: number;
   readonly read: string;

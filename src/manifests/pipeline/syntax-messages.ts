@@ -111,7 +111,7 @@ const KNOWN: readonly (readonly [RegExp, string, string | undefined, string])[] 
   ],
 ];
 
-export interface SyntaxProblem {
+interface SyntaxProblem {
   readonly words: Words;
   readonly offset: number;
 }

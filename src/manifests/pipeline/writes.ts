@@ -14,7 +14,7 @@ const MAX_EXCUSES = 5_000_000;
 /** No reader needs a larger count. */
 const MAX_COUNTED = 100;
 
-export interface Conflict {
+interface Conflict {
   readonly earlier: number;
   readonly later: number;
   readonly patterns: readonly [string, string];
