@@ -1,4 +1,4 @@
-// Serves the files of a folder over http on the loopback address, in a thread of its own: the bench blocks while it measures.
+// Serves the files of a folder over http on the loopback address, in a separate thread, because the bench blocks while it measures.
 
 import { createReadStream, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -10,7 +10,7 @@ export function serve(folder) {
   const port = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(new URL(import.meta.url), { workerData: { folder, port } });
   worker.unref();
-  if (Atomics.wait(port, 0, 0, 10_000) === 'timed-out') throw new Error('the server of the archive does not start');
+  if (Atomics.wait(port, 0, 0, 10_000) === 'timed-out') throw new Error('the archive server does not start');
   return { url: `http://127.0.0.1:${Atomics.load(port, 0)}`, close: () => void worker.terminate() };
 }
 

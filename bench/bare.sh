@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The bare commands of a build in the order of the platform's buildpack, in the build folder itself: fetch and unpack the
-# archive of the runtime, bootstrap the package manager, install, collect Django's static files, run the hook. Nothing is
-# checked, cached or made fit to run elsewhere.
+# The bare commands of a build, in the order of the platform's buildpack and in the build folder itself: fetch and unpack the
+# archive of the runtime, bootstrap the package manager, install, collect Django's static files, run the hook. It checks and
+# caches nothing, and doesn't make the result relocatable.
 #
 #   bare.sh MANAGER VERSION ARCHIVE_URL BUILD_DIR CACHE_DIR
 set -euo pipefail
@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 manager=$1 version=$2 url=$3 build=$4 cache=$5
 home=$build/.scalingo/python
 
-# The pip that Python brings along, run from its wheel by the interpreter given first.
+# Python's bundled pip, run from its wheel by the interpreter in the first argument.
 bundled_pip() {
   local interpreter=$1 wheel
   shift
@@ -43,7 +43,7 @@ bootstrap() {
   esac
 }
 
-# Each with bytecode, as its buildpack asks for it or as it does by itself.
+# Each compiles bytecode, by the buildpack's option or by default.
 install() {
   case $manager in
     pip)
@@ -67,7 +67,7 @@ install() {
 
 export PATH=$home/bin:$PATH LD_LIBRARY_PATH=$home/lib LIBRARY_PATH=$home/lib PYTHONUNBUFFERED=1 LANG=en_US.UTF-8
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_WARN_SCRIPT_LOCATION=1
-# What they download is new to each build.
+# Each build downloads everything again.
 export PIPENV_CACHE_DIR=$cache/downloads/pipenv POETRY_CACHE_DIR=$cache/downloads/poetry UV_CACHE_DIR=$cache/downloads/uv
 
 cd "$build"

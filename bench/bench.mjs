@@ -1,5 +1,5 @@
 // Measures pyflow against floors in the same run: node bench/bench.mjs [--rounds N] [--only GROUP]... [--assert]
-// Prints a table and writes bench/results/latest.json. With --assert the exit status tells whether all targets are met.
+// Prints a table and writes bench/results/latest.json. With --assert, the exit status says whether all targets are met.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';

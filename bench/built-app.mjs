@@ -1,5 +1,5 @@
-// Example apps as the groups build them: copied, built once with the network, and set back to a machine that has every
-// file downloaded and nothing built.
+// Example apps for the groups: copied, built once with the network, and reset to a machine that has downloaded every file and
+// built nothing.
 
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -16,7 +16,7 @@ const EXAMPLES = {
 
 export const MANAGERS = Object.keys(EXAMPLES);
 
-/** What a cache keeps of other people's bytes: they are the download cache of the comparison. */
+/** The parts of a cache that are downloads; the comparison gets them too. */
 const DOWNLOADED = ['downloads', 'apps'];
 
 const built = new Map();
@@ -31,14 +31,14 @@ export function buildExample(manager = 'pip') {
   return example;
 }
 
-/** A manager's example, maybe with the `first` or the `second` of the pins that bench/pins change. */
+/** A manager's example, optionally with the `first` or `second` patch of bench/pins. */
 export function copyExample(manager, folder, pin) {
   remove(folder);
   cpSync(join(root, 'examples', EXAMPLES[manager]), folder, { recursive: true });
   if (pin !== undefined) time(['patch', '-p1', '-i', bench(`pins/${manager}-${pin}.patch`)], { cwd: folder });
 }
 
-/** An app that `put` puts into a folder; `{ reason }` where it cannot be built. */
+/** Builds an app that `put` writes into a folder; gives `{ reason }` if that fails. */
 export function build(put, options = []) {
   const folder = makeFolder();
   const app = { folder, app: join(folder, 'app'), slug: join(folder, 'slug'), cache: join(folder, 'cache'), options };
@@ -46,7 +46,7 @@ export function build(put, options = []) {
   put(app.app);
   try {
     pyflowTime([...runArgs(app), '--report', reportFile], { env: networkEnv });
-    // Twice, so that all that a first run remembers for later ones is there.
+    // Twice, so that everything that a first run remembers for later ones is there.
     pyflowTime(runArgs(app), { env: networkEnv });
   } catch (error) {
     return { reason: `it cannot be built here: ${briefly(error)}` };
@@ -56,7 +56,7 @@ export function build(put, options = []) {
   return { ...app, version, provider };
 }
 
-/** `id`: whose app it is; what is kept for an app is kept by it. */
+/** `id`: the app's id, under which pyflow keeps what belongs to the app. */
 export const runArgs = ({ app, slug, cache, id = 'bench', options = [] }) => [
   'run',
   join(root, 'pipelines/python.yml'),
@@ -68,7 +68,7 @@ export const runArgs = ({ app, slug, cache, id = 'bench', options = [] }) => [
   ...options,
 ];
 
-/** A new cache that has every file another one downloaded, and no result. */
+/** A new cache with every download of another one, and no result. */
 export function cacheOfDownloads(from, cache) {
   remove(cache);
   mkdirSync(cache, { recursive: true });
@@ -90,5 +90,5 @@ export function runtimeOf({ cache, provider, version }) {
   return files.sort((a, b) => statSync(b).size - statSync(a).size)[0];
 }
 
-/** The end of what a program printed, on one line. */
+/** The end of a program's output, on one line. */
 export const briefly = (error) => error.message.split('\n').slice(-8).join(' ').slice(0, 300);

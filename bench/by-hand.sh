@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What a person would type to build an app without pyflow, in the order of the buildpack: unpack or copy the runtime, bring
-# it into its normal form, bootstrap the package manager, install, compile, collect Django's static files, copy the slug.
+# What you would type to build an app without pyflow, in the order of the buildpack: unpack or copy the runtime, normalize it,
+# bootstrap the package manager, install, compile, collect Django's static files, copy the slug.
 #
-#   by-hand.sh build MANAGER VERSION RUNTIME APP WORK CACHE OUT   the whole of it
+#   by-hand.sh build MANAGER VERSION RUNTIME APP WORK CACHE OUT   the whole build
 #   by-hand.sh prepare MANAGER VERSION RUNTIME APP WORK CACHE     up to the install command
-#   by-hand.sh install MANAGER VERSION RUNTIME APP WORK CACHE     the install command alone, as the buildpack gives it
+#   by-hand.sh install MANAGER VERSION RUNTIME APP WORK CACHE     only the buildpack's install command
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -35,12 +35,12 @@ put_runtime() {
   compile "$home/lib"
 }
 
-# Files that do not compile are left alone, as the package managers do.
+# Like the package managers, ignores files that don't compile.
 compile() {
   "$python" -S -m compileall -q -f -j 1 --invalidation-mode unchecked-hash -s "$work" -p /app "$@" || true
 }
 
-# The pip that Python brings along, run from its wheel by the interpreter given first.
+# Python's bundled pip, run from its wheel by the interpreter in the first argument.
 bundled_pip() {
   local interpreter=$1 wheel
   shift
@@ -68,7 +68,7 @@ put_tool() {
   esac
 }
 
-# `bare`: the tool compiles as well, in its own way.
+# `bare`: the tool compiles too, in its own way.
 install() {
   local bare=${1-} flags=()
   [ -n "$bare" ] || export PIP_NO_COMPILE=1

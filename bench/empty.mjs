@@ -1,4 +1,4 @@
-// What Node takes to start and end.
+// How long Node takes to start and exit.
 
 import process from 'node:process';
 

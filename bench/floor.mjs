@@ -1,6 +1,6 @@
-// The floor: the least a program must do to run the layered graph and not to run it again. Node's own modules and
-// p-graph; it digests inputs and outputs, spawns one command a node, and keeps one state file. No isolation, no store,
-// no checks. node bench/floor.mjs FOLDER COUNT
+// The floor: the least that a program must do to run the layered graph once and not again, with Node's own modules and
+// p-graph. It digests inputs and outputs, spawns one command per node, and keeps one state file: no isolation, store or checks.
+// node bench/floor.mjs FOLDER COUNT
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,10 +1,10 @@
-// The layered graph that floor and pyflow both run: about sqrt(N) layers, each node on two of the layer before, one
-// input and one output file a node. The outputs are sums, so they really depend on all that lies upstream.
+// The layered graph that floor and pyflow both run: about sqrt(N) layers, each node after two of the layer before, with one input
+// and one output file per node. The outputs are sums, so they depend on everything upstream.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** One process and no other program: reads the first word of each file and writes the sum. */
+/** A single process: reads the first word of each file and writes the sum. */
 const SCRIPT =
   'read -r s _ < "w/$0.in"; for id; do read -r n < "w/$id.out"; s=$(((s + n) % 999983)); done; echo $s > "w/$0.out"';
 
@@ -25,7 +25,7 @@ export function layered(count) {
   });
 }
 
-/** The number decides the output; the comment behind it does not. */
+/** Only the number changes the output, not the comment after it. */
 export function writeInput(app, id, number, comment = 'first') {
   writeFileSync(join(app, inputOf(id)), `${number} ${comment}\n`);
 }
@@ -35,7 +35,7 @@ export function writeInputs(app, nodes) {
   nodes.forEach(({ id }, index) => writeInput(app, id, index + 1));
 }
 
-/** The same graph as a pipeline file, terse, since a file may have 2 MB. */
+/** The same graph as a pipeline file; terse, because a file may have at most 2 MB. */
 export function pipelineOf(nodes) {
   const lines = [
     'pyflow: 1',

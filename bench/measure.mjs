@@ -1,4 +1,4 @@
-// Runs programs with a clean environment, takes their time, and makes figures of the samples. Unaware of what is measured.
+// Runs programs with a clean environment, measures their time, and makes figures of the samples.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -11,9 +11,9 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 export const bench = (name) => join(root, 'bench', name);
 const CLI = join(root, 'dist/cli.js');
 
-/** Only what a program cannot do without; extra CA certificates alone would double the start of Node. */
+/** Only what a program needs; extra CA certificates alone would double the start of Node. */
 const cleanEnv = pick(['PATH', 'HOME', 'LANG', 'TMPDIR', ...namesLike(/^PYFLOW_/)]);
-/** For builds that fetch: how the network is reached as well. */
+/** For builds with downloads: the settings of the network too. */
 export const networkEnv = {
   ...cleanEnv,
   ...pick(namesLike(/^(https?|no|all)_proxy$/i)),
@@ -33,7 +33,7 @@ function pick(names) {
 const folders = [];
 process.on('exit', () => remove(...folders));
 
-/** An empty folder, gone when the bench ends. */
+/** An empty folder, removed when the bench ends. */
 export function makeFolder() {
   const folder = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'pyflow-bench-'));
   folders.push(folder);
@@ -41,8 +41,8 @@ export function makeFolder() {
 }
 
 /**
- * Makes room for what is made anew, within the folder of a group: ext4 is slow to create files where many have just been
- * removed, so nothing is before all is measured.
+ * Moves folders away within the folder of a group instead of removing them: ext4 is slow to create files where many have just
+ * been removed, so that waits until everything is measured.
  */
 export function setAside(...paths) {
   for (const path of paths) {
@@ -52,10 +52,10 @@ export function setAside(...paths) {
 
 export const remove = (...paths) => paths.forEach((path) => rmSync(path, { recursive: true, force: true }));
 
-/** Blocks, since nothing else may happen meanwhile. */
+/** Blocks, because nothing else may run in the meantime. */
 export const sleep = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
-/** Milliseconds a program took; throws with what it printed when it did not end well. */
+/** Milliseconds that a program took; throws with its output if it failed. */
 export function time(argv, { env = cleanEnv, cwd = root } = {}) {
   const [program, ...args] = argv;
   const logFolder = mkdtempSync(join(tmpdir(), 'pyflow-bench-log-'));
@@ -88,7 +88,7 @@ export function pyflowPeakAndTime(args, { env = cleanEnv, cwd = root } = {}) {
   return { bytes: Number(readFileSync(file, 'utf8')), ms };
 }
 
-/** Sorted samples -> what is told of them. */
+/** Median, quartiles and range of samples. */
 export function summarize(samples) {
   const sorted = [...samples].sort((a, b) => a - b);
   const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
@@ -98,10 +98,9 @@ export function summarize(samples) {
 }
 
 /**
- * Runs the steps of a round again and again, each step for floor and pyflow in turn, the first of the two changing from
- * round to round, so that whatever else the machine does hits both. A step: `{ name, floor, pyflow }`, functions of
- * the round that give milliseconds, and `before`, which is not timed; `floor` may be left out. Gives the samples
- * by step.
+ * Runs the steps of each round, every step for floor and pyflow in turn, and swaps their order from round to round, so that other
+ * load of the machine affects both. A step is `{ name, floor, pyflow, before }`: functions of the round that return
+ * milliseconds, and `before`, which isn't timed; `floor` and `before` are optional. Returns the samples by step.
  */
 export function interleave(rounds, steps) {
   const samples = Object.fromEntries(steps.map(({ name }) => [name, { floor: [], pyflow: [] }]));
@@ -115,14 +114,14 @@ export function interleave(rounds, steps) {
   return samples;
 }
 
-/** A figure that compares pyflow with its floor, measured in the same rounds. */
+/** A figure that compares pyflow with its floor in the same rounds. */
 export function ratioFigure(name, { floor, pyflow }, target) {
   const [under, over] = [summarize(floor), summarize(pyflow)];
   return { name, unit: 'ms', floor: under, pyflow: over, ratio: over.median / under.median, target };
 }
 
-/** A figure with a bound of its own. */
+/** A figure with a fixed bound. */
 export const boundFigure = (name, unit, value, bound) => ({ name, unit, value, bound });
 export const skippedFigure = (name, reason) => ({ name, skipped: reason });
-/** A group that broke; counts as missed. */
+/** A group that failed; counts as a missed target. */
 export const brokenFigure = (name, error) => ({ name, broken: error.message });

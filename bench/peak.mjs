@@ -1,5 +1,5 @@
-// Loaded before a program (`node --import`): leaves its peak resident memory, in bytes, in the file PEAK_FILE. The
-// kernel's figure for this process image; what its parent or its children take does not count.
+// Loaded before a program (`node --import`): writes its peak resident memory, in bytes, to the file PEAK_FILE. It is the
+// kernel's figure for this process image, without parent and children.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';

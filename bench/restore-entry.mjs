@@ -1,4 +1,4 @@
-// Bundled by the group `store`: writes the stored layer into a new folder, as a slug is written, and nothing else.
+// The group `store` bundles this. It writes a stored layer into a new folder, the way a slug is written, and nothing else.
 // node BUNDLE FOLDER CACHE DIGEST
 
 import { argv } from 'node:process';

@@ -1,4 +1,4 @@
-// Bundled by the group `store`: stores a folder as a layer with pyflow's own store, and nothing else of pyflow.
+// The group `store` bundles this. It stores a folder as a layer with pyflow's own store, and does nothing else.
 // node BUNDLE FOLDER CACHE
 
 import process, { argv } from 'node:process';
@@ -12,5 +12,5 @@ const store = opened.value;
 const captured = await captureDifference(store, folder, EMPTY_RECORD);
 if (!captured.ok) throw new Error(captured.failure.detail);
 await store.close();
-// For whoever wants it back.
+// For the restore that follows.
 process.stdout.write(`${captured.value.layer.digest}\n`);

@@ -1,5 +1,5 @@
-// Bundles src into dist: an entry of a few kilobytes, three bundles with the code that V8 makes of them, and the sdk; no
-// node_modules needed at run time. `node scripts/build.mjs [DIR]` builds elsewhere, for tests. Unaware of what the code does.
+// Bundles src into dist: an entry of a few kilobytes, three bundles with the code that V8 compiled for them, and the sdk. The
+// program needs no node_modules at run time. `node scripts/build.mjs [DIR]` builds elsewhere, for tests.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -22,7 +22,7 @@ const settings = {
 };
 
 const kept = new Set();
-/** Whoever reads the file meanwhile sees the old one or the new one, and each entry finds the bundles it was built with. */
+/** By rename: readers see the old file or the new one, and each entry finds the bundles it was built with. */
 async function write(path, content) {
   kept.add(path);
   const temporary = join(outdir, dirname(path), `.${basename(path)}.${process.pid}`);
@@ -42,7 +42,7 @@ for (const [bundle, { text, map }] of Object.entries(await bundles(root, setting
   kept.add(`${name}.cache`);
 }
 
-// The program in whose process an outside plugin runs. It imports the plugin, so it is no bundle of those.
+// The program that runs an outside plugin. It imports the plugin, so it can't be part of the bundles.
 const pluginHost = await build({
   ...settings,
   absWorkingDir: root,
@@ -58,7 +58,7 @@ const [{ contents: pluginHostText }] = pluginHost.outputFiles;
 const pluginHostName = `chunks/plugin-host-${createHash('sha256').update(pluginHostText).digest('hex').slice(0, 12)}.js`;
 await write(pluginHostName, pluginHostText);
 
-// In a process of its own, without flags: V8 takes code only from a V8 of the same version and flags.
+// In a separate process without flags: V8 accepts code only from the same version with the same flags.
 const modules = { ...settings, absWorkingDir: root, bundle: true, format: 'esm', platform: 'node', write: false };
 const warmUp = await build({ ...modules, entryPoints: ['scripts/code-cache.mjs'], sourcemap: false });
 const { PATH, HOME, TMPDIR } = process.env;
@@ -72,7 +72,8 @@ const { status, stderr } = spawnSync(
     stdio: ['pipe', 'ignore', 'pipe'],
   },
 );
-if (status !== 0) process.stderr.write(`no compiled code is kept, so pyflow starts slower: ${stderr}\n`);
+if (status !== 0)
+  process.stderr.write(`pyflow will start slower, because its compiled code could not be stored: ${stderr}\n`);
 
 const entries = await build({
   ...modules,
@@ -92,7 +93,7 @@ const entries = await build({
 });
 for (const { path, contents } of entries.outputFiles) await write(relative(outdir, path), contents);
 
-// What is this young belongs to a build that runs now, or to a pyflow that has just started.
+// Newer files belong to a build that is running, or to a pyflow that has just started.
 const oldEnough = Date.now() - 10_000;
 for (const entry of await readdir(outdir, { recursive: true, withFileTypes: true })) {
   const file = join(entry.parentPath, entry.name);
@@ -101,7 +102,7 @@ for (const entry of await readdir(outdir, { recursive: true, withFileTypes: true
   if (stat !== undefined && stat.mtimeMs < oldEnough) await rm(file, { force: true });
 }
 
-// The types of the sdk, for authors of outside plugins. Errors of types are the business of `npm run typecheck`.
+// The types of the sdk, for authors of outside plugins. `npm run typecheck` reports type errors.
 const types = join(outdir, 'types');
 await rm(types, { recursive: true, force: true });
 const tsc = join(dirname(fileURLToPath(import.meta.resolve('typescript/package.json'))), 'bin', 'tsc');

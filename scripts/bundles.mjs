@@ -1,6 +1,6 @@
-// Makes the three bundles of the program as texts: `start`, with what cli/start.ts imports statically; `draw`, with the
-// drawing of graphs; `run`, with all else that is imported dynamically. src/cli/bundles.ts loads them. Unaware of files.
-// A module of `start` is in no other. `draw` shares with `run` only what keeps no state.
+// Makes the three bundles of the program: `start`, with what cli/start.ts imports statically; `draw`, which draws graphs; and
+// `run`, with everything else that is imported dynamically. src/cli/bundles.ts loads them. A module of `start` is in no other
+// bundle; `draw` and `run` share only modules without state.
 
 import { readFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
@@ -11,7 +11,7 @@ const START = 'src/cli/start.ts';
 const DRAW = 'src/engine/render/drawing.ts';
 const NOT_ASCII = /[^\0-\x7f]/;
 
-// Parameters as in src/cli/bundles.ts. Parenthesized, for V8 to compile it at once where there is no code beside it.
+// Parameters as in src/cli/bundles.ts. In parentheses, so that V8 compiles it at once if there is no compiled code.
 const HEAD =
   "(typeof module==='object'?run=>{module.exports=run}:run=>run)((function(module,require,pyflowFromStart,pyflowFromRun,pyflowFromDraw){";
 const TAIL = '}))';
@@ -106,11 +106,11 @@ const entryOfStart = (shared) =>
     `export const shared={${shared.map((path, index) => `${JSON.stringify(path)}:()=>m${index}`).join(',')}};`,
   ].join('\n');
 
-/** `require` makes esbuild evaluate a module, and whatever it imports, when it is asked for. */
+/** With `require`, esbuild evaluates a module and its imports on demand. */
 const entryOfRun = (paths, name) =>
   `module.exports={${paths.map((path) => `${JSON.stringify(name(path))}:()=>require(${JSON.stringify(path)})`).join(',')}}`;
 
-/** esbuild escapes what is not ASCII in strings, but not in regular expressions; bundles are read as Latin-1. */
+/** Bundles are read as Latin-1, but esbuild escapes other characters only in strings, not in regular expressions. */
 const escaped = {
   name: 'escaped',
   setup: ({ onLoad }) =>
@@ -125,7 +125,7 @@ const escaped = {
     }),
 };
 
-/** Has dynamic imports, but for those of Node's own modules, resolved by a function of the absolute path. */
+/** Resolves dynamic imports, except those of Node's own modules, by a function of the absolute path. */
 const apart = (place) => ({
   name: 'apart',
   setup: ({ onResolve, resolve: find }) =>
@@ -143,8 +143,8 @@ const stubs = (namespace, text) => ({
 });
 
 /**
- * Of winston what a log over one stream takes: its index brings transports over files and HTTP with half of Node's
- * modules, and colors. Its own debug output is for its authors.
+ * Only the parts of winston that a log over one stream needs: its index imports colors, and transports over files and HTTP with
+ * half of Node's modules. Its debug output is for its authors.
  */
 const slimLibraries = {
   name: 'slim-libraries',
@@ -161,7 +161,7 @@ exports.format={printf:require('logform/printf')};
 exports.transports={Stream:require('winston/lib/winston/transports/stream')};`,
       resolveDir: pluginData,
     }));
-    // The levels give it their colors and take themselves back.
+    // Only `levels` is used: it passes the colors of the levels on, and returns them.
     onResolve({ filter: /^logform$/ }, () => ({ path: 'logform', namespace: 'slim' }));
     onLoad({ filter: /^logform$/, namespace: 'slim' }, () => ({ contents: 'exports.levels=config=>config' }));
     onLoad({ filter: /^diagnostics$/, namespace: 'slim' }, () => ({ contents: 'module.exports=()=>()=>{}' }));
@@ -172,7 +172,7 @@ function textAndMap({ outputFiles }) {
   const [map] = outputFiles.filter(({ path }) => path.endsWith('.map'));
   const [code] = outputFiles.filter(({ path }) => path.endsWith('.cjs'));
   if (NOT_ASCII.test(code.text)) throw new Error('a bundle is read as Latin-1, so it must be ASCII: see escaped');
-  // But for the types that a new plugin names in its comments.
+  // Except the types that a new plugin names in its comments.
   if (/\bimport\((?!'pyflow\/sdk'\)\.)/.test(code.text))
     throw new Error('in a script that comes from compiled code, Node 20 knows no import()');
   return { text: code.text, map: map.text };

@@ -1,6 +1,5 @@
-// Runs typical commands and keeps the code that V8 compiled for them beside the bundles, so that no start compiles it
-// again. Bundled and started by build.mjs, in a process of its own: arguments are the folder, the bundles' names, the
-// version and a pipeline file.
+// Runs typical commands and stores the code that V8 compiled for them beside the bundles, so that no start compiles it again.
+// build.mjs bundles it and starts it in a separate process, with the folder, the bundles' names, the version and a pipeline file.
 
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

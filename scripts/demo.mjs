@@ -1,4 +1,4 @@
-// Builds the example app, boots it from its slug, and asks it over HTTP: what a new user sees first.
+// Builds the example app, boots it from its slug, and sends it a request: what a new user sees first.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
@@ -43,7 +43,7 @@ function freePort() {
   });
 }
 
-/** Until the server listens its port refuses; it may also end before it ever does. */
+/** The port refuses connections until the server listens; the server may also end before that. */
 async function firstAnswer(url, timeoutMs) {
   const deadline = Date.now() + timeoutMs;
   while (Date.now() < deadline && server.exitCode === null) {

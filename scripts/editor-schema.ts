@@ -1,5 +1,5 @@
-// The schema of pipeline files as editors use it: the shipped kinds with their descriptions, and the fields and ports of each
-// kind where a node uses it. What pyflow checks itself is the same schema without all that.
+// The schema of pipeline files for editors: it knows the shipped kinds with their descriptions, fields and ports. pyflow itself
+// checks files with the same schema without those.
 
 import type { PluginManifest } from '../src/manifests/plugin-manifest.js';
 
@@ -44,7 +44,7 @@ const requiredOf = (schema: Schema): readonly string[] => (schema['required'] as
 const propertiesOf = (schema: Schema): readonly (readonly [string, Schema])[] =>
   Object.entries((schema['properties'] ?? {}) as Record<string, Schema>);
 
-/** Any value may be a template, whatever its type. */
+/** Any value may be a template, regardless of its type. */
 function fieldsOf(config: Schema): Schema {
   const properties = propertiesOf(config).map(([name, schema]) => {
     const { description, default: standard, ...type } = schema;

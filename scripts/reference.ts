@@ -1,5 +1,5 @@
 // Fills the generated parts of docs/pipeline-reference.md from the schema of pipeline files, the manifests of the shipped
-// kinds and the engine's constants. `npm run reference`; a test holds the file equal to what this would write.
+// kinds and the engine's constants. `npm run reference`; a test compares the file with what this would write.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { shippedKinds } from '../src/plugins/index.js';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const FILE = join(root, 'docs/pipeline-reference.md');
 
-/** JSON Schema as far as the reference looks into it. */
+/** The parts of JSON Schema that the reference reads. */
 interface Schema {
   readonly $ref?: string;
   readonly type?: string | readonly string[];
@@ -37,7 +37,7 @@ interface Schema {
   readonly 'x-type-of'?: string;
 }
 
-/** The text with all generated parts written anew. */
+/** The text with all generated parts replaced. */
 export function fillReference(text: string): string {
   const parts = generateParts();
   const unused = new Set(parts.keys());
@@ -115,7 +115,7 @@ function describeKind(manifest: PluginManifest): string {
     .join('\n\n');
 }
 
-/** A row for each property. Whether one is required goes without saying for outputs. */
+/** A row for each property. Only inputs and config say whether a property is required. */
 function fieldTable(
   title: string,
   schema: Schema,
@@ -181,7 +181,7 @@ function objectType(schema: Schema): string {
 
 const code = (text: string): string => `\`${text}\``;
 
-/** A pipe would end the cell, inside of code too. */
+/** A pipe would end the cell, even inside code. */
 const rows = (head: readonly string[], body: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...body]
     .map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`)

@@ -1,9 +1,9 @@
-// Keeps src/plugins/revisions.json: of each shipped kind its revision and the digest of its code. When code moves, either
-// old results became wrong and `revision` must be raised, or somebody says that the output stays the same.
+// Keeps src/plugins/revisions.json: the revision of each shipped kind and the digest of its code. When code changes, either old
+// results are wrong and `revision` must be raised, or a person states that the output stays the same.
 //
-//   npm run revisions                        takes over kinds whose revision was raised, and new ones
-//   npm run revisions -- --same-output KIND  the code of KIND moved, its results did not
-//   npm run revisions -- --reset             takes everything as it is; for use before a first release only
+//   npm run revisions                        records new kinds, and kinds with a raised revision
+//   npm run revisions -- --same-output KIND  records that the code of KIND changed but its results didn't
+//   npm run revisions -- --reset             records everything; only before a first release
 
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -23,12 +23,12 @@ export type RevisionTable = Readonly<Record<string, Revision>>;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const TABLE = join(root, 'src/plugins/revisions.json');
-/** What may sway a plugin's results beside the services: its own code, and what it knows of apps and versions. */
+/** The code that can change a plugin's results, apart from the services. */
 const COVERED = ['src/plugins/', 'src/manifests/app/', 'src/manifests/catalogue/'];
 
 export const readTable = (): RevisionTable => JSON.parse(readFileSync(TABLE, 'utf8')) as RevisionTable;
 
-/** Kind -> what the table should say. */
+/** Kind -> its row in an up-to-date table. */
 export function currentCode(): ReadonlyMap<string, { readonly revision: number; readonly digest: string }> {
   const kinds = [...shippedKinds.values()].map(({ manifest: { kind, revision } }) => {
     const closure = moduleClosure(`src/plugins/${kind}/plugin.ts`);
@@ -43,7 +43,7 @@ export function currentCode(): ReadonlyMap<string, { readonly revision: number; 
   return new Map(kinds.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The module and all that it imports, directly or not, as far as it is covered. */
+/** The module and everything in COVERED that it imports, directly or not. */
 export function moduleClosure(entry: string): ReadonlySet<string> {
   const closure = new Set<string>();
   const pending = [entry];
@@ -60,7 +60,7 @@ export function moduleClosure(entry: string): ReadonlySet<string> {
   return closure;
 }
 
-/** Without comments of their own lines: rewording one changes no result. */
+/** Without lines that are only a comment: rewording one changes no result. */
 const codeOf = (path: string): string =>
   readFileSync(join(root, path), 'utf8')
     .replace(/^[ \t]*\/\*\*[\s\S]*?\*\/$/gm, '')
@@ -69,7 +69,7 @@ const codeOf = (path: string): string =>
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** The new table, or the kinds for which somebody has to decide. */
+/** The new table, and the kinds that need a decision. */
 export function nextTable(
   old: RevisionTable,
   code: ReturnType<typeof currentCode>,

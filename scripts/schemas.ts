@@ -1,5 +1,5 @@
-// Writes everything that is made from schemas: validators that need no schema compiler at run time, and the schemas of
-// the plugin kinds for editors and docs. `npm run schemas`; a test holds the files equal to what this would write.
+// Writes everything that follows from schemas: validators that need no schema compiler at run time, and the schemas of the
+// kinds for editors and docs. `npm run schemas`; a test compares the files with what this would write.
 
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -25,7 +25,7 @@ export async function generate(root = ROOT): Promise<ReadonlyMap<string, string>
     'src/manifests/pipeline/validate-schema.generated.d.ts',
     `${NOTE}import type { Validate } from '../plugin-manifest.js';\nexport declare const validatePipeline: Validate;\n`,
   );
-  // Only messages need the schema itself, so it is a file of its own, loaded when there is something to say.
+  // Only error messages need the schema itself, so it is a separate file that is loaded on demand.
   files.set(
     'src/manifests/pipeline/schema.generated.js',
     `${NOTE}export const pipelineSchema = ${JSON.stringify(withoutRefs(pipeline, pipeline), undefined, 2)};\n`,
@@ -88,7 +88,7 @@ function pipelineValidator(schema: AnySchemaObject): string {
   return finish(standalone.default(ajv, { validatePipeline: 'pipeline' }));
 }
 
-/** Definitions put in where they are used: errors of a `$ref` tell their place in the definition only. */
+/** Inlines definitions, because an error in a `$ref` has only its place in the definition. */
 function withoutRefs(part: unknown, root: AnySchemaObject): unknown {
   if (Array.isArray(part)) return part.map((item) => withoutRefs(item, root));
   if (typeof part !== 'object' || part === null) return part;
@@ -109,7 +109,7 @@ function kindValidators(manifests: readonly PluginManifest[]): string {
     const fields = Object.entries(parts).map(([part, schema]) => {
       const id = `${kind}/${part}`;
       try {
-        // Ajv takes one object under two names for one function, and writes it out twice.
+        // Ajv treats one object under two names as one function, and writes it twice.
         ajv.addSchema(structuredClone(schema) as AnySchema, id);
         ajv.getSchema(id);
       } catch (error) {
@@ -126,7 +126,7 @@ function kindValidators(manifests: readonly PluginManifest[]): string {
   return `${finish(code)}\nexport const validators = {\n${table.join('\n')}\n};\n`;
 }
 
-/** Ajv's own helpers come in as `require`; ours stand in, so that the code depends on nothing. */
+/** Replaces Ajv's helpers, which it would `require`, with our own, so that the code imports nothing. */
 const HELPERS: Readonly<Record<string, string>> = {
   'require("ajv/dist/runtime/ucs2length").default': 'lengthOf',
   'require("ajv/dist/runtime/equal").default': 'isEqual',

@@ -1,8 +1,8 @@
 // Writes src/manifests/catalogue/data/tool-locks: for each tool, version and minor of Python in the catalogue, all
 // packages that make up the tool, with the digests of their files. A real uv from the package index resolves them.
 //
-//   npm run tool-locks                       locks what has no lock yet, and drops what the catalogue no longer names
-//   npm run tool-locks -- --refresh poetry   locks a tool anew (repeatable; `all` for every tool)
+//   npm run tool-locks                       locks what has no lock yet, and removes what the catalogue no longer names
+//   npm run tool-locks -- --refresh poetry   locks a tool again (repeatable; `all` for every tool)
 //   npm run tool-locks -- --python PATH      the Python that installs uv; default: python3
 
 import { execFileSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import releases from '../src/manifests/catalogue/data/python-releases.json' with { type: 'json' };
 import { knownVersions, TOOL_NAMES, toolVersion, type ToolName } from '../src/manifests/catalogue/tools.js';
 
-/** Wheels only, so both resolutions are right on machines of any architecture. */
+/** Wheels only, so the result is right on machines of any architecture. */
 const PLATFORMS = [
   { uv: 'linux', marker: 'sys_platform == "linux"' },
   { uv: 'macos', marker: 'sys_platform == "darwin"' },

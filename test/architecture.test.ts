@@ -7,7 +7,7 @@ import { shippedKinds } from '../src/plugins/index.js';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 interface Source {
-  /** From the root of the project, with slashes. */
+  /** Relative to the root of the project, with slashes. */
   readonly path: string;
   /** Without comments. */
   readonly code: string;
@@ -17,11 +17,11 @@ interface Import {
   /** A path from the root of the project, or a bare specifier. */
   readonly target: string;
   readonly isRelative: boolean;
-  /** What stands between `import` and `from`; empty for `import()`. */
+  /** The text between `import` and `from`; empty for `import()`. */
   readonly names: string;
 }
 
-/** The first rule whose prefix fits decides; `*` stands for the plugin's own folder. */
+/** The first rule with a matching prefix applies; `*` stands for the plugin's own folder. */
 const MAY_IMPORT: readonly (readonly [string, readonly string[]])[] = [
   ['src/composition.ts', ['src/']],
   ['src/plugin-host/', ['src/plugin-host/', 'src/engine/', 'src/manifests/']],
@@ -30,7 +30,7 @@ const MAY_IMPORT: readonly (readonly [string, readonly string[]])[] = [
   ['src/plugins/index.ts', ['src/plugins/', 'src/engine/sdk.ts', 'src/manifests/']],
   ['src/plugins/validators.generated', ['src/plugins/']],
   ['src/plugins/', ['*', 'src/plugins/shared/', 'src/engine/sdk.ts', 'src/manifests/app/', 'src/manifests/catalogue/']],
-  // Before anything of the app runs, the adapter asks what the pipeline would only say later, in the same words.
+  // The adapter checks the stack before anything of the app runs, with the same message as the pipeline later.
   [
     'src/cli/buildpack/compile.ts',
     ['src/cli/', 'src/engine/', 'src/manifests/', 'src/plugins/shared/archives/stack-check.ts'],
@@ -58,7 +58,7 @@ const DISTRICTS = [
   'render',
 ];
 
-/** Files at the root of the engine that every district may import: what the outside and plugins import too. */
+/** Files at the root of the engine that every district may import: the outside and plugins import them too. */
 const FOR_EVERY_DISTRICT = ['composition', 'events', 'failure', 'request', 'sdk'].map(
   (name) => `src/engine/${name}.ts`,
 );
@@ -90,7 +90,7 @@ const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
   'tar-stream': 'src/engine/services/',
 };
 
-/** Files of the engine that know where the folders of a node are, and use the file system themselves; and what for. */
+/** Files of the engine that know the folders of a node and also use the file system directly, with the reason. */
 const SEE_FOLDERS_OF_NODES: Readonly<Record<string, string>> = {
   'src/engine/up-to-date/fast-path.ts': 'appDir is the folder of the source',
   'src/engine/files/own-folders.ts': 'appDir is the folder of the source',
@@ -127,7 +127,7 @@ describe('architecture', () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('has a district for each file of the engine, but for what the outside imports', () => {
+  it('has a district for each file of the engine, except for what the outside imports', () => {
     const atRoot = sources.map(({ path }) => path).filter((path) => /^src\/engine\/[^/]+$/.test(path));
     const own = ['pipeline', 'plan-report'].map((name) => `src/engine/${name}.ts`);
     expect(atRoot).to.deep.equal([...FOR_EVERY_DISTRICT, ...own].sort());
@@ -164,7 +164,7 @@ describe('architecture', () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('has no files that import each other in a circle, also not for types', () => {
+  it('has no import cycles, type imports included', () => {
     expect(circles()).to.deep.equal([]);
   });
 
@@ -178,7 +178,7 @@ describe('architecture', () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('touches the container in composition.ts and nowhere else', () => {
+  it('uses the container only in composition.ts', () => {
     const wrong = eachImport(
       ({ path }, { target, names }) =>
         target === 'inversify' && /\bContainer(Module)?\b/.test(names) && path !== 'src/composition.ts',
@@ -186,7 +186,7 @@ describe('architecture', () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('gives plugins nothing of inversify but its decorators and the type of a token', () => {
+  it('lets plugins import only decorators and the type of a token from inversify', () => {
     const wrong = eachImport(
       ({ path }, { target, names }) =>
         path.startsWith('src/plugins/') &&
@@ -199,7 +199,7 @@ describe('architecture', () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('lets plugins reach files through their service only', () => {
+  it('lets plugins reach files only through their service', () => {
     const found = eachImport(
       ({ path }, { target }) => path.startsWith('src/plugins/') && /^(node:)?(fs|fs\/promises)$/.test(target),
     );
@@ -208,7 +208,7 @@ describe('architecture', () => {
     expect(hidden.filter((path) => path.startsWith('src/plugins/'))).to.deep.equal([]);
   });
 
-  it('opens what lies below the folders of a node through the door only', () => {
+  it('opens files below the folders of a node only through files/folder.ts', () => {
     const ofNode = /\b(appDir|scratchDir|givenDir|toolDir|folders\.(app|scratch|cache|given|tool))\b/;
     const found = sources.filter(
       ({ path, code, imports }) =>
@@ -219,17 +219,17 @@ describe('architecture', () => {
     expect(found.map(({ path }) => path)).to.deep.equal(Object.keys(SEE_FOLDERS_OF_NODES).sort());
   });
 
-  it('writes to the console from no source', () => {
+  it('never writes to the console', () => {
     expect(thoseWith(/\bconsole\./)).to.deep.equal([]);
   });
 
-  it('reads arguments, environment and streams of the process in the programs only: the command line and the host of plugins', () => {
+  it('reads arguments, environment and streams only in the two programs: the command line and the plugin host', () => {
     const allowed = (path: string): boolean => /^src\/(cli\.ts|cli\/|plugin-host\/)/.test(path);
     const found = thoseWith(/(?<![.#\w])process\.(env|argv|stdin|stdout|stderr|exit|exitCode|cwd)\b/);
     expect(found.filter((path) => !allowed(path))).to.deep.equal([]);
   });
 
-  it('names no plugin kind in the engine', () => {
+  it('names no kind of plugin in the engine', () => {
     const kinds = [...shippedKinds.keys()];
     expect(kinds).to.include('fetch-runtime');
     const quoted = new RegExp(`(['"\`])(${kinds.join('|')})\\1`);
@@ -240,7 +240,7 @@ describe('architecture', () => {
     expect(thoseWith(/^export default\b/m)).to.deep.equal([]);
   });
 
-  it('opens each file of the engine, of the plugins and of the manifests with what it owns', () => {
+  it('opens each source file with a comment that says what it owns', () => {
     const silent = sources
       .map(({ path }) => path)
       .filter(
@@ -249,7 +249,7 @@ describe('architecture', () => {
     expect(silent).to.deep.equal([]);
   });
 
-  it('gives every shipped kind a folder of its name, with its manifest, its class and nothing shared', () => {
+  it('has a folder for every shipped kind, with its manifest and class', () => {
     const folders = readdirSync(join(root, 'src/plugins'), { withFileTypes: true })
       .filter((entry) => entry.isDirectory() && entry.name !== 'shared')
       .map(({ name }) => name);
@@ -271,10 +271,10 @@ function eachImport(isWrong: (source: Source, found: Import) => boolean): readon
   );
 }
 
-/** Place of a file's district in the table; -1 outside of all. */
+/** Position of a file's district in the table; -1 if it has none. */
 const districtOf = (path: string): number => DISTRICTS.indexOf(/^src\/engine\/([^/]+)\//.exec(path)?.[1] ?? '');
 
-/** Groups of files in which each reaches each other one by imports (Tarjan's strongly connected components). */
+/** Groups of files that import each other, directly or not (Tarjan's strongly connected components). */
 function circles(): readonly (readonly string[])[] {
   const imports = new Map(
     sources.map((source) => [
@@ -318,7 +318,7 @@ function readSources(): readonly Source[] {
     });
 }
 
-/** Whole-line and trailing comments; a `//` inside a string has no blank before it. */
+/** Whole-line and trailing comments; a `//` inside a string has no space before it. */
 function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
 }

@@ -13,7 +13,7 @@ const documents = [
   ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map((name) => `docs/${name}`),
 ].filter((name) => name.endsWith('.md'));
 const read = (name: string): string => readFileSync(join(root, name), 'utf8');
-/** Examples are no prose: what looks like a link or a heading in them is none. */
+/** Without examples, in which nothing is a link or a heading. */
 const proseOf = (name: string): string => read(name).replace(/^```[^]*?^```/gm, '');
 
 describe('docs', () => {
@@ -43,14 +43,14 @@ describe('docs', () => {
       expect(workspace.slugFile('count.txt').trim()).to.equal('3');
     });
 
-    it('does not count again when upper.txt comes out the same', async () => {
+    it('does not run count again when upper.txt comes out the same', async () => {
       await workspace.run();
       workspace.write({ 'words.txt': 'One\nTwo\n' });
       expect(outcomesOf(await workspace.run())).to.deep.equal({ words: 'executed', count: 'up-to-date' });
     });
   });
 
-  it('have a pipeline reference as the source says (else: npm run reference)', () => {
+  it('have a pipeline reference that matches the source (else: npm run reference)', () => {
     const text = readReference();
     expect(fillReference(text) === text, 'docs/pipeline-reference.md is out of date: npm run reference').to.equal(true);
   });
@@ -112,7 +112,20 @@ describe('docs', () => {
     expect(numbers).to.deep.equal(numbers.map((_, index) => index + 1));
   });
 
-  it('name every command, and none that there is not', () => {
+  it('name source files that exist', () => {
+    const missing = documents.flatMap((name) =>
+      [
+        ...read(name).matchAll(
+          /\b(?:src|test|scripts|bench|examples|schemas|pipelines)\/[\w./-]+\.(?:ts|mjs|js|json|ya?ml|sh)\b/g,
+        ),
+      ]
+        .filter(([path]) => !path.includes('KIND') && !existsSync(join(root, path)))
+        .map(([path]) => `${name}: ${path}`),
+    );
+    expect(missing).to.deep.equal([]);
+  });
+
+  it('name every command, and no other', () => {
     for (const name of ['README.md', 'docs/command-line.md']) {
       const [table = ''] = /^\| Command \|[^]*?\n(?=\n)/m.exec(read(name)) ?? [];
       const named = [...table.matchAll(/^\| `(?:pyflow )?([a-z]+)/gm)].map(([, command = '']) => command);
@@ -120,7 +133,7 @@ describe('docs', () => {
     }
   });
 
-  it('name only scripts that package.json has', () => {
+  it('name only scripts in package.json', () => {
     const { scripts } = JSON.parse(read('package.json')) as { readonly scripts: Readonly<Record<string, string>> };
     const named = documents.flatMap((name) => [...read(name).matchAll(/npm run ([a-z:-]+)/g)].map(([, it = '']) => it));
     expect(named).to.include('reference');
@@ -164,7 +177,7 @@ function problemOf(line: string): string | undefined {
   return parsed.ok ? undefined : parsed.failure.message;
 }
 
-/** As renderers of Markdown make them of headings. */
+/** The anchors that renderers of Markdown make from headings. */
 const anchorsOf = (name: string): ReadonlySet<string> =>
   new Set(
     [...proseOf(name).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Codes of the buildpack that have no area. */
+/** Codes that the buildpack has without an area. */
 const BARE_CODES: ReadonlySet<string> = new Set([
   'install-python',
   'nltk-downloader',
@@ -47,16 +47,16 @@ describe('failure codes', () => {
     expect(missing).to.deep.equal([]);
   });
 
-  it('are all still raised somewhere', () => {
+  it('are all raised somewhere', () => {
     expect(codesInDocs().filter((code) => !source.has(code))).to.deep.equal([]);
   });
 
-  it('stand once each in the document', () => {
+  it('appear once each in the document', () => {
     const all = codesInDocs();
     expect(all.filter((code, index) => all.indexOf(code) !== index)).to.deep.equal([]);
   });
 
-  it('are never put together from pieces, so that a search finds them', () => {
+  it('are never built from pieces, so that a search finds them', () => {
     const assembled: string[] = [];
     for (const path of readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })) {
       if (!path.endsWith('.ts') || path.includes('.generated.')) continue;

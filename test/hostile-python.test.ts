@@ -1,6 +1,5 @@
-// Broken and hostile Python apps under the shipped pipeline, as far as its first nodes: each ends with the right code, or with
-// the right version. What installers make of broken requirements and lockfiles is with their kinds; what the engine makes of
-// odd files and folders is in test/engine/hostile-app.test.ts.
+// Broken and hostile Python apps under the first nodes of the shipped pipeline: each ends with the right code or version.
+// The tests of the kinds cover broken requirements and lockfiles; test/engine/hostile-app.test.ts covers odd files and folders.
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
@@ -14,7 +13,7 @@ import { Workspace } from './support/workspace.js';
 
 const PIPELINE = resolve(import.meta.dirname, '../pipelines/python.yml');
 const DEFAULT_MINOR = '3.13';
-/** Makes a project without saying more. */
+/** Enough to be a project. */
 const SETUP = { 'setup.cfg': '' };
 const VERSION = { '.python-version': '3.12\n' };
 
@@ -36,7 +35,7 @@ const hooked = (hook: string | Buffer): App => ({ ...pip(VERSION), hook });
 const utf16 = (text: string): Buffer => Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, 'utf16le')]);
 
 const CASES: Readonly<Record<string, readonly [App, End]>> = {
-  // What is a project?
+  // Whether it is a project.
   'nothing at all': [{}, { code: 'detect::not-a-python-app' }],
   'only what other languages have': [{ files: { 'package.json': '{}' } }, { code: 'detect::not-a-python-app' }],
   'the project in a subfolder': [
@@ -76,7 +75,7 @@ const CASES: Readonly<Record<string, readonly [App, End]>> = {
     { code: 'app::unusable-link' },
   ],
 
-  // What stands in the way.
+  // Files in the way.
   'a virtual environment': [pip({ '.venv/pyvenv.cfg': '' }), { code: 'checks::existing-venv-dir', says: /\.venv/ }],
   'a virtual environment with links to another machine': [
     { ...pip({ 'venv/pyvenv.cfg': '' }), links: { 'venv/bin/python': '/home/somebody/.pyenv/bin/python' } },
@@ -86,7 +85,7 @@ const CASES: Readonly<Record<string, readonly [App, End]>> = {
   'a Python of its own': [pip({ '.scalingo/python/bin/python': '' }), { code: 'checks::existing-python-dir' }],
   'a file where Python goes': [pip({ '.scalingo/python': '' }), { code: 'checks::existing-python-dir' }],
 
-  // Which version?
+  // Which version it asks for.
   'a version in UTF-16': [version(utf16('3.12\n')), { code: 'python-version-file::invalid-encoding', says: /UTF-16/ }],
   'a version behind a byte order mark': [version('\uFEFF3.12\n'), { code: 'python-version-file::invalid-encoding' }],
   'a version with a NUL byte': [version('3.12\0\n'), { code: 'python-version-file::invalid-version' }],
@@ -251,7 +250,7 @@ describe('hostile Python apps', () => {
   });
 
   for (const sandbox of ['required', 'none'] as const) {
-    it(`a hook that leaves a deaf child with the streams of the build, sandbox ${sandbox}: nothing is left of it`, async function () {
+    it(`ends a child that ignores signals and keeps the streams of the build, sandbox ${sandbox}`, async function () {
       if (sandbox === 'required' && !(await hasNamespaces())) {
         console.log('      (skipped: this machine has no namespaces)');
         return this.skip();
@@ -264,7 +263,7 @@ describe('hostile Python apps', () => {
     });
   }
 
-  it('a hook that hangs: is ended at the timeout of the node, with its children', async () => {
+  it('ends a hook that hangs, with its children, at the timeout of the node', async () => {
     const nap = uniqueSleep();
     make(hooked(`trap '' TERM; sleep ${nap} & wait; wait; sleep ${nap}`));
     const text = readFileSync(PIPELINE, 'utf8').replace(
@@ -277,7 +276,7 @@ describe('hostile Python apps', () => {
     expect(processesWith(nap)).to.deep.equal([]);
   }).timeout(15_000);
 
-  it('requirements that nobody may read: are named', async function () {
+  it('names requirements that it has no permission to read', async function () {
     if (process.getuid?.() === 0) {
       console.log('      (skipped: root may read everything)');
       return this.skip();

@@ -1,4 +1,4 @@
-// Pages in a real browser: that they work there, load nothing, and show what looks like markup as text.
+// Pages in a real browser: they work there, load nothing, and show text that looks like markup as text.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ interface Span {
   readonly right: number;
 }
 
-/** The failed run, with what a tool could print and a lockfile could say. */
+/** The failed run, with text that a tool could print or a lockfile could contain. */
 const hostileReport: RunReport = {
   ...failedReport,
   nodes: {
@@ -68,7 +68,7 @@ describe('pages', function () {
       return page.value;
     };
 
-    it('shows a node with what it needs, and goes on from there', async () => {
+    it('shows a node and what it needs, and follows the edges', async () => {
       const { page, complaints } = await open('graph.html', pageOf(branching));
       await page.click('[data-id="left"]');
       const details = page.locator('#details');
@@ -85,7 +85,7 @@ describe('pages', function () {
       expect(complaints).to.deep.equal([]);
     });
 
-    it('shows what looks like markup or a script as text, and runs none of it', async () => {
+    it('shows text that looks like markup or a script as text', async () => {
       const { page, complaints } = await open('hostile.html', pageOf(branching));
       await page.click('[data-id="pick"]');
       expect(await page.locator('#details > p').nth(1).textContent()).to.equal(HOSTILE_SHOWN);
@@ -95,14 +95,14 @@ describe('pages', function () {
       expect(complaints).to.deep.equal([]);
     });
 
-    it('lets no script run but its own, even if one got in', async () => {
+    it('runs no script but its own, even if one is injected', async () => {
       const spoilt = pageOf(branching).replace('<main>', '<script>document.title = "taken"</script><main>');
       const { page, complaints } = await open('spoilt.html', spoilt);
       expect(await page.title()).to.contain(' - pipeline');
       expect(complaints.join()).to.contain('Content Security Policy');
     });
 
-    it('goes by keys: one stop for tab, arrows along the edges, escape to leave', async () => {
+    it('works with keys: one stop for tab, arrows along the edges, escape to leave', async () => {
       const { page } = await open('keys.html', pageOf(branching));
       const selected = async () => page.locator('.node.selected').getAttribute('data-id', { timeout: 2000 });
       expect(await page.locator('.node[tabindex="0"]').count()).to.equal(1);
@@ -157,7 +157,7 @@ describe('pages', function () {
       expect(after[2]).to.equal(before[2]);
     });
 
-    it('is dark where the reader wants it, and whole without scripts', async () => {
+    it('is dark if the reader prefers that, and complete without scripts', async () => {
       const text = pageOf(branching);
       const light = await open('light.html', text);
       const dark = await open('dark.html', text, { scheme: 'dark' });
@@ -187,11 +187,11 @@ describe('pages', function () {
       expect(complaints).to.deep.equal([]);
     });
 
-    it('is also a drawing by itself', async () => {
+    it('is also a separate drawing', async () => {
       const drawn = drawGraph(branching, { alone: true });
       if (!drawn.ok) throw new Error(drawn.failure.title);
       const { page, complaints } = await open('graph.svg', drawn.value.svg);
-      // Chromium shows an error in the place of a drawing that is no XML.
+      // Chromium shows an error instead of a drawing that isn't XML.
       expect(await page.locator('parsererror').count()).to.equal(0);
       expect(await page.locator('.node').count()).to.equal(6);
       expect(await page.locator('#graph-title').textContent()).to.equal(`Pipeline branching ${HOSTILE_SHOWN}`);
@@ -215,7 +215,7 @@ describe('pages', function () {
       expect(complaints).to.deep.equal([]);
     });
 
-    it('draws each node that ran where it ran', async () => {
+    it('draws each node at the time it ran', async () => {
       const { page } = await open('timeline.html', reportPage(hostileReport));
       const bars = await page.evaluate<readonly Span[]>(
         `[...document.querySelectorAll('.lane rect')].map((bar) => bar.getBoundingClientRect().toJSON())`,
@@ -226,7 +226,7 @@ describe('pages', function () {
       expect(assets.right - assets.left).to.be.closeTo(((pip.right - pip.left) * 1800) / 2500, 2);
     });
 
-    it('leads from a failure to its node, and opens the other reasons', async () => {
+    it('links from a failure to its node, and opens the other reasons', async () => {
       const { page } = await open('links.html', reportPage(hostileReport), { scripts: false });
       await page.click('.failure a');
       expect(page.url()).to.match(/#node-pip$/);

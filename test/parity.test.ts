@@ -1,5 +1,5 @@
-// Every behaviour of the platform's buildpack is shown by a test that names it in its title, `[pm.none-found]`, or stands in
-// docs/parity.md as deliberately different.
+// A test shows every behaviour of the platform's buildpack and names it in its title, `[pm.none-found]`; or docs/parity.md
+// lists it as deliberately different.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { expect } from 'chai';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-/** Neither shown nor different on purpose: still to be built. Id -> what is missing. */
+/** Behaviours still to be built. Id -> what is missing. */
 const PENDING: Readonly<Record<string, string>> = {};
 
 interface Behaviour {
@@ -21,7 +21,7 @@ const { behaviours } = JSON.parse(readFileSync(join(ROOT, 'test/fixtures/behavio
 const ids = behaviours.map(({ id }) => id);
 const ID = /\[([a-z][a-z0-9-]*\.[a-z0-9-]+)\]/g;
 
-/** Id -> the files with a test of that name, found in their text: a skipped test counts, one that is gone does not. */
+/** Id -> the files with a test that names it. Reads the source, so a skipped test counts too. */
 function shownIds(): ReadonlyMap<string, readonly string[]> {
   const shown = new Map<string, string[]>();
   for (const path of readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' }).sort()) {
@@ -58,17 +58,17 @@ describe('parity with the buildpack', () => {
   const shown = shownIds();
   const different = differentIds();
 
-  it('knows 253 behaviours, each by one id', () => {
+  it('knows 253 behaviours with different ids', () => {
     expect(new Set(ids).size).to.equal(253);
     expect(behaviours).to.have.length(253);
   });
 
-  it('shows each by a test, or says in docs/parity.md why it is different', () => {
+  it('has a test for each, or a reason in docs/parity.md', () => {
     const missing = ids.filter((id) => !shown.has(id) && !different.has(id) && !Object.hasOwn(PENDING, id));
     expect(missing).to.deep.equal([]);
   });
 
-  it('names no behaviour that there is not', () => {
+  it('names no unknown behaviour', () => {
     const all = [...shown.keys(), ...different.keys(), ...Object.keys(PENDING)];
     expect(all.filter((id) => !ids.includes(id))).to.deep.equal([]);
   });
@@ -77,7 +77,7 @@ describe('parity with the buildpack', () => {
     expect([...different].filter(([, why]) => why.length < 30)).to.deep.equal([]);
   });
 
-  it('has nothing pending that is shown or decided', () => {
+  it('has nothing pending that has a test or a reason', () => {
     expect(Object.keys(PENDING).filter((id) => shown.has(id) || different.has(id))).to.deep.equal([]);
   });
 

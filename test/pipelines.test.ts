@@ -24,7 +24,7 @@ describe('shipped pipelines', () => {
     ...overrides,
   });
 
-  it('are all here', () => {
+  it('are all tested here', () => {
     expect(PIPELINES).to.deep.equal(['python.yml']);
   });
 
@@ -36,7 +36,7 @@ describe('shipped pipelines', () => {
     });
   }
 
-  it('offer the stacks and the default of the catalogue', () => {
+  it('accept the stacks of the catalogue and have its default', () => {
     for (const file of PIPELINES) {
       const { params } = load(readFileSync(join(ROOT, 'pipelines', file), 'utf8')) as {
         readonly params?: { readonly stack?: { readonly enum: readonly string[]; readonly default: string } };
@@ -47,7 +47,7 @@ describe('shipped pipelines', () => {
     }
   });
 
-  it('give every install of dependencies the tree with SQLite', () => {
+  it('connect SQLite to every installation of dependencies', () => {
     const { nodes } = load(readFileSync(join(ROOT, 'pipelines/python.yml'), 'utf8')) as {
       readonly nodes: Readonly<
         Record<string, { readonly uses: string; readonly inputs?: { readonly runtime?: string } }>
@@ -95,7 +95,7 @@ describe('shipped pipelines', () => {
     ]);
   });
 
-  it('plan a uv app by the nodes of uv, and skip those of pip', async () => {
+  it('plan a uv app with the nodes of uv, and skip those of pip', async () => {
     const lock = '[[package]]\nname = "shop"\nversion = "1"\nsource = { virtual = "." }\n';
     work.write({ 'uv.lock': lock, 'pyproject.toml': '[project]\nname = "shop"\n', '.python-version': '3.13\n' });
     const { lines } = await work.plan(python());
@@ -111,7 +111,7 @@ describe('shipped pipelines', () => {
     ]);
   });
 
-  it('plan a Poetry app by the nodes of Poetry', async () => {
+  it('plan a Poetry app with the nodes of Poetry', async () => {
     work.write({ 'poetry.lock': '', 'pyproject.toml': '[tool.poetry]\npackage-mode = false\n' });
     const { lines } = await work.plan(python());
     const shown = lines.map(({ id, certain, outcome }) => `${id} ${certain ? outcome : 'depends'}`);
@@ -135,14 +135,14 @@ describe('shipped pipelines', () => {
     expect(report.exitCode).to.equal(2);
   });
 
-  it('take for `root` what the kinds take', () => {
+  it('accept the same values for `root` as the kinds', () => {
     const { params } = load(readFileSync(join(ROOT, 'pipelines/python.yml'), 'utf8')) as {
       readonly params: { readonly root: { readonly pattern: string; readonly default: string } };
     };
     expect(params.root).to.include({ pattern: rootSchema.pattern, default: rootSchema.default });
   });
 
-  it('name what is wrong with a folder that is no Python app', async () => {
+  it('say what is wrong with a folder that is not a Python app', async () => {
     work.write({ 'index.js': '' });
     const report = await work.run(python());
     expect(report.failure?.code).to.equal('detect::not-a-python-app');

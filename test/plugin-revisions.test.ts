@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { currentCode, moduleClosure, nextTable, readTable, type RevisionTable } from '../scripts/revisions.js';
 
 describe('plugin revisions', () => {
-  it('go with the code of every shipped kind (else: npm run revisions)', () => {
+  it('match the code of every shipped kind (else: npm run revisions)', () => {
     const table = readTable();
     const stale = [...currentCode()].flatMap(([kind, { revision, digest }]) =>
       table[kind]?.revision === revision && table[kind].digest === digest ? [] : [kind],
@@ -29,25 +29,25 @@ describe('plugin revisions', () => {
     const next = (revision: number, digest: string, sameOutput: readonly string[] = []) =>
       nextTable(old, new Map([['hook', { revision, digest }]]), { sameOutput, reset: false });
 
-    it('is left undecided when nobody says anything', () => {
+    it('stays undecided without a flag', () => {
       expect(next(1, 'b')).to.deep.equal({ table: old, undecided: ['hook'] });
     });
 
-    it('is taken over with a raised revision', () => {
+    it('is recorded with a raised revision', () => {
       expect(next(2, 'b')).to.deep.equal({
         table: { hook: { revision: 2, digest: 'b', sameOutput: [] } },
         undecided: [],
       });
     });
 
-    it('is taken over when the output is said to be the same, and that is on record', () => {
+    it('is recorded, with the old digest, when --same-output names the kind', () => {
       expect(next(1, 'b', ['hook'])).to.deep.equal({
         table: { hook: { revision: 1, digest: 'b', sameOutput: ['a'] } },
         undecided: [],
       });
     });
 
-    it('changes nothing when it did not move', () => {
+    it('changes nothing when the code is the same', () => {
       expect(next(1, 'a')).to.deep.equal({ table: old, undecided: [] });
     });
   });

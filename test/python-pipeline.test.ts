@@ -1,5 +1,5 @@
-// The shipped Python pipeline up to the version, as far as it needs no network: what is checked when, what hooks see, and
-// what a platform is told of it.
+// The shipped Python pipeline up to the version, which needs no network: the order of checks, what hooks see, and the build
+// data that a platform gets.
 
 import { expect } from 'chai';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ describe('python pipeline up to the version', () => {
     );
 
   describe('build data', () => {
-    it('[pyver.recorded] [pm.exactly-one] [pyver.patch-current] tell the version that was asked for, and by what', async () => {
+    it('[pyver.recorded] [pm.exactly-one] [pyver.patch-current] have the requested version and its origin', async () => {
       const { status, buildData } = await build({ ...PIP, '.python-version': '3.13\n' });
       expect(status).to.equal('succeeded');
       const { total_duration: _, ...facts } = buildData;
@@ -45,7 +45,7 @@ describe('python pipeline up to the version', () => {
       });
     });
 
-    it('[pyver.recorded] [pyver.warn-patch-update] tell that a patch is pinned, and not the newest', async () => {
+    it('[pyver.recorded] [pyver.warn-patch-update] say that a patch is pinned and not the newest', async () => {
       const { buildData } = await build({ ...PIP, '.python-version': '3.12.4\n' });
       expect(buildData).to.include({
         python_version_requested: '3.12.4',
@@ -54,7 +54,7 @@ describe('python pipeline up to the version', () => {
       });
     });
 
-    it('[pyver.similar-files-recorded] tell files with names like .python-version, and of a default', async () => {
+    it('[pyver.similar-files-recorded] have files with names like .python-version, and the default', async () => {
       const { buildData } = await build({ ...PIP, 'Python_Version.md': '', 'my.python.version': '' });
       expect(buildData).to.deep.include({
         python_version_origin: 'default',
@@ -130,7 +130,7 @@ describe('python pipeline up to the version', () => {
       ['hooks.pre-compile-failed', 'hooks::pre_compile', undefined, { ...PIP, 'bin/pre_compile': 'exit 3' }],
     ];
     for (const [id, code, detail, files] of failures) {
-      it(`[${id}] tell the reason ${code}${detail === undefined ? '' : ' and what it is about'}`, async () => {
+      it(`[${id}] have the reason ${code}${detail === undefined ? '' : ' and its subject'}`, async () => {
         const { exitCode, buildData } = await build(files, { params: { providers: '["python-build-standalone"]' } });
         expect(exitCode).to.equal(1);
         expect(buildData).to.include({ failure_reason: code });
@@ -140,7 +140,7 @@ describe('python pipeline up to the version', () => {
       });
     }
 
-    it('[pyver.eol-cached] [pyver.unknown-major-cached] tell the version of the last build that cannot be built', async () => {
+    it('[pyver.eol-cached] [pyver.unknown-major-cached] have the version of the last build if it cannot be built', async () => {
       for (const [minor, code] of [
         ['3.8', 'python-version::eol'],
         ['3.77', 'python-version::unknown-major'],
@@ -153,7 +153,7 @@ describe('python pipeline up to the version', () => {
   });
 
   describe('bin/pre_compile', () => {
-    it('[checks.order-after-pre-compile] comes before the check of the runtime folder, which sees what it made', async () => {
+    it('[checks.order-after-pre-compile] runs before the check of the runtime folder, which sees its files', async () => {
       const { failure } = await build({
         ...PIP,
         'bin/pre_compile': 'mkdir -p .scalingo/python; touch .scalingo/python/x',
@@ -163,7 +163,7 @@ describe('python pipeline up to the version', () => {
       expect(status).to.equal('succeeded');
     });
 
-    it('[checks.order-after-pre-compile] [hooks.pre-compile-run] may write the file of the package manager, and the version', async () => {
+    it('[checks.order-after-pre-compile] [hooks.pre-compile-run] can write the file of the package manager, and the version', async () => {
       const hook = 'echo "making files"; touch requirements.txt; echo 3.12 > .python-version';
       const { buildData } = await build({ 'app.py': '', 'bin/pre_compile': hook });
       expect(printedBy('pre-compile')).to.deep.equal(['making files']);
@@ -174,7 +174,7 @@ describe('python pipeline up to the version', () => {
       });
     });
 
-    it('[hooks.user-env] [userenv.denylist] [setup.cwd] [setup.exported-dirs] runs in the app, with its variables less the denied names', async () => {
+    it('[hooks.user-env] [userenv.denylist] [setup.cwd] [setup.exported-dirs] runs in the app, with its variables except the denied names', async () => {
       const envDir = join(work.root, 'env');
       mkdirSync(envDir);
       const denied = 'PATH CPATH CPPATH LD_PRELOAD LIBRARY_PATH LD_LIBRARY_PATH PYTHONHOME'.split(' ');

@@ -13,14 +13,14 @@ describe('generated schemas and validators', () => {
     files = await generate();
   });
 
-  it('equal what `npm run schemas` would write', () => {
+  it('match what `npm run schemas` writes', () => {
     for (const [path, content] of files) {
       expect(existsSync(path), `${path} is missing: npm run schemas`).to.equal(true);
       expect(readFileSync(path, 'utf8') === content, `${path} is out of date: npm run schemas`).to.equal(true);
     }
   });
 
-  it('leave no schema of a kind that is gone', () => {
+  it('have no schema of a removed kind', () => {
     const written = readdirSync('schemas/plugins').map((name) => `schemas/plugins/${name}`);
     expect([...files.keys()]).to.include.members(written);
   });
@@ -29,13 +29,13 @@ describe('generated schemas and validators', () => {
     expect(Object.keys(validators)).to.have.members([...shippedKinds.keys()]);
   });
 
-  it('depend on nothing', () => {
+  it('import nothing', () => {
     for (const [path, content] of files) {
       if (path.endsWith('.js')) expect(content, path).to.not.match(/\brequire\(|^import /m);
     }
   });
 
-  it('judge as a validator made at run time does', () => {
+  it('give the same verdicts as validators made at run time', () => {
     const ajv = new Ajv2020(KIND_AJV_OPTIONS);
     for (const keyword of KIND_KEYWORDS) ajv.addKeyword({ ...keyword });
     const samples: readonly unknown[] = [
@@ -83,7 +83,7 @@ describe('generated schemas and validators', () => {
     expect(lacking).to.deep.equal([]);
   });
 
-  it('accept a pipeline and refuse what is not one', () => {
+  it('accept a pipeline and refuse anything else', () => {
     expect(validatePipeline({ pyflow: 1, nodes: { a: { uses: 'detect' } } })).to.equal(true);
     for (const bad of [{}, [], { pyflow: 2, nodes: {} }, { pyflow: 1, nodes: { A: { uses: 'x' } } }]) {
       expect(validatePipeline(bad)).to.equal(false);

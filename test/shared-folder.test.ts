@@ -4,12 +4,12 @@ import { expect } from 'chai';
 import { mochaHooks, protectShared, sharedFolder } from './support/shared-folder.js';
 
 describe('folders that tests share', () => {
-  it('name the test that wrote into one of them, once', () => {
+  it('report the test that wrote into one of them, once', () => {
     const folder = sharedFolder('pyflow-shared-trial');
     mkdirSync(join(folder, 'deep'));
     protectShared(folder);
     mochaHooks.afterEach();
-    // As root may, whatever the modes.
+    // Root can write in spite of the mode.
     rmSync(join(folder, 'deep'), { recursive: true });
     expect(() => mochaHooks.afterEach()).to.throw(`The test wrote into a folder that tests share: ${folder}`);
     mochaHooks.afterEach();

@@ -1,5 +1,5 @@
-// Builds of each package manager's example through the scripts of the buildpack, as a platform calls them, against the bare
-// commands of such a build. The runtime is an archive on the loopback address, the same for both.
+// Builds each package manager's example through the scripts of the buildpack, the way a platform calls them, and compares that with
+// the bare commands of such a build. Both fetch the same archive of a runtime from the loopback address.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -57,7 +57,7 @@ export function adapter({ rounds }) {
 function measureManager(manager, archive, mirror, folder, rounds) {
   const stage = setStage(manager, archive, mirror, folder);
   try {
-    // Once untimed, for whatever is slower the first time a machine does it.
+    // Once untimed, for everything that is slower the first time on a machine.
     stage.bare();
   } catch (error) {
     return [skippedFigure(manager, `the example cannot be built by hand here: ${briefly(error)}`)];
@@ -88,7 +88,7 @@ function measureManager(manager, archive, mirror, folder, rounds) {
   ];
 }
 
-/** What must come of the runtime, the tool and the packages, so that a figure is of what its name says. */
+/** The outcomes of runtime, tool and packages that a figure's name implies. */
 const OUTCOMES = {
   cold: ['executed', 'executed', 'executed'],
   unchanged: ['up-to-date', 'up-to-date', 'up-to-date'],
@@ -99,8 +99,8 @@ const OUTCOMES = {
 };
 
 /**
- * Two apps of one machine, equal but for a pin; each build is in a new folder, with the cache that the one before left.
- * Nothing is removed before all is measured: ext4 is slow to create files where many have just been removed.
+ * Two apps on one machine that differ in one pin. Each build uses a new folder and the cache of the build before. Nothing is
+ * removed until everything is measured: ext4 is slow to create files where many have just been removed.
  */
 function setStage(manager, archive, mirror, folder) {
   mkdirSync(folder);
@@ -169,7 +169,7 @@ function setStage(manager, archive, mirror, folder) {
       machine = newFolder('machine');
       put(source);
     },
-    /** Builds it so once, untimed: what reads all of the app is to find it unchanged. */
+    /** Builds it this way once, untimed, so that nodes that read the whole app find it unchanged. */
     dropHook: () => {
       remove(join(source, 'bin'));
       build('edited');
@@ -182,7 +182,7 @@ function setStage(manager, archive, mirror, folder) {
   };
 }
 
-/** A copy, as a platform fetches it for each build: `export` is written into it. */
+/** A copy for each build, like a platform's: the build writes `export` into it. */
 function putBuildpack(folder) {
   for (const name of ['bin', 'lib']) {
     cpSync(join(root, 'buildpack', name), join(folder, 'buildpack', name), { recursive: true });
@@ -191,7 +191,7 @@ function putBuildpack(folder) {
   return join(folder, 'buildpack');
 }
 
-/** Of the last build of the app whose CACHE_DIR it is. */
+/** The report of the last build with this CACHE_DIR. */
 function reportOf(shared, cacheDir) {
   const runs = join(shared, 'runs', readFileSync(join(cacheDir, 'pyflow-app-id'), 'utf8').trim());
   const latest = readdirSync(runs)
@@ -201,7 +201,7 @@ function reportOf(shared, cacheDir) {
   return JSON.parse(readFileSync(join(runs, latest), 'utf8'));
 }
 
-/** An archive as the platform has them, of a Python of this machine in its normal form, and a file that pins it. */
+/** Packs a Python of this machine, in its normal form, as the platform does, and writes a file that pins the archive. */
 function makeArchive(folder) {
   const [app, cache, out, archives] = ['app', 'cache', 'runtime', 'archives'].map((name) => join(folder, name));
   for (const path of [app, archives]) mkdirSync(path);

@@ -1,4 +1,4 @@
-// What pyflow itself takes of memory: for the example app, built cold, and for a big file.
+// How much memory pyflow itself uses for a cold build of the example app, and for a big file.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// A real project with many packages: what pyflow itself takes of memory to build it, and how long that is.
+// A real project with many packages: how much memory pyflow itself uses to build it, and how long that takes.
 
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { bench, boundFigure, networkEnv, pyflowPeakAndTime, remove, skippedFigur
 
 export function large() {
   const name = 'LNbits with all groups, cold, downloads warm';
-  // With --test the groups for development are installed too.
+  // With --test, the development groups are installed too.
   const ready = build((folder) => cpSync(bench('fixtures/lnbits'), folder, { recursive: true }), ['--test']);
   if (ready.reason !== undefined) return [skippedFigure(name, ready.reason)];
   const cold = { ...ready, slug: join(ready.folder, 'cold-slug'), cache: join(ready.folder, 'cold-cache') };

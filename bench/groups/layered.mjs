@@ -1,4 +1,4 @@
-// The layered graph at 12, 100 and 1,000 nodes against the floor, and what 10,000 nodes take.
+// The layered graph with 12, 100 and 1,000 nodes against the floor, and the cost of 10,000 nodes.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -82,7 +82,7 @@ export function many({ rounds }) {
   ];
 }
 
-/** Two copies of the same inputs; both programs put what they make beside them, pyflow by building in place. */
+/** Two copies of the same inputs; both programs write their outputs beside them, pyflow by building in place. */
 function setStage(count) {
   const folder = makeFolder();
   const nodes = layeredGraph(count);

@@ -1,5 +1,5 @@
-// Each package manager's example with everything downloaded before: cold, with the slug gone, with one pin changed, and as
-// the second app of a machine, against the same by hand.
+// Each package manager's example with all downloads cached: cold, without its slug, with one pin changed, and as the second app
+// on a machine; compared with the same steps by hand.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ import {
 } from '../measure.mjs';
 
 const MOST_ROUNDS = 3;
-// Nothing of pyflow's own is fetched, and reading further CA certificates would double the start of Node.
+// pyflow downloads nothing here, and reading further CA certificates would double the start of Node.
 const { NODE_EXTRA_CA_CERTS: _unused, ...appEnv } = networkEnv;
 const TOOLS = JSON.parse(readFileSync(join(root, 'src/manifests/catalogue/data/tools.json'), 'utf8')).tools;
 
@@ -72,7 +72,7 @@ function measureManager(manager, rounds) {
   ];
 }
 
-/** What must come of the runtime, the tool and the packages, so that a figure is of what its name says. */
+/** The outcomes of runtime, tool and packages that a figure's name implies. */
 const OUTCOMES = {
   cold: ['executed', 'executed', 'executed'],
   gone: ['up-to-date', 'up-to-date', 'up-to-date'],
@@ -80,7 +80,7 @@ const OUTCOMES = {
   second: ['restored', 'restored', 'executed'],
 };
 
-/** Two apps on one machine, equal but for a pin, and the states that they are measured in. */
+/** Two apps on one machine that differ in one pin, and the states in which they are measured. */
 function setStage(manager, ready) {
   const folder = join(ready.folder, 'managers');
   const [cache, downloads, copy, reportFile] = ['cache', 'downloads', 'copy', 'report.json'].map((n) =>
@@ -104,7 +104,7 @@ function setStage(manager, ready) {
     return elapsed;
   };
 
-  // What the changed apps need is downloaded before as well.
+  // Downloads for the changed apps are cached too.
   cacheOfDownloads(ready.cache, cache);
   changePin();
   copyExample(manager, second.app, 'second');
@@ -121,7 +121,7 @@ function setStage(manager, ready) {
   return { folder, first, second, reset, changePin, copySlug, run };
 }
 
-/** The same by hand, each in milliseconds. */
+/** The same steps by hand, each in milliseconds. */
 function byHand(manager, ready, app, folder) {
   mkdirSync(folder);
   const { version } = TOOLS[manager];
@@ -154,7 +154,7 @@ function byHand(manager, ready, app, folder) {
       run('prepare');
       time(['cp', '-a', work, prepared]);
     },
-    /** A runtime and a tool that wait for the packages. */
+    /** A runtime and a tool, ready for the packages. */
     makeReady: () => {
       setAside(work);
       time(['cp', '-a', prepared, work]);

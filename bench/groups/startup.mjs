@@ -1,4 +1,4 @@
-// What pyflow takes before it does anything, against an empty program.
+// How long pyflow takes before it does anything, compared with an empty program.
 
 import { join } from 'node:path';
 import { bench, interleave, nodeTime, pyflowTime, ratioFigure, root, skippedFigure } from '../measure.mjs';

@@ -1,4 +1,4 @@
-// The store against the least that could keep or give back the same files: a Python and a slug.
+// The store against the least code that could store or restore the same files: a Python and a slug.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
