@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Event, RunReport } from '../../src/engine/events.js';
-import { processRuns } from '../../src/engine/process/subprocess.js';
+import { processRuns } from '../../src/engine/process/processes.js';
 import { sharedFolder } from './shared-folder.js';
 
 const project = resolve(dirname(fileURLToPath(import.meta.url)), '../..');

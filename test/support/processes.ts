@@ -1,7 +1,7 @@
 // Looks at the machine's processes as ps does, so that tests can tell whether one was left behind.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { processRuns } from '../../src/engine/process/subprocess.js';
+import { processRuns } from '../../src/engine/process/processes.js';
 
 /** Processes with this text in their command line, in every namespace below ours. */
 export const processesWith = (text: string): readonly number[] =>

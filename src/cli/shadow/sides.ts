@@ -148,7 +148,7 @@ async function spawnStep(
   world: World,
   signal: AbortSignal,
 ): Promise<StepRun> {
-  const { spawnCommand } = await import('../../engine/process/subprocess.js');
+  const { spawnCommand } = await import('../../engine/process/command.js');
   const lines: string[] = [];
   const errors: string[] = [];
   const startedAt = world.now();

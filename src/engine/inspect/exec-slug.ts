@@ -6,7 +6,7 @@ import { BASE_ENVIRONMENT } from '../app/base-environment.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { probeSandbox, type SandboxMode, type SandboxOptions } from '../process/sandbox/probe.js';
 import { SLUG_MARKER } from '../app/source-names.js';
-import { runAttached, type AttachedOptions } from '../process/subprocess.js';
+import { runAttached, type AttachedOptions } from '../process/attached.js';
 
 export interface ExecSlugRequest {
   /** Absolute. */

@@ -34,7 +34,7 @@ import { KeptFolder } from '../secrets/kept-folder.js';
 import { viewReader } from '../app/view.js';
 import { isForMemory, isNearlyFull } from '../app/view-place.js';
 import { systemFailure, unreadableBelow } from '../files/system-failures.js';
-import { ARGUMENTS_TOO_LARGE } from '../process/sandbox/failures.js';
+import { ARGUMENTS_TOO_LARGE } from '../process/failures.js';
 
 export interface Workplace {
   readonly run: RunState;

@@ -7,7 +7,8 @@ import { readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { MARKER_VARIABLE, nextMarker } from '../process/guardian.js';
 import { createLineSplitter } from '../files/line-splitter.js';
-import { signalGroup, signalMarked, spawnWith, underFixedUmask } from '../process/subprocess.js';
+import { signalGroup, signalMarked } from '../process/processes.js';
+import { spawnWith, underFixedUmask } from '../process/spawn.js';
 import { encodeFrame, FrameReader } from './frames.js';
 import {
   MOST_ASKS,

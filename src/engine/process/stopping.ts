@@ -1,9 +1,8 @@
 // Ends what still runs after a failure, as an interrupt does: asked, then killed.
 
 import { setMaxListeners } from 'node:events';
+import { GRACE_MS } from './processes.js';
 
-/** From asking to killing, as commands get it; a node near its end has as long to finish. */
-export const GRACE_MS = 5000;
 /** A killed command takes a moment to be gone. */
 const GIVE_UP_MS = GRACE_MS + 1000;
 

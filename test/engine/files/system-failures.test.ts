@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { argumentsTooLarge } from '../../../src/engine/process/sandbox/failures.js';
+import { argumentsTooLarge } from '../../../src/engine/process/failures.js';
 import { unreadableFile } from '../../../src/engine/files/file-failures.js';
-import { spawnCommand } from '../../../src/engine/process/subprocess.js';
+import { spawnCommand } from '../../../src/engine/process/command.js';
 import { scarcityFailure, systemFailure, unreadableBelow } from '../../../src/engine/files/system-failures.js';
 
 const errorOf = (code: string, path?: string): Error =>

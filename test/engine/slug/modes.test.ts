@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { digestOf, EMPTY_DIGEST } from '../../../src/engine/files/digest.js';
 import { decodeDirectory, encodeDirectory } from '../../../src/engine/trees/reapi.js';
 import { removeTree } from '../../../src/engine/files/remove-tree.js';
-import { spawnCommand } from '../../../src/engine/process/subprocess.js';
+import { spawnCommand } from '../../../src/engine/process/command.js';
 import { modeOfFile, permissionsOf } from '../../../src/engine/files/modes.js';
 import { NOBODY } from '../../support/ordinary-user.js';
 import { outcomesOf, Workspace } from '../../support/workspace.js';

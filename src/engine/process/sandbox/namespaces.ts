@@ -3,14 +3,7 @@
 
 import { fail, type Failure, type Result } from '../../failure.js';
 import { MARKER_VARIABLE, nextMarker } from '../guardian.js';
-import {
-  FIRST_FILE_DESCRIPTOR,
-  processRuns,
-  signalGroup,
-  signalProcess,
-  spawnCommand,
-  STATUS_DESCRIPTOR,
-} from '../subprocess.js';
+import { spawnCommand, type Exit } from '../command.js';
 import {
   ARGUMENTS_TOO_LARGE,
   argumentsTooLarge,
@@ -18,19 +11,21 @@ import {
   commandCannotStart,
   commandNotExecutable,
   commandNotFound,
-} from './failures.js';
+} from '../failures.js';
+import { processRuns, signalGroup, signalProcess } from '../processes.js';
+import { FIRST_FILE_DESCRIPTOR, STATUS_DESCRIPTOR } from '../spawn.js';
 import { APP, CACHE, describeRoot, GIVEN, SCRATCH, TOOL_OUT, TOOLS, type Root, type RootOptions } from './root.js';
 import { openNetwork, type NetworkPrograms, type OwnNetwork } from './own-network.js';
 import { processesInside, UsageWatch } from './usage.js';
-import type {
-  Boot,
-  BootRequest,
-  Command,
-  Exit,
-  Sandbox,
-  SandboxPaths,
-  SandboxRequest,
-  SandboxSession,
+import {
+  writableFolders,
+  type Boot,
+  type BootRequest,
+  type Command,
+  type Sandbox,
+  type SandboxPaths,
+  type SandboxRequest,
+  type SandboxSession,
 } from './sandbox.js';
 
 export interface NamespacesOptions extends RootOptions {
@@ -74,40 +69,14 @@ function openSession(
   let connecting: Promise<OwnNetwork | undefined> | undefined;
   const closing = new AbortController();
   const running = new Set<Promise<unknown>>();
-  const { toolDir } = request;
-  const paths: SandboxPaths = {
-    app: APP,
-    scratch: SCRATCH,
-    cache: CACHE,
-    given: GIVEN,
-    ...(toolDir === undefined ? {} : { tool: TOOL_OUT }),
-    tools: Object.fromEntries(Object.keys(request.tools).map((name) => [name, `${TOOLS}/${name}`])),
-  };
-  const folders = [
-    '--bind',
-    request.scratchDir,
-    SCRATCH,
-    '--bind',
-    request.appDir,
-    APP,
-    '--bind',
-    request.cacheDir,
-    CACHE,
-    // Made when a plugin has something to give.
-    '--ro-bind-try',
-    request.givenDir,
-    GIVEN,
-    ...(toolDir === undefined ? [] : ['--bind', toolDir, TOOL_OUT]),
-    ...Object.entries(request.tools).flatMap(([name, folder]) => ['--ro-bind', folder, `${TOOLS}/${name}`]),
-    ...Object.entries(request.mounts ?? {}).flatMap(([seen, folder]) => ['--bind', folder, seen]),
-  ];
+  const folders = mountsOf(request);
   const usage = new UsageWatch({
     limits: request.limits ?? {},
-    folders: [request.appDir, request.scratchDir, request.cacheDir, ...(toolDir === undefined ? [] : [toolDir])],
+    folders: writableFolders(request),
     onExcess: (excess) => request.onExcess?.(excess),
   });
   return {
-    paths,
+    paths: pathsIn(request),
     run(command) {
       const result = runInside(command, options, {
         root,
@@ -127,6 +96,34 @@ function openSession(
     },
   };
 }
+
+const pathsIn = ({ tools, toolDir }: SandboxRequest): SandboxPaths => ({
+  app: APP,
+  scratch: SCRATCH,
+  cache: CACHE,
+  given: GIVEN,
+  ...(toolDir === undefined ? {} : { tool: TOOL_OUT }),
+  tools: Object.fromEntries(Object.keys(tools).map((name) => [name, `${TOOLS}/${name}`])),
+});
+
+const mountsOf = ({ appDir, scratchDir, cacheDir, givenDir, toolDir, tools, mounts = {} }: SandboxRequest) => [
+  '--bind',
+  scratchDir,
+  SCRATCH,
+  '--bind',
+  appDir,
+  APP,
+  '--bind',
+  cacheDir,
+  CACHE,
+  // Exists only if a plugin has something to give.
+  '--ro-bind-try',
+  givenDir,
+  GIVEN,
+  ...(toolDir === undefined ? [] : ['--bind', toolDir, TOOL_OUT]),
+  ...Object.entries(tools).flatMap(([name, folder]) => ['--ro-bind', folder, `${TOOLS}/${name}`]),
+  ...Object.entries(mounts).flatMap(([seen, folder]) => ['--bind', folder, seen]),
+];
 
 interface Surroundings {
   readonly root: Root;

@@ -8,7 +8,8 @@ import { networkInterfaces } from 'node:os';
 import { fail, succeed, type Result } from '../../failure.js';
 import { MARKER_VARIABLE, nextMarker } from '../guardian.js';
 import { processesBelow } from './usage.js';
-import { signalGroup, spawnWith } from '../subprocess.js';
+import { signalGroup } from '../processes.js';
+import { spawnWith } from '../spawn.js';
 
 export interface NetworkPrograms {
   readonly pasta: string;

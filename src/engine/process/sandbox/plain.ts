@@ -3,9 +3,9 @@
 import { nextMarker } from '../guardian.js';
 import { Launchers } from './launcher.js';
 import { fail } from '../../failure.js';
-import { commandAborted } from './failures.js';
+import { commandAborted } from '../failures.js';
 import { UsageWatch } from './usage.js';
-import type { Sandbox, SandboxRequest, SandboxSession } from './sandbox.js';
+import { writableFolders, type Sandbox, type SandboxRequest, type SandboxSession } from './sandbox.js';
 
 export interface PlainOptions {
   /** Proxy and CA variables of the operator: for commands with a network, below their own environment. */
@@ -34,7 +34,7 @@ function openSession(
   const running = new Set<Promise<unknown>>();
   const usage = new UsageWatch({
     limits: request.limits ?? {},
-    folders: [appDir, scratchDir, cacheDir, ...(toolDir === undefined ? [] : [toolDir])],
+    folders: writableFolders(request),
     onExcess: (excess) => request.onExcess?.(excess),
   });
   return {

@@ -3,7 +3,7 @@
 import { accessSync, constants, mkdirSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, succeed, type Failure, type Result } from '../../failure.js';
-import { sandboxUnavailable } from './failures.js';
+import { sandboxUnavailable } from '../failures.js';
 import { createNamespacesSandbox } from './namespaces.js';
 import { loopbackPorts } from './own-network.js';
 import { createPlainSandbox } from './plain.js';

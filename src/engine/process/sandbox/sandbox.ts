@@ -2,6 +2,7 @@
 
 import type { NodeLimits } from '../../../manifests/pipeline/manifest.js';
 import type { Failure, Result } from '../../failure.js';
+import type { Exit } from '../command.js';
 import type { Excess } from './limits.js';
 
 export interface SandboxRequest {
@@ -26,6 +27,14 @@ export interface SandboxRequest {
   readonly onExcess?: (excess: Excess) => void;
 }
 
+/** Where the node's commands may write, as this process sees the folders. */
+export const writableFolders = ({ appDir, scratchDir, cacheDir, toolDir }: SandboxRequest): readonly string[] => [
+  appDir,
+  scratchDir,
+  cacheDir,
+  ...(toolDir === undefined ? [] : [toolDir]),
+];
+
 /** The same folders as the commands of this session see them. */
 export interface SandboxPaths {
   readonly app: string;
@@ -47,12 +56,6 @@ export interface Command {
   /** Complete lines without their end, in order of arrival; a carriage return ends a line too. */
   readonly onLine: (stream: 'stdout' | 'stderr', text: string) => void;
   readonly signal: AbortSignal;
-}
-
-export interface Exit {
-  /** Absent when a signal ended it. */
-  readonly exitCode?: number;
-  readonly signal?: string;
 }
 
 export interface SandboxSession {

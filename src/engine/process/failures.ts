@@ -1,6 +1,8 @@
 // Failures of starting commands and of the sandbox around them. Unaware of what the commands were for.
 
-import type { Failure } from '../../failure.js';
+import { existsSync } from 'node:fs';
+import type { Failure } from '../failure.js';
+import { scarcityFailure } from '../files/system-failures.js';
 
 /** Arguments may be long and may hold what people do not want to read again: the program's name is enough. */
 const programOf = (argv: readonly string[]): string => argv[0] ?? '(nothing)';
@@ -78,3 +80,23 @@ export const sandboxUnavailable = (why: string): Failure => ({
   remedy:
     'Install bubblewrap and allow user namespaces, or choose --sandbox auto or none; the latter is not for apps that do not trust each other.',
 });
+
+/** `error`: what Node threw or emitted instead of a process. */
+export function startFailure(
+  argv: readonly string[],
+  options: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
+  error: unknown,
+): Failure {
+  const { code, message } = error as NodeJS.ErrnoException;
+  // A missing working folder gives ENOENT too, and then the command is not to blame.
+  if (code === 'ENOENT' && existsSync(options.cwd)) return commandNotFound(argv, options.env['PATH']);
+  if (code === 'ENOENT') return commandCannotStart(argv, `Its working folder ${options.cwd} does not exist.`);
+  if (code === 'E2BIG') return argumentsTooLarge(argv, options.env);
+  const scarcity = scarcityFailure(error);
+  if (scarcity !== undefined) return { ...scarcity, retryable: true };
+  if (code === 'EACCES')
+    return commandNotExecutable(argv, 'It is not executable, or its working folder may not be entered.');
+  if (code === 'ENOTDIR')
+    return commandNotExecutable(argv, 'A part of its path, or of its working folder, is not a folder.');
+  return commandCannotStart(argv, `The system says: ${message}`);
+}
