@@ -1,0 +1,54 @@
+// Files that are known to have the right bytes: a record beside each says how the file looked when it was last hashed.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream, readFileSync } from 'node:fs';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { privateFileMode } from '../files/private-files.js';
+
+/** Whether the file exists and has the digest; a file with other bytes is removed. */
+export async function isVerified(path: string, sha256: string): Promise<boolean> {
+  const now = await identify(path);
+  if (now === undefined) return false;
+  const recorded = await readFile(`${path}.verified`, 'utf8').catch(() => '');
+  if (recorded !== '' && recorded === now) return true;
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  } catch {
+    return false;
+  }
+  if (hash.digest('hex') !== sha256) {
+    await rm(path, { force: true });
+    return false;
+  }
+  await recordVerified(path);
+  return true;
+}
+
+/** Call it for a file whose bytes were just checked. */
+export async function recordVerified(path: string): Promise<void> {
+  const identity = await identify(path);
+  // The record only saves hashing the file again; one that a crash cut off equals no identity.
+  if (identity !== undefined)
+    await writeFile(`${path}.verified`, identity, { mode: privateFileMode(path) }).catch(() => {});
+}
+
+/** After a crash a file may have its size and times but not its bytes, so no record is trusted after another boot. */
+async function identify(path: string): Promise<string | undefined> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  if (found === undefined || !found.isFile()) return undefined;
+  const { size, mtimeNs, ctimeNs, ino, dev } = found;
+  return `${bootId()} ${[size, mtimeNs, ctimeNs, ino, dev].join(' ')}\n`;
+}
+
+let knownBootId: string | undefined;
+function bootId(): string {
+  if (knownBootId !== undefined) return knownBootId;
+  try {
+    knownBootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    // Different in each process, so that no record is trusted.
+    knownBootId = randomBytes(16).toString('hex');
+  }
+  return knownBootId;
+}
