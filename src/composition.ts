@@ -7,7 +7,8 @@ import { sha256Hex } from './engine/files/digest.js';
 import { fail, succeed, type Failure, type Result } from './engine/failure.js';
 import { downloadService, nodeLogService, subprocessService } from './engine/node/node-handle.js';
 import type { OutsidePlugin, OutsideSurroundings } from './engine/outside/outside-plugin.js';
-import { Archive, Clock, Download, Files, Host, NodeLog, Plugin, Subprocess, type AnyPlugin } from './engine/sdk.js';
+import { Archive, Clock, Download, Files, Host, NodeLog, Plugin, Services, Subprocess } from './engine/sdk.js';
+import type { AnyPlugin } from './engine/sdk.js';
 import { passThroughOf } from './engine/app/pass-through.js';
 import { archiveService } from './engine/services/archive-service.js';
 import { systemClock } from './engine/services/clock.js';
@@ -30,14 +31,10 @@ export const composeFor =
     const container = new Container({ defaultScope: 'Singleton' });
     const prefixed = Object.entries(settings).map(([name, value]) => [`PYFLOW_${name}`, value]);
     const host = readHost({ ...environment, ...Object.fromEntries(prefixed) });
-    container.bind(Clock).toConstantValue(systemClock);
-    container.bind(Host).toConstantValue(host);
-    container.bind(Subprocess).toConstantValue(subprocessService);
-    container.bind(Files).toConstantValue(filesService);
-    container.bind(NodeLog).toConstantValue(nodeLogService);
-    container.bind(Archive).toConstantValue(archiveService(host.searchPath, nodeLogService));
-    container.bind(Download).toConstantValue(
-      downloadService(async () => {
+    const services: Services = {
+      archive: archiveService(host.searchPath, nodeLogService),
+      clock: systemClock,
+      download: downloadService(async () => {
         const { createDownload } = await import('./engine/services/download.js');
         return createDownload({
           cacheDir,
@@ -46,7 +43,19 @@ export const composeFor =
           ...paceOf(settings),
         });
       }),
-    );
+      files: filesService,
+      host,
+      log: nodeLogService,
+      subprocess: subprocessService,
+    };
+    container.bind(Services).toConstantValue(services);
+    container.bind(Archive).toConstantValue(services.archive);
+    container.bind(Clock).toConstantValue(services.clock);
+    container.bind(Download).toConstantValue(services.download);
+    container.bind(Files).toConstantValue(services.files);
+    container.bind(Host).toConstantValue(services.host);
+    container.bind(NodeLog).toConstantValue(services.log);
+    container.bind(Subprocess).toConstantValue(services.subprocess);
     container.bind(HostCommand).toConstantValue({ runTool });
     return new ContainerComposition(container, () => surroundingsOf(container, environment, pluginHost));
   };

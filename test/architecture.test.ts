@@ -65,6 +65,7 @@ const FOR_EVERY_DISTRICT = ['composition', 'events', 'failure', 'request', 'sdk'
 
 /** Subjects of what plugins share, bottom to top, with the same rule. */
 const SHARED_SUBJECTS = [
+  'manifest',
   'app',
   'python',
   'archives',

@@ -5,9 +5,9 @@ import { load } from 'js-yaml';
 import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { RunRequest } from '../src/engine/request.js';
-import { rootSchema } from '../src/plugins/shared/app/root.js';
 import { FAMILIES } from '../src/manifests/catalogue/families.js';
 import { acceptedStacks } from '../src/manifests/catalogue/stacks.js';
+import { rootSchema } from '../src/plugins/shared/manifest/schemas.js';
 import { Workspace } from './support/workspace.js';
 
 const ROOT = resolve(import.meta.dirname, '..');

@@ -46,14 +46,11 @@ export interface ViewReader {
   readonly run: { readonly mode: 'build' | 'test'; readonly appId: string };
 }
 
-/** All that may sway the outcome beyond config, inputs and the layers of tree inputs. Unlisted means invisible. */
-export interface Reads {
+interface ReadsBesideFacts {
   /** Patterns in app coordinates; keyed by content and visible at `appDir`. */
   readonly files?: readonly string[];
   /** Paths keyed by presence only. */
   readonly exists?: readonly string[];
-  /** Derived from the view or a service; keyed verbatim. */
-  readonly facts?: JSONValue;
   /** Names of app variables; keyed by value and set for commands. */
   readonly env?: readonly string[];
   /** `app`: the result is for this app only, because something that sways it cannot be keyed. Default `shared`. */
@@ -64,7 +61,15 @@ export interface Reads {
   readonly pure?: true;
 }
 
-export interface RunContext {
+/**
+ * Everything that can change the outcome, beyond config, inputs and the layers of tree inputs. What is not listed is invisible to
+ * `run`. `facts` is what the plugin derived from the view or a service; it is keyed as it stands, and required once a kind names its type.
+ */
+export type Reads<Facts = JSONValue> = ReadsBesideFacts &
+  (JSONValue extends Facts ? { readonly facts?: Facts } : { readonly facts: Facts });
+
+/** `Facts`: the type of what the kind's `reads` gave as `facts`. */
+export interface RunContext<Facts = JSONValue> {
   readonly node: string;
   /** The view, as this process sees it. Whatever differs here at the end becomes the layer. */
   readonly appDir: string;
@@ -89,8 +94,8 @@ export interface RunContext {
   readonly toolDirs: Readonly<Record<string, string>>;
   /** The fixed base, the node's `env`, and the variables named by `reads`. */
   readonly env: Readonly<Record<string, string>>;
-  /** What `reads` returned. */
-  readonly facts: JSONValue;
+  /** What `reads` returned; null when it returned none. */
+  readonly facts: Facts;
   /** The view's reader, limited to what the node sees. */
   readonly view: ViewReader;
   readonly signal: AbortSignal;
@@ -111,10 +116,22 @@ export interface RunOutput<O> {
   readonly state?: JSONObject;
 }
 
-export interface Plugin<C, I, O> {
+/** A node of a kind whose manifest has these schemas. */
+export interface NodeOf<ConfigSchema, InputsSchema> {
+  readonly config: FromSchema<ConfigSchema>;
+  readonly inputs: FromSchema<InputsSchema>;
+}
+export type ReadsPromise<Facts = JSONValue> = Promise<Result<Reads<Facts>, Failure>>;
+export type RunPromise<Outputs> = Promise<Result<RunOutput<Outputs>, Failure>>;
+
+/**
+ * What a kind implements. `Facts` is the type of what `reads` gives `run` by way of the key, so it is plain JSON: declare it with
+ * `type`, since TypeScript takes no interface for JSON. Kinds without facts leave it out.
+ */
+export interface Plugin<Config, Inputs, Outputs, Facts extends JSONValue = JSONValue> {
   readonly manifest: PluginManifest;
-  reads(node: { readonly config: C; readonly inputs: I }, view: ViewReader): Promise<Result<Reads, Failure>>;
-  run(node: { readonly config: C; readonly inputs: I }, context: RunContext): Promise<Result<RunOutput<O>, Failure>>;
+  reads(node: { readonly config: Config; readonly inputs: Inputs }, view: ViewReader): ReadsPromise<Facts>;
+  run(node: { readonly config: Config; readonly inputs: Inputs }, context: RunContext<Facts>): RunPromise<Outputs>;
 }
 /** What the engine adds for plugins in processes of their own, whose code may hang. */
 export interface ReadsCall {
@@ -127,15 +144,8 @@ export interface AnyPlugin {
   readonly manifest: PluginManifest;
   /** Of a plugin from outside: what to say of outputs that its schema refuses. */
   wrongOutputs?(problems: readonly string[]): Failure;
-  reads(
-    node: { readonly config: never; readonly inputs: never },
-    view: ViewReader,
-    call?: ReadsCall,
-  ): Promise<Result<Reads, Failure>>;
-  run(
-    node: { readonly config: never; readonly inputs: never },
-    context: RunContext,
-  ): Promise<Result<RunOutput<unknown>, Failure>>;
+  reads(node: { readonly config: never; readonly inputs: never }, view: ViewReader, call?: ReadsCall): ReadsPromise;
+  run(node: { readonly config: never; readonly inputs: never }, context: RunContext): RunPromise<unknown>;
 }
 export const Plugin: ServiceIdentifier<AnyPlugin> = Symbol.for('pyflow.Plugin');
 
@@ -249,3 +259,15 @@ export interface Host {
   readonly homeDir: string;
 }
 export const Host: ServiceIdentifier<Host> = Symbol.for('pyflow.Host');
+
+/** All services in one. The constructor of a kind says which of them it uses: `Pick<Services, 'files' | 'log'>`. */
+export interface Services {
+  readonly archive: Archive;
+  readonly clock: Clock;
+  readonly download: Download;
+  readonly files: Files;
+  readonly host: Host;
+  readonly log: NodeLog;
+  readonly subprocess: Subprocess;
+}
+export const Services: ServiceIdentifier<Services> = Symbol.for('pyflow.Services');

@@ -243,13 +243,23 @@ nodes:
     cpSync(out, join(modules, 'pyflow/dist'), { recursive: true });
     writeFileSync(
       join(folder, 'use/use.ts'),
-      `import { Subprocess, type Folder, type FromSchema, type ServiceIdentifier } from 'pyflow/sdk';
+      `import { succeed, Subprocess } from 'pyflow/sdk';
+import type { Folder, FromSchema, Plugin, Reads, RunContext, ServiceIdentifier } from 'pyflow/sdk';
 const config = { type: 'object', properties: { file: { type: 'string' } }, required: ['file'] } as const;
 export const file: FromSchema<typeof config>['file'] = 'x';
 // @ts-expect-error a number is no string
 export const wrong: FromSchema<typeof config>['file'] = 1;
 export const token: ServiceIdentifier<Subprocess> = Subprocess;
 export const nameOf = (folder: Folder): string => typeof folder;
+type Facts = { readonly lines: readonly string[]; readonly mode?: string };
+export const typed: Pick<Plugin<object, object, { count: number }, Facts>, 'reads' | 'run'> = {
+  reads: async () => succeed({ facts: { lines: ['x'] }, pure: true }),
+  run: async (_, { facts }) => succeed({ outputs: { count: facts.lines.length } }),
+};
+// @ts-expect-error a kind that names the type of its facts has to give them
+export const without: Reads<Facts> = {};
+export const plain: Reads = { files: ['x'] };
+export const found = ({ facts }: RunContext): unknown => facts;
 `,
     );
     const tsc = join(root, 'node_modules/typescript/bin/tsc');

@@ -5,7 +5,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { probeSandbox } from '../../src/engine/process/sandbox/probe.js';
 import type { Sandbox } from '../../src/engine/process/sandbox/sandbox.js';
 import { toolVersion } from '../../src/manifests/catalogue/tools.js';
@@ -52,7 +51,7 @@ describe('hooks and package managers, online', function () {
         writeFileSync(join(harness.appDir, path), text);
       }
       const { result } = await harness.play(
-        new Hook(harness.subprocess, harness.log, filesService),
+        new Hook(harness),
         { root: '.', script: 'bin/post_compile', vendorDir: '.scalingo' },
         { tree: '', manager, [manager]: '' },
         { tools: { [manager]: tool } },

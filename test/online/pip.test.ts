@@ -6,7 +6,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { probeSandbox } from '../../src/engine/process/sandbox/probe.js';
 import type { Sandbox } from '../../src/engine/process/sandbox/sandbox.js';
 import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
@@ -54,17 +53,17 @@ describe('pip, online', () => {
     mkdirSync(join(root, folder), { recursive: true });
     const harness = new PluginHarness({ ...options, root: join(root, folder) });
     writeFileSync(join(harness.appDir, 'requirements.txt'), requirements);
-    const { subprocess, download, archive, log, host, hostCommand } = harness;
+    const { host } = harness;
     const minor = version.split('.').slice(0, 2).join('.');
     const runtime = await harness.play(
-      new FetchRuntime(subprocess, download, archive, log, host, hostCommand, filesService),
+      new FetchRuntime(harness, harness.hostCommand),
       { vendorDir: '.scalingo', providers: ['system'] },
       { python: { version, minor, exact: true } },
     );
     if (!runtime.result.ok) throw new Error(JSON.stringify(runtime.result.failure));
     const runtimeFiles = await fingerprint(harness.appDir);
     const pip = await harness.play(
-      new FetchTool(subprocess, log, host, filesService),
+      new FetchTool(harness),
       { name: 'pip', vendorDir: '.scalingo' },
       { runtime: '' },
       { makesTool: true },
@@ -72,15 +71,10 @@ describe('pip, online', () => {
     if (!pip.result.ok) throw new Error(JSON.stringify(pip.result.failure));
     const install = (settings?: Readonly<Record<string, string>>) =>
       harness.play(
-        new InstallDepsPip(
-          subprocess,
-          log,
-          {
-            ...host,
-            setting: (name) => settings?.[name] ?? host.setting(name),
-          },
-          filesService,
-        ),
+        new InstallDepsPip({
+          ...harness,
+          host: { ...host, setting: (name) => settings?.[name] ?? host.setting(name) },
+        }),
         CONFIG,
         { runtime: '', pip: '' },
         { tools: { pip: pip.toolDir } },

@@ -6,7 +6,6 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { InstallDepsPipenv } from '../../src/plugins/install-deps-pipenv/plugin.js';
 import { lockedWheel, makePipfile } from '../support/pipfile.js';
 import { PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
@@ -50,7 +49,7 @@ describe('pipenv, online', function () {
       mkdirSync(dirname(join(harness.appDir, path)), { recursive: true });
       writeFileSync(join(harness.appDir, path), text);
     }
-    const kind = new InstallDepsPipenv(harness.subprocess, harness.log, harness.host, filesService);
+    const kind = new InstallDepsPipenv(harness);
     const played = await harness.play(
       kind,
       { ...CONFIG, ...options.config },

@@ -16,7 +16,6 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import type { RunRequest } from '../../src/engine/request.js';
@@ -111,7 +110,7 @@ describe('Poetry, online', function () {
   });
 
   async function fetchPoetry(harness: PluginHarness): Promise<string> {
-    const kind = new FetchTool(harness.subprocess, harness.log, harness.host, filesService);
+    const kind = new FetchTool(harness);
     const config = { name: 'poetry', vendorDir: '.scalingo' } as const;
     const made = await harness.play(kind, config, { runtime: '' }, { makesTool: true });
     if (!made.result.ok) throw new Error(`${made.result.failure.detail}\n${harness.text()}`);
@@ -149,13 +148,13 @@ describe('Poetry, online', function () {
     node: { readonly folder?: string; readonly from?: string; readonly poetryDir?: string } = {},
   ): Promise<Played> => {
     const harness = start(files, options, node.from === undefined ? runtime : { appDir: node.from });
-    const kind = new InstallDepsPoetry(harness.subprocess, harness.log, harness.host, filesService);
+    const kind = new InstallDepsPoetry(harness);
     const config = { vendorDir: '.scalingo', root: node.folder ?? '.' };
     const tools = { poetry: node.poetryDir ?? poetryDir };
     return { harness, ...(await harness.play(kind, config, { runtime: '', poetry: '' }, { tools })) };
   };
   const installProject = async (harness: PluginHarness, folder = '.'): Promise<Played> => {
-    const kind = new InstallProjectPoetry(harness.subprocess, harness.log, harness.host, filesService);
+    const kind = new InstallProjectPoetry(harness);
     const inputs = { dependencies: '', packages: {}, poetry: '' };
     const config = { vendorDir: '.scalingo', root: folder };
     return { harness, ...(await harness.play(kind, config, inputs, { tools: { poetry: poetryDir } })) };
@@ -453,10 +452,9 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
     async function prepared(version: string): Promise<{ readonly appDir: string; readonly poetryDir: string }> {
       if (version === runtime.version) return { appDir: runtime.appDir, poetryDir };
       const harness = new PluginHarness({ root: join(root, `tool-${version}`) });
-      const { subprocess, download, archive, log, host, hostCommand } = harness;
       const minor = version.split('.').slice(0, 2).join('.');
       const made = await harness.play(
-        new FetchRuntime(subprocess, download, archive, log, host, hostCommand, filesService),
+        new FetchRuntime(harness, harness.hostCommand),
         { vendorDir: '.scalingo', providers: ['system'] },
         { python: { version, minor, exact: true } },
       );

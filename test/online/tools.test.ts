@@ -82,13 +82,13 @@ describe('tools, online', () => {
       ];
       const made = await Promise.all(
         harnesses.map(async (harness) => {
-          const { subprocess, log, host } = harness;
+          const { subprocess } = harness;
           copyPreparedRuntime(runtime, harness.appDir);
           const trees: Partial<Record<ToolName, string>> = {};
           const said: Partial<Record<ToolName, string>> = {};
           for (const name of names) {
             const { result, toolDir } = await harness.play(
-              new FetchTool(subprocess, log, host, filesService),
+              new FetchTool(harness),
               { name, vendorDir: '.scalingo' },
               { runtime: '' },
               { makesTool: true },

@@ -6,7 +6,6 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, r
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import type { RunRequest } from '../../src/engine/request.js';
@@ -48,7 +47,7 @@ describe('uv, online', function () {
     root = mkdtempSync(join(tmpdir(), 'pyflow-online-uv-'));
     const harness = new PluginHarness({ root: join(root, 'tool') });
     copyPreparedRuntime(runtime, harness.appDir);
-    const kind = new FetchTool(harness.subprocess, harness.log, harness.host, filesService);
+    const kind = new FetchTool(harness);
     const made = await harness.play(kind, { name: 'uv', vendorDir: '.scalingo' }, { runtime: '' }, { makesTool: true });
     if (!made.result.ok) throw new Error(`${made.result.failure.detail}\n${harness.text()}`);
     uvDir = made.toolDir;
@@ -85,12 +84,12 @@ describe('uv, online', function () {
     };
     const installDeps = async (files: Files, options: HarnessOptions = {}) => {
       const harness = start(files, options);
-      const kind = new InstallDepsUv(harness.subprocess, harness.log, harness.host, filesService);
+      const kind = new InstallDepsUv(harness);
       const played = await harness.play(kind, CONFIG, { runtime: '', uv: '' }, { tools: { uv: uvDir } });
       return { harness, ...played };
     };
     const installProject = async (harness: PluginHarness) => {
-      const kind = new InstallProjectUv(harness.subprocess, harness.log, harness.host, filesService);
+      const kind = new InstallProjectUv(harness);
       const inputs = { dependencies: '', packages: {}, uv: '' };
       return { harness, ...(await harness.play(kind, CONFIG, inputs, { tools: { uv: uvDir } })) };
     };
@@ -292,7 +291,7 @@ describe('uv, online', function () {
     before(async () => {
       const harness = new PluginHarness({ root: join(root, 'pip') });
       copyPreparedRuntime(runtime, harness.appDir);
-      const kind = new FetchTool(harness.subprocess, harness.log, harness.host, filesService);
+      const kind = new FetchTool(harness);
       const config = { name: 'pip', vendorDir: '.scalingo' } as const;
       const made = await harness.play(kind, config, { runtime: '' }, { makesTool: true });
       if (!made.result.ok) throw new Error(`${made.result.failure.detail}\n${harness.text()}`);
@@ -306,7 +305,7 @@ describe('uv, online', function () {
       const harness = new PluginHarness({ settings: { INDEX: index.url }, ...options, root: folder });
       copyPreparedRuntime(runtime, harness.appDir);
       put(harness.appDir, { 'requirements.txt': requirements, 'uv.toml': 'no-binary = true\n' });
-      const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host, filesService);
+      const kind = new InstallDepsPip(harness);
       const config = {
         ...CONFIG,
         installer,

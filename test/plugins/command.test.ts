@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { Command } from '../../src/plugins/command/plugin.js';
 import { PluginScene, type SceneOptions } from '../support/plugin-scene.js';
 
@@ -7,7 +6,7 @@ describe('plugins/command', () => {
   let scene: PluginScene;
   const open = (options: SceneOptions = {}): Command => {
     scene = new PluginScene(options);
-    return new Command(scene.subprocess, filesService);
+    return new Command(scene);
   };
   const config = { argv: ['true'], reads: [], writes: [] };
   afterEach(() => scene.close());

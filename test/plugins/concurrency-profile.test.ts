@@ -37,7 +37,11 @@ describe('plugins/concurrency-profile', function () {
   before(async () => {
     mkdirSync(programs);
     writeFileSync(join(programs, 'nproc'), '#!/bin/sh\n[ -n "$CORES" ] && echo "$CORES"\n', { mode: 0o755 });
-    const { reads, result } = await scene.play(new ConcurrencyProfile(filesService), { setBy: 'scalingo/python' }, {});
+    const { reads, result } = await scene.play(
+      new ConcurrencyProfile({ files: filesService }),
+      { setBy: 'scalingo/python' },
+      {},
+    );
     expect([reads, result]).to.deep.equal([{}, { ok: true, value: { outputs: {} } }]);
   });
   after(() => {
@@ -192,7 +196,7 @@ describe('plugins/concurrency-profile', function () {
 
   it('names whoever the config says', async () => {
     const other = new PluginScene();
-    await other.play(new ConcurrencyProfile(filesService), { setBy: 'acme/python' }, {});
+    await other.play(new ConcurrencyProfile({ files: filesService }), { setBy: 'acme/python' }, {});
     const script = join(other.appDir, profile);
     expect(execFileSync('bash', ['-n', script])).to.have.length(0);
     expect(other.read(profile)).to.include('WEB_CONCURRENCY_SET_BY="acme/python"');

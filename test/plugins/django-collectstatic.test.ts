@@ -3,7 +3,6 @@
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { DjangoCollectstatic } from '../../src/plugins/django-collectstatic/plugin.js';
 import { PluginScene, type SceneOptions } from '../support/plugin-scene.js';
 
@@ -27,7 +26,7 @@ describe('plugins/django-collectstatic', () => {
     const bin = join(scene.appDir, '.scalingo/python/bin');
     mkdirSync(bin, { recursive: true });
     symlinkSync('/usr/bin/python3', join(bin, 'python'));
-    return new DjangoCollectstatic(scene.subprocess, scene.log, filesService);
+    return new DjangoCollectstatic(scene);
   };
   const play = (kind: DjangoCollectstatic, root = '.') => scene.play(kind, { ...CONFIG, root }, { tree: '' });
   const ranWell = async (kind: DjangoCollectstatic, root?: string) => {

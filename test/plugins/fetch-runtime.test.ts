@@ -15,7 +15,6 @@ import { tmpdir } from 'node:os';
 import * as zlib from 'node:zlib';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { fail, type Failure, type Result, type RunOutput } from '../../src/engine/sdk.js';
 import type { Runtime } from '../../src/manifests/catalogue/runtimes.js';
 import type { Provider } from '../../src/plugins/shared/archives/provider-list.js';
@@ -87,8 +86,7 @@ describe('plugins/fetch-runtime', () => {
     options: HarnessOptions = {},
   ): Promise<Played> => {
     harness = new PluginHarness({ root: join(root, 'harness'), ...options });
-    const { subprocess, download, archive, log, host, hostCommand } = harness;
-    const kind = new WithCatalogue(subprocess, download, archive, log, host, hostCommand, filesService);
+    const kind = new WithCatalogue(harness, harness.hostCommand);
     kind.row = request.row;
     const version = request.version ?? runtime.version;
     const played = await harness.play(
@@ -405,8 +403,7 @@ describe('plugins/fetch-runtime', () => {
 
     it('keys on the name and the digest of the archive', async () => {
       harness = new PluginHarness({ root: join(root, 'h'), settings: settings() });
-      const { subprocess, download, archive: unpacker, log, host, hostCommand } = harness;
-      const kind = new FetchRuntime(subprocess, download, unpacker, log, host, hostCommand, filesService);
+      const kind = new FetchRuntime(harness, harness.hostCommand);
       const python = { version: runtime.version, minor: runtime.minor, exact: true };
       const reads = await kind.reads({
         config: { vendorDir: '.scalingo', providers: ['scalingo'], stack },
@@ -420,8 +417,7 @@ describe('plugins/fetch-runtime', () => {
   it('keys on the digest of the archive, not on the mirror', async () => {
     const row = { version: '3.12.99', build: '20990101', sha256: 'abc' } as Runtime;
     harness = new PluginHarness({ root: join(root, 'h'), settings: mirror() });
-    const { subprocess, download, archive, log, host, hostCommand } = harness;
-    const kind = new WithCatalogue(subprocess, download, archive, log, host, hostCommand, filesService);
+    const kind = new WithCatalogue(harness, harness.hostCommand);
     kind.row = row;
     const python = { version: '3.12.99', minor: '3.12', exact: true };
     const reads = await kind.reads({

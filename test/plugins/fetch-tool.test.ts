@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
 import type { ToolLock } from '../../src/manifests/catalogue/tool-locks.js';
 import { knownVersions, toolVersion, type ToolName } from '../../src/manifests/catalogue/tools.js';
@@ -55,7 +54,7 @@ describe('plugins/fetch-tool', () => {
       settings: options.settings ?? { INDEX: index.url },
     });
     if (!options.bare) copyPreparedRuntime(runtime, harness.appDir);
-    const kind = new WithLock(harness.subprocess, harness.log, harness.host, filesService);
+    const kind = new WithLock(harness);
     kind.lock = lock;
     const config = {
       name: options.name ?? 'pip',
@@ -157,7 +156,7 @@ describe('plugins/fetch-tool', () => {
   it('[tools.pinned-versions] names every package of the real list for this Python', async () => {
     const harness = new PluginHarness({ root: mkdtempSync(join(root, 'h ')) });
     copyPreparedRuntime(runtime, harness.appDir);
-    const kind = new FetchTool(harness.subprocess, harness.log, harness.host, filesService);
+    const kind = new FetchTool(harness);
     const view = new FolderView(harness.appDir, {}, 'build');
     for (const version of knownVersions('pipenv')) {
       const config = { name: 'pipenv', version, vendorDir: '.scalingo' } as const;
@@ -174,7 +173,7 @@ describe('plugins/fetch-tool', () => {
   it('gives an empty tree for a Python that the tool is not for', async () => {
     const harness = new PluginHarness({ root: mkdtempSync(join(root, 'h ')) });
     mkdirSync(join(harness.appDir, '.scalingo/python/lib/python3.13'), { recursive: true });
-    const kind = new FetchTool(harness.subprocess, harness.log, harness.host, filesService);
+    const kind = new FetchTool(harness);
     const config = { name: 'setuptools', vendorDir: '.scalingo' } as const;
     const { reads, result, toolDir } = await harness.play(kind, config, { runtime: '' }, { makesTool: true });
     expect(reads).to.deep.equal({ facts: { version: '', minor: '3.13' }, pure: true });
@@ -191,7 +190,7 @@ describe('plugins/fetch-tool', () => {
     const harness = new PluginHarness({ root: mkdtempSync(join(root, 'h ')) });
     copyPreparedRuntime(runtime, harness.appDir);
     rmSync(join(harness.appDir, `.scalingo/python/lib/python${runtime.minor}/ensurepip`), { recursive: true });
-    const kind = new FetchTool(harness.subprocess, harness.log, harness.host, filesService);
+    const kind = new FetchTool(harness);
     const config = { name: 'pip', vendorDir: '.scalingo' } as const;
     const { result } = await harness.play(kind, config, { runtime: '' }, { makesTool: true });
     expect(!result.ok && result.failure).to.include({

@@ -1,7 +1,6 @@
 import { statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { Hook } from '../../src/plugins/hook/plugin.js';
 import { PluginScene, type SceneOptions } from '../support/plugin-scene.js';
 
@@ -9,7 +8,7 @@ describe('plugins/hook', () => {
   let scene: PluginScene;
   const open = (options: SceneOptions = {}): Hook => {
     scene = new PluginScene(options);
-    return new Hook(scene.subprocess, scene.log, filesService);
+    return new Hook(scene);
   };
   const play = (hook: Hook, script = 'bin/pre_compile', root = '.') =>
     scene.play(hook, { root, script, vendorDir: '.scalingo' }, {});

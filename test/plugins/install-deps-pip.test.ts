@@ -4,7 +4,6 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import type { Failure, Reads } from '../../src/engine/sdk.js';
 import { InstallDepsPip } from '../../src/plugins/install-deps-pip/plugin.js';
 import { differences, fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
@@ -59,7 +58,7 @@ describe('plugins/install-deps-pip', () => {
     ) => {
       put(root, files);
       const harness = new PluginHarness({ root: join(root, 'h'), settings: options.settings ?? {} });
-      const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host, filesService);
+      const kind = new InstallDepsPip(harness);
       const config = { ...CONFIG, ...(options.index && { index: options.index }), root: options.root ?? '.' };
       return kind.reads({ config, inputs: { runtime: '', pip: '' } }, new FolderView(root, options.env, options.mode));
     };
@@ -159,7 +158,7 @@ describe('plugins/install-deps-pip', () => {
     it('fail when the node that fetches the installer was skipped', async () => {
       put(root, { 'requirements.txt': 'a==1\n' });
       const harness = new PluginHarness({ root: join(root, 'h') });
-      const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host, filesService);
+      const kind = new InstallDepsPip(harness);
       const config = { ...CONFIG, root: '.', installer: 'uv' as const };
       const result = await kind.reads({ config, inputs: { runtime: '', pip: '' } }, new FolderView(root));
       expect(!result.ok && result.failure).to.include({ code: 'install-deps-pip::no-installer', blame: 'pipeline' });
@@ -200,7 +199,7 @@ describe('plugins/install-deps-pip', () => {
       const harness = new PluginHarness({ settings: { INDEX: index.url }, ...options, root: folder });
       copyPreparedRuntime(runtime, harness.appDir);
       put(harness.appDir, files);
-      const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host, filesService);
+      const kind = new InstallDepsPip(harness);
       const node = { tools: { pip: runtime.pipDir } };
       return {
         harness,
@@ -492,7 +491,7 @@ describe('plugins/install-deps-pip', () => {
     it('says when there is no Python to install into', async () => {
       const harness = new PluginHarness({ root: join(root, 'bare') });
       put(harness.appDir, { 'requirements.txt': 'a==1\n' });
-      const kind = new InstallDepsPip(harness.subprocess, harness.log, harness.host, filesService);
+      const kind = new InstallDepsPip(harness);
       const { result } = await harness.play(kind, CONFIG, { runtime: '', pip: '' });
       expect(!result.ok && result.failure).to.include({ code: 'python::no-runtime', blame: 'pipeline' });
     });

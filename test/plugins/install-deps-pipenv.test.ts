@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { Folder } from '../../src/engine/files/folder.js';
-import { filesService } from '../../src/engine/services/files.js';
 import { pipenvFailed } from '../../src/plugins/install-deps-pipenv/failures.js';
 import { readPipLog } from '../../src/plugins/install-deps-pipenv/pip-log.js';
 import { InstallDepsPipenv } from '../../src/plugins/install-deps-pipenv/plugin.js';
@@ -42,7 +41,7 @@ describe('plugins/install-deps-pipenv', () => {
       root: join(root, 'harness'),
       ...(options.index && { settings: { INDEX: options.index } }),
     });
-    const kind = new InstallDepsPipenv(harness.subprocess, harness.log, harness.host, filesService);
+    const kind = new InstallDepsPipenv(harness);
     return kind.reads(
       { config: { vendorDir: '.scalingo', root: options.root ?? '.' }, inputs: { runtime: '', pipenv: '' } },
       new FolderView(root, options.env, options.mode),

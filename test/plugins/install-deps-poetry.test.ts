@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { Folder } from '../../src/engine/files/folder.js';
-import { filesService } from '../../src/engine/services/files.js';
 import type { Failure, Reads } from '../../src/engine/sdk.js';
 import { forgetWheels, wheelsBuiltHere } from '../../src/plugins/install-deps-poetry/local-builds.js';
 import { InstallDepsPoetry } from '../../src/plugins/install-deps-poetry/plugin.js';
@@ -56,7 +55,7 @@ describe('plugins/install-deps-poetry', () => {
   ) => {
     put({ 'pyproject.toml': '', ...files });
     const harness = new PluginHarness({ root: join(root, 'h'), settings: options.settings ?? {} });
-    const kind = new InstallDepsPoetry(harness.subprocess, harness.log, harness.host, filesService);
+    const kind = new InstallDepsPoetry(harness);
     return kind.reads(
       {
         config: {

@@ -3,7 +3,6 @@ import { expect } from 'chai';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { filesService } from '../../src/engine/services/files.js';
 import type { Failure, Reads } from '../../src/engine/sdk.js';
 import { InstallDepsUv } from '../../src/plugins/install-deps-uv/plugin.js';
 import { uvFailed } from '../../src/plugins/shared/uv/failures.js';
@@ -45,7 +44,7 @@ describe('plugins/install-deps-uv', () => {
       writeFileSync(join(root, 'app', path), text);
     }
     const harness = new PluginHarness({ root: join(root, 'h'), settings: options.settings ?? {} });
-    const kind = new InstallDepsUv(harness.subprocess, harness.log, harness.host, filesService);
+    const kind = new InstallDepsUv(harness);
     const config = {
       vendorDir: '.scalingo',
       root: options.root ?? '.',

@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { InstallProjectPoetry } from '../../src/plugins/install-project-poetry/plugin.js';
 import { PluginHarness } from '../support/plugin-harness.js';
 
@@ -20,7 +19,7 @@ describe('plugins/install-project-poetry', () => {
     mkdirSync(dirname(file), { recursive: true });
     if (pyproject !== undefined) writeFileSync(file, pyproject);
     return harness.play(
-      new InstallProjectPoetry(harness.subprocess, harness.log, harness.host, filesService),
+      new InstallProjectPoetry(harness),
       { vendorDir: '.scalingo', root: folder },
       { dependencies: '', packages: { flask: '3' }, poetry: '' },
     );

@@ -1,6 +1,5 @@
 import 'reflect-metadata';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { InstallProjectUv } from '../../src/plugins/install-project-uv/plugin.js';
 import { PluginHarness } from '../support/plugin-harness.js';
 import { memoryView } from '../support/memory-view.js';
@@ -17,7 +16,7 @@ const NODE = {
 describe('plugins/install-project-uv', () => {
   const harness = new PluginHarness();
   after(() => harness.close());
-  const kind = () => new InstallProjectUv(harness.subprocess, harness.log, harness.host, filesService);
+  const kind = () => new InstallProjectUv(harness);
 
   it('only hands on what there is when the app is no package', async () => {
     const view = memoryView({ 'pyproject.toml': PROJECT, 'uv.lock': locked('shop', '{ virtual = "." }') });

@@ -13,7 +13,6 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import type { Failure } from '../../src/engine/sdk.js';
 import { createDownload } from '../../src/engine/services/download.js';
 import { findDistribution, type Distribution } from '../../src/manifests/catalogue/distributions.js';
@@ -81,17 +80,7 @@ describe('plugins/install-sqlite', () => {
     }
   };
   const kindOn = (harness: PluginHarness): OnTestRelease =>
-    new OnTestRelease(
-      harness.subprocess,
-      harness.download,
-      harness.archive,
-      harness.log,
-      harness.host,
-      {
-        now: () => now,
-      },
-      filesService,
-    );
+    new OnTestRelease({ ...harness, clock: { now: () => now } });
 
   describe('decides', () => {
     interface Asked {
@@ -104,9 +93,8 @@ describe('plugins/install-sqlite', () => {
     async function decide({ files = {}, manager = 'pip', config = {}, release }: Asked): Promise<string> {
       const harness = new PluginHarness({ root: mkdtempSync(join(root, 'd')) });
       write(harness, files);
-      const { subprocess, download, archive, log, host } = harness;
-      const machine = { ...host, release: release ?? { id: 'debian', version: '12' }, arch: 'x64' };
-      const kind = new InstallSqlite(subprocess, download, archive, log, machine, { now: Date.now }, filesService);
+      const machine = { ...harness.host, release: release ?? { id: 'debian', version: '12' }, arch: 'x64' };
+      const kind = new InstallSqlite({ ...harness, host: machine });
       const played = await harness.play(kind, { ...CONFIG, ...config } as never, { runtime: '', manager });
       if (Object.keys(played.reads).length === 0) return played.result.ok ? '?' : played.result.failure.code;
       const { from, dependencies } = played.reads.facts as { from?: object; dependencies: readonly string[] };

@@ -5,7 +5,6 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { NltkData } from '../../src/plugins/nltk-data/plugin.js';
 import type { Host } from '../../src/engine/sdk.js';
 import { PluginScene, type SceneOptions } from '../support/plugin-scene.js';
@@ -28,7 +27,7 @@ describe('plugins/nltk-data', () => {
     scene = new PluginScene(options);
     mkdirSync(join(scene.appDir, '.scalingo/python/bin'), { recursive: true });
     symlinkSync('/usr/bin/python3', join(scene.appDir, '.scalingo/python/bin/python'));
-    return new NltkData(scene.subprocess, scene.log, { setting: (name) => settings[name] } as Host, filesService);
+    return new NltkData({ ...scene, host: { setting: (name) => settings[name] } as Host });
   };
   const play = (kind: NltkData, root = '.') => scene.play(kind, { root, vendorDir: '.scalingo' }, { tree: '' });
   const ranWell = async (kind: NltkData, root?: string) => {

@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { RuntimeEnvironment } from '../../src/plugins/runtime-environment/plugin.js';
 import { PluginScene } from '../support/plugin-scene.js';
 
@@ -23,11 +22,11 @@ describe('plugins/runtime-environment', () => {
   const open = async (manager?: string, vendorDir = '.scalingo', files: Vector['files'] = {}): Promise<void> => {
     scene = new PluginScene({ files });
     const { reads, result } = await scene.play(
-      new RuntimeEnvironment(filesService, scene.log),
+      new RuntimeEnvironment(scene),
       { vendorDir, root: '.' },
       manager === undefined ? {} : { manager },
     );
-    expect([reads, result]).to.deep.equal([{}, { ok: true, value: { outputs: {} } }]);
+    expect([reads, result]).to.deep.equal([{ facts: null }, { ok: true, value: { outputs: {} } }]);
   };
   afterEach(() => scene.close());
 
@@ -154,7 +153,7 @@ describe('plugins/runtime-environment', () => {
     const openRoot = async (files: Vector['files'] = {}) => {
       scene = new PluginScene({ files });
       const config = { vendorDir: '.scalingo', root: 'services/web' };
-      return scene.play(new RuntimeEnvironment(filesService, scene.log), config, { manager: 'uv' });
+      return scene.play(new RuntimeEnvironment(scene), config, { manager: 'uv' });
     };
 
     it('starts processes there, and leaves Python and HOME where they are', async () => {
@@ -222,7 +221,7 @@ describe('plugins/runtime-environment', () => {
           '.profile.d/readme.txt': 'never sourced\r\n',
         },
       });
-      const node = new RuntimeEnvironment(filesService, scene.log);
+      const node = new RuntimeEnvironment(scene);
       const { reads, result } = await scene.play(node, { vendorDir: '.scalingo', root }, {});
       expect(result.ok).to.equal(true);
       const crlf = { '.profile.d/a.sh': { count: 2, total: 2 }, '.profile.d/b.sh': { count: 1, total: 2 } };

@@ -13,7 +13,6 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { filesService } from '../../src/engine/services/files.js';
 import { RuntimeTools } from '../../src/plugins/runtime-tools/plugin.js';
 import { consoleScripts } from '../../src/plugins/runtime-tools/scripts.js';
 import { recordPaths } from '../../src/plugins/shared/install/record.js';
@@ -67,7 +66,7 @@ describe('plugins/runtime-tools', () => {
     copyPreparedRuntime(runtime, harness.appDir);
     const inputs = { runtime: '', ...Object.fromEntries(Object.keys(tools).map((port) => [port, 'digest'])) };
     const config = { vendorDir: '.scalingo', enabled: options.enabled ?? true };
-    const played = await harness.play(new RuntimeTools(harness.log, filesService), config, inputs, { tools });
+    const played = await harness.play(new RuntimeTools(harness), config, inputs, { tools });
     return { ...played, appDir: harness.appDir, said: harness.text() };
   }
   const python = (appDir: string): string => join(appDir, '.scalingo/python');

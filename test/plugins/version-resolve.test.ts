@@ -29,11 +29,11 @@ const HOST: Host = {
 
 async function resolve(given: Case) {
   const { log, printed } = recordingLog();
-  const plugin = new VersionResolve(
-    { now: () => Date.parse(given.now ?? '2026-11-20') },
-    { ...HOST, ...given.machine },
+  const plugin = new VersionResolve({
+    clock: { now: () => Date.parse(given.now ?? '2026-11-20') },
+    host: { ...HOST, ...given.machine },
     log,
-  );
+  });
   const config = {
     root: given.root ?? '.',
     stack: given.stack ?? 'scalingo-24',

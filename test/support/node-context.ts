@@ -33,7 +33,10 @@ export function recordingLog(): { readonly log: NodeLog; readonly printed: reado
 }
 
 /** A pure node has no folders: whoever touches them gets a path that does not exist. */
-export function nodeContext(facts: JSONValue, view: ViewReader = memoryView()): RunContext {
+export function nodeContext<const Facts extends JSONValue>(
+  facts: Facts,
+  view: ViewReader = memoryView(),
+): RunContext<Facts> {
   const nowhere = '/nonexistent/pyflow-pure-node';
   return {
     node: 'node',

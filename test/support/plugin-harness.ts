@@ -1,4 +1,5 @@
-// Runs one plugin after another over real folders and in a real sandbox, as the engine would, without keys or a store.
+// Runs one plugin after another over real folders and in a real sandbox, as the engine would, without keys or a store. It has the
+// services that kinds ask for, so a kind is made with the harness itself.
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -9,12 +10,12 @@ import picomatch from 'picomatch';
 import type { Sandbox } from '../../src/engine/process/sandbox/sandbox.js';
 import {
   type Archive,
+  type Clock,
   type CommandExit,
   type Download,
   fail,
   type Failure,
   type Host,
-  type JSONValue,
   type NodeLog,
   type Reads,
   type Result,
@@ -89,6 +90,7 @@ export class PluginHarness {
   };
   readonly hostCommand: HostCommand = { runTool };
   readonly files = filesService;
+  readonly clock: Clock = { now: Date.now };
   readonly log: NodeLog = {
     step: (_, text) => void this.printed.push({ type: 'step', text }),
     info: (_, text) => void this.printed.push({ type: 'info', text }),
@@ -177,7 +179,7 @@ export class PluginHarness {
       paths: session.paths,
       toolDirs: tools,
       env: { ...BASE_ENV, HOME: session.paths.scratch, ...this.options.env },
-      facts: (reads.value.facts ?? null) as JSONValue,
+      facts: reads.value.facts ?? null,
       view,
       signal: new AbortController().signal,
       handle,

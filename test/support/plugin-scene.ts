@@ -7,7 +7,6 @@ import { dirname, join } from 'node:path';
 import {
   type CommandExit,
   type Failure,
-  type JSONValue,
   type NodeLog,
   type Reads,
   type Result,
@@ -132,7 +131,7 @@ export class PluginScene {
         LANG: 'C.UTF-8',
         ...Object.fromEntries(named),
       },
-      facts: (reads.facts ?? null) as JSONValue,
+      facts: reads.facts ?? null,
       view: this.view,
       signal: new AbortController().signal,
       handle: {},

@@ -5,7 +5,6 @@ import { execFileSync } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from 'mocha';
-import { filesService } from '../../src/engine/services/files.js';
 import type { ToolName } from '../../src/manifests/catalogue/tools.js';
 import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
@@ -66,7 +65,7 @@ async function makeTool(runtime: PreparedRuntime, name: ToolName): Promise<strin
   const harness = new PluginHarness({ root });
   copyPreparedRuntime(runtime, harness.appDir);
   const { result, toolDir } = await harness.play(
-    new FetchTool(harness.subprocess, harness.log, harness.host, filesService),
+    new FetchTool(harness),
     { name, vendorDir: '.scalingo' },
     { runtime: '' },
     { makesTool: true },
@@ -80,15 +79,7 @@ async function make(version: string): Promise<PreparedRuntime> {
   const root = sharedFolder('pyflow-runtime');
   const harness = new PluginHarness({ root });
   const minor = version.split('.').slice(0, 2).join('.');
-  const kind = new FetchRuntime(
-    harness.subprocess,
-    harness.download,
-    harness.archive,
-    harness.log,
-    harness.host,
-    harness.hostCommand,
-    filesService,
-  );
+  const kind = new FetchRuntime(harness, harness.hostCommand);
   const { result } = await harness.play(
     kind,
     { vendorDir: '.scalingo', providers: ['system'] },

@@ -1,13 +1,13 @@
 // What the kind `command` declares: any program as a node, with the same keys and sandbox as every other kind.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, outputTree } from '../shared/manifest/schemas.js';
 
 /** A relative path or pattern without a step up: what lies outside the app is neither seen nor kept. */
 const INSIDE = '^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))';
 
-export const config = {
-  type: 'object',
-  properties: {
+export const config = closedObject(
+  {
     argv: {
       type: 'array',
       items: { type: 'string' },
@@ -48,35 +48,28 @@ export const config = {
       description: 'Give what the program printed on standard output as the value `stdout`.',
     },
   },
-  required: ['argv'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['argv'],
+);
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    tree: {
-      type: 'string',
-      format: 'output-tree',
-      'x-may-be-absent': true,
-      description: 'A tree the program sees whole, for example that of the dependencies.',
-    },
+export const inputs = closedObject({
+  tree: {
+    type: 'string',
+    format: 'output-tree',
+    'x-may-be-absent': true,
+    description: 'A tree the program sees whole, for example that of the dependencies.',
   },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+});
 
-export const outputs = {
-  type: 'object',
-  properties: {
-    tree: { type: 'string', format: 'output-tree', description: 'The input tree and what the program wrote.' },
+export const outputs = closedObject(
+  {
+    tree: outputTree('The input tree and what the program wrote.'),
     stdout: {
       type: 'string',
       description: 'With `capture`: the end of standard output, at most 64 KiB, without trailing blanks. Else empty.',
     },
   },
-  required: ['tree', 'stdout'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['tree', 'stdout'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'command',

@@ -2,31 +2,23 @@
 // pipelines have thousands of these nodes. That nothing is written outside `writes` is the engine's check.
 
 import { inject, injectable } from 'inversify';
-import {
-  fail,
-  Files,
-  pathBeneath,
-  Subprocess,
-  succeed,
-  type Failure,
-  type Folder,
-  type FromSchema,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
+import { fail, pathBeneath, Services, succeed } from '../../engine/sdk.js';
+import type {
+  Failure,
+  Folder,
+  NodeOf,
+  Plugin,
+  ReadsPromise,
+  RunContext,
+  RunPromise,
+  ViewReader,
 } from '../../engine/sdk.js';
 import { fixedPart, filesMentionPrivatePath, mentionsPrivatePath } from '../shared/relocate/private-path.js';
 import { commandFailed, wrongCwd, wrongProgram } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
+type Config = Node['config'];
 interface Outputs {
   readonly stdout: string;
 }
@@ -34,15 +26,12 @@ interface Outputs {
 const CAPTURED_BYTES = 64 * 1024;
 
 @injectable()
-export class Command implements Plugin<Config, Node['inputs'], Outputs> {
+export class Command implements Plugin<Node['config'], Node['inputs'], Outputs> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(Files) private readonly files: Files,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'subprocess'>) {}
 
-  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config }: Node, view: ViewReader): ReadsPromise {
     if (config.cwd !== undefined && isLostLink(view, config.cwd)) return fail(wrongCwd(config.cwd, 'link'));
     return succeed({
       files: config.reads,
@@ -51,12 +40,12 @@ export class Command implements Plugin<Config, Node['inputs'], Outputs> {
     });
   }
 
-  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { app } = this.files.of(context);
+  async run({ config }: Node, context: RunContext): RunPromise<Outputs> {
+    const { app } = this.services.files.of(context);
     const wrong = config.cwd === undefined ? undefined : whyNoCwd(app, config.cwd);
     if (wrong !== undefined) return fail(wrong);
     const tail = config.capture === true ? new Tail(CAPTURED_BYTES) : undefined;
-    const exit = await this.subprocess.run(context, {
+    const exit = await this.services.subprocess.run(context, {
       argv: config.argv,
       ...(config.cwd !== undefined && { cwd: `${context.paths.app}/${config.cwd}` }),
       ...(tail && {

@@ -1,36 +1,22 @@
 // What the kind `concurrency-profile` declares: the number of web processes, decided when the app boots.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, outputTree } from '../shared/manifest/schemas.js';
 
 export const PROFILE_SCRIPT = '.profile.d/WEB_CONCURRENCY.sh';
 
-export const config = {
-  type: 'object',
-  properties: {
-    setBy: {
-      type: 'string',
-      pattern: '^[A-Za-z0-9._/-]+$',
-      default: 'scalingo/python',
-      description: 'Value of WEB_CONCURRENCY_SET_BY, by which others tell who chose the number.',
-    },
+export const config = closedObject({
+  setBy: {
+    type: 'string',
+    pattern: '^[A-Za-z0-9._/-]+$',
+    default: 'scalingo/python',
+    description: 'Value of WEB_CONCURRENCY_SET_BY, by which others tell who chose the number.',
   },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+});
 
-export const inputs = {
-  type: 'object',
-  properties: {},
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const inputs = closedObject({});
 
-export const outputs = {
-  type: 'object',
-  properties: {
-    tree: { type: 'string', format: 'output-tree', description: 'The profile script.' },
-  },
-  required: ['tree'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const outputs = closedObject({ tree: outputTree('The profile script.') }, ['tree']);
 
 export const manifest: PluginManifest = {
   kind: 'concurrency-profile',

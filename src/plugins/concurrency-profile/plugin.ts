@@ -1,39 +1,26 @@
 // Writes the profile script. Reads nothing: memory and cores are those of the container the app boots in.
 
 import { inject, injectable } from 'inversify';
-import {
-  Files,
-  succeed,
-  type Failure,
-  type FromSchema,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-} from '../../engine/sdk.js';
+import { Services, succeed } from '../../engine/sdk.js';
+import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise } from '../../engine/sdk.js';
 import { manifest, PROFILE_SCRIPT, type config, type inputs } from './manifest.js';
 import { concurrencyScript } from './script.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
 type Outputs = Readonly<Record<string, never>>;
 
 @injectable()
-export class ConcurrencyProfile implements Plugin<Config, Node['inputs'], Outputs> {
+export class ConcurrencyProfile implements Plugin<Node['config'], Node['inputs'], Outputs> {
   readonly manifest = manifest;
 
-  constructor(@inject(Files) private readonly files: Files) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files'>) {}
 
-  async reads(): Promise<Result<Reads, Failure>> {
+  async reads(): ReadsPromise {
     return succeed({});
   }
 
-  async run({ config: { setBy } }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    this.files.of(context).app.write(PROFILE_SCRIPT, concurrencyScript(setBy));
+  async run({ config: { setBy } }: Node, context: RunContext): RunPromise<Outputs> {
+    this.services.files.of(context).app.write(PROFILE_SCRIPT, concurrencyScript(setBy));
     return succeed({ outputs: {} });
   }
 }

@@ -1,32 +1,22 @@
 // What the kind `detect` declares: is this a Python app?
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app/root.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, rootSchema } from '../shared/manifest/schemas.js';
 
-export const config = {
-  type: 'object',
-  properties: { root: rootSchema },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const config = closedObject({ root: rootSchema });
 
-export const inputs = {
-  type: 'object',
-  properties: {},
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const inputs = closedObject({});
 
-export const outputs = {
-  type: 'object',
-  properties: {
+export const outputs = closedObject(
+  {
     markers: {
       type: 'array',
       items: { type: 'string' },
       description: 'The names found in the root that make the app a Python app, sorted.',
     },
   },
-  required: ['markers'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['markers'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'detect',

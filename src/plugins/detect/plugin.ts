@@ -2,18 +2,8 @@
 // later nodes to say, so misspelt and left-over names pass on purpose.
 
 import { injectable } from 'inversify';
-import {
-  fail,
-  type Failure,
-  type FromSchema,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  succeed,
-  type ViewReader,
-} from '../../engine/sdk.js';
+import { fail, succeed } from '../../engine/sdk.js';
+import type { FromSchema, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { PROJECT_FILES, PROJECT_FOLDERS } from '../../manifests/app/project-markers.js';
 import { inRoot, viewOfRoot } from '../shared/app/root.js';
 import { foldersUp } from '../shared/app/project-folder.js';
@@ -21,18 +11,17 @@ import { describeFolder, describeRoot, isDirectory } from '../shared/app/root-li
 import { notAPythonApp, rootNotAFolder, rootNotFound } from './failures.js';
 import { type config, type inputs, manifest, type outputs } from './manifest.js';
 
-type Config = FromSchema<typeof config>;
-type Inputs = FromSchema<typeof inputs>;
+type Node = NodeOf<typeof config, typeof inputs>;
 type Outputs = FromSchema<typeof outputs>;
 
 /** Above a root with code they are its project's. */
 const MANAGER_FILES = ['Pipfile.lock', 'poetry.lock', 'requirements.txt', 'uv.lock'];
 
 @injectable()
-export class Detect implements Plugin<Config, Inputs, Outputs> {
+export class Detect implements Plugin<Node['config'], Node['inputs'], Outputs, Outputs> {
   readonly manifest = manifest;
 
-  async reads({ config: { root } }: { readonly config: Config }, app: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config: { root } }: Node, app: ViewReader): ReadsPromise<Outputs> {
     const kind = root === '.' ? 'directory' : app.kindOf(root);
     if (kind === undefined) return fail(rootNotFound(root, nearestFolder(app, root)));
     if (kind !== 'directory') return fail(rootNotAFolder(root, kind));
@@ -49,9 +38,8 @@ export class Detect implements Plugin<Config, Inputs, Outputs> {
     return succeed({ facts: { markers: markers.sort() } });
   }
 
-  async run(_node: unknown, { facts }: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { markers } = facts as unknown as { readonly markers: string[] };
-    return succeed({ outputs: { markers } });
+  async run(_node: unknown, { facts }: RunContext<Outputs>): RunPromise<Outputs> {
+    return succeed({ outputs: facts });
   }
 }
 

@@ -1,27 +1,14 @@
 // What the kind `django-collectstatic` declares: Django's static files, gathered into the slug.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app/root.js';
-import { vendorDirSchema } from '../shared/python/home.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, outputTree, rootSchema, vendorDirSchema } from '../shared/manifest/schemas.js';
 
-export const config = {
-  type: 'object',
-  properties: { root: rootSchema, vendorDir: vendorDirSchema },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const config = closedObject({ root: rootSchema, vendorDir: vendorDirSchema });
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    tree: { type: 'string', format: 'output-tree', description: 'The runtime with the dependencies of the app.' },
-  },
-  required: ['tree'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const inputs = closedObject({ tree: outputTree('The runtime with the dependencies of the app.') }, ['tree']);
 
-export const outputs = {
-  type: 'object',
-  properties: {
+export const outputs = closedObject(
+  {
     status: {
       type: 'string',
       enum: ['enabled', 'disabled-file', 'disabled-env-var', 'skipped-no-manage-py'],
@@ -29,15 +16,10 @@ export const outputs = {
       'x-build-data': 'django_collectstatic',
       'x-build-data-failed': 'enabled',
     },
-    tree: {
-      type: 'string',
-      format: 'output-tree',
-      description: 'The input tree and the collected files, wherever the settings of the app put them.',
-    },
+    tree: outputTree('The input tree and the collected files, wherever the settings of the app put them.'),
   },
-  required: ['tree'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['tree'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'django-collectstatic',

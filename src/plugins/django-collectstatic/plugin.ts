@@ -4,21 +4,8 @@
 
 import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
-import {
-  fail,
-  Files,
-  NodeLog,
-  Subprocess,
-  succeed,
-  type Failure,
-  type FromSchema,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
-} from '../../engine/sdk.js';
+import { fail, Services, succeed } from '../../engine/sdk.js';
+import type { FromSchema, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { changedFiles, takeSnapshot } from '../shared/app/changes.js';
 import { inRoot, rootIn, viewOfRoot } from '../shared/app/root.js';
 import { allowed, buildEnvironment, writeEnvDir } from '../shared/app-code/build-environment.js';
@@ -30,16 +17,13 @@ import { CollectLog } from './collect-log.js';
 import { collectstaticFailed } from './failures.js';
 import { manifest, type config, type inputs, type outputs } from './manifest.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
+type Config = Node['config'];
 type Status = NonNullable<FromSchema<typeof outputs>['status']>;
 interface Outputs {
   readonly status?: Status;
 }
-interface Facts {
+type Facts = {
   readonly status?: Status;
   /** Relative to the root. */
   readonly managePy?: string;
@@ -47,68 +31,64 @@ interface Facts {
   readonly others?: readonly string[];
   /** The command's environment tells the mode. */
   readonly mode?: 'build' | 'test';
-}
+};
 
 const DISABLE = 'DISABLE_COLLECTSTATIC';
 const DEBUG = 'DEBUG_COLLECTSTATIC';
 const KEPT_LINES = 400;
 
 @injectable()
-export class DjangoCollectstatic implements Plugin<Config, Node['inputs'], Outputs> {
+export class DjangoCollectstatic implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Files) private readonly files: Files,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'log' | 'subprocess'>) {}
 
-  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const facts = await decide(config, view);
-    if (facts.managePy === undefined) return succeed({ facts: { ...facts }, pure: true });
-    return succeed({ files: ['**'], facts: { ...facts }, env: allowed(view.envNames()), scope: 'app' });
+    if (facts.managePy === undefined) return succeed({ facts, pure: true });
+    return succeed({ files: ['**'], facts, env: allowed(view.envNames()), scope: 'app' });
   }
 
-  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { status, managePy, others = [] } = context.facts as Facts;
+  async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
+    const { status, managePy, others = [] } = context.facts;
     if (managePy !== undefined) {
-      if (others.length > 0) this.log.info(context, othersText(managePy, others));
+      if (others.length > 0) this.services.log.info(context, othersText(managePy, others));
       return this.#collect(config, managePy, context);
     }
     switch (status) {
       case undefined:
         return succeed({ outputs: {} });
       case 'disabled-file':
-        this.log.step(context, `Static files are not collected, as there is a file ${markerOf(config)}`);
-        this.log.notice(
+        this.services.log.step(context, `Static files are not collected, as there is a file ${markerOf(config)}`);
+        this.services.log.notice(
           context,
           'collectstatic::disabled-by-file',
           `The file ${markerOf(config)} is deprecated. Delete it, and set the variable ${DISABLE} to 1 instead.`,
         );
         break;
       case 'disabled-env-var':
-        this.log.step(context, `Static files are not collected, as ${DISABLE} is set`);
+        this.services.log.step(context, `Static files are not collected, as ${DISABLE} is set`);
         break;
       default:
-        this.log.step(context, 'Static files are not collected, as no manage.py was found');
+        this.services.log.step(context, 'Static files are not collected, as no manage.py was found');
     }
     return succeed({ outputs: status === undefined ? {} : { status } });
   }
 
-  async #collect(config: Config, managePy: string, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+  async #collect(config: Config, managePy: string, context: RunContext): RunPromise<Outputs> {
     const shown = `python ${managePy} collectstatic --noinput`;
-    this.log.step(context, `$ ${shown}`);
+    this.services.log.step(context, `$ ${shown}`);
     const env = buildEnvironment(context, {
       vendorDir: config.vendorDir,
-      envDir: writeEnvDir(context, this.files),
+      envDir: writeEnvDir(context, this.services.files),
       extra: { PYTHONPATH: '.' },
     });
-    const { app } = this.files.of(context);
+    const { app } = this.services.files.of(context);
     const before = await takeSnapshot(app, '', context.signal);
     const output = new CollectLog();
     const cwd = rootIn(context.paths.app, config.root);
     const python = `${context.paths.app}/${pythonHome(config.vendorDir)}/bin/python`;
-    const exit = await this.subprocess.run(context, {
+    const exit = await this.services.subprocess.run(context, {
       argv: [python, managePy, 'collectstatic', '--noinput', '--traceback'],
       cwd,
       env,
@@ -119,7 +99,8 @@ export class DjangoCollectstatic implements Plugin<Config, Node['inputs'], Outpu
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) {
       // Asked for by the app; the values of secrets are masked as everywhere.
-      if (context.env[DEBUG] === '1') await this.subprocess.run(context, { argv: ['env'], cwd, env, network: false });
+      if (context.env[DEBUG] === '1')
+        await this.services.subprocess.run(context, { argv: ['env'], cwd, env, network: false });
       return fail(collectstaticFailed(shown, exit.value, output.cause()));
     }
     const changed = changedFiles(before, await takeSnapshot(app, '', context.signal));

@@ -1,26 +1,21 @@
 // What the kind `fetch-runtime` declares: a Python of a resolved version, put into the slug.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
+import type { PluginManifest } from '../../engine/sdk.js';
 import { providersSchema } from '../shared/archives/provider-list.js';
-import { vendorDirSchema } from '../shared/python/home.js';
+import { closedObject, outputTree, vendorDirSchema } from '../shared/manifest/schemas.js';
 
-export const config = {
-  type: 'object',
-  properties: {
-    vendorDir: vendorDirSchema,
-    providers: providersSchema,
-    stack: {
-      type: 'string',
-      minLength: 1,
-      description: 'The base image that the app will run on, e.g. scalingo-24; the provider `scalingo` needs it.',
-    },
+export const config = closedObject({
+  vendorDir: vendorDirSchema,
+  providers: providersSchema,
+  stack: {
+    type: 'string',
+    minLength: 1,
+    description: 'The base image that the app will run on, e.g. scalingo-24; the provider `scalingo` needs it.',
   },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+});
 
-export const inputs = {
-  type: 'object',
-  properties: {
+export const inputs = closedObject(
+  {
     python: {
       type: 'object',
       properties: {
@@ -33,14 +28,12 @@ export const inputs = {
       description: 'The version to install.',
     },
   },
-  required: ['python'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['python'],
+);
 
-export const outputs = {
-  type: 'object',
-  properties: {
-    tree: { type: 'string', format: 'output-tree', description: 'The runtime, at VENDOR_DIR/python.' },
+export const outputs = closedObject(
+  {
+    tree: outputTree('The runtime, at VENDOR_DIR/python.'),
     version: {
       type: 'string',
       pattern: '^\\d+\\.\\d+\\.\\d+$',
@@ -55,9 +48,8 @@ export const outputs = {
     },
     provider: { type: 'string', description: 'Which provider gave it.' },
   },
-  required: ['tree', 'version', 'minor', 'provider'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['tree', 'version', 'minor', 'provider'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'fetch-runtime',

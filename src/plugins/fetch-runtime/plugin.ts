@@ -1,24 +1,8 @@
 // Puts a Python of a resolved version into the slug, in its one normal form, from the first provider that has it.
 
 import { inject, injectable } from 'inversify';
-import {
-  Archive,
-  Download,
-  fail,
-  failKnowing,
-  Files,
-  Host,
-  NodeLog,
-  Subprocess,
-  succeed,
-  type Failure,
-  type FromSchema,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-} from '../../engine/sdk.js';
+import { fail, failKnowing, Services, succeed } from '../../engine/sdk.js';
+import type { Failure, NodeOf, Plugin, ReadsPromise, Result, RunContext, RunPromise } from '../../engine/sdk.js';
 import { findRuntime, runtimePlatform, type Runtime } from '../../manifests/catalogue/runtimes.js';
 import { stackStatus } from '../../manifests/catalogue/stacks.js';
 import { compileBytecode } from '../shared/python/bytecode.js';
@@ -43,11 +27,7 @@ import { manifest, type config, type inputs } from './manifest.js';
 import { checkRuntime } from './self-check.js';
 import { findPinned, platformName, platformSource, standaloneSource, type Source } from './sources.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
 interface Outputs {
   readonly version: string;
   readonly minor: string;
@@ -69,25 +49,21 @@ const DEGRADED_MS = 60 * 60 * 1000;
 const knownOf = ({ python: { version, minor } }: Node['inputs']) => ({ version, minor });
 
 @injectable()
-export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
+export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outputs> {
   readonly manifest = manifest;
 
   constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(Download) private readonly download: Download,
-    @inject(Archive) private readonly archive: Archive,
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Host) private readonly host: Host,
+    @inject(Services)
+    private readonly services: Pick<Services, 'archive' | 'download' | 'files' | 'host' | 'log' | 'subprocess'>,
     @inject(HostCommand) private readonly hostCommand: HostCommand,
-    @inject(Files) private readonly files: Files,
   ) {}
 
   /** Archives are pinned by digest, so where they are fetched from is not in the key; that there is none is. */
-  async reads({ config, inputs }: Node): Promise<Result<Reads, Failure>> {
+  async reads({ config, inputs }: Node): ReadsPromise {
     const { version } = inputs.python;
     const row = config.providers.includes('python-build-standalone') ? this.findRow(version) : undefined;
     const pinned = config.providers.includes('scalingo')
-      ? findPinned(version, config.stack, this.host)
+      ? findPinned(version, config.stack, this.services.host)
       : succeed(undefined);
     if (!pinned.ok) return failKnowing(pinned.failure, knownOf(inputs));
     const { value } = pinned;
@@ -99,20 +75,17 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     });
   }
 
-  async run(node: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+  async run(node: Node, context: RunContext): RunPromise<Outputs> {
     const done = await this.provideFirst(node, context);
     return done.ok ? done : failKnowing(done.failure, knownOf(node.inputs));
   }
 
-  private async provideFirst(
-    { config, inputs }: Node,
-    context: RunContext,
-  ): Promise<Result<RunOutput<Outputs>, Failure>> {
+  private async provideFirst({ config, inputs }: Node, context: RunContext): RunPromise<Outputs> {
     const { version, minor, exact } = inputs.python;
     const home = pythonHome(config.vendorDir);
     const misses: ProviderMiss[] = [];
     for (const [position, provider] of config.providers.entries()) {
-      this.files.of(context).app.makeFolders(home);
+      this.services.files.of(context).app.makeFolders(home);
       const attempt = await this.provide(provider, { config, inputs }, home, context);
       if (!attempt.ok) return attempt;
       if ('reason' in attempt.value) {
@@ -120,7 +93,7 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
         const isLast = position === config.providers.length - 1;
         if (!isLast) {
           const next = config.providers[position + 1] ?? '';
-          this.log.notice(
+          this.services.log.notice(
             context,
             'runtime::provider-passed-over',
             `${provider} did not give Python ${version}: ${attempt.value.reason}\nTrying ${next} instead.`,
@@ -140,13 +113,13 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     if (misses.every((miss) => miss.isUnpinned)) return fail(unpinned(version, misses));
     const isUnknown = misses.every((miss) => !miss.isTemporary) && this.findRow(version) === undefined;
     return fail(
-      isUnknown ? unknownPatch(version, platformName(this.host), misses) : noProvider(version, exact, misses),
+      isUnknown ? unknownPatch(version, platformName(this.services.host), misses) : noProvider(version, exact, misses),
     );
   }
 
   /** Overridden by tests, which have no archive of a real build. */
   protected findRow(version: string): Runtime | undefined {
-    const platform = runtimePlatform(this.host);
+    const platform = runtimePlatform(this.services.host);
     return platform === undefined ? undefined : findRuntime(platform, version);
   }
 
@@ -159,8 +132,8 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     if (provider === 'system') return this.copyFromSystem(python, home, context);
     const source =
       provider === 'scalingo'
-        ? platformSource(python.version, config.stack, this.host)
-        : standaloneSource(this.findRow(python.version), this.host);
+        ? platformSource(python.version, config.stack, this.services.host)
+        : standaloneSource(this.findRow(python.version), this.services.host);
     if (!source.ok) return source;
     if ('reason' in source.value) return succeed(source.value);
     if (provider === 'scalingo') this.warnOfOtherRelease(config.stack ?? '', context);
@@ -170,9 +143,9 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
   /** The self-check tells whether it runs; this tells why it may not. */
   private warnOfOtherRelease(stack: string, context: RunContext): void {
     const { distro = '', release = '' } = stackStatus(stack);
-    const { id, version } = this.host.release;
+    const { id, version } = this.services.host.release;
     if (id === distro && version === release) return;
-    this.log.notice(
+    this.services.log.notice(
       context,
       'runtime::other-release',
       `The archive was built for ${distro} ${release}, but this machine is ${id} ${version}.\nLibraries that Python or the app's packages need may be missing or of another version.`,
@@ -186,9 +159,9 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     context: RunContext,
   ): Promise<Result<Installed | ProviderMiss, Failure>> {
     const { provider, url, sha256, sizeBytes, format, strip } = source;
-    this.log.step(context, `Installing Python ${version}`);
+    this.services.log.step(context, `Installing Python ${version}`);
     const size = sizeBytes !== undefined && { sizeBytes };
-    const file = await this.download.fetch(context, { url, sha256, ...size });
+    const file = await this.services.download.fetch(context, { url, sha256, ...size });
     if (!file.ok) {
       if (file.failure.code === 'download::host-unreachable') {
         return succeed({ provider, reason: file.failure.title, isTemporary: true, isCertain: false });
@@ -196,7 +169,7 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
       return file.failure.code.startsWith('download::') ? fail(downloadFailed(version, url, file.failure)) : file;
     }
     const keep = (path: string): boolean => belongsToRuntime(path, minor) || isItsBytecode(path, minor);
-    const unpacked = await this.archive.unpack(context, {
+    const unpacked = await this.services.archive.unpack(context, {
       file: file.value,
       format,
       into: `${context.appDir}/${home}`,
@@ -214,7 +187,7 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
   ): Promise<Result<Installed | ProviderMiss, Failure>> {
     const seen = await findInterpreters(
       minor,
-      { host: this.host, files: this.files, command: this.hostCommand },
+      { host: this.services.host, files: this.services.files, command: this.hostCommand },
       context.signal,
     );
     const chosen = seen.find((found) => found.refusal === undefined && (!exact || found.version === version));
@@ -228,9 +201,15 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
         isCertain: false,
       });
     }
-    this.log.step(context, `Installing Python ${chosen.version}, copied from this machine`);
-    this.log.info(context, `Copying ${chosen.prefix}`);
-    await copyRuntime(this.files.machine(chosen.prefix), this.files.of(context).app, home, minor, context.signal);
+    this.services.log.step(context, `Installing Python ${chosen.version}, copied from this machine`);
+    this.services.log.info(context, `Copying ${chosen.prefix}`);
+    await copyRuntime(
+      this.services.files.machine(chosen.prefix),
+      this.services.files.of(context).app,
+      home,
+      minor,
+      context.signal,
+    );
     return succeed({ version: chosen.version, privatePrefixes: [chosen.prefix], hasBytecode: false });
   }
 
@@ -243,14 +222,14 @@ export class FetchRuntime implements Plugin<Config, Node['inputs'], Outputs> {
     context: RunContext,
   ): Promise<Result<void, Failure>> {
     const home = pythonHome(vendorDir);
-    const { app } = this.files.of(context);
+    const { app } = this.services.files.of(context);
     const form = { home, minor, publicPrefix: publicPrefix(vendorDir) };
     const formed = await normalizeRuntime(app, form, installed.privatePrefixes);
     if (!formed.ok) return fail(unfitRuntime(installed.version, provider, formed.failure));
     const python = `${context.paths.app}/${home}/bin/python`;
-    const checked = await checkRuntime(this.subprocess, context, { home, version: installed.version });
+    const checked = await checkRuntime(this.services.subprocess, context, { home, version: installed.version });
     if (!checked.ok) return checked;
-    const compiled = await compileBytecode({ subprocess: this.subprocess, files: this.files }, context, {
+    const compiled = await compileBytecode(this.services, context, {
       python,
       files: formed.value.pythonFiles.map((file) => `${home}/${file}`),
       reuse: installed.hasBytecode,

@@ -1,11 +1,10 @@
 // What the kind `fetch-tool` declares: a package manager at its pinned version, as a tool tree.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { vendorDirSchema } from '../shared/python/home.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, outputTree, toolTree, vendorDirSchema } from '../shared/manifest/schemas.js';
 
-export const config = {
-  type: 'object',
-  properties: {
+export const config = closedObject(
+  {
     name: {
       type: 'string',
       enum: ['pip', 'pipenv', 'poetry', 'setuptools', 'uv'],
@@ -19,32 +18,24 @@ export const config = {
     },
     vendorDir: vendorDirSchema,
   },
-  required: ['name'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['name'],
+);
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    runtime: { type: 'string', format: 'output-tree', description: 'The Python that installs the tool and runs it.' },
-  },
-  required: ['runtime'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const inputs = closedObject({ runtime: outputTree('The Python that installs the tool and runs it.') }, [
+  'runtime',
+]);
 
-export const outputs = {
-  type: 'object',
-  properties: {
-    tool: { type: 'string', format: 'tool-tree', description: 'The tool; never part of the slug.' },
+export const outputs = closedObject(
+  {
+    tool: toolTree('The tool; never part of the slug.'),
     version: {
       type: 'string',
       description: 'Its version; empty when it is not for this Python.',
       'x-build-data': '${config.name}_version',
     },
   },
-  required: ['tool', 'version'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['tool', 'version'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'fetch-tool',

@@ -2,25 +2,8 @@
 
 import { createHash } from 'node:crypto';
 import { inject, injectable } from 'inversify';
-import {
-  fail,
-  failKnowing,
-  Files,
-  Host,
-  NodeLog,
-  Subprocess,
-  succeed,
-  type Failure,
-  type Folder,
-  type FromSchema,
-  type JSONObject,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
-} from '../../engine/sdk.js';
+import { fail, failKnowing, Services, succeed } from '../../engine/sdk.js';
+import type { Folder, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import type { ToolLock } from '../../manifests/catalogue/tool-locks.js';
 import { isToolFor, knownVersions, toolVersion } from '../../manifests/catalogue/tools.js';
 import { compileBytecode } from '../shared/python/bytecode.js';
@@ -32,16 +15,13 @@ import { noBundledPip, noLockForPython, toolInstallFailed, unknownToolVersion } 
 import { manifest, type config, type inputs } from './manifest.js';
 import { normalizeTool } from './normalize.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
+type Config = Node['config'];
 interface Outputs {
   readonly version: string;
 }
 /** What `reads` found out; keyed verbatim. */
-interface Facts {
+type Locked = {
   readonly version: string;
   /** X.Y of the Python that installs. */
   readonly minor: string;
@@ -49,75 +29,67 @@ interface Facts {
   readonly packages: Readonly<Record<string, string>>;
   /** Digest of the requirements with their hashes, which are many. */
   readonly lock: string;
-}
+};
 /** The tool is not for this Python; the tree stays empty. */
-interface NotNeeded {
-  readonly version: '';
-  readonly minor: string;
-}
+type NotNeeded = { readonly version: ''; readonly minor: string };
+type Facts = Locked | NotNeeded;
 
 @injectable()
-export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
+export class FetchTool implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Host) private readonly host: Host,
-    @inject(Files) private readonly files: Files,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
 
   /** The files are pinned by digest, so which index they come from is not in the key. */
-  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const { name } = config;
     const version = config.version ?? toolVersion(name);
     if (!knownVersions(name).includes(version)) return fail(unknownToolVersion(name, version, knownVersions(name)));
     const home = pythonHome(config.vendorDir);
     const minor = minorInView(view, home);
     if (minor === undefined) return fail(noPython(home));
-    if (!isToolFor(name, minor)) return succeed({ facts: { version: '', minor } satisfies NotNeeded, pure: true });
+    if (!isToolFor(name, minor)) return succeed({ facts: { version: '', minor }, pure: true });
     const lock = await this.findLock(name, version, minor);
     if (lock === undefined) return failKnowing(noLockForPython(name, version, minor), { version });
-    const facts: Facts = { version, minor, packages: lock.packages, lock: digestOf(lock) };
-    return succeed({ facts: facts as unknown as JSONObject });
+    return succeed({ facts: { version, minor, packages: lock.packages, lock: digestOf(lock) } });
   }
 
   /** Overridden by tests, which have files of their own. */
   protected async findLock(tool: Config['name'], version: string, minor: string): Promise<ToolLock | undefined> {
     const { toolLock } = await import('../../manifests/catalogue/tool-locks.js');
-    return toolLock(tool, version, minor, this.host.os);
+    return toolLock(tool, version, minor, this.services.host.os);
   }
 
-  async run(node: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const facts = context.facts as unknown as Facts | NotNeeded;
-    if (facts.version === '') return succeed({ outputs: { version: '' } });
-    const done = await this.install(node, facts as Facts, context);
+  async run(node: Node, context: RunContext<Facts>): RunPromise<Outputs> {
+    const { facts } = context;
+    if (!('lock' in facts)) return succeed({ outputs: { version: '' } });
+    const done = await this.install(node, facts, context);
     return done.ok ? done : failKnowing(done.failure, { version: facts.version });
   }
 
   private async install(
     { config }: Node,
-    { version, minor, lock: digest }: Facts,
+    { version, minor, lock: digest }: Locked,
     context: RunContext,
-  ): Promise<Result<RunOutput<Outputs>, Failure>> {
+  ): RunPromise<Outputs> {
     const locked = await this.findLock(config.name, version, minor);
     if (locked === undefined || digestOf(locked) !== digest)
       throw new Error('the lock is not the one that is in the key');
     const home = pythonHome(config.vendorDir);
     const bundled = `${home}/lib/python${minor}/ensurepip/_bundled`;
-    const { app, given, tool } = this.files.of(context);
+    const { app, given, tool } = this.services.files.of(context);
     const wheel = newestPipWheel(app, bundled);
     if (wheel === undefined) return fail(noBundledPip(bundled));
     const seenToolDir = context.paths.tool;
     if (tool === undefined || seenToolDir === undefined) throw new Error('fetch-tool was given no tool folder');
 
-    this.log.step(context, `Installing ${config.name} ${version}`);
+    this.services.log.step(context, `Installing ${config.name} ${version}`);
     const lock = 'lock.txt';
     given.write(lock, `${locked.requirements.join('\n')}\n`);
-    const index = this.host.setting('INDEX');
-    if (index !== undefined) this.log.info(context, `Package index: ${withoutUserinfo(index)}`);
+    const index = this.services.host.setting('INDEX');
+    if (index !== undefined) this.services.log.info(context, `Package index: ${withoutUserinfo(index)}`);
     const python = `${context.paths.app}/${home}/bin/python`;
-    const exit = await this.subprocess.run(context, {
+    const exit = await this.services.subprocess.run(context, {
       argv: [
         python,
         '-I',
@@ -140,7 +112,7 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
         `--requirement=${context.paths.given}/${lock}`,
       ],
       cwd: context.paths.scratch,
-      env: isolatedEnvironment(context, this.files, { index }),
+      env: isolatedEnvironment(context, this.services.files, { index }),
       network: true,
       filter: (_, text) => readableLine(text),
     });
@@ -148,7 +120,7 @@ export class FetchTool implements Plugin<Config, Node['inputs'], Outputs> {
     if (exit.value.exitCode !== 0) return fail(toolInstallFailed(config.name, version, exit.value));
     const files = await normalizeTool(tool);
     // Whoever uses the tool cannot write here, so without bytecode every start of it would compile anew.
-    const compiled = await compileBytecode({ subprocess: this.subprocess, files: this.files }, context, {
+    const compiled = await compileBytecode(this.services, context, {
       python,
       files,
       root: { seen: seenToolDir, public: `/opt/pyflow/tools/${config.name}` },

@@ -2,16 +2,8 @@
 // said by the schema. A failed candidate blocks this node before it runs.
 
 import { injectable } from 'inversify';
-import {
-  fail,
-  succeed,
-  type Failure,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-} from '../../engine/sdk.js';
+import { fail, succeed } from '../../engine/sdk.js';
+import type { Plugin, ReadsPromise, RunContext, RunPromise } from '../../engine/sdk.js';
 import { noCandidate, severalCandidates } from './failures.js';
 import { manifest } from './manifest.js';
 
@@ -27,11 +19,11 @@ interface Outputs {
 export class FirstOf implements Plugin<Node['config'], Node['inputs'], Outputs> {
   readonly manifest = manifest;
 
-  async reads(): Promise<Result<Reads, Failure>> {
+  async reads(): ReadsPromise {
     return succeed({});
   }
 
-  async run({ inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+  async run({ inputs }: Node, context: RunContext): RunPromise<Outputs> {
     const candidates = inputs.candidates ?? [];
     if (candidates.length === 0) return fail(noCandidate(context.node));
     if (candidates.length > 1) return fail(severalCandidates(context.node, candidates.length));

@@ -1,64 +1,55 @@
 // What the kind `hook` declares: a script of the app that runs at a point of the build.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app/root.js';
-import { vendorDirSchema } from '../shared/python/home.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, outputTree, rootSchema, vendorDirSchema } from '../shared/manifest/schemas.js';
 
-export const config = {
-  type: 'object',
-  properties: {
+export const config = closedObject(
+  {
     root: rootSchema,
     script: { type: 'string', minLength: 1, description: 'The script, relative to the root, e.g. bin/post_compile.' },
     vendorDir: vendorDirSchema,
   },
-  required: ['script'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['script'],
+);
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    tree: {
-      type: 'string',
-      format: 'output-tree',
-      'x-may-be-absent': true,
-      description: 'A tree the script sees whole and may change, for example that of the dependencies.',
-    },
-    manager: {
-      type: 'string',
-      'x-may-be-absent': true,
-      description: 'The package manager of the app: the script gets the variables that it wants.',
-    },
-    poetry: {
-      type: 'string',
-      format: 'tool-tree',
-      'x-may-be-absent': true,
-      description: 'The Poetry that the script finds, when that is the manager.',
-    },
-    uv: {
-      type: 'string',
-      format: 'tool-tree',
-      'x-may-be-absent': true,
-      description: 'The uv that the script finds, when that is the manager.',
-    },
+export const inputs = closedObject({
+  tree: {
+    type: 'string',
+    format: 'output-tree',
+    'x-may-be-absent': true,
+    description: 'A tree the script sees whole and may change, for example that of the dependencies.',
   },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  manager: {
+    type: 'string',
+    'x-may-be-absent': true,
+    description: 'The package manager of the app: the script gets the variables that it wants.',
+  },
+  poetry: {
+    type: 'string',
+    format: 'tool-tree',
+    'x-may-be-absent': true,
+    description: 'The Poetry that the script finds, when that is the manager.',
+  },
+  uv: {
+    type: 'string',
+    format: 'tool-tree',
+    'x-may-be-absent': true,
+    description: 'The uv that the script finds, when that is the manager.',
+  },
+});
 
-export const outputs = {
-  type: 'object',
-  properties: {
+export const outputs = closedObject(
+  {
     ran: {
       type: 'boolean',
       description: 'False when the app has no such script.',
       'x-build-data': '${config.script:file}_hook',
       'x-build-data-failed': true,
     },
-    tree: { type: 'string', format: 'output-tree', description: 'The input tree and what the script changed.' },
+    tree: outputTree('The input tree and what the script changed.'),
   },
-  required: ['ran', 'tree'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['ran', 'tree'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'hook',

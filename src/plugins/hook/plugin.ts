@@ -1,21 +1,16 @@
 // Runs a script of the app as the buildpack does: in every build, with the app's variables, free to change anything.
 
 import { inject, injectable } from 'inversify';
-import {
-  fail,
-  Files,
-  NodeLog,
-  Subprocess,
-  succeed,
-  type Failure,
-  type Folder,
-  type FromSchema,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
+import { fail, Services, succeed } from '../../engine/sdk.js';
+import type {
+  Failure,
+  Folder,
+  NodeOf,
+  Plugin,
+  ReadsPromise,
+  RunContext,
+  RunPromise,
+  ViewReader,
 } from '../../engine/sdk.js';
 import { inRoot, rootIn } from '../shared/app/root.js';
 import { changedFiles, dropStaleBytecode, takeSnapshot } from '../shared/app/changes.js';
@@ -27,48 +22,42 @@ import { isWantedFile } from '../shared/app/root-listing.js';
 import { hookCannotStart, hookFailed, passedWithWindowsLines } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
 interface Outputs {
   readonly ran: boolean;
 }
+/** Whether the script is there. */
+type Facts = { readonly present: boolean };
 
 /** Of a script, for its line ends. */
 const MOST_LOOKED_AT = 1024 * 1024;
 
 @injectable()
-export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
+export class Hook implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Files) private readonly files: Files,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'log' | 'subprocess'>) {}
 
-  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const script = inRoot(config.root, config.script);
     const present = await isWantedFile(view, script);
     if (!present) return succeed({ exists: [script], facts: { present }, pure: true });
     return succeed({ files: ['**'], facts: { present }, env: allowed(view.envNames()), sideEffects: true });
   }
 
-  async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+  async run({ config, inputs }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
     const { root, vendorDir } = config;
     const script = inRoot(root, config.script);
-    if (!isPresent(context.facts)) return succeed({ outputs: { ran: false } });
-    this.log.step(context, `Running ${script}`);
-    const { app } = this.files.of(context);
+    if (!context.facts.present) return succeed({ outputs: { ran: false } });
+    this.services.log.step(context, `Running ${script}`);
+    const { app } = this.services.files.of(context);
     const argv = argvFor(context, app, script);
     // Before it runs: a script may rewrite itself.
     const windows = windowsLinesOf(app.readStart(app.resolve(script) ?? script, MOST_LOOKED_AT));
-    const envDir = writeEnvDir(context, this.files);
-    const { path, variables } = managerEnvironment(context, this.files, inputs.manager, vendorDir);
+    const envDir = writeEnvDir(context, this.services.files);
+    const { path, variables } = managerEnvironment(context, this.services.files, inputs.manager, vendorDir);
     const before = await takeSnapshot(app, '', context.signal);
-    const exit = await this.subprocess.run(context, {
+    const exit = await this.services.subprocess.run(context, {
       argv,
       cwd: rootIn(context.paths.app, root),
       env: buildEnvironment(context, { vendorDir, envDir, path, extra: variables }),
@@ -77,7 +66,8 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
     if (!exit.ok)
       return fail(hasNoInterpreter(exit.failure) ? hookCannotStart(script, exit.failure, windows) : exit.failure);
     if (exit.value.exitCode !== 0) return fail(hookFailed(script, exit.value, windows));
-    if (windows !== undefined) this.log.notice(context, 'hooks::crlf', passedWithWindowsLines(script, windows));
+    if (windows !== undefined)
+      this.services.log.notice(context, 'hooks::crlf', passedWithWindowsLines(script, windows));
     const after = await takeSnapshot(app, '', context.signal);
     dropStaleBytecode(app, vendorDir, before, after);
     const uncacheable = await filesMentionPrivatePath(context, app, changedFiles(before, after));
@@ -88,9 +78,6 @@ export class Hook implements Plugin<Config, Node['inputs'], Outputs> {
 /** The script is there, so it is the program of its first line that is not. */
 const hasNoInterpreter = ({ code, blame }: Failure): boolean =>
   (code === 'command::not-found' || code === 'command::not-executable') && blame === 'app';
-
-const isPresent = (facts: unknown): boolean =>
-  typeof facts === 'object' && facts !== null && 'present' in facts && facts.present === true;
 
 /** The script by its own first line, or through bash when it names no interpreter. */
 function argvFor(context: RunContext, app: Folder, script: string): readonly string[] {

@@ -1,52 +1,37 @@
 // What the kind `install-deps-pip` declares: the packages of a requirements file, installed into the slug's Python.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app/root.js';
-import { installedOutputs } from '../shared/install/outputs.js';
-import { vendorDirSchema } from '../shared/python/home.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, outputTree, pathSchema, rootSchema, vendorDirSchema } from '../shared/manifest/schemas.js';
+import { INSTALLER, indexSchema, installedOutputs } from '../shared/manifest/installer.js';
 
-const requirementsPath = {
-  type: 'string',
-  // Inside the root, and nothing that pip could take for an option.
-  pattern: '^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$',
-} as const;
-
-export const config = {
-  type: 'object',
-  properties: {
-    root: rootSchema,
-    vendorDir: vendorDirSchema,
-    requirements: {
-      ...requirementsPath,
-      default: 'requirements.txt',
-      description: 'Requirements file, relative to the root.',
-    },
-    testRequirements: {
-      ...requirementsPath,
-      default: 'requirements-test.txt',
-      description: 'Installed as well under `--test`, when the file exists. Relative to the root.',
-    },
-    index: {
-      type: 'string',
-      pattern: '^(https?|file)://[^@\\s]+$',
-      description:
-        'URL of the package index, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the default of pip.',
-    },
-    installer: {
-      type: 'string',
-      enum: ['pip', 'uv'],
-      default: 'pip',
-      description:
-        'What does the work. With `uv`, connect the input `uv`; wheels give the same layer, some options of pip are unknown to it.',
-    },
+export const config = closedObject({
+  root: rootSchema,
+  vendorDir: vendorDirSchema,
+  requirements: {
+    ...pathSchema,
+    default: 'requirements.txt',
+    description: 'Requirements file, relative to the root.',
   },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  testRequirements: {
+    ...pathSchema,
+    default: 'requirements-test.txt',
+    description: 'Installed as well under `--test`, when the file exists. Relative to the root.',
+  },
+  index: indexSchema(
+    'URL of the package index, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the default of pip.',
+  ),
+  installer: {
+    type: 'string',
+    enum: ['pip', 'uv'],
+    default: 'pip',
+    description:
+      'What does the work. With `uv`, connect the input `uv`; wheels give the same layer, some options of pip are unknown to it.',
+  },
+});
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    runtime: { type: 'string', format: 'output-tree', description: 'The Python to install into.' },
+export const inputs = closedObject(
+  {
+    runtime: outputTree('The Python to install into.'),
     pip: {
       type: 'string',
       format: 'tool-tree',
@@ -62,9 +47,8 @@ export const inputs = {
       description: 'The uv to install with, when the installer is uv.',
     },
   },
-  required: ['runtime'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['runtime'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'install-deps-pip',
@@ -73,11 +57,7 @@ export const manifest: PluginManifest = {
   config,
   inputs,
   outputs: installedOutputs('The runtime with the packages.'),
-  buildsCode: true,
-  writes: ['${config.vendorDir}/python/**'],
+  ...INSTALLER,
   reads: ['${config.root}/${config.requirements}'],
-  network: true,
-  timeoutMs: 1_800_000,
   expectedMs: 10_000,
-  buildDataDuration: 'dependencies_install_duration',
 };

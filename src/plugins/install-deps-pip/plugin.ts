@@ -2,23 +2,8 @@
 
 import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
-import {
-  fail,
-  Files,
-  Host,
-  NodeLog,
-  Subprocess,
-  succeed,
-  type Failure,
-  type FromSchema,
-  type JSONObject,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
-} from '../../engine/sdk.js';
+import { fail, Services, succeed } from '../../engine/sdk.js';
+import type { Files, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { undecodableAs } from '../../manifests/app/requirements-encoding.js';
 import { expand } from '../../manifests/app/requirements-lines.js';
 import { readRequirements } from '../../manifests/app/requirements.js';
@@ -44,13 +29,9 @@ import { manifest, type config, type inputs } from './manifest.js';
 import { PipOutput } from './pip-output.js';
 import { leaveAsPip, uvPipCommand } from './with-uv.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
 /** What `reads` found out; keyed verbatim. */
-interface Facts {
+type Facts = {
   /** Files for `-r`, in this order; app-relative. */
   readonly requirements: readonly string[];
   /** Where pip is started, when that is above the root. */
@@ -68,24 +49,19 @@ interface Facts {
   /** Without user and password. */
   readonly index?: string;
   readonly extraIndexes?: string;
-}
+};
 
 const EXTRA_INDEX = 'PIP_EXTRA_INDEX_URL';
 /** Long builds print thousands of lines; what is wrong stands in the last ones. */
 const KEPT_LINES = 400;
 
 @injectable()
-export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
+export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Host) private readonly host: Host,
-    @inject(Files) private readonly files: Files,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
 
-  async reads({ config, inputs }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config, inputs }: Node, view: ViewReader): ReadsPromise<Facts> {
     if (inputs[config.installer] === undefined) return fail(installerSkipped(config.installer));
     const root = await nearestWith(view, config.root, config.requirements);
     const ofTests = view.run.mode === 'test' ? await nearestWith(view, config.root, config.testRequirements) : root;
@@ -125,7 +101,7 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     }
     const sources = await sourcesOf(view, [...localPaths].sort(), { isLocked: false });
     for (const pattern of sources.patterns) files.add(pattern);
-    const index = config.index ?? this.host.setting('INDEX');
+    const index = config.index ?? this.services.host.setting('INDEX');
     const extraIndexes = view.env(EXTRA_INDEX);
     const facts: Facts = {
       requirements,
@@ -142,16 +118,16 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     return succeed({
       files: [...files].sort(),
       exists,
-      facts: facts as unknown as JSONObject,
+      facts,
       ...(swaying.size > 0 && { env: [...swaying].sort() }),
       ...(!isPinned && { scope: 'app' as const }),
     });
   }
 
-  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const facts = context.facts as unknown as Facts;
+  async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
+    const facts = context.facts;
     const home = pythonHome(config.vendorDir);
-    const { app, cache } = this.files.of(context);
+    const { app, cache } = this.services.files.of(context);
     const minor = minorOfPython(app, home);
     if (minor === undefined) return fail(noPython(home));
     const { variables = {} } = facts;
@@ -165,24 +141,24 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     const root = facts.folder ?? config.root;
     const files = facts.requirements.flatMap((file) => ['-r', posix.relative(inRoot(root, ''), file)]);
     const shown = `pip install ${files.join(' ')}`;
-    this.log.step(context, `Installing dependencies using '${shown}'`);
-    tellFolder(this.log, context, config.root, facts.requirements[0] ?? '');
-    tellReadingAll(this.log, context, facts.readingAll);
-    const output = new PipOutput(this.log, context);
-    const index = config.index ?? this.host.setting('INDEX');
+    this.services.log.step(context, `Installing dependencies using '${shown}'`);
+    tellFolder(this.services.log, context, config.root, facts.requirements[0] ?? '');
+    tellReadingAll(this.services.log, context, facts.readingAll);
+    const output = new PipOutput(this.services.log, context);
+    const index = config.index ?? this.services.host.setting('INDEX');
     const named = await this.indexesOfFiles(facts.requirements, root, context, valueOf);
     const command = { home, files, index, extraIndexes: context.view.env(EXTRA_INDEX) };
     const { argv, env } =
       config.installer === 'uv'
-        ? uvPipCommand(context, this.files, {
+        ? uvPipCommand(context, this.services.files, {
             ...command,
             requireHashes: facts.requireHashes === true,
             // To pip a file's own index goes before the variable, to uv it is the other way round.
             index: named['PIP_INDEX_URL'] === undefined ? index : undefined,
           })
-        : pipInstallCommand(context, this.files, command);
+        : pipInstallCommand(context, this.services.files, command);
     const exit = await runWithDownloads(cache, config.installer, () =>
-      this.subprocess.run(context, {
+      this.services.subprocess.run(context, {
         argv,
         cwd: rootIn(context.paths.app, root),
         env: { ...values, ...env },
@@ -197,12 +173,12 @@ export class InstallDepsPip implements Plugin<Config, Node['inputs'], Outputs> {
     if (exit.value.exitCode !== 0) {
       const failed = { tool: config.installer, command: shown, exit: exit.value, home, minor, root: config.root };
       const more = { files: facts.requirements, valueOf, env: { ...env, ...named } };
-      return fail(await explainFailure(this.subprocess, context, { ...failed, ...more }));
+      return fail(await explainFailure(this.services.subprocess, context, { ...failed, ...more }));
     }
     if (config.installer === 'uv') await leaveAsPip(app, { home, minor }, new Set(Object.keys(facts.packages)));
     const generated = await projects.clean();
 
-    return finishInstall({ subprocess: this.subprocess, files: this.files }, context, {
+    return finishInstall(this.services, context, {
       vendorDir: config.vendorDir,
       minor,
       before,

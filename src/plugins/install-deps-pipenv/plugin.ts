@@ -2,23 +2,8 @@
 
 import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
-import {
-  fail,
-  Files,
-  Host,
-  NodeLog,
-  Subprocess,
-  succeed,
-  type Failure,
-  type FromSchema,
-  type JSONObject,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
-} from '../../engine/sdk.js';
+import { fail, Services, succeed } from '../../engine/sdk.js';
+import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { readPipfileLock, type PipfileLockContent } from '../../manifests/app/pipfile-lock-packages.js';
 import { takeSnapshot } from '../shared/app/changes.js';
 import { inRoot, rootIn } from '../shared/app/root.js';
@@ -39,13 +24,10 @@ import { CODE, fileMissing, pathsOutside, pipenvFailed, unreadableLock, variable
 import { manifest, type config, type inputs } from './manifest.js';
 import { readPipLog } from './pip-log.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
+type Config = Node['config'];
 /** What `reads` found out; keyed verbatim. */
-interface Facts {
+type Facts = {
   /** With the packages for development. */
   readonly develop: boolean;
   /** Name -> version of what is locked; the key has it from the file, `why` names it from here. */
@@ -64,7 +46,7 @@ interface Facts {
   readonly sources: readonly string[];
   readonly index?: string;
   readonly extraIndexes?: string;
-}
+};
 
 const EXTRA_INDEX = 'PIP_EXTRA_INDEX_URL';
 const VARIABLE = /\$(?:\{(\w+)\}|(\w+))/g;
@@ -74,17 +56,12 @@ const TEMPORARY_FILE = / \(from -r \S[^()]*pipenv-\w+-(?:hashed-)?reqs\.txt \(li
 const KEPT_LINES = 400;
 
 @injectable()
-export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs> {
+export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Host) private readonly host: Host,
-    @inject(Files) private readonly files: Files,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
 
-  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const folder = await nearestWith(view, config.root, 'Pipfile.lock');
     const pipfile = inRoot(folder, 'Pipfile');
     const lockfile = inRoot(folder, 'Pipfile.lock');
@@ -110,7 +87,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     const filled = text.replaceAll(VARIABLE, (name, braced?: string, bare?: string) => {
       return view.env(braced ?? bare ?? '') ?? name;
     });
-    const index = config.index ?? this.host.setting('INDEX');
+    const index = config.index ?? this.services.host.setting('INDEX');
     const extraIndexes = view.env(EXTRA_INDEX);
     const facts: Facts = {
       develop,
@@ -130,15 +107,15 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
       lock.packages.every(({ isHashed }) => isHashed) && !/^[ \t]*\[build-system\]/m.test(asked.toString());
     return succeed({
       files: [...new Set(files)].sort(),
-      facts: facts as unknown as JSONObject,
+      facts,
       ...(!isPinned && { scope: 'app' as const }),
     });
   }
 
-  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const facts = context.facts as unknown as Facts;
+  async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
+    const facts = context.facts;
     const home = pythonHome(config.vendorDir);
-    const { app, cache, scratch } = this.files.of(context);
+    const { app, cache, scratch } = this.services.files.of(context);
     const minor = minorOfPython(app, home);
     if (minor === undefined) return fail(noPython(home));
     const unset = (facts.braced ?? []).filter((name) => (context.view.env(name) ?? context.env[name] ?? '') === '');
@@ -148,14 +125,14 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
 
     const options = ['install', '--deploy', ...(facts.develop ? ['--dev'] : [])];
     const shown = ['pipenv', ...options].join(' ');
-    this.log.step(context, `Installing dependencies using '${shown}'`);
+    this.services.log.step(context, `Installing dependencies using '${shown}'`);
     const folder = facts.folder ?? config.root;
-    tellFolder(this.log, context, config.root, inRoot(folder, 'Pipfile.lock'));
-    tellReadingAll(this.log, context, facts.readingAll);
-    const pipenv = pythonToolCommand(context, this.files, 'pipenv', { home, minor });
+    tellFolder(this.services.log, context, config.root, inRoot(folder, 'Pipfile.lock'));
+    tellReadingAll(this.services.log, context, facts.readingAll);
+    const pipenv = pythonToolCommand(context, this.services.files, 'pipenv', { home, minor });
     const env = this.environment(config, context, facts);
     const exit = await runWithDownloads(cache, 'pip', () =>
-      this.subprocess.run(context, {
+      this.services.subprocess.run(context, {
         argv: [...pipenv.argv, ...options],
         cwd: rootIn(context.paths.app, folder),
         env,
@@ -168,12 +145,12 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     if (!exit.ok) return exit;
     const pip = await readPipLog(scratch, 'pip.log');
     if (exit.value.exitCode !== 0) {
-      for (const line of pip.failedBuild) this.log.info(context, line);
+      for (const line of pip.failedBuild) this.services.log.info(context, line);
       return fail(pipenvFailed(shown, exit.value, pip, { place: context, minor }));
     }
-    for (const line of pip.lines) if (line.startsWith('Successfully installed ')) this.log.info(context, line);
+    for (const line of pip.lines) if (line.startsWith('Successfully installed ')) this.services.log.info(context, line);
     const generated = await projects.clean();
-    return finishInstall({ subprocess: this.subprocess, files: this.files }, context, {
+    return finishInstall(this.services, context, {
       vendorDir: config.vendorDir,
       minor,
       before,
@@ -184,7 +161,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
 
   private environment(config: Config, context: RunContext, facts: Facts): Readonly<Record<string, string>> {
     const python = `${context.paths.app}/${pythonHome(config.vendorDir)}`;
-    const index = config.index ?? this.host.setting('INDEX');
+    const index = config.index ?? this.services.host.setting('INDEX');
     const extraIndexes = context.view.env(EXTRA_INDEX);
     const variables = facts.variables.flatMap((name) => {
       const value = context.view.env(name) ?? context.env[name];
@@ -193,7 +170,7 @@ export class InstallDepsPipenv implements Plugin<Config, Node['inputs'], Outputs
     return {
       ...Object.fromEntries(variables),
       ...compilerEnvironment(context, python),
-      ...isolatedEnvironment(context, this.files, { extraIndexes }),
+      ...isolatedEnvironment(context, this.services.files, { extraIndexes }),
       NO_COLOR: '1',
       // It installs into the first Python on the path.
       PATH: `${python}/bin:${context.env['PATH'] ?? '/usr/bin:/bin'}`,

@@ -1,30 +1,15 @@
 // What the kind `install-deps-poetry` declares: the packages of poetry.lock, installed into the slug's Python.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app/root.js';
-import { groupsSchema } from '../shared/install/groups.js';
-import { installedOutputs } from '../shared/install/outputs.js';
-import { vendorDirSchema } from '../shared/python/home.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, outputTree, rootSchema, toolTree, vendorDirSchema } from '../shared/manifest/schemas.js';
+import { groupsSchema, INSTALLER, installedOutputs } from '../shared/manifest/installer.js';
 
-export const config = {
-  type: 'object',
-  properties: {
-    vendorDir: vendorDirSchema,
-    root: rootSchema,
-    groups: groupsSchema,
-  },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const config = closedObject({ vendorDir: vendorDirSchema, root: rootSchema, groups: groupsSchema });
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    runtime: { type: 'string', format: 'output-tree', description: 'The Python to install into.' },
-    poetry: { type: 'string', format: 'tool-tree', description: 'The Poetry to install with.' },
-  },
-  required: ['runtime', 'poetry'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const inputs = closedObject(
+  { runtime: outputTree('The Python to install into.'), poetry: toolTree('The Poetry to install with.') },
+  ['runtime', 'poetry'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'install-deps-poetry',
@@ -34,11 +19,7 @@ export const manifest: PluginManifest = {
   config,
   inputs,
   outputs: installedOutputs('The runtime with the packages.'),
-  buildsCode: true,
-  writes: ['${config.vendorDir}/python/**'],
+  ...INSTALLER,
   reads: ['${config.root}/pyproject.toml', '${config.root}/poetry.lock'],
-  network: true,
-  timeoutMs: 1_800_000,
   expectedMs: 10_000,
-  buildDataDuration: 'dependencies_install_duration',
 };

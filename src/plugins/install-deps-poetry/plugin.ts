@@ -1,23 +1,8 @@
 // Installs the packages of poetry.lock with Poetry, into the Python of the slug.
 
 import { inject, injectable } from 'inversify';
-import {
-  fail,
-  Files,
-  Host,
-  NodeLog,
-  Subprocess,
-  succeed,
-  type Failure,
-  type FromSchema,
-  type JSONObject,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
-} from '../../engine/sdk.js';
+import { fail, Services, succeed } from '../../engine/sdk.js';
+import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { parsePoetryLock, parsePoetryProject } from '../../manifests/app/poetry-lock.js';
 import { takeSnapshot } from '../shared/app/changes.js';
 import { inRoot } from '../shared/app/root.js';
@@ -48,13 +33,9 @@ import { isSettled, localSources, versionsOf, wantedPackages } from './locked.js
 import { manifest, type config, type inputs } from './manifest.js';
 import { quarrelling } from './shared-paths.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
 /** What `reads` found out; keyed verbatim. */
-interface Facts {
+type Facts = {
   /** Under `--test` every group that is not optional, else the main one. */
   readonly groups: 'main' | 'all';
   /** Where Poetry is started, when that is above the root. */
@@ -68,20 +49,15 @@ interface Facts {
   readonly ignoredPlugins: readonly string[];
   /** Of what builds need, which no digest settles. Without user and password. */
   readonly index?: string;
-}
+};
 
 @injectable()
-export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs> {
+export class InstallDepsPoetry implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Host) private readonly host: Host,
-    @inject(Files) private readonly files: Files,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
 
-  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const root = await poetryFolder(view, config.root);
     const at = (file: string): string => inRoot(root, file);
     const lockFile = at('poetry.lock');
@@ -100,10 +76,10 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     const project = parsePoetryProject(projectBytes);
     if (!project.ok) return fail(unreadableProject(projectFile, project.failure.message));
     const home = pythonHome(config.vendorDir);
-    const target = wheelTarget(this.host, view, config.vendorDir);
+    const target = wheelTarget(this.services.host, view, config.vendorDir);
     if (target === undefined) return fail(noPython(home));
 
-    const index = this.host.setting('INDEX');
+    const index = this.services.host.setting('INDEX');
     if (index?.startsWith('file:') === true) return fail(unsupportedIndex(index));
     const wanted = wantedPackages(lock.value, view.run.mode, config.groups);
     // Of all packages: Poetry looks at every path before it knows which groups it installs.
@@ -125,18 +101,18 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     };
     return succeed({
       files: [...[lockFile, projectFile, at('poetry.toml')].map(literalPattern), ...built.patterns].sort(),
-      facts: facts as unknown as JSONObject,
+      facts,
       ...(!isPinned && { scope: 'app' as const }),
     });
   }
 
-  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+  async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
     const { vendorDir } = config;
-    const facts = context.facts as unknown as Facts;
+    const facts = context.facts;
     const root = facts.folder ?? config.root;
     const home = pythonHome(vendorDir);
-    const { app, cache } = this.files.of(context);
-    const services = { subprocess: this.subprocess, files: this.files };
+    const { app, cache } = this.services.files.of(context);
+    const services = this.services;
     const minor = minorOfPython(app, home);
     if (minor === undefined) return fail(noPython(home));
     const sitePackages = `${home}/lib/python${minor}/site-packages`;
@@ -147,18 +123,18 @@ export class InstallDepsPoetry implements Plugin<Config, Node['inputs'], Outputs
     const isEmpty = Object.keys(installedPackages(app, sitePackages)).length === 0;
     const args = [isEmpty ? 'sync' : 'install', ...groupOptions(facts.groups, config.groups), '--no-root'];
     const shown = `poetry ${args.join(' ')}`;
-    this.log.step(context, `Installing dependencies using '${shown}'`);
+    this.services.log.step(context, `Installing dependencies using '${shown}'`);
     if (facts.ignoredPlugins.length > 0) {
-      this.log.notice(
+      this.services.log.notice(
         context,
         'install-dependencies::poetry-plugins',
         `Plugins of Poetry are not installed for a build: ${facts.ignoredPlugins.join(', ')}.`,
       );
     }
-    tellFolder(this.log, context, config.root, inRoot(root, 'poetry.lock'));
-    tellReadingAll(this.log, context, facts.readingAll);
-    const output = new PoetryOutput(this.log, context);
-    const index = this.host.setting('INDEX');
+    tellFolder(this.services.log, context, config.root, inRoot(root, 'poetry.lock'));
+    tellReadingAll(this.services.log, context, facts.readingAll);
+    const output = new PoetryOutput(this.services.log, context);
+    const index = this.services.host.setting('INDEX');
     const poetry = (parallel: boolean) =>
       runPoetry(services, context, {
         vendorDir,

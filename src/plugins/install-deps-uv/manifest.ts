@@ -1,27 +1,20 @@
 // What the kind `install-deps-uv` declares: the packages of a uv.lock, installed into the slug's Python.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app/root.js';
-import { groupsSchema } from '../shared/install/groups.js';
-import { installedOutputs } from '../shared/install/outputs.js';
-import { vendorDirSchema } from '../shared/python/home.js';
-import { uvIndexSchema } from '../shared/uv/schemas.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, outputTree, rootSchema, toolTree, vendorDirSchema } from '../shared/manifest/schemas.js';
+import { groupsSchema, INSTALLER, installedOutputs, uvIndexSchema } from '../shared/manifest/installer.js';
 
-export const config = {
-  type: 'object',
-  properties: { vendorDir: vendorDirSchema, root: rootSchema, index: uvIndexSchema, groups: groupsSchema },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const config = closedObject({
+  vendorDir: vendorDirSchema,
+  root: rootSchema,
+  index: uvIndexSchema,
+  groups: groupsSchema,
+});
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    runtime: { type: 'string', format: 'output-tree', description: 'The Python to install into.' },
-    uv: { type: 'string', format: 'tool-tree', description: 'The uv to install with.' },
-  },
-  required: ['runtime', 'uv'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const inputs = closedObject(
+  { runtime: outputTree('The Python to install into.'), uv: toolTree('The uv to install with.') },
+  ['runtime', 'uv'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'install-deps-uv',
@@ -30,11 +23,7 @@ export const manifest: PluginManifest = {
   config,
   inputs,
   outputs: installedOutputs('The runtime with the packages.'),
-  buildsCode: true,
-  writes: ['${config.vendorDir}/python/**'],
+  ...INSTALLER,
   reads: ['${config.root}/pyproject.toml', '${config.root}/uv.lock'],
-  network: true,
-  timeoutMs: 1_800_000,
   expectedMs: 3000,
-  buildDataDuration: 'dependencies_install_duration',
 };

@@ -1,22 +1,8 @@
 // Installs the packages of a uv.lock with uv, into the Python of the slug.
 
 import { inject, injectable } from 'inversify';
-import {
-  Files,
-  Host,
-  NodeLog,
-  Subprocess,
-  succeed,
-  type Failure,
-  type FromSchema,
-  type JSONObject,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
-} from '../../engine/sdk.js';
+import { Services, succeed } from '../../engine/sdk.js';
+import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { normalizeName } from '../../manifests/app/requirements.js';
 import { versionsOf } from '../../manifests/app/uv-lock.js';
 import type { InstalledOutputs as Outputs } from '../shared/install/finish.js';
@@ -27,13 +13,10 @@ import { readingFact, type ProjectSources } from '../shared/app/project-sources.
 import { wheelTarget } from '../shared/python/wheel-target.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
+type Config = Node['config'];
 /** What `reads` found out; keyed verbatim. */
-interface Facts {
+type Facts = {
   readonly withDefaultGroups: boolean;
   /** Default groups that are not installed. */
   readonly leftOut?: readonly string[];
@@ -46,20 +29,15 @@ interface Facts {
   readonly packages: Readonly<Record<string, string>>;
   /** Where files come from instead of the default index; without user and password. */
   readonly index?: string;
-}
+};
 
 @injectable()
-export class InstallDepsUv implements Plugin<Config, Node['inputs'], Outputs> {
+export class InstallDepsUv implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Host) private readonly host: Host,
-    @inject(Files) private readonly files: Files,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
 
-  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const project = await readUvProject(config.root, view);
     if (!project.ok) return project;
     const { lock, files, computed, readingAll, hasSettings } = project.value;
@@ -74,15 +52,15 @@ export class InstallDepsUv implements Plugin<Config, Node['inputs'], Outputs> {
       packages: versionsOf(lock),
       ...indexFact(planIndex(lock, this.index(config))),
     };
-    const isShared = needsNoBuild(project.value, wheelTarget(this.host, view, config.vendorDir));
-    return succeed({ files, facts: facts as unknown as JSONObject, ...(!isShared && { scope: 'app' as const }) });
+    const isShared = needsNoBuild(project.value, wheelTarget(this.services.host, view, config.vendorDir));
+    return succeed({ files, facts, ...(!isShared && { scope: 'app' as const }) });
   }
 
-  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const facts = context.facts as unknown as Facts;
+  async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
+    const facts = context.facts;
     const project = await readUvProject(config.root, context.view);
     if (!project.ok) return project;
-    return installWithUv({ subprocess: this.subprocess, files: this.files, log: this.log }, context, {
+    return installWithUv(this.services, context, {
       vendorDir: config.vendorDir,
       root: config.root,
       folder: project.value.folder,
@@ -101,6 +79,6 @@ export class InstallDepsUv implements Plugin<Config, Node['inputs'], Outputs> {
   }
 
   private index(config: Config): string | undefined {
-    return config.index ?? this.host.setting('INDEX');
+    return config.index ?? this.services.host.setting('INDEX');
   }
 }

@@ -1,33 +1,26 @@
 // What the kind `install-project-poetry` declares: the app itself, installed as the package that it is.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app/root.js';
-import { vendorDirSchema } from '../shared/python/home.js';
-import { installedOutputs } from '../shared/install/outputs.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import {
+  closedObject,
+  outputTree,
+  rootSchema,
+  toolTree,
+  vendorDirSchema,
+  versionsByName,
+} from '../shared/manifest/schemas.js';
+import { INSTALLER, installedOutputs } from '../shared/manifest/installer.js';
 
-export const config = {
-  type: 'object',
-  properties: {
-    vendorDir: vendorDirSchema,
-    root: rootSchema,
-  },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const config = closedObject({ vendorDir: vendorDirSchema, root: rootSchema });
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    dependencies: { type: 'string', format: 'output-tree', description: 'The Python with the packages it needs.' },
-    packages: {
-      type: 'object',
-      additionalProperties: { type: 'string' },
-      description: 'The packages in `dependencies`: normalized name to version.',
-    },
-    poetry: { type: 'string', format: 'tool-tree', description: 'The Poetry to install with.' },
+export const inputs = closedObject(
+  {
+    dependencies: outputTree('The Python with the packages it needs.'),
+    packages: versionsByName('The packages in `dependencies`: normalized name to version.'),
+    poetry: toolTree('The Poetry to install with.'),
   },
-  required: ['dependencies', 'packages', 'poetry'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['dependencies', 'packages', 'poetry'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'install-project-poetry',
@@ -37,10 +30,7 @@ export const manifest: PluginManifest = {
   config,
   inputs,
   outputs: installedOutputs('`dependencies` with the project.'),
-  buildsCode: true,
-  writes: ['${config.vendorDir}/python/**'],
-  network: true,
+  ...INSTALLER,
   timeoutMs: 600_000,
   expectedMs: 2000,
-  buildDataDuration: 'dependencies_install_duration',
 };

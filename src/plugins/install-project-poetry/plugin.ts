@@ -2,24 +2,8 @@
 // source, which is part of the slug anyway.
 
 import { inject, injectable } from 'inversify';
-import {
-  fail,
-  Files,
-  Host,
-  NodeLog,
-  Subprocess,
-  succeed,
-  type Failure,
-  type Folder,
-  type FromSchema,
-  type JSONObject,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
-} from '../../engine/sdk.js';
+import { fail, Services, succeed } from '../../engine/sdk.js';
+import type { Folder, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { parsePoetryProject } from '../../manifests/app/poetry-lock.js';
 import { changedFiles, takeSnapshot } from '../shared/app/changes.js';
 import { inRoot } from '../shared/app/root.js';
@@ -33,33 +17,24 @@ import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../
 import { minorOfPython, pythonHome } from '../shared/python/home.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
 /** What `reads` found out; keyed verbatim. */
-interface Facts {
+type Facts = {
   readonly isPackage: boolean;
   readonly hasBuildScript: boolean;
   /** Of the project, when that is above the root. */
   readonly folder?: string;
   /** Projects whose builds may read any file of the app, with the reason. */
   readonly readingAll?: ProjectSources['readingAll'];
-}
+};
 
 @injectable()
-export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outputs> {
+export class InstallProjectPoetry implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Host) private readonly host: Host,
-    @inject(Files) private readonly files: Files,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
 
-  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const root = await poetryFolder(view, config.root);
     const file = inRoot(root, 'pyproject.toml');
     const bytes = await view.read(file);
@@ -77,19 +52,19 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
     };
     return succeed({
       files: sources.patterns,
-      facts: facts as unknown as JSONObject,
+      facts,
       ...(hasBuildScript && { scope: 'app' as const }),
     });
   }
 
-  async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+  async run({ config, inputs }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
     const { vendorDir } = config;
-    const { isPackage, hasBuildScript, readingAll, folder } = context.facts as unknown as Facts;
+    const { isPackage, hasBuildScript, readingAll, folder } = context.facts;
     const root = folder ?? config.root;
     if (!isPackage) return succeed({ outputs: { packages: inputs.packages } });
     const home = pythonHome(vendorDir);
-    const { app } = this.files.of(context);
-    const services = { subprocess: this.subprocess, files: this.files };
+    const { app } = this.services.files.of(context);
+    const services = this.services;
     const minor = minorOfPython(app, home);
     if (minor === undefined) return fail(noPython(home));
     const before = await takeSnapshot(app, home, context.signal);
@@ -97,14 +72,14 @@ export class InstallProjectPoetry implements Plugin<Config, Node['inputs'], Outp
     // Not `sync`: without the dependencies in its view it would remove them.
     const args = ['install', '--only-root'];
     const shown = `poetry ${args.join(' ')}`;
-    this.log.step(context, `Installing the project using '${shown}'`);
-    tellReadingAll(this.log, context, readingAll);
+    this.services.log.step(context, `Installing the project using '${shown}'`);
+    tellReadingAll(this.services.log, context, readingAll);
     const exit = await runPoetry(services, context, {
       vendorDir,
       minor,
       root,
       args,
-      index: this.host.setting('INDEX'),
+      index: this.services.host.setting('INDEX'),
     });
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value, { place: context, minor }));

@@ -1,22 +1,8 @@
 // Installs the packages that lie in the app itself (the app, members of its workspace, path dependencies) with uv.
 
 import { inject, injectable } from 'inversify';
-import {
-  Files,
-  Host,
-  NodeLog,
-  Subprocess,
-  succeed,
-  type Failure,
-  type FromSchema,
-  type JSONObject,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
-} from '../../engine/sdk.js';
+import { Services, succeed } from '../../engine/sdk.js';
+import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import type { InstalledOutputs as Outputs } from '../shared/install/finish.js';
 import { readingFact, sourcesOf, type ProjectSources } from '../shared/app/project-sources.js';
 import { indexFact, planIndex } from '../shared/uv/command.js';
@@ -24,13 +10,12 @@ import { installWithUv } from '../shared/uv/install.js';
 import { readUvProject } from '../shared/uv/project.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
+type Config = Node['config'];
 /** What `reads` found out; keyed verbatim. */
-interface Facts {
+type Facts = NoPackage | Packages;
+type NoPackage = { readonly locals: readonly [] };
+type Packages = {
   readonly withDefaultGroups: boolean;
   readonly hasSettings: boolean;
   /** What is installed, app-relative. */
@@ -39,26 +24,21 @@ interface Facts {
   readonly readingAll?: ProjectSources['readingAll'];
   /** Where build tools come from instead of the default index; without user and password. */
   readonly index?: string;
-}
+};
 
 @injectable()
-export class InstallProjectUv implements Plugin<Config, Node['inputs'], Outputs> {
+export class InstallProjectUv implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Host) private readonly host: Host,
-    @inject(Files) private readonly files: Files,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
 
-  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const project = await readUvProject(config.root, view);
     if (!project.ok) return project;
     const { lock, files, locals, hasSettings } = project.value;
     if (locals.length === 0) return succeed({ facts: { locals: [] }, pure: true });
     const sources = await sourcesOf(view, locals, { isLocked: true });
-    const facts: Facts = {
+    const facts: Packages = {
       withDefaultGroups: view.run.mode === 'test',
       hasSettings,
       locals,
@@ -67,18 +47,18 @@ export class InstallProjectUv implements Plugin<Config, Node['inputs'], Outputs>
     };
     return succeed({
       files: [...new Set([...files, ...sources.patterns])].sort(),
-      facts: facts as unknown as JSONObject,
+      facts,
       // Build tools are not pinned, and the code is the app's own.
       scope: 'app',
     });
   }
 
-  async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const facts = context.facts as unknown as Facts;
-    if (facts.locals.length === 0) return succeed({ outputs: { packages: inputs.packages } });
+  async run({ config, inputs }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
+    const { facts } = context;
+    if (!('hasSettings' in facts)) return succeed({ outputs: { packages: inputs.packages } });
     const project = await readUvProject(config.root, context.view);
     if (!project.ok) return project;
-    return installWithUv({ subprocess: this.subprocess, files: this.files, log: this.log }, context, {
+    return installWithUv(this.services, context, {
       vendorDir: config.vendorDir,
       root: config.root,
       folder: project.value.folder,
@@ -96,6 +76,6 @@ export class InstallProjectUv implements Plugin<Config, Node['inputs'], Outputs>
   }
 
   private index(config: Config): string | undefined {
-    return config.index ?? this.host.setting('INDEX');
+    return config.index ?? this.services.host.setting('INDEX');
   }
 }

@@ -1,62 +1,54 @@
 // What the kind `install-sqlite` declares: SQLite for packages that compile against it, beside the slug's Python.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app/root.js';
-import { vendorDirSchema } from '../shared/python/home.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import {
+  closedObject,
+  outputTree,
+  pathSchema,
+  rootSchema,
+  vendorDirSchema,
+  versionsByName,
+} from '../shared/manifest/schemas.js';
 
-export const config = {
-  type: 'object',
-  properties: {
-    mode: {
-      type: 'string',
-      enum: ['auto', 'on', 'off'],
-      default: 'auto',
-      description: '`auto` installs it when a dependency of the app compiles against it.',
-    },
-    stack: {
-      type: 'string',
-      minLength: 1,
-      description:
-        'The base image that the app will run on, e.g. scalingo-24. SQLite comes from the release of the machine that builds, so the two must agree. `host`, also the default, stands for that machine.',
-    },
-    requirements: {
-      type: 'string',
-      // Inside the app, and nothing that pip could take for an option.
-      pattern: '^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$',
-      default: 'requirements.txt',
-      description: 'For pip: the requirements file, relative to `root`.',
-    },
-    root: rootSchema,
-    vendorDir: vendorDirSchema,
+export const config = closedObject({
+  mode: {
+    type: 'string',
+    enum: ['auto', 'on', 'off'],
+    default: 'auto',
+    description: '`auto` installs it when a dependency of the app compiles against it.',
   },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  stack: {
+    type: 'string',
+    minLength: 1,
+    description:
+      'The base image that the app will run on, e.g. scalingo-24. SQLite comes from the release of the machine that builds, so the two must agree. `host`, also the default, stands for that machine.',
+  },
+  requirements: {
+    ...pathSchema,
+    default: 'requirements.txt',
+    description: 'For pip: the requirements file, relative to `root`.',
+  },
+  root: rootSchema,
+  vendorDir: vendorDirSchema,
+});
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    runtime: { type: 'string', format: 'output-tree', description: 'The Python to install beside.' },
+export const inputs = closedObject(
+  {
+    runtime: outputTree('The Python to install beside.'),
     manager: { type: 'string', description: 'Name of the package manager: says which file lists the dependencies.' },
   },
-  required: ['runtime', 'manager'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['runtime', 'manager'],
+);
 
-export const outputs = {
-  type: 'object',
-  properties: {
-    tree: { type: 'string', format: 'output-tree', description: 'The runtime, with SQLite where it was installed.' },
+export const outputs = closedObject(
+  {
+    tree: outputTree('The runtime, with SQLite where it was installed.'),
     installed: { type: 'boolean', description: 'Whether it was.' },
     version: { type: 'string', description: 'Version of SQLite, X.Y.Z; empty when it was not installed.' },
-    packages: {
-      type: 'object',
-      additionalProperties: { type: 'string' },
-      description: 'The packages of the distribution it was taken from: name to version.',
-    },
+    packages: versionsByName('The packages of the distribution it was taken from: name to version.'),
   },
-  required: ['tree', 'installed', 'version', 'packages'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['tree', 'installed', 'version', 'packages'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'install-sqlite',

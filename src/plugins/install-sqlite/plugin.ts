@@ -2,24 +2,16 @@
 // beside the slug's Python. Which packages are today's is told by apt-get, from the index that the distribution signed.
 
 import { inject, injectable } from 'inversify';
-import {
-  Archive,
-  Clock,
-  Download,
-  fail,
-  Files,
-  Host,
-  NodeLog,
-  Subprocess,
-  succeed,
-  type Failure,
-  type FromSchema,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
+import { fail, Services, succeed } from '../../engine/sdk.js';
+import type {
+  Failure,
+  NodeOf,
+  Plugin,
+  ReadsPromise,
+  Result,
+  RunContext,
+  RunPromise,
+  ViewReader,
 } from '../../engine/sdk.js';
 import { findDistribution, knownReleases, type Distribution } from '../../manifests/catalogue/distributions.js';
 import { HOST_STACK, stackStatus } from '../../manifests/catalogue/stacks.js';
@@ -36,17 +28,13 @@ import { keepPackages, keptPackages } from './kept-packages.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { checkSqlite } from './self-check.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
 interface Outputs {
   readonly installed: boolean;
   readonly version: string;
   readonly packages: Readonly<Record<string, string>>;
 }
-/** What `reads` found out; keyed verbatim. A type, to be assignable to JSON. */
+/** What `reads` found out; keyed verbatim. */
 type Facts = {
   /** Absent when there is nothing to do. */
   readonly from?: { readonly distribution: string; readonly version: string; readonly architecture: string };
@@ -61,21 +49,19 @@ const DEGRADED_MS = 60 * 60 * 1000;
 const NOTHING: Facts = { packages: [], dependencies: [] };
 
 @injectable()
-export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
+export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
   constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(Download) private readonly download: Download,
-    @inject(Archive) private readonly archive: Archive,
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Host) private readonly host: Host,
-    @inject(Clock) private readonly clock: Clock,
-    @inject(Files) private readonly files: Files,
+    @inject(Services)
+    private readonly services: Pick<
+      Services,
+      'archive' | 'clock' | 'download' | 'files' | 'host' | 'log' | 'subprocess'
+    >,
   ) {}
 
   /** Every file is pinned by the distribution's signature, so where it is fetched from is not in the key. */
-  async reads({ config, inputs }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config, inputs }: Node, view: ViewReader): ReadsPromise<Facts> {
     const dependencies =
       config.mode === 'auto'
         ? await dependenciesOnSqlite(view, inputs.manager, {
@@ -86,7 +72,7 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
     if (config.mode === 'off' || (config.mode === 'auto' && dependencies.length === 0)) {
       return succeed({ facts: NOTHING, pure: true });
     }
-    const { release } = this.host;
+    const { release } = this.services.host;
     const machine = `${release.id} ${release.version}`.trim();
     const because =
       config.mode === 'on'
@@ -109,36 +95,39 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
 
   /** Overridden by tests, which sign with a key of their own. */
   protected distributionHere(): Distribution | undefined {
-    return findDistribution(this.host);
+    return findDistribution(this.services.host);
   }
 
-  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { from, packages, dependencies } = context.facts as Facts;
+  async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
+    const { from, packages, dependencies } = context.facts;
     if (from === undefined) return succeed({ outputs: { installed: false, version: '', packages: {} } });
     const distribution = this.distributionHere();
     if (distribution === undefined) throw new Error('reads found a distribution and run does not');
     const home = pythonHome(config.vendorDir);
-    const { app, scratch } = this.files.of(context);
+    const { app, scratch } = this.services.files.of(context);
     if (minorOfPython(app, home) === undefined) return fail(noPython(home));
     const base = this.baseOf(distribution);
     if (!base.ok) return base;
     const { keyring, keyringPackage } = distribution;
-    if (!this.files.machine(keyring).isFile()) return fail(noKeyring(keyring, keyringPackage));
+    if (!this.services.files.machine(keyring).isFile()) return fail(noKeyring(keyring, keyringPackage));
 
-    this.log.step(context, `Installing SQLite${dependencies.length > 0 ? `, for ${dependencies.join(', ')}` : ''}`);
+    this.services.log.step(
+      context,
+      `Installing SQLite${dependencies.length > 0 ? `, for ${dependencies.join(', ')}` : ''}`,
+    );
     const found = await this.findPackages(packages, { distribution, base: base.value, keyring }, context);
     if (!found.ok) return found;
     const { files, degraded } = found.value;
     const unpacked: string[] = [];
     for (const file of files) {
-      this.log.info(context, `${file.name} ${file.version}`);
+      this.services.log.info(context, `${file.name} ${file.version}`);
       const folder = await this.unpack(file, base.value, context);
       if (!folder.ok) return folder;
       unpacked.push(folder.value);
     }
     const problem = await placeFiles({ scratch, app }, unpacked, home);
     if (problem !== undefined) return fail(badPackage(packages.join(', '), problem));
-    const version = await checkSqlite({ subprocess: this.subprocess, files: this.files }, context, home);
+    const version = await checkSqlite(this.services, context, home);
     if (!version.ok) return version;
     return succeed({
       outputs: {
@@ -157,23 +146,27 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
     context: RunContext,
   ): Promise<Result<{ readonly files: readonly PackageFile[]; readonly degraded?: string }, Failure>> {
     const { distribution } = archives;
-    const { cache } = this.files.of(context);
-    const found = await findPackages({ subprocess: this.subprocess, files: this.files }, context, archives, names);
+    const { cache } = this.services.files.of(context);
+    const found = await findPackages(this.services, context, archives, names);
     if (found.ok) {
-      keepPackages(cache, distribution, found.value, this.clock.now());
+      keepPackages(cache, distribution, found.value, this.services.clock.now());
       return succeed({ files: found.value });
     }
     const { code, title } = found.failure;
     if (code !== 'install-sqlite::mirror-unreachable') return found;
-    const kept = keptPackages(cache, distribution, names, this.clock.now());
+    const kept = keptPackages(cache, distribution, names, this.services.clock.now());
     if (kept === undefined) return found;
     const reason = 'SQLite from the packages of an earlier build, because the package archive gave no answer';
-    this.log.notice(context, 'install-sqlite::kept-packages', `${title}.\nTaking the packages of an earlier build.`);
+    this.services.log.notice(
+      context,
+      'install-sqlite::kept-packages',
+      `${title}.\nTaking the packages of an earlier build.`,
+    );
     return succeed({ files: kept, degraded: reason });
   }
 
   private baseOf({ base, mirrorSetting }: Distribution): Result<string, Failure> {
-    const mirror = this.host.setting(mirrorSetting);
+    const mirror = this.services.host.setting(mirrorSetting);
     if (mirror === undefined || mirror === '') return succeed(base);
     // A blank or a bracket would mean something else in a list of sources.
     if (!/^https?:\/\/[^\s[\]"']+$/.test(mirror) || !URL.canParse(mirror)) {
@@ -185,16 +178,16 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
   /** The folder with what is kept of a package. */
   private async unpack(file: PackageFile, base: string, context: RunContext): Promise<Result<string, Failure>> {
     const { sha256, sizeBytes } = file;
-    const fetched = await this.download.fetch(context, { url: `${base}/${file.path}`, sha256, sizeBytes });
+    const fetched = await this.services.download.fetch(context, { url: `${base}/${file.path}`, sha256, sizeBytes });
     if (!fetched.ok) return fetched;
     const folder = `unpacked/${file.name}`;
-    const { scratch } = this.files.of(context);
+    const { scratch } = this.services.files.of(context);
     scratch.makeFolders(folder);
     const deb = `unpacked/${file.name}.deb`;
     const tar = `unpacked/${file.name}.tar`;
-    this.files.machine(fetched.value).withFile('', (open) => scratch.copyFrom(open, deb));
+    this.services.files.machine(fetched.value).withFile('', (open) => scratch.copyFrom(open, deb));
     // dpkg-deb knows every compression that its distribution uses; what comes out is read strictly.
-    const exit = await this.subprocess.run(context, {
+    const exit = await this.services.subprocess.run(context, {
       argv: ['/bin/sh', '-c', 'exec dpkg-deb --fsys-tarfile "$1" > "$2"', 'sh', deb, tar],
       cwd: context.paths.scratch,
       network: false,
@@ -202,7 +195,7 @@ export class InstallSqlite implements Plugin<Config, Node['inputs'], Outputs> {
     if (!exit.ok) return exit;
     if (exit.value.exitCode === 127) return fail(toolMissing('dpkg-deb'));
     if (exit.value.exitCode !== 0) return fail(badPackage(file.name, exit.value.lines.slice(-5).join('\n')));
-    const unpacked = await this.archive.unpack(context, {
+    const unpacked = await this.services.archive.unpack(context, {
       file: `${context.scratchDir}/${tar}`,
       format: 'tar',
       into: `${context.scratchDir}/${folder}`,

@@ -1,37 +1,24 @@
 // What the kind `nltk-data` declares: the corpora that an app with NLTK lists in nltk.txt.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app/root.js';
-import { vendorDirSchema } from '../shared/python/home.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, outputTree, rootSchema, vendorDirSchema } from '../shared/manifest/schemas.js';
 
 export const PROFILE_SCRIPT = '.profile.d/python.nltk.sh';
 
-export const config = {
-  type: 'object',
-  properties: {
-    root: rootSchema,
-    vendorDir: vendorDirSchema,
-    index: {
-      type: 'string',
-      minLength: 1,
-      description: 'URL of the list of corpora, instead of that of NLTK. Default: the setting PYFLOW_NLTK_INDEX.',
-    },
+export const config = closedObject({
+  root: rootSchema,
+  vendorDir: vendorDirSchema,
+  index: {
+    type: 'string',
+    minLength: 1,
+    description: 'URL of the list of corpora, instead of that of NLTK. Default: the setting PYFLOW_NLTK_INDEX.',
   },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+});
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    tree: { type: 'string', format: 'output-tree', description: 'The runtime with the dependencies of the app.' },
-  },
-  required: ['tree'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const inputs = closedObject({ tree: outputTree('The runtime with the dependencies of the app.') }, ['tree']);
 
-export const outputs = {
-  type: 'object',
-  properties: {
+export const outputs = closedObject(
+  {
     status: {
       type: 'string',
       enum: ['enabled', 'skipped-no-nltk-file'],
@@ -39,15 +26,10 @@ export const outputs = {
       'x-build-data': 'nltk_downloader',
       'x-build-data-failed': 'enabled',
     },
-    tree: {
-      type: 'string',
-      format: 'output-tree',
-      description: 'The input tree, the corpora, and the profile script that tells the app where they are.',
-    },
+    tree: outputTree('The input tree, the corpora, and the profile script that tells the app where they are.'),
   },
-  required: ['tree'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['tree'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'nltk-data',

@@ -2,23 +2,8 @@
 // dependencies and nothing of the source: nltk.txt is read before.
 
 import { inject, injectable } from 'inversify';
-import {
-  fail,
-  Files,
-  Host,
-  NodeLog,
-  Subprocess,
-  succeed,
-  type Failure,
-  type FromSchema,
-  type JSONObject,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
-} from '../../engine/sdk.js';
+import { fail, Services, succeed } from '../../engine/sdk.js';
+import type { FromSchema, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { inRoot } from '../shared/app/root.js';
 import { allowed, buildEnvironment, writeEnvDir } from '../shared/app-code/build-environment.js';
 import { withoutUserinfo } from '../shared/install/index-url.js';
@@ -29,16 +14,13 @@ import { isWantedFile } from '../shared/app/root-listing.js';
 import { downloadFailed } from './failures.js';
 import { manifest, PROFILE_SCRIPT, type config, type inputs, type outputs } from './manifest.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
+type Config = Node['config'];
 type Status = NonNullable<FromSchema<typeof outputs>['status']>;
 interface Outputs {
   readonly status?: Status;
 }
-interface Facts {
+type Facts = {
   readonly status?: Status;
   /** As nltk.txt lists them. */
   readonly packages?: readonly string[];
@@ -46,21 +28,16 @@ interface Facts {
   readonly index?: string;
   /** The commands' environment tells the mode. */
   readonly mode?: 'build' | 'test';
-}
+};
 
 const LIST = 'nltk.txt';
 @injectable()
-export class NltkData implements Plugin<Config, Node['inputs'], Outputs> {
+export class NltkData implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Subprocess) private readonly subprocess: Subprocess,
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Host) private readonly host: Host,
-    @inject(Files) private readonly files: Files,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
 
-  async reads({ config }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     if (!(await isModuleAvailable(view, config, 'nltk'))) return succeed({ facts: {}, pure: true });
     const list = inRoot(config.root, LIST);
     if (!(await isWantedFile(view, list))) return succeed({ facts: { status: 'skipped-no-nltk-file' }, pure: true });
@@ -75,35 +52,31 @@ export class NltkData implements Plugin<Config, Node['inputs'], Outputs> {
       mode: view.run.mode,
       ...(index !== undefined && { index: withoutUserinfo(index) }),
     };
-    return succeed({ facts: { ...facts } as unknown as JSONObject, env: seenVariables(view), scope: 'app' });
+    return succeed({ facts, env: seenVariables(view), scope: 'app' });
   }
 
-  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { status, packages = [] } = context.facts as unknown as Facts;
+  async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
+    const { status, packages = [] } = context.facts;
     if (status === undefined) return succeed({ outputs: {} });
-    this.log.step(context, 'Downloading NLTK data');
+    this.services.log.step(context, 'Downloading NLTK data');
     if (status === 'skipped-no-nltk-file') {
-      this.log.info(context, `There is no ${inRoot(config.root, LIST)}, so no corpora are downloaded`);
+      this.services.log.info(context, `There is no ${inRoot(config.root, LIST)}, so no corpora are downloaded`);
       return succeed({ outputs: { status } });
     }
     if (packages.length === 0) {
-      this.log.info(context, `${inRoot(config.root, LIST)} lists no corpora`);
+      this.services.log.info(context, `${inRoot(config.root, LIST)} lists no corpora`);
       return succeed({ outputs: { status } });
     }
-    this.log.step(context, `Downloading NLTK packages: ${packages.join(' ')}`);
+    this.services.log.step(context, `Downloading NLTK packages: ${packages.join(' ')}`);
     return this.#download(config, packages, context);
   }
 
-  async #download(
-    config: Config,
-    packages: readonly string[],
-    context: RunContext,
-  ): Promise<Result<RunOutput<Outputs>, Failure>> {
+  async #download(config: Config, packages: readonly string[], context: RunContext): RunPromise<Outputs> {
     const home = pythonHome(config.vendorDir);
     const python = `${context.paths.app}/${home}`;
     const index = this.#index(config);
     const names = seenVariables(context.view);
-    const exit = await this.subprocess.run(context, {
+    const exit = await this.services.subprocess.run(context, {
       argv: [
         `${python}/bin/python`,
         '-m',
@@ -116,19 +89,19 @@ export class NltkData implements Plugin<Config, Node['inputs'], Outputs> {
       cwd: context.paths.app,
       env: buildEnvironment(context, {
         vendorDir: config.vendorDir,
-        envDir: writeEnvDir(context, this.files, names),
+        envDir: writeEnvDir(context, this.services.files, names),
         names,
       }),
       network: true,
     });
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(downloadFailed(packages, exit.value));
-    this.files.of(context).app.write(PROFILE_SCRIPT, profileScript(home));
+    this.services.files.of(context).app.write(PROFILE_SCRIPT, profileScript(home));
     return succeed({ outputs: { status: 'enabled' } });
   }
 
   #index({ index }: Config): string | undefined {
-    return index ?? this.host.setting('NLTK_INDEX');
+    return index ?? this.services.host.setting('NLTK_INDEX');
   }
 }
 

@@ -1,31 +1,22 @@
 // What the kind `package-manager` declares: which tool installs the app's dependencies?
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app/root.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, rootSchema } from '../shared/manifest/schemas.js';
 
-export const config = {
-  type: 'object',
-  properties: {
-    root: rootSchema,
-    vendorDir: {
-      type: 'string',
-      minLength: 1,
-      default: '.scalingo',
-      description: 'The folder of the app that will hold the runtime; it may not hold one already.',
-    },
+export const config = closedObject({
+  root: rootSchema,
+  vendorDir: {
+    type: 'string',
+    minLength: 1,
+    default: '.scalingo',
+    description: 'The folder of the app that will hold the runtime; it may not hold one already.',
   },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+});
 
-export const inputs = {
-  type: 'object',
-  properties: {},
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const inputs = closedObject({});
 
-export const outputs = {
-  type: 'object',
-  properties: {
+export const outputs = closedObject(
+  {
     name: {
       type: 'string',
       enum: ['pip', 'pipenv', 'poetry', 'uv'],
@@ -34,9 +25,8 @@ export const outputs = {
     },
     lockfile: { type: 'string', description: 'The file it was recognised by, relative to the app.' },
   },
-  required: ['name', 'lockfile'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['name', 'lockfile'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'package-manager',

@@ -2,21 +2,21 @@
 // at names only, so changed pins leave its result alone.
 
 import { injectable } from 'inversify';
-import {
-  fail,
-  failKnowing,
-  type Failure,
-  type FromSchema,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  succeed,
-  type ViewReader,
+import { fail, failKnowing, succeed } from '../../engine/sdk.js';
+import type {
+  Failure,
+  FromSchema,
+  NodeOf,
+  Plugin,
+  ReadsPromise,
+  Result,
+  RunContext,
+  RunPromise,
+  ViewReader,
 } from '../../engine/sdk.js';
 import { inRoot, viewOfRoot } from '../shared/app/root.js';
 import { foldersUp, poetryFolder, uvPlaces } from '../shared/app/project-folder.js';
+import { pythonHome } from '../shared/python/home.js';
 import { describeFolder, describeRoot, isFile } from '../shared/app/root-listing.js';
 import {
   existingPythonDir,
@@ -31,8 +31,7 @@ import {
 } from './failures.js';
 import { type config, type inputs, manifest, type outputs } from './manifest.js';
 
-type Config = FromSchema<typeof config>;
-type Inputs = FromSchema<typeof inputs>;
+type Node = NodeOf<typeof config, typeof inputs>;
 type Outputs = FromSchema<typeof outputs>;
 
 /** In the order in which they are named to people. */
@@ -44,12 +43,11 @@ const MANAGERS = [
 ] as const;
 
 @injectable()
-export class PackageManager implements Plugin<Config, Inputs, Outputs> {
+export class PackageManager implements Plugin<Node['config'], Node['inputs'], Outputs, Outputs> {
   readonly manifest = manifest;
 
-  async reads(node: { readonly config: Config }, view: ViewReader): Promise<Result<Reads, Failure>> {
-    const { root } = node.config;
-    const pythonDir = `${node.config.vendorDir ?? '.scalingo'}/python`;
+  async reads({ config: { root, vendorDir } }: Node, view: ViewReader): ReadsPromise<Outputs> {
+    const pythonDir = pythonHome(vendorDir);
     const manager = await findManager(view, root);
     const known = manager.ok ? { ...manager.value } : {};
     if (view.exists(pythonDir)) {
@@ -63,11 +61,11 @@ export class PackageManager implements Plugin<Config, Inputs, Outputs> {
       }
     }
     const exists = MANAGERS.map(({ lockfile }) => inRoot(root, lockfile));
-    return succeed({ exists, facts: { ...manager.value } });
+    return succeed({ exists, facts: manager.value });
   }
 
-  async run(_node: unknown, { facts }: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    return succeed({ outputs: facts as unknown as Outputs });
+  async run(_node: unknown, { facts }: RunContext<Outputs>): RunPromise<Outputs> {
+    return succeed({ outputs: facts });
   }
 }
 

@@ -1,8 +1,7 @@
 // What the kind `runtime-environment` declares: the profile scripts that let the app find its Python when it boots.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app/root.js';
-import { vendorDirSchema } from '../shared/python/home.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, outputTree, rootSchema, vendorDirSchema } from '../shared/manifest/schemas.js';
 
 export const PROFILE_FOLDER = '.profile.d';
 export const PYTHON_SCRIPT = '.profile.d/python.sh';
@@ -12,39 +11,20 @@ export const SQLALCHEMY_SCRIPT = '.profile.d/python.sqlalchemy.sh';
 export const ROOT_SCRIPT = '.profile.d/zzz-root.sh';
 export const PROCFILE = 'Procfile';
 
-export const config = {
-  type: 'object',
-  properties: {
-    root: rootSchema,
-    vendorDir: vendorDirSchema,
-  },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const config = closedObject({ root: rootSchema, vendorDir: vendorDirSchema });
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    manager: {
-      type: 'string',
-      'x-may-be-absent': true,
-      description: 'The package manager of the app; some need variables of their own at run time.',
-    },
+export const inputs = closedObject({
+  manager: {
+    type: 'string',
+    'x-may-be-absent': true,
+    description: 'The package manager of the app; some need variables of their own at run time.',
   },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+});
 
-export const outputs = {
-  type: 'object',
-  properties: {
-    tree: {
-      type: 'string',
-      format: 'output-tree',
-      description: 'The profile scripts, and the Procfile of the root where the app itself has none.',
-    },
-  },
-  required: ['tree'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const outputs = closedObject(
+  { tree: outputTree('The profile scripts, and the Procfile of the root where the app itself has none.') },
+  ['tree'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'runtime-environment',

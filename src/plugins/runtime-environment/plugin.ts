@@ -2,19 +2,8 @@
 // Procfile at the top of the slug, so that of an app in a subfolder is copied there, unless there is one.
 
 import { inject, injectable } from 'inversify';
-import {
-  Files,
-  NodeLog,
-  succeed,
-  type Failure,
-  type FromSchema,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
-} from '../../engine/sdk.js';
+import { Services, succeed } from '../../engine/sdk.js';
+import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { inRoot } from '../shared/app/root.js';
 import { describeWindowsLines, saveWithLf, windowsLinesOf, type WindowsLines } from '../shared/app/line-ends.js';
 import { literalPattern } from '../shared/app/literal-pattern.js';
@@ -32,44 +21,37 @@ import {
 } from './manifest.js';
 import { GUNICORN, pythonScript, rootScript, sqlalchemyScript } from './scripts.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
 type Outputs = Readonly<Record<string, never>>;
 /** What `reads` found out; keyed verbatim. */
-interface Facts {
+type Facts = {
   readonly isCopied?: boolean;
   /** The app's own scripts with such lines. */
   readonly crlf?: Readonly<Record<string, WindowsLines>>;
-}
+} | null;
 
 @injectable()
-export class RuntimeEnvironment implements Plugin<Config, Node['inputs'], Outputs> {
+export class RuntimeEnvironment implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Files) private readonly files: Files,
-    @inject(NodeLog) private readonly log: NodeLog,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'log'>) {}
 
-  async reads({ config: { root } }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config: { root } }: Node, view: ViewReader): ReadsPromise<Facts> {
     const crlf = await scriptsWithWindowsLines(view);
     const odd = Object.keys(crlf).length > 0 && { crlf };
-    if (root === '.') return succeed(odd === false ? {} : { facts: odd });
+    if (root === '.') return succeed({ facts: odd || null });
     const procfile = inRoot(root, PROCFILE);
     const isCopied = view.kindOf(PROCFILE) === undefined && (await isWantedFile(view, procfile));
     return succeed({ files: isCopied ? [literalPattern(procfile)] : [], facts: { isCopied, ...odd } });
   }
 
-  async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
+  async run({ config, inputs }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
     const { root, vendorDir } = config;
-    const { app } = this.files.of(context);
-    const { isCopied, crlf = {} } = (context.facts ?? {}) as Facts;
+    const { app } = this.services.files.of(context);
+    const { isCopied, crlf = {} } = context.facts ?? {};
     for (const [script, windows] of Object.entries(crlf)) {
       const why = 'When the app boots, the CR becomes part of the values that it sets.';
-      this.log.notice(
+      this.services.log.notice(
         context,
         'profile::crlf',
         `${describeWindowsLines(script, windows)} ${why}\n${saveWithLf(script)}.`,
@@ -87,13 +69,13 @@ export class RuntimeEnvironment implements Plugin<Config, Node['inputs'], Output
   }
 }
 
-async function scriptsWithWindowsLines(view: ViewReader): Promise<Record<string, { count: number; total: number }>> {
-  const found: Record<string, { count: number; total: number }> = {};
+async function scriptsWithWindowsLines(view: ViewReader): Promise<Readonly<Record<string, WindowsLines>>> {
+  const found: Record<string, WindowsLines> = {};
   for (const name of view.list(PROFILE_FOLDER)) {
     const script = `${PROFILE_FOLDER}/${name}`;
     const windows =
       name.endsWith('.sh') && (await isFile(view, script)) ? windowsLinesOf(await view.read(script)) : undefined;
-    if (windows !== undefined) found[script] = { ...windows };
+    if (windows !== undefined) found[script] = windows;
   }
   return found;
 }

@@ -1,44 +1,31 @@
 // What the kind `runtime-tools` declares: package managers put into the slug itself, for apps that call them at run time.
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { vendorDirSchema } from '../shared/python/home.js';
+import type { PluginManifest } from '../../engine/sdk.js';
+import { closedObject, outputTree, vendorDirSchema } from '../shared/manifest/schemas.js';
 
-export const config = {
-  type: 'object',
-  properties: {
-    enabled: {
-      type: 'boolean',
-      default: true,
-      description: 'Otherwise the tree stays as it is, and slugs are smaller.',
-    },
-    vendorDir: vendorDirSchema,
+export const config = closedObject({
+  enabled: {
+    type: 'boolean',
+    default: true,
+    description: 'Otherwise the tree stays as it is, and slugs are smaller.',
   },
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  vendorDir: vendorDirSchema,
+});
 
 const tool = (description: string) =>
   ({ type: 'string', format: 'tool-tree', 'x-may-be-absent': true, description }) as const;
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    runtime: { type: 'string', format: 'output-tree', description: 'The Python to add them to.' },
+export const inputs = closedObject(
+  {
+    runtime: outputTree('The Python to add them to.'),
     pip: tool('pip, put among the packages of the Python.'),
     setuptools: tool('setuptools, put among the packages of the Python.'),
     pipenv: tool('Pipenv, put beside the Python with a command of its own, apart from the packages of the app.'),
   },
-  required: ['runtime'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['runtime'],
+);
 
-export const outputs = {
-  type: 'object',
-  properties: {
-    tree: { type: 'string', format: 'output-tree', description: 'The runtime with the tools that were given.' },
-  },
-  required: ['tree'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const outputs = closedObject({ tree: outputTree('The runtime with the tools that were given.') }, ['tree']);
 
 export const manifest: PluginManifest = {
   kind: 'runtime-tools',

@@ -2,21 +2,8 @@
 // version that the app asks for by itself takes their place. Unaware of how tool trees are made.
 
 import { inject, injectable } from 'inversify';
-import {
-  fail,
-  Files,
-  NodeLog,
-  succeed,
-  type Failure,
-  type Folder,
-  type FromSchema,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type ViewReader,
-} from '../../engine/sdk.js';
+import { fail, Services, succeed } from '../../engine/sdk.js';
+import type { Folder, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { noPython } from '../shared/python/failures.js';
 import { minorInView, pythonHome } from '../shared/python/home.js';
 import { recordColumns } from '../shared/install/record.js';
@@ -24,29 +11,22 @@ import { wrongTool } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { consoleScripts, packageScript, pipenvScript } from './scripts.js';
 
-type Config = FromSchema<typeof config>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: FromSchema<typeof inputs>;
-}
+type Node = NodeOf<typeof config, typeof inputs>;
 type Outputs = Readonly<Record<string, never>>;
-interface Facts {
+type Facts = {
   /** X.Y of the Python; empty when there is nothing to do. */
   readonly minor: string;
-}
+};
 
 const PORTS = ['pip', 'setuptools', 'pipenv'] as const;
 
 @injectable()
-export class RuntimeTools implements Plugin<Config, Node['inputs'], Outputs> {
+export class RuntimeTools implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(NodeLog) private readonly log: NodeLog,
-    @inject(Files) private readonly files: Files,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'log'>) {}
 
-  async reads({ config, inputs }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config, inputs }: Node, view: ViewReader): ReadsPromise<Facts> {
     // A tool that is not for this Python is an empty tree.
     const isIdle = !config.enabled || PORTS.every((port) => (inputs[port] ?? '') === '');
     if (isIdle) return succeed({ facts: { minor: '' } satisfies Facts, pure: true });
@@ -55,10 +35,10 @@ export class RuntimeTools implements Plugin<Config, Node['inputs'], Outputs> {
     return minor === undefined ? fail(noPython(home)) : succeed({ facts: { minor } satisfies Facts });
   }
 
-  async run({ config, inputs }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { minor } = context.facts as unknown as Facts;
+  async run({ config, inputs }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
+    const { minor } = context.facts;
     if (minor === '') return succeed({ outputs: {} });
-    const { app, tools } = this.files.of(context);
+    const { app, tools } = this.services.files.of(context);
     const home = pythonHome(config.vendorDir);
     const installed: string[] = [];
     for (const port of PORTS.filter((name) => (inputs[name] ?? '') !== '')) {
@@ -69,7 +49,7 @@ export class RuntimeTools implements Plugin<Config, Node['inputs'], Outputs> {
       else await addPackage({ tool, app, home }, info.folder, minor);
       installed.push(`${port} ${info.version}`);
     }
-    this.log.step(context, `Adding ${installed.join(' and ')} to the app`);
+    this.services.log.step(context, `Adding ${installed.join(' and ')} to the app`);
     return succeed({ outputs: {} });
   }
 }

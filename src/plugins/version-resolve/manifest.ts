@@ -1,12 +1,11 @@
 // What the kind `version-resolve` declares: which Python does the app get?
 
-import type { JSONSchema, PluginManifest } from '../../engine/sdk.js';
-import { rootSchema } from '../shared/app/root.js';
+import type { PluginManifest } from '../../engine/sdk.js';
 import { providersSchema } from '../shared/archives/provider-list.js';
+import { closedObject, rootSchema } from '../shared/manifest/schemas.js';
 
-export const config = {
-  type: 'object',
-  properties: {
+export const config = closedObject(
+  {
     root: rootSchema,
     stack: { type: 'string', minLength: 1, description: 'The base image that the app will run on, e.g. scalingo-24.' },
     providers: providersSchema,
@@ -16,22 +15,16 @@ export const config = {
       description: 'Minor version, N.N, for apps that do not say; without it that of the catalogue.',
     },
   },
-  required: ['stack'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['stack'],
+);
 
-export const inputs = {
-  type: 'object',
-  properties: {
-    manager: { type: 'string', description: 'Name of the package manager; some have files or rules of their own.' },
-  },
-  required: ['manager'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+export const inputs = closedObject(
+  { manager: { type: 'string', description: 'Name of the package manager; some have files or rules of their own.' } },
+  ['manager'],
+);
 
-export const outputs = {
-  type: 'object',
-  properties: {
+export const outputs = closedObject(
+  {
     python: {
       type: 'object',
       description: 'The version to fetch.',
@@ -72,9 +65,8 @@ export const outputs = {
       'x-build-data': 'python_version_files',
     },
   },
-  required: ['python', 'version', 'minor', 'requested', 'origin', 'exact', 'outdated', 'similarFiles'],
-  additionalProperties: false,
-} as const satisfies JSONSchema;
+  ['python', 'version', 'minor', 'requested', 'origin', 'exact', 'outdated', 'similarFiles'],
+);
 
 export const manifest: PluginManifest = {
   kind: 'version-resolve',

@@ -3,21 +3,17 @@
 
 import { inject, injectable } from 'inversify';
 import compare from 'semver/functions/compare.js';
-import {
-  Clock,
-  fail,
-  failKnowing,
-  type Failure,
-  type FromSchema,
-  Host,
-  NodeLog,
-  type Plugin,
-  type Reads,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  succeed,
-  type ViewReader,
+import { fail, failKnowing, Services, succeed } from '../../engine/sdk.js';
+import type {
+  Failure,
+  FromSchema,
+  NodeOf,
+  Plugin,
+  ReadsPromise,
+  Result,
+  RunContext,
+  RunPromise,
+  ViewReader,
 } from '../../engine/sdk.js';
 import { acceptedMinors, DEFAULT_MINOR, latestPatch, minorStatus } from '../../manifests/catalogue/python-releases.js';
 import { findPlatformArchive, latestPlatformArchive, type Pins } from '../../manifests/catalogue/platform-archives.js';
@@ -39,15 +35,11 @@ import { deprecatedMinor, type Notice, noVersionGiven, patchUpdate, runtimeTxtDe
 import { readRequest, type Request } from './request.js';
 import type { Origin } from './origin.js';
 
-type Config = FromSchema<typeof config>;
-type Inputs = FromSchema<typeof inputs>;
+type Node = NodeOf<typeof config, typeof inputs>;
+type Config = Node['config'];
 type Outputs = FromSchema<typeof outputs>;
-interface Node {
-  readonly config: Config;
-  readonly inputs: Inputs;
-}
 
-/** Keyed verbatim, so as little as decides: no dates, no lists of what else exists. A type, to be assignable to JSON. */
+/** Keyed verbatim, so as little as decides: no dates, no lists of what else exists. */
 type Facts = {
   readonly requested: string;
   readonly minor: string;
@@ -69,7 +61,8 @@ type Resolved = {
   };
   readonly similarFiles: readonly string[];
 };
-type Refused = { readonly refusal: Failure };
+/** `Pick`, since TypeScript takes an interface for no JSON. */
+type Refused = { readonly refusal: Pick<Failure, keyof Failure> };
 
 interface Builds {
   /** For messages. */
@@ -81,16 +74,12 @@ interface Builds {
 }
 
 @injectable()
-export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
+export class VersionResolve implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(
-    @inject(Clock) private readonly clock: Clock,
-    @inject(Host) private readonly host: Host,
-    @inject(NodeLog) private readonly log: NodeLog,
-  ) {}
+  constructor(@inject(Services) private readonly services: Pick<Services, 'clock' | 'host' | 'log'>) {}
 
-  async reads({ config, inputs }: Node, view: ViewReader): Promise<Result<Reads, Failure>> {
+  async reads({ config, inputs }: Node, view: ViewReader): ReadsPromise<Facts> {
     const wrongStack = checkStack(config.stack);
     if (wrongStack !== undefined) return fail(wrongStack);
 
@@ -104,7 +93,7 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
       exact: python.version !== undefined,
       similarFiles: [...similarFiles],
     };
-    const pins = config.providers.includes('scalingo') ? readPins(this.host) : succeed({});
+    const pins = config.providers.includes('scalingo') ? readPins(this.services.host) : succeed({});
     if (!pins.ok) return failKnowing(pins.failure, known);
     const builds = this.#builds(python.minor, config, pins.value);
     const resolved = this.#resolve(request.value, request.value.folder, builds, inputs.manager, defaultMinor);
@@ -121,7 +110,7 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
     defaultMinor: string,
   ): Result<Resolved, Failure> {
     const { minor } = python;
-    const now = this.clock.now();
+    const now = this.services.clock.now();
     const status = minorStatus(minor, now);
     const asked = { root, minor, origin, accepted: acceptedMinors(now), defaultMinor };
     if (status.support === 'end-of-life') return fail(endOfLife(asked));
@@ -148,8 +137,8 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
    * the order of the list is the operator's preference, and a later one's patch would be passed over by the first.
    */
   #builds(minor: string, { providers, stack }: Config, pins: Pins): Builds {
-    const platform = runtimePlatform(this.host);
-    const target = { stack, arch: this.host.arch };
+    const platform = runtimePlatform(this.services.host);
+    const target = { stack, arch: this.services.host.arch };
     const fetchable = providers.filter((provider) => provider !== 'system');
     // The machine may have any patch, which only fetch-runtime can tell.
     const anyPatch = fetchable.length < providers.length;
@@ -165,19 +154,19 @@ export class VersionResolve implements Plugin<Config, Inputs, Outputs> {
       (provider) => newestOf(provider) ?? [],
     );
     return {
-      platform: platform ?? `${this.host.os} on ${this.host.arch}`,
+      platform: platform ?? `${this.services.host.os} on ${this.services.host.arch}`,
       newest,
       has: (version) => anyPatch || fetchable.some((provider) => hasBuild(provider, version)),
       isPinnable: fetchable.includes('scalingo'),
     };
   }
 
-  async run({ config }: Node, context: RunContext): Promise<Result<RunOutput<Outputs>, Failure>> {
-    const { requested, minor, origin, answer, folder: root = config.root } = context.facts as unknown as Facts;
-    this.log.step(context, stepLine(root, requested, origin));
+  async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
+    const { requested, minor, origin, answer, folder: root = config.root } = context.facts;
+    this.services.log.step(context, stepLine(root, requested, origin));
     if ('refusal' in answer) return fail(answer.refusal);
 
-    for (const { code, text } of noticesOf(root, minor, origin, answer)) this.log.notice(context, code, text);
+    for (const { code, text } of noticesOf(root, minor, origin, answer)) this.services.log.notice(context, code, text);
     const { version, exact, update, similarFiles } = answer;
     return succeed({
       outputs: {

@@ -2,11 +2,12 @@
 
 import { posix } from 'node:path';
 
-export interface WindowsLines {
+/** A type, so that facts may hold it. */
+export type WindowsLines = {
   /** Lines that end with CR and LF. */
   readonly count: number;
   readonly total: number;
-}
+};
 
 const LF = 0x0a;
 const CR = 0x0d;

@@ -3,15 +3,6 @@
 
 import type { ViewReader } from '../../../engine/sdk.js';
 
-/** The schema of every `root`: a plain relative path, since it becomes part of patterns and of scripts. */
-export const rootSchema = {
-  type: 'string',
-  pattern: '^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$',
-  default: '.',
-  description:
-    'Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself.',
-} as const;
-
 /** A path below the root, app-relative. An empty path gives the root itself, spelled as views spell it: '' for the app. */
 export function inRoot(root: string, path: string): string {
   if (root === '.') return path;

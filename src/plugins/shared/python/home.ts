@@ -17,11 +17,3 @@ export const minorInView = (view: ViewReader, home: string): string | undefined 
 
 const minorAmong = (names: readonly string[]): string | undefined =>
   names.map((name) => /^python(\d+\.\d+)$/.exec(name)?.[1]).find((minor) => minor !== undefined);
-
-/** The schema of every `vendorDir`: a plain relative path, since it becomes part of launchers and patterns. */
-export const vendorDirSchema = {
-  type: 'string',
-  pattern: '^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$',
-  default: '.scalingo',
-  description: 'Folder of the slug that holds the runtime and the packages, relative to the app.',
-} as const;

@@ -29,35 +29,25 @@ const subprocess: Subprocess = {
     throw new Error('nothing is run for a file that cannot be read');
   },
 };
+const SERVICES = { subprocess, log, host: HOST, files: filesService };
 const PLACE = { root: '.', vendorDir: '.scalingo' };
 
 type Read = (view: ViewReader) => Promise<Result<unknown, Failure>>;
 const pip: Read = (view) => {
   const config = { ...PLACE, installer: 'pip', requirements: 'requirements.txt', testRequirements: 'x.txt' } as const;
   const inputs = { runtime: '', pip: '' };
-  return new InstallDepsPip(subprocess, log, HOST, filesService).reads({ config, inputs }, view);
+  return new InstallDepsPip(SERVICES).reads({ config, inputs }, view);
 };
 const pipenv: Read = (view) =>
-  new InstallDepsPipenv(subprocess, log, HOST, filesService).reads(
-    { config: PLACE, inputs: { runtime: '', pipenv: '' } },
-    view,
-  );
+  new InstallDepsPipenv(SERVICES).reads({ config: PLACE, inputs: { runtime: '', pipenv: '' } }, view);
 const poetry: Read = (view) =>
-  new InstallDepsPoetry(subprocess, log, HOST, filesService).reads(
-    { config: PLACE, inputs: { runtime: '', poetry: '' } },
-    view,
-  );
-const uv: Read = (view) =>
-  new InstallDepsUv(subprocess, log, HOST, filesService).reads(
-    { config: PLACE, inputs: { runtime: '', uv: '' } },
-    view,
-  );
-const nltk: Read = (view) =>
-  new NltkData(subprocess, log, HOST, filesService).reads({ config: PLACE, inputs: { tree: '' } }, view);
+  new InstallDepsPoetry(SERVICES).reads({ config: PLACE, inputs: { runtime: '', poetry: '' } }, view);
+const uv: Read = (view) => new InstallDepsUv(SERVICES).reads({ config: PLACE, inputs: { runtime: '', uv: '' } }, view);
+const nltk: Read = (view) => new NltkData(SERVICES).reads({ config: PLACE, inputs: { tree: '' } }, view);
 const version =
   (manager: string): Read =>
   async (view) => {
-    const plugin = new VersionResolve({ now: () => Date.parse('2026-11-20') }, HOST, log);
+    const plugin = new VersionResolve({ ...SERVICES, clock: { now: () => Date.parse('2026-11-20') } });
     const config = { root: '.', stack: 'scalingo-24', providers: ['system' as const] };
     return (await play(plugin, config, { manager }, view)).result;
   };

@@ -1,6 +1,7 @@
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
-import { inRoot, rootIn, rootSchema, viewOfRoot } from '../../../../src/plugins/shared/app/root.js';
+import { inRoot, rootIn, viewOfRoot } from '../../../../src/plugins/shared/app/root.js';
+import { rootSchema } from '../../../../src/plugins/shared/manifest/schemas.js';
 import { memoryView } from '../../../support/memory-view.js';
 
 describe('plugins/shared/app/root', () => {

@@ -1,0 +1,52 @@
+// The pieces that the schemas of manifests are made of.
+
+import type { JSONSchema } from '../../../engine/sdk.js';
+
+type Properties = Readonly<Record<string, JSONSchema>>;
+
+interface ClosedObject<P extends Properties, R extends readonly string[]> {
+  readonly type: 'object';
+  readonly properties: P;
+  readonly required: R;
+  readonly additionalProperties: false;
+}
+
+/** The schema of an object with these fields and no others, as every config, inputs and outputs is. */
+export function closedObject<const P extends Properties>(properties: P): Omit<ClosedObject<P, []>, 'required'>;
+export function closedObject<const P extends Properties, const R extends readonly (keyof P & string)[]>(
+  properties: P,
+  required: R,
+): ClosedObject<P, R>;
+export function closedObject(properties: Properties, required?: readonly string[]): JSONSchema {
+  return { type: 'object', properties, ...(required !== undefined && { required }), additionalProperties: false };
+}
+
+/** An input that brings all files of another node, or the output that carries those of this one. */
+export const outputTree = (description: string) => ({ type: 'string', format: 'output-tree', description }) as const;
+
+/** An input that brings a program, or the output that carries one. */
+export const toolTree = (description: string) => ({ type: 'string', format: 'tool-tree', description }) as const;
+
+/** An input or output with the packages of a Python, or of a distribution. */
+export const versionsByName = (description: string) =>
+  ({ type: 'object', additionalProperties: { type: 'string' }, description }) as const;
+
+/** The schema of every `root`: a plain relative path, since it becomes part of patterns and of scripts. */
+export const rootSchema = {
+  type: 'string',
+  pattern: '^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$',
+  default: '.',
+  description:
+    'Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself.',
+} as const;
+
+/** The schema of every `vendorDir`: a plain relative path, since it becomes part of launchers and patterns. */
+export const vendorDirSchema = {
+  type: 'string',
+  pattern: '^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$',
+  default: '.scalingo',
+  description: 'Folder of the slug that holds the runtime and the packages, relative to the app.',
+} as const;
+
+/** A path below `root` that no program can take for an option. */
+export const pathSchema = { type: 'string', pattern: '^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$' } as const;
