@@ -29,8 +29,8 @@ const hostileReport: RunReport = {
       startedAt: '2026-01-02T03:04:05.100Z',
       failure: { ...pipFailure, detail: HOSTILE },
       reasons: [
-        { what: `file ${HOSTILE}`, from: HOSTILE },
-        ...['a', 'b', 'c', 'd', 'e'].map((name) => ({ what: `config ${name}` })),
+        { type: 'package-changed', name: HOSTILE, from: HOSTILE, to: HOSTILE },
+        ...['a', 'b', 'c', 'd', 'e'].map((field) => ({ type: 'config-changed' as const, field, to: 1 })),
       ],
     },
     assets: { ...failedReport.nodes['assets']!, startedAt: '2026-01-02T03:04:05.400Z' },
@@ -233,7 +233,7 @@ describe('pages', function () {
       const row = page.locator('tr', { has: page.locator('#node-pip') });
       expect(await row.locator('li').last().isVisible()).to.equal(false);
       await row.locator('summary').click();
-      expect(await row.locator('li').last().innerText()).to.equal('config e');
+      expect(await row.locator('li').last().innerText()).to.equal('config e was set to 1');
     });
 
     it('fits a narrow window and a dark one', async () => {

@@ -2,6 +2,7 @@
 
 import type { PlanReport } from '../engine/plan-report.js';
 import type { RunRequest } from '../engine/request.js';
+import { cleanLines } from '../engine/files/clean-text.js';
 import { formatOutcome, table } from '../engine/render/messages.js';
 import { formatReasons } from '../engine/render/reasons.js';
 import { complain, type Command } from './command.js';
@@ -38,11 +39,15 @@ export async function printPlan(request: RunRequest, asJSON: boolean, world: Wor
 }
 
 function planText(plan: PlanReport): string {
-  const rows = plan.lines.map(({ id, kind, certain, outcome, dependsOn, reasons }) => [
+  const rows = plan.lines.map(({ id, kind, certain, outcome, dependsOn, reasons, failure }) => [
     id,
     kind,
     outcome === undefined ? '?' : formatOutcome(outcome),
-    [certain ? '' : `depends on ${(dependsOn ?? []).join(', ')}`, formatReasons(reasons)]
+    [
+      certain ? '' : `depends on ${(dependsOn ?? []).join(', ')}`,
+      formatReasons(reasons),
+      failure === undefined ? '' : `${cleanLines(failure.title).join(' ')} [${failure.code}]`,
+    ]
       .filter((text) => text !== '')
       .join('; '),
   ]);

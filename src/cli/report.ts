@@ -3,9 +3,9 @@
 import { resolve } from 'node:path';
 import { writeText } from '../engine/render/report.js';
 import { reportText } from '../engine/render/report-text.js';
-import type { RunReport } from '../engine/events.js';
-import { succeed, type Result } from '../engine/failure.js';
-import { appIdOf, listRuns, readReport } from '../engine/run/run-record.js';
+import { REPORT_SCHEMA, type RunReport } from '../engine/events.js';
+import { succeed, unreachable, type Result } from '../engine/failure.js';
+import { appIdOf, listRuns, readStoredReport, type StoredReport } from '../engine/run/run-record.js';
 import { complain, wrongUsage, type Command, type UsageProblem } from './command.js';
 import { hasColor } from './log-choice.js';
 import { printJSON } from './print-json.js';
@@ -56,11 +56,22 @@ function list(place: AppPlace, asJSON: boolean, world: World): number {
     world.stdout.write(`${JSON.stringify(runs)}\n`);
     return 0;
   }
-  for (const run of runs) {
-    const report = readReport(cacheDir, appId, run);
-    if (report !== undefined) world.stdout.write(`${report.runId}  ${report.status}  ${report.pipeline}\n`);
-  }
+  for (const run of runs) world.stdout.write(listLine(run, readStoredReport(cacheDir, appId, run)));
   return 0;
+}
+
+/** Empty for a run whose record is damaged. */
+function listLine(run: string, stored: StoredReport): string {
+  switch (stored.type) {
+    case 'report':
+      return `${run}  ${stored.report.status}  ${stored.report.pipeline}\n`;
+    case 'other-schema':
+      return `${run}  recorded by another version of pyflow\n`;
+    case 'none':
+      return '';
+    default:
+      return unreachable(stored);
+  }
 }
 
 /** `asked`: a run id or the beginning of one. Default: the latest run. */
@@ -75,8 +86,14 @@ function findReport(place: AppPlace, asked: string | undefined): Result<RunRepor
       `Write more of one: ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', ...' : ''}`,
     );
   }
-  const report = found[0] === undefined ? undefined : readReport(cacheDir, appId, found[0]);
-  if (report !== undefined) return succeed(report);
+  const stored: StoredReport = found[0] === undefined ? { type: 'none' } : readStoredReport(cacheDir, appId, found[0]);
+  if (stored.type === 'report') return succeed(stored.report);
+  if (stored.type === 'other-schema') {
+    return wrongUsage(
+      `Run ${found[0]} was recorded by another version of pyflow (schema ${stored.schema}).`,
+      `Name a later run, or run the pipeline again. This version reads ${REPORT_SCHEMA}.`,
+    );
+  }
   return wrongUsage(
     asked === undefined ? `No run of ${appId} is recorded.` : `No run ${asked} of ${appId} is recorded.`,
     'Runs are kept by app and cache: check --app, --app-id and --cache-dir, or see `pyflow report --list`.',

@@ -2,7 +2,7 @@
 
 import type { Explanation } from '../engine/inspect/why.js';
 import { formatFailure, formatFinish, formatOutcome } from '../engine/render/messages.js';
-import { formatReason } from '../engine/render/reasons.js';
+import { reasonLines } from '../engine/render/reasons.js';
 import { complain, type Command } from './command.js';
 import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
@@ -36,7 +36,7 @@ function explanationText({ node, runId, report, against, reasons }: Explanation)
   return `${[
     `${node} (${report.kind}): ${formatOutcome(report.outcome)}${finish === '' ? '' : ` ${finish}`} in run ${runId}`,
     ...(against === undefined ? [] : [`compared with run ${against}:`]),
-    ...(reasons.length > 0 ? reasons.map((reason) => `  ${formatReason(reason)}`) : ['  no input differs']),
+    ...(reasons.length > 0 ? reasonLines(reasons).map((line) => `  ${line}`) : ['  no input differs']),
     ...(report.failure === undefined ? [] : formatFailure(report.failure)),
   ].join('\n')}\n`;
 }

@@ -1,6 +1,6 @@
 // One typed stream tells everything that happened. Adding a type is free, renaming or removing goes into the changelog.
 
-import type { JSONObject } from '../manifests/json-schema.js';
+import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
 import type { NodeId } from '../manifests/pipeline/manifest.js';
 import type { ActionKey } from './files/digest.js';
 import type { Failure } from './failure.js';
@@ -8,14 +8,65 @@ import type { LogLine } from './store/store.js';
 
 export type Outcome = 'executed' | 'restored' | 'up-to-date' | 'skipped' | 'failed' | 'blocked' | 'aborted';
 
-/** Why a node has the outcome it has. `what` names a field: `file requirements.txt`, `config timeout`, `evicted`. */
-export interface Reason {
-  readonly what: string;
-  readonly from?: string;
-  readonly to?: string;
-  /** Whose layer changed, where `what` names a port for trees. */
-  readonly nodes?: readonly string[];
+/** Present when there was a value before, and when there is one now. Secrets are masked. */
+interface FromTo<Value> {
+  readonly from?: Value;
+  readonly to?: Value;
 }
+/** One member of the union for each tag. */
+type Tagged<Type extends string, Data = unknown> = Type extends string
+  ? { readonly type: Type } & Readonly<Data>
+  : never;
+
+/** How a node's key differs from an earlier one. `field` is a path in a value such as `python.version`; empty for all of it. */
+export type KeyDifference =
+  | Tagged<'key-format-changed' | 'plugin-revised', { from: number; to: number }>
+  | Tagged<'plugin-code-changed'>
+  | Tagged<'kind-changed', { from: string; to: string }>
+  | Tagged<'config-changed' | 'fact-changed', { field: string } & FromTo<JSONValue>>
+  | Tagged<'input-changed', { port: string; field: string } & FromTo<JSONValue>>
+  /** A version is empty when the app asks for any. */
+  | Tagged<'package-added' | 'package-removed', { name: string; version: string }>
+  | Tagged<'package-changed', { name: string; from: string; to: string }>
+  /** Values of variables are never shown. */
+  | Tagged<'variable-added' | 'variable-removed' | 'variable-changed', { name: string }>
+  /** The node names the secret, or no longer names it. */
+  | Tagged<'secret-added' | 'secret-removed', { name: string }>
+  /** The variable that holds the secret exists now, or no longer exists. */
+  | Tagged<'secret-set' | 'secret-unset', { name: string }>
+  | Tagged<'secret-changed', { name: string; field: string } & FromTo<JSONValue>>
+  | Tagged<'platform-changed', { name: string } & FromTo<string>>
+  /** Paths are relative to the app; those of folders end in a slash. */
+  | Tagged<'file-added' | 'file-removed' | 'file-changed', { path: string }>
+  /** Modes as in `0644`. */
+  | Tagged<'file-mode-changed', { path: string; from: string; to: string }>
+  /** A symbolic link and its targets. */
+  | Tagged<'link-changed', { path: string; from: string; to: string }>
+  /** Whether a path exists. `from` is absent when the node did not ask before, `to` when it no longer asks. */
+  | Tagged<'presence-changed', { path: string } & FromTo<boolean>>
+  /** `nodes` made the new layers; empty when that is unknown. */
+  | Tagged<'layer-added' | 'layer-changed' | 'tool-added' | 'tool-changed', { port: string; nodes: readonly string[] }>
+  | Tagged<'layer-removed' | 'layers-reordered' | 'tool-removed', { port: string }>
+  /** Id of the only app that may use the result; empty when all may. */
+  | Tagged<'scope-changed', { from: string; to: string }>
+  /** The keys differ only in what their records mask. */
+  | Tagged<'hidden-value-changed'>;
+
+/** What else decides a node's outcome. `at` and `evictedAt` are ISO 8601, UTC. */
+export type Circumstance =
+  | Tagged<'first-run' | 'new-node' | 'skipped-before' | 'refresh-requested' | 'side-effects' | 'never-cached'>
+  /** Inputs changed, and the record to compare with is gone. */
+  | Tagged<'inputs-changed', { evictedAt?: string }>
+  | Tagged<'evicted' | 'expired', { at: string }>
+  | Tagged<'missing-from-cache' | 'bound-to-other-host'>
+  /** The cache lost a file of the result during the run. */
+  | Tagged<'result-lost'>
+  | Tagged<'needs-node', { node: string }>
+  /** Of two runs that `why` compares. */
+  | Tagged<'outcome-changed', { from: Outcome; to: Outcome }>;
+
+/** Why a node has its outcome. Data only: `render/reasons.ts` turns it into a sentence. */
+export type Reason = KeyDifference | Circumstance;
 
 export interface NodeReport {
   readonly kind: string;
@@ -35,11 +86,14 @@ export interface NodeReport {
   readonly failure?: Failure;
 }
 
+/** Raised when fields are renamed or removed. 2: reasons are tagged objects. */
+export const REPORT_SCHEMA = 'pyflow.report/2';
+
 export type RunStatus = 'succeeded' | 'failed' | 'aborted';
 
-/** `pyflow.report/1`: public. */
+/** `pyflow.report/2`: public. */
 export interface RunReport {
-  readonly schema: 'pyflow.report/1';
+  readonly schema: typeof REPORT_SCHEMA;
   readonly runId: string;
   readonly pipeline: string;
   readonly appId: string;

@@ -7,7 +7,7 @@ import type { Outcome, Reason } from './events.js';
 import type { ActionKey } from './files/digest.js';
 import { isRestorable, lookUp, settle } from './node/execute.js';
 import { explainMiss } from './node/explain-miss.js';
-import { fail, succeed, type Result } from './failure.js';
+import { fail, succeed, type Failure, type Result } from './failure.js';
 import type { Refusal, RunRequest } from './request.js';
 import { prepareNode, type Action } from './node/prepare.js';
 import { STOPS } from './run/node-states.js';
@@ -25,12 +25,17 @@ export interface PlanLine {
   readonly outcome?: Outcome;
   readonly dependsOn?: readonly NodeId[];
   readonly reasons: readonly Reason[];
+  /** Why the node will fail, where that is certain. */
+  readonly failure?: Failure;
 }
 export interface PlanReport {
   readonly pipeline: string;
   readonly appId: string;
   readonly lines: readonly PlanLine[];
 }
+
+/** Makes the line of a node whose outcome is certain. */
+type Certain = (outcome: Outcome, why?: Partial<Pick<PlanLine, 'reasons' | 'failure'>>) => PlanLine;
 
 interface Planning {
   readonly run: RunState;
@@ -57,11 +62,21 @@ async function planComposed(request: RunRequest, compose: Compose): Promise<Resu
     const planned: PlanLine[] = [];
     for (const index of selection.value) planned.push(await planNode(planning, index));
     const lines = withFailures(run, withTwins(planning, planned));
-    return succeed({ pipeline: run.pipeline.name, appId: run.appId, lines: run.secrets.maskValue(lines) });
+    return succeed({
+      pipeline: run.pipeline.name,
+      appId: run.appId,
+      lines: lines.map((line) => maskedLine(run, line)),
+    });
   } finally {
     await run.store.close();
   }
 }
+
+const maskedLine = ({ secrets }: RunState, line: PlanLine): PlanLine => ({
+  ...line,
+  reasons: secrets.maskReasons(line.reasons),
+  ...(line.failure !== undefined && { failure: secrets.maskFailure(line.failure) }),
+});
 
 async function planNode(planning: Planning, index: number): Promise<PlanLine> {
   const { run, forced, unknown, executing } = planning;
@@ -75,21 +90,18 @@ async function planNode(planning: Planning, index: number): Promise<PlanLine> {
     unknown.set(id, dependsOn);
     return { id, kind, certain: false, dependsOn, reasons: [] };
   }
-  const certain = (outcome: Outcome, reasons: readonly Reason[] = []): PlanLine => {
+  const certain: Certain = (outcome, { reasons = [], failure } = {}) => {
     if (!run.states.has(id)) run.states.set(id, { outcome, outputs: {} });
-    return { id, kind, certain: true, outcome, reasons };
+    return { id, kind, certain: true, outcome, reasons, ...(failure !== undefined && { failure }) };
   };
   const prepared = await prepareNode(run, index);
   switch (prepared.type) {
     case 'skipped':
       return certain('skipped');
     case 'blocked':
-      return certain(
-        'blocked',
-        prepared.by.map((by) => ({ what: `node ${by}` })),
-      );
+      return certain('blocked', { reasons: prepared.by.map((node) => ({ type: 'needs-node', node })) });
     case 'failed':
-      return certain('failed', [{ what: prepared.failure.code, to: prepared.failure.title }]);
+      return certain('failed', { failure: prepared.failure });
     case 'action': {
       const { action } = prepared;
       const found = await lookUp(run, action, forced);
@@ -172,7 +184,7 @@ async function evaluate(
   run: RunState,
   action: Action,
   reasons: readonly Reason[],
-  certain: (outcome: Outcome, reasons?: readonly Reason[]) => PlanLine,
+  certain: Certain,
 ): Promise<PlanLine> {
   const nowhere = (): never => {
     throw new Error(`a pure node asked for a folder: ${action.node.id}`);
@@ -192,7 +204,7 @@ async function evaluate(
     working: new Admission(1, {}),
   };
   const done = await runAction(place, action, run.request.signal, { onWork: () => {}, onStatus: () => {} });
-  if (!done.ok) return certain('failed', [{ what: done.failure.code, to: done.failure.title }]);
+  if (!done.ok) return certain('failed', { failure: done.failure });
   settle({ run, newState: {} }, action, 'executed', done.value.result);
-  return certain('executed', reasons);
+  return certain('executed', { reasons });
 }

@@ -158,7 +158,7 @@ describe('cli/why', () => {
     const engine: Partial<Engine> = {
       why: (place, name, against) => {
         asked.push(place.appDir, name, against);
-        const reasons = [{ what: 'file requirements.txt', from: 'aa', to: 'bb' }];
+        const reasons = [{ type: 'file-changed', path: 'requirements.txt' }] as const;
         const report = nodeReport({ kind: 'install-deps-pip', outcome: 'executed', durationMs: 3200, reasons });
         return Promise.resolve({ ok: true, value: { node: name, runId: 'R2', report, against: 'R1', reasons } });
       },
@@ -251,17 +251,30 @@ describe('cli/report', () => {
     expect(stdout).to.match(/^NODE +KIND +OUTCOME +TIME +SAVED +LAYER +WHY$/m);
     expect(stdout).to.match(/^runtime +fetch-runtime +restored +12\.3 s$/m);
     expect(stdout).to.match(/^assets +command +executed +1\.8 s +20\.5 kB +assets\/main\.js changed$/m);
-    expect(stdout).to.match(/^profile +runtime-environment +blocked +pip failed$/m);
+    expect(stdout).to.match(/^profile +runtime-environment +blocked +needs pip$/m);
     expect(stdout).to.contain('  -> Mend requirements.txt: the version must exist.');
   });
 
-  it('takes a record that is damaged, or of another version, for none', async () => {
-    for (const text of ['', 'null', '{}', '{"schema":"pyflow.report/2"}']) {
+  it('does not find a run whose record is damaged', async () => {
+    const damaged = { ...failedReport, nodes: { a: nodeReport({ outcome: 'executed', reasons: [{} as never] }) } };
+    for (const text of ['', 'null', '{}', '{"schema":"pyflow.report/2"}', '{"schema":2}', JSON.stringify(damaged)]) {
       writeFileSync(join(cacheDir, `runs/shop/${failedReport.runId}.json`), text);
       const { status, stderr } = await report();
       expect(status).to.equal(2);
       expect(stderr).to.contain('No run of shop is recorded.');
     }
+  });
+
+  it('says that another version of pyflow recorded the run', async () => {
+    writeFileSync(join(cacheDir, `runs/shop/${failedReport.runId}.json`), '{"schema":"pyflow.report/1"}');
+    const { status, stderr } = await report();
+    expect(status).to.equal(2);
+    expect(stderr)
+      .to.contain(`Run ${failedReport.runId} was recorded by another version of pyflow (schema pyflow.report/1).`)
+      .and.to.contain('This version reads pyflow.report/2.');
+    expect((await report('--list')).stdout).to.equal(
+      `20260101T000000-old  failed  python\n${failedReport.runId}  recorded by another version of pyflow\n`,
+    );
   });
 
   it('writes a page, whole or not at all', async () => {

@@ -294,7 +294,7 @@ describe('cli/run', () => {
                   kind: 'detect',
                   certain: true,
                   outcome: 'executed',
-                  reasons: [{ what: 'first run' }],
+                  reasons: [{ type: 'first-run' }],
                 },
                 {
                   id: 'pip' as never,
@@ -312,7 +312,7 @@ describe('cli/run', () => {
     expect(stdout).to.equal(
       [
         'NODE    KIND              WOULD BE  WHY',
-        'detect  detect            executed  first run',
+        'detect  detect            executed  first run of this app',
         'pip     install-deps-pip  ?         depends on detect',
         '',
       ].join('\n'),

@@ -40,7 +40,7 @@ describe('run', () => {
     });
     expect(work.slugFile('both.out')).to.equal('ABC\ndef\n');
     expect(work.slugFile('app.py')).to.equal('print()\n');
-    expect(report.nodes['both']?.reasons).to.deep.equal([{ what: 'first run of this app' }]);
+    expect(report.nodes['both']?.reasons).to.deep.equal([{ type: 'first-run' }]);
   });
 
   it('finds everything up to date in a second run, by the long way and by the fast path', async () => {
@@ -90,8 +90,8 @@ describe('run', () => {
       both: 'executed',
       tail: 'executed',
     });
-    expect(report.nodes['upper']?.reasons.map(({ what }) => what)).to.deep.equal(['file upper.txt']);
-    expect(report.nodes['both']?.reasons.map(({ what }) => what)).to.deep.equal(['file upper.out']);
+    expect(report.nodes['upper']?.reasons).to.deep.equal([{ type: 'file-changed', path: 'upper.txt' }]);
+    expect(report.nodes['both']?.reasons).to.deep.equal([{ type: 'file-changed', path: 'upper.out' }]);
     expect(work.slugFile('both.out')).to.equal('XYZ\ndef\n');
   });
 
@@ -279,7 +279,7 @@ nodes:
     rmSync(work.outDir, { recursive: true });
     const second = await work.run();
     expect(outcomesOf(second)).to.deep.equal({ large: 'executed', small: 'up-to-date' });
-    expect(second.nodes['large']?.reasons).to.deep.equal([{ what: 'a file of its result is missing from the cache' }]);
+    expect(second.nodes['large']?.reasons).to.deep.equal([{ type: 'result-lost' }]);
     expect(second.slug?.digest).to.equal(first.slug?.digest);
   });
 
@@ -336,7 +336,7 @@ nodes:
     await collectGarbage(work.cacheDir, { maxBytes: 1, graceMs: 0, now: () => Date.now() + 48 * 3_600_000 });
     const report = await work.run();
     expect(report.nodes['upper']?.outcome).to.equal('executed');
-    expect(report.nodes['upper']?.reasons).to.deep.equal([{ what: 'its result was evicted from the cache' }]);
+    expect(report.nodes['upper']?.reasons.map(({ type }) => type)).to.deep.equal(['evicted']);
     expect(report.nodes['tail']?.outcome).to.equal('executed');
   });
 

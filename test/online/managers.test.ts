@@ -8,6 +8,7 @@ import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import type { RunRequest } from '../../src/engine/request.js';
 import { knownVersions, toolVersion } from '../../src/manifests/catalogue/tools.js';
+import { formatReason } from '../../src/engine/render/reasons.js';
 import { platformLog } from '../support/platform-log.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
@@ -198,8 +199,8 @@ describe(`edits by manager${missing.length === 0 ? '' : ` (skipped: no CPython $
           expect(restored.filter((id) => !SHARED.has(id))).to.deep.equal([]);
           expect(app.packages()).to.deep.equal(edit.packages);
           if (edit.lock === 'changed-pin') {
-            const reasons = report.nodes[manager]?.reasons.map(({ what, from, to }) => `${what} ${from} -> ${to}`);
-            expect(reasons).to.include('packages iniconfig 2.1.0 -> 2.0.0');
+            const reasons = report.nodes[manager]?.reasons.map(formatReason);
+            expect(reasons).to.include('iniconfig 2.1.0 -> 2.0.0');
           }
           const changes = changesIn(platformLog(app.events));
           expect(changes).to.include.members(told);

@@ -9,6 +9,7 @@ import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import type { RunRequest } from '../../src/engine/request.js';
 import { toolVersion } from '../../src/manifests/catalogue/tools.js';
+import { formatReason } from '../../src/engine/render/reasons.js';
 import { makePipfile } from '../support/pipfile.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { serveSlug } from '../support/slug-server.js';
@@ -148,12 +149,10 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
       app.write(pipfile({ ...kept, click: '8.4.0' }));
       const report = await app.build();
       expect(ran(report)).to.deep.equal(['pipenv', 'dependencies', 'nltk', 'collectstatic', 'post-compile']);
-      const reasons = report.nodes['pipenv']!.reasons.map(
-        ({ what, from, to }) => `${what} ${from ?? ''} -> ${to ?? ''}`,
-      );
+      const reasons = report.nodes['pipenv']!.reasons.map(formatReason);
       expect(reasons.join('\n'))
         .to.match(/click 8\.5\.1 -> 8\.4\.0/)
-        .and.to.match(/six 1\.17\.0 -> /);
+        .and.to.match(/six was removed/);
       expect(app.packages(last))
         .to.include('click-8.4.0')
         .and.not.to.include('click-8.5.1')

@@ -26,6 +26,7 @@ import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
 import { InstallDepsPoetry } from '../../src/plugins/install-deps-poetry/plugin.js';
 import { InstallProjectPoetry } from '../../src/plugins/install-project-poetry/plugin.js';
+import { formatReason } from '../../src/engine/render/reasons.js';
 import {
   differences,
   fingerprint,
@@ -513,7 +514,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
         await edit(['tool==1.0', 'helper==1.6']);
         const changed = await build();
         expect(ran(changed), 'a changed pin').to.deep.equal(after);
-        const reasons = changed.nodes['poetry']!.reasons.map(({ what, from, to }) => `${what} ${from} -> ${to}`);
+        const reasons = changed.nodes['poetry']!.reasons.map(formatReason);
         expect(reasons.join('\n')).to.match(/helper.* 1\.5 -> .*1\.6/);
 
         await edit(['helper==1.6', 'checker==3.0']);

@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
 import type { RunReport } from '../../src/engine/events.js';
 import type { RunRequest } from '../../src/engine/request.js';
+import { formatReason } from '../../src/engine/render/reasons.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
 
@@ -219,7 +220,7 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     app.edit('requirements.txt', (text) => withoutHashes(text).replace(UPDATED.from, UPDATED.to));
     const report = await app.run();
     expect(ran(report)).to.deep.equal(['pip', 'dependencies', 'nltk', 'collectstatic', 'post-compile']);
-    const reasons = report.nodes['pip']!.reasons.map(({ what, from, to }) => `${what} ${from} -> ${to}`);
+    const reasons = report.nodes['pip']!.reasons.map(formatReason);
     expect(reasons.join('\n')).to.match(/click.* 8\.5\.1 -> .*8\.4\.0/);
   });
 

@@ -14,6 +14,7 @@ import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
 import { InstallDepsPip } from '../../src/plugins/install-deps-pip/plugin.js';
 import { InstallDepsUv } from '../../src/plugins/install-deps-uv/plugin.js';
 import { InstallProjectUv } from '../../src/plugins/install-project-uv/plugin.js';
+import { formatReason } from '../../src/engine/render/reasons.js';
 import { differences, fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
 import { PackageIndex } from '../support/package-index.js';
 import { copyPreparedRuntime, prepareRuntime, pyenvVersions, type PreparedRuntime } from '../support/runtimes.js';
@@ -426,7 +427,7 @@ describe('uv, online', function () {
       await edit(['tool==1.0', 'helper==1.6']);
       const changed = await app.build();
       expect(ran(changed)).to.deep.equal(after);
-      const reasons = changed.nodes['uv']!.reasons.map(({ what, from, to }) => `${what} ${from} -> ${to}`);
+      const reasons = changed.nodes['uv']!.reasons.map(formatReason);
       expect(reasons.join('\n')).to.match(/helper.* 1\.5 -> .*1\.6/);
 
       await edit(['helper==1.6', 'checker==3.0']);

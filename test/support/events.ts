@@ -1,6 +1,6 @@
 // A recorded run as events: two nodes in parallel, a restored one, a failure, notices and things tools should not print.
 
-import type { Event, NodeReport, RunReport } from '../../src/engine/events.js';
+import { REPORT_SCHEMA, type Event, type NodeReport, type RunReport } from '../../src/engine/events.js';
 import type { Failure } from '../../src/engine/failure.js';
 import type { NodeId } from '../../src/manifests/pipeline/manifest.js';
 
@@ -34,21 +34,29 @@ const nodes = {
     kind: 'command',
     outcome: 'executed',
     durationMs: 1800,
-    reasons: [{ what: 'file assets/main.js', from: 'aaaa', to: 'bbbb' }],
+    reasons: [{ type: 'file-changed', path: 'assets/main.js' }],
     layer: { digest: 'd/1', files: 3, bytes: 20_480 },
   }),
   pip: nodeReport({
     kind: 'install-deps-pip',
     outcome: 'failed',
     durationMs: 2500,
-    reasons: [{ what: 'file requirements.txt', to: 'added' }, { what: 'config a' }, { what: 'config b' }],
+    reasons: [
+      { type: 'file-added', path: 'requirements.txt' },
+      { type: 'config-changed', field: 'a', from: 1, to: 2 },
+      { type: 'config-changed', field: 'b', to: true },
+    ],
     failure: pipFailure,
   }),
-  profile: nodeReport({ kind: 'runtime-environment', outcome: 'blocked', reasons: [{ what: 'pip failed' }] }),
+  profile: nodeReport({
+    kind: 'runtime-environment',
+    outcome: 'blocked',
+    reasons: [{ type: 'needs-node', node: 'pip' }],
+  }),
 };
 
 export const failedReport: RunReport = {
-  schema: 'pyflow.report/1',
+  schema: REPORT_SCHEMA,
   runId: '20260102T030405-abc',
   pipeline: 'python',
   appId: 'shop',

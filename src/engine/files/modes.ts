@@ -20,3 +20,9 @@ export const modeOfFile = ({ executable, mode }: Permissions): number => mode ??
 export const spellPermissions = (file: Permissions): string =>
   file.mode === undefined ? (file.executable ? ' executable' : '') : ` mode ${spellMode(file.mode)}`;
 export const spellMode = (mode: number): string => `0${mode.toString(8).padStart(3, '0')}`;
+
+/** The mode that a text spells as `spellPermissions` does. */
+export function readSpelledMode(text: string): string {
+  if (text === '') return spellMode(modeOf(false));
+  return text === ' executable' ? spellMode(modeOf(true)) : text.slice(' mode '.length);
+}

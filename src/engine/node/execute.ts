@@ -53,7 +53,7 @@ async function live(execution: Execution, index: number): Promise<void> {
       return finish(execution, id, {
         ...nothing,
         outcome: 'blocked',
-        reasons: prepared.by.map((by) => ({ what: `node ${by}` })),
+        reasons: prepared.by.map((node) => ({ type: 'needs-node', node })),
       });
     case 'failed':
       return finish(execution, id, { ...nothing, outcome: 'failed', failure: prepared.failure });
@@ -281,7 +281,7 @@ function maskedReport({ secrets }: RunState, report: NodeReport): NodeReport {
   const { failure, outputs, degraded } = report;
   return {
     ...report,
-    reasons: secrets.maskValue(report.reasons),
+    reasons: secrets.maskReasons(report.reasons),
     ...(failure === undefined ? {} : { failure: secrets.maskFailure(failure) }),
     ...(outputs === undefined ? {} : { outputs: secrets.maskValue(outputs) }),
     ...(degraded === undefined ? {} : { degraded: secrets.mask(degraded) }),

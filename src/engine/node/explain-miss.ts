@@ -1,48 +1,54 @@
-// Says why a node has no cached result to restore: every reason, from what the last run of the app recorded.
+// Says why a node has no cached result to restore: every reason, from what the last complete run of the app recorded.
 
 import type { Reason } from '../events.js';
 import type { RunState } from '../run/run.js';
 import { differences, type MakersOf } from './explain.js';
 import type { Action } from './prepare.js';
 
-/** Every reason why there is nothing to restore. */
+/** `forced`: nodes that this run must execute, `all` among them for every one. */
 export async function explainMiss(
   run: RunState,
   action: Action,
   forced: ReadonlySet<string>,
 ): Promise<readonly Reason[]> {
-  if (action.reads.sideEffects === true) return [{ what: 'it has side effects, so it runs every time' }];
-  if (action.node.cache === 'never') return [{ what: 'its cache is set to never' }];
-  if (forced.has('all') || forced.has(action.node.id)) {
-    const isAsked = run.request.refresh.some((id) => id === 'all' || id === action.node.id);
-    return [{ what: isAsked ? 'a refresh was asked for' : 'a file of its result is missing from the cache' }];
+  const { id, cache } = action.node;
+  if (action.reads.sideEffects === true) return [{ type: 'side-effects' }];
+  if (cache === 'never') return [{ type: 'never-cached' }];
+  if (forced.has('all') || forced.has(id)) {
+    const isRequested = run.request.refresh.some((asked) => asked === 'all' || asked === id);
+    return [{ type: isRequested ? 'refresh-requested' : 'result-lost' }];
   }
-  const last = run.lastRun?.nodes[action.node.id]?.key;
-  if (last === undefined) return [{ what: run.lastRun === undefined ? 'first run of this app' : 'new node' }];
-  if (last === action.key) {
-    const evicted = run.store.evictedAt(action.key);
-    return [
-      {
-        what:
-          evicted === undefined
-            ? 'its result is missing from the cache, or too old'
-            : 'its result was evicted from the cache',
-      },
-    ];
+  if (run.lastRun === undefined) return [{ type: 'first-run' }];
+  const last = run.lastRun.nodes[id];
+  if (last?.key === undefined) return [{ type: last === undefined ? 'new-node' : 'skipped-before' }];
+  if (last.key === action.key) return [explainLoss(run, action)];
+  const record = await run.store.record(last.key);
+  if (record === undefined) {
+    const evictedAt = run.store.evictedAt(last.key);
+    return [{ type: 'inputs-changed', ...(evictedAt !== undefined && { evictedAt: isoTime(evictedAt) }) }];
   }
-  const record = await run.store.record(last);
-  if (record !== undefined) return differences(record, action.record, makersIn(run, action));
-  const evicted = run.store.evictedAt(last) !== undefined;
-  return [
-    {
-      what: evicted
-        ? 'inputs changed; the result to compare with was evicted'
-        : 'inputs changed; the result to compare with is gone',
-    },
-  ];
+  const found = differences(record, action.record, makersIn(run, action));
+  return found.length > 0 ? found : [{ type: 'hidden-value-changed' }];
 }
 
-/** By the layers themselves; where none is new, or it is a tool, by the edges of the port. */
+/** The key is that of the last run, and yet no result can be used. */
+function explainLoss({ store, composition }: RunState, { key, node: { cache }, isPure }: Action): Reason {
+  const stored = store.inspect(key)?.result;
+  if (stored === undefined) {
+    const at = store.evictedAt(key);
+    return at === undefined ? { type: 'missing-from-cache' } : { type: 'evicted', at: isoTime(at) };
+  }
+  const { degraded, storedAt } = stored;
+  const agedAt = typeof cache === 'object' && !isPure ? storedAt + cache.maxAgeMs : Number.POSITIVE_INFINITY;
+  const expiredAt = Math.min(agedAt, degraded?.expiresAt ?? Number.POSITIVE_INFINITY);
+  if (expiredAt <= composition.clock.now()) return { type: 'expired', at: isoTime(expiredAt) };
+  const isBound = degraded !== undefined && degraded.host !== store.hostId;
+  return { type: isBound ? 'bound-to-other-host' : 'missing-from-cache' };
+}
+
+const isoTime = (at: number): string => new Date(at).toISOString();
+
+/** The makers of the layers; for a tool, and where no layer is new, the nodes connected to the port. */
 const makersIn =
   (run: RunState, { node }: Action): MakersOf =>
   (port, digests) => {

@@ -6,7 +6,7 @@ import { cleanLines, cleanText } from '../files/clean-text.js';
 import { groupedRenderer, type GroupedLog } from './grouped-renderer.js';
 import type { Printed } from './grouping.js';
 import { formatDuration, formatFailure } from './messages.js';
-import { formatReason } from './reasons.js';
+import { isDifference, reasonLines } from './reasons.js';
 import type { EventOf, RenderOptions, Renderer, Write } from './renderer.js';
 import { retryLine } from './shown-lines.js';
 import { styleOf } from './style.js';
@@ -102,12 +102,10 @@ class BuildpackLog implements GroupedLog {
 
   /** Why work that was in the cache was done again; nothing about work that was never there. */
   #changes(reasons: readonly Reason[]): void {
-    const changes = reasons.filter(
-      ({ from, to, nodes }) => from !== undefined || to !== undefined || nodes !== undefined,
-    );
+    const changes = reasonLines(reasons.filter(isDifference));
     if (changes.length === 0) return;
     this.#detail('Not taken from the cache, because of changes:');
-    for (const change of changes.slice(0, SHOWN_CHANGES)) this.#detail(`- ${formatReason(change)}`);
+    for (const change of changes.slice(0, SHOWN_CHANGES)) this.#detail(`- ${change}`);
     if (changes.length > SHOWN_CHANGES) this.#detail(`- and ${changes.length - SHOWN_CHANGES} more`);
   }
 

@@ -3,7 +3,7 @@
 import { unreachable, type Failure } from '../failure.js';
 import type { NodeReport, Outcome, RunReport } from '../events.js';
 import { countOf, formatBytes, formatDuration, formatOutcome, remedyOf } from './messages.js';
-import { formatReason } from './reasons.js';
+import { reasonLines } from './reasons.js';
 import { escapeReported, inBothSchemes, renderPage, type Palette } from './page.js';
 import { countOutcomes, failuresOf, savedTime } from './summary.js';
 
@@ -201,7 +201,7 @@ function nodeRow(id: string, node: NodeReport): string {
 const SHOWN_REASONS = 3;
 
 function why({ reasons, degraded, failure }: NodeReport): string {
-  const items = reasons.map((reason) => `<li>${escapeReported(formatReason(reason))}</li>`);
+  const items = reasonLines(reasons).map((line) => `<li>${escapeReported(line)}</li>`);
   // One more line is not worth a click.
   const shown = items.length > SHOWN_REASONS + 1 ? SHOWN_REASONS : items.length;
   const rest = items.slice(shown);

@@ -3,7 +3,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { renderDiagnostics } from '../../manifests/pipeline/render-diagnostics.js';
-import type { RunReport } from '../events.js';
+import { REPORT_SCHEMA, type RunReport } from '../events.js';
 import { EXIT_STATUS, fail, failureData, succeed, type Failure, type Result } from '../failure.js';
 import type { Refusal, RunRequest } from '../request.js';
 import { removeFile } from '../files/remove-tree.js';
@@ -45,7 +45,7 @@ export function reportOfRefusal(request: RunRequest, refusal: Refusal, startedAt
           remedy: 'Mend the pipeline file; `pyflow check` shows all its problems.',
         };
   return {
-    schema: 'pyflow.report/1',
+    schema: REPORT_SCHEMA,
     runId: '',
     pipeline: '',
     appId: request.appId ?? '',

@@ -1,6 +1,7 @@
 // A Chrome trace of a run, for `--trace`: one span a node, in as many lanes as nodes ran at a time.
 
 import type { Event } from '../events.js';
+import { reasonLines } from './reasons.js';
 import type { EventOf } from './renderer.js';
 
 interface Span {
@@ -71,7 +72,7 @@ export class TraceRecorder {
       // A node that never started ended when its outcome was known.
       startMs: start?.startMs ?? at,
       endMs: at,
-      args: { kind, outcome, reasons: reasons.map(({ what }) => what), key, layer, code: failure?.code, savedMs },
+      args: { kind, outcome, reasons: reasonLines(reasons), key, layer, code: failure?.code, savedMs },
     });
   }
 

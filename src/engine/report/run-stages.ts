@@ -4,7 +4,7 @@ import { accessSync, constants, lstatSync, unlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { canonicalJSON, type JSONObject, type JSONValue } from '../../manifests/json-schema.js';
 import { Admission } from '../plan/admission.js';
-import type { EventSink, NodeReport, RunReport, RunStatus } from '../events.js';
+import { REPORT_SCHEMA, type EventSink, type NodeReport, type RunReport, type RunStatus } from '../events.js';
 import type { Execution } from '../node/execution.js';
 import { EXIT_STATUS, fail, failureData, succeed, type Failure, type Result } from '../failure.js';
 import type { RunDir } from '../files/private-folders.js';
@@ -182,7 +182,7 @@ const maskingSink = (run: RunState, sink: EventSink): EventSink => ({
     if (event.type === 'notice' || (event.type === 'node-printed' && event.replayed)) {
       sink.emit({ ...event, text: secrets.mask(event.text) });
     } else if (event.type === 'node-progress') sink.emit({ ...event, what: secrets.mask(event.what) });
-    else if (event.type === 'node-started') sink.emit({ ...event, reasons: secrets.maskValue(event.reasons) });
+    else if (event.type === 'node-started') sink.emit({ ...event, reasons: secrets.maskReasons(event.reasons) });
     else if (event.type === 'node-retried') sink.emit({ ...event, failure: secrets.maskFailure(event.failure) });
     // Reports are masked when they are made.
     else sink.emit(event);
@@ -291,7 +291,7 @@ export function makeReport(
   const failure = ofSlug ?? worstFailure(Object.values(nodes));
   const exitCode = status === 'succeeded' ? 0 : failure === undefined ? 1 : EXIT_STATUS[failure.blame];
   return {
-    schema: 'pyflow.report/1',
+    schema: REPORT_SCHEMA,
     runId,
     pipeline: run.pipeline.name,
     appId: run.appId,

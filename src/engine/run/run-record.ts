@@ -6,8 +6,9 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import { sha256Hex, type ActionKey } from '../files/digest.js';
-import type { RunReport } from '../events.js';
+import { REPORT_SCHEMA, type RunReport } from '../events.js';
 import type { RunRequest } from '../request.js';
+import { isReport, schemaOf } from './report-shape.js';
 import { publishFile, readJSON, readSealed, removeQuietly, writeSealed, type Seal } from '../files/sealed-json.js';
 
 /** Changes with what the files below mean; an older file is ignored. */
@@ -79,34 +80,24 @@ export function listRuns(cacheDir: string, appId: string): readonly string[] {
   }
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const areTexts = (value: Readonly<Record<string, unknown>>, ...names: readonly string[]): boolean =>
-  names.every((name) => typeof value[name] === 'string');
+/** What the record of a run is. Only its shape is checked: people and platforms read and move these files. */
+export type StoredReport =
+  | { readonly type: 'report'; readonly report: RunReport }
+  /** Written by another version of pyflow. */
+  | { readonly type: 'other-schema'; readonly schema: string }
+  /** Missing or damaged. */
+  | { readonly type: 'none' };
 
-/** A report has no checksum, since people and platforms read and move it; so its shape is looked at. */
-export function isReport(value: unknown): value is RunReport {
-  if (!isObject(value) || value['schema'] !== 'pyflow.report/1') return false;
-  if (!areTexts(value, 'runId', 'pipeline', 'appId', 'status', 'startedAt')) return false;
-  const { exitCode, durationMs, nodes, buildData, slug, failure } = value;
-  if (typeof exitCode !== 'number' || typeof durationMs !== 'number' || !isObject(buildData)) return false;
-  if (slug !== undefined && !(isObject(slug) && areTexts(slug, 'path', 'digest'))) return false;
-  return isObject(nodes) && Object.values(nodes).every(isNodeReport) && isFailure(failure);
+export function readStoredReport(cacheDir: string, appId: string, runId: string): StoredReport {
+  const stored = readJSON<unknown>(join(runsDir(cacheDir, appId), `${runId}.json`));
+  if (isReport(stored)) return { type: 'report', report: stored };
+  const schema = schemaOf(stored);
+  return schema === undefined || schema === REPORT_SCHEMA ? { type: 'none' } : { type: 'other-schema', schema };
 }
-
-function isNodeReport(value: unknown): boolean {
-  if (!isObject(value) || !areTexts(value, 'kind', 'outcome') || typeof value['durationMs'] !== 'number') return false;
-  const { reasons, failure, outputs, layer } = value;
-  if (!Array.isArray(reasons) || !reasons.every((reason) => isObject(reason) && areTexts(reason, 'what'))) return false;
-  return [outputs, layer].every((part) => part === undefined || isObject(part)) && isFailure(failure);
-}
-
-const isFailure = (value: unknown): boolean =>
-  value === undefined || (isObject(value) && areTexts(value, 'code', 'blame', 'title', 'detail', 'remedy'));
 
 export function readReport(cacheDir: string, appId: string, runId: string): RunReport | undefined {
-  const report = readJSON<unknown>(join(runsDir(cacheDir, appId), `${runId}.json`));
-  return isReport(report) ? report : undefined;
+  const stored = readStoredReport(cacheDir, appId, runId);
+  return stored.type === 'report' ? stored.report : undefined;
 }
 
 export function writeLastRun(cacheDir: string, appId: string, last: Omit<LastRun, 'format'>): void {

@@ -2,6 +2,7 @@
 
 import type { JSONValue } from '../../manifests/json-schema.js';
 import { withoutCredentials } from './credentials.js';
+import type { Reason } from '../events.js';
 import type { Failure } from '../failure.js';
 import { OutputSecrets } from './output-scanner.js';
 import { needlesForTexts, secretValues, type SecretSources, type SecretValue } from './secret-values.js';
@@ -39,6 +40,10 @@ export class KnownSecrets {
     const without = withoutCredentials(value as JSONValue);
     return (this.#isEmpty ? without : this.#deep(without)) as T;
   }
+
+  /** The tag of a reason stays, also when it happens to be the value of a secret. */
+  maskReasons = (reasons: readonly Reason[]): readonly Reason[] =>
+    reasons.map((reason) => ({ ...this.maskValue(reason), type: reason.type }) as Reason);
 
   /** Failures quote what commands printed and how they were called. */
   maskFailure(failure: Failure): Failure {

@@ -17,7 +17,7 @@ import { NEVER_SOURCE } from '../app/source-names.js';
 import type { Source } from '../app/source.js';
 
 /** Changes with what the record means; an older one is ignored. */
-const RECORD_FORMAT = 4;
+const RECORD_FORMAT = 5;
 /** A file changed so shortly before it was looked at may change again within the same time stamp. */
 const YOUNG_MS = 2000;
 /** size, mtime, ctime (ms), inode: what tells that a file or folder was not touched. */

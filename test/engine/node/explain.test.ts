@@ -1,6 +1,9 @@
 import { expect } from 'chai';
+import type { JSONValue } from '../../../src/manifests/json-schema.js';
 import { differences } from '../../../src/engine/node/explain.js';
 import type { KeyRecord } from '../../../src/engine/store/store.js';
+
+const DIGEST = { a: `${'a'.repeat(64)}/1`, b: `${'b'.repeat(64)}/1`, c: `${'c'.repeat(64)}/1` };
 
 const RECORD: KeyRecord = {
   format: 1,
@@ -8,52 +11,211 @@ const RECORD: KeyRecord = {
   revision: 1,
   config: { requirements: 'requirements.txt' },
   values: {},
-  facts: { requirements: { flask: '3.1.2', jinja2: '3.1.6' } },
+  facts: { packages: { flask: '3.1.2', jinja2: '3.1.6' } },
   env: {},
   secrets: {},
   platform: { OSFamily: 'linux' },
-  files: { 'requirements.txt': 'aaaaaaaaaaaaaaaa/1' },
+  files: { 'requirements.txt': DIGEST.a },
   exists: {},
-  trees: { runtime: ['cccccccccccccccc/1'] },
+  trees: { runtime: [DIGEST.c] },
   tools: {},
   scope: '',
 };
 
-describe('explain', () => {
+const between = (before: Partial<KeyRecord>, after: Partial<KeyRecord>) =>
+  differences({ ...RECORD, ...before }, { ...RECORD, ...after }, (_port, digests) =>
+    digests.map((digest) => `maker-${digest[0]}`),
+  );
+
+describe('engine/node/explain', () => {
   it('finds nothing between equal records', () => {
     expect(differences(RECORD, structuredClone(RECORD))).to.deep.equal([]);
   });
 
-  it('names the package that moved, beside the file', () => {
-    const after: KeyRecord = {
-      ...RECORD,
-      facts: { requirements: { flask: '3.1.3', jinja2: '3.1.6' } },
-      files: { 'requirements.txt': 'bbbbbbbbbbbbbbbb/1' },
-    };
-    expect(differences(RECORD, after)).to.deep.equal([
-      { what: 'requirements flask', from: '3.1.2', to: '3.1.3' },
-      { what: 'file requirements.txt', from: 'aaaaaaaaaaaa', to: 'bbbbbbbbbbbb' },
+  it('names packages that were added, removed and updated before the file that lists them', () => {
+    const after = { facts: { packages: { flask: '3.1.3', six: '' } }, files: { 'requirements.txt': DIGEST.b } };
+    expect(between({}, after)).to.deep.equal([
+      { type: 'package-changed', name: 'flask', from: '3.1.2', to: '3.1.3' },
+      { type: 'package-removed', name: 'jinja2', version: '3.1.6' },
+      { type: 'package-added', name: 'six', version: '' },
+      { type: 'file-changed', path: 'requirements.txt' },
+    ]);
+    expect(between({ facts: null }, { facts: { packages: { six: '1' } } })).to.deep.include({
+      type: 'package-added',
+      name: 'six',
+      version: '1',
+    });
+  });
+
+  it('names packages that come by an input', () => {
+    expect(between({ values: { packages: { six: '1' } } }, { values: { packages: { six: '2' } } })).to.deep.equal([
+      { type: 'package-changed', name: 'six', from: '1', to: '2' },
     ]);
   });
 
-  it('names every field, not the first', () => {
+  it('takes a list of packages without versions as any fact', () => {
+    expect(between({ facts: { packages: ['punkt'] } }, { facts: { packages: ['stopwords'] } })).to.deep.equal([
+      { type: 'fact-changed', field: 'packages', from: ['punkt'], to: ['stopwords'] },
+    ]);
+  });
+
+  it('names every field, not only the first', () => {
     const after: KeyRecord = {
-      ...RECORD,
+      format: 2,
+      kind: 'install-deps-uv',
       revision: 2,
+      code: 'x',
       config: { requirements: 'other.txt' },
-      trees: { runtime: ['dddddddddddddddd/1'] },
-      scope: 'app-1',
+      values: { python: { version: '3.13.2' } },
+      facts: { packages: {} },
+      env: { DEBUG: '1' },
+      secrets: { TOKEN: { label: '', isSet: true } },
+      platform: { OSFamily: 'darwin' },
+      files: {},
+      exists: { Procfile: true },
+      trees: {},
+      tools: { pip: [DIGEST.a] },
+      scope: 'shop',
     };
-    expect(differences(RECORD, after).map(({ what }) => what)).to.deep.equal([
-      'plugin revision',
-      'config requirements',
-      'tree runtime',
-      'scope',
+    expect(new Set(differences(RECORD, after).map(({ type }) => type))).to.deep.equal(
+      new Set([
+        'key-format-changed',
+        'kind-changed',
+        'plugin-revised',
+        'plugin-code-changed',
+        'config-changed',
+        'input-changed',
+        'package-removed',
+        'variable-added',
+        'secret-added',
+        'platform-changed',
+        'file-removed',
+        'presence-changed',
+        'layer-removed',
+        'tool-added',
+        'scope-changed',
+      ]),
+    );
+  });
+
+  describe('values', () => {
+    const fields = (before: JSONValue, after: JSONValue) =>
+      between({ config: { at: before } }, { config: { at: after } }).map((reason) => {
+        if (reason.type !== 'config-changed') throw new Error(reason.type);
+        const { type: _type, ...rest } = reason;
+        return rest;
+      });
+
+    it('are compared field by field, whatever their keys', () => {
+      expect(fields({ a: { b: 1, 'c.d': 2 }, e: 3 }, { a: { b: 2, 'c.d': 4 }, e: 3 })).to.deep.equal([
+        { field: 'at.a.b', from: 1, to: 2 },
+        { field: 'at.a["c.d"]', from: 2, to: 4 },
+      ]);
+    });
+
+    it('have no `from` or no `to` where a field is new or gone', () => {
+      expect(fields({ a: 1, c: null }, { b: false })).to.deep.equal([
+        { field: 'at.a', from: 1 },
+        { field: 'at.b', to: false },
+        { field: 'at.c', from: null },
+      ]);
+    });
+
+    it('that are arrays of as many objects are compared item by item, other arrays as a whole', () => {
+      expect(fields([{ run: 'a' }, { run: 'b' }], [{ run: 'a' }, { run: 'c' }])).to.deep.equal([
+        { field: 'at[1].run', from: 'b', to: 'c' },
+      ]);
+      expect(fields(['a'], ['a', 'b'])).to.deep.equal([{ field: 'at', from: ['a'], to: ['a', 'b'] }]);
+      expect(fields([{ a: 1 }], [])).to.deep.equal([{ field: 'at', from: [{ a: 1 }], to: [] }]);
+      expect(fields([{ a: 1 }], ['a'])).to.deep.equal([{ field: 'at[0]', from: { a: 1 }, to: 'a' }]);
+    });
+  });
+
+  it('never holds the value of a variable', () => {
+    const found = between({ env: { OLD: 'hunter2', BOTH: 'hunter2' } }, { env: { NEW: 'hunter2', BOTH: 'hunter2-2' } });
+    expect(found).to.deep.equal([
+      { type: 'variable-changed', name: 'BOTH' },
+      { type: 'variable-added', name: 'NEW' },
+      { type: 'variable-removed', name: 'OLD' },
     ]);
   });
 
-  it('never shows the value of a variable', () => {
-    const after: KeyRecord = { ...RECORD, env: { TOKEN: 'hunter2hunter2' } };
-    expect(JSON.stringify(differences(RECORD, after))).not.to.contain('hunter2');
+  it('says what changed of a secret', () => {
+    const before = { A: { label: '1', isSet: true }, B: { label: '', isSet: true }, C: { label: '', isSet: false } };
+    const after = { A: { label: '2', isSet: false }, B: { label: '', isSet: true, mayStore: true as const } };
+    expect(between({ secrets: before }, { secrets: after })).to.deep.equal([
+      { type: 'secret-unset', name: 'A' },
+      { type: 'secret-changed', name: 'A', field: 'label', from: '1', to: '2' },
+      { type: 'secret-changed', name: 'B', field: 'mayStore', to: true },
+      { type: 'secret-removed', name: 'C' },
+    ]);
+  });
+
+  describe('files', () => {
+    it('were added, removed or changed, or have another mode', () => {
+      const before = { a: DIGEST.a, b: DIGEST.a, c: DIGEST.a, d: `${DIGEST.a} executable`, e: `${DIGEST.a} mode 0600` };
+      const after = { b: DIGEST.b, c: `${DIGEST.a} executable`, d: `${DIGEST.b} mode 0700`, e: DIGEST.a, f: DIGEST.a };
+      expect(between({ files: before }, { files: after })).to.deep.equal([
+        { type: 'file-removed', path: 'a' },
+        { type: 'file-changed', path: 'b' },
+        { type: 'file-mode-changed', path: 'c', from: '0644', to: '0755' },
+        { type: 'file-changed', path: 'd' },
+        { type: 'file-mode-changed', path: 'd', from: '0755', to: '0700' },
+        { type: 'file-mode-changed', path: 'e', from: '0600', to: '0644' },
+        { type: 'file-added', path: 'f' },
+      ]);
+    });
+
+    it('can be links', () => {
+      const before = { link: '-> old', both: '-> target' };
+      expect(between({ files: before }, { files: { link: '-> new', both: DIGEST.a } })).to.deep.equal([
+        { type: 'file-changed', path: 'both' },
+        { type: 'link-changed', path: 'link', from: 'old', to: 'new' },
+      ]);
+    });
+
+    it('show a folder only when the folder was there before and is there now', () => {
+      const before = { 'in/a': DIGEST.a, 'in/': 'mode 0750', 'out/deep/a': DIGEST.a };
+      const after = {
+        'in/a': DIGEST.a,
+        'out/deep/a': DIGEST.a,
+        'out/': 'mode 0700',
+        'new/a': DIGEST.a,
+        'new/': 'mode 0700',
+      };
+      expect(between({ files: before }, { files: after })).to.deep.equal([
+        { type: 'file-mode-changed', path: 'in/', from: '0750', to: '0755' },
+        { type: 'file-added', path: 'new/a' },
+        { type: 'file-mode-changed', path: 'out/', from: '0755', to: '0700' },
+      ]);
+    });
+  });
+
+  it('tells a path that appeared from one that is looked for only now', () => {
+    const [before, after] = [
+      { there: false, gone: true, old: true },
+      { there: true, gone: false, new: false },
+    ];
+    expect(between({ exists: before }, { exists: after })).to.deep.equal([
+      { type: 'presence-changed', path: 'gone', from: true, to: false },
+      { type: 'presence-changed', path: 'new', to: false },
+      { type: 'presence-changed', path: 'old', from: true },
+      { type: 'presence-changed', path: 'there', from: false, to: true },
+    ]);
+  });
+
+  it('names the makers of new layers, and tells them from layers that only went or moved', () => {
+    const { a, b, c } = DIGEST;
+    const trees = (before: readonly string[], after: readonly string[]) =>
+      between({ trees: { port: before } }, { trees: { port: after } });
+    expect(trees([a, b], [a, c])).to.deep.equal([{ type: 'layer-changed', port: 'port', nodes: ['maker-c'] }]);
+    expect(trees([a], [a, b, c])).to.deep.equal([{ type: 'layer-added', port: 'port', nodes: ['maker-b', 'maker-c'] }]);
+    expect(trees([a, b], [a])).to.deep.equal([{ type: 'layer-removed', port: 'port' }]);
+    expect(trees([a, b], [b, a])).to.deep.equal([{ type: 'layers-reordered', port: 'port' }]);
+    expect(between({ tools: { t: [a], u: [a] } }, { tools: { t: [b], v: [c] } })).to.deep.equal([
+      { type: 'tool-changed', port: 't', nodes: ['maker-b'] },
+      { type: 'tool-removed', port: 'u' },
+      { type: 'tool-added', port: 'v', nodes: ['maker-c'] },
+    ]);
   });
 });

@@ -51,7 +51,7 @@ describe('engine/render/cache-reasons', () => {
       'another Python',
       { values: { python: { version: '3.12.11' } } },
       { values: { python: { version: '3.13.2' } } },
-      ['input python version 3.12.11 -> 3.13.2'],
+      ['input python.version 3.12.11 -> 3.13.2'],
     ],
     ['another pip', tool('25.1'), tool('26.1.2'), ['version 25.1 -> 26.1.2']],
     ['another Pipenv', tool('2025.1'), tool('2026.6.2'), ['version 2025.1 -> 2026.6.2']],
@@ -67,7 +67,7 @@ describe('engine/render/cache-reasons', () => {
       'another lockfile',
       { files: { 'Pipfile.lock': 'a/1' }, facts: { packages: {} } },
       { files: { 'Pipfile.lock': 'b/1' }, facts: { packages: { six: '1.17.0' } } },
-      ['six is new: 1.17.0', 'Pipfile.lock changed'],
+      ['six 1.17.0 was added', 'Pipfile.lock changed'],
     ],
   ];
   for (const [what, before, after, lines] of reasons) {
@@ -80,7 +80,7 @@ describe('engine/render/cache-reasons', () => {
     const facts = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`p${index + 10}`, '1']));
     const lines = linesOf({ facts }, { facts: {} });
     expect(lines).to.have.length(10);
-    expect([lines[1], lines[9]]).to.deep.equal(['       - p10 is gone: 1', '       - and 4 more']);
+    expect([lines[1], lines[9]]).to.deep.equal(['       - p10 is no longer set (was 1)', '       - and 4 more']);
   });
 
   it('says of what was not installed again that it was restored', () => {
@@ -99,8 +99,8 @@ describe('engine/render/cache-reasons', () => {
     );
     expect(lines.slice(1)).to.deep.equal([
       '       - gone was removed',
-      '       - what comes in at runtime changed',
-      '       - what comes in at pip changed',
+      '       - the layer at input runtime changed',
+      '       - the tool at input pip changed',
     ]);
     const lock = { before: '7'.repeat(64), after: '8'.repeat(64) };
     expect(linesOf({ facts: { lock: lock.before } }, { facts: { lock: lock.after } })[1]).to.equal(

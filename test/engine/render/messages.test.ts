@@ -7,7 +7,6 @@ import {
   formatFinish,
   table,
 } from '../../../src/engine/render/messages.js';
-import { formatReasons } from '../../../src/engine/render/reasons.js';
 import { nodeReport, pipFailure } from '../../support/events.js';
 
 describe('engine/render/messages', () => {
@@ -63,11 +62,6 @@ describe('engine/render/messages', () => {
     expect(
       formatFailure({ ...pipFailure, title: 'a\u001b[2Jb', detail: '\u001b]0;x\u0007c' }).slice(0, 2),
     ).to.deep.equal(['error: ab [install-dependencies::pip]', '  c']);
-  });
-
-  it('shows the first reasons and counts the rest', () => {
-    const reasons = [{ what: 'config a', from: '1', to: '2' }, { what: 'evicted' }, { what: 'x' }];
-    expect(formatReasons(reasons)).to.equal('config a 1 -> 2; evicted; and 1 more');
   });
 
   it('tells the time of what ran and the saved time of what did not', () => {

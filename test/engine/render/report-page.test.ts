@@ -44,7 +44,12 @@ describe('engine/render/report-page', () => {
 
   it('keeps what tools printed a text', () => {
     const nodes = {
-      a: nodeReport({ kind: HOSTILE, outcome: 'failed', reasons: [{ what: HOSTILE }], degraded: HOSTILE }),
+      a: nodeReport({
+        kind: HOSTILE,
+        outcome: 'failed',
+        reasons: [{ type: 'file-changed', path: HOSTILE }],
+        degraded: HOSTILE,
+      }),
     };
     const failure = { ...failedReport.failure!, title: HOSTILE, detail: HOSTILE, remedy: HOSTILE };
     const page = reportPage({
@@ -66,7 +71,13 @@ describe('engine/render/report-page', () => {
     const report: RunReport = {
       ...failedReport,
       failure: { ...failedReport.failure!, code: 'x::y', detail: `cannot reach ${url}` },
-      nodes: { a: nodeReport({ outcome: 'executed', degraded: url, reasons: [{ what: 'config index', to: url }] }) },
+      nodes: {
+        a: nodeReport({
+          outcome: 'executed',
+          degraded: url,
+          reasons: [{ type: 'config-changed', field: 'index', to: url }],
+        }),
+      },
       buildData: { index: url },
     };
     const page = reportPage(report);

@@ -58,7 +58,7 @@ nodes:
     const unset = workspace.slugFile('sign.txt');
     const report = await workspace.run({ envDir: envDir({ TOKEN: 'alpha-secret' }) });
     expect(outcomesOf(report)).to.deep.equal({ sign: 'executed' });
-    expect(report.nodes['sign']?.reasons.map(({ what }) => what)).to.include('secret TOKEN isSet');
+    expect(report.nodes['sign']?.reasons).to.deep.include({ type: 'secret-set', name: 'TOKEN' });
     expect(workspace.slugFile('sign.txt')).not.to.equal(unset);
     expect(outcomesOf(await workspace.run())).to.deep.equal({ sign: 'restored' });
     expect(workspace.slugFile('sign.txt')).to.equal(unset);
@@ -108,7 +108,7 @@ nodes:
       expect(readFileSync(path).includes('value-of-the-app-4711'), path).to.equal(false);
     }
     const changed = await workspace.run({ envDir: envDir({ NAME: 'other-value-of-the-app' }) });
-    expect(changed.nodes['reads']?.reasons).to.deep.equal([{ what: 'variable NAME' }]);
+    expect(changed.nodes['reads']?.reasons).to.deep.equal([{ type: 'variable-changed', name: 'NAME' }]);
   });
 
   it('belong to the app when the plugin looked up what is not in its key', () => {

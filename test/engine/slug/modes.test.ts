@@ -109,13 +109,16 @@ nodes:
     await workspace.run();
     chmodSync(join(workspace.appDir, 'given/key'), 0o600);
     const second = await workspace.run();
-    expect(second.nodes['keys']?.reasons.map(({ what, to }) => `${what} ${to}`).join()).to.match(
-      /file given\/key [0-9a-f]{12} mode 0600/,
-    );
+    expect(second.nodes['keys']?.reasons).to.deep.equal([
+      { type: 'file-mode-changed', path: 'given/key', from: '0644', to: '0600' },
+    ]);
     chmodSync(join(workspace.appDir, 'given'), 0o700);
     expect(await workspace.fastRun()).to.equal(undefined);
     const third = await workspace.run();
     expect(outcomesOf(third)).to.deep.equal({ keys: 'executed' });
+    expect(third.nodes['keys']?.reasons).to.deep.equal([
+      { type: 'file-mode-changed', path: 'given/', from: '0755', to: '0700' },
+    ]);
     expect(workspace.slugFile('made/seen')).to.equal('700\n600\n');
     expect(outcomesOf(await workspace.run())).to.deep.equal({ keys: 'up-to-date' });
   });

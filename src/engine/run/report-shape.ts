@@ -1,0 +1,123 @@
+// Checks that a value read from a file is a report. Reports have no checksum, since people and platforms read and move them.
+
+import { REPORT_SCHEMA, type Reason, type RunReport } from '../events.js';
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const areTexts = (value: Readonly<Record<string, unknown>>, ...names: readonly string[]): boolean =>
+  names.every((name) => typeof value[name] === 'string');
+
+/** `pyflow.report/1` and the like; undefined when the value is no report at all. */
+export function schemaOf(value: unknown): string | undefined {
+  const schema = isObject(value) ? value['schema'] : undefined;
+  return typeof schema === 'string' && /^pyflow\.report\/\d+$/.test(schema) ? schema : undefined;
+}
+
+export function isReport(value: unknown): value is RunReport {
+  if (!isObject(value) || value['schema'] !== REPORT_SCHEMA) return false;
+  if (!areTexts(value, 'runId', 'pipeline', 'appId', 'status', 'startedAt')) return false;
+  const { exitCode, durationMs, nodes, buildData, slug, failure } = value;
+  if (typeof exitCode !== 'number' || typeof durationMs !== 'number' || !isObject(buildData)) return false;
+  if (slug !== undefined && !(isObject(slug) && areTexts(slug, 'path', 'digest'))) return false;
+  return isObject(nodes) && Object.values(nodes).every(isNodeReport) && isFailure(failure);
+}
+
+function isNodeReport(value: unknown): boolean {
+  if (!isObject(value) || !areTexts(value, 'kind', 'outcome') || typeof value['durationMs'] !== 'number') return false;
+  const { reasons, failure, outputs, layer } = value;
+  if (!Array.isArray(reasons) || !reasons.every(isReason)) return false;
+  return [outputs, layer].every((part) => part === undefined || isObject(part)) && isFailure(failure);
+}
+
+const isFailure = (value: unknown): boolean =>
+  value === undefined || (isObject(value) && areTexts(value, 'code', 'blame', 'title', 'detail', 'remedy'));
+
+type FieldShape<Value> = [Value] extends [readonly string[]]
+  ? 'texts'
+  : [Value] extends [string]
+    ? 'text'
+    : [Value] extends [number]
+      ? 'number'
+      : [Value] extends [boolean]
+        ? 'boolean'
+        : 'any';
+/** A question mark stands behind the shape of a field that may be absent. */
+type ShapeOf<Data> = {
+  readonly [Field in Exclude<keyof Data, 'type'>]: object extends Pick<Data, Field>
+    ? `${FieldShape<Required<Data>[Field]>}?`
+    : FieldShape<Data[Field]>;
+};
+
+const PACKAGE = { name: 'text', version: 'text' } as const;
+const NAME = { name: 'text' } as const;
+const PATH = { path: 'text' } as const;
+const PORT = { port: 'text' } as const;
+const MADE = { port: 'text', nodes: 'texts' } as const;
+const TEXTS = { from: 'text', to: 'text' } as const;
+const NUMBERS = { from: 'number', to: 'number' } as const;
+const VALUES = { field: 'text', from: 'any?', to: 'any?' } as const;
+
+/** The fields of each reason. A reason does not compile until it is listed here. */
+const REASON_SHAPES: { readonly [Type in Reason['type']]: ShapeOf<Extract<Reason, { type: Type }>> } = {
+  'key-format-changed': NUMBERS,
+  'plugin-revised': NUMBERS,
+  'plugin-code-changed': {},
+  'kind-changed': TEXTS,
+  'config-changed': VALUES,
+  'fact-changed': VALUES,
+  'input-changed': { ...PORT, ...VALUES },
+  'package-added': PACKAGE,
+  'package-removed': PACKAGE,
+  'package-changed': { ...NAME, ...TEXTS },
+  'variable-added': NAME,
+  'variable-removed': NAME,
+  'variable-changed': NAME,
+  'secret-added': NAME,
+  'secret-removed': NAME,
+  'secret-set': NAME,
+  'secret-unset': NAME,
+  'secret-changed': { ...NAME, ...VALUES },
+  'platform-changed': { ...NAME, from: 'text?', to: 'text?' },
+  'file-added': PATH,
+  'file-removed': PATH,
+  'file-changed': PATH,
+  'file-mode-changed': { ...PATH, ...TEXTS },
+  'link-changed': { ...PATH, ...TEXTS },
+  'presence-changed': { ...PATH, from: 'boolean?', to: 'boolean?' },
+  'layer-added': MADE,
+  'layer-changed': MADE,
+  'layer-removed': PORT,
+  'layers-reordered': PORT,
+  'tool-added': MADE,
+  'tool-changed': MADE,
+  'tool-removed': PORT,
+  'scope-changed': TEXTS,
+  'hidden-value-changed': {},
+  'first-run': {},
+  'new-node': {},
+  'skipped-before': {},
+  'refresh-requested': {},
+  'side-effects': {},
+  'never-cached': {},
+  'inputs-changed': { evictedAt: 'text?' },
+  evicted: { at: 'text' },
+  expired: { at: 'text' },
+  'missing-from-cache': {},
+  'bound-to-other-host': {},
+  'result-lost': {},
+  'needs-node': { node: 'text' },
+  'outcome-changed': TEXTS,
+};
+
+export function isReason(value: unknown): value is Reason {
+  if (!isObject(value) || typeof value['type'] !== 'string' || !Object.hasOwn(REASON_SHAPES, value['type']))
+    return false;
+  const shapes = Object.entries<string>(REASON_SHAPES[value['type'] as Reason['type']]);
+  return shapes.every(([field, shape]) => hasShape(value[field], shape));
+}
+
+function hasShape(value: unknown, shape: string): boolean {
+  if (shape.endsWith('?')) return value === undefined || hasShape(value, shape.slice(0, -1));
+  if (shape === 'texts') return Array.isArray(value) && value.every((item) => typeof item === 'string');
+  return shape === 'any' || typeof value === (shape === 'text' ? 'string' : shape);
+}
