@@ -22,8 +22,8 @@ import { HostCommand } from './plugins/shared/python/host-command.js';
 import { validators } from './plugins/validators.generated.js';
 
 /**
- * `environment`: of the operator, for what the host service tells; the app's variables come from elsewhere. `pluginHost`: the
- * program in whose process an outside plugin runs.
+ * `environment` is the operator's: the host service reads it, and the app does not get it. `pluginHost` is the program that
+ * runs outside plugins, each in its own process.
  */
 export const composeFor =
   (environment: Readonly<Record<string, string | undefined>>, pluginHost?: () => string): Compose =>
@@ -60,7 +60,7 @@ export const composeFor =
     return new ContainerComposition(container, () => surroundingsOf(container, environment, pluginHost));
   };
 
-/** What is no number is no setting. */
+/** A setting that is not a number counts as unset. */
 function paceOf(settings: Readonly<Record<string, string>>) {
   const rate = Number(settings['DOWNLOAD_MIN_RATE'] || undefined);
   const seconds = Number(settings['DOWNLOAD_TIMEOUT'] || undefined);
@@ -72,7 +72,7 @@ function paceOf(settings: Readonly<Record<string, string>>) {
 
 const SERVICES = ['Archive', 'Clock', 'Download', 'Files', 'Host', 'NodeLog', 'Subprocess'];
 
-/** Of the operator's environment, what a program needs to find its way; no secrets and no settings. */
+/** The variables of the operator's environment that outside plugins get: no secrets and no settings. */
 const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ', 'TMPDIR'];
 const DEFAULT_MEMORY_MEGABYTES = 1024;
 const DEFAULT_LOAD_SECONDS = 30;
@@ -111,7 +111,7 @@ class ContainerComposition implements Composition {
   readonly host: Host;
   readonly kindsDigest = sha256Hex(canonicalJSON([...shippedKinds.values()].map(({ manifest }) => manifest)));
   readonly #outside = new Map<string, OutsidePlugin>();
-  /** By file; also those that were refused, since the checks ask for each again. */
+  /** By file. Also failed loads, because each check asks again. */
   readonly #loads = new Map<string, Promise<Result<OutsidePlugin, Failure>>>();
   readonly #known = new Map<string, KnownKind>(
     [...shippedKinds].map(([kind, { manifest }]) => {
@@ -138,7 +138,7 @@ class ContainerComposition implements Composition {
       return loading;
     };
     const loading = Promise.all([...new Set(fresh)].map(load));
-    // Meanwhile, since the processes take as long.
+    // While the plugin processes start, which takes as long.
     await (await import('./manifests/pipeline/compile-kind.js')).loadCompiler();
     const loaded = await loading;
     for (const one of loaded) {
@@ -172,7 +172,7 @@ class ContainerComposition implements Composition {
 const kindTaken = (file: string, kind: string): Failure => ({
   code: 'plugin::kind-taken',
   blame: 'pipeline',
-  title: `The plugin ${file} brings a kind that there is already: ${kind}`,
-  detail: 'A node could not tell which of the two it uses.',
-  remedy: 'Give the kind of the plugin another name.',
+  title: `The plugin ${file} defines a kind that already exists: ${kind}`,
+  detail: 'A node that uses this kind would be ambiguous.',
+  remedy: 'Rename the kind in the plugin.',
 });

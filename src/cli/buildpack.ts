@@ -1,4 +1,4 @@
-// `pyflow buildpack`: the classic buildpack API, called by the scripts in buildpack/bin. Which step, with which folders.
+// `pyflow buildpack`: the classic buildpack API. The scripts in buildpack/bin call it with a step and its folders.
 
 import { complain, type Command, type Given } from './command.js';
 import { compile } from './buildpack/compile.js';
@@ -10,7 +10,7 @@ import { printBuildData } from './buildpack/build-data.js';
 import type { World } from './world.js';
 
 interface Step {
-  /** What stands behind the step's name, in this order. */
+  /** The arguments after the step's name. */
   readonly folders: readonly string[];
   run(folders: readonly string[], places: Places, world: World): Promise<number> | number;
 }
@@ -30,7 +30,7 @@ const STEPS: Readonly<Record<string, Step>> = {
     folders: ['BUILD_DIR', 'CACHE_DIR', 'ENV_DIR'],
     run: ([, cacheDir = ''], _places, world) => printBuildData(cacheDir, world),
   },
-  // For what compile leaves to later buildpacks.
+  // Called by a script that bin/compile leaves for later buildpacks.
   tool: { folders: ['FOLDER', 'STORE', 'TOOL'], run: (folders, _places, world) => layOutManager(folders, world) },
 };
 
@@ -45,13 +45,16 @@ export const command: Command = {
   operands: 'STEP DIR...',
   minOperands: 2,
   maxOperands: 4,
-  summary: 'Be a step of a classic buildpack: detect, compile, release, report or test-compile',
+  summary: 'Run a step of a classic buildpack: detect, compile, release, report or test-compile',
   details: [
-    'For the scripts in buildpack/bin, which pass on what the platform gives them: BUILD_DIR, CACHE_DIR, ENV_DIR. The app is',
-    'built in place in BUILD_DIR. docs/operators/from-the-buildpack.md tells how to put them into service.',
-  ].join('\n'),
+    'The scripts in buildpack/bin call this command with the folders that the platform passes to them: BUILD_DIR, CACHE_DIR and ENV_DIR. pyflow builds the app in place, in BUILD_DIR. See docs/operators/from-the-buildpack.md for the setup.',
+  ],
   options: [
-    { name: 'home', value: 'DIR', summary: 'Folder of the buildpack: beside its `bin` the file `export` is written' },
+    {
+      name: 'home',
+      value: 'DIR',
+      summary: 'Folder of the buildpack, which contains `bin`; the file `export` is written there',
+    },
   ],
   examples: ['STACK=scalingo-24 buildpack/bin/compile /tmp/build /tmp/cache /tmp/env'],
   run,
@@ -63,22 +66,22 @@ async function run(given: Given, world: World): Promise<number> {
   const home = given.value('home');
   if (step === undefined) {
     return complain(world, {
-      message: `"${name}" is no step of a buildpack.`,
-      remedy: `Steps are ${Object.keys(STEPS).join(', ')}.`,
+      message: `pyflow buildpack has no step "${name}".`,
+      remedy: `Use one of: ${Object.keys(STEPS).join(', ')}.`,
     });
   }
   if (home === undefined || home === '') {
     return complain(world, {
       message: 'pyflow buildpack needs --home.',
-      remedy: 'Call the scripts in buildpack/bin, which pass it on.',
+      remedy: 'Call the scripts in buildpack/bin, which pass it.',
     });
   }
-  // A platform may leave out folders at the end, and older ones give none for variables.
+  // A platform may omit the last folders; older platforms have no folder for variables.
   const needed = name.endsWith('compile') || name === 'report' ? 2 : 1;
   if (folders.length < needed || folders.some((folder) => folder === '')) {
     return complain(world, {
       message: `bin/${name} needs ${step.folders.slice(0, needed).join(' and ')}.`,
-      remedy: `It is called as bin/${name} ${step.folders.join(' ')}.`,
+      remedy: `Call it as bin/${name} ${step.folders.join(' ')}.`,
     });
   }
   const places = placesOf(home, world);

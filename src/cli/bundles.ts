@@ -1,17 +1,17 @@
-// Loads the bundles of the packaged program: `start` at once, `run` when something heavy is asked for, `draw` when a graph
-// is drawn. Beside each lies the code that V8 made of it at build time, which saves compiling. Unaware of what is in them.
+// Loads the bundles of the packaged program: `start` at once, `run` when a command needs something heavy, `draw` to draw a
+// graph. Beside each bundle is the code that V8 compiled from it at build time.
 
 import type { Script } from 'node:vm';
 import type * as StartModule from './start.js';
 
-/** File names beside cli.js. They bear the digest of their content, so code and cache of two builds never mix. */
+/** File names beside cli.js. They contain the digest of their content, so files of two builds never mix. */
 interface BundleNames {
   readonly start: string;
   readonly run: string;
   readonly draw: string;
 }
 
-/** What a bundle gets, in the order that scripts/build.mjs writes. `builtin` is `require` for Node's own modules, all there are. */
+/** The arguments of a bundle, in the order that scripts/build.mjs writes. `builtin` is `require` for Node's own modules. */
 type BundleFunction = (
   module: { exports: unknown },
   builtin: (name: string) => unknown,
@@ -24,11 +24,11 @@ type Start = typeof StartModule & { readonly shared: Modules };
 
 export interface Bundles {
   readonly start: Start;
-  /** The compiled bundles so far, for the build to take their code from. */
+  /** The bundles compiled so far. The build saves their code. */
   readonly scripts: ReadonlyMap<string, Script>;
 }
 
-/** `debug`: compile from the text, so that Node sees the source maps. */
+/** `debug` compiles from the text, so that Node uses the source maps. */
 export function loadBundles(folder: string, names: BundleNames, debug: boolean): Bundles {
   const { readFileSync } = process.getBuiltinModule('node:fs');
   const vm = process.getBuiltinModule('node:vm');
@@ -52,7 +52,7 @@ export function loadBundles(folder: string, names: BundleNames, debug: boolean):
       run = createRequire(file)(file) as BundleFunction;
     } else {
       const cachedData = codeOf(file);
-      // V8 refuses code that another version made, or that is cut off, and compiles the text.
+      // V8 rejects code that another version made or that is truncated, and compiles the text.
       const script = new vm.Script(readFileSync(file, 'latin1'), {
         filename: file,
         ...(cachedData === undefined ? {} : { cachedData }),

@@ -1,4 +1,4 @@
-// `pyflow cache`: what the cache holds, whether it is whole, and making room.
+// `pyflow cache`: lists, checks, shrinks and clears the cache.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { cleanText } from '../engine/files/clean-text.js';
 import { countOf, formatBytes, formatCount, formatDuration, table } from '../engine/render/messages.js';
 import { dropFastRecord } from '../engine/run/run-record.js';
 import type { Leftover } from '../engine/files/remove-tree.js';
-import { complain, didYouMean, type Command, type Given } from './command.js';
+import { complain, unknownVerb, type Command, type Given } from './command.js';
 import { DAMAGE_STATUS } from './exit-status.js';
 import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
@@ -22,21 +22,25 @@ export const command: Command = {
   minOperands: 1,
   maxOperands: 2,
   summary: 'List, show, verify, shrink or clear the cache',
-  details: [
-    '  ls        list the stored results',
-    '  show KEY  show one: what its key was made from and what it left; the beginning of a key will do',
-    '  verify    digest everything again; what is damaged is removed, so that the next run makes it anew',
-    '  gc        remove what was not used for longest, until the cache is small enough',
-    '  clear     remove everything that can be made anew',
-  ].join('\n'),
+  subcommands: [
+    ['ls', 'List the stored results'],
+    ['show KEY', 'Show a result and what its key was made from; the beginning of a key is enough'],
+    ['verify', 'Check all content against its digests and remove what is damaged'],
+    ['gc', 'Remove the least recently used results until the cache is small enough'],
+    ['clear', 'Remove everything that pyflow can make again'],
+  ],
   options: [
     CACHE_DIR_OPTION,
     {
       name: 'max-size',
       value: 'SIZE',
-      summary: 'With gc: how large the cache may stay, e.g. 500MB or 2GiB (default: 10GiB)',
+      summary: 'With gc: maximum size of the cache, such as 500MB or 2GiB (default: 10GiB)',
     },
-    { name: 'max-age', value: 'AGE', summary: 'With gc: remove results not used for so long, e.g. 12h or 30d' },
+    {
+      name: 'max-age',
+      value: 'AGE',
+      summary: 'With gc: remove results that were not used for this long, such as 12h or 30d',
+    },
     { name: 'json', summary: 'Print JSON' },
   ],
   examples: ['pyflow cache gc --max-size 2GiB', 'pyflow cache verify'],
@@ -46,16 +50,13 @@ export const command: Command = {
 async function run(given: Given, world: World): Promise<number> {
   const [verb = '', key] = given.operands;
   if (!(VERBS as readonly string[]).includes(verb)) {
-    return complain(world, {
-      message: `pyflow cache cannot "${verb}".`,
-      remedy: `It takes ls, show KEY, verify, gc or clear.${didYouMean(verb, VERBS)}`,
-    });
+    return complain(world, unknownVerb(command, verb, VERBS));
   }
   if (verb === 'show' && key === undefined) {
     return complain(world, { message: 'pyflow cache show needs a KEY.', remedy: '`pyflow cache ls` lists the keys.' });
   }
   if (verb !== 'show' && key !== undefined) {
-    return complain(world, { message: `There is nothing for "${key}" to be.`, remedy: 'See `pyflow help cache`.' });
+    return complain(world, { message: `Unexpected argument "${key}".`, remedy: 'See `pyflow help cache`.' });
   }
   const cacheDir = cacheDirOf(given, world);
   const asJSON = given.flag('json');
@@ -112,7 +113,7 @@ async function show(cacheDir: string, prefix: string, world: World): Promise<num
         only === undefined
           ? `No stored result has a key that starts with "${prefix}".`
           : `The keys of ${shown.value.length} results start with "${prefix}".`,
-      remedy: only === undefined ? '`pyflow cache ls` lists the keys.' : 'Write more of the key.',
+      remedy: only === undefined ? '`pyflow cache ls` lists the keys.' : 'Write more characters of the key.',
     });
   }
   printJSON({ key: only.stored.key, madeFrom: only.record, result: only.stored.result }, world);
@@ -129,8 +130,8 @@ async function verify(cacheDir: string, asJSON: boolean, world: World): Promise<
     for (const { what, name } of problems) world.stdout.write(`${DAMAGE[what]} ${name}: removed\n`);
     const found =
       problems.length === 0
-        ? 'all whole'
-        : `${countOf(problems.length, 'problem')} removed; the next run makes what is missing anew`;
+        ? 'no damage'
+        : `removed ${countOf(problems.length, 'damaged item')}; the next run makes what is missing again`;
     world.stdout.write(`${countOf(results, 'result')}, ${countOf(blobs, 'blob')}, ${formatBytes(bytes)}: ${found}\n`);
   }
   return problems.length === 0 ? 0 : DAMAGE_STATUS;
@@ -144,10 +145,16 @@ async function collect(cacheDir: string, given: Given, world: World): Promise<nu
   const maxBytes = size === undefined ? undefined : parseSize(size);
   const maxAgeMs = age === undefined ? undefined : parseAge(age);
   if (size !== undefined && maxBytes === undefined) {
-    return complain(world, { message: `"${size}" is no size.`, remedy: 'Write a number and a unit: 0B, 500MB, 2GiB.' });
+    return complain(world, {
+      message: `--max-size does not accept "${size}".`,
+      remedy: 'Write a number and a unit: 0B, 500MB, 2GiB.',
+    });
   }
   if (age !== undefined && maxAgeMs === undefined) {
-    return complain(world, { message: `"${age}" is no age.`, remedy: 'Write a number and a unit: 45m, 12h, 30d.' });
+    return complain(world, {
+      message: `--max-age does not accept "${age}".`,
+      remedy: 'Write a number and a unit: 45m, 12h, 30d.',
+    });
   }
   const { collectGarbage } = await import('../engine/store/quota.js');
   const collected = await collectGarbage(cacheDir, {
@@ -159,14 +166,12 @@ async function collect(cacheDir: string, given: Given, world: World): Promise<nu
   if (given.flag('json')) printJSON(collected, world);
   else {
     const { bytesBefore, bytesAfter, evictedResults, removedBlobs, kept } = collected;
-    const removed = `${countOf(evictedResults, 'result')} and ${countOf(removedBlobs, 'blob')} removed`;
-    world.stdout.write(`${removed}; ${formatBytes(bytesBefore)} before, ${formatBytes(bytesAfter)} now\n`);
+    const removed = `${countOf(evictedResults, 'result')} and ${countOf(removedBlobs, 'blob')}`;
+    world.stdout.write(`Removed ${removed}: ${formatBytes(bytesBefore)} before, ${formatBytes(bytesAfter)} now\n`);
     for (const [what, why, remedy] of KEPT) {
       const { blobs, bytes } = kept?.[what] ?? { blobs: 0, bytes: 0 };
-      if (blobs > 0) {
-        const subject = `${countOf(blobs, 'blob')} that nothing stored needs (${formatBytes(bytes)})`;
-        world.stdout.write(`${subject} ${blobs === 1 ? 'was' : 'were'} kept: ${why}. ${remedy}\n`);
-      }
+      const subject = `${countOf(blobs, 'blob')} (${formatBytes(bytes)}) that no stored result needs`;
+      if (blobs > 0) world.stdout.write(`Kept ${subject}: ${why}. ${remedy}\n`);
     }
   }
   return 0;
@@ -175,39 +180,39 @@ async function collect(cacheDir: string, given: Given, world: World): Promise<nu
 const KEPT = [
   [
     'young',
-    'younger than an hour, so that a run may be about to use it',
-    'Run this again later; `pyflow cache clear` waits for nothing.',
+    'less than an hour old, so a run may be about to use it',
+    'Run this command again later, or remove everything with `pyflow cache clear`.',
   ],
-  ['running', 'written by a run that goes on', 'Run this again when it has ended.'],
+  ['running', 'written by a run that has not ended', 'Run this command again when it has.'],
 ] as const;
 
 const cannotCollect = (cacheDir: string): Failure => ({
   code: 'cache::busy',
   blame: 'environment',
-  title: `The cache ${cacheDir} could not be shrunk`,
-  detail: 'Another pyflow is making room in it, or it cannot be written.',
-  remedy: 'Wait for the other process, or check who may write to the folder.',
+  title: `pyflow could not shrink the cache ${cacheDir}`,
+  detail: 'Another pyflow process is shrinking it, or the folder is not writable.',
+  remedy: 'Wait until the other process ends, or check the permissions of the folder.',
   retryable: true,
 });
 
 const cannotClear = (cacheDir: string, left: readonly Leftover[]): Failure => ({
   code: 'cache::cannot-clear',
   blame: 'environment',
-  title: `The cache ${cacheDir} could not be cleared`,
+  title: `pyflow could not clear the cache ${cacheDir}`,
   detail: left.map(({ path, code }) => `${path} (${code})`).join('\n'),
-  remedy: 'Check who may write to the folder; what was removed already is only made anew.',
+  remedy: 'Check the permissions of these paths, then run the command again.',
 });
 
-/** What can be made anew beside results and blobs. Run records and sticky versions are no cache and stay. */
+/** What pyflow can make again besides results and blobs. It keeps run records and sticky versions, which it can't. */
 const REMAKEABLE = ['apps', 'downloads', 'plans', 'state/stat-cache'];
 
 async function clear(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
   const { clearCache } = await import('../engine/store/care.js');
   const { bytes, left } = await clearCache(cacheDir, { also: REMAKEABLE });
-  // An up-to-date run would otherwise find nothing to do, and the cache would stay empty.
+  // Otherwise the next run would be up to date, do nothing, and leave the cache empty.
   for (const appId of appIds(cacheDir)) dropFastRecord(cacheDir, appId);
   if (asJSON) printJSON({ bytes }, world);
-  else world.stdout.write(`${formatBytes(bytes)} removed from ${cacheDir}\n`);
+  else world.stdout.write(`Removed ${formatBytes(bytes)} from ${cacheDir}\n`);
   if (left.length === 0) return 0;
   return printFailure(cannotClear(cacheDir, left), world);
 }

@@ -1,4 +1,4 @@
-// The verbs of `pyflow catalogue`. Loaded when the command is run, since every other command would pay for it.
+// The subcommands of `pyflow catalogue`. Only this command loads them, because they would slow the others down.
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -6,7 +6,7 @@ import { countOf, formatBytes, table } from '../engine/render/messages.js';
 import { auditCatalogue, daysBetween, type AuditOptions, type Finding } from '../manifests/catalogue/audit.js';
 import { catalogueDigest } from '../manifests/catalogue/catalogue-digest.js';
 import { FAMILIES, type Families } from '../manifests/catalogue/families.js';
-import { complain, didYouMean, type Given, type Option } from './command.js';
+import { complain, didYouMean, unknownVerb, type Command, type Given } from './command.js';
 import { STALE_STATUS } from './exit-status.js';
 import { pinArchive } from './pin-archive.js';
 import { printJSON } from './print-json.js';
@@ -23,34 +23,25 @@ const OPTIONS_OF: Readonly<Record<Verb, readonly string[]>> = {
   pin: ['json', 'pins', 'sha256', 'replace', 'cache-dir'],
 };
 
-/** What the command says of itself. */
-interface Described {
-  readonly options: readonly Option[];
-  /** Default of --max-age. */
-  readonly maxAgeDays: number;
-}
-
-export async function run(given: Given, world: World, { options, maxAgeDays }: Described): Promise<number> {
+/** `maxAgeDays` is the default of --max-age. */
+export async function run(given: Given, world: World, command: Command, maxAgeDays: number): Promise<number> {
   const [verb = '', operand] = given.operands;
   if (!(VERBS as readonly string[]).includes(verb)) {
-    return complain(world, {
-      message: `pyflow catalogue cannot "${verb}".`,
-      remedy: `It takes ls, show NAME, check or pin URL.${didYouMean(verb, VERBS)}`,
-    });
+    return complain(world, unknownVerb(command, verb, VERBS));
   }
   const takesOperand = verb === 'show' || verb === 'pin';
   if (takesOperand !== (operand !== undefined)) {
     return complain(world, {
       message: takesOperand
         ? `pyflow catalogue ${verb} needs ${verb === 'show' ? 'a NAME' : 'the URL or FILE of an archive'}.`
-        : `There is nothing for "${operand}" to be.`,
+        : `Unexpected argument "${operand}".`,
       remedy: verb === 'show' ? '`pyflow catalogue ls` lists the names.' : 'See `pyflow help catalogue`.',
     });
   }
-  const foreign = options.find(({ name }) => given.flag(name) && !OPTIONS_OF[verb as Verb].includes(name));
+  const foreign = command.options.find(({ name }) => given.flag(name) && !OPTIONS_OF[verb as Verb].includes(name));
   if (foreign !== undefined) {
     return complain(world, {
-      message: `pyflow catalogue ${verb} takes no --${foreign.name}.`,
+      message: `pyflow catalogue ${verb} has no option --${foreign.name}.`,
       remedy: 'See `pyflow help catalogue`.',
     });
   }
@@ -97,7 +88,7 @@ function show(name: string, world: World): number {
   const family = Object.entries(FAMILIES).find(([known]) => known === name)?.[1];
   if (family === undefined) {
     return complain(world, {
-      message: `There is no data file "${name}".`,
+      message: `The catalogue has no data file "${name}".`,
       remedy: `${didYouMean(name, Object.keys(FAMILIES)).trim()} \`pyflow catalogue ls\` lists the names.`.trim(),
     });
   }
@@ -108,7 +99,7 @@ function show(name: string, world: World): number {
 function check(given: Given, world: World, defaultDays: number): number {
   const days = given.value('max-age');
   if (days !== undefined && !/^\d{1,5}$/.test(days)) {
-    return complain(world, { message: `"${days}" is no number of days.`, remedy: '--max-age takes a whole number.' });
+    return complain(world, { message: `--max-age does not accept "${days}".`, remedy: 'Use a whole number of days.' });
   }
   const operatorPins = readOperatorPins(given, world);
   if ('message' in operatorPins) return complain(world, operatorPins);
@@ -126,7 +117,7 @@ function findingsText(findings: readonly Finding[]): string {
   ]);
   const wrong = findings.filter(({ level }) => level === 'wrong').length;
   const notes = findings.length - wrong;
-  const total = wrong === 0 ? 'nothing is wrong' : `${countOf(wrong, 'thing')} to put right`;
+  const total = wrong === 0 ? 'no problems' : countOf(wrong, 'problem');
   return `${[...lines, `${total}${notes === 0 ? '' : `, ${countOf(notes, 'note')}`}`].join('\n')}\n`;
 }
 
@@ -140,8 +131,8 @@ function readOperatorPins(
     return { operatorPins: { file: named, text: readFileSync(resolve(world.cwd, named), 'utf8') } };
   } catch (error) {
     return {
-      message: `The pin file ${named} cannot be read: ${(error as Error).message}`,
-      remedy: 'Name another one.',
+      message: `pyflow can't read the pin file ${named}: ${(error as Error).message}`,
+      remedy: 'Name another file with --pins FILE.',
     };
   }
 }
@@ -150,13 +141,16 @@ async function pin(place: string, given: Given, world: World): Promise<number> {
   const named = given.value('pins') ?? (world.env['PYFLOW_PINS'] || undefined);
   if (named === undefined) {
     return complain(world, {
-      message: 'pyflow catalogue pin does not know where to keep the digest.',
-      remedy: 'Name a pin file with --pins FILE or PYFLOW_PINS; it is made when it is missing.',
+      message: 'pyflow catalogue pin needs a pin file.',
+      remedy: 'Name it with --pins FILE or PYFLOW_PINS. pyflow creates a missing file.',
     });
   }
   const sha256 = given.value('sha256');
   if (sha256 !== undefined && !/^[0-9a-f]{64}$/i.test(sha256)) {
-    return complain(world, { message: `"${sha256}" is no SHA-256.`, remedy: 'It has 64 hexadecimal digits.' });
+    return complain(world, {
+      message: `--sha256 does not accept "${sha256}".`,
+      remedy: 'A SHA-256 digest has 64 hexadecimal digits.',
+    });
   }
   const pinned = await pinArchive(
     {
@@ -172,11 +166,13 @@ async function pin(place: string, given: Given, world: World): Promise<number> {
   const { name, wasPinned, ...entry } = pinned.value;
   if (given.flag('json')) printJSON({ name, ...entry, pinFile: resolve(world.cwd, named) }, world);
   else {
-    const did = wasPinned ? 'was pinned already' : 'is pinned';
+    const did = wasPinned ? 'was already pinned' : 'is now pinned';
     world.stdout.write(`${name} ${did} in ${named}: ${entry.sha256}, ${formatBytes(entry.sizeBytes)}\n`);
     const inUse = world.env['PYFLOW_PINS'];
     if (inUse === undefined || resolve(world.cwd, inUse) !== resolve(world.cwd, named))
-      world.stdout.write(`Builds use it when PYFLOW_PINS names the file and the provider \`scalingo\` is listed.\n`);
+      world.stdout.write(
+        `To use it in builds, set PYFLOW_PINS to this file and list the provider \`scalingo\` in the pipeline.\n`,
+      );
   }
   return 0;
 }

@@ -1,4 +1,4 @@
-// `pyflow catalogue`: what pyflow knows about the world, whether it is stale, and pinning the platform's archives.
+// `pyflow catalogue`: shows and checks the data about Pythons, stacks and tools, and pins the platform's archives.
 
 import type { Command } from './command.js';
 import { CACHE_DIR_OPTION } from './run-options.js';
@@ -11,26 +11,28 @@ export const command: Command = {
   operands: 'ls | show NAME | check | pin URL|FILE',
   minOperands: 1,
   maxOperands: 2,
-  summary: 'Show what pyflow knows of Pythons, stacks and tools, check it, or pin an archive',
-  details: [
-    '  ls            list the data files: how old they are and where they come from',
-    '  show NAME     print one as it is',
-    '  check         say what is stale, missing or without a digest; 2 is the exit status when something is',
-    "  pin URL|FILE  fetch an archive of the platform's own Pythons, and keep its digest in a pin file: from then on the",
-    '                provider `scalingo` may use it. See to it first that you trust where it comes from',
-  ].join('\n'),
+  summary: 'Show or check the data about Python versions, stacks and tools, or pin an archive',
+  subcommands: [
+    ['ls', 'List the data files with their age'],
+    ['show NAME', 'Print a data file'],
+    ['check', 'Show what is stale, missing or without a digest; exit with 2 if anything is'],
+    [
+      'pin URL|FILE',
+      "Download an archive of the platform's own Python and save its digest in a pin file, so that the provider `scalingo` can use it; check first that you trust its source",
+    ],
+  ],
   options: [
     {
       name: 'pins',
       value: 'FILE',
-      summary: 'With pin and check: the pin file (default: $PYFLOW_PINS); pin makes it when it is missing',
+      summary: 'With pin and check: the pin file (default: $PYFLOW_PINS); pin creates it if it is missing',
     },
-    { name: 'sha256', value: 'HEX', summary: 'With pin: refuse the archive unless it has this digest' },
-    { name: 'replace', summary: 'With pin: take the new digest of an archive that is pinned with another one' },
+    { name: 'sha256', value: 'HEX', summary: 'With pin: reject the archive unless it has this digest' },
+    { name: 'replace', summary: 'With pin: replace the digest of an archive that is already pinned' },
     {
       name: 'max-age',
       value: 'DAYS',
-      summary: `With check: how old the data may be before they count as stale (default: ${MAX_AGE_DAYS})`,
+      summary: `With check: age from which data counts as stale (default: ${MAX_AGE_DAYS})`,
     },
     CACHE_DIR_OPTION,
     { name: 'json', summary: 'Print JSON' },
@@ -41,6 +43,6 @@ export const command: Command = {
   ],
   run: async (given, world) => {
     const { run } = await import('./catalogue-verbs.js');
-    return run(given, world, { options: command.options, maxAgeDays: MAX_AGE_DAYS });
+    return run(given, world, command, MAX_AGE_DAYS);
   },
 };

@@ -1,4 +1,4 @@
-// `pyflow check`: every problem of pipeline files.
+// `pyflow check`: shows every problem of pipeline files.
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -19,10 +19,11 @@ export const command: Command = {
   operands: 'PIPELINE...',
   minOperands: 1,
   maxOperands: Number.POSITIVE_INFINITY,
-  summary: 'Show every problem of pipeline files, with place, excerpt and remedy',
-  details:
-    'Checks syntax, schema, kinds, ports, types of edges and guards, cycles and conflicting writes. Runs nothing.',
-  options: [PARAM_OPTION, { name: 'json', summary: 'Print the diagnostics as JSON' }],
+  summary: 'Check pipeline files and show every problem, with its line and how to fix it',
+  details: [
+    'Checks syntax, schema, kinds, ports, the types of edges and guards, cycles and conflicting writes. Runs nothing.',
+  ],
+  options: [PARAM_OPTION, { name: 'json', summary: 'Print the problems as JSON' }],
   examples: ['pyflow check pipelines/*.yml'],
   run: async (given, world) => {
     let status = 0;
@@ -78,7 +79,7 @@ const tell = (errors: number, warnings: number): string =>
   (errors === 0 ? 'no problems' : countOf(errors, 'problem')) +
   (warnings === 0 ? '' : `, ${countOf(warnings, 'warning')}`);
 
-/** For excerpts; a file that is gone by now has none. */
+/** For excerpts. If the file has been deleted since, there are none. */
 function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8');

@@ -3,13 +3,15 @@
 import { parseArgs } from 'node:util';
 import { fail, succeed, type Result } from '../engine/failure.js';
 import { closest } from '../manifests/closest.js';
+import { styleOf } from '../engine/render/style.js';
+import { hasColor } from './color.js';
 import { USAGE_STATUS } from './exit-status.js';
 import type { World } from './world.js';
 
 export interface Option {
   readonly name: string;
   readonly short?: string;
-  /** What stands for the value in the help, e.g. `DIR`. Absent: a flag. */
+  /** The placeholder of the value in the help, such as `DIR`. Absent for a flag. */
   readonly value?: string;
   readonly choices?: readonly string[];
   readonly repeatable?: true;
@@ -19,16 +21,18 @@ export interface Option {
 
 export interface Command {
   readonly name: string;
-  /** Behind the command's name in the usage line, e.g. `PIPELINE`. */
+  /** Follows the command's name in the usage line: `PIPELINE`, or `ls | show KEY` for subcommands. */
   readonly operands: string;
   readonly minOperands: number;
   readonly maxOperands: number;
   readonly summary: string;
-  /** Paragraphs below the usage line; lines as they are printed. */
-  readonly details?: string;
+  /** One sentence without a full stop for each. */
+  readonly subcommands?: readonly (readonly [usage: string, summary: string])[];
+  /** Paragraphs for the help. */
+  readonly details?: readonly string[];
   readonly options: readonly Option[];
   readonly examples?: readonly string[];
-  /** Everything behind `--` is handed on untouched. */
+  /** Everything after `--` is passed on unchanged. */
   readonly takesCommandLine?: true;
   run(given: Given, world: World): Promise<number>;
 }
@@ -36,18 +40,21 @@ export interface Command {
 /** The command line after parsing. */
 export interface Given {
   readonly operands: readonly string[];
-  /** What stands behind `--` of a command that takes a command line. */
+  /** The words after `--`, if the command accepts a command line. */
   readonly commandLine: readonly string[];
   flag(name: string): boolean;
   value(name: string): string | undefined;
   values(name: string): readonly string[];
 }
 
-/** The command line is at fault: one line, and what to do. */
+/** What is wrong with the command line, and what to do. */
 export interface UsageProblem {
   readonly message: string;
   readonly remedy: string;
 }
+
+/** The remedy for an option whose value is the empty string. */
+export const EMPTY_VALUE = 'The value is empty. Check whether a variable is unset.';
 
 export const wrongUsage = (message: string, remedy: string) => fail<UsageProblem>({ message, remedy });
 
@@ -66,7 +73,7 @@ export function parse(command: Command, args: readonly string[]): Result<Given, 
   if (operands.length < command.minOperands)
     return wrongUsage(`pyflow ${command.name} needs ${command.operands}.`, seeHelp(command));
   if (operands.length > command.maxOperands)
-    return wrongUsage(`There is nothing for ${quote(operands[command.maxOperands] ?? '')} to be.`, seeHelp(command));
+    return wrongUsage(`Unexpected argument ${quote(operands[command.maxOperands] ?? '')}.`, seeHelp(command));
   return succeed({
     operands,
     commandLine: cut < 0 ? [] : args.slice(cut + 1),
@@ -76,7 +83,7 @@ export function parse(command: Command, args: readonly string[]): Result<Given, 
   });
 }
 
-/** Node's parser cuts the words up; what they mean is decided here, for one wording of all problems. */
+/** Node's parser only splits the words: this file decides what they mean, so that all problems have one wording. */
 const tokensOf = (command: Command, args: readonly string[]) =>
   parseArgs({
     args: [...args],
@@ -101,7 +108,7 @@ function readOption(command: Command, token: OptionToken, seen: Map<string, stri
   const option = command.options.find(({ name }) => name === token.name);
   if (option === undefined) return unknownOption(command, token.rawName);
   if (option.value === undefined) {
-    if (token.value !== undefined) return wrongUsage(`${token.rawName} takes no value.`, seeHelp(command));
+    if (token.value !== undefined) return wrongUsage(`${token.rawName} does not accept a value.`, seeHelp(command));
     seen.set(option.name, []);
     return undefined;
   }
@@ -115,12 +122,12 @@ function readOption(command: Command, token: OptionToken, seen: Map<string, stri
     );
   if (option.choices !== undefined && !option.choices.includes(value))
     return wrongUsage(
-      `${quote(value)} is no value of --${option.name}.`,
-      `It takes one of: ${option.choices.join(', ')}.${didYouMean(value, option.choices)}`,
+      `--${option.name} does not accept ${quote(value)}.`,
+      `Use one of: ${option.choices.join(', ')}.${didYouMean(value, option.choices)}`,
     );
   const before = seen.get(option.name);
   if (before !== undefined && option.repeatable !== true)
-    return wrongUsage(`--${option.name} is given more than once.`, 'Keep one of them.');
+    return wrongUsage(`--${option.name} is given more than once.`, 'Remove all but one.');
   if (before === undefined) seen.set(option.name, [value]);
   else before.push(value);
   return undefined;
@@ -136,7 +143,7 @@ function unknownOption(command: Command, rawName: string) {
 
 const seeHelp = ({ name }: Command): string => `See \`pyflow help ${name}\`.`;
 
-/** ` Did you mean X?` or nothing. */
+/** ` Did you mean X?`, or nothing. */
 export function didYouMean(given: string, known: readonly string[]): string {
   const match = closest(given, known);
   return match === undefined ? '' : ` Did you mean ${match}?`;
@@ -144,8 +151,17 @@ export function didYouMean(given: string, known: readonly string[]): string {
 
 const quote = (text: string): string => `"${text}"`;
 
+/** For a command whose first operand is a subcommand; its `operands` list them. */
+export function unknownVerb({ name, operands }: Command, verb: string, known: readonly string[]): UsageProblem {
+  return {
+    message: `pyflow ${name} has no subcommand "${verb}".`,
+    remedy: `Use one of: ${operands.split(' | ').join(', ')}.${didYouMean(verb, known)}`,
+  };
+}
+
 /** Returns the exit status. */
 export function complain(world: World, problem: UsageProblem): number {
-  world.stderr.write(`pyflow: ${problem.message}\n${problem.remedy}\n`);
+  const style = styleOf(hasColor(world, world.stderr));
+  world.stderr.write(`${style.red('error:')} ${style.bold(problem.message)}\n  -> ${problem.remedy}\n`);
   return USAGE_STATUS;
 }

@@ -1,4 +1,4 @@
-// Completion scripts of shells, written from commands as data. Unaware of what commands do.
+// Writes completion scripts for shells from the declarations of the commands.
 
 import { unreachable } from '../engine/failure.js';
 import type { Command, Option } from './command.js';
@@ -19,7 +19,7 @@ export function completionScript(shell: Shell, commands: readonly Command[]): st
   }
 }
 
-/** The words of `ls | show KEY | gc`; none of `PIPELINE`. */
+/** The subcommands in `ls | show KEY | gc`; none in `PIPELINE`. */
 function verbsOf({ operands }: Command): readonly string[] {
   const words = operands.split(' | ').map((part) => part.split(' ')[0] ?? '');
   return words.filter((word) => /^[a-z]+$/.test(word));
@@ -30,7 +30,7 @@ const flagsOf = ({ name, short }: Option): readonly string[] => [
   ...(short === undefined ? [] : [`-${short}`]),
 ];
 
-/** Where a function leaves the reply empty, bash completes names of files. */
+/** If a function leaves the reply empty, bash completes file names. */
 function bashScript(commands: readonly Command[]): string {
   const names = commands.map(({ name }) => name);
   const choices = commands.flatMap((command) =>

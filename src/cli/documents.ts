@@ -1,4 +1,4 @@
-// `--report` and `--trace`: written at the end, however the run ended.
+// Writes the files of `--report` and `--trace` at the end, however the run ended.
 
 import { resolve } from 'node:path';
 import type { Event, RunReport } from '../engine/events.js';
@@ -9,13 +9,13 @@ import { TraceRecorder } from '../engine/render/trace.js';
 import type { Given } from './command.js';
 import type { World } from './world.js';
 
-/** What is known once a run is over. `events` are for the trace. */
+/** `events` are for the trace. */
 export interface EndedRun {
   readonly report: RunReport;
   readonly events: readonly Event[];
 }
 
-/** Returns what could not be written. */
+/** Returns the failures to write them. */
 export function writeDocuments(given: Given, world: World, { report, events }: EndedRun): readonly Failure[] {
   const documents: readonly (readonly [option: string, make: () => unknown])[] = [
     ['report', () => report],

@@ -1,4 +1,4 @@
-// `pyflow exec`: a command run as the built app would run it.
+// `pyflow exec`: runs a command in the built app's environment.
 
 import { resolve } from 'node:path';
 import { readAppVariables } from '../engine/app/app-variables.js';
@@ -12,14 +12,12 @@ export const command: Command = {
   operands: '[PROCESS]',
   minOperands: 0,
   maxOperands: 1,
-  summary: 'Run a command as the built app would: its profile scripts sourced, HOME=/app',
+  summary: "Run a command in the built app's environment",
   details: [
-    'In a sandbox the slug is read-only for the command, unless --writable is given; without one a change is repaired by',
-    'the next run. Exits with the status of the command. PORT, proxy and certificate variables and those named by --env',
-    'are passed on; nothing else of the environment is.',
-    '',
-    'PROCESS is a process type of the Procfile, such as web. PORT is 5000 for it unless it is set.',
-  ].join('\n'),
+    'Starts the command like the platform does: with the slug at /app, HOME=/app and the profile scripts sourced. Exits with the status of the command.',
+    'PROCESS is a process type of the Procfile, such as web. If PORT is not set, a process gets PORT=5000.',
+    'The command gets PORT, the variables for proxies and certificates, and those of --env and --env-dir. It gets no other variables of the environment. In a sandbox, the slug is read-only unless you pass --writable. Without a sandbox, the command can change the slug, and the next run repairs it.',
+  ],
   options: [
     { name: 'slug', value: 'DIR', summary: 'Folder of the slug (default: .pyflow/slug)' },
     {
@@ -27,15 +25,15 @@ export const command: Command = {
       short: 'e',
       value: 'NAME[=VALUE]',
       repeatable: true,
-      summary: 'Set a variable, or pass on the one of this name',
+      summary: 'Set a variable, or pass on the variable with this name',
     },
-    { name: 'env-dir', value: 'DIR', summary: "The app's own variables, one file each, named after the variable" },
+    { name: 'env-dir', value: 'DIR', summary: "Folder with the app's variables, one file per variable" },
     { name: 'writable', summary: 'Let the command change the slug' },
     {
       name: 'sandbox',
       value: 'MODE',
       choices: ['auto', 'required', 'none'],
-      summary: 'How the command is kept apart from the machine (default: auto, namespaces where they work)',
+      summary: 'How to isolate the command from the machine (default: auto, which uses namespaces if they work)',
     },
     CACHE_DIR_OPTION,
   ],
@@ -53,8 +51,8 @@ export const command: Command = {
     if (!chosen.ok) return 'failure' in chosen ? printFailure(chosen.failure, world) : complain(world, chosen.problem);
     if (chosen.argv.length === 0) {
       return complain(world, {
-        message: 'pyflow exec needs a command.',
-        remedy: 'Name a process type of the Procfile (`pyflow exec web`), or write a command behind `--`.',
+        message: 'pyflow exec needs a process or a command.',
+        remedy: 'Name a process type of the Procfile (`pyflow exec web`), or write a command after `--`.',
       });
     }
     const env: Record<string, string> = type === undefined ? {} : { PORT: DEFAULT_PORT };
@@ -69,7 +67,7 @@ export const command: Command = {
       const name = cut < 0 ? entry : entry.slice(0, cut);
       if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
         return complain(world, {
-          message: `"${entry}" sets no variable.`,
+          message: `--env does not accept "${entry}".`,
           remedy: 'Write --env NAME=VALUE or --env NAME.',
         });
       }
@@ -86,12 +84,12 @@ export const command: Command = {
       cacheDir: cacheDirOf(given, world),
       signal,
     });
-    // A command that was asked to end may do so in its own way, and then its own status counts.
+    // A command that handles the signal itself exits with its own status.
     return done.ok ? done.value : (interruption()?.exitStatus ?? printFailure(done.failure, world));
   },
 };
 
-/** As other tools for Procfiles have it. */
+/** The default of other tools for Procfiles. */
 const DEFAULT_PORT = '5000';
 
 type Chosen =
@@ -102,15 +100,16 @@ type Chosen =
 async function processOf(type: string, given: Given, slugDir: string): Promise<Chosen> {
   const refuse = (message: string, remedy: string): Chosen => ({ ok: false, problem: { message, remedy } });
   if (given.commandLine.length > 0)
-    return refuse(`pyflow exec got the process type "${type}" and a command.`, 'Keep one of them.');
+    return refuse(`pyflow exec got both the process type "${type}" and a command.`, 'Remove one of them.');
   const { readProcfile } = await import('./procfile.js');
   const read = readProcfile(slugDir);
   if (!read.ok) return read;
   const command = read.value.get(type);
   if (command !== undefined) return { ok: true, argv: ['bash', '-c', command] };
   const types = [...read.value.keys()];
-  const behind = `If it is a command, write \`pyflow exec -- ${type} ...\`.`;
-  if (types.length === 0) return refuse(`The slug ${slugDir} has no process types: it has no Procfile.`, behind);
-  const known = `The Procfile has ${types.join(', ')}.${didYouMean(type, types)}`;
-  return refuse(`There is no process type "${type}".`, `${known} ${behind}`);
+  const behind = `If "${type}" is a command, write \`pyflow exec -- ${type} ...\`.`;
+  if (types.length === 0)
+    return refuse(`The slug ${slugDir} has no process types: its Procfile is missing or empty.`, behind);
+  const known = `It has ${types.join(', ')}.${didYouMean(type, types)}`;
+  return refuse(`The Procfile has no process type "${type}".`, `${known} ${behind}`);
 }

@@ -1,4 +1,4 @@
-// `pyflow graph`: a pipeline as a picture.
+// `pyflow graph`: prints or draws the graph of a pipeline.
 
 import { succeed, type Failure, type Result } from '../engine/failure.js';
 import { renderGraph, type GraphFormat } from '../engine/render/graph.js';
@@ -14,13 +14,12 @@ export const command: Command = {
   operands: '[PIPELINE]',
   minOperands: 0,
   maxOperands: 1,
-  summary: 'Print the graph of a pipeline',
+  summary: 'Print or draw the graph of a pipeline',
   details: [
-    'mermaid and dot are for other programs to draw, json for whatever else. svg is a drawing, html a page around it with',
-    'search, zoom and the details of each node; it loads nothing from anywhere.',
-  ].join('\n'),
+    'mermaid and dot are input for programs that draw graphs, and json is for any other program. svg is a drawing. html is a self-contained page with the drawing, search, zoom and the details of each node.',
+  ],
   options: [
-    { name: 'format', value: 'FORMAT', choices: FORMATS, summary: 'What is printed (default: mermaid)' },
+    { name: 'format', value: 'FORMAT', choices: FORMATS, summary: 'Format of the graph (default: mermaid)' },
     PARAM_OPTION,
   ],
   examples: [
@@ -43,7 +42,7 @@ export const command: Command = {
   },
 };
 
-/** In a bundle of its own, since it brings a library. */
+/** The drawing needs a library, so it is in a separate bundle. */
 async function draw(pipeline: CheckedPipeline, format: 'svg' | 'html'): Promise<Result<string, Failure>> {
   const { drawGraph, graphPage } = await import('../engine/render/drawing.js');
   if (format === 'html') return graphPage(pipeline);

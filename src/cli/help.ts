@@ -1,4 +1,4 @@
-// The help texts, laid out from commands as data.
+// The help texts. Their content is in the commands themselves; here it is laid out.
 
 import type { Command, Option } from './command.js';
 
@@ -6,7 +6,7 @@ const WIDTH = 100;
 
 export function overviewOf(commands: readonly Command[]): string {
   return [
-    'pyflow runs declarative pipelines that build Python apps, and re-uses every result whose inputs did not change.',
+    'pyflow builds Python apps with declarative pipelines and reuses every result whose inputs did not change.',
     '',
     'Usage: pyflow COMMAND [OPTIONS]',
     '',
@@ -15,25 +15,26 @@ export function overviewOf(commands: readonly Command[]): string {
     '',
     'Options:',
     ...columns([
-      ['--no-color', 'Print no colors; with any command, as NO_COLOR=1 does'],
+      ['--no-color', 'Print no colors, with any command; the same as NO_COLOR=1'],
       ['-V, --version', 'Print the version'],
-      ['-h, --help', 'Print this help; behind a command, the help of that command'],
+      ['-h, --help', 'Print help; after a command, print the help of that command'],
     ]),
     '',
-    'Start with `pyflow run` in the folder of a Python app. `pyflow help COMMAND` tells all about a command.',
+    'To start, run `pyflow run` in the folder of a Python app. `pyflow help COMMAND` shows the options of a command.',
     ...EXIT_STATUS,
     '',
   ].join('\n');
 }
 
 export function helpOf(command: Command): string {
-  const tail = command.takesCommandLine === true ? ' -- CMD [ARG]...' : '';
   const operands = command.operands === '' ? '' : ` ${command.operands}`;
   return [
     `${command.summary}.`,
     '',
-    `Usage: pyflow ${command.name}${operands} [OPTIONS]${tail}`,
-    ...(command.details === undefined ? [] : ['', command.details]),
+    `Usage: pyflow ${command.name}${operands} [OPTIONS]`,
+    ...(command.takesCommandLine === true ? [`       pyflow ${command.name} [OPTIONS] -- CMD [ARG]...`] : []),
+    ...(command.details ?? []).flatMap((paragraph) => ['', ...wrap(paragraph, WIDTH)]),
+    ...(command.subcommands === undefined ? [] : ['', 'Subcommands:', ...columns(command.subcommands)]),
     '',
     'Options:',
     ...columns([
@@ -54,8 +55,8 @@ const EXIT_STATUS = [
     ['1', 'the app is at fault'],
     ['2', 'the pipeline file or the command line is at fault'],
     ['70', 'a bug in pyflow'],
-    ['75', 'the environment failed, and trying again may help'],
-    ['130, 143', 'interrupted by SIGINT, SIGTERM'],
+    ['75', 'the environment failed; a retry may help'],
+    ['130, 143', 'interrupted by SIGINT or SIGTERM'],
   ]),
 ];
 
@@ -64,8 +65,8 @@ const label = ({ name, short, value }: Option): string =>
 
 const describe = ({ summary, choices, repeatable }: Option): string =>
   summary +
-  (choices === undefined ? '' : `: ${choices.join(', ')}`) +
-  (repeatable === true ? '; may be given several times' : '');
+  (choices === undefined ? '' : ` [values: ${choices.join(', ')}]`) +
+  (repeatable === true ? ' [repeatable]' : '');
 
 /** Two columns, the second wrapped. */
 function columns(rows: readonly (readonly [string, string])[]): string[] {

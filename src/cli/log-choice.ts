@@ -1,4 +1,4 @@
-// Which log a run prints, and the renderer for it. winston is loaded for what is worth a log.
+// Chooses the log that a run prints, and opens its renderer. Loads winston only if a run needs more than a few lines.
 
 import { randomUUID } from 'node:crypto';
 import { buildpackRenderer } from '../engine/render/buildpack.js';
@@ -7,6 +7,7 @@ import { liveRenderer } from '../engine/render/live.js';
 import { ndjsonRenderer } from '../engine/render/ndjson.js';
 import { plainRenderer } from '../engine/render/plain.js';
 import type { Renderer } from '../engine/render/renderer.js';
+import { hasColor } from './color.js';
 import type { Given } from './command.js';
 import type { World } from './world.js';
 
@@ -16,7 +17,7 @@ type LogName = Exclude<(typeof LOG_NAMES)[number], 'auto'>;
 export function chooseLog(given: Given, world: World): LogName {
   const asked = (given.value('log') ?? 'auto') as (typeof LOG_NAMES)[number];
   const canRedraw = world.stdout.isTerminal && world.env['TERM'] !== 'dumb';
-  // Frames in a file would be garbage, also for somebody who asked for them.
+  // In a file, frames would be garbage, even for a user who asked for them.
   if (asked === 'live') return canRedraw ? 'live' : 'plain';
   if (asked !== 'auto') return asked;
   if (world.env['GITHUB_ACTIONS'] === 'true') return 'github';
@@ -25,13 +26,9 @@ export function chooseLog(given: Given, world: World): LogName {
 
 const isSet = (value: string | undefined): boolean => value !== undefined && value !== '' && value !== 'false';
 
-/** https://no-color.org: any value but the empty one. */
-export const hasColor = (world: World, output = world.stdout): boolean =>
-  output.isTerminal && (world.env['NO_COLOR'] ?? '') === '' && world.env['TERM'] !== 'dumb';
-
 export interface OpenRenderer {
   readonly renderer: Renderer;
-  /** After `renderer.close()`: resolves when all is written. */
+  /** Call it after `renderer.close()`. Resolves when everything is written. */
   flush(): Promise<void>;
 }
 
@@ -70,7 +67,7 @@ export async function openRenderer(
   }
 }
 
-/** Both streams mostly end in one log, so what stands in the one must be out before the other goes on. */
+/** Both streams usually end in one log, so one must be flushed before the other continues. */
 export const openBuildpackLog = (world: World, verbose: boolean, color: boolean): Renderer =>
   buildpackRenderer(world.stdout.write, {
     verbose,
@@ -81,7 +78,7 @@ export const openBuildpackLog = (world: World, verbose: boolean, color: boolean)
     },
   });
 
-/** Some terminals say 0 when they do not know. */
+/** Some terminals report a size of 0 if they don't know it. */
 const usable = (size: { readonly columns: number; readonly rows: number } | undefined) => ({
   columns: size !== undefined && size.columns > 0 ? size.columns : 80,
   rows: size !== undefined && size.rows > 0 ? size.rows : 24,

@@ -87,7 +87,7 @@ function asksForHelp(command: Command, args: readonly string[]): boolean {
   return own.some((arg, index) => (arg === '--help' || arg === '-h') && !isValue(command, own[index - 1]));
 }
 
-/** Whether what follows `arg` is its value: `--out -h` is a folder called `-h`, and refused as such. */
+/** Whether the next word is the value of `arg`: `--out -h` names a folder `-h`, and is refused for that. */
 const isValue = (command: Command, arg: string | undefined): boolean =>
   command.options.some(({ name, short, value }) => value !== undefined && (arg === `--${name}` || arg === `-${short}`));
 
@@ -102,6 +102,8 @@ function help(names: readonly string[], world: World): number {
 
 const unknown = (name: string, world: World): number =>
   complain(world, {
-    message: name.startsWith('-') ? `There is no option ${name} before a command.` : `There is no command "${name}".`,
+    message: name.startsWith('-')
+      ? `pyflow has no option ${name} before the command.`
+      : `pyflow has no command "${name}".`,
     remedy: `${didYouMean(name, [...Object.keys(COMMANDS), 'help']).trim()} \`pyflow help\` lists the commands.`.trim(),
   });

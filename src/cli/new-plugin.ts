@@ -1,4 +1,4 @@
-// `pyflow plugins new`: a plugin to start from, in a folder that was not there before.
+// `pyflow plugins new`: writes a plugin to start from into a new folder.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -7,7 +7,7 @@ import { skeletonOf } from './plugin-skeleton.js';
 import { quote } from './shell.js';
 import { removeTree } from '../engine/files/remove-tree.js';
 
-/** Gives the paths of the files in the folder. */
+/** Returns the paths of the files in the folder. */
 export function writeSkeleton(kind: string, folder: string): Result<readonly string[]> {
   const files = Object.entries(skeletonOf(kind));
   try {
@@ -16,7 +16,7 @@ export function writeSkeleton(kind: string, folder: string): Result<readonly str
     return fail(cannotWrite(folder, error));
   }
   try {
-    // Making it is the claim: of two that try, one finds it there.
+    // If two processes try, only one can create the folder.
     mkdirSync(folder);
   } catch (error) {
     return fail((error as NodeJS.ErrnoException).code === 'EEXIST' ? exists(folder) : cannotWrite(folder, error));
@@ -33,14 +33,14 @@ export function writeSkeleton(kind: string, folder: string): Result<readonly str
   return succeed(files.map(([path]) => path));
 }
 
-/** What is printed once it is there. */
+/** What the command prints at the end. */
 export function nextSteps(kind: string, files: readonly string[], folder: string, cwd: string): string {
   const near = relative(cwd, folder);
   const shown = near === '' || near.startsWith('..') ? resolve(folder) : near;
   return [
-    `The folder ${shown} has a plugin to start from: ${files.join(', ')}.`,
+    `Created a plugin in ${shown}: ${files.join(', ')}.`,
     '',
-    'It works as it is:',
+    'It already works. Try it:',
     `  cd ${/^[\w./-]+$/.test(shown) ? shown : quote(shown)}`,
     `  node --test ${kind}.test.mjs`,
     '  pyflow check pipeline.yml',
@@ -52,15 +52,15 @@ export function nextSteps(kind: string, files: readonly string[], folder: string
 const exists = (folder: string): Failure => ({
   code: 'plugins::folder-exists',
   blame: 'pipeline',
-  title: `There is something at ${folder} already`,
-  detail: 'A new plugin gets a folder of its own, and nothing is written over.',
-  remedy: 'Name another folder with --dir, or remove that one.',
+  title: `${folder} already exists`,
+  detail: 'A new plugin needs a new folder, because pyflow overwrites nothing.',
+  remedy: 'Name another folder with --dir, or remove this one.',
 });
 
 const cannotWrite = (folder: string, error: unknown): Failure => ({
   code: 'plugins::cannot-write',
   blame: 'environment',
-  title: `The folder ${folder} cannot be made`,
+  title: `pyflow can't create the folder ${folder}`,
   detail: error instanceof Error ? error.message : String(error),
-  remedy: 'Name a folder with --dir in which you may write.',
+  remedy: 'Name a folder that you can write to with --dir.',
 });

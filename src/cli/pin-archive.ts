@@ -1,4 +1,4 @@
-// Downloads an archive of the platform and writes its digest into a pin file. Unaware of command lines.
+// Downloads an archive of the platform and writes its digest into a pin file.
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -18,9 +18,9 @@ interface PinRequest {
   /** Absolute. */
   readonly pinFile: string;
   readonly cacheDir: string;
-  /** What the operator knows the digest to be. */
+  /** The digest that the operator expects. */
   readonly sha256?: string;
-  /** Another digest takes the place of the pinned one. */
+  /** Whether a different digest replaces the pinned one. */
   readonly replace: boolean;
 }
 type Pinned = Pin & { readonly name: string; readonly wasPinned: boolean };
@@ -42,11 +42,11 @@ export async function pinArchive(request: PinRequest, world: World): Promise<Res
   const { sha256, sizeBytes } = fetched.value;
   const from = withoutUser(url);
   if (request.sha256 !== undefined && request.sha256 !== sha256)
-    return fail(otherDigest(from, sha256, `--sha256 says ${request.sha256}.`));
+    return fail(otherDigest(from, `Its SHA-256 is ${sha256}, but --sha256 is ${request.sha256}.`, CHECK_DIGEST));
   const known = Object.hasOwn(before.value.archives, name) ? before.value.archives[name] : undefined;
   if (known?.sha256 === sha256) return succeed({ ...known, name, wasPinned: true });
   if (known !== undefined && !request.replace)
-    return fail(otherDigest(from, sha256, `${known.sha256} is pinned in ${pinFile}.`));
+    return fail(otherDigest(from, `Its SHA-256 is ${sha256}, but ${pinFile} pins ${known.sha256}.`, USE_REPLACE));
 
   const day = new Date(world.now()).toISOString().slice(0, 10);
   const pin: Pin = { sha256, sizeBytes, from, pinned: day };
@@ -73,7 +73,7 @@ function withoutUser(url: URL): string {
 const NEW_HEAD = {
   about:
     "Digests of archives of the platform's own Pythons, for the provider `scalingo`. `pyflow catalogue pin` adds to it.",
-  source: [{ note: 'Each entry was downloaded and digested: `from` says where from, `pinned` the day.' }],
+  source: [{ note: 'Each entry was downloaded and digested: `from` is the source, `pinned` the day.' }],
 };
 
 function readPinFile(
@@ -91,7 +91,7 @@ function readPinFile(
   return succeed({ head: JSON.parse(text) as object, archives: parsed.pins });
 }
 
-/** Builds may read it meanwhile. */
+/** By renaming, because builds may read the file meanwhile. */
 function writeWhole(file: string, text: string): void {
   mkdirSync(dirname(file), { recursive: true });
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
@@ -106,9 +106,9 @@ function writeWhole(file: string, text: string): void {
 const notAnArchive = (name: string): Failure => ({
   code: 'catalogue::not-an-archive',
   blame: 'pipeline',
-  title: `"${name}" is not named like an archive of the platform`,
-  detail: `The name says what an archive is for: ${PLATFORM_ARCHIVE_FORM}.`,
-  remedy: 'Give the address of such a file, or give the file its right name.',
+  title: `"${name}" is not the name of a platform archive`,
+  detail: `The name must say what the archive is for: ${PLATFORM_ARCHIVE_FORM}.`,
+  remedy: 'Pass the URL of such an archive, or rename the file.',
 });
 
 const badPinFile = (file: string, problems: readonly string[]): Failure => ({
@@ -116,21 +116,24 @@ const badPinFile = (file: string, problems: readonly string[]): Failure => ({
   blame: 'pipeline',
   title: `${file} is not a pin file`,
   detail: problems.slice(0, 10).join('\n'),
-  remedy: 'Correct it, or name another file: one that is missing is made.',
+  remedy: 'Fix the file, or name another one. pyflow creates a missing file.',
 });
 
-const otherDigest = (from: string, sha256: string, expected: string): Failure => ({
+const CHECK_DIGEST = 'Check the digest that you passed. If it is right, the archive has changed: do not use it.';
+const USE_REPLACE = 'Find out who changed the archive. If the new one is right, pin it with --replace.';
+
+const otherDigest = (from: string, detail: string, remedy: string): Failure => ({
   code: 'catalogue::other-digest',
   blame: 'environment',
-  title: `The archive at ${from} is another one than it should be`,
-  detail: `Its SHA-256 is ${sha256}, but ${expected}`,
-  remedy: 'Find out who changed it. If the new one is right, pin it with --replace.',
+  title: `The archive at ${from} doesn't match the expected digest`,
+  detail,
+  remedy,
 });
 
 const cannotWrite = (file: string, why: string): Failure => ({
   code: 'catalogue::cannot-write',
   blame: 'environment',
-  title: `The pin file ${file} cannot be read or written`,
+  title: `pyflow can't read or write the pin file ${file}`,
   detail: why,
-  remedy: 'Check the folder and who may write to it.',
+  remedy: 'Check the folder and its permissions.',
 });

@@ -1,4 +1,4 @@
-// `pyflow plan`: what a run would do, and why, without doing it.
+// `pyflow plan`: shows what a run would do, and why, without running anything.
 
 import type { PlanReport } from '../engine/plan-report.js';
 import type { RunRequest } from '../engine/request.js';
@@ -16,11 +16,10 @@ export const command: Command = {
   operands: '[PIPELINE]',
   minOperands: 0,
   maxOperands: 1,
-  summary: 'Say what would run, be restored or skipped, and why',
+  summary: 'Show which nodes would run, be restored or be skipped, and why',
   details: [
-    'Takes the options of `pyflow run` and changes nothing. A line with an outcome holds in the run; a line that depends on',
-    'other nodes has `?`, since what they leave decides whether it runs.',
-  ].join('\n'),
+    'Accepts the options of `pyflow run` and changes nothing. A line with an outcome is certain. A line with `?` depends on other nodes: their results decide whether the node runs.',
+  ],
   options: [...RUN_OPTIONS, { name: 'json', summary: 'Print JSON' }],
   examples: ['pyflow plan', 'pyflow plan pipelines/python.yml --app ../shop'],
   run: async (given, world) => {

@@ -1,10 +1,10 @@
-// `pyflow plugins`: the kinds a pipeline file can use, from their manifests, and a start for one's own.
+// `pyflow plugins`: lists and shows the kinds that a pipeline file can use, and creates a new plugin.
 
 import { resolve } from 'node:path';
 import type { JSONSchema } from '../manifests/json-schema.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
 import { formatDuration, table } from '../engine/render/messages.js';
-import { complain, didYouMean, type Command } from './command.js';
+import { complain, didYouMean, EMPTY_VALUE, unknownVerb, type Command } from './command.js';
 import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
 import type { World } from './world.js';
@@ -14,14 +14,14 @@ export const command: Command = {
   operands: 'ls | show KIND | new KIND',
   minOperands: 1,
   maxOperands: 2,
-  summary: 'List the kinds of nodes, show one, or start a new one',
-  details: [
-    '  ls         list the kinds that pyflow ships',
-    '  show KIND  show config and ports of one',
-    '  new KIND   write a plugin to start from, with a test, a pipeline that uses it and an app for that',
-  ].join('\n'),
+  summary: 'List or show the kinds of nodes, or create a plugin',
+  subcommands: [
+    ['ls', 'List the kinds that come with pyflow'],
+    ['show KIND', 'Show the config and the ports of a kind'],
+    ['new KIND', 'Create a plugin with a test, a pipeline that uses it and an example app'],
+  ],
   options: [
-    { name: 'dir', value: 'DIR', summary: 'With new: the folder to make (default: KIND in the current folder)' },
+    { name: 'dir', value: 'DIR', summary: 'With new: folder to create (default: KIND in the current folder)' },
     { name: 'json', summary: 'With ls and show: print JSON' },
   ],
   examples: ['pyflow plugins show install-deps-pip', 'pyflow plugins new compile-assets'],
@@ -30,32 +30,34 @@ export const command: Command = {
     if (verb === 'ls' && kind === undefined) return list(given.flag('json'), world);
     if (verb === 'show' && kind !== undefined) return show(kind, given.flag('json'), world);
     if (verb === 'new' && kind !== undefined) return start(kind, given.value('dir'), world);
-    return complain(world, {
-      message:
-        verb === 'show' || verb === 'new'
-          ? `pyflow plugins ${verb} needs a KIND.`
-          : `pyflow plugins cannot "${given.operands.join(' ')}".`,
-      remedy:
-        verb === 'show' || verb === 'new'
-          ? `For example \`pyflow plugins ${verb} ${verb === 'new' ? 'compile-assets' : 'hook'}\`.`
-          : `It takes \`ls\`, \`show KIND\` or \`new KIND\`.${didYouMean(verb, ['ls', 'show', 'new'])}`,
-    });
+    if (verb === 'show' || verb === 'new') {
+      return complain(world, {
+        message: `pyflow plugins ${verb} needs a KIND.`,
+        remedy: `For example: \`pyflow plugins ${verb} ${verb === 'new' ? 'compile-assets' : 'hook'}\`.`,
+      });
+    }
+    if (verb === 'ls') {
+      return complain(world, { message: `Unexpected argument "${kind}".`, remedy: 'See `pyflow help plugins`.' });
+    }
+    return complain(world, unknownVerb(command, verb, VERBS));
   },
 };
 
+const VERBS = ['ls', 'show', 'new'];
+
 async function start(kind: string, dir: string | undefined, world: World): Promise<number> {
-  // It becomes the name of files, and of nodes.
+  // The name becomes part of file names and node names.
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(kind) || kind.length > 60) {
     return complain(world, {
-      message: `"${kind}" is no name for a kind.`,
-      remedy: 'Write at most 60 lower-case letters and digits, words joined by hyphens: compile-assets.',
+      message: `"${kind}" is not a valid name for a kind.`,
+      remedy: 'Use at most 60 lowercase letters and digits, with hyphens between words: compile-assets.',
     });
   }
-  if (dir === '') return complain(world, { message: '--dir needs a folder.', remedy: 'Is a variable unset?' });
+  if (dir === '') return complain(world, { message: '--dir needs a folder.', remedy: EMPTY_VALUE });
   if ((await world.engine.kinds()).some((known) => known.kind === kind)) {
     return complain(world, {
-      message: `pyflow ships a kind "${kind}".`,
-      remedy: 'Give yours another name; a pipeline could not tell them apart.',
+      message: `pyflow already has a kind "${kind}".`,
+      remedy: "Choose another name: a pipeline can't tell two kinds with the same name apart.",
     });
   }
   const folder = resolve(world.cwd, dir ?? kind);
@@ -80,7 +82,7 @@ async function show(kind: string, asJSON: boolean, world: World): Promise<number
   const manifest = kinds.find((known) => known.kind === kind);
   if (manifest === undefined) {
     return complain(world, {
-      message: `There is no kind "${kind}".`,
+      message: `pyflow has no kind "${kind}".`,
       remedy: `${didYouMean(
         kind,
         kinds.map((known) => known.kind),
@@ -95,10 +97,10 @@ async function show(kind: string, asJSON: boolean, world: World): Promise<number
 function manifestText(manifest: PluginManifest): string {
   const facts = [
     `revision ${manifest.revision}`,
-    ...(manifest.pure === true ? ['gives only values'] : []),
-    ...(manifest.network === true ? ['may use the network'] : []),
-    ...(manifest.pool === undefined ? [] : [`claims the pool ${manifest.pool}`]),
-    ...(manifest.timeoutMs === undefined ? [] : [`stops after ${formatDuration(manifest.timeoutMs)}`]),
+    ...(manifest.pure === true ? ['returns only values'] : []),
+    ...(manifest.network === true ? ['can use the network'] : []),
+    ...(manifest.pool === undefined ? [] : [`uses the pool ${manifest.pool}`]),
+    ...(manifest.timeoutMs === undefined ? [] : [`times out after ${formatDuration(manifest.timeoutMs)}`]),
   ];
   return `${[
     `${manifest.kind}: ${manifest.description}`,

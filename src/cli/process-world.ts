@@ -1,4 +1,4 @@
-// The world of a real process: its streams, environment and signals. With cli.ts the only reader of `process`.
+// The world of the real process: its streams, environment and signals. Only this file and cli.ts read `process`.
 
 import { homedir } from 'node:os';
 import { realpathSync, writeSync } from 'node:fs';
@@ -17,7 +17,7 @@ const INTERRUPTIONS: readonly Interruption[] = [
   { signal: 'SIGTERM', exitStatus: 143 },
 ];
 
-/** `pluginHost`: see `lazyEngine`. */
+/** For `pluginHost`, see `lazyEngine`. */
 export function processWorld(version: string, pluginHost?: () => string): World {
   process.on('uncaughtException', dieOfBug);
   process.on('unhandledRejection', dieOfBug);
@@ -40,7 +40,7 @@ export function processWorld(version: string, pluginHost?: () => string): World 
   };
 }
 
-/** A command may be a link to the program. */
+/** `argv[1]` may be a link to the program. */
 function programDir(): string {
   const program = process.argv[1] ?? '.';
   try {
@@ -50,11 +50,11 @@ function programDir(): string {
   }
 }
 
-/** Ends the process with all output written: stdout to a pipe is asynchronous. */
+/** Ends the process after all output is written, because stdout to a pipe is asynchronous. */
 export async function leave(exitStatus: number): Promise<never> {
   flushGathered();
   await Promise.all([process.stdout, process.stderr].map(drained));
-  // The error of the last write is told a turn later.
+  // Node reports the error of the last write one turn later.
   await new Promise((resolve) => void setImmediate(resolve));
   process.exit(exitStatus);
 }
@@ -67,7 +67,7 @@ const drained = (stream: NodeJS.WriteStream): Promise<void> =>
 
 function outputOf(stream: NodeJS.WriteStream): Output {
   let gone = false;
-  // Whoever read our output may leave (`pyflow run ... | head`). A build is not lost for that: it goes on unseen.
+  // If the reader of the output exits (`pyflow run ... | head`), the build continues without output.
   stream.on('error', (error: NodeJS.ErrnoException) => {
     gone = true;
     if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') dieUnheard(error);
@@ -86,7 +86,7 @@ const GATHER_MS = 25;
 const GATHER_LENGTH = 32 * 1024;
 let flushGathered = (): void => {};
 
-/** Each write wakes the reader of a pipe, which costs more than the text: several lines go out together. */
+/** Each write wakes the reader of a pipe, which costs more than the text itself, so lines are collected. */
 function gathered(write: (text: string) => void): Pick<Output, 'write' | 'flush'> {
   let pending = '';
   let timer: NodeJS.Timeout | undefined;
@@ -116,7 +116,7 @@ function listenOnce(): World['onInterrupt'] {
     let interruption: Interruption | undefined;
     for (const one of INTERRUPTIONS) {
       process.on(one.signal, () => {
-        // The engine is ending its children; who asks twice does not want to wait for that.
+        // The engine is stopping its commands. A user who interrupts twice doesn't want to wait for that.
         if (interruption !== undefined) {
           flushGathered();
           process.exit(one.exitStatus);
@@ -132,9 +132,9 @@ function listenOnce(): World['onInterrupt'] {
 
 function dieUnheard(error: Error): never {
   try {
-    writeSync(2, `pyflow: its output cannot be written: ${error.message}\n`);
+    writeSync(2, `error: pyflow can't write its output: ${error.message}\n`);
   } catch {
-    // The same disk may be behind it.
+    // stderr may be on the same full disk.
   }
   process.exit(EXIT_STATUS.environment);
 }
@@ -146,7 +146,7 @@ function dieOfBug(error: unknown): never {
     if (scarcity === undefined) writeSync(2, describeBug(error, process.env['PYFLOW_DEBUG'] !== undefined));
     else writeSync(2, `${formatFailure(scarcity, styleOf(false)).join('\n')}\n`);
   } catch {
-    // Nobody is left to tell.
+    // There is no other place to report it.
   }
   process.exit(scarcity === undefined ? BUG_STATUS : statusOfFailure(scarcity));
 }

@@ -1,11 +1,11 @@
-// The process types of a built app: what its Procfile tells a platform to run.
+// Reads the process types of a built app from its Procfile.
 
 import { Folder } from '../engine/files/folder.js';
 import { FailureError, fail, succeed, type Result } from '../engine/failure.js';
 
 const MOST_BYTES = 1024 * 1024;
 
-/** Process type -> command, in the order of the file; empty when there is no Procfile. */
+/** Process type -> command, in the order of the file. Empty if there is no Procfile. */
 export function readProcfile(slugDir: string): Result<ReadonlyMap<string, string>> {
   const folder = new Folder(slugDir, 'the slug');
   const processes = new Map<string, string>();

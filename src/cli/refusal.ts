@@ -1,4 +1,4 @@
-// What is printed when a request is refused before anything ran.
+// Prints failures, and the problems of a pipeline file.
 
 import { relative } from 'node:path';
 import type { Failure } from '../engine/failure.js';
@@ -9,7 +9,7 @@ import { styleOf } from '../engine/render/style.js';
 import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
 import { renderDiagnostics } from '../manifests/pipeline/render-diagnostics.js';
 import { statusOfFailure, statusOfRefusal } from './exit-status.js';
-import { hasColor } from './log-choice.js';
+import { hasColor } from './color.js';
 import type { World } from './world.js';
 
 /** Returns the exit status. */
@@ -20,7 +20,7 @@ export function printRefusal(refusal: Refusal, world: World, annotate = false): 
   return statusOfRefusal(refusal);
 }
 
-/** With excerpts of `text`, the file's; gives them with the names that were shown. */
+/** With excerpts of `text`, the content of the file. Returns the diagnostics with the file names as shown. */
 export function printDiagnostics(
   diagnostics: readonly Diagnostic[],
   text: string,
@@ -33,7 +33,7 @@ export function printDiagnostics(
   return near;
 }
 
-/** As a person would type it; a name outside the current folder stays whole. */
+/** Relative to the current folder, if the file is in it. */
 function nearName(file: string, { cwd }: World): string {
   const near = relative(cwd, file);
   return near === '' || near.startsWith('..') ? file : near;

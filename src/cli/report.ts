@@ -1,4 +1,4 @@
-// `pyflow report`: what a run of an app did, from the record it left in the cache.
+// `pyflow report`: shows what a run did, from its record in the cache.
 
 import { resolve } from 'node:path';
 import { writeText } from '../engine/render/report.js';
@@ -6,8 +6,8 @@ import { reportText } from '../engine/render/report-text.js';
 import { REPORT_SCHEMA, type RunReport } from '../engine/events.js';
 import { succeed, unreachable, type Result } from '../engine/failure.js';
 import { appIdOf, listRuns, readStoredReport, type StoredReport } from '../engine/run/run-record.js';
-import { complain, wrongUsage, type Command, type UsageProblem } from './command.js';
-import { hasColor } from './log-choice.js';
+import { complain, EMPTY_VALUE, wrongUsage, type Command, type UsageProblem } from './command.js';
+import { hasColor } from './color.js';
 import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
 import { APP_OPTIONS, appOf, type AppPlace } from './run-options.js';
@@ -18,13 +18,15 @@ export const command: Command = {
   operands: '[RUN]',
   minOperands: 0,
   maxOperands: 1,
-  summary: 'Show what a run did; the latest of the app unless one is named',
-  details: 'The last 50 runs of each app are kept. RUN is a run id as --list shows it, or the beginning of one.',
+  summary: 'Show what a run did',
+  details: [
+    'Shows the latest run of the app, or the run RUN: a run id as --list shows it, or the beginning of one. pyflow keeps the last 50 runs of each app.',
+  ],
   options: [
     ...APP_OPTIONS,
     { name: 'list', summary: 'List the runs of the app' },
     { name: 'json', summary: 'Print the report as JSON' },
-    { name: 'html', value: 'FILE', summary: 'Write the report as a page that loads nothing from anywhere' },
+    { name: 'html', value: 'FILE', summary: 'Write the report as a self-contained page' },
   ],
   examples: ['pyflow report --app-id shop', 'pyflow report --html report.html', 'pyflow report --json | jq .nodes'],
   run: async (given, world) => {
@@ -33,11 +35,11 @@ export const command: Command = {
     const html = given.value('html');
     if (html !== undefined && (given.flag('json') || given.flag('list'))) {
       return complain(world, {
-        message: '--html writes the page of one run, and prints nothing else.',
-        remedy: 'Leave out --json or --list, or call it twice.',
+        message: '--html writes the page of one run and prints nothing.',
+        remedy: 'Remove --json or --list.',
       });
     }
-    if (html === '') return complain(world, { message: '--html needs a file.', remedy: 'Is a variable unset?' });
+    if (html === '') return complain(world, { message: '--html needs a file.', remedy: EMPTY_VALUE });
     if (given.flag('list')) return list(place.value, given.flag('json'), world);
     const found = findReport(place.value, given.operands[0]);
     if (!found.ok) return complain(world, found.failure);
@@ -82,8 +84,8 @@ function findReport(place: AppPlace, asked: string | undefined): Result<RunRepor
   const found = asked === undefined ? runs.slice(-1) : runs.filter((run) => run.startsWith(asked));
   if (found.length > 1) {
     return wrongUsage(
-      `The ids of ${found.length} runs of ${appId} begin with "${asked}".`,
-      `Write more of one: ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', ...' : ''}`,
+      `${found.length} runs of ${appId} have an id that starts with "${asked}".`,
+      `Write more characters of the id: ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', ...' : ''}`,
     );
   }
   const stored: StoredReport = found[0] === undefined ? { type: 'none' } : readStoredReport(cacheDir, appId, found[0]);
@@ -95,8 +97,8 @@ function findReport(place: AppPlace, asked: string | undefined): Result<RunRepor
     );
   }
   return wrongUsage(
-    asked === undefined ? `No run of ${appId} is recorded.` : `No run ${asked} of ${appId} is recorded.`,
-    'Runs are kept by app and cache: check --app, --app-id and --cache-dir, or see `pyflow report --list`.',
+    asked === undefined ? `The cache has no run of ${appId}.` : `The cache has no run ${asked} of ${appId}.`,
+    'Check --app, --app-id and --cache-dir. `pyflow report --list` lists the runs.',
   );
 }
 
@@ -104,6 +106,6 @@ async function writePage(report: RunReport, file: string, world: World): Promise
   const { reportPage } = await import('../engine/render/report-page.js');
   const written = writeText(resolve(world.cwd, file), reportPage(report));
   if (!written.ok) return printFailure(written.failure, world);
-  world.stdout.write(`The page of run ${report.runId} is in ${file}.\n`);
+  world.stdout.write(`Wrote the page of run ${report.runId} to ${file}.\n`);
   return 0;
 }

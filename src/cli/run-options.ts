@@ -1,18 +1,18 @@
-// The options that say what to run, shared by run, plan, check and graph, and the request they make.
+// The options that run, plan, check and graph share, and the request that they make.
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { passThroughOf } from '../engine/app/pass-through.js';
 import { succeed, type Result } from '../engine/failure.js';
 import type { RunRequest } from '../engine/request.js';
-import { wrongUsage, type Given, type Option, type UsageProblem } from './command.js';
+import { EMPTY_VALUE, wrongUsage, type Given, type Option, type UsageProblem } from './command.js';
 import { findPipeline } from './shipped-pipelines.js';
 import type { World } from './world.js';
 
 export const CACHE_DIR_OPTION: Option = {
   name: 'cache-dir',
   value: 'DIR',
-  summary: 'Cache (default: $PYFLOW_CACHE_DIR, else $XDG_CACHE_HOME/pyflow, else ~/.cache/pyflow)',
+  summary: 'Folder of the cache (default: $PYFLOW_CACHE_DIR, else $XDG_CACHE_HOME/pyflow, else ~/.cache/pyflow)',
 };
 
 export const APP_OPTIONS: readonly Option[] = [
@@ -20,7 +20,8 @@ export const APP_OPTIONS: readonly Option[] = [
   {
     name: 'app-id',
     value: 'ID',
-    summary: 'Name of the app in the cache; without it one is made from the folder, and no version sticks',
+    summary:
+      'Name of the app in the cache; without it, pyflow uses the path of the folder and keeps no sticky versions',
   },
   CACHE_DIR_OPTION,
 ];
@@ -35,31 +36,48 @@ export const PARAM_OPTION: Option = {
 
 export const RUN_OPTIONS: readonly Option[] = [
   ...APP_OPTIONS,
-  { name: 'out', value: 'DIR', summary: 'Folder of the slug (default: APP/.pyflow/slug); may be the app itself' },
-  { name: 'force', summary: 'Write the slug although its folder holds files that pyflow did not write' },
+  {
+    name: 'out',
+    value: 'DIR',
+    summary: 'Folder of the slug (default: APP/.pyflow/slug); can be the folder of the app',
+  },
+  { name: 'force', summary: 'Write the slug even if its folder has files that pyflow did not write' },
   PARAM_OPTION,
   {
     name: 'env-dir',
     value: 'DIR',
-    summary:
-      "The app's own variables, one file each, named after the variable; nothing else of the environment reaches the app",
+    summary: "Folder with the app's variables, one file per variable; the app gets no variables of the environment",
   },
   {
     name: 'only',
     value: 'NODE',
     repeatable: true,
-    summary: 'Run this node and what it needs; may be repeated. Writes no slug',
+    summary: 'Run only this node and the nodes it needs, and write no slug',
   },
-  { name: 'until', value: 'NODE', summary: 'Run this node and all it needs. Writes no slug' },
-  { name: 'refresh', value: 'NODE|all', repeatable: true, summary: 'Run this node although its result is stored' },
-  { name: 'jobs', short: 'j', value: 'N', summary: 'Nodes that run at a time (default: the number of processors)' },
-  { name: 'keep-going', short: 'k', summary: 'After a failure go on with the nodes that do not need the failed one' },
+  { name: 'until', value: 'NODE', summary: 'Run the nodes up to this one, and write no slug' },
+  {
+    name: 'refresh',
+    value: 'NODE|all',
+    repeatable: true,
+    summary: 'Run this node, or all nodes, even if the result is in the cache',
+  },
+  {
+    name: 'jobs',
+    short: 'j',
+    value: 'N',
+    summary: 'Number of nodes that run at the same time (default: the number of processors)',
+  },
+  {
+    name: 'keep-going',
+    short: 'k',
+    summary: 'After a failure, continue with the nodes that do not need the failed one',
+  },
   { name: 'test', summary: 'Build for tests: run.mode is "test" instead of "build"' },
   {
     name: 'sandbox',
     value: 'MODE',
     choices: ['auto', 'required', 'none'],
-    summary: 'How commands are kept apart from the machine (default: auto, namespaces where they work)',
+    summary: 'How to isolate commands from the machine (default: auto, which uses namespaces if they work)',
   },
 ];
 
@@ -77,7 +95,7 @@ export function runRequest(
   if (!params.ok) return params;
   const jobs = given.value('jobs');
   if (jobs !== undefined && !/^[1-9]\d{0,3}$/.test(jobs)) {
-    return wrongUsage(`"${jobs}" is no number of jobs.`, '--jobs takes a whole number from 1 to 9999.');
+    return wrongUsage(`--jobs does not accept "${jobs}".`, 'Use a whole number from 1 to 9999.');
   }
   for (const name of ['only', 'until', 'refresh']) {
     if (given.values(name).includes(''))
@@ -110,7 +128,10 @@ function paramsOf(given: Given): Result<Readonly<Record<string, string>>, UsageP
   for (const entry of given.values('param')) {
     const cut = entry.indexOf('=');
     if (cut <= 0) {
-      return wrongUsage(`"${entry}" is no param.`, 'Write -p NAME=VALUE, for example -p stack=scalingo-24.');
+      return wrongUsage(
+        `--param does not accept "${entry}".`,
+        'Write -p NAME=VALUE, for example -p stack=scalingo-24.',
+      );
     }
     params[entry.slice(0, cut)] = entry.slice(cut + 1);
   }
@@ -118,7 +139,7 @@ function paramsOf(given: Given): Result<Readonly<Record<string, string>>, UsageP
 }
 
 export const APP_ID_FORM =
-  'It has 1 to 128 letters, digits, dots, hyphens and underscores, the first a letter or a digit.';
+  'Use 1 to 128 letters, digits, dots, hyphens and underscores, starting with a letter or a digit.';
 
 export const isAppId = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(text);
 
@@ -132,16 +153,15 @@ export interface AppPlace {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** Which app, in which cache: enough for commands that look at what runs left behind. */
+/** The app and the cache: all that commands need that read the records of runs. */
 export function appOf(given: Given, world: World): Result<AppPlace, UsageProblem> {
   for (const name of ['app', 'out', 'cache-dir', 'env-dir']) {
-    if (given.value(name) === '')
-      return wrongUsage(`--${name} needs a folder.`, 'An empty name is none; is a variable unset?');
+    if (given.value(name) === '') return wrongUsage(`--${name} needs a folder.`, EMPTY_VALUE);
   }
   const appId = given.value('app-id');
-  // It becomes the name of files in the cache.
+  // The id becomes part of file names in the cache.
   if (appId !== undefined && !isAppId(appId)) {
-    return wrongUsage(`"${appId}" is no app id.`, APP_ID_FORM);
+    return wrongUsage(`--app-id does not accept "${appId}".`, APP_ID_FORM);
   }
   const settings = settingsOf(world);
   if (!settings.ok) return settings;
@@ -157,13 +177,13 @@ export function cacheDirOf(given: Given, world: World): string {
   const set = given.value('cache-dir') ?? (world.env['PYFLOW_CACHE_DIR'] || undefined);
   if (set !== undefined) return resolve(world.cwd, set);
   const xdg = world.env['XDG_CACHE_HOME'];
-  // The XDG specification wants relative values ignored.
+  // The XDG specification says to ignore relative paths.
   return xdg?.startsWith('/') === true ? `${xdg}/pyflow` : `${world.homeDir}/.cache/pyflow`;
 }
 
 /**
- * `PYFLOW_*` by the name behind the prefix, sorted, so that their order sways nothing. The pin file's text stands in the
- * place of its name: a run whose pins changed is not up to date.
+ * `PYFLOW_*` by the name after the prefix, sorted so that the order of the environment has no effect. PINS is the text of
+ * the pin file, not its name, so that a run is not up to date if the pins changed.
  */
 export function settingsOf(world: World): Result<Readonly<Record<string, string>>, UsageProblem> {
   const settings: [string, string][] = [];
@@ -177,8 +197,8 @@ export function settingsOf(world: World): Result<Readonly<Record<string, string>
     return succeed({ ...value, PINS: readFileSync(resolve(world.cwd, pins), 'utf8') });
   } catch (error) {
     return wrongUsage(
-      `The pin file that PYFLOW_PINS names cannot be read: ${(error as Error).message}`,
-      'Correct the variable, or make the file with `pyflow catalogue pin URL`.',
+      `pyflow can't read the pin file that PYFLOW_PINS names: ${(error as Error).message}`,
+      'Correct the variable, or create the file with `pyflow catalogue pin URL`.',
     );
   }
 }

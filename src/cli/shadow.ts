@@ -1,5 +1,5 @@
-// `pyflow shadow`: another classic buildpack and pyflow on copies of one app, and what differs, so that an operator can
-// trust the switch from one to the other.
+// `pyflow shadow`: builds copies of an app with another classic buildpack and with pyflow, and compares the results before
+// an operator switches.
 
 import { mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,20 +19,22 @@ export const command: Command = {
   operands: '',
   minOperands: 0,
   maxOperands: 0,
-  summary: 'Build copies of an app with another classic buildpack and with pyflow, and tell what differs',
+  summary: 'Build an app with another classic buildpack and with pyflow, and compare the results',
   details: [
-    'Both get BUILD_DIR, CACHE_DIR and ENV_DIR of their own, and build as often as --builds says, each time in a new copy',
-    'with the cache of the build before. Compared are exit statuses, times, files by class, packages, the environment at',
-    'boot and the steps of the log. The other buildpack runs as it always does, with the variables of this process: use a',
-    "builder's container. Exits with 1 when a status, a package or a file of the app differs.",
-  ].join('\n'),
+    'Each build uses a new copy of the app and the cache of the previous build with the same buildpack. Compares exit statuses, times, files by class, packages, the environment at boot and the steps of the log. Exits with 1 if a status, a package or a file of the app differs.',
+    "The other buildpack runs without a sandbox and gets the variables of this process, so use a builder's container.",
+  ],
   options: [
-    { name: 'buildpack', value: 'DIR', summary: 'Folder of the other buildpack, with `bin` in it' },
+    { name: 'buildpack', value: 'DIR', summary: 'Folder of the other buildpack, which contains `bin`' },
     { name: 'app', value: 'DIR', summary: 'Folder of the app (default: the current folder)' },
-    { name: 'env-dir', value: 'DIR', summary: "The app's own variables, one file each, named after the variable" },
-    { name: 'stack', value: 'NAME', summary: 'The stack (default: $STACK)' },
-    { name: 'builds', value: 'N', summary: 'Builds of each (default: 2, the second with a warm cache)' },
-    { name: 'keep', value: 'DIR', summary: 'Keep what was built in this folder, which must not be there yet' },
+    { name: 'env-dir', value: 'DIR', summary: "Folder with the app's variables, one file per variable" },
+    { name: 'stack', value: 'NAME', summary: 'Name of the stack (default: $STACK)' },
+    {
+      name: 'builds',
+      value: 'N',
+      summary: 'Number of builds with each buildpack (default: 2, the second with a warm cache)',
+    },
+    { name: 'keep', value: 'DIR', summary: 'Keep the builds in this folder, which must not exist yet' },
     { name: 'json', summary: 'Print the comparison as JSON' },
   ],
   examples: ['STACK=scalingo-24 pyflow shadow --buildpack ../python-buildpack --app ../shop'],
@@ -50,9 +52,9 @@ async function run(given: Given, world: World): Promise<number> {
     const tell = (text: string): void => {
       if (!given.flag('json')) world.stderr.write(`${text}\n`);
     };
-    tell('Building with the other buildpack ...');
+    tell('Building with the other buildpack...');
     const buildpack = await buildWithBuildpack(trial, join(root, 'buildpack'), world, signal);
-    tell('Building with pyflow ...');
+    tell('Building with pyflow...');
     const pyflow = await buildWithPyflow(trial, join(root, 'pyflow'), world);
     const aborted = interruption();
     if (aborted !== undefined) return aborted.exitStatus;
@@ -70,28 +72,29 @@ function trialOf(given: Given, world: World): Trial | { readonly message: string
   const buildpackDir = resolve(world.cwd, buildpack);
   if (buildpack === '' || statSync(join(buildpackDir, 'bin/compile'), { throwIfNoEntry: false })?.isFile() !== true) {
     return {
-      message: buildpack === '' ? 'pyflow shadow needs --buildpack.' : `There is no bin/compile in ${buildpack}.`,
+      message: buildpack === '' ? 'pyflow shadow needs --buildpack.' : `${buildpack} has no bin/compile.`,
       remedy: 'Name the folder of the other buildpack with --buildpack DIR.',
     };
   }
   const stack = given.value('stack') ?? world.env['STACK'] ?? '';
-  if (stack === '') return { message: 'The stack is not known.', remedy: 'Name it with --stack, or set STACK.' };
+  if (stack === '')
+    return { message: 'pyflow shadow needs a stack.', remedy: 'Name it with --stack NAME, or set STACK.' };
   const builds = given.value('builds') ?? '2';
   if (!/^[1-9]$/.test(builds))
-    return { message: `"${builds}" is no number of builds.`, remedy: '--builds takes 1 to 9.' };
+    return { message: `--builds does not accept "${builds}".`, remedy: 'Use a number from 1 to 9.' };
   const keep = given.value('keep');
   if (keep !== undefined && statSync(resolve(world.cwd, keep), { throwIfNoEntry: false }) !== undefined) {
-    return { message: `${keep} is there already.`, remedy: 'Name a folder for --keep that is not there yet.' };
+    return { message: `${keep} already exists.`, remedy: 'Name a folder for --keep that does not exist yet.' };
   }
   const appDir = resolve(world.cwd, given.value('app') ?? '.');
   const envDir = given.value('env-dir');
   if (!isFolder(appDir)) {
-    return { message: `There is no folder ${appDir}.`, remedy: 'Name the folder of the app with --app.' };
+    return { message: `The folder ${appDir} does not exist.`, remedy: 'Name the folder of the app with --app DIR.' };
   }
   if (envDir !== undefined && !isFolder(resolve(world.cwd, envDir))) {
     return {
-      message: `There is no folder ${envDir}.`,
-      remedy: 'Name a folder with one file a variable with --env-dir.',
+      message: `The folder ${envDir} does not exist.`,
+      remedy: 'Name a folder that has one file per variable with --env-dir DIR.',
     };
   }
   return {

@@ -1,4 +1,4 @@
-// `pyflow why`: why a node ran, was restored or missed.
+// `pyflow why`: shows why a node ran or was restored.
 
 import type { Explanation } from '../engine/inspect/why.js';
 import { formatFailure, formatFinish, formatOutcome } from '../engine/render/messages.js';
@@ -13,10 +13,10 @@ export const command: Command = {
   operands: 'NODE',
   minOperands: 1,
   maxOperands: 1,
-  summary: 'Say why a node ran, was restored or missed: the inputs that changed',
+  summary: 'Show why a node ran or was restored: which of its inputs changed',
   options: [
     ...APP_OPTIONS,
-    { name: 'against', value: 'RUN', summary: 'Compare with this run instead of the one before' },
+    { name: 'against', value: 'RUN', summary: 'Compare with this run instead of the previous one' },
     { name: 'json', summary: 'Print JSON' },
   ],
   examples: ['pyflow why dependencies --app ../shop'],

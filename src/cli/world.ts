@@ -1,13 +1,13 @@
-// What a command sees of the process it runs in, so that tests can be another process. Types only.
+// The process that a command runs in, as an interface, so that tests can pass another one.
 
 import type { Engine } from './engine.js';
 
 export interface Output {
   write(text: string): void;
-  /** Hands on what `write` gathered. */
+  /** Writes out what `write` has collected. */
   flush(): void;
   readonly isTerminal: boolean;
-  /** Asked again at every frame: terminals are resized. Undefined when there is no terminal. */
+  /** Renderers ask at every frame, because terminals are resized. Undefined if there is no terminal. */
   size(): { readonly columns: number; readonly rows: number } | undefined;
 }
 
@@ -20,7 +20,7 @@ export interface Interruption {
 export interface World {
   readonly version: string;
   readonly cwd: string;
-  /** Where the program itself lies; what it ships is beside that folder. */
+  /** The folder of the program. The files that it ships are beside this folder. */
   readonly programDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly homeDir: string;
@@ -28,13 +28,11 @@ export interface World {
   readonly stderr: Output;
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Calls `action` after so many milliseconds; returns a way to call it off. Never keeps the process alive. */
+  /** Calls `action` after `ms` milliseconds. Returns a function that cancels it. Never keeps the process alive. */
   later(action: () => void, ms: number): () => void;
-  /**
-   * From here on SIGINT and SIGTERM abort the signal instead of ending the process; a second one ends it at once.
-   */
+  /** From the first call on, SIGINT and SIGTERM abort `signal` instead of ending the process; a second one ends it at once. */
   onInterrupt(): { readonly signal: AbortSignal; interruption(): Interruption | undefined };
-  /** Runs when the process ends, also by a second signal or a bug: gives the terminal its cursor back. */
+  /** Runs when the process ends, also after a second signal or a bug. Used to show the terminal's cursor again. */
   atExit(action: () => void): void;
   readonly engine: Engine;
 }

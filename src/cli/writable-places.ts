@@ -1,4 +1,4 @@
-// The places that a run writes at its end, asked for before anything runs.
+// Checks, before anything runs, that a run can write its slug and its documents at the end.
 
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -6,7 +6,7 @@ import type { Failure } from '../engine/failure.js';
 import type { Given } from './command.js';
 import type { World } from './world.js';
 
-/** The first place that cannot be written; undefined when all can. */
+/** The first place that is not writable; undefined if all are. */
 export function unwritablePlace(given: Given, world: World, outDir: string): Failure | undefined {
   const slug = whyNot(outDir, 'folder');
   if (slug !== undefined)
@@ -27,7 +27,7 @@ export function unwritablePlace(given: Given, world: World, outDir: string): Fai
   return undefined;
 }
 
-/** Looks at the nearest folder that is there. A folder that is missing is made for the slug, and not for a file. */
+/** Checks the nearest existing folder. pyflow creates missing folders for the slug, but not for a document. */
 function whyNot(path: string, kind: 'folder' | 'file'): string | undefined {
   const stats = statOf(path);
   if (stats !== undefined && stats.isDirectory() !== (kind === 'folder'))
@@ -35,15 +35,17 @@ function whyNot(path: string, kind: 'folder' | 'file'): string | undefined {
   const parent = stats === undefined ? dirname(path) : path;
   const place = kind === 'folder' ? nearest(parent) : parent;
   const found = statOf(place);
-  if (found === undefined) return `There is no folder ${place}.`;
+  if (found === undefined) return `The folder ${place} does not exist.`;
   if (stats === undefined && !found.isDirectory()) return `${place} is not a folder.`;
-  // The slug and documents are written beside their place and then moved there.
+  // pyflow writes the slug and documents under a temporary name beside their place, then renames them.
   for (const written of kind === 'file' && stats !== undefined ? [place, dirname(place)] : [place]) {
     try {
       accessSync(written, constants.W_OK);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      return code === 'EROFS' ? `${written} lies on a read-only file system.` : `You may not write to ${written}.`;
+      return code === 'EROFS'
+        ? `${written} is on a read-only file system.`
+        : `You don't have permission to write to ${written}.`;
     }
   }
   return undefined;
@@ -67,6 +69,6 @@ const cannotWrite = (code: string, what: string, why: string, remedy: string): F
   code,
   blame: 'environment',
   title: `pyflow cannot write ${what}`,
-  detail: `${why} Nothing was run.`,
+  detail: `${why} Nothing ran.`,
   remedy,
 });

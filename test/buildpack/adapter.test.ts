@@ -18,12 +18,12 @@ describe('cli/buildpack', () => {
   afterEach(() => trial.cleanUp());
 
   describe('detect', () => {
-    it('[detect.python-project-found] says Python for a file or folder of a known name', async () => {
+    it('[detect.python-project-found] prints Python if the app has a file or folder of a known name', async () => {
       trial.write({ 'build/manage.py': '' });
       expect(await trial.step('detect', [trial.buildDir])).to.deep.equal({ status: 0, stdout: 'Python\n', stderr: '' });
     });
 
-    it('[detect.misspelled-requirements-still-pass] [detect.venv-or-pycache-only] leaves it to compile to explain', async () => {
+    it('[detect.misspelled-requirements-still-pass] [detect.venv-or-pycache-only] passes, so that compile explains the problem', async () => {
       for (const name of ['requirments.txt', 'venv/x']) {
         const other = new BuildpackTrial().write({ [`build/${name}`]: '' });
         expect((await other.step('detect', [other.buildDir])).status, name).to.equal(0);
@@ -31,18 +31,18 @@ describe('cli/buildpack', () => {
       }
     });
 
-    it('takes a file named like a folder of Python projects for nothing', async () => {
+    it('ignores a file with the name of a project folder', async () => {
       trial.write({ 'build/venv': '' });
       expect((await trial.step('detect', [trial.buildDir])).status).to.equal(1);
     });
 
-    it('looks in the root that the operator set', async () => {
+    it('looks in the root that the operator sets', async () => {
       trial.write({ 'build/services/web/uv.lock': '' });
       trial.env = { PYFLOW_PARAMS: 'root=services/web' };
       expect((await trial.step('detect', [trial.buildDir])).status).to.equal(0);
     });
 
-    it('[detect.no-python-files] exits 1 with the words of the pipeline on stderr', async () => {
+    it('[detect.no-python-files] exits with 1 and prints the failure of the pipeline to stderr', async () => {
       const failure = { code: 'x::y', blame: 'app', title: 'No Python here', detail: 'why', remedy: 'what' } as const;
       trial.report = { failure };
       const { status, stdout, stderr } = await trial.step('detect', [trial.buildDir]);
@@ -53,7 +53,7 @@ describe('cli/buildpack', () => {
   });
 
   describe('compile', () => {
-    it('[setup.arguments] builds BUILD_DIR in place, with the cache in CACHE_DIR and variables from ENV_DIR', async () => {
+    it('[setup.arguments] builds BUILD_DIR in place, with the cache in CACHE_DIR and the variables of ENV_DIR', async () => {
       const { status } = await trial.compile();
       expect(status).to.equal(0);
       expect(trial.requests[0]).to.deep.include({
@@ -69,13 +69,13 @@ describe('cli/buildpack', () => {
       });
     });
 
-    it('builds without variables of the app when ENV_DIR is not there or not given', async () => {
+    it('builds without variables of the app if ENV_DIR does not exist or is not given', async () => {
       await trial.step('compile', [trial.buildDir, trial.cacheDir, join(trial.root, 'absent')]);
       await trial.step('compile', [trial.buildDir, trial.cacheDir]);
       expect(trial.requests.map(({ envDir }) => envDir)).to.deep.equal([undefined, undefined]);
     });
 
-    it('takes pipeline, params, shared cache, app id and sandbox from the operator', async () => {
+    it('reads pipeline, params, shared cache, app id and sandbox from the variables of the operator', async () => {
       trial.env = {
         STACK: 'scalingo-22',
         PYFLOW_PIPELINE: '/etc/platform/python.yml',
@@ -95,7 +95,7 @@ describe('cli/buildpack', () => {
       expect(trial.read('cache/.heroku/python-version')).to.equal('python-3.13.9\n');
     });
 
-    it('limits the cache of one app, unless the operator does, and leaves a shared one to the engine', async () => {
+    it('limits the cache of one app unless the operator does, and does not limit a shared one', async () => {
       await trial.compile();
       trial.env = { STACK: 'scalingo-24', PYFLOW_CACHE_MAX_BYTES: '5' };
       await trial.compile();
@@ -126,7 +126,7 @@ describe('cli/buildpack', () => {
       expect(stderr).to.contain('[buildpack::stack-missing]');
     });
 
-    it('[checks.stack-eol] [checks.stack-unknown] refuses before anything runs, and says so in the build data', async () => {
+    it('[checks.stack-eol] [checks.stack-unknown] refuses before anything runs, and writes it to the build data', async () => {
       for (const [stack, code] of [
         ['scalingo-20', 'checks::stack::eol'],
         ['scalingo-99', 'checks::stack::unknown'],
@@ -140,7 +140,7 @@ describe('cli/buildpack', () => {
       expect(trial.requests).to.deep.equal([]);
     });
 
-    it('[checks.order-stack-then-duplicate] [checks.duplicate-buildpack] refuses a second run in one build, after the check of the stack', async () => {
+    it('[checks.order-stack-then-duplicate] [checks.duplicate-buildpack] checks the stack, then refuses a second run in one build', async () => {
       trial.write({ 'build/.scalingo/python/bin/python': '' });
       trial.env = { STACK: 'scalingo-24', PYTHONHOME: '/app/.scalingo/python' };
       const { status, stderr } = await trial.compile();
@@ -150,7 +150,7 @@ describe('cli/buildpack', () => {
       expect((await trial.compile()).stderr, 'checks.order-stack-then-duplicate').to.contain('checks::stack::unknown');
     });
 
-    it('[setup.sanitise-python-env] gives no PYTHONHOME of an earlier buildpack to the build', async () => {
+    it('[setup.sanitise-python-env] does not pass PYTHONHOME of an earlier buildpack on to the build', async () => {
       trial.env = { STACK: 'scalingo-24', PYTHONHOME: '/elsewhere', PYTHONPATH: '/there', OTHER: 'x' };
       await trial.compile();
       expect(trial.requests[0]?.variables).to.deep.equal({ STACK: 'scalingo-24' });
@@ -167,7 +167,7 @@ describe('cli/buildpack', () => {
       expect(trial.requests[0]?.variables).to.deep.equal({ STACK: 'scalingo-24', SOURCE_VERSION: 'abc' });
     });
 
-    it('hands on what earlier buildpacks exported to find what they put into the app, and nothing beside it', async () => {
+    it('passes on only those exports of earlier buildpacks that point into the app', async () => {
       const odd = '/app/..:/app:/app/a b:/app/x/../y';
       trial.env = {
         STACK: 'scalingo-24',
@@ -188,7 +188,7 @@ describe('cli/buildpack', () => {
       });
     });
 
-    it('[test-compile.mode] [test-compile.locale] builds for tests, and lets hooks see it', async () => {
+    it('[test-compile.mode] [test-compile.locale] builds for tests, and tells hooks', async () => {
       await trial.step('test-compile', [trial.buildDir, trial.cacheDir, trial.envDir]);
       expect(trial.requests[0]).to.deep.include({
         mode: 'test',
@@ -196,14 +196,14 @@ describe('cli/buildpack', () => {
       });
     });
 
-    it('ends with the status of the run, and tells the classic API nothing else', async () => {
+    it('exits with the status of the run', async () => {
       trial.report = { status: 'failed', exitCode: 75, buildData: { failure_reason: 'install-python' } };
       expect((await trial.compile()).status).to.equal(75);
       expect(trial.data).to.deep.equal({ failure_reason: 'install-python' });
       expect(existsSync(join(trial.home, 'export'))).to.equal(false);
     });
 
-    it('says what is wrong with the pipeline of the operator', async () => {
+    it("shows the problems of the operator's pipeline", async () => {
       const failure = { code: 'x::y', blame: 'pipeline', title: 'Broken', detail: '', remedy: 'mend' } as const;
       const { status, stderr } = await trial.compile({
         engine: { run: () => Promise.resolve({ ok: false, failure: { type: 'failure', failure } }) },
@@ -219,12 +219,12 @@ describe('cli/buildpack', () => {
       expect((await trial.compile()).stderr).to.equal('');
     });
 
-    it('uses no colour where NO_COLOR says so', async () => {
+    it('uses no color if NO_COLOR is set', async () => {
       trial.env = { STACK: 'scalingo-24', NO_COLOR: '1' };
       expect((await trial.compile()).stderr).to.match(/^\n !     Tip: uv/);
     });
 
-    it('fails as an environment when CACHE_DIR cannot be written', async () => {
+    it('exits with 75 if CACHE_DIR is not writable', async () => {
       trial.write({ cache: 'a file' });
       const { status, stderr } = await trial.compile();
       expect(status).to.equal(75);
@@ -236,7 +236,7 @@ describe('cli/buildpack', () => {
     const idOf = (): string | undefined => trial.requests.at(-1)?.appId;
     const stateOf = (): unknown => readState(trial.requests.at(-1)!.cacheDir, idOf()!);
 
-    it('gives an app one id for all its builds, and a new one when it was emptied', async () => {
+    it('gives an app one id for all builds, and a new one if CACHE_DIR was emptied', async () => {
       await trial.compile();
       const id = idOf();
       expect(id).to.match(/^app-[0-9a-f]{32}$/);
@@ -249,7 +249,7 @@ describe('cli/buildpack', () => {
         .and.not.to.equal(id);
     });
 
-    it('[cache.discarded] [cache.legacy-cleanup] [pyver.cached-version-read] hands the version of a cache of the ancestor to the pipeline, and replaces the cache', async () => {
+    it("[cache.discarded] [cache.legacy-cleanup] [pyver.cached-version-read] passes the version in the old buildpack's cache on to the pipeline, and replaces the cache", async () => {
       trial.write({
         'cache/.scalingo/python-version': 'python-3.11.4',
         'cache/.scalingo/python-stack': 'scalingo-24',
@@ -276,7 +276,7 @@ describe('cli/buildpack', () => {
       expect(trial.data).to.include({ cache_status: 'reused' });
     });
 
-    it('[cache.not-saved-on-failure] keeps what the ancestor left until a build succeeds', async () => {
+    it("[cache.not-saved-on-failure] keeps the old buildpack's cache until a build succeeds", async () => {
       trial.write({ 'cache/.scalingo/python-version': 'python-3.11.4', 'cache/.scalingo/python/bin/python': '' });
       trial.report = { status: 'failed', exitCode: 1, buildData: {} };
       await trial.compile();
@@ -284,7 +284,7 @@ describe('cli/buildpack', () => {
       expect(existsSync(join(trial.cacheDir, '.scalingo/python/bin/python'))).to.equal(true);
     });
 
-    it('goes by CACHE_DIR, not by what this machine remembers of the app', async () => {
+    it('uses the version in CACHE_DIR, not the one in the shared cache', async () => {
       trial.env = { STACK: 'scalingo-24', PYFLOW_CACHE_DIR: join(trial.root, 'shared'), PYFLOW_APP_ID: 'shop' };
       trial.write({ 'cache/.scalingo/python-version': 'python-3.12.1\n' });
       await trial.compile();
@@ -294,7 +294,7 @@ describe('cli/buildpack', () => {
       expect(stateOf()).to.deep.equal({});
     });
 
-    it('[data.rotate] keeps the build data of the build before', async () => {
+    it('[data.rotate] keeps the build data of the previous build', async () => {
       await trial.compile();
       trial.report = { buildData: { package_manager: 'uv' } };
       await trial.compile();
@@ -324,7 +324,7 @@ describe('cli/buildpack', () => {
   });
 
   describe('report', () => {
-    it('[report.print] prints the build data, and fails when there are none', async () => {
+    it('[report.print] prints the build data, and fails if there are none', async () => {
       expect((await trial.step('report', [trial.buildDir, trial.cacheDir])).status).to.equal(1);
       await trial.compile();
       const { status, stdout } = await trial.step('report', [trial.buildDir, trial.cacheDir, trial.envDir]);
@@ -332,7 +332,7 @@ describe('cli/buildpack', () => {
       expect(JSON.parse(stdout)).to.deep.equal(trial.data);
     });
 
-    it('[setup.build-data-init] prints nothing of the build before when this one was cut off', async () => {
+    it('[setup.build-data-init] prints nothing of the previous build if this one was cut off', async () => {
       await trial.compile();
       const killed = trial.compile({ engine: { run: () => Promise.reject(new Error('killed')) } });
       expect((await killed).status).to.equal(70);
@@ -344,14 +344,14 @@ describe('cli/buildpack', () => {
     const django = { 'build/manage.py': '', 'build/.scalingo/python/lib/python3.13/site-packages/django/x': '' };
     const psycopg = { 'build/.scalingo/python/lib/python3.13/site-packages/psycopg2/x': '' };
 
-    it('[release.postgres-addon] asks for the database of a Django app with psycopg2', async () => {
+    it('[release.postgres-addon] adds a database for a Django app with psycopg2', async () => {
       await trial.compile();
       trial.write({ ...django, ...psycopg });
       const { status, stdout } = await trial.step('release', [trial.buildDir]);
       expect({ status, stdout }).to.deep.equal({ status: 0, stdout: '---\naddons:\n  - scalingo-postgresql\n' });
     });
 
-    it('[release.nothing] asks for nothing else', async () => {
+    it('[release.nothing] adds nothing else', async () => {
       await trial.compile();
       trial.write(django);
       expect(await trial.step('release', [trial.buildDir])).to.deep.equal({ status: 0, stdout: '', stderr: '' });
@@ -361,7 +361,7 @@ describe('cli/buildpack', () => {
       expect((await trial.step('release', [trial.buildDir])).status).to.equal(1);
     });
 
-    it('goes by the app itself where the folder of the buildpack cannot be written', async () => {
+    it("looks at the app if the buildpack's folder is not writable", async () => {
       trial.write(django);
       expect((await trial.step('release', [trial.buildDir])).status).to.equal(0);
     });
@@ -388,7 +388,7 @@ describe('cli/buildpack', () => {
       return Object.fromEntries(text.split('\0').map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string]));
     };
 
-    it('[env.export-file-location] [env.set-env] [env.set-default-env] [profile.path] tells later buildpacks where the Python of the build is', () => {
+    it('[env.export-file-location] [env.set-env] [env.set-default-env] [profile.path] says where the Python of the build is', () => {
       const odd = join(trial.root, `it's a "build" $dir`);
       mkdirSync(odd);
       expect(
@@ -412,7 +412,7 @@ describe('cli/buildpack', () => {
       });
     });
 
-    it('[pipenv.env] [poetry.env] [uv.env] [nltk.env] tells what the package manager and NLTK want', () => {
+    it('[pipenv.env] [poetry.env] [uv.env] [nltk.env] sets the variables of the package manager and of NLTK', () => {
       const places = placesIn(trial.home);
       const appDir = join(trial.root, 'none');
       const home = `${trial.buildDir}/.scalingo/python`;
@@ -436,7 +436,7 @@ describe('cli/buildpack', () => {
       });
     });
 
-    it('[uv.env] has uv on the path after the Python of the app, and nothing of an earlier build', () => {
+    it('[uv.env] puts uv on the path after the Python of the app, and nothing of an earlier build', () => {
       const places = placesIn(trial.home);
       const made = nodeReport({ outcome: 'executed', kind: 'fetch-tool', outputs: { tool: 'digest/1', version: '1' } });
       const { report, cacheDir } = of('uv');
@@ -450,7 +450,7 @@ describe('cli/buildpack', () => {
       expect(existsSync(tools)).to.equal(false);
     });
 
-    it('[setup.app-dir-created] [python.app-symlink] names the Python as the app will, where the folder of the app is ours to write', () => {
+    it('[setup.app-dir-created] [python.app-symlink] names the Python by its path in /app if that folder is writable', () => {
       const appDir = join(trial.root, 'app');
       mkdirSync(appDir);
       trial.write({ 'build/.scalingo/python/bin/python': 'it' });
@@ -459,7 +459,7 @@ describe('cli/buildpack', () => {
       expect(readFileSync(`${appDir}/.scalingo/python/bin/python`, 'utf8')).to.equal('it');
     });
 
-    it('leaves alone a Python that is no link of ours', () => {
+    it("does not replace a Python that is not pyflow's own link", () => {
       const appDir = join(trial.root, 'app');
       mkdirSync(join(appDir, '.scalingo/python'), { recursive: true });
       writeFileSync(join(appDir, '.scalingo/python/x'), '');
@@ -469,7 +469,7 @@ describe('cli/buildpack', () => {
     });
   });
 
-  it('says how a step is called', async () => {
+  it('says how to call a step', async () => {
     for (const args of [
       ['detekt', 'x'],
       ['compile', trial.buildDir],
@@ -477,7 +477,7 @@ describe('cli/buildpack', () => {
     ]) {
       const { status, stderr } = await trial.step(args[0]!, args.slice(1));
       expect(status, args.join(' ')).to.equal(2);
-      expect(stderr).to.match(/Steps are|is called as/);
+      expect(stderr).to.match(/Use one of|Call it as/);
     }
   });
 });

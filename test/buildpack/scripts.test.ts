@@ -7,7 +7,7 @@ import { expect } from 'chai';
 const ROOT = resolve(import.meta.dirname, '../..');
 const STEPS = ['detect', 'compile', 'test-compile', 'release', 'report'];
 
-/** As `dist/cli.js` is started: says how. */
+/** Stands in for `dist/cli.js`, and prints how it was started. */
 const TELLING = `console.log(JSON.stringify({ argv: process.argv.slice(2), node: process.execPath, env: process.env }));\n`;
 
 describe('the scripts of the buildpack', () => {
@@ -43,7 +43,7 @@ describe('the scripts of the buildpack', () => {
   }
   const told = (stdout: string): Told => JSON.parse(stdout) as Told;
 
-  it('hand each step and its folders to pyflow, whatever their names', () => {
+  it('pass each step and its folders on to pyflow, whatever their names', () => {
     write('dist/cli.js', TELLING);
     for (const step of STEPS) {
       const { status, stdout } = run(step, ['/tmp/a b', '--odd', '*']);
@@ -53,7 +53,7 @@ describe('the scripts of the buildpack', () => {
     }
   });
 
-  it('start no Node to find the lockfile of an app in its root, nor to print what a build left', () => {
+  it('do not start Node to find a lockfile in the root of the app or to print build data', () => {
     write('dist/cli.js', TELLING);
     const app = dirname(write('app/poetry.lock', ''));
     const cacheDir = dirname(dirname(write('cache/build-data/python.json', '{"a":1}\n')));
@@ -71,20 +71,20 @@ describe('the scripts of the buildpack', () => {
     }
   });
 
-  it('find themselves through a link', () => {
+  it('work through a link', () => {
     write('dist/cli.js', TELLING);
     symlinkSync(join(root, 'buildpack/bin/detect'), join(root, 'detect'));
     const { stdout } = spawnSync(join(root, 'detect'), ['x'], { encoding: 'utf8' });
     expect(told(stdout).argv).to.include(`--home=${join(root, 'buildpack')}`);
   });
 
-  it('say what to do when pyflow was not built', () => {
+  it('say what to do if pyflow was not built', () => {
     const { status, stdout, stderr } = run('compile', ['/tmp/build']);
     expect({ status, stdout }).to.deep.equal({ status: 75, stdout: '' });
     expect(stderr).to.match(/^\n !     pyflow was not built: .*dist\/cli\.js\.\n !     .*npm run build/);
   });
 
-  it('say what to do when Node is too old', () => {
+  it('say what to do if Node is too old', () => {
     write('dist/cli.js', TELLING);
     const old = write('old.cjs', `Object.defineProperty(process.versions, 'node', { value: '18.20.4' });\n`);
     const node = write('old-node', `#!/bin/sh\nexec "${process.execPath}" -r "${old}" "$@"\n`);
@@ -93,7 +93,7 @@ describe('the scripts of the buildpack', () => {
     expect(stderr).to.match(/ !     pyflow needs Node\.js 20\.19 or newer, and .*\n !     Install a newer one/);
   });
 
-  it('say what to do when there is no Node', () => {
+  it('say what to do if there is no Node', () => {
     mkdirSync(join(root, 'empty'));
     for (const name of ['bash', 'dirname', 'readlink', 'env'])
       symlinkSync(`/usr/bin/${name}`, join(root, 'empty', name));
@@ -102,7 +102,7 @@ describe('the scripts of the buildpack', () => {
     expect(stderr).to.match(/ !     pyflow needs Node\.js 20\.19 or newer, and there is none/);
   });
 
-  it('take a Node beside them before that of the machine, and never one of the app', () => {
+  it('prefer the Node beside them to that of the machine, and never use one of the app', () => {
     write('dist/cli.js', TELLING);
     const marked = (path: string): string => write(path, `#!/bin/sh\nMARK=${path} exec "${process.execPath}" "$@"\n`);
     marked('build/.heroku/node/bin/node');
@@ -114,14 +114,14 @@ describe('the scripts of the buildpack', () => {
     expect(second.env['MARK']).to.equal('buildpack/node/bin/node');
   });
 
-  it("keep what was set for the app's own Node from ours", () => {
+  it("do not pass Node variables of the app on to pyflow's Node", () => {
     write('dist/cli.js', TELLING);
     const { status, stdout } = run('compile', ['x'], { NODE_OPTIONS: '--require /nowhere.cjs', NODE_PATH: '/x' });
     expect(status).to.equal(0);
     expect(told(stdout).env).not.to.have.any.keys('NODE_OPTIONS', 'NODE_PATH');
   });
 
-  it('[setup.xtrace] trace themselves when asked to', () => {
+  it('[setup.xtrace] print a trace on request', () => {
     write('dist/cli.js', TELLING);
     expect(run('detect', ['x'], { BUILDPACK_XTRACE: '1' }).stderr).to.contain('+ exec');
     expect(run('detect', ['x'], { BUILDPACK_DEBUG: 'yes' }).stderr).to.contain('+ exec');

@@ -44,7 +44,7 @@ describe('scripts/build', () => {
       writeFileSync(join(out, 'chunks', name), 'of an earlier build');
       utimesSync(join(out, 'chunks', name), 1e9, 1e9);
     }
-    // As in the package: what lies beside the folder says that these are ES modules.
+    // Like in the package, the file beside the folder says that these are ES modules.
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
     execFileSync(process.execPath, [join(root, 'scripts/build.mjs'), out], { stdio: 'pipe' });
   });
@@ -53,7 +53,7 @@ describe('scripts/build', () => {
   const pyflow = (cli: string, ...args: string[]): string =>
     execFileSync(cli, args, { encoding: 'utf8', cwd: folder, env: { PATH: process.env['PATH'] } });
 
-  it('answers --version from an entry of a few kilobytes that loads nothing else', () => {
+  it('answers --version from a file of a few kilobytes that loads nothing else', () => {
     mkdirSync(join(folder, 'alone'));
     const alone = join(folder, 'alone', 'cli.js');
     copyFileSync(join(out, 'cli.js'), alone);
@@ -78,7 +78,7 @@ describe('scripts/build', () => {
   const sourcesOf = (name: string): readonly string[] =>
     (JSON.parse(readFileSync(bundle(name, '.map'), 'utf8')) as { sources: string[] }).sources;
 
-  it('makes three bundles, and no module of the one that starts is in another', () => {
+  it('makes three bundles, and no other bundle repeats a module of the start bundle', () => {
     const chunks = readdirSync(join(out, 'chunks'));
     expect(chunks.filter((name) => !/^plugin-host-[0-9a-f]{12}\.js$/.test(name)).length).to.equal(9);
     expect(chunks.length).to.equal(10);
@@ -89,20 +89,20 @@ describe('scripts/build', () => {
     expect(run).to.satisfy((all: Set<string>) => [...all].some((source) => source.endsWith('src/composition.ts')));
   });
 
-  it('has neither winston nor inversify nor a parser in the bundle that starts', () => {
+  it('has no winston, inversify or parser in the start bundle', () => {
     const sources = sourcesOf('start');
     expect(sources.filter((source) => source.includes('node_modules'))).to.deep.equal([]);
     expect(sources.some((source) => source.endsWith('src/cli/run.ts'))).to.equal(true);
     expect(statSync(bundle('start')).size).to.be.lessThan(120_000);
   });
 
-  it('has what draws graphs in a bundle that nothing else needs', () => {
+  it('has the code that draws graphs in a separate bundle', () => {
     const isLibrary = (source: string): boolean => source.includes('@dagrejs/');
     expect(sourcesOf('draw').some(isLibrary)).to.equal(true);
     expect([...sourcesOf('start'), ...sourcesOf('run')].filter(isLibrary)).to.deep.equal([]);
     const run = new Set(sourcesOf('run'));
     const twice = sourcesOf('draw').filter((source) => run.has(source) && !source.startsWith('start:'));
-    // Without any state of its own.
+    // Modules without state.
     expect(twice.map((source) => source.replace(/^.*?src\//, ''))).to.have.members([
       'engine/render/page.ts',
       'engine/plan/ancestors.ts',
@@ -110,13 +110,13 @@ describe('scripts/build', () => {
     expect(statSync(bundle('draw')).size).to.be.lessThan(120_000);
   });
 
-  it('makes bundles that are the same in Latin-1, as they are read: also their regular expressions', () => {
+  it('makes bundles that read the same in Latin-1, including their regular expressions', () => {
     for (const name of ['start', 'run', 'draw']) expect(readFileSync(bundle(name), 'utf8')).to.match(/^[\0-\x7f]*$/);
-    // What uv marks its causes with.
+    // uv marks causes with these characters.
     expect(readFileSync(bundle('run'), 'latin1')).to.contain(String.raw`\u2570`);
   });
 
-  it('leaves out of winston what writes to files, over HTTP and in colors', () => {
+  it('omits the parts of winston for files, HTTP and colors', () => {
     const unwanted = /winston\/lib\/winston\/transports\/(?:file|http|console)\.js|@dabh|@colors|logform\/index/;
     const sources = sourcesOf('run');
     expect(sources.some((source) => source.endsWith('winston/lib/winston/logger.js'))).to.equal(true);
@@ -159,24 +159,24 @@ nodes:
 
     it('runs', runs);
 
-    it('starts with code that V8 takes', () => {
+    it('starts from compiled code that V8 accepts', () => {
       for (const name of ['start', 'run', 'draw']) {
         const file = bundle(name);
-        // In a process of its own: V8 takes none that was made under other flags, and the engine sets some.
+        // In a separate process: V8 rejects code that was made under other flags, and the engine sets some.
         expect(execFileSync(process.execPath, ['-e', IS_REJECTED, file], { encoding: 'utf8' })).to.equal('false');
-        // What was compiled while it ran is in it, too.
+        // It also contains what was compiled during the run.
         expect(statSync(`${file}.cache`).size).to.be.greaterThan(statSync(file).size / 3);
       }
     });
 
-    it('needs the second bundle only when something must run', () => {
+    it('loads the second bundle only if something must run', () => {
       run();
       rmSync(bundle('run', '', copy));
       expect(run()).to.contain('1 up to date');
       expect(pyflow(join(copy, 'cli.js'), '--help')).to.contain('pyflow run');
     });
 
-    it('needs the third bundle only when a graph is drawn', () => {
+    it('loads the third bundle only to draw a graph', () => {
       const graph = (format: string): string =>
         pyflow(join(copy, 'cli.js'), 'graph', join(copy, '../small.yml'), `--format=${format}`);
       const drawn = graph('svg');
@@ -197,7 +197,7 @@ nodes:
         writeFileSync(file, bytes);
       },
     })) {
-      it(`works the same with compiled code that is ${what}, and leaves it`, () => {
+      it(`works the same with compiled code that is ${what}, and does not change it`, () => {
         const files = ['start', 'run', 'draw'].map((name) => bundle(name, '.cache', copy));
         for (const file of files) spoil(file);
         const contents = files.map((file) => (existsSync(file) ? readFileSync(file) : undefined));
@@ -211,14 +211,14 @@ nodes:
     expect(pyflow(join(out, 'cli.js'), 'check', join(root, 'examples/plugins/wheels.yml'))).to.contain('wheels');
   });
 
-  it('gives outside plugins their sdk', async () => {
+  it('provides the sdk to outside plugins', async () => {
     const sdk = (await import(join(out, 'sdk.js'))) as Record<string, unknown>;
     expect(sdk).to.include.keys('succeed', 'fail', 'Subprocess', 'Download');
     expect(readFileSync(join(out, 'sdk.d.ts'), 'utf8')).to.contain("'./types/engine/sdk.js'");
     expect(readFileSync(join(out, 'types/engine/sdk.d.ts'), 'utf8')).to.contain('interface RunContext');
   });
 
-  it('depends on what the types of the sdk import, and on nothing else', () => {
+  it('depends only on what the types of the sdk import', () => {
     const types = join(out, 'types');
     const imported = readdirSync(types, { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.d.ts'))
@@ -271,7 +271,7 @@ export const found = ({ facts }: RunContext): unknown => facts;
     expect({ status, stdout }).to.deep.equal({ status: 0, stdout: '' });
   });
 
-  it('knows the failures that outside plugins throw', async () => {
+  it('recognizes the failures that outside plugins throw', async () => {
     const { FailureError: theirs } = (await import(join(out, 'sdk.js'))) as { FailureError: typeof FailureError };
     expect(theirs).to.not.equal(FailureError);
     const thrown = new theirs({ code: 'x::y', blame: 'app', title: '', detail: '', remedy: '' });
@@ -283,7 +283,7 @@ export const found = ({ facts }: RunContext): unknown => facts;
     expect(existsSync(join(out, 'chunks', 'old-12345678.js'))).to.equal(false);
   });
 
-  it('ends quietly when its reader goes away, and says so when its output cannot be written', () => {
+  it('exits silently if its reader exits, and reports an output that is not writable', () => {
     const told = (redirected: string): string =>
       execFileSync(
         'bash',
@@ -294,10 +294,10 @@ export const found = ({ facts }: RunContext): unknown => facts;
         },
       );
     expect(told('| true')).to.equal('status 0\n');
-    expect(told('> /dev/full')).to.match(/^pyflow: its output cannot be written: ENOSPC.*\nstatus 75\n$/);
+    expect(told('> /dev/full')).to.match(/^error: pyflow can't write its output: ENOSPC.*\nstatus 75\n$/);
   });
 
-  describe('a run that is interrupted', () => {
+  describe('an interrupted run', () => {
     const pipeline = (trap: string): string => `pyflow: 1
 name: slow
 nodes:
@@ -309,7 +309,7 @@ nodes:
       try {
         process.kill(-Number(readFileSync(join(folder, 'pid'), 'utf8')), 'SIGKILL');
       } catch {
-        // It has ended, as it should.
+        // The process has ended.
       }
     });
 
@@ -335,7 +335,7 @@ nodes:
       return { status, stdout, report };
     }
 
-    it('exits with 128 and the signal, and reports what was aborted', async () => {
+    it('exits with 128 plus the signal, and reports the aborted nodes', async () => {
       const { status, report } = await interrupt('', 'SIGTERM');
       expect(status).to.equal(143);
       const told = JSON.parse(readFileSync(report, 'utf8')) as RunReport;
@@ -343,10 +343,10 @@ nodes:
       expect(Object.values(told.nodes).map(({ outcome }) => outcome)).to.deep.equal(['aborted', 'aborted']);
     });
 
-    it('ends at once on the second signal', async () => {
+    it('exits at once on the second signal', async () => {
       const startedAt = Date.now();
       const { status, report } = await interrupt("trap '' TERM INT; ", 'SIGTERM', 'SIGINT');
-      // Sent together they may arrive in either order.
+      // Signals that are sent together may arrive in either order.
       expect(status).to.be.oneOf([130, 143]);
       expect(existsSync(report)).to.equal(false);
       expect(Date.now() - startedAt).to.be.lessThan(4000);

@@ -43,7 +43,7 @@ describe('cli/cache', () => {
 
   const cache = (...args: string[]) => pyflow(['cache', ...args, '--cache-dir', cacheDir]);
 
-  it('lists results and shows one by the beginning of its key', async () => {
+  it('lists results, and shows a result by the beginning of its key', async () => {
     const key = keyOf('one');
     await publish(cacheDir, key);
     const listed = await cache('ls');
@@ -54,7 +54,7 @@ describe('cli/cache', () => {
     expect(shown.madeFrom.files).to.deep.equal({ 'requirements.txt': 'abc' });
   });
 
-  it('says when the beginning of a key fits none or several', async () => {
+  it('refuses the beginning of a key that matches no result or several', async () => {
     await publish(cacheDir, keyOf('one'));
     await publish(cacheDir, keyOf('two'));
     const none = await cache('show', 'zz');
@@ -63,12 +63,12 @@ describe('cli/cache', () => {
     expect((await cache('show', '')).stderr).to.contain('The keys of 2 results start with ""');
   });
 
-  it('finds a cache that is not there yet to be empty', async () => {
+  it('treats a missing cache as empty', async () => {
     rmSync(cacheDir, { recursive: true });
     expect((await cache('ls')).stdout).to.equal(`0 results, 0 B in ${cacheDir}\n`);
   });
 
-  it('verifies a whole cache with 0 and removes what is damaged with 75', async () => {
+  it('verify exits with 0 if nothing is damaged, and else removes the damage and exits with 75', async () => {
     const key = keyOf('one');
     await publish(cacheDir, key);
     expect(await cache('verify')).to.deep.include({ status: 0, stderr: '' });
@@ -76,11 +76,11 @@ describe('cli/cache', () => {
     for (const name of readdirSync(folder)) writeFileSync(join(folder, name), 'not a result');
     const damaged = await cache('verify');
     expect(damaged.status).to.equal(75);
-    expect(damaged.stdout).to.contain('1 problem removed');
+    expect(damaged.stdout).to.contain('removed 1 damaged item');
     expect((await cache('verify')).status).to.equal(0);
   });
 
-  it('clears everything that can be made anew and keeps records and sticky versions', async () => {
+  it('clear removes what pyflow can make again, and keeps records and sticky versions', async () => {
     await publish(cacheDir, keyOf('one'));
     for (const folder of ['plans', 'downloads', 'apps', 'runs/shop', 'state']) {
       mkdirSync(join(cacheDir, folder), { recursive: true });
@@ -90,15 +90,15 @@ describe('cli/cache', () => {
     writeFileSync(join(cacheDir, 'state/shop.json'), '{}');
     const { status, stdout } = await cache('clear');
     expect(status).to.equal(0);
-    expect(stdout).to.match(/ removed from /);
+    expect(stdout).to.match(/^Removed .* from /);
     expect(readdirSync(cacheDir).sort()).to.deep.equal(['CACHEDIR.TAG', 'runs', 'state']);
     expect(readdirSync(join(cacheDir, 'runs/shop'))).to.deep.equal(['last.json']);
     expect(readdirSync(join(cacheDir, 'state'))).to.deep.equal(['shop.json']);
   });
 
-  it('makes room down to a size and refuses what is no size or age', async () => {
+  it('gc shrinks the cache to a size, and refuses an invalid size or age', async () => {
     await publish(cacheDir, keyOf('one'));
-    expect((await cache('gc', '--max-size', '0B')).stdout).to.match(/^1 result and \d+ blobs? removed; /);
+    expect((await cache('gc', '--max-size', '0B')).stdout).to.match(/^Removed 1 result and \d+ blobs?: /);
     for (const args of [
       ['--max-size', '5'],
       ['--max-size', '5 furlongs'],
@@ -110,23 +110,23 @@ describe('cli/cache', () => {
     }
   });
 
-  it('says how much it keeps that nothing needs, and why', async () => {
+  it('gc says which unneeded blobs it keeps, and why', async () => {
     const opened = openLocalStore(cacheDir);
     if (!opened.ok) throw new Error(opened.failure.title);
     for (const text of ['small', 'x'.repeat(100_000)]) opened.value.write(digestOf(text), Buffer.from(text));
     opened.value.flush();
     await publish(cacheDir, keyOf('one'));
     const during = (await cache('gc', '--max-size', '0B')).stdout;
-    expect(during).to.contain('1 blob that nothing stored needs (5 B) was kept: written by a run that goes on.');
+    expect(during).to.contain('Kept 1 blob (5 B) that no stored result needs: written by a run that has not ended.');
     await opened.value.close();
     await publish(cacheDir, keyOf('two'));
     const { stdout } = await cache('gc', '--max-size', '0B');
-    expect(stdout).to.match(/^\d blobs that nothing stored needs \(10[0-9] kB\) were kept: younger than an hour/m);
+    expect(stdout).to.match(/^Kept \d blobs \(10[0-9] kB\) that no stored result needs: less than an hour old/m);
     const { kept } = JSON.parse((await cache('gc', '--max-size', '0B', '--json')).stdout) as { kept: object };
     expect(kept).to.have.keys('young', 'running');
   });
 
-  it('suggests the verb that was probably meant', async () => {
+  it('suggests the subcommand that was probably meant', async () => {
     expect((await cache('cleer')).stderr).to.contain('Did you mean clear?');
     expect((await cache('show')).stderr).to.contain('needs a KEY');
     expect((await cache('ls', 'x')).status).to.equal(2);

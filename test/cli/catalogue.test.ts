@@ -32,7 +32,7 @@ describe('cli/catalogue', () => {
     expect(families.map(({ name }) => name)).to.deep.equal(Object.keys(FAMILIES));
   });
 
-  it('shows one as it is, and knows a mistyped name', async () => {
+  it('shows a data file, and suggests one for a mistyped name', async () => {
     expect(JSON.parse((await catalogue(['show', 'stacks'])).stdout)).to.deep.equal(FAMILIES.stacks);
     const wrong = await catalogue(['show', 'stack']);
     expect(wrong.status).to.equal(2);
@@ -40,26 +40,26 @@ describe('cli/catalogue', () => {
   });
 
   describe('check', () => {
-    it('ends with 0 while nothing is wrong, and says what is worth knowing', async () => {
+    it('exits with 0 if there are no problems, and prints notes', async () => {
       const { status, stdout } = await catalogue(['check']);
       expect(status).to.equal(0);
       expect(stdout).to.match(/^note: platform-pins: No archive .* \[unpinned\]$/m);
-      expect(stdout).to.match(/^nothing is wrong, \d+ notes$/m);
+      expect(stdout).to.match(/^no problems, \d+ notes$/m);
     });
 
-    it('ends with 2 when something is, by the clock and the age that is allowed', async () => {
+    it('exits with 2 if data is older than --max-age', async () => {
       const late = { now: Date.parse('2028-01-01') };
       const { status, stdout } = await catalogue(['check'], late);
       expect(status).to.equal(2);
       expect(stdout).to.match(/^wrong: python-releases: Its facts are of .* \[stale\]$/m);
-      expect(stdout).to.match(/^\d+ things to put right, \d+ notes$/m);
+      expect(stdout).to.match(/^\d+ problems, \d+ notes$/m);
       const findings = JSON.parse((await catalogue(['check', '--json', '--max-age', '9'])).stdout) as Finding[];
       expect(findings.filter(({ problem }) => problem === 'stale').map(({ family }) => family)).to.include(
         'python-releases',
       );
     });
 
-    it('reads the pins of the operator', async () => {
+    it('reads the pin file of the operator', async () => {
       writeFileSync(join(root, 'pins.json'), '{"archives":{"x":1}}');
       for (const options of [{ env: { PYFLOW_PINS: 'pins.json' } }, {}]) {
         const args = 'env' in options ? [] : ['--pins', join(root, 'pins.json')];
@@ -69,20 +69,20 @@ describe('cli/catalogue', () => {
       }
       const missing = await catalogue(['check', '--pins', 'none.json']);
       expect(missing.status).to.equal(2);
-      expect(missing.stderr).to.contain('none.json cannot be read');
+      expect(missing.stderr).to.contain("can't read the pin file none.json");
     });
   });
 
-  it('refuses verbs, operands and options that do not go together', async () => {
+  it('refuses operands and options that do not belong to the subcommand', async () => {
     for (const [args, said] of [
       [['chekc'], 'Did you mean check?'],
-      [['ls', 'x'], 'There is nothing for "x" to be.'],
+      [['ls', 'x'], 'Unexpected argument "x".'],
       [['show'], 'needs a NAME'],
       [['pin'], 'needs the URL or FILE'],
-      [['check', '--replace'], 'takes no --replace'],
-      [['check', '--max-age', 'x'], '"x" is no number of days'],
+      [['check', '--replace'], 'has no option --replace'],
+      [['check', '--max-age', 'x'], '--max-age does not accept "x"'],
       [['pin', 'x'], '--pins FILE or PYFLOW_PINS'],
-      [['pin', 'x', '--pins', 'p', '--sha256', 'x'], '"x" is no SHA-256'],
+      [['pin', 'x', '--pins', 'p', '--sha256', 'x'], '--sha256 does not accept "x"'],
     ] as const) {
       const { status, stderr } = await catalogue(args);
       expect(status, args.join(' ')).to.equal(2);
@@ -105,10 +105,10 @@ describe('cli/catalogue', () => {
       catalogue(['pin', place, '--pins', 'pins.json', '--cache-dir', join(root, 'cache'), ...args]);
     const pins = (): PinFile => JSON.parse(readFileSync(join(root, 'pins.json'), 'utf8')) as PinFile;
 
-    it('digests what a URL gives, makes the file, and tells how to use it', async () => {
+    it('pins the archive at a URL, creates the file, and says how to use it', async () => {
       const { status, stdout } = await pin(`${server.origin.replace('//', '//me:secret@')}/${NAME}`);
       expect(status).to.equal(0);
-      expect(stdout).to.contain(`${NAME} is pinned in pins.json: ${sha256(BYTES)}, 23 B`);
+      expect(stdout).to.contain(`${NAME} is now pinned in pins.json: ${sha256(BYTES)}, 23 B`);
       expect(stdout).to.contain('PYFLOW_PINS');
       expect(pins()).to.include.keys('about', 'source').and.to.include({ retrieved: '2026-09-01' });
       expect(pins().archives).to.deep.equal({
@@ -117,17 +117,17 @@ describe('cli/catalogue', () => {
       expect(readdirSync(join(root, 'cache/downloads'))).to.include(sha256(BYTES));
     });
 
-    it('takes a file as well, and keeps what else stands in the pin file', async () => {
+    it('accepts a file, and keeps the other entries of the pin file', async () => {
       writeFileSync(join(root, NAME), BYTES);
       const other = { 'python-3.9.1-ubuntu-22.04-amd64.tar.zst': { sha256: 'b'.repeat(64), sizeBytes: 1 } };
       writeFileSync(join(root, 'pins.json'), JSON.stringify({ about: 'ours', more: 1, archives: other }));
       expect((await pin(NAME)).status).to.equal(0);
       expect(pins()).to.include({ about: 'ours', more: 1 });
       expect(Object.keys(pins().archives)).to.deep.equal([NAME, ...Object.keys(other)]);
-      expect((await pin(NAME)).stdout).to.contain('was pinned already');
+      expect((await pin(NAME)).stdout).to.contain('was already pinned');
     });
 
-    it('refuses another digest than the pinned or the given one, until told to replace it', async () => {
+    it('refuses a digest that differs from the pinned or the expected one, unless --replace is given', async () => {
       const url = `${server.origin}/${NAME}`;
       await pin(url);
       bytes = Buffer.from('other bytes');
@@ -141,7 +141,7 @@ describe('cli/catalogue', () => {
       expect((await pin(url, '--sha256', sha256(bytes).toUpperCase())).status).to.equal(0);
     });
 
-    it('writes nothing for what it cannot fetch, does not know by name, or may not write', async () => {
+    it('writes nothing if the download fails, the name is unknown or the file is not writable', async () => {
       for (const [place, status, code] of [
         [`${server.origin}/python-3.1.1-ubuntu-24.04-amd64.tar.zst`, 75, 'download::not-found'],
         [`http://127.0.0.1:9/${NAME}`, 75, 'download::host-unreachable'],

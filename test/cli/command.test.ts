@@ -29,53 +29,53 @@ const problem = (...args: string[]): string => {
 };
 
 describe('cli/command', () => {
-  it('takes values in all the usual spellings', () => {
+  it('accepts values in all the usual spellings', () => {
     for (const args of [['--dir', 'x'], ['--dir=x'], ['-d', 'x'], ['-dx']]) {
       expect(given('file', ...args).value('dir')).to.equal('x');
     }
     expect(given('-p', 'a=1', 'file', '--set=b=2', '-pc=').values('set')).to.deep.equal(['a=1', 'b=2', 'c=']);
   });
 
-  it('tells flags that are given from those that are not', () => {
+  it('knows which flags were given', () => {
     expect(given('file', '-f').flag('force')).to.equal(true);
     expect(given('file').flag('force')).to.equal(false);
     expect(given('file').value('dir')).to.equal(undefined);
     expect(given('file').values('set')).to.deep.equal([]);
   });
 
-  it('takes a value that looks like an option only when it is joined', () => {
+  it('accepts a value that looks like an option only after =', () => {
     expect(problem('file', '--dir', '--force')).to.equal(
       '--dir needs a value (DIR), but "--force" follows. If that is the value, write --dir=--force.',
     );
     expect(given('file', '--dir=--force').value('dir')).to.equal('--force');
   });
 
-  it('refuses what is missing, repeated, or one too many', () => {
+  it('refuses missing, repeated and surplus arguments', () => {
     expect(problem()).to.contain('needs FILE');
-    expect(problem('a', 'b', 'c')).to.contain('nothing for "c" to be');
+    expect(problem('a', 'b', 'c')).to.contain('Unexpected argument "c"');
     expect(problem('a', '--dir')).to.contain('--dir needs a value (DIR)');
     expect(problem('a', '--dir=x', '-dx')).to.contain('--dir is given more than once');
-    expect(problem('a', '--force=yes')).to.contain('--force takes no value');
+    expect(problem('a', '--force=yes')).to.contain('--force does not accept a value');
   });
 
-  it('names the choices of an option', () => {
+  it('lists the values of an option', () => {
     expect(problem('a', '--mode', 'fats')).to.equal(
-      '"fats" is no value of --mode. It takes one of: fast, slow. Did you mean fast?',
+      '--mode does not accept "fats". Use one of: fast, slow. Did you mean fast?',
     );
   });
 
-  it('refuses an option of any name that it does not know', () => {
+  it('refuses unknown options, whatever their name', () => {
     expect(problem('a', '--__proto__')).to.contain('has no option --__proto__');
     expect(problem('a', '--constructor=1')).to.contain('has no option --constructor');
     expect(problem('a', '-x')).to.contain('has no option -x');
     expect(problem('a', '--no-force')).to.contain('has no option --no-force');
   });
 
-  it('takes what stands behind -- as operands', () => {
+  it('treats everything after -- as operands', () => {
     expect(given('--', '--dir').operands).to.deep.equal(['--dir']);
   });
 
-  it('gives an answer to any command line', () => {
+  it('returns a result for any command line', () => {
     const arg = fc.oneof(
       fc.string(),
       fc.constantFrom('--dir', '-d', '--set=', '--', '-', '-fp', '--mode=fast', 'file'),
@@ -85,11 +85,11 @@ describe('cli/command', () => {
 });
 
 describe('cli/closest', () => {
-  it('finds the word with a letter missing, added, wrong or swapped', () => {
+  it('finds a word with a missing, added, wrong or swapped letter', () => {
     for (const wrong of ['lan', 'plann', 'plam', 'paln']) expect(closest(wrong, ['run', 'plan'])).to.equal('plan');
   });
 
-  it('finds nothing when nothing is near', () => {
+  it('finds nothing if no word is similar', () => {
     expect(closest('deploy', ['run', 'plan'])).to.equal(undefined);
     expect(closest('', ['run'])).to.equal(undefined);
   });

@@ -1,4 +1,4 @@
-// Scripts run by real shells: what they offer, word by word.
+// Runs the completion scripts in real shells and checks the words that they offer.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -42,21 +42,21 @@ describe('cli/completion', () => {
       expect(offers('help', 'wh')).to.deep.equal(['why']);
     });
 
-    it('offers the options and verbs of a command', () => {
+    it('offers the options and subcommands of a command', () => {
       expect(offers('run', '--sand')).to.deep.equal(['--sandbox']);
       expect(offers('check', '-')).to.include('--help');
       expect(offers('cache', '')).to.deep.equal(['ls', 'show', 'verify', 'gc', 'clear']);
       expect(offers('plugins', '')).to.deep.equal(['ls', 'show', 'new']);
     });
 
-    it('offers the values of an option, behind a blank or =', () => {
+    it('offers the values of an option, after a space or =', () => {
       expect(offers('run', '--sandbox', '')).to.deep.equal(['auto', 'required', 'none']);
       expect(offers('run', '--sandbox', '=', 'n')).to.deep.equal(['none']);
       expect(offers('graph', 'p.yml', '--format', '')).to.deep.equal(['mermaid', 'dot', 'json', 'svg', 'html']);
       expect(offers('report', '--ht')).to.deep.equal(['--html']);
     });
 
-    it('leaves names of files to bash', () => {
+    it('leaves file names to bash', () => {
       for (const words of [
         ['run', ''],
         ['run', '--app', ''],
@@ -68,7 +68,7 @@ describe('cli/completion', () => {
     });
   });
 
-  it('gives zsh a script that it takes', async function () {
+  it('prints a script that zsh accepts', async function () {
     if (!has('zsh')) {
       console.log('      (skipped: needs zsh)');
       return this.skip();
@@ -77,7 +77,7 @@ describe('cli/completion', () => {
     expect(execFileSync('zsh', ['-f', '-c', commands], { encoding: 'utf8' })).to.contain('_pyflow');
   });
 
-  it('gives fish a script that offers commands, options and values', async function () {
+  it('prints a script with which fish offers commands, options and values', async function () {
     if (!has('fish')) {
       console.log('      (skipped: needs fish)');
       return this.skip();
@@ -97,7 +97,7 @@ describe('cli/completion', () => {
     expect(offers('pyflow graph --format ')).to.include.members(['svg', 'html']);
   });
 
-  it('knows three shells', async () => {
+  it('refuses other shells', async () => {
     const { status, stderr } = await pyflow(['completion', 'bsh']);
     expect(status).to.equal(2);
     expect(stderr).to.contain('Did you mean bash?');

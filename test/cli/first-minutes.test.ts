@@ -1,4 +1,4 @@
-// What somebody meets who types the first commands: real processes of the bundled program.
+// The first commands that a new user types, as real processes of the bundled program.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
@@ -50,27 +50,27 @@ describe('first minutes', function () {
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
   describe('a pipeline that comes with pyflow', () => {
-    // The bundle of the tests has no pipelines beside it: they come with the package.
+    // The bundle of the tests has no pipelines beside it: the package contains them.
     before(() => {
       const folder = join(dirname(bundledCli()), '..', 'pipelines');
       if (!existsSync(folder)) symlinkSync(join(process.cwd(), 'pipelines'), folder);
     });
 
-    it('is the one for Python when none is named, and is found by its name', () => {
+    it('is the one for Python by default, and is found by its name', () => {
       for (const args of [['plan'], ['plan', 'python'], ['check', 'python'], ['graph', 'python']]) {
         const { status, text } = pyflow(args);
-        // An app without requirements: what matters is that the pipeline was read.
+        // The app has no requirements: only reading the pipeline matters here.
         expect(text, args.join(' ')).to.match(/detect|no problems/);
         expect(status, args.join(' ')).to.be.oneOf([0, 1]);
       }
     });
 
-    it('is not what a file of the same name is', () => {
+    it('yields to a file of the same name', () => {
       put('python', WORDS);
       expect(pyflow(['check', 'python'])).to.deep.equal({ status: 0, text: 'python: no problems\n' });
     });
 
-    it('is guessed where neither a file nor a pipeline has the name', () => {
+    it('is suggested if neither a file nor a pipeline has the name', () => {
       const { status, text } = pyflow(['run', 'pyton']);
       expect(status).to.equal(2);
       expect(text).to.contain('Did you mean python?');
@@ -83,25 +83,25 @@ describe('first minutes', function () {
       expect(pyflow(['run', 'pipeline.yml']).status).to.equal(0);
     });
 
-    it('are run by their name, with a port', () => {
+    it('run by their name, with a port', () => {
       expect(pyflow(['exec', 'web'])).to.deep.equal({ status: 0, text: 'on 5000\n' });
       expect(pyflow(['exec', 'web'], { PORT: '8123' }).text).to.equal('on 8123\n');
       expect(pyflow(['exec', 'web', '-e', 'PORT=9000']).text).to.equal('on 9000\n');
       expect(pyflow(['exec', 'worker']).status).to.equal(7);
     });
 
-    it('are guessed, and told from commands', () => {
+    it('are suggested, and distinguished from commands', () => {
       const unknown = pyflow(['exec', 'wep']);
       expect(unknown.status).to.equal(2);
-      expect(unknown.text).to.contain('There is no process type "wep"').and.to.contain('web, worker');
+      expect(unknown.text).to.contain('The Procfile has no process type "wep"').and.to.contain('web, worker');
       expect(unknown.text).to.contain('Did you mean web?');
       expect(pyflow(['exec', 'python']).text).to.contain('pyflow exec -- python');
-      expect(pyflow(['exec', 'web', '--', 'true']).text).to.contain('Keep one of them');
+      expect(pyflow(['exec', 'web', '--', 'true']).text).to.contain('Remove one of them');
     });
   });
 
-  describe('folders that pyflow makes', () => {
-    it('are not seen by git, also one from before', () => {
+  describe('folders that pyflow creates', () => {
+    it('are ignored by git, even if they are from an earlier version', () => {
       execFileSync('git', ['init', '-q'], { cwd: app });
       execFileSync('git', ['add', '.'], { cwd: app });
       const untracked = (): string => execFileSync('git', ['status', '--short'], { cwd: app, encoding: 'utf8' });
@@ -113,7 +113,7 @@ describe('first minutes', function () {
       expect(untracked()).to.equal(listed);
     });
 
-    it('are no part of the app when they are caches, also in a subfolder, and the run says so', () => {
+    it('are not part of the app if they are caches, even in a subfolder, and the run says so', () => {
       pyflow(['run', 'pipeline.yml', '--cache-dir', 'deep/.cache-one', '--out', join(root, 'one')]);
       expect(readFileSync(join(app, 'deep/.cache-one/CACHEDIR.TAG'), 'utf8')).to.match(
         /^Signature: 8a477f597d28d172789f06886806bc55\n/,
@@ -131,7 +131,7 @@ describe('first minutes', function () {
     });
   });
 
-  it('finds what it cannot write before it runs anything', function () {
+  it('finds places that are not writable before it runs anything', function () {
     mkdirSync(join(root, 'is-a-folder'));
     writeFileSync(join(root, 'is-a-file'), '');
     const cases: readonly (readonly [readonly string[], string])[] = [
@@ -153,7 +153,7 @@ describe('first minutes', function () {
     expect(text).to.contain('--out').and.not.to.contain('executed');
   });
 
-  it('answers fields of other systems with its own', () => {
+  it('suggests its own fields for fields of other systems', () => {
     const node = (field: string): string =>
       `pyflow: 1\nnodes:\n  a: { uses: command, with: { argv: ["true"] }, ${field}: x }\n`;
     for (const [field, ours] of Object.entries({
@@ -173,7 +173,7 @@ describe('first minutes', function () {
     expect(pyflow(['check', 'k.yml']).text).to.contain('Use `nodes`.');
   });
 
-  it('guesses names of nodes wherever one is given', () => {
+  it('suggests node names wherever one is mistyped', () => {
     expect(pyflow(['run', 'pipeline.yml']).status).to.equal(0);
     for (const args of [
       ['run', 'pipeline.yml', '--only', 'wrods'],
@@ -188,7 +188,7 @@ describe('first minutes', function () {
       .and.not.to.contain('mean new');
   });
 
-  it('prints no colors when asked, before or behind the command', () => {
+  it('prints no colors with --no-color before or after the command', () => {
     for (const args of [
       ['--no-color', 'run', 'pipeline.yml'],
       ['run', 'pipeline.yml', '--no-color'],
@@ -198,14 +198,14 @@ describe('first minutes', function () {
     expect(pyflow(['run', 'pipeline.yml', '--no-colour']).text).to.contain('Did you mean --no-color?');
   });
 
-  it('says when there was no sandbox, and why', () => {
+  it('says if there was no sandbox, and why', () => {
     expect(pyflow(['run', 'pipeline.yml', '--sandbox', 'none']).text).to.match(/^Sandbox: none$/m);
     put('words.txt', 'edited\n');
     const { text } = pyflow(['run', 'pipeline.yml'], { PATH: '/nonexistent' });
     expect(text).to.match(/^Sandbox: none, because bubblewrap/m);
   });
 
-  it('mentions network: true to a node that has none and wanted to reach a host', async function () {
+  it('mentions network: true if a node without network tried to reach a host', async function () {
     if (!(await hasNamespaces())) {
       console.log('      (skipped: this machine has no namespaces)');
       return this.skip();

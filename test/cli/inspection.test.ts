@@ -49,7 +49,7 @@ const unknownKind = (file: string): Diagnostic => ({
 const checked: Partial<Engine> = { check: () => Promise.resolve({ ok: true, value: pipeline }) };
 
 describe('cli/check', () => {
-  it('says that there are no problems, and which warnings', async () => {
+  it('says that there are no problems, and lists warnings', async () => {
     const { status, stdout, stderr } = await pyflow(['check', 'a.yml', 'b.yml'], { engine: checked });
     expect(status).to.equal(0);
     expect(stdout).to.equal('a.yml: no problems, 1 warning\nb.yml: no problems, 1 warning\n');
@@ -98,7 +98,7 @@ describe('cli/check', () => {
 });
 
 describe('cli/graph', () => {
-  it('draws Mermaid with names that are words of Mermaid and quotes in them', () => {
+  it('quotes names in Mermaid that are its keywords or contain quotes', () => {
     expect(renderGraph(pipeline, 'mermaid')).to.equal(
       [
         'flowchart TD',
@@ -113,14 +113,14 @@ describe('cli/graph', () => {
     );
   });
 
-  it('draws Graphviz with everything quoted', () => {
+  it('quotes all names for Graphviz', () => {
     const text = renderGraph(pipeline, 'dot');
     expect(text).to.match(/^digraph "two \\"quoted\\" words" \{\n/);
     expect(text).to.contain('  "end" -> "b" [label="ok", style=dashed];\n');
     expect(text).to.contain('  "b" [label="b\\ncommand", shape=hexagon];\n');
   });
 
-  it('gives JSON, and what was asked for', async () => {
+  it('prints JSON, or the format that was asked for', async () => {
     const { stdout } = await pyflow(['graph', 'a.yml', '--format', 'json'], { engine: checked });
     const graph = JSON.parse(stdout) as { nodes: object[]; edges: object[] };
     expect(graph.nodes).to.have.length(2);
@@ -129,7 +129,7 @@ describe('cli/graph', () => {
     expect((await pyflow(['graph', 'a.yml', '--format', 'png'])).status).to.equal(2);
   });
 
-  it('prints a drawing, and a page around it', async () => {
+  it('prints a drawing, or a page with the drawing', async () => {
     const svg = (await pyflow(['graph', 'a.yml', '--format', 'svg'], { engine: checked })).stdout;
     expect(svg)
       .to.match(/^<svg xmlns="[^"]+" viewBox="0 0 \d+ \d+"/)
@@ -142,7 +142,7 @@ describe('cli/graph', () => {
       .and.to.contain('<h1>two &quot;quoted&quot; words</h1>');
   });
 
-  it('says what to do with a graph that is too large to be drawn', async () => {
+  it('says what to do if a graph is too large to draw', async () => {
     const nodes = Array.from({ length: 2001 }, (_, index) => checkedNode(`n${index}`));
     const engine: Partial<Engine> = { check: () => Promise.resolve({ ok: true, value: { ...pipeline, nodes } }) };
     const { status, stdout, stderr } = await pyflow(['graph', 'a.yml', '--format', 'html'], { engine });
@@ -225,7 +225,7 @@ describe('cli/report', () => {
 
   const report = (...args: string[]) => pyflow(['report', ...args, '--app-id', 'shop', '--cache-dir', cacheDir]);
 
-  it('shows the latest run unless one is named', async () => {
+  it('shows the latest run by default', async () => {
     expect((await report()).stdout).to.contain(`Run ${failedReport.runId} of python for shop`);
     expect((await report('20260101')).stdout).to.contain('Run 20260101T000000-old');
     expect(JSON.parse((await report('--json')).stdout)).to.deep.equal(failedReport);
@@ -237,16 +237,18 @@ describe('cli/report', () => {
     );
   });
 
-  it('says when there is no such run, or more than one', async () => {
+  it('refuses an id that matches no run or several', async () => {
     const { status, stderr } = await report('2031');
     expect(status).to.equal(2);
-    expect(stderr).to.contain('No run 2031 of shop is recorded.');
+    expect(stderr).to.contain('The cache has no run 2031 of shop.');
     const both = await report('2026');
     expect(both.status).to.equal(2);
-    expect(both.stderr).to.contain('The ids of 2 runs of shop begin with "2026".').and.to.contain(failedReport.runId);
+    expect(both.stderr)
+      .to.contain('2 runs of shop have an id that starts with "2026".')
+      .and.to.contain(failedReport.runId);
   });
 
-  it('tells times, what was saved, sizes and reasons of all nodes', async () => {
+  it('shows times, saved time, sizes and reasons of all nodes', async () => {
     const { stdout } = await report();
     expect(stdout).to.match(/^NODE +KIND +OUTCOME +TIME +SAVED +LAYER +WHY$/m);
     expect(stdout).to.match(/^runtime +fetch-runtime +restored +12\.3 s$/m);
@@ -261,7 +263,7 @@ describe('cli/report', () => {
       writeFileSync(join(cacheDir, `runs/shop/${failedReport.runId}.json`), text);
       const { status, stderr } = await report();
       expect(status).to.equal(2);
-      expect(stderr).to.contain('No run of shop is recorded.');
+      expect(stderr).to.contain('The cache has no run of shop.');
     }
   });
 
@@ -277,11 +279,11 @@ describe('cli/report', () => {
     );
   });
 
-  it('writes a page, whole or not at all', async () => {
+  it('writes a page completely or not at all', async () => {
     const file = join(cacheDir, 'page.html');
     expect(await report('--html', file)).to.deep.equal({
       status: 0,
-      stdout: `The page of run ${failedReport.runId} is in ${file}.\n`,
+      stdout: `Wrote the page of run ${failedReport.runId} to ${file}.\n`,
       stderr: '',
     });
     expect(readFileSync(file, 'utf8')).to.equal(reportPage(failedReport));
@@ -293,14 +295,14 @@ describe('cli/report', () => {
     expect(readdirSync(cacheDir).sort()).to.deep.equal(['page.html', 'runs']);
   });
 
-  it('makes one page at a time', async () => {
+  it('refuses --html together with --json or --list', async () => {
     for (const more of ['--json', '--list']) expect((await report('--html', 'a.html', more)).status).to.equal(2);
     expect((await report('--html=')).stderr).to.contain('--html needs a file.');
   });
 });
 
 describe('cli/exec', () => {
-  it('passes on the command, and of the environment only what is named', async () => {
+  it('passes on the command and the named variables only', async () => {
     let seen: Parameters<Engine['exec']>[0] | undefined;
     const ran = await pyflow(
       ['exec', '--slug', 's', '-e', 'A=1', '--env', 'LANG', '-e', 'NOT_SET', '--', 'echo', '--slug', '-x'],
@@ -326,13 +328,13 @@ describe('cli/exec', () => {
     });
   });
 
-  it('needs a command behind --, and variables with a name', async () => {
-    expect((await pyflow(['exec', '--slug', 's'])).stderr).to.contain('needs a command');
+  it('needs a process or a command, and variables with a name', async () => {
+    expect((await pyflow(['exec', '--slug', 's'])).stderr).to.contain('needs a process or a command');
     expect((await pyflow(['exec', '--slug', 's', 'ls'])).status).to.equal(2);
-    expect((await pyflow(['exec', '-e', '=1', '--', 'ls'])).stderr).to.contain('sets no variable');
+    expect((await pyflow(['exec', '-e', '=1', '--', 'ls'])).stderr).to.contain('--env does not accept');
   });
 
-  it('exits like a command that was interrupted', async () => {
+  it('exits with the status of the signal if the command was interrupted', async () => {
     const { status } = await pyflow(['exec', '--', 'sleep', '9'], {
       interruption: () => ({ signal: 'SIGINT', exitStatus: 130 }),
       engine: { exec: () => Promise.resolve({ ok: false, failure: pipFailure }) },

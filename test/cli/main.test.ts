@@ -7,14 +7,14 @@ describe('cli/main', () => {
     expect(await pyflow(['--version'])).to.deep.equal({ status: 0, stdout: 'pyflow 1.2.3\n', stderr: '' });
   });
 
-  it('names every command in the help', async () => {
+  it('lists every command in the help', async () => {
     const { status, stdout } = await pyflow(['help']);
     expect(status).to.equal(0);
     for (const name of Object.keys(COMMANDS)) expect(stdout).to.match(new RegExp(`^  ${name} +\\S`, 'm'));
     expect((await pyflow(['--help'])).stdout).to.equal(stdout);
   });
 
-  it('tells about itself and exits 2 when no command is given', async () => {
+  it('prints the help and exits with 2 if no command is given', async () => {
     const { status, stdout, stderr } = await pyflow([]);
     expect(status).to.equal(2);
     expect(stdout).to.equal('');
@@ -25,7 +25,7 @@ describe('cli/main', () => {
     const { status, stderr } = await pyflow(['rnu']);
     expect(status).to.equal(2);
     expect(stderr).to.equal(
-      'pyflow: There is no command "rnu".\nDid you mean run? `pyflow help` lists the commands.\n',
+      'error: pyflow has no command "rnu".\n  -> Did you mean run? `pyflow help` lists the commands.\n',
     );
     expect((await pyflow(['constructor'])).status).to.equal(2);
     expect((await pyflow(['help', 'constructor'])).status).to.equal(2);
@@ -35,11 +35,11 @@ describe('cli/main', () => {
     const { status, stderr } = await pyflow(['run', 'p.yml', '--kep-going']);
     expect(status).to.equal(2);
     expect(stderr).to.equal(
-      'pyflow: pyflow run has no option --kep-going.\nDid you mean --keep-going? See `pyflow help run`.\n',
+      'error: pyflow run has no option --kep-going.\n  -> Did you mean --keep-going? See `pyflow help run`.\n',
     );
   });
 
-  it('prints the help of a command however it is asked', async () => {
+  it('prints the help of a command for help, --help and -h', async () => {
     const { stdout } = await pyflow(['help', 'plan']);
     expect(stdout).to.contain('Usage: pyflow plan [PIPELINE] [OPTIONS]');
     for (const argv of [
@@ -51,14 +51,14 @@ describe('cli/main', () => {
     }
   });
 
-  it('leaves --help behind -- to the command that is executed', async () => {
+  it('passes --help after -- on to the command that exec runs', async () => {
     const { status, stdout } = await pyflow(['exec', '--', 'python', '--help'], {
       engine: { exec: ({ argv }) => Promise.resolve({ ok: true, value: argv.includes('--help') ? 7 : 0 }) },
     });
     expect({ status, stdout }).to.deep.equal({ status: 7, stdout: '' });
   });
 
-  it('has help for every option of the contract', async () => {
+  it('documents every option of the contract', async () => {
     const contract: Readonly<Record<string, readonly string[]>> = {
       run: [
         '--app DIR',
@@ -104,7 +104,7 @@ describe('cli/main', () => {
     }
   });
 
-  it('says in one paragraph that a bug is a bug, with the stack only on request', async () => {
+  it('reports a bug in one paragraph, with the stack only on request', async () => {
     const engine = { tryFastPath: () => Promise.reject(new Error('the cat sat on it')) };
     const { status, stderr } = await pyflow(['run', 'p.yml'], { engine });
     expect(status).to.equal(70);

@@ -1,4 +1,4 @@
-// The plugin that `pyflow plugins new` writes, used as its author would: by the bundled program.
+// Uses the plugin that `pyflow plugins new` writes like its author would, with the bundled program.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -48,9 +48,9 @@ describe('cli/plugins new', () => {
         ].sort(),
       );
 
-      // What it says to try next.
+      // The commands that it says to try.
       expect(told).to.contain(`\n  cd ${kind}\n  node --test ${kind}.test.mjs\n  pyflow check pipeline.yml\n`);
-      // Under a test runner of its own Node would report to that one.
+      // Inside a test runner, `node --test` would report to that one.
       const { NODE_TEST_CONTEXT: _, NODE_OPTIONS: __, ...env } = process.env;
       const tested = spawnSync(process.execPath, ['--test', '--test-reporter=tap', `${kind}.test.mjs`], {
         cwd: folder,
@@ -72,13 +72,13 @@ describe('cli/plugins new', () => {
       expect(first.nodes['sorted']?.outputs).to.include({ lines: 2 });
       expect(readFileSync(join(folder, 'example/.pyflow/slug/sorted.txt'), 'utf8')).to.equal('apple\npear\n');
       expect(Object.values(run().nodes).map(({ outcome }) => outcome)).to.deep.equal(['up-to-date', 'up-to-date']);
-      // Another machine, as far as a test can be one.
+      // Stands in for another machine.
       const other = run('--cache-dir', join(cwd, 'other'), '--sandbox', 'none');
       expect(other.nodes['sorted']?.layer?.digest).to.equal(first.nodes['sorted']?.layer?.digest);
     });
   }
 
-  it('writes in the form of the project', async () => {
+  it('writes files in the format of the project', async () => {
     await make('sort-lines');
     const folder = join(cwd, 'sort-lines');
     for (const name of ['sort-lines.mjs', 'sort-lines.test.mjs', 'pipeline.yml']) {
@@ -87,14 +87,14 @@ describe('cli/plugins new', () => {
     }
   });
 
-  it('makes the folder that is asked for, with those above it', async () => {
+  it('creates the folder and its parents', async () => {
     const { status, stdout } = await make('sort-lines', '--dir', "kinds/ada's own");
     expect(status).to.equal(0);
     expect(existsSync(join(cwd, "kinds/ada's own/sort-lines.mjs"))).to.equal(true);
     expect(stdout).to.contain(`cd 'kinds/ada'\\''s own'`);
   });
 
-  it('writes over nothing, not even into an empty folder', async () => {
+  it('overwrites nothing, and does not even use an empty folder', async () => {
     mkdirSync(join(cwd, 'empty'));
     writeFileSync(join(cwd, 'file'), 'mine');
     for (const kind of ['empty', 'file']) {
@@ -106,20 +106,20 @@ describe('cli/plugins new', () => {
     expect(readFileSync(join(cwd, 'file'), 'utf8')).to.equal('mine');
   });
 
-  it('says when it cannot write', async () => {
+  it('reports a folder that it cannot create', async () => {
     writeFileSync(join(cwd, 'file'), '');
     const { status, stderr } = await make('sort-lines', '--dir', 'file/sort-lines');
     expect(status).to.equal(75);
     expect(stderr).to.contain('[plugins::cannot-write]');
   });
 
-  it('wants a name that a kind can have and no other has', async () => {
+  it('refuses a name that is invalid or already in use', async () => {
     for (const kind of ['Sort', 'sort_lines', '../up', 'sort--lines', '9', 'a'.repeat(61)]) {
       const { status, stderr } = await make(kind);
       expect(status, kind).to.equal(2);
-      expect(stderr).to.contain('is no name for a kind');
+      expect(stderr).to.contain('is not a valid name for a kind');
     }
-    expect((await make('hook')).stderr).to.contain('pyflow ships a kind "hook".');
+    expect((await make('hook')).stderr).to.contain('pyflow already has a kind "hook".');
     expect((await make()).stderr).to.contain('pyflow plugins new needs a KIND.');
     expect((await make('sort-lines', '--dir=')).stderr).to.contain('--dir needs a folder.');
     expect(readdirSync(cwd)).to.deep.equal([]);

@@ -1,4 +1,4 @@
-// The process of a plugin from outside, seen from the machine: what it gets, what it leaves, and when there is none.
+// The process of an outside plugin as the machine sees it: what it gets, what it leaves behind, and when it does not run.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { CliScene, type Ended } from '../support/cli-scene.js';
 
 const NONE = "{ type: 'object', properties: {}, additionalProperties: false }";
 
-/** `run` and `reads` are bodies; `top` stands before them. */
+/** `run` and `reads` are function bodies; `top` is the code before them. */
 const plugin = ({ top = '', reads = '', run = '' }: { top?: string; reads?: string; run?: string }): string => `
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -38,7 +38,7 @@ describe('cli: the process of an outside plugin', () => {
   const printed = ({ events }: Ended): readonly string[] =>
     events.flatMap((event) => (event.type === 'node-printed' ? [event.text] : []));
 
-  it('puts what a plugin prints into the log of its node, whatever way it prints', async () => {
+  it('adds everything that a plugin prints to the log of its node', async () => {
     write({
       top: "console.log('at load'); process.emitWarning('careful');",
       reads: "console.log('in reads')",
@@ -61,7 +61,7 @@ describe('cli: the process of an outside plugin', () => {
     expect(ended.stderr).to.equal('');
   });
 
-  it('gives it no secrets, no settings, no standard input, and a folder of nobody', async () => {
+  it('passes no secrets, settings or standard input to it, and starts it in an unused folder', async () => {
     write({
       run: `this.files.of(context).app.write('seen.json', JSON.stringify({ env: process.env, cwd: process.cwd(), stdin: fs.readFileSync(0, 'utf8') }))`,
     });
@@ -76,7 +76,7 @@ describe('cli: the process of an outside plugin', () => {
     expect(seen).to.include({ cwd: '/', stdin: '' });
   });
 
-  it('ends what the plugin started, however far it moved away', async () => {
+  it('stops the processes that the plugin started, even if they detached', async () => {
     write({
       run: `spawn('sh', ['-c', 'setsid sleep 1000 & sleep 1000'], { detached: true, stdio: 'ignore' }).unref(); spawn('sleep', ['1000'], { stdio: 'inherit' })`,
     });
@@ -91,7 +91,7 @@ describe('cli: the process of an outside plugin', () => {
     'a wait in reads': { reads: 'await new Promise(() => {})' },
     'a timer that stays': { run: 'setInterval(() => {}, 1000)' },
   })) {
-    it(`ends within 5 s of SIGTERM, and leaves nothing: ${name}`, async () => {
+    it(`stops within 5 s of SIGTERM, and leaves no process: ${name}`, async () => {
       write(parts);
       const running = scene.start();
       if (name.endsWith('in run')) await running.untilPrinted('here');
@@ -104,7 +104,7 @@ describe('cli: the process of an outside plugin', () => {
       expect(await scene.survivors()).to.deep.equal([]);
     });
 
-    it(`leaves nothing when pyflow is killed: ${name}`, async () => {
+    it(`leaves no process if pyflow is killed: ${name}`, async () => {
       write(parts);
       const running = scene.start();
       if (name.endsWith('in run')) await running.untilPrinted('here');
@@ -115,7 +115,7 @@ describe('cli: the process of an outside plugin', () => {
     });
   }
 
-  it('has one process for many nodes, and none for a run that is up to date', async () => {
+  it('uses one process for many nodes, and none for an up-to-date run', async () => {
     const log = join(scene.root, 'loads');
     write({ top: `fs.appendFileSync(${JSON.stringify(log)}, 'x');` });
     const nodes = Array.from(
@@ -130,7 +130,7 @@ describe('cli: the process of an outside plugin', () => {
     expect(readFileSync(log, 'utf8')).to.equal('x');
   });
 
-  it('is started again after an edit of a file that it imports', async () => {
+  it('restarts after an edit of a file that it imports', async () => {
     write({ top: "import { n } from './n.mjs';", run: 'return { ok: true, value: { outputs: { n } } }' });
     for (const n of [1, 1, 2]) {
       scene.write({ 'n.mjs': `export const n = ${n};\n` }, scene.root);
@@ -138,7 +138,7 @@ describe('cli: the process of an outside plugin', () => {
     }
   });
 
-  it('runs nothing of it for a pipeline without it', async () => {
+  it('does not load it for a pipeline without it', async () => {
     write({ top: `fs.writeFileSync(${JSON.stringify(join(scene.root, 'loaded'))}, '');` });
     scene.pipeline('pyflow: 1\nname: none\nnodes:\n  a: { uses: command, with: { argv: ["true"] } }\n');
     expect((await scene.run()).status).to.equal(0);
@@ -156,7 +156,7 @@ describe('cli: the process of an outside plugin', () => {
     ],
   ] as const) {
     for (const args of [[], ['--keep-going']]) {
-      it(`never exits with 0 when a node failed: ${name} ${args.join('')}`, async () => {
+      it(`never exits with 0 if a node failed: ${name} ${args.join('')}`, async () => {
         write({ run: body });
         scene.pipeline(
           'pyflow: 1\nname: some\nplugins: [some.mjs]\nnodes:\n  some: { uses: some, timeout: 1s }\n  next: { uses: command, after: [some], with: { argv: ["true"] } }\n',

@@ -43,7 +43,7 @@ describe('cli/run', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('gives the text of the pin file in the place of its name, and refuses one that is not there', async () => {
+  it('replaces the name of the pin file by its text, and refuses a missing file', async () => {
     const pins = '{"archives":{}}';
     writeFileSync(join(folder, 'pins.json'), pins);
     const { settings } = await requestOf(['p.yml'], { cwd: folder, env: { PYFLOW_PINS: 'pins.json' } });
@@ -51,12 +51,12 @@ describe('cli/run', () => {
     expect((await requestOf(['p.yml'], { env: { PYFLOW_PINS: '' } })).settings).to.deep.equal({ PINS: '' });
     const missing = await pyflow(['run', 'p.yml'], { cwd: folder, env: { PYFLOW_PINS: 'none.json' } });
     expect(missing.status).to.equal(2);
-    expect(missing.stderr).to.contain('The pin file that PYFLOW_PINS names cannot be read');
+    expect(missing.stderr).to.contain("pyflow can't read the pin file that PYFLOW_PINS names");
   });
 
   const readReport = (name: string): RunReport => JSON.parse(readFileSync(join(folder, name), 'utf8')) as RunReport;
 
-  it('fills in the defaults, all paths absolute', async () => {
+  it('fills in the defaults, with absolute paths', async () => {
     const { signal, ...request } = await requestOf(['pipelines/python.yml']);
     expect(signal.aborted).to.equal(false);
     expect(request).to.deep.equal({
@@ -76,7 +76,7 @@ describe('cli/run', () => {
     });
   });
 
-  it('carries every option into the request', async () => {
+  it('passes every option on to the request', async () => {
     const { signal: _signal, ...request } = await requestOf(
       (
         'p.yml --app shop --out slug --force --cache-dir c --app-id shop-1 -p a=1 -p b=x=y -p a=2 --env-dir env ' +
@@ -105,7 +105,7 @@ describe('cli/run', () => {
     });
   });
 
-  it('finds the cache by option, then PYFLOW_CACHE_DIR, then XDG_CACHE_HOME', async () => {
+  it('finds the cache by --cache-dir, then PYFLOW_CACHE_DIR, then XDG_CACHE_HOME', async () => {
     const cacheDir = async (env: Record<string, string>, ...args: string[]) =>
       (await requestOf(['p.yml', ...args], { env })).cacheDir;
     expect(await cacheDir({ PYFLOW_CACHE_DIR: '/c', XDG_CACHE_HOME: '/x' }, '--cache-dir', '/o')).to.equal('/o');
@@ -114,7 +114,7 @@ describe('cli/run', () => {
     expect(await cacheDir({ XDG_CACHE_HOME: 'relative' })).to.equal('/home/ada/.cache/pyflow');
   });
 
-  it('refuses values that mean nothing, before anything runs', async () => {
+  it('refuses invalid values before anything runs', async () => {
     for (const args of [
       ['-p', 'novalue'],
       ['-p', '=x'],
@@ -135,7 +135,7 @@ describe('cli/run', () => {
     }
   });
 
-  it('prints an up-to-date run from the short path alone', async () => {
+  it('prints an up-to-date run from the fast path alone', async () => {
     const { status, stdout } = await pyflow(['run', 'p.yml'], {
       engine: {
         tryFastPath: (_request, sink) => {
@@ -156,7 +156,7 @@ describe('cli/run', () => {
     expect(stdout.trimEnd().split('\n').at(-1)).to.match(/^Degraded: runtime/);
   });
 
-  it('chooses the log by where it runs', async () => {
+  it('chooses the log by the environment', async () => {
     const first = async (options: FakeWorldOptions, ...args: string[]) =>
       (await pyflow(['run', 'p.yml', ...args], { ...options, engine: failing })).stdout.split('\n')[1] ?? '';
     const terminal = { columns: 80, rows: 24 };
@@ -170,7 +170,7 @@ describe('cli/run', () => {
     expect(JSON.parse(await first({}, '--log', 'ndjson'))).to.include({ type: 'notice', at: 0 });
   });
 
-  it('colours a terminal unless NO_COLOR says otherwise', async () => {
+  it('uses colors on a terminal unless NO_COLOR is set', async () => {
     const terminal = { columns: 80, rows: 24 };
     const colored = async (env: Record<string, string>) =>
       (await pyflow(['run', 'p.yml', '--log', 'plain'], { terminal, env, engine: failing })).stdout.includes(
@@ -182,7 +182,7 @@ describe('cli/run', () => {
     expect(await colored({ TERM: 'dumb' })).to.equal(false);
   });
 
-  it('writes report and trace of a failed run', async () => {
+  it('writes the report and the trace of a failed run', async () => {
     const { status } = await pyflow(['run', 'p.yml', '--report', 'r.json', '--trace', 't.json'], {
       cwd: folder,
       engine: failing,
@@ -215,7 +215,7 @@ describe('cli/run', () => {
     expect((JSON.parse(stdout) as { report: RunReport }).report.exitCode).to.equal(143);
   });
 
-  it('shows diagnostics, exits 2, and reports that too', async () => {
+  it('shows diagnostics, exits with 2, and writes a report', async () => {
     const diagnostic = {
       code: 'pipeline::unknown-kind',
       severity: 'error',
@@ -246,7 +246,7 @@ describe('cli/run', () => {
     );
   });
 
-  it('exits with the status of a refusal by the environment', async () => {
+  it('exits with 75 if the environment prevents the run', async () => {
     const { status, stderr } = await pyflow(['run', 'p.yml'], {
       engine: {
         ...failing,
@@ -261,11 +261,11 @@ describe('cli/run', () => {
     expect(stderr).to.match(/^error: pip could not install/);
   });
 
-  it('fails with 75 when only the report could not be written, else keeps the status of the run', async () => {
+  it('exits with 75 if only the report is not writable, and else keeps the status of the run', async () => {
     const succeeding = { tryFastPath: () => Promise.resolve(succeededReport) };
     const lost = await pyflow(['run', 'p.yml', '--report', 'no/such/folder.json'], { cwd: folder, engine: succeeding });
     expect(lost.status).to.equal(75);
-    expect(lost.stderr).to.contain('[report::cannot-write]').and.to.contain('Nothing was run.');
+    expect(lost.stderr).to.contain('[report::cannot-write]').and.to.contain('Nothing ran.');
     mkdirSync(join(folder, 'reports'));
     const removing: Partial<Engine> = {
       ...failing,
@@ -279,7 +279,7 @@ describe('cli/run', () => {
     expect(both.status).to.equal(1);
   });
 
-  it('only plans when asked for a dry run', async () => {
+  it('only plans with --dry-run', async () => {
     const { status, stdout } = await pyflow(['run', 'p.yml', '--dry-run'], {
       engine: {
         plan: () =>

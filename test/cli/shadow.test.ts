@@ -8,7 +8,7 @@ import { SUCCESS } from '../support/buildpack-trial.js';
 import { pyflow } from '../support/fake-world.js';
 
 const BUILDPACK = resolve(import.meta.dirname, '../fixtures/buildpack');
-/** As the small buildpack of the fixtures makes it, with an environment of pyflow's. */
+/** What the small buildpack of the fixtures builds, with pyflow's environment. */
 const BUILT: Readonly<Record<string, string>> = {
   '.scalingo/python/lib/python3.13/site-packages/flask-3.1.3.dist-info/METADATA': 'Name: flask\n',
   '.scalingo/python/bin/flask': '#!/app/.scalingo/python/bin/python\n',
@@ -53,7 +53,7 @@ describe('cli/shadow', () => {
   const compared = async (...args: readonly string[]): Promise<Comparison> =>
     JSON.parse((await shadow('--json', ...args)).stdout) as Comparison;
 
-  it('finds two builds of the same packages the same, whatever their scripts say of the build folder', async () => {
+  it('treats two builds of the same packages as the same, even if scripts contain the build folder', async () => {
     const comparison = await compared();
     expect(comparison).to.include({ schema: 'pyflow.shadow/1', isSame: true, packagesInCommon: 1 });
     expect(comparison.detect).to.deep.equal({ buildpack: 0, pyflow: 0 });
@@ -63,7 +63,7 @@ describe('cli/shadow', () => {
     expect(comparison.files.profile.different).to.deep.equal(['.profile.d/python.sh']);
   });
 
-  it('tells the environment at boot as the app has it, where it differs', async () => {
+  it('shows the differences in the environment at boot', async () => {
     const { environment } = await compared();
     expect(environment).to.deep.equal({
       LD_LIBRARY_PATH: { buildpack: '/app/.scalingo/python/lib:', pyflow: '/app/.scalingo/python/lib' },
@@ -71,7 +71,7 @@ describe('cli/shadow', () => {
     });
   });
 
-  it('builds each twice in new copies, the second time with the cache of the first', async () => {
+  it('builds with each buildpack twice in new copies, the second time with the cache of the first', async () => {
     const { compiles } = await compared('--keep', 'kept');
     expect(compiles.map(({ buildpack, pyflow: own }) => [buildpack?.status, own?.status])).to.deep.equal([
       [0, 0],
@@ -88,7 +88,7 @@ describe('cli/shadow', () => {
     ).to.have.length(1);
   });
 
-  it('touches neither the app nor the buildpack, and leaves nothing behind', async () => {
+  it('changes neither the app nor the buildpack, and leaves no files', async () => {
     const before = readdirSync(tmpdir()).filter((name) => name.startsWith('pyflow-shadow-') && !root.endsWith(name));
     await compared('--builds', '1');
     expect(readdirSync(app).sort()).to.deep.equal(['.git', 'app.py', 'requirements.txt']);
@@ -97,7 +97,7 @@ describe('cli/shadow', () => {
     expect(after).to.deep.equal(before);
   });
 
-  it('exits 1 when a package differs, and names it', async () => {
+  it('exits with 1 if a package differs, and names it', async () => {
     const metadata = '.scalingo/python/lib/python3.13/site-packages/flask-3.1.3.dist-info/METADATA';
     delete built[metadata];
     built[metadata.replace('3.1.3', '3.1.2')] = '';
@@ -107,20 +107,22 @@ describe('cli/shadow', () => {
     expect(stdout).to.match(/\nStatuses, packages or the files of the app differ\.\n$/);
   });
 
-  it('exits 1 when a file of the app differs', async () => {
+  it('exits with 1 if a file of the app differs', async () => {
     built['app.py'] = 'print(1)\n';
     const { status, stdout } = await shadow('--builds', '1');
     expect(status).to.equal(1);
     expect(stdout).to.contain('  app, different:\n    app.py\n');
   });
 
-  it('tells which side failed and how, and builds that side no more', async () => {
+  it('says which build failed and how, and does not repeat it', async () => {
     write(app, { broken: '' });
     const { status, stdout } = await shadow();
     expect(status).to.equal(1);
     expect(stdout).to.match(/^compile +3 in .* 0 in /m);
     expect(stdout).to.match(/^compile, build 2 +- +0 in /m);
-    expect(stdout).to.contain('The buildpack failed; its last lines\n  -----> Using the stack scalingo-24\n');
+    expect(stdout).to.contain(
+      'The build with the buildpack failed. Its last lines:\n  -----> Using the stack scalingo-24\n',
+    );
     expect(stdout).to.contain('   !     Broken on purpose');
   });
 
@@ -131,10 +133,10 @@ describe('cli/shadow', () => {
 
   for (const [what, args, message] of [
     ['no buildpack', ['--app', '.'], 'needs --buildpack'],
-    ['a folder that is none', ['--buildpack', '.'], 'There is no bin/compile'],
-    ['an app that is not there', ['--buildpack', BUILDPACK, '--app', 'nowhere'], 'There is no folder'],
-    ['builds that are no number', ['--buildpack', BUILDPACK, '--builds', '0'], 'no number of builds'],
-    ['a folder to keep that is there', ['--buildpack', BUILDPACK, '--keep', 'app'], 'is there already'],
+    ['a folder that is none', ['--buildpack', '.'], 'has no bin/compile'],
+    ['an app that is not there', ['--buildpack', BUILDPACK, '--app', 'nowhere'], 'does not exist'],
+    ['builds that are no number', ['--buildpack', BUILDPACK, '--builds', '0'], '--builds does not accept'],
+    ['a folder to keep that is there', ['--buildpack', BUILDPACK, '--keep', 'app'], 'already exists'],
   ] as const) {
     it(`refuses ${what}`, async () => {
       const { status, stderr } = await pyflow(['shadow', ...args], { cwd: root, env: { STACK: 'scalingo-24' } });
@@ -143,7 +145,7 @@ describe('cli/shadow', () => {
     });
   }
 
-  it('asks for the stack', async () => {
+  it('refuses to run without a stack', async () => {
     const { status, stderr } = await pyflow(['shadow', '--buildpack', BUILDPACK], { cwd: root });
     expect(status).to.equal(2);
     expect(stderr).to.contain('--stack');

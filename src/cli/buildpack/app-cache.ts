@@ -1,5 +1,5 @@
-// What the platform keeps of an app from build to build, in CACHE_DIR: its id, the version of its last Python, the build
-// data. The version has the place and form that the buildpack before pyflow gave it, so either finds that of the other.
+// The files of an app in CACHE_DIR, which the platform keeps between builds: the app id, the version of its last Python and
+// the build data. The version has the same path and format as in the platform's old buildpack, so each can read the other's.
 
 import { randomBytes } from 'node:crypto';
 import { lstatSync, mkdirSync, renameSync } from 'node:fs';
@@ -15,8 +15,8 @@ import { readCacheFile } from '../../engine/files/cache-file.js';
 
 /** In the vendor folder of CACHE_DIR. */
 const VERSION_FILE = 'python-version';
-/** What the buildpack before pyflow, and releases before that one, kept there: of no use any more. */
-const OF_ANCESTOR = [
+/** What releases of the old buildpack kept there. pyflow does not use it. */
+const OF_OLD_BUILDPACK = [
   'python',
   'python-poetry',
   'python-uv',
@@ -26,26 +26,26 @@ const OF_ANCESTOR = [
   'src',
   'vendor',
 ];
-/** Its build data in an older form. */
+/** Its build data in an older format. */
 const OLD_BUILD_DATA = ['build-data/python', 'build-data/python-prev'];
-/** Of the files of one line. */
-const LARGEST = 64 * 1024;
+/** The files that pyflow reads have one line. */
+const MAX_BYTES = 64 * 1024;
 const APP_ID_FILE = 'pyflow-app-id';
 
 export class AppCache {
-  /** A cache of the buildpack before pyflow, to be replaced. */
-  readonly isOfAncestor: boolean;
+  /** Whether the old buildpack left its cache here. */
+  readonly isOfOldBuildpack: boolean;
   readonly appId: string;
 
   private constructor(
     readonly dir: string,
     private readonly places: Places,
   ) {
-    this.isOfAncestor = ['python', 'python-stack'].some((name) => exists(join(dir, places.vendorDir, name)));
+    this.isOfOldBuildpack = ['python', 'python-stack'].some((name) => exists(join(dir, places.vendorDir, name)));
     this.appId = places.appId ?? storedId(dir);
   }
 
-  /** Also begins the build data anew, so that those of a build that is cut off are not taken for its own. */
+  /** Also clears the build data, so that a build that is cut off does not leave the data of the last one. */
   static open(dir: string, places: Places): AppCache | Failure {
     try {
       mkdirSync(join(dir, 'build-data'), { recursive: true });
@@ -53,7 +53,7 @@ export class AppCache {
       if (exists(file)) renameSync(file, join(dir, 'build-data/python-prev.json'));
       const cache = new AppCache(dir, places);
       if (cache.writeBuildData({}) && publishFile(join(dir, APP_ID_FILE), `${cache.appId}\n`)) return cache;
-      return cannotWrite(dir, 'A file in it cannot be written.');
+      return cannotWrite(dir, 'pyflow could not write a file in it.');
     } catch (error) {
       return cannotWrite(dir, (error as Error).message);
     }
@@ -65,8 +65,8 @@ export class AppCache {
   }
 
   /**
-   * Gives the version of the last build to the pipeline: CACHE_DIR goes from machine to machine with the app, and an app
-   * whose CACHE_DIR was emptied is to get the default again.
+   * Passes the version of the last build on to the pipeline. CACHE_DIR moves from machine to machine with the app, so its
+   * version counts, and an app whose CACHE_DIR was emptied gets the default version again.
    */
   handOverVersion(): void {
     const { python: known, ...others } = readState(this.storeDir, this.appId);
@@ -76,24 +76,25 @@ export class AppCache {
     writeState(this.storeDir, this.appId, { ...others, ...(python === undefined ? {} : { python }) });
   }
 
-  /** After a build that succeeded. `version`: of the Python in the slug. */
+  /** After a successful build. `version` is that of the Python in the slug. */
   keepVersion(version: string | undefined): void {
     if (version === undefined) return;
     publishFile(join(this.dir, this.places.vendorDir, VERSION_FILE), `python-${version}\n`);
-    // What is not ours to remove stays; the build is not the worse for it.
-    for (const name of OF_ANCESTOR) removeQuietly(join(this.dir, this.places.vendorDir, name));
+    // A file that pyflow may not remove does no harm.
+    for (const name of OF_OLD_BUILDPACK) removeQuietly(join(this.dir, this.places.vendorDir, name));
     for (const name of OLD_BUILD_DATA) removeQuietly(join(this.dir, name));
   }
 
   writeBuildData(data: JSONObject): boolean {
-    const own = this.isOfAncestor && data['cache_status'] !== undefined ? { ...data, cache_status: 'discarded' } : data;
+    const own =
+      this.isOfOldBuildpack && data['cache_status'] !== undefined ? { ...data, cache_status: 'discarded' } : data;
     return publishFile(dataFile(this.dir), buildDataText(own));
   }
 }
 
 const exists = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
-/** Made at the first build of an app; nobody can guess that of another in a cache that many share. */
+/** Made at the first build. In a shared cache, an app can't guess the id of another one. */
 function storedId(dir: string): string {
   const stored = textOf(join(dir, APP_ID_FILE))?.trim() ?? '';
   return isAppId(stored) ? stored : `app-${randomBytes(16).toString('hex')}`;
@@ -104,13 +105,13 @@ function lastMinor(file: string): string | undefined {
 }
 
 function textOf(file: string): string | undefined {
-  return readCacheFile(file, LARGEST)?.toString('utf8');
+  return readCacheFile(file, MAX_BYTES)?.toString('utf8');
 }
 
 const cannotWrite = (dir: string, detail: string): Failure => ({
   code: 'buildpack::cache-dir-unusable',
   blame: 'environment',
-  title: `CACHE_DIR cannot be used: ${dir}`,
+  title: `pyflow can't use CACHE_DIR: ${dir}`,
   detail,
-  remedy: 'The platform must give a folder that the user of the build may write to.',
+  remedy: 'Pass a folder that the user of the build can write to.',
 });

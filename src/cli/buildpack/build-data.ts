@@ -1,4 +1,4 @@
-// The facts of a build as the platform collects them: a flat JSON object in CACHE_DIR, printed by bin/report.
+// The facts about a build that the platform collects: a flat JSON object in CACHE_DIR, which bin/report prints.
 
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -6,7 +6,7 @@ import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import { NO_STATUS } from '../exit-status.js';
 import type { World } from '../world.js';
 
-/** A platform that stores them has columns of a width. */
+/** Platforms store the values in columns of limited width. */
 const MAX_TEXT = 200;
 
 /** Strings, numbers and booleans only; keys sorted. */
@@ -21,20 +21,20 @@ export function buildDataText(data: JSONObject): string {
 function flatten(value: JSONValue): JSONValue | undefined {
   if (typeof value === 'number' || typeof value === 'boolean') return value;
   if (typeof value === 'string') return cut(value);
-  // Names, each with a comma behind it, as platforms have always got them.
+  // Names, each followed by a comma: the format that platforms already read.
   if (Array.isArray(value) && value.length > 0) return cut(value.map((item) => `${String(item)},`).join(''));
   return undefined;
 }
 
 const cut = (text: string): string => (text.length > MAX_TEXT ? [...text].slice(0, MAX_TEXT).join('') : text);
 
-/** The exit status. */
+/** Returns the exit status. */
 export function printBuildData(cacheDir: string, world: World): number {
   try {
     world.stdout.write(readFileSync(dataFile(resolve(world.cwd, cacheDir)), 'utf8'));
     return 0;
   } catch {
-    world.stderr.write('There are no data of a build in CACHE_DIR: bin/compile has not run with it.\n');
+    world.stderr.write('CACHE_DIR has no build data: bin/compile has not run with it.\n');
     return NO_STATUS;
   }
 }

@@ -1,5 +1,5 @@
-// bin/compile and bin/test-compile: the pipeline on BUILD_DIR, built in place, with what the platform and the buildpacks
-// before this one say by CACHE_DIR, ENV_DIR and the environment.
+// bin/compile and bin/test-compile: run the pipeline on BUILD_DIR and build the app in place. CACHE_DIR, ENV_DIR and the
+// environment carry what the platform and earlier buildpacks say.
 
 import { lstatSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -11,10 +11,11 @@ import { eventSink } from '../../engine/render/renderer.js';
 import type { RunReport } from '../../engine/events.js';
 import { openBuildpackLog } from '../log-choice.js';
 import { printRefusal } from '../refusal.js';
+import { hasPlatformColor } from '../color.js';
 import { statusOfFailure, withRefusalStatus, withSignalStatus, withStatusInEvent } from '../exit-status.js';
 import { AppCache } from './app-cache.js';
 import { writeExport } from './export-file.js';
-import { hasLogColor, shout, shoutFailure } from './log.js';
+import { shout, shoutFailure } from './log.js';
 import type { Places } from './places.js';
 import { searchPathsOf, variablesOf } from './variables.js';
 import type { World } from '../world.js';
@@ -23,14 +24,14 @@ interface BuildFolders {
   readonly buildDir: string;
   readonly cacheDir: string;
   readonly envDir?: string;
-  /** Dev dependencies too, no static files. */
+  /** Install dev dependencies too, and collect no static files. */
   readonly isTest?: true;
 }
 
-/** What an app keeps for itself may be as large; a cache that apps share has the engine's own limit. */
+/** The limit for a cache of one app. A shared cache has the engine's limit. */
 const OWN_CACHE_BYTES = String(4 * 1024 ** 3);
 
-/** The exit status. */
+/** Returns the exit status. */
 export async function compile(folders: BuildFolders, places: Places, world: World): Promise<number> {
   const startedAt = world.now();
   const { interruption } = world.onInterrupt();
@@ -47,10 +48,10 @@ export async function compile(folders: BuildFolders, places: Places, world: Worl
     return statusOfFailure(refused);
   }
   cache.handOverVersion();
-  const renderer = openBuildpackLog(world, isVerbose(world), hasLogColor(world));
-  if (cache.isOfAncestor) {
+  const renderer = openBuildpackLog(world, isVerbose(world), hasPlatformColor(world));
+  if (cache.isOfOldBuildpack) {
     world.stdout.write(
-      '-----> Discarding the cache of another buildpack\n       Only the version of Python is taken over from it\n',
+      '-----> Discarding the cache of another buildpack\n       Keeping only the Python version of the last build\n',
     );
   }
   const build = { folders, buildDir, cache, places, world };
@@ -66,7 +67,7 @@ export async function compile(folders: BuildFolders, places: Places, world: Worl
   return report.exitCode;
 }
 
-/** What the platform, not the app, must see to; before any script of the app runs. */
+/** Problems with the stack or the list of buildpacks, found before any script of the app runs. */
 async function refusalOf(buildDir: string, places: Places, world: World): Promise<Failure | undefined> {
   const stack = world.env['STACK'] ?? '';
   if (stack === '') return stackMissing;
@@ -75,7 +76,7 @@ async function refusalOf(buildDir: string, places: Places, world: World): Promis
   if (wrongStack !== undefined) return wrongStack;
   const python = `${buildDir}/${places.vendorDir}/python/bin/python`;
   const isThere = lstatSync(python, { throwIfNoEntry: false }) !== undefined;
-  // Only what an earlier buildpack exported can have set it.
+  // Only the `export` of an earlier Python buildpack can have set PYTHONHOME.
   return isThere && world.env['PYTHONHOME'] !== undefined ? hasRunBefore : undefined;
 }
 
@@ -91,7 +92,7 @@ interface Build {
 function requestOf({ folders, buildDir, cache, places, world }: Build): RunRequest {
   const { pipelineFile, sandbox, sharedCache } = places;
   const envDir = folders.envDir === undefined ? undefined : resolve(world.cwd, folders.envDir);
-  // A platform without variables for the app may name a folder that is not there.
+  // A platform without variables for the app may pass a folder that does not exist.
   const hasEnvDir = envDir !== undefined && statSync(envDir, { throwIfNoEntry: false })?.isDirectory() === true;
   return {
     pipelineFile,
@@ -130,32 +131,32 @@ function finish({ buildDir, cache, places, world }: Build, report: RunReport): v
   cache.keepVersion(typeof version === 'string' ? version : undefined);
   const isExported = writeExport(places, { buildDir, report, cacheDir: cache.storeDir });
   if (!isExported) {
-    shout('warning', ['The file `export` cannot be written, so later buildpacks find no Python.'], world);
+    shout('warning', ['pyflow could not write the file `export`, so later buildpacks will not find Python.'], world);
   }
   if (typeof manager === 'string' && manager !== 'uv') shout('notice', UV_ADVICE, world);
 }
 
-/** As the platform's own buildpack asked for traces. */
+/** The variables with which the platform's old buildpack turned on traces. */
 const isVerbose = ({ env }: World): boolean => env['BUILDPACK_XTRACE'] === '1' || (env['BUILDPACK_DEBUG'] ?? '') !== '';
 
 const UV_ADVICE = [
-  'Tip: uv is the package manager to prefer for Python apps.',
-  'It installs faster than others, locks every dependency and manages versions of Python too.',
-  'How to move to it: https://docs.astral.sh/uv/guides/migration/',
+  'Tip: uv is a fast package manager for Python apps.',
+  'It locks every dependency and also manages Python versions.',
+  'To migrate, see https://docs.astral.sh/uv/guides/migration/',
 ];
 
 const stackMissing: Failure = {
   code: 'buildpack::stack-missing',
   blame: 'pipeline',
   title: 'The variable STACK is not set',
-  detail: 'The platform says by it which base image the app will run on.',
+  detail: 'It names the base image that the app will run on.',
   remedy: 'Set it for bin/compile, for example STACK=scalingo-24.',
 };
 
 const hasRunBefore: Failure = {
   code: 'checks::duplicate-python-buildpack',
   blame: 'app',
-  title: 'The Python buildpack has run in this build already',
-  detail: 'It is listed more than once among the buildpacks of the app, and its second run would overwrite the first.',
-  remedy: 'Remove the duplicate from the list of buildpacks.',
+  title: 'The Python buildpack has already run in this build',
+  detail: 'The app lists it more than once, and the second run would overwrite the first.',
+  remedy: 'Remove the duplicate from the buildpacks of the app.',
 };

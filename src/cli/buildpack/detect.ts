@@ -1,4 +1,4 @@
-// bin/detect: is this a Python app? By names alone; only who is turned away learns why from the pipeline itself.
+// bin/detect: is this a Python app? The names of files decide. If it is not, the pipeline's own check explains why.
 
 import { lstatSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ export async function detect(buildDir: string, places: Places, world: World): Pr
     return 0;
   }
   const failure = await whyNot(appDir, places, world);
-  if (failure === undefined) world.stderr.write('There is no file of a Python project in this app.\n');
+  if (failure === undefined) world.stderr.write('This app has no file of a Python project.\n');
   else shoutFailure(failure, world);
   return NO_STATUS;
 }

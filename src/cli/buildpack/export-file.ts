@@ -1,4 +1,4 @@
-// The file `export` beside `bin`: buildpacks that come later in the same build source it to find the app's Python.
+// The file `export` beside `bin`: later buildpacks of the same build source it to find the app's Python.
 
 import { accessSync, constants, lstatSync, mkdirSync, realpathSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const APP = '/app';
 
 export const exportFile = ({ home }: Pick<Places, 'home'>): string => join(home, 'export');
 
-/** By package manager. */
+/** More lines, by package manager. */
 const MANAGER_LINES: Readonly<Record<string, readonly string[]>> = {
   pip: ['export PIP_DISABLE_PIP_VERSION_CHECK=1'],
   pipenv: [
@@ -41,7 +41,7 @@ interface ExportOptions {
   readonly appDir?: string;
 }
 
-/** False when it cannot be written. */
+/** Returns false if the file is not writable. */
 export function writeExport(places: Places, { buildDir, report, cacheDir, appDir = APP }: ExportOptions): boolean {
   const { vendorDir, root } = places;
   const isLinked = linkPython(buildDir, appDir, vendorDir);
@@ -64,8 +64,8 @@ export function writeExport(places: Places, { buildDir, report, cacheDir, appDir
 }
 
 /**
- * What later buildpacks install is to work where the app runs, so they should meet the Python under the name that it has
- * there. True when `/app` leads to it: by itself, or by a link, where there is such a folder that is ours to write.
+ * What later buildpacks install must work where the app runs, so they should use the Python under its path there. Returns
+ * true if that path exists in `/app`: because the build happens there, or through a link if `/app` is writable.
  */
 function linkPython(buildDir: string, appDir: string, vendorDir: string): boolean {
   const link = join(appDir, vendorDir, 'python');

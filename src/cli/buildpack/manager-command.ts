@@ -1,5 +1,5 @@
-// The program of the package manager for later buildpacks of the same build. What starts it is written by bin/compile; the
-// tool itself leaves the cache when it is first called, as most builds call it never.
+// The package manager's program for later buildpacks of the same build. bin/compile writes a script that starts it. The
+// script fetches the tool from the cache on its first call, because most builds never call it.
 
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,9 +11,9 @@ import type { Places } from './places.js';
 import { quote } from '../shell.js';
 import { removeTree } from '../../engine/files/remove-tree.js';
 
-/** Managers that are not in the slug. */
-const OUTSIDE: ReadonlySet<string> = new Set(['poetry', 'uv']);
-/** What the kind `fetch-tool` calls its tree. */
+/** The slug does not contain these managers. */
+const OUTSIDE_SLUG: ReadonlySet<string> = new Set(['poetry', 'uv']);
+/** The output of the kind `fetch-tool`. */
 const TOOL_PORT = 'tool';
 
 interface ManagerCommandOptions {
@@ -23,7 +23,7 @@ interface ManagerCommandOptions {
   readonly cacheDir: string;
 }
 
-/** The folder for PATH; undefined when there is nothing to put there, or the folder of the buildpack cannot be written. */
+/** Returns the folder for PATH; undefined if it would be empty or the buildpack's folder is not writable. */
 export function writeManagerCommand(
   places: Places,
   { report, python, cacheDir }: ManagerCommandOptions,
@@ -35,7 +35,7 @@ export function writeManagerCommand(
   const laidOut = join(folder, String(name));
   try {
     removeTree(folder);
-    if (typeof name !== 'string' || !OUTSIDE.has(name) || typeof minor !== 'string' || tool === undefined)
+    if (typeof name !== 'string' || !OUTSIDE_SLUG.has(name) || typeof minor !== 'string' || tool === undefined)
       return undefined;
     mkdirSync(bin, { recursive: true });
     const argv =
@@ -50,14 +50,14 @@ export function writeManagerCommand(
 }
 
 const scriptFor = (laidOut: string, start: readonly string[], argv: readonly string[]): string => `#!/bin/sh
-# Made by bin/compile for later buildpacks.
+# Written by bin/compile for later buildpacks.
 if [ ! -e ${quote(laidOut)} ]; then
   env -u NODE_OPTIONS -u NODE_PATH ${start.map(quote).join(' ')} || exit
 fi
 exec ${argv.map(quote).join(' ')} "$@"
 `;
 
-/** As in hooks: in an environment whose packages are those of the tool. */
+/** Poetry runs in an environment that contains the packages of the tool, like in hooks. */
 function poetryIn(environment: string, packages: string, python: string, minor: string): readonly string[] {
   const lib = join(environment, `lib/python${minor}`);
   for (const name of [join(environment, 'bin'), lib]) mkdirSync(name, { recursive: true });
@@ -67,7 +67,7 @@ function poetryIn(environment: string, packages: string, python: string, minor: 
   return [join(environment, 'bin/python'), '-I', '-B', '-m', 'poetry'];
 }
 
-/** Of the one node that made a tool. */
+/** The tree of the tool, if exactly one node made one. */
 function toolOf({ nodes }: Pick<RunReport, 'nodes'>): string | undefined {
   const made = Object.values(nodes).flatMap(({ kind, outputs }) => {
     const tool = outputs?.[TOOL_PORT];
@@ -76,7 +76,7 @@ function toolOf({ nodes }: Pick<RunReport, 'nodes'>): string | undefined {
   return made.length === 1 ? made[0] : undefined;
 }
 
-/** What the program calls first. The exit status. */
+/** The step that the script calls first. Returns the exit status. */
 export async function layOutManager(
   [folder = '', cacheDir = '', tool = '']: readonly string[],
   world: World,

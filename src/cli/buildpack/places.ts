@@ -1,5 +1,5 @@
-// What the operator settles for all builds of the adapter: the pipeline, its params, the cache. By `PYFLOW_*` variables,
-// since the classic API leaves no room for options.
+// The operator's settings for all builds of the buildpack: the pipeline, its params, the cache. They are `PYFLOW_*`
+// variables, because the classic API has no options.
 
 import { resolve } from 'node:path';
 import type { RunRequest } from '../../engine/request.js';
@@ -13,11 +13,11 @@ export interface Places {
   readonly home: string;
   readonly pipelineFile: string;
   readonly params: Readonly<Record<string, string>>;
-  /** Of the slug, for the Python in it. */
+  /** Folder of the slug that contains Python. */
   readonly vendorDir: string;
-  /** Of the app, for the files of the project. */
+  /** Folder of the app that contains the project. */
   readonly root: string;
-  /** Shared by the apps of this machine; absent: each app has its own in CACHE_DIR. */
+  /** Shared by the apps of this machine. If absent, each app has its own in CACHE_DIR. */
   readonly sharedCache?: string;
   readonly appId?: string;
   readonly sandbox: RunRequest['sandbox'];
@@ -34,16 +34,16 @@ export function placesOf(home: string, world: World): Result<Places, UsageProble
     const cut = entry.indexOf('=');
     if (entry === '') continue;
     if (cut <= 0)
-      return wrongUsage(`PYFLOW_PARAMS has a line that is no param: "${entry}".`, 'Write NAME=VALUE, one a line.');
+      return wrongUsage(`PYFLOW_PARAMS does not accept the line "${entry}".`, 'Write one NAME=VALUE per line.');
     params[entry.slice(0, cut)] = entry.slice(cut + 1);
   }
   const sandbox = set('SANDBOX') ?? 'auto';
   if (sandbox !== 'auto' && sandbox !== 'required' && sandbox !== 'none') {
-    return wrongUsage(`"${sandbox}" is no value of PYFLOW_SANDBOX.`, 'It takes one of: auto, required, none.');
+    return wrongUsage(`PYFLOW_SANDBOX does not accept "${sandbox}".`, 'Use one of: auto, required, none.');
   }
   const appId = set('APP_ID');
   if (appId !== undefined && !isAppId(appId)) {
-    return wrongUsage(`"${appId}" in PYFLOW_APP_ID is no app id.`, APP_ID_FORM);
+    return wrongUsage(`PYFLOW_APP_ID does not accept "${appId}".`, APP_ID_FORM);
   }
   const sharedCache = set('CACHE_DIR');
   return succeed({

@@ -1,4 +1,5 @@
-// bin/release: what the platform should add to the app, as YAML. No process types are ever given: the Procfile is the app's.
+// bin/release: prints, as YAML, what the platform should add to the app. It never prints process types, which are in the
+// app's Procfile.
 
 import { lstatSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -11,9 +12,9 @@ const DATABASE = '---\naddons:\n  - scalingo-postgresql\n';
 
 export function release(buildDir: string, places: Places, world: World): number {
   const appDir = resolve(world.cwd, buildDir);
-  // The folder of the buildpack may be one that no build can write to.
+  // If the buildpack's folder is not writable, there is no `export`.
   if (!exists(exportFile(places)) && !exists(join(appDir, places.vendorDir, 'python'))) {
-    world.stderr.write('bin/release comes after bin/compile, which has not built this app.\n');
+    world.stderr.write('bin/compile has not built this app. Run it before bin/release.\n');
     return NO_STATUS;
   }
   const project = join(appDir, places.root);
@@ -35,7 +36,7 @@ function sitePackages(lib: string): readonly string[] {
   }
 }
 
-/** By its name alone; nothing of the app is run for this. */
+/** Only looks for the name, and runs nothing of the app. */
 const isImportable = (folder: string, name: string): boolean =>
   exists(join(folder, name)) || exists(join(folder, `${name}.py`));
 

@@ -1,20 +1,20 @@
-// What of the environment that bin/compile runs in is passed on: what the operator names, to hooks; what leads into the app,
-// set by the `export` of a buildpack before this one, to whatever builds code. Nothing else reaches an app.
+// Which variables of bin/compile's environment the app gets: hooks get those that the operator names, and nodes that build
+// code get paths into the app that an earlier buildpack exported. It gets no others.
 
 import { realpathSync } from 'node:fs';
 import type { RunRequest } from '../../engine/request.js';
 
-/** The app's hooks may ask which base image they build for; and platforms may switch this step off for all apps. */
+/** Hooks may need to know the base image, and platforms can turn off collectstatic for all apps. */
 const ALWAYS = ['STACK', 'DISABLE_COLLECTSTATIC'];
 
-/** As the entry for tests has always set them; a variable of the app wins. */
+/** bin/test-compile has always set these. The app's own variables win. */
 const IN_TESTS: Readonly<Record<string, string>> = {
   INSTALL_TEST: '1',
   DISABLE_COLLECTSTATIC: '1',
   LC_ALL: 'C.UTF-8',
 };
 
-/** For runs, where variables of the app win over these. */
+/** The app's own variables win over these. */
 export function variablesOf(
   env: Readonly<Record<string, string | undefined>>,
   isTest: boolean,
@@ -28,7 +28,7 @@ export function variablesOf(
   return isTest ? { ...passed, ...IN_TESTS } : passed;
 }
 
-/** Lists, of which only the folders in the app count; the rest is the builder's. */
+/** Lists of folders. Only those in the app count; the others belong to the builder. */
 const LISTS: ReadonlySet<string> = new Set([
   'PATH',
   'CPATH',
@@ -38,12 +38,12 @@ const LISTS: ReadonlySet<string> = new Set([
   'LIBRARY_PATH',
   'PKG_CONFIG_PATH',
 ]);
-/** The folders of the build itself, and what an earlier Python would set. */
+/** The folders of the build itself, and what an earlier Python buildpack would set. */
 const OWN = /^(?:HOME|PWD|OLDPWD|TMPDIR|BUILD_DIR|CACHE_DIR|ENV_DIR|PYTHON\w*|VIRTUAL_ENV|PYFLOW_\w*|_)$/;
-/** A folder in app coordinates that needs no quoting anywhere. */
+/** A folder in app coordinates that never needs quoting. */
 const PLAIN = /^(?!.*(?:^|\/)\.{0,2}(?:\/|$))[\w.+@/-]+$/;
 
-/** By variable: the folders of the app that it names, be it as BUILD_DIR or as `/app`. */
+/** For each variable, the folders of the app that it names, below BUILD_DIR or below `/app`. */
 export function searchPathsOf(
   env: Readonly<Record<string, string | undefined>>,
   buildDir: string,

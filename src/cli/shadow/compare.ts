@@ -1,4 +1,4 @@
-// What two builds of one app have in common and what not. Unaware of how they were made and of how it is told.
+// Compares two builds of one app.
 
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -16,7 +16,7 @@ interface FileDifference {
   readonly onlyPyflow: readonly string[];
 }
 
-/** One thing as each side has it; undefined where it has none. */
+/** The value on each side; undefined if a side has none. */
 export interface Pair<T> {
   readonly buildpack?: T;
   readonly pyflow?: T;
@@ -24,29 +24,29 @@ export interface Pair<T> {
 
 export interface Comparison {
   readonly schema: 'pyflow.shadow/1';
-  /** Statuses, packages and the files of the app are. */
+  /** Whether statuses, packages and the files of the app are the same. */
   readonly isSame: boolean;
   readonly detect: Pair<number>;
   readonly compiles: readonly Pair<{ readonly status: number; readonly durationMs: number }>[];
   readonly release: Pair<string>;
   readonly files: Readonly<Record<FileClass, FileDifference>>;
-  /** Name -> version, where they differ. */
+  /** Name -> version, if they differ. */
   readonly packages: Readonly<Record<string, Pair<string>>>;
   readonly packagesInCommon: number;
-  /** Name -> value, where they differ; undefined when an app would not boot. */
+  /** Name -> value, if they differ; undefined if one of the apps would not boot. */
   readonly environment: Readonly<Record<string, Pair<string>>> | undefined;
   readonly steps: Required<Pair<readonly string[]>>;
-  /** The last lines of a build that failed. */
+  /** The last lines of a failed build. */
   readonly failures: Pair<readonly string[]>;
 }
 
-/** Either may be what a buildpack calls its folder. */
+/** Buildpacks use one folder or the other. */
 const PYTHON = /^\.(?:scalingo|heroku)\/python\//;
 const SITE_PACKAGES = /^\.(?:scalingo|heroku)\/python\/lib\/python[\d.]+\/site-packages\//;
-/** What an installer notes of its own work; differs from one to the next. */
+/** An installer's own records, which differ between installers. */
 const INSTALLER_RECORD = /\.dist-info\/(?:RECORD|INSTALLER|REQUESTED|direct_url\.json)$/;
 const LAST_LINES = 15;
-/** Nothing larger is a script that names its folder. */
+/** Larger files are not scripts that contain the path of their folder. */
 const MAX_TEXT = 16 * 1024 * 1024;
 const STEP = /^-----> ?/;
 
@@ -145,7 +145,7 @@ function filesBelow(folder: string): readonly string[] {
   return found;
 }
 
-/** As text where it is some, with the folder of the build spelled as it will be when the app runs. */
+/** With the folder of the build replaced by `/app`, its path when the app runs. */
 function contentOf(folder: string, path: string): string {
   const file = join(folder, path);
   const stat = lstatSync(file);
@@ -163,7 +163,7 @@ function comparePackages(buildpackDir: string, pyflowDir: string) {
   return { different: differences(one, other), inCommon };
 }
 
-/** By the folders that installers leave beside each package. */
+/** From the `.dist-info` folders that installers write. */
 function packagesOf(folder: string): Readonly<Record<string, string>> {
   const packages: Record<string, string> = {};
   for (const path of filesBelow(folder)) {

@@ -1,4 +1,4 @@
-// One side of a comparison: the steps of a classic buildpack on copies of the app, as a platform would run them.
+// One side of a comparison: runs the steps of a classic buildpack on copies of the app, like a platform does.
 
 import { cpSync, existsSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
@@ -31,20 +31,20 @@ export interface Side {
   readonly detect: StepRun;
   readonly compiles: readonly StepRun[];
   readonly release: StepRun;
-  /** Of the last build. */
+  /** The folder of the last build. */
   readonly buildDir: string;
-  /** What the app sees when it boots; with the build folder spelled `/app`. Undefined when a profile script failed. */
+  /** The app's variables when it boots, with the build folder replaced by `/app`. Undefined if a profile script failed. */
   readonly environment: Readonly<Record<string, string>> | undefined;
 }
 
-/** What runs the steps: the scripts of a buildpack, or pyflow in this process. */
+/** Runs a step: a script of a buildpack, or pyflow in this process. */
 type RunStep = (step: 'detect' | 'compile' | 'release', folders: readonly string[]) => Promise<StepRun>;
 
 export function buildWithBuildpack(trial: Trial, root: string, world: World, signal: AbortSignal): Promise<Side> {
   let copy = '';
   let count = 0;
   return build(trial, root, world, async (step, folders) => {
-    // Fetched anew for each build, as platforms do: what `export` says belongs to one.
+    // Platforms fetch the buildpack again for each build, because its `export` belongs to one build.
     if (step !== 'release') {
       copy = join(root, `copy-${count++}`, basename(trial.buildpackDir));
       copyFolder(trial.buildpackDir, copy);
@@ -120,12 +120,12 @@ function copyFolder(from: string, to: string): void {
 const ENTRIES = 'pyflow-environment';
 const OF_SHELLS: ReadonlySet<string> = new Set(['_', 'PWD', 'OLDPWD', 'SHLVL']);
 
-/** With the profile scripts sourced as platforms do, and nothing else set that an app could look at. */
+/** Sources the profile scripts like a platform, and sets no other variables that an app could read. */
 async function environmentAtBoot(buildDir: string, world: World): Promise<Side['environment']> {
   const script = [
     'cd "$HOME"',
     'if [ -d .profile.d ]; then for profile in .profile.d/*.sh; do . "$profile"; done; fi',
-    // On one line, whatever is in it.
+    // base64, so that values with line breaks stay on one line.
     `printf '\\n%s ' ${ENTRIES}; env -0 | base64 | tr -d '\\n'`,
   ].join('\n');
   const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: buildDir, PORT: '5000', CONTAINER: 'web-1' };
@@ -141,7 +141,7 @@ async function environmentAtBoot(buildDir: string, world: World): Promise<Side['
   return variables;
 }
 
-/** A step that is not there passes, as platforms see it. */
+/** A missing step counts as passed, like on a platform. */
 async function spawnStep(
   argv: readonly string[],
   env: Readonly<Record<string, string>>,

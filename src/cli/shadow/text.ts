@@ -1,4 +1,4 @@
-// A comparison of two builds as people read it.
+// A comparison of two builds as text.
 
 import { cleanText } from '../../engine/files/clean-text.js';
 import { countOf, formatDuration, table } from '../../engine/render/messages.js';
@@ -40,7 +40,7 @@ export function shadowText(comparison: Comparison): string {
     ...Object.entries(packages).map(([name, versions]) => `  ${name}: ${inline(versions)}`),
     '',
     ...(environment === undefined
-      ? ['Environment at boot: the profile scripts of one fail']
+      ? ['Environment at boot: not compared, because a profile script failed']
       : [
           `Environment at boot: ${countOf(Object.keys(environment).length, 'difference')}`,
           ...Object.entries(environment).flatMap(([name, values]) => [`  ${cleanText(name)}`, ...both(values)]),
@@ -49,7 +49,7 @@ export function shadowText(comparison: Comparison): string {
     'Steps of the first build',
     ...steps.buildpack.map((step) => `  buildpack  ${cleanText(step)}`),
     ...steps.pyflow.map((step) => `  pyflow     ${cleanText(step)}`),
-    ...failed('buildpack', failures.buildpack),
+    ...failed('the buildpack', failures.buildpack),
     ...failed('pyflow', failures.pyflow),
     '',
     comparison.isSame
@@ -76,4 +76,6 @@ function examples(title: string, paths: readonly string[]): readonly string[] {
 }
 
 const failed = (side: string, lines: readonly string[] | undefined): readonly string[] =>
-  lines === undefined ? [] : ['', `The ${side} failed; its last lines`, ...lines.map((line) => `  ${cleanText(line)}`)];
+  lines === undefined
+    ? []
+    : ['', `The build with ${side} failed. Its last lines:`, ...lines.map((line) => `  ${cleanText(line)}`)];

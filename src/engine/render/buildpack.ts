@@ -1,5 +1,5 @@
-// The platform's build log: `-----> ` steps and tool output indented by seven; apart from them, warnings and failures as
-// blocks of lines that begin with ` !     `.
+// For the platform's build log: steps begin with `-----> `, the output of tools is indented by seven columns, and warnings
+// and failures are blocks of lines that begin with ` !     `.
 
 import type { NodeReport, Reason, RunReport } from '../events.js';
 import { cleanLines, cleanText } from '../files/clean-text.js';
@@ -13,7 +13,7 @@ import { styleOf } from './style.js';
 import { summarize } from './summary.js';
 
 export interface BuildpackOptions extends RenderOptions {
-  /** Where blocks go; the platform reads two streams. */
+  /** Writes blocks, which go to standard error. */
   readonly shout: Write;
 }
 

@@ -1,5 +1,5 @@
-// For GitHub Actions: a folded group for each node with output, annotations for notices and failures. What tools print is
-// never read as a workflow command.
+// For GitHub Actions: a folded group for each node with output, annotations for notices and failures. GitHub never reads
+// the output of tools as workflow commands.
 
 import type { Diagnostic } from '../../manifests/pipeline/diagnostic.js';
 import type { NodeReport, RunReport } from '../events.js';
@@ -14,7 +14,7 @@ import { styleOf } from './style.js';
 import { failuresOf, summarize } from './summary.js';
 
 export interface GithubOptions extends RenderOptions {
-  /** Unguessable for the tools: while their output is shown, commands are off until this word comes. */
+  /** Commands are off while the output of tools is shown, until this word follows. Tools must not be able to guess it. */
   readonly resumeToken: string;
 }
 
@@ -114,7 +114,7 @@ class GithubLog implements GroupedLog {
   }
 }
 
-/** The older form of a command is one anywhere in a line. */
+/** The older form of a command works anywhere in a line. */
 const disarm = (line: string): string => line.replaceAll('##[', '## [');
 
 const failureAnnotation = (failure: Failure, node?: string): string =>
@@ -126,7 +126,7 @@ const failureAnnotation = (failure: Failure, node?: string): string =>
       .replace(/^error: /, ''),
   );
 
-/** Diagnostics of a pipeline file, shown at their lines in the changed files of a pull request. */
+/** GitHub shows diagnostics of a pipeline file at their lines in a pull request. */
 export const diagnosticAnnotation = (diagnostic: Diagnostic): string =>
   annotation(
     diagnostic.severity,

@@ -1,5 +1,4 @@
-// winston carries the logs of plain, ndjson and github. Loaded when the first line is written by a run that
-// does something; an up-to-date run writes without it.
+// Writes the logs plain, ndjson and github through winston. An up-to-date run doesn't load this file.
 
 import { Writable } from 'node:stream';
 import winston from 'winston';
@@ -7,7 +6,7 @@ import type { Write } from './renderer.js';
 
 export interface Log {
   readonly write: Write;
-  /** Resolves when all is handed to the stream below. */
+  /** Resolves when all text has been passed to `write`. */
   close(): Promise<void>;
 }
 
@@ -22,7 +21,7 @@ export function openLog(write: Write): Log {
   const logger = winston.createLogger({
     level: 'info',
     format: winston.format.printf(({ message }) => String(message)),
-    // The text brings its own line ends.
+    // The text contains its own line ends.
     transports: [new winston.transports.Stream({ stream: sink, eol: '' })],
   });
   return {

@@ -1,4 +1,4 @@
-// For machines: the event stream, one JSON object a line. The shape of the events is a public format.
+// For programs: the event stream, one JSON object per line. The events are a public format.
 
 import { escapeUnsafe } from '../files/shown-path.js';
 import type { Renderer, Write } from './renderer.js';

@@ -1,4 +1,4 @@
-// For logs and files: whole lines in order, the output of parallel nodes one node after the other.
+// For logs and files: whole lines in order, with the output of parallel nodes one node after the other.
 
 import type { NodeReport, RunReport } from '../events.js';
 import { cleanColoredText, cleanLines, cleanText } from '../files/clean-text.js';

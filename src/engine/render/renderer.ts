@@ -1,10 +1,10 @@
-// What every renderer is: a consumer of events that writes text. A renderer can never change what runs.
+// The interface of renderers: they consume events and write text. A renderer can never change what runs.
 
 import type { Event, EventSink } from '../events.js';
 
 export interface Renderer {
   consume(event: Event): void;
-  /** No event follows. Also called when the process ends early: gives a terminal back as it was. */
+  /** No event follows. Also called if the process ends early, to restore the terminal. */
   close(): void;
 }
 
@@ -13,7 +13,7 @@ export type EventOf<Type extends Event['type']> = Extract<Event, { type: Type }>
 export type Write = (text: string) => void;
 
 export interface RenderOptions {
-  /** Replay the logs of restored nodes, and name those that were up to date or skipped. */
+  /** Show the logs of restored nodes too, and a line for every node. */
   readonly verbose: boolean;
   readonly color: boolean;
 }

@@ -17,7 +17,7 @@ export const isWorthALine = ({ outcome }: NodeReport, verbose: boolean): boolean
   verbose || !ONLY_IN_SUMMARY.has(outcome);
 
 export const retryText = ({ attempt, attempts, delayMs, failure }: EventOf<'node-retried'>): string =>
-  `attempt ${attempt - 1} of ${attempts} failed: ${failure.title} [${failure.code}]; the next begins in ${formatDuration(delayMs)}`;
+  `attempt ${attempt - 1} of ${attempts} failed: ${failure.title} [${failure.code}]; retrying in ${formatDuration(delayMs)}`;
 
 /** A retry as a line of the node's own log. */
 export const retryLine = (event: EventOf<'node-retried'>): Printed => ({

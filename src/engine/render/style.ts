@@ -1,4 +1,4 @@
-// Colours of our own words, or none.
+// The colors of pyflow's own words, or none.
 
 export interface Style {
   bold(text: string): string;

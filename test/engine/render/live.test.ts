@@ -83,7 +83,7 @@ describe('engine/render/live', () => {
         'notice: [sandbox::none] Commands are not kept apart from this machine.',
         'notice: runtime: [python::old] 3.13.2 is not the latest patch',
         'runtime: restored (saved 12.3 s)',
-        'notice: assets: attempt 1 of 3 failed: The command lost its connection [command::failed]; the next begins in 1.0 s',
+        'notice: assets: attempt 1 of 3 failed: The command lost its connection [command::failed]; retrying in 1.0 s',
         'assets: executed in 1.8 s (assets/main.js changed)',
         '  pip | Installing dependencies with pip',
         '  pip | Collecting flask==99',
