@@ -95,9 +95,8 @@ const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
 const SEE_FOLDERS_OF_NODES: Readonly<Record<string, string>> = {
   'src/engine/up-to-date/fast-path.ts': 'appDir is the folder of the source',
   'src/engine/files/own-folders.ts': 'appDir is the folder of the source',
-  'src/engine/node/run-action.ts': 'makes the folders of a node, before anything runs in them',
+  'src/engine/node/work.ts': 'makes the folders of a node, before anything runs in them',
   'src/engine/run/run-record.ts': 'appDir is the folder of the source',
-  'src/engine/run/run.ts': 'appDir is the folder of the source',
   'src/engine/process/sandbox/probe.ts': 'makes the folders of the trial',
   'src/engine/services/files.ts': 'makes the folder of given files',
   'src/engine/slug/write.ts': 'appDir is the folder of the source',

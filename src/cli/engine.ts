@@ -59,11 +59,11 @@ export function lazyEngine(
       return planPipeline(request, await compose());
     },
     check: async (request) => {
-      const { loadCheckedPipeline } = await import('../engine/plan/checked-pipeline.js');
+      const { checkPipeline } = await import('../engine/plan/checked-pipeline.js');
       const { closing } = await import('../engine/composition.js');
       const { cacheDir, settings } = request;
       const loaded = await closing(await compose(), async (composing) =>
-        loadCheckedPipeline(request, await composing({ cacheDir, settings })),
+        checkPipeline(request, await composing({ cacheDir, settings })),
       );
       return loaded.ok ? { ok: true, value: loaded.value.pipeline } : loaded;
     },

@@ -41,6 +41,25 @@ export const failKnowing = (failure: Failure, known: JSONObject): { readonly ok:
 
 export const EXIT_STATUS: Readonly<Record<Blame, number>> = { app: 1, pipeline: 2, internal: 70, environment: 75 };
 
+/** The codes that pyflow itself acts on. All others are for people and their tools only. */
+export type ActedOnCode =
+  | 'command::arguments-too-large'
+  | 'command::not-found'
+  | 'download::host-unreachable'
+  | 'node::limit'
+  | 'node::timeout'
+  | 'plugin::interrupted'
+  | 'run::aborted';
+
+/** The only way to branch on a code: a misspelled or retired one does not compile. */
+export const hasCode = ({ code }: Pick<Failure, 'code'>, ...codes: readonly ActedOnCode[]): boolean =>
+  codes.some((each) => each === code);
+
+export const hasSameCode = (a: Pick<Failure, 'code'>, b: Pick<Failure, 'code'>): boolean => a.code === b.code;
+
+/** Whether two failures say the same about the same thing, so that a reader needs only one of them. */
+export const isSameFailure = (a: Failure, b: Failure): boolean => hasSameCode(a, b) && a.title === b.title;
+
 const CARRIED = Symbol.for('pyflow.FailureError');
 
 /** Carries a failure through code that can only throw (streams, callbacks); caught at the nearest Result boundary. */

@@ -1,90 +1,112 @@
-// The stages of a run on one screen, and what a run is asked. How a stage works is in the file it is imported from.
+// A run from beginning to end, stage by stage. Each stage takes what the ones before it gave:
+//
+//   checkPipeline  plan/checked-pipeline.ts  loads the YAML (manifests/pipeline/load.ts) and checks nodes, edges and types
+//                                            (manifests/pipeline/check.ts, edges.ts)
+//   planRun        plan/run-plan.ts          chooses the nodes to visit
+//   openRun        run/run.ts                opens the store, lists the app's files
+//   schedule       plan/schedule.ts          visits the nodes in the order of the graph
+//   executeNode    node/execute.ts           one node's life: its key (node/key.ts), a stored result (node/look-up.ts), or
+//                                            work in a sandbox (node/work.ts), of which the outputs are captured
+//   writeSlug      slug/write.ts             writes the finished app
+//   makeReport     report/report.ts          status, exit status, what became of each node
+//   recordRun      report/record.ts          what the next run needs to know
 
-import { closing, type Compose } from './composition.js';
+import { closing, type Compose, type Composition } from './composition.js';
 import type { EventSink, RunReport } from './events.js';
-import { executeNode } from './node/execute.js';
 import { fail, succeed, type Result } from './failure.js';
-import { sweepDeadLocks } from './run/lock.js';
-import { createRunDir, sweepDeadRuns } from './files/private-folders.js';
+import { createRunDir, sweepDeadRuns, type RunDir } from './files/private-folders.js';
 import { leftoverText, removalsEnded } from './files/removals.js';
 import type { Leftover } from './files/remove-tree.js';
-import { newRunId } from './run/run-record.js';
-import { openRun } from './run/run.js';
-import {
-  announce,
-  finishSlug,
-  keepQuota,
-  isLost,
-  makeReport,
-  producersOfLost,
-  record,
-  scheduledNodes,
-  selectNodes,
-  startExecution,
-} from './report/run-stages.js';
+import { executeNode } from './node/execute.js';
+import { startExecution } from './node/execution.js';
+import { checkPipeline, type CheckedRequest } from './plan/checked-pipeline.js';
+import { planRun, scheduledNodes, type RunPlan } from './plan/run-plan.js';
 import { schedule } from './plan/schedule.js';
+import { announceRun, announceSlug } from './report/announce.js';
+import { finishedApp } from './report/finished-app.js';
+import { keepQuota, recordRun } from './report/record.js';
+import { producersOfLost, withRecovery, type Attempt, type Attempted } from './report/recovery.js';
+import { makeReport } from './report/report.js';
 import type { Refusal, RunOptions, RunRequest } from './request.js';
-import { checkOutDir } from './slug/write.js';
+import { sweepDeadLocks } from './run/lock.js';
+import { newRunId } from './run/run-record.js';
+import { openRun, type Run } from './run/run.js';
+import { checkOutDir, writeSlug } from './slug/write.js';
 
-/** How often a run starts over because the cache lost what a result names. */
-const MAX_ATTEMPTS = 4;
-
-/** load -> check -> plan -> schedule -> execute -> slug -> records. */
+/** Never rejects for a reason that a user can meet; the report holds the exit status. */
 export const runPipeline = (
   request: RunRequest,
   sink: EventSink,
   compose: Compose,
   options: RunOptions,
 ): Promise<Result<RunReport, Refusal>> =>
-  closing(compose, (composing) => runComposed(request, sink, composing, options));
+  closing(compose, async (composing) => {
+    const unsafe = checkOutDir(request.outDir, request.appDir, request.force);
+    if (unsafe !== undefined) return fail({ type: 'failure', failure: unsafe });
+    const composition = await composing({ cacheDir: request.cacheDir, settings: request.settings });
+    const checked = await checkPipeline(request, composition);
+    if (!checked.ok) return checked;
+    const plan = planRun(checked.value, request);
+    if (!plan.ok) return plan;
+    return runPlan(request, sink, { composition, checked: checked.value, plan: plan.value, ...options });
+  });
 
-async function runComposed(
-  request: RunRequest,
-  sink: EventSink,
-  compose: Compose,
-  options: RunOptions,
-): Promise<Result<RunReport, Refusal>> {
-  const startedAt = Date.now();
-  const runId = newRunId(startedAt);
-  const unsafe = checkOutDir(request.outDir, request.appDir, request.force);
-  if (unsafe !== undefined) return fail({ type: 'failure', failure: unsafe });
-  const composition = await compose({ cacheDir: request.cacheDir, settings: request.settings });
-  const forced = new Set(request.refresh);
+interface Planned extends RunOptions {
+  readonly composition: Composition;
+  readonly checked: CheckedRequest;
+  readonly plan: RunPlan;
+}
+
+async function runPlan(request: RunRequest, sink: EventSink, planned: Planned): Promise<Result<RunReport, Refusal>> {
+  const startedAt = planned.composition.clock.now();
+  const begun = { startedAt, runId: newRunId(startedAt) };
   let isOver = false;
   const tellLeft = (left: readonly Leftover[]): void => {
-    if (!isOver)
-      for (const one of left) sink.emit({ type: 'notice', code: 'run::not-removed', text: leftoverText(one) });
+    if (isOver) return;
+    for (const one of left) sink.emit({ type: 'notice', code: 'run::not-removed', text: leftoverText(one) });
   };
   const sweeping = sweepDeadRuns(request.cacheDir).then(({ left }) => tellLeft(left));
-  for (let attempt = 1; ; attempt++) {
-    const opened = await openRun(request, composition, (code, text) => sink.emit({ type: 'notice', code, text }));
-    if (!opened.ok) return opened;
-    const run = opened.value;
-    const selection = selectNodes(run, request);
-    if (!selection.ok) return fail({ type: 'failure', failure: selection.failure });
+  const onWarning = (code: string, text: string): void => sink.emit({ type: 'notice', code, text });
+  const result = await withRecovery<Result<RunReport, Refusal>>(request.refresh, sink, async (attempt) => {
+    const run = await openRun({ request, ...planned, onWarning });
+    if (!run.ok) return { type: 'finished', value: run };
     const runDir = createRunDir(request.cacheDir);
     try {
-      const execution = startExecution(run, sink, runDir, forced, selection.value, options.version);
-      announce(run, sink, runId, selection.value);
-      await schedule(scheduledNodes(run, selection.value), (id) => executeNode(execution, run.positionOf(id)));
-      await execution.closeSandbox();
-      const slug = await finishSlug(execution, selection.value);
-      const lost = [...execution.reports.values()].some(({ failure }) => isLost(failure)) || isLost(slug?.failure);
-      if (lost && attempt < MAX_ATTEMPTS) {
-        for (const id of await producersOfLost(execution, slug?.failure)) forced.add(id);
-        sink.emit({ type: 'notice', code: 'cache::lost', text: 'The cache lost part of a result; it is made anew.' });
-        continue;
-      }
-      const report = makeReport(execution, runId, startedAt, slug);
-      await record(execution, report, slug, options);
-      tellLeft(await removalsEnded());
-      isOver = true;
-      sink.emit({ type: 'run-finished', report });
-      return succeed(report);
+      return await visitNodes(run.value, sink, { ...planned, ...begun, attempt, runDir });
     } finally {
-      await run.store.close();
-      await Promise.all([runDir.remove(), sweeping, keepQuota(run)]);
+      await run.value.store.close();
+      await Promise.all([runDir.remove(), sweeping, keepQuota(run.value)]);
       sweepDeadLocks(request.cacheDir);
     }
-  }
+  });
+  tellLeft(await removalsEnded());
+  isOver = true;
+  if (result.ok) sink.emit({ type: 'run-finished', report: result.value });
+  return result;
+}
+
+interface Visit extends Planned {
+  readonly runId: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly attempt: Attempt;
+  readonly runDir: RunDir;
+}
+
+async function visitNodes(run: Run, sink: EventSink, visit: Visit): Promise<Attempted<Result<RunReport, Refusal>>> {
+  const { checked, plan, version, runId, startedAt, attempt, runDir } = visit;
+  const nodes = scheduledNodes(checked, plan, (id) => run.lastRun?.nodes[id]?.durationMs);
+  const execution = startExecution(run, { sink, runDir, forced: attempt.forced, nodes, version });
+  announceRun(run, sink, runId, nodes);
+  await schedule(nodes, (id) => executeNode(execution, run.positionOf(id)));
+  await execution.sandbox.close();
+  const app = finishedApp(run, plan);
+  const slug = app && (await writeSlug(app));
+  if (slug?.ok) announceSlug(execution.sink, slug.value);
+  const producers = attempt.isLast ? [] : producersOfLost(run, slug, attempt);
+  if (producers.length > 0) return { type: 'lost', producers };
+  const report = makeReport(run, { runId, startedAt, slug, sandbox: execution.sandbox.used });
+  const written = slug?.ok ? slug.value.slug : undefined;
+  await recordRun(run, { report, slug: written, unchanged: execution.unchanged, version });
+  return { type: 'finished', value: succeed(report) };
 }

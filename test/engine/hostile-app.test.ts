@@ -220,17 +220,14 @@ describe('hostile apps', () => {
   describe('files that change during the run', () => {
     it('fails the node whose input changed after its key was made, and stores nothing of it', async () => {
       work.write({ data: 'before' });
-      // With one job the last of these has its key and waits, its view not laid out, when the first one starts.
+      // With one job, `look` has its key when the third of these starts; its view is laid out once the second has ended.
       const idle = ['a', 'b', 'c', 'd'].map((id) => `  ${id}: { uses: command, with: { argv: ["true", ${id}] } }\n`);
-      work.pipeline(LOOK.replace('nodes:\n', `nodes:\n${idle.join('')}`));
+      work.pipeline(LOOK.replace('look: {', `look: { after: [a],`).replace('nodes:\n', `nodes:\n${idle.join('')}`));
       const emit = work.sink.emit.bind(work.sink);
-      let isChanged = false;
+      let started = 0;
       Object.assign(work.sink, {
         emit: (event: Parameters<typeof emit>[0]) => {
-          if (event.type === 'node-started' && !isChanged) {
-            isChanged = true;
-            writeFileSync(app('data'), 'after!');
-          }
+          if (event.type === 'node-started' && ++started === 3) writeFileSync(app('data'), 'after!');
           emit(event);
         },
       });

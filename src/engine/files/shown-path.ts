@@ -16,3 +16,7 @@ export const escapeUnsafe = (text: string): string =>
   HAS_UNSAFE.test(text)
     ? text.replace(UNSAFE, (unsafe) => SHORT[unsafe] ?? `\\u${unsafe.charCodeAt(0).toString(16).padStart(4, '0')}`)
     : text;
+
+/** The first of some names, and how many more there are. */
+export const someOf = (names: readonly string[], most = 10): string =>
+  names.length > most ? `${names.slice(0, most).join(', ')} and ${names.length - most} more` : names.join(', ');

@@ -1,20 +1,17 @@
 // Says why a node has no cached result to restore: every reason, from what the last complete run of the app recorded.
 
 import type { Reason } from '../events.js';
-import type { RunState } from '../run/run.js';
+import type { Run } from '../run/run.js';
+import { expiryOf, isForced } from './look-up.js';
 import { differences, type MakersOf } from './explain.js';
-import type { Action } from './prepare.js';
+import type { Action } from './action.js';
 
 /** `forced`: nodes that this run must execute, `all` among them for every one. */
-export async function explainMiss(
-  run: RunState,
-  action: Action,
-  forced: ReadonlySet<string>,
-): Promise<readonly Reason[]> {
+export async function explainMiss(run: Run, action: Action, forced: ReadonlySet<string>): Promise<readonly Reason[]> {
   const { id, cache } = action.node;
   if (action.reads.sideEffects === true) return [{ type: 'side-effects' }];
   if (cache === 'never') return [{ type: 'never-cached' }];
-  if (forced.has('all') || forced.has(id)) {
+  if (isForced(forced, action)) {
     const isRequested = run.request.refresh.some((asked) => asked === 'all' || asked === id);
     return [{ type: isRequested ? 'refresh-requested' : 'result-lost' }];
   }
@@ -32,15 +29,15 @@ export async function explainMiss(
 }
 
 /** The key is that of the last run, and yet no result can be used. */
-function explainLoss({ store, composition }: RunState, { key, node: { cache }, isPure }: Action): Reason {
+function explainLoss({ store, composition }: Run, action: Action): Reason {
+  const { key } = action;
   const stored = store.inspect(key)?.result;
   if (stored === undefined) {
     const at = store.evictedAt(key);
     return at === undefined ? { type: 'missing-from-cache' } : { type: 'evicted', at: isoTime(at) };
   }
-  const { degraded, storedAt } = stored;
-  const agedAt = typeof cache === 'object' && !isPure ? storedAt + cache.maxAgeMs : Number.POSITIVE_INFINITY;
-  const expiredAt = Math.min(agedAt, degraded?.expiresAt ?? Number.POSITIVE_INFINITY);
+  const { degraded } = stored;
+  const expiredAt = expiryOf(action, stored);
   if (expiredAt <= composition.clock.now()) return { type: 'expired', at: isoTime(expiredAt) };
   const isBound = degraded !== undefined && degraded.host !== store.hostId;
   return { type: isBound ? 'bound-to-other-host' : 'missing-from-cache' };
@@ -50,9 +47,9 @@ const isoTime = (at: number): string => new Date(at).toISOString();
 
 /** The makers of the layers; for a tool, and where no layer is new, the nodes connected to the port. */
 const makersIn =
-  (run: RunState, { node }: Action): MakersOf =>
+  (run: Run, { node }: Action): MakersOf =>
   (port, digests) => {
-    const writers = digests.map((digest) => run.writerOf(digest)).filter((index) => index >= 0);
+    const writers = digests.map((digest) => run.states.writerOf(digest)).filter((index) => index >= 0);
     if (writers.length > 0) return [...new Set(writers)].map((index) => run.pipeline.nodes[index]!.id);
     const references = node.inputs[port] ?? [];
     return [...new Set([references].flat().map((reference) => reference.node))];

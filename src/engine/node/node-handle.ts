@@ -13,6 +13,15 @@ import type { LogLine } from '../store/store.js';
 const KEPT_LINES = 200;
 const MAX_LOG_CHARACTERS = 16 * 1024 * 1024;
 
+interface HandleParts {
+  readonly node: NodeId;
+  /** Absent for a pure node, which runs no commands. */
+  readonly session: SandboxSession | undefined;
+  readonly network: boolean;
+  readonly sink: EventSink;
+  readonly secrets: KnownSecrets;
+}
+
 export class NodeHandle {
   readonly #startedAt = performance.now();
   readonly #log: LogLine[] = [];
@@ -22,13 +31,19 @@ export class NodeHandle {
   /** Status of the last command that ended by itself. */
   lastStatus = 0;
 
-  constructor(
-    readonly node: NodeId,
-    readonly session: SandboxSession | undefined,
-    readonly network: boolean,
-    readonly sink: EventSink,
-    readonly secrets: KnownSecrets,
-  ) {}
+  readonly session: SandboxSession | undefined;
+  readonly network: boolean;
+  readonly secrets: KnownSecrets;
+  readonly #node: NodeId;
+  readonly #sink: EventSink;
+
+  constructor({ node, session, network, sink, secrets }: HandleParts) {
+    this.#node = node;
+    this.session = session;
+    this.network = network;
+    this.#sink = sink;
+    this.secrets = secrets;
+  }
 
   get log(): readonly LogLine[] {
     return this.#log;
@@ -42,12 +57,12 @@ export class NodeHandle {
     const line = { stream, at: Math.round(performance.now() - this.#startedAt), text };
     this.#logCharacters += line.text.length;
     if (this.#logCharacters <= MAX_LOG_CHARACTERS) this.#log.push(line);
-    this.sink.emit({ type: 'node-printed', node: this.node, replayed: false, stream, text: line.text });
+    this.#sink.emit({ type: 'node-printed', node: this.#node, replayed: false, stream, text: line.text });
   }
 
   progress(what: string, done: number, total: number | undefined, unit: 'bytes' | 'items'): void {
     const known = total === undefined ? {} : { total };
-    this.sink.emit({ type: 'node-progress', node: this.node, what, done, ...known, unit });
+    this.#sink.emit({ type: 'node-progress', node: this.#node, what, done, ...known, unit });
   }
 }
 

@@ -3,16 +3,18 @@
 import { defaultRetryCauses } from '../../manifests/pipeline/retries.js';
 import type { RetryCause } from '../../manifests/pipeline/manifest.js';
 import type { Execution } from './execution.js';
-import type { Failure, Result } from '../failure.js';
-import type { Action } from './prepare.js';
-import { runAction, TIMED_OUT, type Executed } from './run-action.js';
+import { hasCode, type Failure, type Result } from '../failure.js';
+import type { Stop } from '../run/node-end.js';
+import type { Action } from './action.js';
+import type { Executed } from './outputs.js';
+import { runAction } from './run-action.js';
 
 const FIRST_DELAY_MS = 1000;
 const MAX_DELAY_MS = 30_000;
 
 export interface Tried {
   /** Of the last attempt. */
-  readonly done: Result<Executed, Failure>;
+  readonly done: Result<Executed, Stop>;
   readonly attempts: number;
 }
 
@@ -22,25 +24,26 @@ export async function withRetries(execution: Execution, action: Action, onWork: 
   for (let attempt = 1; ; attempt++) {
     let status = 0;
     const watch = { onWork, onStatus: (last: number) => void (status = last) };
-    const done = await runAction(execution, action, stopping.signal, watch);
+    const done = await runAction(execution, action, watch);
     if (done.ok || attempt > retries || stopping.signal.aborted) return { done, attempts: attempt };
-    const causes = causesOf(done.failure, status);
+    if (done.failure.type !== 'failed') return { done, attempts: attempt };
+    const { failure } = done.failure;
+    const causes = causesOf(failure, status);
     if (!coveredBy(action).some((cause) => causes.has(cause))) {
       if (attempt === 1) tellNotRetried(execution, action, causes);
       return { done, attempts: attempt };
     }
     const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS);
-    const { failure } = done;
     sink.emit({ type: 'node-retried', node: id, attempt: attempt + 1, attempts: retries + 1, delayMs, failure });
     await pause(delayMs, stopping.signal);
     if (stopping.signal.aborted) return { done, attempts: attempt };
   }
 }
 
-function causesOf({ code, retryable }: Failure, status: number): ReadonlySet<RetryCause> {
-  if (code === TIMED_OUT) return new Set<RetryCause>(['timeout']);
+function causesOf(failure: Failure, status: number): ReadonlySet<RetryCause> {
+  if (hasCode(failure, 'node::timeout')) return new Set<RetryCause>(['timeout']);
   const causes = new Set<RetryCause>();
-  if (retryable === true) causes.add('environment');
+  if (failure.retryable === true) causes.add('environment');
   if (status !== 0) causes.add('exit');
   return causes;
 }

@@ -5,8 +5,8 @@ import type { JSONObject } from '../../manifests/json-schema.js';
 import { plainBaseOf } from '../../manifests/path-pattern.js';
 import { matcherOf } from '../files/pattern.js';
 import { shownPath } from '../files/shown-path.js';
-import type { Action } from './prepare.js';
-import type { RunState } from '../run/run.js';
+import type { Action } from './action.js';
+import type { Run } from '../run/run.js';
 
 const SHOWN = 5;
 
@@ -16,13 +16,9 @@ interface PatternNotice {
 }
 
 /** `written`: paths that the node left or deleted. */
-export function unusedPatterns(
-  run: RunState,
-  action: Action,
-  written: () => Iterable<string>,
-): readonly PatternNotice[] {
+export function unusedPatterns(run: Run, action: Action, written: () => Iterable<string>): readonly PatternNotice[] {
   const { node, plugin, index } = action;
-  const isThere = (pattern: string): boolean => run.files.match(index, pattern).length > 0;
+  const isThere = (pattern: string): boolean => run.states.files.match(index, pattern).length > 0;
   const toRead = namedBy(plugin.manifest.reads, node.config).filter((path) => plainBaseOf(path) === undefined);
   const unread = [...new Set(toRead)].filter((path) => !isThere(path));
   const toWrite = new Set(namedBy(plugin.manifest.writes, node.config));

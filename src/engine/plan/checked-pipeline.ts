@@ -1,5 +1,5 @@
-// The checked pipeline of a file, taken from the cache when file, params and kinds are those it was made from.
-// Unaware of what the checks are.
+// The checked pipeline of a file, from the cache when file, params and kinds are those it was made from. Else the file is
+// loaded by manifests/pipeline/load.ts, and checked by manifests/pipeline/check.ts.
 
 import { readFileSync } from 'node:fs';
 import { canonicalJSON } from '../../manifests/json-schema.js';
@@ -10,11 +10,12 @@ import type { KnownKind } from '../../manifests/plugin-manifest.js';
 import type { Composition } from '../composition.js';
 import { holdsUserinfo } from '../secrets/credentials.js';
 import { sha256Hex } from '../files/digest.js';
-import { fail, succeed, type Result } from '../failure.js';
+import { fail, hasSameCode, succeed, type Result } from '../failure.js';
 import type { Refusal, RunRequest } from '../request.js';
 import { readSealed, writeSealed } from '../files/sealed-json.js';
 
-export interface LoadedPipeline {
+/** A pipeline file that passed all checks, for the params and kinds that were given. */
+export interface CheckedRequest {
   readonly pipeline: CheckedPipeline;
   /** SHA-256 of the file's bytes. */
   readonly pipelineDigest: string;
@@ -35,10 +36,10 @@ interface CompiledPlan {
 
 type PlanRequest = Pick<RunRequest, 'pipelineFile' | 'params' | 'mode' | 'cacheDir'>;
 
-export async function loadCheckedPipeline(
+export async function checkPipeline(
   request: PlanRequest,
   composition: Composition,
-): Promise<Result<LoadedPipeline, Refusal>> {
+): Promise<Result<CheckedRequest, Refusal>> {
   const pipelineDigest = digestOfFile(request.pipelineFile);
   const name = planName(request, composition, pipelineDigest);
   const file = `${request.cacheDir}/plans/${name}.json`;
@@ -90,8 +91,8 @@ const codesOf = (kinds: ReadonlyMap<string, KnownKind>): Record<string, string> 
 async function check(
   { pipelineFile, params, mode }: PlanRequest,
   composition: Composition,
-): Promise<Result<Omit<LoadedPipeline, 'pipelineDigest'>, Refusal>> {
-  const [{ loadPipeline, pluginPathsOf: pathsOf }, { checkPipeline }] = await Promise.all([
+): Promise<Result<Omit<CheckedRequest, 'pipelineDigest'>, Refusal>> {
+  const [{ loadPipeline, pluginPathsOf: pathsOf }, { checkPipeline: checkNodes }] = await Promise.all([
     import('../../manifests/pipeline/load.js'),
     import('../../manifests/pipeline/check.js'),
   ]);
@@ -101,13 +102,13 @@ async function check(
   const pluginFiles = plugins.map(({ path }) => path);
   const asked = await composition.kinds(pluginFiles);
   const problems = asked.ok ? [] : await pluginProblems(plugins, composition);
-  const isToldInPlace = asked.ok || problems.some(({ code }) => code === asked.failure.code);
+  const isToldInPlace = asked.ok || problems.some((problem) => hasSameCode(problem, asked.failure));
   if (!isToldInPlace) return fail({ type: 'failure', failure: asked.failure });
   const kinds = asked.ok ? asked : await composition.kinds([]);
   if (!kinds.ok) return fail({ type: 'failure', failure: kinds.failure });
   const { os, arch } = composition.host;
   const options = { kinds: kinds.value, params, run: { mode, os, arch }, problems };
-  const checked = await checkPipeline(loaded.value, options);
+  const checked = await checkNodes(loaded.value, options);
   if (!checked.ok) return fail({ type: 'diagnostics', ...checked.failure });
   return succeed({ pipeline: checked.value, kinds: kinds.value, pluginFiles });
 }

@@ -1,18 +1,120 @@
-// What became of the nodes of a run.
+// What became of the nodes of a run. Everything that changes while nodes run changes here, by `settle`.
 
-import type { JSONObject } from '../../manifests/json-schema.js';
-import type { Outcome } from '../events.js';
+import type { CheckedNode, NodeId } from '../../manifests/pipeline/manifest.js';
+import { RunFiles, type LayerEntry } from '../app/run-files.js';
+import type { Source } from '../app/source.js';
+import type { NodeReport } from '../events.js';
 import type { ActionKey } from '../files/digest.js';
+import { ancestorsOf } from '../plan/ancestors.js';
+import { walk } from '../trees/directories.js';
+import type { KnownLayers } from '../trees/known-layers.js';
 import type { Layer } from '../trees/tree.js';
+import type { Done, NodeEnd } from './node-end.js';
 
-/** What a finished node means to those behind it. */
-export interface NodeState {
-  readonly outcome: Outcome;
-  /** Tree ports hold layer digests, base first, joined by commas. */
-  readonly outputs: JSONObject;
-  readonly layer?: Layer;
-  readonly key?: ActionKey;
+/** A node that has ended, with what is told about it. */
+export interface Settled {
+  readonly end: NodeEnd;
+  /** Absent in a plan, which reports nothing. */
+  readonly report?: NodeReport;
 }
 
-/** Outcomes that block what depends on them. */
-export const STOPS: ReadonlySet<Outcome> = new Set<Outcome>(['failed', 'blocked', 'aborted']);
+export class NodeStates {
+  /** What nodes see of the app; layers come in as their nodes settle. */
+  readonly files: RunFiles;
+  readonly #settled = new Map<NodeId, Settled>();
+  readonly #writers = new Map<string, number>();
+  readonly #state: Record<string, unknown> = {};
+  #expiresAt = Number.POSITIVE_INFINITY;
+  #isAllStored = true;
+
+  constructor(
+    readonly nodes: readonly CheckedNode[],
+    source: Source,
+    readonly layers: KnownLayers,
+  ) {
+    this.files = new RunFiles(source, ancestorsOf(nodes));
+  }
+
+  /** The only writer: records how the node ended, and makes what it left known to the nodes behind it. */
+  settle(index: number, { end, report }: Settled): void {
+    const { id } = this.nodes[index]!;
+    if (this.#settled.has(id)) throw new Error(`node ${id} ended twice`);
+    if (end.type === 'done') this.#addDone(index, end);
+    this.#settled.set(id, { end, ...(report === undefined ? {} : { report }) });
+  }
+
+  #addDone(index: number, { layer, tool, state, expiresAt, isStored }: Done): void {
+    if (tool !== undefined) this.layers.add(tool);
+    if (layer !== undefined) this.#addLayer(index, layer);
+    Object.assign(this.#state, state);
+    this.#expiresAt = Math.min(this.#expiresAt, expiresAt);
+    this.#isAllStored &&= isStored;
+  }
+
+  #addLayer(index: number, layer: Layer): void {
+    this.layers.add(layer);
+    if (!this.#writers.has(layer.digest)) this.#writers.set(layer.digest, index);
+    this.files.addLayer(index, layer, this.#entriesOf(layer));
+  }
+
+  *#entriesOf({ root }: Layer): Generator<[string, LayerEntry]> {
+    for (const [path, entry] of walk(this.layers.table, root)) {
+      if (entry.type !== 'directory') yield [path, entry];
+      else yield [path, entry.mode === undefined ? { type: 'directory' } : { type: 'directory', mode: entry.mode }];
+    }
+  }
+
+  /** Undefined until the node has ended. */
+  endOf(id: NodeId): NodeEnd | undefined {
+    return this.#settled.get(id)?.end;
+  }
+
+  /** Undefined unless the node has outputs. */
+  doneOf(id: NodeId): Done | undefined {
+    const end = this.endOf(id);
+    return end?.type === 'done' ? end : undefined;
+  }
+
+  /** Of the nodes that have ended, in plan order. */
+  *ends(): Generator<readonly [NodeId, NodeEnd]> {
+    for (const { id } of this.nodes) {
+      const end = this.endOf(id);
+      if (end !== undefined) yield [id, end];
+    }
+  }
+
+  /** Of the nodes that have ended, in plan order. */
+  *reports(): Generator<readonly [NodeId, NodeReport]> {
+    for (const { id } of this.nodes) {
+      const report = this.#settled.get(id)?.report;
+      if (report !== undefined) yield [id, report];
+    }
+  }
+
+  /** Position of the node whose layer this is; -1 for a tool's layer. */
+  writerOf(layer: string): number {
+    return this.#writers.get(layer) ?? -1;
+  }
+
+  /** App state that the nodes leave for the next run. */
+  get state(): Readonly<Record<string, unknown>> {
+    return this.#state;
+  }
+
+  /** When the first result that does not last expires; milliseconds since the epoch. */
+  get expiresAt(): number {
+    return this.#expiresAt;
+  }
+
+  /** Whether a later run can restore every result. */
+  get isAllStored(): boolean {
+    return this.#isAllStored;
+  }
+}
+
+/** Whether an end keeps the nodes that depend on it from running. */
+export function isBlocking(end: NodeEnd): boolean {
+  return end.type !== 'done' && end.type !== 'skipped';
+}
+
+export const keyOf = (end: NodeEnd): ActionKey | undefined => (end.type === 'done' ? end.key : undefined);

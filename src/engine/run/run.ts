@@ -1,87 +1,109 @@
-// Everything the stages of one run share. Opened once; `run`, `plan` and `why` start from it.
+// What the stages of one run share. Opened once and frozen: what changes while nodes run is in its `states`.
 
-import { lstatSync } from 'node:fs';
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
-import type { CheckedNode, CheckedPipeline, NodeId } from '../../manifests/pipeline/manifest.js';
-import type { KnownKind } from '../../manifests/plugin-manifest.js';
-import { ancestorsOf } from '../plan/ancestors.js';
+import type { CheckedNode, NodeId } from '../../manifests/pipeline/manifest.js';
 import { readAppVariables } from '../app/app-variables.js';
+import { ignoreFolders, isAppliedBeforeBuild } from '../app/slug-ignore.js';
+import { oursInPlace } from '../app/slug-marker.js';
+import { SourceDigests } from '../app/source-digests.js';
+import { listSource, pathBelow, realPath, type Source } from '../app/source.js';
+import type { ViewSurroundings } from '../app/view.js';
 import type { Composition } from '../composition.js';
-import type { Digest } from '../files/digest.js';
-import { EMPTY_DIRECTORY, walk } from '../trees/directories.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
-import { digestFileSync, openStatCache, type StatCache } from '../files/file-digest.js';
-import { shownPath } from '../files/shown-path.js';
-import { applyLayers, loadLayer } from '../trees/layers.js';
-import { openLocalStore, type LocalStore } from '../store/local-store.js';
-import type { Refusal, RunRequest } from '../request.js';
-import { loadCheckedPipeline } from '../plan/checked-pipeline.js';
-import type { NodeState } from './node-states.js';
+import type { ActionKey, Digest } from '../files/digest.js';
+import { openStatCache } from '../files/file-digest.js';
 import { noteCacheRoot } from '../files/private-files.js';
-import { appIdOf, readLastRun, readState, type LastRun } from './run-record.js';
+import { shownPath } from '../files/shown-path.js';
+import type { CheckedRequest } from '../plan/checked-pipeline.js';
+import type { Refusal, RunRequest } from '../request.js';
 import type { AnyPlugin } from '../sdk.js';
 import { KnownSecrets } from '../secrets/known-secrets.js';
 import type { OutputScanner } from '../secrets/output-scanner.js';
-import { ignoreFolders, isAppliedBeforeBuild } from '../app/slug-ignore.js';
-import { oursInPlace } from '../app/slug-marker.js';
-import { listSource, pathBelow, realPath } from '../app/source.js';
-import type { DirectoryTable, Layer } from '../trees/tree.js';
-import { type ViewSurroundings } from '../app/view.js';
-import { RunFiles, type LayerEntry } from '../app/run-files.js';
+import { openLocalStore, type LocalStore } from '../store/local-store.js';
+import { KnownLayers } from '../trees/known-layers.js';
+import type { Layer } from '../trees/tree.js';
+import { lost, type Stop } from './node-end.js';
+import { NodeStates } from './node-states.js';
+import { appIdOf, readLastRun, readState, type LastRun } from './run-record.js';
 
-export class RunState {
-  readonly table: DirectoryTable = new Map();
-  readonly states = new Map<NodeId, NodeState>();
-  /** Of the bytes that this run read. */
-  readonly sourceDigests = new Map<string, Digest>();
-  readonly #layers = new Map<string, Layer>();
-  readonly #writers = new Map<string, number>();
-  readonly #formats = new Map<string, ReadonlyMap<string, string>>();
+/** What a run is opened with. */
+interface RunParts {
+  readonly request: RunRequest;
+  readonly composition: Composition;
+  readonly checked: CheckedRequest;
+  readonly appId: string;
+  readonly store: LocalStore;
+  readonly source: Source;
+  readonly surroundings: ViewSurroundings;
+  readonly lastRun: LastRun | undefined;
+}
+
+export class Run {
+  readonly request: RunRequest;
+  readonly composition: Composition;
+  readonly pipeline: CheckedRequest['pipeline'];
+  /** SHA-256 of the pipeline file's bytes. */
+  readonly pipelineDigest: string;
+  readonly pluginFiles: readonly string[];
+  readonly kinds: CheckedRequest['kinds'];
+  readonly appId: string;
+  readonly store: LocalStore;
+  readonly source: Source;
+  readonly sourceDigests: SourceDigests;
+  readonly surroundings: ViewSurroundings;
+  /** The last complete run of this app. */
+  readonly lastRun: LastRun | undefined;
+  readonly platform: Readonly<Record<string, string>>;
+  readonly layers: KnownLayers;
+  readonly states: NodeStates;
+  readonly #positions: ReadonlyMap<string, number>;
+  // What follows is computed when it is first needed, always with the same result.
   readonly #plugins = new Map<string, Promise<AnyPlugin>>();
+  readonly #formats = new Map<string, ReadonlyMap<string, string>>();
+  #secrets: KnownSecrets | undefined;
+  #storableSecrets: readonly { readonly name: string; readonly position: number }[] | undefined;
 
-  constructor(
-    readonly request: RunRequest,
-    readonly composition: Composition,
-    readonly pipeline: CheckedPipeline,
-    /** SHA-256 of the file's bytes. */
-    readonly pipelineDigest: string,
-    readonly pluginFiles: readonly string[],
-    readonly kinds: ReadonlyMap<string, KnownKind>,
-    readonly appId: string,
-    readonly store: LocalStore,
-    readonly files: RunFiles,
-    readonly statCache: StatCache,
-    readonly surroundings: ViewSurroundings,
-    readonly lastRun: LastRun | undefined,
-  ) {
+  constructor({ request, composition, checked, appId, store, source, surroundings, lastRun }: RunParts) {
+    const { pipeline, pipelineDigest, pluginFiles, kinds } = checked;
+    this.request = request;
+    this.composition = composition;
+    this.pipeline = pipeline;
+    this.pipelineDigest = pipelineDigest;
+    this.pluginFiles = pluginFiles;
+    this.kinds = kinds;
+    this.appId = appId;
+    this.store = store;
+    this.source = source;
+    const statCache = openStatCache(`${request.cacheDir}/state/${appId}.stat-cache`, {});
+    this.sourceDigests = new SourceDigests(request.appDir, statCache);
+    this.surroundings = surroundings;
+    this.lastRun = lastRun;
     this.platform = platformOf(composition);
+    this.layers = new KnownLayers(store);
+    this.states = new NodeStates(pipeline.nodes, source, this.layers);
     this.#positions = new Map(pipeline.nodes.map(({ id }, position) => [id as string, position]));
+    Object.freeze(this);
   }
 
-  readonly platform: Readonly<Record<string, string>>;
-  /** What nodes looked at in the last complete run, when that can be compared with this one. */
-  oldLooks: Readonly<Record<string, readonly string[]>> | undefined;
-  /** When the first result of this run expires that does not last; milliseconds since the epoch. */
-  validUntil = Number.POSITIVE_INFINITY;
-  #secrets: KnownSecrets | undefined;
-  /** Secrets that may be stored, with the node that says so. */
-  #allowing: readonly { readonly name: string; readonly position: number }[] | undefined;
-  readonly #positions: ReadonlyMap<string, number>;
+  /** Position of a node in the pipeline; -1 for a name that is no node's. */
+  positionOf(id: string): number {
+    return this.#positions.get(id) ?? -1;
+  }
 
-  /** Place of a node in the plan; -1 for a name that is none. */
-  /** Looks at what a node leaves. Allowed are secrets that the node, or one before it, may store. */
+  /** Looks for secrets in what a node leaves. Those that it, or a node before it, may store are no finding. */
   scannerFor(index: number, env: readonly string[]): OutputScanner {
     const { nodes } = this.pipeline;
-    this.#allowing ??= nodes.flatMap(({ secrets }, position) =>
+    this.#storableSecrets ??= nodes.flatMap(({ secrets }, position) =>
       secrets.flatMap(({ name, mayStore }) => (mayStore === true ? [{ name, position }] : [])),
     );
-    const isBefore = this.#allowing.length === 0 ? undefined : this.files.ancestorsOf(index);
-    const allowed = this.#allowing.filter(({ position }) => position === index || isBefore?.has(position) === true);
+    const storable = this.#storableSecrets;
+    const isBefore = storable.length === 0 ? undefined : this.states.files.ancestorsOf(index);
+    const allowed = storable.filter(({ position }) => position === index || isBefore?.has(position) === true);
     const mayStore = new Set(allowed.map(({ name }) => name));
     return this.secrets.outputs.for({ node: nodes[index]!.id, mayStore, env: new Set(env) });
   }
 
-  /** Made when first asked for: a run that is up to date hides nothing. */
+  /** Made when first needed: a run that is up to date hides nothing. */
   get secrets(): KnownSecrets {
     const { settings, passThrough = {} } = this.request;
     return (this.#secrets ??= new KnownSecrets({
@@ -89,10 +111,6 @@ export class RunState {
       variables: this.surroundings.variables,
       ofOperator: { ...settings, ...passThrough },
     }));
-  }
-
-  positionOf(id: string): number {
-    return this.#positions.get(id) ?? -1;
   }
 
   plugin(kind: string): Promise<AnyPlugin> {
@@ -111,97 +129,39 @@ export class RunState {
     return formats;
   }
 
+  /** Whether the node's guard holds; every node that the guard reads has ended. */
   async evaluateWhen(node: CheckedNode): Promise<Result<boolean, Failure>> {
     const { evaluateWhen } = await import('../../manifests/pipeline/when.js');
     const values: Record<string, JSONObject | undefined> = {};
     for (const { node: id } of node.whenReads) {
-      const state = this.states.get(id);
-      if (state !== undefined && state.outcome !== 'skipped') values[id] = state.outputs;
+      const end = this.states.endOf(id);
+      if (end !== undefined && end.type !== 'skipped') values[id] = end.type === 'done' ? end.outputs : {};
     }
     const { request, composition } = this;
     const run = { mode: request.mode, os: composition.host.os, arch: composition.host.arch };
     const result = await evaluateWhen(node.when!, values, this.pipeline.params, run);
     if (result.ok) return result;
-    return fail({ ...result.failure, title: `The guard of node ${node.id} cannot be evaluated` });
+    return fail({ ...result.failure, title: `pyflow can't evaluate the guard of node ${node.id}` });
   }
 
   /** The layers of some tree values, each once, in plan order; loaded with their directories. */
-  async layersOf(values: readonly string[]): Promise<Result<readonly Layer[], Failure>> {
+  async layersOf(values: readonly string[]): Promise<Result<readonly Layer[], Stop>> {
     const layers = new Map<string, Layer>();
     for (const digest of values.flatMap((value) => (value === '' ? [] : value.split(',')))) {
       if (layers.has(digest)) continue;
-      const layer = await this.layer(digest);
-      if (layer === undefined) return fail(layerLost(digest));
+      const layer = await this.layers.load(digest as Digest);
+      if (layer === undefined) return { ok: false, failure: lost('layer', digest as Digest) };
       layers.set(digest, layer);
     }
-    return succeed([...layers.values()].sort((a, b) => this.writerOf(a.digest) - this.writerOf(b.digest)));
+    const { states } = this;
+    return succeed([...layers.values()].sort((a, b) => states.writerOf(a.digest) - states.writerOf(b.digest)));
   }
 
-  async layer(digest: string): Promise<Layer | undefined> {
-    const known = this.#layers.get(digest);
-    if (known !== undefined) return known;
-    const layer = await loadLayer(this.store, digest as Digest, this.table);
-    if (layer !== undefined) this.#layers.set(digest, layer);
-    return layer;
-  }
-
-  /** Makes a finished node's layer known; `directories` of it must be in the table. */
-  addLayer(index: number, layer: Layer): void {
-    this.#layers.set(layer.digest, layer);
-    if (!this.#writers.has(layer.digest)) this.#writers.set(layer.digest, index);
-    this.files.addLayer(index, layer, this.#entriesOf(layer));
-  }
-
-  addTool(layer: Layer): void {
-    this.#layers.set(layer.digest, layer);
-  }
-
-  *#entriesOf(layer: Layer): Generator<[string, LayerEntry]> {
-    for (const [path, entry] of walk(this.table, layer.root)) {
-      if (entry.type !== 'directory') yield [path, entry];
-      else yield [path, entry.mode === undefined ? { type: 'directory' } : { type: 'directory', mode: entry.mode }];
-    }
-  }
-
-  /** Position of the node whose layer this is; tool layers have none. */
-  writerOf(layer: string): number {
-    return this.#writers.get(layer) ?? -1;
-  }
-
-  /** Root directory of some layers put over each other. */
-  rootOf(layers: readonly Layer[]): Digest {
-    return applyLayers(this.table, EMPTY_DIRECTORY, layers);
-  }
-
-  async digestSource(path: string): Promise<Result<Digest, Failure>> {
-    const known = this.sourceDigests.get(path);
-    if (known !== undefined) return succeed(known);
-    const absolute = `${this.request.appDir}/${path}`;
-    try {
-      const digest = digestFileSync(absolute, lstatSync(absolute, { bigint: true }), this.statCache);
-      this.sourceDigests.set(path, digest);
-      return succeed(digest);
-    } catch (error) {
-      return fail({
-        code: 'app::unreadable-file',
-        blame: 'app',
-        title: `A file of the app cannot be read: ${shownPath(path)}`,
-        detail: (error as Error).message,
-        remedy: 'Make it readable for the user that runs pyflow, and leave the app alone while it is built.',
-      });
-    }
+  /** Key of the node in the last complete run; a result with the same key is up to date. */
+  lastKeyOf(id: NodeId): ActionKey | undefined {
+    return this.lastRun?.nodes[id]?.key;
   }
 }
-
-/** A layer that a result names is gone: the caller makes the result a miss and starts over. */
-export const LAYER_LOST = 'cache::layer-lost';
-const layerLost = (digest: string): Failure => ({
-  code: LAYER_LOST,
-  blame: 'internal',
-  title: 'A layer is missing from the cache',
-  detail: `The layer ${digest} is named by a result, but its bytes are gone or wrong.`,
-  remedy: 'Run again; the node is executed anew.',
-});
 
 function platformOf({ host }: Composition): Readonly<Record<string, string>> {
   return {
@@ -223,35 +183,23 @@ function formatsOf(schema: JSONObject | object): ReadonlyMap<string, string> {
   return formats;
 }
 
-/** Loads what a run needs: the checked pipeline, the store, the app's listing and variables, the last run. */
-export async function openRun(
-  request: RunRequest,
-  composition: Composition,
-  onWarning: (code: string, text: string) => void,
-): Promise<Result<RunState, Refusal>> {
+export interface Opening {
+  readonly request: RunRequest;
+  readonly composition: Composition;
+  readonly checked: CheckedRequest;
+  readonly onWarning: (code: string, text: string) => void;
+}
+
+/** Reads what a run needs beside its pipeline: the app's files and variables, the store, the last run. */
+export async function openRun({ request, composition, checked, onWarning }: Opening): Promise<Result<Run, Refusal>> {
   const refuse = (failure: Failure) => fail<Refusal>({ type: 'failure', failure });
   noteCacheRoot(request.cacheDir);
-  const loaded = await loadCheckedPipeline(request, composition);
-  if (!loaded.ok) return loaded;
-  const { pipeline, pipelineDigest, kinds, pluginFiles } = loaded.value;
   const variables = await readAppVariables(request.envDir, request.variables);
   if (!variables.ok) return refuse(variables.failure);
-  const inPlace = request.outDir === request.appDir;
-  const appDir = realPath(request.appDir);
-  const inside = [...(inPlace ? [] : [request.outDir]), request.cacheDir].map((folder) =>
-    pathBelow(appDir, realPath(folder)),
-  );
-  const source = listSource(request.appDir, {
-    skip: inside.filter((path) => path !== undefined),
-    ignoring: {
-      folders: ignoreFolders(pipeline.params),
-      isHidden: isAppliedBeforeBuild(pipeline.params),
-    },
-    ...(inPlace && request.oneTime !== true ? { isOurs: oursInPlace(request.outDir) } : {}),
-  });
+  const source = sourceOf(request, checked);
   if (!source.ok) return refuse(source.failure);
   for (const folder of source.value.caches) {
-    const text = `${shownPath(folder)} says that it is a cache (CACHEDIR.TAG), so it is no part of the app.`;
+    const text = `${shownPath(folder)} says that it is a cache (CACHEDIR.TAG), so pyflow leaves it out of the app.`;
     onWarning('app::cache-left-out', text);
   }
   const store = openLocalStore(request.cacheDir, { onWarning, clock: composition.clock });
@@ -260,19 +208,28 @@ export async function openRun(
   const state: Readonly<Record<string, JSONValue>> =
     request.appId === undefined ? {} : readState(request.cacheDir, appId);
   return succeed(
-    new RunState(
+    new Run({
       request,
       composition,
-      pipeline,
-      pipelineDigest,
-      pluginFiles,
-      kinds,
+      checked,
       appId,
-      store.value,
-      new RunFiles(source.value, ancestorsOf(pipeline.nodes)),
-      openStatCache(`${request.cacheDir}/state/${appId}.stat-cache`, {}),
-      { blobs: store.value, variables: variables.value, state, mode: request.mode, appId },
-      readLastRun(request.cacheDir, appId),
-    ),
+      store: store.value,
+      source: source.value,
+      surroundings: { blobs: store.value, variables: variables.value, state, mode: request.mode, appId },
+      lastRun: readLastRun(request.cacheDir, appId),
+    }),
   );
+}
+
+function sourceOf(request: RunRequest, { pipeline }: CheckedRequest): Result<Source, Failure> {
+  const inPlace = request.outDir === request.appDir;
+  const appDir = realPath(request.appDir);
+  const inside = [...(inPlace ? [] : [request.outDir]), request.cacheDir].map((folder) =>
+    pathBelow(appDir, realPath(folder)),
+  );
+  return listSource(request.appDir, {
+    skip: inside.filter((path) => path !== undefined),
+    ignoring: { folders: ignoreFolders(pipeline.params), isHidden: isAppliedBeforeBuild(pipeline.params) },
+    ...(inPlace && request.oneTime !== true ? { isOurs: oursInPlace(request.outDir) } : {}),
+  });
 }

@@ -24,8 +24,8 @@ import {
   type IgnoreList,
   type Ignores,
 } from '../app/slug-ignore.js';
-import type { RunState } from '../run/run.js';
 import type { Layer } from '../trees/tree.js';
+import type { FinishedApp } from './finished-app.js';
 
 export interface SlugContent {
   /** Of the root Directory message. */
@@ -42,28 +42,23 @@ export interface SlugContent {
 const MANY_LAYERS = 16;
 
 /** With `keepsSource` the slug lies in a developer's own folder, whose files are not pyflow's to delete. */
-export async function contentOfSlug(
-  run: RunState,
-  layers: readonly Layer[],
-  keepsSource: boolean,
-): Promise<Result<SlugContent, Failure>> {
-  const source = await sourceEntries(run);
+export async function contentOfSlug(app: FinishedApp, keepsSource: boolean): Promise<Result<SlugContent, Failure>> {
+  const source = sourceEntries(app);
   if (!source.ok) return source;
   const { entries, sources } = source.value;
-  const { table } = run;
-  const built = rootOf(run, entries, layers);
-  const found = await ignoresOf(run, built, sources);
+  const { table, layers } = app;
+  const built = rootOf(app, entries, layers);
+  const found = await ignoresOf(app, built, sources);
   if (!found.ok) return found;
   const ignores = found.value;
-  const filtered =
-    ignores === undefined ? built : withoutIgnored(table, built, ignores, shieldedFolders(run.pipeline.params));
-  const root = keepsSource ? withSource(run, filtered, entries) : filtered;
+  const filtered = ignores === undefined ? built : withoutIgnored(table, built, ignores, shieldedFolders(app.params));
+  const root = keepsSource ? withSource(app, filtered, entries) : filtered;
   return succeed({
     root,
     entries: new Map(walk(table, root)),
     sourceSpelling: new Map(entries.map(([path, entry]) => [path, spell(entry)])),
     sources,
-    kept: keepsSource ? removedPaths(run, built, entries) : [],
+    kept: keepsSource ? removedPaths(app, built, entries) : [],
   });
 }
 
@@ -74,62 +69,62 @@ function countPaths(paths: Iterable<unknown>): number {
 }
 
 /** Paths of the source that are not in the tree; of a folder that is gone, the folder alone. */
-function removedPaths(run: RunState, root: Digest, source: readonly (readonly [string, NewEntry])[]): string[] {
+function removedPaths(app: FinishedApp, root: Digest, source: readonly (readonly [string, NewEntry])[]): string[] {
   const removed = new Set<string>();
   for (const [path] of source) {
     if (removed.has(path.slice(0, Math.max(0, path.lastIndexOf('/'))))) removed.add(path);
-    else if (findEntry(run.table, root, path) === undefined) removed.add(path);
+    else if (findEntry(app.table, root, path) === undefined) removed.add(path);
   }
   return [...removed].filter((path) => !removed.has(path.slice(0, Math.max(0, path.lastIndexOf('/')))));
 }
 
-function withSource(run: RunState, root: Digest, source: readonly (readonly [string, NewEntry])[]): Digest {
-  const missing = source.filter(([path]) => findEntry(run.table, root, path) === undefined);
-  return missing.length === 0 ? root : mergeDirectories(run.table, buildTree(missing, run.table).root, root);
+function withSource(app: FinishedApp, root: Digest, source: readonly (readonly [string, NewEntry])[]): Digest {
+  const missing = source.filter(([path]) => findEntry(app.table, root, path) === undefined);
+  return missing.length === 0 ? root : mergeDirectories(app.table, buildTree(missing, app.table).root, root);
 }
 
 /** The list as the build left it; undefined where it says nothing, or is applied at another time. */
 async function ignoresOf(
-  run: RunState,
+  app: FinishedApp,
   root: Digest,
   sources: ReadonlyMap<Digest, string>,
 ): Promise<Result<Ignores | undefined, Failure>> {
-  const { request, pipeline } = run;
-  if (isAppliedBeforeBuild(pipeline.params)) return succeed(undefined);
+  const { params, source } = app;
+  if (isAppliedBeforeBuild(params)) return succeed(undefined);
   // Buildpacks that come later may need what the platform leaves out once all of them have run.
-  if (request.oneTime === true && existsSync(`${run.files.source.directory}/.buildpacks`)) return succeed(undefined);
+  if (app.isOneTime && existsSync(`${source.directory}/.buildpacks`)) return succeed(undefined);
   const lists: IgnoreList[] = [];
-  for (const folder of ignoreFolders(pipeline.params)) {
-    const entry = findEntry(run.table, root, folder === '' ? SLUGIGNORE : `${folder}/${SLUGIGNORE}`);
+  for (const folder of ignoreFolders(params)) {
+    const entry = findEntry(app.table, root, folder === '' ? SLUGIGNORE : `${folder}/${SLUGIGNORE}`);
     if (entry?.type !== 'file') continue;
     const path = sources.get(entry.digest);
     const bytes =
-      path === undefined ? await run.store.read(entry.digest) : readFileSync(`${run.files.source.directory}/${path}`);
+      path === undefined ? await app.store.read(entry.digest) : readFileSync(`${app.source.directory}/${path}`);
     if (bytes !== undefined) lists.push({ folder, text: bytes.toString('utf8') });
   }
-  return parseIgnoreLists(lists, lists.length === 0 ? 0 : countPaths(walk(run.table, root)));
+  return parseIgnoreLists(lists, lists.length === 0 ? 0 : countPaths(walk(app.table, root)));
 }
 
 /**
  * A few large layers are merged by whole folders; many small ones would copy the same folder again and again, so their
  * paths are collected first.
  */
-function rootOf(run: RunState, source: readonly (readonly [string, NewEntry])[], layers: readonly Layer[]): Digest {
-  const base = (): Digest => (source.length === 0 ? EMPTY_DIRECTORY : buildTree(source, run.table).root);
+function rootOf(app: FinishedApp, source: readonly (readonly [string, NewEntry])[], layers: readonly Layer[]): Digest {
+  const base = (): Digest => (source.length === 0 ? EMPTY_DIRECTORY : buildTree(source, app.table).root);
   const isMany = layers.length > MANY_LAYERS && layers.every(({ deleted }) => deleted.length === 0);
-  if (!isMany) return applyLayers(run.table, base(), layers);
+  if (!isMany) return applyLayers(app.table, base(), layers);
   const paths = new Map<string, NewEntry>(source);
   for (const { root } of layers) {
-    for (const [path, entry] of walk(run.table, root)) {
+    for (const [path, entry] of walk(app.table, root)) {
       const below = paths.get(path);
       // A folder that replaces a file, or the other way round, takes more than one path: leave it to the merge.
       if (below !== undefined && (entry.type === 'directory') !== 'directory' in below) {
-        return applyLayers(run.table, base(), layers);
+        return applyLayers(app.table, base(), layers);
       }
       paths.set(path, entry.type === 'directory' ? folderOver(below, entry.mode) : entry);
     }
   }
-  return buildTree(paths, run.table).root;
+  return buildTree(paths, app.table).root;
 }
 
 function folderOver(below: NewEntry | undefined, mode: number | undefined): NewEntry {
@@ -137,15 +132,15 @@ function folderOver(below: NewEntry | undefined, mode: number | undefined): NewE
   return kept === undefined ? { directory: true } : { directory: true, mode: kept };
 }
 
-async function sourceEntries(run: RunState) {
+function sourceEntries(app: FinishedApp) {
   const entries: [string, NewEntry][] = [];
   const sources = new Map<Digest, string>();
-  for (const [path, entry] of run.files.source.entries) {
+  for (const [path, entry] of app.source.entries) {
     const mode = 'mode' in entry && entry.mode !== undefined ? { mode: entry.mode } : {};
     if (entry.type === 'directory') entries.push([path, { directory: true, ...mode }]);
     else if (entry.type === 'symlink') entries.push([path, { target: entry.target }]);
     else {
-      const digest = await run.digestSource(path);
+      const digest = app.sourceDigests.of(path);
       if (!digest.ok) return digest;
       sources.set(digest.value, path);
       entries.push([path, { digest: digest.value, executable: entry.executable, ...mode }]);

@@ -17,6 +17,7 @@ import { FailureError, type Failure } from '../failure.js';
 import { shownPath } from '../files/shown-path.js';
 import { isPath } from '../trees/layers.js';
 import { spell, timeOf, writeMarker, type Marker } from '../app/slug-marker.js';
+import { changedDuringRun } from '../app/source-digests.js';
 import { SLUG_MARKER, SLUG_MARKERS, UNFINISHED_MARKER } from '../app/source-names.js';
 import { Breather } from '../files/new-files.js';
 import { FOLDER_MODE, modeOfFile } from '../files/modes.js';
@@ -28,10 +29,17 @@ const WRITERS = 8;
 const OWNER = 0o700;
 const ENTERED = 0o500;
 
+/** The store has lost a blob of the slug. */
+export class MissingBlob extends Error {
+  constructor(readonly digest: Digest) {
+    super(digest);
+  }
+}
+
 export interface UpdateOptions {
   readonly blobs: BlobStore;
-  /** Why a blob is not to be had. */
-  readonly missing: (digest: Digest) => Failure;
+  /** Digest -> path in the app: these bytes are in no store. */
+  readonly sources: ReadonlyMap<Digest, string>;
   /** What earlier runs put there, one that was cut off among them; built once: what the app itself has, too. */
   readonly earlier: Marker['paths'];
   /** What stands for the marker meanwhile. */
@@ -204,7 +212,7 @@ const isSame = (path: string, entry: FileOfSlug, stat: Stats, compared: Compared
 async function writeFiles(
   outDir: string,
   files: readonly (readonly [string, FileOfSlug])[],
-  { blobs, missing, mtimeS, signal }: UpdateOptions,
+  { blobs, sources, mtimeS, signal }: UpdateOptions,
   folders: Folders,
 ): Promise<void> {
   if (files.length > 0) folders.start();
@@ -217,7 +225,7 @@ async function writeFiles(
       folders.openParentOf(path);
       clearAway(target);
       const form = { mode: modeOfFile(entry), mtimeS };
-      if (!(await blobs.materialize(entry.digest, target, form))) throw new FailureError(missing(entry.digest));
+      if (!(await blobs.materialize(entry.digest, target, form))) throw missing(entry.digest, sources);
       await breather.pause();
     }
   };
@@ -225,6 +233,11 @@ async function writeFiles(
   const ends = await Promise.allSettled(Array.from({ length: WRITERS }, work));
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
+
+const missing = (digest: Digest, sources: ReadonlyMap<Digest, string>): Error => {
+  const path = sources.get(digest);
+  return path === undefined ? new MissingBlob(digest) : new FailureError(changedDuringRun(path));
+};
 
 const lstatOf = (path: string): Stats | undefined => lstatSync(path, { throwIfNoEntry: false });
 

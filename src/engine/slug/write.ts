@@ -1,20 +1,20 @@
-// Writes the finished app: the source, then each layer once, in plan order; by difference where a slug lies already.
-// Unaware of nodes and keys.
+// Writes the slug: the finished app in the output folder, by difference where an earlier slug is.
 
 import { lstatSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { parse } from 'node:path';
 import { digestOf, type Digest } from '../files/digest.js';
+import { namesByFolder } from '../files/names-by-folder.js';
 import type { TreeEntry } from '../trees/directories.js';
 import { fail, FailureError, succeed, type Failure, type Result } from '../failure.js';
-import { namesByFolder } from '../files/names-by-folder.js';
 import { ignoreInGit } from '../files/own-folders.js';
 import { acquireKeyLock } from '../run/lock.js';
 import { copySource, materializeTree } from '../trees/output-tree.js';
-import { BLOB_LOST, changedDuringRun } from '../node/run-action.js';
+import { changedDuringRun } from '../app/source-digests.js';
+import { failed, lost, stopWith, type Failed, type Lost } from '../run/node-end.js';
 import { systemFailure } from '../files/system-failures.js';
-import type { RunState } from '../run/run.js';
-import { contentOfSlug } from './content.js';
+import { contentOfSlug, type SlugContent } from './content.js';
+import type { FinishedApp } from './finished-app.js';
 import {
   type SlugTrace,
   MARKER_FORMAT,
@@ -29,9 +29,8 @@ import { SLUG_MARKER, UNFINISHED_MARKER } from '../app/source-names.js';
 import { pathBelow, realPath } from '../app/source.js';
 import { FIXED_MTIME_S } from '../files/new-files.js';
 import type { BlobStore } from '../trees/blob-store.js';
-import type { Layer } from '../trees/tree.js';
 import { removeFile } from '../files/remove-tree.js';
-import { clearAway, interrupted, updateSlug, type Updated } from './update.js';
+import { clearAway, interrupted, MissingBlob, updateSlug, type Updated } from './update.js';
 
 export interface Slug {
   readonly path: string;
@@ -73,103 +72,143 @@ export function checkOutDir(outDir: string, appDir: string, force: boolean): Fai
   );
 }
 
-export async function writeSlug(
-  run: RunState,
-  layers: readonly Layer[],
-  signal: AbortSignal,
-): Promise<Result<Slug, Failure>> {
-  const { outDir, cacheDir } = run.request;
+export interface WrittenSlug {
+  readonly slug: Slug;
+  /** Absent when everything was in place already. */
+  readonly durationMs?: number;
+}
+export type SlugEnd = Result<WrittenSlug, Lost | Failed>;
+
+/** Makes `outDir` hold the finished app, whole or marked as unfinished. */
+export async function writeSlug(app: FinishedApp): Promise<SlugEnd> {
+  const { outDir, cacheDir, signal } = app;
+  const started = performance.now();
   let lock: { release(): void } | undefined;
   try {
     // Two runs that write one slug at the same time would mix theirs.
     const name = digestOf(Buffer.from(`slug ${realPath(outDir)}`));
     lock = await acquireKeyLock(cacheDir, name, { signal });
-    return await write(run, layers, signal);
+    const slug = await write(app);
+    if (!slug.ok) return slug;
+    const durationMs = Math.round(performance.now() - started);
+    return succeed({ slug: slug.value, ...(slug.value.changed && { durationMs }) });
   } catch (error) {
-    if (signal.aborted) return fail(interrupted);
-    if (error instanceof FailureError) return fail(error.failure);
+    if (signal.aborted) return stopWith(interrupted);
+    if (error instanceof MissingBlob) return fail(lost('blob', error.digest));
+    if (error instanceof FailureError) return stopWith(error.failure);
     const failure = systemFailure(error);
-    if (failure !== undefined) return fail(failure);
+    if (failure !== undefined) return stopWith(failure);
     throw error;
   } finally {
     lock?.release();
   }
 }
 
-async function write(run: RunState, layers: readonly Layer[], signal: AbortSignal): Promise<Result<Slug, Failure>> {
-  const { outDir, appDir } = run.request;
+/** What the steps of writing share. */
+interface Writing {
+  readonly app: FinishedApp;
+  readonly slug: SlugContent;
+  readonly inPlace: boolean;
+  /** Whether pyflow put a path there, and not the app itself. */
+  readonly isOwn: (path: string) => boolean;
+  readonly before: Marker | undefined;
+  readonly unfinished: Marker | undefined;
+  /** Of the slug that is being written; without times. */
+  readonly marker: Pick<Marker, 'format' | 'digest' | 'paths'>;
+  /** Seconds since the epoch, for the files that are written. */
+  readonly mtimeS: number;
+}
+
+async function write(app: FinishedApp): Promise<Result<Slug, Lost | Failed>> {
+  const { outDir, appDir, isOneTime } = app;
   const inPlace = outDir === appDir;
-  const isOneTime = run.request.oneTime === true;
-  const made = await contentOfSlug(run, layers, inPlace && !isOneTime);
-  if (!made.ok) return made;
+  const made = await contentOfSlug(app, inPlace && !isOneTime);
+  if (!made.ok) return stopWith(made.failure);
   const slug = made.value;
-  const content = slug.entries;
   const before = isOneTime ? undefined : readMarker(outDir, SLUG_MARKER);
   const unfinished = isOneTime ? undefined : readMarker(outDir, UNFINISHED_MARKER);
-  const isOwn = inPlace ? (path: string) => !run.files.source.entries.has(path) : () => true;
-  const paths = markerPaths(content, isOwn);
-  const mtimeS = timeOfSlug(run, [before, unfinished]);
-  const marker = { format: MARKER_FORMAT, digest: slug.root, paths };
-  const missing = (blob: Digest): Failure => {
-    const path = slug.sources.get(blob);
-    return path === undefined ? lost(blob) : changedDuringRun(path);
-  };
-  let updated: Updated = { changed: true, written: [] };
-  if (before === undefined && !inPlace) {
-    clear(outDir);
-    const written = await materializeTree(run.store, run.table, slug.root, outDir, {
-      signal,
-      sources: new Map([...slug.sources].map(([blob, path]) => [blob, `${appDir}/${path}`])),
-      isRecorded: false,
-      mtimeS,
-    });
-    if (!written.ok) {
-      return fail('missing' in written.failure ? missing(written.failure.missing) : written.failure.failure);
-    }
-  } else {
-    const earlier = earlierPaths(run, inPlace ? [unfinished, before] : [before]);
-    updated = await updateSlug(outDir, content, before, {
-      blobs: withSources(run, slug.sources),
-      missing,
-      inPlace,
-      sourceSpelling: slug.sourceSpelling,
-      earlier,
-      // Whoever finds an unfinished slug in the app must be able to tell it from the app.
-      unfinished: {
-        ...marker,
-        ...timesAfter(before, paths, [], mtimeS),
-        next: mtimeS,
-        ...(inPlace ? { paths: { ...earlier, ...paths } } : {}),
-      },
-      mtimeS,
-      signal,
-    });
-  }
+  const isOwn = inPlace ? (path: string) => !app.source.entries.has(path) : () => true;
+  const marker = { format: MARKER_FORMAT, digest: slug.root, paths: markerPaths(slug.entries, isOwn) };
+  const mtimeS = timeOfSlug(app, [before, unfinished]);
+  const writing: Writing = { app, slug, inPlace, isOwn, before, unfinished, marker, mtimeS };
+  const isNew = before === undefined && !inPlace;
+  const updated = isNew ? await writeAnew(writing) : succeed(await update(writing));
+  if (!updated.ok) return updated;
   ignoreInGit(appDir, outDir);
-  const { changed, written } = updated;
   // In place the app's own folders keep their times, and files of ours would be taken for the app's once edited.
-  const own = [...content].filter(([path]) => isOwn(path));
-  if (changed) {
-    if (!isOneTime) writeMarker(outDir, SLUG_MARKER, { ...marker, ...timesAfter(before, paths, written, mtimeS) });
-    removeFile(`${outDir}/${UNFINISHED_MARKER}`);
-    // With whole seconds on every folder, any later change in one shows by its time.
-    for (const folder of [...(inPlace ? [] : [outDir]), ...foldersOf(outDir, own)]) setTime(folder, mtimeS);
+  const own = [...slug.entries].filter(([path]) => isOwn(path));
+  if (updated.value.changed) complete(writing, own, updated.value.written);
+  return succeed(slugOf(writing, own, updated.value.changed));
+}
+
+async function writeAnew({ app, slug, mtimeS }: Writing): Promise<Result<Updated, Lost | Failed>> {
+  const { outDir, appDir, store, table, signal } = app;
+  clear(outDir);
+  const written = await materializeTree(store, table, slug.root, outDir, {
+    signal,
+    sources: new Map([...slug.sources].map(([blob, path]) => [blob, `${appDir}/${path}`])),
+    isRecorded: false,
+    mtimeS,
+  });
+  if (written.ok) return succeed({ changed: true, written: [] });
+  if ('failure' in written.failure) return stopWith(written.failure.failure);
+  const { missing } = written.failure;
+  const path = slug.sources.get(missing);
+  return fail(path === undefined ? lost('blob', missing) : failed(changedDuringRun(path)));
+}
+
+function update({ app, slug, inPlace, before, unfinished, marker, mtimeS }: Writing): Promise<Updated> {
+  const earlier = earlierPaths(app, inPlace ? [unfinished, before] : [before]);
+  return updateSlug(app.outDir, slug.entries, before, {
+    blobs: withSources(app, slug.sources),
+    sources: slug.sources,
+    inPlace,
+    sourceSpelling: slug.sourceSpelling,
+    earlier,
+    // A later run that finds an unfinished slug in the app must be able to tell it from the app.
+    unfinished: {
+      ...marker,
+      ...timesAfter(before, marker.paths, [], mtimeS),
+      next: mtimeS,
+      ...(inPlace ? { paths: { ...earlier, ...marker.paths } } : {}),
+    },
+    mtimeS,
+    signal: app.signal,
+  });
+}
+
+type OwnEntries = readonly (readonly [string, TreeEntry])[];
+
+/** Marks the slug as whole. */
+function complete(
+  { app, inPlace, before, marker, mtimeS }: Writing,
+  own: OwnEntries,
+  written: readonly string[],
+): void {
+  const { outDir, isOneTime } = app;
+  if (!isOneTime) {
+    writeMarker(outDir, SLUG_MARKER, { ...marker, ...timesAfter(before, marker.paths, written, mtimeS) });
   }
-  const result = { path: outDir, digest: slug.root, ...sizeOfContent(content), kept: slug.kept, changed };
-  if (isOneTime) return succeed({ ...result, traces: [], names: new Map() });
-  const traces = [...(inPlace ? [] : ['.']), ...own.map(([path]) => path), SLUG_MARKER].flatMap((path) =>
-    traceOf(outDir, path),
-  );
-  const names = inPlace ? namesByFolder(own.map(([path]) => path)) : new Map<string, string[]>();
-  return succeed({ ...result, traces, names });
+  removeFile(`${outDir}/${UNFINISHED_MARKER}`);
+  // With whole seconds on every folder, any later change in one shows by its time.
+  for (const folder of [...(inPlace ? [] : [outDir]), ...foldersOf(outDir, own)]) setTime(folder, mtimeS);
+}
+
+function slugOf({ app, slug, inPlace }: Writing, own: OwnEntries, changed: boolean): Slug {
+  const { outDir, isOneTime } = app;
+  const result = { path: outDir, digest: slug.root, ...sizeOfContent(slug.entries), kept: slug.kept, changed };
+  if (isOneTime) return { ...result, traces: [], names: new Map() };
+  const paths = own.map(([path]) => path);
+  const traces = [...(inPlace ? [] : ['.']), ...paths, SLUG_MARKER].flatMap((path) => traceOf(outDir, path));
+  return { ...result, traces, names: inPlace ? namesByFolder(paths) : new Map<string, string[]>() };
 }
 
 /** What earlier runs put there; where a folder is built once, all that the app has is the slug's. */
-function earlierPaths(run: RunState, markers: readonly (Marker | undefined)[]): Marker['paths'] {
+function earlierPaths(app: FinishedApp, markers: readonly (Marker | undefined)[]): Marker['paths'] {
   const paths = Object.assign({}, ...markers.map((marker) => marker?.paths)) as Record<string, string>;
-  if (run.request.oneTime !== true) return paths;
+  if (!app.isOneTime) return paths;
   // Folders without a slash: one that a node removed goes with all that no node was shown, such as a submodule's `.git`.
-  for (const path of run.files.source.entries.keys()) paths[path] = '';
+  for (const path of app.source.entries.keys()) paths[path] = '';
   return paths;
 }
 
@@ -179,8 +218,8 @@ const DAY_S = 24 * 60 * 60;
  * Seconds since the epoch, of the files that this run writes: now, but later than any other time of the slug, since a file
  * that changes twice within a second must show it. A marker that is far ahead of the clock is not followed.
  */
-function timeOfSlug(run: RunState, markers: readonly (Marker | undefined)[]): number {
-  const now = Math.floor(run.composition.clock.now() / 1000);
+function timeOfSlug(app: FinishedApp, markers: readonly (Marker | undefined)[]): number {
+  const now = Math.floor(app.clock.now() / 1000);
   const last = Math.max(0, ...markers.map((marker) => (marker === undefined ? 0 : newestTime(marker))));
   return Math.max(FIXED_MTIME_S, now, last < now + DAY_S ? last + 1 : 0);
 }
@@ -215,8 +254,8 @@ function clear(outDir: string): void {
   }
 }
 
-function withSources(run: RunState, paths: ReadonlyMap<Digest, string>): BlobStore {
-  const { store } = run;
+function withSources(app: FinishedApp, paths: ReadonlyMap<Digest, string>): BlobStore {
+  const { store } = app;
   return {
     has: (digest) => paths.has(digest) || store.has(digest),
     read: (digest) => store.read(digest),
@@ -226,7 +265,7 @@ function withSources(run: RunState, paths: ReadonlyMap<Digest, string>): BlobSto
       const source = paths.get(digest);
       // In place the source may be what is being replaced; the store's copy stays.
       if (source === undefined || store.has(digest)) return store.materialize(digest, path, form);
-      return copySource(`${run.request.appDir}/${source}`, path, digest, form);
+      return copySource(`${app.appDir}/${source}`, path, digest, form);
     },
   };
 }
@@ -245,13 +284,6 @@ function sizeOfContent(content: ReadonlyMap<string, TreeEntry>): { readonly file
   return { files, bytes };
 }
 
-const lost = (digest: Digest): Failure => ({
-  code: BLOB_LOST,
-  blame: 'internal',
-  title: 'A file of the slug is missing from the cache',
-  detail: digest,
-  remedy: 'Run again; the node that made it is executed anew.',
-});
 /** The first link on the way from the app to a folder below it: the app's author put it there, and may lead it anywhere. */
 function linkBelow(appDir: string, outDir: string): string | undefined {
   const parts = outDir.startsWith(`${appDir}/`) ? outDir.slice(appDir.length + 1).split('/') : [];

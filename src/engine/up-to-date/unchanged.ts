@@ -8,9 +8,9 @@ import type { NodeId } from '../../manifests/pipeline/manifest.js';
 import type { NodeReport } from '../events.js';
 import { digestNow, readFastRecord, tupleAt, type FastRecord } from './fast-path.js';
 import { matcherOf } from '../files/pattern.js';
-import type { NodeState } from '../run/node-states.js';
+import type { NodeEnd } from '../run/node-end.js';
 import { runsDir } from '../run/run-record.js';
-import type { RunState } from '../run/run.js';
+import type { Run } from '../run/run.js';
 import { readSealed, writeSealed, type Seal } from '../files/sealed-json.js';
 import { GLOB } from '../app/run-files.js';
 
@@ -28,28 +28,32 @@ const MANY_CHANGES = 500;
 const sealOf = (appId: string): Seal => ({ kind: 'looks', version: 1, of: appId });
 const looksPath = (cacheDir: string, appId: string): string => join(runsDir(cacheDir, appId), 'looks.json');
 
-export function writeLooks(run: RunState, runId: string): void {
+/** `unchanged`: knows what nodes looked at that this run did not ask. */
+export function writeLooks(run: Run, runId: string, unchanged: Unchanged | undefined): void {
   const { cacheDir } = run.request;
   const looks = Object.fromEntries(
-    run.pipeline.nodes.map(({ id }, index) => [id, [...(run.files.looksOf(index) ?? run.oldLooks?.[id] ?? [])]]),
+    run.pipeline.nodes.map(({ id }, index) => [
+      id,
+      [...(run.states.files.looksOf(index) ?? unchanged?.looks[id] ?? [])],
+    ]),
   );
   const record: LooksRecord = { runId, pipelineDigest: run.pipelineDigest, looks };
   writeSealed(looksPath(cacheDir, run.appId), sealOf(run.appId), record);
 }
 
 export class Unchanged {
-  /** Nodes that stand as they stood, and so does all that they wait for. */
-  readonly #same = new Set<NodeId>();
+  /** Whether a node that has ended is what it was in the last run, and so is all that it waits for. */
+  readonly #same = new Map<NodeId, boolean>();
 
   private constructor(
-    readonly run: RunState,
+    readonly run: Run,
     readonly last: FastRecord,
     readonly looks: LooksRecord['looks'],
     readonly changed: ReadonlySet<string>,
   ) {}
 
   /** Undefined when the last complete run cannot be compared with this one. */
-  static open(run: RunState, version: string): Unchanged | undefined {
+  static open(run: Run, version: string): Unchanged | undefined {
     const { request, appId, surroundings } = run;
     if (request.oneTime === true || request.settings['NO_FAST_PATH'] === '1' || run.pluginFiles.length > 0)
       return undefined;
@@ -65,7 +69,6 @@ export class Unchanged {
       // A file is gone or unreadable by now; the nodes that read it say so.
     }
     if (changed === undefined || changed.size > MANY_CHANGES) return undefined;
-    run.oldLooks = looks.looks;
     return new Unchanged(run, last, looks.looks, changed);
   }
 
@@ -74,22 +77,23 @@ export class Unchanged {
     const node = this.run.pipeline.nodes[index]!;
     const report = this.last.report.nodes[node.id];
     const looks = this.looks[node.id];
-    if (report === undefined || looks === undefined) return undefined;
+    const isAllSame = node.dependencies.every((id) => this.#isSame(id));
+    if (report === undefined || looks === undefined || !isAllSame) return undefined;
     if (report.outcome !== 'skipped' && (report.key === undefined || !this.#isStored(report))) return undefined;
-    if (!node.dependencies.every((id) => this.#same.has(id))) return undefined;
     return looks.some((look) => this.#sawChange(look)) ? undefined : report;
   }
 
-  /** To be told of every node that has its state. */
-  settled(index: number, state: NodeState): void {
-    const { id, dependencies } = this.run.pipeline.nodes[index]!;
-    const report = this.last.report.nodes[id];
-    if (report === undefined || !dependencies.every((dependency) => this.#same.has(dependency))) return;
-    const isSame =
-      report.layer?.digest === state.layer?.digest &&
-      (report.outcome === 'skipped') === (state.outcome === 'skipped') &&
-      canonicalJSON(report.outputs ?? {}) === canonicalJSON(state.outputs);
-    if (isSame) this.#same.add(id);
+  /** Every node that it waits for has ended, and so has the node itself. */
+  #isSame(id: NodeId): boolean {
+    let isSame = this.#same.get(id);
+    if (isSame === undefined) {
+      const { dependencies } = this.run.pipeline.nodes[this.run.positionOf(id)]!;
+      const report = this.last.report.nodes[id];
+      const end = this.run.states.endOf(id);
+      isSame = end !== undefined && isEqual(end, report) && dependencies.every((each) => this.#isSame(each));
+      this.#same.set(id, isSame);
+    }
+    return isSame;
   }
 
   #isStored({ key }: NodeReport): boolean {
@@ -105,12 +109,21 @@ export class Unchanged {
   }
 }
 
+/** Whether dependents of the node see what they saw in the last run. */
+function isEqual(end: NodeEnd, report: NodeReport | undefined): boolean {
+  if (report === undefined) return false;
+  if (end.type === 'skipped') return report.outcome === 'skipped';
+  return (
+    end.type === 'done' &&
+    report.outcome !== 'skipped' &&
+    report.layer?.digest === end.layer?.digest &&
+    canonicalJSON(report.outputs ?? {}) === canonicalJSON(end.outputs)
+  );
+}
+
 /** Paths of the source that came, went or were touched; undefined when something beside the source changed. */
-function changedPaths(
-  run: RunState,
-  { paths, tuples, young, folderModes }: FastRecord,
-): ReadonlySet<string> | undefined {
-  const { entries } = run.files.source;
+function changedPaths(run: Run, { paths, tuples, young, folderModes }: FastRecord): ReadonlySet<string> | undefined {
+  const { entries } = run.source;
   const changed = new Set<string>();
   const known = new Set<string>();
   const remoded: string[] = [];

@@ -5,7 +5,10 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import type { JSONObject } from '../../../src/manifests/json-schema.js';
 import type { NodeId } from '../../../src/manifests/pipeline/manifest.js';
-import { prepareNode, type Action, type Prepared } from '../../../src/engine/node/prepare.js';
+import type { ActionKey } from '../../../src/engine/files/digest.js';
+import type { Action } from '../../../src/engine/node/action.js';
+import { prepareNode, type Prepared } from '../../../src/engine/node/prepare.js';
+import { checkPipeline } from '../../../src/engine/plan/checked-pipeline.js';
 import { openRun } from '../../../src/engine/run/run.js';
 import { Workspace } from '../../support/workspace.js';
 
@@ -132,7 +135,7 @@ function link(work: Workspace, target: string, path: string): void {
 /** The node alone, its inputs as if other nodes had given them. */
 async function prepare(work: Workspace, { uses, with: config }: Case): Promise<Prepared> {
   const settings = {};
-  const compose = await work.compose({ cacheDir: work.cacheDir, settings });
+  const composition = await work.compose({ cacheDir: work.cacheDir, settings });
   const inputs: Record<string, JSONObject> = {
     'install-deps-pip': { runtime: 'fake.tree', pip: 'fake.tool' },
     'install-deps-pipenv': { runtime: 'fake.tree', pipenv: 'fake.tool' },
@@ -153,13 +156,17 @@ async function prepare(work: Workspace, { uses, with: config }: Case): Promise<P
   };
   const pipeline = JSON.stringify({ pyflow: 1, name: 'one', nodes }).replaceAll('fake.tree', 'runtime.tree');
   work.pipeline(pipeline);
-  const opened = await openRun(work.request({ settings }), compose, () => {});
+  const request = work.request({ settings });
+  const checked = await checkPipeline(request, composition);
+  if (!checked.ok) throw new Error(JSON.stringify(checked.failure));
+  const opened = await openRun({ request, composition, checked: checked.value, onWarning: () => {} });
   if (!opened.ok) throw new Error(JSON.stringify(opened.failure));
   const run = opened.value;
   try {
-    for (const { id } of run.pipeline.nodes) {
-      run.states.set(id, { outcome: 'executed', outputs: { name: 'uv', tree: '', tool: '', python: {} } });
-    }
+    const outputs = { name: 'uv', tree: '', tool: '', python: {} };
+    const end = { type: 'done', outcome: 'executed', key: '' as ActionKey, outputs } as const;
+    const done = { ...end, expiresAt: Number.POSITIVE_INFINITY, isStored: true };
+    for (const index of run.pipeline.nodes.keys()) run.states.settle(index, { end: done });
     return await prepareNode(run, run.positionOf('node' as NodeId));
   } finally {
     await run.store.close();

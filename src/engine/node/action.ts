@@ -1,0 +1,173 @@
+// A node whose inputs are all known, and the record that its key is made from.
+
+import type { JSONObject } from '../../manifests/json-schema.js';
+import type { CheckedNode } from '../../manifests/pipeline/manifest.js';
+import { BASE_ENVIRONMENT } from '../app/base-environment.js';
+import { linkNotice, type LinkProblem } from '../app/links.js';
+import { searchPathVariables, type SearchPaths } from '../app/search-paths.js';
+import type { MetLinks } from '../app/view.js';
+import { sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
+import type { Run } from '../run/run.js';
+import type { AnyPlugin, Reads, ViewReader } from '../sdk.js';
+import { withoutCredentials } from '../secrets/credentials.js';
+import type { KeyedSecret, KeyRecord } from '../store/store.js';
+import type { NewEntry } from '../trees/directories.js';
+import { splitTree, type Layer } from '../trees/tree.js';
+import type { ResolvedInputs } from './inputs.js';
+import { actionKey, KEY_FORMAT } from './key.js';
+
+/** A node whose inputs are all known. */
+export interface Action {
+  readonly index: number;
+  readonly node: CheckedNode;
+  readonly plugin: AnyPlugin;
+  /** Values by port; tree ports as in `Done.outputs`. */
+  readonly inputs: JSONObject;
+  readonly reads: Reads;
+  readonly isPure: boolean;
+  readonly record: KeyRecord;
+  readonly key: ActionKey;
+  /** Root directory of the view; its directories are in the run's table. */
+  readonly viewRoot: Digest;
+  /** Layers of the tree inputs in plan order. */
+  readonly treeLayers: readonly Layer[];
+  /** Absolute paths of the selected files of the source, by digest: they are in no store. */
+  readonly sources: ReadonlyMap<Digest, string>;
+  readonly viewBytes: number;
+  /** Root directory by input port. */
+  readonly tools: Readonly<Record<string, Digest>>;
+  readonly env: Readonly<Record<string, string>>;
+  /** Notices about links that pyflow doesn't follow. */
+  readonly passedLinks: readonly string[];
+  /** App variables that the plugin looks up itself, then and while it runs. */
+  readonly lookedUp: Set<string>;
+}
+
+/** What a plugin answered when it was asked what it reads. */
+export interface Asked {
+  readonly plugin: AnyPlugin;
+  readonly reads: Reads;
+  readonly view: ViewReader;
+  readonly met: MetLinks;
+  readonly lookedUp: Set<string>;
+}
+
+export interface SelectedFiles {
+  readonly entries: readonly (readonly [string, NewEntry])[];
+  /** By path, as the key record spells them. */
+  readonly digests: Readonly<Record<string, string>>;
+  readonly sources: ReadonlyMap<Digest, string>;
+  readonly bytes: number;
+  /** Links that lead nowhere, or out of the app. */
+  readonly passed: readonly LinkProblem[];
+}
+
+/** What the node is to see: layers of its tree inputs, files it reads, its tools. */
+export interface SelectedView {
+  readonly treeLayers: readonly Layer[];
+  readonly files: SelectedFiles;
+  readonly tools: Readonly<Record<string, Digest>>;
+  readonly root: Digest;
+}
+
+export function makeAction(run: Run, index: number, inputs: ResolvedInputs, asked: Asked, view: SelectedView): Action {
+  const node = run.pipeline.nodes[index]!;
+  const { plugin, reads, met, lookedUp } = asked;
+  const { treeLayers, files, tools, root } = view;
+  const env = environmentOf(run, node, reads, searchPathsOf(run, plugin));
+  const record = keyRecord(run, index, inputs, { ...asked, env, files });
+  return {
+    index,
+    node,
+    plugin,
+    inputs: inputs.values,
+    reads,
+    isPure: plugin.manifest.pure === true || reads.pure === true,
+    // Kept beside the result, and shown.
+    record: run.secrets.maskValue(record),
+    key: actionKey({ record, env: withoutCredentials(env), app: root, tools }),
+    viewRoot: root,
+    treeLayers,
+    sources: files.sources,
+    viewBytes: treeLayers.reduce((sum, { bytes }) => sum + bytes, files.bytes),
+    tools,
+    env,
+    passedLinks: [...new Set([...met.lookedFor, ...files.passed].map(linkNotice))],
+    lookedUp,
+  };
+}
+
+interface Keyed extends Asked {
+  readonly env: Readonly<Record<string, string>>;
+  readonly files: SelectedFiles;
+}
+
+function keyRecord(
+  run: Run,
+  index: number,
+  inputs: ResolvedInputs,
+  { plugin, reads, view, env, files }: Keyed,
+): KeyRecord {
+  const node = run.pipeline.nodes[index]!;
+  const code = run.kinds.get(node.kind)?.codeDigest;
+  const facts = reads.facts ?? null;
+  const secrets = keyedSecrets(run, node);
+  // What the key leaves out may be in the result all the same, so that then belongs to the app.
+  const holdsUnkeyed =
+    Object.values(secrets).some(({ isSet }) => isSet) ||
+    [node.config, inputs.plain, facts, env].some((value) => withoutCredentials(value) !== value);
+  return {
+    format: KEY_FORMAT,
+    kind: node.kind,
+    revision: plugin.manifest.revision,
+    ...(code === undefined ? {} : { code }),
+    config: withoutCredentials(node.config),
+    values: withoutCredentials(inputs.plain),
+    facts: withoutCredentials(facts),
+    env: withDigests(withoutCredentials(env), reads.env ?? [], node.env),
+    secrets,
+    platform: run.platform,
+    files: files.digests,
+    exists: Object.fromEntries((reads.exists ?? []).map((path) => [path, view.exists(path)])),
+    trees: mapValues(inputs.treePorts, splitTree),
+    tools: mapValues(inputs.tools, splitTree),
+    scope: reads.scope === 'app' || holdsUnkeyed ? run.appId : '',
+  };
+}
+
+const mapValues = <A, B>(values: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value)]));
+
+function keyedSecrets(run: Run, node: CheckedNode): Record<string, KeyedSecret> {
+  const isSet = (name: string): boolean => run.surroundings.variables[name] !== undefined;
+  return Object.fromEntries(node.secrets.map(({ name, ...rest }) => [name, { ...rest, isSet: isSet(name) }]));
+}
+
+/** Records are kept and shown, and a variable that is no declared secret may be one. */
+function withDigests(
+  env: Readonly<Record<string, string>>,
+  fromApp: readonly string[],
+  fromPipeline: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const digests = fromApp
+    .filter((name) => env[name] !== undefined && fromPipeline[name] === undefined)
+    .map((name) => [name, `sha256:${sha256Hex(`${name}=${env[name]}`)}`]);
+  return digests.length === 0 ? env : { ...env, ...Object.fromEntries(digests) };
+}
+
+export const searchPathsOf = (run: Run, plugin: AnyPlugin): SearchPaths =>
+  plugin.manifest.buildsCode === true ? (run.request.searchPaths ?? {}) : {};
+
+function environmentOf(
+  run: Run,
+  node: CheckedNode,
+  reads: Reads,
+  searchPaths: SearchPaths,
+): Readonly<Record<string, string>> {
+  const env: Record<string, string> = { ...BASE_ENVIRONMENT, ...searchPathVariables(searchPaths) };
+  for (const name of reads.env ?? []) {
+    const value = run.surroundings.variables[name];
+    if (value !== undefined) env[name] = value;
+  }
+  return { ...env, ...node.env };
+}

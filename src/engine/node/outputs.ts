@@ -1,0 +1,130 @@
+// The result of an action whose plugin succeeded: its outputs checked, its layers, its log.
+
+import { hostname } from 'node:os';
+import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
+import type { SchemaError } from '../../manifests/plugin-manifest.js';
+import { succeed, type Failure, type Result } from '../failure.js';
+import { digestOf, type Digest } from '../files/digest.js';
+import { stopWith, type Stop } from '../run/node-end.js';
+import type { Run } from '../run/run.js';
+import type { RunOutput } from '../sdk.js';
+import { usedUnkeyed } from '../secrets/app-credentials.js';
+import type { ActionResult } from '../store/store.js';
+import type { Layer } from '../trees/tree.js';
+import type { Action } from './action.js';
+import type { NodeHandle } from './node-handle.js';
+
+export interface Executed {
+  readonly result: ActionResult;
+  /** Why the result must not be stored. */
+  readonly uncacheable?: string;
+}
+
+/** What the plugin gave, and what it left in its folders. */
+export interface Work {
+  readonly handle: NodeHandle;
+  readonly output: RunOutput<unknown>;
+  readonly layer?: Layer;
+  readonly tool?: Layer;
+  /** By `performance.now()`; waiting for a turn is not counted. */
+  readonly startedAt: number;
+}
+
+export function resultOf(
+  run: Run,
+  action: Action,
+  { handle, output, layer, tool, startedAt }: Work,
+): Result<Executed, Stop> {
+  const values = run.scannerFor(action.index, action.reads.env ?? []);
+  values.value((output.outputs ?? null) as JSONValue, 'an output value');
+  values.value(output.state ?? null, 'the state that it keeps for the next run');
+  const outputs = completeOutputs(action, output.outputs as JSONObject, layer, tool);
+  const validate = run.kinds.get(action.node.kind)!.validateOutputs;
+  if (!validate(outputs)) return stopWith(wrongOutputs(action, validate.errors ?? []));
+  const log = storeLog(run, handle);
+  const { degraded } = output;
+  const now = run.composition.clock.now();
+  const result: ActionResult = {
+    outputs,
+    ...(layer === undefined || isEmpty(run, layer) ? {} : { layer }),
+    ...(tool === undefined ? {} : { tool }),
+    ...(log === undefined ? {} : { log }),
+    durationMs: Math.round(performance.now() - startedAt),
+    ...(output.state === undefined ? {} : { state: output.state }),
+    ...(output.scope !== undefined || usesUnkeyed(run, action) ? { appId: run.appId } : {}),
+    ...(degraded === undefined
+      ? {}
+      : { degraded: { reason: degraded.reason, host: hostname(), expiresAt: now + degraded.maxAgeMs } }),
+    storedAt: now,
+  };
+  return succeed({ result, ...(output.uncacheable === undefined ? {} : { uncacheable: output.uncacheable }) });
+}
+
+/** A result of a key that names an app needs no name of its own. */
+const usesUnkeyed = (run: Run, { lookedUp, reads, record }: Action): boolean =>
+  record.scope === '' &&
+  usedUnkeyed(lookedUp, { env: reads.env ?? [], facts: reads.facts ?? null }, run.surroundings.variables);
+
+function isEmpty(run: Run, { root: digest, files, deleted }: Layer): boolean {
+  if (files > 0 || deleted.length > 0) return false;
+  const root = run.layers.table.get(digest);
+  return root === undefined || (root.directories.length === 0 && root.symlinks.length === 0 && root.files.length === 0);
+}
+
+/** Tree ports are the engine's: the layers of the tree inputs, base first, and the node's own on top. */
+function completeOutputs(
+  action: Action,
+  given: JSONObject,
+  layer: Layer | undefined,
+  tool: Layer | undefined,
+): JSONObject {
+  const outputs: Record<string, JSONValue> = { ...given };
+  const below = action.treeLayers.map(({ digest }) => digest);
+  for (const [port, format] of outputFormats(action)) {
+    if (format === 'tool-tree') outputs[port] = tool?.digest ?? '';
+    else
+      outputs[port] = (
+        layer === undefined || layer.files + layer.deleted.length === 0 ? below : [...below, layer.digest]
+      ).join(',');
+  }
+  return outputs;
+}
+
+function outputFormats(action: Action): readonly (readonly [string, string])[] {
+  const { properties } = action.plugin.manifest.outputs as { properties?: Record<string, { format?: string }> };
+  return Object.entries(properties ?? {}).flatMap(([port, { format }]) =>
+    format === 'output-tree' || format === 'tool-tree' ? [[port, format] as const] : [],
+  );
+}
+
+export const hasToolPort = (action: Action): boolean =>
+  outputFormats(action).some(([, format]) => format === 'tool-tree');
+
+function storeLog(run: Run, handle: NodeHandle): Digest | undefined {
+  if (handle.log.length === 0) return undefined;
+  const bytes = Buffer.from(handle.log.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const digest = digestOf(bytes);
+  run.store.write(digest, bytes);
+  return digest;
+}
+
+function wrongOutputs({ node, plugin }: Action, errors: readonly SchemaError[]): Failure {
+  const problems = errors.map(outputProblem);
+  return (
+    plugin.wrongOutputs?.(problems) ?? {
+      code: 'internal-error::outputs',
+      blame: 'internal',
+      title: `The plugin ${node.kind} returned outputs that its own schema refuses`,
+      detail: problems.join('\n'),
+      remedy: 'This is a mistake in the plugin: report it to its author.',
+    }
+  );
+}
+
+function outputProblem({ instancePath, keyword, params }: SchemaError): string {
+  const where = `outputs${instancePath.replaceAll('/', '.')}`;
+  if (keyword === 'required') return `\`${where}\` lacks \`${String(params['missingProperty'])}\`.`;
+  if (keyword === 'additionalProperties')
+    return `\`${where}\` has \`${String(params['additionalProperty'])}\`, which the schema does not know.`;
+  return `\`${where}\` does not match its schema (${keyword}: ${JSON.stringify(Object.values(params)[0] ?? null)}).`;
+}

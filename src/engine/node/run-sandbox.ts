@@ -1,0 +1,63 @@
+// The sandbox of one run: probed when the first node needs it, closed after the last one.
+
+import type { NodeLimits } from '../../manifests/pipeline/manifest.js';
+import type { EventSink, RunReport } from '../events.js';
+import type { Failure, Result } from '../failure.js';
+import { loopbackPorts } from '../process/sandbox/own-network.js';
+import { probeSandbox } from '../process/sandbox/probe.js';
+import type { Sandbox } from '../process/sandbox/sandbox.js';
+import type { Run } from '../run/run.js';
+import type { NodeFolders } from './node-folders.js';
+
+export class RunSandbox {
+  #probing: Promise<Result<Sandbox, Failure>> | undefined;
+  #used: RunReport['sandbox'];
+
+  constructor(
+    private readonly run: Run,
+    private readonly sink: EventSink,
+    private readonly folders: NodeFolders,
+    /** A failure when the operator's limits are not valid: then no node runs. */
+    private readonly limits: Result<NodeLimits, Failure>,
+  ) {}
+
+  open(): Promise<Result<Sandbox, Failure>> {
+    return (this.#probing ??= this.#probe());
+  }
+
+  /** What the nodes that ran were kept apart by; undefined when no node ran. */
+  get used(): RunReport['sandbox'] {
+    return this.#used;
+  }
+
+  async #probe(): Promise<Result<Sandbox, Failure>> {
+    if (!this.limits.ok) return this.limits;
+    const { request, composition } = this.run;
+    const { settings, passThrough = {} } = request;
+    const ports = (settings['HOST_PORTS'] ?? '').split(',').map((port) => `http://localhost:${port.trim()}`);
+    const probed = await probeSandbox(request.sandbox, {
+      searchPath: composition.host.searchPath,
+      passThrough,
+      hostPorts: loopbackPorts([...Object.values(settings), ...ports]),
+      stateDir: this.folders.usable(`${request.cacheDir}/state/sandbox`) ?? `${this.folders.largeDir()}/sandbox`,
+    });
+    if (!probed.ok) return probed;
+    const { mode, fallbackReason } = probed.value;
+    if (fallbackReason !== undefined) {
+      const text = `Nodes run without a sandbox: ${fallbackReason}`;
+      this.sink.emit({ type: 'notice', code: 'sandbox::none', text });
+    }
+    this.#used = { mode, ...(fallbackReason === undefined ? {} : { reason: fallbackReason }) };
+    return probed;
+  }
+
+  async close(): Promise<void> {
+    const probed = await this.#probing;
+    if (probed?.ok !== true) return;
+    probed.value.close?.();
+    const why = probed.value.whyNetworkIsShared?.();
+    if (why === undefined) return;
+    const text = `Commands with a network shared the machine's, including what listens on its loopback: ${why}.`;
+    this.sink.emit({ type: 'notice', code: 'sandbox::shared-network', text });
+  }
+}

@@ -1,0 +1,276 @@
+// The work of one action in folders that are made for it: laid out, done in a sandbox, captured, removed.
+
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { changedDuringRun } from '../app/source-digests.js';
+import { SLUG_MARKERS } from '../app/source-names.js';
+import { fail, FailureError, hasCode, succeed, type Failure, type Result } from '../failure.js';
+import type { Digest } from '../files/digest.js';
+import { removeTreeSoon } from '../files/removals.js';
+import { someOf } from '../files/shown-path.js';
+import { systemFailure, unreadableBelow } from '../files/system-failures.js';
+import { limitExceeded } from '../process/sandbox/limits.js';
+import type { Sandbox, SandboxSession } from '../process/sandbox/sandbox.js';
+import { endedOrGivenUp } from '../process/stopping.js';
+import { ABORTED, failed, lost, stopOf, stopWith, type Stop } from '../run/node-end.js';
+import type { RunOutput } from '../sdk.js';
+import { KeptFolder } from '../secrets/kept-folder.js';
+import { captureDifference, EMPTY_RECORD, materializeTree, type MaterializedRecord } from '../trees/output-tree.js';
+import type { Layer } from '../trees/tree.js';
+import type { Action } from './action.js';
+import { contextOf, type Folders } from './context.js';
+import type { Execution } from './execution.js';
+import { NodeHandle } from './node-handle.js';
+import { hasToolPort, resultOf, type Executed } from './outputs.js';
+import { withoutRunPaths } from './run-paths.js';
+import { endedEarly, timeLimit } from './time-limit.js';
+import { unusedPatterns } from './unused-patterns.js';
+import { changedPaths, undeclaredWrite } from './written-paths.js';
+
+/** What the caller is told while an action runs. */
+export interface Watch {
+  /** The plugin is about to work: its turn has come. */
+  onWork(): void;
+  /** The status of the last command, once the plugin has ended. */
+  onStatus(status: number): void;
+}
+
+export interface WorkOptions {
+  readonly watch: Watch;
+  /** Where the action's folders are made. */
+  readonly parent: string;
+  readonly beforeRemoval?: () => void;
+}
+
+export async function runInFolder(
+  execution: Execution,
+  action: Action,
+  { watch, parent, beforeRemoval }: WorkOptions,
+): Promise<Result<Executed, Stop>> {
+  const sandbox = await execution.sandbox.open();
+  if (!sandbox.ok) return stopWith(sandbox.failure);
+  const work = new Work(execution, action, sandbox.value, parent);
+  try {
+    const view = await work.layOut();
+    if (!view.ok) return view;
+    const output = await work.work(watch);
+    if (!output.ok) return output;
+    const captured = await work.capture(view.value);
+    if (!captured.ok) return captured;
+    return work.finish(output.value, captured.value);
+  } catch (error) {
+    if (error instanceof FailureError) return stopWith(error.failure);
+    const failure = unreadableBelow(work.root, error) ?? systemFailure(error);
+    if (failure !== undefined) return stopWith(failure);
+    throw error;
+  } finally {
+    await work.end(beforeRemoval);
+  }
+}
+
+interface Captured {
+  readonly layer: Layer;
+  readonly tool?: Layer;
+}
+
+class Work {
+  /** All private folders of the action are below it. */
+  readonly root: string;
+  readonly #folders: Folders;
+  readonly #exceeding = new AbortController();
+  #session: SandboxSession | undefined;
+  #handle!: NodeHandle;
+  #kept: KeptFolder | undefined;
+  /** Made and captured so far: decides how the folders are removed. */
+  #files = 0;
+  /** By `performance.now()`; waiting for a turn is not counted. */
+  #startedAt = performance.now();
+
+  constructor(
+    private readonly execution: Execution,
+    private readonly action: Action,
+    private readonly sandbox: Sandbox,
+    parent: string,
+  ) {
+    // By chance, so that not each run begins in the same part of the disk, where the last one removed its files.
+    this.root = `${parent}/${action.index}-${randomBytes(4).toString('hex')}`;
+    this.#folders = {
+      app: `${this.root}/app`,
+      scratch: `${this.root}/tmp`,
+      cache: execution.folders.cacheOf(action.node.kind),
+      given: `${this.root}/given`,
+      ...(hasToolPort(action) ? { tool: `${this.root}/tool` } : {}),
+      tools: Object.fromEntries(Object.keys(action.tools).map((port) => [port, `${this.root}/tools/${port}`])),
+    };
+  }
+
+  /** Makes the folders, and writes the view and the tools into them. */
+  async layOut(): Promise<Result<MaterializedRecord, Stop>> {
+    const { run, stopping } = this.execution;
+    const { signal } = stopping;
+    const { action } = this;
+    const { app, scratch, tool, tools } = this.#folders;
+    mkdirSync(this.root);
+    mkdirSync(scratch);
+    if (tool !== undefined) mkdirSync(tool);
+    const view = await materializeTree(run.store, run.layers.table, action.viewRoot, app, {
+      signal,
+      sources: action.sources,
+      // What it leaves is not stored, and it may compare times with what it keeps from build to build.
+      ...(action.reads.sideEffects === true ? { mtimeS: run.source.listedAt / 1000 } : {}),
+    });
+    if (!view.ok) return fail(this.#stopOf(view.failure));
+    this.#files += view.value.files.size;
+    for (const [port, toolRoot] of Object.entries(action.tools)) {
+      mkdirSync(`${this.root}/tools`, { recursive: true });
+      const made = await materializeTree(run.store, run.layers.table, toolRoot, tools[port]!, { signal });
+      if (!made.ok) return fail(this.#stopOf(made.failure));
+      this.#files += made.value.files.size;
+    }
+    return view;
+  }
+
+  #stopOf(problem: { readonly missing: Digest } | { readonly failure: Failure }): Stop {
+    if ('failure' in problem) return failed(problem.failure);
+    const source = this.action.sources.get(problem.missing);
+    return source === undefined ? lost('blob', problem.missing) : failed(changedDuringRun(source));
+  }
+
+  /** Runs the plugin when its turn has come. */
+  async work(watch: Watch): Promise<Result<RunOutput<unknown>, Stop>> {
+    const { execution, action } = this;
+    const { signal } = execution.stopping;
+    const session = this.#openSession();
+    const { node, plugin } = action;
+    this.#handle = new NodeHandle({
+      node: node.id,
+      session,
+      network: node.network,
+      sink: execution.sink,
+      secrets: execution.run.secrets,
+    });
+    const waitedSince = performance.now();
+    const release = await execution.working.admit({ rank: execution.rankOf(node.id) });
+    this.#startedAt += performance.now() - waitedSince;
+    if (signal.aborted) {
+      release();
+      return fail(stopOf(signal));
+    }
+    const limit = timeLimit(action, [signal, this.#exceeding.signal]);
+    const folders = this.#folders;
+    const context = contextOf(execution, action, {
+      handle: this.#handle,
+      signal: limit.signal,
+      folders,
+      paths: session.paths,
+    });
+    watch.onWork();
+    this.#kept = new KeptFolder(folders.cache, execution.run.scannerFor(action.index, action.reads.env ?? []));
+    const work = plugin.run({ config: node.config as never, inputs: action.inputs as never }, context);
+    const output = await endedOrGivenUp(work, limit.signal).finally(() => {
+      limit.end();
+      release();
+      watch.onStatus(this.#handle.lastStatus);
+    });
+    await this.#closeSession();
+    if (output === undefined || limit.signal.aborted) return fail(endedEarly(limit.signal, output));
+    return output.ok ? output : fail(this.#stopOfPlugin(output.failure));
+  }
+
+  #openSession(): SandboxSession {
+    const { execution, action } = this;
+    const { app, scratch, cache, given, tool, tools } = this.#folders;
+    this.#session = this.sandbox.open({
+      appDir: app,
+      scratchDir: scratch,
+      cacheDir: cache,
+      givenDir: given,
+      ...(tool === undefined ? {} : { toolDir: tool }),
+      tools,
+      limits: { ...execution.limits, ...action.node.limits },
+      onExcess: (excess) => this.#exceeding.abort(new FailureError(limitExceeded(action.node.id, excess))),
+    });
+    return this.#session;
+  }
+
+  async #closeSession(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.close();
+  }
+
+  #stopOfPlugin(given: Failure): Stop {
+    if (hasCode(given, 'run::aborted')) return ABORTED;
+    const { action } = this;
+    const failure = withoutRunPaths(blamedRightly(given, action), { root: this.root, app: this.#folders.app });
+    const isCutOff = this.#handle.lacksNetwork && this.sandbox.mode === 'namespaces' && !action.node.network;
+    return failed(isCutOff ? withNetworkHint(failure) : failure);
+  }
+
+  /** Stores what differs in the folders now. */
+  async capture(view: MaterializedRecord): Promise<Result<Captured, Stop>> {
+    const { run, stopping, sink } = this.execution;
+    const { action } = this;
+    const { app, tool: toolDir } = this.#folders;
+    const scanner = run.scannerFor(action.index, action.reads.env ?? []);
+    const options = { signal: stopping.late, scanner };
+    const captured = await captureDifference(run.store, app, view, { ...options, excluding: [...SLUG_MARKERS] });
+    if (!captured.ok) return stopWith(captured.failure);
+    const { layer, tree, specialBits } = captured.value;
+    run.layers.addDirectories(tree);
+    this.#files += layer.files;
+    const undeclared = undeclaredWrite(run, action, layer);
+    if (undeclared !== undefined) return stopWith(undeclared);
+    let tool: Layer | undefined;
+    if (toolDir !== undefined) {
+      const made = await captureDifference(run.store, toolDir, EMPTY_RECORD, options);
+      if (!made.ok) return stopWith(made.failure);
+      run.layers.addDirectories(made.value.tree);
+      tool = made.value.layer;
+      this.#files += tool.files;
+    }
+    if (specialBits.length > 0) {
+      const text = lostBits(specialBits);
+      sink.emit({ type: 'notice', code: 'node::special-bits', node: action.node.id, text });
+    }
+    for (const text of scanner.notices) this.#handle.print('notice', `[node::secret-in-output] ${text}`);
+    for (const { code, text } of unusedPatterns(run, action, () => changedPaths(run, layer))) {
+      this.#handle.print('notice', `[${code}] ${text}`);
+    }
+    return succeed({ layer, ...(tool === undefined ? {} : { tool }) });
+  }
+
+  finish(output: RunOutput<unknown>, captured: Captured): Result<Executed, Stop> {
+    const work = { handle: this.#handle, output, ...captured, startedAt: this.#startedAt };
+    return resultOf(this.execution.run, this.action, work);
+  }
+
+  /** Ends what still runs, and removes the folders. */
+  async end(beforeRemoval: (() => void) | undefined): Promise<void> {
+    await this.#closeSession();
+    await this.#kept?.clean();
+    beforeRemoval?.();
+    // At once: the next node's files then take the memory that these had.
+    removeTreeSoon(this.root, this.#files);
+  }
+}
+
+/** Below this size the node's own lines cannot be why a command did not fit. */
+const LARGE_CONFIG = 64 * 1024;
+
+/** What the pipeline itself gives is not the app's fault. */
+function blamedRightly(failure: Failure, { node }: Action): Failure {
+  if (!hasCode(failure, 'command::arguments-too-large')) return failure;
+  const isOfPipeline = JSON.stringify([node.config, node.env]).length > LARGE_CONFIG;
+  return isOfPipeline ? { ...failure, blame: 'pipeline' } : failure;
+}
+
+/** What a command printed looks as if it wanted to reach a host. */
+const withNetworkHint = (failure: Failure): Failure => ({
+  ...failure,
+  remedy: `${failure.remedy}\nThis node has no network. If it needs one, add \`network: true\` to it.`,
+});
+
+const lostBits = (paths: readonly string[]): string =>
+  `A slug can't hold setuid, setgid or sticky bits, so these files lost theirs: ${someOf(paths)}. If the app needs the ` +
+  'bits, set them when it boots, for example in .profile.d.';

@@ -1,0 +1,78 @@
+// The report of a run, made once from the states of its nodes: status, exit status, failure, slug.
+
+import { REPORT_SCHEMA, type NodeReport, type RunReport, type RunStatus } from '../events.js';
+import { EXIT_STATUS, type Failure } from '../failure.js';
+import { lostFailure } from '../run/node-end.js';
+import { isBlocking } from '../run/node-states.js';
+import type { Run } from '../run/run.js';
+import type { Slug, SlugEnd } from '../slug/write.js';
+import { buildDataOf } from './build-data.js';
+
+export interface ReportParts {
+  readonly runId: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Absent when the run was to write no slug. */
+  readonly slug: SlugEnd | undefined;
+  readonly sandbox: RunReport['sandbox'];
+}
+
+export function makeReport(run: Run, { runId, startedAt, slug, sandbox }: ReportParts): RunReport {
+  const { signal } = run.request;
+  const status = slug === undefined || slug.ok ? statusOf(run) : signal.aborted ? 'aborted' : 'failed';
+  const nodes: Record<string, NodeReport> = Object.fromEntries(run.states.reports());
+  const failure = failureOfSlug(run, slug) ?? worstFailure(Object.values(nodes));
+  const exitCode = status === 'succeeded' ? 0 : failure === undefined ? 1 : EXIT_STATUS[failure.blame];
+  const durationMs = run.composition.clock.now() - startedAt;
+  return {
+    schema: REPORT_SCHEMA,
+    runId,
+    pipeline: run.pipeline.name,
+    appId: run.appId,
+    status,
+    exitCode: status === 'aborted' ? exitStatusOfAbort(signal) : exitCode,
+    startedAt: new Date(startedAt).toISOString(),
+    durationMs,
+    ...(slug?.ok !== true && status === 'succeeded' ? { partial: true as const } : {}),
+    nodes,
+    buildData: buildDataOf(run, nodes, failure, durationMs),
+    ...(sandbox === undefined ? {} : { sandbox }),
+    ...(slug?.ok === true ? { slug: slugReportOf(slug.value.slug, slug.value.durationMs) } : {}),
+    ...(failure === undefined ? {} : { failure }),
+  };
+}
+
+/** Of the nodes alone. */
+export function statusOf({ states, request }: Run): RunStatus {
+  if (request.signal.aborted) return 'aborted';
+  for (const [, end] of states.ends()) if (isBlocking(end)) return 'failed';
+  return 'succeeded';
+}
+
+function failureOfSlug({ secrets }: Run, slug: SlugEnd | undefined): Failure | undefined {
+  if (slug === undefined || slug.ok) return undefined;
+  const { failure: stop } = slug;
+  return secrets.maskFailure(stop.type === 'lost' ? lostFailure(stop) : stop.failure);
+}
+
+const slugReportOf = (
+  { path, digest, files, bytes }: Slug,
+  durationMs: number | undefined,
+): NonNullable<RunReport['slug']> => ({
+  path,
+  digest,
+  files,
+  bytes,
+  ...(durationMs === undefined ? {} : { durationMs }),
+});
+
+/** 128 and the number of the signal that asked to stop, as the command line passes it on. */
+const exitStatusOfAbort = ({ reason }: AbortSignal): number =>
+  (reason as { exitStatus?: number } | undefined)?.exitStatus ?? 130;
+
+/** The one that decides the exit status: a bug before the file, the file before the app, the environment last. */
+function worstFailure(nodes: readonly NodeReport[]): Failure | undefined {
+  const order = ['internal', 'pipeline', 'app', 'environment'];
+  const failures = nodes.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
+  return failures.sort((a, b) => order.indexOf(a.blame) - order.indexOf(b.blame))[0];
+}
