@@ -7,7 +7,8 @@ import type { Failure, Result } from './failure.js';
 import type { Folder } from './files/folder.js';
 import type { MachineFolder } from './files/machine-folder.js';
 
-export type { EntryKind, Folder, FolderEntry, WalkedEntry } from './files/folder.js';
+export type { EntryKind } from './files/entry-kind.js';
+export type { Folder, FolderEntry, WalkedEntry } from './files/folder.js';
 export type { OpenFile } from './files/open-file.js';
 export type { MachineFolder } from './files/machine-folder.js';
 export { pathBeneath } from './files/path-beneath.js';

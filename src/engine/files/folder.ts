@@ -22,22 +22,16 @@ import {
   type Stats,
 } from 'node:fs';
 import { FailureError } from '../failure.js';
+import { kindOf, type EntryKind } from './entry-kind.js';
 import { createLineSplitter } from './line-splitter.js';
 import { removeTree } from './remove-tree.js';
-import { folderGone, unreadableFile } from './file-failures.js';
 import { Breather, isModeCut } from './new-files.js';
 import { FOLDER_MODE } from './modes.js';
-import { pathTooLong, readTooLarge, tooManyFiles, unsafeFile } from './failures.js';
-import {
-  canPathsStartAtDescriptors,
-  closeFolderHandles,
-  openFolderHandle,
-  type FolderHandle,
-} from './folder-handles.js';
-import { OpenFile } from './open-file.js';
+import { readTooLarge, tooManyFiles } from './failures.js';
+import { canPathsStartAtDescriptors, closeFolderHandles, type FolderHandle } from './folder-handles.js';
+import type { OpenFile } from './open-file.js';
 import { pathBeneath } from './path-beneath.js';
-
-export type EntryKind = 'file' | 'directory' | 'symlink' | 'other';
+import { checkLength, partsOf, SafePaths } from './safe-paths.js';
 
 export interface FolderEntry {
   readonly name: string;
@@ -54,11 +48,6 @@ const MOST_READ = 64 * 1024 * 1024;
 const MOST_ENTRIES = 1_000_000;
 /** Links that one path may lead through, as Linux has it. */
 const MOST_LINKS = 40;
-/** Bytes of a path below a folder: 4,095 less what pyflow's own folders take. */
-const MOST_PATH_BYTES = 3_840;
-/** Nested folders below a folder; packages have some 20, and every step down costs time and memory in many places. */
-const MOST_DEPTH = 400;
-const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 /** Of Linux, where it is the same on all architectures of Node: needs no permission on the file itself. */
 const O_PATH = 0o10000000;
@@ -69,20 +58,21 @@ const O_PATH = 0o10000000;
  * errors are thrown as they are. Nothing is kept open between two turns of the event loop.
  */
 export class Folder {
-  /** `path`: whose parents nobody but pyflow can change. `name`: what users know the folder by; empty for the app. */
-  constructor(
-    private readonly path: string,
-    private readonly name: string = '',
-  ) {}
+  private readonly paths: SafePaths;
+
+  /** `path`: only pyflow can change its parents. `name`: what users call the folder; empty for the app. */
+  constructor(path: string, name = '') {
+    this.paths = new SafePaths(path, name);
+  }
 
   /** Whether it is still a folder: neither removed nor replaced by a link. */
   exists(): boolean {
-    return !('type' in openFolderHandle(this.path, []));
+    return this.paths.exists();
   }
 
   kindOf(path: string): EntryKind | undefined {
     const stats = this.stat(path);
-    return stats === undefined ? undefined : kindOfStats(stats);
+    return stats === undefined ? undefined : kindOf(stats);
   }
 
   isFile(path: string): boolean {
@@ -91,7 +81,7 @@ export class Folder {
 
   /** Of the entry itself; a link is not followed. Undefined when there is none. */
   stat(path: string): Stats | undefined {
-    return this.inParent(path, (parent, name) => parent.stat(name));
+    return this.paths.stat(path);
   }
 
   /** Sorted by name; empty when there is no such folder. */
@@ -99,7 +89,7 @@ export class Folder {
     const handle = this.open(path);
     if (handle === undefined) return [];
     const entries = readEntries(handle);
-    return entries.map((entry) => ({ name: entry.name, kind: kindOfDirent(entry) })).sort(byName);
+    return entries.map((entry) => ({ name: entry.name, kind: kindOf(entry) })).sort(byName);
   }
 
   names(path: string): readonly string[] {
@@ -114,7 +104,7 @@ export class Folder {
     const found: WalkedEntry[] = [];
     await this.visit(path, (entry, below) => {
       if (entry.isDirectory()) return enter(below);
-      const kind = kindOfDirent(entry);
+      const kind = kindOf(entry);
       if (kind === 'file' || kind === 'symlink') found.push({ path: below, kind });
       return false;
     });
@@ -135,11 +125,11 @@ export class Folder {
       const below: string[] = [];
       for (const entry of readEntries(handle)) {
         const inside = folder === '' ? entry.name : `${folder}/${entry.name}`;
-        if (++count > MOST_ENTRIES) throw new FailureError(tooManyFiles(this.shown(path), MOST_ENTRIES));
+        if (++count > MOST_ENTRIES) throw new FailureError(tooManyFiles(this.paths.shown(path), MOST_ENTRIES));
         if (see(entry, inside, handle) && entry.isDirectory()) below.push(inside);
       }
       for (const inside of below.reverse()) {
-        checkLength(this.shown(inside));
+        checkLength(this.paths.shown(inside));
         folders.push(inside);
       }
       await breather.pause();
@@ -149,7 +139,7 @@ export class Folder {
   /** The bytes of a regular file; undefined when there is none. Throws for a larger one than `maxBytes`. */
   read(path: string, maxBytes = MOST_READ): Buffer | undefined {
     return this.withFile(path, (file) => {
-      if (file.size > maxBytes) throw new FailureError(readTooLarge(this.shown(path), file.size, maxBytes));
+      if (file.size > maxBytes) throw new FailureError(readTooLarge(this.paths.shown(path), file.size, maxBytes));
       return file.start(file.size);
     });
   }
@@ -183,7 +173,7 @@ export class Folder {
 
   /** Undefined when there is no such file. The file is closed when `use` has returned. */
   withFile<T>(path: string, use: (file: OpenFile) => T): T | undefined {
-    const file = this.openFile(path);
+    const file = this.paths.openFile(path);
     if (file === undefined) return undefined;
     try {
       return use(file);
@@ -194,7 +184,7 @@ export class Folder {
 
   /** As `withFile`; closed when what `use` returned has settled. */
   async withFileOpen<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
-    const file = this.openFile(path);
+    const file = this.paths.openFile(path);
     if (file === undefined) return undefined;
     try {
       return await use(file);
@@ -205,7 +195,7 @@ export class Folder {
 
   /** Calls `use` with a path of this process that leads to a folder through no link, as long as `use` works. Throws when it is missing. */
   async holding<T>(path: string, use: (path: string) => Promise<T>): Promise<T> {
-    const handle = this.needed(path);
+    const handle = this.paths.needed(path);
     if (!canPathsStartAtDescriptors()) return use(handle.self);
     const fd = openSync(handle.self, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
@@ -216,35 +206,8 @@ export class Folder {
     }
   }
 
-  private openFile(path: string): OpenFile | undefined {
-    return this.inParent(path, (parent, name) => {
-      const fd = this.openEntry(parent, name, path);
-      if (fd === undefined) return undefined;
-      const stats = fstatSync(fd);
-      if (!stats.isFile()) {
-        closeSync(fd);
-        throw this.unsafe(path, stats, 'a regular file');
-      }
-      const reopened = canPathsStartAtDescriptors() ? `/proc/${process.pid}/fd/${fd}` : parent.at(name);
-      return new OpenFile(fd, reopened, stats.size, stats.mode & 0o7777);
-    });
-  }
-
-  private openEntry(parent: FolderHandle, name: string, path: string): number | undefined {
-    try {
-      return openSync(parent.at(name), READ_FLAGS);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT') return undefined;
-      if (code === 'EACCES') throw new FailureError(unreadableFile(this.shown(path), error));
-      const stats = parent.stat(name);
-      if (stats !== undefined && !stats.isFile()) throw this.unsafe(path, stats, 'a regular file');
-      throw error;
-    }
-  }
-
   readLink(path: string): string | undefined {
-    return this.inParent(path, (parent, name) => {
+    return this.paths.inParent(path, (parent, name) => {
       const stats = parent.stat(name);
       return stats?.isSymbolicLink() === true ? readlinkSync(parent.at(name)) : undefined;
     });
@@ -274,7 +237,7 @@ export class Folder {
   makeFolders(path: string): void {
     const parts = partsOf(path);
     for (let depth = 1; depth <= parts.length; depth++) {
-      const parent = this.needed(parts.slice(0, depth - 1).join('/'));
+      const parent = this.paths.needed(parts.slice(0, depth - 1).join('/'));
       const at = parent.at(parts[depth - 1] as string);
       try {
         mkdirSync(at, FOLDER_MODE);
@@ -285,7 +248,7 @@ export class Folder {
     }
     if (this.open(path) === undefined) {
       const stats = this.stat(path);
-      if (stats !== undefined) throw this.unsafe(path, stats, 'a folder');
+      if (stats !== undefined) throw this.paths.unsafe(path, stats, 'a folder');
     }
   }
 
@@ -300,7 +263,7 @@ export class Folder {
   /** A copy of an open file, in the place of whatever file or link lies there. */
   copyFrom(file: Pick<OpenFile, 'path' | 'mode'>, path: string, mode = file.mode & 0o777): void {
     this.makeFolders(parentOf(path));
-    this.inParent(path, (parent, name) => {
+    this.paths.inParent(path, (parent, name) => {
       this.unlink(parent, name, path);
       copyFileSync(file.path, parent.at(name), constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
       chmodSync(parent.at(name), mode);
@@ -310,7 +273,7 @@ export class Folder {
   /** In the place of whatever file or link lies there; folders above it are made. */
   symlink(target: string, path: string): void {
     this.makeFolders(parentOf(path));
-    this.inParent(path, (parent, name) => {
+    this.paths.inParent(path, (parent, name) => {
       this.unlink(parent, name, path);
       symlinkSync(target, parent.at(name));
     });
@@ -321,16 +284,16 @@ export class Folder {
     if ((this.stat(path)?.nlink ?? 1) > 1) {
       return this.withFile(path, (file) => this.write(path, file.start(file.size), mode));
     }
-    this.inParent(path, (parent, name) => {
+    this.paths.inParent(path, (parent, name) => {
       if (!canPathsStartAtDescriptors()) {
         const stats = lstatSync(parent.at(name));
-        if (!stats.isFile()) throw this.unsafe(path, stats, 'a regular file');
+        if (!stats.isFile()) throw this.paths.unsafe(path, stats, 'a regular file');
         return chmodSync(parent.at(name), mode);
       }
       const fd = openSync(parent.at(name), O_PATH | constants.O_NOFOLLOW);
       try {
         const stats = fstatSync(fd);
-        if (!stats.isFile()) throw this.unsafe(path, stats, 'a regular file');
+        if (!stats.isFile()) throw this.paths.unsafe(path, stats, 'a regular file');
         chmodSync(`/proc/self/fd/${fd}`, mode);
       } finally {
         closeSync(fd);
@@ -340,12 +303,12 @@ export class Folder {
 
   /** Within this folder, in the place of whatever file lies there. */
   rename(from: string, to: string): void {
-    const source = this.needed(parentOf(from));
+    const source = this.paths.needed(parentOf(from));
     // Of its own, since opening the second parent may close the first.
     const held = canPathsStartAtDescriptors() ? openSync(source.self, constants.O_RDONLY) : undefined;
     try {
       const at = held === undefined ? source.at(nameOf(from)) : `/proc/self/fd/${held}/${nameOf(from)}`;
-      renameSync(at, this.needed(parentOf(to)).at(nameOf(to)));
+      renameSync(at, this.paths.needed(parentOf(to)).at(nameOf(to)));
     } finally {
       if (held !== undefined) closeSync(held);
       closeFolderHandles();
@@ -354,7 +317,7 @@ export class Folder {
 
   /** A file, a link, or a folder with all in it; nothing when there is none. What cannot be removed stays. */
   remove(path: string): void {
-    this.inParent(path, (parent, name) => {
+    this.paths.inParent(path, (parent, name) => {
       const stats = parent.stat(name);
       if (stats === undefined) return;
       if (stats.isDirectory()) removeTree(parent.at(name));
@@ -365,7 +328,7 @@ export class Folder {
 
   /** False when it is not empty or no folder; true also when there is none. */
   removeEmptyFolder(path: string): boolean {
-    const isGone = this.inParent(path, (parent, name) => {
+    const isGone = this.paths.inParent(path, (parent, name) => {
       try {
         rmdirSync(parent.at(name));
       } catch (error) {
@@ -388,9 +351,14 @@ export class Folder {
     for (const folder of folders.reverse()) this.removeEmptyFolder(folder);
   }
 
+  /** Undefined if the folder doesn't exist. The handle is good for one turn of the event loop. */
+  open(path: string): FolderHandle | undefined {
+    return this.paths.open(path);
+  }
+
   private create(path: string, mode: number, fill: (fd: number) => void): void {
     this.makeFolders(parentOf(path));
-    this.inParent(path, (parent, name) => {
+    this.paths.inParent(path, (parent, name) => {
       this.unlink(parent, name, path);
       const fd = openSync(parent.at(name), CREATE_FLAGS, mode);
       try {
@@ -406,70 +374,9 @@ export class Folder {
   private unlink(parent: FolderHandle, name: string, path: string): void {
     const stats = parent.stat(name);
     if (stats === undefined) return;
-    if (stats.isDirectory()) throw this.unsafe(path, stats, 'a regular file or nothing');
+    if (stats.isDirectory()) throw this.paths.unsafe(path, stats, 'a regular file or nothing');
     unlinkSync(parent.at(name));
   }
-
-  /** `use` gets the folder that holds the entry, and the entry's name; undefined when there is no such folder. */
-  private inParent<T>(path: string, use: (parent: FolderHandle, name: string) => T): T | undefined {
-    const parts = partsOf(path);
-    const name = parts.pop();
-    if (name === undefined) throw new Error(`no entry of a folder: ${JSON.stringify(path)}`);
-    const parent = this.handleOf(parts);
-    return parent === undefined ? undefined : use(parent, name);
-  }
-
-  /** Undefined when there is no such folder. */
-  open(path: string): FolderHandle | undefined {
-    return this.handleOf(partsOf(path));
-  }
-
-  private needed(path: string): FolderHandle {
-    const handle = this.open(path);
-    if (handle !== undefined) return handle;
-    const stats = path === '' ? undefined : this.stat(path);
-    if (stats !== undefined) throw this.unsafe(path, stats, 'a folder');
-    throw Object.assign(new Error(`ENOENT: no such folder: ${this.shown(path)}`), { code: 'ENOENT' });
-  }
-
-  private handleOf(parts: readonly string[]): FolderHandle | undefined {
-    let found: ReturnType<typeof openFolderHandle>;
-    try {
-      found = openFolderHandle(this.path, parts);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
-      throw new FailureError(unreadableFile(this.shown(parts.join('/')), error));
-    }
-    if (!('type' in found)) return found;
-    if (found.type === 'missing') return undefined;
-    if (found.path === '') throw new FailureError(folderGone());
-    throw new FailureError(unsafeFile(this.shown(found.path), 'a symbolic link', 'a folder'));
-  }
-
-  private unsafe(path: string, stats: Stats, expected: string): FailureError {
-    return new FailureError(unsafeFile(this.shown(path), describe(stats), expected));
-  }
-
-  private shown(path: string): string {
-    if (path === '') return this.name === '' ? "the app's folder" : this.name;
-    return this.name === '' ? path : `${this.name}/${path}`;
-  }
-}
-
-/** Throws for a path that is longer, or leads deeper, than pyflow can handle everywhere. */
-export function checkLength(path: string): void {
-  // Each character has three bytes at most, and most paths are short.
-  if (path.length * 3 <= MOST_DEPTH) return;
-  if (Buffer.byteLength(path) <= MOST_PATH_BYTES && path.split('/').length <= MOST_DEPTH) return;
-  throw new FailureError(pathTooLong(path, { bytes: MOST_PATH_BYTES, folders: MOST_DEPTH }));
-}
-
-function partsOf(path: string): string[] {
-  if (path === '' || path === '.') return [];
-  const parts = path.split('/');
-  if (parts.some((part) => part === '' || part === '.' || part === '..' || part.includes('\0')))
-    throw new Error(`not a path below a folder: ${JSON.stringify(path)}`);
-  return parts;
 }
 
 const join = (folder: string, path: string): string =>
@@ -486,24 +393,4 @@ function readEntries(handle: FolderHandle): Dirent[] {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
-}
-
-function kindOfDirent(entry: Dirent): EntryKind {
-  if (entry.isFile()) return 'file';
-  if (entry.isDirectory()) return 'directory';
-  return entry.isSymbolicLink() ? 'symlink' : 'other';
-}
-
-function kindOfStats(stats: Stats): EntryKind {
-  if (stats.isFile()) return 'file';
-  if (stats.isDirectory()) return 'directory';
-  return stats.isSymbolicLink() ? 'symlink' : 'other';
-}
-
-function describe(stats: Stats): string {
-  if (stats.isSymbolicLink()) return 'a symbolic link';
-  if (stats.isDirectory()) return 'a folder';
-  if (stats.isFIFO()) return 'a named pipe';
-  if (stats.isSocket()) return 'a socket';
-  return stats.isFile() ? 'a file' : 'a device';
 }

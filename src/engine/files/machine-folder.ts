@@ -1,6 +1,7 @@
 // A folder of the machine itself, an installed Python for example: read only, links are followed, and nothing blocks.
 
 import { closeSync, constants, fstatSync, openSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { kindOf } from './entry-kind.js';
 import type { FolderEntry, WalkedEntry } from './folder.js';
 import { OpenFile } from './open-file.js';
 
@@ -19,16 +20,7 @@ export class MachineFolder {
   private list(path: string): readonly FolderEntry[] {
     try {
       return readdirSync(this.at(path), { withFileTypes: true })
-        .map((entry) => ({
-          name: entry.name,
-          kind: entry.isDirectory()
-            ? ('directory' as const)
-            : entry.isSymbolicLink()
-              ? ('symlink' as const)
-              : entry.isFile()
-                ? ('file' as const)
-                : ('other' as const),
-        }))
+        .map((entry) => ({ name: entry.name, kind: kindOf(entry) }))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     } catch {
       return [];

@@ -2,7 +2,7 @@
 
 import { commandProblem, downloadProblem } from './answers.js';
 import type { Download, NodeLog, RunContext, Subprocess, ViewReader } from '../sdk.js';
-import type { CallServices } from './plugin-process.js';
+import type { CallServices } from './call.js';
 import type { Ask, Look, Tell, Thrown } from './protocol.js';
 
 export interface EngineServices {

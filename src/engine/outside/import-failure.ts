@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { Failure } from '../failure.js';
 import { runTool } from '../process/subprocess.js';
 import { badManifest, cannotLoad, threw, type Culprit } from './failures.js';
-import type { LoadAnswer } from './plugin-process.js';
+import type { LoadAnswer } from './call.js';
 import type { Thrown } from './protocol.js';
 
 const CHECK_MS = 10_000;

@@ -11,7 +11,8 @@ import { readPluginCode, UnreadableImport, type PluginCode } from './code-digest
 import * as failures from './failures.js';
 import type { Culprit } from './failures.js';
 import { explainImport } from './import-failure.js';
-import { PluginProcess, type Answer, type CallLimits, type Death, type LoadAnswer } from './plugin-process.js';
+import type { Answer, CallLimits, Death, LoadAnswer } from './call.js';
+import { PluginProcess } from './plugin-process.js';
 import type { ContextData, HostFacts, Method, Places } from './protocol.js';
 
 export interface OutsideSurroundings {

@@ -1,100 +1,20 @@
 // One process with the code of one plugin: started, told what to do, listened to, and ended with all that it started.
 // Nothing that comes from it is believed. Unaware of manifests and of what answers should look like.
 
-import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import type { Duplex } from 'node:stream';
-import { MARKER_VARIABLE, nextMarker } from '../process/guardian.js';
-import { createLineSplitter } from '../files/line-splitter.js';
-import { signalGroup, signalMarked } from '../process/processes.js';
-import { spawnWith, underFixedUmask } from '../process/spawn.js';
-import { encodeFrame, FrameReader } from './frames.js';
-import {
-  MOST_ASKS,
-  MOST_SAID_BYTES,
-  type Ask,
-  type Look,
-  type Said,
-  type Seen,
-  type Tell,
-  type Thrown,
-  type Told,
-} from './protocol.js';
+import type { Answer, CallLimits, CallServices, Death, LoadAnswer, PendingCall } from './call.js';
+import { HostProcess, type HostOptions } from './host-process.js';
+import { MOST_ASKS, type Said, type Thrown, type Told } from './protocol.js';
 
-export interface ProcessOptions {
-  /** The program that runs in the process. */
-  readonly program: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly memoryMegabytes: number;
+export interface ProcessOptions extends HostOptions {
   /** An operator's setting, which a constructor may ask for too. */
   readonly setting: (name: string) => string | undefined;
 }
 
-/** How a call ended; `failed` carries a failure that plugin code let through. */
-export type Answer =
-  | { readonly type: 'returned'; readonly value: unknown }
-  | { readonly type: 'failed'; readonly failure: unknown }
-  | { readonly type: 'threw'; readonly thrown: Thrown }
-  | { readonly type: 'unsendable'; readonly where: string; readonly what: string }
-  | { readonly type: 'died'; readonly death: Death; readonly isCulprit: boolean; readonly isCulpritKnown: boolean }
-  | { readonly type: 'hung'; readonly isWaiting: boolean; readonly place?: string };
-
-export type Death =
-  | { readonly why: 'exited'; readonly how: string; readonly place?: string; readonly printed?: string }
-  | { readonly why: 'memory' }
-  | { readonly why: 'flood'; readonly what: string }
-  | { readonly why: 'protocol'; readonly what: string }
-  | { readonly why: 'blocked'; readonly place?: string }
-  | { readonly why: 'ended' };
-
-/** What a call asks of pyflow while it runs. Whatever is thrown becomes an error in the plugin. */
-export interface CallServices {
-  look(what: Look, argument: unknown): unknown;
-  ask(what: Ask, argument: unknown, onLine: (stream: 'stdout' | 'stderr', text: string) => void): Promise<unknown>;
-  tell(what: Tell, given: readonly unknown[]): void;
-  printed(stream: 'stdout' | 'stderr', text: string): void;
-  /** An error that came after the method had returned. */
-  strayed(thrown: Thrown): void;
-}
-
-interface PendingCall {
-  readonly services: CallServices;
-  readonly settle: (answer: Answer) => void;
-  asks: number;
-  printedCharacters: number;
-  isHeard: boolean;
-  isAnswered: boolean;
-  readonly isRun: boolean;
-  /** By the clock of `performance`. */
-  readonly endsAt: number;
-  readonly graceMs: number;
-  graceTimer?: NodeJS.Timeout;
-}
-
-export interface CallLimits {
-  readonly signal?: AbortSignal | undefined;
-  /** Looked at now and then. */
-  readonly deadlineMs?: number;
-  /** From the signal or the deadline to the end of the process. */
-  readonly graceMs: number;
-}
-
-type Loaded = Extract<Said, { type: 'loaded' | 'not-loaded' }>;
-export type LoadAnswer =
-  | Loaded
-  | { readonly type: 'died'; readonly death: Death }
-  | { readonly type: 'hung'; readonly place?: string }
-  | { readonly type: 'cannot-start'; readonly message: string };
-
 /** Characters that one call may print by itself; commands have no such limit. */
 const MOST_PRINTED = 64 * 1024 * 1024;
-/** Bytes for the process that it has not taken yet. */
-const MOST_UNTAKEN = 256 * 1024 * 1024;
 const ANSWERED_TWICE = 'pyflow received an answer to a question that it had not asked, or twice.';
 const WATCH_MS = 200;
-const LAST_WORDS_MS = 300;
-const MONITOR_MS = 500;
 const COMMAND_GRACE_MS = 2500;
 /** A process has memory beside its heap, and may use as much again for buffers. */
 const BESIDE_HEAP_MEGABYTES = 256;
@@ -111,39 +31,36 @@ export class PluginProcess {
   readonly #ended = new Map<string, CallServices>();
   readonly #signals = new Map<AbortSignal, { readonly ids: Set<string>; readonly onAbort: () => void }>();
   readonly #options: ProcessOptions;
-  #child: ChildProcess | undefined;
-  #told: Duplex | undefined;
-  #said: Duplex | undefined;
-  #monitor: Duplex | undefined;
-  readonly #marker: string;
+  readonly #host: HostProcess;
   #onLoaded: ((answer: LoadAnswer) => void) | undefined;
   #death: Death | undefined;
   #culprit: string | undefined;
   #words = '';
   #watch: NodeJS.Timeout | undefined;
   #endWhenIdle = false;
-  #isCorked = false;
   #isNodeDying = false;
-  readonly #kill = (): void => this.#killAll();
 
   constructor(options: ProcessOptions) {
     this.#options = options;
-    this.#marker = nextMarker();
+    this.#host = new HostProcess(options, {
+      onStartError: (message) => this.#onLoaded?.({ type: 'cannot-start', message }),
+      onMessage: (message) => this.#take(message),
+      onGarbage: () => this.#die({ why: 'protocol', what: 'pyflow received what is no message of its own.' }),
+      onUnread: (bytes) => this.#die({ why: 'flood', what: `did not take ${bytes / 1024 / 1024} MiB of answers` }),
+      onLine: (stream, text) => this.#printedPast(stream, text),
+      onExit: (code, signal) => this.#exited(code, signal),
+    });
   }
 
   get isUsable(): boolean {
     return this.#death === undefined && !this.#endWhenIdle;
   }
 
-  get openCalls(): number {
-    return this.#calls.size;
-  }
-
   /** The process with the plugin in it, or why there is none. Called once. */
   load(message: Extract<Told, { type: 'load' }>, deadlineMs: number): Promise<LoadAnswer> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        this.#askMonitor((seen) => {
+        this.#host.askMonitor((seen) => {
           settle({ type: 'hung', ...(seen?.place === undefined ? {} : { place: seen.place }) });
           this.end();
         });
@@ -155,63 +72,12 @@ export class PluginProcess {
       };
       this.#onLoaded = settle;
       try {
-        this.#start();
+        this.#host.start();
       } catch (error) {
         return settle({ type: 'cannot-start', message: (error as Error).message });
       }
-      this.#tell(message);
+      this.#host.tell(message);
     });
-  }
-
-  #start(): void {
-    const { program, env, memoryMegabytes } = this.#options;
-    const child = spawnWith(['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'], {}, (stdio) =>
-      underFixedUmask(() =>
-        spawn(process.execPath, [`--max-old-space-size=${memoryMegabytes}`, program], {
-          cwd: '/',
-          env: { ...env, [MARKER_VARIABLE]: this.#marker },
-          stdio,
-          detached: true,
-        }),
-      ),
-    );
-    this.#child = child;
-    const [, stdout, stderr, told, said, monitor] = child.stdio as unknown as readonly Duplex[];
-    child.on('error', (error) => {
-      if (child.pid === undefined) this.#onLoaded?.({ type: 'cannot-start', message: error.message });
-    });
-    // What it said before is still on its way; what it started may hold the pipes open.
-    child.on('exit', (code, signal) => {
-      const ends = [stderr, said].map((stream) => new Promise((resolve) => void stream?.on('close', resolve)));
-      const late = new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS));
-      void Promise.race([Promise.all(ends), late]).then(() => this.#exited(code, signal));
-    });
-    if (told === undefined || said === undefined) return;
-    this.#told = told;
-    this.#said = said;
-    this.#monitor = monitor;
-    const reader = new FrameReader(MOST_SAID_BYTES);
-    for (const stream of [told, said, monitor, stdout, stderr]) stream?.on('error', () => {});
-    said.on('data', (chunk: Buffer) => {
-      try {
-        reader.push(chunk, (message) => this.#take(message));
-      } catch {
-        this.#die({ why: 'protocol', what: 'pyflow received what is no message of its own.' });
-      }
-    });
-    for (const [name, stream] of [
-      ['stdout', stdout],
-      ['stderr', stderr],
-    ] as const) {
-      const splitter = createLineSplitter((text) => this.#printedPast(name, text));
-      stream?.on('data', splitter.write);
-      stream?.on('end', splitter.end);
-    }
-    process.on('exit', this.#kill);
-    // What still runs is held by the timer of whoever waits for it.
-    child.unref();
-    for (const stream of [stdout, stderr, told, said, monitor])
-      (stream as unknown as { unref(): void } | undefined)?.unref();
   }
 
   call(
@@ -239,7 +105,7 @@ export class PluginProcess {
       this.#calls.set(id, { services, settle, ...state, isRun, endsAt, graceMs });
       this.#watch ??= setInterval(() => this.#look(), WATCH_MS);
       this.#listen(signal, id, true);
-      this.#tell({ type: 'call', id, ...message });
+      this.#host.tell({ type: 'call', id, ...message });
       if (signal?.aborted === true) this.#abort(id);
     });
   }
@@ -265,7 +131,7 @@ export class PluginProcess {
   #abort(id: string): void {
     const call = this.#calls.get(id);
     if (call === undefined || call.graceTimer !== undefined) return;
-    this.#tell({ type: 'abort', id });
+    this.#host.tell({ type: 'abort', id });
     const asked = performance.now();
     const look = (): void => {
       // A command that is being ended takes its time.
@@ -298,7 +164,7 @@ export class PluginProcess {
     if (call === undefined) return;
     this.#endWhenIdle = true;
     if (call.isHeard) return call.settle({ type: 'hung', isWaiting: call.asks > 0 });
-    this.#askMonitor((seen) => {
+    this.#host.askMonitor((seen) => {
       if (!this.#calls.has(id)) return;
       // Any of several may be the one that blocks all.
       this.#culprit = seen?.id ?? (this.#calls.size === 1 ? id : undefined);
@@ -307,49 +173,6 @@ export class PluginProcess {
       culprit?.settle({ type: 'hung', isWaiting: false, ...place });
       this.#die({ why: 'blocked', ...place });
     });
-  }
-
-  /** Also when there is no answer. */
-  #askMonitor(take: (seen: Seen | undefined) => void): void {
-    let isTaken = false;
-    const takeOnce = (seen: Seen | undefined): void => {
-      if (!isTaken) take(seen);
-      isTaken = true;
-    };
-    setTimeout(() => takeOnce(undefined), MONITOR_MS);
-    const reader = new FrameReader(64 * 1024);
-    this.#monitor?.on('data', (chunk: Buffer) => {
-      try {
-        reader.push(chunk, (given) => {
-          const { id, place } = given as Seen;
-          takeOnce({ ...(typeof id === 'string' ? { id } : {}), ...(typeof place === 'string' ? { place } : {}) });
-          return false;
-        });
-      } catch {
-        takeOnce(undefined);
-      }
-    });
-    this.#write(this.#monitor, {});
-  }
-
-  #tell(message: Told): void {
-    this.#write(this.#told, message);
-  }
-
-  #write(stream: Duplex | undefined, message: unknown): void {
-    if (this.#death !== undefined || stream === undefined || stream.destroyed) return;
-    if (stream.writableLength > MOST_UNTAKEN)
-      return this.#die({ why: 'flood', what: `did not take ${MOST_UNTAKEN / 1024 / 1024} MiB of answers` });
-    if (stream === this.#told && !this.#isCorked) {
-      // Calls of one turn go together.
-      this.#isCorked = true;
-      stream.cork();
-      process.nextTick(() => {
-        this.#isCorked = false;
-        stream.uncork();
-      });
-    }
-    stream.write(encodeFrame(message));
   }
 
   /** False when nothing more is to be read. */
@@ -433,7 +256,7 @@ export class PluginProcess {
         });
         return true;
       case 'ask':
-        this.#tell({
+        this.#host.tell({
           type: 'reply',
           request: message.request,
           error: 'a service was used after the method had returned',
@@ -471,9 +294,9 @@ export class PluginProcess {
   #answerLook(look: () => unknown): void {
     try {
       const value = look();
-      this.#write(this.#said, value === undefined ? {} : { value });
+      this.#host.answerLook(value === undefined ? {} : { value });
     } catch (error) {
-      this.#write(this.#said, { error: (error as Error).message });
+      this.#host.answerLook({ error: (error as Error).message });
     }
   }
 
@@ -485,12 +308,12 @@ export class PluginProcess {
   #answerAsk(call: PendingCall, id: string, { request, what, argument }: Extract<Said, { type: 'ask' }>): void {
     if (++call.asks > MOST_ASKS) return this.#flooded(id);
     const onLine = (stream: 'stdout' | 'stderr', text: string): void =>
-      this.#tell({ type: 'line', request, stream, text });
+      this.#host.tell({ type: 'line', request, stream, text });
     void Promise.resolve()
       .then(() => call.services.ask(what, argument, onLine))
       .then(
-        (value) => this.#tell({ type: 'reply', request, ...(value === undefined ? {} : { value }) }),
-        (error: unknown) => this.#tell({ type: 'reply', request, error: (error as Error).message || 'it failed' }),
+        (value) => this.#host.tell({ type: 'reply', request, ...(value === undefined ? {} : { value }) }),
+        (error: unknown) => this.#host.tell({ type: 'reply', request, error: (error as Error).message || 'it failed' }),
       )
       .finally(() => (call.asks -= 1));
   }
@@ -537,11 +360,7 @@ export class PluginProcess {
   #die(death: Death): void {
     if (this.#death !== undefined) return;
     this.#death = death;
-    process.removeListener('exit', this.#kill);
-    this.#killAll();
-    this.#told?.destroy();
-    this.#said?.destroy();
-    this.#monitor?.destroy();
+    this.#host.close();
     const isOurs = death.why === 'ended';
     const isAlone = this.#calls.size === 1;
     const isCulpritKnown = isOurs || isAlone || this.#culprit !== undefined;
@@ -554,27 +373,12 @@ export class PluginProcess {
     this.#onLoaded?.({ type: 'died', death });
   }
 
-  #killAll(): void {
-    const pid = this.#child?.pid;
-    if (pid === undefined) return;
-    signalGroup(pid, 'SIGKILL');
-    // What left the group.
-    signalMarked(this.#marker, 'SIGKILL');
-  }
-
   #look(): void {
     const now = performance.now();
     for (const [id, { endsAt }] of this.#calls) if (endsAt <= now) this.#abort(id);
-    const pid = this.#child?.pid;
-    if (pid === undefined) return;
-    let pages: number;
-    try {
-      pages = Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
-    } catch {
-      return;
-    }
-    const megabytes = (pages * 4096) / 1024 / 1024;
-    if (megabytes > this.#options.memoryMegabytes + BESIDE_HEAP_MEGABYTES) this.#die({ why: 'memory' });
+    const { megabytes } = this.#host;
+    if (megabytes !== undefined && megabytes > this.#options.memoryMegabytes + BESIDE_HEAP_MEGABYTES)
+      this.#die({ why: 'memory' });
   }
 }
 
