@@ -1,6 +1,6 @@
-// The known word that somebody probably meant.
+// Guesses which known word was meant.
 
-/** Undefined when nothing is near: at most a third of the letters may differ. Ties go to the first. */
+/** Undefined when no word is close: at most a third of the letters may differ. Ties go to the first. */
 export function closest(given: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(given.length / 3)) + 1;
@@ -12,13 +12,13 @@ export function closest(given: string, known: readonly string[]): string | undef
   return best;
 }
 
-/** `Did you mean NAME?`, or undefined when nothing is near. */
+/** `Did you mean NAME?`, or undefined when no word is close. */
 export function didYouMean(given: string, known: readonly string[]): string | undefined {
   const meant = closest(given, known);
   return meant === undefined ? undefined : `Did you mean ${JSON.stringify(meant)}?`;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours, each counted once. */
+/** Number of insertions, deletions, replacements and swaps of adjacent letters. */
 export function editDistance(a: string, b: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);

@@ -1,4 +1,4 @@
-// JSON values and schemas as types. Knows nothing of pipelines or plugins.
+// JSON values and schemas as types.
 
 import type { ExtendedJSONSchema } from 'json-schema-to-ts';
 
@@ -8,13 +8,15 @@ export interface JSONObject {
 }
 
 /**
- * JSON Schema draft 2020-12 as far as ports and configs need it, plus the keywords of the contract:
- * `format: 'output-tree'` marks a port that carries the layers below and of a node, `format: 'tool-tree'` a program;
- * `x-may-be-absent` lets an input take values of nodes that may be skipped; `x-type-of: PORT` gives an output the type
- * of the named input; `x-needed-when: { FIELD: VALUE }` makes an input required for that value of a config field;
- * `x-build-data: NAME` puts an output among the flat facts of the report,
- * with `${config.FIELD}` in it replaced, and `${config.FIELD:file}` by what comes after its last slash;
- * `x-build-data-failed: VALUE` is what they tell of a node that failed, which has no outputs.
+ * JSON Schema draft 2020-12 as far as ports and configs need it, plus the keywords of the plugin contract:
+ * - `format: 'output-tree'` marks a port that carries the layers of a node and those below it;
+ * - `format: 'tool-tree'` marks a port that carries a program;
+ * - `x-may-be-absent` lets an input accept values of nodes that may be skipped;
+ * - `x-type-of: PORT` gives an output the type of the named input;
+ * - `x-needed-when: { FIELD: VALUE }` makes an input required for that value of a config field;
+ * - `x-build-data: NAME` adds an output to the report's build data under this name. `${config.FIELD}` in it is replaced with
+ *   the config's value, `${config.FIELD:file}` with the part after its last slash;
+ * - `x-build-data-failed: VALUE` is the build data's value for a node that failed and has no outputs.
  */
 export type JSONSchema = Exclude<ExtendedJSONSchema<SchemaKeywords>, boolean>;
 type SchemaKeywords = {
@@ -25,7 +27,7 @@ type SchemaKeywords = {
   readonly 'x-build-data-failed'?: string | number | boolean;
 };
 
-/** Canonical JSON: keys sorted by code unit, no blanks. Two equal values give equal text. */
+/** Canonical JSON: keys sorted by code unit, no blanks. Equal values give equal text. */
 export function canonicalJSON(value: unknown): string {
   if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
   if (Array.isArray(value)) return `[${value.map(canonicalJSON).join(',')}]`;

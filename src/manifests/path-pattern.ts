@@ -1,22 +1,22 @@
-// Patterns of paths, matched in time that grows with pattern times path: no pattern and no name can hold up a run.
-// `*` and `?` stop at a slash, `**` does not, `{a,b}` is either, `[a-z]` is one of these, a backslash takes a meaning away.
+// Matches path patterns in time bounded by pattern times path, so that no pattern can block a run. `*` and `?` stop at a
+// slash, `**` doesn't, `{a,b}` is either one, `[a-z]` is one character of a set, a backslash escapes.
 
 type Token =
   | { readonly type: 'char'; readonly char: string }
   | { readonly type: 'any' }
   | { readonly type: 'star' }
   | { readonly type: 'set'; readonly isNegated: boolean; readonly ranges: readonly (readonly [string, string])[] };
-/** What one name must be; undefined: any number of names, also none. */
+/** Pattern of one name. Undefined stands for `**`: any number of names, including none. */
 type Segment = readonly Token[] | undefined;
 
-/** Of characters; the longest honest one has a hundred. */
+/** In characters. The longest real pattern has about a hundred. */
 const LONGEST = 1024;
-/** What the braces of one pattern may stand for. */
+/** Alternatives that the braces of one pattern may expand to. */
 const MOST_ALTERNATIVES = 1000;
 
 export type PathMatcher = (path: string) => boolean;
 
-/** Undefined when the pattern is too large: the words for that are `LARGEST_PATTERN`. */
+/** Undefined when the pattern is too large; `LARGEST_PATTERN` is the message for that. */
 export function compilePathPattern(pattern: string): PathMatcher | undefined {
   if (pattern.length > LONGEST) return undefined;
   const alternatives = expandBraces(pattern);
@@ -28,14 +28,14 @@ export function compilePathPattern(pattern: string): PathMatcher | undefined {
   return (path) => {
     let names: readonly string[] | undefined;
     for (const { segments, tail } of compiled) {
-      // Most paths are told by their end.
+      // For most paths the ending settles it.
       if (path.endsWith(tail) && matchNames(segments, (names ??= path.split('/')))) return true;
     }
     return false;
   };
 }
 
-/** What every path that matches ends with. */
+/** The literal ending of every path that matches. */
 function tailOf(segment: Segment): string {
   let tail = '';
   for (const token of segment?.toReversed() ?? []) {
@@ -45,7 +45,7 @@ function tailOf(segment: Segment): string {
   return tail;
 }
 
-/** Where a pattern leaves the plain names behind: `lib` of `lib/*.py`; undefined when it has nothing but plain names. */
+/** The plain names before the first wildcard: `lib` of `lib/*.py`. Undefined when the pattern has only plain names. */
 export function plainBaseOf(pattern: string): string | undefined {
   const plain: string[] = [];
   for (const part of pattern.split('/')) {
@@ -57,7 +57,7 @@ export function plainBaseOf(pattern: string): string | undefined {
 
 export const withoutEscapes = (pattern: string): string => pattern.replace(/\\(.)/g, '$1');
 
-export const LARGEST_PATTERN = `A pattern has at most ${LONGEST} characters and ${MOST_ALTERNATIVES} alternatives in braces.`;
+export const LARGEST_PATTERN = `A pattern can have at most ${LONGEST} characters and ${MOST_ALTERNATIVES} alternatives in braces.`;
 
 function expandBraces(pattern: string): readonly string[] | undefined {
   const done: string[] = [];
@@ -80,7 +80,7 @@ interface Group {
   readonly alternatives: readonly string[];
 }
 
-/** The first braces with a comma between them; others are ordinary characters. */
+/** The first braces that contain a comma; others are ordinary characters. */
 function firstGroup(pattern: string): Group | undefined {
   const open: { readonly start: number; readonly commas: number[] }[] = [];
   let found: Group | undefined;
@@ -96,7 +96,7 @@ function firstGroup(pattern: string): Group | undefined {
       const { start, commas } = group;
       const ends = [...commas, at];
       const alternatives = ends.map((end, index) => pattern.slice(index === 0 ? start + 1 : ends[index - 1]! + 1, end));
-      // An outer group that closes later holds this one.
+      // An outer group that closes later contains this one.
       found = { start, end: at + 1, alternatives };
       if (open.length === 0) return found;
     }
@@ -104,11 +104,11 @@ function firstGroup(pattern: string): Group | undefined {
   return found;
 }
 
-/** Where `[...]` ends; undefined when it does not, and then the bracket is an ordinary character. */
+/** Where `[...]` ends. Undefined when it doesn't, and the bracket is an ordinary character. */
 function endOfSet(pattern: string, start: number): number | undefined {
   let at = start + 1;
   if (pattern[at] === '!' || pattern[at] === '^') at++;
-  // A bracket in the first place stands for itself.
+  // A bracket in first position stands for itself.
   for (let first = true; at < pattern.length && pattern[at] !== '/'; at++, first = false) {
     if (pattern[at] === '\\') at++;
     else if (pattern[at] === ']' && !first) return at;
@@ -166,7 +166,7 @@ function setOf(text: string): Token {
   return { type: 'set', isNegated, ranges };
 }
 
-/** Both walks go back to the last star only: what an earlier one could take, the last one can take too. */
+/** Backtracks only to the last star: whatever an earlier star could match, the last one can match too. */
 function matchNames(segments: readonly Segment[], names: readonly string[]): boolean {
   let [segment, name] = [0, 0];
   let retry: { segment: number; name: number } | undefined;

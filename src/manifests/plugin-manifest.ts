@@ -1,10 +1,10 @@
-// What a plugin says of itself, as data: serializable, so that a compiled plan and the checks need no plugin code.
+// What a plugin declares, as serializable data, so that the checks and stored plans need no plugin code.
 
 import type { JSONSchema } from './json-schema.js';
 
 export interface PluginManifest {
   readonly kind: string;
-  /** Part of every action key: raise it when old action results became wrong. */
+  /** Part of every action key. Raise it when existing action results are wrong. */
   readonly revision: number;
   /** One sentence, shown by `plugins ls` and in editors. */
   readonly description: string;
@@ -12,46 +12,46 @@ export interface PluginManifest {
   readonly inputs: JSONSchema;
   readonly outputs: JSONSchema;
   /**
-   * Patterns in app coordinates of what a run may write. `${config.NAME}` is replaced by the config's value; an entry
-   * that is nothing but the placeholder of an array stands for all its items.
+   * Patterns of the paths that a run may write, in app coordinates. `${config.NAME}` is replaced with the config's value.
+   * An entry that is only the placeholder of an array stands for all its items.
    */
   readonly writes: readonly string[];
   /**
-   * Patterns of what `reads` asks for as far as the config tells, spelled as in `writes`: `check` finds nodes that write the same
-   * and are in no order with this one.
+   * Patterns of the paths that `reads` will ask for, as far as the config says; spelled as in `writes`. With them, `check`
+   * finds unordered nodes that write what this one reads.
    */
   readonly reads?: readonly string[];
-  /** Only values: no files written, no subprocess, no network. Evaluated by `plan` too. */
+  /** Computes only values: writes no files, starts no process, uses no network. `plan` runs it too. */
   readonly pure?: true;
-  /** Runs in every build, for what it does elsewhere. Said by `reads` as well, which may see that there is nothing to do. */
+  /** Runs in every build, because it has effects outside the slug. `reads` can declare this too, or that nothing needs doing. */
   readonly sideEffects?: true;
   /** Commands of this kind may use the network unless the node says otherwise. */
   readonly network?: true;
   /**
-   * Runs builds of the app or of its packages: sees what buildpacks before this one put into the app for that, and finds
-   * it by PATH and its like. May write into folders of the app that it reads whole, where builds generate code.
+   * Builds the app or its packages. It sees what earlier buildpacks put into the app for builds, and finds it by PATH and
+   * similar variables. It may write into folders of the app that it reads as a whole, because builds generate code there.
    */
   readonly buildsCode?: true;
   /** The pool a node of this kind claims unless it names another. */
   readonly pool?: string;
   /** Milliseconds; a node's own `timeout` wins. */
   readonly timeoutMs?: number;
-  /** Milliseconds a first run is expected to take; orders the schedule until real durations are known. */
+  /** Expected duration of a first run in milliseconds; orders the schedule until real durations are known. */
   readonly expectedMs?: number;
   /**
-   * The report's build data tells under this name how many seconds nodes of this kind took, added up. `${config.NAME}` is
-   * replaced by the config's value, `${config.NAME:file}` by what comes after its last slash.
+   * Name in the report's build data for the total seconds that nodes of this kind took. `${config.NAME}` is replaced with
+   * the config's value, `${config.NAME:file}` with the part after its last slash.
    */
   readonly buildDataDuration?: string;
 }
 
-/** A manifest with the validators of its schemas, as the checks use it. */
+/** A manifest with the validators of its schemas. */
 export interface KnownKind {
   readonly manifest: PluginManifest;
   readonly validateConfig: Validate;
   readonly validateInputs: Validate;
   readonly validateOutputs: Validate;
-  /** Digest of the files of a plugin from outside; absent for the kinds shipped with pyflow. */
+  /** Digest of the files of a plugin from outside; absent for shipped kinds. */
   readonly codeDigest?: string;
   /** Those files, with the SHA-256 of each. */
   readonly codeFiles?: ReadonlyMap<string, string>;

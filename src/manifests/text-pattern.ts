@@ -1,5 +1,5 @@
-// Regular expressions in schemas and params. Those of pyflow itself are matched by JavaScript; all others by RE2, which is
-// loaded before the first of them is looked at.
+// Regular expressions in schemas and params. JavaScript matches pyflow's own; RE2 matches all others, and is loaded before
+// the first of them is compiled.
 
 import type * as linear from './linear-pattern.js';
 import type { KnownKind } from './plugin-manifest.js';
@@ -11,7 +11,7 @@ interface TextPattern {
 
 let engine: typeof linear | undefined;
 
-/** To be awaited by whoever has read a pattern that pyflow did not write. */
+/** Await this before you compile a pattern that pyflow did not write. */
 export async function loadPatternEngine(): Promise<typeof linear> {
   return (engine ??= await import('./linear-pattern.js'));
 }
@@ -20,7 +20,7 @@ export async function loadPatternEngine(): Promise<typeof linear> {
 const compiled = new Map<string, TextPattern>();
 const MOST_COMPILED = 1000;
 
-/** Undefined when it is not a regular expression, or not one that is matched in linear time. */
+/** Undefined when it is not a regular expression, or can't be matched in linear time. */
 export function compilePattern(pattern: string): TextPattern | undefined {
   let found = compiled.get(pattern);
   if (found !== undefined) return found;
@@ -34,7 +34,7 @@ function compileForeign({ compileLinear }: typeof linear, pattern: string): Text
   try {
     return compileLinear(pattern);
   } catch {
-    // The manifests that pyflow ships may use lookahead; a test holds that they take linear time all the same.
+    // Manifests that pyflow ships may use lookahead; a test makes sure that they still match in linear time.
     return isShipped(pattern) ? compileNative(pattern) : undefined;
   }
 }
@@ -49,7 +49,7 @@ function compileNative(pattern: string): TextPattern | undefined {
 
 let kindsOfCheck: ReadonlyMap<string, KnownKind> = new Map();
 
-/** Before a pipeline is checked: loads the engine where somebody else's patterns are in it, or in the kinds it may use. */
+/** Call before a check: loads RE2 if the pipeline, or a kind that it may use, has patterns from outside. */
 export async function preparePatterns(
   pipeline: Readonly<Record<string, unknown>>,
   kinds: ReadonlyMap<string, KnownKind>,
@@ -84,16 +84,16 @@ export function patternsIn(schemas: unknown): ReadonlySet<string> {
   return found;
 }
 
-/** What is said of a pattern that `compilePattern` refuses. */
+/** Explains why `compilePattern` refused a pattern. */
 export function whyNoPattern(pattern: string): { readonly message: string; readonly remedy: string } {
   if (compileNative(pattern) === undefined) {
     return {
-      message: 'The pattern is not a regular expression.',
-      remedy: 'Use the syntax of RE2, for example `^[0-9]+$`.',
+      message: 'The pattern is not a valid regular expression.',
+      remedy: 'Use RE2 syntax, for example `^[0-9]+$`.',
     };
   }
   return {
-    message: 'The pattern uses something that cannot be matched in linear time.',
-    remedy: 'Use the syntax of RE2: no lookahead, lookbehind or back references, and at most 1000 repetitions.',
+    message: "The pattern uses a feature that can't be matched in linear time.",
+    remedy: 'Use RE2 syntax: no lookahead, lookbehind or backreferences, and at most 1000 repetitions.',
   };
 }

@@ -23,7 +23,7 @@ const pipeline: CheckedPipeline = {
       file: '/work/a.yml',
       start: { line: 1, column: 1 },
       end: { line: 1, column: 4 },
-      message: 'Nothing reads the param `old`.',
+      message: 'The param `old` is never used.',
       remedy: 'Remove it.',
     },
   ],
@@ -53,7 +53,7 @@ describe('cli/check', () => {
     const { status, stdout, stderr } = await pyflow(['check', 'a.yml', 'b.yml'], { engine: checked });
     expect(status).to.equal(0);
     expect(stdout).to.equal('a.yml: no problems, 1 warning\nb.yml: no problems, 1 warning\n');
-    expect(stderr).to.contain('a.yml:1:1: warning: Nothing reads the param `old`. [pipeline::unused-param]');
+    expect(stderr).to.contain('a.yml:1:1: warning: The param `old` is never used. [pipeline::unused-param]');
     expect(stderr).to.contain('= fix: Remove it.');
   });
 

@@ -33,7 +33,7 @@ describe('path-pattern', () => {
     }
   });
 
-  it('agrees with picomatch on what is documented', () => {
+  it('agrees with picomatch on the documented syntax', () => {
     const name = fc.string({ unit: fc.constantFrom('a', 'b', '.', '*', '?', '-'), minLength: 1, maxLength: 5 });
     const piece = fc.oneof(
       { weight: 4, arbitrary: name },
@@ -45,9 +45,9 @@ describe('path-pattern', () => {
       .map((pieces) => pieces.join('/'))
       // picomatch does not expand `{a,*}/**` to `*/**`, which is not every name.
       .filter((text) => !text.includes('}/**'))
-      // Nor does it agree with itself on `{a,*}` behind `**/`.
+      // It is also inconsistent about `{a,*}` after `**/`.
       .filter((text) => !/[{,]\*+[,}]/.test(text))
-      // Several stars in a row are no pattern of any meaning but `**` alone.
+      // Several stars in a row have no meaning, except for `**` alone.
       .filter(
         (text) => !text.split(/[/{},]/).some((segment) => segment !== '**' && /\*\*|\.\.|^\.$|\*\?|\?\*/.test(segment)),
       );
@@ -56,7 +56,7 @@ describe('path-pattern', () => {
         minLength: 1,
         maxLength: 5,
       })
-      // picomatch wants something behind the dot of `*.*`.
+      // picomatch requires a character after the dot of `*.*`.
       .filter((names) => !names.some((one) => one.endsWith('.')))
       .map((names) => names.join('/'));
     fc.assert(
@@ -67,7 +67,7 @@ describe('path-pattern', () => {
     );
   });
 
-  it('answers hostile patterns at once, or refuses them for their size', () => {
+  it('matches hostile patterns quickly, or refuses them for their size', () => {
     const long = 'a'.repeat(4000);
     const deep = 'a/'.repeat(2000);
     const hostile = [

@@ -75,7 +75,7 @@ describe('data changes', function () {
     const { failure } = await copy.run(options(standalone), env);
     expect(failure?.code).to.equal('python-version::unknown-patch');
     writeFileSync(join(app, '.python-version'), `${runtime.minor}\n`);
-    expect(await planned('stack=scalingo-28')).to.contain('"scalingo-28" given for the param `stack` is not accepted');
+    expect(await planned('stack=scalingo-28')).to.contain('"scalingo-28" is not valid for the param `stack`');
   });
 
   it('build with a patch release and a version of a tool as soon as the rows are there', async () => {

@@ -1,7 +1,6 @@
-// Whether every value of one schema is a value of another, as far as types go. Unaware of nodes and ports.
-//
-// Compared are types, enum and const, items, properties and the trees' formats. Limits within a type (pattern, minimum,
-// lengths) are left to the check of the value at run time: a producer seldom states them.
+// Decides whether every value of one schema is also a value of another. Compares types, enum and const, items, properties
+// and the formats of trees. Producers seldom state limits within a type (pattern, minimum, length), so those are checked on
+// the value at run time.
 
 import { canonicalJSON } from '../json-schema.js';
 import { compilePattern } from '../text-pattern.js';
@@ -12,11 +11,11 @@ const ANYTHING: Schema = {};
 
 const answers = new WeakMap<object, WeakMap<object, { readonly reason: string | undefined }>>();
 
-/** Undefined when assignable, else why not. */
+/** Undefined when assignable, otherwise the reason why not. */
 export function whyNotAssignable(from: unknown, to: unknown): string | undefined {
   if (from === to) return undefined;
   if (typeof from !== 'object' || from === null || typeof to !== 'object' || to === null) return compare(from, to, '');
-  // Manifests are few and nodes many: the same two schemas meet thousands of times.
+  // There are few manifests and many nodes, so the same two schemas are compared thousands of times.
   const known = answers.get(from)?.get(to);
   if (known) return known.reason;
   const reason = compare(from, to, '');
@@ -27,7 +26,7 @@ export function whyNotAssignable(from: unknown, to: unknown): string | undefined
 
 function compare(fromAny: unknown, toAny: unknown, at: string): string | undefined {
   if (fromAny === toAny || toAny === true || fromAny === false) return undefined;
-  if (toAny === false) return `${what(at)} is not accepted at all`;
+  if (toAny === false) return `no value is accepted${within(at)}`;
   const from = asSchema(fromAny);
   const to = asSchema(toAny);
   if (acceptsEverything(to) || canonicalJSON(from) === canonicalJSON(to)) return undefined;
@@ -49,7 +48,7 @@ function compare(fromAny: unknown, toAny: unknown, at: string): string | undefin
   if (choices.length > 1) {
     const reasons = choices.map((choice) => compare(from, choice, at));
     if (reasons.includes(undefined)) return undefined;
-    return `${what(at)} is ${describe(from)}, accepted is ${describe(to)}`;
+    return mismatch(from, to, at);
   }
   return compareSimple(branches[0] ?? from, choices[0] ?? to, at);
 }
@@ -58,21 +57,21 @@ function compareSimple(from: Schema, to: Schema, at: string): string | undefined
   const values = valuesOf(from);
   if (values !== undefined) {
     const refused = values.find((value) => !accepts(to, value));
-    if (refused !== undefined) return `${what(at)} may be ${JSON.stringify(refused)}, accepted is ${describe(to)}`;
+    if (refused !== undefined) return `expected ${describe(to)}${within(at)}, but it can be ${JSON.stringify(refused)}`;
     if (values.length > 0 && !TREE_FORMATS.has(to['format'])) return undefined;
   }
   const wanted = valuesOf(to);
   if (wanted !== undefined && values === undefined) {
-    return `${what(at)} is ${describe(from)}, accepted is only ${describe(to)}`;
+    return mismatch(from, to, at);
   }
   const fromType = from['type'];
   const toType = to['type'];
   if (toType !== undefined && fromType !== toType && !(fromType === 'integer' && toType === 'number')) {
-    return `${what(at)} is ${describe(from)}, accepted is ${describe(to)}`;
+    return mismatch(from, to, at);
   }
   if ((TREE_FORMATS.has(from['format']) || TREE_FORMATS.has(to['format'])) && from['format'] !== to['format']) {
     if (toType === undefined && to['format'] === undefined) return undefined;
-    return `${what(at)} is ${describe(from)}, accepted is ${describe(to)}`;
+    return mismatch(from, to, at);
   }
   if (toType === 'array') return compareItems(from, to, at);
   if (toType === 'object') return compareProperties(from, to, at);
@@ -101,7 +100,7 @@ function compareProperties(from: Schema, to: Schema, at: string): string | undef
   for (const name of list(to['required'])) {
     if (surely.has(name)) continue;
     const known = typeof name === 'string' && Object.hasOwn(fromFields, name);
-    return `the field \`${join(at, String(name))}\` is required, but the value ${known ? 'may lack it' : 'does not have it'}`;
+    return `the field \`${join(at, String(name))}\` is required, but ${known ? 'may be missing' : 'is missing'}`;
   }
   const rest = to['additionalProperties'];
   const isOpenEnded = (schema: Schema): boolean => schema['patternProperties'] !== undefined;
@@ -113,8 +112,8 @@ function compareProperties(from: Schema, to: Schema, at: string): string | undef
   }
   const more = from['additionalProperties'] ?? true;
   if (more === false) return undefined;
-  if (rest === false && !isOpenEnded(to)) return `${what(at)} may have more fields than are accepted`;
-  // Fields that the producer does not name may still turn up where the consumer has an opinion.
+  if (rest === false && !isOpenEnded(to)) return `the value can have extra fields${within(at)}, which are not accepted`;
+  // The producer may still send fields that it does not name and the consumer restricts.
   for (const [name, schema] of Object.entries(toFields)) {
     if (Object.hasOwn(fromFields, name)) continue;
     const reason = compare(more, schema, join(at, name));
@@ -139,7 +138,7 @@ function branchesOf(schema: Schema): readonly Schema[] {
   return [schema];
 }
 
-/** A small validator, enough for the values of enums, consts, params and defaults. */
+/** A small validator for the values of enums, consts, params and defaults. */
 export function accepts(schemaAny: unknown, value: unknown): boolean {
   if (typeof schemaAny === 'boolean') return schemaAny;
   const schema = asSchema(schemaAny);
@@ -187,7 +186,7 @@ export function hasType(value: unknown, type: unknown): boolean {
   }
 }
 
-/** A schema in words: `a string`, `one of "a", "b"`, `a list of numbers`. */
+/** Describes a schema in words: `a string`, `one of "a", "b"`, `a list of numbers`. */
 export function describe(schemaAny: unknown): string {
   const schema = asSchema(schemaAny);
   const values = valuesOf(schema);
@@ -203,17 +202,17 @@ export function describe(schemaAny: unknown): string {
     case 'string':
       if (single['format'] === 'output-tree') return 'an output tree';
       if (single['format'] === 'tool-tree') return 'a tool tree';
-      return 'text';
+      return 'a string';
     case 'integer':
-      return 'a whole number';
+      return 'an integer';
     case 'number':
       return 'a number';
     case 'boolean':
-      return 'true or false';
+      return 'a boolean';
     case 'null':
       return 'null';
     case 'array':
-      return single['items'] === undefined ? 'a list' : `a list (each entry ${describe(single['items'])})`;
+      return describeList(single['items']);
     case 'object':
       return 'a mapping';
     default:
@@ -221,12 +220,21 @@ export function describe(schemaAny: unknown): string {
   }
 }
 
+function describeList(items: unknown): string {
+  if (items === undefined || acceptsEverything(asSchema(items))) return 'a list';
+  const entry = describe(items);
+  const noun = /^an? ([a-z ]+)$/.exec(entry)?.[1];
+  return noun === undefined || noun.includes(' or ') ? `a list (each entry ${entry})` : `a list of ${noun}s`;
+}
+
 const asSchema = (schema: unknown): Schema =>
   typeof schema === 'object' && schema !== null && !Array.isArray(schema) ? (schema as Schema) : ANYTHING;
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 const fields = (schema: Schema): Schema => asSchema(schema['properties']);
 const join = (at: string, name: string): string => (at === '' ? name : `${at}.${name}`);
-const what = (at: string): string => (at === '' ? 'the value' : `\`${at}\``);
+const within = (at: string): string => (at === '' ? '' : at === '[]' ? ' in each entry' : ` in \`${at}\``);
+const mismatch = (from: Schema, to: Schema, at: string): string =>
+  `expected ${describe(to)}${within(at)}, got ${describe(from)}`;
 
 function valuesOf(schema: Schema): readonly unknown[] | undefined {
   if (Object.hasOwn(schema, 'const')) return [schema['const']];

@@ -1,5 +1,5 @@
-// How much work the evaluation of one expression may be: every step counts, and so does the size of what a step yields.
-// Reaches into the nodes of the CEL library, which has limits for what is written but none for what it does.
+// Limits the work of evaluating one CEL expression: counts every step and the size of its result. Patches the nodes of the
+// CEL library, which limits the length of an expression but not its cost.
 
 import type { Environment } from '@marcbachmann/cel-js';
 
@@ -7,11 +7,11 @@ import type { Environment } from '@marcbachmann/cel-js';
 const MOST_STEPS = 500_000;
 const LONGEST_TEXT = 256 * 1024;
 const LONGEST_LIST = 20_000;
-/** Reading a list or a text again and again is work too: so many items, or characters, count as one step. */
+/** Reading a list or string costs time too: this many items or characters count as one step. */
 const ITEMS_A_STEP = 4;
 const CHARACTERS_A_STEP = 64;
 
-/** Not caught by `exists` and the like for long: every further step throws it again. */
+/** Macros like `exists` catch errors, so every further step throws this one again. */
 export class BudgetError extends Error {
   constructor(readonly summary: string) {
     super(summary);
@@ -36,15 +36,15 @@ function countSteps(environment: Environment): void {
   if (isCounting) return;
   isCounting = true;
   const prototype = Object.getPrototypeOf(environment.parse('true').ast) as LibraryNode;
-  // The library's own puts its choice on the node itself, past which nothing could count.
+  // The library's own method caches its choice on the node, where steps would no longer be counted.
   prototype.evaluate = function (this: LibraryNode, evaluator, node, context): unknown {
     take(1);
     const { alternate, macro, evaluate } = this.meta;
     if (alternate) return alternate.evaluate(evaluator, alternate, context);
     if (macro) return macro.evaluate(evaluator, macro, context);
     const value = evaluate(evaluator, node, context);
-    if (typeof value === 'string') takeSize(value.length, LONGEST_TEXT, CHARACTERS_A_STEP, 'a text');
-    else if (Array.isArray(value)) takeSize(value.length, LONGEST_LIST, ITEMS_A_STEP, 'a list');
+    if (typeof value === 'string') takeSize(value.length, LONGEST_TEXT, CHARACTERS_A_STEP, ['string', 'characters']);
+    else if (Array.isArray(value)) takeSize(value.length, LONGEST_LIST, ITEMS_A_STEP, ['list', 'items']);
     return value;
   };
 }
@@ -52,16 +52,16 @@ function countSteps(environment: Environment): void {
 function take(count: number): void {
   if (steps === undefined) return;
   steps += count;
-  if (steps > MOST_STEPS) exceeded ??= new BudgetError(`it takes more than ${MOST_STEPS} steps`);
+  if (steps > MOST_STEPS) exceeded ??= new BudgetError(`it needs more than ${MOST_STEPS} steps`);
   if (exceeded !== undefined) throw exceeded;
 }
 
-function takeSize(size: number, longest: number, aStep: number, what: string): void {
-  if (size > longest) exceeded ??= new BudgetError(`it makes ${what} of ${size}, more than the ${longest} allowed`);
+function takeSize(size: number, longest: number, aStep: number, [what, unit]: readonly [string, string]): void {
+  if (size > longest) exceeded ??= new BudgetError(`it makes a ${what} of ${size} ${unit}; the limit is ${longest}`);
   take(size / aStep);
 }
 
-/** Rejects what goes past the budget, also where the expression itself would forgive a failure. */
+/** Throws when the budget is exceeded, even if the expression itself would swallow the error. */
 export function evaluateWithin(environment: Environment, evaluate: () => unknown): unknown {
   countSteps(environment);
   [steps, exceeded] = [0, undefined];

@@ -1,4 +1,4 @@
-// Says in our own words what is wrong with a guard. Unaware of how guards are read and typed.
+// Explains what is wrong with a guard.
 
 import { whyNoPattern } from '../text-pattern.js';
 import type { CELProblem } from './cel-names.js';
@@ -49,10 +49,9 @@ function explain({ kind, subject, span }: CELProblem, expression: string, contex
       return explainBareName(subject, context);
     case 'syntax':
       return {
-        message: 'This is not a CEL expression.',
-        reason:
-          expression[span.start] === '=' ? 'A single `=` compares nothing; equality is `==`.' : explainSyntax(subject),
-        remedy: 'Write a comparison such as `manager.name == "pip"`; join several by `&&` and `||`.',
+        message: 'This `when` is not a valid CEL expression.',
+        reason: expression[span.start] === '=' ? 'CEL compares with `==`, not with `=`.' : explainSyntax(subject),
+        remedy: 'Write a comparison such as `manager.name == "pip"`. Combine comparisons with `&&` and `||`.',
       };
     case 'pattern':
       return whyNoPattern(subject);
@@ -64,8 +63,8 @@ function explain({ kind, subject, span }: CELProblem, expression: string, contex
 function explainHyphen(name: string, behind: string): Words {
   const port = /^\s*\.([A-Za-z_]\w*)/.exec(behind)?.[1] ?? 'port';
   return {
-    message: `\`${name}\` is read as a subtraction here.`,
-    reason: 'In CEL a bare `-` is minus, also inside what is a name elsewhere in this file.',
+    message: `CEL reads \`${name}\` as a subtraction.`,
+    reason: 'In a CEL expression, `-` is the minus operator, even inside the name of a node.',
     remedy: `Write \`nodes["${name}"].${port}\`.`,
   };
 }
@@ -74,17 +73,17 @@ function explainNode(name: string, { params, drafts, suggester }: CheckContext):
   const ids = drafts.map(({ id }) => id);
   return {
     message: `There is no node \`${name}\`.`,
-    remedy: params.declared.has(name) ? `Write \`params.${name}\` for the param.` : suggester.remedy(name, ids, 'node'),
+    remedy: params.declared.has(name)
+      ? `To read the param, write \`params.${name}\`.`
+      : suggester.remedy(name, ids, 'node'),
   };
 }
 
 function explainBareName(name: string, { indexOf }: CheckContext): Words {
   const isNode = indexOf.has(name);
   return {
-    message: isNode
-      ? `\`${name}\` is a node, not a value.`
-      : `\`${name}\` must be followed by a name that is written out.`,
-    reason: 'A `when` reads outputs of nodes, and which ones must be known before anything runs.',
+    message: isNode ? `\`${name}\` is a node, not a value.` : `\`${name}\` must be followed by a literal name.`,
+    reason: 'pyflow must know before the run which values a `when` reads.',
     remedy: isNode
       ? `Name one of its outputs: \`${name}.PORT\`.`
       : 'Write `nodes["NAME"].PORT`, `params.NAME` or `run.mode`.',
@@ -93,12 +92,12 @@ function explainBareName(name: string, { indexOf }: CheckContext): Words {
 
 function explainSyntax(said: string): string {
   if (said.startsWith('the expression is ')) return `T${said.slice(1)}.`;
-  if (/EOF/.test(said)) return 'It ends too early: something is missing at the end.';
-  if (/Unterminated/.test(said)) return 'A text is not closed: its second quote is missing.';
-  if (/escape/i.test(said)) return 'A backslash sequence in a text is not known; double the backslash.';
+  if (/EOF/.test(said)) return 'The expression ends too early.';
+  if (/Unterminated/.test(said)) return 'A string has no closing quote.';
+  if (/escape/i.test(said)) return 'A string contains an unknown escape sequence; write `\\\\` for a backslash.';
   const token = /token: (.+)$/i.exec(said)?.[1];
-  if (token !== undefined) return `\`${token}\` does not fit at this place.`;
-  return 'Here it cannot be read any further.';
+  if (token !== undefined) return `CEL does not expect \`${token}\` here.`;
+  return 'CEL stops parsing here.';
 }
 
 const FUNCTIONS =
@@ -113,12 +112,12 @@ function explainType(said: string): Words {
     const [, left = '', operator = '', right = ''] = binary;
     const mixes = [left, right].sort().join() === 'double,int';
     return {
-      message: `\`${operator}\` cannot be applied to ${inWords(left)} and ${inWords(right)}.`,
+      message: `\`${operator}\` can't be applied to ${inWords(left)} and ${inWords(right)}.`,
       remedy: mixes
-        ? 'Write the number with a fraction, as `2.0`.'
+        ? 'Write the number with a decimal point, such as `2.0`.'
         : right === 'int' && left === 'string'
-          ? 'Put quotes around the number: the value is text.'
-          : 'Compare values of one type; `string()`, `int()` and `double()` convert.',
+          ? 'Put quotes around the number, because the value is a string.'
+          : 'Compare values of the same type. `string()`, `int()` and `double()` convert values.',
     };
   }
   const call = /matching overload for '(?:[^']*?\.)?(\w+)\((.*)\)'$/.exec(said);
@@ -126,43 +125,46 @@ function explainType(said: string): Words {
     const [, name = ''] = call;
     const isKnown = FUNCTIONS.includes(name);
     return {
-      message: isKnown ? `\`${name}\` does not take these values.` : `There is no function \`${name}\`.`,
+      message: isKnown ? `\`${name}\` doesn't accept these arguments.` : `There is no function \`${name}\`.`,
       remedy: isKnown
-        ? 'Check what it is applied to, for example `manager.name.startsWith("pip")`.'
+        ? 'Check its arguments. An example: `manager.name.startsWith("pip")`.'
         : new Suggester().remedy(name, FUNCTIONS, 'function'),
     };
   }
   const yields = /^it yields (.+), not a boolean$/.exec(said)?.[1];
   if (yields !== undefined) {
     return {
-      message: `The expression yields ${inWords(yields)}, not true or false.`,
-      reason: 'A `when` decides whether the node runs.',
-      remedy: 'Compare it with something, for example `manager.name == "pip"`.',
+      message: `The expression evaluates to ${inWords(yields)}, not to a boolean.`,
+      reason: 'The node runs only if its `when` is true.',
+      remedy: 'Compare the value with another one, for example `manager.name == "pip"`.',
     };
   }
   if (said.startsWith('Logical operator')) {
     return {
-      message: '`&&` and `||` need true or false on both sides.',
-      remedy: 'Compare the value with something, for example `manager.name == "pip"`.',
+      message: '`&&` and `||` need a boolean on both sides.',
+      remedy: 'Compare the value with another one, for example `manager.name == "pip"`.',
     };
   }
   if (/has\(\)/.test(said)) {
-    return { message: '`has` takes one output of a node.', remedy: 'Write `has(node.port)`.' };
+    return { message: '`has` accepts only an output of a node.', remedy: 'Write `has(NODE.PORT)`.' };
   }
   if (/same type|wrong type/.test(said)) {
-    return { message: 'The entries of a list or mapping have different types.', remedy: 'Give all of them one type.' };
+    return {
+      message: 'The entries of a list or mapping have different types.',
+      remedy: 'Give all entries the same type.',
+    };
   }
-  return { message: 'The types of this expression do not fit.', remedy: 'Compare values of one type.' };
+  return { message: 'The expression has a type error.', remedy: 'Compare values of the same type.' };
 }
 
 function inWords(type: string): string {
   if (type.startsWith('list')) return 'a list';
   if (type.startsWith('map') || type.startsWith('Outputs')) return 'a mapping';
   const names: Readonly<Record<string, string>> = {
-    string: 'text',
-    int: 'a whole number',
+    string: 'a string',
+    int: 'an integer',
     double: 'a number',
-    bool: 'true or false',
+    bool: 'a boolean',
     null: 'null',
     dyn: 'any value',
   };

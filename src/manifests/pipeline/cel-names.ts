@@ -24,7 +24,7 @@ export interface ParsedGuard {
   readonly source: string;
   readonly reads: readonly NodeRead[];
   readonly params: readonly (Span & { readonly name: string })[];
-  /** What must hold, split at `&&`, each in one spelling. */
+  /** The parts that must all be true, split at `&&`, in normalized spelling. */
   readonly conjuncts: readonly string[];
   readonly problems: readonly CELProblem[];
 }
@@ -32,11 +32,11 @@ export interface ParsedGuard {
 interface KnownNames {
   readonly isNode: (name: string) => boolean;
   readonly runFacts: ReadonlySet<string>;
-  /** Problems of the kind `hyphen`, found in the text: the tree shows subtractions there. */
+  /** Problems of the kind `hyphen`. They are found in the text, because the tree has subtractions there. */
   readonly hyphens: readonly CELProblem[];
 }
 
-/** Names of nodes are lower-case, so the capital letter keeps the replacement apart from all of them. */
+/** Node names are lower-case, so the capital letter keeps the replacement distinct from all of them. */
 export const alias = (node: string): string => `nodesZ${node.replaceAll('-', 'H')}`;
 const MACROS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
 const SPACES: ReadonlySet<string> = new Set(['nodes', 'params', 'run']);
@@ -81,7 +81,7 @@ export class NameFinder {
       if (!this.known.isNode(owner))
         this.report('unknown-node', left.op === 'id' ? left.range : memberSpan(left), owner);
       else this.reads.push({ node: owner, port: name, ...memberSpan(node) });
-      // `left` starts at `nodes` and ends behind the name or the bracket.
+      // `left` starts at `nodes` and ends after the name or the bracket.
       if (left.op !== 'id') this.aliases.push({ start: left.start, end: left.end, text: alias(owner) });
       return true;
     }
@@ -162,7 +162,7 @@ export function hyphenatedNames(expression: string, isNode: (name: string) => bo
   const masked = expression.replace(/"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/g, (text) => ' '.repeat(text.length));
   return [...masked.matchAll(/(?<![\w.-])[a-z][a-z0-9_]*(?:-[a-z0-9_]+)+(?=\s*[.[])/g)].flatMap((match) => {
     const [name] = match;
-    // A subtraction of two ports, `a.n-b.n`, never starts with a bare name; one of a known name does not read as a node.
+    // `a.n-b.n` subtracts two ports and never starts with a bare name, so only known node names are reported.
     if (!isNode(name)) return [];
     return [{ kind: 'hyphen' as const, span: { start: match.index, end: match.index + name.length }, subject: name }];
   });

@@ -1,5 +1,5 @@
-// Guards that need CEL: what they name, whether their types fit, what they yield. The only importer of the CEL library,
-// itself imported only when a file has such a guard.
+// Parses, type-checks and evaluates guards that need CEL. Imports the CEL library, and is itself imported only when a file
+// has such a guard.
 
 import { Environment, ParseError, serialize, type ASTNode } from '@marcbachmann/cel-js';
 import type { JSONValue } from '../json-schema.js';
@@ -17,7 +17,7 @@ import {
 import type { RunFacts } from './manifest.js';
 import { LONGEST_EXPRESSION, TAKEN_NAMES, type NodeValues, type WhenResult } from './plain-guard.js';
 
-/** Finds what an expression names. `isNode` may say yes to everything when the pipeline was checked before. */
+/** Finds what an expression names. After the checks, `isNode` can accept every name. */
 export function parseGuard(
   expression: string,
   isNode: (name: string) => boolean,
@@ -27,7 +27,7 @@ export function parseGuard(
     return unreadable(expression, `the expression is longer than ${LONGEST_EXPRESSION} characters`);
   }
   const hyphens = hyphenatedNames(expression, isNode);
-  // The syntax around a subtraction that was meant as a name is not worth a second report.
+  // A syntax error around a name with a hyphen needs no second report.
   const refuse = (subject: string, range?: Span): ParsedGuard =>
     hyphens.length > 0
       ? { ...unreadable(expression, subject, range), problems: hyphens }
@@ -66,14 +66,14 @@ function withAliases(expression: string, aliases: NameFinder['aliases']): string
   return source;
 }
 
-/** Type declarations of the ports and params, in CEL's words. */
+/** CEL types of the ports and params. */
 export interface Typing {
   /** Port -> CEL type; undefined when the kind's ports are open. */
   readonly ports: (node: string) => Readonly<Record<string, string>> | undefined;
   readonly params: Readonly<Record<string, string>>;
 }
 
-/** One per check: nodes are declared as guards name them, not all ten thousand at once. */
+/** One per check. Declares a node when a guard first names it, because a file may have ten thousand. */
 export class GuardChecker {
   private readonly environment = new Environment();
   private readonly declared = new Set<string>();
@@ -89,7 +89,7 @@ export class GuardChecker {
     this.environment.registerVariable('run', 'Run');
   }
 
-  /** Undefined when the guard is a boolean of sound parts. */
+  /** Undefined when the guard has no type error and is a boolean. */
   check(guard: ParsedGuard): CELProblem | undefined {
     for (const { node } of guard.reads) this.declare(node);
     const result = this.environment.check(guard.source);
@@ -140,7 +140,7 @@ export async function evaluateCEL(
       blame: 'pipeline',
       title: 'A `when` could not be evaluated.',
       detail: `${expression.length > 300 ? `${expression.slice(0, 300)}...` : expression}: ${detail}`,
-      remedy: 'Correct the expression, or the values that it compares.',
+      remedy: 'Fix the expression, or the values that it compares.',
     },
   });
   if (guard.problems[0]) return failed(guard.problems[0].subject);
@@ -180,7 +180,7 @@ let evaluating: Environment | undefined;
 function evaluator(): Environment {
   if (evaluating) return evaluating;
   evaluating = new Environment({ unlistedVariablesAreDyn: true });
-  // A port of the type number may hold a value without a fraction; arithmetic with real numbers must go on.
+  // A number port may hold a value without a fraction, which must still work in arithmetic with doubles.
   const operations: Record<string, (a: number, b: number) => number> = {
     '+': (a, b) => a + b,
     '-': (a, b) => a - b,
@@ -194,16 +194,15 @@ function evaluator(): Environment {
   }
   evaluating.registerFunction(`string.${LINEAR_MATCHES}(string): bool`, (text: string, pattern: string) => {
     const compiled = compilePattern(pattern);
-    if (compiled === undefined) throw new BudgetError(`"${pattern.slice(0, 100)}" is not a pattern of RE2`);
+    if (compiled === undefined) throw new BudgetError(`"${pattern.slice(0, 100)}" is not a valid RE2 pattern`);
     return compiled.test(text);
   });
   return evaluating;
 }
 
-/** The library's own matches by backtracking. */
+/** Replaces `matches` of the library, which backtracks. */
 const LINEAR_MATCHES = 'matchesLinearly';
 
-/** Calls of `matches` become those of our own. */
 function matchLinearly(ast: ASTNode): void {
   const pending: ASTNode[] = [ast];
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {

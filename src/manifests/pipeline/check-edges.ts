@@ -83,9 +83,11 @@ function reportMissingInputs(
       code: 'pipeline::missing-input',
       path: section === undefined ? draft.path : [...draft.path, 'inputs'],
       atKey: true,
-      message: `The node \`${draft.id}\` lacks the input \`${port}\`.`,
-      reason: `The kind \`${kind.manifest.kind}\` needs ${wanted} there.`,
-      remedy: `Add \`inputs: { ${port}: NODE.PORT }\`.`,
+      message: `The node \`${draft.id}\` is missing the input \`${port}\`.`,
+      reason: `The kind \`${kind.manifest.kind}\` requires this input: ${wanted}.`,
+      remedy: isRecord(section)
+        ? `Add \`${port}: NODE.PORT\` to \`inputs\`.`
+        : `Add \`inputs: { ${port}: NODE.PORT }\`.`,
     });
   }
 }
@@ -115,8 +117,8 @@ function useOf(
     report({
       code: 'pipeline::type-mismatch',
       path,
-      message: `The input \`${port}\` takes one value, not a list.`,
-      remedy: 'Name one output, without brackets. To take whichever of several nodes ran, put a `first-of` between.',
+      message: `The input \`${port}\` accepts a single value, not a list.`,
+      remedy: `Write one output without brackets: \`${port}: NODE.PORT\`. To use the output of whichever node ran, add a \`first-of\` node and use its output.`,
     });
     return undefined;
   }
@@ -151,9 +153,11 @@ function checkType({ producer, reference, path }: Edge, use: InputUse, context: 
   context.report({
     code: 'pipeline::type-mismatch',
     path,
-    message: `\`${name}\` does not fit the input \`${port}\` of \`${consumer.id}\`.`,
+    message: `\`${name}\` has the wrong type for the input \`${port}\` of \`${consumer.id}\`.`,
     reason: `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`,
-    remedy: fitsAsEntry ? `The input takes a list: write \`[${name}]\`.` : fittingOutputs(producer, accepted, context),
+    remedy: fitsAsEntry
+      ? `The input accepts a list: write \`${port}: [${name}]\`.`
+      : fittingOutputs(producer, accepted, context),
   });
 }
 
@@ -164,10 +168,10 @@ function fittingOutputs(producer: number, accepted: unknown, { types, drafts }: 
     .portsOf(producer)
     .filter((port) => whyNotAssignable(types.of(producer, port), accepted) === undefined);
   const [first] = fitting;
-  if (first === undefined) return `Take an output of another node: ${describe(accepted)}.`;
+  if (first === undefined) return `Use a different output: ${describe(accepted)}.`;
   return fitting.length === 1
     ? `Did you mean \`${node}.${first}\`?`
-    : `Outputs that fit: ${fitting.map((port) => `\`${node}.${port}\``).join(', ')}.`;
+    : `Use one of ${fitting.map((port) => `\`${node}.${port}\``).join(', ')}.`;
 }
 
 /** True when the value may be absent, and the input accepts that. */
@@ -187,17 +191,17 @@ function checkPresence({ producer, reference, path }: Edge, use: InputUse, conte
     context.report({
       code: 'pipeline::may-be-skipped',
       path,
-      message: `\`${reference.node}\` may be skipped, but the input \`${port}\` of \`${consumer.id}\` needs its value.`,
-      reason: `\`${reference.node}\` runs only when ${guard?.expression.trim() ?? 'its `when` holds'}.`,
-      remedy: `Give \`${consumer.id}\` the same \`when\`, or put a \`first-of\` between them.`,
+      message: `\`${reference.node}\` may be skipped, but the input \`${port}\` of \`${consumer.id}\` requires its output.`,
+      reason: `\`${reference.node}\` runs only if ${guard ? `\`${guard.expression.trim()}\`` : 'its `when`'} is true.`,
+      remedy: `Add the same \`when\` to \`${consumer.id}\`, or put a \`first-of\` node between them.`,
     });
   } else {
     context.report({
       code: 'pipeline::may-be-absent',
       path,
-      message: `\`${reference.node}.${reference.port}\` may be absent, but the input \`${port}\` needs a value.`,
-      reason: `The kind \`${from?.kind?.manifest.kind}\` does not always give it.`,
-      remedy: 'Take an output that is always there.',
+      message: `\`${reference.node}.${reference.port}\` may be absent, but the input \`${port}\` requires a value.`,
+      reason: `The kind \`${from?.kind?.manifest.kind}\` doesn't always produce this output.`,
+      remedy: 'Use an output that is always present.',
     });
   }
   return false;

@@ -1,4 +1,4 @@
-// Files of nodes that are in no order: two that write the same, and one that reads what another writes.
+// Finds unordered nodes that share files: both write a file, or one reads what the other writes.
 
 import type { CheckContext } from './check-context.js';
 import { excludeEachOther } from './guards.js';
@@ -12,7 +12,7 @@ type IsPair = (a: number, b: number) => boolean;
 export function checkFiles(wiring: Wiring, context: CheckContext): void {
   const { guards, isUncertain } = wiring;
   const aliases = aliasesOf(wiring, context);
-  // Never both in one run, or not known well enough.
+  // The two never run together, or their order is unknown.
   const isExcused: IsPair = (a, b) =>
     isUncertain(a) ||
     isUncertain(b) ||
@@ -22,7 +22,7 @@ export function checkFiles(wiring: Wiring, context: CheckContext): void {
   checkReads(wiring, context, (a, b) => inConflict(a, b) || isExcused(a, b));
 }
 
-/** Of the candidates of one alias exactly one runs: node -> aliases. */
+/** Maps nodes to the aliases they feed. Of the candidates of one alias, exactly one runs. */
 function aliasesOf({ inputs }: Wiring, { drafts }: CheckContext): ReadonlyMap<number, ReadonlySet<number>> {
   const aliases = new Map<number, Set<number>>();
   for (const { index, kind } of drafts) {
@@ -39,7 +39,7 @@ function aliasesOf({ inputs }: Wiring, { drafts }: CheckContext): ReadonlyMap<nu
   return aliases;
 }
 
-/** Tells whether a pair was reported. */
+/** Returns whether a pair was reported. */
 function checkWrites({ graph, order }: Wiring, { drafts, report }: CheckContext, isExcused: IsPair): IsPair {
   const { conflicts, gaveUp } = findConflicts(
     graph,
@@ -50,20 +50,24 @@ function checkWrites({ graph, order }: Wiring, { drafts, report }: CheckContext,
   for (const { earlier, later, patterns, others } of conflicts) {
     const [a, b] = [drafts[earlier], drafts[later]];
     if (!a || !b) continue;
-    const what = patterns[0] === patterns[1] ? `\`${patterns[0]}\`` : `\`${patterns[0]}\` and \`${patterns[1]}\``;
+    const [first, second] = patterns;
+    const what =
+      first === second
+        ? `Both write \`${first}\``
+        : `\`${a.id}\` writes \`${first}\`, \`${b.id}\` writes \`${second}\``;
     const more =
       others === 0
         ? ''
         : others === 1
-          ? ' One more node collides with it.'
-          : ` ${others >= 100 ? 'Many' : others} more nodes collide with it.`;
+          ? ` One more node conflicts with \`${b.id}\`.`
+          : ` ${others >= 100 ? 'Many' : others} more nodes conflict with \`${b.id}\`.`;
     report({
       code: 'pipeline::write-conflict',
       path: b.path,
       atKey: true,
-      message: `\`${a.id}\` and \`${b.id}\` may write the same files, in no fixed order.`,
-      reason: `Both write ${what}, and neither waits for the other.${more}`,
-      remedy: `Add \`after: [${a.id}]\` to \`${b.id}\`, or the other way round; or give them guards that exclude each other.`,
+      message: `\`${a.id}\` and \`${b.id}\` may write the same files, but are not ordered.`,
+      reason: `${what}, and neither waits for the other.${more}`,
+      remedy: `Add \`after: [${a.id}]\` to \`${b.id}\`, or \`after: [${b.id}]\` to \`${a.id}\`. If only one of them runs at a time, give them a \`when\` that excludes the other.`,
     });
   }
   if (gaveUp) {
@@ -72,16 +76,16 @@ function checkWrites({ graph, order }: Wiring, { drafts, report }: CheckContext,
       severity: 'warning',
       path: ['nodes'],
       atKey: true,
-      message: 'Not all nodes were checked for writing the same files.',
-      reason: 'There are too many patterns that begin with a wildcard.',
-      remedy: 'Let `writes` begin with a folder name.',
+      message: 'pyflow did not check all nodes for conflicting writes.',
+      reason: 'Too many patterns in `writes` begin with a wildcard.',
+      remedy: 'Begin the patterns in `writes` with a folder name, such as `out/*.txt`.',
     });
   }
   const told = new Set(conflicts.flatMap(({ earlier, later }) => [`${earlier} ${later}`, `${later} ${earlier}`]));
   return (a, b) => told.has(`${a} ${b}`);
 }
 
-/** Everything: such a node wants to see what there is, not something of another node; or may write anything, as hooks may. */
+/** A node that reads this looks at whatever exists; one that writes it, such as a hook, may write anything. */
 const WHOLE_APP = '**';
 
 function checkReads({ graph, order }: Wiring, { drafts, report }: CheckContext, isExcused: IsPair): void {
@@ -98,8 +102,7 @@ function checkReads({ graph, order }: Wiring, { drafts, report }: CheckContext, 
     const config = a.raw['with'];
     const list = isRecord(config) ? config['reads'] : undefined;
     const position = Array.isArray(list) ? list.indexOf(read) : -1;
-    const what = read === written ? `\`${read}\`` : `\`${read}\`, where \`${b.id}\` writes \`${written}\``;
-    const more = others === 0 ? '' : ` The same holds for ${others === 1 ? 'one more node' : `${others} more nodes`}.`;
+    const more = others === 0 ? '' : ` The same applies to ${others === 1 ? 'one more node' : `${others} more nodes`}.`;
     report({
       code: 'pipeline::unordered-read',
       ...((read === WHOLE_APP || written === WHOLE_APP) && { severity: 'warning' as const }),
@@ -107,10 +110,10 @@ function checkReads({ graph, order }: Wiring, { drafts, report }: CheckContext, 
       ...(position < 0 && { atKey: true as const }),
       message:
         read === written
-          ? `\`${a.id}\` reads ${what}, which \`${b.id}\` writes, and does not wait for it.`
-          : `\`${a.id}\` reads ${what}, and does not wait for it.`,
-      reason: `A node sees what the nodes that it waits for have written; of others it sees nothing, or the app's own file.${more}`,
-      remedy: `Add \`after: [${b.id}]\` to \`${a.id}\`. If it must not see that file, let it read less, or let \`${b.id}\` wait for \`${a.id}\`.`,
+          ? `\`${a.id}\` reads \`${read}\`, which \`${b.id}\` writes, but does not wait for \`${b.id}\`.`
+          : `\`${a.id}\` reads \`${read}\` and \`${b.id}\` writes \`${written}\`, but \`${a.id}\` does not wait for \`${b.id}\`.`,
+      reason: `A node sees the app and what the nodes that it waits for have written, so it may miss the file or see the app's version.${more}`,
+      remedy: `Add \`after: [${b.id}]\` to \`${a.id}\`. If \`${a.id}\` must not see that file, narrow its \`reads\`, or add \`after: [${a.id}]\` to \`${b.id}\`.`,
     });
   }
 }

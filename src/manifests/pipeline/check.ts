@@ -81,8 +81,8 @@ function hasTooManyNodes(section: unknown, report: Report): boolean {
     code: 'pipeline::too-many-nodes',
     path: ['nodes'],
     atKey: true,
-    message: `The pipeline has ${count} nodes; at most ${MAX_NODES} are accepted.`,
-    remedy: 'Let fewer nodes do more, or split the pipeline.',
+    message: `The pipeline has ${count} nodes; the limit is ${MAX_NODES}.`,
+    remedy: 'Merge nodes, or split the file into several pipelines.',
   });
   return true;
 }

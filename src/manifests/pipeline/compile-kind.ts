@@ -1,11 +1,10 @@
-// Makes a kind's validators at run time, for plugins from outside; the shipped kinds have generated ones. Loads ajv only
-// when called.
+// Compiles the validators of plugins from outside at run time; shipped kinds have generated ones. Loads ajv on demand.
 
 import type { AnySchema } from 'ajv';
 import { loadPatternEngine } from '../text-pattern.js';
 import type { KnownKind, PluginManifest, Validate } from '../plugin-manifest.js';
 
-/** Shared with `scripts/schemas.ts`, so that both give the same validators. */
+/** Shared with `scripts/schemas.ts`, so that both make the same validators. */
 export const KIND_AJV_OPTIONS = {
   strict: true,
   strictRequired: false,
@@ -23,15 +22,15 @@ export const KIND_KEYWORDS = [
   { keyword: 'x-build-data-failed' },
 ] as const;
 
-/** What compiling needs; takes as long as a process to start. */
+/** Loading ajv takes about as long as starting a process. */
 export const loadCompiler = () => import('ajv/dist/2020.js');
 
-/** Throws when a schema is not valid: the plugin's author is told, not the pipeline's. */
+/** Throws when a schema is invalid, which only the plugin's author can fix. */
 export async function compileKind(manifest: PluginManifest, codeDigest?: string): Promise<KnownKind> {
-  // Of a CommonJS module that is loaded on demand a bundle keeps the default export only.
+  // The bundle keeps only the default export of a CommonJS module that is loaded on demand.
   const { default: ajv2020 } = await loadCompiler();
   const { compileLinear } = await loadPatternEngine();
-  // The text stands for the engine in generated code, of which there is none here.
+  // ajv wants the text for generated code, which isn't used here.
   const regExp = Object.assign((pattern: string) => compileLinear(pattern), { code: 'compileLinear' });
   const ajv = new ajv2020.Ajv2020({ ...KIND_AJV_OPTIONS, code: { regExp } });
   for (const keyword of KIND_KEYWORDS) ajv.addKeyword({ ...keyword });

@@ -18,9 +18,12 @@ export function reportCycles(wiring: Wiring, { drafts, report }: CheckContext): 
     report({
       code: 'pipeline::cycle',
       path: closingEdge(cycle, wiring, drafts),
-      message: `These nodes wait for each other: ${shown.join(' -> ')}.`,
-      reason: names.length === 2 ? 'A node cannot need itself.' : 'None of them could ever start.',
-      remedy: 'Remove one of the edges: an entry of `inputs` or `after`, or a name in `when`.',
+      message:
+        names.length === 2
+          ? `The node \`${names[0]}\` waits for itself.`
+          : `These nodes wait for each other: ${shown.join(' -> ')}.`,
+      reason: names.length === 2 ? 'It can never start.' : 'None of them can start.',
+      remedy: 'Remove one of these edges: an entry in `inputs` or `after`, or the name in `when`.',
     });
   }
 }

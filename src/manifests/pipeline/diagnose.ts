@@ -1,11 +1,11 @@
-// Turns problems at paths into diagnostics at lines. The only place that asks for positions, and only on demand.
+// Turns problems at paths into diagnostics with lines and columns. Positions are computed only when there are problems.
 
 import type { Diagnostic } from './diagnostic.js';
 import { eventsOf, scalarText, type LoadedPipeline } from './load.js';
 import { findPlaces, offsetInScalar, placeAt, positionsOf, type Place } from './places.js';
 import type { Problem } from './problem.js';
 
-/** In the order of the file, without doubles. */
+/** In file order, without duplicates. */
 export function diagnose(loaded: LoadedPipeline, problems: readonly Problem[]): readonly Diagnostic[] {
   if (problems.length === 0) return [];
   const { root } = findPlaces(loaded.text, eventsOf(loaded.text), scalarText);
@@ -32,7 +32,7 @@ export function diagnose(loaded: LoadedPipeline, problems: readonly Problem[]): 
 function rangeOf(text: string, root: Place | undefined, problem: Problem): { start: number; end: number } {
   if (root === undefined) return { start: 0, end: 0 };
   const { place, exact } = placeAt(root, problem.path);
-  // What is missing is shown at the key of what lacks it, and an empty value at its own key.
+  // A missing field is reported at the key of its owner, an empty value at its own key.
   const isEmpty = place.end <= place.start;
   if (place.key && (problem.atKey || !exact || isEmpty)) return place.key;
   if (problem.span && place.scalar) {

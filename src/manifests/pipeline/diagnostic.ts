@@ -1,4 +1,4 @@
-// A problem in a declarative file: where, what, why, and what to do. Shared by all checks of pipeline files.
+// A problem in a pipeline file: where, what, why, and how to fix it.
 
 export interface Position {
   /** From 1. */
@@ -16,7 +16,7 @@ export interface Diagnostic {
   readonly end: Position;
   /** What is wrong, one line. */
   readonly message: string;
-  /** Why it is a problem; absent when the message says it all. */
+  /** Why it is a problem; absent when the message is enough. */
   readonly reason?: string;
   /** What to do next. */
   readonly remedy: string;

@@ -1,14 +1,14 @@
-// Order, cycles and reachability of a graph given as lists of prerequisites by index. Unaware of nodes and plugins.
+// Order, cycles and reachability of a graph, given as lists of prerequisites by index.
 
-/** For every vertex the vertices it waits for; indexes are positions in the file. */
+/** For each vertex, the vertices that it waits for. */
 export type Prerequisites = readonly (readonly number[])[];
 
-/** One cycle for every knot, a shortest one through the knot's first vertex, prerequisites first: `a, b, a`. */
+/** One cycle per knot: a shortest one through the knot's first vertex, prerequisites first (`a, b, a`). */
 export function findCycles(graph: Prerequisites): readonly (readonly number[])[] {
   return knots(graph).map((knot) => {
     const inside = new Set(knot);
     const start = knot.reduce((least, vertex) => Math.min(least, vertex));
-    // Breadth first from the start back to itself.
+    // Breadth-first search from the start back to itself.
     const cameFrom = new Map<number, number>();
     let frontier = [start];
     while (frontier.length > 0) {
@@ -32,7 +32,7 @@ export function findCycles(graph: Prerequisites): readonly (readonly number[])[]
   });
 }
 
-/** Strongly connected components with a cycle in them, by Tarjan's method with a stack of its own. */
+/** Strongly connected components that contain a cycle, by Tarjan's algorithm with an explicit stack. */
 function knots(graph: Prerequisites): readonly (readonly number[])[] {
   const count = graph.length;
   const index = new Int32Array(count).fill(-1);
@@ -75,7 +75,7 @@ function knots(graph: Prerequisites): readonly (readonly number[])[] {
   return found;
 }
 
-/** Prerequisites first; among those that are ready the first of the file. Leaves out what hangs on a cycle. */
+/** Prerequisites first, ties in file order. Leaves out vertices on a cycle or behind one. */
 export function topologicalOrder(graph: Prerequisites): readonly number[] {
   const waiting = new Int32Array(graph.length);
   const dependents: number[][] = graph.map(() => []);
@@ -99,8 +99,8 @@ export function topologicalOrder(graph: Prerequisites): readonly number[] {
 }
 
 /**
- * Which of the `targets` each vertex waits for, directly or not: one row of bits per vertex, one bit per target. Only
- * the targets get a column, so that a question about a few of many vertices stays cheap.
+ * Which of the `targets` each vertex waits for, directly or not: a row of bits per vertex, a bit per target. Only the
+ * targets get a column, so a query about a few of many vertices stays cheap.
  */
 export function reachability(
   graph: Prerequisites,

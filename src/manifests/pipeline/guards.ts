@@ -1,4 +1,4 @@
-// Guards (`when`) of nodes: what they read, whether their types fit, which exclude or imply one another.
+// The guards (`when`) of nodes: what they read, their types, and which exclude or imply each other.
 
 import { loadPatternEngine } from '../text-pattern.js';
 import { describe } from './assignable.js';
@@ -15,15 +15,15 @@ import { isRecord, type Path } from './problem.js';
 export interface Guard {
   readonly expression: string;
   readonly path: Path;
-  /** Indexes of nodes and their ports, with the place inside the expression. */
+  /** The node by index, its port, and the span inside the expression. */
   readonly reads: readonly {
     readonly node: number;
     readonly port: string;
     readonly span: { start: number; end: number };
   }[];
-  /** What must hold, in one spelling. */
+  /** The parts that must all be true, in normalized spelling. */
   readonly conjuncts: ReadonlySet<string>;
-  /** Those conjuncts that are plain comparisons. */
+  /** The conjuncts that are plain comparisons. */
   readonly terms: readonly PlainTerm[];
   readonly parsed: ParsedGuard;
 }
@@ -80,7 +80,7 @@ function reportNames(parsed: ParsedGuard, guard: Pick<Guard, 'path' | 'expressio
   return problems.length > 0;
 }
 
-/** Whether every name is known, so that the plain reading can stand for CEL's. Types are looked at later. */
+/** Whether every name is known, so that CEL need not parse the guard. Types are checked later. */
 function isSound(terms: readonly PlainTerm[], { indexOf, params }: CheckContext): boolean {
   return terms.every(({ space, node, name }) =>
     space === 'node' ? indexOf.has(node) : space === 'run' ? FACTS.has(name) : params.declared.has(name),
@@ -97,7 +97,7 @@ function fromPlain(terms: readonly PlainTerm[]): ParsedGuard {
   };
 }
 
-/** As CEL's own writer spells it. */
+/** Spelled like CEL's serializer does. */
 function spell({ space, node, name, test, literal }: PlainTerm): string {
   const owner = space !== 'node' ? space : node.includes('-') || TAKEN_NAMES.has(node) ? `nodes["${node}"]` : node;
   const subject = `${owner}.${name}`;
@@ -162,9 +162,9 @@ function checkReads(parsed: ParsedGuard, path: Path, types: OutputTypes, context
           }
         : {
             code: 'pipeline::when-type',
-            message: `\`${node}.${port}\` is ${describe(schema)}, which a \`when\` cannot look into.`,
-            reason: 'A `when` compares values: text, numbers, true or false, lists and mappings of those.',
-            remedy: 'Use another output, or let a node read the files and give a value.',
+            message: `\`${node}.${port}\` is ${describe(schema)}, which \`when\` can't read.`,
+            reason: '`when` compares values: strings, numbers, booleans, lists and mappings.',
+            remedy: 'Use an output that is a value, or add a node that reads the files and outputs a value.',
           }),
     });
   }
@@ -189,7 +189,7 @@ const isOpen = (draft: Draft | undefined): boolean => {
   return outputs === undefined || outputs.additionalProperties !== false;
 };
 
-/** The type CEL gives a value of a schema. */
+/** The CEL type of a schema's values. */
 function celType(schema: unknown): string {
   if (!isRecord(schema)) return 'dyn';
   const { type, items, enum: values } = schema;
@@ -211,7 +211,7 @@ function celType(schema: unknown): string {
   }
 }
 
-/** One of the two is false whenever the other is true, because they compare one value with different things. */
+/** At most one of the two can be true, because they compare the same value with different literals. */
 export function excludeEachOther(a: Guard | undefined, b: Guard | undefined): boolean {
   if (!a || !b) return false;
   return a.terms.some((x) =>
@@ -225,10 +225,10 @@ export function excludeEachOther(a: Guard | undefined, b: Guard | undefined): bo
   );
 }
 
-/** Whether the producer ran for sure when the consumer's guard is true. */
+/** Whether the producer is known to have run when the consumer's guard is true. */
 export function implies(consumer: Guard | undefined, producer: Guard, producerId: string): boolean {
   if (consumer === undefined) return false;
   if ([...producer.conjuncts].every((conjunct) => consumer.conjuncts.has(conjunct))) return true;
-  // A comparison with a value of a skipped node is never true.
+  // A comparison with an output of a skipped node is never true.
   return consumer.terms.some(({ space, node }) => space === 'node' && node === producerId);
 }

@@ -1,4 +1,4 @@
-// Reads a pipeline file and parses it; the only importer of the YAML parser. Unaware of what the fields mean.
+// Reads and parses a pipeline file, without looking at what its fields mean. Owns the YAML parser.
 
 import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
@@ -9,19 +9,19 @@ import { isRecord, type Path, type Problem } from './problem.js';
 import { explainSyntax } from './syntax-messages.js';
 
 export const MAX_FILE_BYTES = 2_000_000;
-/** Values after every alias is replaced by what it stands for. The largest honest file has a few hundred thousand. */
+/** Number of values after all aliases are expanded. The largest real files have a few hundred thousand. */
 const MAX_EXPANDED_VALUES = 1_000_000;
 const MAX_DEPTH = 64;
-/** Never needed in a pipeline, and a trap for whoever reads the data with plain property access. */
+/** Never needed in a pipeline, and dangerous for code that reads the data by plain property access. */
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 export interface LoadedPipeline {
-  /** As the caller named it. */
+  /** As given by the caller. */
   readonly file: string;
   readonly text: string;
-  /** Plain JSON data, whatever its shape. */
+  /** Plain JSON data of any shape. */
   readonly data: unknown;
-  /** Found while loading, but no reason to stop looking for more; `checkPipeline` reports them. */
+  /** Problems that don't stop the check; `checkPipeline` reports them with the others. */
   readonly problems: readonly Problem[];
 }
 export interface LoadFailure {
@@ -42,8 +42,8 @@ export async function loadPipeline(file: string): Promise<LoadResult> {
     return refuse(file, '', 0, {
       code: 'pipeline::too-large',
       message: 'The pipeline file is larger than 2 MB.',
-      reason: 'Files of that size are generated, and would take long to parse in every run.',
-      remedy: 'Split the pipeline, or let fewer nodes do more.',
+      reason: 'pyflow parses the file in every run, and larger files take too long.',
+      remedy: 'Split the file into several pipelines, or merge nodes.',
     });
   }
   let text: string;
@@ -54,20 +54,20 @@ export async function loadPipeline(file: string): Promise<LoadResult> {
     return refuse(file, lossy, Math.max(0, lossy.indexOf('\uFFFD')), {
       code: 'pipeline::not-utf8',
       message: 'The pipeline file is not UTF-8 text.',
-      reason: 'A byte sequence is not a character in UTF-8.',
-      remedy: 'Save the file in the encoding UTF-8.',
+      reason: 'It contains bytes that are not valid UTF-8.',
+      remedy: 'Save the file as UTF-8.',
     });
   }
   return parsePipeline(file, text);
 }
 
-/** As `loadPipeline`, for text that is already in memory. */
+/** Like `loadPipeline`, for text that is already in memory. */
 export async function parsePipeline(file: string, text: string): Promise<LoadResult> {
   if (text.length > MAX_FILE_BYTES) {
     return refuse(file, '', 0, {
       code: 'pipeline::too-large',
       message: 'The pipeline file is larger than 2 MB.',
-      remedy: 'Split the pipeline, or let fewer nodes do more.',
+      remedy: 'Split the file into several pipelines, or merge nodes.',
     });
   }
   let events: Event[];
@@ -75,13 +75,13 @@ export async function parsePipeline(file: string, text: string): Promise<LoadRes
   const problems: Problem[] = [];
   try {
     events = parseEvents(text, { maxDepth: MAX_DEPTH });
-    // The position and the reason of a syntax error come first; a second document is a mistake of its own.
+    // A syntax error is reported before a second document.
     const starts = events.filter((event) => event.type === 1);
     if (starts.length > 1) return severalDocuments(file, text, events);
     try {
       documents = constructFromEvents(events, { source: text });
     } catch (error) {
-      // Doubled keys are no reason to hide the file's other problems: take the last one and go on.
+      // Duplicate keys must not hide the file's other problems: use the last one and go on.
       if (!(error instanceof YAMLException) || error.reason !== 'duplicated mapping key') throw error;
       documents = constructFromEvents(events, { source: text, json: true });
       problems.push(...duplicates(text, events));
@@ -97,7 +97,7 @@ export async function parsePipeline(file: string, text: string): Promise<LoadRes
     return refuse(file, text, 0, {
       code: 'pipeline::empty',
       message: 'The pipeline file is empty.',
-      remedy: 'Start it with `pyflow: 1`, a `name` and `nodes`.',
+      remedy: 'Begin with `pyflow: 1`, followed by `nodes`.',
     });
   }
   const sound = inspect(data, problems);
@@ -105,16 +105,16 @@ export async function parsePipeline(file: string, text: string): Promise<LoadRes
     const alias = events.find((event) => event.type === 5);
     return refuse(file, text, alias?.type === 5 ? alias.anchorStart - 1 : 0, {
       code: 'pipeline::alias-bomb',
-      message: 'The aliases of this file stand for too much data.',
-      reason: 'An alias contains itself, or aliases of aliases multiply to more than a million values.',
-      remedy: 'Write the values out where they are used.',
+      message: 'The aliases in this file expand to too much data.',
+      reason: 'An alias contains itself, or nested aliases expand to more than a million values.',
+      remedy: 'Write out the values where they are used.',
     });
   }
   if (file.toLowerCase().endsWith('.json')) problems.push(...strictJSON(text));
   return { ok: true, value: { file, text, data, problems } };
 }
 
-/** Files of the `plugins` list, resolved against the pipeline file's folder; entries that are not text are left out. */
+/** Files in the `plugins` list, resolved against the pipeline file's folder. Skips entries that are not strings. */
 export function pluginPathsOf(
   loaded: LoadedPipeline,
 ): readonly { readonly specifier: string; readonly path: string; readonly at: Path }[] {
@@ -127,14 +127,14 @@ export function pluginPathsOf(
   );
 }
 
-/** The parser's events of a text that is known to parse; offsets point into the text. */
+/** The parser's events for a text that is known to parse; offsets point into the text. */
 export const eventsOf = (text: string): readonly Event[] => parseEvents(text, { maxDepth: MAX_DEPTH });
 export const scalarText = (text: string, event: Event & { type: 4 }): string => getScalarValue(text, event);
 
 async function readLimited(file: string): Promise<Buffer> {
   const handle = await open(file, 'r');
   try {
-    // Not by the size that stat tells: pipes have none, and device files never end.
+    // The size from stat is no help: pipes have none, and device files never end.
     const chunks: Buffer[] = [];
     let total = 0;
     while (total <= MAX_FILE_BYTES) {
@@ -158,22 +158,25 @@ function describeReadError(file: string, error: unknown): Words {
     case 'ENOTDIR':
       return {
         code: 'pipeline::not-found',
-        message: 'There is no such pipeline file.',
-        reason: `Nothing is found at ${file}.`,
-        remedy: 'Check the path; it is taken relative to the current folder.',
+        message: 'The pipeline file does not exist.',
+        reason: `pyflow found nothing at ${file}.`,
+        remedy: 'Check the path. A relative path starts at the current folder.',
       };
     case 'EISDIR':
       return {
         code: 'pipeline::not-a-file',
-        message: 'The pipeline is a folder, not a file.',
-        remedy: 'Name the YAML or JSON file inside it.',
+        message: 'The path of the pipeline is a folder, not a file.',
+        remedy: 'Name the YAML or JSON file in it.',
       };
     default:
       return {
         code: 'pipeline::unreadable',
-        message: 'The pipeline file cannot be read.',
-        reason: `The system said ${code}.`,
-        remedy: code === 'EACCES' ? 'Give yourself permission to read it.' : 'Check the path and the file.',
+        message: 'pyflow cannot read the pipeline file.',
+        reason: `The system reported ${code}.`,
+        remedy:
+          code === 'EACCES'
+            ? `Make it readable: \`chmod u+r ${file}\`.`
+            : 'Check the path and the permissions of the file.',
       };
   }
 }
@@ -186,7 +189,7 @@ function refuse(file: string, text: string, offset: number, words: Words): LoadR
 }
 
 function severalDocuments(file: string, text: string, events: readonly Event[]): LoadResult {
-  // Events of a document marker have no offset: the first marker after the first document's last value is the place.
+  // Document events have no offset, so look for the first marker after the first document's last value.
   let documents = 0;
   let last = 0;
   for (const event of events) {
@@ -196,13 +199,13 @@ function severalDocuments(file: string, text: string, events: readonly Event[]):
   const marker = /^(?:---|\.\.\.)/m.exec(text.slice(last));
   return refuse(file, text, marker === null ? last : last + marker.index, {
     code: 'pipeline::several-documents',
-    message: 'The file holds more than one YAML document.',
-    reason: 'A pipeline file is one document; what follows this line would be ignored.',
-    remedy: 'Remove the marker, or put the other pipelines into files of their own.',
+    message: 'The file contains more than one YAML document.',
+    reason: 'A pipeline is a single document. Everything after this line would be ignored.',
+    remedy: 'Remove the marker, or move the other pipelines into separate files.',
   });
 }
 
-/** The parser does not say where a list or mapping stands as a key. */
+/** The parser does not report where a list or mapping is used as a key. */
 function complexKey(text: string, error: Error & { readonly reason?: string }): number | undefined {
   if (!error.reason?.includes('complex keys')) return undefined;
   return findPlaces(text, eventsOf(text), scalarText).complexKeys[0];
@@ -217,13 +220,13 @@ function duplicates(text: string, events: readonly Event[]): readonly Problem[] 
     path,
     offsets: { start, end },
     atKey: true,
-    message: `The key \`${String(path.at(-1))}\` is there twice.`,
-    reason: `It was first set in line ${position(first).line}; only one of the two can hold.`,
+    message: `The key \`${String(path.at(-1))}\` appears twice.`,
+    reason: `It is already set on line ${position(first).line}, and only one of the two can apply.`,
     remedy: 'Remove or rename one of them.',
   }));
 }
 
-/** Other readers of a file with this name take nothing but JSON. */
+/** Other programs accept only JSON in a file with this name. */
 function strictJSON(text: string): readonly Problem[] {
   try {
     JSON.parse(text);
@@ -238,21 +241,26 @@ function strictJSON(text: string): readonly Problem[] {
         path: [],
         offsets: { start: offset, end: offset + 1 },
         message:
-          comma === undefined ? 'This file is named .json, but is YAML.' : 'JSON allows no comma before `}` or `]`.',
-        reason: 'pyflow reads it as YAML; other programs refuse a .json file like this one.',
-        remedy: comma === undefined ? 'Name it .yml, or write it as JSON.' : 'Remove the comma, or name the file .yml.',
+          comma === undefined
+            ? 'This file is named .json but contains YAML.'
+            : 'JSON does not allow a comma before `}` or `]`.',
+        reason: 'pyflow reads it as YAML, but other programs reject such a file.',
+        remedy:
+          comma === undefined
+            ? 'Rename it to .yml, or rewrite it as JSON.'
+            : 'Remove the comma, or rename the file to .yml.',
       },
     ];
   }
 }
 
-/** Where a comma stands in front of a closing bracket, outside of texts. */
+/** Offset of a comma before a closing bracket, outside strings. */
 function trailingComma(text: string): number | undefined {
   for (const match of text.matchAll(/"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])/g)) if (match[0] === ',') return match.index;
   return undefined;
 }
 
-/** False when aliases make the data endless. Reports keys and values that JSON cannot carry or that set traps. */
+/** False when aliases make the data too large. Reports forbidden keys and values that JSON cannot represent. */
 function inspect(root: unknown, problems: Problem[]): boolean {
   const sizes = new Map<object, number>();
   const path: (string | number)[] = [];
@@ -262,15 +270,15 @@ function inspect(root: unknown, problems: Problem[]): boolean {
         code: 'pipeline::not-json',
         severity: 'error',
         path: [...path],
-        message: 'This number is infinite or not a number.',
-        reason: 'The values of a pipeline must be expressible in JSON.',
-        remedy: 'Use a finite number, or put quotes around it if it is text.',
+        message: 'This value is infinite or not a number.',
+        reason: 'A pipeline can contain only values that JSON can represent.',
+        remedy: 'Use a finite number, or put quotes around it if it is a string.',
       });
     }
     if (typeof value !== 'object' || value === null) return 1;
     const known = sizes.get(value);
     if (known !== undefined) return known;
-    sizes.set(value, Infinity); // met again before it is done, it contains itself
+    sizes.set(value, Infinity); // seen again before it is done, it contains itself
     let size = 1;
     if (Array.isArray(value)) {
       for (let index = 0; index < value.length; index++) {
@@ -287,8 +295,8 @@ function inspect(root: unknown, problems: Problem[]): boolean {
             severity: 'error',
             path: [...path],
             atKey: true,
-            message: `The key \`${key}\` cannot be used.`,
-            reason: 'It has a special meaning inside the engine.',
+            message: `The key \`${key}\` can't be used.`,
+            reason: 'It has a special meaning in JavaScript, which pyflow is written in.',
             remedy: 'Choose another name.',
           });
         }

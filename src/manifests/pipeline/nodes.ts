@@ -1,5 +1,5 @@
-// Reads the nodes of a file one by one: kind, config, settings. Tolerant of what the schema's check has already refused,
-// so that every other mistake is found in the same go. Unaware of edges.
+// Reads the nodes of a file one by one: kind, config, settings. Skips whatever the schema check refused, so that one check
+// finds all other mistakes too.
 
 import type { JSONObject } from '../json-schema.js';
 import type { KnownKind } from '../plugin-manifest.js';
@@ -9,7 +9,7 @@ import { explainSchemaErrors } from './schema-messages.js';
 import { parseSize } from './sizes.js';
 import { fillTemplates, type TemplateContext } from './templates.js';
 
-/** A node on its way through the checks; indexes are positions in the file. */
+/** A node on its way through the checks. Its index is its position in the file. */
 export interface Draft {
   readonly id: NodeId;
   readonly index: number;
@@ -17,9 +17,9 @@ export interface Draft {
   readonly raw: Readonly<Record<string, unknown>>;
   readonly kind: KnownKind | undefined;
   readonly config: JSONObject;
-  /** Undefined when the config is not known well enough to tell. */
+  /** Undefined when the config has mistakes or unknown values. */
   readonly writes: readonly string[] | undefined;
-  /** As far as the kind and the config tell. */
+  /** As far as the kind and the config say. */
   readonly reads: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly secrets: readonly Secret[];
@@ -53,7 +53,7 @@ function readNode(id: string, index: number, raw: Draft['raw'], context: NodeCon
       code: 'pipeline::unknown-kind',
       path: [...path, 'uses'],
       message: `There is no kind \`${uses}\`.`,
-      remedy: `${suggester.remedy(uses, kinds.keys(), 'kind')} \`pyflow plugins ls\` shows them all.`,
+      remedy: `${suggester.remedy(uses, kinds.keys(), 'kind')} \`pyflow plugins ls\` lists all kinds.`,
     });
   }
   const { config, isKnown } = readConfig(path, raw, kind, context);
@@ -65,8 +65,8 @@ function readNode(id: string, index: number, raw: Draft['raw'], context: NodeCon
       code: 'pipeline::secret-in-env',
       path: [...path, 'env', name],
       atKey: true,
-      message: `\`${name}\` is both in \`env\` and a secret.`,
-      reason: 'What stands in `env` is part of the key and of records; a secret must be in neither.',
+      message: `\`${name}\` is listed in both \`env\` and \`secrets\`.`,
+      reason: 'Values in `env` become part of cache keys and run records, where a secret must not appear.',
       remedy: 'Remove it from one of the two.',
     });
   }
@@ -100,7 +100,7 @@ function readConfig(
   const given = raw['with'];
   const at: Path = [...path, 'with'];
   if (given !== undefined && !isRecord(given)) return { config: {}, isKnown: false };
-  // A copy in any case: the validator fills in defaults, and aliases make nodes share what they were written with.
+  // Always a copy, because the validator fills in defaults and YAML aliases make nodes share one object.
   const { value, unknown, wholes } = fillTemplates(given ?? {}, at, context);
   const config = value as JSONObject;
   if (kind === undefined) return { config, isKnown: false };
@@ -126,8 +126,8 @@ function readEnv(path: Path, section: unknown, context: NodeContext): Record<str
       context.report({
         code: 'pipeline::bad-template',
         path: at,
-        message: 'A variable cannot hold a list or a mapping.',
-        remedy: 'Use a param that is text, a number, or true or false.',
+        message: `The variable \`${name}\` can't hold a list or a mapping.`,
+        remedy: 'Use a param that is a string, a number or a boolean.',
       });
     } else if (unknown.length === 0) env[name] = String(value);
   }
@@ -144,7 +144,7 @@ function readSecrets(path: Path, section: unknown, context: NodeContext): Draft[
       context.report({
         code: 'pipeline::bad-value',
         path: [...path, 'secrets', index],
-        message: `The secret \`${name}\` is in the list twice.`,
+        message: `The secret \`${name}\` is listed twice.`,
         remedy: 'Remove one of them.',
       });
       continue;
@@ -163,13 +163,13 @@ const RETRY_CAUSES: readonly RetryCause[] = ['environment', 'timeout', 'exit'];
 function readRetries(given: unknown): Pick<Draft, 'retries' | 'retryOn'> {
   const { times, on } = isRecord(given) ? given : { times: given, on: undefined };
   const retryOn = Array.isArray(on) ? RETRY_CAUSES.filter((cause) => on.includes(cause)) : undefined;
-  // What the schema refused says nothing more.
+  // The schema check has reported everything that isn't sound.
   const isCount = typeof times === 'number' && Number.isInteger(times) && times >= 0;
   const isSound = isCount && (on === undefined || retryOn?.length === (on as unknown[]).length);
   return isSound && retryOn?.length !== 0 ? { retries: times, retryOn } : { retries: 0, retryOn: undefined };
 }
 
-/** What a timer can count; it fires at once with more. */
+/** The longest timeout of a Node timer; a longer one fires at once. */
 const MAX_DURATION_MS = 2 ** 31 - 1;
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -181,7 +181,7 @@ function readTimeout(path: Path, text: unknown, report: Report): number | undefi
     code: 'pipeline::bad-value',
     path,
     message: 'This timeout is longer than 24 days.',
-    remedy: 'Write 24d or less; without `timeout` a node may take any time.',
+    remedy: 'Write `24d` or less, or remove `timeout` for no limit.',
   });
   return undefined;
 }
@@ -195,7 +195,7 @@ function readDuration(path: Path, text: unknown, report: Report): number | undef
     code: 'pipeline::bad-value',
     path,
     message: 'This duration is zero.',
-    remedy: 'Give it some time, or remove the field.',
+    remedy: 'Write a duration such as `90s` or `10m`, or remove the field.',
   });
   return undefined;
 }
@@ -206,7 +206,7 @@ function readLimits(path: Path, section: unknown, report: Report): NodeLimits | 
   if (typeof section['processes'] === 'number') limits.processes = section['processes'];
   for (const name of ['memory', 'disk'] as const) {
     const text = section[name];
-    // What is no size at all was refused by the schema.
+    // The schema check has reported everything that isn't a size.
     if (typeof text !== 'string' || !/^\d/.test(text)) continue;
     const bytes = parseSize(text);
     if (bytes !== undefined) limits[name] = bytes;
@@ -215,14 +215,14 @@ function readLimits(path: Path, section: unknown, report: Report): NodeLimits | 
         code: 'pipeline::bad-value',
         path: [...path, name],
         message: Number.parseInt(text, 10) === 0 ? 'This size is zero.' : 'This size is too large.',
-        remedy: 'Write it like `512m` or `2g`, or remove the field.',
+        remedy: 'Write a size such as `512m` or `2g`, or remove the field.',
       });
     }
   }
   return limits;
 }
 
-/** `${config.NAME}` is replaced by the value; an entry that is nothing but an array's placeholder stands for its items. */
+/** Replaces `${config.NAME}` with the value. An entry that is only the placeholder of an array stands for its items. */
 function expandWrites(patterns: readonly string[], config: JSONObject): readonly string[] {
   return patterns.flatMap((pattern) => {
     const whole = /^\$\{config\.([A-Za-z_][A-Za-z0-9_]*)\}$/.exec(pattern);

@@ -48,7 +48,7 @@ export function readParams(section: unknown, given: GivenParams, report: Report,
       code: 'pipeline::unknown-param',
       path: ['params'],
       atKey: true,
-      message: `The command line gives a param \`${name}\` that the pipeline does not declare.`,
+      message: `The command line sets the param \`${name}\`, which the pipeline does not declare.`,
       remedy: suggester.remedy(name, declared.keys(), 'param'),
     });
   }
@@ -70,8 +70,8 @@ function readParam(param: Declaration, given: GivenParams, report: Report): JSON
       path,
       atKey: true,
       message: `The param \`${name}\` has no value.`,
-      reason: 'It has no default, so every run must give one.',
-      remedy: `Give it with \`-p ${name}=VALUE\`, or add a \`default\`.`,
+      reason: 'It has no default, so every run must pass a value.',
+      remedy: `Pass it with \`-p ${name}=VALUE\`, or add a \`default\`.`,
     });
   }
   return fromFile;
@@ -89,8 +89,8 @@ function checkPattern({ type, path, fields }: Declaration, report: Report): bool
     report({
       code: 'pipeline::bad-value',
       path: at,
-      message: `A param of the type ${type} cannot have a pattern.`,
-      remedy: 'Remove the pattern, or make the type `string`.',
+      message: `A param of type ${type} can't have a pattern.`,
+      remedy: 'Remove `pattern`, or write `type: string`.',
     });
   }
   return true;
@@ -103,7 +103,7 @@ function checkChoices({ type, path, fields }: Declaration, report: Report): void
     report({
       code: 'pipeline::wrong-type',
       path: [...path, 'enum', index],
-      message: `This choice is ${nameOfType(value)}, but the param is declared as ${type}.`,
+      message: `This choice is ${nameOfType(value)}, but the type of the param is ${type}.`,
       remedy: type === 'string' ? 'Put quotes around it.' : 'Change the choice or the type.',
     });
   }
@@ -117,14 +117,24 @@ function readGiven({ name, type, path, fields }: Declaration, text: string, repo
     code: 'pipeline::bad-param',
     path,
     atKey: true,
-    message: `The value ${JSON.stringify(text)} given for the param \`${name}\` is not accepted.`,
+    message: `The value ${JSON.stringify(text)} is not valid for the param \`${name}\`.`,
     reason,
-    remedy:
-      type === 'array' || type === 'object'
-        ? `Give it as JSON, for example \`-p ${name}=${type === 'array' ? '\'["a","b"]\'' : '\'{"a":1}\''}\`.`
-        : `Give another value with \`-p ${name}=VALUE\`.`,
+    remedy: `Pass ${exampleOf(name, type)}.`,
   });
   return undefined;
+}
+
+function exampleOf(name: string, type: string): string {
+  switch (type) {
+    case 'boolean':
+      return `\`-p ${name}=true\` or \`-p ${name}=false\``;
+    case 'array':
+      return `it as JSON, for example \`-p ${name}='["a","b"]'\``;
+    case 'object':
+      return `it as JSON, for example \`-p ${name}='{"a":1}'\``;
+    default:
+      return `another value: \`-p ${name}=VALUE\``;
+  }
 }
 
 function readDefault({ name, type, path, fields }: Declaration, report: Report): JSONValue | undefined {
@@ -134,7 +144,7 @@ function readDefault({ name, type, path, fields }: Declaration, report: Report):
   report({
     code: 'pipeline::bad-param',
     path: [...path, 'default'],
-    message: `The default of \`${name}\` does not fit its own declaration.`,
+    message: `The default of the param \`${name}\` does not match its declaration.`,
     reason,
     remedy:
       type === 'string' && (typeof value === 'number' || typeof value === 'boolean')
@@ -146,19 +156,19 @@ function readDefault({ name, type, path, fields }: Declaration, report: Report):
 
 function whyRefused(declaration: Readonly<Record<string, unknown>>, value: unknown): string | undefined {
   const { type, enum: choices, pattern, items } = declaration;
-  if (!hasType(value, type)) return `It is ${nameOfType(value)}, declared is ${describe({ type })}.`;
-  if (Array.isArray(choices) && !accepts({ enum: choices }, value)) return `Allowed is ${describe({ enum: choices })}.`;
+  if (!hasType(value, type)) return `It is ${nameOfType(value)}, but the param is declared as ${describe({ type })}.`;
+  if (Array.isArray(choices) && !accepts({ enum: choices }, value)) return `It must be ${describe({ enum: choices })}.`;
   if (typeof pattern === 'string' && typeof value === 'string' && !accepts({ pattern }, value)) {
-    return `It does not match the pattern ${pattern}.`;
+    return `It does not match the pattern \`${pattern}\`.`;
   }
   if (isRecord(items) && !accepts({ items }, value)) return `Every entry must be ${describe(items)}.`;
   return undefined;
 }
 
-/** As deep as a pipeline file may be. */
+/** The same limit as for a pipeline file. */
 const MOST_DEEP = 64;
 
-/** Whether JSON is nested deeper than that: everything that walks a value may then do it by recursion. */
+/** Whether JSON is nested deeper than that. Thanks to this limit, code that walks a value may recurse. */
 function isDeep(text: string): boolean {
   let depth = 0;
   let isText = false;
@@ -197,7 +207,7 @@ function parseGiven(text: string, type: string): JSONValue | undefined {
   }
 }
 
-/** Problems that may hide the only reader of a param: it is not called unused then. */
+/** Problems that may hide the only use of a param. With one of them, no param is reported as unused. */
 const HIDES_READERS: ReadonlySet<string> = new Set([
   'pipeline::bad-template',
   'pipeline::duplicate-key',
@@ -206,7 +216,7 @@ const HIDES_READERS: ReadonlySet<string> = new Set([
   'pipeline::wrong-type',
 ]);
 
-/** Call after everything that may read a param. */
+/** Call after everything that may use a param. */
 export function reportUnusedParams({ declared, used }: Params, problems: readonly Problem[], report: Report): void {
   if (problems.some(({ code }) => HIDES_READERS.has(code))) return;
   for (const name of declared.keys()) {
@@ -216,8 +226,8 @@ export function reportUnusedParams({ declared, used }: Params, problems: readonl
       severity: 'warning',
       path: ['params', name],
       atKey: true,
-      message: `Nothing reads the param \`${name}\`.`,
-      remedy: `Remove it, or read it with \`\${{ params.${name} }}\`.`,
+      message: `The param \`${name}\` is never used.`,
+      remedy: `Remove it, or use it: \`\${{ params.${name} }}\`.`,
     });
   }
 }

@@ -7,7 +7,7 @@ export const isGlob = (segment: string): boolean => /[*?[\]{}()!+@\\]/.test(segm
 export const segmentsOf = (pattern: string): readonly string[] =>
   pattern.split('/').filter((segment) => segment !== '' && segment !== '.');
 
-/** `a/{b,c}` -> `a/b`, `a/c`. Kept whole when that would give very many, or braces do not pair. */
+/** `a/{b,c}` -> `a/b`, `a/c`. Returns the pattern itself when there would be too many, or the braces don't pair. */
 export function expandBraces(pattern: string): readonly string[] {
   if (pattern.length > LONGEST_PAIR) return [pattern];
   let results = [pattern];
@@ -32,7 +32,7 @@ export function expandBraces(pattern: string): readonly string[] {
   return results;
 }
 
-/** Can one path match both, or a path of one lie below a path of the other? */
+/** Whether one path can match both patterns, or a path of one can be below a path of the other. */
 export const patternsOverlap = (a: string, b: string): boolean =>
   expandBraces(a).some((x) => expandBraces(b).some((y) => segmentsOverlap(segmentsOf(x), segmentsOf(y))));
 
@@ -40,8 +40,8 @@ export function segmentsOverlap(a: readonly string[], b: readonly string[]): boo
   if (a.length + b.length > LONGEST_PAIR) return true;
   const seen = new Set<number>();
   const meet = (i: number, j: number): boolean => {
-    // Whoever ends first names a file or folder that the other writes into; but `**/*.py` does not write into a.txt:
-    // behind a `**` that stands for something only a whole path counts.
+    // The shorter pattern names a file or folder that the other writes into. This does not apply after a `**` that
+    // matched something: `**/*.py` does not write into a.txt.
     if (i === a.length) return b.slice(j).every((rest) => rest === '**') || (i === j && !b.slice(0, j).includes('**'));
     if (j === b.length) return a.slice(i).every((rest) => rest === '**') || (i === j && !a.slice(0, i).includes('**'));
     const state = i * (b.length + 1) + j;
@@ -56,7 +56,7 @@ export function segmentsOverlap(a: readonly string[], b: readonly string[]): boo
   return meet(0, 0);
 }
 
-/** Can one name match both globs? Brackets and extended globs count as anything. */
+/** Whether one name can match both globs. Brackets and extended globs count as matching anything. */
 function segmentOverlap(a: string, b: string): boolean {
   if (a === b) return true;
   if (!isGlob(a) && !isGlob(b)) return false;

@@ -1,4 +1,4 @@
-// Where each value of a parsed file stands in its text, rebuilt from the parser's events. Unaware of what it means.
+// The position of each value of a parsed file in its text, rebuilt from the parser's events.
 
 import type { Event } from 'js-yaml';
 import type { Position } from './diagnostic.js';
@@ -10,7 +10,7 @@ type ReadScalar = (text: string, event: Scalar) => string;
 export interface Place {
   readonly start: number;
   end: number;
-  /** Of the key in front of it, when it is a value of a mapping. */
+  /** Span of its key, when it is a value of a mapping. */
   readonly key?: { readonly start: number; readonly end: number };
   readonly scalar?: Scalar;
   readonly entries?: Map<string, Place>;
@@ -152,7 +152,7 @@ export function offsetInScalar(text: string, place: Place, value: string, index:
   const end = event.valueEnd;
   const isBlock = event.style === 4 || event.style === 5;
   const skipIndent = (): void => {
-    // A block keeps what is beyond its indentation; flow text keeps none.
+    // A block scalar keeps blanks beyond its indentation; a flow scalar keeps none.
     const limit = isBlock ? at + Math.max(0, event.indent) : end;
     while (at < Math.min(limit, end) && (text[at] === ' ' || text[at] === '\t')) at++;
   };
@@ -174,7 +174,7 @@ export function offsetInScalar(text: string, place: Place, value: string, index:
     } else if (wanted === text[at] && wanted !== '\n') {
       at++;
     } else {
-      // A fold or a line break: whatever blanks stand here became one character.
+      // A fold or a line break: all blanks here became one character.
       while (at < end && (text[at] === ' ' || text[at] === '\t')) at++;
       if (text[at] === '\r') at++;
       if (text[at] === '\n') at++;

@@ -1,8 +1,8 @@
-// The plain form of guards, which needs no CEL, and what guards are given and yield.
+// The plain form of guards, which needs no CEL, and the types that both forms share.
 
 import type { JSONValue } from '../json-schema.js';
 
-/** `node.port == "text"`, joined by `&&`: what nearly every guard looks like. A bare or negated port is a boolean. */
+/** One of the comparisons joined by `&&`: `node.port == "text"`, or a bare or negated boolean port. Most guards are plain. */
 export interface PlainTerm {
   readonly space: 'node' | 'params' | 'run';
   /** Empty for params and run facts. */
@@ -22,15 +22,15 @@ interface WhenFailure {
 export type WhenResult =
   { readonly ok: true; readonly value: boolean } | { readonly ok: false; readonly failure: WhenFailure };
 
-/** Values of ports by node. A node that was skipped is absent, or its ports are undefined. */
+/** Values of ports by node. A skipped node is absent, or its ports are undefined. */
 export type NodeValues = Readonly<Record<string, Readonly<Record<string, JSONValue | undefined>> | undefined>>;
 
-/** Of characters; beyond it no guard is read. */
+/** In characters. Longer guards are refused. */
 export const LONGEST_EXPRESSION = 20_000;
 
 const TERM =
   /\s*(?:(!)\s*)?(?:nodes\["([a-z][a-z0-9_-]*)"\]|([a-z][a-z0-9_]*))\.([A-Za-z_][A-Za-z0-9_]*)\s*(?:(==|!=)\s*(?:"([^"\\\n\r]*)"|'([^'\\\n\r]*)'))?\s*(&&|$)/y;
-/** Words that CEL, or the pipeline, gives another meaning; a node of such a name is written `nodes["name"]`. */
+/** Words with another meaning in CEL or in pipelines. A node with such a name is written `nodes["name"]`. */
 export const TAKEN_NAMES: ReadonlySet<string> = new Set(
   (
     'true false null in as break const continue else for function if import let loop package namespace return var void ' +

@@ -24,8 +24,11 @@ export function checkPools(
         code: 'pipeline::unknown-pool',
         path: raw['pool'] === undefined ? path : [...path, 'pool'],
         message: `There is no pool \`${pool}\`.`,
-        reason: 'A pool needs a size before a node can claim a place in it.',
-        remedy: known.size === 0 ? `Declare it: \`pools: { ${pool}: 4 }\`.` : suggester.remedy(pool, known, 'pool'),
+        reason: 'A node can use only a pool that the file declares with a size.',
+        remedy:
+          known.size === 0
+            ? `Declare it at the top of the file: \`pools: { ${pool}: 4 }\`.`
+            : suggester.remedy(pool, known, 'pool'),
       });
     } else if (!declared.has(pool)) pools[pool] = DEFAULT_SIZE;
   }

@@ -1,5 +1,4 @@
-// A problem as the checks find it: at a path of the data, not yet at a line. Positions are worked out once, at the end,
-// and only when there is something to report.
+// A problem as the checks find it: at a path in the data, not yet at a line. Positions are computed once, at the end.
 
 import { editDistance } from '../closest.js';
 
@@ -12,9 +11,9 @@ export interface Problem {
   readonly path: Path;
   /** Point at the key instead of the value. */
   readonly atKey?: true;
-  /** Characters inside the string that stands at `path`. */
+  /** Characters inside the string at `path`. */
   readonly span?: { readonly start: number; readonly end: number };
-  /** Offsets in the file's text, when the path cannot tell the place; they win over `path`. */
+  /** Offsets in the file's text, when the path can't express the place. They win over `path`. */
   readonly offsets?: { readonly start: number; readonly end: number };
   readonly message: string;
   readonly reason?: string;
@@ -23,10 +22,10 @@ export interface Problem {
 
 export type Report = (problem: Omit<Problem, 'severity'> & { readonly severity?: 'warning' }) => void;
 
-/** Comparing words is the one costly thing a report does, and a broken generated file may have thousands. */
+/** Comparing words is the only costly part of a report, and a broken generated file may need thousands of reports. */
 const SUGGESTION_BUDGET = 2_000_000;
 
-/** Finds the name that was probably meant. One per check, so that its effort is bounded. */
+/** Finds the name that was probably meant. One per check, so that the total effort is bounded. */
 export class Suggester {
   private budget = SUGGESTION_BUDGET;
 
@@ -48,26 +47,26 @@ export class Suggester {
     return best;
   }
 
-  /** What to do about an unknown name: the likely one, else the list when it is short. */
+  /** The remedy for an unknown name: the likely one, otherwise the known ones. */
   remedy(word: string, candidates: Iterable<string>, what: string): string {
     const names = [...candidates];
     const likely = this.closest(word, names);
     if (likely !== undefined) return `Did you mean \`${likely}\`?`;
-    if (names.length === 0) return `There is no ${what} to choose from: remove it.`;
+    if (names.length === 0) return `Remove it: there are no ${what}s here.`;
     const shown = names.slice(0, 12).map((name) => `\`${name}\``);
-    return `Use one of ${shown.join(', ')}${names.length > shown.length ? `, ... (${names.length} in all)` : ''}.`;
+    return `Use ${names.length === 1 ? '' : 'one of '}${shown.join(', ')}${names.length > shown.length ? `, ... (${names.length} in total)` : ''}.`;
   }
 }
 
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** What a value is, in words of the file. */
+/** The type of a value in words. */
 export function nameOfType(value: unknown): string {
   if (value === null || value === undefined) return 'empty';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a mapping';
-  if (typeof value === 'string') return 'text';
+  if (typeof value === 'string') return 'a string';
   if (typeof value === 'number') return 'a number';
-  return 'true or false';
+  return 'a boolean';
 }

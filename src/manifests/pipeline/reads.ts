@@ -1,14 +1,14 @@
-// Whether a node reads what another one writes without an order between them. Unaware of plugins.
+// Finds nodes that read what another node writes without waiting for it.
 
 import { reachability, type Prerequisites } from './graph.js';
 import { emptyBeginning, insertPattern, nodesByPattern, type Beginning } from './pattern-index.js';
 import { expandBraces, isGlob, patternsOverlap, segmentsOf } from './pattern-overlap.js';
 
-/** Pairs of a reader and a writer that are looked at; only generated files with thousands of wildcards have more. */
+/** The check stops after this many pairs of a reader and a writer. Only generated files with thousands of globs reach it. */
 const MAX_PAIRS = 2_000_000;
-/** The same for comparisons of patterns. */
+/** The check stops after this many comparisons of patterns. */
 const MAX_COMPARISONS = 500_000;
-/** Nobody reads further. */
+/** No reader needs a larger count. */
 const MAX_COUNTED = 100;
 
 interface UnorderedRead {
@@ -27,7 +27,7 @@ interface Candidate {
   readonly written: string;
 }
 
-/** At most one a reader. `isExcused` takes a pair out. */
+/** At most one per reader. `isExcused` removes a pair. */
 export function findUnorderedReads(
   graph: Prerequisites,
   order: readonly number[],
@@ -57,7 +57,7 @@ export function findUnorderedReads(
   return { found, gaveUp };
 }
 
-/** Pairs whose patterns meet, but for those with an edge between them: in most files that leaves none. */
+/** Pairs whose patterns overlap, without those that have an edge between them. Most files have none. */
 function candidatesOf(
   graph: Prerequisites,
   order: readonly number[],
@@ -96,7 +96,7 @@ class WrittenPatterns {
 
   overlapping(pattern: string): ReadonlySet<string> {
     const start = pattern.slice(0, pattern.indexOf('/') >>> 0);
-    // Most reads are of the app's own files, in a folder that no node writes into.
+    // Most reads are of app files in a folder that no node writes into.
     if (this.#root.ending.length === 0 && !isGlob(start) && !this.#root.children.has(start) && start !== '.')
       return NONE;
     const found = new Set<string>();

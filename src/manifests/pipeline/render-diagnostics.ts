@@ -1,4 +1,4 @@
-// Writes diagnostics for people: place, excerpt with a squiggle, reason, remedy. Unaware of what was checked.
+// Renders diagnostics for people: place, excerpt with a squiggle, reason, remedy.
 
 import type { Diagnostic } from './diagnostic.js';
 
@@ -44,14 +44,14 @@ function renderOne(
 
 const indentRest = (words: string, margin: string): string => words.replaceAll('\n', `\n${margin}       `);
 
-/** A window of a long line around the place; widths count columns of a terminal. */
+/** A window of a long line around the place. Widths are in terminal columns. */
 function excerptOf(line: string, from: number, to: number): { excerpt: string; before: number; under: number } {
   let begin = 0;
   let stop = line.length;
   if (line.length > MAX_WIDTH) {
     begin = Math.max(0, Math.min(from - 30, line.length - MAX_WIDTH));
     stop = Math.min(line.length, begin + MAX_WIDTH);
-    // Never cut a character in two.
+    // Never cut a surrogate pair.
     if (isLowSurrogate(line.charCodeAt(begin))) begin--;
     if (isLowSurrogate(line.charCodeAt(stop))) stop--;
   }
@@ -68,10 +68,10 @@ function excerptOf(line: string, from: number, to: number): { excerpt: string; b
 
 const isLowSurrogate = (code: number): boolean => code >= 0xdc00 && code <= 0xdfff;
 
-/** Controls, format characters (those that reorder text among them), line separators, halves of characters. */
+/** Control and format characters (including those that reorder text), line separators, lone surrogates. */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** Nothing that reaches a terminal may move its cursor, change its colours or reorder its text. */
+/** Text from a file must not move the terminal's cursor, change its colors or reorder its text. */
 function makeSafe(words: string, keepBreaks = false): string {
   return words.replace(UNSAFE, (character) => {
     if (character === '\t') return ' ';
@@ -82,7 +82,7 @@ function makeSafe(words: string, keepBreaks = false): string {
   });
 }
 
-/** Columns a text takes: East Asian wide characters and emoji take two, combining marks none. */
+/** Width in columns: East Asian wide characters and emoji take two, combining marks none. */
 function widthOf(words: string): number {
   let width = 0;
   for (const character of words) {

@@ -1,4 +1,4 @@
-// Says in our own words what a schema refused, and where. Serves the pipeline's own schema and the configs of plugins.
+// Explains errors of a schema validator. Serves the schema of pipeline files and the config schemas of plugins.
 
 import type { SchemaError } from '../plugin-manifest.js';
 import { describe } from './assignable.js';
@@ -12,13 +12,13 @@ export interface Refused {
   /** The data that was validated. */
   readonly data: unknown;
   readonly schema: unknown;
-  /** Where `data` stands in the file. */
+  /** Path of `data` in the file. */
   readonly at: Path;
-  /** What the data as a whole is called. Default: the last part of `at`. */
+  /** Name of the data as a whole. Default: the last part of `at`. */
   readonly subject?: string;
-  /** Parts of the data that are not known yet, and so cannot be wrong. */
+  /** Parts of the data whose values are unknown, so that they can't be wrong. */
   readonly unknown?: readonly Path[];
-  /** Where a template is the whole text. */
+  /** Paths where a template is the whole text. */
   readonly wholes?: readonly Path[];
 }
 
@@ -29,7 +29,7 @@ export function explainSchemaErrors(refused: Refused, report: Report, suggester:
   }
 }
 
-/** Of a value that fits none of several alternatives, only the errors of the one that was meant are kept. */
+/** When a value matches none of several alternatives, keeps only the errors of the one that was probably meant. */
 function withoutAlternatives({ errors }: Refused): readonly SchemaError[] {
   const alternatives = errors.filter(({ keyword }) => keyword === 'anyOf' || keyword === 'oneOf');
   if (alternatives.length === 0) return errors;
@@ -40,7 +40,7 @@ function withoutAlternatives({ errors }: Refused): readonly SchemaError[] {
       if (found || at === '') return found;
     }
   };
-  // How much an error of a branch tells: one inside the value more than one about it, one about its type nothing.
+  // An error inside the value says more than one about the value itself; one about its type says nothing.
   const weight = (error: SchemaError, owner: SchemaError): number =>
     error.instancePath !== owner.instancePath || STRUCTURAL.has(error.keyword) ? 2 : error.keyword === 'type' ? 0 : 1;
   const best = new Map<SchemaError, number>();
@@ -67,16 +67,16 @@ interface Found {
   readonly refused: Refused;
   readonly path: Path;
   readonly value: unknown;
-  /** What a message calls the value. */
+  /** Name of the value in messages. */
   readonly name: string;
   /** The value is the data as a whole. */
   readonly isWhole: boolean;
   readonly suggester: Suggester;
 }
 
-/** Undefined when another check, or another error, says it. */
+/** Undefined when another check or another error reports the problem. */
 function explain(error: SchemaError, refused: Refused, suggester: Suggester): Explanation | undefined {
-  if ('propertyName' in error) return undefined; // the error of the keyword propertyNames says it
+  if ('propertyName' in error) return undefined; // reported by the keyword propertyNames
   const { path: inside, value } = follow(refused.data, error.instancePath);
   const path: Path = [...refused.at, ...inside];
   if (refused.unknown?.some((known) => startsWith(path, known))) return undefined;
@@ -115,16 +115,16 @@ function explainField({ error, refused, path, suggester }: Found): Explanation |
   if (field === '<<') {
     return {
       ...place,
-      message: 'Merge keys (`<<`) are not read.',
-      reason: 'They were dropped from YAML with version 1.2.',
-      remedy: 'Write the fields out.',
+      message: 'Merge keys (`<<`) are not supported.',
+      reason: 'YAML 1.2 no longer has them.',
+      remedy: 'Write out the fields.',
     };
   }
   const owner = schemaAt(refused.schema, schemaPath);
   const known = isRecord(owner) && isRecord(owner['properties']) ? Object.keys(owner['properties']) : [];
   return {
     ...place,
-    message: `There is no field \`${field}\` here.`,
+    message: `Unknown field \`${field}\`.`,
     remedy: foreignField(field, known) ?? suggester.remedy(field, known, 'field'),
   };
 }
@@ -135,7 +135,7 @@ function explainMissing({ error, refused, path, name, isWhole }: Found): Explana
     code: 'pipeline::missing-field',
     path,
     atKey: true,
-    message: `${capital(name)} lacks the field \`${field}\`.`,
+    message: `${capital(name)} is missing the field \`${field}\`.`,
     remedy: refused.subject !== undefined && isWhole ? `Add \`with: { ${field}: ... }\`.` : `Add \`${field}\`.`,
   };
 }
@@ -158,29 +158,29 @@ function explainType(found: Found): Explanation | undefined {
 function wrongTypeHelp({ error, refused, path, value }: Found, wanted: string): Pick<Problem, 'reason' | 'remedy'> {
   if (refused.wholes?.some((whole) => whole.length === path.length && startsWith(path, whole))) {
     return {
-      reason: 'It comes from a template; one that is the whole text keeps the type of its param.',
+      reason: 'The value comes from a template. A template that is the whole value keeps the type of its param.',
       remedy: 'Change the type of the param.',
     };
   }
-  if (value === null) return { remedy: `Give it ${wanted}, or remove the key.` };
+  if (value === null) return { remedy: `Write ${wanted}, or remove the key.` };
   const owner = schemaAt(refused.schema, error.schemaPath);
   if (isRecord(owner) && owner['pattern'] === DURATION) return { remedy: wordsForPattern(DURATION)?.remedy ?? '' };
   switch (error.params['type']) {
     case 'array':
-      return { remedy: 'Write a list: `[a, b]`, or one entry a line after `- `.' };
+      return { remedy: 'Write a list: `[a, b]`, or one entry per line, each after `- `.' };
     case 'object':
-      return { remedy: 'Write fields: `key: value`.' };
+      return { remedy: 'Write a mapping: `key: value`.' };
     case 'boolean':
       return { remedy: 'Write `true` or `false`, without quotes.' };
     case 'string':
       if (typeof value === 'object') break;
       return {
-        reason: 'Without quotes YAML reads numbers, true, false and null as such; `3.10` even becomes 3.1.',
+        reason: 'Without quotes, YAML reads `3.10` as the number 3.1 and `true` as a boolean.',
         remedy: 'Put quotes around it.',
       };
   }
   const isQuotedNumber = typeof value === 'string' && value !== '' && Number.isFinite(Number(value));
-  return { remedy: isQuotedNumber ? 'Write it without quotes.' : `Write ${wanted}.` };
+  return { remedy: isQuotedNumber ? 'Remove the quotes.' : `Write ${wanted}.` };
 }
 
 function explainChoice({ error, path, value, name, suggester }: Found): Explanation {
@@ -189,7 +189,7 @@ function explainChoice({ error, path, value, name, suggester }: Found): Explanat
   return {
     code: 'pipeline::bad-value',
     path,
-    message: `${JSON.stringify(value)} is not a choice for ${name}.`,
+    message: `${JSON.stringify(value)} is not a valid value for ${name}.`,
     remedy:
       typeof value === 'string' ? suggester.remedy(value, words, 'choice') : `Use ${describe({ enum: allowed })}.`,
   };
@@ -202,8 +202,8 @@ function explainConst({ error, path, value, name }: Found): Explanation {
   if (isFormat && typeof value === 'number' && value > Number(allowed)) {
     return {
       ...place,
-      message: `The format ${value} of this file is newer than this pyflow, which reads format ${String(allowed)}.`,
-      remedy: `Update pyflow. If the file is written for this one, begin it with \`pyflow: ${String(allowed)}\`.`,
+      message: `The file has format ${value}, which is newer than this version of pyflow supports (${String(allowed)}).`,
+      remedy: `Update pyflow. If the file was written for this version, begin it with \`pyflow: ${String(allowed)}\`.`,
     };
   }
   return {
@@ -223,31 +223,31 @@ function explainPattern({ error, refused, path, value, name }: Found): Explanati
   const isTemplate = typeof value === 'string' && value.includes('${{');
   const description = known === undefined ? descriptionOf(refused.schema, error.schemaPath) : undefined;
   const reason = isTemplate
-    ? 'Templates are filled in `with`, `env` and labels of secrets only.'
-    : description && `What the kind says of it: ${description}`;
+    ? 'Templates work only in `with`, `env` and the labels of secrets.'
+    : description && `The kind describes the field like this: ${description}`;
   return {
     code: 'pipeline::bad-value',
     path,
-    message: `${shortJSON(value)} ${known?.message ?? `is not accepted for ${name}`}.`,
+    message: `${shortJSON(value)} ${known?.message ?? `is not a valid value for ${name}`}.`,
     ...(reason !== undefined && { reason }),
-    remedy: known?.remedy ?? 'Write it as the description of the field says; `pyflow plugins show KIND` shows it.',
+    remedy: known?.remedy ?? 'Run `pyflow plugins show KIND` to see the description of the field.',
   };
 }
 
-/** Keys longer than this are refused for their length alone. */
+/** The schema allows at most this many characters in a name. */
 const LONGEST_NAME = 100;
 
 function explainName({ error, refused, path }: Found): Explanation {
   const key = String(error.params['propertyName']);
   const place = { code: 'pipeline::bad-name', path: [...path, key], atKey: true } as const;
   if (key.length > LONGEST_NAME) {
-    return { ...place, message: 'This name is too long.', remedy: 'Use a shorter one.' };
+    return { ...place, message: 'This name is too long.', remedy: `Use at most ${LONGEST_NAME} characters.` };
   }
   const shape = schemaAt(refused.schema, `${error.schemaPath}/x`);
   const known = isRecord(shape) ? wordsForPattern(shape['pattern']) : undefined;
   return {
     ...place,
-    message: `${JSON.stringify(key)} ${known?.message ?? 'is not a name'}.`,
+    message: `${JSON.stringify(key)} ${known?.message ?? 'is not a valid name'}.`,
     remedy: known?.remedy ?? 'Choose another name.',
   };
 }
@@ -256,7 +256,7 @@ function explainDuplicate({ error, path }: Found): Explanation {
   return {
     code: 'pipeline::bad-value',
     path: [...path, Number(error.params['i'])],
-    message: 'This entry is in the list twice.',
+    message: 'This entry appears twice in the list.',
     remedy: 'Remove one of them.',
   };
 }
@@ -280,26 +280,30 @@ function explainLimit({ error, path, name }: Found): Explanation {
   const { keyword, params } = error;
   const limit = String(params['limit']);
   const texts: Readonly<Record<string, string>> = {
-    minimum: `${capital(name)} must be ${limit} or more.`,
+    minimum: `${capital(name)} must be at least ${limit}.`,
     exclusiveMinimum: `${capital(name)} must be more than ${limit}.`,
-    maximum: `${capital(name)} must be ${limit} or less.`,
+    maximum: `${capital(name)} must be at most ${limit}.`,
     exclusiveMaximum: `${capital(name)} must be less than ${limit}.`,
     minLength:
-      limit === '1' ? `${capital(name)} is an empty text.` : `${capital(name)} needs ${limit} characters or more.`,
-    maxLength: `${capital(name)} must have ${limit} characters or fewer.`,
-    minItems: limit === '1' ? `${capital(name)} is an empty list.` : `${capital(name)} needs ${limit} entries or more.`,
-    maxItems: `${capital(name)} must have ${limit} entries or fewer.`,
-    minProperties: limit === '1' ? `${capital(name)} is empty.` : `${capital(name)} needs ${limit} fields or more.`,
-    maxProperties: `${capital(name)} must have ${limit} fields or fewer.`,
+      limit === '1'
+        ? `${capital(name)} is an empty string.`
+        : `${capital(name)} must have at least ${limit} characters.`,
+    maxLength: `${capital(name)} must have at most ${limit} characters.`,
+    minItems:
+      limit === '1' ? `${capital(name)} is an empty list.` : `${capital(name)} must have at least ${limit} entries.`,
+    maxItems: `${capital(name)} must have at most ${limit} entries.`,
+    minProperties:
+      limit === '1' ? `${capital(name)} is empty.` : `${capital(name)} must have at least ${limit} fields.`,
+    maxProperties: `${capital(name)} must have at most ${limit} fields.`,
     multipleOf: `${capital(name)} must be a multiple of ${String(params['multipleOf'])}.`,
   };
   return {
     code: 'pipeline::bad-value',
     path,
-    message: texts[keyword] ?? `${capital(name)} is not accepted here.`,
+    message: texts[keyword] ?? `${capital(name)} is not valid here.`,
     remedy:
       texts[keyword] === undefined
-        ? 'See the description of the kind with `pyflow plugins show KIND`.'
+        ? 'Run `pyflow plugins show KIND` to see what the kind accepts.'
         : 'Change the value.',
   };
 }

@@ -1,8 +1,8 @@
-// Finds the data and the part of a schema that a schema error is about.
+// Finds the value and the part of a schema that a validation error is about.
 
 import { isRecord, type Path } from './problem.js';
 
-/** Follows a JSON pointer through data: indexes become numbers. */
+/** Follows a JSON pointer through data. Indexes of lists become numbers. */
 export function follow(data: unknown, pointer: string): { readonly path: Path; readonly value: unknown } {
   const path: (string | number)[] = [];
   let value = data;

@@ -2,7 +2,7 @@
 export const pipelineSchema = {
   "$schema": "http://json-schema.org/draft-07/schema#",
   "title": "pyflow pipeline",
-  "description": "A pipeline of typed nodes. pyflow checks it before anything runs: `pyflow check FILE`.",
+  "description": "A pipeline of typed nodes. pyflow checks the file before it runs anything: `pyflow check FILE`.",
   "type": "object",
   "required": [
     "pyflow",
@@ -12,7 +12,7 @@ export const pipelineSchema = {
   "properties": {
     "$schema": {
       "type": "string",
-      "description": "Where editors find this schema; pyflow ignores it."
+      "description": "Location of this schema, for editors. pyflow ignores it."
     },
     "pyflow": {
       "const": 1,
@@ -22,7 +22,7 @@ export const pipelineSchema = {
       "type": "string",
       "pattern": "^[A-Za-z0-9][A-Za-z0-9 ._-]*$",
       "maxLength": 100,
-      "description": "Name of the pipeline, shown in reports. Default: the file's name."
+      "description": "Name of the pipeline, shown in reports. Default: the name of the file."
     },
     "description": {
       "type": "string",
@@ -30,14 +30,14 @@ export const pipelineSchema = {
     },
     "params": {
       "type": "object",
-      "description": "Values that a run may set with `-p NAME=VALUE`. Read by `${{ params.NAME }}` in `with` and `env`, and by `params.NAME` in `when`.",
+      "description": "Values that a run can set with `-p NAME=VALUE`. Use them as `${{ params.NAME }}` in `with` and `env`, and as `params.NAME` in `when`.",
       "propertyNames": {
         "pattern": "^[A-Za-z][A-Za-z0-9_]*$",
         "maxLength": 100
       },
       "additionalProperties": {
         "type": "object",
-        "description": "A param: its type, and what values it accepts.",
+        "description": "A param: its type and the values that it accepts.",
         "required": [
           "type"
         ],
@@ -52,11 +52,11 @@ export const pipelineSchema = {
               "array",
               "object"
             ],
-            "description": "Type of the value. Decides how `-p NAME=VALUE` is read; lists and mappings are given as JSON."
+            "description": "Type of the value. pyflow parses `-p NAME=VALUE` accordingly; pass lists and mappings as JSON."
           },
           "description": {
             "type": "string",
-            "description": "What the param sways."
+            "description": "What the param is for."
           },
           "enum": {
             "type": "array",
@@ -64,7 +64,7 @@ export const pipelineSchema = {
             "description": "The accepted values."
           },
           "default": {
-            "description": "The value when a run gives none. Without it every run must give one."
+            "description": "The value for runs that set none. Without a default, every run must set a value."
           },
           "items": {
             "type": "object",
@@ -72,14 +72,14 @@ export const pipelineSchema = {
           },
           "pattern": {
             "type": "string",
-            "description": "Regular expression (RE2) that a text must match."
+            "description": "Regular expression (RE2) that a string must match."
           }
         }
       }
     },
     "plugins": {
       "type": "array",
-      "description": "Files that add kinds of nodes, relative to this file.",
+      "description": "Plugin files that add kinds of nodes, relative to this file.",
       "items": {
         "type": "string",
         "minLength": 1,
@@ -91,7 +91,7 @@ export const pipelineSchema = {
     },
     "pools": {
       "type": "object",
-      "description": "Named limits: how many nodes that claim a pool may run at once.",
+      "description": "Named limits: how many nodes of a pool can run at the same time.",
       "propertyNames": {
         "pattern": "^[a-z][a-z0-9_-]*$",
         "maxLength": 100
@@ -109,7 +109,7 @@ export const pipelineSchema = {
     },
     "nodes": {
       "type": "object",
-      "description": "The nodes by name. Their order here settles ties; edges come from `inputs`, `after` and `when`.",
+      "description": "The nodes by name. `inputs`, `after` and `when` order them; the order in the file breaks ties.",
       "minProperties": 1,
       "propertyNames": {
         "pattern": "^[a-z][a-z0-9_-]*$",
@@ -117,7 +117,7 @@ export const pipelineSchema = {
       },
       "additionalProperties": {
         "type": "object",
-        "description": "A use of a kind of plugin.",
+        "description": "One node of the pipeline.",
         "required": [
           "uses"
         ],
@@ -126,15 +126,15 @@ export const pipelineSchema = {
           "uses": {
             "type": "string",
             "minLength": 1,
-            "description": "The kind of plugin; `pyflow plugins ls` lists them."
+            "description": "Kind of the node. `pyflow plugins ls` lists all kinds."
           },
           "with": {
             "type": "object",
-            "description": "Config of the plugin: literal values, and templates such as `${{ params.stack }}`. A template that is the whole text keeps its type."
+            "description": "Config of the node: literal values, and templates such as `${{ params.stack }}`. A template that is the whole value keeps the type of the param."
           },
           "inputs": {
             "type": "object",
-            "description": "Input ports and the outputs that feed them, as `producer.port`; a list of those where a port takes several. Literal values go into `with`.",
+            "description": "The outputs that feed the input ports, each as `NODE.PORT`, or a list of them if the port accepts one. Literal values go into `with`.",
             "additionalProperties": {
               "anyOf": [
                 {
@@ -164,7 +164,7 @@ export const pipelineSchema = {
           },
           "after": {
             "type": "array",
-            "description": "Nodes to wait for without taking a value. Their files are visible to this node where it names them in its `reads`.",
+            "description": "Nodes to wait for without using an output. This node sees their files if it names them in its `reads`.",
             "items": {
               "type": "string",
               "pattern": "^[a-z][a-z0-9_-]*$"
@@ -175,7 +175,7 @@ export const pipelineSchema = {
             "type": "string",
             "minLength": 1,
             "maxLength": 10000,
-            "description": "CEL expression; the node is skipped when it is false. Ports are written `node.port`, or `nodes[\"node-name\"].port` for names with a hyphen; also `params.NAME` and `run.mode`. A value of a skipped node makes it false.",
+            "description": "CEL expression. If it is false, the node is skipped. It can use `node.port`, or `nodes[\"node-name\"].port` for names with a hyphen, `params.NAME` and `run.mode`. It is false if it depends on an output of a skipped node.",
             "examples": [
               "manager.name == \"pip\"",
               "run.mode == \"test\""
@@ -183,7 +183,7 @@ export const pipelineSchema = {
           },
           "env": {
             "type": "object",
-            "description": "Variables for the commands of this node; they are part of its key. Templates are filled.",
+            "description": "Environment variables for the commands of this node. They are part of its key. Values can use templates.",
             "propertyNames": {
               "pattern": "^[A-Za-z_][A-Za-z0-9_]*$",
               "maxLength": 200
@@ -194,7 +194,7 @@ export const pipelineSchema = {
           },
           "secrets": {
             "type": "array",
-            "description": "Names of app variables that the node gets as secrets: masked in logs, never part of a key, and not allowed in what any node leaves.",
+            "description": "Names of app variables that the node gets as secrets. pyflow masks the values in logs, keeps them out of keys, and fails a node that leaves one in its files or outputs.",
             "items": {
               "anyOf": [
                 {
@@ -217,11 +217,11 @@ export const pipelineSchema = {
                     "label": {
                       "type": "string",
                       "maxLength": 200,
-                      "description": "Stands for the value's version in the key: change it when the value's change should re-run the node."
+                      "description": "Stands for the value in the key. Change it to run the node again with a new value."
                     },
                     "mayStore": {
                       "type": "boolean",
-                      "description": "What the node and those behind it leave may hold the value. Default: false, and a node that leaves it fails."
+                      "description": "Allow the value in files and outputs of this node and of nodes that depend on it. Default: false."
                     }
                   }
                 }
@@ -229,7 +229,7 @@ export const pipelineSchema = {
             }
           },
           "cache": {
-            "description": "Whether a result is kept: `auto` (the default), `never`, or for a while.",
+            "description": "Whether pyflow caches the result: `auto` (the default), `never`, or up to a maximum age.",
             "anyOf": [
               {
                 "enum": [
@@ -252,14 +252,14 @@ export const pipelineSchema = {
                       "10m",
                       "7d"
                     ],
-                    "description": "How old a result may get, e.g. `7d`."
+                    "description": "Maximum age of a cached result, e.g. `7d`."
                   }
                 }
               }
             ]
           },
           "retries": {
-            "description": "How often to try again, after 1, 2, 4, ... seconds. A number covers failures of the environment and, where the node uses the network, timeouts; `on` names what is covered. Default: 0.",
+            "description": "How often to try again, after 1, 2, 4, ... seconds. A plain number applies to failures of the environment, and to timeouts if the node uses the network. Use `on` to name the causes yourself. Default: 0.",
             "anyOf": [
               {
                 "type": "integer",
@@ -290,7 +290,7 @@ export const pipelineSchema = {
                         "exit"
                       ]
                     },
-                    "description": "After which outcomes: `environment` (failures that a retry may help, such as an unreachable host), `timeout` (of the node), `exit` (a command ended with a status other than 0, or by a signal). Names that are given hold for nodes with side effects too."
+                    "description": "Causes of a retry: `environment` (a failure outside the app, such as an unreachable host), `timeout` (of the node), `exit` (a command ended by a signal or with a status other than 0). Causes that you name apply to nodes with side effects too."
                   }
                 }
               }
@@ -314,13 +314,13 @@ export const pipelineSchema = {
               "10m",
               "7d"
             ],
-            "description": "Time the node may take, e.g. `90s` or `10m`."
+            "description": "Maximum duration of the node, e.g. `90s` or `10m`."
           },
           "limits": {
             "type": "object",
             "additionalProperties": false,
             "minProperties": 1,
-            "description": "What the commands of the node may take at most: `memory`, `processes`, `disk`. Default: what `PYFLOW_LIMITS` says.",
+            "description": "Limits for the commands of the node: `memory`, `processes`, `disk`. Default: the limits in `PYFLOW_LIMITS`.",
             "properties": {
               "memory": {
                 "type": "string",
@@ -329,13 +329,13 @@ export const pipelineSchema = {
                   "512m",
                   "2g"
                 ],
-                "description": "Memory of all its processes together, e.g. `512m` or `2g`."
+                "description": "Total memory of all processes, e.g. `512m` or `2g`."
               },
               "processes": {
                 "type": "integer",
                 "minimum": 1,
                 "maximum": 999999999,
-                "description": "How many processes may run at a time."
+                "description": "Number of processes that can run at the same time."
               },
               "disk": {
                 "type": "string",
@@ -344,18 +344,18 @@ export const pipelineSchema = {
                   "512m",
                   "2g"
                 ],
-                "description": "Bytes that it may write into its folders, e.g. `4g`."
+                "description": "Total size of the files that the node can write, e.g. `4g`."
               }
             }
           },
           "pool": {
             "type": "string",
             "minLength": 1,
-            "description": "The pool to claim a place of while running."
+            "description": "Pool that limits how many such nodes run at the same time."
           },
           "network": {
             "type": "boolean",
-            "description": "Whether commands of the node may use the network. Default: as the kind says."
+            "description": "Whether the commands of the node can use the network. Default: depends on the kind."
           },
           "description": {
             "type": "string",

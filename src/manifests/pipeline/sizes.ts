@@ -1,8 +1,8 @@
-// Sizes as people write them: `512m`, `1g`. Unaware of what they measure.
+// Parses sizes such as `512m` and `1g`.
 
 const UNIT_BYTES: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
 
-/** In bytes; undefined for what is no size, or none at all. */
+/** In bytes. Undefined when the text is not a size, or the size is zero. */
 export function parseSize(text: string): number | undefined {
   const match = /^([0-9]{1,12})([kmgt]?)$/i.exec(text);
   const bytes = match === null ? 0 : Number(match[1]) * (UNIT_BYTES[(match[2] ?? '').toLowerCase()] ?? 0);

@@ -1,4 +1,4 @@
-// Says in our own words what keeps a file from being YAML. Unaware of pipelines.
+// Explains YAML syntax errors.
 
 interface Words {
   readonly code: string;
@@ -11,83 +11,83 @@ interface Words {
 const KNOWN: readonly (readonly [RegExp, string, string | undefined, string])[] = [
   [
     /tab characters/,
-    'A tab is used for indentation.',
-    'YAML allows only spaces there, since tabs have no fixed width.',
-    'Replace the tabs at the start of the line by spaces.',
+    'This line is indented with a tab.',
+    'YAML allows only spaces for indentation.',
+    'Replace the tabs at the start of the line with spaces.',
   ],
   [
     /end of the stream within a (single|double) quoted/,
-    'A quoted text is not closed before the file ends.',
+    'A quoted string is not closed before the end of the file.',
     undefined,
     'Add the closing quote.',
   ],
   [
     /end of the document within a (single|double) quoted/,
-    'A quoted text is not closed before the document ends.',
+    'A quoted string is not closed before the end of the document.',
     undefined,
     'Add the closing quote.',
   ],
   [
     /end of the stream within a flow collection/,
-    'A bracket or brace is not closed before the file ends.',
+    'A bracket or brace is not closed before the end of the file.',
     undefined,
     'Add the missing `]` or `}`.',
   ],
-  [/missed comma/, 'A comma is missing between two entries.', undefined, 'Put a comma in front of this entry.'],
-  [/expected the node content, but found ','/, 'There is a comma too many.', undefined, 'Remove it.'],
+  [/missed comma/, 'A comma is missing between two entries.', undefined, 'Add a comma before this entry.'],
+  [/expected the node content, but found ','/, 'There is one comma too many.', undefined, 'Remove it.'],
   [
     /bad indentation of a mapping entry|deficient indentation/,
-    'This line does not fit the mapping it stands in.',
-    'Either its indentation differs from that of its neighbours, or an unquoted text contains `: ` or starts with a special character.',
-    'Indent it like the entries next to it; put quotes around text with `: `, or that starts with one of `@ % & * ! | > [ {` or a backquote.',
+    'This line does not fit into the mapping around it.',
+    'Its indentation differs from the lines next to it, or an unquoted string contains `: ` or starts with a special character.',
+    'Indent it like the entries next to it, or put quotes around a string that contains `: ` or starts with one of `@ % & * ! | > [ {` or a backtick.',
   ],
   [
     /bad indentation of a sequence entry/,
-    'This list entry does not line up with the others.',
+    'This list entry is not aligned with the others.',
     undefined,
-    'Indent all entries of a list equally.',
+    'Indent all entries of the list by the same number of spaces.',
   ],
   [
     /unidentified alias/,
-    'This alias stands for nothing.',
+    'This alias is not defined.',
     'An alias `*name` needs an anchor `&name` earlier in the file.',
-    'Define the anchor first, or put quotes around a text that starts with `*`.',
+    'Define the anchor first, or put quotes around a string that starts with `*`.',
   ],
   [
     /unknown .* tag|cannot resolve a node|tag (name|suffix|handle)|undeclared tag|verbatim tag|duplication of a tag/,
-    'This tag is not known here.',
-    'Only the tags of the YAML 1.2 core schema are read: !!str, !!int, !!float, !!bool, !!null, !!seq, !!map.',
-    'Remove the tag, or put quotes around a text that starts with `!`.',
+    'This YAML tag is not supported.',
+    'pyflow supports the tags of the YAML 1.2 core schema: !!str, !!int, !!float, !!bool, !!null, !!seq, !!map.',
+    'Remove the tag, or put quotes around a string that starts with `!`.',
   ],
   [
     /complex keys/,
     'A list or mapping is used as a key.',
-    'Keys must be plain text.',
-    'Use text as the key; put quotes around a template `"${{ ... }}"`.',
+    'Keys must be strings.',
+    'Use a string as the key. Put quotes around a template: `"${{ ... }}"`.',
   ],
   [
     /nesting exceeded/,
     'The data is nested too deeply.',
-    'A pipeline file never needs more than a few levels.',
-    'Flatten it.',
+    'A pipeline file needs only a few levels.',
+    'Remove levels of nesting.',
   ],
   [
     /non-printable|null byte|valid JSON character/,
-    'There is a control character in the file.',
+    'The file contains a control character.',
     undefined,
-    'Remove it, or write it as an escape inside double quotes.',
+    'Remove it, or write it as an escape sequence in double quotes.',
   ],
   [
     /escape|hexadecimal/,
-    'This escape is not known inside double quotes.',
+    'Unknown escape sequence in a double-quoted string.',
     undefined,
-    'Double the backslash, or use single quotes, where a backslash is an ordinary character.',
+    'Double the backslash, or use single quotes, where a backslash has no special meaning.',
   ],
   [
     /expected ':' after|multiline key|can not read a block mapping/,
-    'A key without `:` stands here.',
+    'This key has no `:`.',
     'Every entry of a mapping has the form `key: value`.',
-    'Add the colon, followed by a space.',
+    'Add a colon and a space after the key.',
   ],
   [
     /whitespace character is expected after the key-value/,
@@ -97,15 +97,15 @@ const KNOWN: readonly (readonly [RegExp, string, string | undefined, string])[] 
   ],
   [
     /document separator is expected/,
-    'This line does not continue what stands before it.',
-    'Lists and mappings cannot be mixed on one level, and nothing may follow the document.',
+    'This line does not continue the value before it.',
+    "A list and a mapping can't share one level, and nothing can follow the end of the document.",
     'Check the indentation of this line and of the one before it.',
   ],
-  [/directive/, 'This directive is not understood.', undefined, 'Remove the line that starts with `%`.'],
-  [/input is empty/, 'The pipeline file is empty.', undefined, 'Start it with `pyflow: 1`, a `name` and `nodes`.'],
+  [/directive/, 'This YAML directive is not supported.', undefined, 'Remove the line that starts with `%`.'],
+  [/input is empty/, 'The pipeline file is empty.', undefined, 'Begin with `pyflow: 1`, followed by `nodes`.'],
   [
     /anchor|alias/,
-    'This anchor or alias is not well formed.',
+    'This anchor or alias is malformed.',
     undefined,
     'Write `&name` before a value and `*name` to use it again.',
   ],
@@ -116,12 +116,12 @@ interface SyntaxProblem {
   readonly offset: number;
 }
 
-/** Large files would take a second reader too long. */
+/** Parsing a larger file a second time takes too long. */
 const MAX_SECOND_READING = 300_000;
 
 /**
- * What the fast parser stumbled over at `offset`. A second parser, loaded only now, is asked first: it names its errors
- * more finely.
+ * Explains an error of the fast parser at `offset`. Asks a second parser first, loaded only now, whose errors are more
+ * specific.
  */
 export async function explainSyntax(
   error: Error & { readonly reason?: string },
@@ -139,8 +139,8 @@ export async function explainSyntax(
   return {
     words: {
       code: 'pipeline::syntax',
-      message: `The file is not ${looksLikeJSON(text) ? 'JSON or YAML' : 'YAML or JSON'} here.`,
-      remedy: 'Compare this line and the one before it with the rules of YAML 1.2.',
+      message: `The file is not valid ${looksLikeJSON(text) ? 'JSON or YAML' : 'YAML or JSON'} here.`,
+      remedy: 'Check the quotes, brackets, colons and indentation of this line and the one before it.',
     },
     offset,
   };
@@ -160,20 +160,20 @@ async function readAgain(text: string): Promise<SyntaxProblem | undefined> {
   return first && explainAgain(first.code, first.message, Math.min(first.pos[0], text.length), text);
 }
 
-/** Undefined for errors that the first parser names as well. */
+/** Undefined when the first parser's error is just as good. */
 function explainAgain(code: string, said: string, at: number, text: string): SyntaxProblem | undefined {
   switch (code) {
     case 'BLOCK_AS_IMPLICIT_KEY':
       return problem(at, {
-        message: 'A text with `: ` in it stands without quotes.',
+        message: 'This string contains `: ` but has no quotes.',
         reason: 'YAML reads `: ` as the end of a key.',
-        remedy: 'Put quotes around the whole text, or begin a new line if it is a key.',
+        remedy: 'Put quotes around the whole string, or start a new line if it is a key.',
       });
     case 'BAD_SCALAR_START':
       return problem(at, {
-        message: `A text cannot start with ${JSON.stringify(text.charAt(at))}.`,
-        reason: 'YAML reserves that character.',
-        remedy: 'Put quotes around it.',
+        message: `A string without quotes can't start with ${JSON.stringify(text.charAt(at))}.`,
+        reason: 'YAML reserves this character.',
+        remedy: 'Put quotes around the string.',
       });
     case 'BAD_INDENT':
       return said.startsWith('Flow') ? explainOpenBracket(at) : explainIndent(at, text);
@@ -182,8 +182,8 @@ function explainAgain(code: string, said: string, at: number, text: string): Syn
     case 'MULTILINE_IMPLICIT_KEY':
       if (!looksLikeJSON(text)) return undefined;
       return problem(at, {
-        message: 'A comma is missing behind this value.',
-        remedy: 'Put a comma between two entries.',
+        message: 'A comma is missing after this value.',
+        remedy: 'Add a comma between the two entries.',
       });
     case 'UNEXPECTED_TOKEN':
       return explainToken(at, text);
@@ -199,15 +199,15 @@ const problem = (offset: number, words: Omit<Words, 'code'>): SyntaxProblem => (
 
 function explainOpenBracket(at: number): SyntaxProblem {
   return problem(at, {
-    message: 'A bracket or brace that was opened before is not closed here.',
-    remedy: 'Close it with `]` or `}`; what is inside must be indented more than the key in front of it.',
+    message: 'An earlier bracket or brace is not closed.',
+    remedy: 'Close it with `]` or `}`, and indent everything inside further than its key.',
   });
 }
 
 function explainIndent(at: number, text: string): SyntaxProblem {
   return problem(skipBlanks(text, at), {
-    message: 'This line is not indented like its neighbours.',
-    remedy: 'Give all entries of one mapping, or of one list, the same number of spaces.',
+    message: 'This line is not indented like the lines next to it.',
+    remedy: 'Indent all entries of a mapping or list by the same number of spaces.',
   });
 }
 
@@ -215,8 +215,8 @@ function explainOpenQuote(said: string, text: string): SyntaxProblem | undefined
   if (!said.includes('quote')) return undefined;
   const quote = /'quote|'-quote|' ?quote/.test(said) ? "'" : '"';
   return problem(Math.max(0, text.lastIndexOf(quote)), {
-    message: 'A quoted text is not closed.',
-    reason: 'It goes on to the end of the file.',
+    message: 'A quoted string is not closed.',
+    reason: 'It extends to the end of the file.',
     remedy: 'Add the closing quote.',
   });
 }
@@ -224,16 +224,16 @@ function explainOpenQuote(said: string, text: string): SyntaxProblem | undefined
 function explainToken(at: number, text: string): SyntaxProblem | undefined {
   if (text.slice(Math.max(0, at - 1), at + 2) === '${{') {
     return problem(at - 1, {
-      message: 'A template stands without quotes.',
-      reason: 'Inside `{ }` YAML takes its braces for a mapping.',
+      message: 'This template has no quotes.',
+      reason: 'Inside `{ }`, YAML reads its braces as a mapping.',
       remedy: 'Write `"${{ ... }}"`.',
     });
   }
   if (!/[[\]{}"']/.test(text.charAt(at))) return undefined;
   return problem(at, {
-    message: 'A text with brackets or quotes in it stands without quotes.',
-    reason: 'Inside `{ }` and `[ ]` YAML takes them for the beginning or the end of something.',
-    remedy: 'Put single quotes around the whole text.',
+    message: 'This string contains brackets or quotes but is not quoted itself.',
+    reason: 'Inside `{ }` and `[ ]`, YAML reads them as the start or end of a value.',
+    remedy: 'Put single quotes around the whole string.',
   });
 }
 

@@ -1,4 +1,4 @@
-// Fills `${{ params.NAME }}` and `${{ run.NAME }}` into the texts of a file.
+// Fills in templates: `${{ params.NAME }}` and `${{ run.NAME }}`.
 
 import type { JSONValue } from '../json-schema.js';
 import type { RunFacts } from './manifest.js';
@@ -83,21 +83,23 @@ function fillText(
   return isComplete ? { value: filled + text.slice(last), isWhole: false } : undefined;
 }
 
-/** Neither of the two: the value is missing, which is reported elsewhere. */
+/** Without both, the param has no value, which is reported elsewhere. */
 interface Found {
   readonly value?: JSONValue | undefined;
   readonly problem?: Words;
 }
 
-const UNCLOSED: Found = { problem: { message: 'This template is not closed.', remedy: 'Close it with `}}`.' } };
+const UNCLOSED: Found = {
+  problem: { message: 'This template has no closing `}}`.', remedy: 'Add `}}` after the name.' },
+};
 
 function lookUp(inner: string, isWhole: boolean, { params, run, suggester }: TemplateContext): Found {
   const match = /^(params|run)\.([A-Za-z_][A-Za-z0-9_]*)$/.exec(inner);
   if (match === null) {
     return {
       problem: {
-        message: `\`${inner}\` cannot be used in a template.`,
-        reason: 'Templates know only `params` and `run`; values of nodes travel through `inputs`.',
+        message: `\`${inner}\` can't be used in a template.`,
+        reason: 'Templates can read only `params` and `run`. To use an output of another node, name it in `inputs`.',
         remedy: 'Write `${{ params.NAME }}` or `${{ run.mode }}`.',
       },
     };
@@ -119,8 +121,8 @@ function lookUp(inner: string, isWhole: boolean, { params, run, suggester }: Tem
   if (isWhole || typeof value !== 'object') return { value };
   return {
     problem: {
-      message: `\`${inner}\` is ${nameOfType(value)} and cannot be put into a text.`,
-      remedy: 'Make the template the whole value, so that it keeps its type.',
+      message: `\`${inner}\` is ${nameOfType(value)}, which can't be inserted into a string.`,
+      remedy: `Make the template the whole value: \`"\${{ ${inner} }}"\`.`,
     },
   };
 }

@@ -1,13 +1,13 @@
-// Evaluates guards of nodes: the plain form by itself, all others by CEL, which is loaded for them.
+// Evaluates the guards of nodes. Loads CEL only for guards that are not in the plain form.
 
 import type { JSONValue } from '../json-schema.js';
 import type { RunFacts } from './manifest.js';
 import { parsePlain, type NodeValues, type PlainTerm, type WhenResult } from './plain-guard.js';
 
 /**
- * Evaluates a guard that passed the checks. A guard whose outcome hinges on a value that is absent, because its node was
- * skipped, is false: `a.x == "1" || b.x == "1"` still holds when only `b` ran, `!(a.x == "1")` does not when `a` did not,
- * and `has(a.x)` asks for presence itself.
+ * Evaluates a guard that passed the checks. A guard that depends on an output of a skipped node is false:
+ * `a.x == "1" || b.x == "1"` can be true when only `b` ran, but `!(a.x == "1")` is false when `a` was skipped.
+ * `has(a.x)` tests for presence.
  */
 export async function evaluateWhen(
   expression: string,
@@ -22,7 +22,7 @@ export async function evaluateWhen(
   return evaluateCEL(expression, values, params, run);
 }
 
-/** Undefined when a value has a type that only CEL can judge. */
+/** Undefined when a value has a type that only CEL can handle. */
 function evaluatePlain(
   terms: readonly PlainTerm[],
   values: NodeValues,

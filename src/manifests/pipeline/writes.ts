@@ -25,8 +25,8 @@ interface Conflict {
 type Overlaps = ReadonlyMap<string, readonly string[]>;
 
 /**
- * Pairs of unordered nodes whose patterns can match one path. `mayOverlap` excuses a pair. At most one conflict per
- * later node: the others are counted.
+ * Pairs of unordered nodes whose patterns can match the same path. `mayOverlap` excuses a pair. Returns at most one
+ * conflict per later node, and counts the others.
  */
 export function findConflicts(
   graph: Prerequisites,
@@ -98,7 +98,7 @@ class ConflictSearch {
 
   constructor(private readonly contest: Contest) {}
 
-  /** Between the target at a position and those before it. */
+  /** A conflict between the target at a position and those before it. */
   conflictOf(position: number, patterns: ReadonlySet<string>): Conflict | undefined {
     const { targets, overlaps } = this.contest;
     const later = targets[position] as number;
@@ -114,7 +114,7 @@ class ConflictSearch {
     return first && { ...first, later, others: colliding.size - 1 };
   }
 
-  /** Adds the targets before a position that write a pattern, in no order with it. Returns the first that it adds. */
+  /** Adds the earlier, unordered targets that write a pattern. Returns the first one added. */
   private collide(pattern: string, position: number, colliding: Set<number>): number | undefined {
     const { targets, masks, row, mayOverlap } = this.contest;
     const mask = masks.get(pattern);
@@ -141,7 +141,7 @@ class ConflictSearch {
   }
 }
 
-/** For each pattern the different ones it overlaps; patterns without any are left out. */
+/** For each pattern, the others that it overlaps. Leaves out patterns without any. */
 function overlappingPatterns(patterns: readonly string[]): { readonly overlaps: Overlaps; readonly gaveUp: boolean } {
   const overlaps = new Map<string, string[]>();
   const note = (a: string, b: string): void => {

@@ -44,7 +44,7 @@ nodes:
   extra: { uses: install, inputs: { runtime: dependencies.tree, cache: pip.tree }, network: true }
 `;
 
-describe('checking pipelines', () => {
+describe('checkPipeline', () => {
   const check = async (text: string, options: Partial<CheckOptions> = {}): Promise<CheckResult> => {
     const loaded = await parsePipeline('test.yml', text);
     if (!loaded.ok) return loaded;
@@ -64,7 +64,7 @@ describe('checking pipelines', () => {
     return found ?? expect.fail(`no node ${id}`);
   };
 
-  it('requires an input that the config calls for', async () => {
+  it('requires an input that the config makes necessary', async () => {
     const kinds = new Map(await testKinds());
     const tool = { type: 'string', format: 'tool-tree', 'x-may-be-absent': true } as const;
     const manifest: PluginManifest = {
@@ -93,7 +93,7 @@ describe('checking pipelines', () => {
     expect((await check(text('c'), { kinds })).ok).to.equal(true);
   });
 
-  it('gives a pipeline with everything resolved', async () => {
+  it('returns a pipeline with everything resolved', async () => {
     const pipeline = await sound(PYTHON);
     expect(pipeline).to.deep.include({
       name: 'python',
@@ -158,7 +158,7 @@ describe('checking pipelines', () => {
     expect(node(pipeline, 'extra')).to.deep.include({ optionalInputs: ['cache'], network: true });
   });
 
-  it('puts nodes in topological order, ties by position', async () => {
+  it('sorts nodes topologically, ties in file order', async () => {
     const { nodes } = await sound(PYTHON);
     expect(nodes.map(({ id }) => id)).to.deep.equal([
       'detect',
@@ -173,18 +173,18 @@ describe('checking pipelines', () => {
     ]);
   });
 
-  it('gives plain JSON', async () => {
+  it('returns plain JSON', async () => {
     const pipeline = await sound(PYTHON);
     expect(JSON.parse(JSON.stringify(pipeline))).to.deep.equal(pipeline);
   });
 
-  it('reads params of the command line by their declared type', async () => {
+  it('parses params from the command line by their declared type', async () => {
     const pipeline = await sound(PYTHON, { params: { stack: 'scalingo-22', limit: '7', tags: '["x","y"]' } });
     expect(pipeline.params).to.deep.equal({ stack: 'scalingo-22', limit: 7, tags: ['x', 'y'] });
     expect(node(pipeline, 'version').config).to.deep.equal({ stack: 'scalingo-22', limit: 7, tags: ['x', 'y'] });
   });
 
-  it('keeps texts given on the command line texts', async () => {
+  it('keeps string params from the command line as strings', async () => {
     const file =
       'pyflow: 1\nparams: { v: { type: string } }\nnodes: { a: { uses: command, with: { argv: ["${{ params.v }}"] } } }';
     for (const given of ['3.10', 'true', '', '[1]', '${{ params.v }}', 'null']) {
@@ -192,14 +192,14 @@ describe('checking pipelines', () => {
     }
   });
 
-  it('can do without values of params when nothing is going to run', async () => {
+  it('accepts params without values when nothing is going to run', async () => {
     const file =
       'pyflow: 1\nparams: { n: { type: integer } }\nnodes: { a: { uses: version-resolve, with: { limit: "${{ params.n }}" } } }';
     expect(await codes(file)).to.deep.equal(['pipeline::missing-param']);
     expect(await codes(file, { paramsMayMiss: true })).to.deep.equal([]);
   });
 
-  it('copies configs, so that nodes that share an alias do not share defaults', async () => {
+  it('copies configs, so that nodes with the same YAML alias do not share defaults', async () => {
     const pipeline = await sound(
       'pyflow: 1\nnodes:\n  a: { uses: command, with: &w { argv: [x] } }\n  b: { uses: command, with: *w, after: [a] }',
     );
@@ -207,17 +207,17 @@ describe('checking pipelines', () => {
     expect(node(pipeline, 'a').config).to.not.equal(node(pipeline, 'b').config);
   });
 
-  it('names the pipeline after its file when it has no name', async () => {
+  it('names the pipeline after its file by default', async () => {
     expect((await sound('pyflow: 1\nnodes: { a: { uses: detect } }')).name).to.equal('test');
   });
 
-  it('sizes pools that a kind claims though the file declares none', async () => {
+  it('gives a default size to a pool that only a kind names', async () => {
     const file =
       'pyflow: 1\nnodes: { m: { uses: package-manager }, a: { uses: fetch-runtime, inputs: { python: m.name } } }';
     expect((await sound(file)).pools).to.deep.equal({ network: 4 });
   });
 
-  it('takes the type of an alias from what feeds it, through other aliases as well', async () => {
+  it('gives an alias the type of the outputs that feed it, even through other aliases', async () => {
     const file = (last: string): string => `pyflow: 1
 nodes:
   c: { uses: first-of, inputs: { candidates: [b.tree] } }
@@ -228,7 +228,7 @@ nodes:
     expect(await codes(file('ran'))).to.deep.equal(['pipeline::type-mismatch']);
   });
 
-  it('lets guards compare values that came through an alias', async () => {
+  it('lets guards compare values from an alias', async () => {
     const file = (when: string): string => `pyflow: 1
 nodes:
   m: { uses: package-manager }
@@ -257,14 +257,14 @@ nodes:
     }
   });
 
-  it('gives the same result for JSON as for YAML', async () => {
+  it('returns the same result for JSON and YAML', async () => {
     const loaded = await parsePipeline('test.yml', PYTHON);
     if (!loaded.ok) expect.fail('the sample does not load');
     const asJSON = JSON.stringify(loaded.value.data, undefined, 2);
     expect(await sound(asJSON)).to.deep.equal(await sound(PYTHON));
   });
 
-  it('has no opinion on the order of keys beyond that of nodes', async () => {
+  it('depends on the order of nodes only, not of other keys', async () => {
     const loaded = await parsePipeline('test.yml', PYTHON);
     if (!loaded.ok) expect.fail('the sample does not load');
     const data = loaded.value.data as Record<string, unknown>;
@@ -277,7 +277,7 @@ nodes:
     expect(await codes(`pyflow: 1\nnodes:\n${nodes}`)).to.deep.equal(['pipeline::too-many-nodes']);
   });
 
-  it('answers with diagnostics inside the text, however a sound file is changed', async () => {
+  it('reports diagnostics inside the text, however a valid file is mutated', async () => {
     const loaded = await parsePipeline('test.yml', PYTHON);
     if (!loaded.ok) expect.fail('the sample does not load');
     const sample = JSON.stringify(loaded.value.data);
@@ -311,7 +311,7 @@ nodes:
         }),
         async (changes) => {
           const data = JSON.parse(sample) as unknown;
-          // A copy: put in twice, one value could be put into itself.
+          // A copy, because a value inserted twice could end up inside itself.
           for (const [at, how, value] of changes) mutate(data, at, how, structuredClone(value));
           const text = JSON.stringify(data);
           const result = await check(text);
@@ -345,7 +345,7 @@ nodes:
     const start = performance.now();
     const result = await checkPipeline(loaded.value, { kinds, params: {}, run: RUN });
     expect(result.ok).to.equal(true);
-    expect(performance.now() - start).to.be.lessThan(5000); // far above what it takes, far below what quadratic would
+    expect(performance.now() - start).to.be.lessThan(5000); // far above the usual time, far below that of a quadratic check
   });
 });
 

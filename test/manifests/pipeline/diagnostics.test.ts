@@ -39,7 +39,7 @@ describe('diagnostics of pipeline files', () => {
     });
   }
 
-  it('reports every one of many different mistakes of a file', async () => {
+  it('reports every mistake in a file', async () => {
     const shown = await report('ten-mistakes.yaml');
     const codes = new Set([...shown.matchAll(/ error: .* \[(pipeline::[a-z0-9-]+)\]$/gm)].map(([, code]) => code));
     expect(codes.size).to.be.greaterThan(12);

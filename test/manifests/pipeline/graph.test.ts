@@ -8,7 +8,7 @@ const acyclic = fc.integer({ min: 1, max: 40 }).chain((count) =>
       fc.array(fc.array(fc.nat({ max: count - 1 }), { maxLength: 4 }), { minLength: count, maxLength: count }),
       fc.shuffledSubarray([...Array(count).keys()], { minLength: count, maxLength: count }),
     )
-    // An edge is kept only when it agrees with a hidden order.
+    // Keeps only edges that agree with a hidden order.
     .map(([edges, hidden]) =>
       edges.map((needs, vertex) =>
         [...new Set(needs)].filter((needed) => (hidden[needed] ?? 0) < (hidden[vertex] ?? 0)),
@@ -17,7 +17,7 @@ const acyclic = fc.integer({ min: 1, max: 40 }).chain((count) =>
 );
 
 describe('graph', () => {
-  it('orders prerequisites first and settles ties by position', () => {
+  it('orders prerequisites first, ties in file order', () => {
     expect(topologicalOrder([[2], [], [], [0, 1]])).to.deep.equal([1, 2, 0, 3]);
     expect(topologicalOrder([[], [], []])).to.deep.equal([0, 1, 2]);
     fc.assert(
@@ -28,7 +28,7 @@ describe('graph', () => {
         for (const [vertex, needs] of graph.entries()) {
           for (const needed of needs) expect(rank.get(needed)).to.be.lessThan(rank.get(vertex) ?? -1);
         }
-        // No vertex could have gone earlier past its neighbour with a later position.
+        // No vertex could swap with a neighbour that has a later position.
         for (let at = 1; at < order.length; at++) {
           const [before = 0, here = 0] = [order[at - 1], order[at]];
           if (before > here) expect(graph[here]).to.include(before);
@@ -38,7 +38,7 @@ describe('graph', () => {
     );
   });
 
-  it('finds a shortest cycle of each knot, and leaves what hangs on it out of the order', () => {
+  it('finds a shortest cycle per knot, and leaves its dependents out of the order', () => {
     expect(findCycles([[1], [2], [0], [3], [0]])).to.deep.equal([
       [0, 2, 1, 0],
       [3, 3],
@@ -47,7 +47,7 @@ describe('graph', () => {
     expect(topologicalOrder([[1], [0], [0], []])).to.deep.equal([3]);
   });
 
-  it('reports only true cycles, and one whenever the order is not complete', () => {
+  it('reports only real cycles, and at least one when the order is incomplete', () => {
     const any = fc.array(fc.uniqueArray(fc.nat({ max: 9 }), { maxLength: 3 }), { minLength: 10, maxLength: 10 });
     fc.assert(
       fc.property(any, (graph) => {
@@ -79,7 +79,7 @@ describe('graph', () => {
     );
   });
 
-  it('handles a chain of twenty thousand', () => {
+  it('handles a chain of twenty thousand vertices', () => {
     const chain = Array.from({ length: 20_000 }, (_, vertex) => (vertex === 0 ? [] : [vertex - 1]));
     expect(topologicalOrder(chain).at(-1)).to.equal(19_999);
     expect(findCycles(chain.map((needs, vertex) => (vertex === 0 ? [19_999] : needs)))[0]).to.have.length(20_001);

@@ -73,9 +73,9 @@ describe('hostile expressions', () => {
     });
   }
 
-  it('names the expression that takes too many steps, also where a term would forgive it', async () => {
+  it('names the expression that needs too many steps, even if a term would swallow the error', async () => {
     const expression = `true || ${nested('true', 12, 'all')}`;
-    // What need not be looked at costs nothing.
+    // A term that needs no evaluation costs nothing.
     expect(await evaluateWhen(expression, {}, {}, RUN)).to.deep.equal({ ok: true, value: true });
     for (const costly of [`${nested('true', 12, 'all')} || true`, `[1].exists(x, ${nested('true', 12, 'all')})`]) {
       const result = await evaluateWhen(costly, {}, {}, RUN);
@@ -84,7 +84,7 @@ describe('hostile expressions', () => {
     }
   });
 
-  it('leaves ordinary expressions as they were', async () => {
+  it('evaluates ordinary expressions as before', async () => {
     const given = { a: { list: ['x', 'y'], text: 'v1.2' } };
     const holds = async (expression: string): Promise<unknown> => {
       const result = await evaluateWhen(expression, given, {}, RUN);
@@ -96,7 +96,7 @@ describe('hostile expressions', () => {
     expect(await holds('has(a.text) ? size(a.list.filter(x, x != "x")) == 1 : false')).to.equal(true);
   });
 
-  it('refuses, at its place, a pattern that no linear engine takes', async () => {
+  it('refuses a pattern that RE2 does not support, with its position', async () => {
     const refused = async (text: string): Promise<readonly string[]> => {
       const loaded = await parsePipeline('p.yml', text);
       if (!loaded.ok) throw new Error('not loaded');
@@ -115,12 +115,12 @@ describe('hostile expressions', () => {
     for (const pattern of ['^(?=a)b', '(a)\\1', '(?<!a)b', 'a{2000}']) {
       expect((await refused(param(pattern))).join()).to.match(/^3: .*linear time/);
     }
-    expect(await refused(param('('))).to.include('3: The pattern is not a regular expression.');
+    expect(await refused(param('('))).to.include('3: The pattern is not a valid regular expression.');
     expect((await refused(guard('^(?=a)b')))[0]).to.match(/^5: .*linear time/);
     expect(await refused(param('^(a+)+$'))).to.deep.equal([]);
   });
 
-  it('refuses a param that is nested without an end, and takes one that holds many brackets as text', async () => {
+  it('refuses a deeply nested param, and accepts a string with many brackets', async () => {
     const text =
       'pyflow: 1\nparams:\n  p: { type: array }\nnodes:\n  a: { uses: command, when: "size(params.p) > 0", with: { argv: [echo] } }\n';
     const loaded = await parsePipeline('p.yml', text);
@@ -133,7 +133,7 @@ describe('hostile expressions', () => {
     expect(await check(`["${'['.repeat(50_000)}", "\\"[[["]`)).to.deep.equal([]);
   });
 
-  it('answers the patterns of shipped manifests within a second, whatever the text', () => {
+  it('matches the patterns of shipped manifests within a second, whatever the text', () => {
     const texts = ['a', '1', '.', '/', '-', ' ', 'a/', '../', 'a.', '1.', 'a-', '@', '+', 'é'].flatMap((part) => [
       part.repeat(20_000),
       `${part.repeat(20_000)}\n`,

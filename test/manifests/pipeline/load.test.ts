@@ -23,7 +23,7 @@ describe('loading pipeline files', () => {
       : result.failure.diagnostics.map(({ code }) => code);
   };
 
-  it('refuses what is not a readable file', async () => {
+  it('refuses missing files and folders', async () => {
     expect(await codesOf(join(folder, 'absent.yml'))).to.deep.equal(['pipeline::not-found']);
     expect(await codesOf(join(write('x'), 'below-a-file.yml'))).to.deep.equal(['pipeline::not-found']);
     expect(await codesOf(folder)).to.deep.equal(['pipeline::not-a-file']);
@@ -31,14 +31,14 @@ describe('loading pipeline files', () => {
     expect(await codesOf(join(folder, 'x'.repeat(5000)))).to.deep.equal(['pipeline::unreadable']);
   });
 
-  it('says that a file may not be read', async function () {
-    if (process.getuid?.() === 0) this.skip(); // root may read everything
+  it('reports a file without read permission', async function () {
+    if (process.getuid?.() === 0) this.skip(); // root can read everything
     const file = write('pyflow: 1');
     chmodSync(file, 0);
     expect(await codesOf(file)).to.deep.equal(['pipeline::unreadable']);
   });
 
-  it('never reads more than the limit, even where there is no end', async () => {
+  it('never reads more than the limit, even from an endless file', async () => {
     expect(await codesOf('/dev/zero')).to.deep.equal(['pipeline::too-large']);
     expect(await codesOf(write(`a: "${'x'.repeat(MAX_FILE_BYTES)}"`))).to.deep.equal(['pipeline::too-large']);
   });
@@ -59,7 +59,7 @@ describe('loading pipeline files', () => {
     expect(sound.ok && sound.value.data).to.deep.equal({ pyflow: 1 });
   });
 
-  it('keeps aliases that are merely handy', async () => {
+  it('accepts ordinary aliases', async () => {
     const result = await parsePipeline('x.yml', 'a: &a { b: [1, 2] }\nc: *a\nd: [*a, *a]\n');
     expect(result.ok && result.value.data).to.deep.equal({
       a: { b: [1, 2] },
@@ -76,7 +76,7 @@ describe('loading pipeline files', () => {
     ]);
   });
 
-  it('reads scalars as YAML 1.2 says, like an independent parser', async () => {
+  it('reads scalars according to YAML 1.2, like an independent parser', async () => {
     const words =
       'yes no on off y n true True TRUE false ~ null Null NULL 0o17 017 0x1F 0b11 1e3 1E+3 1_000 +1 -1 1. .5 -.5 ' +
       '3.10 12:30 2001-01-01 2001-12-14t21:59:43.10-05:00 .inf -.Inf .NaN 0 -0 00 1.0 = <<';
@@ -88,7 +88,7 @@ describe('loading pipeline files', () => {
     }
   });
 
-  it('gives the same data for JSON as JSON does', async () => {
+  it('reads JSON like JSON.parse', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.dictionary(
@@ -109,7 +109,7 @@ describe('loading pipeline files', () => {
     );
   });
 
-  it('gives data or a diagnostic inside the text for any text at all', async () => {
+  it('returns data, or a diagnostic inside the text, for any text', async () => {
     const fragment = fc.constantFrom(
       'a: ',
       '- ',

@@ -8,7 +8,7 @@ import { checkText } from '../../support/check-text.js';
 import { Refused, Workspace } from '../../support/workspace.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-/** What only people who know JSON Schema or regular expressions understand. */
+/** Words that only people who know JSON Schema or regular expressions understand. */
 const SCHEMA_WORDS =
   /regular expression|regex|pattern|schema|JSON pointer|\(\?|\^\[|\]\+|\$\)|anyOf|oneOf|const\b|enum\b/i;
 
@@ -19,12 +19,12 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
 }
 
-describe('the words of check', () => {
+describe('messages of check', () => {
   for (const [kind, { manifest }] of shippedKinds) {
     const fields = Object.entries((manifest.config as Schema).properties ?? {});
     for (const [field, schema] of fields) {
       if (schema.pattern === undefined && schema.items?.pattern === undefined) continue;
-      it(`show no expression for ${field} of ${kind}`, async () => {
+      it(`shows no regular expression for ${field} of ${kind}`, async () => {
         const wrong = schema.items === undefined ? '"../ @"' : '["../ @"]';
         const diagnostics = await checkText(
           `pyflow: 1\nnodes:\n  a: { uses: ${kind}, with: { ${field}: ${wrong} } }\n`,
@@ -38,7 +38,7 @@ describe('the words of check', () => {
     }
   }
 
-  it('show none for the patterns of the file itself', async () => {
+  it('shows no regular expression for the patterns of the file itself', async () => {
     const text = `
 pyflow: 1
 name: "-x"
@@ -54,7 +54,7 @@ nodes:
       expect(`${message} ${reason} ${remedy}`).not.to.match(SCHEMA_WORDS);
   });
 
-  it('know every pattern of the schemas', () => {
+  it('explains every pattern in the schemas', () => {
     const found = new Set<string>();
     const visit = (value: unknown): void => {
       if (typeof value !== 'object' || value === null) return;
@@ -64,7 +64,7 @@ nodes:
     const files = readdirSync(`${root}/schemas/plugins`).map((file) => `schemas/plugins/${file}`);
     for (const file of ['schemas/pipeline.schema.json', ...files]) {
       const schema = JSON.parse(readFileSync(`${root}/${file}`, 'utf8')) as Record<string, { config?: unknown }>;
-      // What the schema adds for editors only is never checked by pyflow.
+      // pyflow never checks what the schema adds for editors only.
       visit(file.includes('plugins/') ? schema['properties']?.config : withoutKinds(schema));
     }
     expect([...found].filter((pattern) => wordsForPattern(pattern) === undefined)).to.deep.equal([]);
@@ -76,22 +76,22 @@ nodes:
     ['0', /Write `pyflow: 1`/],
     ['"1"', /Write `pyflow: 1`/],
   ] as const) {
-    it(`say what to do about pyflow: ${version}`, async () => {
+    it(`says how to fix pyflow: ${version}`, async () => {
       const [problem] = await checkText(`pyflow: ${version}\nnodes: { a: { uses: detect } }\n`);
       expect(`${problem?.message} ${problem?.remedy}`).to.match(says);
     });
   }
 
   for (const [text, says] of [
-    ['{"pyflow": 1, "nodes": {"a": {"uses": "detect",}}}', 'JSON allows no comma before `}` or `]`.'],
+    ['{"pyflow": 1, "nodes": {"a": {"uses": "detect",}}}', 'JSON does not allow a comma before `}` or `]`.'],
     [
       '{"pyflow": 1, "description": ",}",\n "nodes": {"a": {"uses": "command", "with": {"argv": ["x" , ]}}}}',
-      'JSON allows no comma before `}` or `]`.',
+      'JSON does not allow a comma before `}` or `]`.',
     ],
-    ['{"pyflow": 1, "nodes": {"a": {"uses": "detect"}}} # why', 'This file is named .json, but is YAML.'],
+    ['{"pyflow": 1, "nodes": {"a": {"uses": "detect"}}} # why', 'This file is named .json but contains YAML.'],
     ['{"pyflow": 1, "description": ",}", "nodes": {"a": {"uses": "detect"}}}', undefined],
   ] as const) {
-    it(`${says === undefined ? 'accept' : 'warn of'} ${text} in a .json file`, async () => {
+    it(`${says === undefined ? 'accepts' : 'warns about'} ${text} in a .json file`, async () => {
       const found = await checkText(text, 'pipeline.json');
       expect(found.map(({ severity, message }) => `${severity}: ${message}`)).to.deep.equal(
         says === undefined ? [] : [`warning: ${says}`],
@@ -100,7 +100,7 @@ nodes:
     });
   }
 
-  it('tell of plugins that are missing at their lines, beside the other problems', async () => {
+  it('reports missing plugins with their lines, together with all other problems', async () => {
     const work = new Workspace().pipeline(`pyflow: 1
 plugins: [./first.mjs, ./second.mjs]
 nodes:
@@ -124,7 +124,7 @@ nodes:
 });
 
 describe('a run', () => {
-  it('tells of writes that nothing wrote and of paths to read that are not there, once', async () => {
+  it('reports unused `writes` and missing `reads` once', async () => {
     const work = new Workspace().write({ there: 'x', kept: 'x' }).pipeline(`pyflow: 1
 nodes:
   a:

@@ -16,7 +16,7 @@ const at = (line: number, column: number, width = 1, more: Partial<Diagnostic> =
 const render = (diagnostic: Diagnostic, text: string): string =>
   renderDiagnostics([diagnostic], text, { color: false });
 
-describe('rendering of diagnostics', () => {
+describe('renderDiagnostics', () => {
   it('shows place, code, excerpt, reason and remedy', () => {
     expect(render(at(2, 4, 3, { reason: 'Because.' }), 'one\nab cde\n')).to.equal(
       [
@@ -31,12 +31,12 @@ describe('rendering of diagnostics', () => {
     );
   });
 
-  it('underlines the rest of the line when the place spans several', () => {
+  it('underlines the rest of the line when the place spans several lines', () => {
     const shown = render(at(1, 2, 1, { end: { line: 3, column: 2 } }), 'abcd\nef\ng');
     expect(shown).to.include('1 | abcd\n  |  ^~~\n');
   });
 
-  it('leaves the excerpt out where there is no line', () => {
+  it('leaves out the excerpt when there is no line', () => {
     expect(render(at(1, 1), '')).to.equal('a.yml:1:1: error: It is wrong. [pipeline::sample]\n  = fix: Correct it.\n');
     expect(render(at(9, 1), 'x\n')).to.not.include('|');
   });
@@ -49,19 +49,19 @@ describe('rendering of diagnostics', () => {
     expect(shown[2]?.indexOf('HERE')).to.equal(shown[3]?.indexOf('^~~~'));
   });
 
-  it('counts wide characters as a terminal does', () => {
+  it('counts wide characters like a terminal', () => {
     const shown = render(at(1, 4, 1), '日本x語').split('\n');
     expect(shown[3]).to.equal(`  | ${' '.repeat(5)}^~`);
   });
 
-  it('writes colours only when asked', () => {
+  it('writes colors only on request', () => {
     const coloured = renderDiagnostics([at(1, 1)], 'x', { color: true });
     expect(coloured).to.include('\u001b[1;31merror\u001b[0m');
     // oxlint-disable-next-line no-control-regex
     expect(coloured.replaceAll(/\u001b\[[0-9;]*m/g, '')).to.equal(render(at(1, 1), 'x'));
   });
 
-  it('lets nothing through that could steer a terminal or reorder text', () => {
+  it('removes characters that control a terminal or reorder text', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: 'binary' }),

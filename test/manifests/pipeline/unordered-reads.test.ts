@@ -7,7 +7,7 @@ import { checkText } from '../../support/check-text.js';
 
 const GEN = 'gen: { uses: command, with: { argv: [x], writes: [gen/w.txt] } }';
 
-describe('reads of what an unordered node writes', () => {
+describe('unordered reads', () => {
   const told = async (...nodes: readonly string[]): Promise<readonly string[]> =>
     (await checkText(`pyflow: 1\nparams: { a: { type: boolean, default: true } }\nnodes:\n  ${nodes.join('\n  ')}\n`))
       .filter(({ code }) => code !== 'pipeline::unused-param')
@@ -18,22 +18,22 @@ describe('reads of what an unordered node writes', () => {
     [
       'a literal path',
       'z: { uses: command, with: { argv: [x], reads: [gen/w.txt] } }',
-      '`z` reads `gen/w.txt`, which `gen` writes, and does not wait for it.',
+      '`z` reads `gen/w.txt`, which `gen` writes, but does not wait for `gen`.',
     ],
     [
       'a pattern',
       "z: { uses: command, with: { argv: [x], reads: ['gen/*.txt'] } }",
-      '`z` reads `gen/*.txt`, where `gen` writes `gen/w.txt`, and does not wait for it.',
+      '`z` reads `gen/*.txt` and `gen` writes `gen/w.txt`, but `z` does not wait for `gen`.',
     ],
     [
       'a folder',
       'z: { uses: command, with: { argv: [x], reads: [gen] } }',
-      '`z` reads `gen`, where `gen` writes `gen/w.txt`, and does not wait for it.',
+      '`z` reads `gen` and `gen` writes `gen/w.txt`, but `z` does not wait for `gen`.',
     ],
     [
       'the presence of a path',
       'z: { uses: command, with: { argv: [x], exists: [gen/w.txt] } }',
-      '`z` reads `gen/w.txt`, which `gen` writes, and does not wait for it.',
+      '`z` reads `gen/w.txt`, which `gen` writes, but does not wait for `gen`.',
     ],
     ['the requirements of an installer', 'z: { uses: package-manager, with: { root: gen } }', undefined],
     [
@@ -53,17 +53,17 @@ describe('reads of what an unordered node writes', () => {
     });
   }
 
-  it('point at the entry of `reads`, and say what to add', async () => {
+  it('are reported at the entry of `reads`, with the line to add', async () => {
     const [problem] = await checkText(
       `pyflow: 1\nnodes:\n  ${GEN}\n  z: { uses: command, with: { argv: [x], reads: [a, gen/w.txt] } }\n`,
     );
     expect([problem?.start.line, problem?.remedy]).to.deep.equal([
       4,
-      'Add `after: [gen]` to `z`. If it must not see that file, let it read less, or let `gen` wait for `z`.',
+      'Add `after: [gen]` to `z`. If `z` must not see that file, narrow its `reads`, or add `after: [z]` to `gen`.',
     ]);
   });
 
-  it('are found of guards that can both hold, and not of those that exclude each other', async () => {
+  it('are found for guards that can both be true, and not for those that exclude each other', async () => {
     const guarded = (when: string): string =>
       `z: { uses: command, when: "${when}", with: { argv: [x], reads: [gen/w.txt] } }`;
     const writer = 'gen: { uses: command, when: params.a, with: { argv: [x], writes: [gen/w.txt] } }';
@@ -71,7 +71,7 @@ describe('reads of what an unordered node writes', () => {
     expect(await told(writer, guarded('!params.a'))).to.deep.equal([]);
   });
 
-  it('are none where an order exists, through other nodes too, whichever comes first', async () => {
+  it('are not reported between ordered nodes, in either direction, even through other nodes', async () => {
     const via = 'm: { uses: command, with: { argv: [x] }, after: [gen] }';
     const reader = (more: string): string => `z: { uses: command, with: { argv: [x], reads: [gen/w.txt] }${more} }`;
     expect(await told(GEN, reader(', after: [gen]'))).to.deep.equal([]);
@@ -84,17 +84,17 @@ describe('reads of what an unordered node writes', () => {
 
   it('are a warning for a node that reads the whole app', async () => {
     expect(await told(GEN, "z: { uses: command, with: { argv: [x], reads: ['**'] } }")).to.deep.equal([
-      'warning pipeline::unordered-read: `z` reads `**`, where `gen` writes `gen/w.txt`, and does not wait for it.',
+      'warning pipeline::unordered-read: `z` reads `**` and `gen` writes `gen/w.txt`, but `z` does not wait for `gen`.',
     ]);
   });
 
-  it('are a warning beside a hook, which may write anything', async () => {
+  it('are a warning for a hook, which may write anything', async () => {
     const hook = 'h: { uses: hook, with: { script: bin/h } }';
     const found = await told(hook, 'z: { uses: command, with: { argv: [x], reads: [src/a] } }');
     expect(found.map((text) => text.split(':')[0])).to.deep.equal(['warning pipeline']);
   });
 
-  it('are found in random graphs as a plain search finds them', () => {
+  it('are found in random graphs exactly as by a simple search', () => {
     const PATTERNS = ['a', 'b', 'd/x', 'd/*', 'd', '**/x', 'e/{x,y}'];
     const patterns = fc.subarray(PATTERNS, { maxLength: 2 });
     const vertex = fc.record({ reads: patterns, writes: patterns, needs: fc.array(fc.nat(20), { maxLength: 2 }) });

@@ -6,7 +6,7 @@ import { evaluateWhen } from '../../../src/manifests/pipeline/when.js';
 
 const RUN = { mode: 'build', os: 'linux', arch: 'x64' } as const;
 
-describe('evaluation of when', () => {
+describe('evaluateWhen', () => {
   const value = async (expression: string, values: NodeValues = {}, params = {}): Promise<boolean | string> => {
     const result = await evaluateWhen(expression, values, params, RUN);
     return result.ok ? result.value : result.failure.code;
@@ -32,7 +32,7 @@ describe('evaluation of when', () => {
     expect(await value('manager.name == "pip" ? manager.ok : false', values)).to.equal(true);
   });
 
-  it('is false when it hinges on a value of a node that was skipped', async () => {
+  it('is false when it depends on an output of a skipped node', async () => {
     for (const absent of [{}, { a: undefined }, { a: {} }, { a: { x: undefined } }]) {
       expect(await value('a.x == "1"', absent)).to.equal(false);
       expect(await value('a.x != "1"', absent)).to.equal(false);
@@ -46,19 +46,19 @@ describe('evaluation of when', () => {
     expect(await value('has(nodes["a-b"].x)', { 'a-b': { x: '' } })).to.equal(true);
   });
 
-  it('fails on values that cannot be compared, though none is absent', async () => {
+  it('fails on values of different types when none is absent', async () => {
     expect(await value('a.x > 3', { a: { x: 'text' } })).to.equal('pipeline::when-failed');
     expect(await value('a.x', { a: { x: 'text' } })).to.equal('pipeline::when-failed');
     expect(await value('a.x ==', { a: { x: 'text' } })).to.equal('pipeline::when-failed');
   });
 
-  it('is not led astray by names that objects inherit', async () => {
+  it('ignores names that objects inherit', async () => {
     expect(await value('tostring.x == "1"', { tostring: { x: '1' } })).to.equal(true);
     expect(await value('a.toString == "1"', { a: {} })).to.equal(false);
     expect(await value('a.constructor.name == "Object"', { a: {} })).to.equal(false);
   });
 
-  it('reads the plain form without CEL, and to the same end', async () => {
+  it('evaluates the plain form without CEL, with the same result', async () => {
     const port = fc.constantFrom('x', 'y');
     const reference = fc
       .tuple(fc.constantFrom('a', 'bb', 'nodes["c-d"]', 'nodes["a"]', 'params', 'run'), port)
@@ -113,7 +113,7 @@ describe('evaluation of when', () => {
       expect(parsePlain(guard), guard).to.equal(undefined);
   });
 
-  it('never throws, whatever the expression', async () => {
+  it('never throws for any expression', async () => {
     const piece = fc.constantFrom(
       'a',
       '.x',

@@ -8,7 +8,7 @@ import { findConflicts } from '../../../src/manifests/pipeline/writes.js';
 describe('write conflicts', () => {
   const never = (): boolean => false;
 
-  it('tells patterns that can match one path', () => {
+  it('detects patterns that can match the same path', () => {
     const overlapping = [
       ['a', 'a'],
       ['**', 'a/b'],
@@ -62,7 +62,7 @@ describe('write conflicts', () => {
     );
   });
 
-  it('finds pairs without an order, and no others', () => {
+  it('finds unordered pairs, and no others', () => {
     const graph = [[], [0], [], [1, 2]];
     const writes = [['x/**'], ['x/a'], ['x/*'], ['x/a', 'y']];
     const { conflicts } = findConflicts(graph, topologicalOrder(graph), writes, never);
@@ -98,7 +98,7 @@ describe('write conflicts', () => {
     );
   });
 
-  it('gives up, and says so, rather than compare thousands of patterns that begin with a wildcard', () => {
+  it('gives up, and says so, on thousands of patterns that begin with a wildcard', () => {
     const writes = Array.from({ length: 4000 }, (_, index) => [`*/x${index}`]);
     const { conflicts, gaveUp } = findConflicts(
       writes.map(() => []),
