@@ -1,12 +1,12 @@
-# Starts a step of the buildpack in pyflow. Sourced by the scripts in bin, with the name of the step in $step.
+# Starts pyflow for a step of the buildpack. The scripts in bin source this file, with the name of the step in $step.
 
 set -euo pipefail
 if [[ "${BUILDPACK_XTRACE:-0}" == 1 || -n "${BUILDPACK_DEBUG:-}" ]]; then set -x; fi
 
 home="$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)"
 
-# What a look at a name or a file answers needs no Node, whose start would be all that the step takes. In every other case
-# pyflow itself answers, and says what is wrong.
+# If the name of a file or its content is the answer, this script answers itself, because starting Node would take longer than
+# the step. Otherwise pyflow answers, and says what is wrong.
 case "$step" in
   detect)
     if [[ -n "${1:-}" && "${PYFLOW_PARAMS:-}" != *root* ]]; then
@@ -24,11 +24,11 @@ case "$step" in
     ;;
 esac
 
-# What an earlier buildpack set for the app's own Node is not for ours.
+# An earlier buildpack may have set these for the app's own Node.
 unset NODE_OPTIONS NODE_PATH
 
-# The Node of pyflow: the operator's choice, one that was put beside `bin`, or that of the machine; never one that a
-# buildpack before this one installed into the app.
+# The Node that runs pyflow: the operator's choice, the one in `node` beside `bin`, or the one of the machine. Never one that
+# an earlier buildpack installed into the app.
 find_node() {
   if [[ -n "${PYFLOW_NODE:-}" ]]; then
     printf '%s\n' "$PYFLOW_NODE"
@@ -52,7 +52,7 @@ find_node() {
 
 node="$(find_node "${1:-/app}")"
 if [[ -z "$node" ]]; then
-  printf '\n !     pyflow needs Node.js 20.19 or newer, and there is none on this machine.\n' >&2
+  printf '\n !     pyflow needs Node.js 20.19 or newer, but this machine has none.\n' >&2
   printf ' !     Install it, put it into %s/node, or name it with PYFLOW_NODE.\n\n' "$home" >&2
   exit 75
 fi

@@ -1,4 +1,5 @@
-// Starts pyflow for a step of the buildpack. In words that every Node understands, so that an old one can say that it is.
+// Starts pyflow for a step of the buildpack. Uses only syntax that every Node understands, so that an old Node can say that it
+// is too old.
 
 'use strict';
 
@@ -18,13 +19,13 @@ function refuse(problem, remedy) {
 
 if (version[0] < NEEDED[0] || (version[0] === NEEDED[0] && version[1] < NEEDED[1])) {
   refuse(
-    'pyflow needs Node.js ' + NEEDED.join('.') + ' or newer, and ' + process.execPath + ' is ' + process.version + '.',
+    'pyflow needs Node.js ' + NEEDED.join('.') + ' or newer, but ' + process.execPath + ' is ' + process.version + '.',
     'Install a newer one, put it into ' + path.join(home, 'node') + ', or name it with PYFLOW_NODE.',
   );
 } else if (!fs.existsSync(cli)) {
   refuse(
-    'pyflow was not built: there is no ' + cli + '.',
-    'Run `npm ci` and `npm run build` in its folder, or install the package.',
+    'pyflow is not built: ' + cli + ' is missing.',
+    'Run `npm ci && npm run build` in its folder, or install the package.',
   );
 } else {
   process.argv.splice(1, 3, cli, 'buildpack', step, '--home=' + home, '--');

@@ -81,7 +81,7 @@ describe('the scripts of the buildpack', () => {
   it('say what to do if pyflow was not built', () => {
     const { status, stdout, stderr } = run('compile', ['/tmp/build']);
     expect({ status, stdout }).to.deep.equal({ status: 75, stdout: '' });
-    expect(stderr).to.match(/^\n !     pyflow was not built: .*dist\/cli\.js\.\n !     .*npm run build/);
+    expect(stderr).to.match(/^\n !     pyflow is not built: .*dist\/cli\.js is missing\.\n !     .*npm run build/);
   });
 
   it('say what to do if Node is too old', () => {
@@ -90,7 +90,7 @@ describe('the scripts of the buildpack', () => {
     const node = write('old-node', `#!/bin/sh\nexec "${process.execPath}" -r "${old}" "$@"\n`);
     const { status, stdout, stderr } = run('compile', ['/tmp/build'], { PYFLOW_NODE: node });
     expect({ status, stdout }).to.deep.equal({ status: 75, stdout: '' });
-    expect(stderr).to.match(/ !     pyflow needs Node\.js 20\.19 or newer, and .*\n !     Install a newer one/);
+    expect(stderr).to.match(/ !     pyflow needs Node\.js 20\.19 or newer, but .*\n !     Install a newer one/);
   });
 
   it('say what to do if there is no Node', () => {
@@ -99,7 +99,7 @@ describe('the scripts of the buildpack', () => {
       symlinkSync(`/usr/bin/${name}`, join(root, 'empty', name));
     const { status, stderr } = run('detect', ['/tmp/build'], { PATH: join(root, 'empty') });
     expect(status).to.equal(75);
-    expect(stderr).to.match(/ !     pyflow needs Node\.js 20\.19 or newer, and there is none/);
+    expect(stderr).to.match(/ !     pyflow needs Node\.js 20\.19 or newer, but this machine has none/);
   });
 
   it('prefer the Node beside them to that of the machine, and never use one of the app', () => {

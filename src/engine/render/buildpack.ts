@@ -104,7 +104,7 @@ class BuildpackLog implements GroupedLog {
   #changes(reasons: readonly Reason[]): void {
     const changes = reasonLines(reasons.filter(isDifference));
     if (changes.length === 0) return;
-    this.#detail('Not taken from the cache, because of changes:');
+    this.#detail('Not restored from the cache, because of changes:');
     for (const change of changes.slice(0, SHOWN_CHANGES)) this.#detail(`- ${change}`);
     if (changes.length > SHOWN_CHANGES) this.#detail(`- and ${changes.length - SHOWN_CHANGES} more`);
   }

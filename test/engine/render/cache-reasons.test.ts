@@ -38,7 +38,7 @@ function linesOf(before: Partial<KeyRecord>, after: Partial<KeyRecord>, duration
 }
 
 describe('engine/render/cache-reasons', () => {
-  const HEAD = '       Not taken from the cache, because of changes:';
+  const HEAD = '       Not restored from the cache, because of changes:';
   const tool = (version: string) => ({ facts: { version }, trees: {} });
   const reasons: readonly (readonly [string, Partial<KeyRecord>, Partial<KeyRecord>, readonly string[]])[] = [
     [

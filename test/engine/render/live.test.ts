@@ -7,7 +7,7 @@ import { liveRenderer } from '../../../src/engine/render/live.js';
 import { failedRun, pipFailure, nodeReport, started, succeededRun } from '../../support/events.js';
 import { FakeScreen } from '../../support/fake-screen.js';
 
-/** A renderer on a screen with a clock that only the test moves. */
+/** A renderer on a screen, with a clock that only the test advances. */
 function stage(columns = 80, rows = 24) {
   const screen = new FakeScreen(columns, rows);
   const writes: { readonly at: number; readonly text: string }[] = [];
@@ -74,7 +74,7 @@ describe('engine/render/live', () => {
     ]);
   });
 
-  it('leaves finished nodes, failures and the summary behind, and no frame', () => {
+  it('ends with the finished nodes, failures and the summary, and without a frame', () => {
     const { screen, play, renderer } = stage();
     play(failedRun);
     renderer.close();
@@ -102,7 +102,7 @@ describe('engine/render/live', () => {
     expect(screen.cursorHidden).to.equal(false);
   });
 
-  it('draws at most ten frames a second however much is printed', () => {
+  it('draws at most ten frames per second, however much is printed', () => {
     const { writes, play } = stage();
     const lines = Array.from({ length: 5000 }, (_, index): Event => ({
       at: 10 + Math.floor(index / 5),
@@ -119,7 +119,7 @@ describe('engine/render/live', () => {
     }
   });
 
-  it('writes nothing while nothing changes', () => {
+  it('writes nothing if nothing changes', () => {
     const { writes, play, advanceTo } = stage();
     play([started, start(6, 'pip')]);
     advanceTo(950);
@@ -161,7 +161,7 @@ describe('engine/render/live', () => {
     expect(screen.text().at(-1)).to.match(/and \d+ more/);
   });
 
-  it('leaves no remains of the old frame when the window becomes narrower or wider', () => {
+  it('removes the old frame completely if the window becomes narrower or wider', () => {
     const { screen, play, advanceTo, renderer } = stage(80);
     play(failedRun.slice(0, 15));
     advanceTo(500);
@@ -174,7 +174,7 @@ describe('engine/render/live', () => {
     expect(screen.text()[0]).to.contain('notice: [sandbox::none]');
   });
 
-  it('gives the cursor back and stops its clock when it is closed in the middle', () => {
+  it('shows the cursor and stops its clock if it is closed early', () => {
     const { screen, play, renderer, pending, advanceTo, writes } = stage();
     play(failedRun.slice(0, 15));
     advanceTo(400);
@@ -189,14 +189,14 @@ describe('engine/render/live', () => {
     expect(writes.length).to.equal(before);
   });
 
-  it('never hides the cursor when nothing runs', () => {
+  it('never hides the cursor if nothing runs', () => {
     const { play, renderer, writes } = stage();
     play([started, { at: 9, type: 'run-finished', report: { ...succeededReport(), nodes: {} } }]);
     renderer.close();
     expect(writes.map(({ text }) => text).join('')).not.to.contain('\u001b');
   });
 
-  it('starts over when the run does', () => {
+  it('starts over if the run does', () => {
     const { screen, play, advanceTo } = stage();
     play([
       started,

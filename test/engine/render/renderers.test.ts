@@ -38,29 +38,29 @@ describe('engine/render/renderers', () => {
       expectGolden(golden(`succeeded-${name}`), render(make, succeededRun)));
   }
 
-  it('renders a report as a table with failures in full', () => {
+  it('renders a report as a table with complete failures', () => {
     expectGolden(golden('report'), reportText(failedReport, false));
   });
 
-  it('colours the blocks of a platform by their level, line by line', () => {
+  it('colors each line of a block by its level', () => {
     expect(styledBlock('error', ['one', ''], true)).to.equal(
       '\n\u001b[1;31m !     one\u001b[0m\n\u001b[1;31m !\u001b[0m\n\n',
     );
   });
 
-  it('gives back each event as one line of ndjson', () => {
+  it('writes each event as one line of ndjson', () => {
     const lines = render(RENDERERS['ndjson']!, failedRun).trimEnd().split('\n');
     expect(lines.map((line) => JSON.parse(line) as unknown)).to.deep.equal(failedRun);
   });
 
-  it('prints the lines of nodes that never finished when the run is cut short', () => {
+  it('prints the lines of unfinished nodes if the run is cut short', () => {
     const cut = failedRun.slice(0, 15);
     const text = render(RENDERERS['plain']!, cut);
     expect(text).to.contain('Collecting flask==99');
     expect(text).to.contain('bundling');
   });
 
-  it('closes every group of a run that is cut short', () => {
+  it('closes every group if the run is cut short', () => {
     const text = render(RENDERERS['github']!, failedRun.slice(0, 15));
     const count = (part: string) => text.split(part).length - 1;
     expect(count('::group::')).to.equal(3);
@@ -68,7 +68,7 @@ describe('engine/render/renderers', () => {
     expect(count('::stop-commands::TOKEN')).to.equal(count('::TOKEN::'));
   });
 
-  it('lets no line of a tool be a workflow command', () => {
+  it('never lets the output of a tool act as a workflow command', () => {
     const hostile = ['::set-env name=A::b', '##[error]x', '::TOKEN', 'a\n::error::b', '\r::warning::c'].map(
       (text, at): Event => ({
         at,
@@ -90,13 +90,13 @@ describe('engine/render/renderers', () => {
     expect(listening).to.equal(true);
   });
 
-  it('never lets an escape sequence of a tool through when there is no terminal', () => {
+  it('removes escape sequences of tools if there is no terminal', () => {
     for (const name of ['plain', 'github', 'buildpack']) {
       expect(render(RENDERERS[name]!, failedRun), name).not.to.match(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
     }
   });
 
-  it('tells the lines of one node without those of another between them', () => {
+  it('keeps the lines of one node together', () => {
     const lines = render(RENDERERS['plain']!, failedRun).split('\n');
     const from = lines.indexOf('> assets (command)');
     expect(lines.slice(from + 1, from + 4).every((line) => line.startsWith('  '))).to.equal(true);

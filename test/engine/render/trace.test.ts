@@ -19,12 +19,12 @@ const spansOf = (events: typeof failedRun): Span[] => {
 };
 
 describe('engine/render/trace', () => {
-  it('has a span of microseconds for each node, with its outcome', () => {
+  it('has a span for each node, in microseconds and with its outcome', () => {
     const pip = spansOf(failedRun).find(({ name }) => name === 'pip');
     expect(pip).to.include({ ts: 100_000, dur: 2_500_000, cat: 'failed' });
   });
 
-  it('never has two nodes at a time in one lane', () => {
+  it('never puts two nodes that overlap into one lane', () => {
     const busy = spansOf(failedRun).filter(({ tid, dur }) => tid > 0 && dur > 0);
     expect(busy.map(({ name }) => name).sort()).to.deep.equal(['assets', 'pip']);
     for (const a of busy) {
@@ -34,7 +34,7 @@ describe('engine/render/trace', () => {
     }
   });
 
-  it('has the slug and the run itself', () => {
+  it('has spans for the slug and for the run', () => {
     expect(
       spansOf(succeededRun)
         .slice(-2)
@@ -47,7 +47,7 @@ describe('engine/render/trace', () => {
 });
 
 describe('engine/render/log', () => {
-  it('hands on every text unchanged and in order before it is closed', async () => {
+  it('passes every text on, unchanged and in order, before it closes', async () => {
     const texts = Array.from({ length: 5000 }, (_, index) => (index % 7 === 0 ? '\n' : `line ${index} %s {}\n`));
     let written = '';
     const log = openLog((text) => (written += text));
