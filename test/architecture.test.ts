@@ -236,6 +236,26 @@ describe('architecture', () => {
     expect(thoseWith(quoted).filter((path) => path.startsWith('src/engine/'))).to.deep.equal([]);
   });
 
+  it('branches on the code of a failure through its helpers only, and never on its words', () => {
+    const literal = String.raw`'[a-z0-9-]+(?:::[a-z0-9-]+)+'`;
+    const compared = new RegExp(
+      [
+        String.raw`[!=]==\s*${literal}`,
+        String.raw`\bcase ${literal}`,
+        String.raw`\bfailure\??\.code\s*[!=]==`,
+        String.raw`[!=]==\s*failure\??\.code`,
+        String.raw`\.(?:has|includes)\(\w*\.?failure\.code\)`,
+        String.raw`\bfailure\.code\.`,
+        String.raw`\.(?:title|detail)\s*[!=]==(?! '')`,
+        String.raw`\.(?:title|detail)\.(?:includes|match|startsWith|endsWith)\(`,
+      ].join('|'),
+    );
+    // A kind may know its own failures again, where it defines them.
+    const isHelper = (path: string): boolean =>
+      path === 'src/engine/failure.ts' || /^src\/plugins\/[^/]+\/failures\.ts$/.test(path);
+    expect(thoseWith(compared).filter((path) => !isHelper(path))).to.deep.equal([]);
+  });
+
   it('exports by name only', () => {
     expect(thoseWith(/^export default\b/m)).to.deep.equal([]);
   });

@@ -3,6 +3,7 @@
 import { delimiter, join } from 'node:path';
 import type { EventSink, RunReport } from '../engine/events.js';
 import type { Failure, Result } from '../engine/failure.js';
+import { systemClock } from '../engine/services/clock.js';
 import type { PlanReport } from '../engine/plan-report.js';
 import type { Refusal, RunRequest } from '../engine/request.js';
 import { tryFastPath } from '../engine/up-to-date/fast-path.js';
@@ -49,7 +50,7 @@ export function lazyEngine(
 ): Engine {
   const compose = async () => (await import('../composition.js')).composeFor(env, pluginHost);
   return {
-    tryFastPath: (request, sink) => tryFastPath(request, sink, version),
+    tryFastPath: (request, sink) => tryFastPath(request, sink, { version, clock: systemClock }),
     run: async (request, sink) => {
       const { runPipeline } = await import('../engine/pipeline.js');
       return runPipeline(request, sink, await compose(), { version });

@@ -44,6 +44,7 @@ export const EXIT_STATUS: Readonly<Record<Blame, number>> = { app: 1, pipeline: 
 /** The codes that pyflow itself acts on. All others are for people and their tools only. */
 export type ActedOnCode =
   | 'command::arguments-too-large'
+  | 'command::not-executable'
   | 'command::not-found'
   | 'download::host-unreachable'
   | 'node::limit'
@@ -54,6 +55,10 @@ export type ActedOnCode =
 /** The only way to branch on a code: a misspelled or retired one does not compile. */
 export const hasCode = ({ code }: Pick<Failure, 'code'>, ...codes: readonly ActedOnCode[]): boolean =>
   codes.some((each) => each === code);
+
+/** Whether the code is one of an area: what stands before the colons. */
+export const isOfArea = ({ code }: Pick<Failure, 'code'>, area: 'cache' | 'download' | 'plugin'): boolean =>
+  code.startsWith(`${area}::`);
 
 export const hasSameCode = (a: Pick<Failure, 'code'>, b: Pick<Failure, 'code'>): boolean => a.code === b.code;
 

@@ -16,7 +16,7 @@ export { shownPath } from './files/shown-path.js';
 export { canonicalJSON } from '../manifests/json-schema.js';
 export type { JSONObject, JSONSchema, JSONValue } from '../manifests/json-schema.js';
 export type { PluginManifest } from '../manifests/plugin-manifest.js';
-export { fail, FailureError, failKnowing, succeed, unreachable } from './failure.js';
+export { fail, FailureError, failKnowing, hasCode, isOfArea, succeed, unreachable } from './failure.js';
 export type { Blame, Failure, Result } from './failure.js';
 
 /** Names a service for injection. As inversify's own type, which would make every user of these types install it. */

@@ -9,8 +9,8 @@ import type { Event, EventSink, Outcome, RunReport } from '../../src/engine/even
 import { runPipeline } from '../../src/engine/pipeline.js';
 import { planPipeline, type PlanReport } from '../../src/engine/plan-report.js';
 import type { Refusal, RunRequest } from '../../src/engine/request.js';
+import { systemClock } from '../../src/engine/services/clock.js';
 import { tryFastPath } from '../../src/engine/up-to-date/fast-path.js';
-
 import { pluginHost } from './plugin-host.js';
 
 export const VERSION = '0.0.0-test';
@@ -85,7 +85,7 @@ export class Workspace {
 
   /** Undefined when the fast path does not apply. */
   fastRun(overrides: Partial<RunRequest> = {}): Promise<RunReport | undefined> {
-    return tryFastPath(this.request(overrides), this.sink, VERSION);
+    return tryFastPath(this.request(overrides), this.sink, { version: VERSION, clock: systemClock });
   }
 
   async plan(overrides: Partial<RunRequest> = {}): Promise<PlanReport> {

@@ -12,7 +12,7 @@ import { systemFailure, unreadableBelow } from '../files/system-failures.js';
 import { limitExceeded } from '../process/sandbox/limits.js';
 import type { Sandbox, SandboxSession } from '../process/sandbox/sandbox.js';
 import { endedOrGivenUp } from '../process/stopping.js';
-import { ABORTED, failed, lost, stopOf, stopWith, type Stop } from '../run/node-end.js';
+import { failed, lost, stopOf, stopWith, type Stop } from '../run/node-end.js';
 import type { RunOutput } from '../sdk.js';
 import { KeptFolder } from '../secrets/kept-folder.js';
 import { captureDifference, EMPTY_RECORD, materializeTree, type MaterializedRecord } from '../trees/output-tree.js';
@@ -200,7 +200,6 @@ class Work {
   }
 
   #stopOfPlugin(given: Failure): Stop {
-    if (hasCode(given, 'run::aborted')) return ABORTED;
     const { action } = this;
     const failure = withoutRunPaths(blamedRightly(given, action), { root: this.root, app: this.#folders.app });
     const isCutOff = this.#handle.lacksNetwork && this.sandbox.mode === 'namespaces' && !action.node.network;

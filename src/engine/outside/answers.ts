@@ -3,7 +3,7 @@
 
 import { closest } from '../../manifests/closest.js';
 import type { PluginManifest } from '../../manifests/plugin-manifest.js';
-import { fail, succeed, type Failure, type Result } from '../failure.js';
+import { fail, hasCode, isOfArea, succeed, type Failure, type Result } from '../failure.js';
 import type { Reads, RunOutput } from '../sdk.js';
 
 /** What is wrong with a value, as the end of a sentence; undefined when nothing is. */
@@ -161,8 +161,9 @@ const FAILURE: Fields = {
   known: optional(object),
   retryable: optional(flag),
 };
-/** Codes by which the engine steers its own work. */
-const RESERVED: ReadonlySet<string> = new Set(['cache::blob-lost', 'cache::layer-lost', 'plugin::interrupted']);
+/** Codes that only the engine may use. */
+const isReserved = (failure: Pick<Failure, 'code'>): boolean =>
+  isOfArea(failure, 'cache') || hasCode(failure, 'plugin::interrupted');
 
 function isPositive(value: unknown): boolean {
   return typeof value === 'number' && value > 0 && Number.isFinite(value);
@@ -198,7 +199,7 @@ export function checkedFailure(given: unknown, method: string): Result<never, Fa
   const said = [title, detail].filter((one) => typeof one === 'string' && one.trim() !== '').join('\n');
   if (problems.length > 0) return fail({ problems, ...(said === '' ? {} : { said }) });
   const { retryable, ...failure } = given as unknown as Omit<Failure, 'retryable'> & { readonly retryable?: boolean };
-  if (RESERVED.has(failure.code))
+  if (isReserved(failure))
     return fail({ problems: [`\`code\` of the failure that ${method} returned is reserved: ${failure.code}.`], said });
   return fail(retryable === true ? { ...failure, retryable } : failure);
 }

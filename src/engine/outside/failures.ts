@@ -1,10 +1,7 @@
 // What can go wrong with the code of a plugin from outside, in words. A mistake of a plugin is blamed on it, not on the app.
 
-import type { Failure } from '../failure.js';
+import type { ActedOnCode, Failure } from '../failure.js';
 import type { Method, Thrown } from './protocol.js';
-
-/** The engine's own: the node runs again, in a process that it shares with no other node. */
-export const INTERRUPTED = 'plugin::interrupted';
 
 export interface Culprit {
   readonly file: string;
@@ -131,7 +128,7 @@ export const cannotStart = (file: string, detail: string): Failure => ({
 });
 
 export const interrupted = (by: Culprit): Failure => ({
-  code: INTERRUPTED,
+  code: 'plugin::interrupted' satisfies ActedOnCode,
   blame: 'internal',
   title: titled(by, 'was interrupted'),
   detail: lines('Its process ended while several nodes used it.', placed(by)),

@@ -3,7 +3,7 @@
 
 import type { KnownKind, PluginManifest } from '../../manifests/plugin-manifest.js';
 import { closest } from '../../manifests/closest.js';
-import { fail, succeed, type Failure, type Result } from '../failure.js';
+import { fail, FailureError, hasCode, succeed, type Failure, type Result } from '../failure.js';
 import type { AnyPlugin, ReadsCall, Reads, RunContext, RunOutput, ViewReader } from '../sdk.js';
 import { checkedFailure, checkedOutput, checkedReads, isWrong, manifestProblems, type Wrong } from './answers.js';
 import { callServices, type EngineServices } from './call-services.js';
@@ -332,13 +332,13 @@ export async function knownKind(plugin: OutsidePlugin): Promise<Result<KnownKind
 }
 
 const isInterrupted = (done: Result<unknown, Failure>): boolean =>
-  !done.ok && done.failure.code === failures.INTERRUPTED;
+  !done.ok && hasCode(done.failure, 'plugin::interrupted');
 
 /** It is not known which of several calls ended the process. */
 const mayBeToBlame = (answer: Answer): boolean => answer.type === 'died' && !answer.isCulpritKnown;
 
 const isTimeout = ({ reason }: AbortSignal): boolean =>
-  (reason as { readonly failure?: Failure } | undefined)?.failure?.code === 'node::timeout';
+  reason instanceof FailureError && hasCode(reason.failure, 'node::timeout');
 
 function dataOf(context: RunContext): ContextData {
   const { node, appDir, toolDir, scratchDir, cacheDir, givenDir, paths, toolDirs, env, facts } = context;

@@ -1,7 +1,7 @@
 // Failures of starting commands and of the sandbox around them. Unaware of what the commands were for.
 
 import { existsSync } from 'node:fs';
-import type { Failure } from '../failure.js';
+import type { ActedOnCode, Failure } from '../failure.js';
 import { scarcityFailure } from '../files/system-failures.js';
 
 /** Arguments may be long and may hold what people do not want to read again: the program's name is enough. */
@@ -44,7 +44,7 @@ export function argumentsTooLarge(argv: readonly string[], env: Readonly<Record<
   const ofLargest =
     largest === undefined ? '' : `; its largest variable is ${largest.split('=')[0]} with ${bytesOf([largest])} bytes`;
   return {
-    code: ARGUMENTS_TOO_LARGE,
+    code: 'command::arguments-too-large' satisfies ActedOnCode,
     blame: 'app',
     title: `The arguments or the environment of ${programOf(argv)} are too large`,
     detail:
@@ -53,7 +53,6 @@ export function argumentsTooLarge(argv: readonly string[], env: Readonly<Record<
     remedy: 'Put long values into a file and give the command its name.',
   };
 }
-export const ARGUMENTS_TOO_LARGE = 'command::arguments-too-large';
 
 export const commandTimedOut = (argv: readonly string[], timeoutMs: number): Failure => ({
   code: 'command::timed-out',

@@ -1,6 +1,6 @@
 // Failures, reasons, outcomes, durations and sizes as people read them. Unaware of where the text goes.
 
-import { unreachable, type Failure } from '../failure.js';
+import { hasCode, isOfArea, unreachable, type Failure } from '../failure.js';
 import type { NodeReport, Outcome } from '../events.js';
 import { cleanLines } from '../files/clean-text.js';
 import { formatReasons } from './reasons.js';
@@ -79,11 +79,15 @@ const ADVICE: Readonly<Record<Failure['blame'], string>> = {
 };
 
 /** A mistake of a plugin from outside is no bug in pyflow. */
-const isOfPlugin = (code: string): boolean => code.startsWith('plugin::') || code === 'node::timeout';
+const isOfPlugin = (failure: Failure): boolean => isOfArea(failure, 'plugin') || hasCode(failure, 'node::timeout');
 
 /** What to do next, in lines; empty when nothing is known. */
-export const remedyOf = ({ code, remedy, blame, retryable }: Failure): string =>
-  [remedy, isOfPlugin(code) ? '' : ADVICE[blame], retryable === true ? 'Trying again may help.' : '']
+export const remedyOf = (failure: Failure): string =>
+  [
+    failure.remedy,
+    isOfPlugin(failure) ? '' : ADVICE[failure.blame],
+    failure.retryable === true ? 'Trying again may help.' : '',
+  ]
     .filter((text) => text !== '')
     .join('\n');
 

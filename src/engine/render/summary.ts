@@ -1,6 +1,6 @@
 // The last lines of a run: what ran, what that saved, what went wrong, where the slug is.
 
-import { unreachable, type Failure } from '../failure.js';
+import { isSameFailure, unreachable, type Failure } from '../failure.js';
 import type { Outcome, RunReport } from '../events.js';
 import { cleanLines, cleanText } from '../files/clean-text.js';
 import { countOf, formatBytes, formatDuration, formatFailure, formatOutcome } from './messages.js';
@@ -55,7 +55,7 @@ export function failuresOf(report: RunReport): readonly { readonly node?: string
   );
   const { failure } = report;
   if (failure === undefined || report.status === 'succeeded') return ofNodes;
-  const isOfNode = ofNodes.some(({ failure: { code, title } }) => code === failure.code && title === failure.title);
+  const isOfNode = ofNodes.some((ofNode) => isSameFailure(ofNode.failure, failure));
   return isOfNode ? ofNodes : [...ofNodes, { failure }];
 }
 

@@ -62,7 +62,7 @@ export const stopOf = ({ reason }: AbortSignal): Stop =>
 
 /** The words for bytes that the store lost. */
 export const lostFailure = ({ what, digests }: Lost): Failure => ({
-  code: `cache::${what}-lost`,
+  code: what === 'layer' ? 'cache::layer-lost' : 'cache::blob-lost',
   blame: 'internal',
   title: `The cache has lost a ${what === 'layer' ? 'layer' : 'file'} that a stored result needs`,
   detail: digests.join('\n'),

@@ -4,7 +4,7 @@ import { closeSync, createReadStream, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { fail, FailureError, succeed, unreachable, type Failure, type Result } from '../failure.js';
+import { fail, FailureError, hasCode, succeed, unreachable, type Failure, type Result } from '../failure.js';
 import { streamTool } from '../process/subprocess.js';
 import {
   archiveTooLarge,
@@ -78,7 +78,7 @@ function failureOf(error: unknown, archive: string, into: string, format: string
   if (error instanceof FailureError) {
     const { failure } = error;
     // The only program run is zstd.
-    return failure.code === 'command::not-found' ? noZstd(archive) : failure;
+    return hasCode(failure, 'command::not-found') ? noZstd(archive) : failure;
   }
   const { code, syscall, message } = error as NodeJS.ErrnoException;
   // Names that no file system here can hold are the archive's fault.

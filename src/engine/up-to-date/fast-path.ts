@@ -9,7 +9,8 @@ import { hexOf, sha256Hex, type Digest } from '../files/digest.js';
 import type { EventSink, NodeReport, RunReport } from '../events.js';
 import { namesByFolder } from '../files/names-by-folder.js';
 import { ignoreInGit } from '../files/own-folders.js';
-import type { RunRequest } from '../request.js';
+import type { RunOptions, RunRequest } from '../request.js';
+import type { Clock } from '../sdk.js';
 import { appIdOf, dropFastRecord, fastRecordPath } from '../run/run-record.js';
 import { readSealed, writeSealed, type Seal } from '../files/sealed-json.js';
 import type { SlugTrace } from '../app/slug-marker.js';
@@ -68,24 +69,29 @@ const isWhole = (request: RunRequest): boolean =>
 export async function tryFastPath(
   request: RunRequest,
   sink: EventSink,
-  version: string,
+  { version, clock }: RunOptions & { readonly clock: Clock },
 ): Promise<RunReport | undefined> {
   if (!isWhole(request) || request.oneTime === true || request.settings['NO_FAST_PATH'] === '1') return undefined;
-  const startedAt = Date.now();
+  const startedAt = clock.now();
   const variables = await readAppVariables(request.envDir, request.variables);
-  const record = variables.ok ? readFastRecord(request, variables.value, version) : undefined;
+  const record = variables.ok
+    ? readFastRecord(request, { variables: variables.value, version, now: startedAt })
+    : undefined;
   if (record === undefined || !isUntouched(record, request)) return undefined;
   ignoreInGit(request.appDir, request.outDir);
   const aged = withoutAged(record, startedAt);
   if (aged !== undefined)
     writeSealed(fastRecordPath(request.cacheDir, appIdOf(request)), sealOf(appIdOf(request)), aged);
-  return announce(record.report, startedAt, sink);
+  return announce(record.report, sink, { startedAt, endedAt: clock.now() });
 }
 
 /** The record of the last complete run that was asked the same; undefined when there is none, or it is too old. */
-export function readFastRecord(request: RunRequest, variables: AppVariables, version: string): FastRecord | undefined {
+export function readFastRecord(
+  request: RunRequest,
+  { variables, version, now }: { readonly variables: AppVariables; readonly version: string; readonly now: number },
+): FastRecord | undefined {
   const record = readSealed<FastRecord>(fastRecordPath(request.cacheDir, appIdOf(request)), sealOf(appIdOf(request)));
-  if (record?.format !== RECORD_FORMAT || record.expiresAt <= Date.now()) return undefined;
+  if (record?.format !== RECORD_FORMAT || record.expiresAt <= now) return undefined;
   return identityOf(request, variables, version) === record.identity ? record : undefined;
 }
 
@@ -145,7 +151,11 @@ function withoutAged(record: FastRecord, now: number): FastRecord | undefined {
 const isYoung = (tuples: readonly number[], at: number, now: number): boolean =>
   Math.max(tuples[at + 1]!, tuples[at + 2]!) > now - YOUNG_MS;
 
-function announce(last: RunReport, startedAt: number, sink: EventSink): RunReport {
+function announce(
+  last: RunReport,
+  sink: EventSink,
+  { startedAt, endedAt }: { readonly startedAt: number; readonly endedAt: number },
+): RunReport {
   const entries = Object.entries(last.nodes) as [NodeId, NodeReport][];
   sink.emit({
     type: 'run-started',
@@ -158,7 +168,7 @@ function announce(last: RunReport, startedAt: number, sink: EventSink): RunRepor
   const report: RunReport = {
     ...last,
     startedAt: new Date(startedAt).toISOString(),
-    durationMs: Date.now() - startedAt,
+    durationMs: endedAt - startedAt,
   };
   sink.emit({ type: 'run-finished', report });
   return report;

@@ -57,7 +57,11 @@ export class Unchanged {
     const { request, appId, surroundings } = run;
     if (request.oneTime === true || request.settings['NO_FAST_PATH'] === '1' || run.pluginFiles.length > 0)
       return undefined;
-    const last = readFastRecord(request, surroundings.variables, version);
+    const last = readFastRecord(request, {
+      variables: surroundings.variables,
+      version,
+      now: run.composition.clock.now(),
+    });
     const looks = readSealed<LooksRecord>(looksPath(request.cacheDir, appId), sealOf(appId));
     if (last === undefined || looks?.runId !== last.report.runId || looks.pipelineDigest !== run.pipelineDigest) {
       return undefined;

@@ -2,7 +2,7 @@
 // pipelines have thousands of these nodes. That nothing is written outside `writes` is the engine's check.
 
 import { inject, injectable } from 'inversify';
-import { fail, pathBeneath, Services, succeed } from '../../engine/sdk.js';
+import { fail, hasCode, pathBeneath, Services, succeed } from '../../engine/sdk.js';
 import type {
   Failure,
   Folder,
@@ -92,16 +92,14 @@ function leadsThroughLink(app: Folder, path: string): boolean {
   }
 }
 
-const NOT_STARTED: ReadonlySet<string> = new Set(['command::not-found', 'command::not-executable']);
-
 /** A script of the app that is there but names no interpreter that is, is the app's; any other wrong program the pipeline's. */
 function ofPipeline(app: Folder, { argv, cwd }: Config, failure: Failure): Failure {
   const [program = ''] = argv;
   const isOdd = program === '' || argv.some((word) => word.includes('\0'));
-  if (!NOT_STARTED.has(failure.code) && !isOdd) return failure;
+  if (!hasCode(failure, 'command::not-found', 'command::not-executable') && !isOdd) return failure;
   const path = program.includes('/') ? pathBeneath(pathBeneath('', cwd ?? '.') ?? '', program) : undefined;
   const isScript = path !== undefined && path !== '' && app.resolve(path) !== undefined;
-  return isScript && failure.code === 'command::not-found' ? failure : wrongProgram(program, failure);
+  return isScript && hasCode(failure, 'command::not-found') ? failure : wrongProgram(program, failure);
 }
 
 /** The last bytes of a stream of lines, without keeping the stream. */

@@ -1,7 +1,7 @@
 // Puts a Python of a resolved version into the slug, in its one normal form, from the first provider that has it.
 
 import { inject, injectable } from 'inversify';
-import { fail, failKnowing, Services, succeed } from '../../engine/sdk.js';
+import { fail, failKnowing, hasCode, isOfArea, Services, succeed } from '../../engine/sdk.js';
 import type { Failure, NodeOf, Plugin, ReadsPromise, Result, RunContext, RunPromise } from '../../engine/sdk.js';
 import { findRuntime, runtimePlatform, type Runtime } from '../../manifests/catalogue/runtimes.js';
 import { stackStatus } from '../../manifests/catalogue/stacks.js';
@@ -163,10 +163,10 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
     const size = sizeBytes !== undefined && { sizeBytes };
     const file = await this.services.download.fetch(context, { url, sha256, ...size });
     if (!file.ok) {
-      if (file.failure.code === 'download::host-unreachable') {
+      if (hasCode(file.failure, 'download::host-unreachable')) {
         return succeed({ provider, reason: file.failure.title, isTemporary: true, isCertain: false });
       }
-      return file.failure.code.startsWith('download::') ? fail(downloadFailed(version, url, file.failure)) : file;
+      return isOfArea(file.failure, 'download') ? fail(downloadFailed(version, url, file.failure)) : file;
     }
     const keep = (path: string): boolean => belongsToRuntime(path, minor) || isItsBytecode(path, minor);
     const unpacked = await this.services.archive.unpack(context, {

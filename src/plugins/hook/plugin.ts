@@ -1,7 +1,7 @@
 // Runs a script of the app as the buildpack does: in every build, with the app's variables, free to change anything.
 
 import { inject, injectable } from 'inversify';
-import { fail, Services, succeed } from '../../engine/sdk.js';
+import { fail, hasCode, Services, succeed } from '../../engine/sdk.js';
 import type {
   Failure,
   Folder,
@@ -76,8 +76,8 @@ export class Hook implements Plugin<Node['config'], Node['inputs'], Outputs, Fac
 }
 
 /** The script is there, so it is the program of its first line that is not. */
-const hasNoInterpreter = ({ code, blame }: Failure): boolean =>
-  (code === 'command::not-found' || code === 'command::not-executable') && blame === 'app';
+const hasNoInterpreter = (failure: Failure): boolean =>
+  failure.blame === 'app' && hasCode(failure, 'command::not-found', 'command::not-executable');
 
 /** The script by its own first line, or through bash when it names no interpreter. */
 function argvFor(context: RunContext, app: Folder, script: string): readonly string[] {

@@ -3,13 +3,14 @@
 
 import {
   fail,
-  succeed,
   type Failure,
   type Files,
   type Folder,
+  hasCode,
   type Result,
   type RunContext,
   type Subprocess,
+  succeed,
 } from '../../engine/sdk.js';
 import type { Distribution } from '../../manifests/catalogue/distributions.js';
 import { aptFailed, toolMissing } from './failures.js';
@@ -95,7 +96,7 @@ class Apt {
         return undefined;
       },
     });
-    if (!exit.ok) return exit.failure.code === 'command::not-found' ? fail(toolMissing('apt-get')) : exit;
+    if (!exit.ok) return hasCode(exit.failure, 'command::not-found') ? fail(toolMissing('apt-get')) : exit;
     if (exit.value.exitCode !== 0) return fail(aptFailed(what, archives.distribution.mirrorSetting, all));
     return succeed(printed);
   }

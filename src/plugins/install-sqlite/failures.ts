@@ -2,6 +2,9 @@
 
 import type { Failure } from '../../engine/sdk.js';
 
+const MIRROR_UNREACHABLE = 'install-sqlite::mirror-unreachable';
+export const isMirrorUnreachable = ({ code }: Failure): boolean => code === MIRROR_UNREACHABLE;
+
 export const otherRelease = (stack: string, wanted: string, machine: string, because: string): Failure => ({
   code: 'install-sqlite::other-release',
   blame: 'pipeline',
@@ -78,7 +81,7 @@ const APT_TROUBLES: readonly {
   {
     pattern:
       /Could not (?:connect|resolve)|Temporary failure|Connection (?:failed|timed out|refused|reset)|Cannot initiate the connection|Unable to connect|Network is unreachable|timed out|Error reading from server|\b(?:50[0-9]|429) {2}\S/i,
-    code: 'install-sqlite::mirror-unreachable',
+    code: MIRROR_UNREACHABLE,
     title: 'The package archive of the distribution gives no answer',
     remedy: 'Check the network and the proxy variables, try again later, or name a mirror that can be reached.',
     retryable: true,

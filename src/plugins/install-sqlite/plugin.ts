@@ -22,7 +22,15 @@ import { nearestWith } from '../shared/app/project-folder.js';
 import { minorOfPython, pythonHome } from '../shared/python/home.js';
 import { findPackages, type Archives, type PackageFile } from './apt.js';
 import { dependenciesOnSqlite } from './dependencies.js';
-import { badMirror, badPackage, noKeyring, otherRelease, toolMissing, unknownRelease } from './failures.js';
+import {
+  isMirrorUnreachable,
+  badMirror,
+  badPackage,
+  noKeyring,
+  otherRelease,
+  toolMissing,
+  unknownRelease,
+} from './failures.js';
 import { isKept, placeFiles } from './files.js';
 import { keepPackages, keptPackages } from './kept-packages.js';
 import { manifest, type config, type inputs } from './manifest.js';
@@ -152,15 +160,14 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
       keepPackages(cache, distribution, found.value, this.services.clock.now());
       return succeed({ files: found.value });
     }
-    const { code, title } = found.failure;
-    if (code !== 'install-sqlite::mirror-unreachable') return found;
+    if (!isMirrorUnreachable(found.failure)) return found;
     const kept = keptPackages(cache, distribution, names, this.services.clock.now());
     if (kept === undefined) return found;
     const reason = 'SQLite from the packages of an earlier build, because the package archive gave no answer';
     this.services.log.notice(
       context,
       'install-sqlite::kept-packages',
-      `${title}.\nTaking the packages of an earlier build.`,
+      `${found.failure.title}.\nTaking the packages of an earlier build.`,
     );
     return succeed({ files: kept, degraded: reason });
   }

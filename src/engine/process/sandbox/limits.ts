@@ -3,7 +3,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { NodeLimits } from '../../../manifests/pipeline/manifest.js';
 import { parseSize } from '../../../manifests/pipeline/sizes.js';
-import { fail, succeed, type Failure, type Result } from '../../failure.js';
+import { fail, succeed, type ActedOnCode, type Failure, type Result } from '../../failure.js';
 
 /** A limit that was exceeded: which, what it was, and what was seen. */
 export interface Excess {
@@ -67,12 +67,11 @@ const WORDS: Readonly<Record<keyof NodeLimits, readonly [took: string, advice: s
   disk: ['space for files', 'Make its commands write less'],
 };
 
-export const LIMIT = 'node::limit';
 export function limitExceeded(node: string, { what, limit, used }: Excess): Failure {
   const [took, advice] = WORDS[what];
   const show = (amount: number): string => (what === 'processes' ? String(amount) : showSize(amount));
   return {
-    code: LIMIT,
+    code: 'node::limit' satisfies ActedOnCode,
     blame: 'app',
     title: `Node ${node} took more ${took} than it may`,
     detail: `Seen: ${show(used)}. The limit is ${show(limit)}. All of its processes were ended.`,

@@ -1,11 +1,10 @@
 // The sandbox made by bubblewrap: a root put together anew, the private folder at /app, nothing else of the caller's.
 // Unaware of what runs inside and of how the machine was found fit for it.
 
-import { fail, type Failure, type Result } from '../../failure.js';
+import { fail, hasCode, type Failure, type Result } from '../../failure.js';
 import { MARKER_VARIABLE, nextMarker } from '../guardian.js';
 import { spawnCommand, type Exit } from '../command.js';
 import {
-  ARGUMENTS_TOO_LARGE,
   argumentsTooLarge,
   commandAborted,
   commandCannotStart,
@@ -162,9 +161,11 @@ async function runInside(
   }).finally(over);
   if (await usage.isExceeded()) return fail(commandAborted(argv));
   if (!result.ok) {
-    if (result.failure.code === 'run::aborted') return fail(commandAborted(argv));
+    if (hasCode(result.failure, 'run::aborted')) return fail(commandAborted(argv));
     // The command's, not those of the program around it.
-    return result.failure.code === ARGUMENTS_TOO_LARGE ? fail(argumentsTooLarge(argv, command.env)) : result;
+    return hasCode(result.failure, 'command::arguments-too-large')
+      ? fail(argumentsTooLarge(argv, command.env))
+      : result;
   }
   // Without an exit status of the command there was no command.
   if (result.value.exitCode !== undefined && !inside.status.commandRan())
