@@ -58,7 +58,7 @@ export const hasCode = ({ code }: Pick<Failure, 'code'>, ...codes: readonly Acte
 
 /** Whether the code is one of an area: what stands before the colons. */
 export const isOfArea = ({ code }: Pick<Failure, 'code'>, area: 'cache' | 'download' | 'plugin'): boolean =>
-  code.startsWith(`${area}::`);
+  code.split('::', 1)[0] === area;
 
 export const hasSameCode = (a: Pick<Failure, 'code'>, b: Pick<Failure, 'code'>): boolean => a.code === b.code;
 
