@@ -1,27 +1,28 @@
-// How far the build of a Python project reaches: whether its files show that it reads its own folder and nothing else.
+// Decides from the files of a Python project whether its build reads only its own folder.
 
-import { parse as parseToml } from 'smol-toml';
+import { fieldsOf, stringsOf, type Fields } from './fields.js';
 import { normalizeName } from './requirements.js';
+import { readToml } from './toml-file.js';
 
-/** The files of a project that decide; undefined where there is none. */
+/** The files that decide; undefined when missing. */
 interface BuildFiles {
   readonly pyproject: Uint8Array | undefined;
   readonly setupCfg: Uint8Array | undefined;
   readonly manifestIn: Uint8Array | undefined;
-  /** A lockfile lists what the project depends on, projects beside it included. */
+  /** A lockfile lists the dependencies of the project, including local projects. */
   readonly isLocked: boolean;
   /** Names in the folder of the project. */
   readonly names: readonly string[];
 }
 
 export type BuildReach =
-  /** `looksUp`: names of files that the build looks for in all folders above, too. */
+  /** `looksUp`: names of files that the build also looks for in all parent folders. */
   | { readonly type: 'own-folder'; readonly looksUp: readonly string[] }
-  /** `because`: completes "NAME ...". */
+  /** `because`: completes a sentence that starts with the project's name. Part of action keys, so don't reword it. */
   | { readonly type: 'anything'; readonly because: string };
 
 interface Backend {
-  /** Its table below `tool`. */
+  /** Its table in `tool`. */
   readonly table: string;
   /** Files that make it run code of the project. */
   readonly scripts: readonly string[];
@@ -92,7 +93,7 @@ const KNOWN_TOOLS = new Set([
   'packaging',
   'tomli',
 ]);
-/** Below the table of a backend: what is for installing, not for building. */
+/** Keys in the table of a backend that matter for installing, not for building. */
 const NOT_FOR_BUILDS = new Set(['dev-dependencies', 'group', 'envs', 'sources', 'scripts', 'urls']);
 /** Sections of a setup.cfg that no build reads. */
 const TOOL_SECTION =
@@ -102,12 +103,9 @@ export function buildReach(files: BuildFiles): BuildReach {
   const anything = (because: string): BuildReach => ({ type: 'anything', because });
   if (files.names.includes('setup.py')) return anything('has a setup.py, which may read any file');
   if (files.pyproject === undefined) return anything('has no pyproject.toml that shows what its build reads');
-  let toml: Fields;
-  try {
-    toml = fieldsOf(parseToml(new TextDecoder().decode(files.pyproject)));
-  } catch {
-    return anything('has a pyproject.toml that cannot be read');
-  }
+  const document = readToml(files.pyproject);
+  if (!document.ok) return anything('has a pyproject.toml that cannot be read');
+  const toml = document.value;
   const system = fieldsOf(toml['build-system']);
   const name = typeof system['build-backend'] === 'string' ? system['build-backend'] : 'setuptools.build_meta';
   if (system['backend-path'] !== undefined) return anything('brings its own build backend');
@@ -118,8 +116,8 @@ export function buildReach(files: BuildFiles): BuildReach {
   const script = backend.scripts.find((file) => files.names.includes(file));
   if (script !== undefined) return anything(`has a ${script}, which may read any file`);
   const project = fieldsOf(toml['project']);
-  const settings = fieldsOf(fieldsOf(toml['tool'])[backend.table]);
-  const problem = backend.problem(settings, stringsOf(project['dynamic']).includes('version'));
+  const settings = fieldsOf(toml['tool'])[backend.table] ?? {};
+  const problem = backend.problem(fieldsOf(settings), stringsOf(project['dynamic']).includes('version'));
   if (problem !== undefined) return anything(problem);
   const { description: _prose, urls: _links, ...metadata } = project;
   const outside = outsidePath([system, metadata, settings], files.isLocked) ?? pathInFiles(backend, files);
@@ -137,7 +135,7 @@ function pathInFiles({ table }: Backend, { setupCfg, manifestIn }: BuildFiles): 
   return path === undefined ? undefined : `names ${path} in its MANIFEST.in`;
 }
 
-/** A requirement of the build that is not known, or comes from somewhere else than an index. */
+/** A build requirement that is unknown, or does not come from an index. */
 function unknownTool(requires: readonly string[]): string | undefined {
   return requires.find((requirement) => {
     const name = /^\s*([A-Za-z0-9][A-Za-z0-9._-]*)/.exec(requirement)?.[1] ?? '';
@@ -146,7 +144,7 @@ function unknownTool(requires: readonly string[]): string | undefined {
 }
 
 function outsidePath(value: unknown, isLocked: boolean): string | undefined {
-  // A list of what is still to be looked at: nesting of any depth takes no stack.
+  // An explicit list instead of recursion, because nesting can be deep.
   const pending: unknown[] = [value];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     if (typeof next === 'string') {
@@ -183,8 +181,3 @@ function hasKey(value: unknown, key: string): boolean {
 const SHOWN = 80;
 const shown = (text: string): string => (text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text);
 const textOf = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes ?? new Uint8Array());
-
-type Fields = Readonly<Record<string, unknown>>;
-const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {});
-const stringsOf = (value: unknown): readonly string[] =>
-  Array.isArray(value) ? value.filter((entry) => typeof entry === 'string') : [];

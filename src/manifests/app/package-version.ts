@@ -1,10 +1,9 @@
-// Versions of packages and what they are compared with, by PEP 440, as far as messages need it: which version is newer, and
-// does it meet a specifier. What cannot be read meets nothing.
+// Compares package versions according to PEP 440, as far as messages need it. An unreadable version meets no specifier.
 
 interface Version {
   readonly epoch: number;
   readonly release: readonly number[];
-  /** Dev releases come first, then alphas, betas, candidates, the release itself, and its post releases. */
+  /** Order: dev releases, alphas, betas, candidates, the release, post releases. */
   readonly stage: readonly [phase: number, number: number, dev: number];
 }
 
@@ -45,7 +44,7 @@ const isPreRelease = (text: string): boolean => {
   return version !== undefined && (version.stage[0] < FINAL || version.stage[2] !== Infinity);
 };
 
-/** The newest of those that can be read, final ones first. */
+/** The newest readable version; pre-releases count only if there are no final versions. */
 export function newestVersion(versions: readonly string[]): string | undefined {
   const finals = versions.filter((version) => !isPreRelease(version));
   let newest: readonly [text: string, version: Version] | undefined;
@@ -56,7 +55,7 @@ export function newestVersion(versions: readonly string[]): string | undefined {
   return newest?.[0];
 }
 
-/** `specifiers`: `>=3.12,<4`; an empty text is met by all. */
+/** `specifiers`: `>=3.12,<4`. Every version meets an empty string. */
 export function meetsSpecifiers(version: string, specifiers: string): boolean {
   const found = parse(version);
   if (found === undefined) return false;
@@ -98,7 +97,7 @@ function meets(text: string, version: Version, clause: string): boolean {
   }
 }
 
-/** The minor of Python 3 nearest to `minor` that the specifiers allow; a later one before an earlier one. */
+/** The Python 3 minor nearest to `minor` that the specifiers allow; prefers later ones. */
 export function nearestPython(minor: string, specifiers: string): string | undefined {
   const own = Number(/^3\.(\d+)$/.exec(minor)?.[1] ?? Number.NaN);
   const allowed = Array.from({ length: 40 }, (_, index) => index).filter((index) =>

@@ -1,10 +1,11 @@
-// Which version of which package a requirements file or lockfile names, so that two states of it can be compared for
-// people. Unaware of who compares; gives up rather than complains.
+// Lists the package versions in a requirements file or lockfile, so that two states of it can be compared for people. Gives
+// up silently on files that it can't read.
 
-import { parse as parseToml } from 'smol-toml';
+import { fieldsOf } from './fields.js';
 import { normalizeName, readRequirements } from './requirements.js';
+import { readToml } from './toml-file.js';
 
-/** Normalised name -> version, or the specifier or URL where no version is settled; undefined for other files. */
+/** Normalized name -> version, or the specifier or URL if no version is pinned. Undefined for other files. */
 export async function packagesOf(
   path: string,
   bytes: Uint8Array,
@@ -16,10 +17,10 @@ export async function packagesOf(
   return undefined;
 }
 
-/** Of this one file: what it includes is a file of its own to the one who compares. */
+/** Of this file only. The caller compares included files separately. */
 async function fromRequirements(path: string, bytes: Uint8Array): Promise<Readonly<Record<string, string>>> {
   const own = new Packages();
-  // Files that it includes read as empty, so that what it lists itself is found in any case.
+  // Included files read as empty, so that a missing one is no problem.
   const closure = await readRequirements(path, (asked) => Promise.resolve(asked === path ? bytes : new Uint8Array()));
   if (!closure.ok) return own.record();
   for (const { name, specifier, kind } of closure.value.requirements) {
@@ -28,7 +29,7 @@ async function fromRequirements(path: string, bytes: Uint8Array): Promise<Readon
   return own.record();
 }
 
-/** `==1.2` is shown as `1.2`; a pattern, or one of several conditions, stays. */
+/** Shortens `==1.2` to `1.2`, but keeps patterns and lists of conditions. */
 const withoutPin = (specifier: string): string =>
   /[*,]/.test(specifier) || !specifier.startsWith('==') ? specifier : specifier.replace(/^={2,3}/, '').trimStart();
 
@@ -51,14 +52,10 @@ function fromPipfileLock(bytes: Uint8Array): Readonly<Record<string, string>> | 
 }
 
 function fromTomlLock(bytes: Uint8Array): Readonly<Record<string, string>> | undefined {
-  let lock: unknown;
-  try {
-    lock = parseToml(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
+  const lock = readToml(bytes);
+  if (!lock.ok) return undefined;
   const packages = new Packages();
-  const list = fieldsOf(lock)['package'];
+  const list = lock.value['package'];
   for (const entry of Array.isArray(list) ? list : []) {
     const { name, version } = fieldsOf(entry);
     if (typeof name === 'string') packages.add(name, typeof version === 'string' ? version : '');
@@ -66,7 +63,7 @@ function fromTomlLock(bytes: Uint8Array): Readonly<Record<string, string>> | und
   return packages.record();
 }
 
-/** A lockfile may hold several versions of a package, for different platforms. */
+/** A lockfile may list several versions of a package, for different platforms. */
 class Packages {
   readonly #versions = new Map<string, Set<string>>();
 
@@ -82,6 +79,3 @@ class Packages {
     return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 }
-
-const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};

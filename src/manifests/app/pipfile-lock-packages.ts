@@ -1,26 +1,27 @@
-// The packages that `Pipfile.lock` settles and the indexes they come from. Unaware of Python versions and of who installs.
+// Reads the packages in `Pipfile.lock` and the indexes they come from.
 
+import { fieldsOf, isFields, type Fields } from './fields.js';
 import { normalizeName } from './requirements.js';
 
 export interface LockedPackage {
   /** Normalized. */
   readonly name: string;
-  /** The version; where none is settled, the revision, the URL or the path. */
+  /** The version; without one, the revision, the URL or the path. */
   readonly version: string;
-  /** Installed only when its file has one of the digests in the lock. */
+  /** The lock has digests, so the installer checks the file. */
   readonly isHashed: boolean;
-  /** As written: a folder or file relative to the lock, that it is installed from. */
+  /** The folder or file it is installed from, as written, relative to the lock. */
   readonly localPath?: string;
 }
 
 export interface PipfileLockContent {
-  /** Sorted by name; of both sections when a package is in both. */
+  /** Sorted by name. A package in both sections is listed twice. */
   readonly packages: readonly LockedPackage[];
-  /** As written; may hold names of variables. */
+  /** As written; may contain names of variables. */
   readonly sources: readonly string[];
 }
 
-/** Of `default`, and of `develop` when asked; undefined for what is no lock. */
+/** Packages of `default`, and of `develop` on request. Undefined when the file is not a lock. */
 export function readPipfileLock(
   bytes: Uint8Array,
   options: { readonly develop: boolean },
@@ -55,8 +56,3 @@ function lockedPackage(name: string, entry: Fields): LockedPackage {
     ...(local !== undefined && { localPath: local.replace(/^file:\/\//, '') }),
   };
 }
-
-type Fields = Readonly<Record<string, unknown>>;
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const fieldsOf = (value: unknown): Fields => (isFields(value) ? value : {});

@@ -1,5 +1,6 @@
-// The Python version that `Pipfile.lock` asks for. Unaware of its packages and of which versions exist.
+// Reads the Python version that `Pipfile.lock` requests.
 
+import { isFields, type Fields } from './fields.js';
 import { excerpt, parsed, type Parsed, wrong } from './parsed.js';
 import { parsePythonRequest, type PythonRequest } from './python-version.js';
 import { visible } from './text-file.js';
@@ -12,7 +13,7 @@ export type PipfileLockProblem =
       readonly found: string;
     };
 
-/** Undefined when the file does not say. `python_full_version` wins over `python_version`. */
+/** Undefined when the file names no version. `python_full_version` wins over `python_version`. */
 export function parsePipfileLock(bytes: Uint8Array): Parsed<PythonRequest | undefined, PipfileLockProblem> {
   let lock: unknown;
   try {
@@ -36,13 +37,9 @@ export function parsePipfileLock(bytes: Uint8Array): Parsed<PythonRequest | unde
   return parsed(undefined);
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-/** An absent child counts as an empty one; undefined when something else than an object stands there. */
+/** A missing child counts as an empty one. Undefined when it is not an object. */
 function child(parent: unknown, name: string): Fields | undefined {
   if (!isFields(parent)) return undefined;
   const value = parent[name] ?? {};
   return isFields(value) ? value : undefined;
 }
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

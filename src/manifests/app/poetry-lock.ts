@@ -1,17 +1,17 @@
-// What a project of Poetry says in pyproject.toml and poetry.lock, as far as a build asks. Unaware of how Poetry is run.
+// Reads what a build needs to know from the pyproject.toml and poetry.lock of a Poetry project.
 
-import { parse as parseToml } from 'smol-toml';
-import { excerpt, parsed, type Parsed, wrong } from './parsed.js';
+import { fieldsOf, type Fields } from './fields.js';
+import { parsed, type Parsed, wrong } from './parsed.js';
 import { normalizeName } from './requirements.js';
-import { visible } from './text-file.js';
+import { readToml } from './toml-file.js';
 
 export interface LockedPackage {
-  /** Normalised. */
+  /** Normalized. */
   readonly name: string;
   readonly version: string;
-  /** Undefined in locks of format 2.0 and older, which do not say. */
+  /** Undefined in locks of format 2.0 and older, which don't list them. */
   readonly groups?: readonly string[];
-  /** Installed only when an extra or an optional group is asked for. */
+  /** Installed only with an extra or an optional group. */
   readonly optional: boolean;
   readonly files: readonly LockedFile[];
   /** Undefined for the default index. `legacy` is another index; the others are `directory`, `file`, `url`, `git`. */
@@ -25,29 +25,29 @@ interface LockedFile {
 }
 
 interface PoetryProject {
-  /** Normalised; absent where the file gives none. */
+  /** Normalized; absent when the file has none. */
   readonly name?: string;
   /** Whether Poetry installs the project itself. */
   readonly isPackage: boolean;
-  /** Installing the project runs code of its own. */
+  /** Installing the project runs its own code. */
   readonly hasBuildScript: boolean;
-  /** Plugins of Poetry that it asks for. Sorted. */
+  /** Poetry plugins that it requires, sorted. */
   readonly requiredPlugins: readonly string[];
 }
 
-/** Where the text is no TOML. */
+/** The text is not valid TOML. */
 interface TomlProblem {
   readonly message: string;
 }
 
 export function parsePoetryLock(bytes: Uint8Array): Parsed<readonly LockedPackage[], TomlProblem> {
   const lock = readToml(bytes);
-  if (!lock.ok) return lock;
+  if (!lock.ok) return wrong({ message: lock.failure });
   return parsed(tables(lock.value['package']).map(lockedPackage));
 }
 
-function lockedPackage(entry: Table): LockedPackage {
-  const source = table(entry['source']);
+function lockedPackage(entry: Fields): LockedPackage {
+  const source = fieldsOf(entry['source']);
   const groups = entry['groups'];
   return {
     name: normalizeName(text(entry['name'])),
@@ -61,31 +61,17 @@ function lockedPackage(entry: Table): LockedPackage {
 
 export function parsePoetryProject(bytes: Uint8Array): Parsed<PoetryProject, TomlProblem> {
   const document = readToml(bytes);
-  if (!document.ok) return document;
-  const poetry = table(table(document.value['tool'])['poetry']);
-  const project = table(document.value['project']);
+  if (!document.ok) return wrong({ message: document.failure });
+  const poetry = fieldsOf(fieldsOf(document.value['tool'])['poetry']);
+  const project = fieldsOf(document.value['project']);
   const name = text(project['name']) || text(poetry['name']);
   return parsed({
     ...(name !== '' && { name: normalizeName(name) }),
     isPackage: poetry['package-mode'] !== false,
-    hasBuildScript: text(poetry['build']) !== '' || text(table(poetry['build'])['script']) !== '',
-    requiredPlugins: Object.keys(table(poetry['requires-plugins'])).sort(),
+    hasBuildScript: text(poetry['build']) !== '' || text(fieldsOf(poetry['build'])['script']) !== '',
+    requiredPlugins: Object.keys(fieldsOf(poetry['requires-plugins'])).sort(),
   });
 }
 
-type Table = Readonly<Record<string, unknown>>;
-
-function readToml(bytes: Uint8Array): Parsed<Table, TomlProblem> {
-  try {
-    return parsed(parseToml(new TextDecoder().decode(bytes)));
-  } catch (error) {
-    // The first line says what and where; an excerpt of the file follows.
-    const message = (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
-    return wrong({ message: visible(excerpt(message, 200)) });
-  }
-}
-
-const table = (value: unknown): Table =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Table) : {};
-const tables = (value: unknown): readonly Table[] => (Array.isArray(value) ? value.map(table) : []);
+const tables = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value.map(fieldsOf) : []);
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');

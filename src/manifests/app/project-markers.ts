@@ -1,5 +1,4 @@
-// The names in the root of a project by which it is taken for Python, with the misspelt and left-over ones. Unaware of
-// folders on disk.
+// Names in the root of a project that mark it as a Python project, including misspelled ones and leftovers.
 
 const RIGHT = [
   '.python-version',
@@ -19,7 +18,7 @@ const RIGHT = [
   'setup.py',
   'uv.lock',
 ];
-const MISSPELT_REQUIREMENTS = [
+const MISSPELLED_REQUIREMENTS = [
   'Requirements.txt',
   'requeriments.txt',
   'requirement.txt',
@@ -28,8 +27,8 @@ const MISSPELT_REQUIREMENTS = [
   'requirements.txt.txt',
   'requirments.txt',
 ];
-/** A file of one of these names tells nothing. */
+/** Only a folder of this name counts, not a file. */
 export const PROJECT_FOLDERS = ['.venv', '__pycache__', 'venv'];
 
-/** Whatever lies there under such a name counts. */
-export const PROJECT_FILES: readonly string[] = [...RIGHT, ...MISSPELT_REQUIREMENTS];
+/** A file or folder of this name counts. */
+export const PROJECT_FILES: readonly string[] = [...RIGHT, ...MISSPELLED_REQUIREMENTS];

@@ -1,4 +1,4 @@
-// The file `.python-version` and its near misses. Unaware of which versions exist.
+// Reads the file `.python-version`, and knows names that are misspellings of it.
 
 import { excerpt, parsed, type Parsed, wrong } from './parsed.js';
 import { parsePythonRequest, type PythonRequest } from './python-version.js';
@@ -12,7 +12,7 @@ export type PythonVersionFileProblem =
 
 export function parsePythonVersionFile(bytes: Uint8Array): Parsed<PythonRequest, PythonVersionFileProblem> {
   const requests: PythonRequest[] = [];
-  // All lines are checked before they are counted: of two problems the invalid line is the one to repair.
+  // Check all lines before counting them, because an invalid line is the problem to fix first.
   for (const line of contentLines(bytes)) {
     const request = parsePythonRequest(line);
     if (request === undefined) {
@@ -28,7 +28,7 @@ export function parsePythonVersionFile(bytes: Uint8Array): Parsed<PythonRequest,
   return parsed(only);
 }
 
-/** Names seen in place of `.python-version`, in the order in which they are looked for. */
+/** Known misspellings of `.python-version`, in the order in which pyflow looks for them. */
 export const MISSPELLED_PYTHON_VERSION_NAMES = [
   ' .python-version',
   '. python-version',

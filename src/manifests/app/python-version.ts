@@ -1,15 +1,15 @@
-// A Python version as an app writes it: N.N or N.N.N. Unaware of the file it stands in and of what exists.
+// Parses a Python version as an app writes it: N.N or N.N.N.
 
 export interface PythonRequest {
   /** As written. */
   readonly text: string;
   /** `3.13` */
   readonly minor: string;
-  /** `3.13.2` when the patch was given too. */
+  /** `3.13.2`, when the app gives the patch too. */
   readonly version?: string;
 }
 
-// Nine digits keep every number exact, so that versions can be compared as semver.
+// At most nine digits, so that every number is exact and versions can be compared as semver.
 const NUMBER = '(?:0|[1-9][0-9]{0,8})';
 const VERSION = new RegExp(`^(${NUMBER}\\.${NUMBER})(?:\\.${NUMBER})?$`);
 
@@ -19,7 +19,7 @@ export function parsePythonRequest(text: string): PythonRequest | undefined {
   return minor === text ? { text, minor } : { text, minor, version: text };
 }
 
-/** Negative when `a` is the older minor. Both are `N.N`. */
+/** Negative when `a` is older. Both are `N.N`. */
 export function compareMinors(a: string, b: string): number {
   const [majorA = 0, minorA = 0] = a.split('.').map(Number);
   const [majorB = 0, minorB = 0] = b.split('.').map(Number);

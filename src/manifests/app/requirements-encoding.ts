@@ -1,6 +1,6 @@
-// The text of a requirements file out of its bytes, as pip decodes it: a byte order mark, a PEP 263 comment, else UTF-8.
+// Decodes a requirements file like pip: by its byte order mark, by a PEP 263 comment, or as UTF-8.
 
-/** The order matters: the mark of UTF-16 is the beginning of that of UTF-32. */
+/** The order matters, because the UTF-32 mark starts with that of UTF-16. */
 const MARKS: readonly (readonly [mark: readonly number[], encoding: string])[] = [
   [[0xef, 0xbb, 0xbf], 'utf-8'],
   [[0xff, 0xfe, 0, 0], 'utf-32le'],
@@ -10,21 +10,21 @@ const MARKS: readonly (readonly [mark: readonly number[], encoding: string])[] =
 ];
 const DECLARED = /coding[:=]\s*([-\w.]+)/;
 
-/** What cannot be decoded becomes U+FFFD: pip itself refuses such a file. */
+/** Undecodable bytes become U+FFFD; pip itself refuses such a file. */
 export function decodeRequirements(bytes: Uint8Array): string {
   const { encoding, content } = encodingOf(bytes);
   const isLittleEndian = encoding.endsWith('le');
   if (encoding.startsWith('utf-32')) return decodeUtf32(content, isLittleEndian);
   if (LATIN_1.test(encoding)) return Buffer.from(content).toString('latin1');
   try {
-    // Python's codecs of the machine's own byte order take a second mark for one as well.
+    // Python's codecs for the machine's byte order also skip a second mark.
     return new TextDecoder(encoding, { ignoreBOM: !isLittleEndian }).decode(content);
   } catch {
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(content);
   }
 }
 
-/** The encoding of a file that cannot be decoded in it; undefined when it can, or when only Python knows that encoding. */
+/** The encoding of a file that can't be decoded with it. Undefined if it can, or if only Python knows the encoding. */
 export function undecodableAs(bytes: Uint8Array): string | undefined {
   const { encoding, content } = encodingOf(bytes);
   if (encoding.startsWith('utf-32') || LATIN_1.test(encoding)) return undefined;
@@ -45,7 +45,7 @@ function decoderFor(encoding: string): InstanceType<typeof TextDecoder> | undefi
   }
 }
 
-/** To the web, and so to TextDecoder, these names mean Windows-1252. */
+/** For TextDecoder these names mean Windows-1252. */
 const LATIN_1 = /^(iso-?8859-1|latin-?1|l1|ascii|us-ascii)$/;
 
 function encodingOf(bytes: Uint8Array): { readonly encoding: string; readonly content: Uint8Array } {

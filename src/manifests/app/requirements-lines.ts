@@ -1,5 +1,5 @@
-// The text of a pip requirements file into lines with meaning: requirements and options, read exactly as pip reads them
-// (pip 26.3, `_internal/req/req_file.py`), which a test compares. One file at a time.
+// Splits one requirements file into requirements and options, exactly like pip (26.3, `_internal/req/req_file.py`). A test
+// compares the two.
 
 import { decodeRequirements } from './requirements-encoding.js';
 import { splitWords } from './shell-words.js';
@@ -9,29 +9,29 @@ export interface RequirementLine {
   readonly type: 'requirement';
   readonly line: number;
   readonly editable: boolean;
-  /** Name, specifier, path or URL; without marker, options and comment. */
+  /** Name, specifier, path or URL, without marker, options and comment. */
   readonly target: string;
   readonly marker?: string;
   /** `sha256:...` of `--hash` options. */
   readonly hashes: readonly string[];
-  /** Variables that the line names. */
+  /** Names of variables in the line. */
   readonly variables?: readonly string[];
 }
-/** `--index-url URL`, `-r FILE`, `--pre`: the long name without dashes. Of several includes on a line pip follows one. */
+/** `--index-url URL`, `-r FILE`, `--pre`: the long name without dashes. pip follows only one include per line. */
 export interface OptionLine {
   readonly type: 'option';
   readonly line: number;
   readonly name: string;
   readonly value?: string;
-  /** Variables that the line names. */
+  /** Names of variables in the line. */
   readonly variables?: readonly string[];
 }
 export type RequirementsFileLine = RequirementLine | OptionLine;
 
-/** Values of variables; undefined or empty leaves the variable as written, as pip does. */
+/** Returns the value of a variable. Undefined or empty leaves the variable as written, like pip. */
 export type VariableValue = (name: string) => string | undefined;
 
-/** Options that pip takes in a requirements file, and whether a value belongs to them. */
+/** Options that pip accepts in a requirements file, and whether they have a value. */
 const OPTIONS: Readonly<Record<string, 'value' | 'flag'>> = {
   'all-releases': 'value',
   'config-setting': 'value',
@@ -66,7 +66,7 @@ const SHORT: Readonly<Record<string, string>> = {
 };
 const ALIASES: Readonly<Record<string, string>> = { 'pypi-url': 'index-url', 'config-setting': 'config-settings' };
 
-/** A line that pip would refuse gives nothing: pip says what is wrong with it. */
+/** Skips lines that pip would refuse, because pip reports them itself. */
 export function parseRequirementsLines(
   bytes: Uint8Array,
   valueOf: VariableValue = () => undefined,
@@ -81,11 +81,11 @@ export function parseRequirementsLines(
 export interface VariableUse {
   readonly name: string;
   readonly line: number;
-  /** It stands for a user or a password of a URL: it opens a door, and sways nothing that is installed. */
+  /** Used only for the user or password in a URL, so it doesn't affect what is installed. */
   readonly isLogin: boolean;
 }
 
-/** Every `${NAME}` in what pip would expand: everything but comments. */
+/** Every `${NAME}` that pip would expand: everywhere except in comments. */
 export function variableUses(bytes: Uint8Array): readonly VariableUse[] {
   return logicalLines(decodeRequirements(bytes)).flatMap(({ text, line }) => {
     const elsewhere = text.replaceAll(/\/\/[^/@\s]*@/g, '//');
@@ -99,7 +99,7 @@ export function variableUses(bytes: Uint8Array): readonly VariableUse[] {
 /** pip expands only this form. */
 export const VARIABLE = /\$\{([A-Z0-9_]+)\}/g;
 
-/** One name after the other, so that a value may hold the next name, as with pip. */
+/** Expands one name after the other, so a value may contain the next name, like in pip. */
 export function expand(text: string, valueOf: VariableValue): string {
   let expanded = text;
   for (const [written, name] of text.matchAll(VARIABLE)) {
@@ -118,11 +118,11 @@ interface LogicalLine {
 // The line ends of Python's splitlines(), which pip uses.
 // oxlint-disable-next-line no-control-regex
 const LINE_END = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/;
-/** What Python's strip() and `\s` take for blanks; JavaScript has other ideas of U+001C and U+FEFF. */
+/** Blanks of Python's strip() and `\s`. JavaScript treats U+001C and U+FEFF differently. */
 const BLANKS = '\t\n\v\f\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000';
 const IS_BLANK = new RegExp(`[${BLANKS}]`);
 
-/** Joins lines that end in a backslash, then drops comments and blanks, in that order, as pip does. */
+/** Joins lines that end in a backslash, then drops comments and blanks, in that order, like pip. */
 function logicalLines(text: string): readonly LogicalLine[] {
   const logical: LogicalLine[] = [];
   let parts: string[] = [];
@@ -134,13 +134,13 @@ function logicalLines(text: string): readonly LogicalLine[] {
   };
   for (const [index, line] of text.split(LINE_END).entries()) {
     if (parts.length === 0) start = index + 1;
-    // Only a line that is a comment as a whole ends a continuation; any other comment swallows what is joined to it.
+    // Only a whole-line comment ends a continuation; any other comment swallows the lines joined to it.
     const isComment = line.charAt(indexOfContent(line)) === '#';
     if (line.endsWith('\\') && !isComment) {
       parts.push(withoutBackslashes(line));
       continue;
     }
-    // The blank keeps a comment recognisable after the join.
+    // The blank keeps the comment recognizable after joining.
     parts.push(isComment ? ` ${line}` : line);
     finish();
   }
@@ -148,14 +148,14 @@ function logicalLines(text: string): readonly LogicalLine[] {
   return logical;
 }
 
-/** Where the first character stands that is no blank; the length when there is none. */
+/** Index of the first non-blank character, or the length. */
 function indexOfContent(text: string): number {
   let at = 0;
   while (at < text.length && IS_BLANK.test(text.charAt(at))) at += 1;
   return at;
 }
 
-// By hand, as a pattern for the end would be quadratic on a line of blanks.
+// Without a regular expression, which would be quadratic on a line of blanks.
 function strip(text: string): string {
   let end = text.length;
   while (end > 0 && IS_BLANK.test(text.charAt(end - 1))) end -= 1;
@@ -168,7 +168,7 @@ function withoutBackslashes(text: string): string {
   return text.slice(start, end);
 }
 
-/** A comment begins with a `#` at the start or after a blank; in a URL it begins a fragment. */
+/** A `#` starts a comment only at the start or after a blank; in a URL it starts a fragment. */
 function withoutComment(text: string): string {
   for (let at = text.indexOf('#'); at >= 0; at = text.indexOf('#', at + 1)) {
     if (at === 0 || IS_BLANK.test(text.charAt(at - 1))) return text.slice(0, at);
@@ -177,7 +177,7 @@ function withoutComment(text: string): string {
 }
 
 function parseLine(text: string, line: number): readonly RequirementsFileLine[] {
-  // Options begin at the first word with a dash; only the blank separates words here, and quotes mean nothing.
+  // Options begin at the first word with a dash. Only blanks separate words here; quotes have no meaning.
   const words = text.split(' ');
   const first = words.findIndex((word) => word.startsWith('-'));
   const target = (first < 0 ? words : words.slice(0, first)).join(' ');
@@ -190,7 +190,7 @@ function parseLine(text: string, line: number): readonly RequirementsFileLine[] 
   const hashes = valuesOf('hash');
   if (strip(target) !== '') return [requirement(target, line, editable !== undefined, hashes)];
   if (editable !== undefined) return [requirement(editable, line, true, hashes)];
-  // Of a line that includes a file pip takes nothing else.
+  // pip ignores everything else on a line that includes a file.
   for (const name of ['requirement', 'constraint']) {
     const [value] = valuesOf(name);
     if (value !== undefined) return [{ type: 'option', line, name, value }];
@@ -214,7 +214,7 @@ interface Option {
   readonly value?: string;
 }
 
-/** As Python's optparse; undefined for what it would refuse. */
+/** Parses like Python's optparse. Undefined when optparse would refuse the words. */
 function parseOptions(words: readonly string[]): readonly Option[] | undefined {
   const options: Option[] = [];
   for (let index = 0; index < words.length; index++) {
@@ -222,7 +222,7 @@ function parseOptions(words: readonly string[]): readonly Option[] | undefined {
     if (word === '--') break;
     const [, long, attached] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
     const [, short, rest = ''] = /^-([^-])(.*)$/s.exec(word) ?? [];
-    // What stands between options means nothing to pip.
+    // pip ignores words between options.
     if (long === undefined && short === undefined) continue;
     const name = long === undefined ? SHORT[short!] : fullName(long);
     if (name === undefined) return undefined;
@@ -239,7 +239,7 @@ function parseOptions(words: readonly string[]): readonly Option[] | undefined {
   return options;
 }
 
-/** Unambiguous beginnings of long options count as well. */
+/** Accepts unambiguous prefixes of long options. */
 function fullName(name: string): string | undefined {
   if (Object.hasOwn(OPTIONS, name)) return name;
   const names = Object.keys(OPTIONS).filter((known) => known.startsWith(name));

@@ -1,5 +1,5 @@
-// Everything a pip requirements file leads to: the files it includes, the places in the app it installs from, and how
-// firmly it pins what it lists. Reads through a function, so that the same code serves views and tests.
+// Reads a pip requirements file with everything it includes: local paths, options, variables, and how firmly it pins its
+// requirements. Gets files from a function, so that it works on views and in tests.
 
 import { posix } from 'node:path';
 import { parsed, type Parsed, wrong } from './parsed.js';
@@ -13,11 +13,11 @@ import {
   type VariableValue,
 } from './requirements-lines.js';
 
-/** Undefined when there is no such file. Paths are app-relative. */
+/** Returns undefined for a missing file. Paths are relative to the app. */
 type ReadFile = (path: string) => Promise<Uint8Array | undefined>;
 
 export interface Requirement {
-  /** Normalised by PEP 503; absent for paths and URLs that do not name it. */
+  /** Normalized according to PEP 503; absent for paths and URLs without a name. */
   readonly name?: string;
   /** `==2.0`, `>=1,<2`, a URL, a path, or empty. As written. */
   readonly specifier: string;
@@ -26,33 +26,33 @@ export interface Requirement {
   readonly kind: 'index' | 'url' | 'vcs' | 'local';
   readonly editable: boolean;
   /**
-   * The line alone settles what is installed: an exact version, a hash, a full commit, a wheel in the app. False for
-   * local projects: what building one needs is not listed anywhere.
+   * The line alone determines what is installed: an exact version, a hash, a full commit, a wheel in the app. False for
+   * local projects, whose build requirements are not listed anywhere.
    */
   readonly pinned: boolean;
   readonly hashed: boolean;
   readonly file: string;
-  /** From 1; the first one of a continued line. */
+  /** From 1; the first line of a continued one. */
   readonly line: number;
 }
 
 export interface RequirementsClosure {
-  /** The requirements and constraints files read, in order of first reading. */
+  /** All requirements and constraints files, in the order they were first read. */
   readonly files: readonly string[];
   readonly requirements: readonly Requirement[];
-  /** Lines of constraints files: they install nothing by themselves. */
+  /** Lines of constraints files, which install nothing by themselves. */
   readonly constraints: readonly Requirement[];
   /** Index, find-links and other options, in order. Values as written, variables unexpanded. */
   readonly options: readonly RequirementsOption[];
-  /** Projects, archives and find-links folders inside the app; `.` is the app itself. Sorted. Some may not exist. */
+  /** Projects, archives and find-links folders inside the app, sorted; `.` is the app itself. Some may not exist. */
   readonly localPaths: readonly string[];
   /** Requirements and constraints files that pip would fetch over the network. */
   readonly remoteFiles: readonly string[];
-  /** Variables referred to as `${NAME}`, in order of first reading. */
+  /** Variables used as `${NAME}`, in the order they were first read. */
   readonly variables: readonly (VariableUse & { readonly file: string })[];
-  /** Every listed requirement is pinned. What those depend on may be unlisted and then floats. */
+  /** Every listed requirement is pinned. Their dependencies may be unlisted, and then float. */
   readonly everyListedPinned: boolean;
-  /** Every listed requirement has hashes, or the file says --require-hashes: pip then refuses anything unlisted. */
+  /** Every listed requirement has hashes, or the file has --require-hashes, so pip refuses anything unlisted. */
   readonly hashChecked: boolean;
 }
 interface RequirementsOption {
@@ -63,29 +63,29 @@ interface RequirementsOption {
   readonly line: number;
 }
 
-/** Where something is wrong, with the path as written. */
+/** A problem with an included file or path; the path is as written. */
 export interface RequirementsProblem {
   readonly type: 'missing-file' | 'outside-app' | 'loop' | 'too-deep' | 'too-many-files';
-  /** The file that names `path`; absent when it is the one asked for. */
+  /** The file that names `path`; absent when `path` is the one the caller asked for. */
   readonly file?: string;
   readonly line?: number;
   readonly path: string;
 }
 
 export interface ReadRequirementsOptions {
-  /** Values of variables; what it does not know, or is empty, stays as written, which is what pip does. */
+  /** Values of variables. Unknown and empty ones stay as written, like in pip. */
   readonly env?: VariableValue;
-  /** App-relative folder that pip is started in, to which local paths are relative; '' is the app itself, the default. */
+  /** Folder that pip starts in, relative to the app; local paths are relative to it. Default: '', the app itself. */
   readonly cwd?: string;
 }
 
 const MAX_DEPTH = 50;
 const MAX_FILES = 500;
 const MAX_PROBLEMS = 50;
-/** Where the app is when pip runs, so what absolute paths and file URLs may name. */
+/** Where the app is when pip runs. Absolute paths and file URLs may name it. */
 const APP_ROOT = '/app';
 
-/** Reports all problems (up to a limit), not the first only. */
+/** Reports all problems, up to a limit. */
 export async function readRequirements(
   path: string,
   read: ReadFile,
@@ -115,7 +115,7 @@ class ClosureReader {
     private readonly cwd: string,
   ) {}
 
-  /** `origin` becomes the problem when there is one; `open` are the files being read, outermost first. */
+  /** `origin` becomes the problem, if there is one. `open`: the files being read, outermost first. */
   async include(
     origin: RequirementsProblem,
     path: string | undefined,
@@ -125,7 +125,7 @@ class ClosureReader {
     if (path === undefined) return this.#complain(origin, 'outside-app');
     const visit = `${role} ${path}`;
     if (open.includes(visit)) return this.#complain(origin, 'loop');
-    // Met before by another way: its lines are in already, and reading it once more could go on for ever.
+    // Its lines have been added already, and reading files again could take exponential time.
     if (this.#seen.has(visit)) return;
     if (open.length >= MAX_DEPTH) return this.#complain(origin, 'too-deep');
     this.#seen.add(visit);
@@ -173,7 +173,7 @@ class ClosureReader {
 
   #addFindLinks(target: string, value: string, file: string, line: number): void {
     if (/^(?!file:)[a-z][a-z0-9+.-]*:\/\//i.test(target)) return;
-    // pip looks beside the file first, then where it was started.
+    // pip looks next to the file first, then in the folder it started in.
     const paths = [posix.dirname(file), this.cwd].flatMap((base) => insideApp(withoutFileScheme(target), base) ?? []);
     if (paths.length === 0) this.#complain({ type: 'outside-app', file, line, path: value }, 'outside-app');
     for (const path of paths) this.#localPaths.add(path === '' ? '.' : path);
@@ -209,7 +209,7 @@ class ClosureReader {
     });
   }
 
-  /** With the names of variables again: their values may be secret, and what is read here is kept and shown. */
+  /** Puts the names of variables back, because their values may be secret and the result is stored and shown. */
   #asWritten(text: string, variables: readonly string[] = []): string {
     let written = text;
     for (const name of variables) {
@@ -270,7 +270,7 @@ function classify(target: string): Classified {
 const isExact = (clause: string): boolean => /^\s*={2,3}\s*[^\s*=]+\s*$/.test(clause);
 
 function placeOf(url: string): { readonly kind: Requirement['kind']; readonly pinned: boolean } {
-  // A tag or branch moves, a full commit does not.
+  // A tag or branch can move, a full commit can't.
   if (VCS.test(url)) return { kind: 'vcs', pinned: /@[0-9a-f]{40}(?:[#?].*)?$/i.test(url) && !/^svn|^bzr/i.test(url) };
   if (/^(?:https?|ftp):/i.test(url)) return { kind: 'url', pinned: false };
   return { kind: 'local', pinned: /\.whl(?:[#?]|$)/i.test(url) };
@@ -292,7 +292,7 @@ const extrasOf = (text: string): readonly string[] =>
 /** PEP 503 */
 export const normalizeName = (name: string): string => name.replaceAll(/[-_.]+/g, '-').toLowerCase();
 
-/** `file:` in its spellings down to a path; percent escapes resolved. */
+/** Turns all spellings of `file:` URLs into a path, with percent escapes decoded. */
 function withoutFileScheme(text: string): string {
   const [, path] = /^file:(?:\/\/(?:localhost)?(?=\/|$))?(.*)$/is.exec(text) ?? [];
   if (path === undefined) return text;
@@ -303,7 +303,7 @@ function withoutFileScheme(text: string): string {
   }
 }
 
-/** App-relative and tidy; undefined when it leads out of the app. */
+/** Relative to the app and normalized. Undefined when it is outside the app. */
 function insideApp(path: string, base: string): string | undefined {
   const absolute = posix.resolve(APP_ROOT, base, path.replaceAll('\0', '\uFFFD'));
   if (absolute === APP_ROOT) return '';

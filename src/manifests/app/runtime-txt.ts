@@ -1,10 +1,10 @@
-// The file `runtime.txt`, deprecated. Unaware of which versions exist.
+// Reads the deprecated file `runtime.txt`.
 
 import { parsed, type Parsed, wrong } from './parsed.js';
 import { parsePythonRequest, type PythonRequest } from './python-version.js';
 import { contentLines } from './text-file.js';
 
-/** One line `python-N.N` or `python-N.N.N`; the content of any other file is not worth repairing, so it is not kept. */
+/** Accepts one line, `python-N.N` or `python-N.N.N`. The failure keeps no content, because the file should be replaced. */
 export function parseRuntimeTxt(bytes: Uint8Array): Parsed<PythonRequest, { readonly type: 'invalid-version' }> {
   const lines = contentLines(bytes);
   const [line = ''] = lines;

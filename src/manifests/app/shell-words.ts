@@ -1,6 +1,6 @@
-// Words as a POSIX shell splits them, the way of Python's `shlex.split`.
+// Splits text into words like Python's `shlex.split`.
 
-/** Undefined when a quote is not closed, or the text ends with an escape. */
+/** Undefined when a quote is unclosed or the text ends with an escape. */
 export function splitWords(text: string): readonly string[] | undefined {
   const words: string[] = [];
   let word: string | undefined;
@@ -19,7 +19,7 @@ export function splitWords(text: string): readonly string[] | undefined {
       index += 1;
       if (index >= text.length) return undefined;
       const next = text.charAt(index);
-      // Between quotes a backslash stands for itself, except before a quote or another one.
+      // In double quotes a backslash stands for itself, except before a quote or another backslash.
       word += quote === '"' && next !== '"' && next !== '\\' ? `\\${next}` : next;
     } else word += character;
   }

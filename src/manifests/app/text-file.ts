@@ -1,11 +1,11 @@
-// Bytes of a small text file into lines, and the name of its encoding when the text makes no sense. Unaware of versions.
+// Splits a small text file into lines, and names its encoding when it is not UTF-8.
 
-// The class [[:space:]] of a C.UTF-8 locale: no byte order mark (trim() would cut it) and no non-breaking space.
+// The class [[:space:]] of the C.UTF-8 locale, without the byte order mark (which trim() removes) and non-breaking spaces.
 const BLANK = '[\\t-\\r \\u1680\\u2000-\\u2006\\u2008-\\u200A\\u2028\\u2029\\u205F\\u3000]';
 const LEADING = new RegExp(`^${BLANK}+`);
 const NOT_BLANK = new RegExp(`[^\\t-\\r \\u1680\\u2000-\\u2006\\u2008-\\u200A\\u2028\\u2029\\u205F\\u3000]`);
 
-/** Lines without outer blanks, empty lines and lines that start with `#`. NUL bytes show as U+2400. */
+/** Trimmed lines, without empty lines and those that start with `#`. NUL bytes become U+2400. */
 export function contentLines(bytes: Uint8Array): readonly string[] {
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes).replaceAll('\0', '\u2400');
   return text
@@ -15,7 +15,7 @@ export function contentLines(bytes: Uint8Array): readonly string[] {
 }
 
 function trimBlanks(line: string): string {
-  // By hand at the end: a pattern `BLANK+$` is quadratic on a line of blanks.
+  // A pattern `BLANK+$` would be quadratic on a line of blanks.
   let end = line.length;
   while (end > 0 && !NOT_BLANK.test(line.charAt(end - 1))) end -= 1;
   return line.slice(0, end).replace(LEADING, '');
@@ -29,7 +29,7 @@ const BYTE_ORDER_MARKS: readonly (readonly [name: string, mark: readonly number[
   ['UTF-16, big-endian', [0xfe, 0xff]],
 ];
 
-/** The encoding of a text that is not plain UTF-8; undefined for UTF-8, and for data that is no text at all. */
+/** The encoding of text that is not plain UTF-8. Undefined for UTF-8, and for binary data. */
 export function foreignEncoding(bytes: Uint8Array): string | undefined {
   const marked = BYTE_ORDER_MARKS.find(([, mark]) => mark.every((byte, index) => bytes[index] === byte));
   if (marked !== undefined) return marked[0];
@@ -52,7 +52,7 @@ function eightBitText(bytes: Uint8Array): string | undefined {
     new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     return undefined;
   } catch {
-    // Not UTF-8: text in an old 8-bit encoding, or data.
+    // Not UTF-8: text in an old 8-bit encoding, or binary data.
   }
   const isText = bytes.every((byte) =>
     byte >= 0x20 ? byte !== 0x7f : byte === 0x1b || (byte >= 0x08 && byte <= 0x0d),
@@ -63,5 +63,5 @@ function eightBitText(bytes: Uint8Array): string | undefined {
     : 'an 8-bit encoding, such as ISO-8859-1';
 }
 
-/** For messages: what cannot be seen becomes U+FFFD. */
+/** For messages: invisible characters become U+FFFD. */
 export const visible = (text: string): string => text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');

@@ -1,27 +1,27 @@
-// What a `uv.lock` names: packages, where each comes from, and its files. Unaware of what is installed of it.
+// Reads a `uv.lock`: its packages, where each comes from, and its files.
 
-import { parse as parseToml } from 'smol-toml';
-import { excerpt, parsed, wrong, type Parsed } from './parsed.js';
+import { fieldsOf, type Fields } from './fields.js';
+import { parsed, wrong, type Parsed } from './parsed.js';
 import { normalizeName } from './requirements.js';
-import { visible } from './text-file.js';
+import { readToml } from './toml-file.js';
 
 export type UvSource =
-  /** `at`: URL of an index, or the path of a folder that serves as one. */
+  /** `at`: URL of an index, or path of a folder that serves as one. */
   | { readonly type: 'registry'; readonly at: string }
   | { readonly type: 'git' | 'url'; readonly at: string }
-  /** `at`: relative to the lockfile. A virtual one is never installed itself. */
+  /** `at`: relative to the lockfile. A virtual package is never installed itself. */
   | { readonly type: 'path' | 'directory' | 'editable' | 'virtual'; readonly at: string };
 
 export interface UvLockedPackage {
-  /** Normalised by PEP 503. */
+  /** Normalized according to PEP 503. */
   readonly name: string;
-  /** Absent when the package computes it. */
+  /** Absent when the build computes it. */
   readonly version?: string;
   readonly source: UvSource;
   /** File names. */
   readonly wheels: readonly string[];
   readonly hasSdist: boolean;
-  /** Normalised names of what it may depend on, extras and groups included. */
+  /** Normalized names of possible dependencies, including those of extras and groups. */
   readonly needs: readonly string[];
   /** Every file has a digest. */
   readonly hashed: boolean;
@@ -39,20 +39,15 @@ interface UvLockProblem {
 const SOURCES = ['registry', 'git', 'url', 'path', 'directory', 'editable', 'virtual'] as const;
 
 export function parseUvLock(bytes: Uint8Array): Parsed<UvLock, UvLockProblem> {
-  let lock: unknown;
-  try {
-    lock = parseToml(new TextDecoder().decode(bytes));
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return wrong({ type: 'invalid-toml', message: visible(excerpt(message, 200)) });
-  }
-  const list = fieldsOf(lock)['package'] ?? [];
+  const lock = readToml(bytes);
+  if (!lock.ok) return wrong({ type: 'invalid-toml', message: lock.failure });
+  const list = lock.value['package'] ?? [];
   if (!Array.isArray(list)) return wrong({ type: 'invalid-lock', message: '`package` is not a list' });
   const packages: UvLockedPackage[] = [];
   for (const [index, entry] of list.entries()) {
     const found = readPackage(fieldsOf(entry));
     if (found === undefined) {
-      const message = `package ${index + 1} has no name, or no source that is known`;
+      const message = `package ${index + 1} has no name or an unknown source`;
       return wrong({ type: 'invalid-lock', message });
     }
     packages.push(found);
@@ -87,7 +82,7 @@ function needsOf(entry: Fields): readonly string[] {
   return [...new Set(names.filter((name) => typeof name === 'string').map(normalizeName))];
 }
 
-/** What an install of one package may need, itself included. A package may be locked more than once. */
+/** All packages that an install of one package may need, including itself. A package may be locked more than once. */
 export function neededBy(lock: UvLock, start: UvLockedPackage): UvLock {
   const byName = new Map<string, UvLockedPackage[]>();
   for (const one of lock.packages) byName.set(one.name, [...(byName.get(one.name) ?? []), one]);
@@ -116,7 +111,7 @@ function fileName({ url, path, filename }: Fields): string | undefined {
   }
 }
 
-/** Name -> version, for comparing two states of a lockfile. A package may be locked in several versions. */
+/** Name -> version, to compare two states of a lockfile. A package may be locked in several versions. */
 export function versionsOf(lock: UvLock): Readonly<Record<string, string>> {
   const versions = new Map<string, string[]>();
   for (const { name, version, source } of lock.packages) {
@@ -126,6 +121,3 @@ export function versionsOf(lock: UvLock): Readonly<Record<string, string>> {
   const entries = [...versions].sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(entries.map(([name, found]) => [name, found.sort().join(', ')]));
 }
-
-type Fields = Readonly<Record<string, unknown>>;
-const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {});

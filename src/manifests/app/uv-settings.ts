@@ -1,21 +1,21 @@
-// What a project's own files tell uv beside the lockfile: whether there are settings, where workspace members lie, and
-// whether metadata has to be computed by a build. Unaware of lockfiles.
+// Reads what a project tells uv besides the lockfile: settings, workspace members, default groups, and whether uv has to run
+// a build to get the metadata.
 
-import { parse as parseToml } from 'smol-toml';
-import { excerpt, parsed, wrong, type Parsed } from './parsed.js';
+import { fieldsOf, stringsOf, type Fields } from './fields.js';
+import { parsed, wrong, type Parsed } from './parsed.js';
 import { normalizeName } from './requirements.js';
-import { visible } from './text-file.js';
+import { readToml } from './toml-file.js';
 
 export interface UvProjectFile {
-  /** There is a `[tool.uv]`, so uv looks for settings no further. */
+  /** There is a `[tool.uv]`, so uv looks no further for settings. */
   readonly hasSettings: boolean;
-  /** Wheels may not be used for some package, so they are built. */
+  /** The settings forbid wheels for some packages, so uv builds those. */
   readonly refusesWheels: boolean;
-  /** Present where this file is the top of a workspace. */
+  /** Present when this file is the root of a workspace. */
   readonly workspace?: UvWorkspace;
-  /** Groups that uv installs unless told otherwise, of those that the project has; normalised and sorted. */
+  /** Groups of the project that uv installs by default; normalized and sorted. */
   readonly defaultGroups: readonly string[];
-  /** uv can read name and dependencies here; otherwise it has to run the build backend, which may read any file. */
+  /** uv can read name and dependencies here. Otherwise it has to run the build backend, which may read any file. */
   readonly isStatic: boolean;
 }
 
@@ -30,10 +30,10 @@ interface UvSettingsProblem {
   readonly message: string;
 }
 
-/** Of a `pyproject.toml`. */
+/** Parses a `pyproject.toml`. */
 export function parseUvProject(bytes: Uint8Array): Parsed<UvProjectFile, UvSettingsProblem> {
   const file = readToml(bytes);
-  if (!file.ok) return file;
+  if (!file.ok) return wrong({ type: 'invalid-toml', message: file.failure });
   const { project, tool } = file.value;
   const uv = fieldsOf(tool)['uv'];
   const dynamic = fieldsOf(project)['dynamic'];
@@ -62,25 +62,12 @@ function defaultGroups(groups: unknown, uv: Fields): readonly string[] {
   return [...new Set([...legacy, ...named])].filter(isDefault).sort();
 }
 
-/** Of a `uv.toml`. */
+/** Parses a `uv.toml`. */
 export function parseUvToml(bytes: Uint8Array): Parsed<{ readonly refusesWheels: boolean }, UvSettingsProblem> {
   const file = readToml(bytes);
-  return file.ok ? parsed({ refusesWheels: refusesWheels(file.value) }) : file;
+  if (!file.ok) return wrong({ type: 'invalid-toml', message: file.failure });
+  return parsed({ refusesWheels: refusesWheels(file.value) });
 }
 
 const refusesWheels = (settings: Fields): boolean =>
   settings['no-binary'] === true || stringsOf(settings['no-binary-package']).length > 0;
-
-function readToml(bytes: Uint8Array): Parsed<Fields, UvSettingsProblem> {
-  try {
-    return parsed(parseToml(new TextDecoder().decode(bytes)));
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return wrong({ type: 'invalid-toml', message: visible(excerpt(message, 200)) });
-  }
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {});
-const stringsOf = (value: unknown): readonly string[] =>
-  Array.isArray(value) ? value.filter((entry) => typeof entry === 'string') : [];

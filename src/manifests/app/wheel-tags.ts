@@ -1,11 +1,12 @@
-// Whether a wheel runs on a machine, by its file name. Errs on the side of no: what it calls fitting, every installer takes.
+// Decides by its file name whether a wheel runs on a machine. When in doubt, it says no: every installer accepts the wheels
+// that it calls fitting.
 
 export interface WheelTarget {
   /** X.Y */
   readonly minor: string;
-  /** As the wheel tags spell it: `x86_64`, `aarch64`. */
+  /** As in wheel tags: `x86_64`, `aarch64`. */
   readonly machine: string;
-  /** X.Y of the machine's glibc; absent when it has another C library. */
+  /** X.Y of the machine's glibc; absent with another C library. */
   readonly glibc?: string;
 }
 

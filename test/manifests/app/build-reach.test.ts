@@ -29,14 +29,14 @@ function reachOf(
   return reach.type === 'own-folder' ? 'own folder' : reach.because;
 }
 
-describe('build reach', () => {
+describe('buildReach', () => {
   for (const [name, system] of Object.entries(SYSTEMS)) {
-    it(`is the own folder for a project of ${name} with everything written down`, () => {
+    it(`is the own folder for a ${name} project with static metadata`, () => {
       expect(reachOf(system + STATIC)).to.equal('own folder');
     });
   }
 
-  it('is the own folder for settings of tools that are no build, and for dependencies beside it', () => {
+  it('is the own folder despite settings of other tools and dependencies on local projects', () => {
     const tools = '[tool.pytest.ini_options]\npythonpath = ["../common"]\n[tool.ruff]\nextend = "../../ruff.toml"\n';
     expect(reachOf(SYSTEMS.hatch + STATIC + tools)).to.equal('own folder');
     const poetry = '[tool.poetry.dependencies]\nother = { path = "../other" }\n';
@@ -49,7 +49,7 @@ describe('build reach', () => {
     expect(reachOf(`${SYSTEMS.hatch}${DYNAMIC}[tool.hatch.version]\npath = "src/units.py"\n`)).to.equal('own folder');
   });
 
-  it('looks for ignore files above for Hatchling', () => {
+  it('looks for ignore files in parent folders for Hatchling', () => {
     const reach = buildReach({
       pyproject: Buffer.from(SYSTEMS.hatch + STATIC),
       setupCfg: undefined,
@@ -116,12 +116,12 @@ describe('build reach', () => {
       ['a path below /app', `${STATIC.replace('README.md', '/app/README.md')}${SYSTEMS.hatch}`, {}],
     ];
   for (const [name, pyproject, others] of ANYTHING) {
-    it(`is anything with ${name}, and says so`, () => {
+    it(`is anything with ${name}, with the reason`, () => {
       expect(reachOf(pyproject, others)).to.match(/^(has|is|names|compiles|brings) /);
     });
   }
 
-  it('is told for any text', () => {
+  it('never throws for any text', () => {
     const text = fc.oneof(
       fc.string(),
       fc.string().map((value) => SYSTEMS.hatch + value),

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { meetsSpecifiers, nearestPython, newestVersion } from '../../../src/manifests/app/package-version.js';
 
 describe('manifests/app/package-version', () => {
-  it('compares versions as PEP 440 does', () => {
+  it('compares versions according to PEP 440', () => {
     const met: readonly (readonly [string, string])[] = [
       ['1.0', '==1'],
       ['1.0.0', '==1.0.*'],
@@ -32,13 +32,13 @@ describe('manifests/app/package-version', () => {
       expect(meetsSpecifiers(version, specifiers), `${version} ${specifiers}`).to.equal(false);
   });
 
-  it('takes a final version before a pre-release', () => {
+  it('prefers a final version to a pre-release', () => {
     expect(newestVersion(['1.9', '1.10', '2.0b1', 'x'])).to.equal('1.10');
     expect(newestVersion(['2.0a1', '2.0b1'])).to.equal('2.0b1');
     expect(newestVersion(['x'])).to.equal(undefined);
   });
 
-  it('finds the nearest Python that is allowed', () => {
+  it('finds the nearest allowed Python', () => {
     expect(nearestPython('3.11', '>=3.12')).to.equal('3.12');
     expect(nearestPython('3.13', '>=3.8,<3.12')).to.equal('3.11');
     expect(nearestPython('3.11', '>3.12.4')).to.equal('3.12');

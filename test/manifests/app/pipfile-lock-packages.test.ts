@@ -5,7 +5,7 @@ const read = (lock: unknown, develop = false) => readPipfileLock(Buffer.from(JSO
 const hashes = [`sha256:${'0'.repeat(64)}`];
 
 describe('manifests/app/pipfile-lock-packages', () => {
-  it('lists what is locked by normalized name, sorted, with its version', () => {
+  it('lists locked packages with normalized name and version, sorted', () => {
     const lock = {
       _meta: { sources: [{ url: 'https://pypi.org/simple', name: 'pypi' }] },
       default: { Flask_Login: { version: '==0.6.3', hashes }, click: { version: '==8.5.1', hashes } },
@@ -19,13 +19,13 @@ describe('manifests/app/pipfile-lock-packages', () => {
     });
   });
 
-  it('adds packages for development when asked', () => {
+  it('adds development packages on request', () => {
     const lock = { _meta: {}, default: {}, develop: { pytest: { version: '==9.0', hashes } } };
     expect(read(lock)?.packages).to.deep.equal([]);
     expect(read(lock, true)?.packages.map(({ name }) => name)).to.deep.equal(['pytest']);
   });
 
-  it('tells packages without digests, and those of the app', () => {
+  it('marks packages without digests, and those from the app', () => {
     const lock = {
       _meta: {},
       default: {
@@ -52,7 +52,7 @@ describe('manifests/app/pipfile-lock-packages', () => {
     ]);
   });
 
-  it('takes nothing but a lock for one', () => {
+  it('rejects files that are not a lock', () => {
     for (const text of ['', '{', '[]', 'null', '{"default": {}}', '{"_meta": []}']) {
       expect(readPipfileLock(Buffer.from(text), { develop: false }), text).to.equal(undefined);
     }

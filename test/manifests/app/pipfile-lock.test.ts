@@ -14,7 +14,7 @@ describe('pipfile-lock', () => {
     expect(requires({ python_version: '3.11' })).to.deep.equal({ ok: true, value: { text: '3.11', minor: '3.11' } });
   });
 
-  it('[pyver.pipfile-lock-absent] gives nothing when no field is there', () => {
+  it('[pyver.pipfile-lock-absent] returns nothing when no field is present', () => {
     for (const lock of [
       {},
       { _meta: {} },
@@ -37,19 +37,19 @@ describe('pipfile-lock', () => {
       .with.length(50);
   });
 
-  it('[pyver.pipfile-lock-invalid-json] reports what the parser says', () => {
+  it('[pyver.pipfile-lock-invalid-json] reports the message of the parser', () => {
     const result = parsePipfileLock(Buffer.from('{"_meta": <<<<<<< HEAD'));
     expect(result).to.have.nested.property('failure.type', 'invalid-json');
     expect(result).to.have.nested.property('failure.message').that.includes('<');
   });
 
-  it('[pyver.pipfile-lock-invalid-json] also when the shape is not that of a lockfile', () => {
+  it('[pyver.pipfile-lock-invalid-json] reports a file that does not have the shape of a lockfile', () => {
     for (const lock of [[], 'text', 3, null, { _meta: [] }, { _meta: { requires: 'x' } }]) {
       expect(parse(lock), JSON.stringify(lock)).to.have.nested.property('failure.type', 'invalid-json');
     }
   });
 
-  it('takes any bytes and any JSON without throwing', () => {
+  it('never throws for any bytes or JSON', () => {
     fc.assert(fc.property(fc.uint8Array(), (bytes) => void parsePipfileLock(bytes)));
     fc.assert(fc.property(fc.json(), (text) => void parsePipfileLock(Buffer.from(text))));
     fc.assert(fc.property(fc.jsonValue(), (value) => void requires({ python_version: value })));

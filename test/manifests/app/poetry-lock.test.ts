@@ -49,19 +49,19 @@ url = "../libs/mine"
     });
   });
 
-  it('gives up on no odd entry', () => {
+  it('accepts odd entries', () => {
     for (const text of ['', 'package = 3\n', '[package]\nname = "a"\n', '[[package]]\nname = 3\nfiles = "x"\n']) {
       expect(parsePoetryLock(bytes(text)).ok, text).to.equal(true);
     }
   });
 
-  it('tells where a file is no TOML', () => {
+  it('reports where a file is not valid TOML', () => {
     const lock = parsePoetryLock(bytes('<<<<<<< HEAD\n'));
     expect(lock.ok).to.equal(false);
     if (!lock.ok) expect(lock.failure.message).to.match(/^Invalid TOML document/);
   });
 
-  it('takes a project for a package unless it says otherwise', () => {
+  it('treats a project as a package unless it says otherwise', () => {
     const of = (text: string) => {
       const project = parsePoetryProject(bytes(text));
       if (!project.ok) throw new Error(project.failure.message);

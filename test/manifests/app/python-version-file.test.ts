@@ -23,11 +23,11 @@ describe('python-version-file', () => {
     expect(parse('3.13.2')).to.deep.equal({ ok: true, value: { text: '3.13.2', minor: '3.13', version: '3.13.2' } });
   });
 
-  it('[pyver.lines-trimmed] drops comments, empty lines and outer blanks, Unicode ones included', () => {
+  it('[pyver.lines-trimmed] drops comments, empty lines and outer blanks, including Unicode blanks', () => {
     expect(version('# a comment\r\n\r\n   # indented\n \u2003 3.12\u3000\t\r\n')).to.equal('3.12');
   });
 
-  it('[pyver.lines-trimmed] keeps what is no blank: a non-breaking space makes the line invalid', () => {
+  it('[pyver.lines-trimmed] does not trim non-breaking spaces, which make the line invalid', () => {
     expect(version('3.12\u00A0')).to.have.property('type', 'invalid-version');
   });
 
@@ -80,7 +80,7 @@ describe('python-version-file', () => {
     });
   }
 
-  it('[pyver.file-encoding-probe] takes a valid version in whatever surrounds it: the encoding is asked only after', () => {
+  it('[pyver.file-encoding-probe] accepts a valid version in any encoding, and checks the encoding only afterwards', () => {
     expect(version('# caf\xe9\n3.13')).to.equal('3.13');
     expect(parse(Buffer.from('# caf\xe9\n3.13\n', 'latin1'))).to.have.property('ok', true);
   });
@@ -92,7 +92,7 @@ describe('python-version-file', () => {
     );
   });
 
-  it('[pyver.file-no-version] finds none in an empty file or one of comments', () => {
+  it('[pyver.file-no-version] finds none in an empty file or one with only comments', () => {
     for (const content of ['', '\n\n', '# 3.13\n  # 3.12'])
       expect(version(content)).to.deep.equal({ type: 'no-version' });
   });
@@ -114,17 +114,17 @@ describe('python-version-file', () => {
     ]);
   });
 
-  it('knows 20 misspelt names, none of them right', () => {
+  it('knows 20 misspelled names, and not the correct one', () => {
     expect(new Set(MISSPELLED_PYTHON_VERSION_NAMES)).to.have.property('size', 20);
     expect(MISSPELLED_PYTHON_VERSION_NAMES).not.to.include('.python-version');
   });
 
-  it('takes any bytes without throwing', () => {
+  it('never throws for any bytes', () => {
     fc.assert(fc.property(fc.uint8Array(), (bytes) => void parse(bytes)));
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void parse(text)));
   });
 
-  it('reads back every version it is given, whatever comments surround it', () => {
+  it('reads every version, whatever comments surround it', () => {
     const number = fc.integer({ min: 0, max: 999 });
     const comment = fc.stringMatching(/^#[^\n]*$/);
     fc.assert(
@@ -145,7 +145,7 @@ describe('python-version', () => {
     expect(['3.9', '3.10', '2.7', '4.0'].toSorted(compareMinors)).to.deep.equal(['2.7', '3.9', '3.10', '4.0']);
   });
 
-  it('accepts no blanks around a version', () => {
+  it('refuses blanks around a version', () => {
     for (const text of [' 3.12', '3.12\n', '']) expect(parsePythonRequest(text), text).to.equal(undefined);
   });
 });

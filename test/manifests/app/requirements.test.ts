@@ -34,7 +34,7 @@ const SHA = 'a'.repeat(64);
 const COMMIT = 'b'.repeat(40);
 
 describe('requirements', () => {
-  it('takes local paths as relative to where pip is started', async () => {
+  it('resolves local paths against the folder that pip starts in', async () => {
     const files = {
       'requirements.txt': '-e .\n./libs/a\n-r deep/more.txt\n--find-links wheels\n',
       'deep/more.txt': '../../libs/b\n--find-links wheels\n',
@@ -76,7 +76,7 @@ describe('requirements', () => {
       ]);
     });
 
-    it('ends a continuation at a comment, as pip does', async () => {
+    it('ends a continuation at a comment, like pip', async () => {
       const { requirements } = await closure('a==1 \\\n# b==2 \\\nc==3');
       expect(requirements.map(({ name, specifier }) => [name, specifier])).to.deep.equal([
         ['a', '==1'],
@@ -100,7 +100,7 @@ describe('requirements', () => {
       }
     });
 
-    it('normalizes names by PEP 503', () => {
+    it('normalizes names according to PEP 503', () => {
       expect(normalizeName('Foo_.-Bar__baz')).to.equal('foo-bar-baz');
     });
   });
@@ -136,7 +136,7 @@ describe('requirements', () => {
       });
     }
 
-    it('calls the set hash-checked when all have hashes or the file demands it', async () => {
+    it('calls the file hash-checked when all lines have hashes or an option requires them', async () => {
       expect(await closure(`a==1 --hash=sha256:${SHA}`)).to.have.property('hashChecked', true);
       expect(await closure(`a==1 --hash=sha256:${SHA}\nb==1`)).to.have.property('hashChecked', false);
       expect(await closure('--require-hashes\na==1')).to.have.property('hashChecked', true);
@@ -170,7 +170,7 @@ describe('requirements', () => {
       ]);
     });
 
-    it('passes over options that pip does not know', async () => {
+    it('skips options that pip does not know', async () => {
       expect(await closure('--frobnicate\n-Z x\na')).to.deep.include({ options: [] });
     });
 
@@ -213,12 +213,12 @@ describe('requirements', () => {
       expect((await closure(files, { env: () => 'prod' })).files).to.deep.equal(['requirements.txt', 'prod.txt']);
     });
 
-    it('takes absolute paths and file URLs below /app as the app', async () => {
+    it('treats absolute paths and file URLs below /app as part of the app', async () => {
       const files = { 'requirements.txt': '-r /app/x.txt\n-r file:///app/y%20z.txt', 'x.txt': '', 'y z.txt': '' };
       expect((await closure(files)).files).to.deep.equal(['requirements.txt', 'x.txt', 'y z.txt']);
     });
 
-    it('names files that pip would fetch, and calls nothing pinned then', async () => {
+    it('lists files that pip would download, and then calls nothing pinned', async () => {
       const result = await closure('-c https://example.com/constraints.txt\na==1');
       expect(result).to.deep.include({
         remoteFiles: ['https://example.com/constraints.txt'],
@@ -226,7 +226,7 @@ describe('requirements', () => {
       });
     });
 
-    it('reports every missing file and every one outside the app, with its place', async () => {
+    it('reports every missing file and every file outside the app, with its line', async () => {
       expect(await problems('-r missing.txt\n\n-c ../up.txt\n-r /etc/passwd')).to.deep.equal([
         { type: 'missing-file', file: 'requirements.txt', line: 1, path: 'missing.txt' },
         { type: 'outside-app', file: 'requirements.txt', line: 3, path: '../up.txt' },
@@ -235,14 +235,14 @@ describe('requirements', () => {
       expect(await problems({})).to.deep.equal([{ type: 'missing-file', path: 'requirements.txt' }]);
     });
 
-    it('reports a loop where it closes', async () => {
+    it('reports a loop at the line that closes it', async () => {
       expect(await problems({ 'requirements.txt': '-r b.txt', 'b.txt': 'x\n-r ./requirements.txt' })).to.deep.equal([
         { type: 'loop', file: 'b.txt', line: 2, path: './requirements.txt' },
       ]);
       expect(await problems('-r requirements.txt')).to.have.nested.property('[0].type', 'loop');
     });
 
-    it('reads a file once, however many ways lead to it', async () => {
+    it('reads a file once, however often it is included', async () => {
       const files: Record<string, string> = {};
       for (let level = 0; level < 40; level++)
         files[level === 0 ? 'requirements.txt' : `l${level}.txt`] = `-r l${level + 1}.txt\n-r ./l${level + 1}.txt`;
@@ -252,7 +252,7 @@ describe('requirements', () => {
       expect(result.files).to.have.length(41);
     });
 
-    it('limits depth, files and the list of problems', async () => {
+    it('limits the depth, the number of files and the list of problems', async () => {
       const chain = Object.fromEntries(Array.from({ length: 80 }, (_, n) => [`f${n}.txt`, `-r f${n + 1}.txt`]));
       expect(await problems({ 'requirements.txt': '-r f0.txt', ...chain })).to.have.nested.property(
         '[0].type',
@@ -366,7 +366,7 @@ describe('requirements', () => {
       );
     });
 
-    it('stays quick on long lines', async () => {
+    it('stays fast on long lines', async () => {
       for (const unit of ['a', ' ', '\\\n', '@' + COMMIT, '-r x ', '"', '[', ' #', '${A}', '=']) {
         await readRequirements(
           'requirements.txt',
@@ -380,7 +380,7 @@ describe('requirements', () => {
 describe('packages', () => {
   const packages = (path: string, text: string) => packagesOf(path, Buffer.from(text));
 
-  it('reads a requirements file, its own lines only', async () => {
+  it('reads only the own lines of a requirements file', async () => {
     expect(
       await packages(
         'reqs/requirements-prod.txt',
@@ -408,7 +408,7 @@ describe('packages', () => {
     expect(await packages('sub/uv.lock', lock)).to.deep.equal({ a: '1', b: '2' });
   });
 
-  it('gives nothing for other and broken files', async () => {
+  it('returns nothing for other and for broken files', async () => {
     expect(await packages('README.md', 'a==1')).to.equal(undefined);
     expect(await packages('uv.lock', '[[[')).to.equal(undefined);
     expect(await packages('Pipfile.lock', '{')).to.equal(undefined);

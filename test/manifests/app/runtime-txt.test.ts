@@ -5,7 +5,7 @@ import { parseRuntimeTxt } from '../../../src/manifests/app/runtime-txt.js';
 const parse = (content: string) => parseRuntimeTxt(Buffer.from(content));
 
 describe('runtime-txt', () => {
-  it('[pyver.runtime-txt-format] takes python- and a minor or an exact version', () => {
+  it('[pyver.runtime-txt-format] accepts python- with a minor or an exact version', () => {
     expect(parse('python-3.12.1\n')).to.deep.equal({
       ok: true,
       value: { text: '3.12.1', minor: '3.12', version: '3.12.1' },
@@ -30,7 +30,7 @@ describe('runtime-txt', () => {
     });
   }
 
-  it('takes any bytes without throwing', () => {
+  it('never throws for any bytes', () => {
     fc.assert(fc.property(fc.uint8Array(), (bytes) => void parseRuntimeTxt(bytes)));
   });
 });

@@ -56,11 +56,11 @@ describe('manifests/app/uv-lock', () => {
     expect(util).not.to.have.property('version');
   });
 
-  it('lists versions by name, several of one package together, and nothing virtual', () => {
+  it('lists versions by name, several of one package together, without virtual packages', () => {
     expect(versionsOf(lockOf(LOCK))).to.deep.equal({ 'mark-up': '2.0, 3.0.4', util: 'packages/util' });
   });
 
-  it('says what is wrong', () => {
+  it('reports what is wrong', () => {
     const problemOf = (text: string) => {
       const result = parseUvLock(Buffer.from(text));
       return result.ok ? undefined : result.failure.type;

@@ -8,7 +8,7 @@ const projectOf = (text: string) => {
 };
 
 describe('manifests/app/uv-settings', () => {
-  it('tells a project with settings from one without', () => {
+  it('distinguishes projects with and without settings', () => {
     expect(projectOf('[project]\nname = "a"\n')).to.deep.equal({
       hasSettings: false,
       refusesWheels: false,
@@ -23,25 +23,25 @@ describe('manifests/app/uv-settings', () => {
       });
   });
 
-  it('knows when wheels are refused', () => {
+  it('detects settings that refuse wheels', () => {
     expect(projectOf('[tool.uv]\nno-binary = true\n').refusesWheels).to.equal(true);
     expect(projectOf('[tool.uv]\nno-binary-package = ["a"]\n').refusesWheels).to.equal(true);
     const settings = parseUvToml(Buffer.from('no-binary-package = ["a"]\n'));
     expect(settings.ok && settings.value.refusesWheels).to.equal(true);
   });
 
-  it('knows when a build has to say what a project depends on', () => {
+  it('detects dependencies that only a build can determine', () => {
     expect(projectOf('[project]\nname = "a"\ndynamic = ["version"]\n').isStatic).to.equal(true);
     expect(projectOf('[project]\nname = "a"\ndynamic = ["dependencies"]\n').isStatic).to.equal(false);
     expect(projectOf('[build-system]\nrequires = []\n').isStatic).to.equal(false);
   });
 
-  it('says when the file is not TOML', () => {
+  it('reports a file that is not TOML', () => {
     const result = parseUvProject(Buffer.from('a ['));
     expect(!result.ok && result.failure.type).to.equal('invalid-toml');
   });
 
-  it('knows the groups that uv installs by itself, of those that the project has', () => {
+  it('lists the groups of the project that uv installs by default', () => {
     const groupsOf = (text: string): readonly string[] => projectOf(text).defaultGroups;
     const groups = '[dependency-groups]\ndev = ["a"]\n"Web_App" = ["b"]\nempty = []\n';
     expect(groupsOf(groups)).to.deep.equal(['dev']);

@@ -20,17 +20,17 @@ describe('manifests/app/wheel-tags', () => {
     ['cp312-cp312-win_amd64', false],
     ['cp312-cp312t-manylinux_2_17_x86_64', false],
   ] as const) {
-    it(`says ${fits ? 'yes' : 'no'} to ${tags}`, () => {
+    it(`${fits ? 'accepts' : 'refuses'} ${tags}`, () => {
       expect(wheelFits(`some_name-1.0-${tags}.whl`, LINUX)).to.equal(fits);
     });
   }
 
-  it('takes a build number for what it is, and no other file for a wheel', () => {
+  it('accepts build numbers, and refuses files that are not wheels', () => {
     expect(wheelFits('a-1.0-1-py3-none-any.whl', LINUX)).to.equal(true);
     expect(wheelFits('a-1.0.tar.gz', LINUX)).to.equal(false);
   });
 
-  it('trusts only pure wheels where the C library is another one', () => {
+  it('accepts only pure wheels with another C library', () => {
     const musl = { minor: '3.12', machine: 'x86_64' };
     expect(wheelFits('a-1.0-py3-none-any.whl', musl)).to.equal(true);
     expect(wheelFits('a-1.0-cp312-cp312-manylinux_2_17_x86_64.whl', musl)).to.equal(false);
