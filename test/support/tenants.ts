@@ -1,7 +1,7 @@
 // Random apps of two tenants on one cache, and what one of them must never get of the other.
 
 import { expect } from 'chai';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert, asyncProperty, constantFrom, record, type Arbitrary } from 'fast-check';
 import type { RunReport } from '../../src/engine/events.js';
@@ -110,9 +110,7 @@ function mayShare(id: string, first: Variables, second: Variables): boolean {
 }
 
 function build(workspace: Workspace, appId: string, variables: Variables, cache: string): Promise<RunReport> {
-  const envDir = join(workspace.root, 'env');
-  for (const folder of [envDir, workspace.outDir]) rmSync(folder, { recursive: true, force: true });
-  mkdirSync(envDir);
-  for (const [name, value] of Object.entries(variables)) writeFileSync(join(envDir, name), value);
+  rmSync(workspace.outDir, { recursive: true, force: true });
+  const envDir = workspace.envDir(variables);
   return workspace.run({ appId, envDir, cacheDir: join(workspace.root, cache), keepGoing: true });
 }

@@ -44,6 +44,15 @@ export class Workspace {
     return this;
   }
 
+  /** A folder with these variables of the app, and no others. */
+  envDir(variables: Readonly<Record<string, string>>): string {
+    const folder = join(this.root, 'env');
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder);
+    for (const [name, value] of Object.entries(variables)) writeFileSync(join(folder, name), value);
+    return folder;
+  }
+
   remove(...paths: readonly string[]): this {
     for (const path of paths) rmSync(join(this.appDir, path), { recursive: true, force: true });
     return this;

@@ -1,17 +1,8 @@
 // What commands that may use the network need of the caller's environment to reach it. In no key.
 
-const NAMES = [
-  'ALL_PROXY',
-  'HTTP_PROXY',
-  'HTTPS_PROXY',
-  'NO_PROXY',
-  'CURL_CA_BUNDLE',
-  'NODE_EXTRA_CA_CERTS',
-  'PIP_CERT',
-  'REQUESTS_CA_BUNDLE',
-  'SSL_CERT_DIR',
-  'SSL_CERT_FILE',
-];
+import { CERTIFICATE_VARIABLES } from '../process/certificate-variables.js';
+
+const NAMES = ['ALL_PROXY', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', ...CERTIFICATE_VARIABLES];
 /** Tools disagree about the case of these. */
 const IN_BOTH_CASES = /_PROXY$/;
 

@@ -21,7 +21,7 @@ export interface Winner {
   readonly entry: LayerEntry | ({ readonly type: 'file'; readonly source: true } & Permissions);
 }
 
-export type AncestorsOf = (node: number) => { has(node: number): boolean };
+type AncestorsOf = (node: number) => { has(node: number): boolean };
 
 const SOURCE = -1;
 

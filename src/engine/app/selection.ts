@@ -4,7 +4,7 @@ import { matcherOf } from '../files/pattern.js';
 import { followLinks, type Followed, type LinkProblem } from './links.js';
 import { escapeGlob, splitPattern, type RunFiles } from './run-files.js';
 
-export interface Selection {
+interface Selection {
   /** Files and symbolic links. */
   readonly paths: ReadonlySet<string>;
   /** Links that a pattern came across and that cannot be followed; they stay as they are. */

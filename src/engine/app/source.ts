@@ -19,17 +19,17 @@ import { NEVER_SOURCE, SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js'
 import { parseIgnoreLists, SLUGIGNORE, type IgnoreList, type Ignores } from './slug-ignore.js';
 import { FOLDER_MODE, permissionsOf, type Permissions } from '../files/modes.js';
 
-export interface SourceFile extends Permissions {
+interface SourceFile extends Permissions {
   readonly type: 'file';
   readonly size: number;
   readonly stat: Stats;
 }
-export interface SourceSymlink {
+interface SourceSymlink {
   readonly type: 'symlink';
   readonly target: string;
   readonly stat: Stats;
 }
-export interface SourceDirectory {
+interface SourceDirectory {
   readonly type: 'directory';
   readonly stat: Stats;
   /** Where it is another than 0755. */

@@ -1,10 +1,10 @@
 // Where the view of a node is laid out: in memory where there is plenty, since a view is made of thousands of files that are
 // removed again when the node is done; else on the cache's disk. Unaware of what nodes do.
 
-import { statfsSync } from 'node:fs';
 import { freemem } from 'node:os';
+import { freeBytesIn } from '../files/free-space.js';
 
-export interface ViewPlaces {
+interface ViewPlaces {
   readonly smallDir: () => string;
   readonly largeDir: () => string;
 }
@@ -20,7 +20,7 @@ const LEAST_FOR_ONE_TRY_BYTES = 2 * LEAST_TO_SPARE_BYTES;
 const SHARE = 16;
 const NEARLY_FULL_BYTES = 64 * MB;
 
-export interface ViewNeeds {
+interface ViewNeeds {
   /** Of the view and the tools, as they are laid out. */
   readonly bytes: number;
   /** There is no second try when it does not fit. */
@@ -31,7 +31,7 @@ export interface ViewNeeds {
 export function isForMemory(needs: ViewNeeds, setting: string | undefined, places: ViewPlaces): boolean {
   if (needs.bytes < SMALL_VIEW_BYTES) return true;
   if (setting === 'disk') return false;
-  return isSpare(needs, Math.min(freeMemory(), freeIn(places.smallDir())));
+  return isSpare(needs, Math.min(freeMemory(), freeBytesIn(places.smallDir())));
 }
 
 /** `spare`: bytes that nobody uses. */
@@ -40,19 +40,10 @@ export function isSpare({ bytes, isOnce }: ViewNeeds, spare: number): boolean {
 }
 
 /** A step that failed there may go well on a disk. */
-export const isNearlyFull = (folder: string): boolean => freeIn(folder) < NEARLY_FULL_BYTES;
+export const isNearlyFull = (folder: string): boolean => freeBytesIn(folder) < NEARLY_FULL_BYTES;
 
 /** With regard to the limit of a container, where Node knows it. */
 function freeMemory(): number {
   const { availableMemory } = process as { availableMemory?: () => number };
   return availableMemory?.() ?? freemem();
-}
-
-function freeIn(folder: string): number {
-  try {
-    const { bavail, bsize } = statfsSync(folder);
-    return bavail * bsize;
-  } catch {
-    return 0;
-  }
 }

@@ -6,7 +6,7 @@ import { removeTree } from './remove-tree.js';
 
 const MEBIBYTE = 1024 * 1024;
 /** Larger than any that pyflow writes: a record of a run of 20,000 nodes has 40 MB. */
-export const LARGEST_RECORD = 256 * MEBIBYTE;
+const LARGEST_RECORD = 256 * MEBIBYTE;
 
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 

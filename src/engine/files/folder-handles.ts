@@ -13,7 +13,7 @@ export interface FolderHandle {
 }
 
 /** Why there is no handle. `path`: the part that is in the way, relative to the root. */
-export type NoHandle = { readonly type: 'missing' } | { readonly type: 'link'; readonly path: string };
+type NoHandle = { readonly type: 'missing' } | { readonly type: 'link'; readonly path: string };
 
 /** Keeps far below the smallest limit on open files that pyflow works with. */
 const MOST_OPEN = 8;

@@ -2,7 +2,7 @@
 
 import { chmodSync, closeSync, fchmodSync, futimesSync, openSync, utimesSync, writeSync } from 'node:fs';
 import { removeFile } from './remove-tree.js';
-import { FOLDER_MODE, modeOfFile, type Permissions } from './modes.js';
+import { FOLDER_MODE } from './modes.js';
 
 /**
  * 1980-01-02 in seconds, the time of files where it must say nothing. Zip archives begin a day earlier, which is still 1979 west
@@ -17,9 +17,6 @@ export interface FileForm {
   /** Seconds since the epoch. */
   readonly mtimeS: number;
 }
-
-/** The form of a file whose time says nothing. */
-export const fixedForm = (file: Permissions): FileForm => ({ mode: modeOfFile(file), mtimeS: FIXED_MTIME_S });
 
 let umask: number | undefined;
 /** Whether the umask takes bits away that a file or directory of ours must have. */

@@ -3,7 +3,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 
 /** What others may do with a cache that is there already. */
-export type CacheSharing =
+type CacheSharing =
   /** Nothing, or it is not there yet. */
   | 'private'
   /** Users share it: others may write in it, or it has the setgid bit, by which operators say that they mean it. */

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
+import { freeBytesIn } from './free-space.js';
 import { createClaim, isAbandoned, releaseClaim } from './claim.js';
 import { removeTreeGently, removalsEnded } from './removals.js';
 import { removeTree, type Leftover } from './remove-tree.js';
@@ -99,15 +100,7 @@ function makeInMemory(runId: string): string | undefined {
 
 /** For what a run must keep although its cache takes nothing: where there is most room, swept like run folders. */
 export function createPrivateFolder(name: string): string {
-  const roomIn = (folder: string): number => {
-    try {
-      const { bavail, bsize } = statfsSync(folder);
-      return bavail * bsize;
-    } catch {
-      return 0;
-    }
-  };
-  const parent = roomIn(MEMORY) > roomIn(tmpdir()) ? MEMORY : tmpdir();
+  const parent = freeBytesIn(MEMORY) > freeBytesIn(tmpdir()) ? MEMORY : tmpdir();
   return `${claim(`${parent}/${PREFIX}${name}`)}/files`;
 }
 
@@ -143,7 +136,7 @@ function hasRoomInMemory(): boolean {
 }
 
 /** What of them could not be removed: still the next sweep tries again. */
-export interface Sweep {
+interface Sweep {
   readonly folders: number;
   readonly left: readonly Leftover[];
 }

@@ -17,7 +17,7 @@ export interface HostOptions {
   readonly memoryMegabytes: number;
 }
 
-export interface HostEvents {
+interface HostEvents {
   readonly onStartError: (message: string) => void;
   /** Returns false when nothing more is to be read. */
   readonly onMessage: (message: unknown) => boolean;

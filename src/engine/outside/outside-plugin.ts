@@ -349,7 +349,7 @@ function dataOf(context: RunContext): ContextData {
     scratchDir,
     cacheDir,
     givenDir,
-    paths: paths as unknown as ContextData['paths'],
+    paths,
     toolDirs,
     env,
     facts,

@@ -6,7 +6,7 @@ import type { Answer, CallLimits, CallServices, Death, LoadAnswer, PendingCall }
 import { HostProcess, type HostOptions } from './host-process.js';
 import { MOST_ASKS, type Said, type Thrown, type Told } from './protocol.js';
 
-export interface ProcessOptions extends HostOptions {
+interface ProcessOptions extends HostOptions {
   /** An operator's setting, which a constructor may ask for too. */
   readonly setting: (name: string) => string | undefined;
 }

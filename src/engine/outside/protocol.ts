@@ -1,7 +1,7 @@
 // What pyflow and the process of a plugin say to each other. The process is told what to do on one descriptor; it says
 // everything on another one, which blocks, so that order holds, floods wait, and the view can be asked synchronously.
 
-import type { JSONValue } from '../../manifests/json-schema.js';
+import type { Host, RunContext } from '../sdk.js';
 
 /** In the process: pyflow's messages come here. */
 export const TOLD_DESCRIPTOR = 3;
@@ -26,28 +26,14 @@ export const MOST_RETURNED = 16 * 1024 * 1024;
 
 export type Method = 'reads' | 'run';
 
-export interface HostFacts {
-  readonly os: string;
-  readonly arch: string;
-  readonly libc: { readonly name: string; readonly version: string };
-  readonly release: { readonly id: string; readonly version: string };
-  readonly searchPath: readonly string[];
-  readonly homeDir: string;
-}
+/** What a plugin's process knows about the machine from the start. */
+export type HostFacts = Omit<Host, 'setting'>;
 
 /** The part of a run's context that is data. */
-export interface ContextData {
-  readonly node: string;
-  readonly appDir: string;
-  readonly toolDir?: string;
-  readonly scratchDir: string;
-  readonly cacheDir: string;
-  readonly givenDir: string;
-  readonly paths: JSONValue;
-  readonly toolDirs: Readonly<Record<string, string>>;
-  readonly env: Readonly<Record<string, string>>;
-  readonly facts: JSONValue;
-}
+export type ContextData = Pick<
+  RunContext,
+  'node' | 'appDir' | 'toolDir' | 'scratchDir' | 'cacheDir' | 'givenDir' | 'paths' | 'toolDirs' | 'env' | 'facts'
+>;
 
 export type Told =
   | { readonly type: 'load'; readonly file: string; readonly services: readonly string[]; readonly host: HostFacts }

@@ -1,6 +1,6 @@
 // Hands out job and pool tokens to nodes that are ready to run, longest critical path first. Unaware of the graph.
 
-export interface Claim {
+interface Claim {
   /** Larger starts earlier. */
   readonly rank: number;
   readonly pool?: string;

@@ -25,7 +25,7 @@ export const commandNotExecutable = (argv: readonly string[], why: string): Fail
   remedy: 'Make the file executable (chmod +x), or start it by its interpreter: [sh, FILE] or [python, FILE].',
 });
 export const NOT_FOUND = 'command::not-found';
-export const NOT_EXECUTABLE = 'command::not-executable';
+const NOT_EXECUTABLE = 'command::not-executable';
 
 export const commandCannotStart = (argv: readonly string[], why: string): Failure => ({
   code: 'command::cannot-start',

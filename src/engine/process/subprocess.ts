@@ -5,7 +5,7 @@ import { fail, FailureError, succeed, type Failure, type Result } from '../failu
 import { commandAborted, commandTimedOut, startFailure } from './failures.js';
 import { GRACE_MS } from './processes.js';
 
-export interface ToolOptions {
+interface ToolOptions {
   readonly timeoutMs: number;
   /** The whole environment. */
   readonly env: Readonly<Record<string, string>>;
@@ -13,7 +13,7 @@ export interface ToolOptions {
   readonly input?: string;
   readonly signal?: AbortSignal;
 }
-export interface ToolOutput {
+interface ToolOutput {
   /** Absent when a signal ended it. */
   readonly exitCode?: number;
   readonly signal?: string;

@@ -14,7 +14,7 @@ const TOKEN =
 /** A shorter value is a switch or a number, and would be found in any text. */
 const MIN_LENGTH = 6;
 
-export const isIndexLogin = (name: string): boolean => INDEX_LOGIN.test(name);
+const isIndexLogin = (name: string): boolean => INDEX_LOGIN.test(name);
 
 /** Also of a variable whose name says nothing. */
 export const looksLikeToken = (value: string): boolean =>

@@ -10,7 +10,7 @@ import { isPlainWords, isUserName, needlesForOutputs, type SecretValue } from '.
 export type Watch = () => (bytes: Uint8Array) => void;
 
 /** What a node may store of secrets. */
-export interface Allowance {
+interface Allowance {
   readonly node: string;
   /** Names of secrets that the node, or one before it, may store. */
   readonly mayStore: ReadonlySet<string>;

@@ -11,7 +11,7 @@ export interface SpellingNode {
 export type Form = 'text' | 'hex' | 'base64';
 
 /** What may stand between two characters without parting them. */
-export interface Gaps {
+interface Gaps {
   readonly text: SpellingNode;
   readonly hex: SpellingNode;
   readonly base64: SpellingNode;

@@ -41,7 +41,7 @@ export interface UnpackRequest {
   readonly maxEntries?: number;
 }
 
-export interface Unpacked {
+interface Unpacked {
   /** Files and links. */
   readonly files: number;
   readonly bytes: number;

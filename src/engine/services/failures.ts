@@ -3,7 +3,7 @@
 import type { Failure } from '../failure.js';
 
 /** What a person may read of a URL: neither its user part nor its query, for both may be a secret. */
-export function displayUrl(url: URL | string): string {
+function displayUrl(url: URL | string): string {
   let parsed: URL;
   try {
     parsed = new URL(url);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Host } from '../sdk.js';
 
 /** What the facts are read from; tests give another. */
-export interface HostSource {
+interface HostSource {
   readonly platform: string;
   readonly arch: string;
   /** Where /etc, /usr and /proc are looked for. */

@@ -5,7 +5,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
-export interface ExchangeOptions {
+interface ExchangeOptions {
   /** Proxy variables as the operator set them. Only proxies that are spoken to over plain http are used. */
   readonly proxies: Readonly<Record<string, string>>;
   /** For the connection, TLS included. */

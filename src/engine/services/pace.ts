@@ -1,7 +1,7 @@
 // Tells a transfer that comes too slowly from one that takes its time: by what came within each of some windows, and by a
 // time for the whole. Unaware of what is transferred.
 
-export interface PaceLimits {
+interface PaceLimits {
   /** Averaged over each window. */
   readonly minBytesPerSecond: number;
   readonly windowMs: number;
@@ -9,7 +9,7 @@ export interface PaceLimits {
   readonly deadlineMs: number;
 }
 
-export interface Pace {
+interface Pace {
   /** Bytes that came so far. */
   note(received: number): void;
   /** Why it was given up; undefined when it was not. */

@@ -13,7 +13,7 @@ export interface TarEntry {
   readonly target: string;
 }
 
-export interface TarHandler {
+interface TarHandler {
   /** What shall get the content of the entry; undefined when nobody wants it. */
   onEntry(entry: TarEntry): ((chunk: Buffer) => void) | undefined;
   /** The content of a file is complete. */
@@ -21,7 +21,7 @@ export interface TarHandler {
 }
 
 /** The bytes are no tar archive, or end too early. */
-export class TarError extends Error {}
+class TarError extends Error {}
 
 const BLOCK = 512;
 /** Long names and attributes of one entry; no honest archive comes near. */

@@ -8,7 +8,7 @@ import { chmodSync, copyFileSync, constants, lstatSync, mkdirSync, openSync, sym
 import { FailureError } from '../failure.js';
 import { archiveTooLarge, corruptArchive, unsafeLink, unsafePath, unsupportedEntry } from './failures.js';
 
-export interface UnpackLimits {
+interface UnpackLimits {
   readonly maxBytes: number;
   readonly maxEntries: number;
 }

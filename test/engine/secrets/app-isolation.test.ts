@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { usedUnkeyed } from '../../../src/engine/secrets/app-credentials.js';
 import { tryTenants } from '../../support/tenants.js';
@@ -15,13 +15,6 @@ describe('results of one app on a shared cache', () => {
   });
   afterEach(() => workspace.cleanUp());
 
-  const envDir = (variables: Readonly<Record<string, string>>): string => {
-    const folder = join(workspace.root, 'env');
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder);
-    for (const [name, value] of Object.entries(variables)) writeFileSync(join(folder, name), value);
-    return folder;
-  };
   const signs = (label = 'v1'): string => `
 pyflow: 1
 nodes:
@@ -33,11 +26,11 @@ nodes:
 
   it('are not given to another app when they were made with a secret', async () => {
     workspace.pipeline(signs());
-    await workspace.run({ appId: 'a', envDir: envDir({ TOKEN: 'alpha-secret' }) });
+    await workspace.run({ appId: 'a', envDir: workspace.envDir({ TOKEN: 'alpha-secret' }) });
     const first = workspace.slugFile('sign.txt');
     rmSync(workspace.outDir, { recursive: true });
     for (const token of ['beta-secret', 'alpha-secret']) {
-      const report = await workspace.run({ appId: 'b', envDir: envDir({ TOKEN: token }), refresh: [] });
+      const report = await workspace.run({ appId: 'b', envDir: workspace.envDir({ TOKEN: token }), refresh: [] });
       if (token === 'beta-secret') {
         expect(outcomesOf(report)).to.deep.equal({ sign: 'executed' });
         expect(workspace.slugFile('sign.txt')).not.to.equal(first);
@@ -56,14 +49,14 @@ nodes:
     workspace.pipeline(signs());
     await workspace.run();
     const unset = workspace.slugFile('sign.txt');
-    const report = await workspace.run({ envDir: envDir({ TOKEN: 'alpha-secret' }) });
+    const report = await workspace.run({ envDir: workspace.envDir({ TOKEN: 'alpha-secret' }) });
     expect(outcomesOf(report)).to.deep.equal({ sign: 'executed' });
     expect(report.nodes['sign']?.reasons).to.deep.include({ type: 'secret-set', name: 'TOKEN' });
     expect(workspace.slugFile('sign.txt')).not.to.equal(unset);
     expect(outcomesOf(await workspace.run())).to.deep.equal({ sign: 'restored' });
     expect(workspace.slugFile('sign.txt')).to.equal(unset);
     workspace.pipeline(signs('v2'));
-    const relabelled = await workspace.run({ envDir: envDir({ TOKEN: 'other-secret' }) });
+    const relabelled = await workspace.run({ envDir: workspace.envDir({ TOKEN: 'other-secret' }) });
     expect(outcomesOf(relabelled)).to.deep.equal({ sign: 'executed' });
   });
 
@@ -72,7 +65,7 @@ nodes:
     await workspace.run();
     await workspace.run();
     expect(await workspace.fastRun()).not.to.equal(undefined);
-    expect(await workspace.fastRun({ envDir: envDir({ TOKEN: 'alpha-secret' }) })).to.equal(undefined);
+    expect(await workspace.fastRun({ envDir: workspace.envDir({ TOKEN: 'alpha-secret' }) })).to.equal(undefined);
   });
 
   it('are not shared when the key leaves out the login of a URL', async () => {
@@ -83,11 +76,11 @@ nodes:
     uses: command
     with: { argv: [sh, -c, 'printf %s "$URL" | sha256sum > url.txt'], appEnv: [URL], writes: [url.txt] }
 `);
-    await workspace.run({ appId: 'a', envDir: envDir({ URL: 'postgres://ada:pass-of-ada@example.org/db' }) });
+    await workspace.run({ appId: 'a', envDir: workspace.envDir({ URL: 'postgres://ada:pass-of-ada@example.org/db' }) });
     const first = workspace.slugFile('url.txt');
     rmSync(workspace.outDir, { recursive: true });
     const variables = { URL: 'postgres://ada:pass-of-bob@example.org/db' };
-    const report = await workspace.run({ appId: 'b', envDir: envDir(variables) });
+    const report = await workspace.run({ appId: 'b', envDir: workspace.envDir(variables) });
     expect(outcomesOf(report)).to.deep.equal({ url: 'executed' });
     expect(workspace.slugFile('url.txt')).not.to.equal(first);
   });
@@ -100,14 +93,14 @@ nodes:
     uses: command
     with: { argv: [sh, -c, 'printf %s "$NAME" | sha256sum > name.txt'], appEnv: [NAME], writes: [name.txt] }
 `);
-    const report = await workspace.run({ envDir: envDir({ NAME: 'value-of-the-app-4711' }) });
+    const report = await workspace.run({ envDir: workspace.envDir({ NAME: 'value-of-the-app-4711' }) });
     expect(outcomesOf(report)).to.deep.equal({ reads: 'executed' });
     for (const file of readdirSync(workspace.cacheDir, { recursive: true, withFileTypes: true })) {
       if (!file.isFile()) continue;
       const path = join(file.parentPath, file.name);
       expect(readFileSync(path).includes('value-of-the-app-4711'), path).to.equal(false);
     }
-    const changed = await workspace.run({ envDir: envDir({ NAME: 'other-value-of-the-app' }) });
+    const changed = await workspace.run({ envDir: workspace.envDir({ NAME: 'other-value-of-the-app' }) });
     expect(changed.nodes['reads']?.reasons).to.deep.equal([{ type: 'variable-changed', name: 'NAME' }]);
   });
 

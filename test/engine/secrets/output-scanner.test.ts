@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { KnownSecrets } from '../../../src/engine/secrets/known-secrets.js';
@@ -17,13 +17,6 @@ describe('engine/secrets/output-scanner', () => {
   });
   afterEach(() => workspace.cleanUp());
 
-  const envDir = (variables: Readonly<Record<string, string>>): string => {
-    const folder = join(workspace.root, 'env');
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder);
-    for (const [name, value] of Object.entries(variables)) writeFileSync(join(folder, name), value);
-    return folder;
-  };
   const command = (script: string, { writes = ['out'], more = '' } = {}): string =>
     `{ uses: command, ${more} with: { argv: [bash, -c, ${JSON.stringify(script)}], writes: ${JSON.stringify(writes)}, reads: ['**'] } }`;
   const pipeline = (nodes: Readonly<Record<string, string>>): string =>
@@ -60,7 +53,7 @@ describe('engine/secrets/output-scanner', () => {
     it(`fails a node that leaves a secret in ${what}, and stores nothing of it`, async () => {
       const name = what === 'the name of a file' ? SECRET.replace('/', '_') : SECRET;
       workspace.pipeline(pipeline({ leaves: command(script, { more: 'secrets: [TOKEN],', writes: ['out/**'] }) }));
-      const report = await workspace.run({ envDir: envDir({ TOKEN: name }) });
+      const report = await workspace.run({ envDir: workspace.envDir({ TOKEN: name }) });
       expect(report.exitCode).to.equal(1);
       const { failure } = report.nodes['leaves']!;
       expect(failure).to.include({ code: 'node::secret-in-output', blame: 'app' });
@@ -101,11 +94,11 @@ describe('engine/secrets/output-scanner', () => {
       more: 'secrets: [{ name: TOKEN, mayStore: true }],',
     });
     workspace.pipeline(pipeline({ stores, copies }));
-    const done = await workspace.run({ envDir: envDir({ TOKEN: SECRET }) });
+    const done = await workspace.run({ envDir: workspace.envDir({ TOKEN: SECRET }) });
     expect(outcomesOf(done)).to.deep.equal({ stores: 'executed', copies: 'executed' });
     expect(workspace.slugFile('second')).to.equal(SECRET);
     workspace.pipeline(pipeline({ stores: stores.replace(', mayStore: true', '') }));
-    const refused = await workspace.run({ envDir: envDir({ TOKEN: SECRET }) });
+    const refused = await workspace.run({ envDir: workspace.envDir({ TOKEN: SECRET }) });
     expect(refused.nodes['stores']?.failure?.code).to.equal('node::secret-in-output');
   });
 
@@ -116,7 +109,7 @@ describe('engine/secrets/output-scanner', () => {
         leaves: `{ uses: command, with: { argv: [bash, -c, 'printf %s "$TOKEN" > out'], writes: [out], appEnv: [TOKEN] } }`,
       }),
     );
-    const report = await workspace.run({ envDir: envDir({ TOKEN: SECRET }), keepGoing: true });
+    const report = await workspace.run({ envDir: workspace.envDir({ TOKEN: SECRET }), keepGoing: true });
     expect(report.nodes['leaves']?.failure?.code).to.equal('node::secret-in-output');
   });
 
@@ -128,16 +121,18 @@ describe('engine/secrets/output-scanner', () => {
       PIP_INDEX_URL: 'https://ada:1ndex-p4ssword@example.org/simple',
     };
     workspace.pipeline(pipeline({ open: writes('[DATABASE_URL, PIP_INDEX_URL]') }));
-    expect(outcomesOf(await workspace.run({ envDir: envDir(variables) }))).to.deep.equal({ open: 'executed' });
+    expect(outcomesOf(await workspace.run({ envDir: workspace.envDir(variables) }))).to.deep.equal({
+      open: 'executed',
+    });
     workspace.pipeline(pipeline({ finds: command('printf 1ndex-p4ss > out; printf word >> out') }));
-    const report = await workspace.run({ envDir: envDir(variables) });
+    const report = await workspace.run({ envDir: workspace.envDir(variables) });
     expect(report.nodes['finds']?.failure?.title).to.contain('PIP_INDEX_URL');
     expect(report.nodes['finds']?.failure?.remedy).not.to.contain('mayStore');
   });
 
   it('says where the value of a secret of plain words stands, and goes on', async () => {
     workspace.pipeline(pipeline({ words: command('printf %s "$TOKEN" > out', { more: 'secrets: [TOKEN],' }) }));
-    const report = await workspace.run({ envDir: envDir({ TOKEN: 'alpha-secret' }) });
+    const report = await workspace.run({ envDir: workspace.envDir({ TOKEN: 'alpha-secret' }) });
     expect(outcomesOf(report)).to.deep.equal({ words: 'executed' });
     const notice = workspace.events.find((event) => event.type === 'node-printed' && event.stream === 'notice');
     expect(notice).to.have.property(

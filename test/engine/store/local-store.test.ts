@@ -20,11 +20,13 @@ import { digestOf, hexOf, type ActionKey } from '../../../src/engine/files/diges
 import { loadLayer } from '../../../src/engine/trees/layers.js';
 import { openLocalStore, type LocalStore, type LocalStoreOptions } from '../../../src/engine/store/local-store.js';
 import { captureDifference, EMPTY_RECORD, materializeTree } from '../../../src/engine/trees/output-tree.js';
-import { fixedForm } from '../../../src/engine/files/new-files.js';
+import { modeOfFile, type Permissions } from '../../../src/engine/files/modes.js';
+import { FIXED_MTIME_S, type FileForm } from '../../../src/engine/files/new-files.js';
 import { clearCache, listResults, showResults, verifyCache } from '../../../src/engine/store/care.js';
 import type { ActionResult, KeyRecord } from '../../../src/engine/store/store.js';
 import type { DirectoryTable } from '../../../src/engine/trees/tree.js';
 
+const fixedForm = (file: Permissions): FileForm => ({ mode: modeOfFile(file), mtimeS: FIXED_MTIME_S });
 const keyOf = (text: string): ActionKey => digestOf(text) as ActionKey;
 const record: KeyRecord = {
   format: 1,

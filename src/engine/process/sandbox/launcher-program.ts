@@ -94,7 +94,7 @@ for (;;) {
 }
 `;
 
-export interface Job {
+interface Job {
   /** Unguessable, so that no command can print the end of another. */
   readonly nonce: string;
   readonly argv: readonly string[];

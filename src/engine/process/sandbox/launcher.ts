@@ -22,7 +22,7 @@ import { spawnWith, underFixedUmask } from '../spawn.js';
 import { encodeJob, Ending, LAUNCHER, MarkedStream, PROGRAM } from './launcher-program.js';
 import { processesBelow, type UsageWatch, type WatchedCommand } from './usage.js';
 
-export interface LaunchOptions {
+interface LaunchOptions {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly onLine: (stream: 'stdout' | 'stderr', text: string) => void;

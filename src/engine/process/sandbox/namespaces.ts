@@ -27,7 +27,7 @@ import {
   type SandboxSession,
 } from './sandbox.js';
 
-export interface NamespacesOptions extends RootOptions {
+interface NamespacesOptions extends RootOptions {
   /** Path of the bubblewrap program. */
   readonly bwrap: string;
   /** For networks that lead past this machine; without them commands with a network share the machine's. */

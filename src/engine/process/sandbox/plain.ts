@@ -7,7 +7,7 @@ import { commandAborted } from '../failures.js';
 import { UsageWatch } from './usage.js';
 import { writableFolders, type Sandbox, type SandboxRequest, type SandboxSession } from './sandbox.js';
 
-export interface PlainOptions {
+interface PlainOptions {
   /** Proxy and CA variables of the operator: for commands with a network, below their own environment. */
   readonly passThrough: Readonly<Record<string, string>>;
   readonly fallbackReason?: string;

@@ -3,6 +3,7 @@
 
 import { existsSync, lstatSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { normalize } from 'node:path';
+import { CERTIFICATE_VARIABLES } from '../certificate-variables.js';
 import { FORWARDED_RESOLVER } from './own-network.js';
 import { systemCallFilter } from './seccomp.js';
 import { makePrivateFolder, privateFileMode } from '../../files/private-files.js';
@@ -47,16 +48,6 @@ const SHARED_ETC = [
 ];
 /** Where a network leads to, told by the machine. */
 const NETWORK_ETC = ['gai.conf', 'host.conf', 'resolv.conf'];
-
-/** Variables that name files or folders with certificates; the latter may be a list. */
-const CA_VARIABLES = [
-  'CURL_CA_BUNDLE',
-  'NODE_EXTRA_CA_CERTS',
-  'PIP_CERT',
-  'REQUESTS_CA_BUNDLE',
-  'SSL_CERT_DIR',
-  'SSL_CERT_FILE',
-];
 
 /** Arguments that are the same for every command of this process. */
 export interface Root {
@@ -187,7 +178,7 @@ function etcEntry(name: string): readonly string[] {
 
 function certificates(passThrough: Readonly<Record<string, string>>): readonly string[] {
   const paths = new Set<string>();
-  for (const name of CA_VARIABLES) {
+  for (const name of CERTIFICATE_VARIABLES) {
     const value = passThrough[name] ?? '';
     for (const path of name === 'SSL_CERT_DIR' ? value.split(':') : [value]) {
       if (isBindable(path) && existsSync(path)) paths.add(path);

@@ -2,6 +2,7 @@
 
 import type { NodeLimits } from '../../../manifests/pipeline/manifest.js';
 import type { Failure, Result } from '../../failure.js';
+import type { RunContext } from '../../sdk.js';
 import type { Exit } from '../command.js';
 import type { Excess } from './limits.js';
 
@@ -36,14 +37,7 @@ export const writableFolders = ({ appDir, scratchDir, cacheDir, toolDir }: Sandb
 ];
 
 /** The same folders as the commands of this session see them. */
-export interface SandboxPaths {
-  readonly app: string;
-  readonly scratch: string;
-  readonly cache: string;
-  readonly given: string;
-  readonly tool?: string;
-  readonly tools: Readonly<Record<string, string>>;
-}
+export type SandboxPaths = RunContext['paths'];
 
 export interface Command {
   /** `argv[0]` is a path as the command sees it, or a name found on the PATH of `env`. */

@@ -2,8 +2,9 @@
 // only some machines hand out control groups, which then hold the number of processes, and rlimits count per process or user. Unaware of what a node is.
 
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { NodeLimits } from '../../../manifests/pipeline/manifest.js';
+import { freeBytesIn } from '../../files/free-space.js';
 import { joinControlGroup, makeControlGroup, type ControlGroup } from './control-group.js';
 import { withDefaults, type Excess } from './limits.js';
 
@@ -24,7 +25,7 @@ const WALK_TIMEOUT_MS = 20_000;
 /** Of the free space, what no node may take unless it is allowed to. */
 const KEPT_FREE_BYTES = 256 * 1024 * 1024;
 
-export interface UsageOptions {
+interface UsageOptions {
   readonly limits: NodeLimits;
   /** Where its commands write, as this process sees them. */
   readonly folders: readonly string[];
@@ -46,7 +47,7 @@ export class UsageWatch {
   constructor(options: UsageOptions) {
     this.#options = options;
     this.#limits = withDefaults(options.limits);
-    this.#freeAtStart = new Map(options.folders.map((folder) => [folder, freeIn(folder)]));
+    this.#freeAtStart = new Map(options.folders.map((folder) => [folder, freeBytesIn(folder)]));
   }
 
   /** For a node with a limit of its own, where the machine has control groups: what its processes are put into. */
@@ -103,7 +104,7 @@ export class UsageWatch {
   #lookAtDisk(): void {
     if (this.#walking !== undefined) return;
     const isSuspicious = [...this.#freeAtStart].some(([folder, free]) => {
-      const taken = free - freeIn(folder);
+      const taken = free - freeBytesIn(folder);
       return taken > this.#diskLimit(free) / 2;
     });
     const isTime = this.#options.limits.disk !== undefined && performance.now() - this.#walkedAt > WALK_EVERY_MS;
@@ -160,15 +161,6 @@ function read(path: string): string | undefined {
   } catch {
     // It ended meanwhile.
     return undefined;
-  }
-}
-
-function freeIn(folder: string): number {
-  try {
-    const { bavail, bsize } = statfsSync(folder);
-    return bavail * bsize;
-  } catch {
-    return 0;
   }
 }
 
