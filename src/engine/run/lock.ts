@@ -1,5 +1,5 @@
-// One execution per key among the processes of a host. Locks only save work: publishing is atomic without them. Unaware
-// of stores and nodes.
+// Locks that let only one process of a host execute a key at a time. They only save work: publishing is atomic without
+// them.
 
 import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,15 +8,15 @@ import { hexOf, sha256Hex, type Digest } from '../files/digest.js';
 import { makePrivateFolder, privateFileMode } from '../files/private-files.js';
 
 export interface KeyLock {
-  /** Somebody else held it meanwhile: the result may be in the store by now, so look it up again. */
+  /** Another holder had the lock meanwhile, so the result may now be in the store: look it up again. */
   readonly waited: boolean;
   release(): void;
 }
 
-/** Longer than anybody needs to remove one file. */
+/** Longer than any process needs to remove one file. */
 const TAKEOVER_MS = 5_000;
 
-/** Locks of this process. Its own waiters need not poll: the release wakes them. */
+/** Locks of this process. Other nodes of the process wait on the promise instead of polling. */
 const held = new Map<string, Promise<void>>();
 const preparedFolders = new Set<string>();
 
@@ -27,8 +27,9 @@ interface LockPlace {
 const places = new Map<string, LockPlace>();
 
 /**
- * Locks concern one host and end with its boot, so memory is the place for them: creating and removing a file there
- * costs a tenth. A cache that other users may write keeps them beside it, where those users find them.
+ * Locks concern one host and end with its boot, so they are kept in memory (tmpfs), where creating and removing a file
+ * takes a tenth of the time. If other users can write to the cache, its locks are next to it, where those users find
+ * them.
  */
 export function lockPlaceOf(cacheDir: string): LockPlace {
   let place = places.get(cacheDir);
@@ -58,8 +59,8 @@ function inMemory(cacheDir: string): LockPlace | undefined {
 }
 
 /**
- * Waits while another live process (or another node of this one) holds the key. Rejects with the signal's reason when
- * aborted. Where no lock can be made, for example on a read-only disk, everybody gets one.
+ * Waits while another live process, or another node of this one, holds the key. Rejects with the signal's reason if
+ * aborted. If no lock can be created, for example on a read-only disk, every caller gets one at once.
  */
 export async function acquireKeyLock(
   cacheDir: string,
@@ -82,7 +83,7 @@ export async function acquireKeyLock(
     waited = true;
     if (isAbandoned(path) && takeOver(path)) {
       if (!existsSync(path)) continue;
-      // It cannot be removed, so it can keep nobody away.
+      // The lock of a dead holder can't be removed, so it is ignored.
       if (isAbandoned(path)) return { waited, release: () => undefined };
     }
     await sleep(pauseMs, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
@@ -104,7 +105,7 @@ function tryCreate(folder: string, path: string): 'created' | 'held' | 'impossib
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') return 'held';
-    // The folder was cleared away meanwhile.
+    // The folder was removed meanwhile.
     if (code === 'ENOENT' && preparedFolders.delete(folder)) return tryCreate(folder, path);
     return 'impossible';
   }
@@ -140,8 +141,8 @@ async function untilReleased(released: Promise<void>, signal: AbortSignal | unde
 }
 
 /**
- * Removes the locks of dead holders, those on other caches of this user among them: memory must not fill up. The cache
- * must be there: without it nobody can tell whether its locks lie in memory.
+ * Removes the locks of dead holders, including those of this user's other caches, so that memory does not fill up. The
+ * cache must exist, because its mode decides where its locks are.
  */
 export function sweepDeadLocks(cacheDir: string): void {
   const { folder } = lockPlaceOf(cacheDir);
@@ -151,22 +152,25 @@ export function sweepDeadLocks(cacheDir: string): void {
       if (!name.endsWith('.takeover') && isAbandoned(path)) takeOver(path);
     }
   } catch {
-    // No folder, no locks.
+    // No folder means no locks.
   }
 }
 
-/** Removes a dead holder's lock. Several may see it dead; only the one that makes the takeover file may remove it. */
+/**
+ * Removes a dead holder's lock. Several processes can find it dead, but only the one that creates the takeover file may
+ * remove it.
+ */
 function takeOver(path: string): boolean {
   const takeover = `${path}.takeover`;
   try {
     closeSync(openSync(takeover, 'wx', privateFileMode(takeover)));
   } catch {
-    // Somebody else is at it, or died at it.
+    // Another process is taking over, or died while it did.
     const stats = statSync(takeover, { throwIfNoEntry: false });
     if (stats && Date.now() - stats.mtimeMs > TAKEOVER_MS) removeQuietly(takeover);
     return false;
   }
-  // Looked at again: by now the lock may have a new, living holder.
+  // Check again: the lock may have a new, live holder by now.
   if (isAbandoned(path)) removeQuietly(path);
   removeQuietly(takeover);
   return true;

@@ -11,22 +11,22 @@ export interface Done {
   readonly type: 'done';
   readonly outcome: 'executed' | 'restored' | 'up-to-date';
   readonly key: ActionKey;
-  /** Tree ports hold layer digests, base first, joined by commas. */
+  /** Values by port. A tree port has layer digests, base first, joined by commas. */
   readonly outputs: JSONObject;
   readonly layer?: Layer;
-  /** The program that the node made, where its kind makes one. */
+  /** The program that the node made. Absent unless its kind has a `tool-tree` output. */
   readonly tool?: Layer;
-  /** App state for the next run. */
+  /** App state for later runs. */
   readonly state?: JSONObject;
-  /** Why the result is second best. */
+  /** Why the result is only a fallback. Absent if it is not. */
   readonly degraded?: string;
-  /** Milliseconds since the epoch: when the result must not be used any more. Infinity for one that lasts. */
+  /** When the result expires, in milliseconds since the epoch. Infinity if it does not. */
   readonly expiresAt: number;
-  /** False when a later run cannot restore it. */
+  /** Whether a later run can restore the result. */
   readonly isStored: boolean;
 }
 
-/** The store lost bytes that a result names: the node that made them has to run again. */
+/** The store has lost bytes that a result names, so the node that made them has to run again. */
 export interface Lost {
   readonly type: 'lost';
   readonly what: 'layer' | 'blob';
@@ -37,7 +37,7 @@ export interface Failed {
   readonly failure: Failure;
 }
 
-/** What keeps a node from being done, once it was started. */
+/** How a node ends that was started but is not done. */
 export type Stop = Lost | { readonly type: 'aborted' } | Failed;
 
 export type NodeEnd =
@@ -47,7 +47,7 @@ export const failed = (failure: Failure): Failed => ({ type: 'failed', failure }
 export const lost = (what: Lost['what'], ...digests: readonly Digest[]): Lost => ({ type: 'lost', what, digests });
 export const ABORTED = { type: 'aborted' } as const;
 
-/** Stops with a failure's words. */
+/** A stop because of a failure. */
 export const stopWith = (failure: Failure): { readonly ok: false; readonly failure: Failed } => ({
   ok: false,
   failure: failed(failure),
@@ -56,15 +56,15 @@ export const stopWith = (failure: Failure): { readonly ok: false; readonly failu
 export const orStop = <T>(result: Result<T, Failure>): Result<T, Stop> =>
   result.ok ? result : stopWith(result.failure);
 
-/** What an aborted signal means: its reason may carry a failure, of a time limit for example. */
+/** The stop for an aborted signal. Its reason can be a failure, for example that of a time limit. */
 export const stopOf = ({ reason }: AbortSignal): Stop =>
   reason instanceof FailureError ? failed(reason.failure) : ABORTED;
 
-/** The words for bytes that the store lost. */
+/** The failure to show for bytes that the store has lost. */
 export const lostFailure = ({ what, digests }: Lost): Failure => ({
   code: what === 'layer' ? 'cache::layer-lost' : 'cache::blob-lost',
   blame: 'internal',
   title: `The cache has lost a ${what === 'layer' ? 'layer' : 'file'} that a stored result needs`,
   detail: digests.join('\n'),
-  remedy: 'Run again. pyflow then executes the node that made it.',
+  remedy: 'Run pyflow again. It then executes the node that made it.',
 });

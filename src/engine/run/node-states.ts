@@ -1,4 +1,4 @@
-// What became of the nodes of a run. Everything that changes while nodes run changes here, by `settle`.
+// The state of each node of a run. Everything that changes while nodes run changes here, through `settle`.
 
 import type { CheckedNode, NodeId } from '../../manifests/pipeline/manifest.js';
 import { RunFiles, type LayerEntry } from '../app/run-files.js';
@@ -11,15 +11,15 @@ import type { KnownLayers } from '../trees/known-layers.js';
 import type { Layer } from '../trees/tree.js';
 import type { Done, NodeEnd } from './node-end.js';
 
-/** A node that has ended, with what is told about it. */
+/** How a node ended, and its report. */
 export interface Settled {
   readonly end: NodeEnd;
-  /** Absent in a plan, which reports nothing. */
+  /** Absent in a plan, which makes no report. */
   readonly report?: NodeReport;
 }
 
 export class NodeStates {
-  /** What nodes see of the app; layers come in as their nodes settle. */
+  /** The files that nodes can see. Each node adds its layer when it settles. */
   readonly files: RunFiles;
   readonly #settled = new Map<NodeId, Settled>();
   readonly #writers = new Map<string, number>();
@@ -35,7 +35,7 @@ export class NodeStates {
     this.files = new RunFiles(source, ancestorsOf(nodes));
   }
 
-  /** The only writer: records how the node ended, and makes what it left known to the nodes behind it. */
+  /** The only writer. Records how the node ended, and shows its layer to the nodes that depend on it. */
   settle(index: number, { end, report }: Settled): void {
     const { id } = this.nodes[index]!;
     if (this.#settled.has(id)) throw new Error(`node ${id} ended twice`);
@@ -69,7 +69,7 @@ export class NodeStates {
     return this.#settled.get(id)?.end;
   }
 
-  /** Undefined unless the node has outputs. */
+  /** Undefined unless the node has ended with outputs. */
   doneOf(id: NodeId): Done | undefined {
     const end = this.endOf(id);
     return end?.type === 'done' ? end : undefined;
@@ -91,17 +91,17 @@ export class NodeStates {
     }
   }
 
-  /** Position of the node whose layer this is; -1 for a tool's layer. */
+  /** Position of the node that made the layer; -1 if none did, as for the layer of a tool. */
   writerOf(layer: string): number {
     return this.#writers.get(layer) ?? -1;
   }
 
-  /** App state that the nodes leave for the next run. */
+  /** App state that the nodes returned for later runs, by name. */
   get state(): Readonly<Record<string, unknown>> {
     return this.#state;
   }
 
-  /** When the first result that does not last expires; milliseconds since the epoch. */
+  /** When the first result expires, in milliseconds since the epoch. Infinity if none does. */
   get expiresAt(): number {
     return this.#expiresAt;
   }
@@ -112,7 +112,7 @@ export class NodeStates {
   }
 }
 
-/** Whether an end keeps the nodes that depend on it from running. */
+/** Whether the end prevents nodes that depend on it from running. */
 export function isBlocking(end: NodeEnd): boolean {
   return end.type !== 'done' && end.type !== 'skipped';
 }

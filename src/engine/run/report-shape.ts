@@ -1,4 +1,5 @@
-// Checks that a value read from a file is a report. Reports have no checksum, since people and platforms read and move them.
+// Checks that a value read from a file is a report. Reports have no checksum, because people and platforms read and
+// move them.
 
 import { REPORT_SCHEMA, type Reason, type RunReport } from '../events.js';
 
@@ -7,7 +8,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const areTexts = (value: Readonly<Record<string, unknown>>, ...names: readonly string[]): boolean =>
   names.every((name) => typeof value[name] === 'string');
 
-/** `pyflow.report/1` and the like; undefined when the value is no report at all. */
+/** The schema that a report names, such as `pyflow.report/1`; undefined if the value is not a report. */
 export function schemaOf(value: unknown): string | undefined {
   const schema = isObject(value) ? value['schema'] : undefined;
   return typeof schema === 'string' && /^pyflow\.report\/\d+$/.test(schema) ? schema : undefined;
@@ -41,7 +42,7 @@ type FieldShape<Value> = [Value] extends [readonly string[]]
       : [Value] extends [boolean]
         ? 'boolean'
         : 'any';
-/** A question mark stands behind the shape of a field that may be absent. */
+/** A question mark after a shape means that the field can be absent. */
 type ShapeOf<Data> = {
   readonly [Field in Exclude<keyof Data, 'type'>]: object extends Pick<Data, Field>
     ? `${FieldShape<Required<Data>[Field]>}?`
@@ -57,7 +58,7 @@ const TEXTS = { from: 'text', to: 'text' } as const;
 const NUMBERS = { from: 'number', to: 'number' } as const;
 const VALUES = { field: 'text', from: 'any?', to: 'any?' } as const;
 
-/** The fields of each reason. A reason does not compile until it is listed here. */
+/** The fields of each reason. A new type of reason does not compile until it is listed here. */
 const REASON_SHAPES: { readonly [Type in Reason['type']]: ShapeOf<Extract<Reason, { type: Type }>> } = {
   'key-format-changed': NUMBERS,
   'plugin-revised': NUMBERS,

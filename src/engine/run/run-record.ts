@@ -1,5 +1,5 @@
-// What a run leaves in the cache for the next one: its report, the last complete run of an app, app state. Imports
-// nothing heavy: an up-to-date run loads it.
+// What a run leaves in the cache for the next one: its report, the record of the app's last complete run, app state.
+// Imports nothing heavy, because an up-to-date run loads it.
 
 import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
@@ -11,13 +11,13 @@ import type { RunRequest } from '../request.js';
 import { isReport, schemaOf } from './report-shape.js';
 import { publishFile, readJSON, readSealed, removeQuietly, writeSealed, type Seal } from '../files/sealed-json.js';
 
-/** Changes with what the files below mean; an older file is ignored. */
+/** Raise it when the meaning of the files below changes. Files of another format are ignored. */
 const RECORD_FORMAT = 3;
 const KEPT_RUNS = 50;
 
 const sealOf = (kind: string, appId: string): Seal => ({ kind, version: RECORD_FORMAT, of: appId });
 
-/** The last complete run of an app, as `restored` and `up-to-date` are told apart by, and durations expected. */
+/** The last complete run of an app. It tells `up-to-date` from `restored`, and has the durations to expect. */
 export interface LastRun {
   readonly format: number;
   readonly runId: string;
@@ -27,17 +27,17 @@ export interface LastNode {
   readonly key?: ActionKey;
   readonly outputs: JSONObject;
   readonly layer?: string;
-  /** What the work took when it was last done. */
+  /** Milliseconds that the node took when it was last executed. */
   readonly durationMs: number;
 }
 
-/** Sorts by time; the rest tells runs of one millisecond apart. */
+/** Ids sort by time. The random part distinguishes runs that start in the same millisecond. */
 export const newRunId = (now: number): string =>
   `${new Date(now).toISOString().replace(/[-:.]/g, '')}-${randomBytes(3).toString('hex')}`;
 
 export const runsDir = (cacheDir: string, appId: string): string => join(cacheDir, 'runs', appId);
 
-/** Without `--app-id` the app is named by its folder; moved, it is another app. */
+/** Without `--app-id`, the folder names the app: if it is moved, it is another app. */
 export const appIdOf = (request: Pick<RunRequest, 'appId' | 'appDir'>): string =>
   request.appId ??
   `${
@@ -59,7 +59,7 @@ export function writeState(cacheDir: string, appId: string, state: Readonly<Reco
   writeSealed(join(cacheDir, 'state', `${appId}.json`), sealOf('state', appId), state);
 }
 
-/** Every run, failed ones too; the oldest beyond the last 50 go. */
+/** Called for every run, failed ones too. Keeps the last 50 reports of the app. */
 export function writeReport(cacheDir: string, report: RunReport): void {
   const folder = runsDir(cacheDir, report.appId);
   publishFile(join(folder, `${report.runId}.json`), JSON.stringify(report));
@@ -80,7 +80,10 @@ export function listRuns(cacheDir: string, appId: string): readonly string[] {
   }
 }
 
-/** What the record of a run is. Only its shape is checked: people and platforms read and move these files. */
+/**
+ * What was found where a report should be. Only its shape is checked, because people and platforms read and move these
+ * files.
+ */
 export type StoredReport =
   | { readonly type: 'report'; readonly report: RunReport }
   /** Written by another version of pyflow. */

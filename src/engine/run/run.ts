@@ -1,4 +1,4 @@
-// What the stages of one run share. Opened once and frozen: what changes while nodes run is in its `states`.
+// What the stages of one run share. Opened once and frozen; only `states` changes while nodes run.
 
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import type { CheckedNode, NodeId } from '../../manifests/pipeline/manifest.js';
@@ -26,7 +26,7 @@ import { lost, type Stop } from './node-end.js';
 import { NodeStates } from './node-states.js';
 import { appIdOf, readLastRun, readState, type LastRun } from './run-record.js';
 
-/** What a run is opened with. */
+/** What `openRun` has read. */
 interface RunParts {
   readonly request: RunRequest;
   readonly composition: Composition;
@@ -42,7 +42,7 @@ export class Run {
   readonly request: RunRequest;
   readonly composition: Composition;
   readonly pipeline: CheckedRequest['pipeline'];
-  /** SHA-256 of the pipeline file's bytes. */
+  /** SHA-256 of the pipeline file's bytes, in hex. */
   readonly pipelineDigest: string;
   readonly pluginFiles: readonly string[];
   readonly kinds: CheckedRequest['kinds'];
@@ -51,13 +51,13 @@ export class Run {
   readonly source: Source;
   readonly sourceDigests: SourceDigests;
   readonly surroundings: ViewSurroundings;
-  /** The last complete run of this app. */
+  /** The last complete run of this app; undefined if there is none. */
   readonly lastRun: LastRun | undefined;
   readonly platform: Readonly<Record<string, string>>;
   readonly layers: KnownLayers;
   readonly states: NodeStates;
   readonly #positions: ReadonlyMap<string, number>;
-  // What follows is computed when it is first needed, always with the same result.
+  // These are computed when first needed, always with the same result.
   readonly #plugins = new Map<string, Promise<AnyPlugin>>();
   readonly #formats = new Map<string, ReadonlyMap<string, string>>();
   #secrets: KnownSecrets | undefined;
@@ -85,12 +85,12 @@ export class Run {
     Object.freeze(this);
   }
 
-  /** Position of a node in the pipeline; -1 for a name that is no node's. */
+  /** Position of a node in the pipeline; -1 if no node has this id. */
   positionOf(id: string): number {
     return this.#positions.get(id) ?? -1;
   }
 
-  /** Looks for secrets in what a node leaves. Those that it, or a node before it, may store are no finding. */
+  /** Finds secrets in what a node produced, except those that it, or a node it depends on, is allowed to store. */
   scannerFor(index: number, env: readonly string[]): OutputScanner {
     const { nodes } = this.pipeline;
     this.#storableSecrets ??= nodes.flatMap(({ secrets }, position) =>
@@ -103,7 +103,7 @@ export class Run {
     return this.secrets.outputs.for({ node: nodes[index]!.id, mayStore, env: new Set(env) });
   }
 
-  /** Made when first needed: a run that is up to date hides nothing. */
+  /** Made when first needed, because an up-to-date run has nothing to mask. */
   get secrets(): KnownSecrets {
     const { settings, passThrough = {} } = this.request;
     return (this.#secrets ??= new KnownSecrets({
@@ -119,7 +119,7 @@ export class Run {
     return plugin;
   }
 
-  /** Format of each input port that has one; of its items where the port takes an array. */
+  /** Format of each input port that has one; for an array, the format of its items. */
   inputFormats(kind: string): ReadonlyMap<string, string> {
     let formats = this.#formats.get(kind);
     if (formats === undefined) {
@@ -129,7 +129,7 @@ export class Run {
     return formats;
   }
 
-  /** Whether the node's guard holds; every node that the guard reads has ended. */
+  /** Whether the node's guard is true. All nodes that it reads must have ended. */
   async evaluateWhen(node: CheckedNode): Promise<Result<boolean, Failure>> {
     const { evaluateWhen } = await import('../../manifests/pipeline/when.js');
     const values: Record<string, JSONObject | undefined> = {};
@@ -144,7 +144,7 @@ export class Run {
     return fail({ ...result.failure, title: `pyflow can't evaluate the guard of node ${node.id}` });
   }
 
-  /** The layers of some tree values, each once, in plan order; loaded with their directories. */
+  /** The layers of some tree values, each once, in plan order, with their directories loaded. */
   async layersOf(values: readonly string[]): Promise<Result<readonly Layer[], Stop>> {
     const layers = new Map<string, Layer>();
     for (const digest of values.flatMap((value) => (value === '' ? [] : value.split(',')))) {
@@ -157,7 +157,7 @@ export class Run {
     return succeed([...layers.values()].sort((a, b) => states.writerOf(a.digest) - states.writerOf(b.digest)));
   }
 
-  /** Key of the node in the last complete run; a result with the same key is up to date. */
+  /** Key of the node in the last complete run; undefined if it had none. A node with the same key is up to date. */
   lastKeyOf(id: NodeId): ActionKey | undefined {
     return this.lastRun?.nodes[id]?.key;
   }
@@ -190,7 +190,7 @@ export interface Opening {
   readonly onWarning: (code: string, text: string) => void;
 }
 
-/** Reads what a run needs beside its pipeline: the app's files and variables, the store, the last run. */
+/** Reads what a run needs besides its pipeline: the app's files and variables, the store, the last run. */
 export async function openRun({ request, composition, checked, onWarning }: Opening): Promise<Result<Run, Refusal>> {
   const refuse = (failure: Failure) => fail<Refusal>({ type: 'failure', failure });
   noteCacheRoot(request.cacheDir);
@@ -199,7 +199,7 @@ export async function openRun({ request, composition, checked, onWarning }: Open
   const source = sourceOf(request, checked);
   if (!source.ok) return refuse(source.failure);
   for (const folder of source.value.caches) {
-    const text = `${shownPath(folder)} says that it is a cache (CACHEDIR.TAG), so pyflow leaves it out of the app.`;
+    const text = `${shownPath(folder)} contains CACHEDIR.TAG, which marks it as a cache, so pyflow leaves it out of the app.`;
     onWarning('app::cache-left-out', text);
   }
   const store = openLocalStore(request.cacheDir, { onWarning, clock: composition.clock });

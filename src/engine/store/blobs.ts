@@ -1,4 +1,4 @@
-// Blobs under one folder: packs for small ones, a file each for large ones. Unaware of results and of other folders.
+// Blobs in one folder: packs for small blobs, a separate file for each large one.
 
 import { createHash } from 'node:crypto';
 import {
@@ -24,20 +24,22 @@ import { removeFile, removeTree } from '../files/remove-tree.js';
 import { makePrivateFolder, privateFileMode } from '../files/private-files.js';
 import { readCacheFile } from '../files/cache-file.js';
 
-/** Blobs from here on are files of their own. */
+/** Blobs of this size in bytes and above are separate files. */
 export const PACK_LIMIT = 64 * 1024;
-/** Up to here a file is copied at once: fewer steps beat overlapping them. */
+/**
+ * Files up to this size in bytes are copied in one synchronous call, which is quicker than overlapping several steps.
+ */
 const WHOLE = 1024 * 1024;
 
 export interface BlobFolderOptions {
   readonly run: string;
   readonly bootId: string;
   readonly readOnly: boolean;
-  /** A large blob whose bytes are not its digest's; it is gone already when this is called. */
+  /** Called with a large blob whose bytes don't match its digest. The blob is already removed. */
   readonly onDamage: (digest: Digest) => void;
 }
 
-/** The folder cannot take what it is given; told apart from a source that cannot be read. */
+/** Thrown when the folder can't be written, as opposed to a source that can't be read. */
 export class PlaceError extends Error {}
 
 function inPlace<T>(work: () => T): T {
@@ -52,7 +54,7 @@ function inPlace<T>(work: () => T): T {
 export const blobPacks = (root: string, run: string): PackSet<Buffer> =>
   new PackSet(`${root}/packs`, run, (hash, bytes) => (sha256Hex(bytes) === hash ? bytes : undefined));
 
-/** Writing throws `PlaceError`, or the system's error when a source or target is at fault; reading never throws. */
+/** Writing throws `PlaceError`, or the system's error if a source or target is the cause. Reading never throws. */
 export class BlobFolder {
   readonly packs: PackSet<Buffer>;
   readonly trust: TrustLedger;
@@ -87,7 +89,7 @@ export class BlobFolder {
       if (stats === undefined || (stats.isFile() && stats.size === BigInt(sizeOf(digest)))) return stats;
       this.discard(digest);
     } catch {
-      // Not readable is as good as missing.
+      // An unreadable blob counts as missing.
     }
     return undefined;
   }
@@ -99,7 +101,7 @@ export class BlobFolder {
       try {
         removeTree(this.pathOf(hash));
       } catch {
-        // It stays, and is found wrong again.
+        // The blob stays, and the next reader finds it damaged again.
       }
     }
     this.options.onDamage(digest);
@@ -109,12 +111,12 @@ export class BlobFolder {
     return sizeOf(digest) < PACK_LIMIT ? this.readSmall(digest) : this.readLarge(digest);
   }
 
-  /** In `chunk` when one is given. */
+  /** Reads into `chunk` if one is given. */
   private readSmall(digest: Digest, chunk?: Buffer): Buffer | undefined {
     if (digest === EMPTY_DIGEST) return Buffer.alloc(0);
     const hash = hexOf(digest);
     let bytes = this.packs.read(hash, chunk);
-    // Another process may have appended it, or moved it to another pack.
+    // Another process may have appended the blob, or moved it to another pack.
     if (bytes === undefined) {
       this.packs.catchUp();
       bytes = this.packs.read(hash, chunk);
@@ -135,7 +137,7 @@ export class BlobFolder {
     return undefined;
   }
 
-  /** Whether all bytes are there and right; a large blob found right is trusted from now on. */
+  /** Whether the blob is present and matches its digest. A large blob that matches is trusted from now on. */
   async check(digest: Digest): Promise<boolean> {
     if (sizeOf(digest) < PACK_LIMIT) return withChunk((chunk) => this.readSmall(digest, chunk) !== undefined);
     const stats = this.statLarge(digest);
@@ -145,7 +147,7 @@ export class BlobFolder {
     return (await this.hashLarge(digest, stats)) === 'right';
   }
 
-  /** Hashes whatever the ledger says. */
+  /** Hashes the blob even if the ledger trusts it. */
   async hashLarge(digest: Digest, stats: BigIntStats): Promise<'right' | 'wrong' | 'unreadable'> {
     const hash = hexOf(digest);
     try {
@@ -160,7 +162,7 @@ export class BlobFolder {
     return 'wrong';
   }
 
-  /** Whether it need not be stored again. A damaged blob must not pass, while its bytes are at hand. */
+  /** Whether the blob need not be stored again. A damaged blob must not count, because its bytes are at hand now. */
   private isStored(digest: Digest): boolean {
     if (digest === EMPTY_DIGEST) return true;
     const hash = hexOf(digest);
@@ -197,7 +199,7 @@ export class BlobFolder {
     if (whole !== undefined) return whole;
     const partial = inPlace(() => this.newPartial());
     const digest = await copyHashed(path, partial, watch);
-    // It shrank while it was read.
+    // The file shrank while it was read.
     if (sizeOf(digest) < PACK_LIMIT) {
       this.write(digest, readFileSync(partial));
       removeFile(partial);
@@ -236,7 +238,7 @@ export class BlobFolder {
         renameSync(partial, path);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-        // A clean-up took the directory away.
+        // A clean-up removed the directory.
         makePrivateFolder(`${this.root}/cas/${parent}`);
         renameSync(partial, path);
       }
@@ -244,11 +246,11 @@ export class BlobFolder {
       removeFile(partial);
       throw error;
     }
-    // Renaming changes the ctime, so the tuple is taken after it.
+    // Renaming changes the ctime, so the stat tuple is read after it.
     this.trust.trust(hash, statSync(path, { bigint: true }));
   }
 
-  /** As `BlobStore.materialize`; throws the system's error when the target cannot be written. */
+  /** See `BlobStore.materialize`. Throws the system's error if the target can't be written. */
   async materialize(digest: Digest, target: string, form: FileForm): Promise<boolean> {
     if (sizeOf(digest) < PACK_LIMIT) {
       return withChunk((chunk) => {
@@ -299,8 +301,8 @@ export class BlobFolder {
 }
 
 /**
- * Digests a file and, when there is a target, writes it there in the same pass. Leaves no target when it throws:
- * `PlaceError` when the target is at fault.
+ * Digests a file and, if a target is given, copies it there in the same pass. If it throws, it leaves no target. Throws
+ * `PlaceError` if the target can't be written.
  */
 export async function copyHashed(source: string, target?: string, watch?: Watch): Promise<Digest> {
   const from = await open(source, 'r');
@@ -318,7 +320,7 @@ export async function copyHashed(source: string, target?: string, watch?: Watch)
         if (bytesRead === 0) break;
         const full = buffer.subarray(0, bytesRead);
         [buffer, spare] = [spare, buffer];
-        // The pool reads on while this thread hashes and writes.
+        // The thread pool reads the next chunk while this thread hashes and writes.
         pending = from.read(buffer, 0, CHUNK_BYTES, null);
         see?.(full);
         hash.update(full);

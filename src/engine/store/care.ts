@@ -1,4 +1,4 @@
-// What the `cache` commands do: list, show, verify, clear. Unaware of how it is printed.
+// What the `cache` commands do: list, show, verify, clear.
 
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { makeDigest, sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
@@ -16,10 +16,10 @@ import type { Leftover } from '../files/remove-tree.js';
 
 export interface ResultSummary {
   readonly key: ActionKey;
-  /** Absent when the record of the key is gone. */
+  /** Absent if the record of the key is missing. */
   readonly kind?: string;
   readonly storedAt: number;
-  /** To within a day. */
+  /** Milliseconds since the epoch, accurate to a day. */
   readonly usedAt: number;
   readonly durationMs: number;
   readonly files: number;
@@ -71,7 +71,7 @@ export interface ShownResult {
   readonly record?: KeyRecord;
 }
 
-/** All results whose key starts with the text; a person rarely types 64 digits. */
+/** All results whose key starts with the prefix, because people rarely type 64 digits. */
 export async function showResults(cacheDir: string, prefix: string): Promise<Result<readonly ShownResult[], Failure>> {
   return withStore(cacheDir, async (store) => {
     const shown: ShownResult[] = [];
@@ -98,11 +98,11 @@ export interface VerifyReport {
   readonly results: number;
   readonly blobs: number;
   readonly bytes: number;
-  /** What was wrong and is removed now. */
+  /** What was damaged, and has been removed. */
   readonly problems: readonly { readonly what: 'result' | 'blob' | 'incomplete-result'; readonly name: string }[];
 }
 
-/** Hashes everything. Whatever is wrong is removed, and so are the results that needed it. */
+/** Hashes all content. Removes what is damaged, and the results that need it. */
 export async function verifyCache(cacheDir: string): Promise<Result<VerifyReport, Failure>> {
   const opened = openLocalStore(cacheDir);
   if (!opened.ok) return opened;
@@ -137,13 +137,14 @@ export async function verifyCache(cacheDir: string): Promise<Result<VerifyReport
       if (sha256Hex(content) !== hash) problems.push({ what: 'blob', name: hash });
     }
     // A closed pack ends with its last record.
-    if (pack.isClosed && end !== pack.size) problems.push({ what: 'blob', name: `rest of pack ${pack.name}` });
-    // A run still adds to a pack that is not settled; what is wrong there is never served anyway.
+    if (pack.isClosed && end !== pack.size)
+      problems.push({ what: 'blob', name: `trailing bytes of pack ${pack.name}` });
+    // A run still appends to a pack that is not settled. Damaged records there are never served, so they can stay.
     if (problems.length > before && pack.isSettled) harmed.push(pack.name);
   }
   if (!store.readOnly) rewriteBlobPacks(cacheDir, harmed, () => true);
 
-  // Opened anew: the packs it knew may be gone.
+  // Opened again, because the packs that the old one knew may be gone.
   const { readOnly } = store;
   await store.close();
   const reopened = openLocalStore(cacheDir, { readOnly });
@@ -163,24 +164,24 @@ export async function verifyCache(cacheDir: string): Promise<Result<VerifyReport
   return succeed({ results: results.length, blobs, bytes, problems });
 }
 
-/** What the store owns. Everything else below the cache directory belongs to others. */
+/** What the store owns. Everything else in the cache directory has another owner. */
 const OWN = ['ac', 'cas', 'packs', 'locks', 'tombstones', 'gc-stamp'];
 
 export interface ClearReport {
-  /** What was freed. */
+  /** Bytes that were freed. */
   readonly bytes: number;
-  /** What could not be removed. */
+  /** What pyflow could not remove. */
   readonly left: readonly Leftover[];
 }
 
-/** Removes results and blobs, and the folders and files named by `also`. Never rejects. */
+/** Removes results and blobs, and the folders and files named in `also`. Never rejects. */
 export async function clearCache(
   cacheDir: string,
   { also = [] }: { readonly also?: readonly string[] } = {},
 ): Promise<ClearReport> {
   let bytes = 0;
   const left: Leftover[] = [];
-  // Results first: a result without blobs is a miss, but one warning each.
+  // Results first: a result without its blobs is only a miss, but each one warns.
   for (const name of [...OWN, ...also]) {
     const path = `${cacheDir}/${name}`;
     const before = sizeBelow(path);
@@ -191,7 +192,7 @@ export async function clearCache(
   return { bytes, left };
 }
 
-/** As far as it can be read; links count as nothing. */
+/** Size in bytes of what can be read. Links count as nothing. */
 function sizeBelow(path: string): number {
   let bytes = 0;
   const pending = [path];
@@ -201,7 +202,7 @@ function sizeBelow(path: string): number {
       if (stats.isFile()) bytes += stats.size;
       else if (stats.isDirectory()) for (const name of readdirSync(next)) pending.push(`${next}/${name}`);
     } catch {
-      // Closed, too deep for a path, or gone meanwhile.
+      // Not readable, too deep for a path, or removed meanwhile.
     }
   }
   return bytes;

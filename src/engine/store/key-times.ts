@@ -1,5 +1,5 @@
-// Times by key in one small file: when results were used last, when they were evicted. Unaware of results. A time that
-// is lost costs little, so nothing here throws.
+// Times by key in one small file: when results were last used, when they were evicted. Losing a time costs little, so
+// nothing here throws.
 
 import { closeSync, statSync, writeSync } from 'node:fs';
 import { publishFile } from '../files/sealed-json.js';
@@ -34,12 +34,12 @@ export class KeyTimes {
     const times = this.load();
     for (const hash of hashes) times.set(hash, at);
     try {
-      // A record that was cut off would put all later ones out of step.
+      // A truncated record would shift all later ones.
       const size = statSync(this.file, { throwIfNoEntry: false })?.size ?? 0;
       if (size % RECORD !== 0) this.keep(() => true);
       else this.write(encode(hashes.map((hash) => [hash, at])));
     } catch {
-      // Not ours to write.
+      // The file is not writable.
     }
   }
 
@@ -52,14 +52,14 @@ export class KeyTimes {
     }
   }
 
-  /** Drops the others from the file. */
+  /** Removes the others from the file. */
   keep(isKept: (hash: string) => boolean): void {
     const kept = [...this.load()].filter(([hash]) => isKept(hash));
     this.times = new Map(kept);
     publishFile(this.file, encode(kept));
   }
 
-  /** As `append`, but with a bound: the oldest go when there are too many. */
+  /** Like `append`, but drops the oldest records if there are too many. */
   appendBounded(hashes: readonly string[], at: number): void {
     if (hashes.length === 0) return;
     const times = this.load();

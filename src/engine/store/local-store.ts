@@ -1,4 +1,4 @@
-// The store on disk, as one run sees it: blobs, results, and what to do when the disk fails. Unaware of nodes and keys' content.
+// The store on disk, as one run sees it: blobs, results, and what to do when the disk fails.
 
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
@@ -24,11 +24,11 @@ import { makePrivateFolder, noteCacheRoot } from '../files/private-files.js';
 
 export interface LocalStoreOptions {
   readonly readOnly?: boolean;
-  /** Something is wrong with the cache; the run goes on. Each code and place once. */
+  /** Something is wrong with the cache, but the run goes on. Called once for each code and place. */
   readonly onWarning?: (code: string, text: string) => void;
   readonly clock?: { now(): number };
   readonly bootId?: string;
-  /** Of results that only one host may use. */
+  /** Name of this host, for results that only one host can use. */
   readonly hostId?: string;
   readonly runId?: string;
 }
@@ -38,16 +38,16 @@ export interface LocalStore extends BlobStore, ActionCache {
   readonly runId: string;
   readonly hostId: string;
   readonly readOnly: boolean;
-  /** By this run, for deciding whether to look at the quota. */
+  /** Bytes that this run wrote. They decide whether to check the quota. */
   readonly bytesWritten: number;
-  /** Other processes find all blobs written so far. `publish` does it as well. */
+  /** After this, other processes find all blobs written so far. `publish` flushes too. */
   flush(): void;
   close(): Promise<void>;
-  /** The stored form of a result, whatever host or boot it is of. */
+  /** The stored form of a result, whichever host or boot it comes from. */
   inspect(key: ActionKey | string): StoredResult | undefined;
-  /** Whether all blobs of a result are there and right; hashes what is not known to be. */
+  /** Whether all blobs of a result are present and undamaged. Hashes those that are not known to be. */
   isComplete(stored: StoredResult): Promise<boolean>;
-  /** For a clean-up: the ledger of trusted blobs without those that go. */
+  /** For a clean-up: the ledger of trusted blobs, without those that it removes. */
   trustRecords(isKept: (hash: string) => boolean): Buffer;
 }
 
@@ -63,20 +63,23 @@ export function openLocalStore(cacheDir: string, options: LocalStoreOptions = {}
   } catch (error) {
     if (!UNWRITABLE.has((error as NodeJS.ErrnoException).code ?? '')) return fail(cacheUnusable(cacheDir, error));
     readOnly = true;
-    onWarning('cache::read-only', `The cache ${cacheDir} cannot be written; results of this run are not kept.`);
+    onWarning(
+      'cache::read-only',
+      `The cache ${cacheDir} is not writable. pyflow does not keep the results of this run.`,
+    );
   }
   if (noteCacheRoot(cacheDir) === 'open' && !readOnly) warnOfOpenCache(cacheDir, onWarning);
   return succeed(new DiskStore(cacheDir, { ...options, onWarning, readOnly }));
 }
 
-/** Once: who made it so on purpose need not hear it in each run. */
+/** Warns only once, because the cache may be open on purpose. */
 function warnOfOpenCache(cacheDir: string, warn: (code: string, text: string) => void): void {
   const marker = `${cacheDir}/state/open-cache-noticed`;
   if (existsSync(marker) || !publishFile(marker, '')) return;
   warn(
     'cache::open-to-others',
-    `Other users of this machine can look into the cache ${cacheDir}. ` +
-      `Close it with \`chmod 700 ${cacheDir}\`, or mark it as shared on purpose with \`chmod g+s ${cacheDir}\`. This is said once.`,
+    `Other users of this machine can read the cache ${cacheDir}. ` +
+      `To close it, run \`chmod 700 ${cacheDir}\`. To share it on purpose, run \`chmod g+s ${cacheDir}\`. pyflow warns only once.`,
   );
 }
 
@@ -90,10 +93,10 @@ class DiskStore implements LocalStore {
   private readonly shared: BlobFolder;
   private readonly results: ResultFolder;
   private readonly tombstones: KeyTimes;
-  /** Takes this run's blobs when the cache cannot; gone with the run. */
+  /** Holds this run's blobs if the cache can't. Removed at the end of the run. */
   private private: { readonly folder: BlobFolder; readonly root: string } | undefined;
   private readonly warned = new Set<string>();
-  /** Found complete since this store was opened. */
+  /** Blobs that were found undamaged since this store was opened. */
   private readonly complete = new Set<Digest>();
 
   constructor(
@@ -125,7 +128,7 @@ class DiskStore implements LocalStore {
   }
 
   private warnDamaged(what: string): void {
-    this.warn('cache::damaged', `The cache held a damaged ${what}; it was dropped and counts as missing.`);
+    this.warn('cache::damaged', `The cache held a damaged ${what}. pyflow dropped it and treats it as missing.`);
   }
 
   has(digest: Digest): boolean {
@@ -182,12 +185,12 @@ class DiskStore implements LocalStore {
     this.private = { folder: new BlobFolder(root, options), root };
   }
 
-  /** From here on nothing of this run is shared; what was not yet on disk moves to the private folder. */
+  /** From here on, nothing of this run is shared. Blobs that are not on disk yet move to the private folder. */
   private giveUpSharing(error: unknown): void {
     if (this.private !== undefined) return;
     this.warn(
       'cache::not-stored',
-      `The cache ${this.cacheDir} takes no more (${(error as Error).message}); results of this run are not kept.`,
+      `pyflow can't write to the cache ${this.cacheDir} (${(error as Error).message}). It does not keep the results of this run.`,
     );
     for (const { hash, bytes } of this.shared.packs.takePending()) {
       this.privately(({ folder }) => folder.write(makeDigest(hash, bytes.length), bytes));
@@ -223,7 +226,7 @@ class DiskStore implements LocalStore {
     return undefined;
   }
 
-  /** After another boot a result is believed only when all its blobs are on disk. */
+  /** A result written in an earlier boot counts only if all its blobs are intact, since a crash may have lost some. */
   private async seal(hash: string, stored: StoredResult): Promise<boolean> {
     if (!(await this.isComplete(stored))) {
       this.results.forget(hash);
@@ -234,7 +237,7 @@ class DiskStore implements LocalStore {
       try {
         this.results.write(hash, { ...stored, sealed: true });
       } catch {
-        // Not sealed: it is hashed again in the next run.
+        // Not sealed, so the next run hashes it again.
       }
     }
     return true;
@@ -308,7 +311,10 @@ class DiskStore implements LocalStore {
       this.shared.close();
       this.results.close(this.now());
     } catch (error) {
-      this.warn('cache::not-stored', `The cache ${this.cacheDir} cannot be closed: ${(error as Error).message}`);
+      this.warn(
+        'cache::not-stored',
+        `pyflow can't finish writing to the cache ${this.cacheDir}: ${(error as Error).message}`,
+      );
     }
     const own = this.private;
     if (own === undefined) return;

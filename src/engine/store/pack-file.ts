@@ -1,5 +1,4 @@
-// The files of a pack: their format, how they are read from the start, and the index beside them. Unaware of what the
-// records hold.
+// The files of a pack: their format, how to read one from the start, and the index next to it.
 
 import { closeSync, fstatSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import { sha256Hex } from '../files/digest.js';
@@ -10,9 +9,9 @@ import { openCacheFile, readCacheFile } from '../files/cache-file.js';
 
 /*
  * A pack is a header, which names the process that writes it, then records: tag, size (u32), hash (32 bytes), bytes.
- * Whoever reads it from the start finds every whole record, so a killed run loses nothing that was written. An index
- * file holds the entries of `PackIndex` behind a checksum, and says that nothing will be appended any more. Whoever
- * reads bytes must check them by what they are: neither the records nor the index vouch for them.
+ * Reading from the start finds every whole record, so a killed run loses nothing that it wrote. An index file holds a
+ * checksum and the entries of `PackIndex`; if it exists, nothing is appended any more. Readers must check the bytes
+ * against their hash: neither the records nor the index guarantee them.
  */
 const PACK_MAGIC = 'pyfpack2';
 const INDEX_MAGIC = 'pyfindx2';
@@ -21,19 +20,19 @@ export const PACK_HEADER = 128;
 export const RECORD_HEADER = 40;
 export const ENTRY = 48;
 
-/** A writer that cannot be asked whether it lives counts as gone after so long without a record. */
+/** If pyflow can't find out whether a writer is alive, the writer counts as dead after this time without a record. */
 const SILENCE_MS = 24 * 3600 * 1000;
 
 export function packHeader(): Buffer {
   const header = Buffer.alloc(PACK_HEADER, ' ');
   header.write(PACK_MAGIC);
   const owner = JSON.stringify(currentProcess());
-  // One that does not fit goes unnamed.
+  // An owner that does not fit is left out.
   if (owner.length <= PACK_HEADER - PACK_MAGIC.length) header.write(owner, PACK_MAGIC.length);
   return header;
 }
 
-/** Whether records may yet be appended to a pack that has no index. */
+/** Whether a pack without an index can still grow. */
 export function mayGrow(fd: number): boolean {
   const header = Buffer.alloc(PACK_HEADER);
   readSync(fd, header, 0, PACK_HEADER, 0);
@@ -59,7 +58,7 @@ export function writeRecordHeader(target: Buffer, at: number, hash: string, size
 
 const WINDOW = 256 * 1024;
 
-/** Records from an offset on, up to the first that is not whole. `hash` is valid until the next step. */
+/** Records from an offset, up to the first incomplete one. `hash` is valid only until the next step. */
 export function* records(
   fd: number,
   from: number,
@@ -88,7 +87,7 @@ export interface PackRecord {
   readonly bytes: Buffer;
 }
 
-/** Every record of a pack with its bytes, unchecked. None when the pack is gone or unreadable. */
+/** Every record of a pack with its unchecked bytes. None if the pack is missing or unreadable. */
 export function* readPack(path: string): Generator<PackRecord> {
   let fd: number;
   try {
@@ -103,13 +102,15 @@ export function* readPack(path: string): Generator<PackRecord> {
       yield { hash: name, bytes: bytes.subarray(0, readSync(fd, bytes, 0, size, offset)) };
     }
   } catch {
-    // A folder in the place of a pack, or a disk at fault: the rest is not there.
+    // A folder instead of a pack, or a disk error: the rest counts as missing.
   } finally {
     closeSync(fd);
   }
 }
 
-/** The entries of a pack; undefined when the index is absent or damaged, and then the pack tells the same. */
+/**
+ * The entries of a pack. Undefined if the index is missing or damaged; then the pack itself has the same information.
+ */
 export function readIndex(folder: string, name: string): Buffer | undefined {
   try {
     const bytes = readCacheFile(`${folder}/${name}.idx`);
@@ -131,7 +132,7 @@ export function writeIndex(folder: string, name: string, entries: Buffer): void 
     });
     renameSync(partial, `${folder}/${name}.idx`);
   } catch {
-    // The pack can be read without an index.
+    // A pack is readable without an index.
     removeFile(partial);
   }
 }

@@ -1,10 +1,10 @@
-// Where the records of packs are: a table in memory, by hash. Unaware of files and of what records hold.
+// Where the records of packs are: an in-memory table by hash.
 
 import { ENTRY } from './pack-file.js';
 
 const DEAD = 0xffffffff;
 
-/** Open-addressing table over flat entries: hash (32), offset (f64), size (u32), pack (u32). */
+/** Open-addressing table over flat entries: hash (32 bytes), offset (f64), size (u32), pack (u32). */
 export class PackIndex {
   entries = Buffer.alloc(0);
   count = 0;
@@ -57,7 +57,7 @@ export class PackIndex {
     return -1;
   }
 
-  /** Several packs, or one several times, may have a record of the same hash. */
+  /** Finds all, because several packs can have a record of the same hash, and one pack can have several. */
   *findAll(hash: Buffer): Generator<number> {
     if (this.count === 0) return;
     const mask = this.slots.length - 1;
@@ -77,7 +77,7 @@ export class PackIndex {
     this.entries.writeUInt32LE(DEAD, entry * ENTRY + 44);
   }
 
-  /** The entries of one pack, as they are put into its index file. */
+  /** The entries of one pack, in the format of its index file. */
   entriesOf(pack: number): Buffer {
     const parts: Buffer[] = [];
     for (let entry = 0; entry < this.count; entry++) {

@@ -1,4 +1,4 @@
-// Records in append-only files, one file a run, and an index over the files of all runs. Unaware of what records hold.
+// Records in append-only files, one file per run, and an index over the files of all runs.
 
 import { closeSync, fstatSync, ftruncateSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import {
@@ -18,40 +18,43 @@ import { openCacheFile } from '../files/cache-file.js';
 
 interface Pack {
   readonly name: string;
-  /** Up to where its records are in the index. */
+  /** Offset in bytes up to which its records are in the index. */
   known: number;
   fd?: number | undefined;
   reads: number;
-  /** Its first bytes, once it is read from often. */
+  /** All its bytes, if it is small and read often. */
   content?: Buffer | undefined;
 }
 
 export interface Found<T> {
   readonly found: readonly T[];
-  /** A record did not decode. */
+  /** At least one record did not decode. */
   readonly isDamaged: boolean;
-  /** A pack could not be read: it was dropped, and perhaps its records are in another by now. */
+  /** A pack could not be read. Perhaps a clean-up has moved its records to another one. */
   readonly isGone: boolean;
 }
 
 const PENDING = 512 * 1024;
 const OPEN_FILES = 64;
-/** After so many reads of a pack that is no larger, and while all such take no more, it is kept in memory. */
+/**
+ * A pack is kept in memory after `OFTEN` reads, if it has at most `WHOLE_PACK` bytes and all such packs at most
+ * `WHOLE_PACKS`.
+ */
 const OFTEN = 16;
 const WHOLE_PACK = 1024 * 1024;
 const WHOLE_PACKS = 4 * 1024 * 1024;
-/** A file made so soon after another may leave its folder with the same time. */
+/** Two files made within this time can leave their folder with the same mtime. */
 const SAME_TIME_MS = 50;
 
 /**
- * All packs of one folder, and the one that this run appends to. Throws the system's error only when writing. Bytes are
- * decoded whenever they are read, and what `decode` refuses is not there.
+ * All packs of one folder, and the one that this run appends to. Only writing throws: the system's error. `decode`
+ * checks bytes each time they are read; a record that it refuses counts as missing.
  */
 export class PackSet<T> {
   private readonly index = new PackIndex();
   private readonly packs: Pack[] = [];
   private readonly byName = new Map<string, number>();
-  /** Packs of other runs that still go on. */
+  /** Packs that other runs are still writing. */
   private readonly growing = new Set<number>();
   private readonly scratch = Buffer.alloc(32);
   private own: number | undefined;
@@ -81,14 +84,14 @@ export class PackSet<T> {
   }
 
   /**
-   * What one of the records with this hash holds, whichever is whole. Bytes are read into `chunk` when it is given and
-   * large enough: what is decoded from them is good until the chunk is used again.
+   * Value of any undamaged record with this hash. Reads into `chunk` if it is given and large enough; then the value is
+   * valid only until the chunk is used again.
    */
   read(hash: string, chunk?: Buffer): T | undefined {
     return this.readEach(hash, true, chunk).found[0];
   }
 
-  /** What each whole record with this hash holds, in no order. */
+  /** Values of all undamaged records with this hash, in no particular order. */
   readAll(hash: string): Found<T> {
     return this.readEach(hash, false);
   }
@@ -111,7 +114,7 @@ export class PackSet<T> {
     return { found, isDamaged, isGone };
   }
 
-  /** Undefined when the pack was dropped or cannot be read: the caller looks elsewhere. */
+  /** Undefined if the pack was removed or can't be read. The caller then tries another record. */
   private readEntry(entry: number, chunk?: Buffer): Buffer | undefined {
     const number = this.index.packOf(entry);
     const pack = this.packs[number] as Pack;
@@ -140,7 +143,7 @@ export class PackSet<T> {
     this.inMemory += size;
   }
 
-  /** Records with this hash are not there any more, as far as this process goes. */
+  /** This process treats the records with this hash as missing from now on. */
   forget(hash: string): void {
     this.scratch.write(hash, 'hex');
     for (const entry of this.index.findAll(this.scratch)) this.index.kill(entry);
@@ -168,7 +171,7 @@ export class PackSet<T> {
     if (this.listedAt === undefined) this.list();
   }
 
-  /** Takes in what other processes wrote since the last look; a few microseconds when they wrote nothing. */
+  /** Picks up what other processes wrote since the last look. Takes a few microseconds if they wrote nothing. */
   catchUp(): void {
     if (this.listedAt === undefined || this.listedAt - this.folderTime < SAME_TIME_MS) this.list();
     else if (this.timeOfFolder() !== this.folderTime) this.list();
@@ -184,14 +187,14 @@ export class PackSet<T> {
   }
 
   private list(): void {
-    // Taken before the names: what changes between the two is seen the next time.
+    // Read before the names, so that the next look notices a change between the two.
     this.listedAt = Date.now();
     this.folderTime = this.timeOfFolder();
     let names: string[];
     try {
       names = this.folderTime === 0 ? [] : readdirSync(this.folder);
     } catch {
-      // Not a folder, or not ours to read: nothing was stored.
+      // Not a folder, or not readable: it counts as empty.
       return;
     }
     const closed = new Set(names.filter((name) => name.endsWith('.idx')).map((name) => name.slice(0, -4)));
@@ -211,7 +214,7 @@ export class PackSet<T> {
     const number = this.addPack(name, PACK_HEADER);
     const entries = isClosed ? readIndex(this.folder, name) : undefined;
     if (entries !== undefined) return this.index.addAll(entries, number);
-    // Asked before the records are read: what a writer wrote before its end is among them.
+    // Checked before reading the records, so that they include everything that a finished writer wrote.
     if (!isClosed && this.isGrowing(this.packs[number] as Pack)) this.growing.add(number);
     this.scan(number);
   }
@@ -240,12 +243,12 @@ export class PackSet<T> {
         pack.known = offset + size;
       }
     } catch {
-      // Dropped meanwhile, or unreadable: what it held counts as missing.
+      // Removed meanwhile, or unreadable: its records count as missing.
       this.growing.delete(number);
     }
   }
 
-  /** Takes the record into this run's pack; it is in the file after `flush`. */
+  /** Adds the record to this run's pack. `flush` writes it to the file. */
   append(hash: string, bytes: Uint8Array): void {
     const own = this.openOwn();
     const record = RECORD_HEADER + bytes.length;
@@ -283,14 +286,14 @@ export class PackSet<T> {
     return this.own;
   }
 
-  /** After this, other processes find what was appended. No fsync: records are checked when they are read. */
+  /** After this, other processes find what was appended. No fsync is needed, because readers check each record. */
   flush(): void {
     if (this.own === undefined || this.pendingLength === 0) return;
     const pack = this.packs[this.own] as Pack;
     try {
       writeAll(pack.fd as number, (this.pending as Buffer).subarray(0, this.pendingLength));
     } catch (error) {
-      // Half a record at the end would hide nothing, but what is appended later must not stand behind it.
+      // Half a record at the end hides nothing, but readers would not find records appended after it.
       ftruncateSync(pack.fd as number, pack.known);
       throw error;
     }
@@ -298,7 +301,7 @@ export class PackSet<T> {
     this.pendingLength = 0;
   }
 
-  /** What could not be flushed, for another place; forgotten here. */
+  /** Removes and returns the records that could not be flushed, to store them elsewhere. */
   takePending(): { readonly hash: string; readonly bytes: Buffer }[] {
     const taken: { hash: string; bytes: Buffer }[] = [];
     for (let at = 0; at < this.pendingLength;) {

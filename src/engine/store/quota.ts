@@ -1,5 +1,5 @@
-// Keeps a cache within its size: evicts results by last use, then drops blobs that no result needs. Safe while other
-// processes use the cache; at worst they miss. Unaware of nodes.
+// Keeps a cache within its size: evicts the least recently used results, then drops blobs that no result needs. Safe
+// while other processes use the cache: at worst they get a miss.
 
 import { closeSync, readdirSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
@@ -31,12 +31,12 @@ const HOUR_MS = 3600 * 1000;
 
 export interface GarbageOptions {
   readonly maxBytes?: number;
-  /** Results not used for so long go as well. */
+  /** Results that were not used for longer than this are evicted too. */
   readonly maxAgeMs?: number;
-  /** Younger files stay, because a run may be about to publish a result that needs them. */
+  /** Younger files stay, because a run may be about to publish a result that needs them. Default: one hour. */
   readonly graceMs?: number;
   readonly now?: () => number;
-  /** Find out what is kept though no result needs it: reads the young packs, too. */
+  /** Report what stays although no result needs it. This takes longer, because it also reads the young packs. */
   readonly explain?: true;
 }
 
@@ -45,11 +45,11 @@ export interface GarbageReport {
   readonly bytesAfter: number;
   readonly evictedResults: number;
   readonly removedBlobs: number;
-  /** With `explain`: what no stored result needs, and yet stays. */
+  /** With `explain`: what stays although no stored result needs it. */
   readonly kept?: {
     /** Younger than `graceMs`. */
     readonly young: Kept;
-    /** Of runs that go on. */
+    /** Written by runs that are still going on. */
     readonly running: Kept;
   };
 }
@@ -58,13 +58,13 @@ export interface Kept {
   readonly bytes: number;
 }
 
-/** Down to here, so that the next run need not evict again. */
+/** Share of the maximum to shrink to, so that the next run need not evict again. */
 const TARGET = 0.8;
-/** Each run leaves a pack or two, and all are opened to look something up: so many runs are left unmerged. */
+/** Number of packs that are left unmerged. Each run adds one or two, and a lookup opens them all. */
 const MANY_PACKS = 64;
 const SMALL_PACK = 8 * 1024 * 1024;
 
-/** Undefined when another process is at it or the cache cannot be written. */
+/** Undefined if another process is collecting, or if the cache is not writable. */
 export async function collectGarbage(
   cacheDir: string,
   options: GarbageOptions = {},
@@ -100,7 +100,7 @@ function claimOnce(path: string): boolean {
   }
 }
 
-/** After a run: looks only when the run wrote much or nobody looked for an hour. */
+/** For the end of a run: collects only if the run wrote much, or if the last collection was more than an hour ago. */
 export async function collectGarbageIfDue(
   cacheDir: string,
   bytesWritten: number,
@@ -123,7 +123,7 @@ function touch(file: string, now: number): void {
     closeSync(openToAppend(file, privateFileMode(file)));
     utimesSync(file, now / 1000, now / 1000);
   } catch {
-    // Read-only: there is nothing to collect either.
+    // Read-only, so nothing can be collected either.
   }
 }
 
@@ -136,7 +136,7 @@ class Collection {
   private readonly graceMs: number;
   private readonly now: number;
   private readonly listing: CacheListing;
-  /** Sizes of the blobs that kept results need, by hash. */
+  /** Sizes in bytes of the blobs that kept results need, by hash. */
   private readonly kept = new Map<string, number>();
   private removedBlobs = 0;
   private readonly unneeded = { young: { blobs: 0, bytes: 0 }, running: { blobs: 0, bytes: 0 } };
@@ -186,8 +186,8 @@ class Collection {
     listResults(this.cacheDir, this.listing, this.now);
 
   /**
-   * Keeps results from the most recently used on until their blobs fill the budget; gives the others. Those of runs that
-   * go on are kept whatever the budget.
+   * Keeps the most recently used results until their blobs fill the budget, and returns the others. Always keeps
+   * results of runs that are still going on.
    */
   private async choose(
     results: readonly ListedResult[],
@@ -211,7 +211,7 @@ class Collection {
       let more = result.size;
       for (const [blob, size] of needed) if (!this.kept.has(blob)) more += size;
       if (used + more > budget && !isHeld) {
-        // One that could never fit must not take all the older ones with it.
+        // A result that could never fit must not evict all older ones.
         isFull = more <= budget;
         trees.clear();
         evicted.push(hash);
@@ -283,7 +283,7 @@ class Collection {
       writeFileSync(`${file}.tmp`, after, { mode: privateFileMode(file) });
       renameSync(`${file}.tmp`, file);
     } catch {
-      // None yet, or it stays as long as it is.
+      // No ledger yet, or not writable: then it keeps its length.
     }
   }
 }
@@ -300,7 +300,7 @@ function packNames(folder: string): string[] {
   }
 }
 
-/** Needs no grace: whatever anybody may look for is in the new pack before the old ones go. */
+/** Needs no grace period: everything that a reader can look for is in the new pack before the old ones are removed. */
 function mergePacks(
   cacheDir: string,
   { packs, resultPacks: ofResults }: Pick<CacheListing, 'packs' | 'resultPacks'>,
@@ -329,7 +329,7 @@ export function rewriteBlobPacks(cacheDir: string, names: readonly string[], isK
   rewrite(`${cacheDir}/packs`, names, blobPacks(cacheDir, newPackName()), keep);
 }
 
-/** Of the packs that nobody appends to; what is superseded or damaged is left out. */
+/** Merges the packs that no process appends to. Leaves out superseded and damaged records. */
 export function rewriteResultPacks(
   cacheDir: string,
   { resultPacks: packs }: Pick<CacheListing, 'resultPacks'>,
@@ -355,6 +355,6 @@ function rewrite(
   try {
     rewritePacks(folder, names, into, keep);
   } catch {
-    // No room for the copy: the packs stay as they are.
+    // No space for the copy: the packs stay unchanged.
   }
 }

@@ -1,4 +1,4 @@
-// Action results as records of packs: the format, its checks, publishing and reading. Unaware of which blobs exist.
+// Action results as records of packs: the format, its checks, publishing and reading.
 
 import { canonicalJSON, type JSONObject } from '../../manifests/json-schema.js';
 import { digestOf, sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
@@ -9,26 +9,26 @@ import { decodeActionResult, encodeActionResult, type ReapiResult } from '../tre
 import type { ActionResult } from './store.js';
 import type { Layer } from '../trees/tree.js';
 
-/** A result and what the store must know about it. */
+/** A result, with what the store has to know about it. */
 export interface StoredResult {
   readonly key: ActionKey;
   readonly result: ActionResult;
-  /** Blob: canonical JSON of the key's record. */
+  /** Digest of the blob with the key's record, as canonical JSON. */
   readonly record: Digest;
-  /** Boot under which it was written; its blobs may be lost after a crash of the machine. */
+  /** Id of the boot in which it was written. If the machine has crashed since, its blobs may be lost. */
   readonly boot: string;
-  /** Its blobs were hashed in a later boot than `boot`. */
+  /** Its blobs were hashed and found intact in a later boot than `boot`. */
   readonly sealed: boolean;
-  /** Run that published it. */
+  /** Id of the run that published it. */
   readonly run: string;
-  /** Tells which of several results of a key is the newest. */
+  /** Milliseconds since the epoch. Decides which of several results of a key is the newest. */
   readonly writtenAt: number;
 }
 
 /*
- * Format 1: magic, SHA-256 of all that follows, length (u32) of the REAPI ActionResult, that message, and a JSON object
- * with the rest. The message holds everything that another REAPI client would want: out/result.json inline, the layers'
- * blobs as files, their trees as directories.
+ * Format 1: magic, SHA-256 of everything that follows, length (u32) of the REAPI ActionResult, that message, and a JSON
+ * object with the rest. The message holds everything that another REAPI client needs: out/result.json inline, the
+ * layers' blobs as files, and their trees as directories.
  */
 const MAGIC = 'pyfres-1';
 const HEADER = MAGIC.length + 32;
@@ -61,13 +61,13 @@ export function encodeResult(stored: StoredResult): Buffer {
   return Buffer.concat([Buffer.from(MAGIC), Buffer.from(sha256Hex(body), 'hex'), body]);
 }
 
-/** Whether this is a result, of whatever key, as it was written. */
+/** Whether the bytes are an undamaged result, of any key. */
 export const isIntact = (bytes: Buffer): boolean =>
   bytes.length >= HEADER + 4 &&
   bytes.toString('latin1', 0, MAGIC.length) === MAGIC &&
   sha256Hex(bytes.subarray(HEADER)) === bytes.toString('hex', MAGIC.length, HEADER);
 
-/** Undefined for anything but the whole, unharmed result of this key. */
+/** Undefined unless the bytes are the complete, undamaged result of this key. */
 export function decodeResult(hash: string, bytes: Buffer): StoredResult | undefined {
   if (!isIntact(bytes)) return undefined;
   const body = bytes.subarray(HEADER);
@@ -75,7 +75,7 @@ export function decodeResult(hash: string, bytes: Buffer): StoredResult | undefi
   const message = decodeActionResult(body.subarray(4, end));
   const contents = message?.outputFiles.find(({ path }) => path === 'out/result.json')?.contents;
   if (contents === undefined) return undefined;
-  // The checksum has shown that this process's kind wrote it: shapes need no second look, except of the key.
+  // The checksum shows that pyflow wrote this, so only the key still needs a check.
   const rest = JSON.parse(body.toString('utf8', end)) as Omit<StoredResult, 'result'>;
   if (!rest.key.startsWith(hash)) return undefined;
   const result = JSON.parse(Buffer.from(contents).toString('utf8')) as ActionResult & { readonly layer?: JSONObject };
@@ -85,16 +85,16 @@ export function decodeResult(hash: string, bytes: Buffer): StoredResult | undefi
   return { ...rest, result };
 }
 
-/** Blobs that a result names itself; those of its trees are named by them. */
+/** Blobs that a result names directly. Its trees name the others. */
 export function blobsOf({ result, record }: StoredResult): readonly Digest[] {
   const layers = [result.layer, result.tool].flatMap((layer) => (layer ? [layer.digest, layer.tree] : []));
   return [...layers, ...(result.log ? [result.log] : []), record];
 }
 
-/** A use is noted when the one before is longer ago: so often, and so exactly, eviction knows what was used last. */
+/** A use is noted only if the last noted one is older than this, so eviction knows the last use to within a day. */
 const DAY = 24 * 3600 * 1000;
 
-/** Of several results of one key, the one published last, in its sealed form. */
+/** Of several results of one key, the one published last; if it was stored twice, the sealed form. */
 export function newestOf(found: readonly StoredResult[]): StoredResult | undefined {
   let newest: StoredResult | undefined;
   for (const stored of found) {
@@ -112,7 +112,7 @@ export type ReadResult =
   | { readonly type: 'missing' }
   | { readonly type: 'damaged' };
 
-/** All results of a cache. Reading never throws; writing throws the system's error. */
+/** All results of a cache. Reading never throws. Writing throws the system's error. */
 export class ResultFolder {
   private readonly packs: PackSet<StoredResult>;
   private readonly uses: KeyTimes;
@@ -128,12 +128,12 @@ export class ResultFolder {
     this.uses = usesOf(root);
   }
 
-  /** Of those that `isWanted` takes; apps may have results of their own under one key. */
+  /** The newest result that `isWanted` accepts, because several apps can have their own results under one key. */
   read(hash: string, isWanted: (stored: StoredResult) => boolean = () => true): ReadResult {
     this.packs.catchUp();
     let read = this.packs.readAll(hash);
     if (read.isGone) {
-      // A clean-up moved it after the look at the folder.
+      // A clean-up moved the result after the folder was listed.
       this.packs.catchUp();
       read = this.packs.readAll(hash);
     }
@@ -142,15 +142,15 @@ export class ResultFolder {
     return { type: read.isDamaged ? 'damaged' : 'missing' };
   }
 
-  /** Keeps the result from eviction. Written when the folder is closed: a use that is lost costs little. */
+  /** Protects the result from eviction. Written when the folder is closed, since losing a use costs little. */
   markUsed(hash: string, { writtenAt }: StoredResult, now: number): void {
     if (this.isReadOnly || now - writtenAt <= DAY || this.newUses.has(hash)) return;
     if (now - (this.uses.timeOf(hash) ?? 0) > DAY) this.newUses.add(hash);
   }
 
-  /** Found by other processes as soon as this returns. */
+  /** Other processes find the result as soon as this returns. */
   write(hash: string, stored: StoredResult): void {
-    // A clock set back must not let the older one win.
+    // If the clock was set back, the older result must not win.
     const before = this.packs.has(hash) ? newestOf(this.packs.readAll(hash).found) : undefined;
     const writtenAt = before && !stored.sealed ? Math.max(stored.writtenAt, before.writtenAt + 1) : stored.writtenAt;
     const bytes = encodeResult({ ...stored, writtenAt });
@@ -159,7 +159,10 @@ export class ResultFolder {
     this.bytesWritten += bytes.length;
   }
 
-  /** For this process. On disk it stays until a clean-up, and is found wrong again or is older than what replaced it. */
+  /**
+   * Only for this process. On disk the record stays until a clean-up; until then it is found damaged again, or is older
+   * than its replacement.
+   */
   forget(hash: string): void {
     this.packs.forget(hash);
   }
@@ -173,5 +176,5 @@ export class ResultFolder {
 export const resultPacks = (root: string, run: string): PackSet<StoredResult> =>
   new PackSet(`${root}/ac`, run, decodeResult);
 
-/** When results were used last, as far as that is later than their publication. */
+/** When results were last used, if that was later than their publication. */
 export const usesOf = (root: string): KeyTimes => new KeyTimes(`${root}/ac/used`);

@@ -1,4 +1,4 @@
-// What lies in a cache directory, and what a result needs of it. Unaware of quotas and of who asks.
+// Lists the files of a cache directory, and the blobs that a result needs.
 
 import { closeSync, readdirSync, statSync } from 'node:fs';
 import { hexOf, sizeOf, type Digest } from '../files/digest.js';
@@ -12,7 +12,7 @@ import { openCacheFile } from '../files/cache-file.js';
 
 export interface StoredFile {
   readonly path: string;
-  /** Hash or, with packs, the name. */
+  /** The hash of a blob, or the name of a pack. */
   readonly name: string;
   readonly size: number;
   /** Milliseconds since the epoch. */
@@ -20,18 +20,18 @@ export interface StoredFile {
 }
 
 export interface PackFile extends StoredFile {
-  /** It has an index, so it ends with its last record. */
+  /** It has an index, so it is complete and ends with its last record. */
   readonly isClosed: boolean;
-  /** Its run is over, one way or another: nothing will be appended. */
+  /** The run that wrote it is over, so nothing will be appended. */
   readonly isSettled: boolean;
 }
 
 export interface CacheListing {
   readonly largeBlobs: readonly StoredFile[];
-  /** Of small blobs. */
+  /** Packs of small blobs. */
   readonly packs: readonly PackFile[];
   readonly resultPacks: readonly PackFile[];
-  /** Files that were being written; leftovers once they are old. */
+  /** Files that are being written, or were left behind if they are old. */
   readonly partials: readonly StoredFile[];
 }
 
@@ -50,7 +50,7 @@ function describe(path: string, name: string): StoredFile | undefined {
   return stats?.isFile() ? { path, name, size: stats.size, changedAt: stats.mtimeMs } : undefined;
 }
 
-/** Files that vanish meanwhile are left out. */
+/** Leaves out files that are removed meanwhile. */
 export function listCache(cacheDir: string): CacheListing {
   const partials: StoredFile[] = [];
   const collect = (folder: string, isWanted: (name: string) => boolean): StoredFile[] =>
@@ -102,18 +102,18 @@ function isOver(path: string): boolean {
 export interface ListedResult {
   readonly hash: string;
   readonly stored: StoredResult;
-  /** Of its record. */
+  /** Bytes of its record. */
   readonly size: number;
-  /** Milliseconds since the epoch, to within a day. */
+  /** Milliseconds since the epoch, accurate to a day. */
   readonly usedAt: number;
-  /** A run that goes on published it: it cannot be taken out of that run's pack, and is in use anyway. */
+  /** A run that is still going on published it: it can't be removed from that run's pack, and is in use anyway. */
   readonly isHeld: boolean;
 }
 
 export interface ResultListing {
-  /** The newest of each key. */
+  /** The newest result of each key. */
   readonly results: readonly ListedResult[];
-  /** Hashes of records that are not what they should be, and packs that end in something else. */
+  /** Hashes of damaged records, and packs with trailing bytes that are no record. */
   readonly damaged: readonly string[];
 }
 
@@ -137,17 +137,20 @@ export function listResults(cacheDir: string, { resultPacks }: CacheListing, now
       const newest = isNewer ? { stored, size: bytes.length } : known;
       found.set(hash, { hash, stored: newest.stored, size: newest.size, usedAt: 0, isHeld });
     }
-    if (pack.isClosed && end !== pack.size) damaged.push(`rest of pack ${pack.name}`);
+    if (pack.isClosed && end !== pack.size) damaged.push(`trailing bytes of pack ${pack.name}`);
   }
   const results = [...found.values()].map((result) => {
     const used = uses.timeOf(result.hash) ?? 0;
-    // A time to come is none: such a result would never be evicted.
+    // A time in the future is ignored, or the result would never be evicted.
     return { ...result, usedAt: Math.max(result.stored.writtenAt, used <= now ? used : 0) };
   });
   return { results, damaged };
 }
 
-/** Adds all blobs of a result to `found`. False when a blob that names others is missing. `trees` are skipped. */
+/**
+ * Adds hash and size of all blobs of a result to `found`. False if a blob that names others is missing. Skips layers
+ * whose tree is in `trees`.
+ */
 export async function addReferences(
   store: BlobStore,
   stored: StoredResult,
@@ -167,14 +170,16 @@ export async function addReferences(
 }
 
 /**
- * Copies what is worth keeping of some packs into a new one, publishes that, and only then removes the old ones: other
- * processes find each record at any time. Throws the system's error, and then nothing is removed.
+ * Copies the records to keep from some packs into a new one, publishes it, and only then removes the old packs, so that
+ * other processes always find each record. Throws the system's error; then nothing is removed.
  */
 export function rewritePacks(
   folder: string,
   names: readonly string[],
   into: PackSet<unknown>,
-  /** The bytes to keep under the hash, undefined for none. Not asked again for a hash of which something was kept. */
+  /**
+   * Returns the bytes to keep under the hash, or undefined to drop the record. Not called again once a hash has bytes.
+   */
   keep: (hash: string, bytes: Buffer) => Uint8Array | undefined,
 ): void {
   const done = new Set<string>();

@@ -1,24 +1,25 @@
-// What the engine asks of a store: bytes by digest, action results by key. A store may lose, it may never lie.
+// What the engine needs of a store: bytes by digest, action results by key. A store may lose data, but never returns
+// wrong data.
 
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import type { ActionKey, Digest } from '../files/digest.js';
 import type { Layer } from '../trees/tree.js';
 
-/** What an action left behind. Values, one layer or tool tree, and its log. */
+/** What an action produced: values, a layer or a tool tree, and a log. */
 export interface ActionResult {
   readonly outputs: JSONObject;
-  /** Absent for a node that only gives values. */
+  /** Absent if the node only computes values. */
   readonly layer?: Layer;
-  /** The program made by a node that gives a tool tree; its paths start at the tool's root. */
+  /** The program that a node with a `tool-tree` output made. Its paths are relative to the tool's root. */
   readonly tool?: Layer;
-  /** Blob: one LogLine a line, as JSON, masked. Absent when nothing was printed. */
+  /** Digest of a blob with one masked LogLine per line, as JSON. Absent if nothing was printed. */
   readonly log?: Digest;
   readonly durationMs: number;
-  /** App state for the next run; see `RunOutput.state`. */
+  /** App state for later runs; see `RunOutput.state`. */
   readonly state?: JSONObject;
-  /** Only this host may use the result, and only for so long. */
+  /** The result is a fallback: only `host` can use it, until `expiresAt` (milliseconds since the epoch). */
   readonly degraded?: { readonly reason: string; readonly host: string; readonly expiresAt: number };
-  /** Only this app may use the result; see `RunOutput.scope`. */
+  /** The only app that can use the result; see `RunOutput.scope`. Absent if all apps can. */
   readonly appId?: string;
   /** Milliseconds since the epoch. */
   readonly storedAt: number;
@@ -32,20 +33,20 @@ export interface LogLine {
 }
 
 export interface ActionCache {
-  /** The newest that any app may use, or this app; undefined when there is none. */
+  /** The newest result that all apps, or this app, can use; undefined if there is none. */
   lookUp(key: ActionKey, appId?: string): Promise<ActionResult | undefined>;
-  /** Publishes; all blobs were written before. `record` is what the key was made from. */
+  /** Publishes a result, all of whose blobs must already be written. `record` is what the key was made from. */
   publish(key: ActionKey, result: ActionResult, record: KeyRecord): Promise<void>;
-  /** The record kept beside a result, for `why`. */
+  /** What the key of a stored result was made from, for `why`. Undefined if there is no result. */
   record(key: ActionKey): Promise<KeyRecord | undefined>;
-  /** When the result was evicted, or undefined. Milliseconds since the epoch. */
+  /** When the result was evicted, in milliseconds since the epoch; undefined if it was not. */
   evictedAt(key: ActionKey): number | undefined;
 }
 
-/** All that a key holds of a secret. */
+/** What a key contains about a secret. Never its value. */
 export type KeyedSecret = { readonly label: string; readonly isSet: boolean; readonly mayStore?: true };
 
-/** What a key was made from, with names a person can read. `why` compares two of them field by field. */
+/** What a key was made from, in readable form. `why` compares two records field by field. */
 export interface KeyRecord {
   readonly format: number;
   readonly kind: string;
@@ -54,15 +55,15 @@ export interface KeyRecord {
   readonly config: JSONObject;
   readonly values: JSONObject;
   readonly facts: JSONValue;
-  /** Values of the app's variables stand here as digests; the key takes them as they are. */
+  /** The key contains the values of app variables; this record has their digests instead. */
   readonly env: Readonly<Record<string, string>>;
-  /** By name; nothing of the values. */
+  /** By name, without the values. */
   readonly secrets: Readonly<Record<string, KeyedSecret>>;
   readonly platform: Readonly<Record<string, string>>;
-  /** Source files and other ancestors' files, by app-relative POSIX path. */
+  /** Files of the source and of nodes that this one waits for, by POSIX path relative to the app. */
   readonly files: Readonly<Record<string, string>>;
   readonly exists: Readonly<Record<string, boolean>>;
-  /** Digests of the layers reached through tree inputs, by port. */
+  /** Digests of the layers of tree inputs, by port. */
   readonly trees: Readonly<Record<string, readonly string[]>>;
   readonly tools: Readonly<Record<string, readonly string[]>>;
   readonly scope: string;

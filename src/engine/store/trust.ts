@@ -1,4 +1,4 @@
-// Remembers which large blobs were seen whole, by stat tuple, so that a restore need not hash them. Unaware of blobs' use.
+// Remembers, by stat tuple, which large blobs were found intact, so that a restore need not hash them again.
 
 import { closeSync, writeSync, type BigIntStats } from 'node:fs';
 import { sha256Hex } from '../files/digest.js';
@@ -6,10 +6,11 @@ import { privateFileMode } from '../files/private-files.js';
 import { openToAppend, readCacheFile } from '../files/cache-file.js';
 
 /*
- * One file of 96-byte records, appended with one write each: tag, check, hash, boot, device, inode, size, mtime, ctime.
- * Whatever changes a blob through the file system changes its ctime, so a tuple that still fits means the bytes that
- * were hashed. Only a crash of the machine can lose bytes and keep the tuple: therefore a record counts for the boot it
- * was made in, or for all when the bytes were hashed in a later boot than the one that wrote them.
+ * One file of 96-byte records, each appended with one write: tag, check, hash, boot, device, inode, size, mtime, ctime.
+ * Every change of a blob through the file system changes its ctime, so a matching tuple means that the bytes are still
+ * those that were hashed. Only a crash of the machine can lose bytes and keep the tuple. Therefore a record counts only
+ * in the boot in which it was made, or in all boots if the bytes were hashed in a later boot than the one that wrote
+ * them.
  */
 const RECORD = 96;
 const TAG = 0x74667970;
@@ -35,7 +36,7 @@ export class TrustLedger {
     return (boot === this.boot || boot === ANY_BOOT) && record.compare(tupleOf(stats), 0, 40, 56, 96) === 0;
   }
 
-  /** Call it for bytes that were just hashed or written, with the tuple of the file as it stays. */
+  /** Call it right after hashing or writing the bytes, with the final stat of the file. */
   trust(hash: string, stats: BigIntStats): void {
     const known = this.load().get(hash);
     const wasWrittenBefore = known !== undefined && isIntact(known) && known.readBigUInt64LE(48) !== this.boot;
@@ -51,7 +52,7 @@ export class TrustLedger {
       this.fd ??= openToAppend(this.file, privateFileMode(this.file));
       writeSync(this.fd, record);
     } catch {
-      // Not remembered: the blob is hashed once more.
+      // Not remembered, so the blob is hashed again next time.
     }
   }
 
@@ -63,10 +64,10 @@ export class TrustLedger {
     if (this.records) return this.records;
     this.records = new Map();
     const bytes = readCacheFile(this.file);
-    // None yet, or unreadable: every blob is hashed.
+    // No ledger yet, or unreadable: every blob is hashed.
     if (bytes === undefined) return this.records;
     for (let at = 0; at + RECORD <= bytes.length;) {
-      // After a record that was cut off the next one starts anywhere.
+      // After a truncated record, the next one can start anywhere.
       if (bytes.readUInt32LE(at) !== TAG) at++;
       else {
         const record = bytes.subarray(at, at + RECORD);
@@ -82,7 +83,7 @@ export class TrustLedger {
     this.fd = undefined;
   }
 
-  /** Every record that still has its blob; what the file should hold after a clean-up. */
+  /** The records whose blobs are kept: the content of the file after a clean-up. */
   compacted(isKept: (hash: string) => boolean): Buffer {
     return Buffer.concat([...this.load()].filter(([hash]) => isKept(hash)).map(([, record]) => record));
   }

@@ -1,4 +1,4 @@
-// What trees need of a store: bytes by digest. A store may lose, it may never lie.
+// What trees need of a store: bytes by digest. A store may lose bytes, but never returns wrong ones.
 
 import type { Digest } from '../files/digest.js';
 import type { FileForm } from '../files/new-files.js';
@@ -6,15 +6,18 @@ import type { Watch } from '../secrets/output-scanner.js';
 
 export interface BlobStore {
   has(digest: Digest): boolean;
-  /** Undefined when the blob is missing or its bytes are not the digest's. */
+  /** Undefined if the blob is missing or its bytes don't match the digest. */
   read(digest: Digest): Promise<Buffer | undefined>;
-  /** Stores bytes already in memory. */
+  /** Stores bytes that are in memory. */
   write(digest: Digest, bytes: Uint8Array): void;
-  /** Digests and stores a file of any size, streamed. `watch` sees all bytes before they are stored, and may throw. */
+  /**
+   * Digests and stores a file of any size as a stream. `watch` sees all bytes before they are stored, and can throw to
+   * prevent that.
+   */
   writeFile(path: string, watch?: Watch): Promise<Digest>;
   /**
-   * Puts the blob's bytes into a new file of this mode and time; false when the blob is missing or wrong, and then no
-   * file is left.
+   * Writes the blob to a new file with this mode and time. False if the blob is missing or damaged; then there is no
+   * file.
    */
   materialize(digest: Digest, path: string, form: FileForm): Promise<boolean>;
 }

@@ -1,4 +1,4 @@
-// Pure operations on trees that live in a DirectoryTable: merge, remove, place, find, walk. Unaware of stores and disks.
+// Pure operations on trees in a DirectoryTable: merge, remove, place, find, walk.
 
 import { digestOf, EMPTY_DIGEST, type Digest } from '../files/digest.js';
 import { compareNames } from './reapi-parts.js';
@@ -11,7 +11,7 @@ export type TreeEntry =
   | { readonly type: 'symlink'; readonly target: string }
   | { readonly type: 'directory'; readonly digest: Digest; readonly mode?: number };
 
-/** An empty Directory message has no bytes. */
+/** An empty Directory message encodes to no bytes. */
 export const EMPTY_DIRECTORY: Digest = EMPTY_DIGEST;
 const EMPTY: Directory = { files: [], directories: [], symlinks: [] };
 
@@ -29,7 +29,7 @@ function directoryOf(table: DirectoryTable, digest: Digest): Directory {
 
 type Named = { readonly name: string };
 
-/** Index of the name in a sorted list, or where it would have to be inserted, as `-1 - index`. */
+/** Index of the name in a sorted list; if it is missing, `-1 - index` of the place to insert it. */
 function indexOfName(items: readonly Named[], name: string): number {
   let low = 0;
   let high = items.length - 1;
@@ -50,7 +50,7 @@ export const findByName = <T extends Named>(items: readonly T[], name: string): 
 const asFile = ({ digest, executable, mode }: FileEntry): TreeEntry =>
   mode === undefined ? { type: 'file', digest, executable } : { type: 'file', digest, executable, mode };
 
-/** A folder that is missing from the table is noticed by whoever looks into it. */
+/** A folder that is missing from the table is no error here: `directoryOf` reports it when the folder is read. */
 function asFolder(table: DirectoryTable, { digest }: DirectoryEntry): TreeEntry {
   const mode = table.get(digest)?.mode;
   return mode === undefined ? { type: 'directory', digest } : { type: 'directory', digest, mode };
@@ -75,7 +75,9 @@ function withItem<T extends Named>(items: readonly T[], item: T): readonly T[] {
   return index < 0 ? items.toSpliced(-1 - index, 0, item) : items.with(index, item);
 }
 
-/** Merges two sorted lists; `both` decides about names in both, and names that `hidden` knows leave the base. */
+/**
+ * Merges two sorted lists. `both` merges entries that have the same name; `hidden` names entries of the base to drop.
+ */
 function mergeLists<T extends Named>(
   base: readonly T[],
   overlay: readonly T[],
@@ -108,7 +110,10 @@ const modeField = (mode: number | undefined): { readonly mode?: number } => (mod
 
 const overlayWins = <T>(_base: T, overlay: T): T => overlay;
 
-/** What the overlay has wins, whatever kind it is; directories in both are merged, and one without a mode keeps the base's. */
+/**
+ * Entries of the overlay win, whatever their type. Directories in both are merged; one without a mode keeps the base's
+ * mode.
+ */
 export function mergeDirectories(table: DirectoryTable, base: Digest, overlay: Digest): Digest {
   if (base === overlay || overlay === EMPTY_DIRECTORY) return base;
   if (base === EMPTY_DIRECTORY) return overlay;
@@ -129,7 +134,7 @@ export function mergeDirectories(table: DirectoryTable, base: Digest, overlay: D
   });
 }
 
-/** Paths as a tree; undefined marks the end of a path. */
+/** Paths as a tree. Undefined marks the end of a path. */
 type PathTree = Map<string, PathTree | undefined>;
 
 function pathTree(paths: Iterable<string>): PathTree {
@@ -140,7 +145,7 @@ function pathTree(paths: Iterable<string>): PathTree {
     let at: PathTree | undefined = tree;
     for (const part of parts) {
       let next: PathTree | undefined = at.get(part);
-      // A parent of this path goes already, and the path with it.
+      // A parent of this path is removed anyway, and the path with it.
       if (next === undefined && at.has(part)) {
         at = undefined;
         break;
@@ -167,14 +172,14 @@ function removeAll(table: DirectoryTable, root: Digest, removed: PathTree): Dige
   });
 }
 
-/** Parents stay, also when that leaves them empty. Paths that are not there change nothing. */
+/** Keeps the parents, even if they are now empty. Ignores paths that don't exist. */
 export const removePaths = (table: DirectoryTable, root: Digest, paths: readonly string[]): Digest =>
   paths.length === 0 ? root : removeAll(table, root, pathTree(paths));
 
 export const removePath = (table: DirectoryTable, root: Digest, path: string): Digest =>
   removePaths(table, root, [path]);
 
-/** Puts a tree at a path, in place of whatever is there; missing parents are made. */
+/** Puts a tree at a path and replaces what is there. Makes missing parents. */
 export function placeTree(table: DirectoryTable, root: Digest, path: string, subtree: Digest): Digest {
   const directory = directoryOf(table, root);
   const slash = path.indexOf('/');
@@ -196,7 +201,7 @@ export function placeTree(table: DirectoryTable, root: Digest, path: string, sub
   });
 }
 
-/** What lies at a path; symlinks are not followed. The empty path is the root. */
+/** The entry at a path, without following symlinks. The empty path is the root. */
 export function findEntry(table: DirectoryTable, root: Digest, path: string): TreeEntry | undefined {
   let found: TreeEntry | undefined = { type: 'directory', digest: root };
   if (path === '') return found;
@@ -207,7 +212,7 @@ export function findEntry(table: DirectoryTable, root: Digest, path: string): Tr
   return found;
 }
 
-/** Everything below the root; a directory comes before its content, and names within one are in UTF-8 order. */
+/** Everything below the root. A directory comes before its content, and its entries are in UTF-8 order. */
 export function* walk(table: DirectoryTable, root: Digest, prefix = ''): Generator<readonly [string, TreeEntry]> {
   const { files, directories, symlinks } = directoryOf(table, root);
   let [f, d, s] = [0, 0, 0];
@@ -234,7 +239,7 @@ export function* walk(table: DirectoryTable, root: Digest, prefix = ''): Generat
   }
 }
 
-/** The directories of a tree, each once, the root first and parents before children. */
+/** The directories of a tree, each once, parents before children. */
 export function directoriesOf(table: DirectoryTable, root: Digest): ReadonlyMap<Digest, Directory> {
   const found = new Map<Digest, Directory>();
   const visit = (digest: Digest): void => {
@@ -260,7 +265,10 @@ interface Draft {
   mode: number | undefined;
 }
 
-/** Builds a tree from paths in any order. A later entry for the same path wins; entries below a file are a bug. */
+/**
+ * Builds a tree from paths in any order. If a path appears twice, the later entry wins. Entries below a file are a bug
+ * of the caller.
+ */
 export function buildTree(
   entries: Iterable<readonly [path: string, entry: NewEntry]>,
   table: DirectoryTable = new Map(),

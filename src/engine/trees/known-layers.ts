@@ -1,4 +1,4 @@
-// The layers of a run: each loaded from the store once, with the directories of all of them in one table.
+// The layers of a run. Each is loaded from the store once, and one table holds the directories of all.
 
 import type { Digest } from '../files/digest.js';
 import type { BlobStore } from './blob-store.js';
@@ -12,7 +12,7 @@ export class KnownLayers {
 
   constructor(readonly store: BlobStore) {}
 
-  /** Makes a layer known whose directories are in the table. */
+  /** Adds a layer whose directories are already in the table. */
   add(layer: Layer): void {
     this.#known.set(layer.digest, layer);
   }
@@ -21,7 +21,7 @@ export class KnownLayers {
     for (const [digest, directory] of directories) this.table.set(digest, directory);
   }
 
-  /** Undefined when the store has lost it. */
+  /** Undefined if the store has lost the layer. */
   async load(digest: Digest): Promise<Layer | undefined> {
     const known = this.#known.get(digest);
     if (known !== undefined) return known;
@@ -30,7 +30,7 @@ export class KnownLayers {
     return layer;
   }
 
-  /** Root directory of some layers put over each other. */
+  /** Root directory of a tree made from layers, base first. */
   rootOf(layers: readonly Layer[]): Digest {
     return applyLayers(this.table, EMPTY_DIRECTORY, layers);
   }

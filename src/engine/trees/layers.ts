@@ -1,4 +1,4 @@
-// Layers and trees as blobs: how they are written, read back and laid over each other. Unaware of where blobs lie.
+// Layers and trees as blobs: writing them, reading them back, and applying layers to a tree.
 
 import { canonicalJSON } from '../../manifests/json-schema.js';
 import { digestOf, type Digest } from '../files/digest.js';
@@ -7,7 +7,7 @@ import { decodeDirectory, decodeTree, encodeTree } from './reapi.js';
 import type { BlobStore } from './blob-store.js';
 import type { Directory, DirectoryTable, Layer } from './tree.js';
 
-/** Writes the Tree message of a root and gives its digest. */
+/** Writes the Tree message of a root and returns its digest. */
 export function storeTree(store: BlobStore, table: DirectoryTable, root: Digest): Digest {
   const [first, ...others] = directoriesOf(table, root).values();
   const bytes = encodeTree(first as Directory, others);
@@ -16,7 +16,7 @@ export function storeTree(store: BlobStore, table: DirectoryTable, root: Digest)
   return digest;
 }
 
-/** Reads a Tree message into the table. Undefined when it is missing, wrong, or lacks a directory. */
+/** Reads a Tree message into the table and returns its root. Undefined if it is missing, damaged or incomplete. */
 export async function loadTree(store: BlobStore, tree: Digest, table: DirectoryTable): Promise<Digest | undefined> {
   const bytes = await store.read(tree);
   const message = bytes && decodeTree(bytes);
@@ -36,7 +36,7 @@ export async function loadTree(store: BlobStore, tree: Digest, table: DirectoryT
   return (loaded[0] as [Digest, Directory])[0];
 }
 
-/** Stores a changeset: its tree, then the blob that stands for the layer. */
+/** Stores a changeset: its tree, then the blob that describes the layer. */
 export function writeLayer(store: BlobStore, table: DirectoryTable, root: Digest, deleted: readonly string[]): Layer {
   let files = 0;
   let bytes = 0;
@@ -60,7 +60,7 @@ export function writeLayer(store: BlobStore, table: DirectoryTable, root: Digest
 const DIGEST = /^[0-9a-f]{64}\/\d{1,16}$/;
 const isDigest = (value: unknown): value is Digest => typeof value === 'string' && DIGEST.test(value);
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-/** A path that stays inside the app. */
+/** Whether this is a path that stays inside the app. */
 export const isPath = (value: unknown): value is string =>
   typeof value === 'string' && value.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 
@@ -72,7 +72,7 @@ export function parseLayer(digest: Digest, content: unknown): Layer | undefined 
   return { digest, deleted, root, tree, files, bytes };
 }
 
-/** With a table, the layer's tree is loaded as well. Undefined when anything of it is missing or wrong. */
+/** If a table is given, also loads the layer's tree into it. Undefined if any part is missing or damaged. */
 export async function loadLayer(store: BlobStore, digest: Digest, table?: DirectoryTable): Promise<Layer | undefined> {
   const bytes = await store.read(digest);
   if (bytes === undefined) return undefined;
@@ -87,7 +87,7 @@ export async function loadLayer(store: BlobStore, digest: Digest, table?: Direct
   return (await loadTree(store, layer.tree, table)) === layer.root ? layer : undefined;
 }
 
-/** Lays layers over a tree, base first: what a layer deleted goes, then its tree is merged in. */
+/** Applies layers to a tree, base first: removes what a layer deleted, then merges in its tree. */
 export function applyLayers(table: DirectoryTable, base: Digest, layers: readonly Layer[]): Digest {
   let root = base;
   for (const layer of layers) {

@@ -1,4 +1,4 @@
-// Trees as real files: writing one into a folder, and finding what a step changed there. Unaware of nodes and sandboxes.
+// Trees as real files: writing one into a folder, and capturing what a node changed there.
 
 import { isUtf8 } from 'node:buffer';
 import {
@@ -40,8 +40,8 @@ import type { Directory, DirectoryTable, Layer, SymlinkEntry, Tree } from './tre
 import { growHeapSlowly } from '../files/heap-growth.js';
 
 /**
- * What a file looked like right after it was written. All but `digest` changes when somebody touches it. Milliseconds as
- * Node has them tell times apart by a quarter of a microsecond, which no two system calls share.
+ * What a file looked like right after pyflow wrote it; a later write changes at least one of these stats. Node's
+ * milliseconds resolve a quarter of a microsecond, and no two system calls are that close.
  */
 export interface RecordedFile {
   readonly digest: Digest;
@@ -53,32 +53,32 @@ export interface RecordedFile {
   readonly inode: number;
 }
 
-/** What was put into a folder; `captureDifference` compares with it. */
+/** What was written to a folder. `captureDifference` compares the folder with it. */
 export interface MaterializedRecord {
   readonly root: Digest;
   readonly table: DirectoryTable;
-  /** Regular files, by path below the folder. */
+  /** Regular files, by path relative to the folder. */
   readonly files: ReadonlyMap<string, RecordedFile>;
 }
 
-/** Of a folder that was empty at the start. */
+/** The record of a folder that was empty at the start. */
 export const EMPTY_RECORD: MaterializedRecord = { root: EMPTY_DIRECTORY, table: new Map(), files: new Map() };
 
 export type MaterializeProblem = { readonly missing: Digest } | { readonly failure: Failure };
 
-/** Files at work at the same time: the thread pool copies while this thread hashes. */
+/** Number of files in progress at the same time: the thread pool copies some while this thread hashes others. */
 const AT_ONCE = 4;
-/** As many as an interpreter has. */
+/** About as many files as a Python interpreter has. */
 const MANY_FILES = 1000;
 const EMPTY: Directory = { files: [], directories: [], symlinks: [] };
 
 interface Planned {
   readonly files: { readonly path: string; readonly digest: Digest; readonly mode: number }[];
-  /** Folders of another mode than 0755, parents first: once their content is there. */
+  /** Folders with a mode other than 0755, parents first. They get it once their content is written. */
   readonly folders: [path: string, mode: number][];
 }
 
-/** Carries a missing blob out of the workers. */
+/** Carries the digest of a missing blob out of the workers. */
 class MissingBlob extends Error {
   constructor(readonly digest: Digest) {
     super(digest);
@@ -86,8 +86,9 @@ class MissingBlob extends Error {
 }
 
 /**
- * Writes a tree into an empty or new folder: copies, never links. `sources` names files outside the store that have
- * the bytes; one that changed since it was digested counts as missing. Rejects with the signal's reason when aborted.
+ * Writes a tree into an empty or new folder. Copies, never hard-links. `sources` names files outside the store that
+ * have the bytes; a file that has changed since it was digested counts as missing. Rejects with the signal's reason if
+ * aborted.
  */
 export async function materializeTree(
   store: BlobStore,
@@ -97,9 +98,9 @@ export async function materializeTree(
   options: {
     readonly signal?: AbortSignal;
     readonly sources?: ReadonlyMap<Digest, string>;
-    /** False: nobody will ask what changed, so the record names no files. Default true. */
+    /** False if nothing will compare the folder later: then the record names no files. Default: true. */
     readonly isRecorded?: boolean;
-    /** Seconds since the epoch, of every file. Default: the fixed time. */
+    /** Mtime of every file, in seconds since the epoch. Default: `FIXED_MTIME_S`. */
     readonly mtimeS?: number;
   } = {},
 ): Promise<Result<MaterializedRecord, MaterializeProblem>> {
@@ -152,7 +153,7 @@ function makeDirectories(
   for (const child of directory.directories) {
     const path = prefix + child.name;
     const mode = table.get(child.digest)?.mode ?? FOLDER_MODE;
-    // Nobody else looks into a folder that is to be narrow while it is filled.
+    // A folder that will get a narrow mode must not be open to others while it is filled.
     const first = mode === FOLDER_MODE ? FOLDER_MODE : 0o700;
     mkdirSync(`${folder}/${path}`, first);
     if (isModeCut(first)) chmodSync(`${folder}/${path}`, first);
@@ -161,7 +162,7 @@ function makeDirectories(
   }
 }
 
-/** False when the source no longer has the digest; then no file is left. */
+/** False if the source no longer has the digest; then there is no file at the target. */
 export async function copySource(source: string, target: string, digest: Digest, form: FileForm): Promise<boolean> {
   try {
     if (sizeOf(digest) < 256 * 1024) {
@@ -177,7 +178,7 @@ export async function copySource(source: string, target: string, digest: Digest,
     if (existsSync(source)) throw error;
     return false;
   }
-  // The copy is hashed, not the source: only the copy is sure to stay as it is.
+  // Hash the copy, not the source: the source can change between hashing and copying.
   const copied = await digestFile(target);
   if (!copied.ok || copied.value !== digest) {
     rmSync(target, { force: true });
@@ -187,22 +188,22 @@ export async function copySource(source: string, target: string, digest: Digest,
   return true;
 }
 
-/** What a step added, changed or deleted in a folder. */
+/** What a node added, changed or deleted in a folder. */
 export interface Changeset {
   readonly layer: Layer;
-  /** Files and folders with a setuid, setgid or sticky bit, which no layer holds. */
+  /** Paths of files and folders with a setuid, setgid or sticky bit. A layer can't hold these bits. */
   readonly specialBits: readonly string[];
-  /** The layer's tree; `directories` holds all of it. */
+  /** The layer's tree, with all of its directories. */
   readonly tree: Tree;
 }
 
 export interface CaptureOptions {
-  /** Paths below the folder that belong to neither side, with all below them. */
+  /** Paths in the folder to ignore, with everything below them. */
   readonly excluding?: readonly string[];
   readonly signal?: AbortSignal;
-  /** Where the directories of the layer go; default: a new table. */
+  /** The table to add the layer's directories to. Default: a new one. */
   readonly table?: DirectoryTable;
-  /** Sees all that is new before it is stored; what it throws fails the capture. */
+  /** Sees everything new before it is stored. If it throws a FailureError, the capture fails with that failure. */
   readonly scanner?: OutputScanner;
 }
 
@@ -212,8 +213,8 @@ const SETGID = 0o2000;
 const SPECIAL_BITS = 0o7000;
 
 /**
- * Compares a folder with what was put there and stores what is new. A file whose size, times and inode are those of
- * the record is taken as untouched; all others are compared by content.
+ * Compares a folder with the record of what was written there, and stores what is new. A file with the size, times and
+ * inode of the record counts as unchanged; all others are compared by content.
  */
 export async function captureDifference(
   store: BlobStore,
@@ -222,7 +223,7 @@ export async function captureDifference(
   { excluding = [], signal, table = new Map(), scanner }: CaptureOptions = {},
 ): Promise<Result<Changeset, Failure>> {
   const door = new Folder(folder);
-  // New folders take it from the one that they are made in, so then it is nobody's wish.
+  // New folders inherit setgid from their parent, so it is not a choice of the app.
   const inherited = (lstatSync(folder, { throwIfNoEntry: false })?.mode ?? 0) & SETGID;
   const listing = new Listing(door, record, new Set(excluding), SPECIAL_BITS & ~inherited);
   try {
@@ -263,12 +264,12 @@ async function storeIfChanged(
   const { path, mode, size, base } = suspect;
   try {
     const entry = await folder.withFileOpen(path, async (file) => {
-      // Equal size: it may have been rewritten with equal content, so look before storing it.
+      // With the same size, the file may have been rewritten with the same content, so compare before storing it.
       if (base !== undefined && base.size === size) {
         const digest = await digestOpenFile(file);
         if (digest === base.digest && mode === base.mode) return 'unchanged';
       }
-      // Also when the mode alone changed: the bytes of a file of the app are not in the store.
+      // Needed even if only the mode changed, because the store does not hold the bytes of the app's own files.
       return { digest: await store.writeFile(file.path, watch), ...permissionsOf(mode) };
     });
     if (entry === undefined) throw Object.assign(new Error(path), { code: 'ENOENT' });
@@ -290,7 +291,7 @@ class Listing {
     private readonly folder: Folder,
     private readonly record: MaterializedRecord,
     private readonly excluded: ReadonlySet<string>,
-    /** Bits of a folder that are worth a word. */
+    /** Mode bits of a folder that are reported as special. */
     private readonly folderBits: number,
   ) {}
 
@@ -303,7 +304,7 @@ class Listing {
     }
   }
 
-  /** Gives the folders below. */
+  /** Returns the folders below. */
   private visit({ prefix, base }: Pending): readonly Pending[] {
     const directory = base === undefined || base === EMPTY_DIRECTORY ? EMPTY : (this.record.table.get(base) ?? EMPTY);
     const handle = this.handleOf(prefix);
@@ -335,7 +336,7 @@ class Listing {
   private list(handle: FolderHandle, prefix: string): Dirent[] {
     try {
       const found = readdirSync(handle.self, { withFileTypes: true });
-      // Bytes that are no UTF-8 arrive as this character, which a name may also really have.
+      // Node turns invalid UTF-8 into U+FFFD, but a valid name can contain that character too.
       if (found.some(({ name }) => name.includes('\uFFFD'))) {
         for (const name of readdirSync(handle.self, { encoding: 'buffer' })) {
           if (!isUtf8(name)) {
@@ -349,7 +350,7 @@ class Listing {
     }
   }
 
-  /** A mode is said only where it is another one than before, so that a layer does not undo that of a node beside it. */
+  /** Records the mode only if it changed, so that a layer does not undo a mode that a parallel node set. */
   private directory(handle: FolderHandle, path: string, name: string, base: Digest | undefined): void {
     const stats = handle.stat(name);
     const mode = stats === undefined ? FOLDER_MODE : stats.mode & 0o777;
@@ -397,9 +398,9 @@ class Listing {
 }
 
 interface Pending {
-  /** Empty, or ends with a slash. */
+  /** Path of the folder: empty for the root, or ending with a slash. */
   readonly prefix: string;
-  /** The record's directory at this path; undefined when there was none. */
+  /** The record's directory at this path; undefined if there was none. */
   readonly base: Digest | undefined;
 }
 
@@ -409,7 +410,7 @@ function kindOf(entry: Dirent): string {
   return 'a device';
 }
 
-/** Printable ASCII as it is, all else as \xHH. */
+/** Printable ASCII unchanged, every other byte as \xHH. */
 const escapeBytes = (bytes: Buffer): string =>
   [...bytes]
     .map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`))

@@ -1,19 +1,19 @@
-// The wire format of protobuf as far as REAPI's messages need it. Unaware of which messages there are.
+// The part of protobuf's wire format that REAPI's messages need.
 
 import { isUtf8 } from 'node:buffer';
 
-/** Thrown for bytes that are no message; caught by `decodeWith`. */
+/** Thrown for bytes that are not a valid message. `decodeWith` catches it. */
 class Malformed extends Error {}
 
 /**
- * Writes from the end to the front: the length of a nested message is known once its content stands, so nothing is
- * measured twice. Fields are therefore written last first.
+ * Writes from back to front, so that the length of a nested message is known once its content is written. Write the
+ * last field first.
  */
 export class MessageWriter {
   private buffer = Buffer.allocUnsafeSlow(16 * 1024);
   private start = this.buffer.length;
 
-  /** Bytes written so far; the mark that `message` takes. */
+  /** Number of bytes written so far. `message` takes an earlier value as its mark. */
   get length(): number {
     return this.buffer.length - this.start;
   }
@@ -42,7 +42,7 @@ export class MessageWriter {
     this.rawVarint(field * 8 + wireType);
   }
 
-  /** Integers from 0 to 2^53 - 1; zero is proto3's default and left out. */
+  /** Writes an integer from 0 to 2^53 - 1. Leaves out zero, which is proto3's default. */
   integer(field: number, value: number): void {
     if (value === 0) return;
     this.rawVarint(value);
@@ -53,7 +53,7 @@ export class MessageWriter {
     if (value) this.integer(field, 1);
   }
 
-  /** Elements of a repeated field are written even when empty, single fields are not. */
+  /** Leaves out an empty value, except in a repeated field. */
   string(field: number, value: string, repeated = false): void {
     if (value === '' && !repeated) return;
     const size = Buffer.byteLength(value);
@@ -79,7 +79,7 @@ export class MessageWriter {
     this.key(field, 2);
   }
 
-  /** Forgets what was written. A huge message does not keep its memory for the rest of the process. */
+  /** Discards what was written, and releases the memory of a huge message. */
   reset(): void {
     if (this.buffer.length > 1024 * 1024) this.buffer = Buffer.allocUnsafeSlow(16 * 1024);
     this.start = this.buffer.length;
@@ -92,7 +92,7 @@ export class MessageWriter {
 
 /** Walks over the fields of one message. Throws `Malformed` instead of reading past the end. */
 export class MessageReader {
-  /** Of the current field. */
+  /** Number of the current field. */
   field = 0;
   private wireType = 0;
 
@@ -102,7 +102,7 @@ export class MessageReader {
     private readonly end = buffer.length,
   ) {}
 
-  /** Steps to the next field, whose value must then be read or skipped. */
+  /** Moves to the next field. The caller must then read or skip its value. False at the end. */
   next(): boolean {
     if (this.at === this.end) return false;
     const key = this.varint();
@@ -146,7 +146,7 @@ export class MessageReader {
   string(): string {
     const start = this.span();
     const text = this.buffer.toString('utf8', start, this.at);
-    // Only a replacement character in the text can come from bytes that are no UTF-8.
+    // Invalid UTF-8 always decodes to a replacement character, so other texts need no check.
     if (text.includes('\uFFFD') && !isUtf8(this.buffer.subarray(start, this.at))) throw new Malformed();
     return text;
   }
@@ -171,7 +171,7 @@ export class MessageReader {
   }
 }
 
-/** For checks of the content while reading: ends the decoding with undefined. */
+/** Checks content while reading. If the condition is false, `decodeWith` returns undefined. */
 export function demand(condition: boolean): void {
   if (!condition) throw new Malformed();
 }

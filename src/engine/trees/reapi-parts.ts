@@ -1,9 +1,9 @@
-// What all REAPI messages share: order of names, digests, the writer. Unaware of single messages.
+// What the REAPI messages share: the order of names, digests, the writer.
 
 import { makeDigest, type Digest } from '../files/digest.js';
 import { demand, MessageWriter, type MessageReader } from './protobuf.js';
 
-/** Orders as the UTF-8 bytes do: by code unit, but surrogates stand for characters above all others. */
+/** Orders by UTF-8 bytes. This differs from the order by code unit only for surrogates, which sort above all others. */
 export function compareNames(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
@@ -18,7 +18,7 @@ const rank = (unit: number): number => (unit >= 0xd800 && unit <= 0xdfff ? unit 
 export const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
   compareNames(a.name, b.name);
 
-/** The list itself when it is in order already, which it nearly always is. */
+/** Returns the same list if it is already in order, which it nearly always is. */
 export function inOrder<T>(items: readonly T[], compare: (a: T, b: T) => number): readonly T[] {
   for (let i = 1; i < items.length; i++) {
     if (compare(items[i - 1] as T, items[i] as T) > 0) return [...items].sort(compare);
@@ -27,7 +27,7 @@ export function inOrder<T>(items: readonly T[], compare: (a: T, b: T) => number)
 }
 
 let sharedWriter: MessageWriter | undefined;
-/** Encoding is synchronous and never nested, so one buffer serves all messages. */
+/** One buffer serves all messages, because encoding is synchronous and never nested. */
 export function encode(write: (writer: MessageWriter) => void): Buffer {
   sharedWriter ??= new MessageWriter();
   sharedWriter.reset();
@@ -56,7 +56,7 @@ export function getDigest(reader: MessageReader): Digest {
     else if (reader.field === 2) size = reader.integer();
     else reader.skip();
   }
-  // A digest becomes a path in the store, so nothing else may pass for one.
+  // Digests become paths in the store, so anything else must be rejected here.
   demand(HASH.test(hash));
   return makeDigest(hash, size);
 }

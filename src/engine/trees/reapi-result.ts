@@ -1,15 +1,15 @@
-// ActionResult of the Remote Execution API v2 in canonical encoding. Unaware of what the engine puts into it.
+// The message ActionResult of the Remote Execution API v2, in canonical encoding.
 
 import type { Digest } from '../files/digest.js';
 import { decodeWith, demand, type MessageReader } from './protobuf.js';
 import { compareNames, eachFromEnd, encode, getDigest, inOrder, putDigest } from './reapi-parts.js';
 
-/** REAPI's ActionResult, named so that it is not mistaken for the engine's. */
+/** REAPI's ActionResult. The engine's ActionResult is a different type. */
 export interface ReapiResult {
   readonly outputFiles: readonly ReapiOutputFile[];
   readonly outputDirectories: readonly ReapiOutputDirectory[];
   readonly outputSymlinks: readonly { readonly path: string; readonly target: string }[];
-  /** Never negative here. */
+  /** Never negative. */
   readonly exitCode: number;
   readonly stdoutRaw?: Uint8Array;
   readonly stdout?: Digest;

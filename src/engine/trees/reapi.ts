@@ -1,5 +1,4 @@
-// Directories, trees, commands and actions of the Remote Execution API v2 in canonical encoding. Unaware of what the
-// engine puts into them.
+// The messages Directory, Tree, Command and Action of the Remote Execution API v2, in canonical encoding.
 
 import type { Digest } from '../files/digest.js';
 import { decodeWith, demand, type MessageReader, type MessageWriter } from './protobuf.js';
@@ -31,11 +30,11 @@ export interface Action {
 
 // --- Directory and Tree ---
 
-/** NodeProperties with nothing but a unix_mode. */
+/** Writes a NodeProperties message that contains only a unix_mode. */
 function putMode(writer: MessageWriter, field: number, mode: number | undefined): void {
   if (mode === undefined) return;
   const mark = writer.length;
-  // A UInt32Value whose zero is left out, so 0000 is an empty message.
+  // The UInt32Value of mode 0000 is an empty message, because zero is left out.
   writer.integer(1, mode);
   writer.message(3, mark);
   writer.message(field, mark);
@@ -65,11 +64,11 @@ function putDirectory(writer: MessageWriter, directory: Directory): void {
   });
 }
 
-/** A name that stays inside its directory: trees may come from elsewhere. */
+/** Whether a name stays inside its directory. Trees can come from untrusted sources. */
 const isName = (name: string): boolean =>
   name !== '' && name !== '.' && name !== '..' && !name.includes('/') && !name.includes('\0');
 
-/** The permission bits of a NodeProperties message, whatever else a writer put there. */
+/** The permission bits of a NodeProperties message. Ignores all its other content. */
 function getMode(properties: MessageReader): number | undefined {
   let mode: number | undefined;
   while (properties.next()) {
@@ -139,7 +138,7 @@ function getDirectory(reader: MessageReader): Directory {
 
 export const encodeDirectory = (directory: Directory): Buffer => encode((writer) => putDirectory(writer, directory));
 
-/** Undefined also for entries that are out of order or whose name is no name. */
+/** Undefined if the bytes are malformed, entries are out of order, or a name is invalid. */
 export const decodeDirectory = (bytes: Uint8Array): Directory | undefined => decodeWith(bytes, getDirectory);
 
 export const encodeTree = (root: Directory, children: readonly Directory[]): Buffer =>
@@ -154,7 +153,7 @@ export const encodeTree = (root: Directory, children: readonly Directory[]): Buf
     writer.message(1, mark);
   });
 
-/** The directories are left encoded, because their digests are those of these bytes. */
+/** Returns the directories still encoded, because their digests are those of the encoded bytes. */
 export const decodeTree = (
   bytes: Uint8Array,
 ): { readonly root: Buffer; readonly children: readonly Buffer[] } | undefined =>

@@ -1,4 +1,4 @@
-// Trees and layers in memory. The messages they are stored as live in reapi.ts.
+// Trees and layers in memory. reapi.ts has the messages as which they are stored.
 
 import type { Digest } from '../files/digest.js';
 import type { Permissions } from '../files/modes.js';
@@ -16,16 +16,18 @@ export interface SymlinkEntry {
   readonly target: string;
 }
 
-/** One directory; each list sorted by the UTF-8 bytes of the name, as REAPI demands. */
+/** One directory. Each list is sorted by the UTF-8 bytes of the name, as REAPI requires. */
 export interface Directory {
   readonly files: readonly FileEntry[];
   readonly directories: readonly DirectoryEntry[];
   readonly symlinks: readonly SymlinkEntry[];
-  /** Its own permissions. Absent in a layer: as they are below it; nowhere given: 0755. */
+  /**
+   * Permissions of the directory. If absent in a layer, those of the layers below apply; if absent everywhere, 0755.
+   */
   readonly mode?: number;
 }
 
-/** Every directory of some trees, by digest of its canonical encoding. */
+/** The directories of some trees, by digest of their canonical encoding. */
 export type DirectoryTable = Map<Digest, Directory>;
 
 export interface Tree {
@@ -33,12 +35,14 @@ export interface Tree {
   readonly directories: DirectoryTable;
 }
 
-/** What one node added, changed or deleted, in app coordinates. Stored as a blob; `digest` is that blob's. */
+/**
+ * What one node added, changed or deleted, in app coordinates. `digest` is the digest of the blob that describes it.
+ */
 export interface Layer {
   readonly digest: Digest;
-  /** Of the REAPI Tree message. */
+  /** Digest of the REAPI Tree message. */
   readonly tree: Digest;
-  /** Of the root Directory message. */
+  /** Digest of the root Directory message. */
   readonly root: Digest;
   /** App-relative POSIX paths, sorted by code unit. */
   readonly deleted: readonly string[];
@@ -49,5 +53,5 @@ export interface Layer {
 /** Layer digests, base first, like the layers of an OCI image. */
 export type TreeValue = readonly Digest[];
 
-/** The layers of a tree value as outputs hold it: digests joined by commas. */
+/** Splits a tree value as outputs spell it: layer digests joined by commas. */
 export const splitTree = (value: string): TreeValue => (value === '' ? [] : (value.split(',') as Digest[]));

@@ -1,5 +1,5 @@
-// Tells an up-to-date run by the stat tuples of all that the last complete run read, without opening anything else.
-// A shortcut only: the long way gives the same outcomes. Imports nothing heavy.
+// Recognizes an up-to-date run by the stat tuples of everything that the last complete run read, without opening any
+// other file. Only a shortcut: a full run has the same outcomes. Imports nothing heavy.
 
 import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs';
 import { canonicalJSON } from '../../manifests/json-schema.js';
@@ -17,25 +17,36 @@ import type { SlugTrace } from '../app/slug-marker.js';
 import { NEVER_SOURCE } from '../app/source-names.js';
 import type { Source } from '../app/source.js';
 
-/** Changes with what the record means; an older one is ignored. */
+/** Raise it when the meaning of the record changes. Records of another format are ignored. */
 const RECORD_FORMAT = 5;
-/** A file changed so shortly before it was looked at may change again within the same time stamp. */
+/** A file that changed less than this before it was read may change again with the same timestamp. */
 const YOUNG_MS = 2000;
-/** size, mtime, ctime (ms), inode: what tells that a file or folder was not touched. */
+/**
+ * Numbers per tuple: size, mtime and ctime in milliseconds, inode. If all are the same, the file or folder is
+ * unchanged.
+ */
 const TUPLE = 4;
 
 export interface FastRecord {
   readonly format: number;
   readonly identity: string;
-  /** Milliseconds since the epoch; a degraded result or a date-dependent fact ends it. */
+  /**
+   * Milliseconds since the epoch. The record expires with the first result that does, or with facts that depend on the
+   * date.
+   */
   readonly expiresAt: number;
-  /** The root as `.`, every path of the source, and absolute paths beside it: the pipeline file, plugins, os-release. */
+  /**
+   * The root as `.`, every path of the source, and absolute paths of other files: the pipeline file, plugins,
+   * os-release.
+   */
   readonly paths: readonly string[];
-  /** The tuple of each path, one after the other. */
+  /** The tuples of all paths, one after another. */
   readonly tuples: readonly number[];
-  /** Place of a path whose tuple may deceive -> digest of its content, its names, or its target. */
+  /**
+   * Index of a path that changed so recently that its tuple proves nothing -> digest of its content, names or target.
+   */
   readonly young: Readonly<Record<string, string>>;
-  /** Folder of the source -> its mode, where that is not 0755. */
+  /** Folder of the source -> its mode, if it is not 0755. */
   readonly folderModes: Readonly<Record<string, number>>;
   readonly slugTraces: readonly SlugTrace[];
   readonly report: RunReport;
@@ -43,7 +54,7 @@ export interface FastRecord {
 
 const sealOf = (appId: string): Seal => ({ kind: 'fast', version: RECORD_FORMAT, of: appId });
 
-/** Facts of the machine enter by this file: a new release of the system is another platform. */
+/** A new release of the system is another platform, and this file shows it. */
 const OS_RELEASE = '/etc/os-release';
 
 const identityOf = (request: RunRequest, variables: AppVariables, version: string): string =>
@@ -65,7 +76,7 @@ const identityOf = (request: RunRequest, variables: AppVariables, version: strin
 const isWhole = (request: RunRequest): boolean =>
   request.only.length === 0 && request.until === undefined && request.refresh.length === 0;
 
-/** The report of an up-to-date run; undefined when something was touched, or when that cannot be told. */
+/** The report of an up-to-date run; undefined if something changed, or if pyflow can't tell. */
 export async function tryFastPath(
   request: RunRequest,
   sink: EventSink,
@@ -85,7 +96,7 @@ export async function tryFastPath(
   return announce(record.report, sink, { startedAt, endedAt: clock.now() });
 }
 
-/** The record of the last complete run that was asked the same; undefined when there is none, or it is too old. */
+/** The record of the last complete run with the same request; undefined if there is none, or it has expired. */
 export function readFastRecord(
   request: RunRequest,
   { variables, version, now }: { readonly variables: AppVariables; readonly version: string; readonly now: number },
@@ -95,7 +106,7 @@ export function readFastRecord(
   return identityOf(request, variables, version) === record.identity ? record : undefined;
 }
 
-/** size, mtime, ctime, inode of the path at a place of the record. */
+/** Size, mtime, ctime and inode of the path with this index. */
 export const tupleAt = (tuples: readonly number[], index: number): readonly number[] =>
   tuples.slice(index * TUPLE, (index + 1) * TUPLE);
 
@@ -115,7 +126,7 @@ function isUntouched({ paths, tuples, young, slugTraces }: FastRecord, { appDir,
     }
     return true;
   } catch {
-    // Something is gone or unreadable; the long way says what.
+    // Something is missing or unreadable; the full run reports it.
     return false;
   }
 }
@@ -126,7 +137,7 @@ const sameTuple = (stat: Stats, tuples: readonly number[], at: number): boolean 
   stat.ctimeMs === tuples[at + 2] &&
   stat.ino === tuples[at + 3];
 
-/** Of content, names or target. Throws the system's error. */
+/** Digest of a file's content, a folder's names or a link's target. Throws the system's error. */
 export function digestNow(path: string): string {
   const stat = lstatSync(path);
   if (stat.isDirectory()) return digestNames(readdirSync(path));
@@ -141,7 +152,7 @@ const digestNames = (names: readonly string[]): string =>
       .join('\0'),
   );
 
-/** The record with the tuples believed that are old enough by now; undefined when there are none. */
+/** The record without `young` entries that have aged since; undefined if none has. */
 function withoutAged(record: FastRecord, now: number): FastRecord | undefined {
   const entries = Object.entries(record.young);
   const young = entries.filter(([index]) => isYoung(record.tuples, Number(index) * TUPLE, now));
@@ -179,20 +190,20 @@ export interface FastRecordInput {
   readonly variables: AppVariables;
   readonly version: string;
   readonly source: Source;
-  /** Of the bytes that the run read. */
+  /** Digests of the bytes that the run read, by path. */
   readonly sourceDigests: ReadonlyMap<string, Digest>;
   readonly pipelineDigest: string;
-  /** All files of the code of outside plugins, with the SHA-256 of what was loaded. */
+  /** All code files of outside plugins, with the SHA-256 of the loaded bytes. */
   readonly pluginFiles: ReadonlyMap<string, string>;
-  /** Taken while nobody else could write the slug. */
+  /** Read while this run held the lock of the slug. */
   readonly slugTraces: readonly SlugTrace[];
-  /** Names that the slug put into folders of the app, by folder; for a slug that lies in the app. */
+  /** Names that the slug added to folders of the app, by folder. For a slug inside the app. */
   readonly slugNames: ReadonlyMap<string, readonly string[]>;
   readonly expiresAt: number;
   readonly report: RunReport;
 }
 
-/** Written after a complete run whose every node could be restored; not written where it could deceive. */
+/** For a complete run in which every result can be restored. Writes no record if something changed during the run. */
 export function writeFastRecord(input: FastRecordInput): void {
   const { request, report, expiresAt, slugTraces } = input;
   const recorded = recordPaths(input);
@@ -217,7 +228,7 @@ function folderModesOf({ entries }: Source): Readonly<Record<string, number>> {
   return modes;
 }
 
-/** Undefined when something is not as the run saw it. */
+/** Undefined if something is no longer as the run read it. */
 function recordPaths(input: FastRecordInput): Pick<FastRecord, 'paths' | 'tuples' | 'young'> | undefined {
   const { request, source, sourceDigests } = input;
   const paths: string[] = [];
@@ -253,7 +264,7 @@ function recordPaths(input: FastRecordInput): Pick<FastRecord, 'paths' | 'tuples
     return undefined;
   }
 
-  /** Writing the slug may have touched a folder after it was listed; its names must still be those expected. */
+  /** Writing the slug may have changed a folder after it was listed. False if its names are not the expected ones. */
   function addFolder(path: string, listed: Stats): boolean {
     const key = path === '.' ? '' : path;
     const stat = lstatSync(`${source.directory}/${path}/.`);

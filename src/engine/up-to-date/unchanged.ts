@@ -1,5 +1,5 @@
-// Which nodes need not even be asked, because nothing that they looked at in the last complete run has changed since.
-// A shortcut only, as the fast path is: asking them gives the same key. Unaware of keys and execution.
+// Finds nodes whose `reads` need not be called, because nothing that they looked at has changed since the last complete
+// run. Only a shortcut: calling `reads` gives the same key.
 
 import { lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
@@ -14,21 +14,21 @@ import type { Run } from '../run/run.js';
 import { readSealed, writeSealed, type Seal } from '../files/sealed-json.js';
 import { GLOB } from '../app/run-files.js';
 
-/** Beside the fast record, and of the same run. */
+/** Stored next to the fast record of the same run. */
 interface LooksRecord {
   readonly runId: string;
   readonly pipelineDigest: string;
-  /** Node -> literal paths and patterns (after `glob:`) that it asked the view for. */
+  /** Node -> paths, and patterns with the prefix `glob:`, that it looked up in the view. */
   readonly looks: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Beyond this many changed paths asking the nodes is quicker. */
+/** With more changed paths than this, calling `reads` is quicker. */
 const MANY_CHANGES = 500;
 
 const sealOf = (appId: string): Seal => ({ kind: 'looks', version: 1, of: appId });
 const looksPath = (cacheDir: string, appId: string): string => join(runsDir(cacheDir, appId), 'looks.json');
 
-/** `unchanged`: knows what nodes looked at that this run did not ask. */
+/** `unchanged` knows the lookups of nodes whose `reads` this run did not call. */
 export function writeLooks(run: Run, runId: string, unchanged: Unchanged | undefined): void {
   const { cacheDir } = run.request;
   const looks = Object.fromEntries(
@@ -42,7 +42,7 @@ export function writeLooks(run: Run, runId: string, unchanged: Unchanged | undef
 }
 
 export class Unchanged {
-  /** Whether a node that has ended is what it was in the last run, and so is all that it waits for. */
+  /** Whether a node ended as in the last run, and so did every node that it waits for. */
   readonly #same = new Map<NodeId, boolean>();
 
   private constructor(
@@ -52,7 +52,7 @@ export class Unchanged {
     readonly changed: ReadonlySet<string>,
   ) {}
 
-  /** Undefined when the last complete run cannot be compared with this one. */
+  /** Undefined if this run can't be compared with the last complete one. */
   static open(run: Run, version: string): Unchanged | undefined {
     const { request, appId, surroundings } = run;
     if (request.oneTime === true || request.settings['NO_FAST_PATH'] === '1' || run.pluginFiles.length > 0)
@@ -70,13 +70,16 @@ export class Unchanged {
     try {
       changed = changedPaths(run, last);
     } catch {
-      // A file is gone or unreadable by now; the nodes that read it say so.
+      // A file is missing or unreadable now; the nodes that read it report that.
     }
     if (changed === undefined || changed.size > MANY_CHANGES) return undefined;
     return new Unchanged(run, last, looks.looks, changed);
   }
 
-  /** What the node was in the last complete run, when it must be that again. All it waits for has a state. */
+  /**
+   * The node's report of the last complete run, if the node must end the same way; else undefined. Every node that it
+   * waits for must have ended.
+   */
   reportOf(index: number): NodeReport | undefined {
     const node = this.run.pipeline.nodes[index]!;
     const report = this.last.report.nodes[node.id];
@@ -87,7 +90,7 @@ export class Unchanged {
     return looks.some((look) => this.#sawChange(look)) ? undefined : report;
   }
 
-  /** Every node that it waits for has ended, and so has the node itself. */
+  /** The node, and every node that it waits for, must have ended. */
   #isSame(id: NodeId): boolean {
     let isSame = this.#same.get(id);
     if (isSame === undefined) {
@@ -113,7 +116,7 @@ export class Unchanged {
   }
 }
 
-/** Whether dependents of the node see what they saw in the last run. */
+/** Whether nodes that depend on this one see the same as in the last run. */
 function isEqual(end: NodeEnd, report: NodeReport | undefined): boolean {
   if (report === undefined) return false;
   if (end.type === 'skipped') return report.outcome === 'skipped';
@@ -125,7 +128,7 @@ function isEqual(end: NodeEnd, report: NodeReport | undefined): boolean {
   );
 }
 
-/** Paths of the source that came, went or were touched; undefined when something beside the source changed. */
+/** Paths of the source that were added, removed or changed; undefined if something outside the source changed. */
 function changedPaths(run: Run, { paths, tuples, young, folderModes }: FastRecord): ReadonlySet<string> | undefined {
   const { entries } = run.source;
   const changed = new Set<string>();
@@ -140,18 +143,18 @@ function changedPaths(run: Run, { paths, tuples, young, folderModes }: FastRecor
     }
     known.add(path);
     const entry = entries.get(path);
-    // A folder's own times change with its names, and those are paths of their own.
+    // A folder's times change with its names, and those are compared as separate paths.
     if (entry?.type === 'directory') {
       if (entry.mode !== folderModes[path]) remoded.push(`${path}/`);
       continue;
     }
     if (entry === undefined || !isSame(entry.stat, tuples, index)) changed.add(path);
-    // What was young then cannot be told by its times.
+    // If a file was young then, its times prove nothing.
     else if (young[index] !== undefined && digestNow(`${run.request.appDir}/${path}`) !== young[index])
       changed.add(path);
   }
   for (const path of entries.keys()) {
-    // Who sees a file sees the modes of the folders above it.
+    // A changed mode of a folder counts for every file below it.
     if (!known.has(path) || remoded.some((folder) => path.startsWith(folder))) changed.add(path);
   }
   return changed;
