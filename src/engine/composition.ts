@@ -1,4 +1,4 @@
-// What the engine needs of whoever composes it: kinds, plugins, the machine. Implemented by src/composition.ts.
+// What the engine needs from outside: kinds, plugins, facts of the machine. src/composition.ts implements it.
 
 import type { KnownKind } from '../manifests/plugin-manifest.js';
 import type { Failure, Result } from './failure.js';
@@ -7,11 +7,13 @@ import type { AnyPlugin, Clock, Host } from './sdk.js';
 export interface Composition {
   readonly clock: Clock;
   readonly host: Host;
-  /** Digest over version and manifests of all shipped kinds; part of a compiled plan's name. */
+  /**
+   * SHA-256 in hex over the manifests of all shipped kinds. A checked pipeline is stored under a name that contains it.
+   */
   readonly kindsDigest: string;
-  /** Shipped kinds and those of the given outside plugin files (absolute paths). */
+  /** Shipped kinds, and those of the given outside plugin files (absolute paths). */
   kinds(pluginFiles: readonly string[]): Promise<Result<ReadonlyMap<string, KnownKind>, Failure>>;
-  /** The plugin of a kind, injected. */
+  /** The plugin of a kind, with its services injected. */
   plugin(kind: string): Promise<AnyPlugin>;
   /** Ends the processes of outside plugins. */
   close(): void;
@@ -22,10 +24,10 @@ export interface ComposeOptions {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** Builds the container when first called; nothing at start-up needs it. */
+/** Builds the container. Called as late as possible, because an up-to-date run needs no container. */
 export type Compose = (options: ComposeOptions) => Promise<Composition>;
 
-/** Closes what `use` had composed, however `use` ends. */
+/** Calls `use`, then closes every composition that it made, also if it throws. */
 export async function closing<T>(compose: Compose, use: (compose: Compose) => Promise<T>): Promise<T> {
   const composed: Composition[] = [];
   try {

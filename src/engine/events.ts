@@ -1,4 +1,5 @@
-// One typed stream tells everything that happened. Adding a type is free, renaming or removing goes into the changelog.
+// The typed stream of everything that happens in a run, and its report. You may add types and fields freely; renaming
+// or removing one needs a line in the changelog.
 
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
 import type { NodeId } from '../manifests/pipeline/manifest.js';
@@ -8,7 +9,7 @@ import type { LogLine } from './store/store.js';
 
 export type Outcome = 'executed' | 'restored' | 'up-to-date' | 'skipped' | 'failed' | 'blocked' | 'aborted';
 
-/** Present when there was a value before, and when there is one now. Secrets are masked. */
+/** `from` is absent if there was no value before, `to` if there is none now. Secrets are masked. */
 interface FromTo<Value> {
   readonly from?: Value;
   readonly to?: Value;
@@ -18,54 +19,57 @@ type Tagged<Type extends string, Data = unknown> = Type extends string
   ? { readonly type: Type } & Readonly<Data>
   : never;
 
-/** How a node's key differs from an earlier one. `field` is a path in a value such as `python.version`; empty for all of it. */
+/**
+ * How a node's key differs from an earlier one. `field` is a path in the value, such as `python.version`; empty for the
+ * whole value.
+ */
 export type KeyDifference =
   | Tagged<'key-format-changed' | 'plugin-revised', { from: number; to: number }>
   | Tagged<'plugin-code-changed'>
   | Tagged<'kind-changed', { from: string; to: string }>
   | Tagged<'config-changed' | 'fact-changed', { field: string } & FromTo<JSONValue>>
   | Tagged<'input-changed', { port: string; field: string } & FromTo<JSONValue>>
-  /** A version is empty when the app asks for any. */
+  /** A version is empty when the app accepts any version. */
   | Tagged<'package-added' | 'package-removed', { name: string; version: string }>
   | Tagged<'package-changed', { name: string; from: string; to: string }>
   /** Values of variables are never shown. */
   | Tagged<'variable-added' | 'variable-removed' | 'variable-changed', { name: string }>
-  /** The node names the secret, or no longer names it. */
+  /** The node now names the secret, or no longer does. */
   | Tagged<'secret-added' | 'secret-removed', { name: string }>
-  /** The variable that holds the secret exists now, or no longer exists. */
+  /** The variable that holds the secret now exists, or no longer does. */
   | Tagged<'secret-set' | 'secret-unset', { name: string }>
   | Tagged<'secret-changed', { name: string; field: string } & FromTo<JSONValue>>
   | Tagged<'platform-changed', { name: string } & FromTo<string>>
   /** Paths are relative to the app; those of folders end in a slash. */
   | Tagged<'file-added' | 'file-removed' | 'file-changed', { path: string }>
-  /** Modes as in `0644`. */
+  /** Modes are spelled like `0644`. */
   | Tagged<'file-mode-changed', { path: string; from: string; to: string }>
-  /** A symbolic link and its targets. */
+  /** A symbolic link; `from` and `to` are its targets. */
   | Tagged<'link-changed', { path: string; from: string; to: string }>
-  /** Whether a path exists. `from` is absent when the node did not ask before, `to` when it no longer asks. */
+  /** Whether a path exists. `from` is absent if the node did not check the path before, `to` if it no longer does. */
   | Tagged<'presence-changed', { path: string } & FromTo<boolean>>
-  /** `nodes` made the new layers; empty when that is unknown. */
+  /** `nodes` are the ids of the nodes that made the new layers; empty if unknown. */
   | Tagged<'layer-added' | 'layer-changed' | 'tool-added' | 'tool-changed', { port: string; nodes: readonly string[] }>
   | Tagged<'layer-removed' | 'layers-reordered' | 'tool-removed', { port: string }>
-  /** Id of the only app that may use the result; empty when all may. */
+  /** Id of the only app that can use the result; empty if all apps can. */
   | Tagged<'scope-changed', { from: string; to: string }>
-  /** The keys differ only in what their records mask. */
+  /** The keys differ only in values that their records mask. */
   | Tagged<'hidden-value-changed'>;
 
-/** What else decides a node's outcome. `at` and `evictedAt` are ISO 8601, UTC. */
+/** Other reasons for a node's outcome. `at` and `evictedAt` are ISO 8601, UTC. */
 export type Circumstance =
   | Tagged<'first-run' | 'new-node' | 'skipped-before' | 'refresh-requested' | 'side-effects' | 'never-cached'>
-  /** Inputs changed, and the record to compare with is gone. */
+  /** Inputs changed, but the record to compare them with is gone. `evictedAt` is absent if the time is unknown. */
   | Tagged<'inputs-changed', { evictedAt?: string }>
   | Tagged<'evicted' | 'expired', { at: string }>
   | Tagged<'missing-from-cache' | 'bound-to-other-host'>
-  /** The cache lost a file of the result during the run. */
+  /** The cache lost a file of the result, as this run found out. */
   | Tagged<'result-lost'>
   | Tagged<'needs-node', { node: string }>
-  /** Of two runs that `why` compares. */
+  /** The outcomes in the two runs that `why` compares. */
   | Tagged<'outcome-changed', { from: Outcome; to: Outcome }>;
 
-/** Why a node has its outcome. Data only: `render/reasons.ts` turns it into a sentence. */
+/** Why a node has its outcome, as data. `render/reasons.ts` turns it into a sentence. */
 export type Reason = KeyDifference | Circumstance;
 
 export interface NodeReport {
@@ -73,12 +77,12 @@ export interface NodeReport {
   readonly outcome: Outcome;
   readonly key?: ActionKey;
   readonly reasons: readonly Reason[];
-  /** ISO 8601, UTC. Absent when the node never started. */
+  /** ISO 8601, UTC. Absent if the node never started. */
   readonly startedAt?: string;
   readonly durationMs: number;
-  /** How often it was tried; absent when once. */
+  /** Number of attempts; absent if there was only one. */
   readonly attempts?: number;
-  /** What the result took when it was made; with `restored` and `up-to-date` the time saved. */
+  /** Duration of the execution that made the result, in milliseconds: the time saved by `restored` and `up-to-date`. */
   readonly savedMs?: number;
   readonly outputs?: JSONObject;
   readonly layer?: { readonly digest: string; readonly files: number; readonly bytes: number };
@@ -86,12 +90,12 @@ export interface NodeReport {
   readonly failure?: Failure;
 }
 
-/** Raised when fields are renamed or removed. 2: reasons are tagged objects. */
+/** The number is raised when fields are renamed or removed. 2: reasons are tagged objects. */
 export const REPORT_SCHEMA = 'pyflow.report/2';
 
 export type RunStatus = 'succeeded' | 'failed' | 'aborted';
 
-/** `pyflow.report/2`: public. */
+/** `pyflow.report/2`, a public format. */
 export interface RunReport {
   readonly schema: typeof REPORT_SCHEMA;
   readonly runId: string;
@@ -102,7 +106,7 @@ export interface RunReport {
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly durationMs: number;
-  /** `--only` or `--until` was given: no slug was written. */
+  /** `--only` or `--until` chose some of the nodes, so no slug was written. */
   readonly partial?: true;
   readonly nodes: Readonly<Record<string, NodeReport>>;
   readonly buildData: JSONObject;
@@ -111,15 +115,15 @@ export interface RunReport {
     readonly digest: string;
     readonly files: number;
     readonly bytes: number;
-    /** Of its writing; absent when all of it lay there already. */
+    /** Time spent writing it; absent if the folder already held all of it. */
     readonly durationMs?: number;
   };
-  /** How the nodes that ran were kept apart from the machine; absent when none ran. */
+  /** How commands were isolated from the machine; absent if no node ran. `reason` says why the mode is `none`. */
   readonly sandbox?: { readonly mode: 'namespaces' | 'none'; readonly reason?: string };
   readonly failure?: Failure;
 }
 
-/** `at`: milliseconds since the run started. */
+/** Something that happened. `at`: milliseconds since the run started. */
 export type Event = Readonly<{ at: number }> &
   (
     | {
@@ -149,12 +153,12 @@ export type Event = Readonly<{ at: number }> &
     | {
         readonly type: 'node-retried';
         readonly node: NodeId;
-        /** The number of the attempt that follows, from 2 on. */
+        /** Number of the next attempt, from 2 on. */
         readonly attempt: number;
-        /** At most so many in all. */
+        /** Maximum number of attempts. */
         readonly attempts: number;
         readonly delayMs: number;
-        /** Of the attempt before. */
+        /** Why the previous attempt failed. */
         readonly failure: Failure;
       }
     | { readonly type: 'node-finished'; readonly node: NodeId; readonly report: NodeReport }
@@ -169,7 +173,7 @@ export type Event = Readonly<{ at: number }> &
     | { readonly type: 'run-finished'; readonly report: RunReport }
   );
 
-/** Distributes over the union, so that each event keeps its own fields. */
+/** Distributes over the union, so that each event keeps its fields. */
 type WithoutTime<E> = E extends unknown ? Omit<E, 'at'> : never;
 
 export interface EventSink {

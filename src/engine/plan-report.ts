@@ -1,4 +1,4 @@
-// What a run would do, without doing it: pure nodes are evaluated, nothing else runs and nothing is stored.
+// What a run would do, for `pyflow plan`. It evaluates pure nodes, runs nothing else, and stores nothing.
 
 import type { NodeId } from '../manifests/pipeline/manifest.js';
 import { closing, type Compose } from './composition.js';
@@ -22,13 +22,13 @@ import { openRun, type Run } from './run/run.js';
 export interface PlanLine {
   readonly id: NodeId;
   readonly kind: string;
-  /** Certain: holds in the run. Else `dependsOn` names the nodes whose outcomes decide it. */
+  /** The run will do exactly this. If false, `dependsOn` names the nodes whose outcomes decide. */
   readonly certain: boolean;
-  /** What the run will do; absent on a depending line. */
+  /** What the run will do; absent if not certain. */
   readonly outcome?: Outcome;
   readonly dependsOn?: readonly NodeId[];
   readonly reasons: readonly Reason[];
-  /** Why the node will fail, where that is certain. */
+  /** Why the node will fail; absent unless that is certain. */
   readonly failure?: Failure;
 }
 export interface PlanReport {
@@ -37,7 +37,7 @@ export interface PlanReport {
   readonly lines: readonly PlanLine[];
 }
 
-/** Lines in plan order. Every certain line holds in the run; a depending one says what decides it, and no outcome. */
+/** Lines in plan order. A certain line states an outcome; any other line states only what decides it. */
 export const planPipeline = (request: RunRequest, compose: Compose): Promise<Result<PlanReport, Refusal>> =>
   closing(compose, (composing) => planComposed(request, composing));
 
@@ -66,9 +66,12 @@ async function planComposed(request: RunRequest, compose: Compose): Promise<Resu
 }
 
 class Planning {
-  /** Node -> the nodes that execute before its inputs are known. */
+  /** Node -> the nodes that must execute before its inputs are known. */
   readonly unknown = new Map<NodeId, readonly NodeId[]>();
-  /** Positions of nodes that execute and store a result, by key: the first one executes, the others find its result. */
+  /**
+   * Positions of the nodes that will execute and store a result, by key. The first one executes; the others find its
+   * result.
+   */
   readonly executing = new Map<ActionKey, number[]>();
 
   constructor(
@@ -76,7 +79,7 @@ class Planning {
     readonly forced: ReadonlySet<string>,
   ) {}
 
-  /** In plan order: every node that it waits for has a line. */
+  /** Call in plan order, so that every node that this one waits for already has a line. */
   async lineOf(index: number): Promise<PlanLine> {
     const { id, kind, dependencies } = this.run.pipeline.nodes[index]!;
     const dependsOn = [...new Set(dependencies.flatMap((dependency) => this.unknown.get(dependency) ?? []))];
@@ -102,7 +105,7 @@ class Planning {
     return this.#withTwin(action, { id, kind, certain: true, outcome: 'executed', reasons });
   }
 
-  /** The guard reads nothing that is still open, and is false: what the inputs will be does not matter. */
+  /** Whether the guard is false already, because it reads only values that are known. Then the inputs don't matter. */
   async #isSkippedAnyway(index: number): Promise<boolean> {
     const { run, unknown } = this;
     const node = run.pipeline.nodes[index]!;
@@ -125,7 +128,7 @@ class Planning {
     return this.#withTwin(action, this.#settle(action.index, end, reasons));
   }
 
-  /** It waits for a node with the same key, so it finds that one's result. */
+  /** If the node waits for another node with the same key, it will find that node's result. */
   #withTwin(action: Action, line: PlanLine): PlanLine {
     const { run, forced, executing } = this;
     if (!isRestorable(action) || isForced(forced, action)) return line;
@@ -138,7 +141,7 @@ class Planning {
     return line;
   }
 
-  /** A line that holds in the run. */
+  /** Settles the node and makes its certain line. */
   #settle(index: number, end: NodeEnd, given?: readonly Reason[]): PlanLine {
     const { run } = this;
     const { id, kind } = run.pipeline.nodes[index]!;
@@ -155,7 +158,10 @@ const maskedLine = ({ secrets }: Run, line: PlanLine): PlanLine => ({
   ...(line.failure !== undefined && { failure: secrets.maskFailure(line.failure) }),
 });
 
-/** Of nodes with one key and no order between them the first to start executes, and the others find its result. */
+/**
+ * If nodes with the same key are not ordered, the first to start executes and the others find its result, so no line is
+ * certain.
+ */
 function withTwins({ run, executing }: Planning, lines: readonly PlanLine[]): readonly PlanLine[] {
   const twins = new Map<NodeId, readonly NodeId[]>();
   for (const positions of executing.values()) {
@@ -171,7 +177,7 @@ function withTwins({ run, executing }: Planning, lines: readonly PlanLine[]): re
   });
 }
 
-/** A failure stops the run unless it keeps going: how far the others come is certain only of what had to end before. */
+/** A failure stops the run unless `--keep-going` is set. Then only the nodes that must end before it are certain. */
 function withFailures(run: Run, lines: readonly PlanLine[]): readonly PlanLine[] {
   const failing = lines.filter(({ outcome }) => outcome === 'failed').map(({ id }) => id);
   if (failing.length === 0 || run.request.keepGoing) return lines;

@@ -1,28 +1,30 @@
-// What a run is asked, and why there is none.
+// What a run is asked to do, and why pyflow refuses to start one.
 
 import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
 import type { SearchPaths } from './app/search-paths.js';
 import type { Failure } from './failure.js';
 
-/** What `run`, `plan` and `why` are asked; every path absolute. */
+/** The request of `run`, `plan` or `why`. Every path is absolute. */
 export interface RunRequest {
   readonly pipelineFile: string;
   readonly appDir: string;
   readonly outDir: string;
   readonly force: boolean;
   readonly cacheDir: string;
-  /** Names the app in the cache; without it one is made from the app's path, and no version sticks. */
+  /**
+   * Names the app in the cache. Without it pyflow makes an id from the app's path, and keeps no app state between runs.
+   */
   readonly appId?: string;
-  /** `-p NAME=VALUE`, unparsed: the declared type decides how VALUE is read. */
+  /** `-p NAME=VALUE`, unparsed: the declared type of the param decides how VALUE is read. */
   readonly params: Readonly<Record<string, string>>;
   readonly envDir?: string;
-  /** Further variables of the app; those of `envDir` win. */
+  /** More variables of the app. Those in `envDir` win. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** Folders of the app for nodes that build code. */
+  /** Folders of the app that earlier buildpacks made, for nodes that build code. */
   readonly searchPaths?: SearchPaths;
   /**
-   * The app is built in place, in a folder made for this one run: whatever lies there is the app's own, no marker is left
-   * in it, and no record is kept to tell a second run there by.
+   * The app is built in place, in a folder made for this one run. All files there count as the app's, pyflow leaves no
+   * slug marker, and keeps no record that would let a second run there be up to date.
    */
   readonly oneTime?: true;
   readonly only: readonly string[];
@@ -32,19 +34,19 @@ export interface RunRequest {
   readonly keepGoing: boolean;
   readonly mode: 'build' | 'test';
   readonly sandbox: 'auto' | 'required' | 'none';
-  /** `PYFLOW_*` of the environment, by the name behind the prefix. */
+  /** `PYFLOW_*` variables of the environment, by name without the prefix. */
   readonly settings: Readonly<Record<string, string>>;
-  /** Proxy and CA variables for commands that may use the network; in no key. */
+  /** Proxy and CA variables for commands that can use the network. Part of no key. */
   readonly passThrough?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
 }
 
-/** Why there is no run: the file or the request is at fault, or the environment. */
+/** Why pyflow starts no run: mistakes in the pipeline file or the request, or a failure of the environment. */
 export type Refusal =
   | { readonly type: 'diagnostics'; readonly diagnostics: readonly Diagnostic[]; readonly text: string }
   | { readonly type: 'failure'; readonly failure: Failure };
 
 export interface RunOptions {
-  /** Of pyflow; part of what an up-to-date run is told by. */
+  /** Version of pyflow. A run is up to date only with the version of the last run. */
   readonly version: string;
 }

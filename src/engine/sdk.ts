@@ -1,4 +1,5 @@
-// All that a plugin may import: the contract, service tokens, Result helpers.
+// Everything that a plugin may import: the contract of a plugin, the services and their tokens, and helpers for
+// results.
 
 import type { FromSchema as StrictFromSchema, JSONSchema as StrictJSONSchema } from 'json-schema-to-ts';
 import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
@@ -19,70 +20,105 @@ export type { PluginManifest } from '../manifests/plugin-manifest.js';
 export { fail, FailureError, failKnowing, hasCode, isOfArea, succeed, unreachable } from './failure.js';
 export type { Blame, Failure, Result } from './failure.js';
 
-/** Names a service for injection. As inversify's own type, which would make every user of these types install it. */
+/**
+ * Names a service for injection. Same shape as inversify's type, which is not imported because every user of these
+ * types would then have to install inversify.
+ */
 // oxlint-disable-next-line typescript/no-explicit-any -- a constructor's parameters are of no interest to a token
 export type ServiceIdentifier<T> = string | symbol | (new (...services: any[]) => T) | AbstractClass<T>;
 type AbstractClass<T> = abstract new () => T;
 
-/** The TypeScript type of what a schema accepts. */
+/** The TypeScript type of the values that a JSON Schema accepts. */
 export type FromSchema<S> = S extends StrictJSONSchema ? StrictFromSchema<S> : never;
 
-/** The candidate view: the source overlaid by the ancestors' layers. Paths are app-relative POSIX paths. */
+/**
+ * Looks at the candidate view: the app's source, overlaid with the layers of all nodes that this node waits for. Paths
+ * are POSIX paths relative to the app, such as `src/main.py`; `.` is the app itself. A path that leaves the app counts
+ * as missing. Methods follow symbolic links inside the app, except where noted.
+ */
 export interface ViewReader {
-  /** Undefined when there is no regular file. Follows symlinks inside the app. */
+  /** Content of a regular file; undefined if there is none at the path. */
   read(path: string): Promise<Buffer | undefined>;
   exists(path: string): boolean;
   kindOf(path: string): 'file' | 'directory' | 'symlink' | undefined;
   isExecutable(path: string): boolean;
-  /** Names in a directory, sorted; empty when there is none. */
+  /** Names in a directory, sorted by code unit; empty if there is no directory at the path. */
   list(path: string): readonly string[];
-  /** Files that match a pattern (`*`, `**`, `?`, `{a,b}`; dots match), sorted. */
+  /**
+   * Paths of the files that match a pattern, sorted by code unit. Patterns know `*`, `**`, `?` and `{a,b}`; wildcards
+   * match leading dots.
+   */
   match(pattern: string): readonly string[];
-  /** An app variable of `--env-dir`; reading one here does not put it into the key, `Reads.env` does. */
+  /**
+   * Value of an app variable (`--env-dir`); undefined if it is not set. The value is not part of the key unless you
+   * also name the variable in `Reads.env`, or derive `Reads.facts` from it.
+   */
   env(name: string): string | undefined;
-  /** Names of all app variables, sorted. */
+  /** Names of all app variables, sorted by code unit. */
   envNames(): readonly string[];
-  /** Facts of this run: app state written after the last complete run of this app, by name. */
+  /**
+   * App state by name, as `RunOutput.state` of the last complete run left it. Undefined if no node wrote it, or if the
+   * run has no `--app-id`.
+   */
   state(name: string): JSONValue | undefined;
   readonly run: { readonly mode: 'build' | 'test'; readonly appId: string };
 }
 
 interface ReadsBesideFacts {
-  /** Patterns in app coordinates; keyed by content and visible at `appDir`. */
+  /**
+   * Patterns of files, relative to the app. `run` finds these files in `appDir`, and the content of each is part of the
+   * key.
+   */
   readonly files?: readonly string[];
-  /** Paths keyed by presence only. */
+  /** Paths, relative to the app, of which only the existence is part of the key. */
   readonly exists?: readonly string[];
-  /** Names of app variables; keyed by value and set for commands. */
+  /** Names of app variables. Commands get these variables, and their values are part of the key. */
   readonly env?: readonly string[];
-  /** `app`: the result is for this app only, because something that sways it cannot be keyed. Default `shared`. */
+  /**
+   * Who can use the result. `app`: only this app, because the result depends on something that can't be part of the
+   * key. Default: `shared`, all apps.
+   */
   readonly scope?: 'shared' | 'app';
-  /** It notifies, migrates, uploads: run it in every run, never restore it. */
+  /**
+   * The node has effects elsewhere: it notifies, migrates or uploads. It is executed in every run and never restored.
+   */
   readonly sideEffects?: true;
-  /** This run gives only values, although the kind may do more: as `pure` of the manifest. */
+  /** This time the node only computes values, although its kind can do more. Same effect as `pure` in the manifest. */
   readonly pure?: true;
 }
 
 /**
- * Everything that can change the outcome, beyond config, inputs and the layers of tree inputs. What is not listed is invisible to
- * `run`. `facts` is what the plugin derived from the view or a service; it is keyed as it stands, and required once a kind names its type.
+ * Everything that can change the outcome, besides config, inputs and the layers of tree inputs. All of it is part of
+ * the key. Besides the tree inputs, `appDir` contains only the files named here. `facts` is plain JSON that the plugin
+ * derived from the view or a service, and `run` gets it unchanged. It is required if the kind declares the type of its
+ * facts.
  */
 export type Reads<Facts = JSONValue> = ReadsBesideFacts &
   (JSONValue extends Facts ? { readonly facts?: Facts } : { readonly facts: Facts });
 
-/** `Facts`: the type of what the kind's `reads` gave as `facts`. */
+/** What `run` works with. `Facts` is the type of what `reads` of the same kind returns as `facts`. */
 export interface RunContext<Facts = JSONValue> {
   readonly node: string;
-  /** The view, as this process sees it. Whatever differs here at the end becomes the layer. */
+  /**
+   * Absolute path of the view, as the plugin's process sees it: the tree inputs and the files named by `Reads.files`.
+   * Everything that `run` adds, changes or deletes here becomes the node's layer.
+   */
   readonly appDir: string;
-  /** Where a kind with a `tool-tree` output puts the program; empty at the start. */
+  /** Where a kind with a `tool-tree` output puts the program. Empty at the start; absent for other kinds. */
   readonly toolDir?: string;
-  /** Private, gone after the node. */
+  /** A private folder. Empty at the start, removed after the node. */
   readonly scratchDir: string;
-  /** Kept between runs of this app and kind; may speed a run up, never change its outcome. */
+  /**
+   * A folder that is kept between runs of this app, one per kind. It may make a run faster, but must not change its
+   * outcome.
+   */
   readonly cacheDir: string;
-  /** Scripts and lists that the plugin gives to its commands: they can read them there, and in a sandbox not change them. */
+  /** Where the plugin puts scripts and lists for its commands. In a sandbox, commands can read but not change them. */
   readonly givenDir: string;
-  /** The same folders as commands see them; `/app` and `/opt/pyflow/tools/NAME` in a sandbox. */
+  /**
+   * The same folders as commands see them. In a sandbox the app is `/app`, and the tool at the port NAME is
+   * `/opt/pyflow/tools/NAME`. Don't write these paths into files: the finished app runs at `/app`.
+   */
   readonly paths: {
     readonly app: string;
     readonly scratch: string;
@@ -91,33 +127,48 @@ export interface RunContext<Facts = JSONValue> {
     readonly tool?: string;
     readonly tools: Readonly<Record<string, string>>;
   };
-  /** Tool trees as this process sees them, by input port. */
+  /** Tool trees as the plugin's process sees them, by input port. Don't change them. */
   readonly toolDirs: Readonly<Record<string, string>>;
-  /** The fixed base, the node's `env`, and the variables named by `reads`. */
+  /**
+   * Environment of the node's commands: the fixed base, the node's `env` and secrets, and the variables named by
+   * `Reads.env`.
+   */
   readonly env: Readonly<Record<string, string>>;
-  /** What `reads` returned; null when it returned none. */
+  /** What `reads` returned as `facts`; null if it returned none. */
   readonly facts: Facts;
-  /** The view's reader, limited to what the node sees. */
+  /**
+   * The view that `reads` got. It also shows files that `reads` did not name, which are not part of the key: read only
+   * those that it named.
+   */
   readonly view: ViewReader;
   readonly signal: AbortSignal;
-  /** Handle for the services; means nothing to a plugin. */
+  /** Tells the services which node calls them. Pass the context on unchanged; plugins have no other use for this. */
   readonly handle: object;
 }
 
-/** What a successful run gives. Tree ports are filled by the engine and left out here. */
+/** What a successful `run` returns. */
 export interface RunOutput<O> {
   readonly outputs: O;
-  /** The result is second best (a fallback): for this host only, and only for so long. */
+  /**
+   * The result is a fallback. Only this host can use it, and only for `maxAgeMs` milliseconds. `reason` is shown to the
+   * user.
+   */
   readonly degraded?: { readonly reason: string; readonly maxAgeMs: number };
-  /** It holds what was built here, by code that other apps need not trust: for this app only, as `Reads.scope`. */
+  /**
+   * The result contains something that code of this app built, so only this app can use it. Same effect as
+   * `Reads.scope`.
+   */
   readonly scope?: 'app';
-  /** Not to be stored, and why; for example a private path that a hook wrote into its files. */
+  /**
+   * Why the result must not be stored, for example because a hook wrote a private path into a file. Absent if it can
+   * be.
+   */
   readonly uncacheable?: string;
-  /** App state for the next run, written when this run completes. */
+  /** App state for later runs, by name; see `ViewReader.state`. pyflow writes it when the whole run has succeeded. */
   readonly state?: JSONObject;
 }
 
-/** A node of a kind whose manifest has these schemas. */
+/** The node, as `reads` and `run` get it, of a kind whose manifest has these schemas. */
 export interface NodeOf<ConfigSchema, InputsSchema> {
   readonly config: FromSchema<ConfigSchema>;
   readonly inputs: FromSchema<InputsSchema>;
@@ -126,84 +177,96 @@ export type ReadsPromise<Facts = JSONValue> = Promise<Result<Reads<Facts>, Failu
 export type RunPromise<Outputs> = Promise<Result<RunOutput<Outputs>, Failure>>;
 
 /**
- * What a kind implements. `Facts` is the type of what `reads` gives `run` by way of the key, so it is plain JSON: declare it with
- * `type`, since TypeScript takes no interface for JSON. Kinds without facts leave it out.
+ * What a kind implements. `Facts` is the type of the JSON that `reads` passes to `run` through the key. Declare it with
+ * `type`, because TypeScript does not accept an `interface` as JSON. Kinds without facts leave it out.
  */
 export interface Plugin<Config, Inputs, Outputs, Facts extends JSONValue = JSONValue> {
   readonly manifest: PluginManifest;
   reads(node: { readonly config: Config; readonly inputs: Inputs }, view: ViewReader): ReadsPromise<Facts>;
   run(node: { readonly config: Config; readonly inputs: Inputs }, context: RunContext<Facts>): RunPromise<Outputs>;
 }
-/** What the engine adds for plugins in processes of their own, whose code may hang. */
+/** What the engine adds to a call of `reads` for outside plugins, whose code can hang. */
 export interface ReadsCall {
   readonly node: string;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
-/** A plugin as the engine holds it: callable only after its config and inputs were validated. */
+/**
+ * A plugin as the engine holds it. The engine calls it only with config and inputs that match the manifest's schemas.
+ */
 export interface AnyPlugin {
   readonly manifest: PluginManifest;
-  /** Of a plugin from outside: what to say of outputs that its schema refuses. */
+  /** The failure for outputs that don't match the plugin's schema. Outside plugins have one that names their file. */
   wrongOutputs?(problems: readonly string[]): Failure;
   reads(node: { readonly config: never; readonly inputs: never }, view: ViewReader, call?: ReadsCall): ReadsPromise;
   run(node: { readonly config: never; readonly inputs: never }, context: RunContext): RunPromise<unknown>;
 }
 export const Plugin: ServiceIdentifier<AnyPlugin> = Symbol.for('pyflow.Plugin');
 
-/** Runs commands in the node's sandbox; what they print becomes the node's log. */
+/** Runs commands in the node's sandbox. What they print goes to the node's log, with secrets masked. */
 export interface Subprocess {
-  /** Paths in `argv` and `cwd` are those of `context.paths`. The environment is `context.env` overlaid by `env`. */
+  /**
+   * Resolves when the command has ended, whatever its exit code. Fails only if the command can't be started or the node
+   * is stopped. Write paths in `argv` and `cwd` as `context.paths` spells them; the default for `cwd` is the app. The
+   * environment is `context.env`, overlaid with `env`.
+   */
   run(
     context: RunContext,
     command: {
       readonly argv: readonly string[];
       readonly cwd?: string;
       readonly env?: Readonly<Record<string, string>>;
-      /** Default: what the node is allowed. */
+      /** Whether the command can use the network. Default: whether the node can. */
       readonly network?: boolean;
-      /** Sees every line; return undefined to keep it out of the log, or another text. */
+      /**
+       * Gets each line, without its end and with secrets masked. Return the text to log, or undefined to drop the line.
+       */
       readonly filter?: (stream: 'stdout' | 'stderr', text: string) => string | undefined;
-      /** Keep the last so many lines of both streams for the caller. Default 200. */
+      /** Number of last lines to return in `CommandExit.lines`. Default: 200. */
       readonly keepLines?: number;
     },
   ): Promise<Result<CommandExit, Failure>>;
 }
 export interface CommandExit {
-  /** 128 + number when a signal ended it. */
+  /** Exit code of the command; 128 plus the number of the signal if a signal ended it. */
   readonly exitCode: number;
-  /** The last lines of both streams, in order of arrival. */
+  /** The last lines of stdout and stderr together, in order of arrival, as `filter` returned them. */
   readonly lines: readonly string[];
 }
 export const Subprocess: ServiceIdentifier<Subprocess> = Symbol.for('pyflow.Subprocess');
 
-/** The folders of a node as a plugin uses them. Paths below them are relative, with slashes. */
+/** The folders of a node, for file access. Paths in them are relative, with forward slashes. */
 export interface NodeFolders {
-  /** The view; see `RunContext.appDir`. */
+  /** See `RunContext.appDir`. */
   readonly app: Folder;
   readonly scratch: Folder;
   readonly cache: Folder;
   /** See `RunContext.givenDir`. */
   readonly given: Folder;
-  /** Present for a kind with a `tool-tree` output. */
+  /** See `RunContext.toolDir`. Absent for a kind without a `tool-tree` output. */
   readonly tool?: Folder;
-  /** By input port; for reading. */
+  /** See `RunContext.toolDirs`. By input port. Don't change them. */
   readonly tools: Readonly<Record<string, Folder>>;
 }
 
 /**
- * The one way of shipped plugins to files. Commands may have left anything in a node's folders (links, pipes, devices): this
- * service follows none of it.
+ * Reads and writes files in the node's folders. Shipped plugins use no other way, because commands can leave links,
+ * pipes and devices there. This service does not follow a link to outside its folder, and does not open pipes and
+ * devices.
  */
 export interface Files {
   of(context: RunContext): NodeFolders;
-  /** A folder of the machine, for reading; not for folders of the node. */
+  /** A folder of the machine, by absolute path, read-only. Not for folders of the node. */
   machine(path: string): MachineFolder;
 }
 export const Files: ServiceIdentifier<Files> = Symbol.for('pyflow.Files');
 
-/** Fetches files over http, https or from file URLs, through the shared download cache, checked by digest. */
+/** Fetches files by http, https or file URL, and checks their SHA-256. Nodes and runs share the download cache. */
 export interface Download {
-  /** Path of a file with these bytes; read-only, shared. Failures: `download::*`, blame `environment`. */
+  /**
+   * Absolute path of a file that has exactly this SHA-256 (64 lowercase hex digits). The file is shared, so don't
+   * change it. Failures have a `download::*` code and mostly blame the environment.
+   */
   fetch(
     context: RunContext,
     request: { readonly url: string; readonly sha256: string; readonly sizeBytes?: number },
@@ -211,7 +274,7 @@ export interface Download {
 }
 export const Download: ServiceIdentifier<Download> = Symbol.for('pyflow.Download');
 
-/** Unpacks archives; refuses `..`, absolute paths, links that lead outside, devices, and bodies cut off. */
+/** Unpacks archives. Refuses absolute paths, `..`, links to outside the folder, devices, and truncated archives. */
 export interface Archive {
   unpack(
     context: RunContext,
@@ -219,21 +282,21 @@ export interface Archive {
       readonly file: string;
       readonly format: 'tar' | 'tar.gz' | 'tar.zst' | 'zip';
       readonly into: string;
-      /** Leading path components to drop. */
+      /** Number of leading path components to drop, like `tar --strip-components`. Default: 0. */
       readonly strip?: number;
-      /** Keep an entry? Gets the path after `strip`. */
+      /** Whether to unpack an entry, by its path after `strip`. Default: all entries. */
       readonly keep?: (path: string) => boolean;
     },
   ): Promise<Result<{ readonly files: number; readonly bytes: number }, Failure>>;
 }
 export const Archive: ServiceIdentifier<Archive> = Symbol.for('pyflow.Archive');
 
-/** What a person should read in the log of a node. */
+/** Writes to the node's log, for people to read. */
 export interface NodeLog {
-  /** A headline of the build log, e.g. `Installing Python 3.13.2`. */
+  /** A heading in the build log, such as `Installing Python 3.13.2`. One line. */
   step(context: RunContext, text: string): void;
   info(context: RunContext, text: string): void;
-  /** A warning with a stable code; several lines allowed. */
+  /** A warning with a stable code, such as `pip::old-pin`. Can have several lines. */
   notice(context: RunContext, code: string, text: string): void;
   progress(context: RunContext, what: string, done: number, total: number | undefined, unit: 'bytes' | 'items'): void;
 }
@@ -245,23 +308,29 @@ export interface Clock {
 }
 export const Clock: ServiceIdentifier<Clock> = Symbol.for('pyflow.Clock');
 
-/** The machine and the operator's settings (`PYFLOW_*`), as facts. */
+/**
+ * The machine and the operator's settings (`PYFLOW_*`). If the outcome depends on one of them, put it into
+ * `Reads.facts`.
+ */
 export interface Host {
   readonly os: string;
   readonly arch: string;
-  /** `glibc` or `musl`, and its version. */
+  /** `glibc` or `musl` and its version, such as `2.39`. Without a known libc, as on macOS, the name is the system's. */
   readonly libc: { readonly name: string; readonly version: string };
-  /** ID and VERSION_ID of os-release. */
+  /** ID and VERSION_ID of /etc/os-release, such as `ubuntu` and `24.04`. The version can be empty. */
   readonly release: { readonly id: string; readonly version: string };
-  /** Operator settings, by the name behind `PYFLOW_`. */
+  /** Value of an operator setting by its name without `PYFLOW_`, such as `INDEX`; undefined if it is not set. */
   setting(name: string): string | undefined;
-  /** The operator's PATH, for finding interpreters; never passed to commands. */
+  /** The absolute folders in the operator's PATH, for finding interpreters. Commands don't get this PATH. */
   readonly searchPath: readonly string[];
   readonly homeDir: string;
 }
 export const Host: ServiceIdentifier<Host> = Symbol.for('pyflow.Host');
 
-/** All services in one. The constructor of a kind says which of them it uses: `Pick<Services, 'files' | 'log'>`. */
+/**
+ * All services together. The constructor of a shipped kind declares those that it uses: `Pick<Services, 'files' |
+ * 'log'>`.
+ */
 export interface Services {
   readonly archive: Archive;
   readonly clock: Clock;
