@@ -1,4 +1,4 @@
-// Makes archives, proper and hostile ones. Nothing is checked here: that is what the tests are about.
+// Makes archives, valid and hostile ones, without checks.
 
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
@@ -26,14 +26,14 @@ export async function tarOf(entries: readonly TarEntry[]): Promise<Buffer> {
 
 export const tarGzOf = async (entries: readonly TarEntry[]): Promise<Buffer> => gzipSync(await tarOf(entries));
 
-/** Gives the header block at `offset` another type flag and a fitting checksum. */
+/** Gives the header block at `offset` another type flag and a matching checksum. */
 export function withTypeFlag(tar: Buffer, offset: number, flag: string): Buffer {
   const changed = Buffer.from(tar);
   changed.write(flag, offset + 156, 1, 'latin1');
   return withChecksum(changed, offset);
 }
 
-/** Gives the header block at `offset` another size and a fitting checksum. */
+/** Gives the header block at `offset` another size and a matching checksum. */
 export function withSize(tar: Buffer, offset: number, size: number): Buffer {
   const changed = Buffer.from(tar);
   changed.write(`${size.toString(8).padStart(11, '0')}\0`, offset + 124, 12, 'latin1');

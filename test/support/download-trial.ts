@@ -1,4 +1,4 @@
-// Run as a process of its own by download.test.ts, where trust or disk space are others: fetches one file, prints the result.
+// download.test.ts runs this in a separate process with other trust or disk space: fetches one file and prints the result.
 
 import { createDownload, type DownloadOptions } from '../../src/engine/services/download.js';
 

@@ -1,4 +1,4 @@
-// Run by escapes.test.ts as the user of the case: opens the sandbox that a node gets and lets the attempts run in it.
+// escapes.test.ts runs this as the user under test: opens the sandbox of a node and runs the attempts in it.
 
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// Real servers on the loopback for tests of downloads: one that a test scripts, and one that lets nobody in.
+// Real servers on the loopback for tests of downloads: one that a test scripts, and one that accepts no connection.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
@@ -78,7 +78,7 @@ export async function startDeadListener(): Promise<DeadListener | undefined> {
   });
   if (port === undefined) return undefined;
   const fillers: Socket[] = [];
-  // Connections get in until the backlog is full; the first one that hangs shows that it is.
+  // Connections succeed until the backlog is full; the first one that hangs shows that it is full.
   for (let isFull = false; !isFull;) {
     const filler = connect(port, '127.0.0.1');
     filler.on('error', () => {});

@@ -1,4 +1,4 @@
-/** The user that owns nothing. */
+/** A user that owns nothing. */
 export const NOBODY = 65534;
 
 /** Runs synchronous work without the rights of root, where the tests have them. */

@@ -1,4 +1,4 @@
-// Looks at the machine's processes as ps does, so that tests can tell whether one was left behind.
+// Lists the machine's processes as ps does, so that tests can check that none is left behind.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { processRuns } from '../../src/engine/process/processes.js';
@@ -17,7 +17,7 @@ export const processesWith = (text: string): readonly number[] =>
     });
 
 let sleepers = 0;
-/** A duration for `sleep` that no other process sleeps for, so that its sleeper can be found. */
+/** A duration for `sleep` that no other process uses, so that its process can be found. */
 export const uniqueSleep = (): string => {
   sleepers += 1;
   return `1${process.pid}.0${sleepers}${Date.now() % 1_000_000}`;

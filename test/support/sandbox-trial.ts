@@ -1,4 +1,4 @@
-// Run as another user by sandbox.test.ts: opens a sandbox in the folder given and says what a command saw in it.
+// sandbox.test.ts runs this as another user: opens a sandbox in the given folder and prints what a command sees there.
 
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';

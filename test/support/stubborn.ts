@@ -1,10 +1,10 @@
-// Nodes that make it hard to end a run, and what a run must do when it is told to stop nevertheless.
+// Nodes that resist the end of a run, and checks of what a stopped run must do with them.
 
 import { expect } from 'chai';
 import { CliScene, commandLineOf, STACK_TRACE, type Ended, type RunningCli } from './cli-scene.js';
 import { uniqueSleep } from './processes.js';
 
-/** Shell text by what it does when it is told to stop. Each prints READY once it is at it. */
+/** Scripts by how they react to a signal. Each prints READY once it runs. */
 const STUBBORN: Readonly<Record<string, string>> = {
   sleeps: 'echo READY; exec sleep SLEEP',
   forks: 'for i in 1 2 3; do (sleep SLEEP; true) & done; echo READY; wait',
@@ -12,13 +12,13 @@ const STUBBORN: Readonly<Record<string, string>> = {
   leaves: 'setsid sleep SLEEP & echo READY; wait',
   daemon: '(setsid sh -c "trap \'\' TERM; sleep SLEEP; sleep SLEEP" >/dev/null 2>&1 &) ; echo READY; exec sleep SLEEP',
   busy: 'echo READY; while :; do :; done',
-  // Says that it heard, and stays.
+  // Reports the signal and keeps running.
   chatty: "trap 'echo HEARD' TERM; echo READY; while :; do sleep 0.05; done",
 };
 
 export interface Interruption {
   readonly signal: 'SIGINT' | 'SIGTERM';
-  /** Whom a Ctrl-C or a `kill` reaches. */
+  /** Which processes a Ctrl-C or a `kill` reaches. */
   readonly to: 'process' | 'group';
   readonly sandbox: 'none' | 'required';
   readonly nodes: readonly (keyof typeof STUBBORN)[];
@@ -27,7 +27,7 @@ export interface Interruption {
   readonly twice?: boolean;
 }
 
-/** A run of the nodes, all of them at it. */
+/** A run in which all of the nodes are running. */
 async function startStubborn(
   scene: CliScene,
   { nodes, sandbox }: Pick<Interruption, 'nodes' | 'sandbox'>,
@@ -55,7 +55,7 @@ async function startStubborn(
 const QUICK =
   'pyflow: 1\nname: stubborn\nnodes:\n  quick: { uses: command, with: { argv: [sh, -c, "echo quick > made"], writes: [made] } }\n';
 
-/** Ends the run in a way that leaves it no time for anything. */
+/** Kills the run without time for an orderly end. */
 export async function die({
   signal,
   ...what
@@ -83,7 +83,7 @@ export async function interrupt(interruption: Interruption): Promise<void> {
     const send = (): void => void process.kill(to === 'group' ? -run.pid : run.pid, signal);
     send();
     if (twice) {
-      // Two signals in one moment are one: the second must come after the first was taken.
+      // Two signals at the same moment count as one, so the second must come after the first was handled.
       await run.untilPrinted('HEARD');
       send();
     }
@@ -104,7 +104,7 @@ export async function interrupt(interruption: Interruption): Promise<void> {
   }
 }
 
-/** What had finished is kept, nothing else is, and the next run is an ordinary one. */
+/** Checks that finished results are kept, nothing else is, and that the next run works. */
 async function expectValid(scene: CliScene, sandbox: 'none' | 'required', context: string): Promise<void> {
   const until = await scene.run({ sandbox, args: ['--until=quick'] });
   expect(outcome(until, 'quick'), context).to.be.oneOf(['restored', 'up-to-date']);

@@ -1,19 +1,18 @@
-// A small process that outlives this one and ends what our commands left running, also when we are killed: a signal 9
-// leaves nobody else to do it. Unaware of sandboxes and of what the commands are.
+// A small process that outlives this one and kills what our commands left running, even if we are killed with signal 9.
 
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 
-/** In the environment of our commands: finds those that left their group, and those whose pyflow is gone. */
+/** In the environment of our commands, to find those that left their group and those whose pyflow is gone. */
 export const MARKER_VARIABLE = 'PYFLOW_RUN_NODE';
 
 /*
- * The end of its input is our end: nothing else holds the other side. It looks again after it killed, since what it
- * killed may have started more; and after a while, since a process that was just forked shows our environment until it
- * becomes its command. Not for ever, since a process may be another user's. Bubblewrap needs it too: a child that it
- * made just before it was killed waits for it for ever.
+ * Its input ends when we end, since nothing else holds the other side. After killing it looks again, because a process may
+ * have started another one just before; and once more after a pause, because a process that was just forked shows our
+ * environment until it becomes its command. It gives up in the end, because a process may belong to another user.
+ * Bubblewrap needs this too: if it is killed, a child that it made just before waits for it forever.
  */
 const SCRIPT = `
 read -r _
@@ -35,10 +34,10 @@ done
 let tag: string | undefined;
 let commands = 0;
 
-/** For one command, unlike that of any other on this machine; from the first on there is a guardian. */
+/** A marker for one command, unique on this machine. The first call starts the guardian. */
 export function nextMarker(): string {
   if (tag === undefined) {
-    // Process ids come again.
+    // Process ids are reused.
     tag = `${process.pid}-${randomBytes(6).toString('hex')}`;
     startGuardian(`${MARKER_VARIABLE}=${tag}-`);
   }
@@ -47,16 +46,16 @@ export function nextMarker(): string {
 }
 
 function startGuardian(text: string): void {
-  // Without /proc there is no telling whose a process is.
+  // Without /proc nothing shows which processes are ours.
   if (!existsSync('/proc/self/environ')) return;
   const guardian = spawn('/bin/sh', ['-c', SCRIPT, 'pyflow-guardian', text], {
     cwd: '/',
     env: { PATH: '/usr/bin:/bin' },
     stdio: ['pipe', 'ignore', 'ignore'],
-    // A Ctrl-C in the terminal is not meant for it.
+    // A Ctrl-C in the terminal must not reach it.
     detached: true,
   });
-  // Where it cannot be started, runs that end in order still leave nothing.
+  // If it can't be started, runs that end normally still leave nothing.
   guardian.on('error', () => {});
   guardian.unref();
   // Without free descriptors there are no streams, whatever the types say.

@@ -18,7 +18,7 @@ export interface GivenDescriptors {
   readonly files?: readonly string[];
 }
 
-/** Modes are part of what a command leaves, so those of new files must not depend on who runs pyflow. */
+/** File modes are part of a command's result, so they must not depend on the umask of the user who runs pyflow. */
 export function underFixedUmask<T>(start: () => T): T {
   // A worker shares the umask of the process and must not change it.
   if (!isMainThread) return start();

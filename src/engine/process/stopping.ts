@@ -1,18 +1,18 @@
-// Ends what still runs after a failure, as an interrupt does: asked, then killed.
+// Stops what still runs after a failure, as an interrupt does: TERM first, then KILL.
 
 import { setMaxListeners } from 'node:events';
 import { GRACE_MS } from './processes.js';
 
-/** A killed command takes a moment to be gone. */
+/** A killed command needs a moment to end. */
 const GIVE_UP_MS = GRACE_MS + 1000;
 
 export interface Stopping {
-  /** Of the whole run: the caller's, or the first failure's when the run does not keep going. */
+  /** Aborts the whole run: on the caller's signal, or on the first failure if the run does not keep going. */
   readonly signal: AbortSignal;
-  /** As `signal`, but after a failure only `GRACE_MS` later: for the end of work that is done already. */
+  /** Like `signal`, but `GRACE_MS` after a failure: for finishing work that is already done. */
   readonly late: AbortSignal;
   readonly isStopped: () => boolean;
-  /** A node failed. */
+  /** Called when a node failed. */
   stop(): void;
 }
 
@@ -20,7 +20,7 @@ export function stoppingOf(interrupted: AbortSignal): Stopping {
   const failed = new AbortController();
   const late = new AbortController();
   const signal = AbortSignal.any([interrupted, failed.signal]);
-  // Each node that is prepared listens, and Node would warn of a leak.
+  // Every prepared node listens, and Node would warn about a leak.
   setMaxListeners(0, signal, interrupted);
   return {
     signal,
@@ -34,7 +34,7 @@ export function stoppingOf(interrupted: AbortSignal): Stopping {
   };
 }
 
-/** What the work gives; undefined when it has been told to stop and does not. Such work is left to itself. */
+/** The result of the work; undefined if it was told to stop and does not. Such work is abandoned. */
 export async function endedOrGivenUp<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   let giveUp = (): void => {};
@@ -50,7 +50,7 @@ export async function endedOrGivenUp<T>(work: Promise<T>, signal: AbortSignal): 
   } finally {
     signal.removeEventListener('abort', giveUp);
     clearTimeout(timer);
-    // Whatever comes of it later has no one to tell.
+    // Nobody waits for its result any more.
     work.catch(() => {});
   }
 }

@@ -76,7 +76,7 @@ export async function* streamTool(
     });
     child.on('close', (code) => resolve(code ?? undefined));
   });
-  // Looked at only after the output has ended.
+  // Awaited only after the output has ended.
   ended.catch(() => {});
   try {
     for await (const chunk of child.stdout) yield chunk as Buffer;

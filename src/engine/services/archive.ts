@@ -1,4 +1,4 @@
-// Unpacks archives that nobody vouches for: all of it or nothing, and nothing outside the given folder.
+// Unpacks untrusted archives: all of the archive or nothing, and nothing outside the given folder.
 
 import { closeSync, createReadStream, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -24,7 +24,7 @@ export interface UnpackRequest {
   readonly format: 'tar' | 'tar.gz' | 'tar.zst' | 'zip';
   /** Made when missing; emptied when unpacking fails. */
   readonly into: string;
-  /** What messages call `file` and `into`. Default: those. */
+  /** How messages name `file` and `into`. Default: as they are. */
   readonly shown?: { readonly file: string; readonly into: string };
   /** Leading path components to drop. */
   readonly strip?: number;
@@ -47,7 +47,7 @@ interface Unpacked {
   readonly bytes: number;
 }
 
-/** Of what is larger than this when unpacked, honest archives have a tenth or a hundredth packed. */
+/** Above this size, honest archives unpack to ten or a hundred times their own size, not more. */
 const ORDINARY_BYTES = 64 * 1024 ** 2;
 const MOST_RATIO = 300;
 const CHUNK_BYTES = 256 * 1024;
@@ -81,28 +81,28 @@ function failureOf(error: unknown, archive: string, into: string, format: string
     return hasCode(failure, 'command::not-found') ? noZstd(archive) : failure;
   }
   const { code, syscall, message } = error as NodeJS.ErrnoException;
-  // Names that no file system here can hold are the archive's fault.
+  // The archive is to blame for names that no file system here can hold.
   if (code === 'ENAMETOOLONG') return unsupportedEntry(archive, message, 'a name is too long.');
   if (syscall !== undefined) return cannotUnpack(archive, into, message);
-  return corruptArchive(archive, `It cannot be read as ${format}: ${message}`);
+  return corruptArchive(archive, `It can't be read as ${format}: ${message}`);
 }
 
-/** As far as it may be removed: what cannot be is reported by the failure that led here. */
+/** Removes what it can; the failure that led here is the one to report. */
 function empty(into: string): void {
   try {
     for (const name of readdirSync(into)) removeTree(join(into, name));
   } catch {
-    // Never made, or not ours.
+    // Never created, or not ours.
   }
 }
 
 /** The bytes of the tar archive inside. */
 function decompress(request: UnpackRequest, archive: string): Result<AsyncIterable<Buffer>, Failure> {
   const { file, format, searchPath, onProgress } = request;
-  if (format === 'zip') return fail(unsupportedFormat(archive, format, 'Zip archives are not unpacked here.'));
+  if (format === 'zip') return fail(unsupportedFormat(archive, format, 'pyflow does not unpack zip archives.'));
   const zstd = 'createZstdDecompress' in zlib ? (zlib.createZstdDecompress as typeof zlib.createGunzip) : undefined;
   if (format === 'tar.zst' && zstd === undefined) {
-    // An empty PATH would mean the current folder, which may be the app's.
+    // With an empty PATH the current folder is searched, and that may be the app's.
     const PATH = searchPath.join(':') || '/nonexistent';
     return succeed(streamTool('zstd', ['-d', '-c', '-q', '--', file], { PATH }));
   }
@@ -113,7 +113,7 @@ function decompress(request: UnpackRequest, archive: string): Result<AsyncIterab
   }
   if (format === 'tar') return succeed(compressed);
   const decompressor = format === 'tar.gz' || zstd === undefined ? zlib.createGunzip : zstd;
-  // Errors of both reach whoever reads the bytes; the callback is there because pipeline wants one.
+  // The reader of the bytes gets the errors of both streams; pipeline requires a callback.
   return succeed(pipeline(compressed, decompressor({ chunkSize: CHUNK_BYTES }), () => {}));
 }
 
@@ -123,14 +123,14 @@ async function unpackTar(
   { file, signal, keep }: UnpackRequest,
 ): Promise<void> {
   const { archive, limits } = folder;
-  // Padding and headers are not counted as content, and yet a few bytes can unpack to any number of them.
+  // Padding and headers don't count as content, but a few packed bytes can unpack to any number of them.
   const maxTarBytes = limits.maxBytes + limits.maxEntries * MAX_BYTES_BESIDE_ENTRY;
   let openFile: number | undefined;
   const close = (): void => {
     if (openFile !== undefined) closeSync(openFile);
     openFile = undefined;
   };
-  // All writing is synchronous: for thousands of small files that is several times quicker than the thread pool.
+  // Writes are synchronous: for thousands of small files this is several times faster than the thread pool.
   const reader = new TarReader({
     onEntry(entry) {
       const descriptor = startEntry(folder, entry, keep);
@@ -146,7 +146,7 @@ async function unpackTar(
       signal.throwIfAborted();
       received += chunk.length;
       if (received > maxTarBytes)
-        throw new FailureError(archiveTooLarge(archive, `Unpacked it is larger than ${maxTarBytes} bytes.`));
+        throw new FailureError(archiveTooLarge(archive, `It unpacks to more than ${maxTarBytes} bytes.`));
       if (received > ORDINARY_BYTES && received > packed * MOST_RATIO)
         throw new FailureError(archiveTooLarge(archive, `It unpacks to more than ${MOST_RATIO} times its own size.`));
       reader.write(chunk);
@@ -158,7 +158,7 @@ async function unpackTar(
   }
 }
 
-/** A descriptor to write the content to, or undefined when there is none to be kept. */
+/** A descriptor to write the content to; undefined for entries without content or that are not kept. */
 function startEntry(folder: UnpackFolder, entry: TarEntry, keep: UnpackRequest['keep']): number | undefined {
   const { name, type, typeName, size, mode, target } = entry;
   const path = folder.pathOf(name);

@@ -1,4 +1,4 @@
-// Remembers for a while which hosts could not be reached, for all runs that share a cache. Unaware of requests.
+// Remembers for a while which hosts were unreachable, for all runs that share a cache.
 
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,8 +6,8 @@ import type { Clock } from '../sdk.js';
 import { makePrivateFolder, privateFileMode } from '../files/private-files.js';
 import { readCacheFile } from '../files/cache-file.js';
 
-/** Long enough that a build of many files asks once, short enough that a repaired network is noticed. */
 const LARGEST = 1024 * 1024;
+/** Long enough that a build of many files asks once, short enough that a repaired network is noticed. */
 const REMEMBERED_MS = 10 * 60 * 1000;
 
 interface DeadHost {
@@ -17,13 +17,13 @@ interface DeadHost {
 }
 
 export interface DeadHosts {
-  /** Why the host could not be reached a short while ago, or undefined. */
+  /** Why the host was unreachable a short while ago, or undefined. */
   find(host: string): string | undefined;
   remember(host: string, why: string): void;
   forget(host: string): void;
 }
 
-/** `host` is a name or address with its port. What cannot be read or written is not remembered, no more. */
+/** `host` is a name or address with its port. If the file can't be read or written, nothing is remembered. */
 export function openDeadHosts(cacheDir: string, clock: Clock): DeadHosts {
   const file = join(cacheDir, 'state', 'dead-hosts.json');
 
@@ -72,5 +72,5 @@ const isDeadHost = (entry: unknown): entry is DeadHost =>
   'why' in entry &&
   typeof entry.why === 'string';
 
-/** An entry of the future was made by another clock. */
+/** An entry from the future was made by another clock. */
 const isFresh = ({ at }: DeadHost, now: number): boolean => at <= now && now - at < REMEMBERED_MS;

@@ -1,4 +1,4 @@
-// The folders of a node, as plugins reach them.
+// The folders of a node as plugins get them.
 
 import { mkdirSync } from 'node:fs';
 import { Folder } from '../files/folder.js';
@@ -20,7 +20,7 @@ const foldersOf = ({ appDir, scratchDir, cacheDir, givenDir, toolDir, toolDirs }
   app: new Folder(appDir),
   scratch: new Folder(scratchDir, '$TMPDIR'),
   cache: new Folder(cacheDir, 'the cache folder of the node'),
-  // Few nodes give anything, so it is made for those that do.
+  // Few nodes give anything, so the folder is made on first use.
   get given() {
     mkdirSync(givenDir, { recursive: true });
     return new Folder(givenDir, 'the folder of given files');
@@ -32,8 +32,8 @@ const foldersOf = ({ appDir, scratchDir, cacheDir, givenDir, toolDir, toolDirs }
 });
 
 /**
- * Calls `use` with paths that lead to the folder and the file of a request through no link: what lies below a folder of the node
- * is opened there first, and stays what it is while `use` works. The folder is made when it is missing.
+ * Calls `use` with paths to the folder and the file of a request that contain no link: what is below a folder of the node is
+ * opened first and can't be swapped while `use` works. The folder is made if it is missing.
  */
 export async function pinnedPaths<T>(
   context: RunContext,
@@ -53,7 +53,7 @@ export async function pinnedPaths<T>(
   });
 }
 
-/** Which of the node's folders a path of this process lies in; undefined when in none. */
+/** Which of the node's folders contains a path of this process; undefined if none does. */
 function placeOf(context: RunContext, path: string): { readonly folder: Folder; readonly path: string } | undefined {
   const { app, scratch, cache, tool } = filesService.of(context);
   const places: readonly (readonly [string | undefined, Folder | undefined])[] = [

@@ -1,15 +1,15 @@
-// Facts of the machine and settings of the operator, read when first asked for. Unaware of what is made of them.
+// Facts about the machine and settings of the operator, read on first use.
 
 import { readFileSync } from 'node:fs';
 import { homedir, release as kernelRelease } from 'node:os';
 import { join } from 'node:path';
 import type { Host } from '../sdk.js';
 
-/** What the facts are read from; tests give another. */
+/** Where the facts are read from; tests use another source. */
 interface HostSource {
   readonly platform: string;
   readonly arch: string;
-  /** Where /etc, /usr and /proc are looked for. */
+  /** Contains /etc, /usr and /proc. */
   readonly root: string;
 }
 
@@ -44,7 +44,7 @@ class LazyHost implements Host {
     return this.#release;
   }
   get searchPath(): readonly string[] {
-    // A relative entry means another folder in each working folder: nothing is looked for there.
+    // A relative entry means a different folder for each working folder, so such entries are dropped.
     return (this.env['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/'));
   }
   get homeDir(): string {
@@ -74,7 +74,7 @@ function readRelease(source: HostSource): Host['release'] {
   return { id: field('ID') ?? 'linux', version: field('VERSION_ID') ?? '' };
 }
 
-/** Of the C library mapped into this very process: takes no subprocess, and a tenth of a diagnostic report's time. */
+/** Reads the C library that is mapped into this process: no subprocess, and a tenth of the time of a diagnostic report. */
 function readLibc(source: HostSource): Host['libc'] {
   if (source.platform !== 'linux') return { name: source.platform, version: kernelRelease() };
   const maps = readText(source, '/proc/self/maps') ?? '';
@@ -82,7 +82,7 @@ function readLibc(source: HostSource): Host['libc'] {
   if (musl !== undefined) return { name: 'musl', version: muslVersionIn(readBytes(source, musl)) };
   const glibc = /(\/\S*\/libc(?:\.so\.6|-2\.\d+\.so))$/m.exec(maps)?.[1];
   if (glibc !== undefined) return { name: 'glibc', version: glibcVersionIn(readBytes(source, glibc)) };
-  // A Node linked statically tells nothing about the machine.
+  // A statically linked Node says nothing about the machine.
   return { name: 'unknown', version: '' };
 }
 
@@ -94,7 +94,7 @@ function readBytes(source: HostSource, path: string): Buffer {
   }
 }
 
-/** The library carries the text that it prints when it is run as a program. */
+/** The library contains the text that it prints when run as a program. */
 function glibcVersionIn(library: Buffer): string {
   const banner = library.indexOf('GNU C Library ');
   if (banner === -1) return '';
@@ -102,7 +102,7 @@ function glibcVersionIn(library: Buffer): string {
   return /release version (\d+\.\d+)/.exec(text)?.[1] ?? '';
 }
 
-/** The version stands alone between two ends of strings. */
+/** The version is a string of its own in the library. */
 function muslVersionIn(library: Buffer): string {
   return /\0(1\.\d{1,2}\.\d{1,3})(?:-git[^\0]*)?\0/.exec(library.toString('latin1'))?.[1] ?? '';
 }

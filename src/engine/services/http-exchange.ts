@@ -1,23 +1,23 @@
-// One request over http or https, directly or through the operator's proxy, up to the head of the answer. Tells a host
-// that cannot be reached from one that answers badly. Unaware of retries, redirects and digests.
+// One request over http or https, directly or through the operator's proxy, up to the head of the answer. Distinguishes a
+// host that is unreachable from one that answers badly.
 
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
 interface ExchangeOptions {
-  /** Proxy variables as the operator set them. Only proxies that are spoken to over plain http are used. */
+  /** Proxy variables as the operator set them. Only proxies that use plain http themselves are supported. */
   readonly proxies: Readonly<Record<string, string>>;
   /** For the connection, TLS included. */
   readonly connectTimeoutMs: number;
-  /** Without a byte, or a complete head, for so long the connection is given up; the former also while the body is read. */
+  /** The connection is given up if no byte arrives for this long, also while the body is read, or no complete head. */
   readonly stallTimeoutMs: number;
   readonly signal: AbortSignal;
 }
 
 export type Exchange =
   | { readonly type: 'answered'; readonly response: IncomingMessage; readonly isStalled: () => boolean }
-  /** The proxy would not connect us. */
+  /** The proxy refused to connect. */
   | { readonly type: 'proxy-answered'; readonly status: number }
   | { readonly type: 'unreachable'; readonly why: string }
   | { readonly type: 'broken' }
@@ -29,7 +29,7 @@ export function peerOf(url: URL, proxies: Readonly<Record<string, string>>): str
   return `${peer.hostname}:${portOf(peer)}`;
 }
 
-/** Never rejects, except for want of memory or descriptors. After an abort the answer means nothing. */
+/** Rejects only if memory or descriptors run out. After an abort, ignore the result. */
 export async function exchange(url: URL, options: ExchangeOptions): Promise<Exchange> {
   const proxy = proxyFor(url, options.proxies);
   const opened = await openSocket(proxy ?? url, url, proxy, options);
@@ -42,7 +42,7 @@ export async function exchange(url: URL, options: ExchangeOptions): Promise<Exch
     socket.destroy();
   };
   socket.setTimeout(options.stallTimeoutMs, stall);
-  // A head that comes byte by byte never lets the socket rest.
+  // A head that arrives byte by byte never triggers the timeout of the socket.
   const headTimer = setTimeout(stall, options.stallTimeoutMs);
   const viaProxy = proxy !== undefined && url.protocol === 'http:';
   return new Promise((resolve) => {
@@ -53,7 +53,7 @@ export async function exchange(url: URL, options: ExchangeOptions): Promise<Exch
         host: url.host,
         'user-agent': 'pyflow',
         accept: '*/*',
-        // The digest is of the file, not of a compressed copy of it.
+        // The digest is that of the file, not of a compressed copy.
         'accept-encoding': 'identity',
         ...authorization('authorization', url),
         ...(viaProxy ? authorization('proxy-authorization', proxy) : {}),
@@ -65,7 +65,7 @@ export async function exchange(url: URL, options: ExchangeOptions): Promise<Exch
     });
     request.on('response', (response) => {
       clearTimeout(headTimer);
-      // Until somebody reads the body there is nobody else to hear of its end.
+      // Until the body is read, nothing else listens for its errors.
       response.on('error', () => {});
       resolve({ type: 'answered', response, isStalled: () => isStalled });
     });
@@ -115,7 +115,7 @@ async function openSocket(
     if (isOwnShortage(error)) throw error;
     return {
       type: 'unreachable',
-      why: timedOut ? `It gave no connection within ${connectTimeoutMs} ms.` : describeConnectError(error),
+      why: timedOut ? `It accepted no connection within ${connectTimeoutMs} ms.` : describeConnectError(error),
     };
   } finally {
     clearTimeout(timer);
@@ -125,9 +125,9 @@ async function openSocket(
 /** Waits for an event that means success; an error or the end of the socket means failure. */
 function settled(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void> {
   return new Promise((resolve, reject) => {
-    // Stays: an error that nobody listens to would end the process.
+    // This listener stays, since an error without a listener would end the process.
     socket.on('error', reject);
-    socket.once('close', () => reject(new Error('The connection was closed while it was made.')));
+    socket.once('close', () => reject(new Error('The connection was closed before it was established.')));
     socket.once(event, () => resolve());
   });
 }
@@ -147,17 +147,17 @@ function openTunnel(socket: Socket, url: URL, proxy: URL): Promise<number> {
   });
 }
 
-/** These say something about this process, nothing about the host. */
+/** Errors about this process that say nothing about the host. */
 const isOwnShortage = (error: unknown): boolean =>
   ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 function describeConnectError(error: unknown): string {
   const { code, message, errors } = error as NodeJS.ErrnoException & { readonly errors?: readonly Error[] };
-  if (code === 'ECONNREFUSED') return 'Nothing listens there.';
-  if (code === 'ENOTFOUND') return 'No such name is known.';
-  if (code === 'EAI_AGAIN') return 'The name could not be looked up.';
-  if (code === 'EHOSTUNREACH' || code === 'ENETUNREACH') return 'No route leads there.';
-  // With several addresses the errors of all of them come in one.
+  if (code === 'ECONNREFUSED') return 'The connection was refused.';
+  if (code === 'ENOTFOUND') return 'The host name is unknown.';
+  if (code === 'EAI_AGAIN') return 'The host name could not be resolved.';
+  if (code === 'EHOSTUNREACH' || code === 'ENETUNREACH') return 'There is no route to the host.';
+  // For a host with several addresses, one error contains those of all addresses.
   return `${message || errors?.[0]?.message || code || 'The connection failed'}.`.replace(/\.\.$/, '.');
 }
 
@@ -191,7 +191,7 @@ function proxyFor(url: URL, proxies: Readonly<Record<string, string>>): URL | un
   }
 }
 
-/** `*`, `host`, `.domain` or `domain` (with all below it), each perhaps with a port. */
+/** The list holds `*`, `host`, `.domain` or `domain` (with subdomains), each with an optional port. */
 function isExempt(url: URL, list: string): boolean {
   return list.split(/[\s,]+/).some((entry) => {
     const [, name = '', port] = /^\*?\.?(.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];

@@ -1,18 +1,17 @@
-// Tells a transfer that comes too slowly from one that takes its time: by what came within each of some windows, and by a
-// time for the whole. Unaware of what is transferred.
+// Gives up a transfer that is too slow: by the bytes that arrive within each window of time, and by a deadline for the whole.
 
 interface PaceLimits {
   /** Averaged over each window. */
   readonly minBytesPerSecond: number;
   readonly windowMs: number;
-  /** `performance.now()` at which the whole must be there. */
+  /** By `performance.now()`, for the whole. */
   readonly deadlineMs: number;
 }
 
 interface Pace {
-  /** Bytes that came so far. */
+  /** Call it with the number of bytes so far. */
   note(received: number): void;
-  /** Why it was given up; undefined when it was not. */
+  /** Why the transfer was given up, or undefined. */
   tooSlow(): string | undefined;
   end(): void;
 }
@@ -32,12 +31,14 @@ export function watchPace({ minBytesPerSecond, windowMs, deadlineMs }: PaceLimit
     const came = received - atLastLook;
     atLastLook = received;
     if (came < (minBytesPerSecond * windowMs) / 1000) {
-      fail(`Only ${came} bytes came within ${windowMs / 1000} s; at least ${minBytesPerSecond} a second are expected.`);
+      fail(
+        `Only ${came} bytes arrived within ${windowMs / 1000} s; pyflow expects at least ${minBytesPerSecond} bytes a second.`,
+      );
     }
   };
   const windows = setInterval(look, windowMs);
   const leftMs = Math.min(Math.max(0, deadlineMs - performance.now()), LONGEST_TIMER_MS);
-  const deadline = setTimeout(() => fail('It was not complete when the time for all of it was over.'), leftMs);
+  const deadline = setTimeout(() => fail('It was not complete when the time for the whole file was over.'), leftMs);
   const end = (): void => {
     clearInterval(windows);
     clearTimeout(deadline);
@@ -51,5 +52,5 @@ export function watchPace({ minBytesPerSecond, windowMs, deadlineMs }: PaceLimit
   };
 }
 
-/** What a timer of Node takes. */
+/** The longest time that a timer of Node accepts. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;

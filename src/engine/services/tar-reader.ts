@@ -1,12 +1,12 @@
-// Reads the bytes of a tar archive as they come and hands on its entries. Strict, because whoever made the bytes may be
-// hostile: it never waits for more than the format promises. Unaware of files and folders.
+// Parses the bytes of a tar archive as they arrive and hands on its entries. Strict, because the bytes are untrusted: it
+// never waits for more than the format promises.
 
 export interface TarEntry {
   readonly name: string;
-  /** `other` is what an unpacker should refuse; `typeName` says what it is. */
+  /** An unpacker should refuse `other`; `typeName` says what it is. */
   readonly type: 'file' | 'directory' | 'symlink' | 'link' | 'other';
   readonly typeName: string;
-  /** Of a file's content; 0 for everything else. */
+  /** Of a file; 0 for everything else. */
   readonly size: number;
   readonly mode: number;
   /** Of links. */
@@ -14,17 +14,17 @@ export interface TarEntry {
 }
 
 interface TarHandler {
-  /** What shall get the content of the entry; undefined when nobody wants it. */
+  /** Returns the function that gets the content of the entry; undefined to skip it. */
   onEntry(entry: TarEntry): ((chunk: Buffer) => void) | undefined;
   /** The content of a file is complete. */
   onEnd(): void;
 }
 
-/** The bytes are no tar archive, or end too early. */
+/** The bytes are not a tar archive, or end too early. */
 class TarError extends Error {}
 
 const BLOCK = 512;
-/** Long names and attributes of one entry; no honest archive comes near. */
+/** For the long names and attributes of one entry; honest archives need far less. */
 const MAX_HEADER_BYTES = 1024 * 1024;
 const ZEROS = Buffer.alloc(BLOCK);
 
@@ -79,7 +79,7 @@ export class TarReader {
   /** Throws a TarError, and whatever the handler throws. */
   write(chunk: Buffer): void {
     let rest = chunk;
-    // What follows the end of the archive is padding, or nobody's business.
+    // What follows the end of the archive is padding and is ignored.
     while (rest.length > 0 && this.#state.type !== 'done') rest = this.#step(rest);
   }
 
@@ -91,7 +91,7 @@ export class TarReader {
       throw new TarError('it ends before its end mark');
   }
 
-  /** Consumes something of the bytes and returns the rest. */
+  /** Consumes some of the bytes and returns the rest. */
   #step(bytes: Buffer): Buffer {
     const state = this.#state;
     if (state.type === 'block') return this.#collectBlock(bytes);
@@ -153,7 +153,7 @@ export class TarReader {
 
   #takeEntry(block: Buffer, flag: string, headerSize: number): void {
     const attributes = { ...this.#global, ...this.#attributes };
-    // An attribute without a value takes back a global one.
+    // An attribute without a value cancels a global one.
     const longName = this.#longName;
     const name = attributes['path'] || longName || nameOf(block);
     const target = attributes['linkpath'] || this.#longTarget || textUntilNul(block, 157, 100);
@@ -166,7 +166,7 @@ export class TarReader {
     const known = TYPES[isSparse ? 'S' : isFolderByName ? '5' : flag];
     const [type, typeName] = known ?? ['other', `of the unknown type ${JSON.stringify(flag)}`];
     if (attributes['path'] && longName && attributes['path'] !== longName)
-      throw new TarError(`the entry ${JSON.stringify(name)} has another name, ${JSON.stringify(longName)}`);
+      throw new TarError(`the entry ${JSON.stringify(name)} has a second name, ${JSON.stringify(longName)}`);
     const size = type === 'other' ? 0 : sizeOfEntry({ name, type, typeName }, headerSize, attributes['size']);
     const mode = Number.parseInt(textUntilNul(block, 100, 8).trim(), 8) || 0;
     const sink = this.handler.onEntry({ name, type, typeName, size, mode, target });
@@ -180,30 +180,30 @@ function checkSum(block: Buffer): void {
   let sum = 8 * 32;
   for (let at = 0; at < 148; at += 1) sum += block[at] as number;
   for (let at = 156; at < BLOCK; at += 1) sum += block[at] as number;
-  if (sum !== octal(block, 148, 8)) throw new TarError('the sum of a header is wrong');
+  if (sum !== octal(block, 148, 8)) throw new TarError('the checksum of a header is wrong');
 }
 
 function sizeOf(block: Buffer): number {
   const first = block[124] as number;
   if (first < 0x80) return octal(block, 124, 12);
-  // GNU's way to write large sizes: a mark, then the number in binary. Negative ones make no sense.
-  if (first !== 0x80) throw new TarError('the size of an entry is no number');
+  // GNU writes large sizes as a mark and a binary number. Negative ones make no sense.
+  if (first !== 0x80) throw new TarError('the size of an entry is not a number');
   let size = 0;
   for (let at = 125; at < 136; at += 1) size = size * 256 + (block[at] as number);
-  if (!Number.isSafeInteger(size)) throw new TarError('the size of an entry is beyond all measure');
+  if (!Number.isSafeInteger(size)) throw new TarError('the size of an entry is too large');
   return size;
 }
 
 function octal(block: Buffer, at: number, length: number): number {
   const digits = /^ *([0-7]*)[ \0]*$/.exec(block.toString('latin1', at, at + length))?.[1];
-  if (digits === undefined) throw new TarError('a number in a header is none');
+  if (digits === undefined) throw new TarError('a number in a header is invalid');
   return digits === '' ? 0 : Number.parseInt(digits, 8);
 }
 
-/** From here on the header has no room for a size, and has none or a part of it. */
+/** From this size on the header has no room for it, and holds nothing or part of it. */
 const BEYOND_HEADER = 8 * 1024 ** 3;
 
-/** Readers that go by the one size and readers that go by the other would find different entries behind this one. */
+/** Readers that trust different sizes would find different entries after this one, so the sizes must agree. */
 function sizeOfEntry(
   { name, type, typeName }: Pick<TarEntry, 'name' | 'type' | 'typeName'>,
   inHeader: number,
@@ -212,7 +212,7 @@ function sizeOfEntry(
   const size = inAttributes ? decimal(inAttributes) : inHeader;
   if (type !== 'file') {
     if (size > 0 || inHeader > 0) {
-      throw new TarError(`the entry ${JSON.stringify(name)} has content, and yet is ${typeName}`);
+      throw new TarError(`the entry ${JSON.stringify(name)} has content, although it is ${typeName}`);
     }
     return 0;
   }
@@ -224,13 +224,13 @@ function sizeOfEntry(
 
 function decimal(text: string): number {
   const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(number)) throw new TarError('the size of an entry is no number');
+  if (!Number.isSafeInteger(number)) throw new TarError('the size of an entry is not a number');
   return number;
 }
 
 function nameOf(block: Buffer): string {
   const name = textUntilNul(block, 0, 100);
-  // GNU tar has other things in the place of the prefix.
+  // GNU tar uses the field of the prefix for other things.
   const isPosix = block.toString('latin1', 257, 263) === 'ustar\0';
   return isPosix && block[345] !== 0 ? `${textUntilNul(block, 345, 155)}/${name}` : name;
 }

@@ -67,16 +67,16 @@ export async function fetchInto(
     const trouble = await attemptHttp({ path, url, request, settings, deadHosts, attempt, startedAt });
     if (trouble === undefined) return;
     if (attempt >= settings.tries || signal.aborted) throw new FailureError(trouble.failure);
-    // Half of the pause is chance, so that builds that failed together do not come back together.
+    // Half of the pause is random, so that builds that failed together don't retry together.
     const pauseMs = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2);
     await settings.sleep(Math.min(Math.max(pauseMs, trouble.retryAfterMs ?? 0), MAX_PAUSE_MS), signal);
   }
 }
 
-/** What another try may cure. */
+/** A failure that another try may fix. */
 interface Trouble {
   readonly failure: Failure;
-  /** What the server asked for. */
+  /** As the server asked. */
   readonly retryAfterMs?: number;
 }
 
@@ -85,10 +85,10 @@ function parseUrl(text: string): URL {
   try {
     url = new URL(text);
   } catch {
-    throw new FailureError(invalidUrl(text, 'It cannot be parsed as a URL.'));
+    throw new FailureError(invalidUrl(text, 'It is not a valid URL.'));
   }
   if (!['http:', 'https:', 'file:'].includes(url.protocol))
-    throw new FailureError(invalidUrl(text, `The scheme ${url.protocol} is not known here.`));
+    throw new FailureError(invalidUrl(text, `The scheme ${url.protocol} is not supported.`));
   return url;
 }
 
@@ -112,7 +112,7 @@ async function attemptHttp(given: Attempt): Promise<Trouble | undefined> {
     const remembered = deadHosts.find(peer);
     if (remembered !== undefined)
       throw new FailureError(
-        hostUnreachable(current.href, peer, `${remembered} It is not tried again for ten minutes.`),
+        hostUnreachable(current.href, peer, `${remembered} pyflow does not try it again for ten minutes.`),
       );
     const answer = await exchange(current, { ...settings, signal: request.signal });
     request.signal.throwIfAborted();
@@ -135,12 +135,12 @@ async function attemptHttp(given: Attempt): Promise<Trouble | undefined> {
     if (![301, 302, 303, 307, 308].includes(status) || location === undefined)
       return judgeStatus(current, status, response.headers['retry-after'], attempt);
     if (redirects === MAX_REDIRECTS)
-      throw new FailureError(badRedirect(url.href, `It was sent on more than ${MAX_REDIRECTS} times.`));
+      throw new FailureError(badRedirect(url.href, `It redirected more than ${MAX_REDIRECTS} times.`));
     current = followed(current, location);
   }
 }
 
-/** At 64 KiB a second, beside ten minutes. */
+/** A file may take ten minutes, plus its size at 64 KiB a second. */
 const SLOWEST_WHOLE = 64 * 1024;
 const LEAST_WHOLE_MS = 10 * 60_000;
 
@@ -177,12 +177,14 @@ async function receiveBody(
 
 function followed(from: URL, location: string): URL {
   if (!URL.canParse(location, from.href))
-    throw new FailureError(badRedirect(from.href, 'It was sent on to what is no address.'));
+    throw new FailureError(badRedirect(from.href, 'It redirected to an invalid URL.'));
   const to = new URL(location, from.href);
   if (to.protocol !== 'https:' && to.protocol !== 'http:')
-    throw new FailureError(badRedirect(from.href, `It was sent on to the scheme ${to.protocol}`));
+    throw new FailureError(badRedirect(from.href, `It redirected to the scheme ${to.protocol}`));
   if (from.protocol === 'https:' && to.protocol === 'http:')
-    throw new FailureError(badRedirect(from.href, 'It was sent on from https to http, where anybody may change it.'));
+    throw new FailureError(
+      badRedirect(from.href, 'It redirected from https to http, where anyone on the network can change the file.'),
+    );
   return to;
 }
 
@@ -221,7 +223,9 @@ async function copyInto(path: string, url: URL, request: Wanted, settings: Trans
     if (error instanceof FailureError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     throw new FailureError(
-      code === 'ENOENT' || code === 'ENOTDIR' ? notFound(url.href, 'No such file exists.') : refused(url.href, message),
+      code === 'ENOENT' || code === 'ENOTDIR'
+        ? notFound(url.href, "The file doesn't exist.")
+        : refused(url.href, message),
     );
   }
   const expected = request.sizeBytes ?? size;

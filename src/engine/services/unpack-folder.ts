@@ -1,8 +1,8 @@
-// Writes entries of a hostile archive into one folder and never past it. Unaware of archive formats.
+// Writes the entries of an untrusted archive into one folder and never outside it.
 //
-// Why nothing leads out: folders are made by us or looked at before use, so the way to an entry holds no link; files are
-// opened exclusively, so no link is written through; a link may climb first and descend then, never climb again, so its
-// target is known from where it stands, whatever other links there are.
+// Why nothing gets out: folders are made by us or checked before use, so the path to an entry contains no link. Files are
+// opened exclusively, so nothing is written through a link. The target of a link may go up first and then down, but not up
+// again, so its place follows from the target alone, whatever other links exist.
 
 import { chmodSync, copyFileSync, constants, lstatSync, mkdirSync, openSync, symlinkSync, writeSync } from 'node:fs';
 import { FailureError } from '../failure.js';
@@ -18,15 +18,15 @@ type Written =
   | { readonly type: 'file'; readonly size: number; readonly executable: boolean }
   | { readonly type: 'symlink'; readonly target: string };
 
-/** All methods throw a FailureError for what an archive may not do, and the errors of the file system. */
+/** All methods throw a FailureError for what an archive must not do, and the errors of the file system as they are. */
 export class UnpackFolder {
   files = 0;
   bytes = 0;
   #entries = 0;
   readonly #written = new Map<string, Written>([['', { type: 'directory' }]]);
-  /** Folded names -> names as they are. */
+  /** Case-folded path -> path. */
   readonly #names = new Map<string, string>();
-  /** Modes are 0644 and 0755 whatever the umask: only an unusual one costs a call per entry. */
+  /** Modes are 0644 and 0755 whatever the umask; only an unusual umask costs a call per entry. */
   readonly #mustChmod = (process.umask() & 0o755) !== 0;
 
   constructor(
@@ -38,7 +38,7 @@ export class UnpackFolder {
     mkdirSync(into, { recursive: true });
   }
 
-  /** The path that an entry has below `into`; undefined when `strip` leaves nothing of it. */
+  /** The path of an entry below `into`; undefined if `strip` leaves nothing of it. */
   pathOf(name: string): string | undefined {
     this.#entries += 1;
     if (this.#entries > this.limits.maxEntries)
@@ -48,28 +48,33 @@ export class UnpackFolder {
   }
 
   #split(name: string): readonly string[] {
-    if (name.includes('\0')) throw new FailureError(unsafePath(this.archive, name, 'the name holds a NUL.'));
+    if (name.includes('\0')) throw new FailureError(unsafePath(this.archive, name, 'the name contains a NUL.'));
     if (name.includes('\\'))
       throw new FailureError(
-        unsupportedEntry(this.archive, name, 'the name holds a backslash, which parts names elsewhere.'),
+        unsupportedEntry(
+          this.archive,
+          name,
+          'the name contains a backslash, which separates folders on other systems.',
+        ),
       );
     if (name.startsWith('/')) throw new FailureError(unsafePath(this.archive, name, 'the path is absolute.'));
     if (name.includes('\u{fffd}'))
       throw new FailureError(unsupportedEntry(this.archive, name, 'the name is not UTF-8.'));
     const parts = name.split('/').filter((part) => part !== '' && part !== '.');
-    if (parts.includes('..')) throw new FailureError(unsafePath(this.archive, name, 'the path leads upwards.'));
+    if (parts.includes('..')) throw new FailureError(unsafePath(this.archive, name, 'the path contains `..`.'));
     return parts;
   }
 
   directory(path: string): void {
     const there = this.#written.get(path);
     if (there?.type === 'directory') return;
-    if (there !== undefined) throw new FailureError(unsafePath(this.archive, path, `it is a ${there.type} already.`));
+    if (there !== undefined)
+      throw new FailureError(unsafePath(this.archive, path, `an earlier entry made it a ${there.type}.`));
     this.#makeParents(path);
     this.#makeDirectory(path);
   }
 
-  /** Opens a new file of a size told beforehand; the caller writes and closes it. */
+  /** Opens a new file of known size; the caller writes and closes it. */
   openFile(path: string, size: number, executable: boolean): number {
     this.#account(path, size);
     this.#makeRoom(path);
@@ -91,23 +96,26 @@ export class UnpackFolder {
     this.files += 1;
   }
 
-  /** A hard link becomes a copy: two names of one file would be surprised by each other's changes. */
+  /** A hard link becomes a copy, so that a change of one file does not change the other. */
   link(path: string, targetName: string): void {
     let parts: readonly string[];
     try {
       parts = this.#split(targetName);
     } catch {
-      throw new FailureError(unsafeLink(this.archive, path, targetName, 'it leads out of the archive.'));
+      throw new FailureError(unsafeLink(this.archive, path, targetName, 'it points outside the archive.'));
     }
     const target = parts.slice(this.strip).join('/');
     const there = this.#written.get(target);
     if (target === path) return;
     if (there === undefined || there.type === 'directory')
       throw new FailureError(
-        corruptArchive(this.archive, `${path} links to ${targetName}, which is no file before it.`),
+        corruptArchive(
+          this.archive,
+          `${path} is a hard link to ${targetName}, but no earlier entry is a file of that name.`,
+        ),
       );
     if (there.type === 'symlink')
-      throw new FailureError(unsafeLink(this.archive, path, targetName, 'that is a link itself.'));
+      throw new FailureError(unsafeLink(this.archive, path, targetName, 'its target is a link too.'));
     this.#account(path, there.size);
     this.#makeRoom(path);
     copyFileSync(this.#real(target), this.#real(path), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
@@ -121,25 +129,26 @@ export class UnpackFolder {
       throw new FailureError(archiveTooLarge(this.archive, `With ${path} it exceeds ${this.limits.maxBytes} bytes.`));
   }
 
-  /** Makes the way to a path that no earlier entry has. */
+  /** Makes the folders above a path; refuses a path that an earlier entry has. */
   #makeRoom(path: string): void {
     const there = this.#written.get(path);
-    if (there?.type === 'directory') throw new FailureError(unsafePath(this.archive, path, 'it is a folder already.'));
+    if (there?.type === 'directory')
+      throw new FailureError(unsafePath(this.archive, path, 'an earlier entry made it a folder.'));
     if (there !== undefined)
       throw new FailureError(unsafePath(this.archive, path, 'an earlier entry has the same name.'));
     this.#makeParents(path);
     this.#claimName(path);
   }
 
-  /** Where case or the form of accents does not count, two names would be one file. */
+  /** Some file systems ignore case or the form of accents; two such names would be one file there. */
   #claimName(path: string): void {
-    // The one honest case: names of terminals, as every ncurses has them.
+    // The one legitimate case: names of terminals, which every ncurses has.
     if (/(^|\/)terminfo\//.test(path)) return;
     const folded = path.normalize('NFC').toLowerCase().toUpperCase().normalize('NFC');
     const other = this.#names.get(folded);
     if (other !== undefined && other !== path)
       throw new FailureError(
-        unsafePath(this.archive, path, `elsewhere it has the same name as ${JSON.stringify(other)}.`),
+        unsafePath(this.archive, path, `on some file systems it is the same name as ${JSON.stringify(other)}.`),
       );
     this.#names.set(folded, path);
   }
@@ -151,9 +160,7 @@ export class UnpackFolder {
     const there = this.#written.get(parent);
     if (there?.type === 'directory') return;
     if (there !== undefined)
-      throw new FailureError(
-        unsafePath(this.archive, path, `the way to it leads through the ${there.type} ${parent}.`),
-      );
+      throw new FailureError(unsafePath(this.archive, path, `its folder ${parent} is a ${there.type}.`));
     this.#makeParents(parent);
     this.#makeDirectory(parent);
   }
@@ -162,10 +169,10 @@ export class UnpackFolder {
     try {
       mkdirSync(this.#real(path), { mode: 0o755 });
     } catch (error) {
-      // There before us, or the same name in another case: fine as long as it is really a folder.
+      // It existed before, or has the same name in another case: fine if it really is a folder.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       if (!lstatSync(this.#real(path)).isDirectory())
-        throw new FailureError(unsafePath(this.archive, path, 'something else is in its place.'));
+        throw new FailureError(unsafePath(this.archive, path, 'something other than a folder exists there.'));
     }
     if (this.#mustChmod) chmodSync(this.#real(path), 0o755);
     this.#claimName(path);
@@ -177,21 +184,21 @@ export class UnpackFolder {
   }
 }
 
-/** Why the target of a link that stands `depth` folders deep is refused, or undefined. */
+/** Why the target of a link `depth` folders deep is refused, or undefined. */
 function problemOfTarget(target: string, depth: number): string | undefined {
-  if (target === '') return 'it leads nowhere.';
-  if (target.includes('\0')) return 'the target holds a NUL.';
+  if (target === '') return 'the target is empty.';
+  if (target.includes('\0')) return 'the target contains a NUL.';
   if (target.startsWith('/')) return 'the target is absolute.';
   if (target.includes('\u{fffd}')) return 'the target is not UTF-8.';
   const parts = target.split('/').filter((part) => part !== '' && part !== '.');
   const firstName = parts.findIndex((part) => part !== '..');
   const climbs = firstName === -1 ? parts.length : firstName;
-  if (climbs > depth) return 'it leads out of the archive.';
-  if (parts.includes('..', climbs)) return 'it climbs again after it descended, perhaps through another link.';
+  if (climbs > depth) return 'it points outside the archive.';
+  if (parts.includes('..', climbs)) return 'the target contains `..` after a folder name, which may be another link.';
   return undefined;
 }
 
-/** Writes all of it: the system may take less at once. */
+/** Writes all of it; the system may accept less per call. */
 export function writeFully(descriptor: number, chunk: Uint8Array): void {
   for (let written = 0; written < chunk.length;) written += writeSync(descriptor, chunk, written);
 }

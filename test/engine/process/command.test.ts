@@ -27,14 +27,14 @@ function shell(
   return { result, lines };
 }
 
-describe('command', () => {
+describe('engine/process/command', () => {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'pyflow-subprocess-'));
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('streams the lines of both streams and gives the exit status as a value', async () => {
+  it('streams the lines of both streams and returns the exit status as a value', async () => {
     const { result, lines } = shell('echo one; echo two >&2; printf last; exit 3');
     expect(await result).to.deep.equal({ ok: true, value: { exitCode: 3 } });
     expect(lines).to.have.members(['stdout: one', 'stderr: two', 'stdout: last']);
@@ -44,28 +44,28 @@ describe('command', () => {
     expect(await shell('kill -9 $$').result).to.deep.equal({ ok: true, value: { signal: 'SIGKILL' } });
   });
 
-  it('gives the command the named environment and nothing of its own', async () => {
+  it('gives the command the named environment and nothing else', async () => {
     const { result, lines } = shell('env', { env: { ...ENV, GIVEN: 'yes' } });
     await result;
     expect(lines).to.include('stdout: GIVEN=yes');
     expect(lines.some((line) => line.includes('HOME='))).to.equal(false);
   });
 
-  it('runs in a process group of its own', async () => {
+  it('runs in its own process group', async () => {
     const { result, lines } = shell('ps -o pgid= -p $$; echo $$');
     await result;
     expect(lines[0]?.replace(/ +/, ' ')).to.equal(lines[1]);
   });
 
   const startFailures: readonly [string, () => readonly [readonly string[], Partial<SpawnOptions>], string][] = [
-    ['a program that is on no folder of PATH', () => [['no-such-program'], {}], 'command::not-found'],
+    ['a program that is in no folder of PATH', () => [['no-such-program'], {}], 'command::not-found'],
     ['a path without a file', () => [['/no/such/program'], {}], 'command::not-found'],
-    ['a working folder that is missing', () => [['sh'], { cwd: '/no/such/folder' }], 'command::cannot-start'],
+    ['a missing working folder', () => [['sh'], { cwd: '/no/such/folder' }], 'command::cannot-start'],
     ['a file that is not executable', () => [[file('text', 0o644)], {}], 'command::not-executable'],
     ['a path through a file', () => [[`${file('text', 0o644)}/program`], {}], 'command::not-executable'],
     ['arguments that are too large', () => [['true', 'x'.repeat(4_000_000)], {}], 'command::arguments-too-large'],
     ['an argument with a NUL', () => [['true', 'a\0b'], {}], 'command::cannot-start'],
-    ['no program at all', () => [[], {}], 'command::cannot-start'],
+    ['an empty command', () => [[], {}], 'command::cannot-start'],
   ];
   const file = (content: string, mode: number): string => {
     const path = join(folder, 'file');
@@ -87,7 +87,7 @@ describe('command', () => {
     });
   }
 
-  it('starts nothing when it is aborted already', async () => {
+  it('starts nothing when already aborted', async () => {
     const result = await spawnCommand(['touch', join(folder, 'touched')], {
       cwd: folder,
       env: ENV,
@@ -98,7 +98,7 @@ describe('command', () => {
     expect(readdirSync(folder)).to.deep.equal([]);
   });
 
-  it('lets the command end in order when aborted', async () => {
+  it('lets an aborted command end in an orderly way', async () => {
     const { result, lines } = shell('trap "echo tidied; exit 0" TERM; echo ready; while :; do sleep 0.01; done', {
       onText: (text, abort) => text === 'ready' && abort(),
     });
@@ -106,7 +106,7 @@ describe('command', () => {
     expect(lines).to.include('stdout: tidied');
   });
 
-  it('kills what does not heed TERM once the grace is over', async () => {
+  it('kills a command that ignores TERM when the grace period is over', async () => {
     const seconds = uniqueSleep();
     const { result } = shell(`trap "" TERM; echo ready; sleep ${seconds}; sleep ${seconds}`, {
       graceMs: 50,
@@ -139,7 +139,7 @@ describe('command', () => {
     expect(processesWith(seconds)).to.deep.equal([]);
   });
 
-  it('ends what the command left behind in its group', async () => {
+  it('ends processes that the command left in its group', async () => {
     const seconds = uniqueSleep();
     expect(await shell(`sleep ${seconds} & exit 0`).result).to.deep.equal({ ok: true, value: { exitCode: 0 } });
     expect(processesWith(seconds)).to.deep.equal([]);
@@ -152,7 +152,7 @@ describe('command', () => {
     expect(processesWith(seconds)).to.deep.equal([]);
   });
 
-  it('hands an exception of the listener to its caller and leaves no process', async () => {
+  it('passes an exception of the listener to its caller and leaves no process', async () => {
     const seconds = uniqueSleep();
     const { result } = shell(`echo ready; sleep ${seconds}`, {
       onText: () => {

@@ -18,7 +18,7 @@ import { hasNamespaces } from '../../support/namespaces.js';
 import { uniqueSleep } from '../../support/processes.js';
 import { outcomesOf, VERSION, Workspace } from '../../support/workspace.js';
 
-/** `fail` ends with 7 once every sibling has said that it is at work, each by its own pipe. */
+/** `fail` exits with 7 after every sibling has reported through its own pipe that it is running. */
 function pipelineOf(work: Workspace, siblings: Readonly<Record<string, string>>, cache = ''): string {
   const pipes = Object.keys(siblings).map((name) => join(work.root, `${name}.pipe`));
   execFileSync('mkfifo', pipes);
@@ -35,7 +35,7 @@ function pipelineOf(work: Workspace, siblings: Readonly<Record<string, string>>,
   ].join('\n');
 }
 
-/** What the terminal's clock would call next. */
+/** The callback that the clock would call next. */
 let frame: (() => void) | undefined;
 
 const RENDERERS: Readonly<Record<string, (write: Write) => Renderer>> = {
@@ -63,7 +63,7 @@ describe('a failure', () => {
   });
   afterEach(() => work.cleanUp());
 
-  it('stops the nodes beside it and starts none behind it', async () => {
+  it('stops running nodes and starts no dependents', async () => {
     work.pipeline(pipelineOf(work, { stay: `exec sleep ${uniqueSleep()}`, forks: `sleep ${uniqueSleep()} & wait` }));
     const started = performance.now();
     const report = await work.run({ jobs: 3 });
@@ -77,7 +77,7 @@ describe('a failure', () => {
     ]);
   });
 
-  it('kills what does not heed, after the same time as an interrupt', async function () {
+  it('kills commands that ignore TERM, after the same time as an interrupt', async function () {
     this.timeout(60_000);
     work.pipeline(pipelineOf(work, { deaf: "trap '' TERM; while :; do sleep 0.1; done" }));
     const never = endedOrGivenUp(new Promise<string>(() => {}), AbortSignal.abort());
@@ -86,20 +86,20 @@ describe('a failure', () => {
     expect(await never).to.equal(undefined);
   });
 
-  it('lets the others go on with --keep-going', async () => {
+  it('lets other nodes continue with --keep-going', async () => {
     work.pipeline(pipelineOf(work, { stay: 'echo done' }));
     const report = await work.run({ jobs: 2, keepGoing: true });
     expect(outcomesOf(report)).to.deep.equal({ fail: 'failed', stay: 'executed', never: 'blocked' });
   });
 
-  it('says of a stopped node that is not cached that its effects may be half done', async () => {
+  it('warns that a stopped node that is not cached may have half done its effects', async () => {
     work.pipeline(pipelineOf(work, { stay: `exec sleep ${uniqueSleep()}` }, ', cache: never'));
     await work.run({ jobs: 2 });
     const told = work.events.filter((event) => event.type === 'notice' && event.code === 'node::stopped');
     expect(told.map((event) => 'node' in event && event.node)).to.deep.equal(['stay']);
   });
 
-  it('stops hooks, and plugins from outside that do not heed their signal', async function () {
+  it('stops hooks and outside plugins that ignore their signal', async function () {
     this.timeout(60_000);
     const [hook, plugin] = ['hook.pipe', 'plugin.pipe'].map((name) => join(work.root, name));
     execFileSync('mkfifo', [hook!, plugin!]);
@@ -139,7 +139,7 @@ nodes:
   it('stops siblings in the sandbox of namespaces too', async function () {
     if (!(await hasNamespaces())) this.skip();
     const sleep = uniqueSleep();
-    // No pipe reaches into the sandbox, so the one that fails gives the other some time to start.
+    // No pipe reaches into the sandbox, so the failing node gives the other some time to start.
     work.pipeline(`
 pyflow: 1
 nodes:
@@ -155,7 +155,7 @@ nodes:
       it(`is printed at once with --log ${log}${keepGoing ? ' and --keep-going' : ''}`, async () => {
         const go = join(work.root, 'go.pipe');
         execFileSync('mkfifo', [go]);
-        // The sibling has the word, and with --keep-going it ends only after the failure was printed.
+        // The sibling is printing at that moment; with --keep-going it ends only after the failure was printed.
         work.pipeline(pipelineOf(work, { stay: keepGoing ? `read x < ${go}` : `exec sleep ${uniqueSleep()}` }));
         let printed = '';
         const renderer = create((text) => {

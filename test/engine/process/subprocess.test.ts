@@ -6,7 +6,7 @@ const ENV = { PATH: '/usr/bin:/bin' };
 describe('runTool', () => {
   const options = { timeoutMs: 10_000, env: ENV };
 
-  it('captures both streams and gives a bad exit status as a value', async () => {
+  it('captures both streams and returns a non-zero exit status as a value', async () => {
     const result = await runTool('sh', ['-c', 'cat; echo bad >&2; exit 4'], { ...options, input: 'text\n' });
     expect(result).to.deep.equal({ ok: true, value: { exitCode: 4, stdout: 'text', stderr: 'bad' } });
   });
@@ -16,12 +16,12 @@ describe('runTool', () => {
     expect(result).to.deep.equal({ ok: true, value: { signal: 'SIGKILL', stdout: '', stderr: '' } });
   });
 
-  it('gives the command the named environment and nothing of its own', async () => {
+  it('gives the command the named environment and nothing else', async () => {
     const result = await runTool('sh', ['-c', 'echo "[$HOME]"'], options);
     expect(result).to.have.nested.property('value.stdout', '[]');
   });
 
-  it('reports a missing program, a missing folder, too long a time and an abort', async () => {
+  it('reports a missing program, a missing folder, a timeout and an abort', async () => {
     const codes = await Promise.all([
       runTool('no-such-program', [], options),
       runTool('true', [], { ...options, cwd: '/no/such/folder' }),

@@ -22,12 +22,12 @@ import { tarGzOf, tarOf, withSize, withTypeFlag, type TarEntry } from '../../sup
 
 const SEARCH_PATH = (process.env['PATH'] ?? '').split(':');
 
-describe('archive', () => {
+describe('engine/services/archive', () => {
   let root: string;
   let into: string;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'pyflow-archive-'));
-    // Two folders deep: what escapes by one or two steps is still found below `root`.
+    // Two folders deep, so that files which escape by one or two levels are still below `root`.
     into = join(root, 'a/b/into');
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
@@ -47,7 +47,7 @@ describe('archive', () => {
   const unpack = async (entries: readonly TarEntry[], more: Partial<UnpackRequest> = {}) =>
     unpackBytes(await tarGzOf(entries), more);
 
-  /** Every path below a folder, with what it is. */
+  /** Every path below a folder, with its type. */
   const listing = (folder: string, prefix = ''): Record<string, string> => {
     const found: Record<string, string> = {};
     for (const name of readdirSync(folder).sort()) {
@@ -66,7 +66,7 @@ describe('archive', () => {
     expect(outside.filter((path) => !['a/', 'a/b/', 'archive'].includes(path))).to.deep.equal([]);
   };
 
-  it('reads a tar that is not compressed as strictly', async () => {
+  it('reads an uncompressed tar as strictly', async () => {
     const good = await unpackBytes(await tarOf([{ name: 'a', content: 'x' }]), { format: 'tar' });
     expect(good).to.deep.equal({ ok: true, value: { files: 1, bytes: 1 } });
     const bad = await unpackBytes(await tarOf([{ name: '../a', content: 'x' }]), { format: 'tar' });
@@ -74,7 +74,7 @@ describe('archive', () => {
     expectNothingOutside();
   });
 
-  it('unpacks files, folders and links, with two modes only', async () => {
+  it('unpacks files, folders and links, with only two modes', async () => {
     const result = await unpack([
       { name: 'root/', type: 'directory', mode: 0o700 },
       { name: 'root/bin/tool', content: 'x', mode: 0o4711 },
@@ -99,7 +99,7 @@ describe('archive', () => {
     expect(statSync(join(into, 'root/lib/copy')).nlink).to.equal(1);
   });
 
-  it('gives the same modes under another umask', async () => {
+  it('gives the same modes under any umask', async () => {
     const before = process.umask(0o077);
     try {
       await unpack([{ name: 'bin/tool', content: 'x', mode: 0o755 }]);
@@ -109,7 +109,7 @@ describe('archive', () => {
     expect(listing(into)).to.deep.equal({ 'bin/': '755', 'bin/tool': '755 x' });
   });
 
-  it('drops leading parts and what is not to be kept', async () => {
+  it('drops leading path parts and entries that are not to be kept', async () => {
     const result = await unpack(
       [
         { name: 'top', content: 'gone' },
@@ -132,7 +132,7 @@ describe('archive', () => {
   });
 
   for (const format of ['gnu', 'pax', 'ustar', 'v7']) {
-    it(`unpacks what tar packed in the format ${format}, alike`, async () => {
+    it(`unpacks an archive that tar made in the format ${format}`, async () => {
       const source = join(root, 'a/source');
       const deep = format === 'v7' ? 'deep' : `deep/${'er'.repeat(30)}/${'er'.repeat(30)}`;
       mkdirSync(join(source, deep), { recursive: true });
@@ -161,12 +161,12 @@ describe('archive', () => {
     expect(readdirSync(into)).to.deep.equal([]);
   });
 
-  it('says what to install when nothing here reads zstd', async function () {
+  it('says what to install if nothing can read zstd', async function () {
     if ('createZstdDecompress' in zlib) {
       console.log('      (skipped: this Node reads zstd by itself)');
       return this.skip();
     }
-    // What lies in the current folder, which may be an app's, is no program of the machine.
+    // A file in the current folder, which may be an app's, must not be run as a program.
     writeFileSync(join(root, 'zstd'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
     const before = process.cwd();
     process.chdir(root);
@@ -175,7 +175,7 @@ describe('archive', () => {
         const result = await unpackBytes(Buffer.from('x'), { format: 'tar.zst', searchPath });
         if (result.ok) throw new Error('it succeeded');
         expect(result.failure.code).to.equal('archive::unsupported-format');
-        expect(result.failure.detail).to.include('no program `zstd` in PATH');
+        expect(result.failure.detail).to.include('PATH has no program `zstd`');
         expect(result.failure.remedy).to.include('`zstd`').and.to.include('Node 22.15');
       }
     } finally {
@@ -183,28 +183,28 @@ describe('archive', () => {
     }
   });
 
-  it('keeps names of terminals that only case tells apart', async () => {
+  it('keeps names of terminals that differ only in case', async () => {
     const terminals = ['share/terminfo/E/Eterm', 'share/terminfo/e/eterm'].map((name) => ({ name, content: 'x' }));
     expect(await unpack(terminals)).to.have.nested.property('value.files', 2);
   });
 
-  it('tells how far it is', async () => {
+  it('reports progress', async () => {
     const seen: (readonly [number, number])[] = [];
     await unpack([{ name: 'file', content: 'x' }], { onProgress: (done, total) => seen.push([done, total]) });
     const size = statSync(join(root, 'archive')).size;
     expect(seen).to.deep.equal([[size, size]]);
   });
 
-  it('reads past zeros that fill up a gzip file', async () => {
+  it('ignores zeros that pad a gzip file', async () => {
     const bytes = Buffer.concat([await tarGzOf([{ name: 'file', content: 'x' }]), Buffer.alloc(700)]);
     expect(await unpackBytes(bytes)).to.have.property('ok', true);
   });
 
   const file: TarEntry = { name: 'fine', content: 'fine' };
   const refusals: readonly [string, readonly TarEntry[], string][] = [
-    ['a path that leads upwards', [{ name: '../evil', content: 'x' }], 'archive::unsafe-path'],
-    ['a path that leads upwards from within', [{ name: 'x/../../evil', content: 'x' }], 'archive::unsafe-path'],
-    ['a folder that leads upwards', [{ name: '..', type: 'directory' }], 'archive::unsafe-path'],
+    ['a path with `..`', [{ name: '../evil', content: 'x' }], 'archive::unsafe-path'],
+    ['a path with `..` in the middle', [{ name: 'x/../../evil', content: 'x' }], 'archive::unsafe-path'],
+    ['a folder named `..`', [{ name: '..', type: 'directory' }], 'archive::unsafe-path'],
     ['an absolute path', [{ name: '/tmp/pyflow-evil', content: 'x' }], 'archive::unsafe-path'],
     ['a name with a NUL', [{ name: 'x', pax: { path: 'evil\0name' }, content: 'x' }], 'archive::unsafe-path'],
     [
@@ -214,7 +214,7 @@ describe('archive', () => {
     ],
     ['a name that is too long', [{ name: 'n'.repeat(300), content: 'x' }], 'archive::unsupported-entry'],
     ['an absolute link', [{ name: 'l', type: 'symlink', linkname: '/etc' }], 'archive::unsafe-link'],
-    ['a link that leads upwards', [{ name: 'd/l', type: 'symlink', linkname: '../../x' }], 'archive::unsafe-link'],
+    ['a link that points outside', [{ name: 'd/l', type: 'symlink', linkname: '../../x' }], 'archive::unsafe-link'],
     [
       'a link with a NUL',
       [{ name: 'l', type: 'symlink', pax: { linkpath: 'a\0b' }, linkname: 'a' }],
@@ -238,7 +238,7 @@ describe('archive', () => {
       'archive::unsafe-path',
     ],
     [
-      'a folder in the place of a link',
+      'a folder that replaces a link',
       [
         { name: 'd/', type: 'directory' },
         { name: 'l', type: 'symlink', linkname: 'd' },
@@ -247,7 +247,7 @@ describe('archive', () => {
       'archive::unsafe-path',
     ],
     [
-      'a link in the place of a folder',
+      'a link that replaces a folder',
       [
         { name: 'd/', type: 'directory' },
         { name: 'd', type: 'symlink', linkname: '.' },
@@ -255,11 +255,15 @@ describe('archive', () => {
       'archive::unsafe-path',
     ],
     ['a file below a file', [{ name: 'fine/evil', content: 'x' }], 'archive::unsafe-path'],
-    ['a hard link that leads out', [{ name: 'h', type: 'link', linkname: '../../../archive' }], 'archive::unsafe-link'],
+    [
+      'a hard link that points outside',
+      [{ name: 'h', type: 'link', linkname: '../../../archive' }],
+      'archive::unsafe-link',
+    ],
     ['an absolute hard link', [{ name: 'h', type: 'link', linkname: '/etc/passwd' }], 'archive::unsafe-link'],
     ['a hard link to nothing', [{ name: 'h', type: 'link', linkname: 'later' }], 'archive::corrupt'],
     [
-      'a hard link that moves a link to where it leads out',
+      'a hard link that moves a link to a place where it points outside',
       [
         { name: 'd/e/l', type: 'symlink', linkname: '../../fine' },
         { name: 'h', type: 'link', linkname: 'd/e/l' },
@@ -270,7 +274,7 @@ describe('archive', () => {
     ['a pipe', [{ name: 'pipe', type: 'fifo' }], 'archive::unsupported-entry'],
     ['a sparse file', [{ name: 's', pax: { 'GNU.sparse.major': '1' }, content: 'x' }], 'archive::unsupported-entry'],
     [
-      'two files of one name',
+      'two files with the same name',
       [
         { name: 'x', content: '1' },
         { name: './x', content: '2' },
@@ -278,16 +282,16 @@ describe('archive', () => {
       'archive::unsafe-path',
     ],
     [
-      'a file in the place of a link',
+      'a file that replaces a link',
       [
         { name: 'l', type: 'symlink', linkname: 'fine' },
         { name: 'l', content: 'x' },
       ],
       'archive::unsafe-path',
     ],
-    ['names that only case tells apart', [{ name: 'Fine', content: 'x' }], 'archive::unsafe-path'],
+    ['names that differ only in case', [{ name: 'Fine', content: 'x' }], 'archive::unsafe-path'],
     [
-      'folders that only case tells apart, through a link',
+      'folders that differ only in case, through a link',
       [
         { name: 'D', type: 'symlink', linkname: '.' },
         { name: 'd/evil', content: 'x' },
@@ -295,7 +299,7 @@ describe('archive', () => {
       'archive::unsafe-path',
     ],
     [
-      'names that only the form of an accent tells apart',
+      'names that differ only in the form of an accent',
       [
         { name: 'caf\u00e9', content: 'x' },
         { name: 'cafe\u0301', content: 'y' },
@@ -311,7 +315,7 @@ describe('archive', () => {
       ],
       'archive::unsafe-link',
     ],
-    ['two sizes of one file', [{ name: 'x', pax: { size: '512' }, content: 'x' }], 'archive::corrupt'],
+    ['a file with two sizes', [{ name: 'x', pax: { size: '512' }, content: 'x' }], 'archive::corrupt'],
   ];
   for (const [what, entries, code] of refusals) {
     it(`refuses ${what} and keeps nothing`, async () => {
@@ -323,7 +327,7 @@ describe('archive', () => {
     });
   }
 
-  it('does not go through a link that lay in the folder before', async () => {
+  it('does not write through a link that was in the folder before', async () => {
     mkdirSync(into, { recursive: true });
     execFileSync('ln', ['-s', '..', join(into, 'before')]);
     const result = await unpack([{ name: 'before/evil', content: 'x' }]);
@@ -331,12 +335,12 @@ describe('archive', () => {
     expectNothingOutside();
   });
 
-  it('refuses types that it does not know', async () => {
+  it('refuses unknown types', async () => {
     const sparse = withTypeFlag(await tarOf([{ name: 'old-sparse', content: 'x' }]), 0, 'S');
     expect(await unpackBytes(gzipSync(sparse))).to.have.nested.property('failure.code', 'archive::unsupported-entry');
   });
 
-  it('refuses more bytes or entries than allowed, however they are made', async () => {
+  it('refuses more bytes or entries than allowed, of any kind', async () => {
     const large = { name: 'large', content: Buffer.alloc(2000) };
     expect(await unpack([large], { maxBytes: 1999 })).to.have.nested.property('failure.code', 'archive::too-large');
     const copy: TarEntry = { name: 'copy', type: 'link', linkname: 'large' };
@@ -349,11 +353,11 @@ describe('archive', () => {
     expect(readdirSync(into)).to.deep.equal([]);
   });
 
-  it('names the entry whose sizes or names disagree', async () => {
+  it('names the entry whose sizes or names contradict each other', async () => {
     const folder = withSize(await tarOf([{ name: 'd/', type: 'directory' }]), 0, 1024);
     const disagreeing = [
       [await tarOf([{ name: 'odd', pax: { size: '9' }, content: 'x' }]), /"odd" has two sizes, 1 and 9/],
-      [folder, /"d\/" has content, and yet is a folder/],
+      [folder, /"d\/" has content, although it is a folder/],
     ] as const;
     for (const [bytes, words] of disagreeing) {
       const result = await unpackBytes(gzipSync(bytes));
@@ -362,20 +366,20 @@ describe('archive', () => {
     }
   });
 
-  it('refuses what is hundreds of times its own size', async () => {
+  it('refuses an archive that unpacks to hundreds of times its own size', async () => {
     const zeros = await tarOf([{ name: 'zeros', content: Buffer.alloc(80 * 1024 * 1024) }]);
     const result = await unpackBytes(gzipSync(zeros));
     expect(result).to.have.nested.property('failure.code', 'archive::too-large');
     expect(readdirSync(into)).to.deep.equal([]);
   });
 
-  it('refuses a stream that has no end', async () => {
+  it('refuses an endless stream', async () => {
     const zeros = gzipSync(Buffer.alloc(1_000_000));
     const result = await unpackBytes(zeros, { maxBytes: 1000, maxEntries: 10 });
     expect(result).to.have.nested.property('failure.code', 'archive::too-large');
   });
 
-  it('refuses an archive that breaks off anywhere, and keeps nothing', async () => {
+  it('refuses an archive that is cut off anywhere, and keeps nothing', async () => {
     const content = Buffer.alloc(20_000, 'some content');
     const whole = await tarGzOf([file, { name: 'big', content }]);
     for (let length = 0; length < whole.length; length += 7) {
@@ -390,7 +394,7 @@ describe('archive', () => {
     expect(unmarked).to.have.nested.property('failure.code', 'archive::corrupt');
   });
 
-  it('refuses what is no archive, what is missing and what it has no reader for', async () => {
+  it('refuses files that are not archives, missing files and unsupported formats', async () => {
     expect(await unpackBytes(Buffer.from('plain text'))).to.have.nested.property('failure.code', 'archive::corrupt');
     expect(await unpackBytes(gzipSync('x'.repeat(600)))).to.have.nested.property('failure.code', 'archive::corrupt');
     expect(await unpackBytes(Buffer.alloc(0), { format: 'zip' })).to.have.nested.property(
@@ -400,13 +404,13 @@ describe('archive', () => {
     expect(await unpackBytes(Buffer.alloc(0), { file: join(root, 'missing') })).to.have.property('ok', false);
   });
 
-  it('reports a folder that it cannot write to', async () => {
+  it('reports a folder without write permission', async () => {
     mkdirSync(join(root, 'a'), { recursive: true });
     writeFileSync(join(root, 'a/b'), 'a file');
     expect(await unpack([file])).to.have.nested.property('failure.code', 'archive::cannot-write');
   });
 
-  it('stops when it is aborted and keeps nothing', async () => {
+  it('stops on abort and keeps nothing', async () => {
     expect(await unpack([file], { signal: AbortSignal.abort() })).to.have.nested.property(
       'failure.code',
       'run::aborted',
@@ -417,7 +421,7 @@ describe('archive', () => {
     expect(readdirSync(into)).to.deep.equal([]);
   });
 
-  it('neither throws nor writes outside, whatever bytes it gets', async () => {
+  it('neither throws nor writes outside the folder for any bytes', async () => {
     const tar = await tarOf([
       { name: 'dir/', type: 'directory' },
       { name: 'dir/link', type: 'symlink', linkname: '../target' },
@@ -426,7 +430,7 @@ describe('archive', () => {
       { name: `${'d'.repeat(99)}/${'e'.repeat(120)}`, content: 'x' },
     ]);
     const change = fc.record({
-      // Names, link targets, type flags and sizes, where changes hurt most, and anything else.
+      // Names, link targets, type flags and sizes, where changes do most harm, and anything else.
       at: fc.oneof(
         fc.nat(tar.length - 1),
         fc

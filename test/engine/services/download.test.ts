@@ -28,7 +28,7 @@ const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(byte
 const SHA256 = sha256Of(CONTENT);
 const TEN_MINUTES = 10 * 60 * 1000;
 
-describe('download', () => {
+describe('engine/services/download', () => {
   let cacheDir: string;
   let now: number;
   let pauses: number[];
@@ -77,7 +77,7 @@ describe('download', () => {
   const downloads = (): readonly string[] =>
     existsSync(join(cacheDir, 'downloads')) ? readdirSync(join(cacheDir, 'downloads')) : [];
 
-  it('gives a read-only file with the bytes, and tells how far it is', async () => {
+  it('returns a read-only file with the bytes, and reports progress', async () => {
     const { origin } = await serve(giveContent);
     const progress: (readonly [number, number | undefined])[] = [];
     const result = await fetchFile(`${origin}/file`, { onProgress: (done, total) => progress.push([done, total]) });
@@ -88,14 +88,14 @@ describe('download', () => {
     expect(progress.at(-1)).to.deep.equal([CONTENT.length, CONTENT.length]);
   });
 
-  it('asks for the file as it is, not for a compressed copy', async () => {
+  it('asks for the file itself, not for a compressed copy', async () => {
     const server = await serve(giveContent);
     await fetchFile(`${server.origin}/path?query=1`);
     expect(server.requests).to.deep.equal(['GET /path?query=1']);
     expect(server.headers[0]).to.include({ 'accept-encoding': 'identity', host: server.host });
   });
 
-  it('fetches a file once, also when several ask at the same time', async () => {
+  it('fetches a file once for several requests at the same time', async () => {
     const server = await serve(giveContent);
     const download = downloader();
     const ask = () => download.fetchFile({ url: server.origin, sha256: SHA256, signal: new AbortController().signal });
@@ -105,7 +105,7 @@ describe('download', () => {
     expect(server.requests).to.have.length(1);
   });
 
-  it('takes a cached file for what it is only while nobody touched it', async () => {
+  it('trusts a cached file only while it is untouched', async () => {
     const server = await serve(giveContent);
     await fetchFile(server.origin);
     const path = join(cacheDir, 'downloads', SHA256);
@@ -115,13 +115,13 @@ describe('download', () => {
     expect(await fetchFile(server.origin)).to.have.property('ok', true);
     expect(readFileSync(path).equals(CONTENT)).to.equal(true);
     expect(server.requests).to.have.length(2);
-    // Touched, but right: hashed again and kept.
+    // Touched, but with the right bytes: hashed again and kept.
     utimesSync(path, 2, 2);
     expect(await fetchFile(server.origin)).to.have.property('ok', true);
     expect(server.requests).to.have.length(2);
   });
 
-  it('copies what a file URL names, checked alike', async () => {
+  it('copies the file of a file URL, with the same checks', async () => {
     const source = join(cacheDir, 'source file');
     writeFileSync(source, CONTENT);
     const url = pathToFileURL(source).href;
@@ -134,7 +134,7 @@ describe('download', () => {
     expect(downloads()).to.deep.equal([]);
   });
 
-  it('refuses what is no address', async () => {
+  it('refuses invalid URLs', async () => {
     for (const url of ['no address', 'ftp://host/file', 'file://host/file'])
       expect(await codeOf(fetchFile(url)), url).to.equal('download::invalid-url');
   });
@@ -163,7 +163,7 @@ describe('download', () => {
       [503, 'download::server-error', 3],
     ];
     for (const [status, code, requests] of statuses) {
-      it(`takes status ${status} for ${code} after ${requests} of 3 tries`, async () => {
+      it(`reports status ${status} as ${code} after ${requests} of 3 tries`, async () => {
         const server = await serve((_request, response) => void response.writeHead(status).end('no'));
         expect(await codeOf(fetchFile(server.origin))).to.equal(code);
         expect(server.requests).to.have.length(requests);
@@ -171,7 +171,7 @@ describe('download', () => {
       });
     }
 
-    it('recovers from trouble of the server, waiting longer each time', async () => {
+    it('recovers from server errors, waiting longer each time', async () => {
       const server = await serve((_request, response, count) => {
         if (count < 3) response.writeHead(502).end();
         else response.end(CONTENT);
@@ -182,7 +182,7 @@ describe('download', () => {
       expect(pauses[1]).to.be.within(500, 1000);
     });
 
-    it('waits as long as the server asks, within reason', async () => {
+    it('waits as long as the server asks, up to a limit', async () => {
       const server = await serve((_request, response, count) => {
         response.writeHead(503, { 'retry-after': count === 1 ? '3' : '3600' }).end();
       });
@@ -190,7 +190,7 @@ describe('download', () => {
       expect(pauses).to.deep.equal([3000, 10_000]);
     });
 
-    it('tries again after a body that breaks off, with and without a length', async () => {
+    it('retries after a body that is cut off, with and without a length', async () => {
       for (const headers of [{ 'content-length': String(CONTENT.length) }, { 'transfer-encoding': 'chunked' }]) {
         rmSync(join(cacheDir, 'downloads'), { recursive: true, force: true });
         const server = await serve((_request, response, count) => {
@@ -203,7 +203,7 @@ describe('download', () => {
       }
     });
 
-    it('gives up on bodies that always break off', async () => {
+    it('gives up on bodies that are always cut off', async () => {
       const server = await serve((_request, response) => {
         response.writeHead(200, { 'content-length': String(CONTENT.length) });
         response.write(CONTENT.subarray(0, 5000), () => response.destroy());
@@ -215,7 +215,7 @@ describe('download', () => {
       expect(downloads()).to.deep.equal([]);
     });
 
-    it('knows by the pinned size that a body without a length broke off', async () => {
+    it('uses the pinned size to notice that a body without a length was cut off', async () => {
       const server = createNetServer((socket) => {
         socket.once('data', () =>
           socket.end(Buffer.concat([Buffer.from('HTTP/1.0 200 OK\r\n\r\n'), CONTENT.subarray(0, 99)])),
@@ -228,13 +228,13 @@ describe('download', () => {
       expect(await codeOf(fetchFile(url))).to.equal('download::wrong-digest');
     });
 
-    it('takes a connection that closes without an answer for a cut-off', async () => {
+    it('reports a connection that closes without an answer as cut off', async () => {
       const server = await serve((request) => void request.socket.destroy());
       expect(await codeOf(fetchFile(server.origin))).to.equal('download::cut-off');
       expect(server.requests).to.have.length(3);
     });
 
-    it('takes silence before or within the answer for a stall', async () => {
+    it('reports silence before or within the answer as a stall', async () => {
       const silent = await serve(() => {});
       expect(await codeOf(fetchFile(silent.origin, { stallTimeoutMs: 20, tries: 2 }))).to.equal('download::stalled');
       expect(silent.requests).to.have.length(2);
@@ -255,7 +255,7 @@ describe('download', () => {
   });
 
   describe('slow servers', () => {
-    /** Gives a byte now and then, for ever, until the connection is gone. */
+    /** Sends a byte now and then, until the connection is closed. */
     const trickle = (write: () => void, response: ServerResponse): void => {
       const timer = setInterval(write, 2);
       response.on('close', () => clearInterval(timer));
@@ -273,25 +273,27 @@ describe('download', () => {
       return fetched.failure;
     };
 
-    it('gives up a body that trickles', async () => {
+    it('gives up on a body that trickles', async () => {
       const failure = await failureOf({ rateWindowMs: 50, minBytesPerSecond: 100_000 }, (_request, response) => {
         response.writeHead(200);
         trickle(() => response.write('x'), response);
       });
       expect(failure).to.include({ code: 'download::too-slow', blame: 'environment', retryable: true });
-      expect(failure?.detail).to.match(/^Only \d+ bytes came within 0\.05 s; at least 100000 a second are expected\./);
+      expect(failure?.detail).to.match(
+        /^Only \d+ bytes arrived within 0\.05 s; pyflow expects at least 100000 bytes a second\./,
+      );
     });
 
-    it('gives up what is not complete in time, however fast it comes', async () => {
+    it('gives up on a file that is not complete in time, even if bytes keep arriving', async () => {
       const failure = await failureOf({ transferMs: 60, minBytesPerSecond: 0 }, (_request, response) => {
         response.writeHead(200);
         trickle(() => response.write('x'), response);
       });
       expect(failure?.code).to.equal('download::too-slow');
-      expect(failure?.detail).to.include('not complete when the time for all of it was over');
+      expect(failure?.detail).to.include('not complete when the time for the whole file was over');
     });
 
-    it('gives up a head that trickles', async () => {
+    it('gives up on a head that trickles', async () => {
       const failure = await failureOf({ stallTimeoutMs: 60 }, (request, response) => {
         request.socket.write('HTTP/1.1 200 OK\r\nx-slow: ');
         trickle(() => request.socket.write('x'), response);
@@ -299,14 +301,14 @@ describe('download', () => {
       expect(failure?.code).to.equal('download::stalled');
     });
 
-    it('gives up interim answers that never end', async () => {
+    it('gives up on interim answers that never end', async () => {
       const failure = await failureOf({ stallTimeoutMs: 60 }, (request, response) => {
         trickle(() => request.socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'), response);
       });
       expect(failure?.code).to.equal('download::stalled');
     });
 
-    it('counts all tries into the time for the whole', async () => {
+    it('counts all tries towards the time for the whole file', async () => {
       let tries = 0;
       const failure = await failureOf({ transferMs: 50, minBytesPerSecond: 0, tries: 3 }, (_request, response) => {
         tries++;
@@ -334,7 +336,7 @@ describe('download', () => {
   });
 
   describe('redirects', () => {
-    it('follows them, relative ones too', async () => {
+    it('are followed, also relative ones', async () => {
       const server = await serve((request, response) => {
         if (request.url === '/a') response.writeHead(302, { location: 'b?x=1' }).end();
         else if (request.url === '/b?x=1') response.writeHead(308, { location: '/c' }).end();
@@ -344,7 +346,7 @@ describe('download', () => {
       expect(server.requests).to.deep.equal(['GET /a', 'GET /b?x=1', 'GET /c']);
     });
 
-    it('follows five and no more', async () => {
+    it('are followed five times and no more', async () => {
       const server = await serve((request, response) => {
         const left = Number(request.url?.slice(1));
         if (left === 0) response.end(CONTENT);
@@ -355,14 +357,14 @@ describe('download', () => {
       expect(await codeOf(fetchFile(`${server.origin}/6`))).to.equal('download::bad-redirect');
     });
 
-    it('goes to no other scheme', async () => {
+    it('are refused to other schemes', async () => {
       const server = await serve(
         (_request, response) => void response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
       );
       expect(await codeOf(fetchFile(server.origin))).to.equal('download::bad-redirect');
     });
 
-    it('sends credentials to the first server only', async () => {
+    it('get credentials on the first server only', async () => {
       const second = await serve(giveContent);
       const first = await serve(
         (_request, response) => void response.writeHead(302, { location: `${second.origin}/file` }).end(),
@@ -389,18 +391,18 @@ describe('download', () => {
   describe('unreachable hosts', () => {
     const unreachable = 'download::host-unreachable';
 
-    it('are told at once when nothing listens, without another try', async () => {
+    it('are reported at once if nothing listens, without a retry', async () => {
       const result = await fetchFile(`http://127.0.0.1:${await closedPort()}/file`);
       expect(result).to.have.nested.property('failure.code', unreachable);
       expect(result).to.have.nested.property('failure.blame', 'environment');
       expect(pauses).to.deep.equal([]);
     });
 
-    it('are told when the name is not known', async () => {
+    it('are reported if the name is unknown', async () => {
       expect(await codeOf(fetchFile('http://no-such-host.invalid/file'))).to.equal(unreachable);
     });
 
-    it('are told within two seconds when a full backlog lets nobody in', async function () {
+    it('are reported within two seconds if the backlog is full', async function () {
       const listener = await startDeadListener();
       if (listener === undefined) {
         this.test!.title += ' (skipped: no python3 to listen with)';
@@ -415,7 +417,7 @@ describe('download', () => {
       expect(performance.now() - again).to.be.lessThan(500);
     });
 
-    it('are told when TLS fails, for want of trust or of any answer', async () => {
+    it('are reported if TLS fails, for lack of trust or of any answer', async () => {
       const silent = createNetServer(() => {}).listen(0, '127.0.0.1');
       servers.push(silent);
       await new Promise((resolve) => silent.once('listening', resolve));
@@ -445,7 +447,7 @@ describe('download', () => {
     it('are forgotten when they answer again', async () => {
       const state = join(cacheDir, 'state/dead-hosts.json');
       const server = await serve((_request, response) => {
-        // Another run could not reach it a moment ago.
+        // Another run found it unreachable a moment ago.
         mkdirSync(join(cacheDir, 'state'));
         const dead = { at: now, why: 'No connection.' };
         writeFileSync(state, JSON.stringify({ [server.host]: dead, 'other:80': dead }));
@@ -455,14 +457,14 @@ describe('download', () => {
       expect(Object.keys(JSON.parse(readFileSync(state, 'utf8')) as object)).to.deep.equal(['other:80']);
     });
 
-    it('do not matter when the file is here already', async () => {
+    it('do not matter if the file is in the cache', async () => {
       const server = await serve(giveContent);
       await fetchFile(server.origin);
       await server.close();
       expect(await codeOf(fetchFile(server.origin))).to.equal('ok');
     });
 
-    it('are tried when what is remembered cannot be read', async () => {
+    it('are tried if the file that remembers them is unreadable', async () => {
       const server = await serve(giveContent);
       await fetchFile(`http://127.0.0.1:${await closedPort()}`);
       for (const text of ['', 'no JSON', '[]', 'null', `{"${server.host}":7}`]) {
@@ -473,7 +475,7 @@ describe('download', () => {
     });
   });
 
-  /** Fetches in a process of its own. */
+  /** Fetches in a separate process. */
   const fetchElsewhere = (
     options: object,
     { prefix = [], env = {} }: { prefix?: readonly string[]; env?: Readonly<Record<string, string>> } = {},
@@ -513,7 +515,7 @@ describe('download', () => {
     };
     const env = { NODE_EXTRA_CA_CERTS: cert };
 
-    it('is fetched from whom the operator trusts, by name and by address, and from no one else', async () => {
+    it('fetches from servers that the operator trusts, by name and by address, and from no others', async () => {
       const url = await serveTls((_request, response) => void response.end(CONTENT));
       expect(await fetchElsewhere({ url })).to.equal('download::host-unreachable');
       rmSync(join(cacheDir, 'state'), { recursive: true });
@@ -522,7 +524,7 @@ describe('download', () => {
       expect(await fetchElsewhere({ url: url.replace('127.0.0.1', 'localhost') }, { env })).to.equal('ok');
     });
 
-    it('is not left for http', async () => {
+    it('is not downgraded to http', async () => {
       const plain = await serve(giveContent);
       const url = await serveTls(
         (_request, response) => void response.writeHead(302, { location: plain.origin }).end(),
@@ -531,7 +533,7 @@ describe('download', () => {
       expect(plain.requests).to.deep.equal([]);
     });
 
-    it('goes through a tunnel of the proxy, whose refusal is told', async () => {
+    it('uses a tunnel through the proxy, and reports its refusal', async () => {
       const url = await serveTls((_request, response) => void response.end(CONTENT));
       const asked: (string | undefined)[] = [];
       const proxy = await serve(() => {});
@@ -557,7 +559,7 @@ describe('download', () => {
   });
 
   describe('proxies', () => {
-    it('get the whole address of a plain request', async () => {
+    it('get the whole URL of a plain request', async () => {
       const proxy = await serve(giveContent);
       const http_proxy = proxy.origin.replace('//', '//user:word@');
       expect(await codeOf(fetchFile('http://user:own@server.invalid/path?x=1', { proxies: { http_proxy } }))).to.equal(
@@ -571,7 +573,7 @@ describe('download', () => {
       });
     });
 
-    it('are left out for the hosts of no_proxy', async () => {
+    it('are bypassed for the hosts of no_proxy', async () => {
       const server = await serve(giveContent);
       const proxy = await serve((_request, response) => void response.writeHead(403).end());
       const port = server.host.split(':')[1];
@@ -588,14 +590,14 @@ describe('download', () => {
         );
     });
 
-    it('count as the host when they cannot be reached', async () => {
+    it('count as the unreachable host if they are unreachable', async () => {
       const http_proxy = `http://127.0.0.1:${await closedPort()}`;
       const result = await fetchFile('http://server.invalid/file', { proxies: { http_proxy } });
-      expect(result).to.have.nested.property('failure.title', `No connection to ${http_proxy.slice('http://'.length)}`);
+      expect(result).to.have.nested.property('failure.title', `Can't connect to ${http_proxy.slice('http://'.length)}`);
     });
   });
 
-  it('says so when the disk is full, and keeps nothing', async function () {
+  it('reports a full disk and keeps nothing', async function () {
     const bwrap = findProgram('bwrap', (process.env['PATH'] ?? '').split(':'));
     if (bwrap === undefined) {
       this.test!.title += ' (skipped: no bubblewrap to make a small disk with)';
@@ -611,7 +613,7 @@ describe('download', () => {
     expect(code).to.equal('download::disk-full');
   });
 
-  it('says so when the cache cannot be written', async () => {
+  it('reports a cache that is not writable', async () => {
     const server = await serve(giveContent);
     writeFileSync(join(cacheDir, 'downloads'), 'a file where the folder should be');
     expect(await codeOf(fetchFile(server.origin))).to.equal('download::cannot-store');
@@ -640,7 +642,7 @@ describe('download', () => {
       expect(downloads()).to.deep.equal([]);
     });
 
-    it('does not take the host for dead', async () => {
+    it('does not mark the host as unreachable', async () => {
       const silent = createNetServer(() => {}).listen(0, '127.0.0.1');
       servers.push(silent);
       await new Promise((resolve) => silent.once('listening', resolve));
@@ -651,7 +653,7 @@ describe('download', () => {
       expect(existsSync(join(cacheDir, 'state/dead-hosts.json'))).to.equal(false);
     });
 
-    it('lets another who waits for the same file fetch it', async () => {
+    it('lets another request for the same file fetch it', async () => {
       const controller = new AbortController();
       const server = await serve((_request, response, count) => {
         if (count > 1) return void response.end(CONTENT);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { readHost } from '../../../src/engine/services/host.js';
 
-describe('host', () => {
+describe('engine/services/host', () => {
   let root: string;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'pyflow-host-'));
@@ -21,11 +21,11 @@ describe('host', () => {
   const mapped = (path: string): string =>
     `7f00-7f01 r--p 00000000 fe:00 1 /usr/bin/node\n7f02-7f03 r-xp 00000000 fe:00 2      ${path}\n7f04-7f05 rw-p 0 0:0 0 [stack]\n`;
 
-  it('tells system and architecture', () => {
+  it('reports system and architecture', () => {
     expect(readHost({})).to.include({ os: process.platform, arch: process.arch });
   });
 
-  it('tells the release with and without quotes, and of a rolling distribution', () => {
+  it('reads the release with and without quotes, and of a rolling distribution', () => {
     expect(hostWith({ 'etc/os-release': 'NAME="X"\nID="rhel"\nVERSION_ID=\'9.4\'\n' }).release).to.deep.equal({
       id: 'rhel',
       version: '9.4',
@@ -37,7 +37,7 @@ describe('host', () => {
     expect(hostWith({ 'etc/os-release': 'ID=arch\n' }).release).to.deep.equal({ id: 'arch', version: '' });
   });
 
-  it('looks for the release in /usr/lib too, and does without', () => {
+  it('looks for the release in /usr/lib too, and works without one', () => {
     expect(hostWith({}).release).to.deep.equal({ id: 'linux', version: '' });
     expect(hostWith({ 'usr/lib/os-release': 'ID=alpine\nVERSION_ID=3.20.1\n' }).release).to.deep.equal({
       id: 'alpine',
@@ -45,7 +45,7 @@ describe('host', () => {
     });
   });
 
-  it('tells the C library that this process runs on', function () {
+  it('reports the C library of this process', function () {
     if (process.platform !== 'linux') this.skip();
     const { glibcVersionRuntime } = (
       process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } }
@@ -55,7 +55,7 @@ describe('host', () => {
     else expect([name, version]).to.deep.equal(['glibc', glibcVersionRuntime]);
   });
 
-  it('tells glibc and musl by the library that is mapped', () => {
+  it('distinguishes glibc and musl by the mapped library', () => {
     expect(
       hostWith({
         'proc/self/maps': mapped('/lib64/libc-2.17.so'),
@@ -68,7 +68,7 @@ describe('host', () => {
     ).to.deep.equal({ name: 'musl', version: '1.2.5' });
   });
 
-  it('knows when it does not know', () => {
+  it('reports an unknown C library', () => {
     expect(hostWith({ 'proc/self/maps': mapped('/lib/other.so') }).libc).to.deep.equal({
       name: 'unknown',
       version: '',
@@ -79,23 +79,23 @@ describe('host', () => {
     });
   });
 
-  it('gives settings by the name behind PYFLOW_ and nothing else', () => {
+  it('returns settings only by the name after PYFLOW_', () => {
     const host = readHost({ PYFLOW_PYTHON_MIRROR: 'file:///mirror', SECRET: 'x' });
     expect(host.setting('PYTHON_MIRROR')).to.equal('file:///mirror');
     expect(host.setting('SECRET')).to.equal(undefined);
   });
 
-  it('splits PATH and leaves out what is not absolute', () => {
+  it('splits PATH and drops relative entries', () => {
     expect(readHost({ PATH: '/a:.::/b c:bin' }).searchPath).to.deep.equal(['/a', '/b c']);
     expect(readHost({}).searchPath).to.deep.equal([]);
   });
 
-  it('takes the home folder from the environment first', () => {
+  it('prefers the home folder of the environment', () => {
     expect(readHost({ HOME: '/home/someone' }).homeDir).to.equal('/home/someone');
     expect(readHost({}).homeDir).to.match(/^\//);
   });
 
-  it('reads nothing before it is asked', () => {
+  it('reads nothing before the first use', () => {
     let looks = 0;
     const source = {
       platform: 'linux',

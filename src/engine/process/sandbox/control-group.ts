@@ -1,11 +1,11 @@
-// A hard end to the number of processes, by a control group where the machine hands one out: looking at processes comes too
-// late for a bomb of forks on a busy machine. Only the number: memory of a group counts files in memory, where views lie.
+// A hard limit on the number of processes, by a control group if the machine lets us make one: polling is too slow for a
+// fork bomb on a busy machine. Not for memory, since a group's memory includes files in memory, such as views.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 
 export interface ControlGroup {
-  /** Takes the numbers of processes. */
+  /** A process joins when its number is written here. */
   readonly procsFile: string;
   add(pid: number): void;
   /** Once its last process is gone. */
@@ -19,8 +19,8 @@ let parent: string | undefined | 'unknown' = 'unknown';
 let made = 0;
 
 /**
- * Undefined where this process may make none. What looks at the processes ends a node at `processes`; the group gives way up to
- * twice that, since it counts threads and the programs around a command as well.
+ * Undefined if this process may not make groups. Polling ends a node at `processes`; the group allows twice as many, because it
+ * also counts threads and the programs around a command.
  */
 export function makeControlGroup(processes: number): ControlGroup | undefined {
   if (parent === 'unknown') parent = findParent();
@@ -47,7 +47,7 @@ export function makeControlGroup(processes: number): ControlGroup | undefined {
   };
 }
 
-/** The group that this process is in, of the version of control groups that limits processes here. */
+/** The group of this process, in the version of control groups that limits processes on this machine. */
 function findParent(): string | undefined {
   if (process.platform !== 'linux') return undefined;
   let lines: readonly string[];
@@ -83,7 +83,7 @@ function canLimit(folder: string): boolean {
   }
 }
 
-/** Groups of runs that were killed. */
+/** Removes groups of runs that were killed. */
 function sweep(folder: string): void {
   for (const name of readdirSync(folder)) {
     const pid = NAME.exec(name)?.[1];
@@ -102,8 +102,8 @@ function removeQuietly(folder: string): void {
 let hasJoined = false;
 
 /**
- * Puts this process into a group, and with it all that it starts from then on: moving a process takes the kernel some ten
- * milliseconds, too long for every command. Once, and without waiting for it. The next run removes the empty group.
+ * Puts this process, and all that it starts from then on, into a group. Moving a process takes the kernel about ten
+ * milliseconds, too long for every command; so this happens once, without waiting. The next run removes the empty group.
  */
 export function joinControlGroup(processes: number): void {
   if (hasJoined) return;

@@ -149,7 +149,7 @@ export class MarkedStream {
       if (end + 1 < bytes.length) this.write(bytes.subarray(end + 1));
       return;
     }
-    // The marker may have been cut in two.
+    // A chunk may end in the middle of the marker.
     const start = bytes.indexOf(SEPARATOR, Math.max(0, bytes.length - this.#marker.length + 1));
     if (start < 0) return this.#splitter.write(bytes);
     this.#held = bytes.subarray(start);

@@ -142,7 +142,7 @@ class Launcher {
     for (const stream of [this.#process.stdin, this.#process.stdout, this.#process.stderr]) stream.destroy();
   }
 
-  /** Tells the command how it ended, once. */
+  /** Settles the command, once. */
   finish(end: End): void {
     const command = this.#command;
     if (command === undefined) return;
@@ -265,7 +265,7 @@ class LaunchedCommand {
     if (this.#isAborting) return;
     if (end === 'not-started') this.#settle(undefined);
     else if (end === 'lost')
-      this.#settle(fail(commandCannotStart(this.#given.argv, 'The process that starts it was ended.')));
+      this.#settle(fail(commandCannotStart(this.#given.argv, 'The process that should start it was killed.')));
     else this.#settle(succeed(end));
   }
 

@@ -1,24 +1,24 @@
-// What a node's commands may take of the machine, and what happens when they take more. Unaware of how use is measured.
+// How much of the machine a node's commands may use, and the failure when they use more.
 
 import { availableParallelism, totalmem } from 'node:os';
 import type { NodeLimits } from '../../../manifests/pipeline/manifest.js';
 import { parseSize } from '../../../manifests/pipeline/sizes.js';
 import { fail, succeed, type ActedOnCode, type Failure, type Result } from '../../failure.js';
 
-/** A limit that was exceeded: which, what it was, and what was seen. */
+/** A limit that was exceeded, and how much was used. */
 export interface Excess {
   readonly what: keyof NodeLimits;
   readonly limit: number;
   readonly used: number;
 }
 
-/** Far more than builds take, and too few to bring a machine down. */
+/** Far more than builds need, and too few to bring a machine down. */
 const TASKS_PER_PROCESSOR = 256;
 const LEAST_TASKS = 4096;
-/** Of the memory that the machine, or the container, has. */
+/** Of the memory of the machine, or of the container. */
 const SHARE_OF_MEMORY = 0.9;
 
-/** `PYFLOW_LIMITS`: `memory=2g,processes=512,disk=4g`, each of them at will. */
+/** `PYFLOW_LIMITS`: `memory=2g,processes=512,disk=4g`, each of them optional. */
 export function parseLimits(text: string | undefined): Result<NodeLimits, Failure> {
   const limits: { -readonly [K in keyof NodeLimits]: NodeLimits[K] } = {};
   for (const part of (text ?? '').split(',').map((word) => word.trim())) {
@@ -34,7 +34,7 @@ export function parseLimits(text: string | undefined): Result<NodeLimits, Failur
 
 const countOf = (text: string): number | undefined => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined);
 
-/** What keeps the machine usable whatever nobody thought of. */
+/** The default limits keep the machine usable if nobody sets any. */
 export const withDefaults = (limits: NodeLimits): NodeLimits & Defaults => ({
   ...(defaults ??= defaultLimits()),
   ...limits,
@@ -43,7 +43,7 @@ export const withDefaults = (limits: NodeLimits): NodeLimits & Defaults => ({
 type Defaults = { readonly memory: number; readonly processes: number };
 let defaults: Defaults | undefined;
 
-/** Asked for once: the memory of a container is read from several files. */
+/** Called once, since Node reads several files to find the memory of a container. */
 function defaultLimits(): Defaults {
   const contained = (process as { constrainedMemory?: () => number | undefined }).constrainedMemory?.() ?? 0;
   const total = contained > 0 && contained < totalmem() ? contained : totalmem();
@@ -56,26 +56,26 @@ function defaultLimits(): Defaults {
 const wrongLimits = (part: string): Failure => ({
   code: 'settings::wrong-limits',
   blame: 'environment',
-  title: 'PYFLOW_LIMITS cannot be read',
+  title: 'PYFLOW_LIMITS is invalid',
   detail: `"${part}" is not one of memory=SIZE, processes=COUNT and disk=SIZE.`,
-  remedy: 'Write it like PYFLOW_LIMITS=memory=2g,processes=512,disk=4g, or unset it.',
+  remedy: 'Set it like PYFLOW_LIMITS=memory=2g,processes=512,disk=4g, or unset it.',
 });
 
-const WORDS: Readonly<Record<keyof NodeLimits, readonly [took: string, advice: string]>> = {
-  memory: ['memory', 'Make its commands take less memory (fewer parallel jobs help)'],
+const WORDS: Readonly<Record<keyof NodeLimits, readonly [used: string, advice: string]>> = {
+  memory: ['memory', 'Make its commands use less memory (fewer parallel jobs help)'],
   processes: ['processes and threads', 'Make its commands start fewer processes'],
-  disk: ['space for files', 'Make its commands write less'],
+  disk: ['disk space', 'Make its commands write less'],
 };
 
-export function limitExceeded(node: string, { what, limit, used }: Excess): Failure {
-  const [took, advice] = WORDS[what];
-  const show = (amount: number): string => (what === 'processes' ? String(amount) : showSize(amount));
+export function limitExceeded(node: string, { what, limit, used: amount }: Excess): Failure {
+  const [used, advice] = WORDS[what];
+  const show = (value: number): string => (what === 'processes' ? String(value) : showSize(value));
   return {
     code: 'node::limit' satisfies ActedOnCode,
     blame: 'app',
-    title: `Node ${node} took more ${took} than it may`,
-    detail: `Seen: ${show(used)}. The limit is ${show(limit)}. All of its processes were ended.`,
-    remedy: `${advice}, or raise limits.${what} of the node (PYFLOW_LIMITS sets it for all nodes).`,
+    title: `Node ${node} used more ${used} than allowed`,
+    detail: `It used ${show(amount)}; the limit is ${show(limit)}. pyflow stopped all its processes.`,
+    remedy: `${advice}, or raise \`limits.${what}\` of the node (PYFLOW_LIMITS sets it for all nodes).`,
   };
 }
 

@@ -1,5 +1,4 @@
-// The sandbox made by bubblewrap: a root put together anew, the private folder at /app, nothing else of the caller's.
-// Unaware of what runs inside and of how the machine was found fit for it.
+// The sandbox made by bubblewrap: a new root file system, the node's private folder at /app, and nothing else of the caller's.
 
 import { fail, hasCode, type Failure, type Result } from '../../failure.js';
 import { MARKER_VARIABLE, nextMarker } from '../guardian.js';
@@ -30,11 +29,11 @@ import {
 interface NamespacesOptions extends RootOptions {
   /** Path of the bubblewrap program. */
   readonly bwrap: string;
-  /** For networks that lead past this machine; without them commands with a network share the machine's. */
+  /** For networks that don't reach this machine; without these programs, commands with a network share the machine's. */
   readonly network?: NetworkPrograms;
 }
 
-/** What the C library itself ignores in set-uid programs: bubblewrap, outside the sandbox, must not obey it either. */
+/** The C library ignores these in set-uid programs. bubblewrap runs outside the sandbox and must not obey them either. */
 const LOADER_VARIABLE =
   /^(?:LD_.*|MALLOC_.*|GLIBC_TUNABLES|GCONV_PATH|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$/;
 
@@ -42,7 +41,7 @@ export function createNamespacesSandbox(options: NamespacesOptions): Sandbox {
   let described: Root | undefined;
   const root = (): Root => (described ??= describeRoot(options));
   let whyShared: string | undefined;
-  /** What failed once is not tried again. */
+  /** Does not try again after a failure. */
   const connect = async (): Promise<OwnNetwork | undefined> => {
     if (whyShared === undefined && options.network === undefined) whyShared = 'pasta (package passt) is not installed';
     if (options.network === undefined || whyShared !== undefined) return undefined;
@@ -140,7 +139,7 @@ async function runInside(
   const { argv, onLine } = command;
   const own = command.network ? await connect() : undefined;
   const inside = prepareInside(command, options, root, folders, own);
-  /** What bubblewrap says of itself; not the command's output, unless the command did run. */
+  /** Lines that look like bubblewrap's own messages; they are the command's output if the command did run. */
   const complaints: string[] = [];
 
   const over = usage.begin({ processes: inside.status.processes, kill: inside.status.kill });
@@ -162,19 +161,19 @@ async function runInside(
   if (await usage.isExceeded()) return fail(commandAborted(argv));
   if (!result.ok) {
     if (hasCode(result.failure, 'run::aborted')) return fail(commandAborted(argv));
-    // The command's, not those of the program around it.
+    // Of the command itself, not of the program around it.
     return hasCode(result.failure, 'command::arguments-too-large')
       ? fail(argumentsTooLarge(argv, command.env))
       : result;
   }
-  // Without an exit status of the command there was no command.
+  // If bubblewrap reported no exit status, the command never ran.
   if (result.value.exitCode !== undefined && !inside.status.commandRan())
     return fail(startFailure(command, complaints));
   for (const line of complaints) onLine('stderr', line);
   return result;
 }
 
-/** The command line that starts a command in namespaces, its environment, and what descriptor 3 tells meanwhile. */
+/** The command line that starts a command in namespaces, its environment, and what reads its descriptor 3. */
 function prepareInside(
   command: Pick<Command, 'argv' | 'cwd' | 'env' | 'network'>,
   { bwrap, passThrough }: NamespacesOptions,
@@ -197,7 +196,7 @@ function prepareInside(
       '--chdir',
       command.cwd ?? APP,
       ...loaderArguments,
-      // Bubblewrap's own: with it the guardian finds its processes.
+      // The marker in bubblewrap's own environment lets the guardian find its processes; the command doesn't get it.
       '--unsetenv',
       MARKER_VARIABLE,
       ...(root.filterPath === undefined ? [] : ['--seccomp', String(FIRST_FILE_DESCRIPTOR)]),
@@ -212,7 +211,7 @@ function prepareInside(
   };
 }
 
-/** As above, for a finished app: its slug, an empty /tmp, the network, and nothing that belongs to builds. */
+/** The same for a finished app: its slug, an empty /tmp, the network, and nothing that belongs to builds. */
 function prepareBoot({ slugDir, writable, argv, env }: BootRequest, options: NamespacesOptions, root: Root): Boot {
   // Boot scripts read the limits of the container.
   const limits = ['--ro-bind-try', '/sys/fs/cgroup', '/sys/fs/cgroup'];
@@ -221,7 +220,7 @@ function prepareBoot({ slugDir, writable, argv, env }: BootRequest, options: Nam
   return { ...inside, onStatus: status.feed, sendSignal: status.sendSignal };
 }
 
-/** What bubblewrap tells about the process namespace: its first process, and that the command ran to an end. */
+/** What bubblewrap reports about the process namespace: its first process, and that the command ended. */
 function createStatus() {
   let text = '';
   let init: number | undefined;
@@ -232,17 +231,17 @@ function createStatus() {
       if (pid !== undefined) init = Number(pid);
     },
     commandRan: (): boolean => text.includes('"exit-code"'),
-    /** When bubblewrap itself is gone the kernel still has to end what is left in the namespace. */
+    /** After bubblewrap itself ended, the kernel still has to end the other processes in the namespace. */
     isAlive: (): boolean => init !== undefined && processRuns(init),
     processes: (): readonly string[] => (init === undefined ? [] : processesInside(init)),
-    /** The kernel ends all others with the first process. */
+    /** The kernel ends all other processes with the first one. */
     kill(): void {
       if (init !== undefined) signalProcess(init, 'SIGKILL');
     },
     sendSignal(bwrapPid: number, name: NodeJS.Signals): void {
-      // Not yet that far: nothing of the command is there to end in order.
+      // bubblewrap has not started the command yet, so nothing needs an orderly end.
       if (init === undefined) signalGroup(bwrapPid, 'SIGKILL');
-      // The first process is in the command's group and deaf to all but KILL; when it is killed, all others are.
+      // The first process is in the command's group and ignores all signals but KILL; killing it kills all others.
       else if (name === 'SIGKILL') signalProcess(init, name);
       else signalGroup(init, name);
     },
@@ -263,10 +262,10 @@ function startFailure({ argv, env }: Command, complaints: readonly string[]): Fa
   const text = complaints.map((line) => line.slice('bwrap: '.length)).join('\n');
   if (/^execvp .*: No such file or directory$/.test(text)) return commandNotFound(argv, env['PATH']);
   if (/^execvp .*: (Permission denied|Not a directory|Is a directory|Exec format error)$/.test(text))
-    return commandNotExecutable(argv, `The system says: ${text.slice(text.lastIndexOf(': ') + 2)}`);
+    return commandNotExecutable(argv, `The system reports: ${text.slice(text.lastIndexOf(': ') + 2)}`);
   if (/^execvp .*: Argument list too long$/.test(text)) return argumentsTooLarge(argv, env);
   return commandCannotStart(
     argv,
-    text === '' ? 'The sandbox ended before the command began.' : `The sandbox says: ${text}`,
+    text === '' ? 'The sandbox ended before the command started.' : `The sandbox reports: ${text}`,
   );
 }

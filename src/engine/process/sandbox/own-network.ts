@@ -1,5 +1,5 @@
-// A network namespace for the commands of one session, which reaches other machines through pasta but nothing that listens
-// on this one. Unaware of what runs in it.
+// A network namespace for the commands of one session: it reaches other machines through pasta, but nothing that listens on
+// this machine.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -14,27 +14,27 @@ import { spawnWith } from '../spawn.js';
 export interface NetworkPrograms {
   readonly pasta: string;
   readonly nsenter: string;
-  /** Ports of this machine's loopback that commands may reach all the same: proxies and indexes of the operator. */
+  /** Ports of this machine's loopback that commands may still reach: proxies and indexes of the operator. */
   readonly ports: readonly number[];
 }
 
 export interface OwnNetwork {
-  /** Stands before a command line that shall run there. */
+  /** Prefix of a command line that runs it there. */
   readonly enter: readonly string[];
-  /** There the caller is root of a user namespace, which bubblewrap must be told to undo. */
+  /** The caller is root of a user namespace there, and bubblewrap has to undo that. */
   readonly isUserMapped: boolean;
-  /** Instead of the machine's, where that names a resolver on the loopback. */
+  /** Replaces the machine's nameserver if that is on the loopback. */
   readonly nameserver?: string;
   close(): void;
 }
 
 const START_TIMEOUT_MS = 5000;
-/** Where questions for names are sent that pasta hands to the machine's own resolver. */
+/** pasta forwards name lookups sent to this address to the machine's own resolver. */
 export const FORWARDED_RESOLVER = '169.254.1.1';
 
 /*
- * Holds the namespaces until the end of its input. Before that it gives all addresses of the machine to the loopback of
- * the namespace (those of one link to its link), so that they lead nowhere else: SIOCSIFADDR, SIOCSIFNETMASK.
+ * Keeps the namespaces alive until its input ends. First it assigns all addresses of the machine to the loopback of the
+ * namespace (link-local ones to its link), so that they don't reach the machine: SIOCSIFADDR, SIOCSIFNETMASK.
  */
 const HOLDER = String.raw`
 use Socket qw(AF_INET AF_INET6 SOCK_DGRAM inet_pton);
@@ -58,12 +58,12 @@ print "ready\n";
 1 while <STDIN>;
 `;
 
-/** Why it cannot be had, in a few words, when it cannot. */
+/** Fails with the reason, in a few words. */
 export async function openNetwork(programs: NetworkPrograms): Promise<Result<OwnNetwork, string>> {
   const isRoot = process.getuid?.() === 0;
   const nameserver = usesLoopbackResolver() ? FORWARDED_RESOLVER : undefined;
   const args = [
-    // As root pasta would become nobody first, who may not enter the namespace that root made.
+    // Started by root, pasta would become nobody, who can't enter the namespace that root made.
     ...(isRoot ? ['--runas', '0:0', '--netns-only'] : []),
     '--config-net',
     '--no-map-gw',
@@ -93,7 +93,7 @@ export async function openNetwork(programs: NetworkPrograms): Promise<Result<Own
     }),
   );
   const close = (): void => {
-    // The program, what it holds, and nothing that keeps us waiting for either.
+    // Ends the program and the holder, and drops everything that would keep our process waiting for them.
     if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
     for (const stream of child.stdio) stream?.destroy();
     child.unref();
@@ -118,7 +118,7 @@ function holderOf(child: ChildProcess): Promise<Result<number, string>> {
   return new Promise((resolve) => {
     let said = '';
     const timer = setTimeout(
-      () => resolve(fail(`pasta gave no network: ${lastOf(said) || 'it said nothing'}`)),
+      () => resolve(fail(`pasta set up no network: ${lastOf(said) || 'it printed nothing'}`)),
       START_TIMEOUT_MS,
     );
     const settle = (result: Result<number, string>): void => {
@@ -126,7 +126,7 @@ function holderOf(child: ChildProcess): Promise<Result<number, string>> {
       resolve(result);
     };
     child.on('error', (error) => settle(fail(error.message)));
-    child.on('exit', () => settle(fail(`pasta ended: ${lastOf(said) || 'it said nothing'}`)));
+    child.on('exit', () => settle(fail(`pasta exited: ${lastOf(said) || 'it printed nothing'}`)));
     child.stdin?.on('error', () => {});
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       said = `${said}${text}`.slice(-2000);
@@ -135,12 +135,14 @@ function holderOf(child: ChildProcess): Promise<Result<number, string>> {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       output += text;
       if (!output.includes('ready')) return;
-      // Its own number is that of a process namespace.
+      // The number that it knows itself is that of a process namespace.
       const holder = processesBelow(child.pid!)
         .slice(1)
         .find((path) => readFileSync(`${path}/comm`, 'latin1') === 'perl\n');
       settle(
-        holder === undefined ? fail('pasta has no process to enter') : succeed(Number(holder.slice('/proc/'.length))),
+        holder === undefined
+          ? fail('pasta started no process to enter')
+          : succeed(Number(holder.slice('/proc/'.length))),
       );
     });
   });
@@ -165,7 +167,7 @@ function usesLoopbackResolver(): boolean {
   }
 }
 
-/** Ports of the loopback in these URLs: an operator who names one means it to be reached. */
+/** Ports of the loopback in these URLs: an operator who names one wants commands to reach it. */
 export function loopbackPorts(texts: readonly string[]): readonly number[] {
   const ports = new Set<number>();
   for (const text of texts) {

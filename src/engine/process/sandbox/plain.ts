@@ -1,4 +1,4 @@
-// The sandbox of machines that have none: real folders, real paths, nothing hidden. Unaware of namespaces.
+// The sandbox for machines that have none: real folders, real paths, nothing hidden.
 
 import { nextMarker } from '../guardian.js';
 import { Launchers } from './launcher.js';
@@ -13,7 +13,7 @@ interface PlainOptions {
   readonly fallbackReason?: string;
 }
 
-/** Commands may see and write whatever the caller may; `mounts` cannot be had and are ignored. */
+/** Commands may read and write whatever the caller may. `mounts` are not possible and are ignored. */
 export function createPlainSandbox({ passThrough, fallbackReason }: PlainOptions): Sandbox {
   const launchers = new Launchers();
   return {

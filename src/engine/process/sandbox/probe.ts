@@ -1,4 +1,4 @@
-// Finds out by trying, once per process, which sandbox this machine has. Unaware of who runs commands in it.
+// Finds out by a trial, once per process, which sandbox this machine has.
 
 import { accessSync, constants, mkdirSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,11 +13,11 @@ import { removeTree } from '../../files/remove-tree.js';
 import { makePrivateFolder } from '../../files/private-files.js';
 
 export interface SandboxOptions {
-  /** The operator's PATH, where bubblewrap is looked for. */
+  /** The operator's PATH, to find bubblewrap. */
   readonly searchPath: readonly string[];
   /** Proxy and CA variables of the operator, for commands with a network. */
   readonly passThrough: Readonly<Record<string, string>>;
-  /** A folder of ours, kept between runs, for what the sandbox itself needs. */
+  /** Our own folder, kept between runs, for files that the sandbox itself needs. */
   readonly stateDir: string;
   /** Ports of this machine's loopback that commands with a network may reach in any case. */
   readonly hostPorts?: readonly number[];
@@ -26,10 +26,10 @@ export interface SandboxOptions {
 export type SandboxMode = 'auto' | 'required' | 'none';
 
 const TRIAL_TIMEOUT_MS = 10_000;
-/** A machine does not change under a run; what was asked of it may. */
+/** By request: the machine does not change during a run, but callers may ask for different things. */
 const probed = new Map<string, Promise<Result<Sandbox, string>>>();
 
-/** `auto` always gives a sandbox, perhaps one of mode `none` that says why. */
+/** `auto` never fails: it falls back to mode `none`, with the reason. */
 export async function probeSandbox(mode: SandboxMode, options: SandboxOptions): Promise<Result<Sandbox, Failure>> {
   const { passThrough } = options;
   if (mode === 'none') return succeed(createPlainSandbox({ passThrough }));
@@ -41,7 +41,7 @@ export async function probeSandbox(mode: SandboxMode, options: SandboxOptions): 
     probed.set(key, trial);
   }
   const found = await trial;
-  // Whoever asks for no protection may well have an index or a proxy on this machine that only the app names.
+  // In mode `auto` an index or proxy on this machine that only the app names stays reachable.
   if (found.ok && mode === 'auto')
     return succeed({ ...found.value, open: (request) => found.value.open({ ...request, sharesNetwork: true }) });
   if (found.ok) return found;
@@ -57,7 +57,7 @@ async function tryNamespaces({
 }: SandboxOptions): Promise<Result<Sandbox, string>> {
   if (process.platform !== 'linux') return fail(`${process.platform} has no namespaces`);
   const bwrap = findBubblewrap(searchPath);
-  if (bwrap === undefined) return fail('bubblewrap (bwrap) is not on the PATH');
+  if (bwrap === undefined) return fail('bubblewrap (bwrap) is not in PATH');
   let trialDir: string | undefined;
   try {
     makePrivateFolder(stateDir);
@@ -82,8 +82,8 @@ async function tryNamespaces({
 }
 
 /**
- * Writes where a command may write, and finds what it may not have: a setting of the kernel that can be opened for
- * writing, a capability, a way to new privileges, system calls that nothing judges.
+ * Writes where a command may write, and looks for what it must not have: a kernel setting that can be opened for writing,
+ * a capability, a way to new privileges, unfiltered system calls.
  */
 const TRIAL = String.raw`
 echo tried >/app/file && echo tried >/tmp/file || exit 1
@@ -100,7 +100,7 @@ done
 exit 0
 `;
 
-/** One command as nodes run them, without a network; why it cannot be, or undefined. */
+/** Runs one command as nodes do, without a network. The reason why that fails, or undefined. */
 async function tryCommand(sandbox: Sandbox, trialDir: string): Promise<string | undefined> {
   const folder = (name: string): string => {
     const path = join(trialDir, name);

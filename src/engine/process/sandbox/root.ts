@@ -1,5 +1,5 @@
-// The root that commands see: which folders of the machine it has, which files of /etc are made up, what is mounted how.
-// Unaware of sessions and commands.
+// The root file system that commands see: which folders of the machine it has, which files of /etc pyflow writes itself,
+// and how everything is mounted.
 
 import { existsSync, lstatSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { normalize } from 'node:path';
@@ -11,9 +11,9 @@ import { makePrivateFolder, privateFileMode } from '../../files/private-files.js
 export interface RootOptions {
   /** Proxy and CA variables of the operator: for commands with a network, below their own environment. */
   readonly passThrough: Readonly<Record<string, string>>;
-  /** A folder of ours for the few files that are made up. */
+  /** Our own folder for the files that pyflow writes itself. */
   readonly stateDir: string;
-  /** Bubblewrap before 0.8: folders in memory have no size, and namespaces are refused by the filter alone. */
+  /** Bubblewrap before 0.8: folders in memory have no size limit, and only the filter refuses namespaces. */
   readonly isOlder: boolean;
 }
 
@@ -24,7 +24,7 @@ export const TOOLS = '/opt/pyflow/tools';
 export const GIVEN = '/opt/pyflow/given';
 export const TOOL_OUT = '/opt/pyflow/tools-out';
 
-/** What programs need to start, to name a service or a file type, to trust a certificate: no one's settings. */
+/** What programs need to start, to name a service or a file type, to trust a certificate. None of it is a setting. */
 const SHARED_ETC = [
   'alternatives',
   'ca-certificates',
@@ -46,22 +46,22 @@ const SHARED_ETC = [
   'ssl/certs',
   'ssl/openssl.cnf',
 ];
-/** Where a network leads to, told by the machine. */
+/** How the machine resolves names and routes. */
 const NETWORK_ETC = ['gai.conf', 'host.conf', 'resolv.conf'];
 
 /** Arguments that are the same for every command of this process. */
 export interface Root {
   readonly shared: readonly string[];
-  /** `nameserver`: the only one, instead of the machine's. */
+  /** `nameserver` replaces those of the machine. */
   readonly withNetwork: (nameserver: string | undefined) => readonly string[];
-  /** Where the caller is seen as root: its own ids again. */
+  /** If the caller is mapped to root: gives it back its own ids. */
   readonly asCaller: readonly string[];
   readonly withoutNetwork: readonly string[];
   /** The file with the filter of system calls, where this processor's calls are known. */
   readonly filterPath?: string;
 }
 
-/** For semaphores and the like, which must not become a way to fill the machine's memory. */
+/** Enough for semaphores and the like, and too little to fill the machine's memory. */
 const SHARED_MEMORY_BYTES = 256 * 1024 * 1024;
 
 export function describeRoot({ stateDir, passThrough, isOlder }: RootOptions): Root {
@@ -77,22 +77,22 @@ export function describeRoot({ stateDir, passThrough, isOlder }: RootOptions): R
       '--unshare-cgroup-try',
       '--hostname',
       'pyflow',
-      // Root would keep its capabilities, and with them could make /usr writable again.
+      // Root would keep its capabilities and could make /usr writable again.
       '--cap-drop',
       'ALL',
-      // The filter refuses namespaces; this does it where there is none, at the price of one namespace more.
+      // Without a filter this option refuses namespaces, at the price of one more namespace.
       ...(filter === undefined && !isOlder ? ['--disable-userns'] : []),
       '--die-with-parent',
       '--new-session',
       '--ro-bind',
       '/usr',
       '/usr',
-      // Made first: folders that bubblewrap makes by the way are closed to all but the owner.
+      // Made first, because folders that bubblewrap creates implicitly are open to the owner only.
       ...['etc', 'etc/ssl', 'opt', 'run', 'var', 'var/cache'].flatMap((name) => ['--dir', `/${name}`]),
       ...['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'].flatMap(rootFolder),
       ...SHARED_ETC.flatMap((name) => etcEntry(name)),
       ...['passwd', 'group', 'nsswitch.conf'].flatMap((name) => ['--ro-bind', `${made}/${name}`, `/etc/${name}`]),
-      // The machine's time zone would be an input that no key knows.
+      // The machine's time zone would be an input that is in no key.
       '--symlink',
       '/usr/share/zoneinfo/UTC',
       '/etc/localtime',
@@ -119,7 +119,7 @@ export function describeRoot({ stateDir, passThrough, isOlder }: RootOptions): R
   };
 }
 
-/** What root could read although it has no capability: memory, addresses and timers of the kernel, keys of others. */
+/** What root could read even without capabilities: memory, addresses and timers of the kernel, keys of other users. */
 const HIDDEN_PROC = [
   'kcore',
   'key-users',
@@ -137,8 +137,8 @@ const HIDDEN_PROC = [
 ];
 
 /**
- * /proc and /dev. Files below /proc that set something of the whole kernel belong to root and are checked by no capability
- * but by their mode, so the mount itself is made read-only, once all of its mounts are made.
+ * /proc and /dev. Files below /proc that configure the whole kernel belong to root, and the kernel checks only their mode
+ * and no capability. So the mount itself is made read-only, after everything below it is mounted.
  */
 function kernelFolders(isOlder: boolean): readonly string[] {
   const sized = isOlder ? [] : ['--perms', '1777', '--size', String(SHARED_MEMORY_BYTES)];
@@ -172,7 +172,7 @@ function rootFolder(name: string): readonly string[] {
 }
 
 function etcEntry(name: string): readonly string[] {
-  // A link may lead to /run (resolv.conf) or /usr: bound by content, so that it leads somewhere inside as well.
+  // The entry may be a link to /run (resolv.conf) or /usr. Binding its content makes it work inside as well.
   return existsSync(`/etc/${name}`) ? ['--ro-bind', `/etc/${name}`, `/etc/${name}`] : [];
 }
 
@@ -187,7 +187,7 @@ function certificates(passThrough: Readonly<Record<string, string>>): readonly s
   return [...paths].sort().flatMap((path) => ['--ro-bind', path, path]);
 }
 
-/** A file or folder of its own that is not there anyway; never so much as `/etc`, never a file in a folder of ours. */
+/** A specific file or folder that the root doesn't contain already: never a whole `/etc`, never in one of our folders. */
 const isBindable = (path: string): boolean =>
   normalize(path) === path &&
   /^\/[^/]+\/./.test(path) &&
@@ -195,11 +195,11 @@ const isBindable = (path: string): boolean =>
     (folder) => path === folder || path.startsWith(`${folder}/`),
   );
 
-/** Localhost and the sandbox's name of the machine, which nothing else could resolve. */
+/** Localhost, and the machine's name inside the sandbox, which nothing else could resolve. */
 const HOSTS = '127.0.0.1 localhost pyflow\n::1 localhost ip6-localhost ip6-loopback\n';
 const FILTER_NAME = 'system-calls.bpf';
 
-/** No names of the machine's users: the caller, root and nobody are all there are. */
+/** Shows no names of the machine's users: only root, nobody and an account for the caller exist. */
 function writeStateFiles(stateDir: string, filter: Buffer | undefined): string {
   const uid = process.getuid?.() ?? 0;
   const gid = process.getgid?.() ?? 0;
@@ -212,18 +212,18 @@ function writeStateFiles(stateDir: string, filter: Buffer | undefined): string {
     group: `root:x:0:\n${callersGroup}${nogroup}`,
     'nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n',
     hosts: HOSTS,
-    // Further names are the machine's to give. Ours come first, since the first line of a name counts.
+    // The machine may define further names. Ours come first, since the first line for a name counts.
     'hosts-network': HOSTS + (existsSync('/etc/hosts') ? readFileSync('/etc/hosts', 'utf8') : ''),
     'resolv-forwarded.conf': `nameserver ${FORWARDED_RESOLVER}\n`,
     ...(filter === undefined ? {} : { [FILTER_NAME]: filter }),
   };
-  // A cache may be shared by users, these files not: they hold the ids.
+  // Users may share a cache, but not these files: they contain the user's ids.
   const folder = `${stateDir}/etc-${uid}-${gid}`;
   makePrivateFolder(folder);
   for (const [name, content] of Object.entries(files)) {
     const path = `${folder}/${name}`;
     if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) continue;
-    // Others may be binding the old file this moment.
+    // Another process may be binding the old file at this moment.
     writeFileSync(`${path}.${process.pid}`, content, { mode: privateFileMode(path) });
     renameSync(`${path}.${process.pid}`, path);
   }

@@ -1,4 +1,4 @@
-// What a sandbox gives a running node: the paths its commands see, and a way to run them. Unaware of plugins and keys.
+// What a sandbox gives a running node: the paths that its commands see, and a way to run them.
 
 import type { NodeLimits } from '../../../manifests/pipeline/manifest.js';
 import type { Failure, Result } from '../../failure.js';
@@ -12,7 +12,7 @@ export interface SandboxRequest {
   readonly scratchDir: string;
   /** Per app and kind, kept between runs; may speed a run up, never change its outcome. */
   readonly cacheDir: string;
-  /** What the node's commands are given: read-only for them where namespaces work. */
+  /** Scripts and lists that the plugin gives to its commands; read-only for them where namespaces work. */
   readonly givenDir: string;
   /** Present when the node makes a tool tree. */
   readonly toolDir?: string;
@@ -20,11 +20,11 @@ export interface SandboxRequest {
   readonly tools: Readonly<Record<string, string>>;
   /** Further folders that commands may write, by the path they see, e.g. an adapter's CACHE_DIR. */
   readonly mounts?: Readonly<Record<string, string>>;
-  /** Commands with a network have the machine's, although another could be had. */
+  /** Commands with a network use the machine's, even if a separate one is possible. */
   readonly sharesNetwork?: boolean;
-  /** Beyond what is given here there are limits that keep the machine usable. */
+  /** Limits that are not set here default to values that keep the machine usable. */
   readonly limits?: NodeLimits;
-  /** Called once, when the commands of the session have taken more than they may; they are being ended then. */
+  /** Called once, when the commands of the session exceed a limit; the sandbox is already ending them. */
   readonly onExcess?: (excess: Excess) => void;
 }
 
@@ -54,7 +54,7 @@ export interface Command {
 
 export interface SandboxSession {
   readonly paths: SandboxPaths;
-  /** A failure only when the command could not be started or was aborted; a non-zero exit is a value. */
+  /** Fails only if the command can't be started or is aborted; a non-zero exit is a value. */
   run(command: Command): Promise<Result<Exit, Failure>>;
   /** Ends whatever still runs. */
   close(): Promise<void>;
@@ -73,9 +73,9 @@ export interface BootRequest {
 export interface Boot {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** For it to read, from descriptor 4 on. */
+  /** Opened for the command to read, from descriptor 4 on. */
   readonly files: readonly string[];
-  /** Gets what it writes to descriptor 3. */
+  /** Gets what the command writes to descriptor 3. */
   readonly onStatus: (text: string) => void;
   readonly sendSignal: (pid: number, signal: NodeJS.Signals) => void;
 }
@@ -84,10 +84,10 @@ export interface Sandbox {
   readonly mode: 'namespaces' | 'none';
   /** Why `auto` fell back to `none`. */
   readonly fallbackReason?: string;
-  /** Why commands with a network share that of the machine, once that was tried or was not to be had. */
+  /** Why commands with a network share the machine's; known after the first of them. */
   readonly whyNetworkIsShared?: () => string | undefined;
   open(request: SandboxRequest): SandboxSession;
-  /** For a finished app; absent in mode `none`, where it is started as it is. */
+  /** For a finished app; absent in mode `none`, where the app starts without a sandbox. */
   boot?(request: BootRequest): Boot;
   /** After the last session: ends what the sandbox itself keeps running. */
   close?(): void;

@@ -1,14 +1,13 @@
-// The filter of system calls that bubblewrap loads before the command: a program of the classic BPF machine, as bytes.
-// Unaware of how it gets there.
+// The system call filter that bubblewrap loads before the command: a classic BPF program, as bytes.
 
 import { ABSENT_CALLS, FORBIDDEN_CALLS, JUDGED_CALLS, LAST_KNOWN_CALL } from './system-calls.js';
 
-/** What `process.arch` says, and the kernel's name of that architecture (linux/audit.h). */
+/** By `process.arch`; `audit` is the kernel's number of the architecture (linux/audit.h). */
 const ARCHITECTURES: Readonly<Record<string, { readonly column: 0 | 1; readonly audit: number }>> = {
   x64: { column: 0, audit: 0xc000003e },
   arm64: { column: 1, audit: 0xc00000b7 },
 };
-/** Calls of the x32 ABI have this bit, and else the numbers of their own. */
+/** Set in the numbers of the x32 ABI's calls. */
 const X32_BIT = 0x40000000;
 
 const LOAD_WORD = 0x20;
@@ -18,7 +17,7 @@ const JUMP_IF_AT_LEAST = 0x35;
 const JUMP_IF_ANY_BIT = 0x45;
 const RETURN = 0x06;
 
-/** Offsets in struct seccomp_data; of an argument the lower half, on processors that store it first. */
+/** Offsets in struct seccomp_data. For an argument, the lower half, on little-endian processors. */
 const CALL_NUMBER = 0;
 const ARCHITECTURE = 4;
 const argument = (index: number): number => 16 + 8 * index;
@@ -44,7 +43,7 @@ const AF_INET = 2;
 const AF_INET6 = 10;
 const AF_NETLINK = 16;
 
-/** Query, the usual one, and the usual one without random addresses. */
+/** Query, the default, and the default without address randomization. */
 const PERSONALITIES = [0xffffffff, 0, 0x00040000];
 
 interface Instruction {
@@ -56,13 +55,13 @@ interface Instruction {
 
 const load = (operand: number): Instruction => ({ code: LOAD_WORD, whenTrue: 0, whenFalse: 0, operand });
 const answer = (operand: number): Instruction => ({ code: RETURN, whenTrue: 0, whenFalse: 0, operand });
-/** Runs `then`, which ends by an answer, when the loaded word compares so; else goes on behind it. */
+/** Runs `then`, which ends with an answer, if the comparison with the loaded word holds; else skips it. */
 const when = (code: number, operand: number, then: readonly Instruction[]): readonly Instruction[] => [
   { code, whenTrue: 0, whenFalse: then.length, operand },
   ...then,
 ];
 
-/** Undefined for a processor whose calls are not known here. */
+/** Undefined for a processor whose calls are not listed. */
 export function systemCallFilter(arch: string): Buffer | undefined {
   const architecture = ARCHITECTURES[arch];
   if (architecture === undefined) return undefined;
@@ -76,7 +75,7 @@ export function systemCallFilter(arch: string): Buffer | undefined {
     when(JUMP_IF_EQUAL, JUDGED_CALLS[name][column], judge);
   return assemble([
     load(ARCHITECTURE),
-    // 32-bit calls have other numbers, so none of them is judged: none is allowed.
+    // 32-bit calls have other numbers, which the rules below don't cover, so all of them are refused.
     { code: JUMP_IF_EQUAL, whenTrue: 1, whenFalse: 0, operand: audit },
     answer(ENOSYS),
     load(CALL_NUMBER),
@@ -105,7 +104,7 @@ export function systemCallFilter(arch: string): Buffer | undefined {
   ]);
 }
 
-/** Local sockets, the internet, and of netlink the questions about addresses and routes. */
+/** Allows local sockets, the internet, and netlink queries about addresses and routes. */
 const judgeSocket = (): readonly Instruction[] => [
   load(argument(0)),
   ...[AF_UNIX, AF_INET, AF_INET6].flatMap((family) => when(JUMP_IF_EQUAL, family, [answer(ALLOW)])),

@@ -1,10 +1,10 @@
-// System calls that no command of a build needs, with their numbers by processor. Data only: what refuses them is in
-// seccomp.ts. The choice follows what desktop sandboxes and container engines ship.
+// System calls that no command of a build needs, with their numbers by processor. Data only; seccomp.ts makes the filter.
+// The choice follows what desktop sandboxes and container engines ship.
 
-/** [x86-64, aarch64]; undefined where the processor has no such call. */
+/** [x86-64, aarch64]; undefined if the processor doesn't have the call. */
 type Numbers = readonly [number | undefined, number | undefined];
 
-/** These end in EPERM: the kernel's surface that has been the way out of sandboxes, and what is the host's alone. */
+/** These fail with EPERM: they have been used to escape from sandboxes, or they are the host's business. */
 export const FORBIDDEN_CALLS: Readonly<Record<string, Numbers>> = {
   acct: [163, 89],
   add_key: [248, 217],
@@ -55,7 +55,7 @@ export const FORBIDDEN_CALLS: Readonly<Record<string, Numbers>> = {
   vhangup: [153, 58],
 };
 
-/** These answer as a kernel without them does, so that programs fall back to what can be judged by its arguments. */
+/** These fail as on a kernel without them, so that programs fall back to calls whose arguments the filter can check. */
 export const ABSENT_CALLS: Readonly<Record<string, Numbers>> = {
   clone3: [435, 435],
   fsconfig: [431, 431],
@@ -83,5 +83,5 @@ export const JUDGED_CALLS = {
   unshare: [272, 97],
 } as const satisfies Readonly<Record<string, Numbers>>;
 
-/** The newest call that was looked at (file_setattr, Linux 6.17). What comes later is treated as absent. */
+/** The newest call considered (file_setattr, Linux 6.17). Later ones fail as if the kernel had no such call. */
 export const LAST_KNOWN_CALL = 469;

@@ -1,5 +1,5 @@
-// Looks at what the commands of one node take while they run, and says so when it is more than they may. By looking, since
-// only some machines hand out control groups, which then hold the number of processes, and rlimits count per process or user. Unaware of what a node is.
+// Polls how much the commands of one node use while they run, and ends them when they exceed a limit. Polling is needed
+// because only some machines let us make control groups, and rlimits count per process or per user.
 
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { freeBytesIn } from '../../files/free-space.js';
 import { joinControlGroup, makeControlGroup, type ControlGroup } from './control-group.js';
 import { withDefaults, type Excess } from './limits.js';
 
-/** The processes of one command: a folder with their numbers, as in /proc, and how to end them all at once. */
+/** The processes of one command, and how to end them all at once. */
 export interface WatchedCommand {
   /** Paths like /proc/123, one for each process. */
   readonly processes: () => readonly string[];
@@ -17,12 +17,12 @@ export interface WatchedCommand {
 
 const FIRST_LOOK_MS = 50;
 const LOOK_MS = 100;
-/** A look may take this share of the time at most. */
+/** Polling may take at most this share of the time. */
 const SHARE_OF_TIME = 0.05;
-/** Folders are walked at least so often while a command runs. */
+/** Folders are walked at least this often while a command runs. */
 const WALK_EVERY_MS = 10_000;
 const WALK_TIMEOUT_MS = 20_000;
-/** Of the free space, what no node may take unless it is allowed to. */
+/** Free space that no node may use, unless it has a limit that allows it. */
 const KEPT_FREE_BYTES = 256 * 1024 * 1024;
 
 interface UsageOptions {
@@ -50,7 +50,7 @@ export class UsageWatch {
     this.#freeAtStart = new Map(options.folders.map((folder) => [folder, freeBytesIn(folder)]));
   }
 
-  /** For a node with a limit of its own, where the machine has control groups: what its processes are put into. */
+  /** The control group for the node's processes, if the node has its own limit and the machine lets us make groups. */
   get group(): ControlGroup | undefined {
     if (this.#options.limits.processes === undefined) return undefined;
     return (this.#group ??= makeControlGroup(this.#limits.processes));
@@ -75,7 +75,7 @@ export class UsageWatch {
     };
   }
 
-  /** After a command: whether it took more than it may, also what it wrote too quickly to be seen while it ran. */
+  /** Call it after a command. It also notices what the command wrote too quickly to be seen while it ran. */
   async isExceeded(): Promise<boolean> {
     await this.#walking;
     if (this.#excess === undefined && this.#options.limits.disk !== undefined) await this.#walk();
@@ -89,7 +89,7 @@ export class UsageWatch {
     if (excess !== undefined) this.#exceed(excess);
     else this.#lookAtDisk();
     const pauseMs = Math.max(LOOK_MS, (performance.now() - startedAt) / SHARE_OF_TIME);
-    // Until all are gone: what is killed may have started more in the same moment.
+    // Again until all are gone: a process may have started another one just before it was killed.
     this.#timer = setTimeout(() => this.#look(), this.#excess === undefined ? pauseMs : 1);
   }
 
@@ -100,7 +100,7 @@ export class UsageWatch {
     if (isFirst) this.#options.onExcess(excess);
   }
 
-  /** The free space of a disk is cheap to ask for; folders are walked when it says that it could be us. */
+  /** Asking for the free space of a disk is cheap; folders are walked only if it shrank enough to be our doing. */
   #lookAtDisk(): void {
     if (this.#walking !== undefined) return;
     const isSuspicious = [...this.#freeAtStart].some(([folder, free]) => {
@@ -131,7 +131,7 @@ function processesBeyond(processes: readonly string[], limit: number): Excess | 
   return undefined;
 }
 
-/** In kB, as the kernel tells them. */
+/** A field of the kernel's text, in kB. */
 function field(text: string, name: string): number {
   const at = text.indexOf(`\n${name}:`);
   return at < 0 ? 0 : Number.parseInt(text.slice(at + name.length + 2), 10);
@@ -144,7 +144,7 @@ function memoryBeyond(processes: readonly string[], limit: number): Excess | und
     used += 1024 * (field(status, 'RssAnon') + field(status, 'RssShmem'));
   }
   if (used <= limit) return undefined;
-  // What processes share after a fork was counted in each of them.
+  // Memory shared after a fork was counted for each process, so count again, exactly.
   used = 0;
   for (const path of processes) {
     const rollup = read(`${path}/smaps_rollup`);
@@ -165,11 +165,11 @@ function read(path: string): string | undefined {
 }
 
 /**
- * Bytes in files that changed since then, by a program of its own: trees may be large, deep and hostile. Holes count,
- * since the slug would have them filled.
+ * Bytes in files that changed since then. A separate program counts them, since trees may be large, deep and hostile.
+ * Holes count, because the slug would contain them filled.
  */
 function writtenSince(since: number, folders: readonly string[]): Promise<number> {
-  // Times of files have the kernel's tick, which may lie a little before.
+  // The kernel rounds the times of files down to its clock tick.
   const after = `@${(since / 1000 - 0.02).toFixed(3)}`;
   const args = [...folders, '-xdev', '-type', 'f', '-newerct', after, '-printf', '%D:%i %s %b\n'];
   return new Promise((resolve) => {
@@ -197,7 +197,7 @@ function writtenSince(since: number, folders: readonly string[]): Promise<number
   });
 }
 
-/** Numbers of processes as a process namespace tells them, seen from outside by its first process. */
+/** The processes of a namespace, as paths that work from outside; found through its first process. */
 export function processesInside(init: number): readonly string[] {
   const root = `/proc/${init}/root/proc`;
   try {
@@ -209,7 +209,7 @@ export function processesInside(init: number): readonly string[] {
   }
 }
 
-/** A process and all below it, without those that found another parent. */
+/** A process and its descendants, without those that were adopted by another process. */
 export function processesBelow(top: number): readonly string[] {
   const found: string[] = [];
   const waiting = [String(top)];

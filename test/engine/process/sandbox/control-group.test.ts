@@ -4,8 +4,8 @@ import { dirname } from 'node:path';
 import { expect } from 'chai';
 import { makeControlGroup } from '../../../../src/engine/process/sandbox/control-group.js';
 
-describe('engine/sandbox/control-group', () => {
-  it('holds the number of processes, and leaves nothing', function () {
+describe('engine/process/sandbox/control-group', () => {
+  it('limits the number of processes and leaves nothing', function () {
     const group = makeControlGroup(10);
     if (group === undefined) {
       console.log('      (skipped: this machine hands out no control groups)');
@@ -13,7 +13,7 @@ describe('engine/sandbox/control-group', () => {
     }
     const folder = dirname(group.procsFile);
     expect(readFileSync(`${folder}/pids.max`, 'latin1').trim()).to.equal('276');
-    // Each child that cannot be forked is an error of the shell's; the naps end with the group's first process.
+    // The shell prints an error for each failed fork; the sleeping children end with the group's first process.
     const script = `echo $$ > ${group.procsFile}; for i in $(seq 400); do sleep 5 & done 2>/dev/null; cat ${folder}/pids.current; kill -9 0`;
     const { stdout } = spawnSync('setsid', ['bash', '-c', script], { encoding: 'utf8' });
     expect(Number(stdout.trim().split('\n')[0] ?? 0)).to.be.at.most(276);

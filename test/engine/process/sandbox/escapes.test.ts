@@ -11,7 +11,7 @@ import type { EscapeTrial } from '../../../support/escape-trial.js';
 import { processesWith, uniqueSleep } from '../../../support/processes.js';
 
 const PROGRAM = resolve('test/fixtures/escapes/attempts.py');
-/** Fewer means that the list of attempts was not run to its end. */
+/** Fewer attempts mean that the list was not completed. */
 const FEWEST_ATTEMPTS = 110;
 const FEWEST_WITH_NETWORK = 105;
 const NOBODY = 65534;
@@ -86,7 +86,7 @@ describe('escapes from the sandbox', function () {
     rmSync(root, { recursive: true, force: true });
   });
 
-  /** What succeeded, and how many were tried; run by a process that was started with descriptors left open. */
+  /** Which attempts succeeded, and how many were made; run by a process that has inherited open descriptors. */
   function tryAll(uid: number | undefined, network: boolean): { readonly tried: number; readonly succeeded: string[] } {
     const folder = mkdtempSync(join(root, 'case-'));
     if (uid !== undefined) {
@@ -123,7 +123,7 @@ describe('escapes from the sandbox', function () {
       : ([['the caller', undefined]] as const);
   for (const [user, uid] of users) {
     for (const network of [false, true]) {
-      it(`lets none succeed as ${user} ${network ? 'with' : 'without'} a network`, function () {
+      it(`all fail as ${user} ${network ? 'with' : 'without'} a network`, function () {
         if (uid !== undefined && findProgram('setpriv', searchPath) === undefined) this.skip();
         const { tried, succeeded } = tryAll(uid, network);
         expect(succeeded).to.deep.equal([]);

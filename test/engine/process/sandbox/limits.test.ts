@@ -7,7 +7,7 @@ import { processesWith, uniqueSleep } from '../../../support/processes.js';
 import { verdictOf, type Verdict } from '../../../support/verdict.js';
 import { Workspace } from '../../../support/workspace.js';
 
-/** Acceptance: each of them ends within this. */
+/** Each of them must end within this time. */
 const AT_MOST_MS = 30_000;
 const MEGABYTE = 1024 * 1024;
 
@@ -20,15 +20,15 @@ describe('limits', function () {
   afterEach(() => work.cleanUp());
 
   describe('sizes', () => {
-    it('reads what people write, and nothing else', () => {
+    it('reads common spellings and rejects the rest', () => {
       expect(['1', '2k', '512m', '1G', '1t'].map(parseSize)).to.deep.equal([1, 2048, 512 * MEGABYTE, 1 << 30, 2 ** 40]);
       for (const text of ['', '0', '0m', '-1', '1.5g', '1gb', 'm', '1e3', ' 1', '999999999999t'])
         expect(parseSize(text), text).to.equal(undefined);
     });
   });
 
-  describe('of the operator', () => {
-    it('are a list of names with amounts', () => {
+  describe('PYFLOW_LIMITS', () => {
+    it('is a list of names with amounts', () => {
       expect(parseLimits('memory=2g, processes=512,disk=4g')).to.deep.equal({
         ok: true,
         value: { memory: 2 ** 31, processes: 512, disk: 2 ** 32 },
@@ -37,11 +37,11 @@ describe('limits', function () {
     });
 
     for (const text of ['memory', 'memory=', 'memory=0', 'processes=1k', 'cpu=1', 'disk=4gb', 'memory=1g;disk=1g'])
-      it(`are refused by name: ${text}`, () => {
+      it(`rejects ${text} by name`, () => {
         expect(parseLimits(text)).to.have.nested.property('failure.code', 'settings::wrong-limits');
       });
 
-    it('leave none of memory and processes open', () => {
+    it('always limits memory and processes', () => {
       const { memory, processes } = withDefaults({});
       expect(memory).to.be.greaterThan(0);
       expect(processes).to.be.within(1024, 1_000_000);
@@ -118,7 +118,7 @@ describe('limits', function () {
       });
 
       for (const [name, { limits, what, script }] of Object.entries(HOGS)) {
-        it(`ends ${name}, and the next build is fine`, async () => {
+        it(`ends ${name}, and the next build works`, async () => {
           const nap = uniqueSleep();
           const startedAt = performance.now();
           work.pipeline(pipeline(limits, script(nap)));
@@ -132,24 +132,24 @@ describe('limits', function () {
         });
       }
 
-      it('takes those of the operator where the node says nothing', async () => {
+      it('uses the limits of the operator if the node has none', async () => {
         work.pipeline(pipeline('', 'for i in $(seq 40); do /bin/sleep 100 & done; wait'));
         expectLimit(await verdictOf(work, { sandbox, settings: { LIMITS: 'processes=20' } }), 'processes');
       });
 
-      it('takes those of the node before the operator’s', async () => {
+      it('prefers the limits of the node to those of the operator', async () => {
         work.pipeline(pipeline('{ processes: 100 }', 'for i in $(seq 40); do /bin/sleep 0.3 & done; wait'));
         expect((await work.run({ sandbox, settings: { LIMITS: 'processes=20' } })).exitCode).to.equal(0);
       });
 
-      it('counts what processes share after a fork once', async () => {
+      it('counts memory that processes share after a fork only once', async () => {
         const script =
           '/usr/bin/python3 -c \'import os, time; a = b"x" * (100 << 20); [os.fork() for _ in range(3)]; time.sleep(0.5)\'';
         work.pipeline(pipeline('{ memory: 300m }', script));
         expect((await work.run({ sandbox })).exitCode).to.equal(0);
       });
 
-      it('lets a file be as large as the limit', async () => {
+      it('allows a file as large as the limit', async () => {
         work.pipeline(pipeline('{ disk: 10m }', 'head -c 10485760 /dev/zero > large'));
         expect((await work.run({ sandbox })).exitCode).to.equal(0);
         expect(statSync(`${work.outDir}/large`).size).to.equal(10 * MEGABYTE);
@@ -162,7 +162,7 @@ describe('limits', function () {
     expect(verdict.report?.failure?.remedy).to.include(`limits.${what}`);
   }
 
-  it('run no node again when they change', async () => {
+  it('re-run no node when they change', async () => {
     work.pipeline(pipeline('{ processes: 100 }', 'echo x > made'));
     await work.run();
     work.pipeline(pipeline('{ processes: 200, disk: 1g }', 'echo x > made'));
@@ -170,7 +170,7 @@ describe('limits', function () {
     expect(Object.values(report.nodes).map((node) => node.outcome)).to.deep.equal(['up-to-date']);
   });
 
-  it('of the operator that cannot be read are told before a command runs', async () => {
+  it('of the operator are rejected before a command runs if they are invalid', async () => {
     work.pipeline(pipeline('', 'echo x > made'));
     const verdict = await verdictOf(work, { settings: { LIMITS: 'memory=much' } });
     expect({ exit: verdict.exit, code: verdict.code }).to.deep.equal({ exit: 75, code: 'settings::wrong-limits' });

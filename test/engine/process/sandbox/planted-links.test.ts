@@ -1,4 +1,4 @@
-// A sample of test/torture/planted-links.test.ts, which says how it works: commands and hooks, with and without a sandbox.
+// A sample of test/torture/planted-links.test.ts, which explains the method: commands and hooks, with and without a sandbox.
 
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
@@ -30,7 +30,7 @@ describe('planted links, a sample', function () {
     [COMMAND, 3],
     [HOOK, 4],
   ] as const) {
-    it(`never lead the host out of the folders of a ${scene.kind} in the sandbox`, async function () {
+    it(`never lead pyflow out of the folders of a ${scene.kind} in the sandbox`, async function () {
       if (!(await hasNamespaces())) {
         console.log('      (skipped: needs the sandbox of namespaces)');
         return this.skip();
@@ -42,7 +42,7 @@ describe('planted links, a sample', function () {
     });
   }
 
-  it('never lead the host out of the folders of a hook without a sandbox', async () => {
+  it('never lead pyflow out of the folders of a hook without a sandbox', async () => {
     const places = ['a.py', 'made/in'].map(place);
     const tally = await attackWithCode({ ...HOOK, ...request('none') }, places, FORMS);
     expect(tally.problems, tally.problems.join('\n')).to.deep.equal([]);

@@ -69,9 +69,9 @@ function openScene(sandbox: Sandbox): Scene {
 
 const exited = (exitCode: number) => ({ ok: true, value: { exitCode } });
 
-/** What holds in both modes. */
+/** Tests for both modes. */
 function describeEveryMode(sandbox: () => Sandbox): void {
-  it('starts in the folder of the app and writes into every folder it is given', async () => {
+  it('starts in the app folder and can write to every folder of the node', async () => {
     const { run, session, folder } = openScene(sandbox());
     const { scratch, cache, tool } = session.paths;
     const { result, lines } = await run(`cat file; for at in . ${scratch} ${cache} ${tool}; do echo x >$at/made; done`);
@@ -81,7 +81,7 @@ function describeEveryMode(sandbox: () => Sandbox): void {
       expect(readFileSync(join(folder, name, 'made'), 'utf8')).to.equal('x\n');
   });
 
-  it('leaves files that belong to the caller', async () => {
+  it('creates files that belong to the caller', async () => {
     const { run, folder } = openScene(sandbox());
     await run('mkdir made && echo x >made/file');
     expect(statSync(join(folder, 'app/made/file')).uid).to.equal(process.getuid?.());
@@ -100,25 +100,25 @@ function describeEveryMode(sandbox: () => Sandbox): void {
     expect(lines).to.deep.equal([session.paths.scratch]);
   });
 
-  it('shows tools at the paths it says', async () => {
+  it('shows tools at the promised paths', async () => {
     const { run, session } = openScene(sandbox());
     expect((await run(`cat ${session.paths.tools['uv']}/file`)).lines).to.deep.equal(['of the tool']);
   });
 
-  it('gives the variables of proxy and certificates to commands with a network only', async () => {
+  it('gives proxy and certificate variables only to commands with a network', async () => {
     const { run } = openScene(sandbox());
     const script = 'echo "[$https_proxy] $(cat "$SSL_CERT_FILE" 2>/dev/null)"';
     expect((await run(script, { network: true })).lines).to.deep.equal(['[http://proxy.example:3128] a certificate']);
     expect((await run(script)).lines).to.deep.equal(['[] ']);
   });
 
-  it('lets the command set such a variable itself', async () => {
+  it('lets a command override such a variable', async () => {
     const { run } = openScene(sandbox());
     const env = { PATH: '/usr/bin:/bin', https_proxy: 'own' };
     expect((await run('echo $https_proxy', { network: true, env })).lines).to.deep.equal(['own']);
   });
 
-  it('gives exit status, missing programs and those that cannot start', async () => {
+  it('reports the exit status, missing programs and programs that cannot start', async () => {
     const { run } = openScene(sandbox());
     expect((await run('exit 7')).result).to.deep.equal(exited(7));
     const codes = await Promise.all(
@@ -133,7 +133,7 @@ function describeEveryMode(sandbox: () => Sandbox): void {
     ]);
   });
 
-  it('ends in order what is aborted, with its name in the failure', async () => {
+  it('ends an aborted command in an orderly way and names it in the failure', async () => {
     const { run } = openScene(sandbox());
     const { result, lines } = await run('trap "echo tidied; exit 0" TERM; echo ready; while :; do sleep 0.01; done', {
       onText: (text, abort) => text === 'ready' && abort(),
@@ -143,7 +143,7 @@ function describeEveryMode(sandbox: () => Sandbox): void {
     expect(lines).to.include('tidied');
   });
 
-  it('leaves no process behind when aborted, not even one with a session of its own', async () => {
+  it('leaves no process behind when aborted, not even one in its own session', async () => {
     const { run } = openScene(sandbox());
     const seconds = uniqueSleep();
     const { result } = await run(`setsid sleep ${seconds} >/dev/null 2>&1 & sleep ${seconds} & echo ready; wait`, {
@@ -161,13 +161,13 @@ function describeEveryMode(sandbox: () => Sandbox): void {
   });
 
   for (const [what, start] of Object.entries({
-    'in a session of its own': 'setsid sleep NAP >/dev/null 2>&1 </dev/null &',
+    'in its own session': 'setsid sleep NAP >/dev/null 2>&1 </dev/null &',
     'that forked twice': '(setsid sh -c "sleep NAP & sleep NAP" >/dev/null 2>&1 &) &',
     'without the environment': '(setsid env -i sh -c "/bin/sleep NAP & /bin/sleep NAP" >/dev/null 2>&1 &) &',
     'that holds the streams': 'setsid env -i /bin/sleep NAP &',
-    'that goes on starting others': `(setsid env -i sh -c 'while :; do (/bin/sleep NAP &); done' >/dev/null 2>&1 &) &`,
+    'that keeps starting others': `(setsid env -i sh -c 'while :; do (/bin/sleep NAP &); done' >/dev/null 2>&1 &) &`,
   })) {
-    it(`has ended when a command ends in order what it left ${what}`, async () => {
+    it(`ends a process ${what} before the command counts as ended`, async () => {
       const { run } = openScene(sandbox());
       const seconds = uniqueSleep();
       const script = `${start.replaceAll('NAP', seconds)} sleep 0.1; exit 0`;
@@ -177,7 +177,7 @@ function describeEveryMode(sandbox: () => Sandbox): void {
     });
   }
 
-  it('ends on close whatever still runs', async () => {
+  it('ends everything that still runs on close', async () => {
     const { run, session } = openScene(sandbox());
     const seconds = uniqueSleep();
     let started = (): void => {};
@@ -222,7 +222,7 @@ describe('sandbox', () => {
       expect(paths.tools).to.deep.equal({ uv: '/opt/pyflow/tools/uv' });
     });
 
-    it("hides home folders, the machine's settings and everything else of the caller", async () => {
+    it("hides home folders, the machine's settings and everything else that belongs to the caller", async () => {
       const { run, folder } = openScene(sandbox());
       const hidden = [homedir(), '/home', '/root', '/etc/pip.conf', '/etc/shadow', '/etc/gitconfig', '/mnt', folder];
       const script = hidden.map((path) => `test -e ${path} && echo ${path}`).join('; ');
@@ -231,14 +231,14 @@ describe('sandbox', () => {
       expect(network.lines).to.deep.equal([]);
     });
 
-    it('shows no user of the machine but root, nobody and the caller', async () => {
+    it('shows only root, nobody and the caller as users', async () => {
       const { run } = openScene(sandbox());
       const { lines } = await run('cut -d: -f1 /etc/passwd; id -u; id -g');
       expect(lines.slice(0, -2).filter((name) => !['root', 'app', 'nobody'].includes(name))).to.deep.equal([]);
       expect(lines.slice(-2)).to.deep.equal([String(process.getuid?.()), String(process.getgid?.())]);
     });
 
-    it('gives no capability to a command, whoever the caller is', async () => {
+    it('gives commands no capabilities, also when the caller is root', async () => {
       const { run } = openScene(sandbox());
       expect((await run('grep CapEff /proc/self/status')).lines).to.deep.equal(['CapEff:\t0000000000000000']);
     });
@@ -251,19 +251,19 @@ describe('sandbox', () => {
       expect(existsSync(join(folder, 'tools/uv/made'))).to.equal(false);
     });
 
-    it('binds further folders where they are wanted', async () => {
+    it('binds further folders at the requested paths', async () => {
       const { run, folder } = openScene(sandbox());
       await run('echo x >/mounted/here/made');
       expect(readFileSync(join(folder, 'mounted/made'), 'utf8')).to.equal('x\n');
     });
 
-    it('shows no process but its own', async () => {
+    it('shows only its own processes', async () => {
       const { run } = openScene(sandbox());
       const { lines } = await run('cat /proc/[0-9]*/comm');
       expect(lines).to.have.members(['bwrap', 'sh']);
     });
 
-    it('reaches a listener of the machine only with a network, and only where the sandbox is not required', async () => {
+    it('reaches a listener on the machine only with a network, and only if the sandbox is not required', async () => {
       const auto = await probeSandbox('auto', { searchPath, passThrough, stateDir });
       const server = createServer((socket) => socket.end('hello\n')).listen(0, '127.0.0.1');
       await new Promise((resolveListening) => server.once('listening', resolveListening));
@@ -287,14 +287,14 @@ describe('sandbox', () => {
       expect(reached).to.deep.equal([...(isShared ? ['required'] : []), 'required, a port of the operator', 'auto']);
     });
 
-    it('has a loopback of its own without a network', async () => {
+    it('has its own loopback without a network', async () => {
       const { run } = openScene(sandbox());
       const { lines } = await run('grep -c . /proc/net/dev; getent hosts localhost | head -1 | tr -s " "');
       expect(lines[0]).to.equal('3');
       expect(lines[1]).to.match(/^(::1|127\.0\.0\.1) localhost/);
     });
 
-    it('does not let the loader variables of a command act on bubblewrap', async () => {
+    it('does not apply loader variables of a command to bubblewrap', async () => {
       const { run, folder } = openScene(sandbox());
       const trace = join(folder, 'trace');
       const env = { PATH: '/usr/bin:/bin', LD_DEBUG: 'files', LD_DEBUG_OUTPUT: trace, LD_LIBRARY_PATH: '/app/lib' };
@@ -315,7 +315,7 @@ describe('sandbox', () => {
       });
     }
 
-    it('shows the further names of the machine only with a network', async () => {
+    it('shows other host names of the machine only with a network', async () => {
       const { run } = openScene(sandbox());
       const count = async (network: boolean): Promise<number> =>
         Number((await run('grep -c . /etc/hosts', { network })).lines[0]);
@@ -325,7 +325,7 @@ describe('sandbox', () => {
       expect((await count(true)) - (await count(false))).to.equal(ofMachine.length);
     });
 
-    it('gives shared memory that cannot fill the memory of the machine', async () => {
+    it('limits shared memory', async () => {
       const { run } = openScene(sandbox());
       const script = 'echo x >/dev/shm/made && head -c 300M /dev/zero >/dev/shm/large; stat -c %s /dev/shm/large';
       const { lines } = await run(script);
@@ -334,14 +334,14 @@ describe('sandbox', () => {
         .and.below(300 * 1024 * 1024);
     });
 
-    it('hands on a line of the command that looks like one of bubblewrap', async () => {
+    it('passes on output of the command that looks like a message of bubblewrap', async () => {
       const { run } = openScene(sandbox());
       expect((await run('echo "bwrap: execvp x: No such file or directory" >&2; exit 1')).lines).to.deep.equal([
         'bwrap: execvp x: No such file or directory',
       ]);
     });
 
-    it('serves a user without privileges as well', function () {
+    it('works for a user without privileges', function () {
       if (process.getuid?.() !== 0) this.skip();
       this.test!.title += findProgram('setpriv', searchPath) === undefined ? ' (skipped: no setpriv)' : '';
       if (findProgram('setpriv', searchPath) === undefined) this.skip();
@@ -359,19 +359,19 @@ describe('sandbox', () => {
   });
 
   describe('probe', () => {
-    it('falls back without bubblewrap and says why', async () => {
+    it('falls back without bubblewrap and gives the reason', async () => {
       const found = await probeSandbox('auto', { searchPath: [join(root, 'empty')], passThrough, stateDir });
       expect(found).to.have.nested.property('value.mode', 'none');
       expect(found).to.have.nested.property('value.fallbackReason').that.includes('bwrap');
     });
 
-    it('fails without bubblewrap where a sandbox is required', async () => {
+    it('fails without bubblewrap if a sandbox is required', async () => {
       const found = await probeSandbox('required', { searchPath: [join(root, 'empty')], passThrough, stateDir });
       expect(found).to.have.nested.property('failure.code', 'sandbox::unavailable');
       expect(found).to.have.nested.property('failure.blame', 'environment');
     });
 
-    it('believes what bubblewrap does, not that it is there', async () => {
+    it('tests that bubblewrap works, not only that it is installed', async () => {
       const broken = join(root, 'broken');
       mkdirSync(broken);
       writeFileSync(
@@ -405,7 +405,7 @@ describe('sandbox', () => {
       expect(found).to.have.nested.property('failure.detail').that.includes('not filtered');
     });
 
-    it('refuses a sandbox in which a setting of the kernel can be opened for writing', async function () {
+    it('refuses a sandbox in which a kernel setting can be opened for writing', async function () {
       if (!probe.ok || process.getuid?.() !== 0) this.skip();
       const folder = weakened('writable', '    --remount-ro) [ "$2" = /proc ] || arguments+=("$1" "$2"); shift 2 ;;');
       const found = await probeSandbox('required', { searchPath: [folder], passThrough, stateDir });
@@ -413,7 +413,7 @@ describe('sandbox', () => {
       expect(found).to.have.nested.property('failure.detail').that.includes('for writing');
     });
 
-    it('does with a bubblewrap that lacks the newest options', async function () {
+    it('works with a bubblewrap that lacks the newest options', async function () {
       if (!probe.ok) this.skip();
       const unknown = 'echo "bwrap: Unknown option $1" >&2; exit 1';
       const folder = weakened('older', `    --size | --perms | --disable-userns) ${unknown} ;;`);
@@ -421,7 +421,7 @@ describe('sandbox', () => {
       expect(found).to.have.nested.property('value.mode', 'namespaces');
     });
 
-    it('tries once, however often it is asked', async () => {
+    it('tries only once for repeated requests', async () => {
       const counting = join(root, 'counting');
       mkdirSync(counting);
       writeFileSync(join(counting, 'bwrap'), `#!/bin/sh\necho tried >>${counting}/tries\nexit 1\n`, { mode: 0o755 });
@@ -431,7 +431,7 @@ describe('sandbox', () => {
       expect(readFileSync(join(counting, 'tries'), 'utf8')).to.equal('tried\n');
     });
 
-    it('tries nothing when none is wanted', async () => {
+    it('tries nothing for mode none', async () => {
       const found = await probeSandbox('none', { searchPath, passThrough, stateDir: join(root, 'never') });
       expect(found).to.have.nested.property('value.mode', 'none');
       expect(found).not.to.have.nested.property('value.fallbackReason');
