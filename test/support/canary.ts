@@ -1,4 +1,4 @@
-// Where a secret is, in any spelling: in files, in texts, and in the command lines of processes.
+// Searches for a secret in any spelling: in files, in texts, and in the command lines of processes.
 
 import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -7,9 +7,9 @@ import { SPELLINGS } from './secret-spellings.js';
 
 export class Canary {
   readonly #matcher: Matcher;
-  /** Also by plain comparison, so that a mistake of the matcher is no blind spot here. */
+  /** Also by plain comparison, so that a mistake of the matcher does not go unnoticed. */
   readonly #texts: readonly Buffer[];
-  /** Of files that held nothing, so that a folder can be looked at again. */
+  /** Of files without the secret, so that a folder can be searched again quickly. */
   readonly #clean = new Map<string, string>();
 
   constructor(readonly values: readonly string[]) {
@@ -24,7 +24,7 @@ export class Canary {
     return this.#matcher.scan(bytes).hits !== undefined || this.#texts.some((text) => bytes.includes(text));
   }
 
-  /** Paths below the folders whose name, content or target holds one, relative to the folder. */
+  /** Paths, relative to the folders, whose name, content or link target contains the secret. */
   filesBelow(folder: string, skip: (path: string) => boolean = () => false): readonly string[] {
     const found: string[] = [];
     const visit = (path: string): void => {
@@ -63,7 +63,7 @@ export class Canary {
     }
   }
 
-  /** Looks at all command lines of the machine until it is stopped; gives those that held one. */
+  /** Watches all command lines of the machine until stopped; returns those that contain the secret. */
   watchCommandLines(): { stop(): readonly string[] } {
     const found = new Set<string>();
     const look = (): void => {
@@ -73,7 +73,7 @@ export class Canary {
           const line = readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' ');
           if (line.length >= 8 && this.isIn(line)) found.add(line);
         } catch {
-          // Gone meanwhile.
+          // It ended meanwhile.
         }
       }
     };

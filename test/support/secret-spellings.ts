@@ -1,4 +1,4 @@
-// The ways in which programs write a secret into logs and files, as other programs write them.
+// The spellings in which programs write a secret to logs and files, made independently of pyflow.
 
 import { execFileSync } from 'node:child_process';
 
@@ -7,7 +7,7 @@ export type Spell = (value: string) => string;
 const bytes = (value: string): readonly number[] => [...Buffer.from(value)];
 const hex = (value: string): string => Buffer.from(value).toString('hex');
 const base64 = (value: string): string => Buffer.from(value).toString('base64');
-/** Every byte that is no letter or digit. */
+/** All bytes except letters and digits. */
 const percent = (value: string, lower = false): string =>
   bytes(value)
     .map((byte) => {
@@ -65,7 +65,7 @@ export const SPELLINGS: Readonly<Record<string, Spell>> = {
   'with marks of no width inside': (value) => [...value].join('\u200b'),
 };
 
-/** What the Python of the machine writes; undefined where there is none. */
+/** As the machine's Python writes them; undefined without Python. */
 export function pythonSpellings(value: string): Readonly<Record<string, string>> | undefined {
   const script = `
 import base64, html, json, pprint, shlex, sys, urllib.parse as u

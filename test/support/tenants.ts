@@ -1,4 +1,4 @@
-// Random apps of two tenants on one cache, and what one of them must never get of the other.
+// Random apps of two tenants on one cache, and checks that neither gets anything of the other.
 
 import { expect } from 'chai';
 import { rmSync } from 'node:fs';
@@ -8,7 +8,7 @@ import type { RunReport } from '../../src/engine/events.js';
 import { contentOf } from './cli-scene.js';
 import { outcomesOf, Workspace } from './workspace.js';
 
-/** Nodes by what they depend on; each writes or prints a digest of it, so that the value itself is nowhere. */
+/** Nodes by what they depend on. Each writes or prints a digest of it, so that the value itself appears nowhere. */
 const NODES: Readonly<Record<string, { readonly reads: readonly string[]; readonly text: string }>> = {
   plain: { reads: [], text: 'with: { argv: [sh, -c, "echo plain > plain"], writes: [plain] }' },
   file: {
@@ -68,7 +68,7 @@ export interface TenantTrial {
   readonly seed: number;
 }
 
-/** For each pair: the second tenant's build is that of an empty cache, and restores only what holds nothing of either. */
+/** For each pair, the second tenant's build is the same as with an empty cache, and restores only results without secrets of either. */
 export async function tryTenants({ pairs, seed }: TenantTrial): Promise<number> {
   let restored = 0;
   await assert(
@@ -96,9 +96,9 @@ export async function tryTenants({ pairs, seed }: TenantTrial): Promise<number> 
   return restored;
 }
 
-/** Secrets and logins are in no key, so what was made with one is for one app, equal or not. */
+/** Secrets and logins are in no key, so a result made with one belongs to one app, even if the values are equal. */
 function mayShare(id: string, first: Variables, second: Variables): boolean {
-  // Its key holds the content of its input and nothing else.
+  // Its key contains only the content of its input.
   if (id === 'behind') return first['TOKEN'] === second['TOKEN'];
   const { reads = [] } = NODES[id] ?? {};
   const isSecret = (name: string, value: string): boolean =>

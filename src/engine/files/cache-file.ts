@@ -1,16 +1,15 @@
-// Files that pyflow reads back from its cache: regular ones of a bounded size. A link is not followed, and a pipe or a
-// device cannot hold up whoever opens it.
+// Opens files of the cache: only regular files of a bounded size. Links are not followed, and pipes and devices don't block.
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { removeTree } from './remove-tree.js';
 
 const MEBIBYTE = 1024 * 1024;
-/** Larger than any that pyflow writes: a record of a run of 20,000 nodes has 40 MB. */
+/** Larger than any that pyflow writes: the record of a run of 20,000 nodes has 40 MB. */
 const LARGEST_RECORD = 256 * MEBIBYTE;
 
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Throws the system's error, or ENXIO for what is no regular file. The caller closes it. */
+/** Throws the system's error, or ENXIO if it is not a regular file. The caller closes it. */
 export function openCacheFile(path: string): number {
   const fd = openSync(path, FLAGS);
   try {
@@ -22,7 +21,7 @@ export function openCacheFile(path: string): number {
   }
 }
 
-/** Undefined for what is absent, unreadable, too large or no regular file: in a cache that is as good as absent. */
+/** Undefined if the file is missing, unreadable, too large or not a regular file: for a cache these are the same. */
 export function readCacheFile(path: string, largest: number = LARGEST_RECORD): Buffer | undefined {
   let fd: number | undefined;
   try {
@@ -47,7 +46,7 @@ export function readCacheFile(path: string, largest: number = LARGEST_RECORD): B
 const APPEND =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Opens a file to write at its end; what lies there and is no file gives way. Throws the system's error. */
+/** Opens a file to append; anything at the path that is not a regular file is removed. Throws the system's error. */
 export function openToAppend(path: string, mode: number): number {
   try {
     const fd = openSync(path, APPEND, mode);

@@ -1,5 +1,5 @@
-// Buffers for reading files piece by piece, used again and again: a fresh one for each file is memory that the system
-// gets back late, and a run that stores thousands of files would show it. Unaware of what the files are.
+// Reusable buffers for reading files in pieces. A new buffer for each file would be freed late, and memory would grow in a
+// run that stores thousands of files.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 
@@ -8,15 +8,15 @@ const KEPT = 8;
 
 const idle: Buffer[] = [];
 
-/** With bytes of others in it. */
+/** It contains old bytes. */
 export const takeChunk = (): Buffer => idle.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
 
-/** Only what nobody reads into any more: after a failure a buffer is better forgotten. */
+/** Only for a buffer that nothing reads into any more; after a failure, drop it instead. */
 export function giveChunk(buffer: Buffer): void {
   if (idle.length < KEPT) idle.push(buffer);
 }
 
-/** Gives `use` a buffer for as long as it runs; nothing of it may be kept. */
+/** Lends `use` a buffer while it runs. */
 export function withChunk<T>(use: (chunk: Buffer) => T): T {
   const chunk = takeChunk();
   try {
@@ -26,7 +26,7 @@ export function withChunk<T>(use: (chunk: Buffer) => T): T {
   }
 }
 
-/** The part of `chunk` that now holds the file; undefined when it does not hold all of it. Throws the system's error. */
+/** The part of `chunk` that holds the file; undefined if the file is larger. Throws the system's error. */
 export function readWhole(path: string, chunk: Buffer): Buffer | undefined {
   const fd = openSync(path, 'r');
   try {

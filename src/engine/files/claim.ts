@@ -1,5 +1,4 @@
-// Files that say "a process holds this": made in one step, kept alive by a heartbeat, given up when the process is gone.
-// Unaware of what is held.
+// Files that mean "a process holds this": created atomically, kept alive by a heartbeat, abandoned when the process ends.
 
 import { closeSync, openSync, lstatSync, unlinkSync, utimesSync, writeSync } from 'node:fs';
 import { currentProcess, livenessOf, type ProcessId } from './host-id.js';
@@ -7,11 +6,11 @@ import { privateFileMode } from './private-files.js';
 import { removeTree } from './remove-tree.js';
 import { readCacheFile } from './cache-file.js';
 
-/** A holder that cannot be checked is taken for dead after this long without a heartbeat. */
+/** A holder that can't be checked counts as dead after this long without a heartbeat. */
 const SILENCE_MS = 30_000;
 const LARGEST_CLAIM = 4096;
 const HEARTBEAT_MS = 5_000;
-/** A claim is created before its holder is written into it. */
+/** A claim is created empty; its holder is written right after that. */
 const UNWRITTEN_MS = 2_000;
 
 /** One timer for all claims of the process. */
@@ -24,7 +23,7 @@ function beat(): void {
     try {
       utimesSync(path, now, now);
     } catch {
-      // Taken away, for example by `cache clear`: nothing to keep alive.
+      // Removed, for example by `cache clear`.
       beating.delete(path);
     }
   }
@@ -32,7 +31,7 @@ function beat(): void {
 
 let identity: string | undefined;
 
-/** Throws the system's error; EEXIST when it is held. */
+/** Throws the system's error; EEXIST if another process holds it. */
 export function createClaim(path: string): void {
   const fd = openSync(path, 'wx', privateFileMode(path));
   try {
@@ -53,7 +52,7 @@ export function releaseClaim(path: string): void {
   heartbeat = undefined;
 }
 
-/** Whether the holder is gone. False also when there is no claim any more. */
+/** Whether the holder is gone. False also if the claim no longer exists. */
 export function isAbandoned(path: string): boolean {
   let text: string;
   let ageMs: number;
@@ -61,7 +60,7 @@ export function isAbandoned(path: string): boolean {
     const bytes = readCacheFile(path, LARGEST_CLAIM);
     const stats = lstatSync(path);
     ageMs = Date.now() - stats.mtimeMs;
-    // What is no file of ours holds nothing; the next claim in its place fails for itself.
+    // Something else at the path holds nothing; creating the next claim there fails with its own error.
     text = bytes?.toString('utf8') ?? '';
   } catch {
     return false;
@@ -81,7 +80,7 @@ function parseHolder(text: string): ProcessId | undefined {
   }
 }
 
-/** Also what is no claim at all, but lies in the place of one. */
+/** Also removes anything else that is at the path of a claim. */
 export function removeQuietly(path: string): void {
   try {
     unlinkSync(path);

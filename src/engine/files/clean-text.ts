@@ -1,9 +1,9 @@
-// Text of tools made safe to show: escape sequences and control characters could move the cursor, retitle the window,
-// hide text or forge ours. Unaware of who prints it.
+// Makes the output of tools safe to show: escape sequences and control characters could move the cursor, change the window
+// title, hide text or imitate our own.
 /* oxlint-disable no-control-regex -- control characters are what this file is about */
 
 const ESC = '\\u001b';
-/** Sequences as terminals parse them: CSI; strings such as OSC and DCS up to their end; short ones. */
+/** Sequences as terminals parse them: CSI; strings such as OSC and DCS; short ones. */
 const SEQUENCE = new RegExp(
   [
     `(?:${ESC}\\[|\\u009b)[0-?]*[ -/]*[@-~]`,
@@ -13,18 +13,18 @@ const SEQUENCE = new RegExp(
   'g',
 );
 const SGR = new RegExp(`^${ESC}\\[[0-9;:]*m$`);
-/** Control characters but tab, and those that reorder text. */
+/** Control characters except tab, and characters that reorder text. */
 const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 const SUSPECT = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
 const KEPT = new RegExp(`(${ESC}\\[[0-9;:]*m)`);
 const RESET = '\u001b[0m';
 
-/** One line without sequences; what other control characters there are show as a replacement character. */
+/** One line without sequences. Other control characters become replacement characters. */
 export function cleanText(text: string): string {
   return SUSPECT.test(text) ? text.replace(SEQUENCE, '').replace(CONTROL, '\ufffd') : text;
 }
 
-/** As `cleanText`, but colours stay; they end with the line. */
+/** Like `cleanText`, but keeps colours, up to the end of the line. */
 export function cleanColoredText(text: string): string {
   if (!SUSPECT.test(text)) return text;
   const parts = text.replace(SEQUENCE, (sequence) => (SGR.test(sequence) ? sequence : '')).split(KEPT);
@@ -32,7 +32,7 @@ export function cleanColoredText(text: string): string {
   return parts.length > 1 ? cleaned + RESET : cleaned;
 }
 
-/** Lines of a text that may have several, each cleaned. */
+/** The lines of a text, each cleaned. */
 export const cleanLines = (text: string): string[] => text.split(/\r\n|\r|\n/).map((line) => cleanText(line));
 
 const segmentWidth = (codePoint: number): number => {
@@ -43,7 +43,7 @@ const segmentWidth = (codePoint: number): number => {
     (codePoint >= 0xfe00 && codePoint <= 0xfe0f)
   )
     return 0;
-  // East Asian wide blocks and pictographs, roughly: too wide only cuts a line early.
+  // East Asian wide blocks and pictographs, roughly: a width that is too large only cuts a line early.
   return (codePoint >= 0x1100 && codePoint <= 0x115f) ||
     (codePoint >= 0x2e80 && codePoint <= 0xa4cf) ||
     (codePoint >= 0xac00 && codePoint <= 0xd7a3) ||
@@ -57,14 +57,14 @@ const segmentWidth = (codePoint: number): number => {
     : 1;
 };
 
-/** Columns that a clean line takes on a terminal. */
+/** Width of a clean line on a terminal, in columns. */
 export function textWidth(text: string): number {
   let width = 0;
   for (const character of text) width += segmentWidth(character.codePointAt(0) ?? 0);
   return width;
 }
 
-/** A clean line cut to so many columns, never inside a character; a cut shows as `…`. */
+/** Cuts a clean line to a width, never inside a character; a cut line ends with `…`. */
 export function cutText(text: string, columns: number): string {
   if (text.length <= columns && textWidth(text) <= columns) return text;
   if (columns < 1) return '';

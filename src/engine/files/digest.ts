@@ -1,4 +1,4 @@
-// Digests of bytes, in the form that the store, trees and keys share. Unaware of what the bytes mean.
+// Digests of bytes, in the form that the store, trees and keys share.
 
 import { createHash, hash as oneShot } from 'node:crypto';
 

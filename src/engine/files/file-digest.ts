@@ -1,4 +1,4 @@
-// Digests of files: streamed, and remembered by stat tuple between runs. Unaware of stores and trees.
+// Digests of files: streamed, and cached by stat tuple between runs.
 
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync, renameSync, writeFileSync, type BigIntStats } from 'node:fs';
@@ -12,14 +12,14 @@ import { unreadableFile } from './file-failures.js';
 import { makePrivateFolder, privateFileMode } from './private-files.js';
 import { readCacheFile } from './cache-file.js';
 
-/** Files up to here are read whole. */
+/** Files up to this size are read whole. */
 const SMALL = 256 * 1024;
 
-/** Digests of unchanged files without reading them. It may forget; it never answers for a file that changed. */
+/** Knows the digests of unchanged files without reading them. It may forget, but never answers for a changed file. */
 export interface StatCache {
   lookUp(path: string, stats: BigIntStats): Digest | undefined;
   record(path: string, stats: BigIntStats, digest: Digest): void;
-  /** Writes what was learned; a cache that cannot be written costs time and nothing else. */
+  /** Writes new entries; a cache that can't be written only costs time. */
   save(): void;
 }
 
@@ -36,7 +36,7 @@ export async function digestFile(path: string, cache?: StatCache): Promise<Resul
   }
 }
 
-/** Of a file that is open. Throws the system's error. */
+/** For a file that is open. Throws the system's error. */
 export const digestOpenFile = async ({ path, size }: OpenFile): Promise<Digest> =>
   size <= SMALL ? digestSmallSync(path) : digestStream(path);
 
@@ -45,7 +45,7 @@ async function digestStream(path: string): Promise<Digest> {
   try {
     const hash = createHash('sha256');
     let size = 0;
-    // Two buffers: one is filled while the other is hashed.
+    // With two buffers, one is filled while the other is hashed.
     let [filling, spare] = [takeChunk(), takeChunk()];
     let pending = file.read(filling, 0, CHUNK_BYTES, null);
     for (;;) {
@@ -75,7 +75,7 @@ export function digestFileSync(path: string, stats: BigIntStats, cache?: StatCac
   return digest;
 }
 
-/** It may have grown meanwhile. */
+/** The file may have grown since it was measured. */
 function digestSmallSync(path: string): Digest {
   const digest = withChunk((chunk) => {
     const bytes = readWhole(path, chunk);
@@ -104,7 +104,7 @@ function digestLargeSync(path: string): Digest {
   }
 }
 
-/** A file may change again within the resolution of its times, so young files are never recorded. */
+/** A file may change again within the resolution of its times, so recently changed files are not recorded. */
 const SETTLED_MS = 2000;
 
 const MAGIC = 'pyfstat1';
@@ -112,7 +112,7 @@ const HEADER = MAGIC.length + 32;
 /** Hash, size, mtime, ctime, inode, device. */
 const ENTRY = 32 + 5 * 8;
 
-/** Entries are 72 bytes and their path; the body's SHA-256 stands before it. */
+/** Entries are 72 bytes and their path; the SHA-256 of the body precedes it. */
 export function openStatCache(
   file: string,
   { now = Date.now, maxEntries = 50_000 }: { readonly now?: () => number; readonly maxEntries?: number } = {},
@@ -137,7 +137,7 @@ export function openStatCache(
       return makeDigest(entry.toString('hex', 0, 32), Number(stats.size));
     },
     record(path, stats, digest) {
-      // The bytes read may be newer than the tuple; then the sizes usually tell.
+      // The bytes may be newer than the tuple; usually the sizes show that.
       if (BigInt(sizeOf(digest)) !== stats.size) return;
       const newest = stats.mtimeNs > stats.ctimeNs ? stats.mtimeNs : stats.ctimeNs;
       if (now() - Number(newest / 1_000_000n) < SETTLED_MS) return;
@@ -178,7 +178,7 @@ function readEntries(file: string): Map<string, Buffer> {
 }
 
 function writeEntries(file: string, entries: Map<string, Buffer>, used: ReadonlySet<string>, limit: number): void {
-  // When there are too many, those that this run had no use for go first.
+  // If there are too many, drop first those that this run did not use.
   const idle = [...entries.keys()].filter((path) => !used.has(path));
   const paths = [...used, ...idle].slice(0, limit);
   const parts: Buffer[] = [];
@@ -197,6 +197,6 @@ function writeEntries(file: string, entries: Map<string, Buffer>, used: Readonly
     });
     renameSync(partial, file);
   } catch {
-    // A read-only or full disk: the next run digests again.
+    // The disk is read-only or full: the next run digests again.
   }
 }

@@ -1,4 +1,4 @@
-// Failures of digesting, capturing, materializing and storing files, in words for people. Unaware of when they are raised.
+// Failures of digesting, capturing, materializing and storing files.
 
 import type { Failure } from '../failure.js';
 import { shownPath } from './shown-path.js';
@@ -12,9 +12,9 @@ export function unreadableFile(path: string, error: unknown): Failure {
     return {
       code: 'app::file-vanished',
       blame: 'app',
-      title: `A file vanished while it was read: ${shownPath(path)}`,
-      detail: 'It was listed a moment ago and is gone now, so something still changes these files.',
-      remedy: 'Let every program that writes there end before the step is over, then run again.',
+      title: `A file disappeared while pyflow read it: ${shownPath(path)}`,
+      detail: 'It existed a moment ago, so some program is still changing these files.',
+      remedy: 'Make sure that background processes exit before the step ends, then run again.',
     };
   }
   const scarcity = scarcityFailure(error);
@@ -22,7 +22,7 @@ export function unreadableFile(path: string, error: unknown): Failure {
   return {
     code: 'app::unreadable-file',
     blame: 'app',
-    title: `A file cannot be read: ${shownPath(path)}`,
+    title: `A file can't be read: ${shownPath(path)}`,
     detail: textOf(error),
     remedy: 'Give its owner permission to read it (chmod u+r), or remove it.',
   };
@@ -31,9 +31,9 @@ export function unreadableFile(path: string, error: unknown): Failure {
 export const folderGone = (): Failure => ({
   code: 'app::file-vanished',
   blame: 'app',
-  title: 'The folder that a step worked in is gone',
-  detail: 'The step removed it, or put something else in its place, so there is nothing to keep of it.',
-  remedy: 'Let the step write into its working folder and leave that folder itself alone.',
+  title: 'The working folder of a step is gone',
+  detail: 'The step removed or replaced the folder, so pyflow has nothing to keep.',
+  remedy: 'Change the step so that it writes into its working folder but does not remove or replace the folder itself.',
 });
 
 export function fileTrouble(path: string, error: unknown): Failure {
@@ -42,9 +42,9 @@ export function fileTrouble(path: string, error: unknown): Failure {
   return {
     code: 'environment::file-system',
     blame: 'environment',
-    title: `The file system refused to work on ${shownPath(path)}`,
+    title: `The file system reported an error for ${shownPath(path)}`,
     detail: textOf(error),
-    remedy: 'Free disk space, raise the limit on open files, or choose another --cache-dir; then run again.',
+    remedy: 'Free disk space, raise the limit on open files, or set another --cache-dir. Then run again.',
     retryable: true,
   };
 }
@@ -52,9 +52,9 @@ export function fileTrouble(path: string, error: unknown): Failure {
 export const unsupportedFile = (path: string, what: string): Failure => ({
   code: 'app::unsupported-file',
   blame: 'app',
-  title: `A file of this kind cannot be kept: ${shownPath(path)}`,
-  detail: `It is ${what}. Only regular files, directories and symbolic links whose names are UTF-8 can be kept.`,
-  remedy: 'Remove it, rename it, or make it outside the app.',
+  title: `pyflow can't store this kind of file: ${shownPath(path)}`,
+  detail: `It is ${what}. pyflow stores only regular files, folders and symbolic links whose names are UTF-8.`,
+  remedy: 'Remove it, rename it, or create it outside the app.',
 });
 
 export const fileTooLarge = (path: string, bytes: number): Failure => ({
@@ -62,22 +62,22 @@ export const fileTooLarge = (path: string, bytes: number): Failure => ({
   blame: 'app',
   title: `A file is larger than 4 GiB: ${shownPath(path)}`,
   detail: `It has ${bytes} bytes.`,
-  remedy: 'Remove it or split it; a file of this size has no place in an app.',
+  remedy: 'Remove the file or split it.',
 });
 
 export const cacheUnusable = (directory: string, error: unknown): Failure => ({
   code: 'cache::unusable',
   blame: 'environment',
-  title: `The cache directory cannot be used: ${directory}`,
+  title: `The cache folder can't be used: ${directory}`,
   detail: textOf(error),
-  remedy: 'Choose another with --cache-dir, or remove what lies at that path.',
+  remedy: 'Set another with --cache-dir, or remove what is at that path.',
 });
 
 export const noRoomForBlobs = (error: unknown): Failure => ({
   code: 'cache::no-room',
   blame: 'environment',
-  title: 'There is no room left to keep the files of this run',
-  detail: `Neither the cache directory nor the temporary directory takes them: ${textOf(error)}`,
-  remedy: 'Free disk space or choose another --cache-dir, then run again.',
+  title: 'No space left for the files of this run',
+  detail: `pyflow could write to neither the cache folder nor the temporary folder: ${textOf(error)}`,
+  remedy: 'Free disk space or set another --cache-dir, then run again.',
   retryable: true,
 });

@@ -1,36 +1,36 @@
-// Folders opened step by step without following a link, so that a path below one of them cannot lead anywhere else.
-// Handles live for one turn of the event loop: no command can change a folder between two uses of its handle.
+// Opens folders one path part at a time without following links, so that no path below them leads elsewhere. Handles live
+// for one turn of the event loop, so no command can change a folder between two uses of its handle.
 
 import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync, type Stats } from 'node:fs';
 
-/** A folder that may be used in this turn: `at` gives a path of an entry of it that leads through no link. */
+/** A folder for use in this turn; `at` returns a path to one of its entries that contains no link. */
 export interface FolderHandle {
   /** Of the folder itself. */
   readonly self: string;
   at(name: string): string;
-  /** Of the entry itself; undefined when it is gone. */
+  /** Of the entry itself; undefined if it is gone. */
   stat(name: string): Stats | undefined;
 }
 
-/** Why there is no handle. `path`: the part that is in the way, relative to the root. */
+/** Why there is no handle. `path`: the link, relative to the root. */
 type NoHandle = { readonly type: 'missing' } | { readonly type: 'link'; readonly path: string };
 
-/** Keeps far below the smallest limit on open files that pyflow works with. */
+/** Far below the smallest limit on open files that pyflow supports. */
 const MOST_OPEN = 8;
 const FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 let hasDescriptorPaths: boolean | undefined;
-/** On Linux a path can start at an open folder; elsewhere each part is looked at instead. */
+/** On Linux a path can start at an open folder; on other systems each part is checked instead. */
 export const canPathsStartAtDescriptors = (): boolean =>
   (hasDescriptorPaths ??= process.platform === 'linux' && existsSync('/proc/self/fd/0'));
 
 const opened = new Map<string, number>();
 let isClosing = false;
 
-/** `parts`: names below `root`, none of them `.` or `..`. Throws the system's error for what is neither missing nor a link. */
+/** `parts`: names below `root`, without `.` and `..`. Throws the system's error if a part is neither missing nor a link. */
 export function openFolderHandle(root: string, parts: readonly string[]): FolderHandle | NoHandle {
   if (!canPathsStartAtDescriptors()) return checkedPath(root, parts);
-  // From the deepest folder on the way that is open: each step down a deep tree then costs one.
+  // Start from the deepest folder on the path that is open, so that each step down a deep tree opens only one.
   let depth = parts.length;
   let key = depth === 0 ? root : `${root}/${parts.join('/')}`;
   let fd: number | 'missing' | 'link' | undefined = opened.get(key);
@@ -39,7 +39,7 @@ export function openFolderHandle(root: string, parts: readonly string[]): Folder
     key = key.slice(0, key.length - (parts[depth] as string).length - 1);
     fd = opened.get(key);
   }
-  // Removed in this turn, by pyflow itself: there may be a new one by now.
+  // pyflow removed the folder in this turn; a new one may exist by now.
   if (fd !== undefined && fstatSync(fd).nlink === 0) {
     closeFolderHandles();
     return openFolderHandle(root, parts);
@@ -89,7 +89,7 @@ function keep(key: string, fd: number): void {
   });
 }
 
-/** Also called when a folder was moved or removed in this turn. */
+/** Call it also after moving or removing a folder in this turn. */
 export function closeFolderHandles(): void {
   for (const fd of opened.values()) closeSync(fd);
   opened.clear();

@@ -1,5 +1,5 @@
-// The one door to folders in which code of the app may have worked. No path leads through a link, only regular files are
-// read, nothing blocks on a pipe or a device, and files are created, never written through.
+// The only way to folders in which code of the app may have worked. No path goes through a link, only regular files are
+// read, pipes and devices don't block, and files are always created new.
 
 import {
   chmodSync,
@@ -42,20 +42,20 @@ export interface WalkedEntry {
   readonly path: string;
   readonly kind: 'file' | 'symlink';
 }
-/** Bytes that `read` takes unless told otherwise. */
+/** Default limit of `read`, in bytes. */
 const MOST_READ = 64 * 1024 * 1024;
-/** Files and folders that one walk takes. */
+/** Files and folders of one walk. */
 const MOST_ENTRIES = 1_000_000;
-/** Links that one path may lead through, as Linux has it. */
+/** Links that one path may go through, as on Linux. */
 const MOST_LINKS = 40;
 const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-/** Of Linux, where it is the same on all architectures of Node: needs no permission on the file itself. */
+/** The same on all architectures that Node supports on Linux. Needs no permission on the file itself. */
 const O_PATH = 0o10000000;
 
 /**
- * Paths are relative to the folder, with slashes; the empty path is the folder itself. A path that leads through a link, or to
- * something other than what the method works on, throws a `FailureError` (`app::unsafe-file`, blame `app`). The system's other
- * errors are thrown as they are. Nothing is kept open between two turns of the event loop.
+ * Paths are relative to the folder, with slashes; the empty path is the folder itself. A path through a link, or to something
+ * that the method doesn't work on, throws a `FailureError` (`app::unsafe-file`, blame `app`). Other errors of the system are
+ * thrown as they are. Nothing stays open between two turns of the event loop.
  */
 export class Folder {
   private readonly paths: SafePaths;
@@ -79,12 +79,12 @@ export class Folder {
     return this.kindOf(path) === 'file';
   }
 
-  /** Of the entry itself; a link is not followed. Undefined when there is none. */
+  /** Of the entry itself, also of a link; undefined if there is none. */
   stat(path: string): Stats | undefined {
     return this.paths.stat(path);
   }
 
-  /** Sorted by name; empty when there is no such folder. */
+  /** Sorted by name; empty if the folder doesn't exist. */
   list(path: string): readonly FolderEntry[] {
     const handle = this.open(path);
     if (handle === undefined) return [];
@@ -97,8 +97,8 @@ export class Folder {
   }
 
   /**
-   * Regular files and links below `path`, sorted by code unit of the path; pipes, sockets and devices are left out. A folder
-   * that `enter` refuses is not read.
+   * Regular files and links below `path`, sorted by code unit of the path, without pipes, sockets and devices. Skips folders
+   * for which `enter` returns false.
    */
   async walk(path = '', enter: (path: string) => boolean = () => true): Promise<readonly WalkedEntry[]> {
     const found: WalkedEntry[] = [];
@@ -112,7 +112,7 @@ export class Folder {
   }
 
   /**
-   * Calls `see` for every entry below `path`, parents first; a folder is entered when it answers true. `folder` is of use only
+   * Calls `see` for every entry below `path`, parents first, and enters a folder if it returns true. `folder` is valid only
    * during the call. Throws for paths and numbers of entries that no app needs.
    */
   async visit(path: string, see: (entry: Dirent, below: string, folder: FolderHandle) => boolean): Promise<void> {
@@ -136,7 +136,7 @@ export class Folder {
     }
   }
 
-  /** The bytes of a regular file; undefined when there is none. Throws for a larger one than `maxBytes`. */
+  /** The bytes of a regular file; undefined if it doesn't exist. Throws if it is larger than `maxBytes`. */
   read(path: string, maxBytes = MOST_READ): Buffer | undefined {
     return this.withFile(path, (file) => {
       if (file.size > maxBytes) throw new FailureError(readTooLarge(this.paths.shown(path), file.size, maxBytes));
@@ -148,7 +148,7 @@ export class Folder {
     return this.read(path, maxBytes)?.toString('utf8');
   }
 
-  /** Calls `onLine` for each line of a file, a very long one in pieces; at most for its first `maxBytes`. */
+  /** Calls `onLine` for each line in the first `maxBytes` of a file; very long lines come in pieces. */
   async readLines(path: string, onLine: (text: string) => void, maxBytes: number): Promise<void> {
     const breather = new Breather();
     const splitter = createLineSplitter(onLine);
@@ -166,12 +166,12 @@ export class Folder {
     splitter.end();
   }
 
-  /** The first bytes of a file, fewer when it has fewer; undefined when there is none. */
+  /** The first bytes of a file, or all if it has fewer; undefined if it doesn't exist. */
   readStart(path: string, bytes: number): Buffer | undefined {
     return this.withFile(path, (file) => file.start(bytes));
   }
 
-  /** Undefined when there is no such file. The file is closed when `use` has returned. */
+  /** Undefined if the file doesn't exist. Closes the file when `use` returns. */
   withFile<T>(path: string, use: (file: OpenFile) => T): T | undefined {
     const file = this.paths.openFile(path);
     if (file === undefined) return undefined;
@@ -182,7 +182,7 @@ export class Folder {
     }
   }
 
-  /** As `withFile`; closed when what `use` returned has settled. */
+  /** Like `withFile`; closes the file when the promise of `use` settles. */
   async withFileOpen<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
     const file = this.paths.openFile(path);
     if (file === undefined) return undefined;
@@ -193,13 +193,13 @@ export class Folder {
     }
   }
 
-  /** Calls `use` with a path of this process that leads to a folder through no link, as long as `use` works. Throws when it is missing. */
+  /** Calls `use` with a path of this process to a folder that goes through no link while `use` works. Throws if it is missing. */
   async holding<T>(path: string, use: (path: string) => Promise<T>): Promise<T> {
     const handle = this.paths.needed(path);
     if (!canPathsStartAtDescriptors()) return use(handle.self);
     const fd = openSync(handle.self, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      // By number of the process, for programs that it starts.
+      // With the number of the process, so that programs that it starts can use the path.
       return await use(`/proc/${process.pid}/fd/${fd}`);
     } finally {
       closeSync(fd);
@@ -214,8 +214,8 @@ export class Folder {
   }
 
   /**
-   * Where a path leads when links are followed inside the folder, each step of a chain; undefined when it leads out, nowhere, or in
-   * circles. An absolute target leads out.
+   * The path with all links followed inside the folder; undefined if a link points outside, to nothing or in a circle. An
+   * absolute target counts as outside.
    */
   resolve(path: string): string | undefined {
     let parts = partsOf(path);
@@ -233,7 +233,7 @@ export class Folder {
     return parts.join('/');
   }
 
-  /** Makes the folder and those above it, as far as they are missing. */
+  /** Makes the folder and its parents if they are missing. */
   makeFolders(path: string): void {
     const parts = partsOf(path);
     for (let depth = 1; depth <= parts.length; depth++) {
@@ -252,7 +252,7 @@ export class Folder {
     }
   }
 
-  /** Puts a new file in the place of whatever file or link lies there; folders above it are made. Default mode 0644. */
+  /** Creates a file, replacing a file or link; makes the folders above it. Default mode 0644. */
   write(path: string, content: string | Uint8Array, mode = 0o644): void {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content;
     this.create(path, mode, (fd) => {
@@ -260,7 +260,7 @@ export class Folder {
     });
   }
 
-  /** A copy of an open file, in the place of whatever file or link lies there. */
+  /** Copies an open file, replacing a file or link. */
   copyFrom(file: Pick<OpenFile, 'path' | 'mode'>, path: string, mode = file.mode & 0o777): void {
     this.makeFolders(parentOf(path));
     this.paths.inParent(path, (parent, name) => {
@@ -270,7 +270,7 @@ export class Folder {
     });
   }
 
-  /** In the place of whatever file or link lies there; folders above it are made. */
+  /** Creates a link, replacing a file or link; makes the folders above it. */
   symlink(target: string, path: string): void {
     this.makeFolders(parentOf(path));
     this.paths.inParent(path, (parent, name) => {
@@ -279,7 +279,7 @@ export class Folder {
     });
   }
 
-  /** The permission bits of a regular file. One with several names is copied first: the others may be somebody else's. */
+  /** Sets the permission bits of a regular file. A file with several names is copied first: others may own the other names. */
   chmod(path: string, mode: number): void {
     if ((this.stat(path)?.nlink ?? 1) > 1) {
       return this.withFile(path, (file) => this.write(path, file.start(file.size), mode));
@@ -301,10 +301,10 @@ export class Folder {
     });
   }
 
-  /** Within this folder, in the place of whatever file lies there. */
+  /** Within this folder, replacing a file. */
   rename(from: string, to: string): void {
     const source = this.paths.needed(parentOf(from));
-    // Of its own, since opening the second parent may close the first.
+    // A separate descriptor, since opening the second parent may close the first.
     const held = canPathsStartAtDescriptors() ? openSync(source.self, constants.O_RDONLY) : undefined;
     try {
       const at = held === undefined ? source.at(nameOf(from)) : `/proc/self/fd/${held}/${nameOf(from)}`;
@@ -315,7 +315,7 @@ export class Folder {
     }
   }
 
-  /** A file, a link, or a folder with all in it; nothing when there is none. What cannot be removed stays. */
+  /** Removes a file, a link, or a folder with its content, if it exists. What can't be removed stays. */
   remove(path: string): void {
     this.paths.inParent(path, (parent, name) => {
       const stats = parent.stat(name);
@@ -326,7 +326,7 @@ export class Folder {
     closeFolderHandles();
   }
 
-  /** False when it is not empty or no folder; true also when there is none. */
+  /** False if it is not an empty folder; true also if it doesn't exist. */
   removeEmptyFolder(path: string): boolean {
     const isGone = this.paths.inParent(path, (parent, name) => {
       try {
@@ -363,7 +363,7 @@ export class Folder {
       const fd = openSync(parent.at(name), CREATE_FLAGS, mode);
       try {
         fill(fd);
-        // Whatever the umask took away.
+        // Restores the bits that the umask took away.
         fchmodSync(fd, mode);
       } finally {
         closeSync(fd);
@@ -385,7 +385,7 @@ const parentOf = (path: string): string => (path.includes('/') ? path.slice(0, p
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 const byName = (a: FolderEntry, b: FolderEntry): number => (a.name < b.name ? -1 : 1);
 
-/** Empty when the folder vanished meanwhile. */
+/** Empty if the folder has disappeared. */
 function readEntries(handle: FolderHandle): Dirent[] {
   try {
     return readdirSync(handle.self, { withFileTypes: true });

@@ -1,14 +1,14 @@
-// Which boot of which host this process runs on, and whether another process still lives. Unaware of locks and stores.
+// Identifies the current boot of this host, and tells whether another process still lives.
 
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname, uptime } from 'node:os';
 
-/** A process, told apart from later ones with the same number. */
+/** A process, distinguishable from later ones with the same number. */
 export interface ProcessId {
   readonly pid: number;
-  /** Clock ticks between boot and start; absent where there is no /proc. */
+  /** Clock ticks between boot and start; absent without /proc. */
   readonly startTime?: string;
-  /** Boot and PID namespace: numbers of another realm mean nothing here. */
+  /** Boot and PID namespace. Process numbers of another realm mean nothing here. */
   readonly realm: string;
 }
 
@@ -19,7 +19,7 @@ export function currentBootId(): string {
   try {
     boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
   } catch {
-    // Without /proc the time of boot stands for it, rounded because clocks drift.
+    // Without /proc, use the time of boot, rounded because clocks drift.
     boot = `${hostname()}-${Math.round((Date.now() / 1000 - uptime()) / 10)}`;
   }
   return boot;
@@ -39,18 +39,18 @@ export function currentProcess(): ProcessId {
   return self;
 }
 
-/** Undefined when there is no such process or no /proc. */
+/** Undefined without such a process or without /proc. */
 function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is the program's name in parentheses, which may hold anything; the 22nd is the start.
+    // The second field is the program's name in parentheses and may contain anything; the 22nd is the start.
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
   } catch {
     return undefined;
   }
 }
 
-/** `unknown`: it belongs to another host, boot or PID namespace; only its heartbeat can tell. */
+/** `unknown`: the process belongs to another host, boot or PID namespace; only its heartbeat shows that it lives. */
 export function livenessOf(process: ProcessId): 'alive' | 'dead' | 'unknown' {
   const own = currentProcess();
   if (process.realm !== own.realm) return 'unknown';

@@ -1,26 +1,26 @@
-// Cuts a stream of bytes into lines of text, however the bytes were cut into chunks. Unaware of where they come from.
+// Splits a stream of bytes into lines of text, however the bytes are cut into chunks.
 
 import { StringDecoder } from 'node:string_decoder';
 
-/** In UTF-16 units. An endless line is handed on in pieces of this size, so that it never has to fit into memory. */
+/** In UTF-16 units. Longer lines are passed on in pieces of this size, so that an endless line doesn't fill the memory. */
 export const MAX_LINE_LENGTH = 64 * 1024;
 
 export interface LineSplitter {
   write(chunk: Buffer): void;
-  /** Hands on a last line that had no end. */
+  /** Passes on a last line that had no end. */
   end(): void;
 }
 
-/** `\n`, `\r\n` and `\r` end a line. Progress bars redraw after a bare `\r`: one that ends nothing makes no line. */
+/** `\n`, `\r\n` and `\r` end a line. Progress bars redraw after a bare `\r`, so an empty line before one is dropped. */
 export function createLineSplitter(onLine: (text: string) => void): LineSplitter {
-  // Holds back the bytes of a character that is not complete yet; broken ones become U+FFFD.
+  // Holds back the bytes of an incomplete character; invalid ones become U+FFFD.
   const decoder = new StringDecoder('utf8');
   const lineEnd = /\r\n?|\n/g;
   let pending = '';
-  // The last chunk ended with `\r`: whether a `\n` belongs to it is decided by the next one.
+  // The last chunk ended with `\r`; the next chunk shows whether a `\n` belongs to it.
   let afterReturn: 'no' | 'line-emitted' | 'nothing-emitted' = 'no';
 
-  /** Emits all full pieces and returns the rest, which is empty only for an empty line. */
+  /** Emits all complete pieces and returns the rest, which is empty only for an empty line. */
   const emitPieces = (text: string): string => {
     let start = 0;
     while (text.length - start > MAX_LINE_LENGTH) {

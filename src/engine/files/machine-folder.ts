@@ -1,4 +1,4 @@
-// A folder of the machine itself, an installed Python for example: read only, links are followed, and nothing blocks.
+// A folder of the machine itself, an installed Python for example: for reading, with links followed, without blocking.
 
 import { closeSync, constants, fstatSync, openSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { kindOf } from './entry-kind.js';
@@ -12,7 +12,7 @@ const MOST_ENTRIES = 1_000_000;
 export class MachineFolder {
   constructor(readonly path: string) {}
 
-  /** Sorted; empty when there is no such folder or it may not be read. */
+  /** Sorted; empty if the folder doesn't exist or is unreadable. */
   names(path = ''): readonly string[] {
     return this.list(path).map(({ name }) => name);
   }
@@ -27,7 +27,7 @@ export class MachineFolder {
     }
   }
 
-  /** Files and links below the folder, sorted; linked folders are not entered. A folder that `enter` refuses is not read. */
+  /** Files and links below the folder, sorted. Does not enter linked folders, or those for which `enter` returns false. */
   walk(enter: (path: string) => boolean = () => true): readonly WalkedEntry[] {
     const found: WalkedEntry[] = [];
     const folders = [''];
@@ -49,7 +49,7 @@ export class MachineFolder {
     }
   }
 
-  /** Where a path really leads; undefined when there is nothing. */
+  /** The path with all links resolved; undefined if it doesn't exist. */
   realPath(path = ''): string | undefined {
     try {
       return realpathSync(this.at(path));
@@ -66,7 +66,7 @@ export class MachineFolder {
     }
   }
 
-  /** Undefined when there is no regular file at the path, links followed. It is closed when `use` has returned. */
+  /** Undefined if the path, with links followed, is not a regular file. Closes the file when `use` returns. */
   withFile<T>(path: string, use: (file: OpenFile) => T): T | undefined {
     if (!this.isFile(path)) return undefined;
     const fd = openSync(this.at(path), FLAGS);

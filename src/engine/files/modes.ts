@@ -1,9 +1,9 @@
-// Permissions of files and folders, and how records, markers and messages spell them.
+// Permissions of files and folders, and how records, markers and messages write them.
 
-/** Permissions of a file as REAPI holds them: 0644 and 0755 need no more than `executable`. */
+/** Permissions of a file in REAPI's form: `executable` is enough for 0644 and 0755. */
 export interface Permissions {
   readonly executable: boolean;
-  /** All nine bits, where they are neither 0644 nor 0755. */
+  /** All nine bits, if they are neither 0644 nor 0755. */
   readonly mode?: number;
 }
 export const FOLDER_MODE = 0o755;
@@ -16,7 +16,7 @@ export function permissionsOf(mode: number): Permissions {
 
 export const modeOfFile = ({ executable, mode }: Permissions): number => mode ?? modeOf(executable);
 
-/** As records, markers and messages spell it: empty for 0644. */
+/** For records, markers and messages: empty for 0644. */
 export const spellPermissions = (file: Permissions): string =>
   file.mode === undefined ? (file.executable ? ' executable' : '') : ` mode ${spellMode(file.mode)}`;
 export const spellMode = (mode: number): string => `0${mode.toString(8).padStart(3, '0')}`;

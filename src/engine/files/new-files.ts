@@ -1,16 +1,16 @@
-// Files as the store and trees make them: new, with the mode and time that they are to have.
+// Creates files for the store and trees, with a given mode and time.
 
 import { chmodSync, closeSync, fchmodSync, futimesSync, openSync, utimesSync, writeSync } from 'node:fs';
 import { removeFile } from './remove-tree.js';
 import { FOLDER_MODE } from './modes.js';
 
 /**
- * 1980-01-02 in seconds, the time of files where it must say nothing. Zip archives begin a day earlier, which is still 1979 west
- * of Greenwich.
+ * 1980-01-02 in seconds: the time of files whose real time must not matter. Zip archives start a day earlier, but that is still
+ * 1979 west of Greenwich.
  */
 export const FIXED_MTIME_S = 315_619_200;
 
-/** What a file gets besides its bytes. */
+/** Of a new file, besides its bytes. */
 export interface FileForm {
   /** All nine permission bits. */
   readonly mode: number;
@@ -19,13 +19,13 @@ export interface FileForm {
 }
 
 let umask: number | undefined;
-/** Whether the umask takes bits away that a file or directory of ours must have. */
+/** Whether the umask removes bits that our files or folders need. */
 export function isModeCut(mode = FOLDER_MODE): boolean {
   umask ??= process.umask();
   return (umask & mode) !== 0;
 }
 
-/** Puts bytes into a file that must not exist yet. Leaves nothing behind when it throws. */
+/** Writes bytes to a file that must not exist yet. Leaves nothing behind if it throws. */
 export function writeNewFile(path: string, bytes: Uint8Array, { mode, mtimeS }: FileForm): void {
   const fd = openSync(path, 'wx', mode);
   try {
@@ -40,22 +40,22 @@ export function writeNewFile(path: string, bytes: Uint8Array, { mode, mtimeS }: 
   closeSync(fd);
 }
 
-/** Gives a copied file the mode and time that `writeNewFile` gives. */
+/** Gives a copied file its mode and time, as `writeNewFile` does. */
 export function finishCopy(path: string, { mode, mtimeS }: FileForm): void {
   chmodSync(path, mode);
   utimesSync(path, mtimeS, mtimeS);
 }
 
-/** write(2) may take less than it was given, for example just before the disk is full. */
+/** write(2) may write less than it was given, for example just before the disk is full. */
 export function writeAll(fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
 }
 
-/** Lets timers, signals and other nodes have their turn during long synchronous work. */
+/** Lets timers, signals and other nodes run during long synchronous work. */
 export class Breather {
   private since = performance.now();
 
-  /** Undefined most of the time, so that waiting costs nothing. */
+  /** Usually undefined, so that awaiting it costs nothing. */
   pause(): Promise<void> | undefined {
     if (performance.now() - this.since < 10) return undefined;
     return new Promise((resolve) => {
@@ -67,7 +67,7 @@ export class Breather {
   }
 }
 
-/** Runs `work` on each item, a few at a time, in order of start. The first rejection wins, after the others ended. */
+/** Runs `work` on each item in order, at most `limit` at a time. Rejects with the first error, after running work has ended. */
 export async function forEachBounded<T>(
   items: readonly T[],
   limit: number,

@@ -1,5 +1,5 @@
-// Folders that pyflow makes where other programs look: the cache says that it is one (CACHEDIR.TAG, https://bford.info/cachedir),
-// and `.pyflow` in an app keeps itself out of git.
+// Marks folders that pyflow makes for other programs: the cache as a cache (CACHEDIR.TAG, https://bford.info/cachedir), and
+// `.pyflow` in an app as ignored by git.
 
 import { closeSync, constants, openSync, readSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -15,7 +15,7 @@ export function tagCache(cacheDir: string): void {
   writeOnce(path, TAG_TEXT, privateFileMode(path));
 }
 
-/** Whether a folder that holds a file of the tag's name is a cache. */
+/** Whether a folder is marked as a cache. */
 export function isTaggedCache(folder: string): boolean {
   let fd: number;
   try {
@@ -33,7 +33,7 @@ export function isTaggedCache(folder: string): boolean {
   }
 }
 
-/** For a slug at its default place: git never lists what is in the folder. */
+/** For a slug at its default path: makes git ignore the folder. */
 export function ignoreInGit(appDir: string, outDir: string): void {
   const folder = `${appDir}/.pyflow`;
   if (dirname(outDir) === folder) writeOnce(`${folder}/.gitignore`, '*\n', 0o644);
@@ -43,6 +43,6 @@ function writeOnce(path: string, text: string, mode: number): void {
   try {
     writeFileSync(path, text, { flag: 'wx', mode });
   } catch {
-    // It is there, or the folder takes nothing.
+    // It exists already, or the folder is not writable.
   }
 }

@@ -1,10 +1,10 @@
-// Paths that come out of files, resolved below a folder.
+// Resolves paths from files below a folder.
 
 import { posix } from 'node:path';
 
 /**
- * Where `path` leads below `folder` (both with slashes; the empty one is the root); undefined when it is absolute, leads out, or is
- * no path. Links are not looked at: `Folder` does that when the path is used.
+ * Resolves `path` relative to `folder` (both with slashes; the empty one is the root). Undefined if it is absolute, points
+ * outside, or is not a path. Ignores links: `Folder` checks those when the path is used.
  */
 export function pathBeneath(folder: string, path: string): string | undefined {
   if (path === '' || path.includes('\0') || posix.isAbsolute(path)) return undefined;

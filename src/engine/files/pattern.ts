@@ -1,4 +1,4 @@
-// Patterns of paths, compiled in one way everywhere; one that is too large is a failure that names it.
+// Compiles path patterns, in the same way everywhere.
 
 import { compilePathPattern, LARGEST_PATTERN, type PathMatcher } from '../../manifests/path-pattern.js';
 import { FailureError, type Failure } from '../failure.js';
@@ -27,7 +27,7 @@ export function matcherOf(patterns: string | readonly string[]): PathMatcher {
 export const patternTooLarge = (pattern: string, blame: 'app' | 'pipeline'): Failure => ({
   code: 'pattern::too-large',
   blame,
-  title: `A pattern of paths is too large: ${pattern.slice(0, 60)}${pattern.length > 60 ? '...' : ''}`,
+  title: `A path pattern is too large: ${pattern.slice(0, 60)}${pattern.length > 60 ? '...' : ''}`,
   detail: LARGEST_PATTERN,
-  remedy: 'Write several shorter patterns, or name a folder that holds the files.',
+  remedy: 'Write several shorter patterns, or name a folder that contains the files.',
 });

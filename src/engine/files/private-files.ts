@@ -1,14 +1,14 @@
-// Modes of what pyflow keeps for itself: for its user alone, unless an operator made the cache one that users share.
+// Modes of pyflow's own files: private to the user, unless the operator made the cache one that users share.
 
 import { mkdirSync, statSync } from 'node:fs';
 
-/** What others may do with a cache that is there already. */
+/** What other users may do with an existing cache. */
 type CacheSharing =
-  /** Nothing, or it is not there yet. */
+  /** Nothing, or the cache doesn't exist yet. */
   | 'private'
-  /** Users share it: others may write in it, or it has the setgid bit, by which operators say that they mean it. */
+  /** Users share it: others may write to it, or the operator set its setgid bit. */
   | 'shared'
-  /** Others can read it, and nothing says that they should. */
+  /** Others can read it, and nothing shows that this is intended. */
   | 'open';
 
 const SETGID = 0o2000;
@@ -17,7 +17,7 @@ const OTHERS = 0o077;
 
 const sharedRoots = new Set<string>();
 
-/** Called before anything is written below it; from then on files in a shared cache are made as the umask has it. */
+/** Called before anything is written below it. After that, the modes of files in a shared cache follow the umask. */
 export function noteCacheRoot(cacheDir: string): CacheSharing {
   const mode = modeOf(cacheDir);
   if (mode === undefined || (mode & OTHERS) === 0) {
@@ -44,6 +44,6 @@ function isShared(path: string): boolean {
 
 export const privateFileMode = (path: string): number => (isShared(path) ? 0o666 : 0o600);
 
-/** With its parents; gives the first that was made. */
+/** Makes it with its parents; returns the first folder that was made. */
 export const makePrivateFolder = (path: string): string | undefined =>
   mkdirSync(path, { recursive: true, mode: isShared(path) ? 0o777 : 0o700 });

@@ -1,5 +1,4 @@
-// Private folders of a run: one on the cache's disk, one in memory where that is possible; swept when the run died.
-// Unaware of what is put there.
+// Private folders of a run: one on the cache's disk, one in memory if possible. A later run sweeps those of dead runs.
 
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -15,20 +14,20 @@ import { makePrivateFolder } from './private-files.js';
 export interface RunDir {
   /** Sorts by time of start. */
   readonly runId: string;
-  /** For small views: in memory when there is room, else the same as `largeDir`. */
+  /** For small views: in memory if there is room, else the same as `largeDir`. */
   readonly smallDir: string;
   readonly largeDir: string;
-  /** Removes both folders with all in them. */
+  /** Removes both folders with their content. */
   remove(): Promise<void>;
 }
 
 const MEMORY = '/dev/shm';
 const PREFIX = 'pyflow-run-';
 const OWNER = 'owner';
-/** A run folder without an owner file was just made, or its maker died in between. */
+/** A run folder without an owner file was just made, or the process that made it died in between. */
 const UNOWNED_MS = 60_000;
 
-/** The folders are made when first asked for: a run that executes nothing needs none. */
+/** The folders are made on first use, since a run that executes nothing needs none. */
 export function createRunDir(cacheDir: string, { runId = newRunId() }: { readonly runId?: string } = {}): RunDir {
   let large: string | undefined;
   let small: string | undefined;
@@ -46,7 +45,7 @@ export function createRunDir(cacheDir: string, { runId = newRunId() }: { readonl
       const made = new Set([large, small].filter((folder) => folder !== undefined));
       [large, small] = [undefined, undefined];
       await removalsEnded();
-      // The claim goes last: a run that dies half way is swept.
+      // The claim is released last, so that a run that dies in between is swept.
       for (const folder of made) await removeTreeGently(`${folder}/files`);
       for (const folder of made) {
         releaseClaim(`${folder}/${OWNER}`);
@@ -61,7 +60,7 @@ function newRunId(): string {
   return `${time}-${randomBytes(4).toString('hex')}`;
 }
 
-/** Never fails for want of a writable cache: then the folder lies in the system's temporary directory. */
+/** Without a writable cache, the folder is made in the system's temporary folder. */
 function makeClaimed(cacheDir: string, runId: string): string {
   try {
     const isNew = makePrivateFolder(`${cacheDir}/tmp`) !== undefined;
@@ -76,9 +75,9 @@ function makeClaimed(cacheDir: string, runId: string): string {
 const CHATTR = '/usr/bin/chattr';
 
 /**
- * ext4 gives an inode back only minutes after its file was removed, and until then each new file of that part of the disk
- * passes over it: creating a file where thousands were just removed was seen to take a hundred times as long. Below a
- * folder marked as the top of a hierarchy every new folder begins in another part, and a run makes a folder for each node.
+ * ext4 reuses an inode only minutes after its file was removed, and until then every new file in the same part of the disk
+ * skips over it: creating a file where thousands were just removed took up to a hundred times as long. Below a folder
+ * marked as the top of a hierarchy, each new folder starts in another part, and a run makes a folder for each node.
  */
 function spreadFolders(folders: readonly string[]): void {
   const EXT4 = 0xef53;
@@ -98,7 +97,7 @@ function makeInMemory(runId: string): string | undefined {
   }
 }
 
-/** For what a run must keep although its cache takes nothing: where there is most room, swept like run folders. */
+/** For files that a run must keep although its cache is not writable: where most space is free, swept like run folders. */
 export function createPrivateFolder(name: string): string {
   const parent = freeBytesIn(MEMORY) > freeBytesIn(tmpdir()) ? MEMORY : tmpdir();
   return `${claim(`${parent}/${PREFIX}${name}`)}/files`;
@@ -126,7 +125,7 @@ function hasRoomInMemory(): boolean {
   try {
     const { type, bavail, bsize } = statfsSync(MEMORY);
     if (type !== TMPFS || bavail * bsize < LEAST_ROOM) return false;
-    // Containers often mount it without the right to execute, and scripts of a view must run.
+    // Containers often mount it with noexec, but scripts of a view must run.
     const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
     const options = mounts.findLast((line) => line.split(' ')[1] === MEMORY)?.split(' ')[3];
     return options !== undefined && !options.split(',').includes('noexec');
@@ -135,13 +134,13 @@ function hasRoomInMemory(): boolean {
   }
 }
 
-/** What of them could not be removed: still the next sweep tries again. */
+/** `left`: what could not be removed; the next sweep tries again. */
 interface Sweep {
   readonly folders: number;
   readonly left: readonly Leftover[];
 }
 
-/** Removes what dead runs left behind. */
+/** Removes folders of dead runs. */
 export async function sweepDeadRuns(cacheDir: string): Promise<Sweep> {
   let folders = 0;
   const left: Leftover[] = [];
@@ -168,9 +167,9 @@ function namesIn(folder: string): string[] {
 function isDead(folder: string): boolean {
   try {
     const stats = lstatSync(folder);
-    // In memory and the temporary directory lie folders of other users too.
+    // Other users' folders are in memory and the temporary folder too.
     if (!stats.isDirectory() || (process.getuid !== undefined && stats.uid !== process.getuid())) return false;
-    // A command may have closed it; a link cannot be here, because only its owner can replace it.
+    // A command may have closed the folder. It can't be a link, because only its owner can replace it.
     if ((stats.mode & 0o700) !== 0o700) chmodSync(folder, 0o700);
     if (readdirSync(folder).includes(OWNER)) return isAbandoned(`${folder}/${OWNER}`);
     return Date.now() - stats.mtimeMs > UNOWNED_MS;

@@ -1,15 +1,15 @@
-// Removes trees while the process goes on, and remembers what could not be removed.
+// Removes trees in the background, and remembers what could not be removed.
 
 import { spawn } from 'node:child_process';
 import { mountsBelow, Removal, removeTree, type Leftover } from './remove-tree.js';
 import { shownPath } from './shown-path.js';
 import { Breather } from './new-files.js';
 
-/** From here on a process of its own costs less than the time of this thread. */
+/** From this number on, a separate process costs less than the time of this thread. */
 const MANY_FILES = 500;
 const RM = '/bin/rm';
 
-/** As `removeTree`, with turns for everything else that this process does. Never rejects. */
+/** Like `removeTree`, but lets other work of this process run in between. Never rejects. */
 export async function removeTreeGently(path: string | Buffer): Promise<Leftover | undefined> {
   const removal = new Removal(path);
   const breather = new Breather();
@@ -20,12 +20,12 @@ export async function removeTreeGently(path: string | Buffer): Promise<Leftover 
 const removals = new Set<Promise<void>>();
 let leftovers: Leftover[] = [];
 
-/** As `removeTree`, but a tree of many files is removed while this process goes on; see `removalsEnded`. */
+/** Like `removeTree`, but removes a tree of many files in the background; see `removalsEnded`. */
 export function removeTreeSoon(folder: string, files: number): void {
   const keep = (left: Leftover | undefined): void => void (left && leftovers.push(left));
   if (files < MANY_FILES) return keep(removeTree(folder));
   const removal = removedByProgram(folder)
-    // What it left, if anything: it changes no modes. All of it where there is no such program.
+    // The program changes no modes and may leave files; without the program, all of the tree is left.
     .then(() => removeTreeGently(folder))
     .then(keep)
     .finally(() => removals.delete(removal));
@@ -45,7 +45,7 @@ function removedByProgram(folder: string): Promise<void> {
   });
 }
 
-/** Never rejects. Gives what could not be removed since it was last asked. */
+/** Waits for the background. Returns what could not be removed since the last call. Never rejects. */
 export async function removalsEnded(): Promise<readonly Leftover[]> {
   await Promise.all(removals);
   const found = leftovers;
@@ -54,4 +54,4 @@ export async function removalsEnded(): Promise<readonly Leftover[]> {
 }
 
 export const leftoverText = ({ path, code }: Leftover): string =>
-  `${shownPath(path)} cannot be removed (${code}); the next run tries again.`;
+  `pyflow can't remove ${shownPath(path)} (${code}). The next run tries again.`;

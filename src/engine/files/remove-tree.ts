@@ -1,5 +1,5 @@
-// Removes a folder with all in it, whatever a build left there: closed, very deep, very wide, or full of links. Each
-// folder is opened without following a link and its entries are named relative to it, so a swapped parent leads nowhere.
+// Removes a folder with its content, whatever a build left there: closed, very deep or very wide folders, links. Each folder
+// is opened without following links and its entries are named relative to it, so swapping a parent has no effect.
 
 import { randomBytes } from 'node:crypto';
 import {
@@ -23,21 +23,21 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
 
-/** The first entry that could not be removed, and why. Its folder and those above it are still there. */
+/** The first entry that could not be removed, and the error code. Its folder and the folders above it still exist. */
 export interface Leftover {
   readonly path: string;
   readonly code: string;
 }
 
-/** Folders held open at once; a deeper one is moved up first, so no path and no stack grows with the tree. */
+/** Folders open at once. A deeper folder is moved up first, so that paths and the stack stay short. */
 const DEEPEST = 12;
-/** Where a folder cannot be moved up (it belongs to a lower layer of an overlay), the walk goes this deep at most. */
+/** If a folder can't be moved up (it belongs to a lower layer of an overlay), the walk goes at most this deep. */
 const DEEPEST_IN_PLACE = 400;
-/** A folder that gets new entries while it is emptied is listed again this often. */
+/** How often a folder is listed again that gets new entries while it is emptied. */
 const LISTINGS = 4;
-/** Size of a folder's own data from which its names are read in portions. */
+/** From this size of its own data on, a folder's names are read in portions. */
 const LARGE_FOLDER = 256 * 1024;
-/** Absent from Node's constants. The same on all processors that Node supports, MIPS aside. */
+/** Missing from Node's constants. The same on all processors that Node supports, except MIPS. */
 const O_PATH = process.platform === 'linux' ? 0o10000000 : 0;
 
 let hasProc: boolean | undefined;
@@ -49,18 +49,18 @@ const isRefusal = (code: string): boolean => code === 'EACCES' || code === 'EPER
 interface Folder {
   /** Valid while the folder that holds this one is open. */
   readonly path: Buffer;
-  /** What stands before the name of an entry. */
+  /** Prefix for the name of an entry. */
   readonly base: Buffer;
   readonly fd: number | undefined;
   readonly size: number;
-  /** Folders in it that are still to be removed; undefined: not listed yet. */
+  /** Folders in it that still have to be removed; undefined if not listed yet. */
   pending: Buffer[] | undefined;
   listings: number;
   isLoosened: boolean;
   hasLeftover: boolean;
 }
 
-/** Never throws. Links are removed, not followed; file systems that are mounted inside are left alone. */
+/** Never throws. Removes links instead of following them, and leaves file systems that are mounted inside alone. */
 export function removeTree(path: string | Buffer): Leftover | undefined {
   if (typeof path === 'string' && worksByDescriptor() && mountsBelow(path).size === 0 && removeOrdinary(path, 1))
     return;
@@ -70,7 +70,7 @@ export function removeTree(path: string | Buffer): Leftover | undefined {
   return removal.leftover;
 }
 
-/** The common case at half the cost: false where anything needs more care, and then some of it may be gone. */
+/** The common case at half the cost. False if anything needs more care; part of the tree may be gone then. */
 function removeOrdinary(path: string, depth: number): boolean {
   if (depth > DEEPEST) return false;
   let fd: number | undefined;
@@ -107,7 +107,7 @@ export class Removal {
     this.shown = this.root.toString();
   }
 
-  /** One step an entry, so that a caller may pause between two. */
+  /** One step per entry, so that a caller can pause in between. */
   *steps(): Generator<void> {
     try {
       this.mounts = mountsBelow(this.shown);
@@ -126,7 +126,7 @@ export class Removal {
     }
   }
 
-  /** Opens a folder, or removes what is none. `name` is that in its parent; undefined for the root. */
+  /** Opens a folder, or removes anything else. `name` is its name in the parent; undefined for the root. */
   private begin(path: Buffer, name: Buffer | undefined): void {
     const parent = this.stack.at(-1);
     if (parent !== undefined && this.stack.length >= DEEPEST && this.moveUp(parent, path)) return;
@@ -148,7 +148,7 @@ export class Removal {
     }
   }
 
-  /** A mount of the same file system has the same device, so only its place tells. */
+  /** A mount of the same file system has the same device, so only its path shows it. */
   private isMounted({ fd, path }: { readonly fd: number | undefined; readonly path: Buffer }): boolean {
     if (this.mounts.size === 0 || this.stack.length === 0) return false;
     return this.mounts.has(fd === undefined ? path.toString() : readlinkSync(`/proc/self/fd/${fd}`));
@@ -162,7 +162,7 @@ export class Removal {
       rename();
     } catch (error) {
       if (!isRefusal(codeOf(error))) return false;
-      // The folder's own entry for its parent changes too, so all three must be writable.
+      // The move also changes the folder's own entry for its parent, so all three must be writable.
       for (const folder of [root!, parent]) loosen(folder);
       try {
         const { fd, ...opened } = openFolder(path);
@@ -177,7 +177,7 @@ export class Removal {
     return true;
   }
 
-  /** Removes what is no folder, and gathers the folders. */
+  /** Removes everything except folders, and collects the folders. */
   private *empty(folder: Folder): Generator<void> {
     folder.listings++;
     folder.pending = [];
@@ -227,7 +227,7 @@ export class Removal {
     if (folder.fd !== undefined) closeQuietly(folder.fd);
   }
 
-  /** Again with the right to write in the folder, which its owner may take away and give back. */
+  /** Tries again after making the folder writable, which its owner can do. */
   private attempt(folder: Folder | undefined, work: () => void, name?: Buffer): void {
     try {
       if (folder !== undefined) loosen(folder);
@@ -245,7 +245,7 @@ export class Removal {
   }
 }
 
-/** Throws ENOTDIR or ELOOP for what is no folder. */
+/** Throws ENOTDIR or ELOOP if it is not a folder. */
 function openFolder(path: Buffer): Pick<Folder, 'path' | 'base' | 'fd' | 'size'> & { readonly device: number } {
   let stats: Stats;
   if (!worksByDescriptor()) {
@@ -253,7 +253,7 @@ function openFolder(path: Buffer): Pick<Folder, 'path' | 'base' | 'fd' | 'size'>
     if (!stats.isDirectory()) throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' });
     return { path, base: Buffer.concat([path, SLASH]), fd: undefined, size: stats.size, device: stats.dev };
   }
-  // O_PATH asks for no right on the folder itself, so it opens one that is closed to its owner.
+  // O_PATH needs no permission on the folder itself, so it also opens one that is closed to its owner.
   const fd = openSync(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
     stats = fstatSync(fd);
@@ -280,7 +280,7 @@ function entriesOf(folder: Folder): Iterable<Dirent<Buffer>> {
   }
 }
 
-/** Opened at once, so that a refusal is seen by whoever asks; read as it is walked. */
+/** Opens the folder at once, so that the caller gets a refusal; reads it while it is walked. */
 function portions(path: Buffer): Iterable<Dirent<Buffer>> {
   const directory = opendirSync(path.toString(), { encoding: 'buffer' as BufferEncoding, bufferSize: 1024 });
   return (function* () {
@@ -300,7 +300,7 @@ function loosen(folder: Pick<Folder, 'base' | 'fd'> & { isLoosened: boolean }): 
   try {
     chmodSync(folder.base, 0o700);
   } catch {
-    // Of another user, or immutable: what comes next says so.
+    // It belongs to another user or is immutable; the next operation fails and reports that.
   }
 }
 
@@ -315,7 +315,7 @@ export function mountsBelow(root: string): ReadonlySet<string> {
   const suspects = knownMounts.places.filter((place) => place.includes(`/${basename(path)}/`));
   if (suspects.length === 0) return NO_MOUNTS;
   try {
-    // Its parents are followed, the folder itself is not.
+    // Follow links in its parents, but not the folder itself.
     const real = `${join(realpathSync(dirname(path)), basename(path))}/`;
     return new Set(suspects.filter((place) => place.startsWith(real)));
   } catch {
@@ -344,16 +344,16 @@ function closeQuietly(fd: number): void {
   }
 }
 
-/** A file or link; what cannot be removed stays. */
+/** Removes a file or link if it can. */
 export function removeFile(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // Gone already, or found again by the next sweep.
+    // Gone already, or the next sweep finds it.
   }
 }
 
-/** Where mostly nothing or a file lies; of a folder all goes. */
+/** For a path where usually nothing or a file exists; removes a folder with its content. */
 export function removeEntry(path: string | Buffer): Leftover | undefined {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;

@@ -8,9 +8,9 @@ import { folderGone, unreadableFile } from './file-failures.js';
 import { canPathsStartAtDescriptors, openFolderHandle, type FolderHandle } from './folder-handles.js';
 import { OpenFile } from './open-file.js';
 
-/** Bytes of a path below a folder: 4,095 less what pyflow's own folders take. */
+/** Bytes of a path below a folder: 4,095 minus the length of pyflow's own folders. */
 const MOST_PATH_BYTES = 3_840;
-/** Nested folders below a folder; packages have some 20, and every step down costs time and memory in many places. */
+/** Nested folders below a folder. Packages have about 20, and each level costs time and memory in many places. */
 const MOST_DEPTH = 400;
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
@@ -108,9 +108,9 @@ export class SafePaths {
   }
 }
 
-/** Throws for a path that is longer, or leads deeper, than pyflow can handle everywhere. */
+/** Throws for a path that is longer or deeper than pyflow can handle everywhere. */
 export function checkLength(path: string): void {
-  // Each character has three bytes at most, and most paths are short.
+  // Most paths are short; each character has at most three bytes.
   if (path.length * 3 <= MOST_DEPTH) return;
   if (Buffer.byteLength(path) <= MOST_PATH_BYTES && path.split('/').length <= MOST_DEPTH) return;
   throw new FailureError(pathTooLong(path, { bytes: MOST_PATH_BYTES, folders: MOST_DEPTH }));

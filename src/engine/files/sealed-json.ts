@@ -1,5 +1,5 @@
-// JSON files of the cache that must not be believed when a bit of them is wrong: a checksum stands before the text.
-// Unaware of what they hold. Imports nothing heavy: an up-to-date run reads one.
+// JSON files of the cache that must not be trusted if a single bit is wrong: a checksum precedes the text. Imports nothing
+// heavy, because an up-to-date run reads one.
 
 import { renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -10,18 +10,18 @@ import { readCacheFile } from './cache-file.js';
 
 const CHECKSUM = 64;
 
-/** What a file is. The checksum covers it, so one in the place of another, or of an older form, counts as absent. */
+/** Identifies a file. The checksum covers it, so a swapped file or one of an older format counts as missing. */
 export interface Seal {
   readonly kind: string;
   readonly version: number;
-  /** What tells it from others of its kind, wherever the cache lies: the app, the name of a plan. */
+  /** Distinguishes it from others of its kind, independent of the cache's path: the app, the name of a plan. */
   readonly of: string;
 }
 
 const checksum = ({ kind, version, of }: Seal, body: Buffer): string =>
   sha256Hex(Buffer.concat([Buffer.from(`${JSON.stringify([kind, version, of])}\n`), body]));
 
-/** Undefined when it is absent, cut off, no regular file, or not what was written there. */
+/** Undefined if the file is missing, cut off, not a regular file, or not what was written there. */
 export function readSealed<T extends object>(path: string, seal: Seal): T | undefined {
   try {
     const bytes = readCacheFile(path);
@@ -31,7 +31,7 @@ export function readSealed<T extends object>(path: string, seal: Seal): T | unde
       ? (JSON.parse(body.toString('utf8')) as T)
       : undefined;
   } catch {
-    // A record may be lost, and then the run finds out by itself.
+    // A record may be lost; then the run works without it.
     return undefined;
   }
 }
@@ -41,7 +41,7 @@ export function writeSealed(path: string, seal: Seal, value: object): boolean {
   return publishFile(path, Buffer.concat([Buffer.from(`${checksum(seal, body)}\n`), body]));
 }
 
-/** Published whole or not at all; a cache that cannot be written costs the file, never the run. */
+/** Publishes the file whole or not at all. A cache that is not writable loses the file but does not fail the run. */
 export function publishFile(path: string, content: string | Buffer): boolean {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
@@ -55,7 +55,7 @@ export function publishFile(path: string, content: string | Buffer): boolean {
   }
 }
 
-/** A rename that also takes the place of a folder, which in a cache is damage. Throws the system's error. */
+/** A rename that also replaces a folder, which in a cache is damage. Throws the system's error. */
 export function replaceFile(from: string, to: string): void {
   try {
     renameSync(from, to);
@@ -66,12 +66,12 @@ export function replaceFile(from: string, to: string): void {
   }
 }
 
-/** What cannot be removed stays. */
+/** Leaves what can't be removed. */
 export function removeQuietly(path: string): void {
   try {
     removeTree(path);
   } catch {
-    // Read-only, or not a place for files at all.
+    // Read-only, or not a folder for files at all.
   }
 }
 
@@ -80,7 +80,7 @@ export function readJSON<T>(path: string): T | undefined {
     const bytes = readCacheFile(path);
     return bytes && (JSON.parse(bytes.toString('utf8')) as T);
   } catch {
-    // Absent, cut off or not JSON: a record may be lost, and then the run finds out by itself.
+    // Missing, cut off or not JSON: a record may be lost; then the run works without it.
     return undefined;
   }
 }

@@ -1,22 +1,22 @@
-// Which of the app's variables hold credentials although no node names them as secrets: told by name or by value.
+// Recognizes variables of the app that contain credentials although no node declares them as secrets, by name or by value.
 
 import { canonicalJSON, type JSONValue } from '../../manifests/json-schema.js';
 import { holdsUserinfo } from './credentials.js';
 
-/** Logins that package managers take from the environment. */
+/** Logins that package managers read from the environment. */
 const INDEX_LOGIN =
   /^(UV_INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD)|UV_PUBLISH_(USERNAME|PASSWORD|TOKEN)|POETRY_HTTP_BASIC_[A-Z0-9_]+_(USERNAME|PASSWORD)|POETRY_PYPI_TOKEN_[A-Z0-9_]+|TWINE_(USERNAME|PASSWORD))$/i;
-/** By the end of the name, so that `PASSWORD_HASHERS` and `AUTH_USER_MODEL` are none. */
+/** By the end of the name, so `PASSWORD_HASHERS` and `AUTH_USER_MODEL` don't count. */
 const CREDENTIAL = /(^|_)(PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|TOKEN|SECRET|APIKEY|KEY|KEY_BASE|CREDENTIALS?|AUTH)$/i;
-/** Tokens of well-known services, by how they begin; and JSON Web Tokens. */
+/** Tokens of well-known services, by their prefix, and JSON Web Tokens. */
 const TOKEN =
   /^(gh[opsur]_|github_pat_|glpat-|sk_(live|test)_|rk_live_|sk-|xox[abpr]-|AKIA|ASIA|AIza|npm_|pypi-|hf_|SG\.|ey[JK][A-Za-z0-9_-]+\.)[A-Za-z0-9_.-]{12,}$/;
-/** A shorter value is a switch or a number, and would be found in any text. */
+/** A shorter value is a switch or a number and would be found in any text. */
 const MIN_LENGTH = 6;
 
 const isIndexLogin = (name: string): boolean => INDEX_LOGIN.test(name);
 
-/** Also of a variable whose name says nothing. */
+/** Whatever the name of its variable is. */
 export const looksLikeToken = (value: string): boolean =>
   TOKEN.test(value) ||
   (/^[A-Za-z0-9+=_-]{24,200}$/.test(value) && [/[a-z]/, /[A-Z]/, /[0-9]/].every((kind) => kind.test(value)));
@@ -24,8 +24,8 @@ export const looksLikeToken = (value: string): boolean =>
 export const isCredentialName = (name: string): boolean => isIndexLogin(name) || CREDENTIAL.test(name);
 
 /**
- * Whether a plugin looked up a variable whose value its key does not hold: a login that opens a package index, say. What
- * was made with it must not be given to an app without it.
+ * Whether a plugin looked up a variable whose value is not in its key, for example the login of a package index. Other apps
+ * must not get what was made with it.
  */
 export function usedUnkeyed(
   lookedUp: ReadonlySet<string>,

@@ -1,9 +1,8 @@
-// User names and passwords in URLs: hidden in what is shown, left out of what is keyed and kept. Unaware of secrets,
-// which are known by their values.
+// User names and passwords in URLs: hidden in messages, and removed from keys and their records.
 
 import type { JSONValue } from '../../manifests/json-schema.js';
 
-/** Up to the last `@` before the path: a password may hold one. */
+/** Up to the last `@` before the path, since a password may contain one. */
 const USERINFO = /([a-z][a-z0-9+.-]{0,30}:\/\/)[^/?#\s"'<>]*@/gi;
 const HTTP_USERINFO = /(https?:\/\/)[^/?#\s"'<>]*@/gi;
 const PASSWORD = /([a-z][a-z0-9+.-]{0,30}:\/\/[^/?#\s"'<>:@]*):[^/?#\s"'<>]*@/gi;
@@ -15,8 +14,8 @@ export const hideUserinfo = (text: string): string => (mayHold(text) ? text.repl
 export const holdsUserinfo = (text: string): boolean => mayHold(text) && text.search(USERINFO) >= 0;
 
 /**
- * For keys and their records: with http the whole user part goes, since the user of an index may be a token; with
- * others the password only, since `ssh://git@host` names a place. The value itself when there is nothing to leave out.
+ * For keys and their records. Removes the whole user part of http URLs, since the user of an index may be a token; of other
+ * URLs only the password, since `ssh://git@host` is an address. Returns the value itself if nothing is removed.
  */
 export function withoutCredentials<T extends JSONValue>(value: T): T {
   return (isFree(value) ? value : strip(value)) as T;
@@ -29,7 +28,7 @@ function isFree(value: JSONValue): boolean {
   return true;
 }
 
-/** What has nothing to leave out stays itself: callers tell by that whether something was left out. */
+/** Returns the same object if nothing is removed; callers rely on that. */
 function strip(value: JSONValue): JSONValue {
   if (typeof value === 'string') return value.replace(HTTP_USERINFO, '$1').replace(PASSWORD, '$1@');
   if (typeof value !== 'object' || value === null) return value;

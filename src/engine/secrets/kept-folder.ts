@@ -1,5 +1,5 @@
-// The folder that a node keeps between runs: files in which its commands left a secret go when it ends, and those that a
-// killed run left go at the end of the next.
+// Cleans the folder that a node keeps between runs: removes files in which its commands left a secret when the node ends,
+// and those of a killed run at the end of the next one.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { giveChunk, takeChunk } from '../files/chunks.js';
@@ -15,7 +15,7 @@ const SLACK_MS = 2000;
 
 export class KeptFolder {
   readonly #since: number;
-  /** Beside the folder, where no command can write in a sandbox: since when files may hold a secret. */
+  /** Next to the folder, where commands in a sandbox can't write: the time since which files may contain a secret. */
   readonly #note: string;
 
   constructor(
@@ -31,7 +31,7 @@ export class KeptFolder {
     try {
       writeFileSync(this.#note, String(this.#since + SLACK_MS), { mode: 0o600 });
     } catch {
-      // It matters only when this run is killed.
+      // It matters only if this run is killed.
     }
   }
 
@@ -44,7 +44,7 @@ export class KeptFolder {
     }
   }
 
-  /** After the last process of the node. Never throws: what cannot be looked at is dropped whole, as it is only a cache. */
+  /** Call it after the last process of the node. Never throws: a folder that can't be scanned is emptied, since it is only a cache. */
   async clean(): Promise<void> {
     if (!this.scanner.isActive) return;
     try {

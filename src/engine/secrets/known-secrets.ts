@@ -1,4 +1,4 @@
-// The secrets of one run: hides them in texts, reports and records.
+// The secrets of one run, and how to hide them in texts, reports and records.
 
 import type { JSONValue } from '../../manifests/json-schema.js';
 import { withoutCredentials } from './credentials.js';
@@ -21,7 +21,7 @@ export class KnownSecrets {
     this.#texts = new TextMasker(needles);
   }
 
-  /** What no output may hold. */
+  /** For scanning outputs. */
   get outputs(): OutputSecrets {
     return (this.#outputs ??= new OutputSecrets(this.values));
   }
@@ -33,8 +33,8 @@ export class KnownSecrets {
   }
 
   /**
-   * All texts of data; itself when there is nothing to hide. As in keys, the user of a URL that is not http stays: it names
-   * a place.
+   * Masks all texts of data; returns the same object if nothing is hidden. As in keys, the user of a URL that is not http
+   * stays, since it is part of the address.
    */
   maskValue<T>(value: T): T {
     const without = withoutCredentials(value as JSONValue);
@@ -45,7 +45,7 @@ export class KnownSecrets {
   maskReasons = (reasons: readonly Reason[]): readonly Reason[] =>
     reasons.map((reason) => ({ ...this.maskValue(reason), type: reason.type }) as Reason);
 
-  /** Failures quote what commands printed and how they were called. */
+  /** Failures quote the output and the arguments of commands. */
   maskFailure(failure: Failure): Failure {
     return {
       ...failure,

@@ -1,9 +1,9 @@
-// Finds secrets in a stream of bytes, in all their spellings and however it is cut: an automaton that is made
-// deterministic as it goes (as Aho-Corasick, with a choice of spellings at each character).
+// Finds secrets in a stream of bytes, in all their spellings and however the stream is cut. It is an automaton like
+// Aho-Corasick, with a choice of spellings for each character, that is made deterministic on demand.
 
 import { base64Cores, hexPairs, Spellings, type Form, type SpellingNode } from './spellings.js';
 
-/** What is looked for; `secret` is the caller's own number. */
+/** A value to search for; `secret` is the caller's own number. */
 export interface Needle {
   readonly secret: number;
   readonly value: string;
@@ -15,23 +15,23 @@ export interface Span {
   readonly form: Form;
 }
 
-/** A place in the automaton; keep it to go on with the next bytes. Holds good until the next call of another state. */
+/** A state of the automaton; pass it to the next call to continue with the next bytes. */
 export interface Progress {
   readonly items: readonly number[];
-  /** Characters of a needle that the bytes so far end with. */
+  /** How many characters of a needle the bytes so far end with. */
   readonly depth: number;
 }
 
-/** Beyond this many states all are forgotten: hostile bytes would otherwise fill the memory. */
+/** With more states, all are dropped, so that hostile bytes can't fill the memory. */
 const MAX_STATES = 4096;
 const UNKNOWN = -1;
-/** Steps of looking for the places of secrets, after which the whole text is hidden: a text made of beginnings takes long. */
+/** After this many steps of locating secrets the whole text is hidden: a text made of beginnings of secrets takes long. */
 const MAX_WORK = 400_000;
 
 interface Step {
   readonly start: SpellingNode;
   readonly gap: SpellingNode;
-  /** Characters before it. */
+  /** Index of its character. */
   readonly at: number;
   readonly isLast: boolean;
   readonly secret: number;
@@ -52,7 +52,7 @@ export class Matcher {
   readonly #steps: Step[] = [];
   /** By the first byte of a needle. */
   readonly #roots = new Map<number, number[]>();
-  /** More than there are nodes: an item is a step and a node in one number. */
+  /** Number of nodes: an item combines a step and a node in one number. */
   #width = 0;
   #rows = new Int32Array(256 * 64);
   #states: State[] = [];
@@ -69,7 +69,7 @@ export class Matcher {
     this.#forget();
   }
 
-  /** Secrets that end in the bytes, each once; undefined when none does. */
+  /** Secrets that end in the bytes, each once; undefined if there are none. */
   scan(
     bytes: Uint8Array,
     from: Progress = START,
@@ -80,14 +80,14 @@ export class Matcher {
       const byte = bytes[at]!;
       const next = this.#rows[(state << 8) | byte]!;
       state = next === UNKNOWN ? this.#learn(state, byte) : next;
-      // Those with hits have the odd numbers.
+      // States with hits have odd numbers.
       if ((state & 1) === 1) for (const secret of this.#states[state]!.hits) (hits ??= new Set()).add(secret);
     }
     const { items, depth } = this.#states[state]!;
     return { progress: { items, depth }, ...(hits === undefined ? {} : { hits }) };
   }
 
-  /** Where secrets stand, for bytes in which `scan` found one. An unfinished one of `minDepth` characters counts as well. */
+  /** Where secrets are, in bytes in which `scan` found one. An unfinished secret of `minDepth` characters counts too. */
   spans(bytes: Uint8Array, minDepth = Number.POSITIVE_INFINITY): readonly Span[] {
     const found: Span[] = [];
     let items = new Map<number, number>();
@@ -128,7 +128,7 @@ export class Matcher {
     }
   }
 
-  /** Items that a byte leads to. */
+  /** Follows a byte from an item. */
   #follow(item: number, byte: number, enter: (item: number) => void, end: (step: Step) => void): void {
     const index = Math.floor(item / this.#width);
     const step = this.#steps[index]!;
@@ -136,7 +136,7 @@ export class Matcher {
     const targets = node.next.get(byte);
     if (targets !== undefined) for (const target of targets) this.#arrive(index, target, enter, end);
     const { gaps } = this.#spellings;
-    // Before a character, and behind the end of a line, the character itself may begin; before it, a gap as well.
+    // Before a character, and after the end of a line, the character itself may begin; before it, also a gap.
     if (node === gaps.afterLine) this.#enterStep(index, step.start.next.get(byte), enter, end);
     if (node === step.start && step.at > 0) this.#enterStep(index, step.gap.next.get(byte), enter, end);
   }
@@ -188,7 +188,7 @@ export class Matcher {
     if (known !== undefined) return known;
     if (this.#states.length >= MAX_STATES) this.#forget();
     let id = this.#states.length;
-    // The place that is left out stays empty: only then one bit tells of hits.
+    // The skipped number stays unused, so that the lowest bit shows whether a state has hits.
     if ((id & 1) !== (state.hits.length > 0 ? 1 : 0)) this.#states[id++] = { items: [], depth: 0, hits: [] };
     this.#states[id] = state;
     this.#ids.set(key, id);

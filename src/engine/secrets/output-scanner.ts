@@ -1,4 +1,4 @@
-// Looks for secrets in what a node leaves, while it is read to be stored: bytes of files, names, targets of links, values.
+// Searches the outputs of a node for secrets while they are read to be stored: bytes of files, names, link targets, values.
 
 import { shownPath } from '../files/shown-path.js';
 import type { JSONValue } from '../../manifests/json-schema.js';
@@ -6,19 +6,19 @@ import { FailureError, type Failure } from '../failure.js';
 import { Matcher, START, type Progress } from './matcher.js';
 import { isPlainWords, isUserName, needlesForOutputs, type SecretValue } from './secret-values.js';
 
-/** Sees the bytes of one file in order, before they are stored; throws a `FailureError`. Each call begins a new reading. */
+/** Gets the bytes of one file in order before they are stored; throws a `FailureError`. Each call starts from the beginning. */
 export type Watch = () => (bytes: Uint8Array) => void;
 
-/** What a node may store of secrets. */
+/** Which secrets a node may store. */
 interface Allowance {
   readonly node: string;
-  /** Names of secrets that the node, or one before it, may store. */
+  /** Names of secrets that the node or one of its ancestors may store. */
   readonly mayStore: ReadonlySet<string>;
-  /** Variables that the node was handed openly. */
+  /** Variables that the node got openly. */
   readonly env: ReadonlySet<string>;
 }
 
-/** Made once a run: what is looked for is the same for all nodes. */
+/** Made once per run, since all nodes are searched for the same secrets. */
 export class OutputSecrets {
   readonly #matcher: Matcher | undefined;
 
@@ -33,7 +33,7 @@ export class OutputSecrets {
 }
 
 export class OutputScanner {
-  /** Name of the secret -> where it was found. */
+  /** Name of the secret -> places where it was found. */
   readonly #notices = new Map<string, string[]>();
 
   constructor(
@@ -42,19 +42,19 @@ export class OutputScanner {
     private readonly allowance: Allowance,
   ) {}
 
-  /** What was found that does not fail the node: a value that may stand there by chance. */
+  /** Findings that do not fail the node, because the value may be there by chance. */
   get notices(): readonly string[] {
     return [...this.#notices].map(
-      ([name, places]) => `The value of the secret ${name} stands in what the node leaves: ${placesOf(places)}.`,
+      ([name, places]) => `The output of the node contains the value of the secret ${name}: ${placesOf(places)}.`,
     );
   }
 
-  /** Whether the run has any secret that is looked for. */
+  /** Whether the run has a secret to search for. */
   get isActive(): boolean {
     return this.matcher !== undefined;
   }
 
-  /** Undefined when nothing can be found in a file of this name. */
+  /** Undefined if a file of this name needs no search. */
   file(path: string): Watch | undefined {
     const isVersioned = VERSIONED.test(path);
     const { matcher } = this;
@@ -93,7 +93,7 @@ export class OutputScanner {
       const { name, value, role } = this.values[index]!;
       if (mayStore.has(name) || (role === 'login' && env.has(name))) continue;
       if (!isPlainWords(value.trim())) throw new FailureError(secretInOutput(node, name, where, role));
-      // The name of a user may be any word.
+      // A user name may be any word.
       if (isUserName(name)) continue;
       const places = this.#notices.get(name);
       if (places === undefined) this.#notices.set(name, [where]);
@@ -101,7 +101,7 @@ export class OutputScanner {
     }
   }
 
-  /** Gives what a login may begin in. */
+  /** Returns the end of the text, in which a login may begin. */
   #checkLogins(path: string, text: string): string {
     for (const [, user = '', password = ''] of text.matchAll(LOGIN)) {
       const isReal = password === '' ? looksLikeToken(user) : !isPlaceholder(password);
@@ -111,7 +111,7 @@ export class OutputScanner {
   }
 }
 
-/** Where version control and installers note the URL that something came from. */
+/** Files in which version control and installers record the URL of a download. */
 const VERSIONED =
   /(^|\/)(\.git\/(.*\/)?(config|FETCH_HEAD|packed-refs|logs\/.+)|[^/]+\.git\/(config|FETCH_HEAD|packed-refs)|\.gitmodules|\.git-credentials|\.hg\/hgrc|[^/]+\.dist-info\/direct_url\.json|origin\.json)$/;
 const LOGIN = /[a-z][a-z0-9+.-]{0,30}:\/\/([^/?#\s"'<>:@]*)(?::([^/?#\s"'<>@]+))?@/gi;
@@ -120,7 +120,7 @@ const SHOWN_PLACES = 3;
 
 const isPlaceholder = (password: string): boolean =>
   /^(\*+|x+|(%2A)+|\$\{?\w+\}?|\$%7B\w+%7D|<.*>)$/i.test(password) || /^(oauth2|x-oauth-basic|git)$/i.test(password);
-/** `https://ada@example.org` names a user. */
+/** In `https://ada@example.org` it is an ordinary user name. */
 const looksLikeToken = (user: string): boolean => user.length >= 20 && /\d/.test(user) && /[a-z]/i.test(user);
 
 const placesOf = (places: readonly string[]): string => {
@@ -132,23 +132,23 @@ const placesOf = (places: readonly string[]): string => {
 const secretInOutput = (node: string, name: string, where: string, role: SecretValue['role']): Failure => ({
   code: 'node::secret-in-output',
   blame: 'app',
-  title: `Node ${node} leaves the value of ${name} in its output`,
-  detail: `It was found in ${where}. Nothing of the node is stored, since the slug and the cache are read by others.`,
+  title: `The output of node ${node} contains the value of ${name}`,
+  detail: `pyflow found it in ${where}. It stored nothing of the node, because others can read the slug and the cache.`,
   remedy: [
-    'Read the value when the app runs, instead of writing it into a file, a name or an output.',
+    'Read the value when the app runs instead of writing it to a file, a name or an output.',
     ...(role === 'declared'
-      ? [`If it is meant to be there, allow it for the node: secrets: [{ name: ${name}, mayStore: true }].`]
-      : ['If it came with a URL, give the login in a variable that the tool reads, not in the URL.']),
+      ? [`If the output must contain it, allow that for the node: \`secrets: [{ name: ${name}, mayStore: true }]\`.`]
+      : ['If it is part of a URL, pass the login in a variable that the tool reads instead of in the URL.']),
   ].join('\n'),
 });
 
 const loginInOutput = (node: string, path: string): Failure => ({
   code: 'node::secret-in-output',
   blame: 'app',
-  title: `Node ${node} leaves a login in its output`,
-  detail: `The file ${shownPath(path)} holds a URL with a password or token. Nothing of the node is stored.`,
+  title: `The output of node ${node} contains a login`,
+  detail: `The file ${shownPath(path)} contains a URL with a password or token. pyflow stored nothing of the node.`,
   remedy: [
-    'Remove the file once it is not needed (a .git folder is of no use in a slug).',
-    'Give the login by a variable or a credential helper instead of in the URL.',
+    "Remove the file when it is no longer needed (a slug doesn't need a .git folder).",
+    'Pass the login in a variable or with a credential helper instead of in the URL.',
   ].join('\n'),
 });

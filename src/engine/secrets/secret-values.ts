@@ -1,21 +1,21 @@
-// Which values of a run are secrets, and what is looked for of each: those that nodes name, logins in URLs and of package
-// indexes, and variables that look like credentials by their names.
+// Which values of a run are secrets, and what to search for: values that nodes declare, logins in URLs and of package indexes,
+// and variables that look like credentials.
 
 import { isCredentialName, looksLikeToken } from './app-credentials.js';
 import type { Needle } from './matcher.js';
 
-/** Characters. Shorter values would be found in ordinary words; the user part of a URL is hidden whatever its length. */
+/** Characters. Shorter values would be found in ordinary words. The user part of a URL is hidden whatever its length. */
 export const MIN_SECRET = 8;
-/** Longer values are looked for in parts, each of this many characters. */
+/** Longer values are searched for in parts of this many characters. */
 const PART = 256;
 
 export interface SecretValue {
-  /** Of the variable or setting. */
+  /** Name of the variable or setting. */
   readonly name: string;
   readonly value: string;
   /**
-   * `declared`: a node names it, so no output may hold it. `login`: of a package index or a proxy; no output of a node may
-   * hold it that was not handed the variable openly. `shown`: only hidden in texts.
+   * `declared`: a node declares it, so no output may contain it. `login`: of a package index or a proxy; only the output of a
+   * node that got the variable openly may contain it. `shown`: hidden in texts only.
    */
   readonly role: 'declared' | 'login' | 'shown';
 }
@@ -23,11 +23,11 @@ export interface SecretValue {
 export interface SecretSources {
   readonly declared: ReadonlySet<string>;
   readonly variables: Readonly<Record<string, string>>;
-  /** Settings and proxies: URLs in them may hold logins. */
+  /** Settings and proxies, whose URLs may contain logins. */
   readonly ofOperator: Readonly<Record<string, string>>;
 }
 
-/** URLs of package indexes that package managers take from the environment. */
+/** URLs of package indexes that package managers read from the environment. */
 const INDEX_URL =
   /^(PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|PROXY)|UV_(INDEX_URL|EXTRA_INDEX_URL|DEFAULT_INDEX|INDEX|FIND_LINKS)|PIPENV_PYPI_MIRROR|.*_PROXY)$/i;
 const LOGIN = /^(UV_INDEX_\w+|POETRY_HTTP_BASIC_\w+|UV_PUBLISH|TWINE)_PASSWORD$|^POETRY_PYPI_TOKEN_/i;
@@ -55,14 +55,14 @@ export function secretValues({ declared, variables, ofOperator }: SecretSources)
 
 const USERINFO = /([a-z][a-z0-9+.-]{0,30}):\/\/([^/?#\s"'<>]*)@/gi;
 
-/** Passwords, tokens and pairs with a colon in the URLs of a text; as they stand there, and decoded. */
+/** Passwords, tokens and `user:password` in the URLs of a text, both encoded and decoded. */
 function loginsOf(text: string): readonly string[] {
   if (!text.includes('@')) return [];
   const logins = new Set<string>();
   for (const [, scheme = '', userinfo = ''] of text.matchAll(USERINFO)) {
     const colon = userinfo.indexOf(':');
     const password = colon < 0 ? '' : userinfo.slice(colon + 1);
-    // With http the user alone may be a token; `git@` of ssh is a name.
+    // In http URLs the user alone may be a token; `git@` in ssh URLs is a name.
     const parts = password !== '' ? [password, userinfo] : /^https?$/i.test(scheme) ? [userinfo] : [];
     for (const part of parts) for (const form of [part, decoded(part)]) logins.add(form);
   }
@@ -77,11 +77,11 @@ function decoded(text: string): string {
   }
 }
 
-/** All that is hidden in texts; `secret` is the position in `values`. A password that no node names may be a plain word. */
+/** What to hide in texts; `secret` is the position in `values`. Plain words of role `shown` are not hidden. */
 export const needlesForTexts = (values: readonly SecretValue[]): readonly Needle[] =>
   needles(values, ({ role }, part) => role !== 'shown' || !isPlainWords(part));
 
-/** What no output may hold. A line of a value counts only when nobody would write it without the value. */
+/** What no output may contain. A single line of a value counts only if it looks random. */
 export const needlesForOutputs = (values: readonly SecretValue[]): readonly Needle[] =>
   needles(values, ({ role }, part, isWhole) => role !== 'shown' && (isWhole || isRandom(part)));
 
@@ -102,12 +102,12 @@ function needles(
   return [...found.values()];
 }
 
-/** The value, and what of several lines or of JSON is shown on its own. */
+/** The value itself, its lines, and the strings in it if it is JSON. */
 function partsOf(value: string): ReadonlySet<string> {
   const parts = new Set([value]);
   const leaves = /^[[{]/.test(value) ? stringsOf(value) : undefined;
   for (const text of leaves ?? [value]) {
-    // What a program prints of a string of JSON has its line ends as they are.
+    // A program that prints a string of the JSON prints its line ends unescaped.
     for (const line of text.split(/\r\n|\r|\n/).map((part) => part.trim())) {
       if (!/^-----(BEGIN|END) [A-Z0-9 ]+-----$/.test(line)) parts.add(line);
     }
@@ -140,7 +140,7 @@ function piecesOf(value: string): readonly string[] {
   return pieces;
 }
 
-/** `deploy-user`, `__token__`, `alpha-secret`: might stand in files that have nothing to do with the secret. */
+/** `deploy-user`, `__token__`, `alpha-secret`: may occur in files that have nothing to do with the secret. */
 export const isPlainWords = (value: string): boolean =>
   value.split(/[-_. :]+/).every((word) => /^(|[A-Z]?[a-z]{0,12}|[A-Z]{1,12})$/.test(word));
 

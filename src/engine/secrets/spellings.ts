@@ -1,5 +1,5 @@
-// The ways in which one character of a secret is written: raw, escaped for URLs, JSON, HTML, shells and the like. Each
-// character is a small automaton over bytes, so that a text may mix them as it likes.
+// How one character of a secret may be written: raw, or escaped for URLs, JSON, HTML, shells and so on. Each character is a
+// small automaton over bytes, so a text may mix spellings.
 
 /** `next`: by byte. Loops are allowed. */
 export interface SpellingNode {
@@ -7,19 +7,19 @@ export interface SpellingNode {
   readonly next: Map<number, SpellingNode[]>;
 }
 
-/** The three ways in which a whole value is written. */
+/** The three ways to write a whole value. */
 export type Form = 'text' | 'hex' | 'base64';
 
-/** What may stand between two characters without parting them. */
+/** What may be between two characters of a secret. */
 interface Gaps {
   readonly text: SpellingNode;
   readonly hex: SpellingNode;
   readonly base64: SpellingNode;
-  /** A line ended: whatever is indented goes on as the character itself. */
+  /** After a line end and indentation, the next character follows. */
   readonly afterLine: SpellingNode;
 }
 
-/** HTML's names of ASCII punctuation. */
+/** HTML's names for ASCII punctuation. */
 const NAMED = new Map(
   String.raw`! excl " quot # num $ dollar % percnt & amp ' apos ( lpar ) rpar * ast + plus , comma . period / sol : colon ; semi
     < lt = equals > gt ? quest @ commat [ lsqb \ bsol ] rsqb ^ Hat _ lowbar ${'`'} grave { lcub | verbar } rcub`
@@ -32,9 +32,9 @@ const CONTROL: Readonly<Record<string, string>> = { '\n': 'n', '\r': 'r', '\t': 
 
 export class Spellings {
   readonly nodes: SpellingNode[] = [];
-  /** Stands for the end of a character. */
+  /** Reached at the end of a character. */
   readonly done = this.#node();
-  /** Stands for the end of a gap: the character may begin. */
+  /** Reached at the end of a gap: the character may begin. */
   readonly back = this.#node();
   readonly gaps: Gaps;
   readonly #known = new Map<string, SpellingNode>();
@@ -45,7 +45,7 @@ export class Spellings {
     const gap = (): SpellingNode => {
       const start = this.#node();
       for (const byte of bytesOf('\n\r')) link(start, byte, afterLine);
-      // NUL as well: then text in UTF-16 reads like text.
+      // Including NUL, which makes ASCII in UTF-16 match.
       for (let byte = 0; byte < 0x20; byte++)
         if (!'\n\r\t\u001b'.includes(String.fromCharCode(byte))) this.#skip(start, [byte]);
       for (const mark of [
@@ -75,7 +75,7 @@ export class Spellings {
     this.gaps = { text, hex, base64, afterLine };
   }
 
-  /** The automaton of one character: of a text or of base64; or of one byte in hex, given as two digits. */
+  /** The automaton of one character of text or base64, or of one byte in hex, given as two digits. */
   of(character: string, form: Form): SpellingNode {
     const name = `${form} ${character}`;
     let start = this.#known.get(name);
@@ -105,7 +105,7 @@ export class Spellings {
     this.#html(start, character, code);
   }
 
-  /** UTF-16, both orders; that of ASCII is met with NUL between. */
+  /** UTF-16 in both byte orders; ASCII in UTF-16 is covered by NUL as a gap. */
   #wide(start: SpellingNode, character: string): void {
     const little = [...Buffer.from(character, 'utf16le')];
     this.#raw(start, little);
@@ -115,7 +115,7 @@ export class Spellings {
     );
   }
 
-  /** Behind any number of backslashes: quoted once is quoted again in a text that is quoted as a whole. */
+  /** After any number of backslashes, since quoted text may be quoted again. */
   #escaped(start: SpellingNode, character: string, code: number): void {
     const slashes = this.#node();
     link(start, 0x5c, slashes);
@@ -142,7 +142,7 @@ export class Spellings {
   #html(start: SpellingNode, character: string, code: number): void {
     const entity = this.#node();
     link(start, 0x26, entity);
-    // Escaped again.
+    // Escaped twice.
     this.#path(entity, [...'amp;'].map(eitherCase), entity);
     const finish = (from: SpellingNode, text: string): void => {
       const sets = [...text].map(eitherCase);
@@ -192,7 +192,7 @@ export class Spellings {
       this.back,
     );
 
-  /** A string that goes on in the next line: `'one' \n  'two'`, with `+` or a backslash in some languages. */
+  /** A string that continues on the next line: `'one' \n  'two'`, with `+` or a backslash in some languages. */
   #skipQuotes(start: SpellingNode): void {
     const closed = this.#node();
     const opening = this.#node();
@@ -215,7 +215,7 @@ export class Spellings {
     for (let byte = 0x40; byte < 0x7f; byte++) link(sequence, byte, this.back);
   }
 
-  /** One byte of each set after the other. */
+  /** A path with one byte of each set in turn. */
   #path(from: SpellingNode, sets: readonly (readonly number[])[], to: SpellingNode): void {
     let node = from;
     for (const [at, set] of sets.entries()) {
@@ -241,7 +241,7 @@ function link(from: SpellingNode, byte: number, to: SpellingNode): void {
 const bytesOf = (text: string): number[] => [...Buffer.from(text)];
 const hexOf = (value: number, width: number): string => value.toString(16).padStart(width, '0');
 
-/** Hex digits and names are written in either case. */
+/** Hex digits and names may be in either case. */
 const eitherCase = (character: string): number[] => [
   ...new Set([character.toLowerCase(), character.toUpperCase()].map((one) => one.charCodeAt(0))),
 ];
@@ -249,7 +249,7 @@ const eitherCase = (character: string): number[] => [
 /** Two hex digits for each byte. */
 export const hexPairs = (value: string): string[] => Buffer.from(value).toString('hex').match(/../g) ?? [];
 
-/** What base64 has of a value for certain, at each of three places of the bytes before it. */
+/** The base64 characters that depend only on the value, for each of three alignments. */
 export function base64Cores(value: string): string[] {
   const bytes = Buffer.from(value);
   return [0, 1, 2].map((before) => {

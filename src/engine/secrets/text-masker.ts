@@ -1,4 +1,4 @@
-// Hides secrets in text: escape sequences and control characters go first, since they may stand inside one, then every
+// Hides secrets in text: removes escape sequences and control characters first, since they may be inside a secret; then every
 // spelling of every secret and the user part of URLs become `***`.
 
 import { hideUserinfo } from './credentials.js';
@@ -7,18 +7,18 @@ import { Matcher, START, type Needle, type Progress, type Span } from './matcher
 import { MIN_SECRET } from './secret-values.js';
 
 const SHOWN = '***';
-/** A line that ends with so many characters of a secret waits for the next one. */
+/** A line that ends with this many characters of a secret waits for the next line. */
 const HELD_DEPTH = 4;
 const MAX_HELD_LINES = 64;
 const MAX_HELD_CHARACTERS = 256 * 1024;
-/** Of the line before: shorter beginnings of a secret than `HELD_DEPTH` may stand at its end. */
+/** Characters of the previous line, which may end with the beginning of a secret shorter than `HELD_DEPTH`. */
 const CONTEXT = 256;
 const LINE_END = /\r\n|\r|\n/;
 
-/** Hides secrets in lines that come one by one, also where one is cut by their ends. */
+/** Hides secrets in lines that arrive one by one, also secrets that are split over lines. */
 export interface LineMasker {
   write(line: string): void;
-  /** Hands on what was held back. */
+  /** Passes on the lines that were held back. */
   end(): void;
 }
 
@@ -29,18 +29,18 @@ export class TextMasker {
     this.#matcher = needles.length === 0 ? undefined : new Matcher(needles);
   }
 
-  /** The text itself when there is nothing to hide: escape sequences stay for those who clean them later. */
+  /** Returns the text itself if nothing is hidden; later stages clean its escape sequences. */
   mask(text: string): string {
     const clean = cleanLines(text);
     const shown = this.#hide(clean);
     if (shown !== clean || clean === text) return shown;
-    // In what was taken out, or put together by it.
+    // The secret is inside the sequences, or visible only with them.
     return this.#hide(text) === text ? text : clean;
   }
 
   #hide = (text: string): string => hideUserinfo(this.maskSecrets(text));
 
-  /** Leaves the user part of URLs. */
+  /** Keeps the user part of URLs. */
   maskSecrets(text: string): string {
     if (this.#matcher === undefined || text.length < MIN_SECRET) return text;
     const bytes = Buffer.from(text);
@@ -85,14 +85,14 @@ class HoldingMasker implements LineMasker {
     this.#context = '';
   }
 
-  /** `minDepth`: an unfinished secret of so many characters is hidden as well. */
+  /** `minDepth`: an unfinished secret of this many characters is hidden too. */
   #release(minDepth: number): void {
     const held = this.#held;
     if (held.length === 0) return;
     if (this.#isHit || this.#progress.depth >= minDepth) {
       const text = Buffer.from(`${this.#context}\n${held.map(({ clean }) => clean).join('\n')}`);
       const shown = cut(text, this.matcher.spans(text, minDepth)).toString().split('\n');
-      // The first is the context.
+      // The first line is the context.
       for (const line of shown.slice(1)) this.emit(line);
     } else for (const { line } of held) this.emit(line);
     this.#context = held[held.length - 1]!.clean.slice(-CONTEXT);
@@ -107,10 +107,10 @@ const cleanLines = (text: string): string =>
 
 const isBase64 = (byte: number | undefined): boolean =>
   byte !== undefined && /[A-Za-z0-9+/=_-]/.test(String.fromCharCode(byte));
-/** Of what stands around a secret in base64: a name before it in a login, and the end that it shares with what follows. */
+/** Base64 around a secret that is hidden too: a name before it in a login, and the last characters, shared with what follows. */
 const AROUND = 512;
 
-/** Line ends inside a secret stay: every line keeps its place. */
+/** Keeps line ends inside a secret, so that lines keep their numbers. */
 function cut(bytes: Buffer, spans: readonly Span[]): Buffer {
   const parts: Buffer[] = [];
   let done = 0;

@@ -15,12 +15,12 @@ const hostileText = fc
   .map((parts) => parts.join(''));
 const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
-describe('engine/render/clean-text', () => {
-  it('leaves ordinary text as it is', () => {
+describe('engine/files/clean-text', () => {
+  it('leaves ordinary text unchanged', () => {
     expect(cleanText('tab\tgrüße 日本 🎉')).to.equal('tab\tgrüße 日本 🎉');
   });
 
-  it('takes out colours, cursor movements, titles and links', () => {
+  it('removes colours, cursor movements, titles and links', () => {
     expect(
       cleanText(
         '\u001b[31mred\u001b[0m \u001b[2J\u001b[10;3Hx \u001b]0;title\u0007y \u001b]8;;u\u001b\\z\u001b]8;;\u001b\\',
@@ -28,7 +28,7 @@ describe('engine/render/clean-text', () => {
     ).to.equal('red x y z');
   });
 
-  it('takes out a title that never ends, up to the end of the line', () => {
+  it('removes an unterminated title up to the end of the line', () => {
     expect(cleanText('a \u001b]0;rest')).to.equal('a ');
   });
 
@@ -36,21 +36,21 @@ describe('engine/render/clean-text', () => {
     expect(cleanText('a\rb\u0007c\u202ed')).to.equal('a\ufffdb\ufffdc\ufffdd');
   });
 
-  it('keeps colours when asked to and ends them with the line', () => {
+  it('keeps colours on request and ends them with the line', () => {
     expect(cleanColoredText('\u001b[31mred\u001b[2K')).to.equal('\u001b[31mred\u001b[0m');
   });
 
-  it('lets no control character through, whatever the text', () => {
+  it('lets no control character through for any text', () => {
     fc.assert(fc.property(hostileText, (text) => !CONTROL.test(cleanText(text))));
   });
 
-  it('lets nothing but colours through when it keeps them', () => {
+  it('lets only colours through when it keeps them', () => {
     fc.assert(
       fc.property(hostileText, (text) => !CONTROL.test(cleanColoredText(text).replace(/\u001b\[[0-9;:]*m/g, ''))),
     );
   });
 
-  it('takes linear time for a flood of unfinished sequences', () => {
+  it('needs linear time for a flood of unfinished sequences', () => {
     const flood = `${'\u001b['.repeat(50_000)}${'0'.repeat(100_000)}${'\u001b]'.repeat(50_000)}`;
     const before = performance.now();
     cleanText(flood);
@@ -65,7 +65,7 @@ describe('engine/render/clean-text', () => {
     expect(cutText('abc', 0)).to.equal('');
   });
 
-  it('never gives more columns than asked for', () => {
+  it('never returns more columns than requested', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.integer({ min: 1, max: 40 }), (text, columns) => {
         expect(textWidth(cutText(text, columns))).to.be.at.most(columns);

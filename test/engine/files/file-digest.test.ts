@@ -18,7 +18,7 @@ import { expect } from 'chai';
 import { digestOf, makeDigest } from '../../../src/engine/files/digest.js';
 import { digestFile, digestFileSync, openStatCache, type StatCache } from '../../../src/engine/files/file-digest.js';
 
-describe('engine/file-digest', () => {
+describe('engine/files/file-digest', () => {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'pyflow-test-'));
@@ -27,14 +27,14 @@ describe('engine/file-digest', () => {
 
   const at = (name: string): string => join(folder, name);
   const stats = (path: string) => lstatSync(path, { bigint: true });
-  /** Long after every file of the test. */
+  /** Much later than all files of the test. */
   const later = (): number => Date.now() + 60_000;
 
   function learn(cache: StatCache, path: string): void {
     digestFileSync(path, stats(path), cache);
   }
 
-  it('digests empty, small and large files as one piece would be', async () => {
+  it('digests empty, small and large files like one piece', async () => {
     for (const size of [0, 1, 300_000, 3 * 1024 * 1024 + 17]) {
       const bytes = Buffer.alloc(size, 'pyflow');
       writeFileSync(at('file'), bytes);
@@ -43,7 +43,7 @@ describe('engine/file-digest', () => {
     }
   });
 
-  it('digests a file larger than the memory it may take', async () => {
+  it('digests a file larger than the allowed memory', async () => {
     const size = 192 * 1024 * 1024;
     const fd = openSync(at('sparse'), 'w');
     ftruncateSync(fd, size);
@@ -56,12 +56,12 @@ describe('engine/file-digest', () => {
     expect(digest).to.deep.equal({ ok: true, value: makeDigest(hash.digest('hex'), size) });
   });
 
-  it('names a file that is not there', async () => {
+  it('names a missing file', async () => {
     const digest = await digestFile(at('nowhere'));
     expect(digest.ok ? undefined : digest.failure.code).to.equal('app::file-vanished');
   });
 
-  it('remembers a digest across runs without reading the file', () => {
+  it('remembers a digest across runs', () => {
     writeFileSync(at('file'), 'content');
     const first = openStatCache(at('cache'), { now: later });
     learn(first, at('file'));
@@ -83,7 +83,7 @@ describe('engine/file-digest', () => {
     }
   });
 
-  it('notices a change of equal size with the old time put back', () => {
+  it('notices a change of the same size with the old time restored', () => {
     writeFileSync(at('file'), 'content');
     const cache = openStatCache(at('cache'), { now: later });
     learn(cache, at('file'));
@@ -125,7 +125,7 @@ describe('engine/file-digest', () => {
     expect(openStatCache(at('cache')).lookUp(at('file'), stats(at('file')))).to.equal(digestOf('content'));
   });
 
-  it('drops entries nobody asked for first when it is full', () => {
+  it('drops unused entries first when it is full', () => {
     const names = ['a', 'b', 'c', 'd'];
     for (const name of names) writeFileSync(at(name), name);
     const first = openStatCache(at('cache'), { now: later, maxEntries: 3 });
@@ -139,7 +139,7 @@ describe('engine/file-digest', () => {
     expect(known).to.have.length(3).and.to.include.members(['c', 'd']);
   });
 
-  it('goes on when it cannot be saved', () => {
+  it('works if it cannot be saved', () => {
     writeFileSync(at('file'), 'content');
     const cache = openStatCache(at('file/cache'), { now: later });
     learn(cache, at('file'));

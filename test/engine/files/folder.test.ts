@@ -73,14 +73,14 @@ describe('engine/files/folder', () => {
     expect(readdirSync(root)).to.deep.equal([]);
   });
 
-  it('removes empty folders, and those that hold nothing but such folders', async () => {
+  it('removes empty folders, and folders that contain only such folders', async () => {
     mkdirSync(join(root, 'a/empty/deep'), { recursive: true });
     folder.write('a/kept/file', '');
     await folder.removeEmptyFolders('a');
     expect(folder.names('a')).to.deep.equal(['kept']);
   });
 
-  it('gives nothing for what is missing, or lies below a file', () => {
+  it('returns nothing for missing paths and paths below a file', () => {
     put('file');
     for (const path of ['none', 'none/below', 'file/below']) {
       expect(folder.read(path), path).to.equal(undefined);
@@ -92,7 +92,7 @@ describe('engine/files/folder', () => {
     expect(new Folder(join(root, 'none')).exists()).to.equal(false);
   });
 
-  /** What a hostile build puts at `path`, and what stands at the place afterwards. */
+  /** What a hostile build may put at `path`. */
   const PLANTS: Readonly<Record<string, (path: string) => void>> = {
     'a link to a file': (path) => symlinkSync(join(victim, 'file'), path),
     'a link to a folder': (path) => symlinkSync(join(victim, 'folder'), path),
@@ -122,7 +122,7 @@ describe('engine/files/folder', () => {
     'stat below': (path) => folder.stat(`${path}/file`),
   };
   for (const [what, plant] of Object.entries(PLANTS)) {
-    it(`neither follows nor waits for ${what}, at the end of a path or on its way`, () => {
+    it(`neither follows nor waits for ${what}, at the end or in the middle of a path`, () => {
       for (const [act, work] of Object.entries(ACTS)) {
         const name = act.replaceAll(' ', '-');
         put('mine', 'mine');
@@ -130,7 +130,7 @@ describe('engine/files/folder', () => {
         try {
           work(name);
         } catch (error) {
-          // Refused by the door, or by the system (a folder that is no file, say): never an act elsewhere.
+          // Refused by Folder, or by the system (for a folder instead of a file, say): never an act elsewhere.
           const { code } = error as NodeJS.ErrnoException;
           const isKnown =
             error instanceof FailureError || ['ENOENT', 'EISDIR', 'ENOTDIR', 'EINVAL'].includes(code ?? '');
@@ -146,7 +146,7 @@ describe('engine/files/folder', () => {
     });
   }
 
-  it('refuses a link with its place, what it is and what is expected', () => {
+  it('refuses a link and says where it is, what it is and what is expected', () => {
     symlinkSync(join(victim, 'file'), join(root, 'link'));
     expect(codeOf(() => folder.read('link'))).to.equal('app::unsafe-file');
     try {
@@ -156,13 +156,15 @@ describe('engine/files/folder', () => {
         blame: 'app',
         title: 'pyflow refuses to use link',
       });
-      expect((error as FailureError).failure.detail).to.match(/^It is a symbolic link; pyflow expects a regular file/);
+      expect((error as FailureError).failure.detail).to.match(
+        /^It is a symbolic link, but pyflow expects a regular file/,
+      );
     }
     const named = new Folder(root, '$TMPDIR');
     expect(() => named.read('link')).to.throw('pyflow refuses to use $TMPDIR/link');
   });
 
-  it('is nothing when a link stands in the place of the folder itself', () => {
+  it('does not exist if a link replaces the folder itself', () => {
     rmSync(root, { recursive: true });
     symlinkSync(victim, root);
     expect(folder.exists()).to.equal(false);
@@ -171,7 +173,7 @@ describe('engine/files/folder', () => {
     expect(readdirSync(victim)).to.deep.equal(['file', 'folder']);
   });
 
-  it('sees what a command put in the place of a folder that was used before', async () => {
+  it('sees what a command replaced a folder with after its first use', async () => {
     put('a/b/file', 'mine');
     expect(folder.readText('a/b/file')).to.equal('mine');
     await nextTurn();
@@ -180,7 +182,7 @@ describe('engine/files/folder', () => {
     expect(codeOf(() => folder.read('a/b/file'))).to.equal('app::unsafe-file');
   });
 
-  it('sees a folder that was removed and made again in the same turn', () => {
+  it('sees a folder that was removed and recreated in the same turn', () => {
     put('a/file', 'old');
     expect(folder.readText('a/file')).to.equal('old');
     rmSync(root, { recursive: true });
@@ -188,7 +190,7 @@ describe('engine/files/folder', () => {
     expect(folder.readText('a/file')).to.equal('new');
   });
 
-  it('keeps nothing open', async () => {
+  it('leaves nothing open', async () => {
     const count = (): number => readdirSync('/proc/self/fd').length;
     const before = count();
     for (let depth = 1; depth < 30; depth++) folder.write(`${'d/'.repeat(depth)}file`, '');
@@ -198,7 +200,7 @@ describe('engine/files/folder', () => {
     expect(count()).to.equal(before);
   });
 
-  it('refuses what is larger than it was asked for, before it is read', () => {
+  it('refuses a file larger than requested, before reading it', () => {
     put('large', 'x'.repeat(100));
     expect(codeOf(() => folder.read('large', 99))).to.equal('app::file-too-large');
     expect(folder.read('large', 100)?.length).to.equal(100);
@@ -221,12 +223,12 @@ describe('engine/files/folder', () => {
     }
   });
 
-  it('takes only plain relative paths', () => {
+  it('accepts only plain relative paths', () => {
     for (const path of ['/etc/passwd', '../victim/file', 'a/../../victim/file', 'a//b', './a', 'a\0b'])
       expect(() => folder.read(path), path).to.throw('not a path below a folder');
   });
 
-  it('resolves links inside the folder, and none that lead out, nowhere or in circles', () => {
+  it('resolves links inside the folder, but none to outside, to nothing or in circles', () => {
     put('tools/run');
     symlinkSync('tools', join(root, 'bin'));
     symlinkSync('bin/run', join(root, 'chain'));
@@ -238,7 +240,7 @@ describe('engine/files/folder', () => {
     for (const path of ['out', 'absolute', 'circle', 'none']) expect(folder.resolve(path), path).to.equal(undefined);
   });
 
-  it('never reaches a file outside, whatever is asked in whatever order', () => {
+  it('never reaches a file outside, for any calls in any order', () => {
     const name = fc.constantFrom('a', 'b', 'c');
     const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'));
     const target = fc.constantFrom('../victim', '../../victim', '../victim/file', 'a', 'b/c', '..', '/etc');
@@ -255,7 +257,7 @@ describe('engine/files/folder', () => {
         for (const { act, path: at, target: to } of steps) {
           try {
             if (act === 'link') {
-              // As a build would: where its own folders are.
+              // As a build would do, in its own folders.
               if (existsSync(dirname(join(root, at))) && !isBeneathLink(root, at)) symlinkSync(to, join(root, at));
             } else if (act === 'write') folder.write(at, 'mine');
             else if (act === 'rename') folder.rename(at, to);
@@ -288,7 +290,7 @@ const isBeneathLink = (root: string, path: string): boolean => {
 };
 
 describe('engine/files/path-beneath', () => {
-  it('resolves below a folder, or not at all', () => {
+  it('resolves paths below a folder and no others', () => {
     expect(pathBeneath('lib/site', '../../bin/x')).to.equal('bin/x');
     expect(pathBeneath('', 'a/./b/')).to.equal('a/b');
     expect(pathBeneath('a', '..')).to.equal('');

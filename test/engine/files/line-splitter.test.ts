@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { createLineSplitter, MAX_LINE_LENGTH } from '../../../src/engine/files/line-splitter.js';
 
-describe('line splitter', () => {
+describe('engine/files/line-splitter', () => {
   const split = (chunks: readonly Buffer[]): readonly string[] => {
     const lines: string[] = [];
     const splitter = createLineSplitter((text) => lines.push(text));
@@ -12,8 +12,8 @@ describe('line splitter', () => {
   };
   const cases: readonly [string, string, readonly string[]][] = [
     ['keeps blank lines', 'a\n\nb\n', ['a', '', 'b']],
-    ['hands on a last line without an end', 'a\nb', ['a', 'b']],
-    ['takes \\r\\n for one end', 'a\r\n\r\nb\r\n', ['a', '', 'b']],
+    ['passes on a last line without an end', 'a\nb', ['a', 'b']],
+    ['treats \\r\\n as one line end', 'a\r\n\r\nb\r\n', ['a', '', 'b']],
     ['shows every state of a progress bar', '\r10%\r20%\r\r100%\n', ['10%', '20%', '100%']],
   ];
   for (const [what, text, lines] of cases) {
@@ -23,7 +23,7 @@ describe('line splitter', () => {
     });
   }
 
-  it('replaces bytes that are no text', () => {
+  it('replaces bytes that are not text', () => {
     expect(split([Buffer.from([0x61, 0xff, 0x62, 0x0a])])).to.deep.equal(['a\u{fffd}b']);
   });
 
@@ -35,7 +35,7 @@ describe('line splitter', () => {
     expect(split([Buffer.from(`${'x'.repeat(MAX_LINE_LENGTH)}\n`)])).to.have.length(1);
   });
 
-  it('does not depend on how the bytes were cut into chunks', () => {
+  it('does not depend on how the bytes are cut into chunks', () => {
     const bytes = fc
       .array(fc.constantFrom('a', 'ü', '😀', '\n', '\r', '\r\n', 'line'), { maxLength: 40 })
       .map((parts) => Buffer.from(parts.join('')));

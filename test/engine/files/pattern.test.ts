@@ -6,8 +6,8 @@ import { Workspace } from '../../support/workspace.js';
 
 const LINE_ENDS = ['\r', '\n', '\u2028', '\u2029'];
 
-describe('patterns', () => {
-  it('match every character of a name but the slash', () => {
+describe('engine/files/pattern', () => {
+  it('matches every character of a name except the slash', () => {
     const character = fc.oneof(fc.constantFrom(...LINE_ENDS, '\u0085', ' ', '.', '\\'), fc.string({ unit: 'binary' }));
     fc.assert(
       fc.property(character, character, (before, after) => {
@@ -29,7 +29,7 @@ describe('patterns', () => {
   for (const end of LINE_ENDS) {
     const name = `Icon${end}`;
     const shown = JSON.stringify(end);
-    it(`select, key and accept a file whose name ends with ${shown}`, async () => {
+    it(`selects, keys and accepts a file whose name ends with ${shown}`, async () => {
       const work = new Workspace();
       try {
         work.write({ [`src/${name}`]: 'first', '.slugignore': 'left?out/\n', [`left${end}out/x`]: 'x' }).pipeline(`
@@ -50,7 +50,7 @@ nodes:
     });
   }
 
-  it('name what was written elsewhere on one line, escaped', async () => {
+  it('names files that were written elsewhere on one line, escaped', async () => {
     const work = new Workspace();
     try {
       work.pipeline(`
@@ -67,13 +67,13 @@ nodes:
   });
 });
 
-describe('shown paths', () => {
-  it('stay as they are when they are harmless', () => {
+describe('engine/files/shown-path', () => {
+  it('keeps a harmless path unchanged', () => {
     for (const path of ['src/app.py', 'naïve/日本.txt', 'a b', "it's", '\u{1f469}\u200d\u{1f4bb}.png'])
       expect(shownPath(path)).to.equal(path);
   });
 
-  it('hold no control character, line end or mark of direction, and say which was there', () => {
+  it('escapes control characters, line ends and marks that change the direction', () => {
     expect(shownPath('o/Icon\r')).to.equal('"o/Icon\\r"');
     expect(shownPath('a"\n')).to.equal('"a\\"\\n"');
     expect(shownPath('x\u202etxt.exe')).to.equal('"x\\u202etxt.exe"');

@@ -7,7 +7,7 @@ import { createRunDir } from '../../../src/engine/files/private-folders.js';
 import { makePrivateFolder, noteCacheRoot, privateFileMode } from '../../../src/engine/files/private-files.js';
 import { CliScene } from '../../support/cli-scene.js';
 
-/** Paths below a folder, and itself, that anybody but their owner may use. */
+/** The folder and paths below it that others than their owner may use. */
 function openToOthers(folder: string): string[] {
   const found: string[] = [];
   const visit = (path: string): void => {
@@ -31,7 +31,7 @@ describe('private files', () => {
     rmSync(root, { recursive: true, force: true });
   });
 
-  it('makes folders and files for one user, whatever the umask', () => {
+  it('makes folders and files private to the user under any umask', () => {
     for (const mask of [0o000, 0o022, 0o002, 0o077]) {
       process.umask(mask);
       const folder = join(root, `mask-${mask}/inner`);
@@ -41,7 +41,7 @@ describe('private files', () => {
     }
   });
 
-  it('tells a cache that users share from one that was left open', () => {
+  it('distinguishes a shared cache from one that was left open', () => {
     const modes = { 0o700: 'private', 0o755: 'open', 0o750: 'open', 0o777: 'open', 0o2770: 'shared', 0o2755: 'shared' };
     for (const [mode, sharing] of Object.entries(modes)) {
       const folder = join(root, mode);
@@ -52,7 +52,7 @@ describe('private files', () => {
     expect(noteCacheRoot(join(root, 'nowhere'))).to.equal('private');
   });
 
-  it('leaves the modes in a shared cache to the umask', () => {
+  it('lets the umask decide the modes in a shared cache', () => {
     process.umask(0o007);
     const cache = join(root, 'shared');
     mkdirSync(cache);
@@ -64,7 +64,7 @@ describe('private files', () => {
     expect(privateFileMode(`${cache}-other/x`)).to.equal(0o600);
   });
 
-  it('keeps the folders of runs and the locks from others', async () => {
+  it('keeps the folders of runs and the locks private', async () => {
     process.umask(0);
     const cache = join(root, 'cache');
     makePrivateFolder(cache);
@@ -96,11 +96,11 @@ describe('private files of a run', () => {
     const ran = await scene.run({ sandbox: 'none', args: ['--report', reports[0]!, '--trace', reports[1]!] });
     expect(ran.status, ran.stderr).to.equal(0);
     for (const path of [scene.cacheDir, ...reports]) expect(openToOthers(path)).to.deep.equal([]);
-    // The modes of the slug are another matter.
+    // The modes of the slug are tested elsewhere.
     expect(lstatSync(join(scene.outDir, 'f')).mode & 0o777).to.equal(0o644);
   });
 
-  it('says once that others can look into a cache that was there, and changes it not', async () => {
+  it('warns once that others can read an existing cache, and does not change it', async () => {
     mkdirSync(scene.cacheDir);
     chmodSync(scene.cacheDir, 0o755);
     const said = async (): Promise<boolean> => {
@@ -112,7 +112,7 @@ describe('private files of a run', () => {
     expect(openToOthers(scene.cacheDir)).to.deep.equal([scene.cacheDir]);
   });
 
-  it('ends with the limit on open files and its remedy where there are too few', async () => {
+  it('reports the limit on open files and its remedy if it is too low', async () => {
     for (const limit of [20, 24]) {
       const through = ['/bin/sh', '-c', `ulimit -n ${limit}; exec "$@"`, '-'];
       const { status, report } = await scene.run({ sandbox: 'none', through, args: ['--refresh', 'a'] });

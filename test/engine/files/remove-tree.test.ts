@@ -19,7 +19,7 @@ import { asOrdinaryUser, NOBODY } from '../../support/ordinary-user.js';
 
 const isRoot = process.getuid?.() === 0;
 
-describe('remove-tree', () => {
+describe('engine/files/remove-tree', () => {
   let root: string;
   let tree: string;
   beforeEach(() => {
@@ -50,19 +50,19 @@ describe('remove-tree', () => {
     expect(existsSync(tree)).to.equal(false);
   });
 
-  it('has removed a large one when that is waited for, and follows no link', async () => {
+  it('removes a large tree in the background and follows no link', async () => {
     removeTreeSoon(tree, 1_000_000);
     expect(await removalsEnded()).to.deep.equal([]);
     expect(existsSync(tree)).to.equal(false);
   });
 
-  it('waits for nothing when nothing is removed', async () => {
+  it('does not wait if nothing is being removed', async () => {
     removeTreeSoon(join(root, 'nowhere'), 1_000_000);
     await removalsEnded();
     expect(await removalsEnded()).to.deep.equal([]);
   });
 
-  it('removes a link, a file and what is not there', () => {
+  it('removes a link and a file, and accepts a missing path', () => {
     symlinkSync('outside', join(root, 'link'));
     writeFileSync(join(root, 'file'), '');
     for (const name of ['link', 'file', 'nowhere']) expect(removeTree(join(root, name))).to.equal(undefined);
@@ -83,7 +83,7 @@ describe('remove-tree', () => {
   });
 
   for (const depth of [500, 9_000, 100_000]) {
-    it(`removes ${depth} folders in each other`, function () {
+    it(`removes ${depth} nested folders`, function () {
       this.timeout(120_000);
       nest(depth);
       expect(asOrdinaryUser(() => removeTree(tree))).to.equal(undefined);
@@ -91,7 +91,7 @@ describe('remove-tree', () => {
     });
   }
 
-  it('removes deep folders that are closed', () => {
+  it('removes deep closed folders', () => {
     const script = `for (let at = 0; at < 300; at++) { fs.mkdirSync('deep'); process.chdir('deep'); fs.writeFileSync('f', ''); }
       for (let at = 0; at < 300; at++) { fs.chmodSync('.', 0o555); process.chdir('..'); }`;
     asOrdinaryUser(() => spawnSync(process.execPath, ['-e', script], { cwd: tree }));
@@ -99,7 +99,7 @@ describe('remove-tree', () => {
     expect(existsSync(tree)).to.equal(false);
   });
 
-  it('removes very many entries, and names of any bytes and of every length', async () => {
+  it('removes very many entries, and names of any bytes and any length', async () => {
     const names = ['x'.repeat(255), '\uFFFD', '-rf', ' ', '\\', '*'].map((name) => Buffer.from(name));
     names.push(Buffer.from([0xff, 0xfe]), Buffer.from([0x80]));
     for (const name of names) writeFileSync(Buffer.concat([Buffer.from(`${tree}/`), name]), '');
@@ -109,7 +109,7 @@ describe('remove-tree', () => {
     expect(existsSync(tree)).to.equal(false);
   });
 
-  it('says what it could not remove, and removes the rest', function () {
+  it('reports what it could not remove, and removes the rest', function () {
     if (!isRoot) return void this.skip();
     mkdirSync(join(tree, 'of-root/inner'), { recursive: true });
     writeFileSync(join(tree, 'of-root/inner/file'), '');
@@ -120,7 +120,7 @@ describe('remove-tree', () => {
     expect(removeTree(tree)).to.equal(undefined);
   });
 
-  it('removes a tree in which another process still writes', async () => {
+  it('removes a tree while another process writes to it', async () => {
     const script = `const until = Date.now() + 300; console.log('on');
       for (let at = 0; Date.now() < until; at++) try { fs.mkdirSync(dir + '/busy' + at); fs.writeFileSync(dir + '/busy/' + at, ''); } catch {}`;
     const writer = spawn(process.execPath, ['-e', `const dir = ${JSON.stringify(tree)}; ${script}`]);

@@ -7,8 +7,8 @@ import { scarcityFailure, systemFailure, unreadableBelow } from '../../../src/en
 const errorOf = (code: string, path?: string): Error =>
   Object.assign(new Error(`${code}: it says why, open '${path ?? ''}'`), { code, ...(path !== undefined && { path }) });
 
-describe('system-failures', () => {
-  it('names the limit that was met, blames the environment, and says how to raise it', () => {
+describe('engine/files/system-failures', () => {
+  it('names the limit, blames the environment, and says how to raise the limit', () => {
     const found = ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM', 'ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO'].map((code) => {
       const failure = systemFailure(errorOf(code));
       expect(failure?.blame, code).to.equal('environment');
@@ -28,24 +28,24 @@ describe('system-failures', () => {
     expect(systemFailure(errorOf('EMFILE'))?.remedy).to.include('ulimit -n');
   });
 
-  it('takes no bug for a limit', () => {
+  it('does not mistake a bug for a limit', () => {
     for (const error of [new TypeError('x'), errorOf('ERR_INVALID_ARG_TYPE'), undefined, null, 'EMFILE']) {
       expect(scarcityFailure(error)).to.equal(undefined);
     }
   });
 
-  it('does not blame an app whose file could not be read because of a limit', () => {
+  it('does not blame the app if a limit made its file unreadable', () => {
     expect(unreadableFile('x', errorOf('EMFILE')).code).to.equal('environment::too-many-open-files');
     expect(unreadableFile('x', errorOf('EACCES')).code).to.equal('app::unreadable-file');
   });
 
-  it('blames the app for what a command left below the folder of its node, and for nothing else', () => {
+  it('blames the app for unreadable files that a command left in the folder of its node, and for nothing else', () => {
     const codes = ['EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG'];
     for (const code of codes) {
       expect(unreadableBelow('/run/0-x', errorOf(code, '/run/0-x/app/lib/f'))).to.include({
         code: 'app::unreadable-file',
         blame: 'app',
-        title: 'A file cannot be read: lib/f',
+        title: "A file can't be read: lib/f",
       });
     }
     for (const path of ['/run/0-x', '/run/0-xy/app', '/run', undefined]) {
@@ -54,7 +54,7 @@ describe('system-failures', () => {
     expect(unreadableBelow('/run/0-x', errorOf('ENOSPC', '/run/0-x/app/f'))).to.equal(undefined);
   });
 
-  it('says how large the arguments of a command were that does not start', async () => {
+  it('reports how large the arguments of a command are that does not start', async () => {
     const long = 'x'.repeat(200_000);
     const options = { cwd: '/', onLine: () => {}, signals: [] };
     for (const [argv, env] of [

@@ -24,7 +24,7 @@ nodes:
     with: { argv: [sh, -c, 'printf %s "\${TOKEN-none}" | sha256sum > sign.txt'], writes: [sign.txt] }
 `;
 
-  it('are not given to another app when they were made with a secret', async () => {
+  it('are not restored for another app if they were made with a secret', async () => {
     workspace.pipeline(signs());
     await workspace.run({ appId: 'a', envDir: workspace.envDir({ TOKEN: 'alpha-secret' }) });
     const first = workspace.slugFile('sign.txt');
@@ -38,14 +38,14 @@ nodes:
     }
   });
 
-  it('are shared when no secret was set', async () => {
+  it('are shared if no secret was set', async () => {
     workspace.pipeline(signs());
     await workspace.run({ appId: 'a' });
     rmSync(workspace.outDir, { recursive: true });
     expect(outcomesOf(await workspace.run({ appId: 'b' }))).to.deep.equal({ sign: 'restored' });
   });
 
-  it('are made again when a secret is set or unset, and when its label changes', async () => {
+  it('are made again if a secret is set or unset, or if its label changes', async () => {
     workspace.pipeline(signs());
     await workspace.run();
     const unset = workspace.slugFile('sign.txt');
@@ -60,7 +60,7 @@ nodes:
     expect(outcomesOf(relabelled)).to.deep.equal({ sign: 'executed' });
   });
 
-  it('are not told to be up to date by the quick way when a secret is set', async () => {
+  it('are not up to date on the fast path if a secret is set', async () => {
     workspace.pipeline(signs());
     await workspace.run();
     await workspace.run();
@@ -68,7 +68,7 @@ nodes:
     expect(await workspace.fastRun({ envDir: workspace.envDir({ TOKEN: 'alpha-secret' }) })).to.equal(undefined);
   });
 
-  it('are not shared when the key leaves out the login of a URL', async () => {
+  it('are not shared if the key omits the login of a URL', async () => {
     workspace.pipeline(`
 pyflow: 1
 nodes:
@@ -85,7 +85,7 @@ nodes:
     expect(workspace.slugFile('url.txt')).not.to.equal(first);
   });
 
-  it('keep no value of a variable in the record of the key', async () => {
+  it('do not store values of variables in the key record', async () => {
     workspace.pipeline(`
 pyflow: 1
 nodes:
@@ -104,7 +104,7 @@ nodes:
     expect(changed.nodes['reads']?.reasons).to.deep.equal([{ type: 'variable-changed', name: 'NAME' }]);
   });
 
-  it('belong to the app when the plugin looked up what is not in its key', () => {
+  it('belong to the app if the plugin looked up a variable that is not in its key', () => {
     const variables = {
       UV_INDEX_ACME_PASSWORD: 'abc',
       LEVEL: 'verbose',
@@ -122,7 +122,7 @@ nodes:
     expect(looks('UNSET_PASSWORD')).to.equal(false);
   });
 
-  it('are those of an empty cache for any two tenants', async function () {
+  it('are the same as with an empty cache for any two tenants', async function () {
     this.timeout(60_000);
     expect(await tryTenants({ pairs: 8, seed: SEED })).to.be.greaterThan(0);
   });

@@ -1,4 +1,4 @@
-// A secret that a node prints in every spelling, through the command line: nowhere to be found afterwards.
+// Runs a node that prints a secret in every spelling, and checks that no trace of it is left.
 
 import { expect } from 'chai';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { hasNamespaces } from '../../support/namespaces.js';
 
 const SECRET = 'C4nary/S3cr3t+p=ä&"x"\'y';
 
-/** Written for bash, since that is what a sandbox has. */
+/** For bash, since a sandbox has it. */
 const SPELL = `
 v=$TOKEN
 line() { printf '%s: %s\\n' "$1" "$2"; }
@@ -94,7 +94,7 @@ describe('a secret that is printed in every spelling', () => {
         expect(stdout).to.contain('***');
         const lines = `${stdout}${stderr}`.split('\n').filter((line) => canary.isIn(line));
         expect(lines).to.deep.equal([]);
-        // No piece of it, either.
+        // Not even a part of it.
         expect(`${stdout}${stderr}`).not.to.match(/C4nary|S3cr3t/);
         expect(readFileSync(join(scene.root, 'report.json'), 'utf8')).not.to.match(/C4nary|S3cr3t/);
         expect(filesWithIt()).to.deep.equal([]);
@@ -102,7 +102,7 @@ describe('a secret that is printed in every spelling', () => {
     });
   }
 
-  it('is not in the folder that a node keeps, however the run ended', async function () {
+  it('is not in the folder that a node keeps, no matter how the run ended', async function () {
     this.timeout(60_000);
     const kept = join(scene.cacheDir, 'apps/canary/command');
     const keeps = (then: string): string => `
@@ -138,7 +138,7 @@ nodes:
     expect(keptFiles()).to.deep.equal([]);
   });
 
-  it('is in no folder once the run after one that was killed is over', async function () {
+  it('is in no folder after the run that follows a killed one', async function () {
     this.timeout(60_000);
     const run = scene.start({ log: 'ndjson', args: [...args(), '-p', 'hangs=true'] });
     await run.until((event) => event.type === 'node-printed' && event.text === 'hangs');

@@ -87,7 +87,7 @@ describe('engine/secrets/output-scanner', () => {
     );
   });
 
-  it('lets a node store a secret that says so, and the nodes behind it, but no other', async () => {
+  it('lets a node with mayStore and its dependents store a secret, but no others', async () => {
     const copies = command('cp first second', { writes: ['second'], more: 'after: [stores],' });
     const stores = command('printf %s "$TOKEN" > first', {
       writes: ['first'],
@@ -102,7 +102,7 @@ describe('engine/secrets/output-scanner', () => {
     expect(refused.nodes['stores']?.failure?.code).to.equal('node::secret-in-output');
   });
 
-  it('refuses a secret of another node, which the variables of the app brought along', async () => {
+  it('refuses a secret of another node that came with the variables of the app', async () => {
     workspace.pipeline(
       pipeline({
         names: command('true', { writes: ['x'], more: 'secrets: [TOKEN],' }),
@@ -113,7 +113,7 @@ describe('engine/secrets/output-scanner', () => {
     expect(report.nodes['leaves']?.failure?.code).to.equal('node::secret-in-output');
   });
 
-  it('lets a node write what it was handed openly, and refuses a login that it was not', async () => {
+  it('lets a node write a login that it got openly, and refuses other logins', async () => {
     const writes = (env: string): string =>
       `{ uses: command, with: { argv: [bash, -c, 'printf %s "$DATABASE_URL$PIP_INDEX_URL" > out'], writes: [out], appEnv: ${env} } }`;
     const variables = {
@@ -130,18 +130,18 @@ describe('engine/secrets/output-scanner', () => {
     expect(report.nodes['finds']?.failure?.remedy).not.to.contain('mayStore');
   });
 
-  it('says where the value of a secret of plain words stands, and goes on', async () => {
+  it('reports where a secret made of plain words was found, and continues', async () => {
     workspace.pipeline(pipeline({ words: command('printf %s "$TOKEN" > out', { more: 'secrets: [TOKEN],' }) }));
     const report = await workspace.run({ envDir: workspace.envDir({ TOKEN: 'alpha-secret' }) });
     expect(outcomesOf(report)).to.deep.equal({ words: 'executed' });
     const notice = workspace.events.find((event) => event.type === 'node-printed' && event.stream === 'notice');
     expect(notice).to.have.property(
       'text',
-      '[node::secret-in-output] The value of the secret TOKEN stands in what the node leaves: the file out.',
+      '[node::secret-in-output] The output of the node contains the value of the secret TOKEN: the file out.',
     );
   });
 
-  it('refuses logins that version control and installers note, secrets or not', async () => {
+  it('refuses logins in files of version control and installers, even without secrets', async () => {
     const login = 'https://ada:ghp-4711@example.org/repo';
     for (const [path, text] of [
       ['lib/.git/config', `[remote "origin"]\n  url = ${login}\n`],
@@ -182,13 +182,13 @@ describe('engine/secrets/output-scanner', () => {
     }
   });
 
-  it('finds nothing in what is compressed', () => {
+  it('finds nothing in compressed files', () => {
     const secrets = new KnownSecrets({ declared: new Set(['TOKEN']), variables: { TOKEN: SECRET }, ofOperator: {} });
     const see = secrets.outputs.for({ node: 'n', mayStore: new Set(), env: new Set() }).file('a.gz')!();
     expect(() => see(gzipSync(`${SECRET}${SECRET}`))).not.to.throw();
   });
 
-  it('looks at no file of a run without secrets, but those of version control', () => {
+  it('scans only files of version control in a run without secrets', () => {
     const scanner = new KnownSecrets({
       declared: new Set(['TOKEN']),
       variables: { NAME: 'shop-of-ada-4711' },

@@ -9,7 +9,7 @@ const AWKWARD = 'pä$s "w0rd"\'s <&> ü\\n%41 日本😀';
 
 const secretsOf = (variables: Readonly<Record<string, string>>, declared = Object.keys(variables)): KnownSecrets =>
   new KnownSecrets({ declared: new Set(declared), variables, ofOperator: {} });
-/** What is left when nothing but the hidden is taken away. */
+/** The text with only the hidden parts removed. */
 const linesOf = (secrets: KnownSecrets, lines: readonly string[]): readonly string[] => {
   const shown: string[] = [];
   const masker = secrets.lines((line) => shown.push(line));
@@ -20,7 +20,7 @@ const linesOf = (secrets: KnownSecrets, lines: readonly string[]): readonly stri
 
 describe('engine/secrets/text-masker', () => {
   for (const [name, spell] of Object.entries(SPELLINGS)) {
-    it(`hides a secret that is written so: ${name}`, () => {
+    it(`hides a secret in this spelling: ${name}`, () => {
       for (const value of [SECRET, AWKWARD]) {
         if (name === 'UTF-16' && value === AWKWARD) continue;
         const shown = secretsOf({ TOKEN: value }).mask(`before ${spell(value)} after`);
@@ -32,7 +32,7 @@ describe('engine/secrets/text-masker', () => {
     });
   }
 
-  it('hides what Python makes of a secret', function () {
+  it('hides the spellings that Python writes', function () {
     for (const value of [SECRET, AWKWARD]) {
       const spellings = pythonSpellings(value);
       if (spellings === undefined) this.skip();
@@ -45,7 +45,7 @@ describe('engine/secrets/text-masker', () => {
     }
   });
 
-  it('hides a secret that escape sequences split, and one inside of a sequence', () => {
+  it('hides a secret that escape sequences split, and one inside a sequence', () => {
     const secrets = secretsOf({ TOKEN: SECRET });
     expect(secrets.mask(`a \u001b[1mS3cr3t\u001b[0m/C4n+ry\u001b]0;title\u0007=Value&x b`)).to.equal('a *** b');
     expect(secrets.mask(`a \u001b]0;${SECRET}\u0007 b`)).to.equal('a  b');
@@ -53,7 +53,7 @@ describe('engine/secrets/text-masker', () => {
     expect(secrets.mask('https:\u001b[0m//ada:pw@example.org')).to.equal('https://***@example.org');
   });
 
-  it('leaves text without a secret as it is', () => {
+  it('leaves text without a secret unchanged', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         fc.pre(!text.includes('@'));
@@ -87,8 +87,8 @@ describe('engine/secrets/text-masker', () => {
     );
   });
 
-  describe('lines that come one by one', () => {
-    it('hides a secret that they cut, at every place', () => {
+  describe('lines that arrive one by one', () => {
+    it('hides a secret that is split over lines, at every position', () => {
       const secrets = secretsOf({ TOKEN: SECRET });
       for (let at = 1; at < SECRET.length; at++) {
         const shown = linesOf(secrets, [`one ${SECRET.slice(0, at)}`, `  ${SECRET.slice(at)} two`, 'three']);
@@ -100,7 +100,7 @@ describe('engine/secrets/text-masker', () => {
       }
     });
 
-    it('hides base64 and hex in lines of a certain width', () => {
+    it('hides base64 and hex that is wrapped at some width', () => {
       const secrets = secretsOf({ TOKEN: SECRET.repeat(5) });
       for (const encoding of ['base64', 'hex'] as const) {
         const text = Buffer.from(`user:${SECRET.repeat(5)}`).toString(encoding);
@@ -113,18 +113,18 @@ describe('engine/secrets/text-masker', () => {
       }
     });
 
-    it('hides the lines of a secret of several, and a short last one', () => {
+    it('hides the lines of a multi-line secret, also a short last line', () => {
       const key = `-----BEGIN KEY-----\n${'MIIEvQIBADANBgkq1/+x'}\n${'kiG9w0BAQEFAASCBKcw'}\nab==\n-----END KEY-----\n`;
       const shown = linesOf(secretsOf({ KEY: key }), ['key:', ...key.trim().split('\n'), 'done']);
       expect(shown.join('\n')).not.to.match(/MIIE|kiG9|ab==/);
       expect(linesOf(secretsOf({ KEY: key }), ['see kiG9w0BAQEFAASCBKcw'])).to.deep.equal(['see ***']);
     });
 
-    it('hides the beginning of a secret that the output ends with', () => {
+    it('hides the beginning of a secret at the end of the output', () => {
       expect(linesOf(secretsOf({ TOKEN: SECRET }), [`x ${SECRET.slice(0, 12)}`])).to.deep.equal(['x ***']);
     });
 
-    it('keeps all lines in order and hands them on when they cannot be part of a secret', () => {
+    it('keeps all lines in order and passes them on when they cannot be part of a secret', () => {
       const shown: string[] = [];
       const masker = secretsOf({ TOKEN: SECRET }).lines((line) => shown.push(line));
       masker.write('one S3');
@@ -137,7 +137,7 @@ describe('engine/secrets/text-masker', () => {
       expect(shown).to.deep.equal(['one S3', 'two', 'three S3cr3t', 'four']);
     });
 
-    it('holds back only so much of a line that never ends', () => {
+    it('limits how much of an endless line it holds back', () => {
       const shown: string[] = [];
       const masker = secretsOf({ TOKEN: 'ab'.repeat(100) }).lines((line) => shown.push(line));
       for (let count = 0; count < 1000; count++) masker.write('abab');
@@ -146,7 +146,7 @@ describe('engine/secrets/text-masker', () => {
     });
   });
 
-  it('knows logins in URLs and of indexes, and variables that look like credentials', () => {
+  it('recognizes logins in URLs and of indexes, and variables that look like credentials', () => {
     const secrets = new KnownSecrets({
       declared: new Set(),
       variables: {
@@ -180,7 +180,7 @@ describe('engine/secrets/text-masker', () => {
     expect(secrets.mask(shown)).to.equal(shown);
   });
 
-  it('hides the strings of a secret that is JSON, but not its names', () => {
+  it('hides the strings in a JSON secret, but not its names', () => {
     const key = 'MIIEvQIBADANBgkqhkiG9w0BAQEFAASC1/KcwggSj';
     const account = JSON.stringify(
       { type: 'service_account', private_key: `${key}\n${key}\n`, id: 'shop' },
@@ -193,7 +193,7 @@ describe('engine/secrets/text-masker', () => {
     expect(secrets.mask(account)).to.equal('***' + '\n***'.repeat(4));
   });
 
-  it('takes hostile secrets and texts in linear time', () => {
+  it('handles hostile secrets and texts in linear time', () => {
     const started = performance.now();
     const secrets = secretsOf({
       A: 'a'.repeat(5000),
@@ -207,7 +207,7 @@ describe('engine/secrets/text-masker', () => {
     expect(performance.now() - started).to.be.lessThan(15_000);
   });
 
-  it('masks data as it stands, and gives back what has nothing to hide', () => {
+  it('masks data, and returns data without secrets itself', () => {
     const secrets = secretsOf({ TOKEN: SECRET });
     const value = { a: ['x', { b: 1 }], c: null, d: 'git+ssh://git@example.org/x' };
     expect(secrets.maskValue(value)).to.equal(value);
