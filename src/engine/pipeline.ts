@@ -1,14 +1,14 @@
-// A run from beginning to end, stage by stage. Each stage takes what the ones before it gave:
+// A run from beginning to end, stage by stage. Each stage uses what the stages before it returned:
 //
 //   checkPipeline  plan/checked-pipeline.ts  loads the YAML (manifests/pipeline/load.ts) and checks nodes, edges and types
 //                                            (manifests/pipeline/check.ts, edges.ts)
 //   planRun        plan/run-plan.ts          chooses the nodes to visit
 //   openRun        run/run.ts                opens the store, lists the app's files
-//   schedule       plan/schedule.ts          visits the nodes in the order of the graph
+//   schedule       plan/schedule.ts          visits the nodes in graph order
 //   executeNode    node/execute.ts           one node's life: its key (node/key.ts), a stored result (node/look-up.ts), or
-//                                            work in a sandbox (node/work.ts), of which the outputs are captured
+//                                            work in a sandbox and the capture of its outputs (node/work.ts)
 //   writeSlug      slug/write.ts             writes the finished app
-//   makeReport     report/report.ts          status, exit status, what became of each node
+//   makeReport     report/report.ts          status, exit status, the outcome of each node
 //   recordRun      report/record.ts          what the next run needs to know
 
 import { closing, type Compose, type Composition } from './composition.js';
@@ -33,7 +33,10 @@ import { newRunId } from './run/run-record.js';
 import { openRun, type Run } from './run/run.js';
 import { checkOutDir, writeSlug } from './slug/write.js';
 
-/** Never rejects for a reason that a user can meet; the report holds the exit status. */
+/**
+ * Runs a pipeline. Returns a report with the exit status, or a refusal if the run can't start. Rejects only because of
+ * a bug.
+ */
 export const runPipeline = (
   request: RunRequest,
   sink: EventSink,

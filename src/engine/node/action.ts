@@ -1,4 +1,4 @@
-// A node whose inputs are all known, and the record that its key is made from.
+// Makes an action: a node whose inputs are all known, with its key and the record that the key is made from.
 
 import type { JSONObject } from '../../manifests/json-schema.js';
 import type { CheckedNode } from '../../manifests/pipeline/manifest.js';
@@ -21,7 +21,7 @@ export interface Action {
   readonly index: number;
   readonly node: CheckedNode;
   readonly plugin: AnyPlugin;
-  /** Values by port; tree ports as in `Done.outputs`. */
+  /** Values by port. Tree ports are spelled as in `Done.outputs`. */
   readonly inputs: JSONObject;
   readonly reads: Reads;
   readonly isPure: boolean;
@@ -31,19 +31,19 @@ export interface Action {
   readonly viewRoot: Digest;
   /** Layers of the tree inputs in plan order. */
   readonly treeLayers: readonly Layer[];
-  /** Absolute paths of the selected files of the source, by digest: they are in no store. */
+  /** Absolute paths of the selected files of the source, by digest. The store does not hold them. */
   readonly sources: ReadonlyMap<Digest, string>;
   readonly viewBytes: number;
-  /** Root directory by input port. */
+  /** Root directory of each tool, by input port. */
   readonly tools: Readonly<Record<string, Digest>>;
   readonly env: Readonly<Record<string, string>>;
   /** Notices about links that pyflow doesn't follow. */
   readonly passedLinks: readonly string[];
-  /** App variables that the plugin looks up itself, then and while it runs. */
+  /** Names of app variables that the plugin has looked up in the view. Grows while it runs. */
   readonly lookedUp: Set<string>;
 }
 
-/** What a plugin answered when it was asked what it reads. */
+/** The plugin's answer to `reads`, and what it looked up for it. */
 export interface Asked {
   readonly plugin: AnyPlugin;
   readonly reads: Reads;
@@ -54,15 +54,15 @@ export interface Asked {
 
 export interface SelectedFiles {
   readonly entries: readonly (readonly [string, NewEntry])[];
-  /** By path, as the key record spells them. */
+  /** Digest and permissions, or link target, by path, as the key record spells them. */
   readonly digests: Readonly<Record<string, string>>;
   readonly sources: ReadonlyMap<Digest, string>;
   readonly bytes: number;
-  /** Links that lead nowhere, or out of the app. */
+  /** Links that are broken or point outside the app. */
   readonly passed: readonly LinkProblem[];
 }
 
-/** What the node is to see: layers of its tree inputs, files it reads, its tools. */
+/** What the node will see: the layers of its tree inputs, the files that it reads, its tools. */
 export interface SelectedView {
   readonly treeLayers: readonly Layer[];
   readonly files: SelectedFiles;
@@ -83,7 +83,7 @@ export function makeAction(run: Run, index: number, inputs: ResolvedInputs, aske
     inputs: inputs.values,
     reads,
     isPure: plugin.manifest.pure === true || reads.pure === true,
-    // Kept beside the result, and shown.
+    // The record is stored next to the result and shown to users, so secrets in it are masked.
     record: run.secrets.maskValue(record),
     key: actionKey({ record, env: withoutCredentials(env), app: root, tools }),
     viewRoot: root,
@@ -112,7 +112,7 @@ function keyRecord(
   const code = run.kinds.get(node.kind)?.codeDigest;
   const facts = reads.facts ?? null;
   const secrets = keyedSecrets(run, node);
-  // What the key leaves out may be in the result all the same, so that then belongs to the app.
+  // The result can contain a value that the key leaves out, and then only this app may use it.
   const holdsUnkeyed =
     Object.values(secrets).some(({ isSet }) => isSet) ||
     [node.config, inputs.plain, facts, env].some((value) => withoutCredentials(value) !== value);
@@ -143,7 +143,10 @@ function keyedSecrets(run: Run, node: CheckedNode): Record<string, KeyedSecret> 
   return Object.fromEntries(node.secrets.map(({ name, ...rest }) => [name, { ...rest, isSet: isSet(name) }]));
 }
 
-/** Records are kept and shown, and a variable that is no declared secret may be one. */
+/**
+ * Replaces values of app variables with digests: records are stored and shown, and an undeclared variable can be a
+ * secret.
+ */
 function withDigests(
   env: Readonly<Record<string, string>>,
   fromApp: readonly string[],

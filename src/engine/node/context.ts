@@ -1,4 +1,4 @@
-// What a plugin gets to work with: folders, environment, secrets, the view, the signal.
+// Makes the `RunContext` that a plugin works with: folders, environment, secrets, view, signal.
 
 import { spellSearchPaths } from '../app/search-paths.js';
 import { viewReader } from '../app/view.js';

@@ -42,19 +42,19 @@ async function live(execution: Execution, index: number): Promise<Ended> {
   return action.isPure ? perform(execution, action, reasons) : performInTurn(execution, action, reasons);
 }
 
-/** Records how the node ended, makes what it left known to the nodes behind it, and tells about it. */
+/** Records how the node ended, shows its layer to the nodes that depend on it, and emits its report. */
 function settle({ run, sink, stopping }: Execution, index: number, ended: Ended): void {
   const { id, kind } = run.pipeline.nodes[index]!;
   const { end } = ended;
   const report = reportOf(run, kind, ended);
   if (report.outcome === 'failed' && !run.request.keepGoing) stopping.stop();
-  // The next run takes outputs from this run's report, where a secret in them is masked.
+  // The next run takes outputs from this run's report. If a secret was masked there, they are incomplete.
   const isWhole = end.type !== 'done' || report.outputs === end.outputs;
   run.states.settle(index, { end: isWhole ? end : { ...end, isStored: false }, report });
   sink.emit({ type: 'node-finished', node: id, report });
 }
 
-/** The node ends as in the last complete run if nothing that it looked at has changed since; else undefined. */
+/** The end of the last complete run, if nothing that the node looked at has changed since; else undefined. */
 async function standAsBefore({ run, unchanged }: Execution, index: number): Promise<Ended | undefined> {
   const last = unchanged?.reportOf(index);
   if (last === undefined) return undefined;
@@ -69,7 +69,7 @@ async function standAsBefore({ run, unchanged }: Execution, index: number): Prom
     outputs,
     ...(layer === undefined ? {} : { layer }),
     ...(degraded === undefined ? {} : { degraded }),
-    // Only the record of the last run knows how long it lasts.
+    // The record of the last run holds the real expiry; see `expiryOf` in report/record.ts.
     expiresAt: Number.POSITIVE_INFINITY,
     isStored: true,
   };
@@ -82,7 +82,7 @@ async function prepare({ run, stopping }: Execution, index: number): Promise<Pre
   return (await endedOrGivenUp(preparing, stopping.signal)) ?? ABORTED;
 }
 
-/** Its `reads` may wait for a host, or for code that is not ours. */
+/** Whether its `reads` can wait for a host, or for the code of an outside plugin. */
 function asksOutside({ kinds, pipeline }: Run, index: number): boolean {
   const known = kinds.get(pipeline.nodes[index]!.kind);
   return known?.codeDigest !== undefined || known?.manifest.network === true;
@@ -91,7 +91,7 @@ function asksOutside({ kinds, pipeline }: Run, index: number): boolean {
 async function restore({ run, sink }: Execution, action: Action, result: ActionResult): Promise<Ended> {
   const { id } = action.node;
   const outcome = outcomeOfHit(run, action);
-  // A build in a new folder shows its whole log, like the first one.
+  // A one-time build shows the whole log of each node, as if it were the first build.
   if ((outcome === 'restored' || run.request.oneTime === true) && result.log !== undefined) {
     for (const { stream, text } of await readLog(run, result)) {
       sink.emit({ type: 'node-printed', node: id, replayed: true, stream, text });
@@ -110,7 +110,7 @@ async function readLog(run: Run, result: ActionResult): Promise<readonly LogLine
     .map((line) => JSON.parse(line) as LogLine);
 }
 
-/** Waits for a token, and for any other process that runs the same action. */
+/** Waits for a token, and for another process that runs the same action. */
 async function performInTurn(execution: Execution, action: Action, reasons: readonly Reason[]): Promise<Ended> {
   const { run, stopping } = execution;
   const { id, pool } = action.node;
@@ -120,11 +120,11 @@ async function performInTurn(execution: Execution, action: Action, reasons: read
   });
   try {
     if (stopping.signal.aborted) return { end: ABORTED, trail: { reasons } };
-    // An action that can't be restored gains nothing from waiting for another process that runs the same.
+    // If the result can't be restored, waiting for another process that runs the same action saves nothing.
     if (!isRestorable(action)) return await perform(execution, action, reasons);
     const lock = await acquireKeyLock(run.request.cacheDir, action.key, { signal: stopping.signal });
     try {
-      // Also without a wait: another process may have come and gone since the first look.
+      // Look up again even without a wait: another process may have finished since the first lookup.
       const meanwhile = await lookUp(run, action, execution.forced);
       if (meanwhile !== undefined) return await restore(execution, action, meanwhile);
       return await perform(execution, action, reasons);
@@ -153,7 +153,7 @@ async function perform(execution: Execution, action: Action, reasons: readonly R
   return { end, trail };
 }
 
-/** Notes when the plugin's turn has come, and tells it once. */
+/** Remembers when the plugin started to work, and emits `node-started` once. */
 class WorkClock {
   /** ISO 8601, UTC. */
   startedAt: string | undefined;
@@ -180,24 +180,24 @@ class WorkClock {
   }
 }
 
-/** Stores the result where a later run may restore it. */
+/** Stores the result, if a later run can restore it. */
 async function publish({ run, sink }: Execution, action: Action, executed: Executed): Promise<Done> {
   const { result, uncacheable } = executed;
   const { id } = action.node;
   const isStored = uncacheable === undefined && isRestorable(action);
   if (isStored) await run.store.publish(action.key, result, action.record);
   if (uncacheable !== undefined) {
-    const text = `pyflow doesn't store the result of ${id}: ${uncacheable}`;
+    const text = `pyflow doesn't cache the result of node ${id}: ${uncacheable}`;
     sink.emit({ type: 'notice', code: 'node::not-stored', node: id, text });
   }
   return doneWith(action, result, { outcome: 'executed', isStored });
 }
 
-/** What it did elsewhere may be half done, and the next run does it from the start. */
+/** Warns that effects elsewhere may be half done, because the next run starts from the beginning. */
 function tellHalfDone({ sink }: Execution, { node: { id }, reads }: Action): void {
   const why =
-    reads.sideEffects === true ? 'It has side effects, which may be half done.' : 'Its cache is set to never.';
-  const text = `${id} was stopped before it finished. ${why} pyflow keeps nothing of it; the next run executes it again.`;
+    reads.sideEffects === true ? 'Its side effects may be half done.' : 'Its result is never cached (`cache: never`).';
+  const text = `pyflow stopped node ${id} before it finished. ${why} The next run executes it from the beginning.`;
   sink.emit({ type: 'notice', code: 'node::stopped', node: id, text });
 }
 
@@ -211,8 +211,9 @@ function failureOf({ pipeline, request }: Run, index: number, error: unknown): F
 const internalError = (id: string, error: unknown, debug: boolean): Failure => ({
   code: 'internal-error::unhandled',
   blame: 'internal',
-  title: `pyflow failed while it handled node ${id}`,
+  title: `pyflow failed unexpectedly in node ${id}`,
   detail: error instanceof Error ? `${error.name}: ${error.message}${debug ? `\n${error.stack}` : ''}` : String(error),
   subject: String(error),
-  remedy: 'This is a bug in pyflow or in a plugin. Please report it with the command, and with PYFLOW_DEBUG=1 set.',
+  remedy:
+    'This is a bug in pyflow or in a plugin. Run the command again with PYFLOW_DEBUG=1, and report it with the output.',
 });

@@ -1,4 +1,4 @@
-// What the nodes of one run need while they are executed: places to work in, tokens, the sandbox, the signals to stop.
+// What the nodes of one run share while they execute: folders, tokens, the sandbox, and the signals to stop.
 
 import { availableParallelism } from 'node:os';
 import type { NodeLimits } from '../../manifests/pipeline/manifest.js';
@@ -19,24 +19,27 @@ export interface Execution {
   readonly sink: EventSink;
   /** Nodes that must not be restored in this run; `all` stands for every node. */
   readonly forced: ReadonlySet<string>;
-  /** Present when the last complete run of this app can be compared with this one. */
+  /** Undefined if this run can't be compared with the last complete run of the app. */
   readonly unchanged: Unchanged | undefined;
-  /** Held by a node from its admission to its end. */
+  /** Tokens that a node holds from its admission to its end. */
   readonly admission: Admission;
-  /** Held while a plugin works: the next node's view is laid out and the last one's writes are stored meanwhile. */
+  /**
+   * Tokens that a node holds only while its plugin works, so that meanwhile the next view can be written and the last
+   * layer stored.
+   */
   readonly working: Admission;
   readonly rankOf: (node: string) => number;
-  /** How the run ends early: interrupted, or after a failure unless it keeps going. */
+  /** How the run ends early: by an interrupt, or by a failure without `--keep-going`. */
   readonly stopping: Stopping;
   readonly sandbox: RunSandbox;
   readonly folders: NodeFolders;
   /** Values of the secrets that nodes declare, by name. */
   readonly secrets: Readonly<Record<string, string>>;
-  /** The operator's; a node's own limits come first. */
+  /** The operator's limits. A node's own limits win. */
   readonly limits: NodeLimits;
 }
 
-/** Nodes beyond the working ones that may have their views laid out. */
+/** Number of waiting nodes whose views may already be written. */
 const STAGED = 2;
 
 export interface ExecutionOptions {
@@ -45,7 +48,7 @@ export interface ExecutionOptions {
   readonly forced: ReadonlySet<string>;
   /** The nodes of this run, in plan order. */
   readonly nodes: readonly ScheduledNode[];
-  /** Of pyflow. */
+  /** Version of pyflow. */
   readonly version: string;
 }
 
@@ -54,7 +57,7 @@ export function startExecution(run: Run, { sink: given, runDir, forced, nodes, v
   const jobs = request.jobs ?? availableParallelism();
   const ranks = criticalPaths(nodes);
   const limits = parseLimits(request.settings['LIMITS']);
-  // After a refresh, or with some of the nodes only, the last run is no measure.
+  // With `--refresh`, or with only some of the nodes, the last run can't be compared.
   const isPlain = forced.size === 0 && nodes.length === pipeline.nodes.length;
   const sink = maskingSink(given, () => run.secrets);
   const folders = new NodeFolders(runDir, `${request.cacheDir}/apps/${run.appId}`);

@@ -1,4 +1,4 @@
-// Says why a node has no cached result to restore: every reason, from what the last complete run of the app recorded.
+// Says why a node has no cached result to restore: all reasons, found by comparing with the app's last complete run.
 
 import type { Reason } from '../events.js';
 import type { Run } from '../run/run.js';
@@ -6,7 +6,7 @@ import { expiryOf, isForced } from './look-up.js';
 import { differences, type MakersOf } from './explain.js';
 import type { Action } from './action.js';
 
-/** `forced`: nodes that this run must execute, `all` among them for every one. */
+/** `forced`: ids of the nodes that this run must execute; `all` stands for every node. */
 export async function explainMiss(run: Run, action: Action, forced: ReadonlySet<string>): Promise<readonly Reason[]> {
   const { id, cache } = action.node;
   if (action.reads.sideEffects === true) return [{ type: 'side-effects' }];
@@ -28,7 +28,7 @@ export async function explainMiss(run: Run, action: Action, forced: ReadonlySet<
   return found.length > 0 ? found : [{ type: 'hidden-value-changed' }];
 }
 
-/** The key is that of the last run, and yet no result can be used. */
+/** Why there is no usable result although the key is that of the last run. */
 function explainLoss({ store, composition }: Run, action: Action): Reason {
   const { key } = action;
   const stored = store.inspect(key)?.result;
@@ -45,7 +45,7 @@ function explainLoss({ store, composition }: Run, action: Action): Reason {
 
 const isoTime = (at: number): string => new Date(at).toISOString();
 
-/** The makers of the layers; for a tool, and where no layer is new, the nodes connected to the port. */
+/** The nodes that made the layers; for a tool, or if no layer is new, the nodes that feed the port. */
 const makersIn =
   (run: Run, { node }: Action): MakersOf =>
   (port, digests) => {

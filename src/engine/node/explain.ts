@@ -1,4 +1,4 @@
-// Compares two key records and names everything that differs, for `why`, `plan` and cache misses.
+// Compares two key records and lists all differences, for `why`, `plan` and cache misses.
 
 import type { JSONValue } from '../../manifests/json-schema.js';
 import type { KeyDifference } from '../events.js';
@@ -8,7 +8,7 @@ import type { KeyRecord } from '../store/store.js';
 /** Names the nodes that made some of the layers at a port. */
 export type MakersOf = (port: string, digests: readonly string[]) => readonly string[];
 
-/** The field, input or fact that holds packages: an object of names and versions. */
+/** Name of the field, input or fact that holds packages, as an object from name to version. */
 const PACKAGES = 'packages';
 
 /** All differences, in the order of the record. */
@@ -17,7 +17,7 @@ export function differences(
   after: KeyRecord,
   makers: MakersOf = () => [],
 ): readonly KeyDifference[] {
-  // Destructured, so that a field which is added and not compared does not compile.
+  // Destructured, so that a new field that is not compared does not compile.
   const {
     format,
     kind,
@@ -61,13 +61,13 @@ const ifDifferent = <Value>(before: Value, after: Value, difference: KeyDifferen
 
 type Table<Value> = Readonly<Record<string, Value>>;
 
-/** Names of both tables whose values are not the same, in order. */
+/** Names in either table whose values differ, sorted. */
 function changedNames<Value>(before: Table<Value>, after: Table<Value>): readonly string[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   return names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
 }
 
-/** Absent on the side that has no value. */
+/** A side without a value is absent. */
 interface FromTo {
   readonly from?: JSONValue;
   readonly to?: JSONValue;
@@ -81,7 +81,7 @@ const fromTo = <Value>(from: Value | undefined, to: Value | undefined) => ({
   ...(to === undefined ? {} : { to }),
 });
 
-/** Walks into objects, and into arrays of as many objects. */
+/** Descends into objects, and into arrays of the same number of objects. */
 function changedValues(
   before: JSONValue | undefined,
   after: JSONValue | undefined,
@@ -113,7 +113,7 @@ function changedInputs(before: Table<JSONValue>, after: Table<JSONValue>): reado
   });
 }
 
-/** Packages come first: they say the most. */
+/** Packages come first, because they explain the most. */
 function changedFacts(before: JSONValue, after: JSONValue): readonly KeyDifference[] {
   const [old, now] = [before, after].map((facts) => (facts === null ? {} : facts)) as [JSONValue, JSONValue];
   const packages = isTable(old) && isTable(now) ? changedPackages(old[PACKAGES], now[PACKAGES]) : undefined;
@@ -129,7 +129,7 @@ function withoutPackages(facts: JSONValue): JSONValue {
   return rest;
 }
 
-/** Undefined when one of the values does not hold packages. */
+/** Undefined if one of the values does not hold packages. */
 function changedPackages(
   before: JSONValue | undefined = {},
   after: JSONValue | undefined = {},
@@ -179,16 +179,16 @@ function changedFiles(before: KeyRecord['files'], after: KeyRecord['files']): re
   const [old, now] = names.some(isFolder) ? [foldersOf(before), foldersOf(after)] : [];
   return names.flatMap((path) => {
     if (!isFolder(path)) return changedFile(path, before[path], after[path]);
-    // A folder that is new, or gone, shows by its files.
+    // A folder that was added or removed shows in its files.
     return old?.has(path) === true && now?.has(path) === true ? changedFolder(path, before[path], after[path]) : [];
   });
 }
 
-/** Every folder that a path lies in, with a slash at its end. */
+/** Every folder above a path, with a slash at its end. */
 const foldersOf = (files: KeyRecord['files']): Set<string> =>
   new Set(Object.keys(files).flatMap((path) => [...path.matchAll(/\//g)].map(({ index }) => path.slice(0, index + 1))));
 
-/** Records hold a folder only when its mode is an unusual one. */
+/** Records hold a folder only if its mode is not 0755. */
 const changedFolder = (
   path: string,
   before: string | undefined,

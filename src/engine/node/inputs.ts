@@ -1,16 +1,16 @@
-// The values of a node's input ports, from the outputs of the nodes that it names.
+// The values of a node's input ports, taken from the outputs of the nodes that its `inputs` name.
 
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import type { CheckedNode, Reference } from '../../manifests/pipeline/manifest.js';
 import type { Run } from '../run/run.js';
 
 export interface ResolvedInputs {
-  /** What the plugin gets. */
+  /** All values by port, as the plugin gets them. */
   readonly values: JSONObject;
-  /** The part that enters the key verbatim. */
+  /** The values that are part of the key unchanged: all but trees. */
   readonly plain: JSONObject;
   readonly treePorts: Readonly<Record<string, string>>;
-  /** All tree values, tool trees not among them. */
+  /** All tree values except tool trees. */
   readonly trees: readonly string[];
   readonly tools: Readonly<Record<string, string>>;
 }

@@ -1,4 +1,4 @@
-// Canonical REAPI messages of an action; its digest is the action key. Unaware of how inputs were found.
+// Encodes an action as canonical REAPI messages. The digest of the Action message is the key.
 
 import { canonicalJSON, type JSONObject } from '../../manifests/json-schema.js';
 import { digestOf, type ActionKey, type Digest } from '../files/digest.js';
@@ -6,29 +6,29 @@ import { encodeAction, encodeCommand, encodeDirectory } from '../trees/reapi.js'
 import type { KeyRecord } from '../store/store.js';
 import type { Directory } from '../trees/tree.js';
 
-/**
- * What a key covers or how a result is stored. History:
- * 1: first.
- */
+/** Raise it when a change affects what a key covers or how a result is stored. History: 1: first format. */
 export const KEY_FORMAT = 1;
 
-/** The protocol of whoever runs an action, not a program's path: a new release must not change every key. */
+/**
+ * Version of the protocol between pyflow and the plugin. Not pyflow's version, because a release must not change every
+ * key.
+ */
 const RUNNER_PROTOCOL = '1';
 const ARGUMENTS = ['pyflow-node', RUNNER_PROTOCOL] as const;
 const OUTPUT_PATHS = ['out'] as const;
 
 export interface InputRoot {
   readonly record: KeyRecord;
-  /** With the values that the record has digests of. */
+  /** Environment with the real values; the record has digests of some. */
   readonly env: KeyRecord['env'];
   /** Root directory of the view. */
   readonly app: Digest;
-  /** Root directories of tool trees, by the name they are mounted under. */
+  /** Root directories of tool trees, by the name under which they are mounted. */
   readonly tools: Readonly<Record<string, Digest>>;
 }
 
 export function actionKey({ record, env, app, tools }: InputRoot): ActionKey {
-  // Destructured, so that a field added to the record and left out of the key does not compile.
+  // Destructured, so that a new field of the record that is not in the key does not compile.
   const {
     format,
     kind,

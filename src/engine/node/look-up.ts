@@ -1,4 +1,4 @@
-// Whether a stored result can stand for a node's run, and how the node ends with a result.
+// Looks up the stored result of an action, and says how the node ends with a result.
 
 import type { Outcome } from '../events.js';
 import type { Done } from '../run/node-end.js';
@@ -9,26 +9,29 @@ import type { Action } from './action.js';
 export const isRestorable = (action: Action): boolean =>
   action.reads.sideEffects !== true && action.node.cache !== 'never';
 
-/** Milliseconds since the epoch. Values made from what is in the key alone do not age. */
+/**
+ * Milliseconds since the epoch. The result of a pure node never ages, because the key holds everything that it depends
+ * on.
+ */
 function tooOldFrom({ node: { cache }, isPure }: Action, { storedAt }: ActionResult): number {
   return typeof cache === 'object' && !isPure ? storedAt + cache.maxAgeMs : Number.POSITIVE_INFINITY;
 }
 
-/** When the result must not be used any more; milliseconds since the epoch. */
+/** When the result expires, in milliseconds since the epoch; Infinity if it does not. */
 export const expiryOf = (action: Action, result: ActionResult): number =>
   Math.min(tooOldFrom(action, result), result.degraded?.expiresAt ?? Number.POSITIVE_INFINITY);
 
-/** Whether this run must execute the node although a result may be stored. */
+/** Whether this run must execute the node even if a result is stored. */
 export const isForced = (forced: ReadonlySet<string>, { node }: Action): boolean =>
   forced.has('all') || forced.has(node.id);
 
-/** The stored result, with its layers loaded; undefined when there is none to use. */
+/** The stored result with its layers loaded; undefined if there is no usable one. */
 export async function lookUp(run: Run, action: Action, forced: ReadonlySet<string>): Promise<ActionResult | undefined> {
   if (!isRestorable(action) || isForced(forced, action)) return undefined;
   const result = await run.store.lookUp(action.key, run.appId);
   if (result === undefined) return undefined;
   if (tooOldFrom(action, result) <= run.composition.clock.now()) return undefined;
-  // A layer that cannot be read makes the hit a miss here, where the node can still be run.
+  // A layer that can't be read turns the hit into a miss here, while the node can still be executed.
   for (const layer of [result.layer, result.tool]) {
     if (layer !== undefined && (await run.layers.load(layer.digest)) === undefined) return undefined;
   }
@@ -38,7 +41,7 @@ export async function lookUp(run: Run, action: Action, forced: ReadonlySet<strin
 export const outcomeOfHit = (run: Run, { node, key }: Action): Extract<Outcome, 'restored' | 'up-to-date'> =>
   run.lastKeyOf(node.id) === key ? 'up-to-date' : 'restored';
 
-/** How a node ends that has this result. `isStored`: a later run finds it. */
+/** The end of a node with this result. `isStored`: a later run can find it. */
 export function doneWith(
   action: Action,
   result: ActionResult,

@@ -1,4 +1,4 @@
-// The folders of a run that nodes work in: its private ones, and one for each kind that is kept between runs of the app.
+// The folders that nodes work in: private ones of the run, and one per kind that is kept between runs of the app.
 
 import { accessSync, constants, lstatSync, unlinkSync } from 'node:fs';
 import { makePrivateFolder } from '../files/private-files.js';
@@ -9,23 +9,23 @@ export class NodeFolders {
   readonly #keptDir: string;
   readonly #kept = new Map<string, string>();
 
-  /** `keptDir`: of the app, in the cache. */
+  /** `keptDir`: the folder in the cache that is kept for the app. */
   constructor(runDir: RunDir, keptDir: string) {
     this.#runDir = runDir;
     this.#keptDir = keptDir;
   }
 
-  /** In memory where the machine has a tmpfs. */
+  /** A folder in memory, if the machine has a tmpfs. */
   smallDir(): string {
     return this.#runDir.smallDir;
   }
 
-  /** On the disk of the cache. */
+  /** A folder on the disk of the cache. */
   largeDir(): string {
     return this.#runDir.largeDir;
   }
 
-  /** Kept between runs, per app and kind; private to this run where the cache cannot be written. */
+  /** The folder that is kept for the app and kind. If the cache is not writable, a folder of this run only. */
   cacheOf(kind: string): string {
     let folder = this.#kept.get(kind);
     if (folder === undefined) {
@@ -41,7 +41,10 @@ export class NodeFolders {
     return folder;
   }
 
-  /** The folder, made if need be; undefined when it cannot be written. What a build put in its place is removed. */
+  /**
+   * Makes the folder if it is missing, and removes anything else that a build put there. Undefined if it is not
+   * writable.
+   */
   usable(folder: string): string | undefined {
     try {
       if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === false) unlinkSync(folder);

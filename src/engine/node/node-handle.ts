@@ -1,5 +1,5 @@
-// What stands behind `context.handle`: one running node's sandbox session, log and progress; and the services that
-// plugins get by token, which work through it. Unaware of plugins.
+// What `context.handle` refers to: one running node's sandbox session, log and progress. Also the services that work
+// through it.
 
 import type { NodeId } from '../../manifests/pipeline/manifest.js';
 import type { EventSink } from '../events.js';
@@ -15,7 +15,7 @@ const MAX_LOG_CHARACTERS = 16 * 1024 * 1024;
 
 interface HandleParts {
   readonly node: NodeId;
-  /** Absent for a pure node, which runs no commands. */
+  /** Undefined for a pure node, which runs no commands. */
   readonly session: SandboxSession | undefined;
   readonly network: boolean;
   readonly sink: EventSink;
@@ -26,9 +26,9 @@ export class NodeHandle {
   readonly #startedAt = performance.now();
   readonly #log: LogLine[] = [];
   #logCharacters = 0;
-  /** A command without a network printed what programs print when they have none. */
+  /** A command without network access printed a typical network error. */
   lacksNetwork = false;
-  /** Status of the last command that ended by itself. */
+  /** Exit code of the last command that ended; 0 if none did. */
   lastStatus = 0;
 
   readonly session: SandboxSession | undefined;
@@ -81,12 +81,12 @@ export const subprocessService: Subprocess = {
       const kept = filter === undefined ? shown : filter(stream, shown);
       if (kept === undefined) return;
       lines.push(kept);
-      // Trimmed now and then instead of at each line: shifting an array is linear.
+      // Trimmed only now and then, because shifting an array takes linear time.
       if (lines.length > 2 * keepLines) lines.splice(0, lines.length - keepLines);
       if (kept === shown) handle.printMasked(stream, kept);
       else handle.print(stream, kept);
     };
-    // What a plugin keeps of a line ends up in outputs and failures, so lines are masked before it sees them.
+    // Lines are masked before the plugin sees them, because what it keeps of them ends up in outputs and failures.
     const masked = { stdout: handle.secrets.lines(take('stdout')), stderr: handle.secrets.lines(take('stderr')) };
     const exit = await handle.session.run({
       argv,
@@ -107,7 +107,7 @@ export const subprocessService: Subprocess = {
   },
 };
 
-/** How programs say that no host can be reached. */
+/** What programs print when they can't reach a host. */
 const NO_NETWORK =
   /name resolution|name or service not known|could not resolve|couldn't resolve|no address associated|unknown host|nodename nor servname|getaddrinfo|EAI_AGAIN|ENOTFOUND|network is (?:unreachable|down)|ENETUNREACH|EHOSTUNREACH|no route to host|connection refused|ECONNREFUSED|failed to establish a new connection|dial tcp|max retries exceeded|dns error/i;
 
@@ -116,7 +116,7 @@ const signalNumber = (signal: string | undefined): number =>
   0;
 
 export const nodeLogService = {
-  /** What the code of a plugin printed itself. */
+  /** For lines that the plugin's own code printed. */
   printed: (context: RunContext, stream: 'stdout' | 'stderr', text: string) => handleOf(context).print(stream, text),
   step: (context, text) => handleOf(context).print('step', text),
   info: (context, text) => handleOf(context).print('stdout', text),

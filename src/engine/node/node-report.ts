@@ -1,4 +1,4 @@
-// What is told about a node that has ended: its end put into the words of the report, without secrets.
+// Makes the report of a node that has ended, with secrets masked.
 
 import type { NodeReport, Outcome } from '../events.js';
 import { unreachable, type Failure } from '../failure.js';
@@ -67,15 +67,15 @@ function resultOf({
   };
 }
 
-/** On stacks that apply `.slugignore` before the build, a file can be missing from the build that everyone else sees. */
+/** Some stacks apply `.slugignore` before the build. Then a hidden file can be the reason why the build fails. */
 function withHiddenFiles({ source }: Run, failure: Failure): Failure {
   const { hidden } = source;
   if (failure.blame !== 'app' || hidden.length === 0) return failure;
   const told = `${failure.title}\n${failure.detail}`;
   const isTold = (path: string): boolean => told.includes(path) || told.includes(path.slice(path.lastIndexOf('/') + 1));
   const shown = [...hidden.filter(isTold), ...hidden.filter((path) => !isTold(path))];
-  const note = `On this stack .slugignore hides files from the build: ${someOf(shown)}`;
-  const remedy = `${failure.remedy}\nIf the build needs a file that .slugignore hides, remove its line there.`;
+  const note = `On this stack, .slugignore hides files from the build: ${someOf(shown)}`;
+  const remedy = `${failure.remedy}\nIf the build needs one of the files that .slugignore hides, remove its line from .slugignore.`;
   return { ...failure, detail: `${failure.detail}\n${note}`.trim(), remedy };
 }
 

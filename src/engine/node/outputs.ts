@@ -1,4 +1,4 @@
-// The result of an action whose plugin succeeded: its outputs checked, its layers, its log.
+// Makes the result of an action whose plugin succeeded: checks outputs, adds layers, stores the log.
 
 import { hostname } from 'node:os';
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
@@ -16,17 +16,17 @@ import type { NodeHandle } from './node-handle.js';
 
 export interface Executed {
   readonly result: ActionResult;
-  /** Why the result must not be stored. */
+  /** Why the result must not be stored. Absent if it can be. */
   readonly uncacheable?: string;
 }
 
-/** What the plugin gave, and what it left in its folders. */
+/** What the plugin returned, and what it left in its folders. */
 export interface Work {
   readonly handle: NodeHandle;
   readonly output: RunOutput<unknown>;
   readonly layer?: Layer;
   readonly tool?: Layer;
-  /** By `performance.now()`; waiting for a turn is not counted. */
+  /** By `performance.now()`. Shifted, so that waiting for a turn does not count. */
   readonly startedAt: number;
 }
 
@@ -37,7 +37,7 @@ export function resultOf(
 ): Result<Executed, Stop> {
   const values = run.scannerFor(action.index, action.reads.env ?? []);
   values.value((output.outputs ?? null) as JSONValue, 'an output value');
-  values.value(output.state ?? null, 'the state that it keeps for the next run');
+  values.value(output.state ?? null, 'the app state for later runs');
   const outputs = completeOutputs(action, output.outputs as JSONObject, layer, tool);
   const validate = run.kinds.get(action.node.kind)!.validateOutputs;
   if (!validate(outputs)) return stopWith(wrongOutputs(action, validate.errors ?? []));
@@ -60,7 +60,7 @@ export function resultOf(
   return succeed({ result, ...(output.uncacheable === undefined ? {} : { uncacheable: output.uncacheable }) });
 }
 
-/** A result of a key that names an app needs no name of its own. */
+/** Whether only this app may use the result. Not needed if the key already names the app. */
 const usesUnkeyed = (run: Run, { lookedUp, reads, record }: Action): boolean =>
   record.scope === '' &&
   usedUnkeyed(lookedUp, { env: reads.env ?? [], facts: reads.facts ?? null }, run.surroundings.variables);
@@ -71,7 +71,7 @@ function isEmpty(run: Run, { root: digest, files, deleted }: Layer): boolean {
   return root === undefined || (root.directories.length === 0 && root.symlinks.length === 0 && root.files.length === 0);
 }
 
-/** Tree ports are the engine's: the layers of the tree inputs, base first, and the node's own on top. */
+/** Fills tree ports: the layers of the tree inputs, base first, then the node's own. */
 function completeOutputs(
   action: Action,
   given: JSONObject,
@@ -114,17 +114,17 @@ function wrongOutputs({ node, plugin }: Action, errors: readonly SchemaError[]):
     plugin.wrongOutputs?.(problems) ?? {
       code: 'internal-error::outputs',
       blame: 'internal',
-      title: `The plugin ${node.kind} returned outputs that its own schema refuses`,
+      title: `The plugin ${node.kind} returned outputs that don't match its schema`,
       detail: problems.join('\n'),
-      remedy: 'This is a mistake in the plugin: report it to its author.',
+      remedy: 'This is a bug in the plugin. Please report it to its author.',
     }
   );
 }
 
 function outputProblem({ instancePath, keyword, params }: SchemaError): string {
   const where = `outputs${instancePath.replaceAll('/', '.')}`;
-  if (keyword === 'required') return `\`${where}\` lacks \`${String(params['missingProperty'])}\`.`;
+  if (keyword === 'required') return `\`${where}\` is missing \`${String(params['missingProperty'])}\`.`;
   if (keyword === 'additionalProperties')
-    return `\`${where}\` has \`${String(params['additionalProperty'])}\`, which the schema does not know.`;
+    return `\`${where}\` has \`${String(params['additionalProperty'])}\`, which the schema does not allow.`;
   return `\`${where}\` does not match its schema (${keyword}: ${JSON.stringify(Object.values(params)[0] ?? null)}).`;
 }

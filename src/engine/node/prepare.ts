@@ -1,4 +1,5 @@
-// From a planned node to an action: guard, inputs, reads, view, key. Both `run` and `plan` prepare nodes; nothing runs here.
+// Turns a planned node into an action: guard, inputs, reads, view, key. Used by `run` and `plan`; nothing is executed
+// here.
 
 import type { CheckedNode } from '../../manifests/pipeline/manifest.js';
 import { linkFailure, type LinkProblem } from '../app/links.js';
@@ -15,7 +16,7 @@ import { selectView } from './select-view.js';
 /** An action, or how the node ends without one. */
 export type Prepared = { readonly type: 'action'; readonly action: Action } | Exclude<NodeEnd, { type: 'done' }>;
 
-/** Every dependency of the node has ended. */
+/** Call it when every dependency of the node has ended. */
 export async function prepareNode(run: Run, index: number): Promise<Prepared> {
   const node = run.pipeline.nodes[index]!;
   const held = await holdBack(run, node);
@@ -28,7 +29,7 @@ export async function prepareNode(run: Run, index: number): Promise<Prepared> {
   return { type: 'action', action: makeAction(run, index, inputs, asked.value, view.value) };
 }
 
-/** Undefined when the node is to run: nothing that it needs is missing, and its guard holds. */
+/** How the node ends without running; undefined if nothing blocks it and its guard is true. */
 async function holdBack(run: Run, node: CheckedNode): Promise<Prepared | undefined> {
   const by = node.dependencies.filter((id) => isBlocking(run.states.endOf(id)!));
   if (by.length > 0) return { type: 'blocked', by };
@@ -56,7 +57,7 @@ async function askPlugin(run: Run, index: number, inputs: ResolvedInputs): Promi
   return succeed({ plugin, reads: reads.value, view, met, lookedUp });
 }
 
-/** A file that the plugin wanted is behind a link that cannot be followed. */
+/** A failure if a file that the plugin wanted is behind a link that pyflow can't follow. */
 function linkInTheWay(run: Run, { read, lookedFor }: MetLinks, reads: Result<Reads, Failure>): Failure | undefined {
   const isOfApp = !reads.ok && reads.failure.blame === 'app';
   const problem: LinkProblem | undefined = read[0] ?? (isOfApp ? lookedFor[0] : undefined);

@@ -1,4 +1,4 @@
-// Tries an action again where its node asks for that and its outcome is one that the node covers.
+// Retries an action if its node allows it after a failure of this cause.
 
 import { defaultRetryCauses } from '../../manifests/pipeline/retries.js';
 import type { RetryCause } from '../../manifests/pipeline/manifest.js';
@@ -13,7 +13,7 @@ const FIRST_DELAY_MS = 1000;
 const MAX_DELAY_MS = 30_000;
 
 export interface Tried {
-  /** Of the last attempt. */
+  /** Result of the last attempt. */
   readonly done: Result<Executed, Stop>;
   readonly attempts: number;
 }
@@ -48,7 +48,7 @@ function causesOf(failure: Failure, status: number): ReadonlySet<RetryCause> {
   return causes;
 }
 
-/** What has side effects is done twice only where the node says after what. */
+/** A node with side effects is retried only after causes that it names. */
 const coveredBy = ({ node, reads }: Action): readonly RetryCause[] =>
   node.retryOn ?? (reads.sideEffects === true ? [] : defaultRetryCauses(node.network));
 
@@ -56,7 +56,7 @@ function tellNotRetried({ sink }: Execution, { node, reads }: Action, causes: Re
   const isForEffects =
     reads.sideEffects === true && defaultRetryCauses(node.network).some((cause) => causes.has(cause));
   if (node.retryOn !== undefined || !isForEffects) return;
-  const text = `${node.id} is not tried again, since it has side effects. Where that does no harm, write retries: { times: ${node.retries}, on: [${[...causes].join(', ')}] }.`;
+  const text = `pyflow does not retry node ${node.id}, because it has side effects. If it is safe to run twice, write \`retries: { times: ${node.retries}, on: [${[...causes].join(', ')}] }\`.`;
   sink.emit({ type: 'notice', code: 'node::not-retried', node: node.id, text });
 }
 

@@ -1,4 +1,4 @@
-// Runs one action that no stored result can stand for: in memory or on disk, and again where another node was at fault.
+// Executes one action, in memory or on disk. Starts again if another node caused the failure.
 
 import { isForMemory, isNearlyFull } from '../app/view-place.js';
 import { hasCode, type Result } from '../failure.js';
@@ -12,9 +12,9 @@ import { resultOf, type Executed } from './outputs.js';
 import { endedEarly, timeLimit } from './time-limit.js';
 import { runInFolder, type Watch } from './work.js';
 
-/** What the largest of the tools take, about. */
+/** About the size of the largest tools. */
 const TOOL_BYTES = 64 * 1024 * 1024;
-/** More than a plugin lets happen. */
+/** More often than a plugin's process can be interrupted. */
 const MOST_INTERRUPTIONS = 6;
 
 type Outcome = Result<Executed, Stop>;
@@ -22,7 +22,7 @@ type Outcome = Result<Executed, Stop>;
 export async function runAction(execution: Execution, action: Action, watch: Watch): Promise<Outcome> {
   for (let attempt = 1; ; attempt++) {
     const done = await runOnce(execution, action, watch);
-    // Another node ended the process of its plugin. In the end it has one for itself.
+    // Another node ended the process that its plugin shares. After some attempts, the node has a process to itself.
     const isOthersFault =
       !done.ok && done.failure.type === 'failed' && hasCode(done.failure.failure, 'plugin::interrupted');
     if (!isOthersFault || execution.stopping.signal.aborted || attempt === MOST_INTERRUPTIONS) return done;
@@ -36,7 +36,7 @@ async function runOnce(execution: Execution, action: Action, watch: Watch): Prom
     return runPure(execution, action);
   }
   const bytes = action.viewBytes + Object.keys(action.tools).length * TOOL_BYTES;
-  // What it did elsewhere cannot be done twice, so there is no second try for it.
+  // Effects elsewhere must not happen twice, so there is no second attempt.
   const isOnce = action.reads.sideEffects === true;
   const places = { smallDir: () => folders.smallDir(), largeDir: () => folders.largeDir() };
   if (!isForMemory({ bytes, isOnce }, run.request.settings['VIEWS'], places)) {
@@ -62,9 +62,9 @@ const isOfLimit = (stop: Stop): boolean => stop.type === 'failed' && hasCode(sto
 
 function tellMemoryFull({ sink }: Execution, { node }: Action, isOnce: boolean): void {
   const next = isOnce
-    ? 'The node has side effects, so pyflow does not run it twice. Set PYFLOW_VIEWS=disk to give it the disk of the cache.'
-    : 'pyflow runs it again on the disk of the cache.';
-  const text = `The node filled the memory that its files were in. ${next}`;
+    ? 'It has side effects, so pyflow does not run it again. Set PYFLOW_VIEWS=disk to keep the files of nodes on disk.'
+    : 'pyflow runs it again with its files on disk.';
+  const text = `The files of node ${node.id} filled the in-memory file system. ${next}`;
   sink.emit({ type: 'notice', code: 'node::memory-full', node: node.id, text });
 }
 

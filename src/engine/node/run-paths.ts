@@ -1,17 +1,18 @@
-// Private folders of a run in the text of a failure: they are gone when it is read, and other ones in every run.
+// Replaces private folders of a run in the text of a failure, because they are gone when a user reads it, and differ in
+// every run.
 
 import type { Failure } from '../failure.js';
 
 export interface RunFolders {
-  /** Of the node; all its private folders lie below. */
+  /** The folder that contains all private folders of the node. */
   readonly root: string;
   readonly app: string;
 }
 
-/** A path ends before these. */
+/** The rest of a path, up to a character that ends it. */
 const REST = String.raw`[^\s'"\`,;:()<>]*`;
 
-/** Files of the app by their path in the app, and no name of the others. */
+/** Spells files of the app relative to it, and replaces all other paths. */
 export function withoutRunPaths(failure: Failure, { root, app }: RunFolders): Failure {
   const shown = (text: string): string => {
     if (!text.toLowerCase().includes(root.toLowerCase())) return text;

@@ -1,4 +1,4 @@
-// The sandbox of one run: probed when the first node needs it, closed after the last one.
+// The sandbox of one run: probed when the first node needs it, closed after the last node.
 
 import type { NodeLimits } from '../../manifests/pipeline/manifest.js';
 import type { EventSink, RunReport } from '../events.js';
@@ -17,7 +17,7 @@ export class RunSandbox {
     private readonly run: Run,
     private readonly sink: EventSink,
     private readonly folders: NodeFolders,
-    /** A failure when the operator's limits are not valid: then no node runs. */
+    /** A failure if the operator's limits are invalid: then no node runs. */
     private readonly limits: Result<NodeLimits, Failure>,
   ) {}
 
@@ -25,7 +25,7 @@ export class RunSandbox {
     return (this.#probing ??= this.#probe());
   }
 
-  /** What the nodes that ran were kept apart by; undefined when no node ran. */
+  /** How commands were isolated; undefined if no node ran. */
   get used(): RunReport['sandbox'] {
     return this.#used;
   }
@@ -44,7 +44,7 @@ export class RunSandbox {
     if (!probed.ok) return probed;
     const { mode, fallbackReason } = probed.value;
     if (fallbackReason !== undefined) {
-      const text = `Nodes run without a sandbox: ${fallbackReason}`;
+      const text = `pyflow runs commands without a sandbox: ${fallbackReason}`;
       this.sink.emit({ type: 'notice', code: 'sandbox::none', text });
     }
     this.#used = { mode, ...(fallbackReason === undefined ? {} : { reason: fallbackReason }) };
@@ -57,7 +57,7 @@ export class RunSandbox {
     probed.value.close?.();
     const why = probed.value.whyNetworkIsShared?.();
     if (why === undefined) return;
-    const text = `Commands with a network shared the machine's, including what listens on its loopback: ${why}.`;
+    const text = `Commands with network access used the network of this machine, including services on localhost: ${why}.`;
     this.sink.emit({ type: 'notice', code: 'sandbox::shared-network', text });
   }
 }

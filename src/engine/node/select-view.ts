@@ -1,4 +1,4 @@
-// Which layers, files of the app and tools a node is to see, put together as one tree.
+// Selects the layers, files of the app and tools that a node will see, and builds one tree of them.
 
 import { linkFailure } from '../app/links.js';
 import { searchPathFiles } from '../app/search-paths.js';
@@ -37,7 +37,7 @@ export async function selectView(
   return succeed({ treeLayers: treeLayers.value, files: files.value, tools, root });
 }
 
-/** The files that `patterns` match and what links among them lead to, except what the tree layers bring anyway. */
+/** Files that `patterns` match, and the targets of links among them, except those that tree layers already contain. */
 function selectFiles(
   run: Run,
   index: number,
@@ -75,7 +75,7 @@ function selectFiles(
   return succeed({ entries, digests, sources, bytes, passed });
 }
 
-/** The folders above the entries that are to have another mode than 0755. */
+/** Folders above the entries whose mode is not 0755. */
 function foldersOf(run: Run, index: number, entries: readonly (readonly [string, NewEntry])[]): Map<string, number> {
   const found = new Map<string, number>();
   const seen = new Set<string>();

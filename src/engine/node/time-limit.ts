@@ -1,11 +1,14 @@
-// The timeout of a node, and what it means that work was ended early.
+// The timeout of a node, and how a node ends whose work was stopped early.
 
 import type { CheckedNode } from '../../manifests/pipeline/manifest.js';
 import { FailureError, hasCode, hasSameCode, type Failure, type Result } from '../failure.js';
 import { failed, stopOf, type Stop } from '../run/node-end.js';
 import type { Action } from './action.js';
 
-/** The signal that a node's own timeout joins, counted from now. */
+/**
+ * A signal that aborts with one of `signals`, or when the node's timeout from now is over. Call `end` to stop the
+ * timer.
+ */
 export function timeLimit(
   { node }: Action,
   signals: readonly AbortSignal[],
@@ -17,7 +20,7 @@ export function timeLimit(
   return { signal: AbortSignal.any([...signals, controller.signal]), end: () => clearTimeout(timer) };
 }
 
-/** How a node ends whose work was aborted by `signal`. A plugin that hung knows more of it than that the time was up. */
+/** How a node ends whose work `signal` aborted. If a plugin hung, its failure says more than that the time was over. */
 export function endedEarly(signal: AbortSignal, output: Result<unknown, Failure> | undefined): Stop {
   const stop = stopOf(signal);
   if (stop.type !== 'failed' || output === undefined || output.ok) return stop;
@@ -25,12 +28,12 @@ export function endedEarly(signal: AbortSignal, output: Result<unknown, Failure>
   return isKnown ? failed(output.failure) : stop;
 }
 
-/** Where the network is used, a host that gives no answer is the likely cause, and that is not the app's. */
+/** If the node uses the network, the likely cause is a host that does not respond, which is not the app's fault. */
 const timedOut = ({ id, network }: CheckedNode, timeoutMs: number): Failure => ({
   code: 'node::timeout',
   blame: network ? 'environment' : 'app',
-  title: `Node ${id} took longer than its ${timeoutMs / 1000} s`,
-  detail: `Its processes were ended.${network ? ' It may use the network, where a host may have stalled.' : ''}`,
-  remedy: 'Find out what it waited for, or raise the timeout of the node.',
+  title: `Node ${id} exceeded its timeout of ${timeoutMs / 1000} s`,
+  detail: `pyflow ended its processes.${network ? ' The node uses the network, so perhaps a host did not respond.' : ''}`,
+  remedy: 'Find in the log what it waited for, or raise the `timeout` of the node.',
   ...(network && { retryable: true }),
 });

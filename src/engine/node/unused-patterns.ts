@@ -1,4 +1,4 @@
-// What the pipeline says of a node's files and the run did not see: writes that nothing wrote, paths to read that are not there.
+// Finds paths that a pipeline declares in vain: `writes` that the node did not write, `reads` that don't exist.
 
 import type { PluginManifest } from '../../manifests/plugin-manifest.js';
 import type { JSONObject } from '../../manifests/json-schema.js';
@@ -15,7 +15,7 @@ interface PatternNotice {
   readonly text: string;
 }
 
-/** `written`: paths that the node left or deleted. */
+/** `written`: paths that the node wrote or deleted. */
 export function unusedPatterns(run: Run, action: Action, written: () => Iterable<string>): readonly PatternNotice[] {
   const { node, plugin, index } = action;
   const isThere = (pattern: string): boolean => run.states.files.match(index, pattern).length > 0;
@@ -26,17 +26,17 @@ export function unusedPatterns(run: Run, action: Action, written: () => Iterable
     const paths = [...written()];
     for (const pattern of toWrite) {
       const isMatch = matcherOf([pattern, `${pattern}/**`]);
-      // What is there already may have been written again with the same bytes.
+      // A file that already existed may have been written again with the same bytes.
       if (paths.some((path) => isMatch(path)) || isThere(pattern)) toWrite.delete(pattern);
     }
   }
   const notices: PatternNotice[] = [];
   if (unread.length > 0) {
-    const text = `\`reads\` names ${listed(unread)}, and there is no such file for ${node.id}. Correct the path, or wait for the node that writes it (\`after\`).`;
+    const text = `\`reads\` of node ${node.id} names ${listed(unread)}, but no such file exists. Fix the path, or add the node that writes it to \`after\`.`;
     notices.push({ code: 'node::nothing-read', text });
   }
   if (toWrite.size > 0) {
-    const text = `\`writes\` names ${listed([...toWrite])}, and ${node.id} left nothing there. Correct the path, or remove it.`;
+    const text = `\`writes\` of node ${node.id} names ${listed([...toWrite])}, but the node wrote nothing there. Fix the path, or remove it.`;
     notices.push({ code: 'node::nothing-written', text });
   }
   return notices;
@@ -45,7 +45,7 @@ export function unusedPatterns(run: Run, action: Action, written: () => Iterable
 const listed = (paths: readonly string[]): string =>
   paths.slice(0, SHOWN).map(shownPath).join(', ') + (paths.length > SHOWN ? ` and ${paths.length - SHOWN} more` : '');
 
-/** Entries that stand for a list of the config: what the pipeline itself says, not what the kind knows. */
+/** Only paths that the pipeline itself lists in the config, not those that the kind declares. */
 function namedBy(patterns: PluginManifest['writes'] | undefined, config: JSONObject): readonly string[] {
   return (patterns ?? []).flatMap((pattern) => {
     const field = /^\$\{config\.(\w+)\}$/.exec(pattern)?.[1];

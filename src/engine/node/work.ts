@@ -1,4 +1,4 @@
-// The work of one action in folders that are made for it: laid out, done in a sandbox, captured, removed.
+// Executes one action in private folders: writes the view, runs the plugin, captures changes, removes the folders.
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
@@ -27,17 +27,17 @@ import { endedEarly, timeLimit } from './time-limit.js';
 import { unusedPatterns } from './unused-patterns.js';
 import { changedPaths, undeclaredWrite } from './written-paths.js';
 
-/** What the caller is told while an action runs. */
+/** Callbacks while an action runs. */
 export interface Watch {
-  /** The plugin is about to work: its turn has come. */
+  /** The plugin is about to start. */
   onWork(): void;
-  /** The status of the last command, once the plugin has ended. */
+  /** The plugin has ended. `status` is the exit code of its last command. */
   onStatus(status: number): void;
 }
 
 export interface WorkOptions {
   readonly watch: Watch;
-  /** Where the action's folders are made. */
+  /** The folder in which the action's folders are made. */
   readonly parent: string;
   readonly beforeRemoval?: () => void;
 }
@@ -74,14 +74,14 @@ interface Captured {
 }
 
 class Work {
-  /** All private folders of the action are below it. */
+  /** Contains all private folders of the action. */
   readonly root: string;
   readonly #folders: Folders;
   readonly #exceeding = new AbortController();
   #session: SandboxSession | undefined;
   #handle!: NodeHandle;
   #kept: KeptFolder | undefined;
-  /** Made and captured so far: decides how the folders are removed. */
+  /** Number of files written and captured so far. Decides how the folders are removed. */
   #files = 0;
   /** By `performance.now()`; waiting for a turn is not counted. */
   #startedAt = performance.now();
@@ -92,7 +92,7 @@ class Work {
     private readonly sandbox: Sandbox,
     parent: string,
   ) {
-    // By chance, so that not each run begins in the same part of the disk, where the last one removed its files.
+    // A random name, so that runs don't all start in the part of the disk where the last one removed its files.
     this.root = `${parent}/${action.index}-${randomBytes(4).toString('hex')}`;
     this.#folders = {
       app: `${this.root}/app`,
@@ -104,7 +104,7 @@ class Work {
     };
   }
 
-  /** Makes the folders, and writes the view and the tools into them. */
+  /** Makes the folders and writes the view and the tools to them. */
   async layOut(): Promise<Result<MaterializedRecord, Stop>> {
     const { run, stopping } = this.execution;
     const { signal } = stopping;
@@ -116,7 +116,7 @@ class Work {
     const view = await materializeTree(run.store, run.layers.table, action.viewRoot, app, {
       signal,
       sources: action.sources,
-      // What it leaves is not stored, and it may compare times with what it keeps from build to build.
+      // Its result is not stored, and the node may compare file times with those that it keeps between builds.
       ...(action.reads.sideEffects === true ? { mtimeS: run.source.listedAt / 1000 } : {}),
     });
     if (!view.ok) return fail(this.#stopOf(view.failure));
@@ -136,7 +136,7 @@ class Work {
     return source === undefined ? lost('blob', problem.missing) : failed(changedDuringRun(source));
   }
 
-  /** Runs the plugin when its turn has come. */
+  /** Waits for a turn, then runs the plugin. */
   async work(watch: Watch): Promise<Result<RunOutput<unknown>, Stop>> {
     const { execution, action } = this;
     const { signal } = execution.stopping;
@@ -206,7 +206,7 @@ class Work {
     return failed(isCutOff ? withNetworkHint(failure) : failure);
   }
 
-  /** Stores what differs in the folders now. */
+  /** Stores what changed in the folders. */
   async capture(view: MaterializedRecord): Promise<Result<Captured, Stop>> {
     const { run, stopping, sink } = this.execution;
     const { action } = this;
@@ -244,32 +244,32 @@ class Work {
     return resultOf(this.execution.run, this.action, work);
   }
 
-  /** Ends what still runs, and removes the folders. */
+  /** Ends all processes that still run, and removes the folders. */
   async end(beforeRemoval: (() => void) | undefined): Promise<void> {
     await this.#closeSession();
     await this.#kept?.clean();
     beforeRemoval?.();
-    // At once: the next node's files then take the memory that these had.
+    // Removed at once, so that the next node can reuse the memory.
     removeTreeSoon(this.root, this.#files);
   }
 }
 
-/** Below this size the node's own lines cannot be why a command did not fit. */
+/** Up to this size in characters, the node's config can't be the reason why a command's arguments are too large. */
 const LARGE_CONFIG = 64 * 1024;
 
-/** What the pipeline itself gives is not the app's fault. */
+/** Blames the pipeline if the arguments come from it and not from the app. */
 function blamedRightly(failure: Failure, { node }: Action): Failure {
   if (!hasCode(failure, 'command::arguments-too-large')) return failure;
   const isOfPipeline = JSON.stringify([node.config, node.env]).length > LARGE_CONFIG;
   return isOfPipeline ? { ...failure, blame: 'pipeline' } : failure;
 }
 
-/** What a command printed looks as if it wanted to reach a host. */
+/** For a node whose commands printed a network error. */
 const withNetworkHint = (failure: Failure): Failure => ({
   ...failure,
-  remedy: `${failure.remedy}\nThis node has no network. If it needs one, add \`network: true\` to it.`,
+  remedy: `${failure.remedy}\nThis node has no network access. If it needs it, add \`network: true\` to the node.`,
 });
 
 const lostBits = (paths: readonly string[]): string =>
-  `A slug can't hold setuid, setgid or sticky bits, so these files lost theirs: ${someOf(paths)}. If the app needs the ` +
+  `A slug can't store setuid, setgid and sticky bits, so pyflow dropped them from: ${someOf(paths)}. If the app needs the ` +
   'bits, set them when it boots, for example in .profile.d.';

@@ -1,4 +1,4 @@
-// What a node wrote, held against what it says that it writes.
+// Compares what a node wrote with the `writes` that it declares.
 
 import type { Failure } from '../failure.js';
 import type { Digest } from '../files/digest.js';
@@ -8,13 +8,16 @@ import type { Run } from '../run/run.js';
 import type { Layer } from '../trees/tree.js';
 import type { Action } from './action.js';
 
-/** Undefined when the node wrote only where it may. */
+/** A failure for the first layer path outside `writes`; undefined if there is none. */
 export function undeclaredWrite(run: Run, action: Action, layer: Layer): Failure | undefined {
   const paths = undeclaredPaths(run, action, layer);
   return paths.length === 0 ? undefined : undeclared(run, action, paths);
 }
 
-/** What the kind says; and where it builds code, as that generates code, what lies beside the sources that it reads whole. */
+/**
+ * The patterns that the kind declares. A kind that builds code may also write into folders that it reads as a whole,
+ * because builds generate code there.
+ */
 function mayWrite({ node, plugin, reads }: Action): readonly string[] {
   if (plugin.manifest.buildsCode !== true) return node.writes;
   return [...node.writes, ...(reads.files ?? []).filter((pattern) => /(^|\/)\*\*$/.test(pattern))];
@@ -25,7 +28,7 @@ function undeclaredPaths(run: Run, action: Action, layer: Layer): readonly strin
   const writes = mayWrite(action);
   if (writes.includes('**')) return [];
   const literal = new Set(writes);
-  // Most nodes name their files; a matcher is made for the others only.
+  // Most nodes write only paths that they name literally, so the matcher is made only if needed.
   let isDeclared: ((path: string) => boolean) | undefined;
   const found: string[] = [];
   const check = (path: string): void => {
@@ -51,7 +54,10 @@ function* filesOf(run: Run, root: Digest, prefix: string): Generator<string> {
   for (const { name, digest } of directory.directories) yield* filesOf(run, digest, `${prefix}${name}/`);
 }
 
-/** Who could have prevented it: the pipeline names the places itself, an outside plugin declares them, else code of the app wrote. */
+/**
+ * Blames who can fix it: the pipeline if it or an outside plugin lists the places, else the app, whose code wrote
+ * there.
+ */
 function undeclared(run: Run, action: Action, paths: readonly string[]): Failure {
   const { node, plugin } = action;
   const isNamed = plugin.manifest.writes.some((pattern) => /^\$\{config\.\w+\}$/.test(pattern));
@@ -60,11 +66,11 @@ function undeclared(run: Run, action: Action, paths: readonly string[]): Failure
   return {
     code: 'node::undeclared-write',
     blame: isNamed || isOutside ? 'pipeline' : 'app',
-    title: `Node ${node.id} wrote where it did not say it would`,
+    title: `Node ${node.id} wrote to paths that it does not declare`,
     detail: `Written: ${paths.slice(0, 5).map(shownPath).join(', ')}${more}\nDeclared: ${mayWrite(action).join(', ') || 'nothing'}`,
     remedy:
       isNamed || isOutside
-        ? 'Add the paths to the writes of the node, or let it write into its scratch folder.'
-        : 'Find the package or build script that writes there, and make it write into its own folder.',
+        ? 'Add the paths to the `writes` of the node, or make it write to its scratch folder ($TMPDIR).'
+        : 'Find the package or build script that writes there, and make it write to a declared path.',
   };
 }

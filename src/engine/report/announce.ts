@@ -1,4 +1,4 @@
-// What a run tells when it starts and when its slug is there.
+// The events of a run's start and of its slug.
 
 import type { EventSink } from '../events.js';
 import { someOf } from '../files/shown-path.js';
@@ -31,5 +31,5 @@ export function announceSlug(sink: EventSink, { slug, durationMs }: WrittenSlug)
 }
 
 const sourcesKept = (paths: readonly string[]): string =>
-  `The build removed files of the app. --out is the app's folder, so pyflow leaves them there: ${someOf(paths, 30)}. ` +
+  `The build removed files of the app, but --out is the app's own folder, so pyflow keeps them: ${someOf(paths, 30)}. ` +
   'To get a slug without them, name another folder with --out.';

@@ -1,11 +1,11 @@
-// The flat facts of a run that platforms read, under the names that they know.
+// The build data of a run: flat facts under the names that platforms know.
 
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import type { NodeReport } from '../events.js';
 import { failureData, type Failure } from '../failure.js';
 import type { Run } from '../run/run.js';
 
-/** The flat facts of the platform's report: outputs and durations whose kind names them, and what became of it. */
+/** Outputs and durations that kinds name as build data, and the failure of the run, if any. */
 export function buildDataOf(
   run: Run,
   nodes: Readonly<Record<string, NodeReport>>,
@@ -28,7 +28,7 @@ export function buildDataOf(
         : ([[nameWith(config, name), value]] as const);
     });
     for (const [name, value] of named) data[name] = value;
-    // A node that says that it had nothing to do took no time worth telling.
+    // The duration of a node that had nothing to do is not reported.
     if (manifest.buildDataDuration === undefined || outputs === undefined) continue;
     if (outcome === 'skipped' || named.some(([, value]) => value === false)) continue;
     const name = nameWith(config, manifest.buildDataDuration);

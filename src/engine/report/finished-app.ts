@@ -1,4 +1,4 @@
-// The app that a run is to write as a slug: plain data, taken from the states of its nodes.
+// Collects the data of the finished app, from the states of a run's nodes.
 
 import type { RunPlan } from '../plan/run-plan.js';
 import type { Run } from '../run/run.js';
@@ -6,7 +6,7 @@ import type { FinishedApp } from '../slug/finished-app.js';
 import type { Layer } from '../trees/tree.js';
 import { statusOf } from './report.js';
 
-/** Undefined unless every node of the pipeline was visited and none failed. */
+/** Undefined unless the run visited every node of the pipeline and none failed. */
 export function finishedApp(run: Run, { isWhole }: RunPlan): FinishedApp | undefined {
   const { request, pipeline, states, layers, store, source, sourceDigests, composition } = run;
   if (!isWhole || pipeline.nodes.length === 0 || statusOf(run) !== 'succeeded') return undefined;

@@ -1,4 +1,4 @@
-// What a run leaves in the cache for the next one, and room in the cache.
+// Writes what the next run reads from the cache, and makes room in the cache.
 
 import { canonicalJSON, type JSONValue } from '../../manifests/json-schema.js';
 import type { RunReport } from '../events.js';
@@ -9,17 +9,17 @@ import type { Slug } from '../slug/write.js';
 import { writeFastRecord } from '../up-to-date/fast-path.js';
 import { writeLooks, type Unchanged } from '../up-to-date/unchanged.js';
 
-/** Facts may depend on the day (ends of life), so an unopened record is believed for a day at the most. */
+/** Facts can depend on the date (end of life of a version), so a fast record is valid for a day at most. */
 const FAST_RECORD_MS = 24 * 60 * 60 * 1000;
 
 export interface RecordParts extends RunOptions {
   readonly report: RunReport;
-  /** Absent when none was written. */
+  /** Undefined if the run wrote none. */
   readonly slug: Slug | undefined;
   readonly unchanged: Unchanged | undefined;
 }
 
-/** Writes what the next run reads: the report always, the rest after a complete run. */
+/** Writes the report of every run, and the other records only after a complete run. */
 export async function recordRun(run: Run, { report, slug, unchanged, version }: RecordParts): Promise<void> {
   const { request, appId, states, surroundings } = run;
   run.sourceDigests.statCache.save();
@@ -29,7 +29,7 @@ export async function recordRun(run: Run, { report, slug, unchanged, version }: 
   const state = { ...surroundings.state, ...(states.state as Record<string, JSONValue>) };
   const isStateNew = request.appId !== undefined && canonicalJSON(state) !== canonicalJSON(surroundings.state);
   if (isStateNew) writeState(request.cacheDir, appId, state);
-  // A result that is not stored makes its node run again, and a new state may change what nodes read.
+  // A node whose result is not stored has to run again, and new app state can change what nodes read.
   if (!states.isAllStored || isStateNew || request.oneTime === true) return dropFastRecord(request.cacheDir, appId);
   writeLooks(run, report.runId, unchanged);
   writeFastRecord({
@@ -62,11 +62,11 @@ function lastNodesOf(report: RunReport): Readonly<Record<string, LastNode>> {
 
 function expiryOf({ composition, states }: Run, unchanged: Unchanged | undefined): number {
   const expiresAt = composition.clock.now() + FAST_RECORD_MS;
-  // Only the last record knows how long the results of nodes last that were found unchanged.
+  // For nodes that were found unchanged, only the last record knows when their results expire.
   return Math.min(expiresAt, states.expiresAt, unchanged?.last.expiresAt ?? expiresAt);
 }
 
-/** Makes room when this run wrote much, or when nothing made room for a while. */
+/** Makes room if this run wrote much, or if the last time was long ago. */
 export async function keepQuota({ request, store }: Run): Promise<void> {
   if (store.bytesWritten === 0) return;
   const { collectGarbageIfDue } = await import('../store/quota.js');

@@ -1,4 +1,4 @@
-// Starts a run over when the cache turns out to have lost what a stored result needs, with the nodes forced that made it.
+// Starts a run again if the cache has lost part of a stored result, and forces the nodes that made it.
 
 import type { NodeId } from '../../manifests/pipeline/manifest.js';
 import type { EventSink } from '../events.js';
@@ -9,17 +9,17 @@ import type { SlugEnd } from '../slug/write.js';
 import { walk } from '../trees/directories.js';
 import type { Layer } from '../trees/tree.js';
 
-/** How often a run starts over. */
+/** How often a run is attempted. */
 const MAX_ATTEMPTS = 4;
 
-/** What an attempt found: a value, or nodes that have to run again first. */
+/** How an attempt ended: with a value, or with nodes that have to execute again first. */
 export type Attempted<T> =
   { readonly type: 'finished'; readonly value: T } | { readonly type: 'lost'; readonly producers: readonly NodeId[] };
 
 export interface Attempt {
   /** Nodes that must not be restored; `all` stands for every node. */
   readonly forced: ReadonlySet<string>;
-  /** The last attempt reports what is lost as a failure. */
+  /** The last attempt reports a loss as a failure. */
   readonly isLast: boolean;
 }
 
@@ -38,7 +38,7 @@ export async function withRecovery<T>(
   }
 }
 
-/** The nodes that have to run again because the store lost what they had left; empty when nothing is lost. */
+/** The nodes that have to execute again because the store has lost part of their results; empty if nothing is lost. */
 export function producersOfLost(run: Run, slug: SlugEnd | undefined, { forced }: Attempt): readonly NodeId[] {
   const found = lostIn(run, slug);
   if (found.length === 0) return [];
@@ -48,7 +48,7 @@ export function producersOfLost(run: Run, slug: SlugEnd | undefined, { forced }:
     if (end.type !== 'done' || forced.has(id)) continue;
     const layers = [end.layer, end.tool].filter((layer) => layer !== undefined);
     const own = layers.flatMap((layer) => [...lostOf(run, layer, wanted)]);
-    // One node is enough to bring a blob back that several made.
+    // If several nodes made the same blob, executing one of them is enough.
     if (own.length > 0) producers.push(id);
     for (const digest of own) wanted.delete(digest);
   }
@@ -61,7 +61,10 @@ function lostIn({ states }: Run, slug: SlugEnd | undefined): readonly Lost[] {
   return found;
 }
 
-/** What the layer needs that is known to be lost, or that the store does not have: both are found at once this way. */
+/**
+ * Digests of the layer that are known to be lost or that the store does not have, so that one attempt restores them
+ * all.
+ */
 function* lostOf({ layers, store }: Run, layer: Layer, wanted: ReadonlySet<Digest>): Generator<Digest> {
   for (const digest of [layer.digest, layer.tree]) if (wanted.has(digest)) yield digest;
   for (const [, entry] of walk(layers.table, layer.root)) {

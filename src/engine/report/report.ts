@@ -1,4 +1,4 @@
-// The report of a run, made once from the states of its nodes: status, exit status, failure, slug.
+// Makes the report of a run from the states of its nodes: status, exit status, failure, slug.
 
 import { REPORT_SCHEMA, type NodeReport, type RunReport, type RunStatus } from '../events.js';
 import { EXIT_STATUS, type Failure } from '../failure.js';
@@ -12,7 +12,7 @@ export interface ReportParts {
   readonly runId: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
-  /** Absent when the run was to write no slug. */
+  /** Undefined if the run was not to write a slug. */
   readonly slug: SlugEnd | undefined;
   readonly sandbox: RunReport['sandbox'];
 }
@@ -42,7 +42,7 @@ export function makeReport(run: Run, { runId, startedAt, slug, sandbox }: Report
   };
 }
 
-/** Of the nodes alone. */
+/** Status by the nodes alone, without the slug. */
 export function statusOf({ states, request }: Run): RunStatus {
   if (request.signal.aborted) return 'aborted';
   for (const [, end] of states.ends()) if (isBlocking(end)) return 'failed';
@@ -66,11 +66,11 @@ const slugReportOf = (
   ...(durationMs === undefined ? {} : { durationMs }),
 });
 
-/** 128 and the number of the signal that asked to stop, as the command line passes it on. */
+/** 128 plus the number of the signal that stopped the run. The command line passes it in the abort reason. */
 const exitStatusOfAbort = ({ reason }: AbortSignal): number =>
   (reason as { exitStatus?: number } | undefined)?.exitStatus ?? 130;
 
-/** The one that decides the exit status: a bug before the file, the file before the app, the environment last. */
+/** The failure that decides the exit status: internal first, then pipeline, app and environment. */
 function worstFailure(nodes: readonly NodeReport[]): Failure | undefined {
   const order = ['internal', 'pipeline', 'app', 'environment'];
   const failures = nodes.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));

@@ -1,4 +1,4 @@
-// What the finished app holds: the source, then each layer once, in plan order, without what `.slugignore` names.
+// The content of the finished app: the source, then each layer once in plan order, without what `.slugignore` names.
 
 import { existsSync, readFileSync } from 'node:fs';
 import type { Digest } from '../files/digest.js';
@@ -28,20 +28,20 @@ import type { Layer } from '../trees/tree.js';
 import type { FinishedApp } from './finished-app.js';
 
 export interface SlugContent {
-  /** Of the root Directory message. */
+  /** Digest of the root Directory message. */
   readonly root: Digest;
   readonly entries: ReadonlyMap<string, TreeEntry>;
-  /** What the app itself has at a path, as markers spell it. */
+  /** What the source has at a path, as slug markers spell it. */
   readonly sourceSpelling: ReadonlyMap<string, string>;
-  /** Digest -> path in the app: these bytes are in no store. */
+  /** Digest -> path in the app. The store does not hold these bytes. */
   readonly sources: ReadonlyMap<Digest, string>;
-  /** In the folder of the app itself: its paths that nodes removed and that stay there nevertheless. */
+  /** If the slug is written to the app's own folder: paths of the app that nodes removed, but that stay there. */
   readonly kept: readonly string[];
 }
 
 const MANY_LAYERS = 16;
 
-/** With `keepsSource` the slug lies in a developer's own folder, whose files are not pyflow's to delete. */
+/** `keepsSource`: the slug is written to a developer's folder, where pyflow must not delete files of the app. */
 export async function contentOfSlug(app: FinishedApp, keepsSource: boolean): Promise<Result<SlugContent, Failure>> {
   const source = sourceEntries(app);
   if (!source.ok) return source;
@@ -68,7 +68,7 @@ function countPaths(paths: Iterable<unknown>): number {
   return count;
 }
 
-/** Paths of the source that are not in the tree; of a folder that is gone, the folder alone. */
+/** Paths of the source that are missing from the tree. For a missing folder, only the folder. */
 function removedPaths(app: FinishedApp, root: Digest, source: readonly (readonly [string, NewEntry])[]): string[] {
   const removed = new Set<string>();
   for (const [path] of source) {
@@ -83,7 +83,7 @@ function withSource(app: FinishedApp, root: Digest, source: readonly (readonly [
   return missing.length === 0 ? root : mergeDirectories(app.table, buildTree(missing, app.table).root, root);
 }
 
-/** The list as the build left it; undefined where it says nothing, or is applied at another time. */
+/** `.slugignore` as the build left it; undefined if it names nothing, or if it is applied at another time. */
 async function ignoresOf(
   app: FinishedApp,
   root: Digest,
@@ -91,7 +91,7 @@ async function ignoresOf(
 ): Promise<Result<Ignores | undefined, Failure>> {
   const { params, source } = app;
   if (isAppliedBeforeBuild(params)) return succeed(undefined);
-  // Buildpacks that come later may need what the platform leaves out once all of them have run.
+  // Later buildpacks may need these files. The platform applies the list after the last buildpack.
   if (app.isOneTime && existsSync(`${source.directory}/.buildpacks`)) return succeed(undefined);
   const lists: IgnoreList[] = [];
   for (const folder of ignoreFolders(params)) {
@@ -106,7 +106,7 @@ async function ignoresOf(
 }
 
 /**
- * A few large layers are merged by whole folders; many small ones would copy the same folder again and again, so their
+ * A few large layers are merged by whole folders. Many small ones would copy the same folder again and again, so their
  * paths are collected first.
  */
 function rootOf(app: FinishedApp, source: readonly (readonly [string, NewEntry])[], layers: readonly Layer[]): Digest {
@@ -117,7 +117,8 @@ function rootOf(app: FinishedApp, source: readonly (readonly [string, NewEntry])
   for (const { root } of layers) {
     for (const [path, entry] of walk(app.table, root)) {
       const below = paths.get(path);
-      // A folder that replaces a file, or the other way round, takes more than one path: leave it to the merge.
+      // A folder that replaces a file, or a file that replaces a folder, affects several paths, so leave it to the
+      // merge.
       if (below !== undefined && (entry.type === 'directory') !== 'directory' in below) {
         return applyLayers(app.table, base(), layers);
       }

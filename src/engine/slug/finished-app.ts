@@ -1,4 +1,4 @@
-// All that a slug is made of, as plain data: writing one needs to know nothing of the run.
+// Everything that a slug is made of, as plain data, so that writing one needs no access to the run.
 
 import type { CheckedPipeline } from '../../manifests/pipeline/manifest.js';
 import type { SourceDigests } from '../app/source-digests.js';
@@ -11,7 +11,7 @@ export interface FinishedApp {
   readonly appDir: string;
   readonly outDir: string;
   readonly cacheDir: string;
-  /** The folder was made for this one run; see `RunRequest.oneTime`. */
+  /** The app's folder was made for this one run; see `RunRequest.oneTime`. */
   readonly isOneTime: boolean;
   readonly params: CheckedPipeline['params'];
   readonly source: Source;

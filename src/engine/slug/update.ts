@@ -1,4 +1,4 @@
-// Makes a folder that holds a slug hold another one, touching only what differs. Unaware of sources and layers.
+// Turns a folder that holds one slug into another one, and changes only what differs.
 
 import { isUtf8 } from 'node:buffer';
 import {
@@ -25,7 +25,7 @@ import type { BlobStore } from '../trees/blob-store.js';
 import { removeEntry } from '../files/remove-tree.js';
 
 const WRITERS = 8;
-/** What a folder's owner needs to change it, and to look at what is in it. */
+/** Mode bits that the owner of a folder needs to list and change it. */
 const OWNER = 0o700;
 const ENTERED = 0o500;
 
@@ -38,28 +38,28 @@ export class MissingBlob extends Error {
 
 export interface UpdateOptions {
   readonly blobs: BlobStore;
-  /** Digest -> path in the app: these bytes are in no store. */
+  /** Digest -> path in the app. The store does not hold these bytes. */
   readonly sources: ReadonlyMap<Digest, string>;
-  /** What earlier runs put there, one that was cut off among them; built once: what the app itself has, too. */
+  /** What earlier runs wrote there, including an interrupted one. For a one-time build also what the source has. */
   readonly earlier: Marker['paths'];
-  /** What stands for the marker meanwhile. */
+  /** The marker to leave there while the folder is incomplete. */
   readonly unfinished: Marker;
   readonly inPlace: boolean;
-  /** What the app itself has at a path: in place that needs no writing. */
+  /** What the source has at a path. If the slug is written in place, pyflow need not write that. */
   readonly sourceSpelling: ReadonlyMap<string, string>;
-  /** Seconds since the epoch, for the files that are written. */
+  /** Mtime for the files that are written, in seconds since the epoch. */
   readonly mtimeS: number;
   readonly signal: AbortSignal;
 }
 
 export interface Updated {
-  /** False when the folder held everything already. */
+  /** False if the folder already held everything. */
   readonly changed: boolean;
-  /** Files that were written. */
+  /** Paths of the files that were written. */
   readonly written: readonly string[];
 }
 
-/** Makes the folder hold `content`. The marker is away while anything is touched. */
+/** Makes the folder hold `content`. Removes the marker before the first change. */
 export async function updateSlug(
   outDir: string,
   content: ReadonlyMap<string, TreeEntry>,
@@ -67,7 +67,8 @@ export async function updateSlug(
   options: UpdateOptions,
 ): Promise<Updated> {
   const { unfinished, signal } = options;
-  // The marker came last, so whatever is younger was touched by somebody else, also when its time was put back.
+  // The marker was written last, so anything with a later ctime was changed by something else, even if its mtime was
+  // reset.
   const compared = before && { marker: before, finishedAt: lstatSync(`${outDir}/${SLUG_MARKER}`).ctimeMs };
   let started = false;
   const start = (): void => {
@@ -88,18 +89,18 @@ export async function updateSlug(
   }
 }
 
-/** Folders that must be open while something in them is written or removed, and get their modes afterwards. */
+/** Opens folders while something in them is written or removed, and sets their modes afterwards. */
 class Folders {
-  /** Path in the slug -> the mode that it is to have in the end. */
+  /** Path in the slug -> the mode to set at the end. */
   readonly #modes = new Map<string, number>();
 
   constructor(
     private readonly outDir: string,
-    /** To be called before anything is touched. */
+    /** Called before the first change. */
     readonly start: () => void,
   ) {}
 
-  /** Lets its owner list and change the folder. Nothing for one that is open already, or that is none. */
+  /** Lets the owner list and change the folder. Does nothing if that is already possible, or if it is no folder. */
   open(path: string): void {
     if (path === '' || this.#modes.has(path)) return;
     const target = `${this.outDir}/${path}`;
@@ -110,17 +111,17 @@ class Folders {
     chmodSync(target, OWNER);
   }
 
-  /** As it was found, also while it is open. */
+  /** The mode that the folder had at first, even while it is open. */
   modeOf(path: string, stat: Stats): number {
     return this.#modes.get(path) ?? stat.mode & 0o777;
   }
 
-  /** Before an entry of it is written or removed. */
+  /** Call it before an entry of the folder is written or removed. */
   openParentOf(path: string): void {
     this.open(parentOf(path));
   }
 
-  /** Makes the folder, or changes its mode, in the end where that is narrower than the default. */
+  /** Makes the folder or changes its mode. A mode narrower than the default is set at the end. */
   give(path: string, mode: number, isThere: boolean): void {
     const target = `${this.outDir}/${path}`;
     this.openParentOf(path);
@@ -133,7 +134,7 @@ class Folders {
   }
 
   close(): void {
-    // Children were opened after their parents, and a closed parent would hide them.
+    // Children first: they were opened after their parents, and a closed parent would hide them.
     for (const [path, mode] of [...this.#modes].toReversed()) {
       const target = `${this.outDir}/${path}`;
       if (lstatSync(target, { throwIfNoEntry: false })?.isDirectory() === true) chmodSync(target, mode);
@@ -166,7 +167,7 @@ interface Compared {
 }
 type FileOfSlug = TreeEntry & { readonly type: 'file' };
 
-/** Puts folders and links in order, and gives the files that are not as they should be. */
+/** Corrects folders and links, and returns the files that have to be written. */
 function findStale(
   outDir: string,
   content: ReadonlyMap<string, TreeEntry>,
@@ -183,7 +184,7 @@ function findStale(
       const mode = entry.mode ?? FOLDER_MODE;
       const isThere = stat?.isDirectory() === true;
       if (isThere && folders.modeOf(path, stat) === mode) {
-        // What its owner cannot enter cannot be compared either.
+        // A folder that its owner can't enter can't be compared.
         if ((mode & ENTERED) !== ENTERED) folders.open(path);
         continue;
       }
@@ -229,7 +230,7 @@ async function writeFiles(
       await breather.pause();
     }
   };
-  // One that fails must not end this while another still writes below a folder that is about to be closed.
+  // Wait for all writers even if one fails, because another may still write to a folder that is about to be closed.
   const ends = await Promise.allSettled(Array.from({ length: WRITERS }, work));
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
@@ -241,22 +242,22 @@ const missing = (digest: Digest, sources: ReadonlyMap<Digest, string>): Error =>
 
 const lstatOf = (path: string): Stats | undefined => lstatSync(path, { throwIfNoEntry: false });
 
-/** What stays would be part of the slug, so here a removal that fails is a failure. */
+/** Removes an entry. Throws if it can't, because the entry would become part of the slug. */
 export function clearAway(path: string | Buffer): void {
   const left = removeEntry(path);
   if (left === undefined) return;
   throw new FailureError({
     code: 'slug::cannot-clear',
     blame: 'environment',
-    title: `The output folder cannot be cleared: ${shownPath(left.path)}`,
-    detail: `Something in it cannot be removed (${left.code}), and it is not part of the slug.`,
-    remedy: 'Remove it as a user who may, or name another folder with --out; then run again.',
+    title: `pyflow can't clear the output folder: ${shownPath(left.path)}`,
+    detail: `Removing it failed (${left.code}), and it is not part of the slug.`,
+    remedy: '1. Remove it as a user who has permission, and run pyflow again.\n2. Or name another folder with --out.',
   });
 }
 
 /**
- * In place: what an earlier run put there and this one does not; folders end with a slash, their content comes first.
- * The marker lies in the app, so anybody may have written it: nothing outside is named, also not through links.
+ * In place: paths that an earlier run wrote and this one does not. Folders end with a slash, and come after their
+ * content. The app can contain a forged marker, so this returns no path outside the folder or behind a link.
  */
 function vanished(content: ReadonlyMap<string, TreeEntry>, earlier: Marker['paths'], outDir: string): string[] {
   const known = new Map<string, boolean>();
@@ -282,12 +283,15 @@ function removeIfEmpty(folder: string): void {
   try {
     rmdirSync(folder);
   } catch {
-    // The app has something in it.
+    // The app has files in it.
   }
 }
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 
-/** Apart: whatever lies in the folder and is not of this slug. Absolute, in bytes, where the name is no UTF-8. */
+/**
+ * In a separate folder: everything that is not part of this slug. A name that is not UTF-8 is returned as an absolute
+ * path in bytes.
+ */
 function strangers(outDir: string, content: ReadonlyMap<string, TreeEntry>, folders: Folders): (string | Buffer)[] {
   const found: (string | Buffer)[] = [];
   const visit = (prefix: string): void => {
@@ -314,7 +318,7 @@ function strangers(outDir: string, content: ReadonlyMap<string, TreeEntry>, fold
 export const interrupted: Failure = {
   code: 'run::aborted',
   blame: 'environment',
-  title: 'The run was interrupted while the slug was written',
-  detail: 'What lies there is marked as unfinished.',
-  remedy: 'Run again; the slug is completed.',
+  title: 'The run was interrupted while it wrote the slug',
+  detail: 'pyflow has marked the slug as unfinished.',
+  remedy: 'Run pyflow again to complete the slug.',
 };

@@ -1,4 +1,5 @@
-// Writes the slug: the finished app in the output folder, by difference where an earlier slug is.
+// Writes the slug, which is the finished app, to the output folder. If an earlier slug is there, writes only the
+// differences.
 
 import { lstatSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -34,24 +35,24 @@ import { clearAway, interrupted, MissingBlob, updateSlug, type Updated } from '.
 
 export interface Slug {
   readonly path: string;
-  /** Of the root Directory message of all files. */
+  /** Digest of the root Directory message of all files. */
   readonly digest: Digest;
   readonly files: number;
   readonly bytes: number;
-  /** For the fast record: what any change of the slug changes. */
+  /** For the fast record: the stats that change with any change of the slug. */
   readonly traces: readonly SlugTrace[];
-  /** In place: folder of the app -> names put into it. */
+  /** In place: folder of the app -> names that pyflow added to it. */
   readonly names: ReadonlyMap<string, readonly string[]>;
-  /** False when everything lay there already. */
+  /** False if the folder already held everything. */
   readonly changed: boolean;
-  /** In place: paths of the app that nodes removed, and that stay in its folder nevertheless. */
+  /** In place: paths of the app that nodes removed, but that stay in its folder. */
   readonly kept: readonly string[];
 }
 
-/** Fails before anything is run when the output folder is not pyflow's to write. */
+/** A failure if pyflow must not write to the output folder; called before anything runs. Undefined if it may. */
 export function checkOutDir(outDir: string, appDir: string, force: boolean): Failure | undefined {
   if (outDir === appDir) return undefined;
-  // Links must not lead around this: by force the folder is emptied.
+  // Compare real paths, because `--force` empties the folder.
   const [out, app, home] = [outDir, appDir, homedir()].map(realPath) as [string, string, string];
   if (out === parse(out).root || out === home || pathBelow(out, app) !== undefined) return unsafeOut(outDir);
   let names: readonly string[];
@@ -68,24 +69,24 @@ export function checkOutDir(outDir: string, appDir: string, force: boolean): Fai
   if (names.length === 0 || names.includes(SLUG_MARKER) || names.includes(UNFINISHED_MARKER)) return undefined;
   return notOurs(
     outDir,
-    `It holds ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''} and no slug marker.`,
+    `It contains ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''}, but no slug marker of pyflow.`,
   );
 }
 
 export interface WrittenSlug {
   readonly slug: Slug;
-  /** Absent when everything was in place already. */
+  /** Absent if the folder already held everything. */
   readonly durationMs?: number;
 }
 export type SlugEnd = Result<WrittenSlug, Lost | Failed>;
 
-/** Makes `outDir` hold the finished app, whole or marked as unfinished. */
+/** Makes `outDir` hold the finished app. If it fails, the slug there is marked as unfinished. */
 export async function writeSlug(app: FinishedApp): Promise<SlugEnd> {
   const { outDir, cacheDir, signal } = app;
   const started = performance.now();
   let lock: { release(): void } | undefined;
   try {
-    // Two runs that write one slug at the same time would mix theirs.
+    // Two runs that write the same folder at the same time would mix their slugs.
     const name = digestOf(Buffer.from(`slug ${realPath(outDir)}`));
     lock = await acquireKeyLock(cacheDir, name, { signal });
     const slug = await write(app);
@@ -109,13 +110,13 @@ interface Writing {
   readonly app: FinishedApp;
   readonly slug: SlugContent;
   readonly inPlace: boolean;
-  /** Whether pyflow put a path there, and not the app itself. */
+  /** Whether pyflow adds a path, rather than the source. */
   readonly isOwn: (path: string) => boolean;
   readonly before: Marker | undefined;
   readonly unfinished: Marker | undefined;
-  /** Of the slug that is being written; without times. */
+  /** Marker of the slug that is being written, without times. */
   readonly marker: Pick<Marker, 'format' | 'digest' | 'paths'>;
-  /** Seconds since the epoch, for the files that are written. */
+  /** Mtime for the files that are written, in seconds since the epoch. */
   readonly mtimeS: number;
 }
 
@@ -135,7 +136,8 @@ async function write(app: FinishedApp): Promise<Result<Slug, Lost | Failed>> {
   const updated = isNew ? await writeAnew(writing) : succeed(await update(writing));
   if (!updated.ok) return updated;
   ignoreInGit(appDir, outDir);
-  // In place the app's own folders keep their times, and files of ours would be taken for the app's once edited.
+  // In place, folders of the app keep their times, and a file that pyflow added would count as the app's once it is
+  // edited.
   const own = [...slug.entries].filter(([path]) => isOwn(path));
   if (updated.value.changed) complete(writing, own, updated.value.written);
   return succeed(slugOf(writing, own, updated.value.changed));
@@ -165,7 +167,7 @@ function update({ app, slug, inPlace, before, unfinished, marker, mtimeS }: Writ
     inPlace,
     sourceSpelling: slug.sourceSpelling,
     earlier,
-    // A later run that finds an unfinished slug in the app must be able to tell it from the app.
+    // If a later run finds an unfinished slug in the app's folder, it must be able to tell it from the app.
     unfinished: {
       ...marker,
       ...timesAfter(before, marker.paths, [], mtimeS),
@@ -190,7 +192,7 @@ function complete(
     writeMarker(outDir, SLUG_MARKER, { ...marker, ...timesAfter(before, marker.paths, written, mtimeS) });
   }
   removeFile(`${outDir}/${UNFINISHED_MARKER}`);
-  // With whole seconds on every folder, any later change in one shows by its time.
+  // Folders get whole seconds, so any later change in one shows in its mtime.
   for (const folder of [...(inPlace ? [] : [outDir]), ...foldersOf(outDir, own)]) setTime(folder, mtimeS);
 }
 
@@ -203,11 +205,12 @@ function slugOf({ app, slug, inPlace }: Writing, own: OwnEntries, changed: boole
   return { ...result, traces, names: inPlace ? namesByFolder(paths) : new Map<string, string[]>() };
 }
 
-/** What earlier runs put there; where a folder is built once, all that the app has is the slug's. */
+/** What earlier runs wrote there. In a one-time build, everything in the app's folder belongs to the slug. */
 function earlierPaths(app: FinishedApp, markers: readonly (Marker | undefined)[]): Marker['paths'] {
   const paths = Object.assign({}, ...markers.map((marker) => marker?.paths)) as Record<string, string>;
   if (!app.isOneTime) return paths;
-  // Folders without a slash: one that a node removed goes with all that no node was shown, such as a submodule's `.git`.
+  // Folders get no slash here: a folder that a node removed is deleted with everything in it, also with files that no
+  // node sees, such as a submodule's `.git`.
   for (const path of app.source.entries.keys()) paths[path] = '';
   return paths;
 }
@@ -215,8 +218,8 @@ function earlierPaths(app: FinishedApp, markers: readonly (Marker | undefined)[]
 const DAY_S = 24 * 60 * 60;
 
 /**
- * Seconds since the epoch, of the files that this run writes: now, but later than any other time of the slug, since a file
- * that changes twice within a second must show it. A marker that is far ahead of the clock is not followed.
+ * Mtime for the files that this run writes, in seconds since the epoch. Later than all earlier times of the slug, so
+ * that a file that changes twice within a second shows it. A marker far in the future is ignored.
  */
 function timeOfSlug(app: FinishedApp, markers: readonly (Marker | undefined)[]): number {
   const now = Math.floor(app.clock.now() / 1000);
@@ -224,7 +227,7 @@ function timeOfSlug(app: FinishedApp, markers: readonly (Marker | undefined)[]):
   return Math.max(FIXED_MTIME_S, now, last < now + DAY_S ? last + 1 : 0);
 }
 
-/** Where its owner may not enter the folder above, the time says nothing to anybody. */
+/** If the owner can't enter the parent folder, the time does not matter. */
 function setTime(folder: string, mtimeS: number): void {
   try {
     utimesSync(folder, mtimeS, mtimeS);
@@ -243,7 +246,7 @@ function traceOf(outDir: string, path: string): readonly SlugTrace[] {
   }
 }
 
-/** Empties the folder, or makes it. From the first step on it can be told for a slug that is not finished. */
+/** Empties the folder, or makes it. From the first step on, a marker shows that the slug is unfinished. */
 function clear(outDir: string): void {
   if (lstatSync(outDir, { throwIfNoEntry: false })?.isDirectory() === false) clearAway(outDir);
   mkdirSync(outDir, { recursive: true });
@@ -263,7 +266,7 @@ function withSources(app: FinishedApp, paths: ReadonlyMap<Digest, string>): Blob
     writeFile: (path) => store.writeFile(path),
     async materialize(digest, path, form) {
       const source = paths.get(digest);
-      // In place the source may be what is being replaced; the store's copy stays.
+      // In place, the source file may be the one that is being replaced, so prefer the store's copy.
       if (source === undefined || store.has(digest)) return store.materialize(digest, path, form);
       return copySource(`${app.appDir}/${source}`, path, digest, form);
     },
@@ -284,7 +287,7 @@ function sizeOfContent(content: ReadonlyMap<string, TreeEntry>): { readonly file
   return { files, bytes };
 }
 
-/** The first link on the way from the app to a folder below it: the app's author put it there, and may lead it anywhere. */
+/** The first link on the way from the app to a folder inside it. It is part of the app, and can point anywhere. */
 function linkBelow(appDir: string, outDir: string): string | undefined {
   const parts = outDir.startsWith(`${appDir}/`) ? outDir.slice(appDir.length + 1).split('/') : [];
   for (let depth = 1; depth <= parts.length; depth++) {
@@ -299,22 +302,23 @@ function linkBelow(appDir: string, outDir: string): string | undefined {
 const throughLink = (outDir: string, link: string): Failure => ({
   code: 'slug::unsafe-out',
   blame: 'app',
-  title: `The slug cannot be written to ${outDir}`,
-  detail: `${link} is a symbolic link in the app, so the slug would end up wherever the app's author wants.`,
-  remedy: `Remove the link ${link}, or choose a folder outside the app with --out.`,
+  title: `pyflow can't write the slug to ${outDir}`,
+  detail: `${link} is a symbolic link in the app, so the slug would be written to wherever it points.`,
+  remedy: `Remove the link ${link}, or name a folder outside the app with --out.`,
 });
 
 const notOurs = (outDir: string, what: string): Failure => ({
   code: 'slug::not-ours',
   blame: 'pipeline',
-  title: `The output folder is not a slug of pyflow: ${outDir}`,
-  detail: `${what} Writing the slug there would destroy it.`,
-  remedy: 'Name another folder with --out, or give --force to have it replaced.',
+  title: `pyflow won't overwrite the output folder: ${outDir}`,
+  detail: `${what} Writing the slug would replace it.`,
+  remedy: '1. Name another folder with --out.\n2. Or pass --force to delete what is there and write the slug.',
 });
 const unsafeOut = (outDir: string): Failure => ({
   code: 'slug::unsafe-out',
   blame: 'pipeline',
-  title: `The slug cannot be written to ${outDir}`,
-  detail: 'It is the root, the home folder, the app under another name, or a folder that holds the app itself.',
-  remedy: 'Name another folder with --out; the folder of the app itself builds in place.',
+  title: `pyflow can't write the slug to ${outDir}`,
+  detail:
+    'It is the root folder, your home folder, a folder that contains the app, or the app itself under another name.',
+  remedy: '1. Name another folder with --out.\n2. To build in place, name the folder of the app exactly as in --app.',
 });
