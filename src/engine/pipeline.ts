@@ -106,7 +106,7 @@ async function visitNodes(run: Run, sink: EventSink, visit: Visit): Promise<Atte
   const app = finishedApp(run, plan);
   const slug = app && (await writeSlug(app));
   if (slug?.ok) announceSlug(execution.sink, slug.value);
-  const producers = attempt.isLast ? [] : producersOfLost(run, slug, attempt);
+  const producers = attempt.isLast ? [] : await producersOfLost(run, slug, attempt);
   if (producers.length > 0) return { type: 'lost', producers };
   const report = makeReport(run, { runId, startedAt, slug, sandbox: execution.sandbox.used });
   const written = slug?.ok ? slug.value.slug : undefined;

@@ -39,18 +39,26 @@ export async function withRecovery<T>(
 }
 
 /** The nodes that have to execute again because the store has lost part of their results; empty if nothing is lost. */
-export function producersOfLost(run: Run, slug: SlugEnd | undefined, { forced }: Attempt): readonly NodeId[] {
+export async function producersOfLost(
+  run: Run,
+  slug: SlugEnd | undefined,
+  { forced }: Attempt,
+): Promise<readonly NodeId[]> {
   const found = lostIn(run, slug);
   if (found.length === 0) return [];
-  const wanted = new Set<Digest>(found.flatMap(({ digests }) => digests));
+  const lost = new Set<Digest>(found.flatMap(({ digests }) => digests));
   const producers: NodeId[] = [];
+  const returning = new Set<Digest>();
   for (const [id, end] of run.states.ends()) {
     if (end.type !== 'done' || forced.has(id)) continue;
-    const layers = [end.layer, end.tool].filter((layer) => layer !== undefined);
-    const own = layers.flatMap((layer) => [...lostOf(run, layer, wanted)]);
+    const needed = [end.layer, end.tool].flatMap((layer) => (layer === undefined ? [] : [...blobsOf(run, layer)]));
+    const missing: Digest[] = [];
+    // Also finds what no node has missed yet, so that one attempt restores everything.
+    for (const digest of needed) if (lost.has(digest) || !(await run.store.check(digest))) missing.push(digest);
     // If several nodes made the same blob, executing one of them is enough.
-    if (own.length > 0) producers.push(id);
-    for (const digest of own) wanted.delete(digest);
+    if (missing.every((digest) => returning.has(digest))) continue;
+    producers.push(id);
+    for (const digest of missing) returning.add(digest);
   }
   return producers.length > 0 ? producers : (['all'] as string[] as NodeId[]);
 }
@@ -61,13 +69,7 @@ function lostIn({ states }: Run, slug: SlugEnd | undefined): readonly Lost[] {
   return found;
 }
 
-/**
- * Digests of the layer that are known to be lost or that the store does not have, so that one attempt restores them
- * all.
- */
-function* lostOf({ layers, store }: Run, layer: Layer, wanted: ReadonlySet<Digest>): Generator<Digest> {
-  for (const digest of [layer.digest, layer.tree]) if (wanted.has(digest)) yield digest;
-  for (const [, entry] of walk(layers.table, layer.root)) {
-    if (entry.type === 'file' && (wanted.has(entry.digest) || !store.has(entry.digest))) yield entry.digest;
-  }
+function* blobsOf({ layers }: Run, layer: Layer): Generator<Digest> {
+  yield* [layer.digest, layer.tree];
+  for (const [, entry] of walk(layers.table, layer.root)) if (entry.type === 'file') yield entry.digest;
 }

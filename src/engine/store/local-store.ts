@@ -45,6 +45,8 @@ export interface LocalStore extends BlobStore, ActionCache {
   close(): Promise<void>;
   /** The stored form of a result, whichever host or boot it comes from. */
   inspect(key: ActionKey | string): StoredResult | undefined;
+  /** Whether the blob is present and undamaged. Hashes it unless it is known to be. */
+  check(digest: Digest): Promise<boolean>;
   /** Whether all blobs of a result are present and undamaged. Hashes those that are not known to be. */
   isComplete(stored: StoredResult): Promise<boolean>;
   /** For a clean-up: the ledger of trusted blobs, without those that it removes. */
@@ -241,6 +243,10 @@ class DiskStore implements LocalStore {
       }
     }
     return true;
+  }
+
+  async check(digest: Digest): Promise<boolean> {
+    return this.private?.folder.has(digest) === true || this.shared.check(digest);
   }
 
   async isComplete(stored: StoredResult): Promise<boolean> {
