@@ -1,4 +1,4 @@
-// Run as a process of its own by exec-slug.test.ts: what `pyflow exec` does with a slug, our streams and our signals.
+// exec-slug.test.ts runs this as a separate process: does with a slug, streams and signals what `pyflow exec` does.
 
 import { execSlug, type ExecSlugRequest } from '../../src/engine/inspect/exec-slug.js';
 import type { SandboxOptions } from '../../src/engine/process/sandbox/probe.js';
@@ -7,7 +7,7 @@ const [request, options] = JSON.parse(process.argv[2] ?? '') as [Omit<ExecSlugRe
 const controller = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    // As the command line does: who asks twice does not want to wait.
+    // Like the command line: a second signal ends the program at once.
     if (controller.signal.aborted) process.exit(99);
     controller.abort({ signal });
   });

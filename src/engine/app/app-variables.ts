@@ -1,4 +1,4 @@
-// The app's own variables: those of `--env-dir`, over those that the caller passes on. Unaware of the operator's environment.
+// Reads the app's own variables: those of `--env-dir`, which override those that the caller passes on.
 
 import { isUtf8 } from 'node:buffer';
 import { readdir, readFile, stat } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { fail, succeed, type Failure, type Result } from '../failure.js';
 
 export type AppVariables = Readonly<Record<string, string>>;
 
-/** One file a variable, as the classic buildpack API has it: its name names the variable, its content is the value. */
+/** One file per variable, as in the classic buildpack API: the file name is the name, the content is the value. */
 export async function readAppVariables(
   envDir: string | undefined,
   further: AppVariables = {},
@@ -33,9 +33,9 @@ export async function readAppVariables(
     return fail({
       code: 'app::env-dir-unreadable',
       blame: 'pipeline',
-      title: `The folder of app variables cannot be read: ${envDir}`,
+      title: `The folder of app variables can't be read: ${envDir}`,
       detail: String((error as Error).message),
-      remedy: 'Give --env-dir a readable folder that holds one file per variable.',
+      remedy: 'Set --env-dir to a readable folder with one file per variable.',
     });
   }
   return refused.length === 0 ? succeed(variables) : fail(notText(envDir, refused));
@@ -43,10 +43,10 @@ export async function readAppVariables(
 
 const isVariableName = (name: string): boolean => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
 
-/** Decoded anyway, the value would silently be another one. Never says what the value is: it may be secret. */
+/** Decoding such a value would silently change it. The message never shows the value, since it may be secret. */
 function problemOf(value: Buffer): string | undefined {
   const nul = value.indexOf(0);
-  if (nul !== -1) return `byte ${nul + 1} of the value is NUL, which no variable can hold.`;
+  if (nul !== -1) return `byte ${nul + 1} of the value is NUL, which a variable can't contain.`;
   return isUtf8(value) ? undefined : 'the value is not UTF-8.';
 }
 
@@ -59,7 +59,7 @@ const notText = (envDir: string, refused: readonly string[]): Failure => ({
       : `${refused.length} variables in ${envDir} are not UTF-8 text`,
   detail: [...refused].sort().slice(0, MOST_TOLD).join('\n'),
   remedy:
-    'Write the value as UTF-8 text; encode binary data first, for example with `base64 -w0`. Remove files with other names.',
+    'Write the value as UTF-8 text, and encode binary data first, for example with `base64 -w0`. Rename or remove files whose names are not UTF-8.',
 });
 const MOST_TOLD = 20;
 

@@ -1,14 +1,14 @@
-// The one documented environment that every node starts from. Unaware of plugins.
+// The documented environment that every node starts with.
 
-/** In every key and every command. */
+/** Part of every key and of every command's environment. */
 export const BASE_ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   LANG: 'C.UTF-8',
   TZ: 'UTC',
   PYTHONHASHSEED: '0',
   PYTHONDONTWRITEBYTECODE: '1',
-  // 1980-01-02, as files of views have it: zip archives begin a day earlier, which west of Greenwich is 1979.
+  // 1980-01-02, like the files of views: zip archives start a day earlier, which is 1979 west of Greenwich.
   SOURCE_DATE_EPOCH: '315619200',
-  // Root may not give files away in the sandbox, and tar would try.
+  // In the sandbox root can't change the owner of files, but tar would try to.
   TAR_OPTIONS: '--no-same-owner',
 };

@@ -1,12 +1,12 @@
-// Follows symbolic links of the app as nodes see them, one step at a time, inside the app only.
+// Follows symbolic links of the app as nodes see them, step by step and only inside the app.
 
 import { posix } from 'node:path';
 import type { Failure } from '../failure.js';
 import type { RunFiles, Winner } from './run-files.js';
 
-/** Why a link cannot be followed. */
+/** Why a link can't be followed. */
 export interface LinkProblem {
-  /** The links on the way, the last of which has no usable target. */
+  /** The links on the way; the last one has no usable target. */
   readonly steps: readonly { readonly link: string; readonly target: string }[];
   readonly why: 'outside' | 'missing' | 'circle';
 }
@@ -14,7 +14,7 @@ export interface LinkProblem {
 export interface Followed {
   /** The links on the way, in order. */
   readonly links: readonly string[];
-  /** Where the path leads; undefined when there is nothing. */
+  /** Where the path leads; undefined if it doesn't exist. */
   readonly end?: { readonly path: string; readonly winner: Winner };
   readonly problem?: LinkProblem;
 }
@@ -26,11 +26,11 @@ const ROOT: Winner = { writer: -1, entry: { type: 'directory' } };
 
 interface Part {
   readonly name: string;
-  /** It comes from the target of a link, not from the path that was asked for. */
+  /** Comes from the target of a link, not from the requested path. */
   readonly isOfTarget: boolean;
 }
 
-/** `path`: app-relative, '' for the app. Every place that decides where it leads is noted as looked at. */
+/** `path`: app-relative, '' for the app. Notes every path that decides where it leads as looked at. */
 export function followLinks(files: RunFiles, node: number, path: string): Followed {
   if (path === '') return { links: NO_LINKS, end: { path, winner: ROOT } };
   // A path with an entry of its own has no link among its folders.
@@ -66,7 +66,7 @@ function walkPath(files: RunFiles, node: number, path: string): Followed {
     if (steps.length > MOST_LINKS) return stop('circle');
     done.pop();
     pending.push(...partsOf(target, true));
-    // The folder that the link is in.
+    // Continue from the folder that contains the link.
     winner = ROOT;
   }
   return { links: steps.map(({ link }) => link), end: { path: done.join('/'), winner } };
@@ -82,8 +82,8 @@ const partsOf = (path: string, isOfTarget: boolean): Part[] =>
 
 const TITLES: Readonly<Record<LinkProblem['why'], string>> = {
   outside: 'is a symbolic link that points outside the app',
-  missing: 'is a symbolic link to something that is not in the app',
-  circle: 'is a symbolic link that leads back to itself',
+  missing: 'is a symbolic link to a path that is not in the app',
+  circle: 'is a symbolic link that points back to itself',
 };
 
 /** `Title: steps`, on one line. */
@@ -95,7 +95,7 @@ export const linkNotice = ({ steps, why }: LinkProblem): string =>
 
 const SHOWN_STEPS = 6;
 
-/** `before`: what the node said when it did not find the file. */
+/** `before`: the failure of the node when it did not find the file. */
 export function linkFailure(problem: LinkProblem, appDir: string, before?: Failure): Failure {
   const { steps, why } = problem;
   const [first] = steps;
@@ -124,17 +124,17 @@ function remedyOf(link: string, target: string, why: LinkProblem['why'], appDir:
         return `Make the link relative: ln -sfn ${posix.relative(posix.dirname(link), inside)} ${link}`;
       }
       return [
-        'Only files in the app folder are part of a build. Do one of these:',
-        `1. Replace ${link} with a copy of what it points to.`,
-        '2. Move the target into the app, and make a relative link to it.',
+        'Only files in the app folder are part of a build. Do one of the following:',
+        `- Replace ${link} with a copy of its target.`,
+        `- Move the target into the app and make ${link} a relative link to it.`,
       ].join('\n');
     }
     case 'missing':
       return [
-        `1. Check that the target of ${link} exists, and that neither .gitignore nor .slugignore leaves it out.`,
-        '2. If the target has moved, make the link again: ln -sfn TARGET ' + link,
+        `1. Check that the target of ${link} exists and that neither .gitignore nor .slugignore excludes it.`,
+        `2. If the target has moved, make the link again: ln -sfn TARGET ${link}`,
       ].join('\n');
     case 'circle':
-      return `Replace ${link} with the file or folder that it should be.`;
+      return `Replace ${link} with a file or folder, or with a link that does not point back to itself.`;
   }
 }

@@ -1,4 +1,4 @@
-// What commands that may use the network need of the caller's environment to reach it. In no key.
+// Variables of the caller that commands with a network need to reach it. They are part of no key.
 
 import { CERTIFICATE_VARIABLES } from '../process/certificate-variables.js';
 

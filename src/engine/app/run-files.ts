@@ -1,4 +1,4 @@
-// All files of a run as nodes see them: the source overlaid by the layers of their ancestors.
+// All files of a run as nodes see them: the source with the layers of their ancestors on top.
 
 import { plainBaseOf, withoutEscapes } from '../../manifests/path-pattern.js';
 import type { Digest } from '../files/digest.js';
@@ -15,7 +15,7 @@ export type LayerEntry =
   | { readonly type: 'directory'; readonly mode?: number }
   | { readonly type: 'deleted' };
 
-/** The last word on a path, for one node. `writer` is the index of the node whose layer has it; -1: the source. */
+/** The entry that one node sees at a path. `writer`: index of the node whose layer it comes from; -1 for the source. */
 export interface Winner {
   readonly writer: number;
   readonly entry: LayerEntry | ({ readonly type: 'file'; readonly source: true } & Permissions);
@@ -25,15 +25,15 @@ type AncestorsOf = (node: number) => { has(node: number): boolean };
 
 const SOURCE = -1;
 
-/** All files of a run, as far as nodes have finished. Nodes are named by their position in the plan. */
+/** All files of a run so far. Nodes are identified by their position in the plan. */
 export class RunFiles {
   readonly source: Source;
-  /** Per path the layers that touch it, by ascending position. */
+  /** Path -> the layers that touch it, by ascending position. */
   readonly #writers = new Map<string, { readonly node: number; readonly entry: LayerEntry }[]>();
-  /** Directory -> names that layers put into it, for listings. */
+  /** Folder -> names that layers put into it, for listings. */
   readonly #layerChildren = new Map<string, Set<string>>();
   #sourceNames: ReadonlyMap<string, readonly string[]> | undefined;
-  /** A layer deletes something, or has a file or link where a folder was: what was below it is gone. */
+  /** A layer deletes something, or replaces a folder with a file or link, so entries below it are gone. */
   #hidesFolders = false;
   #sourceLinks: readonly string[] | undefined;
   readonly #layerLinks = new Set<string>();
@@ -75,17 +75,17 @@ export class RunFiles {
     writers.splice(index, 0, { node, entry });
   }
 
-  /** Paths and patterns that a node asked for; undefined for one that was not asked. */
+  /** Paths and patterns that a node looked at; undefined if its `reads` was not called. */
   looksOf(node: number): ReadonlySet<string> | undefined {
     return this.#looks.get(node);
   }
 
-  /** A node that is asked but looks at nothing has looks too. */
+  /** Call it before `reads`, also for a node that then looks at nothing. */
   beginLooks(node: number): void {
     this.#looks.set(node, new Set());
   }
 
-  /** What `node` finds at `path`; undefined where there is nothing. */
+  /** What `node` finds at `path`; undefined if nothing. */
   winner(node: number, path: string): Winner | undefined {
     this.#looks.get(node)?.add(path);
     return this.#winnerOf(node, path);
@@ -122,7 +122,7 @@ export class RunFiles {
     return undefined;
   }
 
-  /** The mode that the source or a layer gave a folder; undefined where none did. */
+  /** The mode that the source or a layer gave a folder; undefined if none did. */
   folderMode(node: number, path: string): number | undefined {
     const ancestors = this.ancestorsOf(node);
     for (const { node: writer, entry } of (this.#writers.get(path) ?? []).toReversed()) {
@@ -143,14 +143,14 @@ export class RunFiles {
     yield* this.#layerLinks;
   }
 
-  /** Notes that it matters to the node what matches this pattern. */
+  /** Notes that the paths that match this pattern matter to the node. */
   noteGlob(node: number, pattern: string): void {
     this.#looks.get(node)?.add(`${GLOB}${pattern}`);
   }
 
   /**
-   * Files and symbolic links that match a pattern for `node`, sorted. A pattern that names a directory means all in it. No
-   * link is followed.
+   * Files and symbolic links that match a pattern for `node`, sorted. A pattern that names a folder means everything in it.
+   * Links are not followed.
    */
   match(node: number, pattern: string): readonly string[] {
     const { base, rest } = splitPattern(pattern);
@@ -182,11 +182,11 @@ export class RunFiles {
   }
 }
 
-/** Before a pattern among the looks of a node. */
+/** Prefix of a pattern among the looks of a node. */
 export const GLOB = 'glob:';
 export const escapeGlob = (path: string): string => path.replace(/[\\*?[\]{}()!+@|]/g, '\\$&');
 
-/** The folder that a pattern begins with, and the pattern below it; no `rest` where the pattern names one path. */
+/** The folder that a pattern begins with, and the pattern below it; `rest` is empty if the pattern names one path. */
 export function splitPattern(pattern: string): { readonly base: string; readonly rest: string } {
   const base = plainBaseOf(pattern);
   if (base !== undefined) {
@@ -197,7 +197,7 @@ export function splitPattern(pattern: string): { readonly base: string; readonly
   return { base: normalize(path) ?? path, rest: '' };
 }
 
-/** `a/../b` -> `b`; undefined when it leads out of the app. */
+/** `a/../b` -> `b`; undefined if it points outside the app. */
 export function normalize(path: string): string | undefined {
   const parts: string[] = [];
   for (const part of path.split('/')) {

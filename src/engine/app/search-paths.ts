@@ -1,18 +1,18 @@
-// Folders of the app in which nodes that build code look for programs, headers and libraries: what buildpacks before this
-// one installed and put into PATH and its like. In app coordinates, so that keys are the same wherever the app lies.
+// Folders of the app in which nodes that build code look for programs, headers and libraries: earlier buildpacks installed
+// them and added them to PATH and similar variables. In app coordinates, so that keys don't depend on where the app is.
 
 import { BASE_ENVIRONMENT } from './base-environment.js';
 
 /** Name of a variable -> folders of the app, `.apt/usr/bin` for example, in the order in which they are searched. */
 export type SearchPaths = Readonly<Record<string, readonly string[]>>;
 
-/** How keys spell the folder of the app. */
+/** The app folder in keys. */
 const APP = '/app';
 
-/** Folders that several buildpacks use, each for a folder of its own. */
+/** Folders that several buildpacks share; each has its own folder inside. */
 const SHARED: ReadonlySet<string> = new Set(['.heroku', '.scalingo']);
 
-/** The variables; `app` is the app's folder as a command sees it. */
+/** The variables. `app`: the app folder as a command sees it. */
 export function searchPathVariables(paths: SearchPaths, app = APP): Readonly<Record<string, string>> {
   const variables: Record<string, string> = {};
   for (const [name, folders] of Object.entries(paths)) {
@@ -22,7 +22,7 @@ export function searchPathVariables(paths: SearchPaths, app = APP): Readonly<Rec
   return variables;
 }
 
-/** Says for a command what `env` says in the words of the key; a variable that something else has set stays. */
+/** Replaces the variables in `env` by their values for a command. A variable that was set otherwise stays. */
 export function spellSearchPaths(
   env: Readonly<Record<string, string>>,
   paths: SearchPaths,
@@ -34,8 +34,8 @@ export function spellSearchPaths(
 }
 
 /**
- * Patterns of the files that belong to those folders: a library lies beside the programs that tell where it is. Hidden
- * folders only, since what is not hidden is the app's, and no install should run anew for an edit there.
+ * Patterns for the files that belong to those folders, including libraries next to them. Only hidden folders: others belong to
+ * the app, and an edit there must not re-run an install.
  */
 export function searchPathFiles(paths: SearchPaths): readonly string[] {
   const folders = new Set<string>();

@@ -1,4 +1,4 @@
-// Which paths of the app come into a node's view: what its patterns match, and all that the links among that lead to.
+// Selects the paths of a node's view: those that its patterns match, and those that links among them lead to.
 
 import { matcherOf } from '../files/pattern.js';
 import { followLinks, type Followed, type LinkProblem } from './links.js';
@@ -7,9 +7,9 @@ import { escapeGlob, splitPattern, type RunFiles } from './run-files.js';
 interface Selection {
   /** Files and symbolic links. */
   readonly paths: ReadonlySet<string>;
-  /** Links that a pattern came across and that cannot be followed; they stay as they are. */
+  /** Links that a pattern matched and that can't be followed; they stay unchanged. */
   readonly passed: readonly LinkProblem[];
-  /** The first path that is named, not matched, and has an unusable link in it. */
+  /** The first unusable link in a path that is named in full. */
   readonly problem: LinkProblem | undefined;
 }
 
@@ -23,10 +23,10 @@ class Selector implements Selection {
   readonly paths = new Set<string>();
   readonly passed: LinkProblem[] = [];
   problem: LinkProblem | undefined;
-  /** Patterns to go through; a link to a folder adds one, and a circle of folders would never end without the set. */
+  /** Patterns to process; a link to a folder adds one. Without the set, a circle of folders would never end. */
   readonly #pending: string[] = [];
   readonly #known = new Set<string>();
-  /** Folders that are selected with all in them; '' is the app. Package managers make thousands of links into one. */
+  /** Folders selected with their whole content; '' is the app. Package managers make thousands of links into one. */
   readonly #whole = new Set<string>();
 
   constructor(
@@ -41,7 +41,7 @@ class Selector implements Selection {
   }
 
   select(): Selection {
-    // In order: the list grows meanwhile.
+    // The list grows during the loop.
     for (const pattern of this.#pending) this.#choose(pattern);
     return this;
   }
@@ -80,11 +80,11 @@ class Selector implements Selection {
     if (this.files.winner(this.node, path)?.entry.type !== 'symlink') return;
     const found = followLinks(this.files, this.node, path);
     this.#take(found);
-    // All of a folder says nothing about each file in it.
+    // A pattern for a whole folder doesn't mean that each file in it is needed.
     if (found.problem !== undefined && !/(^|\/)\*\*$/.test(rest)) this.passed.push(found.problem);
   }
 
-  /** Links to folders in the middle of a pattern, as in `apps/*` + `/settings.py`. `**` crosses none. */
+  /** Follows links to folders in the middle of a pattern, as in `apps/*` + `/settings.py`. `**` follows none. */
   #cross(base: string, rest: string): void {
     const segments = segmentsOf(rest);
     const end = segments.findIndex((segment) => segment.includes('**') || segment.includes('/'));
@@ -110,7 +110,7 @@ class Selector implements Selection {
 const below = (folder: string, pattern: string): string =>
   folder === '' ? pattern : `${escapeGlob(folder)}/${pattern}`;
 
-/** Split at slashes that are outside of brackets. */
+/** Splits at slashes outside of brackets. */
 function segmentsOf(pattern: string): readonly string[] {
   const segments: string[] = [];
   let depth = 0;

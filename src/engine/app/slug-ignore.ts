@@ -1,4 +1,4 @@
-// `.slugignore`: its patterns, when they apply, and a tree without what they name.
+// `.slugignore`: parses its patterns, decides when they apply, and removes from a tree what they name.
 
 import type { JSONValue } from '../../manifests/json-schema.js';
 import { compilePathPattern, type PathMatcher } from '../../manifests/path-pattern.js';
@@ -10,23 +10,23 @@ import type { Directory, DirectoryTable } from '../trees/tree.js';
 
 export const SLUGIGNORE = '.slugignore';
 
-/** What a list says of a path: `named` by a path from the root, `matched` by a name that counts at any depth. */
+/** How a list matches a path: `named` by a path from the root, `matched` by a name at any depth. */
 export type Ignores = (path: string) => 'named' | 'matched' | undefined;
 
-/** The text of a list, and the folder that it lies in (empty for the app's own). */
+/** The text of a list, and the folder that contains it (empty for the app folder). */
 export interface IgnoreList {
   readonly folder: string;
   readonly text: string;
 }
 
 /**
- * Where the platform applies the list: on Heroku's stacks it removes the files before the build, on the others it leaves them
- * out of the image afterwards.
+ * When the platform applies the list: Heroku's stacks remove the files before the build; the others leave them out of the image
+ * after it.
  */
 export const isAppliedBeforeBuild = (params: Readonly<Record<string, JSONValue>>): boolean =>
   typeof params['stack'] === 'string' && params['stack'].startsWith('heroku-');
 
-/** Folders whose list counts: that of the app, and that of the project in it. */
+/** Folders whose list counts: the app, and the project in it. */
 export function ignoreFolders(params: Readonly<Record<string, JSONValue>>): readonly string[] {
   const { root } = params;
   return typeof root === 'string' && root !== '' && root !== '.' ? ['', root] : [''];
@@ -34,12 +34,12 @@ export function ignoreFolders(params: Readonly<Record<string, JSONValue>>): read
 
 /** Bytes of a list. */
 const LARGEST_LIST = 1024 * 1024;
-/** Patterns times paths: some seconds. */
+/** Patterns times paths; takes some seconds. */
 const MOST_COMPARISONS = 50_000_000;
 
 /**
- * One pattern a line, `#` comments; a folder's pattern covers its content. As on the platforms there is no negation. `paths`: how
- * many there will be to compare with. Undefined where the lists name nothing.
+ * One pattern per line, `#` comments. A pattern that matches a folder covers its content. As on the platforms there is no
+ * negation. `paths`: how many paths will be compared. Undefined if the lists are empty.
  */
 export function parseIgnoreLists(lists: readonly IgnoreList[], paths: number): Result<Ignores | undefined, Failure> {
   const named: string[] = [];
@@ -65,7 +65,7 @@ export function parseIgnoreLists(lists: readonly IgnoreList[], paths: number): R
   return succeed((path) => (byPath.value(path) ? 'named' : byName.value(path) ? 'matched' : undefined));
 }
 
-/** Nor `./` at the start. An expression would try each slash of a long row. */
+/** Also removes `./` at the start. A regular expression would be quadratic for a long row of slashes. */
 function withoutOuterSlashes(pattern: string): string {
   let start = 0;
   while (pattern[start] === '/' || pattern.startsWith('./', start)) start += pattern[start] === '/' ? 1 : 2;
@@ -90,18 +90,21 @@ const tooManyPatterns = (patterns: number | undefined): Failure => ({
   code: 'pattern::too-large',
   blame: 'app',
   title: 'The file .slugignore has too many patterns',
-  detail: patterns === undefined ? 'It is larger than 1 MiB.' : `It has ${patterns}, and there are very many files.`,
-  remedy: 'Name folders instead of single files.',
+  detail:
+    patterns === undefined
+      ? 'It is larger than 1 MiB.'
+      : `It has ${patterns} patterns, and the app has very many files.`,
+  remedy: 'List folders instead of single files.',
 });
 
-/** Folders in which a name alone means nothing: the runtime with the app's packages, and the scripts that set the environment. */
+/** Folders in which a mere name does not match: the runtime with the app's packages, and the scripts that set the environment. */
 export function shieldedFolders({ vendorDir }: Readonly<Record<string, JSONValue>>): readonly string[] {
   return ['.profile.d', typeof vendorDir === 'string' && vendorDir !== '' ? vendorDir : '.scalingo'];
 }
 
 /**
- * The tree without what the list names. In `shielded` folders only a path from the root counts: a `docs` or `*.txt` is meant for
- * the app, and some packages do not work without theirs.
+ * The tree without what the list names. In `shielded` folders only paths from the root count: `docs` or `*.txt` is meant for the
+ * app, and some packages don't work without such files.
  */
 export function withoutIgnored(
   table: DirectoryTable,

@@ -1,5 +1,5 @@
-// The marker at the root of a slug: by it a slug is told from other folders, and in place what pyflow put into an app from
-// what was the app's own. Unaware of how slugs are written.
+// The marker at the root of a slug: it distinguishes a slug from other folders, and for a build in place, pyflow's files from
+// the app's own.
 
 import { renameSync, writeFileSync } from 'node:fs';
 import type { Digest } from '../files/digest.js';
@@ -9,20 +9,20 @@ import { NEW_MARKER, SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
 import type { SourceEntry } from './source.js';
 import { FOLDER_MODE, spellMode, spellPermissions } from '../files/modes.js';
 
-/** What lies at the root of every slug, so that only a slug is ever overwritten. */
+/** Content of the marker; its file is in every slug, so that pyflow only overwrites slugs. */
 export interface Marker {
   readonly format: number;
   readonly digest: Digest;
-  /** Path -> what lies there; folders of ours end with a slash. In place only what the app did not have itself. */
+  /** Path -> entry; our folders end with a slash. For a build in place, only what the app did not contain itself. */
   readonly paths: Readonly<Record<string, string>>;
-  /** Seconds since the epoch: the time of the files that `times` does not name. Markers of older versions have none. */
+  /** Seconds since the epoch: time of the files that are not in `times`. Absent in markers of older versions. */
   readonly time?: number;
   readonly times?: Readonly<Record<string, number>>;
-  /** Of an unfinished slug: the time that files get by the run that was cut off. */
+  /** For an unfinished slug: the time that the interrupted run gives to files. */
   readonly next?: number;
 }
 
-/** What all files of a slug had before slugs knew times. */
+/** Time of all files of slugs from versions without times. */
 const OLD_TIME_S = 315_532_800;
 
 /** Seconds since the epoch. */
@@ -31,7 +31,7 @@ export const timeOf = (marker: Marker, path: string): number => marker.times?.[p
 export const newestTime = ({ time = OLD_TIME_S, times = {}, next = 0 }: Marker): number =>
   Object.values(times).reduce((newest, each) => Math.max(newest, each), Math.max(time, next));
 
-/** The times that go into the marker after an update which wrote some of the files at `now`. */
+/** The times for the marker after an update that wrote some of the files at `now`. */
 export function timesAfter(
   before: Marker | undefined,
   paths: Marker['paths'],
@@ -46,13 +46,13 @@ export function timesAfter(
 }
 
 /**
- * Path of a file or folder in the slug, its mtime and ctime (ms) and its inode. The mtime shows every write, since ours are
- * whole seconds; the ctime also a change of mode, and a write after which the time was put back.
+ * Path of a file or folder in the slug, its mtime and ctime (ms) and its inode. The mtime shows every write, since our times are
+ * whole seconds; the ctime also shows a change of mode, or a write after which the mtime was restored.
  */
 export type SlugTrace = readonly [string, number, number, number];
 
 export const MARKER_FORMAT = 1;
-/** The predicate by which an app that is built in place tells its own files from an earlier run's. */
+/** For an app that is built in place: a predicate for files that an earlier run wrote. */
 export function oursInPlace(directory: string): (path: string, entry: SourceEntry) => boolean {
   const marker = readMarker(directory, SLUG_MARKER) ?? readMarker(directory, UNFINISHED_MARKER);
   const paths = marker?.paths ?? {};
@@ -65,7 +65,7 @@ export function oursInPlace(directory: string): (path: string, entry: SourceEntr
   };
 }
 
-/** Undefined when it is not there, or not as pyflow writes it. */
+/** Undefined if it is missing, or not in the form that pyflow writes. */
 export function readMarker(directory: string, name: string): Marker | undefined {
   const marker = readJSON<Marker>(`${directory}/${name}`);
   if (marker?.format !== MARKER_FORMAT || typeof marker.paths !== 'object' || marker.paths === null) return undefined;
@@ -95,7 +95,7 @@ export function markerPaths(
   return paths;
 }
 
-/** Whole or not at all. */
+/** Writes it atomically. */
 export function writeMarker(outDir: string, name: string, marker: Marker): void {
   writeFileSync(`${outDir}/${NEW_MARKER}`, JSON.stringify(marker));
   renameSync(`${outDir}/${NEW_MARKER}`, `${outDir}/${name}`);

@@ -1,4 +1,4 @@
-// The app's own files as they lie on disk: names, stat tuples and, on demand, digests. Unaware of layers and keys.
+// Lists the app's own files on disk: names, types and stat tuples.
 
 import { isUtf8 } from 'node:buffer';
 import { CACHE_TAG, isTaggedCache } from '../files/own-folders.js';
@@ -32,7 +32,7 @@ interface SourceSymlink {
 interface SourceDirectory {
   readonly type: 'directory';
   readonly stat: Stats;
-  /** Where it is another than 0755. */
+  /** Absent for 0755. */
   readonly mode?: number;
 }
 export type SourceEntry = SourceFile | SourceSymlink | SourceDirectory;
@@ -44,26 +44,26 @@ export interface Source {
   readonly rootStat: Stats;
   /** Milliseconds since the epoch, before the first look. */
   readonly listedAt: number;
-  /** What `.slugignore` keeps from the build; empty where the list is applied after it. */
+  /** Paths that `.slugignore` hides from the build; empty if the list applies after it. */
   readonly hidden: readonly string[];
-  /** Folders that say they are caches (CACHEDIR.TAG), which are no part of the app. */
+  /** Folders marked as caches (CACHEDIR.TAG), which are not part of the app. */
   readonly caches: readonly string[];
 }
 
 const MAX_FILES = 200_000;
-/** Whether group and others may write comes from the umask of a checkout, and two checkouts of an app have the same keys. */
+/** Write bits of group and others depend on the umask of a checkout, and two checkouts of an app must have the same keys. */
 const KEPT_BITS = 0o755;
 
 /**
- * Lists the app: everything but `.git`, `.pyflow`, slugs, what `.slugignore` hides, and what `isOurs` says an earlier run
- * wrote in place. `skip` are app-relative folders (the output folder, when it lies inside).
+ * Lists the app: everything except `.git`, `.pyflow`, slugs, paths that `.slugignore` hides, and files that an earlier run wrote
+ * in place (`isOurs`). `skip`: app-relative folders to leave out (the output folder, if it is inside).
  */
 export function listSource(
   directory: string,
   options: {
     readonly skip: readonly string[];
     readonly isOurs?: (path: string, entry: SourceEntry) => boolean;
-    /** Folders with a `.slugignore` that counts, and whether what it names is no part of the build. */
+    /** Folders whose `.slugignore` counts, and whether it hides files from the build. */
     readonly ignoring?: { readonly folders: readonly string[]; readonly isHidden: boolean };
   },
 ): Result<Source, Failure> {
@@ -76,9 +76,9 @@ export function listSource(
   } catch (error) {
     return fail(appUnreadable(directory, error));
   }
-  if (!rootStat.isDirectory()) return fail(appUnreadable(directory, new Error('it is not a folder')));
+  if (!rootStat.isDirectory()) return fail(appUnreadable(directory, new Error('It is not a folder.')));
   const skip = new Set(options.skip);
-  /** Why a path cannot be part of the app; forgiven where it is ignored. */
+  /** Why a path can't be part of the app; does not matter for ignored paths. */
   const problems = new Map<string, Failure>();
   const caches: string[] = [];
   const pending = [''];
@@ -111,7 +111,7 @@ interface Listing {
   readonly isOurs: ((path: string, entry: SourceEntry) => boolean) | undefined;
 }
 
-/** Gives the folders in it. */
+/** Returns the folders in it. */
 function listFolder(root: string, folder: string, listing: Listing): readonly string[] {
   const { entries, problems, caches, skip, isOurs } = listing;
   const folders: string[] = [];
@@ -119,7 +119,7 @@ function listFolder(root: string, folder: string, listing: Listing): readonly st
   const absolute = folder === '' ? root : `${root}/${folder}`;
   try {
     names = readdirSync(absolute);
-    // Node decodes names as UTF-8 and turns bytes that are none into U+FFFD; only the raw name tells.
+    // Node decodes names as UTF-8 and replaces invalid bytes with U+FFFD; only the raw name shows them.
     if (names.some((name) => name.includes('\uFFFD'))) {
       const bad = readdirSync(absolute, { encoding: 'buffer' }).find((name) => !isUtf8(name));
       if (bad !== undefined) problems.set(folder, unsupportedName(folder, bad));
@@ -128,7 +128,7 @@ function listFolder(root: string, folder: string, listing: Listing): readonly st
     problems.set(folder, entryUnreadable(folder || '.', error));
     return [];
   }
-  // A slug that another run put into the app is no part of it.
+  // A slug that another run wrote into the app is not part of it.
   if (folder !== '' && (names.includes(SLUG_MARKER) || names.includes(UNFINISHED_MARKER))) {
     entries.delete(folder);
     return [];
@@ -148,7 +148,7 @@ function listFolder(root: string, folder: string, listing: Listing): readonly st
       if (!problems.has(folder)) problems.set(path, entry.failure);
       continue;
     }
-    // A folder of ours may hold files that are the app's.
+    // A folder that we made may contain files of the app.
     if (entry.value.type === 'directory') folders.push(path);
     if (isOurs?.(path, entry.value) !== true) entries.set(path, entry.value);
   }
@@ -176,13 +176,13 @@ function readEntry(absolute: string, path: string): Result<SourceEntry, Failure>
   }
 }
 
-/** The path of `child` below `parent` ('' for the same); undefined when it lies elsewhere. */
+/** The path of `child` relative to `parent` ('' for the same); undefined if it is not inside. */
 export function pathBelow(parent: string, child: string): string | undefined {
   const path = relative(parent, child);
   return path === '..' || path.startsWith('../') ? undefined : path;
 }
 
-/** With all links followed, as far as there is something. */
+/** With links followed as far as the path exists. */
 export function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -192,7 +192,7 @@ export function realPath(path: string): string {
   }
 }
 
-/** The lists of the app itself; a list that cannot be read is a problem of its own. */
+/** The lists of the app; an unreadable list is a problem too. */
 function readIgnoreLists(
   directory: string,
   folders: readonly string[],
@@ -214,7 +214,7 @@ function readIgnoreLists(
   return undefined;
 }
 
-/** What a list names and nobody can read is no part of the build, although the list is applied after it. */
+/** Unreadable files in a list are not part of the build, even if the list applies after it. */
 function isReadable(path: string, entry: SourceEntry): boolean {
   if (entry.type === 'symlink') return true;
   try {
@@ -228,44 +228,44 @@ function isReadable(path: string, entry: SourceEntry): boolean {
 const appUnreadable = (directory: string, error: unknown): Failure => ({
   code: 'app::unreadable',
   blame: 'pipeline',
-  title: `The app folder cannot be used: ${directory}`,
+  title: `The app folder can't be used: ${directory}`,
   detail: (error as Error).message,
-  remedy: 'Run pyflow in the folder of the app, or name it with --app.',
+  remedy: 'Run pyflow in the app folder, or set it with --app.',
 });
 const entryUnreadable = (path: string, error: unknown): Failure => ({
   code: 'app::unreadable-file',
   blame: 'app',
-  title: `A file of the app cannot be read: ${shownPath(path)}`,
+  title: `A file of the app can't be read: ${shownPath(path)}`,
   detail: (error as Error).message,
-  remedy: 'Make it readable for the user that runs pyflow, or leave it out with .slugignore.',
+  remedy: 'Make it readable for the user who runs pyflow, or exclude it with .slugignore.',
 });
-/** Also what JSON leaves as it is. */
+/** Also escapes unsafe characters that JSON does not escape. */
 const quotedPath = (path: string): string => escapeUnsafe(JSON.stringify(path));
 const unsupportedEntry = (path: string): Failure => ({
   code: 'app::unsupported-file',
   blame: 'app',
-  title: `The app holds something that is no file, folder or symbolic link: ${quotedPath(path)}`,
-  detail: 'Sockets, named pipes and devices cannot be part of a slug.',
-  remedy: 'Remove it, or let it live outside the app folder.',
+  title: `The app contains something other than files, folders and symbolic links: ${quotedPath(path)}`,
+  detail: "Sockets, named pipes and devices can't be part of a slug.",
+  remedy: 'Remove it, or move it out of the app folder.',
 });
 const unsupportedName = (folder: string, name: Buffer): Failure => ({
   code: 'app::unsupported-file',
   blame: 'app',
   title: `A file name of the app is not valid UTF-8: ${quotedPath(`${folder}${folder && '/'}${name.toString('latin1')}`)}`,
-  detail: 'Keys and slugs name files in UTF-8, so this one could not be told apart from others. (Shown as Latin-1.)',
+  detail: 'Keys and slugs need file names in UTF-8. The name is shown as Latin-1 here.',
   remedy: 'Rename the file.',
 });
 const unsupportedTarget = (path: string, target: Buffer): Failure => ({
   code: 'app::unsupported-file',
   blame: 'app',
-  title: `A symbolic link of the app leads to a name that is not valid UTF-8: ${quotedPath(path)}`,
-  detail: `Keys and slugs hold targets in UTF-8. Its target, shown as Latin-1: ${quotedPath(target.toString('latin1'))}`,
-  remedy: 'Make the link anew, or remove it.',
+  title: `The target of a symbolic link of the app is not valid UTF-8: ${quotedPath(path)}`,
+  detail: `Keys and slugs need targets in UTF-8. The target, shown as Latin-1: ${quotedPath(target.toString('latin1'))}`,
+  remedy: 'Replace the link, or remove it.',
 });
 const tooManyFiles = (directory: string): Failure => ({
   code: 'app::too-many-files',
   blame: 'app',
   title: `The app has more than ${MAX_FILES} files: ${directory}`,
-  detail: 'The limit keeps a wrong folder, such as a home folder, from being read whole.',
-  remedy: 'Name the right folder with --app, or remove what is not part of the app.',
+  detail: 'The limit keeps pyflow from reading a wrong folder, such as a home folder.',
+  remedy: 'Set the right folder with --app, or remove files that are not part of the app.',
 });

@@ -1,5 +1,5 @@
-// Where the view of a node is laid out: in memory where there is plenty, since a view is made of thousands of files that are
-// removed again when the node is done; else on the cache's disk. Unaware of what nodes do.
+// Decides where the view of a node is laid out: in memory if much of it is free, because a view consists of thousands of files
+// that are removed after the node; otherwise on the cache's disk.
 
 import { freemem } from 'node:os';
 import { freeBytesIn } from '../files/free-space.js';
@@ -10,20 +10,20 @@ interface ViewPlaces {
 }
 
 const MB = 1024 * 1024;
-/** So little is taken wherever there is a folder in memory at all. */
+/** A smaller view goes into memory if there is any folder in memory. */
 const SMALL_VIEW_BYTES = 16 * MB;
-/** What a step writes is not known before, and builds may write gigabytes: only a machine with so much to spare. */
+/** It is unknown how much a step will write, and builds may write gigabytes; so this much memory must be free. */
 const LEAST_TO_SPARE_BYTES = 8192 * MB;
-/** For a step that cannot be tried again on the disk. */
+/** For a step that can't be tried again on the disk. */
 const LEAST_FOR_ONE_TRY_BYTES = 2 * LEAST_TO_SPARE_BYTES;
-/** A view may take this part of what is free. */
+/** A view may use this fraction of the free memory. */
 const SHARE = 16;
 const NEARLY_FULL_BYTES = 64 * MB;
 
 interface ViewNeeds {
   /** Of the view and the tools, as they are laid out. */
   readonly bytes: number;
-  /** There is no second try when it does not fit. */
+  /** The step can't be tried again if it does not fit. */
   readonly isOnce: boolean;
 }
 
@@ -34,15 +34,15 @@ export function isForMemory(needs: ViewNeeds, setting: string | undefined, place
   return isSpare(needs, Math.min(freeMemory(), freeBytesIn(places.smallDir())));
 }
 
-/** `spare`: bytes that nobody uses. */
+/** `spare`: free bytes. */
 export function isSpare({ bytes, isOnce }: ViewNeeds, spare: number): boolean {
   return spare >= (isOnce ? LEAST_FOR_ONE_TRY_BYTES : LEAST_TO_SPARE_BYTES) && bytes * SHARE <= spare;
 }
 
-/** A step that failed there may go well on a disk. */
+/** Then a step that failed there may work on a disk. */
 export const isNearlyFull = (folder: string): boolean => freeBytesIn(folder) < NEARLY_FULL_BYTES;
 
-/** With regard to the limit of a container, where Node knows it. */
+/** Respects the limit of a container if Node knows it. */
 function freeMemory(): number {
   const { availableMemory } = process as { availableMemory?: () => number };
   return availableMemory?.() ?? freemem();

@@ -1,4 +1,4 @@
-// The reader of the app that a node's `reads` gets: its paths with all links followed.
+// The reader of the app that a node's `reads` gets. It follows all links in paths.
 
 import { readFile } from 'node:fs/promises';
 import type { JSONValue } from '../../manifests/json-schema.js';
@@ -16,15 +16,15 @@ export interface ViewSurroundings {
   readonly appId: string;
 }
 
-/** Links that cannot be followed and that a plugin met. */
+/** Links that a plugin met and that can't be followed. */
 export interface MetLinks {
-  /** On the way to a file whose content it wanted. */
+  /** In the path of a file that it read. */
   readonly read: LinkProblem[];
-  /** On the way to something that it only looked for. */
+  /** In a path that it only looked for. */
   readonly lookedFor: LinkProblem[];
 }
 
-/** The reader that a node's `reads` gets. `lookedUp` gathers the variables that are asked for. */
+/** `lookedUp` collects the names of variables that `reads` looks up. */
 export function viewReader(
   files: RunFiles,
   node: number,
@@ -38,7 +38,7 @@ export function viewReader(
     if (found?.problem !== undefined) problems?.push(found.problem);
     return found?.end;
   };
-  /** The folder of it with all links followed: where its own entry is. */
+  /** The path with all links in its folder followed, but not its last part. */
   const place = (path: string): string => {
     const inside = normalize(path);
     const slash = inside?.lastIndexOf('/') ?? -1;

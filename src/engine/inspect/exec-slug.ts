@@ -1,4 +1,4 @@
-// Runs a command as the built app would: the slug at /app, its profile scripts sourced, HOME=/app. Unaware of builds.
+// Runs a command in the built app's environment: the slug at /app, its profile scripts sourced, HOME=/app.
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -12,12 +12,12 @@ export interface ExecSlugRequest {
   /** Absolute. */
   readonly slugDir: string;
   readonly argv: readonly string[];
-  /** Variables of the app, PORT and the like; HOME is not up to them. */
+  /** Variables of the app, such as PORT. They can't change HOME. */
   readonly env: Readonly<Record<string, string>>;
   readonly sandbox: SandboxMode;
-  /** Let the command change the slug; without it a sandbox refuses that, and in mode none no bytecode is written. */
+  /** Lets the command change the slug. Otherwise a sandbox prevents that, and in mode none Python writes no bytecode. */
   readonly writable: boolean;
-  /** Passed on to the command, which then ends as it likes. */
+  /** Passed on to the command, which decides how to end. */
   readonly signal: AbortSignal;
   readonly stdio?: NonNullable<AttachedOptions['stdio']>;
 }
@@ -25,7 +25,7 @@ export interface ExecSlugRequest {
 const PROFILE_FOLDER = '.profile.d';
 const APP = '/app';
 
-/** The exit status of the command; 128 and the signal's number when one ended it. */
+/** The exit status of the command; 128 plus the number of the signal if one ended it. */
 export async function execSlug(request: ExecSlugRequest, options: SandboxOptions): Promise<Result<number, Failure>> {
   const { slugDir, argv, signal, stdio, writable } = request;
   const problem = problemOf(slugDir);
@@ -54,7 +54,7 @@ const statusOf = (exit: Awaited<ReturnType<typeof runAttached>>): Result<number,
 const signalNumber = (name: string | undefined): number =>
   constants.signals[(name ?? 'SIGKILL') as keyof typeof constants.signals];
 
-/** Sorted by code unit: a shell's own order depends on the language. */
+/** Sorted by code unit, since a shell's order depends on the locale. */
 const profilesOf = (slugDir: string): readonly string[] =>
   existsSync(`${slugDir}/${PROFILE_FOLDER}`)
     ? readdirSync(`${slugDir}/${PROFILE_FOLDER}`)
@@ -62,7 +62,7 @@ const profilesOf = (slugDir: string): readonly string[] =>
         .sort()
     : [];
 
-/** All words are written out, so that a profile script may do to `$@` and to the working directory what it likes. */
+/** All words are written out, so that profile scripts may change `$@` and the working directory. */
 const bootScript = (home: string, profiles: readonly string[], argv: readonly string[]): string =>
   [
     ...profiles.map((name) => `. ${quote(`${home}/${PROFILE_FOLDER}/${name}`)}`),
@@ -80,15 +80,15 @@ function problemOf(slugDir: string): Failure | undefined {
 const slugNotFound = (slugDir: string): Failure => ({
   code: 'slug::not-found',
   blame: 'pipeline',
-  title: `There is no slug ${slugDir}`,
-  detail: 'Nothing of this name exists.',
-  remedy: 'Build the app first with `pyflow run`, or name the slug with --slug.',
+  title: `No slug at ${slugDir}`,
+  detail: "The path doesn't exist.",
+  remedy: 'Build the app first with `pyflow run`, or set the path of the slug with --slug.',
 });
 
 const notASlug = (slugDir: string): Failure => ({
   code: 'slug::not-a-slug',
   blame: 'pipeline',
-  title: `${slugDir} is no finished slug`,
-  detail: `It has no ${SLUG_MARKER}, which a run writes last.`,
-  remedy: 'Build the app again with `pyflow run`, or name another folder with --slug.',
+  title: `${slugDir} is not a finished slug`,
+  detail: `It has no ${SLUG_MARKER}, the file that a run writes last.`,
+  remedy: 'Build the app again with `pyflow run`, or set another path with --slug.',
 });

@@ -1,4 +1,4 @@
-// A tool tree of a run, laid out for programs that run after it. Unaware of what the tool is.
+// Lays out a tool tree of a run for programs that run after it.
 
 import { renameSync } from 'node:fs';
 import { loadLayer } from '../trees/layers.js';
@@ -10,7 +10,7 @@ import type { Digest } from '../files/digest.js';
 import type { DirectoryTable } from '../trees/tree.js';
 import { removeTree } from '../files/remove-tree.js';
 
-/** `tool`: as the report's outputs have it. The folder appears whole or not at all; one that is there is left as it is. */
+/** `tool`: from the report's outputs. The folder appears atomically; an existing one is kept. */
 export async function layOutTool(cacheDir: string, tool: string, folder: string): Promise<Result<undefined>> {
   const store = openLocalStore(cacheDir, { readOnly: true });
   if (!store.ok) return store;
@@ -25,7 +25,7 @@ export async function layOutTool(cacheDir: string, tool: string, folder: string)
     return succeed(undefined);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // Another process was quicker.
+    // Another process was faster.
     return code === 'ENOTEMPTY' || code === 'EEXIST' ? succeed(undefined) : fail(fileTrouble(folder, error));
   } finally {
     removeTree(temporary);
@@ -36,7 +36,7 @@ export async function layOutTool(cacheDir: string, tool: string, folder: string)
 const toolGone = (tool: string): Failure => ({
   code: 'cache::tool-gone',
   blame: 'environment',
-  title: 'The tool is not in the cache any more',
+  title: 'The tool is no longer in the cache',
   detail: tool,
-  remedy: 'Build again; what is missing is made anew.',
+  remedy: 'Build again. pyflow makes missing results again.',
 });

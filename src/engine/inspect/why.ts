@@ -17,7 +17,7 @@ export interface Explanation {
   readonly reasons: readonly Reason[];
 }
 
-/** Without `against` the reasons are those that the last run found itself. */
+/** Without `against`, the reasons that the last run recorded. */
 export async function whyNode(
   request: Pick<RunRequest, 'appDir' | 'appId' | 'cacheDir'>,
   node: string,

@@ -1,4 +1,4 @@
-// Hands out job and pool tokens to nodes that are ready to run, longest critical path first. Unaware of the graph.
+// Hands out job and pool tokens to nodes that are ready to run, longest critical path first.
 
 interface Claim {
   /** Larger starts earlier. */
@@ -11,10 +11,10 @@ interface Waiting extends Claim {
   readonly admit: () => void;
 }
 
-/** A node that waits for a pool holds no job, and a node that is restored asks for nothing. */
+/** A node that waits for a pool holds no job; a restored node needs no token. */
 export class Admission {
   readonly #freePools: Map<string, number>;
-  /** Largest rank last, so that the usual admission takes the end. */
+  /** Sorted by rank, largest last, so that the usual admission removes the last one. */
   readonly #waiting: Waiting[] = [];
   #freeJobs: number;
   #arrivals = 0;
@@ -24,7 +24,7 @@ export class Admission {
     this.#freePools = new Map(Object.entries(pools));
   }
 
-  /** Resolves when the claim is admitted; call the result once, when the work has ended. */
+  /** Resolves when the claim is admitted. Call the result once when the work has ended. */
   async admit(claim: Claim): Promise<() => void> {
     await new Promise<void>((admit) => {
       this.#enqueue({ ...claim, order: this.#arrivals++, admit });

@@ -1,8 +1,8 @@
-// Which nodes come before which. Unaware of what nodes do.
+// Computes the ancestors of every node.
 
 import type { CheckedNode } from '../../manifests/pipeline/manifest.js';
 
-/** Bit sets: position of a node -> all nodes it waits for, directly or not. The nodes stand in topological order. */
+/** Bit sets: position of a node -> all nodes that it waits for, directly or not. `nodes` in topological order. */
 export function ancestorsOf(nodes: readonly CheckedNode[]): (node: number) => { has(node: number): boolean } {
   const words = Math.ceil(nodes.length / 32);
   const positions = new Map(nodes.map(({ id }, index) => [id, index]));

@@ -1,5 +1,5 @@
-// The checked pipeline of a file, from the cache when file, params and kinds are those it was made from. Else the file is
-// loaded by manifests/pipeline/load.ts, and checked by manifests/pipeline/check.ts.
+// The checked pipeline of a file: from the cache if file, params and kinds are unchanged, otherwise loaded by
+// manifests/pipeline/load.ts and checked by manifests/pipeline/check.ts.
 
 import { readFileSync } from 'node:fs';
 import { canonicalJSON } from '../../manifests/json-schema.js';
@@ -29,7 +29,7 @@ const PLAN_FORMAT = 3;
 
 interface CompiledPlan {
   readonly pluginFiles: readonly string[];
-  /** Of the code of outside plugins, by kind. */
+  /** Digests of the code of outside plugins, by kind. */
   readonly codes: Readonly<Record<string, string>>;
   readonly pipeline: CheckedPipeline;
 }
@@ -54,16 +54,16 @@ export async function checkPipeline(
   }
   const checked = await check(request, composition);
   if (!checked.ok) return checked;
-  // Changed while it was read: what was checked is not what the name stands for.
+  // The file changed while it was read, so the name in the cache would not match the checked content.
   if (digestOfFile(request.pipelineFile) !== pipelineDigest) return succeed({ ...checked.value, pipelineDigest: '' });
   const { pipeline, kinds, pluginFiles } = checked.value;
   const plan: CompiledPlan = { pluginFiles, codes: codesOf(kinds), pipeline };
-  // A password in a param or in the file is no business of the cache.
+  // A password in a param or in the file must not get into the cache.
   if (!holdsUserinfo(JSON.stringify(plan))) writeSealed(file, seal, plan);
   return succeed({ ...checked.value, pipelineDigest });
 }
 
-/** Empty when the file cannot be read: the checks say why. */
+/** Empty if the file is unreadable; the checks then report why. */
 function digestOfFile(path: string): string {
   try {
     return sha256Hex(readFileSync(path));
@@ -113,7 +113,7 @@ async function check(
   return succeed({ pipeline: checked.value, kinds: kinds.value, pluginFiles });
 }
 
-/** Plugins that the file names wrongly are problems at their lines, beside all others. */
+/** Plugins that can't be loaded are reported at their lines, together with all other problems. */
 async function pluginProblems(
   plugins: ReturnType<typeof pluginPathsOf>,
   composition: Composition,

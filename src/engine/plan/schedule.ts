@@ -1,4 +1,4 @@
-// Orders the starts of a graph's nodes. The only importer of p-graph; unaware of what a node does.
+// Orders the starts of a graph's nodes. The only importer of p-graph.
 
 import { PGraph } from 'p-graph';
 
@@ -10,9 +10,9 @@ export interface ScheduledNode {
 }
 
 /**
- * Calls `visit` once per node, after the visits of its dependencies have ended, as many at a time as the graph allows:
- * bounding the work is the caller's (`admission.ts`). `visit` must not throw: with a rejection p-graph would still
- * start dependents of nodes in flight (seen on 2.0.0), so `continue` is on and outcomes are the caller's to record.
+ * Calls `visit` once per node, after the visits of its dependencies have ended, as many at a time as the graph allows; the
+ * caller limits the work (`admission.ts`). `visit` must not throw: after a rejection p-graph would still start dependents
+ * of running nodes (seen with 2.0.0). So `continue` is on, and the caller records outcomes.
  */
 export async function schedule(nodes: readonly ScheduledNode[], visit: (id: string) => Promise<void>): Promise<void> {
   if (nodes.length === 0) return;
@@ -25,8 +25,8 @@ export async function schedule(nodes: readonly ScheduledNode[], visit: (id: stri
 }
 
 /**
- * Milliseconds from a node's start to the end of the longest chain behind it: what starts first when many are ready.
- * `nodes` in topological order.
+ * Milliseconds from a node's start to the end of the longest chain of its dependents; among ready nodes the largest starts
+ * first. `nodes` in topological order.
  */
 export function criticalPaths(nodes: readonly ScheduledNode[]): ReadonlyMap<string, number> {
   const behind = new Map<string, number>();

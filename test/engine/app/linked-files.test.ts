@@ -1,4 +1,4 @@
-// What nodes see of a project file that is a symbolic link, for each kind of file and each place where its target may be.
+// Project files that are symbolic links, as nodes see them: for each kind of file and each place of the target.
 
 import { expect } from 'chai';
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -19,18 +19,18 @@ const POETRY = {
   'pyproject.toml': '[project]\nname = "web"\nversion = "1"\n',
 };
 const PIPENV = { Pipfile: '', 'Pipfile.lock': '{"_meta": {"sources": []}, "default": {}}' };
-/** Enough of a Python for kinds that look which one there is. */
+/** Enough of a Python for kinds that check its version. */
 const PYTHON = { '.scalingo/python/lib/python3.12/os.py': '' };
 
 interface Case {
-  /** What is a link, or behind one; a folder where `files` has something in it. */
+  /** The path that is a link or behind one; a folder if `files` has files in it. */
   readonly path: string;
   readonly uses: string;
   readonly files: Readonly<Record<string, string>>;
   readonly with?: JSONObject;
   /** The content enters the key as a value, not as a file of the view. */
   readonly asValue?: true;
-  /** A link that cannot be followed is passed by. */
+  /** A link that can't be followed is ignored. */
   readonly passes?: true;
 }
 
@@ -93,7 +93,7 @@ const CASES: readonly Case[] = [
   { path: 'etc', uses: 'command', files: { 'etc/a.txt': 'x' }, with: { argv: ['true'], reads: ['etc/*.txt'] } },
 ];
 
-/** Places an app with `path` moved away, and links in its place. Gives where the target is, app-relative. */
+/** Writes an app in which `path` is moved and replaced by links. Returns the path of the target, app-relative. */
 const SHAPES = {
   'inside the app': (work: Workspace, path: string): string => {
     move(work, path, 'deploy/target');
@@ -132,7 +132,7 @@ function link(work: Workspace, target: string, path: string): void {
   symlinkSync(relative(dirname(path), target), join(work.appDir, path));
 }
 
-/** The node alone, its inputs as if other nodes had given them. */
+/** A pipeline of only this node, with inputs as from other nodes. */
 async function prepare(work: Workspace, { uses, with: config }: Case): Promise<Prepared> {
   const settings = {};
   const composition = await work.compose({ cacheDir: work.cacheDir, settings });
@@ -178,7 +178,7 @@ function actionOf(prepared: Prepared): Action {
   throw new Error(prepared.type === 'failed' ? JSON.stringify(prepared.failure) : prepared.type);
 }
 
-describe('linked files', () => {
+describe('linked files of an app', () => {
   let work: Workspace;
   beforeEach(() => (work = new Workspace()));
   afterEach(() => work.cleanUp());
@@ -187,7 +187,7 @@ describe('linked files', () => {
     const named = `${one.path}${one.with?.['reads'] === undefined ? '' : ` as ${String(one.with['reads'])}`}`;
     describe(`${named}, read by ${one.uses},`, () => {
       for (const [shape, lay] of Object.entries(SHAPES)) {
-        it(`is ${one.passes && !shape.match(/inside|behind|chain/) ? 'passed by' : 'handled'} when its target is ${shape}`, async () => {
+        it(`is ${one.passes && !shape.match(/inside|behind|chain/) ? 'ignored' : 'handled'} if its target is ${shape}`, async () => {
           work.write(one.files);
           mkdirSync(join(work.appDir, 'deploy'), { recursive: true });
           const target = lay(work, one.path);

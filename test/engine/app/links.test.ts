@@ -23,8 +23,8 @@ function filesOf(entries: Record<string, SourceEntry>): RunFiles {
 }
 const selected = (files: RunFiles, ...patterns: string[]) => [...selectPaths(files, 5, patterns).paths].sort();
 
-describe('links', () => {
-  it('come with each step of a chain, through linked folders, and with what they lead to', () => {
+describe('engine/app/links', () => {
+  it('select each step of a chain, also through linked folders, and the target', () => {
     const files = filesOf({
       'a.txt': link('in/b.txt'),
       in: link('deploy/files'),
@@ -39,7 +39,7 @@ describe('links', () => {
     expect(selected(files, 'in')).to.deep.equal(['deploy/c.txt', 'deploy/files/b.txt', 'in']);
   });
 
-  it('are followed where a pattern crosses a linked folder, also inside the pattern', () => {
+  it('are followed if a pattern goes through a linked folder, also in its middle', () => {
     const files = filesOf({
       apps: folder,
       'apps/web': link('../src/web'),
@@ -61,7 +61,7 @@ describe('links', () => {
     ]);
   });
 
-  it('end where folders link to each other or to a folder that holds them', () => {
+  it('end in a circle of folders', () => {
     const files = filesOf({
       a: folder,
       'a/x': file,
@@ -74,7 +74,7 @@ describe('links', () => {
     expect(selected(files, 'a/**')).to.deep.equal(['a/to-b', 'a/x', 'b/to-a', 'b/up', 'c']);
   });
 
-  it('cost one look each where all they lead to is selected anyway', () => {
+  it('cost one look each if their target is selected anyway', () => {
     const entries: Record<string, SourceEntry> = { m: folder, 'm/.store': folder };
     for (let index = 0; index < 5000; index++) {
       entries[`m/.store/p${index}`] = folder;
@@ -89,7 +89,7 @@ describe('links', () => {
     expect(scans).to.equal(1);
   });
 
-  it('say why they cannot be followed, with every step', () => {
+  it('explain with every step why they cannot be followed', () => {
     const files = filesOf({
       out: link('here'),
       here: link('../secret'),
@@ -114,7 +114,7 @@ describe('links', () => {
     expect(why('plain/x')).to.equal(undefined);
   });
 
-  it('are a problem where they are named, and are passed by where a pattern matches them', () => {
+  it('are a problem if named in full, and are ignored if a pattern matches them', () => {
     const files = filesOf({ d: folder, 'd/ok': file, 'd/bad': link('/etc/passwd'), 'd/.#ok': link('me@host.12') });
     expect(selectPaths(files, 0, ['d/**'])).to.deep.include({ problem: undefined, passed: [] });
     const some = selectPaths(files, 0, ['d/*']);
@@ -126,12 +126,12 @@ describe('links', () => {
     }
   });
 
-  it('lead through the layers of ancestors, whichever of them has the link and which the target', () => {
+  it('are followed through layers of ancestors, whichever contains the link or the target', () => {
     const files = filesOf({ deploy: folder, 'deploy/prod.txt': file, old: folder, 'old/x': file });
     files.addLayer(0, noDeletions, [['now.txt', { type: 'symlink', target: 'deploy/prod.txt' }]]);
     files.addLayer(1, noDeletions, [['made.txt', { type: 'file', digest: 'd/1' as Digest, executable: false }]]);
     files.addLayer(2, noDeletions, [['last.txt', { type: 'symlink', target: 'made.txt' }]]);
-    // A folder of the source that a node replaced: what was in it is not seen any more.
+    // A node replaced a folder of the source, so the old content is no longer visible.
     files.addLayer(3, noDeletions, [['old', { type: 'symlink', target: 'deploy' }]]);
     expect(selected(files, '*.txt')).to.deep.equal(['deploy/prod.txt', 'last.txt', 'made.txt', 'now.txt']);
     expect(selected(files, 'old/x')).to.deep.equal(['old']);
@@ -139,7 +139,7 @@ describe('links', () => {
     expect(selectPaths(files, 1, ['last.txt', 'old/x']).paths).to.deep.equal(new Set(['old/x']));
   });
 
-  it('never select what is outside, whatever the links and patterns are', () => {
+  it('never select paths outside the app, for any links and patterns', () => {
     const name = fc.constantFrom('a', 'b', 'c');
     const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'));
     const target = fc.array(fc.constantFrom('a', 'b', 'c', '..', '.', ''), { maxLength: 4 }).map((p) => p.join('/'));
@@ -170,7 +170,7 @@ describe('links', () => {
     );
   });
 
-  it('show plugins what is behind them: kinds, names, matches and content', async () => {
+  it('show plugins the target: kinds, names, matches and content', async () => {
     const files = filesOf({ bin: link('tools'), tools: folder, 'tools/hook': file, 'tools/alias': link('hook') });
     const view = viewReader(files, 0, {} as Parameters<typeof viewReader>[2]);
     expect(view.kindOf('bin/hook')).to.equal('file');
@@ -196,7 +196,7 @@ nodes:
   read: { uses: command, with: { argv: [sh, -c, ${JSON.stringify(argv)}], reads: ${reads}, writes: [out.txt] } }
 `);
 
-  it('re-runs a node for an edit of the target and of the link, and for no other edit', async () => {
+  it('re-run a node after an edit of the target or the link, and after no other edit', async () => {
     work.write({ 'data/one.txt': 'one', 'data/two.txt': 'two', 'other.txt': '' });
     linkTo('one.txt', 'data/now.txt');
     linkTo('data/now.txt', 'words.txt');
@@ -216,7 +216,7 @@ nodes:
     expect(work.slugFile('out.txt')).to.equal('two!');
   });
 
-  it('notices a link that comes where there was nothing, and a folder that becomes a link', async () => {
+  it('re-run a node if a link appears, or if a folder becomes a link', async () => {
     work.write({ 'lib/x.txt': 'lib', 'src/x.txt': 'src' });
     reading('["src/**", "apps/*/x.txt"]', 'cat src/x.txt apps/*/x.txt > out.txt 2>/dev/null; true');
     await work.run();
@@ -231,7 +231,7 @@ nodes:
     expect(work.slugFile('out.txt')).to.equal('libliblib');
   });
 
-  it('fails and names link and target where a named path cannot be followed', async () => {
+  it('fail a node and name link and target if a named path cannot be followed', async () => {
     work.write({ 'other.txt': '' });
     linkTo('../secret.txt', 'words.txt');
     reading('[words.txt]', 'cat words.txt > out.txt');
@@ -241,7 +241,7 @@ nodes:
     expect(failure?.detail).to.include('words.txt -> ../secret.txt');
   });
 
-  it('says how to make a link relative that names the folder of the app', async () => {
+  it('get a relative replacement if they name the app folder', async () => {
     work.write({ 'data/words.txt': '' });
     linkTo(join(work.appDir, 'data/words.txt'), 'words.txt');
     reading('[words.txt]', 'cat words.txt > out.txt');
@@ -249,7 +249,7 @@ nodes:
     expect(failure?.remedy).to.equal('Make the link relative: ln -sfn data/words.txt words.txt');
   });
 
-  it('leaves links alone that no node names, and tells of those that a pattern met', async () => {
+  it('are left alone if no node names them, with a notice about those that a pattern matched', async () => {
     work.write({ 'd/a.txt': 'a' });
     linkTo('nothing', 'broken');
     linkTo('nothing', 'd/b.txt');
@@ -257,7 +257,7 @@ nodes:
     const report = await work.run();
     expect(report.status).to.equal('succeeded');
     const notices = work.events.flatMap((event) => (event.type === 'notice' ? [event.text] : []));
-    expect(notices).to.include('d/b.txt is a symbolic link to something that is not in the app: d/b.txt -> nothing');
+    expect(notices).to.include('d/b.txt is a symbolic link to a path that is not in the app: d/b.txt -> nothing');
     expect(notices.join()).to.not.include('broken');
   });
 });

@@ -13,19 +13,19 @@ nodes:
 `;
 const PATHS = { PATH: ['.apt/usr/bin'], GEO: ['.geo/share'] };
 
-describe('engine/search-paths', () => {
-  it('spells folders as the app has them, before what the machine has', () => {
+describe('engine/app/search-paths', () => {
+  it('puts folders of the app before those of the machine', () => {
     expect(searchPathVariables(PATHS, '/x')['PATH']).to.match(/^\/x\/\.apt\/usr\/bin:\/usr\/local\/sbin:/);
     expect(searchPathVariables(PATHS)['GEO']).to.equal('/app/.geo/share');
   });
 
-  it('takes the whole of a hidden folder, a part of one that buildpacks share, and nothing of the app', () => {
+  it('covers a whole hidden folder, one part of a shared one, and nothing of the app', () => {
     const paths = { PATH: ['.apt/usr/bin', '.heroku/node/bin', '.scalingo', 'node_modules/.bin', '.apt/bin'] };
     expect(searchPathFiles(paths)).to.deep.equal(['.apt', '.heroku/node']);
   });
 
   for (const sandbox of ['none', 'required'] as const) {
-    it(`lets a node that builds code find them, and no other (sandbox ${sandbox})`, async function () {
+    it(`shows the folders only to nodes that build code (sandbox ${sandbox})`, async function () {
       if (sandbox === 'required' && !(await hasNamespaces())) {
         console.log('      (skipped: this machine has no namespaces)');
         return this.skip();
@@ -51,7 +51,7 @@ describe('engine/search-paths', () => {
     });
   }
 
-  it('makes what they hold part of the key of a node that builds code', async () => {
+  it('makes their content part of the key of a node that builds code', async () => {
     const work = new Workspace().pipeline(PIPELINE).write({ '.apt/usr/bin/x': 'one' });
     try {
       const keys = async (searchPaths = PATHS) => {

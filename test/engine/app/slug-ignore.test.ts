@@ -21,7 +21,7 @@ nodes:
   .replaceAll('$\\{', '${')
   .replace(', stdout: "${{ params.stack }} ${{ params.root }}"', '');
 
-describe('engine/slug-ignore', () => {
+describe('engine/app/slug-ignore', () => {
   let workspace: Workspace;
   beforeEach(() => {
     workspace = new Workspace()
@@ -50,13 +50,13 @@ describe('engine/slug-ignore', () => {
   const ALL = ['README.md', 'bin/post_compile', 'docs/words.txt', 'node_modules/tool/index.js', 'out/made.log'];
   const REST = ['out/upper.txt', 'pkg/README.md', 'pkg/docs/x', 'seen'];
 
-  it('hides nothing from the build, and leaves sources and products out of the slug', async () => {
+  it('hides nothing from the build, and removes sources and products from the slug', async () => {
     ignore('*.md', '/docs', '/node_modules', '*.log');
     expect(await slugOf()).to.deep.equal(['.slugignore', 'bin/post_compile', 'out/upper.txt', 'pkg/docs/x', 'seen']);
     expect(readdirSync(workspace.outDir)).not.to.include.members(['docs', 'node_modules']);
   });
 
-  it('counts in the report what the slug holds, and gives it a digest of its own', async () => {
+  it('reports the size of the slug without ignored files, and gives it another digest', async () => {
     const all = await workspace.run();
     ignore('docs');
     const { slug } = await workspace.run();
@@ -64,7 +64,7 @@ describe('engine/slug-ignore', () => {
     expect(slug?.digest).not.to.equal(all.slug?.digest);
   });
 
-  it('takes a name for any depth, a path for one place, and a line with ! for nothing, as the platforms do', async () => {
+  it('matches names at any depth and paths at one place, and ignores lines with !, as the platforms do', async () => {
     const without = (...paths: readonly string[]): readonly string[] =>
       ['.slugignore', ...ALL, ...REST]
         .filter((path) => !paths.some((gone) => path === gone || path.startsWith(`${gone}/`)))
@@ -95,7 +95,7 @@ describe('engine/slug-ignore', () => {
     }
   });
 
-  it('leaves packages and the environment alone for a name, and not for a path', async () => {
+  it('protects packages and the environment from names, but not from paths', async () => {
     hook(
       'mkdir -p .scalingo/python/docs .profile.d own; for f in .scalingo/python/docs/a.md .profile.d/a.md own/a.md; do echo x > $f; done',
     );
@@ -109,32 +109,32 @@ describe('engine/slug-ignore', () => {
     expect(slug).not.to.include('.profile.d/a.md');
   });
 
-  it('reads the list as the build left it', async () => {
+  it('reads the list after the build', async () => {
     hook('cp README.md seen; echo seen > .slugignore');
     expect(await slugOf()).not.to.include('seen');
   });
 
-  it('puts files back into the slug when they leave the list', async () => {
+  it('puts files back into the slug when they are removed from the list', async () => {
     ignore('docs');
     await slugOf();
     ignore('nothing');
     expect(await slugOf()).to.include('docs/words.txt');
   });
 
-  it('reads the list of the folder that `root` names, from there', async () => {
+  it('reads the list of the `root` folder, relative to that folder', async () => {
     workspace.write({ 'pkg/.slugignore': '/README.md\ndocs\n' });
     const slug = await slugOf({ params: { root: 'pkg' } });
     expect(slug).to.include.members(['README.md', 'docs/words.txt']);
     expect(slug).not.to.include.members(['pkg/README.md', 'pkg/docs/x']);
   });
 
-  it('shows nodes what an earlier buildpack made, and removes it from a folder that is built once', async () => {
+  it('shows nodes the files of an earlier buildpack, and removes them from a folder that is built once', async () => {
     workspace.write({ 'assets/made.css': 'css' });
     ignore('/assets', '*.md');
     hook('cp assets/made.css seen.css; cp README.md seen');
     const copies = ['alone', 'among-others'].map((name) => join(workspace.root, name));
     for (const copy of copies) cpSync(workspace.appDir, copy, { recursive: true });
-    // Others may come after this buildpack, and need what the platform removes in the end.
+    // Later buildpacks may need files that the platform removes in the end.
     writeFileSync(join(copies[1]!, '.buildpacks'), 'python\nnode\n');
     for (const outDir of copies) await workspace.run({ appDir: outDir, outDir, oneTime: true });
     expect(filesOf(copies[0])).to.include.members(['seen.css', 'seen']);
@@ -144,7 +144,7 @@ describe('engine/slug-ignore', () => {
     expect(filesOf(copies[1])).to.include.members(['seen.css', 'assets/made.css', 'README.md']);
   });
 
-  it("deletes none of a developer's files where the slug is their folder", async () => {
+  it("deletes none of a developer's files if the slug is in their folder", async () => {
     ignore('docs', '/node_modules', '*.log');
     await workspace.run({ outDir: workspace.appDir });
     const files = filesOf(workspace.appDir);
@@ -152,7 +152,7 @@ describe('engine/slug-ignore', () => {
     expect(files.filter((path) => path.startsWith('node_modules') || path.endsWith('.log'))).to.deep.equal([]);
   });
 
-  it('hides files from the build on the stacks of Heroku, and says so where the build fails', async () => {
+  it('hides files from the build on Heroku stacks, and says so if the build fails', async () => {
     ignore('README.md');
     const report = await workspace.run({ params: { stack: 'heroku-24' } });
     const { failure } = report.nodes['hook']!;
@@ -165,14 +165,14 @@ describe('engine/slug-ignore', () => {
     expect(slug).to.include('made.md').and.not.include('README.md');
   });
 
-  it('says nothing of the list where it hides nothing', async () => {
+  it('does not mention the list if it hides nothing', async () => {
     ignore('README.md');
     hook('exit 3');
     const report = await workspace.run();
     expect(JSON.stringify(report.nodes['hook']?.failure)).not.to.include('slugignore');
   });
 
-  it('reads any text as a list without a fault', () => {
+  it('parses any text without an error', () => {
     fc.assert(
       fc.property(fc.string(), fc.constantFrom('', 'a', 'a(b'), fc.string(), (text, folder, path) => {
         const ignores = parseIgnoreLists([{ folder, text }], 1);

@@ -6,19 +6,19 @@ const here = { smallDir: tmpdir, largeDir: tmpdir };
 const nowhere = { smallDir: () => '/nonexistent', largeDir: tmpdir };
 const MB = 1024 * 1024;
 
-describe('view-place', () => {
-  it('keeps small views in memory, whatever the operator says of large ones', () => {
+describe('engine/app/view-place', () => {
+  it('keeps small views in memory, whatever the setting for large ones is', () => {
     expect(isForMemory({ bytes: MB, isOnce: false }, undefined, nowhere)).to.equal(true);
     expect(isForMemory({ bytes: MB, isOnce: false }, 'disk', here)).to.equal(true);
   });
 
-  it('keeps large views on the disk where the operator wants it, or memory has no room', () => {
+  it('keeps large views on the disk if the operator wants it or memory is short', () => {
     expect(isForMemory({ bytes: 64 * MB, isOnce: false }, 'disk', here)).to.equal(false);
     expect(isForMemory({ bytes: 64 * MB, isOnce: false }, undefined, nowhere)).to.equal(false);
     expect(isForMemory({ bytes: 1e15, isOnce: false }, undefined, here)).to.equal(false);
   });
 
-  it('asks for a sixteenth of what is free, and for twice as much free memory where there is one try', () => {
+  it('uses at most a sixteenth of the free memory, and requires twice as much if there is only one try', () => {
     const GB = 1024 * MB;
     expect(isSpare({ bytes: 512 * MB, isOnce: false }, 8 * GB)).to.equal(true);
     expect(isSpare({ bytes: 513 * MB, isOnce: false }, 8 * GB)).to.equal(false);
@@ -27,7 +27,7 @@ describe('view-place', () => {
     expect(isSpare({ bytes: 64 * MB, isOnce: true }, 16 * GB)).to.equal(true);
   });
 
-  it('takes a folder that is not there for a full one', () => {
+  it('treats a missing folder as full', () => {
     expect(isNearlyFull('/nonexistent')).to.equal(true);
     expect(isNearlyFull('/')).to.equal(false);
   });

@@ -23,8 +23,8 @@ const around = {
   appId: 'a',
 } as unknown as Parameters<typeof viewReader>[2];
 
-describe('view', () => {
-  it('gives the source where no ancestor wrote, and the last ancestor where one did', () => {
+describe('engine/app/run-files', () => {
+  it('returns the entry of the last ancestor that wrote the path, else that of the source', () => {
     const files = new RunFiles(sourceOf({ a: file, b: file }), chain);
     files.addLayer(2, layerOf(), [['a', made]]);
     files.addLayer(0, layerOf(['b']), [['a', { type: 'symlink', target: 'b' }]]);
@@ -34,14 +34,14 @@ describe('view', () => {
     expect(files.winner(1, 'b')).to.equal(undefined);
   });
 
-  it('hides what is no ancestor', () => {
+  it('hides layers of nodes that are not ancestors', () => {
     const files = new RunFiles(sourceOf({}), () => ({ has: (other) => other === 1 }));
     files.addLayer(0, layerOf(), [['a', made]]);
     files.addLayer(1, layerOf(), [['b', made]]);
     expect(files.match(2, '**')).to.deep.equal(['b']);
   });
 
-  it('takes a deleted folder for the deletion of all in it, until it is written again', () => {
+  it('treats a deleted folder as the deletion of its content, until it is written again', () => {
     const files = new RunFiles(sourceOf({ d: folder, 'd/x': file }), chain);
     files.addLayer(0, layerOf(['d']), []);
     files.addLayer(1, layerOf(), [['d/y', made]]);
@@ -59,7 +59,7 @@ describe('view', () => {
     expect(files.match(0, 'nothing')).to.deep.equal([]);
   });
 
-  it('follows links inside the app, and none that lead out or round in circles', async () => {
+  it('follows links inside the app, but none to outside or in circles', async () => {
     const names = {
       here: link('d/x'),
       d: folder,
@@ -79,13 +79,13 @@ describe('view', () => {
     expect(await view.read('out')).to.equal(undefined);
   });
 
-  it('lists a folder with what layers put into it and without what they deleted', () => {
+  it('lists a folder with entries that layers added and without those that they deleted', () => {
     const files = new RunFiles(sourceOf({ d: folder, 'd/x': file, 'd/y': file }), chain);
     files.addLayer(0, layerOf(['d/x']), [['d/z', made]]);
     expect(viewReader(files, 1, around).list('d')).to.deep.equal(['y', 'z']);
   });
 
-  it('normalizes paths and refuses those that leave the app', () => {
+  it('normalizes paths and refuses those outside the app', () => {
     expect(normalize('./a//b/../c')).to.equal('a/c');
     expect(normalize('a/../../b')).to.equal(undefined);
   });

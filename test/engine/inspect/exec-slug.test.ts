@@ -19,7 +19,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Starts `pyflow exec` as a process; `onText` sees its standard output as it grows. */
+/** Starts `pyflow exec` as a process; `onText` gets its standard output so far. */
 function start(
   request: Partial<ExecSlugRequest> & Pick<ExecSlugRequest, 'slugDir' | 'argv' | 'sandbox'>,
   onText: (text: string, kill: (signal: NodeJS.Signals) => void) => void = () => {},
@@ -56,7 +56,7 @@ function makeSlug(files: Readonly<Record<string, string>> = {}): string {
   return slugDir;
 }
 
-/** Of all names, kinds and bytes below a folder. */
+/** Digest of all names, types and bytes below a folder. */
 function digestOfTree(folder: string): string {
   const hash = createHash('sha256');
   const visit = (path: string): void => {
@@ -72,7 +72,7 @@ function digestOfTree(folder: string): string {
 }
 
 function describeEveryMode(sandbox: SandboxMode, homeOf: (slugDir: string) => string): void {
-  it('sources the profile scripts in order, from the folder of the app', async () => {
+  it('sources the profile scripts in order, in the app folder', async () => {
     const slugDir = makeSlug({
       '.profile.d/b.sh': 'export ORDER="$ORDER b:$PWD"',
       '.profile.d/B.sh': 'export ORDER="$ORDER B"; set -- lost',
@@ -84,7 +84,7 @@ function describeEveryMode(sandbox: SandboxMode, homeOf: (slugDir: string) => st
     expect(stdout).to.equal(`10 B b:${home}\n${home}\n${home}\n`);
   });
 
-  it('starts the command where the profile scripts lead it', async () => {
+  it('starts the command in the working folder that the profile scripts choose', async () => {
     const slugDir = makeSlug({
       '.profile.d/a.sh': 'cd "$HOME/services/web"',
       '.profile.d/b.sh': 'export FROM="$PWD"',
@@ -95,13 +95,13 @@ function describeEveryMode(sandbox: SandboxMode, homeOf: (slugDir: string) => st
     expect(stdout).to.equal(`${home}/services/web\n${home}/services/web\n${home}\n`);
   });
 
-  it('hands on every word as it is, and standard input', async () => {
+  it('passes on every word unchanged, and standard input', async () => {
     const argv = ['sh', '-c', 'cat; printf "[%s]" "$@"', 'sh', 'a b', "it's", '$HOME', '', '*'];
     const { stdout } = await start({ slugDir: makeSlug(), sandbox, argv }, undefined, 'input ');
     expect(stdout).to.equal("input [a b][it's][$HOME][][*]");
   });
 
-  it('gives the variables of the app and none of the host', async () => {
+  it('sets the variables of the app and none of the host', async () => {
     const slugDir = makeSlug();
     const env = { PORT: '8000', HOME: '/elsewhere' };
     const { stdout } = await start({ slugDir, sandbox, env, argv: ['env'] });
@@ -112,7 +112,7 @@ function describeEveryMode(sandbox: SandboxMode, homeOf: (slugDir: string) => st
     expect(stdout).not.to.include('SOURCE_DATE_EPOCH');
   });
 
-  it('passes on the exit status, also of what a signal ended or what is missing', async () => {
+  it('passes on the exit status, also of a command that a signal ended or that is missing', async () => {
     const slugDir = makeSlug();
     const statuses = await Promise.all(
       [['sh', '-c', 'exit 7'], ['sh', '-c', 'kill -9 $$'], ['no-such-program']].map(
@@ -122,7 +122,7 @@ function describeEveryMode(sandbox: SandboxMode, homeOf: (slugDir: string) => st
     expect(statuses).to.deep.equal([7, 137, 127]);
   });
 
-  it('changes the slug only when that is wanted', async () => {
+  it('changes the slug only on request', async () => {
     const slugDir = makeSlug({ 'module.py': 'x = 1\n' });
     const before = digestOfTree(slugDir);
     const python = await start({ slugDir, sandbox, argv: ['python3', '-c', 'import module; print(module.x)'] });
@@ -133,7 +133,7 @@ function describeEveryMode(sandbox: SandboxMode, homeOf: (slugDir: string) => st
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`lets the command end as it likes on ${signal}`, async () => {
+    it(`lets the command decide how to end on ${signal}`, async () => {
       const script = `trap 'echo tidied; exit 3' ${signal.slice(3)}; echo ready; while :; do sleep 0.01; done`;
       const { status, stdout, stderr } = await start(
         { slugDir: makeSlug(), sandbox, argv: ['sh', '-c', script] },
@@ -145,9 +145,9 @@ function describeEveryMode(sandbox: SandboxMode, homeOf: (slugDir: string) => st
     });
   }
 
-  it('leaves nothing running when it is told twice', async () => {
+  it('leaves nothing running after two signals', async () => {
     const seconds = uniqueSleep();
-    // Short sleeps: one that begins just after the signal would keep the shell from its trap. The number is to be found.
+    // Short sleeps: one that starts just after the signal would delay the shell's trap. The number makes the process findable.
     const script = `trap "echo heard" TERM; echo ready; while : ${seconds}; do sleep 0.01; done`;
     const ended = await start({ slugDir: makeSlug(), sandbox, argv: ['sh', '-c', script] }, (text, kill) => {
       if (text === 'ready\n' || text === 'ready\nheard\n') kill('SIGTERM');
@@ -158,7 +158,7 @@ function describeEveryMode(sandbox: SandboxMode, homeOf: (slugDir: string) => st
   });
 }
 
-describe('exec-slug', () => {
+describe('engine/inspect/exec-slug', () => {
   after(() => rmSync(root, { recursive: true, force: true }));
 
   describe('in mode none', () => {
@@ -169,7 +169,7 @@ describe('exec-slug', () => {
     if (!probe.ok) before(() => this.ctx.skip());
     describeEveryMode('required', () => '/app');
 
-    it('refuses to change the slug, gives an empty /tmp and the network', async () => {
+    it('protects the slug, and gives an empty /tmp and the network', async () => {
       const slugDir = makeSlug();
       const script =
         'touch made 2>/dev/null || echo refused; ls /tmp; touch /tmp/made && echo made; grep -c . /proc/net/dev';
@@ -185,7 +185,7 @@ describe('exec-slug', () => {
     });
   });
 
-  it('tells what is no slug from what is not there', async () => {
+  it('distinguishes a folder without a slug from a missing one', async () => {
     const argv = ['true'];
     const { signal } = new AbortController();
     const code = async (slugDir: string): Promise<string> => {
@@ -199,7 +199,7 @@ describe('exec-slug', () => {
     expect(await code(join(makeSlug(), '.pyflow-slug.json'))).to.equal('slug::not-a-slug');
   });
 
-  it('starts nothing when it is aborted already', async () => {
+  it('starts nothing when already aborted', async () => {
     const slugDir = makeSlug();
     const request = { slugDir, argv: ['touch', 'made'], env: {}, writable: true, signal: AbortSignal.abort() };
     const result = await execSlug({ ...request, sandbox: 'none' }, options);

@@ -9,8 +9,8 @@ const node = (id: string, dependencies: readonly string[] = [], expectedMs = 1):
   expectedMs,
 });
 
-describe('schedule', () => {
-  it('visits every node once, after all it depends on', async () => {
+describe('engine/plan/schedule', () => {
+  it('visits every node once, after all its dependencies', async () => {
     const seen: string[] = [];
     await schedule([node('a'), node('b', ['a']), node('c', ['a']), node('d', ['b', 'c'])], async (id) => {
       seen.push(id);
@@ -20,7 +20,7 @@ describe('schedule', () => {
     expect(seen.indexOf('d')).to.equal(3);
   });
 
-  it('takes an empty graph for done', async () => {
+  it('finishes at once for an empty graph', async () => {
     await schedule([], async () => expect.fail('nothing to visit'));
   });
 
@@ -31,14 +31,14 @@ describe('schedule', () => {
     expect(visits).to.equal(20_000);
   });
 
-  it('ranks a node by the longest chain behind it', () => {
+  it('ranks a node by its longest chain of dependents', () => {
     const ranks = criticalPaths([node('a', [], 1), node('b', ['a'], 10), node('c', ['a'], 2), node('d', ['c'], 3)]);
     expect(Object.fromEntries(ranks)).to.deep.equal({ a: 11, b: 10, c: 5, d: 3 });
   });
 });
 
 describe('p-graph, as schedule relies on it', () => {
-  it('takes edges as [prerequisite, dependent] and runs a graph again', async () => {
+  it('reads edges as [prerequisite, dependent] and can run a graph again', async () => {
     const seen: string[] = [];
     const run = (id: string) => ({ run: async () => void seen.push(id) });
     const graph = new PGraph({ first: run('first'), second: run('second') }, [['first', 'second']]);
@@ -47,7 +47,7 @@ describe('p-graph, as schedule relies on it', () => {
     expect(seen).to.deep.equal(['first', 'second', 'first', 'second']);
   });
 
-  it('goes on with what does not depend on a rejection when told to continue', async () => {
+  it('continues with nodes that do not depend on a rejected one if `continue` is set', async () => {
     const seen: string[] = [];
     const graph = new PGraph(
       {
@@ -64,7 +64,7 @@ describe('p-graph, as schedule relies on it', () => {
 
   it('refuses a concurrency of zero', async () => {
     const graph = new PGraph({ only: { run: () => Promise.resolve() } }, []);
-    // It throws, sooner or later, depending on whether run() has turned asynchronous yet.
+    // It throws synchronously or asynchronously, depending on whether run() has become asynchronous yet.
     const outcome = await Promise.resolve()
       .then(() => graph.run({ concurrency: 0 }))
       .catch(() => 'refused');
@@ -72,10 +72,10 @@ describe('p-graph, as schedule relies on it', () => {
   });
 });
 
-describe('admission', () => {
+describe('engine/plan/admission', () => {
   const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-  it('admits as many as there are jobs, the longest critical path first', async () => {
+  it('admits as many nodes as there are jobs, the longest critical path first', async () => {
     const admission = new Admission(1, {});
     const order: string[] = [];
     const claims = new Map<string, () => void>();
@@ -97,7 +97,7 @@ describe('admission', () => {
     expect(order).to.deep.equal(['held', 'long', 'middle', 'short']);
   });
 
-  it('lets a node that waits for a pool hold no job', async () => {
+  it('gives no job to a node that waits for a pool', async () => {
     const admission = new Admission(2, { network: 1 });
     const first = await admission.admit({ rank: 3, pool: 'network' });
     let second: (() => void) | undefined;
@@ -112,7 +112,7 @@ describe('admission', () => {
     expect(second).to.be.a('function');
   });
 
-  it('gives a token back once only', async () => {
+  it('returns a token only once', async () => {
     const admission = new Admission(1, {});
     const release = await admission.admit({ rank: 0 });
     release();
