@@ -2,10 +2,10 @@
 
 import { resolve } from 'node:path';
 import { writeText } from '../engine/render/report.js';
-import { reportText } from '../engine/render/report-text.js';
 import { REPORT_SCHEMA, type RunReport } from '../engine/events.js';
 import { succeed, unreachable, type Result } from '../engine/failure.js';
-import { appIdOf, listRuns, readStoredReport, type StoredReport } from '../engine/run/run-record.js';
+import { appIdOf, listRuns } from '../engine/run/run-record.js';
+import type { StoredReport } from '../engine/run/stored-report.js';
 import { complain, EMPTY_VALUE, wrongUsage, type Command, type UsageProblem } from './command.js';
 import { hasColor } from './color.js';
 import { printJSON } from './print-json.js';
@@ -41,16 +41,16 @@ export const command: Command = {
     }
     if (html === '') return complain(world, { message: '--html needs a file.', remedy: EMPTY_VALUE });
     if (given.flag('list')) return list(place.value, given.flag('json'), world);
-    const found = findReport(place.value, given.operands[0]);
+    const found = await findReport(place.value, given.operands[0]);
     if (!found.ok) return complain(world, found.failure);
     if (html !== undefined) return writePage(found.value, html, world);
     if (given.flag('json')) printJSON(found.value, world);
-    else world.stdout.write(reportText(found.value, hasColor(world)));
+    else await printText(found.value, world);
     return 0;
   },
 };
 
-function list(place: AppPlace, asJSON: boolean, world: World): number {
+async function list(place: AppPlace, asJSON: boolean, world: World): Promise<number> {
   const { cacheDir } = place;
   const appId = appIdOf(place);
   const runs = listRuns(cacheDir, appId);
@@ -58,6 +58,7 @@ function list(place: AppPlace, asJSON: boolean, world: World): number {
     world.stdout.write(`${JSON.stringify(runs)}\n`);
     return 0;
   }
+  const { readStoredReport } = await import('../engine/run/stored-report.js');
   for (const run of runs) world.stdout.write(listLine(run, readStoredReport(cacheDir, appId, run)));
   return 0;
 }
@@ -77,7 +78,7 @@ function listLine(run: string, stored: StoredReport): string {
 }
 
 /** `asked`: a run id or the beginning of one. Default: the latest run. */
-function findReport(place: AppPlace, asked: string | undefined): Result<RunReport, UsageProblem> {
+async function findReport(place: AppPlace, asked: string | undefined): Promise<Result<RunReport, UsageProblem>> {
   const { cacheDir } = place;
   const appId = appIdOf(place);
   const runs = listRuns(cacheDir, appId);
@@ -88,6 +89,7 @@ function findReport(place: AppPlace, asked: string | undefined): Result<RunRepor
       `Write more characters of the id: ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', ...' : ''}`,
     );
   }
+  const { readStoredReport } = await import('../engine/run/stored-report.js');
   const stored: StoredReport = found[0] === undefined ? { type: 'none' } : readStoredReport(cacheDir, appId, found[0]);
   if (stored.type === 'report') return succeed(stored.report);
   if (stored.type === 'other-schema') {
@@ -100,6 +102,11 @@ function findReport(place: AppPlace, asked: string | undefined): Result<RunRepor
     asked === undefined ? `The cache has no run of ${appId}.` : `The cache has no run ${asked} of ${appId}.`,
     'Check --app, --app-id and --cache-dir. `pyflow report --list` lists the runs.',
   );
+}
+
+async function printText(report: RunReport, world: World): Promise<void> {
+  const { reportText } = await import('../engine/render/report-text.js');
+  world.stdout.write(reportText(report, hasColor(world)));
 }
 
 async function writePage(report: RunReport, file: string, world: World): Promise<number> {

@@ -254,7 +254,7 @@ describe('cli/report', () => {
     expect(stdout).to.match(/^runtime +fetch-runtime +restored +12\.3 s$/m);
     expect(stdout).to.match(/^assets +command +executed +1\.8 s +20\.5 kB +assets\/main\.js changed$/m);
     expect(stdout).to.match(/^profile +runtime-environment +blocked +needs pip$/m);
-    expect(stdout).to.contain('  -> Mend requirements.txt: the version must exist.');
+    expect(stdout).to.contain('  -> Use a version that exists in requirements.txt.');
   });
 
   it('does not find a run whose record is damaged', async () => {

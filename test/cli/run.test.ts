@@ -152,7 +152,7 @@ describe('cli/run', () => {
     const { status, stdout } = await pyflow(['run', 'p.yml'], { engine: failing });
     expect(status).to.equal(1);
     expect(stdout).to.contain('pip: failed in 2.5 s');
-    expect(stdout).to.contain('-> Mend requirements.txt');
+    expect(stdout).to.contain('-> Use a version that exists in requirements.txt');
     expect(stdout.trimEnd().split('\n').at(-1)).to.match(/^Degraded: runtime/);
   });
 

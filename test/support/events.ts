@@ -1,4 +1,4 @@
-// A recorded run as events: two nodes in parallel, a restored one, a failure, notices and things tools should not print.
+// A recorded run as events: two parallel nodes, a restored node, a failure, notices, and output that tools should not print.
 
 import { REPORT_SCHEMA, type Event, type NodeReport, type RunReport } from '../../src/engine/events.js';
 import type { Failure } from '../../src/engine/failure.js';
@@ -11,7 +11,7 @@ export const pipFailure: Failure = {
   blame: 'app',
   title: 'pip could not install the requirements',
   detail: 'pip exited with status 1.\nERROR: No matching distribution found for flask==99',
-  remedy: 'Mend requirements.txt: the version must exist.',
+  remedy: 'Use a version that exists in requirements.txt.',
 };
 
 export const nodeReport = (report: Partial<NodeReport> & Pick<NodeReport, 'outcome'>): NodeReport => ({

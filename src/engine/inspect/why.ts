@@ -5,7 +5,8 @@ import { differences, type MakersOf } from '../node/explain.js';
 import { REPORT_SCHEMA, type NodeReport, type Reason, type RunReport } from '../events.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { openLocalStore } from '../store/local-store.js';
-import { appIdOf, listRuns, readStoredReport, type StoredReport } from '../run/run-record.js';
+import { appIdOf, listRuns } from '../run/run-record.js';
+import { readStoredReport, type StoredReport } from '../run/stored-report.js';
 import type { RunRequest } from '../request.js';
 
 export interface Explanation {

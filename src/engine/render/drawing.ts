@@ -1,4 +1,4 @@
-// What is drawn by ourselves. scripts/bundles.mjs makes a bundle of it: a library comes with it that nothing else needs.
+// Entry point of a bundle of its own (scripts/bundles.mjs), because only drawings need dagre.
 
 export { graphPage } from './graph-page.js';
 export { drawGraph } from './graph-svg.js';

@@ -141,8 +141,8 @@ export const diagnosticAnnotation = (diagnostic: Diagnostic): string =>
   );
 
 function annotation(level: 'error' | 'warning', properties: Readonly<Record<string, string>>, text: string): string {
-  const told = Object.entries(properties).map(([name, value]) => `${name}=${escapeProperty(value)}`);
-  return `::${level} ${told.join(',')}::${escapeData(cleanLines(text).join('\n'))}`;
+  const pairs = Object.entries(properties).map(([name, value]) => `${name}=${escapeProperty(value)}`);
+  return `::${level} ${pairs.join(',')}::${escapeData(cleanLines(text).join('\n'))}`;
 }
 
 const escapeData = (text: string): string =>

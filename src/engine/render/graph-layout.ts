@@ -1,5 +1,4 @@
-// Where nodes and edges of a drawn graph go: one layer below the other, by dagre, whose only importer this is. Unaware of
-// how they look.
+// Places the nodes and edges of a drawn graph in layers. The only file that imports dagre.
 
 import { Graph, layout } from '@dagrejs/dagre';
 
@@ -14,7 +13,7 @@ export interface Box extends Point {
 export interface Link {
   readonly from: string;
   readonly to: string;
-  /** Room for a label half way. */
+  /** Room for a label in the middle. */
   readonly width: number;
   readonly height: number;
 }
@@ -22,16 +21,16 @@ export interface Link {
 export interface Layout {
   readonly width: number;
   readonly height: number;
-  /** By id; `x` and `y` are the middle. */
+  /** By id; `x` and `y` are the center. */
   readonly nodes: ReadonlyMap<string, Box>;
-  /** In the order of the links: from border to border, and the middle of the label. */
+  /** In the order of the links: points from border to border, and the center of the label. */
   readonly links: readonly { readonly points: readonly Point[]; readonly label: Point }[];
 }
 
-/** From here on the best ranks cost more time than they are worth: seconds for 200 nodes, a minute for 1,000. */
+/** With more links, the best ranks take too long: seconds for 200 nodes, a minute for 1,000. */
 const MANY_LINKS = 250;
 
-/** At most one link from a node to another. Undefined: too deep for a library that walks by recursion. */
+/** At most one link from a node to another. Undefined when the graph is too deep for the library, which is recursive. */
 export function layOut(
   nodes: ReadonlyMap<string, Pick<Box, 'width' | 'height'>>,
   links: readonly Link[],
@@ -45,7 +44,7 @@ export function layOut(
     marginx: 20,
     marginy: 20,
   });
-  // Prefixed: the library keeps them as keys of plain objects, and makes up names of its own that begin with `_`.
+  // The prefix avoids clashes: the library uses ids as keys of plain objects, and has names of its own that begin with `_`.
   for (const [id, { width, height }] of nodes) graph.setNode(`n ${id}`, { width, height });
   for (const { from, to, width, height } of links) {
     graph.setEdge(`n ${from}`, `n ${to}`, { width, height, labelpos: 'c' });

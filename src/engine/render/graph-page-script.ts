@@ -1,14 +1,13 @@
-// What runs in the reader's browser on the page of a graph: pan, zoom, search, details. Text of the file is only ever set
-// as text. Unaware of how the drawing came about.
+// The script of the graph page: pan, zoom, search, details. It sets strings from the pipeline file as text, never as markup.
 
-/** What the script finds in the page as JSON. */
+/** The JSON in the page that the script reads. */
 export interface GraphPageData {
   readonly nodes: readonly {
     readonly id: string;
     readonly kind: string;
     readonly when?: string;
     readonly description?: string;
-    /** Middle, width and height in the drawing. */
+    /** Center, width and height in the drawing. */
     readonly box: readonly [x: number, y: number, width: number, height: number];
   }[];
   /** Positions in `nodes`, and the ports between them. */
@@ -56,7 +55,7 @@ export const GRAPH_SCRIPT = `
     view = { scale, x: (full.width - width / scale) / 2, y: (full.height - height / scale) / 2 };
     show();
   };
-  // Whole if that can be read, else the top at a size that can.
+  // Shows all of it if that is legible, else the top at a legible size.
   const start = () => {
     fit();
     if (view.scale >= 0.6 || nodes.length === 0) return;
@@ -64,7 +63,7 @@ export const GRAPH_SCRIPT = `
     view = { scale: 0.75, x: x - size().width / 1.5, y: y - tall / 2 - 20 };
     show();
   };
-  /** Moves the view only when the node is not in it. */
+  /** Moves the view only when the node is outside it. */
   const reveal = (index) => {
     const [x, y, wide, tall] = nodes[index].box;
     const { width, height } = size();
@@ -109,7 +108,7 @@ export const GRAPH_SCRIPT = `
     const id = index === undefined ? undefined : nodes[index].id;
     for (const line of lines) line.classList.toggle('near', line.dataset.from === id || line.dataset.to === id);
     if (index === undefined) {
-      details.replaceChildren(element('p', 'Choose a node to see what it needs.', 'muted'));
+      details.replaceChildren(element('p', 'Select a node to see what it needs.', 'muted'));
       return;
     }
     const { kind, when, description } = nodes[index];
@@ -124,7 +123,7 @@ export const GRAPH_SCRIPT = `
     );
   };
 
-  // One stop for the tab key; arrows go from node to node.
+  // The tab key stops once; arrow keys move between nodes.
   let current = 0;
   const focusable = (index) => {
     shapes[current]?.setAttribute('tabindex', '-1');

@@ -1,4 +1,4 @@
-// A checked pipeline as one page: the drawing, search, the details of a node, and all of it as a table.
+// A checked pipeline as a page: the drawing, search, the details of a node, and a table of all nodes.
 
 import { succeed, type Failure, type Result } from '../failure.js';
 import type { CheckedPipeline } from '../../manifests/pipeline/manifest.js';
@@ -25,7 +25,7 @@ export function graphPage(pipeline: CheckedPipeline): Result<string, Failure> {
 </div>
 </header>
 <main>
-<div class="canvas panel" role="region" aria-label="Graph. Arrow keys go from node to node, plus and minus zoom.">
+<div class="canvas panel" role="region" aria-label="Graph. Arrow keys move between nodes, plus and minus zoom.">
 ${drawn.value.svg}</div>
 <aside id="details" class="panel" aria-live="polite" aria-label="Node"></aside>
 </main>
@@ -82,7 +82,7 @@ function dataOf({ nodes }: CheckedPipeline, { layout, links }: Drawing): GraphPa
   };
 }
 
-/** JSON in which nothing can end the element it stands in. */
+/** JSON that can't close the element around it. */
 const embed = (data: unknown): string =>
   JSON.stringify(data).replace(
     /[<>&\u2028\u2029]/g,

@@ -1,4 +1,4 @@
-// A checked pipeline as a layered drawing in SVG. Whatever the file says is escaped: it comes from outside.
+// A checked pipeline as a layered drawing in SVG. All text from the pipeline file is escaped.
 
 import { ancestorsOf } from '../plan/ancestors.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
@@ -9,10 +9,10 @@ import { layOut, type Box, type Layout, type Point } from './graph-layout.js';
 import { countOf } from './messages.js';
 import { escapeMarkup, inBothSchemes, GROUP_COUNT, MONOSPACE, type Palette } from './page.js';
 
-/** Beyond this a drawing shows nothing that a search in the text would not show sooner. */
+/** In a larger drawing, nothing can be found sooner than by searching the text. */
 const MAX_NODES = 2000;
 const MAX_LINKS = 10_000;
-/** Beyond this, ports are told when one points at an edge, and not written beside it. */
+/** With more links, ports appear only when the pointer is on an edge. */
 const MAX_LABELLED = 250;
 const MAX_COLUMNS = 40;
 
@@ -22,7 +22,7 @@ export interface Link {
   readonly to: string;
   readonly edges: readonly Edge[];
   readonly labels: readonly string[];
-  /** What it carries and decides. */
+  /** The ports and guards it stands for. */
   readonly text: string;
 }
 interface DrawnLine {
@@ -33,11 +33,11 @@ interface DrawnLine {
 export interface Drawing {
   readonly svg: string;
   readonly layout: Layout;
-  /** All of them, also those that are not drawn. */
+  /** All links, including those that are not drawn. */
   readonly links: readonly Link[];
 }
 
-/** `alone`: a file of its own, with its style in it. Else part of a page that has `graphStyle`. */
+/** `alone`: for a file that includes the style. Otherwise for a page that has `graphStyle`. */
 export function drawGraph(pipeline: CheckedPipeline, { alone }: { readonly alone: boolean }): Result<Drawing, Failure> {
   const all = linksOf(pipeline);
   if (pipeline.nodes.length > MAX_NODES || all.length > MAX_LINKS) return fail(tooLarge(pipeline, all.length));
@@ -75,13 +75,13 @@ export function drawGraph(pipeline: CheckedPipeline, { alone }: { readonly alone
 const tooLarge = ({ nodes }: CheckedPipeline, links: number): Failure => ({
   code: 'graph::too-large',
   blame: 'pipeline',
-  title: `The graph is too large to be drawn: ${countOf(nodes.length, 'node')}, ${countOf(links, 'edge')}`,
-  detail: `Drawn are at most ${countOf(MAX_NODES, 'node')} and ${countOf(MAX_LINKS, 'edge')}, and chains of about a thousand nodes.`,
-  remedy: 'Print it for another tool: `pyflow graph PIPELINE --format dot`, or `--format json`.',
+  title: `The graph is too large to draw: ${countOf(nodes.length, 'node')}, ${countOf(links, 'edge')}`,
+  detail: `pyflow draws at most ${countOf(MAX_NODES, 'node')} and ${countOf(MAX_LINKS, 'edge')}, and chains of about 1,000 nodes.`,
+  remedy: 'Print the graph for another tool: `pyflow graph PIPELINE --format dot`, or `--format json`.',
 });
 
 export const summaryOf = ({ nodes }: CheckedPipeline, links: number): string =>
-  `${countOf(nodes.length, 'node')} and ${countOf(links, 'edge')} between them; what comes first stands above.`;
+  `${countOf(nodes.length, 'node')} and ${countOf(links, 'edge')} between them. Each node is below the nodes that it needs.`;
 
 function linksOf(pipeline: CheckedPipeline): readonly Link[] {
   const found = new Map<string, Edge[]>();
@@ -100,7 +100,7 @@ function linksOf(pipeline: CheckedPipeline): readonly Link[] {
   });
 }
 
-/** Without those that only order, where a longer way orders already: `after` is often said once too often. */
+/** Without `after` edges that a longer path implies: many pipelines have more `after` than they need. */
 function withoutImplied({ nodes }: CheckedPipeline, links: readonly Link[]): readonly Link[] {
   const positions = new Map(nodes.map(({ id }, index) => [id as string, index]));
   const ancestors = ancestorsOf(nodes);
@@ -114,11 +114,11 @@ function withoutImplied({ nodes }: CheckedPipeline, links: readonly Link[]): rea
 
 const edgeText = (edge: Edge): string => (edge.type === 'when' ? `when ${edge.port}` : labelOf(edge));
 
-/** The strongest: what carries a value also orders. */
+/** The strongest type: an edge that carries a value also orders. */
 const typeOf = ({ edges }: Link): Edge['type'] =>
   (['input', 'when'] as const).find((type) => edges.some((edge) => edge.type === type)) ?? 'after';
 
-/** Takes whichever of several nodes ran: a list whose producers may be skipped. */
+/** The number of nodes of which the node uses one that ran: a list of producers that can be skipped. */
 const choicesOf = ({ inputs, optionalInputs }: CheckedNode): number =>
   optionalInputs.reduce((most, port) => {
     const source = inputs[port];
@@ -139,7 +139,7 @@ function linesOf(node: CheckedNode): readonly DrawnLine[] {
   ];
 }
 
-/** Pixels; as wide as the widest of the usual fonts, since nobody measures here. */
+/** Pixels. Text is not measured, so widths are those of the widest common font. */
 const FONT = { name: 13, kind: 11, guard: 10.5, label: 10.5 } as const;
 const widthOf = (text: string, style: keyof typeof FONT): number => Math.ceil(textWidth(text) * FONT[style] * 0.61);
 const LINE = 16;
@@ -158,7 +158,7 @@ const labelSize = ({ labels }: Link): Pick<Box, 'width' | 'height'> =>
     ? NO_LABEL
     : { width: Math.max(...labels.map((text) => widthOf(text, 'label'))) + 8, height: labels.length * LABEL_LINE + 4 };
 
-/** Nodes with the same guard run together; the number picks a colour, while there are some. */
+/** Nodes with the same guard run together. The number picks a color, while there are enough. */
 function guardsOf({ nodes }: CheckedPipeline): ReadonlyMap<string, number> {
   const guards = new Map<string, number>();
   for (const { when } of nodes) if (when !== undefined && !guards.has(when)) guards.set(when, guards.size);
@@ -184,7 +184,7 @@ function nodeMarkup(
   const left = round(x - width / 2);
   const top = round(y - height / 2);
   const box = `width="${round(width)}" height="${round(height)}" rx="${isChoice ? round(height / 2) : 6}"`;
-  const told = [
+  const title = [
     `${node.id} (${node.kind})`,
     ...(node.when === undefined ? [] : [`when ${node.when}`]),
     ...(node.description === undefined ? [] : [node.description]),
@@ -195,7 +195,7 @@ function nodeMarkup(
   );
   return [
     `<g class="${classes.join(' ')}" data-id="${escapeMarkup(node.id)}" transform="translate(${left} ${top})">`,
-    `<title>${escapeMarkup(told.join('\n'))}</title>`,
+    `<title>${escapeMarkup(title.join('\n'))}</title>`,
     `<rect class="box" ${box}/>`,
     ...(group === undefined
       ? []
@@ -207,10 +207,10 @@ function nodeMarkup(
 
 function linkMarkup(link: Link, { points }: Layout['links'][number]): string {
   const type = typeOf(link);
-  const told = `${link.from} to ${link.to}: ${link.text}`;
+  const title = `${link.from} to ${link.to}: ${link.text}`;
   return [
     `<g class="link ${type}" data-from="${escapeMarkup(link.from)}" data-to="${escapeMarkup(link.to)}">`,
-    `<title>${escapeMarkup(told)}</title>`,
+    `<title>${escapeMarkup(title)}</title>`,
     `<path d="${curve(points)}" marker-end="url(#arrow-${type})"/>`,
     '</g>',
   ].join('');
@@ -234,7 +234,7 @@ function labelMarkup(link: Link, { x, y }: Point): string {
 const arrowMarkup = (type: string): string =>
   `<marker id="arrow-${type}" class="arrow ${type}" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" markerHeight="8" orient="auto" markerUnits="userSpaceOnUse"><path d="M0 0.5L8 4L0 7.5z"/></marker>`;
 
-/** Through the middles of the segments, with the bends as control points: no corner, and no swing beyond them. */
+/** Runs through the middles of the segments with the bends as control points, so it has no corners and no overshoot. */
 function curve(points: readonly Point[]): string {
   const at = ({ x, y }: Point): string => `${round(x)} ${round(y)}`;
   const first = points[0]!;
@@ -248,7 +248,7 @@ function curve(points: readonly Point[]): string {
 
 const round = (value: number): number => Math.round(value * 10) / 10;
 
-/** What the lines mean, and which guard has which colour; below the drawing. */
+/** Explains the lines and the colors of guards, below the drawing. */
 function legendOf(guards: ReadonlyMap<string, number>, { width, height }: Layout) {
   const items = [
     ...(['input', 'when', 'after'] as const).map((type) => ({
@@ -256,7 +256,7 @@ function legendOf(guards: ReadonlyMap<string, number>, { width, height }: Layout
       text: {
         input: 'a value or tree',
         when: 'decides whether it runs',
-        after: 'only orders, where nothing else does',
+        after: 'only sets the order',
       }[type],
     })),
     ...[...guards].slice(0, GROUP_COUNT).map(([when, index]) => ({

@@ -1,4 +1,4 @@
-// A checked pipeline as a text for other tools: Mermaid, Graphviz, JSON. Drawings of our own are made by graph-svg.ts.
+// A checked pipeline as text for other tools: Mermaid, Graphviz, JSON. graph-svg.ts makes pyflow's own drawings.
 
 import { unreachable } from '../failure.js';
 import type { CheckedNode, CheckedPipeline, Reference } from '../../manifests/pipeline/manifest.js';
@@ -10,9 +10,9 @@ export interface Edge {
   readonly to: string;
   /** `input` carries a value or tree, `when` decides, `after` only orders. */
   readonly type: 'input' | 'when' | 'after';
-  /** Producer's port. */
+  /** The producer's port. */
   readonly port?: string;
-  /** Consumer's port. */
+  /** The consumer's port. */
   readonly into?: string;
 }
 
@@ -51,7 +51,7 @@ const graphOf = (pipeline: CheckedPipeline) => ({
 });
 
 function mermaid(pipeline: CheckedPipeline): string {
-  // A node may be called `end` or `graph`, which are words of Mermaid: numbers stand for the names.
+  // Numbers stand for the names, because a node can have a name that Mermaid reserves: `end`, `graph`.
   const ids = numbered(pipeline);
   const arrow = { input: '-->', when: '-.->', after: '-.->' };
   const lines = pipeline.nodes.map((node) => {

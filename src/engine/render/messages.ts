@@ -1,4 +1,4 @@
-// Failures, reasons, outcomes, durations and sizes as people read them. Unaware of where the text goes.
+// Failures, outcomes, durations, sizes and tables as people read them.
 
 import { hasCode, isOfArea, unreachable, type Failure } from '../failure.js';
 import type { NodeReport, Outcome } from '../events.js';
@@ -19,7 +19,7 @@ const twoDigits = (value: number): string => String(value).padStart(2, '0');
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
-/** Decimal units, as download sizes are told everywhere else. */
+/** Decimal units, which download sizes usually have. */
 export function formatBytes(bytes: number): string {
   let value = bytes;
   let unit = 0;
@@ -58,7 +58,7 @@ export function paintOutcome(outcome: Outcome, text: string, style: Style): stri
   return outcome === 'executed' ? style.green(text) : style.dim(text);
 }
 
-/** What is said of a finished node behind its outcome: time, saved time, reasons. */
+/** What follows the outcome of a finished node: time, saved time, reasons. */
 export function formatFinish({ outcome, durationMs, attempts, savedMs, reasons }: NodeReport): string {
   const hasRun = outcome === 'executed' || outcome === 'failed';
   const asides = [
@@ -74,14 +74,14 @@ export function formatFinish({ outcome, durationMs, attempts, savedMs, reasons }
 const ADVICE: Readonly<Record<Failure['blame'], string>> = {
   app: '',
   pipeline: '',
-  internal: 'This is a bug in pyflow, not in your app; please report it.',
+  internal: 'This is a bug in pyflow, not in your app. Please report it.',
   environment: '',
 };
 
-/** A mistake of a plugin from outside is no bug in pyflow. */
+/** A fault in a plugin outside pyflow is not a bug in pyflow. */
 const isOfPlugin = (failure: Failure): boolean => isOfArea(failure, 'plugin') || hasCode(failure, 'node::timeout');
 
-/** What to do next, in lines; empty when nothing is known. */
+/** What to do next, as lines; empty when nothing is known. */
 export const remedyOf = (failure: Failure): string =>
   [
     failure.remedy,
@@ -91,7 +91,7 @@ export const remedyOf = (failure: Failure): string =>
     .filter((text) => text !== '')
     .join('\n');
 
-/** Title with code, then indented why and what to do. `node` is named before the title. */
+/** Title with code, then detail and remedy, indented. `node` comes before the title. */
 export function formatFailure(failure: Failure, style: Style = styleOf(false), node?: string): string[] {
   const where = node === undefined ? '' : `${node}: `;
   const remedy = remedyOf(failure);
@@ -102,7 +102,7 @@ export function formatFailure(failure: Failure, style: Style = styleOf(false), n
   ];
 }
 
-/** Columns padded to their widest cell; the last is left as it is. */
+/** Pads columns to their widest cell, except the last one. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows) {

@@ -1,5 +1,4 @@
-// Pages and drawings that stand alone: text made safe for markup, colours for light and dark, nothing loaded from
-// anywhere. Unaware of what they show.
+// What self-contained pages and drawings share: safe text, colors for light and dark, and a policy that loads nothing.
 
 import { createHash } from 'node:crypto';
 import { hideUserinfo } from '../secrets/credentials.js';
@@ -13,17 +12,17 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Lines without control characters and halves of pairs, which XML does not know. */
+/** Text without control characters and unpaired surrogates, which XML doesn't allow. */
 export const plainText = (text: string): string =>
   cleanLines(text)
     .join('\n')
     .replace(/[\ud800-\udfff\ufffe\uffff]/gu, '\ufffd');
 
-/** Text for an element or a quoted attribute, of HTML and of XML. */
+/** Text for an element or a quoted attribute in HTML and XML. */
 export const escapeMarkup = (text: string): string =>
   plainText(text).replace(/[&<>"']/g, (character) => ESCAPES[character] ?? '');
 
-/** What comes from a run: no user or password of a URL is shown, whoever wrote it into a report. */
+/** For text from a run: also hides the user and password of URLs. */
 export const escapeReported = (text: string): string => escapeMarkup(hideUserinfo(text));
 
 export interface Palette {
@@ -37,7 +36,7 @@ export interface Palette {
   readonly good: string;
   readonly bad: string;
   readonly warn: string;
-  /** Tell groups apart, beside a text that does so, too. */
+  /** Colors for groups. A text names each group as well. */
   readonly groups: readonly string[];
 }
 
@@ -68,10 +67,10 @@ const DARK: Palette = {
   groups: ['#7eb0ff', '#f0945c', '#5fca8c', '#d195e6', '#dcbb4f', '#5cc7d1'],
 };
 
-/** As many colours as there are; a group beyond them has none. */
+/** The number of colors. Further groups have none. */
 export const GROUP_COUNT = LIGHT.groups.length;
 
-/** Rules for both schemes. Written out, for viewers of SVG know no variables of CSS. */
+/** Rules for both schemes. They use no CSS variables, which many SVG viewers don't support. */
 export const inBothSchemes = (rules: (palette: Palette) => string): string =>
   `${rules(LIGHT)}\n@media screen and (prefers-color-scheme: dark) {\n${rules(DARK)}\n}`;
 
@@ -82,7 +81,7 @@ export interface Page {
   readonly style: string;
   /** Markup. */
   readonly body: string;
-  /** Beside it no script runs, wherever it came from. */
+  /** The only script that can run. */
   readonly script?: string;
 }
 

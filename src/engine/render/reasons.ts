@@ -122,6 +122,11 @@ const isList = (value: JSONValue): value is readonly JSONValue[] =>
   Array.isArray(value) && value.every((item) => typeof item !== 'object' || item === null);
 
 function listChange(name: string, from: readonly JSONValue[], to: readonly JSONValue[]): string {
+  const places = from.flatMap((item, index) => (item === to[index] ? [] : [index]));
+  if (from.length === to.length && places.length === 1) {
+    const [at] = places as [number];
+    return `${name}[${at}] ${pair(plainValue(from[at]!), plainValue(to[at]!))}`;
+  }
   const parts = [
     ...itemsOnlyIn(to, from).map((items) => `added ${items}`),
     ...itemsOnlyIn(from, to).map((items) => `removed ${items}`),

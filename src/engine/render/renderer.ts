@@ -18,7 +18,7 @@ export interface RenderOptions {
   readonly color: boolean;
 }
 
-/** The engine's sink: stamps each event with the time since `startedAt` and passes it to all consumers. */
+/** The engine's sink: adds the time since `startedAt` to each event and passes it to all consumers. */
 export function eventSink(
   now: () => number,
   startedAt: number,

@@ -1,4 +1,4 @@
-// A whole report as one page for people: what failed and what to do, where the time went, every node and why.
+// A report as a page: what failed and what to do, where the time went, and every node with its reasons.
 
 import { unreachable, type Failure } from '../failure.js';
 import type { NodeReport, Outcome, RunReport } from '../events.js';
@@ -61,10 +61,10 @@ function tiles(report: RunReport): string {
   return [
     '<dl class="tiles">',
     tile('Duration', formatDuration(durationMs), `exit status ${exitCode}`),
-    tile('Time saved', savedMs >= 1 ? formatDuration(savedMs) : 'none', 'by results of earlier runs'),
+    tile('Time saved', savedMs >= 1 ? formatDuration(savedMs) : 'none', 'with results of earlier runs'),
     tile('Nodes', String(Object.keys(report.nodes).length), outcomes.join(', ')),
     slug === undefined
-      ? tile('Slug', 'none', partial === true ? 'only a part of the pipeline was asked for' : 'not written')
+      ? tile('Slug', 'none', partial === true ? 'only part of the pipeline ran' : 'not written')
       : tile('Slug', formatBytes(slug.bytes), `${countOf(slug.files, 'file')} in ${slug.path}`),
     '</dl>',
   ].join('\n');
@@ -102,14 +102,14 @@ function failures(report: RunReport): string {
 const nodeLink = (id: string): string => `<a href="#node-${escapeReported(id)}" class="code">${escapeReported(id)}</a>`;
 
 interface Span {
-  /** Markup. */
+  /** As markup. */
   readonly name: string;
   readonly tone: Tone;
   readonly fromMs: number;
   readonly tookMs: number;
 }
 
-/** Nodes that ran, by their start, and the slug. What was restored took no time worth a bar. */
+/** Nodes that ran, sorted by start, and the slug. Restoring a node takes too little time for a bar. */
 function spansOf({ nodes, startedAt, durationMs, slug }: RunReport): readonly Span[] {
   const start = Date.parse(startedAt);
   const ofNodes = Object.entries(nodes).flatMap(([id, node]): readonly Span[] => {
@@ -117,7 +117,7 @@ function spansOf({ nodes, startedAt, durationMs, slug }: RunReport): readonly Sp
     const tookMs = node.durationMs;
     return Number.isNaN(fromMs) ? [] : [{ name: nodeLink(id), tone: toneOf(node.outcome), fromMs, tookMs }];
   });
-  // Written last, and nothing that takes time comes after it.
+  // Nothing that takes time comes after the slug.
   const tookMs = slug?.durationMs ?? 0;
   const ofSlug: Span = { name: 'writing the slug', tone: 'plain', fromMs: Math.max(0, durationMs - tookMs), tookMs };
   return [...ofNodes.sort((a, b) => a.fromMs - b.fromMs), ...(tookMs > 0 ? [ofSlug] : [])];
@@ -135,7 +135,7 @@ function timeline(report: RunReport): string {
   const grid = ticks
     .map((ms) => `<line class="tick" x1="${percent(ms)}" x2="${percent(ms)}" y1="0" y2="100%"/>`)
     .join('');
-  // The last would stand beyond the lane.
+  // A label at the end of the lane would not fit.
   const scale = ticks
     .filter((ms) => ms < totalMs * 0.93)
     .map(
@@ -159,7 +159,7 @@ ${rows.join('\n')}
 </section>`;
 }
 
-/** Four to eight round times, the first 0. */
+/** Four to eight round times, starting at 0. */
 function ticksOf(totalMs: number): readonly number[] {
   const steps = [1, 2, 5].flatMap((base) => [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((power) => base * 10 ** power));
   const minutes = [15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000];
@@ -202,7 +202,7 @@ const SHOWN_REASONS = 3;
 
 function why({ reasons, degraded, failure }: NodeReport): string {
   const items = reasonLines(reasons).map((line) => `<li>${escapeReported(line)}</li>`);
-  // One more line is not worth a click.
+  // Hiding a single line is not worth a click.
   const shown = items.length > SHOWN_REASONS + 1 ? SHOWN_REASONS : items.length;
   const rest = items.slice(shown);
   return [
@@ -215,7 +215,7 @@ function why({ reasons, degraded, failure }: NodeReport): string {
   ].join('');
 }
 
-/** Flat facts, as platforms collect them. */
+/** Facts that platforms collect. */
 function buildData({ buildData: data }: RunReport): string {
   const rows = Object.entries(data).map(
     ([name, value]) =>

@@ -1,4 +1,4 @@
-// A whole report for people: a row a node, the failures in full, then the summary.
+// A report as text: a row for each node, then the failures in full and the summary.
 
 import type { NodeReport, RunReport } from '../events.js';
 import { formatBytes, formatDuration, formatFailure, formatOutcome, table } from './messages.js';

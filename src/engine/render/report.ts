@@ -1,4 +1,4 @@
-// The files of `--report`, `--trace` and `pyflow report --html`: whole or not at all, on failure too.
+// Writes the files of `--report`, `--trace` and `pyflow report --html` atomically, also when the run fails.
 
 import { renameSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -27,12 +27,12 @@ export function writeText(file: string, text: string): Result<undefined> {
 const cannotWrite = (file: string, error: unknown): Failure => ({
   code: 'report::cannot-write',
   blame: 'environment',
-  title: `The file ${file} cannot be written`,
+  title: `Can't write the file ${file}`,
   detail: error instanceof Error ? error.message : String(error),
-  remedy: 'Name a file in an existing folder that you may write to.',
+  remedy: 'Choose a file in a folder that exists and that you can write to.',
 });
 
-/** A report for a request that never became a run. */
+/** The report for a request that was refused before the run started. */
 export function reportOfRefusal(request: RunRequest, refusal: Refusal, startedAt: number, now: number): RunReport {
   const failure: Failure =
     refusal.type === 'failure'
@@ -40,9 +40,9 @@ export function reportOfRefusal(request: RunRequest, refusal: Refusal, startedAt
       : {
           code: refusal.diagnostics.find(({ severity }) => severity === 'error')?.code ?? 'pipeline::refused',
           blame: 'pipeline',
-          title: `${basename(request.pipelineFile)} is at fault`,
+          title: `${basename(request.pipelineFile)} has errors`,
           detail: renderDiagnostics(refusal.diagnostics, refusal.text, { color: false }),
-          remedy: 'Mend the pipeline file; `pyflow check` shows all its problems.',
+          remedy: 'Fix the pipeline file. `pyflow check` shows all its problems.',
         };
   return {
     schema: REPORT_SCHEMA,

@@ -1,4 +1,4 @@
-// The last lines of a run: what ran, what that saved, what went wrong, where the slug is.
+// The last lines of a run: outcomes, saved time, failures, and where the slug is.
 
 import { isSameFailure, unreachable, type Failure } from '../failure.js';
 import type { Outcome, RunReport } from '../events.js';
@@ -10,11 +10,11 @@ const ORDER: readonly Outcome[] = ['failed', 'blocked', 'aborted', 'executed', '
 
 export function summarize(report: RunReport, style: Style): string[] {
   const nodes = Object.entries(report.nodes);
-  const told = countOutcomes(report).map(([outcome, count]) => `${count} ${formatOutcome(outcome)}`);
+  const counts = countOutcomes(report).map(([outcome, count]) => `${count} ${formatOutcome(outcome)}`);
   const savedMs = savedTime(report);
   const saved = savedMs >= 100 ? `; saved ${formatDuration(savedMs)}` : '';
   return [
-    `${headline(report, style)} in ${formatDuration(report.durationMs)}${told.length === 0 ? '' : `: ${told.join(', ')}`}${saved}.`,
+    `${headline(report, style)} in ${formatDuration(report.durationMs)}${counts.length === 0 ? '' : `: ${counts.join(', ')}`}${saved}.`,
     ...failures(report, style),
     ...abortedLine(report, style),
     ...nodes.flatMap(([id, { degraded }]) =>
@@ -26,7 +26,7 @@ export function summarize(report: RunReport, style: Style): string[] {
       : [
           `Slug: ${cleanText(report.slug.path)} (${countOf(report.slug.files, 'file')}, ${formatBytes(report.slug.bytes)})`,
         ]),
-    ...(report.partial === true ? ['Only a part of the pipeline was asked for, so no slug was written.'] : []),
+    ...(report.partial === true ? ['Only part of the pipeline ran, so no slug was written.'] : []),
   ];
 }
 
@@ -37,7 +37,7 @@ const sandboxLine = ({ sandbox }: RunReport, style: Style): string[] =>
       ]
     : [];
 
-/** Those that there are, the worst first. */
+/** The outcomes that occur, worst first. */
 export function countOutcomes({ nodes }: RunReport): readonly (readonly [Outcome, number])[] {
   const all = Object.values(nodes);
   return ORDER.map((outcome) => [outcome, all.filter((node) => node.outcome === outcome).length] as const).filter(
@@ -48,7 +48,7 @@ export function countOutcomes({ nodes }: RunReport): readonly (readonly [Outcome
 export const savedTime = ({ nodes }: RunReport): number =>
   Object.values(nodes).reduce((sum, { savedMs }) => sum + (savedMs ?? 0), 0);
 
-/** Those of nodes, and the run's own unless it is one of them. */
+/** Failures of nodes, and the run's own unless a node has the same. */
 export function failuresOf(report: RunReport): readonly { readonly node?: string; readonly failure: Failure }[] {
   const ofNodes = Object.entries(report.nodes).flatMap(([node, { failure }]) =>
     failure === undefined ? [] : [{ node, failure }],
@@ -61,16 +61,16 @@ export function failuresOf(report: RunReport): readonly { readonly node?: string
 
 const SHOWN_NODES = 5;
 
-/** One line for all: which were stopped at work, and which never began. */
+/** One line for all aborted nodes: those that were stopped, and those that did not start. */
 function abortedLine({ nodes }: RunReport, style: Style): string[] {
   const aborted = Object.entries(nodes).filter(([, { outcome }]) => outcome === 'aborted');
-  const told = (isStarted: boolean, what: string): string[] => {
+  const list = (isStarted: boolean, what: string): string[] => {
     const names = aborted.filter(([, { startedAt }]) => (startedAt !== undefined) === isStarted).map(([id]) => id);
     if (names.length === 0) return [];
     const more = names.length > SHOWN_NODES ? ` and ${names.length - SHOWN_NODES} more` : '';
     return [`${what} ${names.slice(0, SHOWN_NODES).join(', ')}${more}`];
   };
-  const parts = [...told(true, 'stopped'), ...told(false, 'not started')];
+  const parts = [...list(true, 'stopped'), ...list(false, 'not started')];
   return parts.length === 0 ? [] : [`${style.yellow('Aborted:')} ${parts.join('; ')}`];
 }
 
@@ -87,7 +87,7 @@ function headline({ status }: RunReport, style: Style): string {
   }
 }
 
-/** Failed nodes were explained where they failed; here they are found again. A failure of no node is told in full. */
+/** The log has the details of failed nodes, so they get one line here. A failure without a node is shown in full. */
 const failures = (report: RunReport, style: Style): string[] =>
   failuresOf(report).flatMap(({ node, failure }) =>
     node === undefined

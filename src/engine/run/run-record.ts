@@ -6,10 +6,9 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import { sha256Hex, type ActionKey } from '../files/digest.js';
-import { REPORT_SCHEMA, type RunReport } from '../events.js';
+import type { RunReport } from '../events.js';
 import type { RunRequest } from '../request.js';
-import { isReport, schemaOf } from './report-shape.js';
-import { publishFile, readJSON, readSealed, removeQuietly, writeSealed, type Seal } from '../files/sealed-json.js';
+import { publishFile, readSealed, removeQuietly, writeSealed, type Seal } from '../files/sealed-json.js';
 
 /** Raise it when the meaning of the files below changes. Files of another format are ignored. */
 const RECORD_FORMAT = 3;
@@ -78,29 +77,6 @@ export function listRuns(cacheDir: string, appId: string): readonly string[] {
   } catch {
     return [];
   }
-}
-
-/**
- * What was found where a report should be. Only its shape is checked, because people and platforms read and move these
- * files.
- */
-export type StoredReport =
-  | { readonly type: 'report'; readonly report: RunReport }
-  /** Written by another version of pyflow. */
-  | { readonly type: 'other-schema'; readonly schema: string }
-  /** Missing or damaged. */
-  | { readonly type: 'none' };
-
-export function readStoredReport(cacheDir: string, appId: string, runId: string): StoredReport {
-  const stored = readJSON<unknown>(join(runsDir(cacheDir, appId), `${runId}.json`));
-  if (isReport(stored)) return { type: 'report', report: stored };
-  const schema = schemaOf(stored);
-  return schema === undefined || schema === REPORT_SCHEMA ? { type: 'none' } : { type: 'other-schema', schema };
-}
-
-export function readReport(cacheDir: string, appId: string, runId: string): RunReport | undefined {
-  const stored = readStoredReport(cacheDir, appId, runId);
-  return stored.type === 'report' ? stored.report : undefined;
 }
 
 export function writeLastRun(cacheDir: string, appId: string, last: Omit<LastRun, 'format'>): void {

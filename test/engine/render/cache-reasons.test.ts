@@ -1,5 +1,5 @@
-// What the platform's log says of work that was done again, from two key records; test/online/managers.test.ts shows it of
-// real builds.
+// What the platform's log says about nodes that ran again, from two key records. test/online/managers.test.ts checks real
+// builds.
 
 import { expect } from 'chai';
 import type { Event } from '../../../src/engine/events.js';
@@ -42,48 +42,48 @@ describe('engine/render/cache-reasons', () => {
   const tool = (version: string) => ({ facts: { version }, trees: {} });
   const reasons: readonly (readonly [string, Partial<KeyRecord>, Partial<KeyRecord>, readonly string[]])[] = [
     [
-      'another stack',
+      'a changed stack',
       { config: { stack: 'scalingo-22' } },
       { config: { stack: 'scalingo-24' } },
       ['config stack scalingo-22 -> scalingo-24'],
     ],
     [
-      'another Python',
+      'a changed Python',
       { values: { python: { version: '3.12.11' } } },
       { values: { python: { version: '3.13.2' } } },
       ['input python.version 3.12.11 -> 3.13.2'],
     ],
-    ['another pip', tool('25.1'), tool('26.1.2'), ['version 25.1 -> 26.1.2']],
-    ['another Pipenv', tool('2025.1'), tool('2026.6.2'), ['version 2025.1 -> 2026.6.2']],
-    ['another Poetry', tool('2.1.0'), tool('2.2.0'), ['version 2.1.0 -> 2.2.0']],
-    ['another uv', tool('0.10.0'), tool('0.11.28'), ['version 0.10.0 -> 0.11.28']],
+    ['a changed pip', tool('25.1'), tool('26.1.2'), ['version 25.1 -> 26.1.2']],
+    ['a changed Pipenv', tool('2025.1'), tool('2026.6.2'), ['version 2025.1 -> 2026.6.2']],
+    ['a changed Poetry', tool('2.1.0'), tool('2.2.0'), ['version 2.1.0 -> 2.2.0']],
+    ['a changed uv', tool('0.10.0'), tool('0.11.28'), ['version 0.10.0 -> 0.11.28']],
     [
-      'other requirements',
+      'changed requirements',
       { files: { 'requirements.txt': 'a/1' }, facts: { packages: { flask: '3.1.2' } } },
       { files: { 'requirements.txt': 'b/1' }, facts: { packages: { flask: '3.1.3' } } },
       ['flask 3.1.2 -> 3.1.3', 'requirements.txt changed'],
     ],
     [
-      'another lockfile',
+      'a changed lockfile',
       { files: { 'Pipfile.lock': 'a/1' }, facts: { packages: {} } },
       { files: { 'Pipfile.lock': 'b/1' }, facts: { packages: { six: '1.17.0' } } },
       ['six 1.17.0 was added', 'Pipfile.lock changed'],
     ],
   ];
   for (const [what, before, after, lines] of reasons) {
-    it(`tells of ${what} below the step that runs again`, () => {
+    it(`shows ${what} below the step that runs again`, () => {
       expect(linesOf(before, after)).to.deep.equal([HEAD, ...lines.map((line) => `       - ${line}`)]);
     });
   }
 
-  it('lists all reasons, up to a number', () => {
+  it('lists a limited number of reasons, and counts the rest', () => {
     const facts = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`p${index + 10}`, '1']));
     const lines = linesOf({ facts }, { facts: {} });
     expect(lines).to.have.length(10);
     expect([lines[1], lines[9]]).to.deep.equal(['       - p10 is no longer set (was 1)', '       - and 4 more']);
   });
 
-  it('says of what was not installed again that it was restored', () => {
+  it('says that a step was restored', () => {
     const report = nodeReport({ outcome: 'restored', savedMs: 4000 });
     const text = platformLog([
       { at: 0, type: 'node-printed', node, stream: 'step', text: 'Installing uv 0.11.28', replayed: true },
@@ -109,7 +109,7 @@ describe('engine/render/cache-reasons', () => {
     expect(linesOf({}, { facts: { lock: lock.after } })[1]).to.equal('       - lock changed');
   });
 
-  it('says nothing of work that took no time, nor of a first run', () => {
+  it('says nothing about short work or a first run', () => {
     expect(linesOf({}, { config: { a: 1 } }, 20)).to.deep.equal([]);
     expect(linesOf({}, {})).to.deep.equal([]);
   });

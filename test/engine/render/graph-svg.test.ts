@@ -19,7 +19,7 @@ function draw(pipeline: CheckedPipeline) {
 }
 
 describe('engine/render/graph-svg', () => {
-  it('puts what comes first above, and no node onto another', () => {
+  it('puts each node below those it needs, and no node onto another', () => {
     const { layout } = draw(branching);
     const top = (id: string): number => layout.nodes.get(id)!.y;
     for (const { id, dependencies } of branching.nodes)
@@ -34,7 +34,7 @@ describe('engine/render/graph-svg', () => {
     });
   });
 
-  it('shows names, kinds, guards and ports, and which node takes one of several', () => {
+  it('shows names, kinds, guards and ports, and which node uses one of several', () => {
     const { svg } = draw(branching);
     expect(svg).to.contain('>package-manager</text>').and.to.contain('>alias, one of 2</text>');
     expect(svg).to.contain('>tree as candidates</text>').and.to.contain('>tree as runtime</text>');
@@ -44,7 +44,7 @@ describe('engine/render/graph-svg', () => {
     expect(svg).to.match(/class="node choice" data-id="join"/);
   });
 
-  it('draws each pair of nodes once, and no order that a longer way tells', () => {
+  it('draws each pair of nodes once, and leaves out order that a longer path implies', () => {
     const pairs = [...draw(branching).svg.matchAll(/class="link (\w+)" data-from="(\w+)" data-to="(\w+)"/g)];
     expect(pairs.map(([, type, from, to]) => `${from} ${to} ${type}`)).to.deep.equal([
       'pick early after',
@@ -57,7 +57,7 @@ describe('engine/render/graph-svg', () => {
     ]);
   });
 
-  it('keeps a text of the file a text', () => {
+  it('escapes text from the pipeline file', () => {
     const { svg } = draw(branching);
     const page = graphPage(branching);
     if (!page.ok) throw new Error(page.failure.title);
@@ -70,7 +70,7 @@ describe('engine/render/graph-svg', () => {
     expect(svg).to.not.contain('\u0007');
   });
 
-  it('gives no guard the colour of another, also when there are more guards than colours', () => {
+  it('gives no two guards the same color, even if there are more guards than colors', () => {
     const guards = Array.from({ length: 7 }, (_, at) => `params.p${at} == 'x'`);
     const { svg } = draw(pipelineOf(guards.map((when, at) => checkedNode(`n${at}`, { when }))));
     const groups = [...svg.matchAll(/class="node guarded( group\d+)?" data-id="(n\d)"/g)].map(([, group, id]) => [
@@ -82,7 +82,7 @@ describe('engine/render/graph-svg', () => {
     expect(groups[6]).to.deep.equal(['n6', undefined]);
   });
 
-  it('cuts long names, and tells them whole when pointed at', () => {
+  it('shortens long names, and shows them in full in titles', () => {
     const long = 'n'.repeat(90);
     const { svg, layout } = draw(pipelineOf([checkedNode(long)]));
     expect(svg)
@@ -91,13 +91,13 @@ describe('engine/render/graph-svg', () => {
     expect(layout.width).to.be.lessThan(800);
   });
 
-  it('draws names that mean something to JavaScript', () => {
+  it('draws names that have a meaning in JavaScript', () => {
     const names = ['constructor', '__proto__', 'toString', '_root'];
     const nodes = names.map((name, index) => orderedNode(name, ...names.slice(0, index)));
     expect([...draw(pipelineOf(nodes)).layout.nodes.keys()]).to.deep.equal(names);
   });
 
-  it('draws no node at all, one alone, and parts that have nothing to do with each other', () => {
+  it('draws an empty graph, a single node, and unconnected parts', () => {
     expect(draw(pipelineOf([])).svg).to.contain('0 nodes');
     expect(draw(pipelineOf([checkedNode('alone')])).layout.nodes.get('alone')?.width).to.be.greaterThan(60);
     const { layout } = draw(
@@ -106,7 +106,7 @@ describe('engine/render/graph-svg', () => {
     expect(layout.nodes.get('a')?.y).to.equal(layout.nodes.get('c')?.y);
   });
 
-  it('draws 1,000 nodes, with the ports only where one points at an edge', function () {
+  it('draws 1,000 nodes, with ports in the titles of edges only', function () {
     this.timeout(60_000);
     const { svg, layout } = draw(layered(1000));
     expect(layout.nodes.size).to.equal(1000);
@@ -114,7 +114,7 @@ describe('engine/render/graph-svg', () => {
     expect(svg).to.contain('<title>n0 to n32: after</title>');
   });
 
-  it('refuses what nobody could read', () => {
+  it('refuses a graph that would be illegible', () => {
     const wide = Array.from({ length: 2001 }, (_, index) => orderedNode(`n${index}`));
     const dense = Array.from({ length: 200 }, (_, index) =>
       checkedNode(`n${index}`, { whenReads: Array.from({ length: index }, (__, before) => refOf(`n${before}`, 'ok')) }),
@@ -125,7 +125,7 @@ describe('engine/render/graph-svg', () => {
     }
   });
 
-  it('draws a chain as long as the stack of the machine allows, and refuses a longer one', function () {
+  it('draws a chain as long as the stack allows, and refuses a longer one', function () {
     this.timeout(60_000);
     const chain = (length: number) =>
       drawGraph(

@@ -92,7 +92,7 @@ describe('engine/render/live', () => {
         'error: pip could not install the requirements [install-dependencies::pip]',
         '  pip exited with status 1.',
         '  ERROR: No matching distribution found for flask==99',
-        '  -> Mend requirements.txt: the version must exist.',
+        '  -> Use a version that exists in requirements.txt.',
         'profile: blocked (needs pip)',
         'Failed in 2.9 s: 1 failed, 1 blocked, 1 executed, 1 restored, 1 up to date, 1 skipped; saved 12.3 s.',
         '  pip: pip could not install the requirements [install-dependencies::pip]',

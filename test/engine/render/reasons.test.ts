@@ -7,7 +7,7 @@ import { formatFinish } from '../../../src/engine/render/messages.js';
 import { formatReason, formatReasons, isDifference, reasonLines } from '../../../src/engine/render/reasons.js';
 import { reportPage } from '../../../src/engine/render/report-page.js';
 import { reportText } from '../../../src/engine/render/report-text.js';
-import { isReason } from '../../../src/engine/run/report-shape.js';
+import { isReason } from '../../../src/engine/run/stored-report.js';
 import type { NodeId } from '../../../src/manifests/pipeline/manifest.js';
 import { failedReport, nodeReport } from '../../support/events.js';
 import { platformLog } from '../../support/platform-log.js';
@@ -132,6 +132,8 @@ describe('engine/render/reasons', () => {
     expect(config('', 'a b')).to.equal('config x "" -> "a b"');
     expect(config({ a: 1 }, 'a')).to.equal('config x {"a":1} -> a');
     expect(config(['a', 'b'], ['b', 'c', 'd'])).to.equal('config x: added c and d, removed a');
+    expect(config(['a', 'b'], ['a', 'c'])).to.equal('config x[1] b -> c');
+    expect(config(['a', null], ['a', true])).to.equal('config x[1] null -> true');
     expect(config(['a', 'b'], ['b', 'a'])).to.equal('the order of config x changed');
     expect(config(['a'], ['a', 'a'])).to.equal('config x: added a');
     expect(config([], ['a', 'b', 'c', 'd', 'e'])).to.equal('config x: added a, b, c and 2 more');

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { RunReport } from '../../../src/engine/events.js';
 import { reportPage } from '../../../src/engine/render/report-page.js';
 import { HOSTILE } from '../../support/checked-pipeline.js';
-import { readReport } from '../../../src/engine/run/run-record.js';
+import { readReport } from '../../../src/engine/run/stored-report.js';
 import { failedReport, nodeReport, succeededReport } from '../../support/events.js';
 import { Workspace } from '../../support/workspace.js';
 
@@ -10,7 +10,7 @@ import { Workspace } from '../../support/workspace.js';
 const textOf = (html: string): string => html.replace(/<style>[^]*?<\/style>|<[^>]+>/g, ' ').replace(/\s+/g, ' ');
 
 describe('engine/render/report-page', () => {
-  it('tells what was saved, what the slug has, and nothing of failures when there are none', () => {
+  it('shows saved time and the slug, and no section for failures when there are none', () => {
     const text = textOf(reportPage(succeededReport));
     expect(text).to.contain('Duration 1 min 15 s exit status 0');
     expect(text).to.contain('Time saved 12.3 s');
@@ -20,29 +20,29 @@ describe('engine/render/report-page', () => {
     expect(text).to.not.contain('What failed');
   });
 
-  it('tells a failure once, with code, blame and remedy', () => {
+  it('shows a failure once, with code, blame and remedy', () => {
     const page = reportPage(failedReport);
     expect(page.match(/class="panel failure"/g)).to.have.length(1);
     const text = textOf(page);
     expect(text).to.contain('pip : pip could not install the requirements');
     expect(text).to.contain('install-dependencies::pip · The app is at fault.');
-    expect(text).to.contain('What to do: Mend requirements.txt: the version must exist.');
+    expect(text).to.contain('What to do: Use a version that exists in requirements.txt.');
   });
 
-  it('tells a failure that is of no node', () => {
+  it('shows a failure that belongs to no node', () => {
     const failure = { ...failedReport.failure!, code: 'slug::not-ours', title: 'The folder is in the way' };
     const text = textOf(reportPage({ ...succeededReport, status: 'failed', failure }));
     expect(text).to.contain('The folder is in the way').and.to.contain('slug::not-ours');
   });
 
-  it('makes a page of a run that never began, and of a part', () => {
+  it('makes a page of a run that was refused, and of a part of a pipeline', () => {
     const none = textOf(reportPage({ ...failedReport, nodes: {}, buildData: {} }));
     expect(none).to.contain('What failed').and.to.not.contain('Where the time went').and.to.not.contain('Build data');
     const { slug: _slug, ...rest } = succeededReport;
-    expect(textOf(reportPage({ ...rest, partial: true }))).to.contain('only a part of the pipeline was asked for');
+    expect(textOf(reportPage({ ...rest, partial: true }))).to.contain('only part of the pipeline ran');
   });
 
-  it('keeps what tools printed a text', () => {
+  it('escapes what tools printed', () => {
     const nodes = {
       a: nodeReport({
         kind: HOSTILE,
@@ -66,7 +66,7 @@ describe('engine/render/report-page', () => {
       .and.to.not.include('\u0007');
   });
 
-  it('shows no user part of a URL, whoever wrote it into the report', () => {
+  it('hides the user part of every URL in the report', () => {
     const url = 'https://ada:hunter2@index.example/simple';
     const report: RunReport = {
       ...failedReport,
@@ -85,7 +85,7 @@ describe('engine/render/report-page', () => {
     expect(page).to.not.contain('hunter2');
   });
 
-  it('puts the slug at the end of the timeline, when it took any time', () => {
+  it('puts the slug at the end of the timeline if writing it took time', () => {
     const { slug } = succeededReport;
     expect(textOf(reportPage(succeededReport))).to.not.contain('writing the slug');
     const page = reportPage({ ...succeededReport, durationMs: 4000, slug: { ...slug!, durationMs: 1000 } });
@@ -93,7 +93,7 @@ describe('engine/render/report-page', () => {
     expect(page).to.contain('x="75%" y="3" width="25%"');
   });
 
-  it('shows no secret of a real run, whatever printed it', async () => {
+  it('shows no secret that a command of a real run printed', async () => {
     const workspace = new Workspace().write({ 'in.txt': '' }).pipeline(`pyflow: 1
 name: secrets
 nodes:
@@ -113,7 +113,7 @@ nodes:
     }
   });
 
-  it('draws runs of a millisecond and of days', () => {
+  it('draws runs of one millisecond to several days', () => {
     for (const durationMs of [0, 1, 999, 59_999, 60_000, 3_600_000, 9e8]) {
       const nodes = { a: nodeReport({ outcome: 'executed', durationMs, startedAt: failedReport.startedAt }) };
       const page = reportPage({ ...failedReport, durationMs, nodes });

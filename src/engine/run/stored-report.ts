@@ -1,7 +1,29 @@
-// Checks that a value read from a file is a report. Reports have no checksum, because people and platforms read and
-// move them.
+// Reads the reports of earlier runs and checks their shape. Reports have no checksum, because people and platforms read
+// and move them.
 
+import { join } from 'node:path';
 import { REPORT_SCHEMA, type Reason, type RunReport } from '../events.js';
+import { readJSON } from '../files/sealed-json.js';
+import { runsDir } from './run-record.js';
+
+export type StoredReport =
+  | { readonly type: 'report'; readonly report: RunReport }
+  /** Written by another version of pyflow. */
+  | { readonly type: 'other-schema'; readonly schema: string }
+  /** Missing or damaged. */
+  | { readonly type: 'none' };
+
+export function readStoredReport(cacheDir: string, appId: string, runId: string): StoredReport {
+  const stored = readJSON<unknown>(join(runsDir(cacheDir, appId), `${runId}.json`));
+  if (isReport(stored)) return { type: 'report', report: stored };
+  const schema = schemaOf(stored);
+  return schema === undefined || schema === REPORT_SCHEMA ? { type: 'none' } : { type: 'other-schema', schema };
+}
+
+export function readReport(cacheDir: string, appId: string, runId: string): RunReport | undefined {
+  const stored = readStoredReport(cacheDir, appId, runId);
+  return stored.type === 'report' ? stored.report : undefined;
+}
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -9,12 +31,12 @@ const areTexts = (value: Readonly<Record<string, unknown>>, ...names: readonly s
   names.every((name) => typeof value[name] === 'string');
 
 /** The schema that a report names, such as `pyflow.report/1`; undefined if the value is not a report. */
-export function schemaOf(value: unknown): string | undefined {
+function schemaOf(value: unknown): string | undefined {
   const schema = isObject(value) ? value['schema'] : undefined;
   return typeof schema === 'string' && /^pyflow\.report\/\d+$/.test(schema) ? schema : undefined;
 }
 
-export function isReport(value: unknown): value is RunReport {
+function isReport(value: unknown): value is RunReport {
   if (!isObject(value) || value['schema'] !== REPORT_SCHEMA) return false;
   if (!areTexts(value, 'runId', 'pipeline', 'appId', 'status', 'startedAt')) return false;
   const { exitCode, durationMs, nodes, buildData, slug, failure } = value;
