@@ -29,7 +29,7 @@ describe('engine/node/explain-miss', () => {
   const evictAll = () =>
     collectGarbage(work.cacheDir, { maxBytes: 1, graceMs: 0, now: () => Date.now() + 48 * HOUR_MS });
 
-  /** The reasons of a node, which `plan` foretells. */
+  /** The reasons of a node, which `plan` must predict. */
   async function reasonsOf(node: string, overrides: Parameters<Workspace['run']>[0] = {}): Promise<readonly Reason[]> {
     const settings = { NO_FAST_PATH: '1' };
     const planned = (await work.plan({ settings, ...overrides })).lines.find(({ id }) => id === node);
@@ -38,7 +38,7 @@ describe('engine/node/explain-miss', () => {
     return reasons;
   }
 
-  it('tells a first run from a new node, and from one that was skipped', async () => {
+  it('distinguishes a first run, a new node, and a node that was skipped before', async () => {
     const guarded = `
   more:
     uses: command
@@ -52,7 +52,7 @@ describe('engine/node/explain-miss', () => {
     expect(await reasonsOf('other', { params: { on: 'true' } })).to.deep.equal([{ type: 'new-node' }]);
   });
 
-  it('names nodes that always run, and a refresh', async () => {
+  it('reports nodes that always run, and a requested refresh', async () => {
     const never = `
   never: { uses: command, cache: never, with: { argv: ['true'], writes: [] } }
 `;
@@ -63,7 +63,7 @@ describe('engine/node/explain-miss', () => {
     expect(await reasonsOf('copy', { refresh: ['all'] })).to.deep.equal([{ type: 'refresh-requested' }]);
   });
 
-  it('says when a result was evicted, and when the one to compare with was', async () => {
+  it('says when the result was evicted, and when the result to compare with was', async () => {
     await work.run();
     await evictAll();
     const [evicted, ...others] = await reasonsOf('copy');
@@ -77,7 +77,7 @@ describe('engine/node/explain-miss', () => {
     expect(changed).to.have.property('evictedAt').that.matches(PURGED);
   });
 
-  it('says that a result is missing although nothing evicted it', async () => {
+  it('says that a result is missing if nothing evicted it', async () => {
     await work.run();
     rmSync(join(work.cacheDir, 'ac'), { recursive: true });
     expect(await reasonsOf('copy')).to.deep.equal([{ type: 'missing-from-cache' }]);
@@ -92,7 +92,7 @@ describe('engine/node/explain-miss', () => {
     work.compose = async (options) => Object.assign(await compose(options), { clock });
   };
 
-  it('says when a result became too old', async () => {
+  it('says when a result expired', async () => {
     work.pipeline(pipeline(COPY.replace('uses: command', 'uses: command\n    cache: { maxAge: 1h }')));
     const before = Date.now();
     await work.run();
@@ -102,7 +102,7 @@ describe('engine/node/explain-miss', () => {
     expect(Date.parse(expired?.at ?? '')).to.be.within(before + HOUR_MS, Date.now() + HOUR_MS);
   });
 
-  describe('of a second-best result', () => {
+  describe('of a fallback result', () => {
     const { hostname } = os;
     const setHostname = (made: typeof hostname): void => {
       os.hostname = made;
@@ -137,7 +137,7 @@ export class plugin {
     });
   });
 
-  it('says that a change is hidden when only masked values differ', async () => {
+  it('says that a hidden value changed if only masked values differ', async () => {
     work.pipeline(
       pipeline(
         `
@@ -156,7 +156,7 @@ export class plugin {
     ).to.deep.equal([{ type: 'hidden-value-changed' }]);
   });
 
-  it('names the node that a blocked one needs, and the failure that `plan` foresees', async () => {
+  it('names the node that a blocked node needs, and the failure that `plan` predicts', async () => {
     work.pipeline(
       pipeline(`
   first: { uses: command, with: { argv: ['false'], writes: [] } }
@@ -190,7 +190,7 @@ export class plugin {
         .that.deep.equals([{ type: 'layer-changed', port: 'tree', nodes: ['copy'] }]);
     });
 
-    it('says that the records of a run are of another version', async () => {
+    it('says that another version of pyflow wrote the records of a run', async () => {
       const { runId, appId } = await work.run();
       writeFileSync(join(work.cacheDir, 'runs', appId, `${runId}.json`), '{"schema":"pyflow.report/1"}');
       expect(await why('copy')).to.have.nested.property('failure.code', 'why::other-version');

@@ -28,11 +28,11 @@ const between = (before: Partial<KeyRecord>, after: Partial<KeyRecord>) =>
   );
 
 describe('engine/node/explain', () => {
-  it('finds nothing between equal records', () => {
+  it('finds no difference between equal records', () => {
     expect(differences(RECORD, structuredClone(RECORD))).to.deep.equal([]);
   });
 
-  it('names packages that were added, removed and updated before the file that lists them', () => {
+  it('lists added, removed and updated packages before the file that names them', () => {
     const after = { facts: { packages: { flask: '3.1.3', six: '' } }, files: { 'requirements.txt': DIGEST.b } };
     expect(between({}, after)).to.deep.equal([
       { type: 'package-changed', name: 'flask', from: '3.1.2', to: '3.1.3' },
@@ -47,13 +47,13 @@ describe('engine/node/explain', () => {
     });
   });
 
-  it('names packages that come by an input', () => {
+  it('names packages that changed in an input', () => {
     expect(between({ values: { packages: { six: '1' } } }, { values: { packages: { six: '2' } } })).to.deep.equal([
       { type: 'package-changed', name: 'six', from: '1', to: '2' },
     ]);
   });
 
-  it('takes a list of packages without versions as any fact', () => {
+  it('treats a list of packages without versions like any other fact', () => {
     expect(between({ facts: { packages: ['punkt'] } }, { facts: { packages: ['stopwords'] } })).to.deep.equal([
       { type: 'fact-changed', field: 'packages', from: ['punkt'], to: ['stopwords'] },
     ]);
@@ -106,14 +106,14 @@ describe('engine/node/explain', () => {
         return rest;
       });
 
-    it('are compared field by field, whatever their keys', () => {
+    it('are compared field by field, whatever their field names', () => {
       expect(fields({ a: { b: 1, 'c.d': 2 }, e: 3 }, { a: { b: 2, 'c.d': 4 }, e: 3 })).to.deep.equal([
         { field: 'at.a.b', from: 1, to: 2 },
         { field: 'at.a["c.d"]', from: 2, to: 4 },
       ]);
     });
 
-    it('have no `from` or no `to` where a field is new or gone', () => {
+    it('have no `from` if a field is new, and no `to` if it was removed', () => {
       expect(fields({ a: 1, c: null }, { b: false })).to.deep.equal([
         { field: 'at.a', from: 1 },
         { field: 'at.b', to: false },
@@ -121,7 +121,7 @@ describe('engine/node/explain', () => {
       ]);
     });
 
-    it('that are arrays of as many objects are compared item by item, other arrays as a whole', () => {
+    it('are compared item by item if they are arrays of equally many objects, and other arrays as a whole', () => {
       expect(fields([{ run: 'a' }, { run: 'b' }], [{ run: 'a' }, { run: 'c' }])).to.deep.equal([
         { field: 'at[1].run', from: 'b', to: 'c' },
       ]);
@@ -131,7 +131,7 @@ describe('engine/node/explain', () => {
     });
   });
 
-  it('never holds the value of a variable', () => {
+  it('never contains the value of a variable', () => {
     const found = between({ env: { OLD: 'hunter2', BOTH: 'hunter2' } }, { env: { NEW: 'hunter2', BOTH: 'hunter2-2' } });
     expect(found).to.deep.equal([
       { type: 'variable-changed', name: 'BOTH' },
@@ -140,7 +140,7 @@ describe('engine/node/explain', () => {
     ]);
   });
 
-  it('says what changed of a secret', () => {
+  it('says what changed about a secret', () => {
     const before = { A: { label: '1', isSet: true }, B: { label: '', isSet: true }, C: { label: '', isSet: false } };
     const after = { A: { label: '2', isSet: false }, B: { label: '', isSet: true, mayStore: true as const } };
     expect(between({ secrets: before }, { secrets: after })).to.deep.equal([
@@ -152,7 +152,7 @@ describe('engine/node/explain', () => {
   });
 
   describe('files', () => {
-    it('were added, removed or changed, or have another mode', () => {
+    it('are reported as added, removed or changed, or with their new mode', () => {
       const before = { a: DIGEST.a, b: DIGEST.a, c: DIGEST.a, d: `${DIGEST.a} executable`, e: `${DIGEST.a} mode 0600` };
       const after = { b: DIGEST.b, c: `${DIGEST.a} executable`, d: `${DIGEST.b} mode 0700`, e: DIGEST.a, f: DIGEST.a };
       expect(between({ files: before }, { files: after })).to.deep.equal([
@@ -166,7 +166,7 @@ describe('engine/node/explain', () => {
       ]);
     });
 
-    it('can be links', () => {
+    it('can be symbolic links', () => {
       const before = { link: '-> old', both: '-> target' };
       expect(between({ files: before }, { files: { link: '-> new', both: DIGEST.a } })).to.deep.equal([
         { type: 'file-changed', path: 'both' },
@@ -174,7 +174,7 @@ describe('engine/node/explain', () => {
       ]);
     });
 
-    it('show a folder only when the folder was there before and is there now', () => {
+    it('include a folder only if it existed before and still exists', () => {
       const before = { 'in/a': DIGEST.a, 'in/': 'mode 0750', 'out/deep/a': DIGEST.a };
       const after = {
         'in/a': DIGEST.a,
@@ -191,7 +191,7 @@ describe('engine/node/explain', () => {
     });
   });
 
-  it('tells a path that appeared from one that is looked for only now', () => {
+  it('distinguishes a path that appeared from a path that the node did not check before', () => {
     const [before, after] = [
       { there: false, gone: true, old: true },
       { there: true, gone: false, new: false },
@@ -204,7 +204,7 @@ describe('engine/node/explain', () => {
     ]);
   });
 
-  it('names the makers of new layers, and tells them from layers that only went or moved', () => {
+  it('names the nodes that made new layers, and reports removed and reordered layers without one', () => {
     const { a, b, c } = DIGEST;
     const trees = (before: readonly string[], after: readonly string[]) =>
       between({ trees: { port: before } }, { trees: { port: after } });

@@ -12,13 +12,13 @@ describe('retries', () => {
   });
   afterEach(() => work.cleanUp());
 
-  /** A command that counts its attempts outside the app; `rest` are further fields of the node. */
+  /** A command that counts its attempts outside the app. `rest` are more fields of the node. */
   const count = (script: string, rest: string): string =>
     `pyflow: 1\nnodes:\n  n: { uses: command, with: { argv: [sh, -c, ${JSON.stringify(`echo x >> ${join(work.root, 'tries')}; ${script}`)}] }, ${rest} }\n`;
   const tries = (): number => readFileSync(join(work.root, 'tries'), 'utf8').trim().split('\n').length;
   const retried = () => work.events.flatMap((event) => (event.type === 'node-retried' ? [event] : []));
 
-  it('follow an exit status where the node names exits, and are told in events, report and log', async () => {
+  it('follow an exit status if the node names `exit`, and appear in events, report and log', async () => {
     work.pipeline(count('exit 7', 'retries: { times: 1, on: [exit] }'));
     const report = await work.run();
     expect([tries(), report.exitCode, report.nodes['n']?.attempts]).to.deep.equal([2, 1, 2]);
@@ -27,7 +27,7 @@ describe('retries', () => {
     expect(event?.failure.code).to.equal('command::failed');
   });
 
-  it('follow a signal as they follow a status, and end with the first success', async () => {
+  it('follow a signal like an exit status, and end with the first success', async () => {
     work.pipeline(
       count(`[ $(wc -l < ${join(work.root, 'tries')}) = 2 ] || kill -KILL $$`, 'retries: { times: 3, on: [exit] }'),
     );
@@ -35,25 +35,25 @@ describe('retries', () => {
     expect([tries(), outcomesOf(report)['n'], report.nodes['n']?.attempts]).to.deep.equal([2, 'executed', 2]);
   });
 
-  it('follow the timeout of a node with network, which is the fault of the environment', async () => {
+  it('follow the timeout of a node with network access, which is a failure of the environment', async () => {
     work.pipeline(count('sleep 60', 'network: true, timeout: 1s, retries: 1'));
     const report = await work.run();
     expect([tries(), report.exitCode, report.failure?.code]).to.deep.equal([2, 75, 'node::timeout']);
   });
 
-  it('do not follow the timeout of a node without network, which is the fault of the app, unless it is named', async () => {
+  it('follow the timeout of a node without network access, which is a failure of the app, only if the node names it', async () => {
     work.pipeline(count('sleep 60', 'timeout: 1s, retries: 1'));
     expect([(await work.run()).exitCode, tries()]).to.deep.equal([1, 1]);
     work.pipeline(count('sleep 60', 'timeout: 1s, retries: { times: 1, on: [timeout] }'));
     expect([(await work.run()).exitCode, tries()]).to.deep.equal([1, 3]);
   });
 
-  it('do not follow what the node does not name', async () => {
+  it('do not follow a cause that the node does not name', async () => {
     work.pipeline(count('exit 7', 'timeout: 20s, retries: { times: 3, on: [timeout] }'));
     expect([(await work.run()).exitCode, tries()]).to.deep.equal([1, 1]);
   });
 
-  it('leave a hook alone that fails by a timeout, and say so; names let it be tried again', async () => {
+  it('do not repeat a hook after a timeout unless the node names that cause, and say so', async () => {
     work.write({ 'bin/slow': `#!/bin/sh\necho x >> ${join(work.root, 'tries')}\nsleep 60\n` });
     const hook = (retries: string): string =>
       `pyflow: 1\nnodes:\n  n: { uses: hook, with: { script: bin/slow }, timeout: 1s, retries: ${retries} }\n`;
@@ -79,7 +79,7 @@ nodes:
   });
 });
 
-describe('retries that do nothing', () => {
+describe('retries without effect', () => {
   const warningsOf = async (node: string): Promise<readonly string[]> =>
     (await checkText(`pyflow: 1\nnodes:\n  n: { ${node} }\n`)).map(({ code, severity }) => `${severity} ${code}`);
   const USELESS = ['warning pipeline::useless-retries'];
@@ -102,13 +102,13 @@ describe('retries that do nothing', () => {
     [`uses: command, ${argv}, retries: { times: 1, on: [crash] }`, ['error pipeline::bad-value']],
     [`uses: command, ${argv}, retries: often`, ['error pipeline::wrong-type']],
   ] as const) {
-    it(`are ${expected.length === 0 ? 'not seen in' : expected[0] === USELESS[0] ? 'told of' : 'refused in'} ${node}`, async () => {
+    it(`are ${expected.length === 0 ? 'not reported for' : expected[0] === USELESS[0] ? 'warned about for' : 'rejected for'} ${node}`, async () => {
       expect(await warningsOf(node)).to.deep.equal(expected);
     });
   }
 });
 
-describe('a cwd or program that is not there', () => {
+describe('a missing cwd or program', () => {
   for (const sandbox of ['none', 'required'] as const) {
     for (const [what, fields, says] of [
       ['is missing', 'cwd: nosuch, argv: [pwd]', /nosuch/],

@@ -5,7 +5,7 @@ import { withoutRunPaths } from '../../../src/engine/node/run-paths.js';
 const ROOT = '/dev/shm/pyflow-run-20261129T203123Z-0a1b2c3d/files/7-x';
 const FOLDERS = { root: ROOT, app: `${ROOT}/view` };
 
-describe('engine/run-paths', () => {
+describe('engine/node/run-paths', () => {
   const shown = (text: string): string => {
     const failure: Failure = { code: 'a::b', blame: 'app', title: text, detail: text, subject: text, remedy: text };
     const { title, detail, subject, remedy } = withoutRunPaths(failure, FOLDERS);
@@ -13,7 +13,7 @@ describe('engine/run-paths', () => {
     return title;
   };
 
-  it('shows files of the app by their path in the app', () => {
+  it('shows files of the app by their path relative to the app', () => {
     expect(shown(`${ROOT}/view/bin/post_compile: line 3: npm: command not found`)).to.equal(
       'bin/post_compile: line 3: npm: command not found',
     );
@@ -21,13 +21,13 @@ describe('engine/run-paths', () => {
     expect(shown(`-I${ROOT.toLowerCase()}/view/include`)).to.equal('-Iinclude');
   });
 
-  it('names no other folder of the run', () => {
+  it('shows no other folder of the run', () => {
     expect(shown(`cannot write "${ROOT}/tmp/x-1/y" or ${ROOT}/view-2/z`)).to.equal(
       'cannot write "(a folder of the run)" or (a folder of the run)',
     );
   });
 
-  it('leaves all else alone', () => {
+  it('leaves other text unchanged', () => {
     for (const text of ['/app/x', '/dev/shm/other', `https://host/files/7-x`]) expect(shown(text)).to.equal(text);
   });
 });

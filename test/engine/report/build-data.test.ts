@@ -15,7 +15,7 @@ describe('build data', () => {
   });
   afterEach(() => workspace.cleanUp());
 
-  it('[hooks.recorded] [hooks.absent] tells which hooks ran, and how long', async () => {
+  it('[hooks.recorded] [hooks.absent] says which hooks ran, and for how long', async () => {
     workspace.write({ 'bin/pre_compile': 'sleep 0.05' });
     const { buildData } = await workspace.run();
     expect(buildData).to.include({ pre_compile_hook: true, post_compile_hook: false });
@@ -23,14 +23,14 @@ describe('build data', () => {
     expect(buildData).not.to.have.property('post_compile_hook_duration');
   });
 
-  it('[hooks.recorded] tells of one that failed, without its time', async () => {
+  it('[hooks.recorded] reports a failed hook, without its duration', async () => {
     workspace.write({ 'bin/post_compile': 'exit 3' });
     const { buildData } = await workspace.run();
     expect(buildData).to.include({ pre_compile_hook: false, post_compile_hook: true });
     expect(buildData).not.to.have.property('post_compile_hook_duration');
   });
 
-  it('[finish.total-duration] tells seconds, of a build that succeeded', async () => {
+  it('[finish.total-duration] gives the seconds of a successful build', async () => {
     const report = await workspace.run();
     expect(report.buildData['total_duration']).to.be.a('number').and.at.least(0).and.lessThan(60);
     workspace.write({ 'bin/pre_compile': 'exit 3' });
@@ -87,7 +87,7 @@ nodes:
       { origin: '.python-version', requested: '3.13', manager: 'pip', pinned: false },
     ],
   ] as const) {
-    it(`tells what was known before the build failed: ${what}`, async () => {
+    it(`reports what was known before the build failed: ${what}`, async () => {
       workspace.pipeline(PYTHON).write(files);
       const { status, buildData } = await workspace.run();
       expect(status).to.equal('failed');

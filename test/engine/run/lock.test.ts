@@ -23,7 +23,7 @@ const digest = digestOf('key');
 const key = digest;
 const MODULE = new URL('../../../src/engine/run/lock.ts', import.meta.url).href;
 
-describe('engine/lock', () => {
+describe('engine/run/lock', () => {
   let root: string;
   let cache: string;
   let children: ChildProcess[];
@@ -44,7 +44,9 @@ describe('engine/lock', () => {
     return readdirSync(folder).filter((name) => name.startsWith(prefix));
   };
 
-  /** A process that runs the body with `acquireKeyLock` and others at hand, and says when it is told to by messages. */
+  /**
+   * A process that runs the body with `acquireKeyLock` and other helpers in scope, and sends a message at each step.
+   */
   function start(body: string): ChildProcess {
     const script = join(root, `child-${children.length}.mts`);
     writeFileSync(
@@ -61,7 +63,7 @@ describe('engine/lock', () => {
   const message = (child: ChildProcess): Promise<unknown> => new Promise((resolve) => child.once('message', resolve));
   const ended = (child: ChildProcess): Promise<unknown> => new Promise((resolve) => child.once('exit', resolve));
 
-  it('is held until it is released, and then free again', async () => {
+  it('is held until it is released', async () => {
     const lock = await acquireKeyLock(cache, key);
     expect(lock.waited).to.equal(false);
     expect(existsSync(lockFile())).to.equal(true);
@@ -73,7 +75,7 @@ describe('engine/lock', () => {
     again.release();
   });
 
-  it('lets one of many waiters of this process in at a time', async () => {
+  it('admits one of many waiters of this process at a time', async () => {
     let inside = 0;
     let most = 0;
     const waited = await Promise.all(
@@ -90,7 +92,7 @@ describe('engine/lock', () => {
     expect(waited.filter((did) => !did)).to.have.length(1);
   });
 
-  it('does not keep different keys apart', async () => {
+  it('does not block other keys', async () => {
     const first = await acquireKeyLock(cache, key);
     const second = await acquireKeyLock(cache, digestOf('other'));
     expect(second.waited).to.equal(false);
@@ -98,7 +100,7 @@ describe('engine/lock', () => {
     second.release();
   });
 
-  it('stops waiting when aborted, also on a lock of another process', async () => {
+  it('stops waiting when aborted, even for a lock of another process', async () => {
     const lock = await acquireKeyLock(cache, key);
     const controller = new AbortController();
     const waiting = acquireKeyLock(cache, key, { signal: controller.signal }).catch((error: Error) => error.message);
@@ -126,10 +128,10 @@ describe('engine/lock', () => {
     lock.release();
   });
 
-  it('lets exactly one of several processes take over from a dead one', async () => {
+  it('lets exactly one of several processes take over from a dead process', async () => {
     const holder = start(`await acquireKeyLock(cache, key); process.send('held'); setInterval(() => 0, 1000);`);
     await message(holder);
-    // The work is done once: who finds the result made meanwhile does not repeat it.
+    // The work is done once: a process that finds the result does not repeat it.
     const waiters = Array.from({ length: 3 }, () =>
       start(`
         process.send('waiting');
@@ -145,13 +147,13 @@ describe('engine/lock', () => {
     expect(locks()).to.deep.equal([]);
   });
 
-  it('takes over from a process whose number was given to another', async () => {
+  it('takes over from a dead process whose pid another process has now', async () => {
     writeFileSync(lockFile(), JSON.stringify({ ...currentProcess(), startTime: '1' }));
     const lock = await acquireKeyLock(cache, key);
     lock.release();
   });
 
-  it('judges a holder of another host by its heartbeat', async () => {
+  it('judges a holder on another host by its heartbeat', async () => {
     writeFileSync(lockFile(), JSON.stringify({ pid: 1, realm: 'another host' }));
     const old = Date.now() / 1000 - 60;
     utimesSync(lockFile(), old, old);
@@ -159,7 +161,7 @@ describe('engine/lock', () => {
     lock.release();
   });
 
-  it('takes over a lock whose holder died before it wrote its name', async () => {
+  it('takes over a lock whose holder died before it wrote its id', async () => {
     writeFileSync(lockFile(), '');
     const old = Date.now() / 1000 - 10;
     utimesSync(lockFile(), old, old);
@@ -167,7 +169,7 @@ describe('engine/lock', () => {
     lock.release();
   });
 
-  it('gives everybody a lock where none can be made', async () => {
+  it('gives every caller a lock if no lock file can be created', async () => {
     chmodSync(cache, 0o777);
     writeFileSync(join(cache, 'locks'), '');
     const [first, second] = [await acquireKeyLock(cache, key), await acquireKeyLock(cache, key)];
@@ -176,7 +178,7 @@ describe('engine/lock', () => {
     second.release();
   });
 
-  it('keeps the locks beside a cache that other users may write, and survives that they are cleared', async () => {
+  it('keeps locks next to a cache that other users can write, and survives their removal', async () => {
     chmodSync(cache, 0o777);
     const first = await acquireKeyLock(cache, key);
     expect(readdirSync(join(cache, 'locks'))).to.deep.equal([hexOf(digest)]);
@@ -195,7 +197,7 @@ describe('engine/run-dir', () => {
   });
   afterEach(() => rmSync(cache, { recursive: true, force: true }));
 
-  it('makes its folders when asked for and removes them with all in them', async () => {
+  it('makes its folders on demand, and removes them with their content', async () => {
     const dir = createRunDir(cache);
     expect(readdirSync(cache)).to.deep.equal([]);
     for (const folder of [dir.smallDir, dir.largeDir]) {
@@ -210,11 +212,11 @@ describe('engine/run-dir', () => {
     expect(readdirSync(join(cache, 'tmp'))).to.deep.equal([]);
   });
 
-  it('names runs so that they sort by time', () => {
+  it('makes run ids that sort by time', () => {
     expect(createRunDir(cache).runId).to.match(/^\d{8}T\d{6}-[0-9a-f]{8}$/);
   });
 
-  it('sweeps the folders of dead runs and leaves those of live ones', async () => {
+  it('removes folders of dead runs, and keeps those of live runs', async () => {
     const alive = createRunDir(cache);
     const [small, large] = [alive.smallDir, alive.largeDir];
     const dead = createRunDir(cache);

@@ -11,7 +11,7 @@ nodes:
 `;
 const REMOVING = `rm -rf private.key tests link; mv old-name.txt new-name.txt; rm -r becomes-file; echo x > becomes-file`;
 
-describe('engine/slug in the folder of the app', () => {
+describe("engine/slug in the app's folder", () => {
   let workspace: Workspace;
   beforeEach(() => {
     workspace = new Workspace()
@@ -49,14 +49,14 @@ describe('engine/slug in the folder of the app', () => {
       event.type === 'notice' && event.code === 'slug::sources-kept' ? [event.text] : [],
     );
 
-  it('removes what a hook removed or renamed where the folder is built once: files, folders, links', async () => {
+  it('removes files, folders and links that a hook removed or renamed, in a one-time build', async () => {
     const folder = await buildOnce();
     expect(filesOf(folder)).to.deep.equal(['becomes-file', 'bin/post_compile', 'kept.txt', 'new-name.txt']);
     expect(readdirSync(folder)).not.to.include('tests');
     expect(notices()).to.deep.equal([]);
   });
 
-  it('removes there what a command removed', async () => {
+  it('removes what a command removed, in a one-time build', async () => {
     workspace.pipeline(`pyflow: 1
 name: in-place
 nodes:
@@ -66,19 +66,19 @@ nodes:
 `);
     const folder = await buildOnce();
     expect(filesOf(folder)).to.include('moved').and.not.include.members(['old-name.txt', 'tests/t.py']);
-    // The same from the store.
+    // The same with restored results.
     const again = await buildOnce(join(workspace.root, 'again'));
     expect(filesOf(again)).to.deep.equal(filesOf(folder));
   });
 
-  it('removes a folder with what no node was shown of it', async () => {
+  it('removes a folder together with files in it that no node saw', async () => {
     mkdirSync(join(workspace.appDir, 'tests/.git'));
     workspace.write({ 'tests/.git/HEAD': 'ref' });
     const folder = await buildOnce();
     expect(filesOf(folder).filter((path) => path.startsWith('tests'))).to.deep.equal([]);
   });
 
-  it("removes nothing of a developer's folder, says so, and counts what is there", async () => {
+  it("removes no file of the app in a developer's folder, says so, and counts it", async () => {
     const before = filesOf(workspace.appDir).filter((path) => path !== 'becomes-file/x');
     const report = await workspace.run({ outDir: workspace.appDir });
     const after = filesOf(workspace.appDir);
@@ -87,14 +87,14 @@ nodes:
     expect(notices()).to.have.lengthOf(1);
     for (const path of ['private.key', 'tests', 'old-name.txt', 'link']) expect(notices()[0]).to.include(path);
     expect(notices()[0]).not.to.include('tests/t.py');
-    // The hook finds what it found before.
+    // The hook finds the same files as before.
     hook(`${REMOVING.replace('rm -r becomes-file; ', '')}; echo again > new-name.txt`);
     await workspace.run({ outDir: workspace.appDir });
     expect(readFileSync(join(workspace.appDir, 'new-name.txt'), 'utf8')).to.equal('again\n');
     expect(readFileSync(join(workspace.appDir, 'old-name.txt'), 'utf8')).to.equal('name');
   });
 
-  it('says nothing where nodes only remove what they made themselves', async () => {
+  it('gives no notice if nodes remove only files that nodes made', async () => {
     hook('echo x > made');
     await workspace.run({ outDir: workspace.appDir });
     hook('echo y > other');

@@ -24,7 +24,7 @@ nodes:
     with: { argv: [sh, -ec, ${JSON.stringify(script)}], writes: [made/**], reads: [given/**] }
 ${rest}`;
 
-describe('engine/modes', () => {
+describe('engine/slug/modes', () => {
   let workspace: Workspace;
   beforeEach(() => {
     workspace = new Workspace().pipeline(PIPELINE);
@@ -40,7 +40,7 @@ describe('engine/modes', () => {
   const notices = (): string =>
     workspace.events.flatMap((event) => (event.type === 'notice' ? [`${event.code} ${event.text}`] : [])).join('\n');
 
-  it('keeps the modes of files and folders that a hook makes, narrow and wide', async () => {
+  it('keeps modes of files and folders that a hook makes, narrow and wide', async () => {
     hook(`mkdir -p made/inner; chmod 711 made/inner; chmod 770 made
       for mode in 600 640 700 750 400 444 500 555 664 666 777; do echo x > made/$mode; chmod $mode made/$mode; done`);
     await workspace.run();
@@ -49,7 +49,7 @@ describe('engine/modes', () => {
     expect(modes('made', 'made/inner')).to.equal('770 711');
   });
 
-  it('keeps those that a command made when its result is restored', async () => {
+  it('restores the modes that a command set', async () => {
     workspace.pipeline(
       commandOf('umask 077; mkdir -m 750 made; echo k > made/key; echo r > made/run; chmod 550 made/run'),
     );
@@ -61,7 +61,7 @@ describe('engine/modes', () => {
     expect(modes('made', 'made/key', 'made/run')).to.equal('750 600 550');
   });
 
-  it('takes a changed mode alone for a change, of a file and of a folder that the app has', async () => {
+  it('captures a change of only the mode, for files and folders of the app', async () => {
     workspace.write({ 'certs/server.key': 'secret', 'certs/open': 'x' });
     hook('chmod 600 certs/server.key; chmod 700 certs');
     const report = await workspace.run();
@@ -69,7 +69,7 @@ describe('engine/modes', () => {
     expect(report.nodes['hook']?.layer?.files).to.equal(1);
   });
 
-  it('widens again what a later hook opens', async () => {
+  it('widens a mode again that a later hook widens', async () => {
     workspace.write({ 'certs/server.key': 'secret', 'bin/pre_compile': hookOf('chmod 700 certs; chmod 600 certs/*') });
     hook('chmod 755 certs; chmod 644 certs/*');
     workspace.pipeline(`pyflow: 1
@@ -82,7 +82,7 @@ nodes:
     expect(modes('certs', 'certs/server.key')).to.equal('755 644');
   });
 
-  it('leaves a folder as narrow as it is when a later node writes into it', async () => {
+  it('keeps the narrow mode of a folder that a later node writes to', async () => {
     workspace.write({ 'made/own': 'x', 'given/x': 'x' });
     chmodSync(join(workspace.appDir, 'made'), 0o700);
     workspace.pipeline(commandOf('mkdir -p made; cp given/x made/new'));
@@ -90,7 +90,7 @@ nodes:
     expect(modes('made', 'made/own', 'made/new')).to.equal('700 644 644');
   });
 
-  it("keeps modes of the app's own files, but for who else may write", async () => {
+  it("keeps modes of the app's own files, except write permission for others", async () => {
     workspace.write({ 'given/key': 'k', 'given/shared': 's', 'given/tool': 't', 'private/x': 'x' });
     const app = (path: string): string => join(workspace.appDir, path);
     chmodSync(app('given/key'), 0o600);
@@ -104,7 +104,7 @@ nodes:
     expect(workspace.slugFile('made/seen')).to.equal('600\n644\n755\n755\n');
   });
 
-  it('runs a command anew when the mode of a file or of a folder that it reads changes, and says so', async () => {
+  it('executes a command again when the mode of a file or folder that it reads changes, and says so', async () => {
     workspace.write({ 'given/key': 'k' }).pipeline(commandOf('mkdir made; stat -c %a given given/key > made/seen'));
     await workspace.run();
     chmodSync(join(workspace.appDir, 'given/key'), 0o600);
@@ -123,7 +123,7 @@ nodes:
     expect(outcomesOf(await workspace.run())).to.deep.equal({ keys: 'up-to-date' });
   });
 
-  it('puts a changed mode of the slug right again, and touches nothing when none changed', async () => {
+  it('repairs a changed mode in the slug, and touches nothing if none changed', async () => {
     hook('mkdir -m 700 made; echo k > made/key; chmod 600 made/key');
     await workspace.run();
     chmodSync(join(workspace.outDir, 'made/key'), 0o644);
@@ -136,7 +136,7 @@ nodes:
     expect([after.ctimeMs, after.ino]).to.deep.equal([before.ctimeMs, before.ino]);
   });
 
-  it('sets modes in place too, and in a folder that is built once', async () => {
+  it('sets modes in place too, also in a one-time build', async () => {
     workspace.write({ 'given/key': 'k' });
     hook('chmod 600 given/key; mkdir -m 700 made; echo x > made/x; chmod 640 made/x');
     const once = join(workspace.root, 'once');
@@ -151,14 +151,14 @@ nodes:
     }
   });
 
-  it('drops setuid, setgid and sticky bits, and says of which files', async () => {
+  it('drops setuid, setgid and sticky bits, and names the files', async () => {
     hook('mkdir -m 1777 made; echo x > made/tool; chmod 4755 made/tool');
     await workspace.run();
     expect(modes('made', 'made/tool')).to.equal('777 755');
     expect(notices()).to.match(/node::special-bits.*made\/tool/);
   });
 
-  it('starts commands with the same umask whatever that of its caller', async () => {
+  it('starts commands with the same umask, whatever the umask of pyflow', async () => {
     hook('umask > seen');
     const before = process.umask(0o077);
     const lines: string[] = [];
@@ -172,7 +172,7 @@ nodes:
     expect([workspace.slugFile('seen').trim(), ...lines]).to.deep.equal(['0022', '0022']);
   });
 
-  it('holds any mode in canonical messages, and 0644, 0755 and 0755 of a folder as before', () => {
+  it('encodes any mode canonically, and leaves out 0644, 0755 and 0755 of a folder', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 0o777 }), fc.option(fc.integer({ min: 0, max: 0o777 })), (mode, folder) => {
         const permissions = permissionsOf(mode);
@@ -195,7 +195,7 @@ nodes:
     expect(digestOf(encodeDirectory(narrow))).not.to.equal(digestOf(encodeDirectory(plain)));
   });
 
-  it('takes the permission bits alone of modes that others wrote, and nothing that is malformed', () => {
+  it('decodes only the permission bits of foreign modes, and rejects malformed messages', () => {
     const fileNode = (properties: string): Buffer => {
       const node = Buffer.concat([Buffer.from('0a0166', 'hex'), digestField(), Buffer.from(properties, 'hex')]);
       return Buffer.concat([Buffer.from([0x0a, node.length]), node]);
@@ -204,13 +204,13 @@ nodes:
       const hash = Buffer.from('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
       return Buffer.concat([Buffer.from([0x12, hash.length + 2, 0x0a, hash.length]), hash]);
     };
-    // 0100600, a regular file for stat; then an mtime beside it; then a message that ends early.
+    // 0100600, the mode of a regular file; then one with an mtime; then a truncated message.
     expect(decodeDirectory(fileNode('32061a04088083 02'.replaceAll(' ', '')))?.files[0]?.mode).to.equal(0o600);
     expect(decodeDirectory(fileNode('320a120308011a03088003'.replace('0a', '0a')))).to.equal(undefined);
     expect(decodeDirectory(fileNode('32021a05'))).to.equal(undefined);
   });
 
-  it('writes and updates a slug with folders that the user who runs pyflow may not change or enter', async () => {
+  it("writes and updates a slug with folders that its owner can't change or enter", async () => {
     workspace.write({ 'requirements.txt': '', 'open/closed/x': '1', 'dark/x': '1' });
     workspace.pipeline('pyflow: 1\nname: modes\nnodes:\n  detect: { uses: detect }\n');
     const isRoot = process.getuid?.() === 0;
@@ -248,7 +248,7 @@ nodes:
     }
   });
 
-  it('is not hindered by folders of a slug that their owner may not change', async () => {
+  it("replaces a slug with folders that their owner can't change", async () => {
     workspace.write({ 'given/x': '1' });
     hook(
       'mkdir -p made/inner; cp given/x made/inner/x; cp given/x made/y; chmod 400 made/y; chmod 500 made/inner made',

@@ -15,7 +15,7 @@ nodes:
 `;
 const EARLIEST_S = Date.UTC(1980, 0, 2) / 1000;
 
-describe('engine/times', () => {
+describe('engine/slug/times', () => {
   let workspace: Workspace;
   beforeEach(() => {
     workspace = new Workspace().write({ 'words.txt': 'one\n', 'site.css': '#111' }).pipeline(PIPELINE);
@@ -26,13 +26,13 @@ describe('engine/times', () => {
     workspace.write({ 'bin/post_compile': `#!/bin/sh\nset -e\n${script}\n` });
     chmodSync(join(workspace.appDir, 'bin/post_compile'), 0o755);
   };
-  /** What a web server makes its validator of. */
+  /** What a web server makes its ETag from. */
   const validator = (path: string, folder = workspace.outDir): string => {
     const { mtimeMs, size } = statSync(join(folder, path));
     return `${Math.floor(mtimeMs / 1000)}-${size}`;
   };
 
-  it('changes the time of a file of equal size with its content, within the same second too, and forwards', async () => {
+  it('moves the mtime forward when only the content changes, even within the same second', async () => {
     hook('cp words.txt copied');
     const seen: string[][] = [];
     for (const words of ['one\n', 'two\n', 'six\n']) {
@@ -47,7 +47,7 @@ describe('engine/times', () => {
     }
   });
 
-  it('keeps the time of what did not change, and leaves a slug that is up to date alone', async () => {
+  it('keeps mtimes of unchanged files, and does not touch an up-to-date slug', async () => {
     await workspace.run();
     const before = validator('site.css');
     workspace.write({ 'words.txt': 'two\n' });
@@ -65,7 +65,7 @@ describe('engine/times', () => {
     expect(validator('out/upper.txt')).not.to.equal(before);
   });
 
-  it('puts a time that somebody set back right again', async () => {
+  it('repairs an mtime that was set back', async () => {
     await workspace.run();
     utimesSync(join(workspace.outDir, 'site.css'), 1, 1);
     const before = statSync(join(workspace.outDir, 'words.txt')).mtimeMs;
@@ -73,7 +73,7 @@ describe('engine/times', () => {
     expect(statSync(join(workspace.outDir, 'site.css')).mtimeMs).to.be.greaterThan(before);
   });
 
-  it('is never before 1980-01-02, for nodes and in slugs, whatever the clock and the app say', async () => {
+  it('never uses an mtime before 1980-01-02, for nodes and in slugs, whatever the clock and the app say', async () => {
     utimesSync(join(workspace.appDir, 'words.txt'), 0, 0);
     const { compose } = workspace;
     workspace.compose = async (options) => Object.assign(await compose(options), { clock: { now: () => 0 } });
@@ -85,7 +85,7 @@ describe('engine/times', () => {
     }
   });
 
-  it('gives a hook files younger than what earlier builds left in its cache', async () => {
+  it('gives a hook files that are newer than those in its cache', async () => {
     hook(
       'old=$CACHE_DIR/built; [ ! -e "$old" ] || [ words.txt -nt "$old" ] || exit 9; cp words.txt "$old"; cp "$old" built',
     );
@@ -98,7 +98,7 @@ describe('engine/times', () => {
     }
   });
 
-  it('gives the same layers at another time', async () => {
+  it('makes the same layers at another time', async () => {
     hook('cp words.txt copied');
     const first = await workspace.run();
     rmSync(workspace.cacheDir, { recursive: true });
@@ -108,7 +108,7 @@ describe('engine/times', () => {
     expect(second.slug?.digest).to.equal(first.slug?.digest);
   });
 
-  it('gives products that lie in the app a time of their own, and leaves those of the app', async () => {
+  it("sets mtimes of products in the app's folder, and keeps those of the app", async () => {
     hook('cp words.txt copied; echo changed >> site.css');
     utimesSync(join(workspace.appDir, 'words.txt'), 5, 5);
     const once = join(workspace.root, 'once');
@@ -125,7 +125,7 @@ describe('engine/times', () => {
     }
   });
 
-  it('tells its own products in the app from files that were edited since, also of a slug of an older version', async () => {
+  it("distinguishes its products in the app's folder from files edited since, also with a slug of an older version", async () => {
     const run = () => workspace.run({ outDir: workspace.appDir });
     await run();
     const path = join(workspace.appDir, SLUG_MARKER);
@@ -141,7 +141,7 @@ describe('engine/times', () => {
     expect(readFileSync(join(workspace.appDir, 'out/mine'), 'utf8')).to.equal('mine');
   });
 
-  it('takes a marker whose times make no sense for none', async () => {
+  it('ignores a marker with invalid times', async () => {
     await workspace.run();
     const path = join(workspace.outDir, SLUG_MARKER);
     const marker = JSON.parse(readFileSync(path, 'utf8')) as object;
@@ -153,7 +153,7 @@ describe('engine/times', () => {
     }
   });
 
-  it('packs into a zip archive west of Greenwich', async function () {
+  it('makes files that fit into a zip archive west of Greenwich', async function () {
     await workspace.run();
     const script = `import os, sys, time, zipfile
 time.tzset()

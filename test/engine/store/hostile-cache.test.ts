@@ -26,10 +26,10 @@ describe('hostile caches', () => {
   });
   after(() => cache.work.cleanUp());
 
-  it('serves nothing of a file with a flipped bit, wherever it is', async function () {
+  it('serves nothing from a file with a flipped bit, at any offset', async function () {
     this.timeout(60_000);
     for (const file of cache.files) {
-      // Spread over the file, the ends among them; densest where many blobs share one. Many more: test/torture.
+      // Offsets spread over the file, including both ends; more for files that hold many blobs. test/torture tries all.
       const last = cache.sizeOf(file) - 1;
       const steps = file.endsWith('.pack') ? 16 : 4;
       for (let step = 0; step <= steps; step++) {
@@ -66,7 +66,7 @@ describe('hostile caches', () => {
     'replaced by zeros': (path) => writeFileSync(path, Buffer.alloc(statSync(path).size)),
   };
   for (const [what, damage] of Object.entries(damages)) {
-    it(`goes on as if a file were not there that is ${what}`, async function () {
+    it(`treats a file as missing that is ${what}`, async function () {
       this.timeout(60_000);
       for (const file of cache.files) {
         await cache.damage(file, damage);
@@ -75,7 +75,7 @@ describe('hostile caches', () => {
     });
   }
 
-  it('takes no file for another that was put into its place', async function () {
+  it('rejects a file that was replaced by another one', async function () {
     this.timeout(120_000);
     const sealed = cache.files.filter((file) => /^(runs|state|plans)\//.test(file));
     expect(sealed.length).to.be.greaterThan(3);
@@ -92,7 +92,7 @@ describe('hostile caches', () => {
     }
   });
 
-  it('goes on without any of its folders, and with a file in the place of one', async function () {
+  it('works without any one of its folders, and with a file instead of a folder', async function () {
     this.timeout(60_000);
     await cache.refill();
     const { cacheDir } = cache.work;
@@ -112,7 +112,7 @@ describe('hostile caches', () => {
     }
   });
 
-  it('believes no checked pipeline in which a byte is wrong', async function () {
+  it('rejects a checked pipeline with a wrong byte', async function () {
     this.timeout(60_000);
     await cache.refill();
     const plan = join(
@@ -134,7 +134,7 @@ describe('hostile caches', () => {
   });
 });
 
-describe('caches that cannot be written', () => {
+describe('caches that are not writable', () => {
   let scene: CliScene;
   const salt = 'hostile cache';
   beforeEach(function () {
@@ -151,10 +151,10 @@ describe('caches that cannot be written', () => {
   }
   const notices = ({ events }: Ended): readonly string[] =>
     events.flatMap((event) => (event.type === 'notice' ? [event.code] : []));
-  /** Runs the rest of the command line after a mount that nobody else sees. */
+  /** Runs the rest of the command line with a mount that only it sees. */
   const after = (mount: string): readonly string[] => ['unshare', '-m', 'sh', '-ec', `${mount}; exec "$@"`, 'sh'];
 
-  it('builds uncached when the cache is on a read-only file system, empty or filled', async () => {
+  it('builds without caching if the cache is on a read-only file system, empty or filled', async () => {
     mkdirSync(scene.cacheDir);
     const through = after(
       `mount --bind '${scene.cacheDir}' '${scene.cacheDir}'; mount -o remount,bind,ro '${scene.cacheDir}'`,
@@ -173,7 +173,7 @@ describe('caches that cannot be written', () => {
     expect(contentOf(scene.cacheDir)).to.deep.equal(before);
   });
 
-  it('builds uncached when the user may not write the cache', async () => {
+  it("builds without caching if the user can't write to the cache", async () => {
     mkdirSync(scene.cacheDir);
     mkdirSync(join(scene.root, 'out'));
     execFileSync('chown', ['65534:65534', join(scene.root, 'out')]);
@@ -184,7 +184,7 @@ describe('caches that cannot be written', () => {
     expect(notices(ended)).to.include('cache::read-only');
   });
 
-  it('says which code when a file lies where the cache should be', async () => {
+  it('fails with a code if a file is where the cache should be', async () => {
     writeFileSync(scene.cacheDir, 'precious');
     const ended = await scene.run();
     expect(ended.status).to.equal(75);
@@ -195,10 +195,10 @@ describe('caches that cannot be written', () => {
   });
 
   for (const size of ['16k', '64k', '128k', '260k', '400k']) {
-    it(`builds on when the cache's disk is full after ${size}, and stores nothing half`, async () => {
+    it(`keeps building when the cache's disk is full after ${size}, and stores nothing incomplete`, async () => {
       mkdirSync(scene.cacheDir);
       const copy = join(scene.root, 'copy');
-      // What the full disk holds at the end is kept for a look from outside.
+      // The content of the full disk is copied, so that the test can look at it.
       const through = [
         'unshare',
         '-m',
@@ -209,7 +209,7 @@ describe('caches that cannot be written', () => {
       ];
       const ended = await scene.run({ through });
       expectBuilt(ended);
-      // A run on what was kept, now with room, believes none of the halves.
+      // A run on the copy, now with free space, uses nothing incomplete.
       rmSync(scene.outDir, { recursive: true });
       expectBuilt(await scene.run({ cacheDir: copy }));
       rmSync(scene.outDir, { recursive: true });
@@ -217,12 +217,12 @@ describe('caches that cannot be written', () => {
     });
   }
 
-  it('says that there is no room when nothing takes the files of the run', async () => {
+  it('reports missing disk space if no place can hold the files of the run', async () => {
     const places = [scene.cacheDir, '/dev/shm', join(scene.root, 'tmp')];
     for (const place of [places[0]!, places[2]!]) mkdirSync(place);
     const mounts = places.map((place) => `mount -t tmpfs -o size=32k tmpfs '${place}'`).join('; ');
     const ended = await scene.run({ through: after(mounts), env: { TMPDIR: places[2]! } });
-    // Whoever meets the full disk first: pyflow, or a command that says so in its own words.
+    // Either pyflow or a command notices the full disk first; the command has its own message.
     const { code, detail } = ended.report!.failure!;
     if (code === 'command::failed') expect(/No space left|write error/.test(detail), detail).to.equal(true);
     else
@@ -236,7 +236,7 @@ describe('caches that cannot be written', () => {
     expectBuilt(await scene.run());
   });
 
-  it('says that the disk is full when the slug does not fit, keeps the cache, and writes the slug later', async () => {
+  it('reports a full disk if the slug does not fit, keeps the cache, and writes the slug in a later run', async () => {
     mkdirSync(join(scene.root, 'disk'));
     const outDir = join(scene.root, 'disk/slug');
     const through = after(`mount -t tmpfs -o size=64k tmpfs '${join(scene.root, 'disk')}'`);

@@ -47,7 +47,7 @@ const record: KeyRecord = {
 const HOUR = 3600 * 1000;
 const LARGE = Buffer.alloc(100_000, 'large blob ');
 
-describe('engine/local-store', () => {
+describe('engine/store/local-store', () => {
   let root: string;
   let cache: string;
   let warnings: string[];
@@ -92,7 +92,7 @@ describe('engine/local-store', () => {
     await into.publish(keyOf(name), result, record);
     return result;
   }
-  /** The files of a result, or undefined when it is a miss or a blob is missing. */
+  /** The files of a result; undefined if it is a miss or a blob is missing. */
   async function serve(from: LocalStore, name: string): Promise<Record<string, Buffer> | undefined> {
     const result = await from.lookUp(keyOf(name));
     if (result === undefined) return undefined;
@@ -110,7 +110,7 @@ describe('engine/local-store', () => {
   }
   const FILES = { small: Buffer.from('a small file'), large: LARGE, empty: Buffer.alloc(0) };
 
-  it('keeps results of one key apart that belong to an app', async () => {
+  it('keeps results apart that have the same key but belong to different apps', async () => {
     const first = open();
     const shared = await store(first, 'x', FILES);
     for (const appId of ['a', 'b']) await first.publish(keyOf('x'), { ...shared, appId }, record);
@@ -122,7 +122,7 @@ describe('engine/local-store', () => {
     expect(await second.lookUp(keyOf('x'), 'b')).to.deep.equal({ ...shared, appId: 'b' });
   });
 
-  it('gives back what it stored, in the same run and in a later one', async () => {
+  it('returns what it stored, in the same run and in a later one', async () => {
     const first = open();
     const result = await store(first, 'x', FILES);
     expect(await first.lookUp(keyOf('x'))).to.deep.equal(result);
@@ -136,7 +136,7 @@ describe('engine/local-store', () => {
     expect(warnings).to.deep.equal([]);
   });
 
-  it('keeps small blobs in one pack and large ones in files of their own', async () => {
+  it('keeps small blobs in one pack and large ones in separate files', async () => {
     const first = open();
     for (let i = 0; i < 20; i++) await store(first, `n${i}`, { file: `content ${i}` });
     await store(first, 'big', FILES);
@@ -158,7 +158,7 @@ describe('engine/local-store', () => {
     expect(second.bytesWritten).to.equal(0);
   });
 
-  it('shows other open stores what was published, although the pack is still open', async () => {
+  it('shows published results to other open stores while the pack is still open', async () => {
     const [writer, reader] = [open(), open()];
     expect(await serve(reader, 'x')).to.equal(undefined);
     await store(writer, 'x', FILES);
@@ -187,7 +187,7 @@ describe('engine/local-store', () => {
     const child = fork(script, [cache], { execArgv: ['--import', 'tsx'] });
     const signal = await new Promise((resolve) => child.once('exit', (_, name) => resolve(name)));
     expect(signal).to.equal('SIGKILL');
-    // A record cut off in the middle of a write.
+    // A record that was truncated in the middle of a write.
     const [pack] = filesBelow(join(cache, 'packs'));
     appendFileSync(pack!, readFileSync(pack!).subarray(128, 150));
     const [results] = filesBelow(join(cache, 'ac'));
@@ -202,7 +202,7 @@ describe('engine/local-store', () => {
     expect(warnings).to.deep.equal([]);
   });
 
-  it('never serves anything wrong, whichever byte of the cache is flipped or cut off', async function () {
+  it('never serves wrong data, whichever byte of the cache is flipped or cut off', async function () {
     this.timeout(60_000);
     const first = open();
     await store(first, 'x', FILES);
@@ -242,7 +242,7 @@ describe('engine/local-store', () => {
     expect(misses).to.be.greaterThan(100);
   });
 
-  it('checks what it reads of packs that it keeps in memory because they are read from often', async () => {
+  it('checks what it reads from packs that it keeps in memory', async () => {
     const first = open();
     for (let i = 0; i < 60; i++) await store(first, `n${i}`, { file: `content ${i}` });
     await first.close();
@@ -259,7 +259,7 @@ describe('engine/local-store', () => {
     }
   });
 
-  it('notices a large blob that changed with size and time kept, in the same boot', async () => {
+  it('notices a changed large blob with the same size and mtime, in the same boot', async () => {
     const first = open();
     await store(first, 'x', FILES);
     await first.close();
@@ -278,7 +278,7 @@ describe('engine/local-store', () => {
     expect(await serve(second, 'x')).to.deep.equal(FILES);
   });
 
-  it('does not trust a damaged blob when its bytes are at hand', async () => {
+  it('replaces a damaged blob when the same bytes are stored again', async () => {
     const first = open();
     await store(first, 'x', FILES);
     await first.close();
@@ -294,11 +294,11 @@ describe('engine/local-store', () => {
     expect(await serve(second, 'y')).to.deep.equal(FILES);
   });
 
-  it('refuses a result that lies under the name of another key', async () => {
+  it('rejects a result stored under another key', async () => {
     const first = open();
     await store(first, 'x', FILES);
     await first.close();
-    // In the record and in the index, which its checksum then gives away.
+    // Changed in the record and in the index, whose checksum then shows it.
     for (const path of filesBelow(join(cache, 'ac'))) {
       const bytes = readFileSync(path);
       const at = bytes.indexOf(Buffer.from(keyOf('x').slice(0, 64), 'hex'));
@@ -323,7 +323,7 @@ describe('engine/local-store', () => {
     expect(await serve(third, 'x')).to.deep.equal(FILES);
   });
 
-  it('drops a result whose blobs did not survive a crash of the machine', async () => {
+  it('drops a result whose blobs were lost in a crash of the machine', async () => {
     const first = open({ bootId: 'boot 1' });
     await store(first, 'x', FILES);
     await first.close();
@@ -335,14 +335,15 @@ describe('engine/local-store', () => {
     expect(second.inspect(keyOf('x'))).to.equal(undefined);
   });
 
-  it('notices zeros in a large blob after a crash although its stat tuple is that of the ledger', async () => {
+  it('notices a large blob that a crash filled with zeros, even if its stat tuple is in the ledger', async () => {
     const first = open({ bootId: 'boot 1' });
     await store(first, 'x', FILES);
     await first.close();
     const path = join(cache, 'cas', hexOf(digestOf(LARGE)).slice(0, 2), hexOf(digestOf(LARGE)));
     chmodSync(path, 0o644);
     writeFileSync(path, Buffer.alloc(LARGE.length));
-    // The crash lost the bytes, not the inode: put the tuple of the zeroed file into the ledger under the first boot.
+    // The crash lost the bytes but not the inode: put the tuple of the zeroed file into the ledger, as of the first
+    // boot.
     const { TrustLedger } = await import('../../../src/engine/store/trust.js');
     const ledger = new TrustLedger(join(cache, 'cas/trust'), 'boot 1', false);
     ledger.trust(hexOf(digestOf(LARGE)), statSync(path, { bigint: true }));
@@ -350,7 +351,7 @@ describe('engine/local-store', () => {
     expect(await serve(open({ bootId: 'boot 2' }), 'x')).to.equal(undefined);
   });
 
-  it('keeps a second-best result to its host and its time', async () => {
+  it('limits a fallback result to its host and its maximum age', async () => {
     let now = 1000;
     const clock = { now: () => now };
     const first = open({ clock, hostId: 'here' });
@@ -382,7 +383,7 @@ describe('engine/local-store', () => {
     expect(await later(60)).to.equal(60);
   });
 
-  it('goes on noting uses behind one that was cut off', async () => {
+  it('keeps recording uses after a truncated record', async () => {
     const published = Date.now() - 100 * HOUR;
     const first = open({ clock: { now: () => published } });
     await store(first, 'x', FILES);
@@ -395,7 +396,7 @@ describe('engine/local-store', () => {
     expect(list.ok && list.value.results[0]!.usedAt).to.equal(published + 50 * HOUR);
   });
 
-  it('serves what was published last, whatever the clock says, also from another open store', async () => {
+  it('serves what was published last, whatever the clock says, also to another open store', async () => {
     let now = 5000;
     const [writer, reader] = [open({ clock: { now: () => now } }), open()];
     await writer.publish(keyOf('x'), { outputs: { n: 1 }, durationMs: 1, storedAt: 1 }, record);
@@ -436,7 +437,7 @@ describe('engine/local-store', () => {
     }
   });
 
-  it('serves from a cache it may not write and keeps the run going', async () => {
+  it("serves from a cache that it can't write to, without failing the run", async () => {
     const first = open();
     await store(first, 'x', FILES);
     await first.close();
@@ -468,10 +469,10 @@ describe('engine/local-store', () => {
     return path;
   }
 
-  it('goes on without storing when the cache takes no more, and says so once', async () => {
+  it('continues without storing when the cache is full, and warns once', async () => {
     const first = open();
     first.write(digestOf('pending'), Buffer.from('pending'));
-    // Files where folders should be fail as a full disk does, at the same places.
+    // A file instead of a folder makes the same operations fail as a full disk.
     rmSync(join(cache, 'cas'), { recursive: true, force: true });
     writeFileSync(join(cache, 'cas'), '');
     await first.writeFile(await fileWith(LARGE));
@@ -487,20 +488,20 @@ describe('engine/local-store', () => {
     expect(await open().lookUp(keyOf('x'))).to.equal(undefined);
   });
 
-  it('reports a source that cannot be read instead of blaming the cache', async () => {
+  it('reports an unreadable source instead of blaming the cache', async () => {
     const first = open();
     const error = await first.writeFile(join(root, 'nowhere')).catch((reason: NodeJS.ErrnoException) => reason.code);
     expect(error).to.equal('ENOENT');
     expect(warnings).to.deep.equal([]);
   });
 
-  it('refuses a cache directory that is a file', () => {
+  it('rejects a cache directory that is a file', () => {
     writeFileSync(cache, '');
     const result = openLocalStore(cache);
     expect(result.ok ? undefined : result.failure).to.include({ code: 'cache::unusable', blame: 'environment' });
   });
 
-  it('materializes blobs of any size with mode and time, and leaves nothing when one is missing', async () => {
+  it('materializes blobs of any size with mode and mtime, and leaves no file if the blob is missing', async () => {
     const first = open();
     for (const size of [0, 1, 65_535, 65_536, 1_048_576, 3_000_000]) {
       const bytes = Buffer.alloc(size, 'pyflow');
@@ -519,7 +520,7 @@ describe('engine/local-store', () => {
     }
   });
 
-  it('verifies everything, removes what is wrong and keeps the rest', async () => {
+  it('verifies all content, removes what is damaged and keeps the rest', async () => {
     const first = open();
     await store(first, 'x', FILES);
     await store(first, 'y', { small: 'only in y' });
@@ -565,7 +566,7 @@ describe('engine/local-store', () => {
     expect(none.ok && none.value).to.deep.equal([]);
   });
 
-  it('clears what is its own and what it is told', async () => {
+  it('clears its own files and those that the caller names', async () => {
     const first = open();
     await store(first, 'x', FILES);
     await first.close();

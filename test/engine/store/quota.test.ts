@@ -25,7 +25,7 @@ const HOUR = 3600 * 1000;
 const keyOf = (name: string): ActionKey => digestOf(name) as ActionKey;
 const KB = 1024;
 
-describe('engine/quota', () => {
+describe('engine/store/quota', () => {
   let root: string;
   let cache: string;
   beforeEach(() => {
@@ -43,7 +43,7 @@ describe('engine/quota', () => {
       await opened.value.close();
     }
   }
-  /** One run that stores one result, last used so long ago. */
+  /** One run that stores one result, last used the given time ago. */
   async function store(name: string, files: Readonly<Record<string, Buffer>>, hoursAgo: number): Promise<void> {
     await using(async (into) => {
       const folder = mkdtempSync(join(root, 'made-'));
@@ -69,11 +69,11 @@ describe('engine/quota', () => {
     return found;
   };
   const bytes = (size: number, text: string): Buffer => Buffer.alloc(size, text);
-  /** As seen three hours later, when nothing is young any more. */
+  /** Three hours later, when no file is young any more. */
   const later = { now: () => Date.now() + 3 * HOUR };
   const packs = (): string[] => readdirSync(join(cache, 'packs')).filter((name) => name.endsWith('.pack'));
 
-  it('leaves a cache within its size alone', async () => {
+  it('does not change a cache within its size', async () => {
     await store('a', { file: bytes(100 * KB, 'a') }, 5);
     const report = await collectGarbage(cache, { maxBytes: 1000 * KB, ...later });
     expect(report).to.include({ evictedResults: 0, removedBlobs: 0 });
@@ -92,7 +92,7 @@ describe('engine/quota', () => {
     expect(await served('oldest', 'older', 'newer')).to.deep.equal(['newer']);
   });
 
-  it('leaves tombstones, by which an eviction can be told from a first run', async () => {
+  it('leaves tombstones, which distinguish an eviction from a first run', async () => {
     await store('a', { file: bytes(100 * KB, 'a') }, 5);
     const now = Date.now() + 3 * HOUR;
     await collectGarbage(cache, { maxBytes: 1, now: () => now });
@@ -102,7 +102,7 @@ describe('engine/quota', () => {
     });
   });
 
-  it('evicts results not used for a given time, whatever the size', async () => {
+  it('evicts results that were not used for a given time, whatever the size', async () => {
     await store('old', { file: bytes(KB, 'old') }, 30 * 24);
     await store('young', { file: bytes(KB, 'young') }, 1);
     const report = await collectGarbage(cache, { maxAgeMs: 7 * 24 * HOUR, ...later });
@@ -110,14 +110,14 @@ describe('engine/quota', () => {
     expect(await served('old', 'young')).to.deep.equal(['young']);
   });
 
-  it('does not let one result that could never fit push out all others', async () => {
+  it('does not evict all others for one result that could never fit', async () => {
     await store('huge', { file: bytes(500 * KB, 'huge') }, 0);
     await store('modest', { file: bytes(100 * KB, 'modest') }, 5);
     await collectGarbage(cache, { maxBytes: 300 * KB, ...later });
     expect(await served('huge', 'modest')).to.deep.equal(['modest']);
   });
 
-  it('keeps what an older result shares with one that could never fit', async () => {
+  it('keeps blobs that an older result shares with one that could never fit', async () => {
     const capture = async (into: LocalStore, content: Buffer): Promise<Layer> => {
       const folder = mkdtempSync(join(root, 'made-'));
       writeFileSync(join(folder, 'file'), content);
@@ -135,7 +135,7 @@ describe('engine/quota', () => {
     expect(await served('huge', 'modest')).to.deep.equal(['modest']);
   });
 
-  it('spares young blobs, which a run may be about to need', async () => {
+  it('keeps young blobs, which a run may be about to need', async () => {
     await store('a', { file: bytes(100 * KB, 'a'), small: bytes(KB, 'a') }, 5);
     await collectGarbage(cache, { maxBytes: 1 });
     await using(async (from) => {
@@ -149,7 +149,7 @@ describe('engine/quota', () => {
     });
   });
 
-  it('rewrites a pack of which little is needed, and readers that knew the old one find the rest', async () => {
+  it('rewrites a pack with few needed records, and readers of the old pack find them', async () => {
     let now = Date.now() - 20 * HOUR;
     const writer = openLocalStore(cache, { clock: { now: () => now } });
     if (!writer.ok) throw new Error(writer.failure.detail);
@@ -193,7 +193,7 @@ describe('engine/quota', () => {
   const publish = (into: LocalStore, name: string, outputs: JSONObject): Promise<void> =>
     into.publish(keyOf(name), { outputs, durationMs: 1, storedAt: 1 }, { kind: name } as KeyRecord);
 
-  it('merges packs after a run that finds many, however young, and open stores find what was moved', async () => {
+  it('merges packs after a run that finds many, however young, and open stores find the moved records', async () => {
     for (let i = 0; i < 70; i++) await using((into) => publish(into, `n${i}`, { i }));
     await using(async (reader) => {
       expect((await reader.lookUp(keyOf('n0')))?.outputs).to.deep.equal({ i: 0 });
@@ -206,7 +206,7 @@ describe('engine/quota', () => {
     });
   });
 
-  it('leaves out of a merged pack what was published again or damaged', async () => {
+  it('leaves superseded and damaged records out of a merged pack', async () => {
     for (let i = 0; i < 70; i++) await using((into) => publish(into, 'same', { i, text: 'x'.repeat(1000) }));
     await using((into) => publish(into, 'other', {}));
     const path = join(cache, 'ac', resultPacks()[0]!);
@@ -249,7 +249,7 @@ describe('engine/quota', () => {
     const children = ['a', 'b', 'c', 'd'].map((who) => fork(script, [cache, who], { execArgv: ['--import', 'tsx'] }));
     const codes = await Promise.all(children.map((child) => new Promise((resolve) => child.once('exit', resolve))));
     expect(codes).to.deep.equal([0, 0, 0, 0]);
-    // What two of them wrote while a third was merging may wait for the next.
+    // What two processes wrote while a third was merging can wait for the next merge.
     expect(resultPacks().length).to.be.lessThan(80);
     await using(async (from) => {
       for (const who of ['a', 'b', 'c', 'd']) {
@@ -261,7 +261,7 @@ describe('engine/quota', () => {
     });
   });
 
-  it('leaves the results of a run that goes on, and takes those of one that was killed', async function () {
+  it('keeps results of a live run, and evicts those of a killed run', async function () {
     this.timeout(20_000);
     const script = join(root, 'killed.mts');
     writeFileSync(
@@ -292,7 +292,7 @@ describe('engine/quota', () => {
     });
   });
 
-  it('removes leftovers of writes that never ended, once they are old', async () => {
+  it('removes leftovers of unfinished writes once they are old', async () => {
     await store('a', { file: bytes(100 * KB, 'a') }, 5);
     const leftover = join(cache, 'cas/killed-0.tmp');
     writeFileSync(leftover, 'x');
@@ -302,7 +302,7 @@ describe('engine/quota', () => {
     expect(existsSync(leftover)).to.equal(false);
   });
 
-  it('touches nothing that belongs to others', async () => {
+  it('does not touch files that the store does not own', async () => {
     await store('a', { file: bytes(100 * KB, 'a') }, 5);
     for (const name of ['runs', 'downloads', 'apps', 'state', 'plans']) {
       mkdirSync(join(cache, name));
@@ -314,7 +314,7 @@ describe('engine/quota', () => {
     }
   });
 
-  it('runs after a run that wrote much, else at most once an hour', async () => {
+  it('runs after a run that wrote much, otherwise at most once an hour', async () => {
     await store('a', { file: bytes(100 * KB, 'a') }, 5);
     let now = Date.now();
     const isDone = async (bytesWritten: number): Promise<boolean> =>
@@ -329,7 +329,7 @@ describe('engine/quota', () => {
     expect(await isDone(1000)).to.equal(false);
   });
 
-  it('leaves the work to another process that is at it', async () => {
+  it('does nothing while another process is collecting', async () => {
     await store('a', { file: bytes(100 * KB, 'a') }, 5);
     const [first, second] = await Promise.all([
       collectGarbage(cache, { maxBytes: 1, ...later }),

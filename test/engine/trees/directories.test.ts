@@ -29,7 +29,7 @@ const entry: fc.Arbitrary<NewEntry> = fc.oneof(
   fc.record({ target: fc.constantFrom('t', 'u') }),
   fc.constant<NewEntry>({ directory: true }),
 );
-/** Paths none of which lies below another that is no directory. */
+/** Paths, none of which is below a path that is not a directory. */
 const anyTree = fc.dictionary(path, entry, { maxKeys: 6 }).map((entries) => {
   const kept = new Map<string, NewEntry>();
   for (const name of Object.keys(entries).sort()) {
@@ -60,7 +60,7 @@ function overlay(base: Map<string, string>, above: Map<string, string>): Map<str
   return merged;
 }
 
-describe('engine/directories', () => {
+describe('engine/trees/directories', () => {
   it('lists a tree with directories before their content, in the order of UTF-8 bytes', () => {
     const table: DirectoryTable = new Map();
     const root = build(table, { 'b/x': file('1'), a: file('2'), '\u{1F40D}': file('3'), '\uFF5E': { target: 'a' } });
@@ -86,7 +86,7 @@ describe('engine/directories', () => {
     for (const path of ['a/f/x', 'a/l/x', 'b', 'a/g']) expect(findEntry(table, root, path)).to.equal(undefined);
   });
 
-  it('merges as laying one folder over another does', () => {
+  it('merges like copying one folder over another', () => {
     fc.assert(
       fc.property(anyTree, anyTree, (base, above) => {
         const table: DirectoryTable = new Map();
@@ -102,7 +102,7 @@ describe('engine/directories', () => {
     );
   });
 
-  it('lets the overlay replace a directory by a file and a file by a directory', () => {
+  it('lets the overlay replace a directory with a file and a file with a directory', () => {
     const table: DirectoryTable = new Map();
     const base = build(table, { 'd/x': file('1'), f: file('2'), 'same/y': file('3') });
     const merged = mergeDirectories(table, base, build(table, { d: file('4'), 'f/z': file('5') }));
@@ -110,7 +110,7 @@ describe('engine/directories', () => {
     expect(findEntry(table, merged, 'same')).to.deep.equal(findEntry(table, base, 'same'));
   });
 
-  it('removes paths, keeps their parents and ignores what is not there', () => {
+  it('removes paths, keeps their parents, and ignores missing paths', () => {
     const table: DirectoryTable = new Map();
     const root = build(table, { 'a/b/x': file('1'), 'a/b/y': file('2'), 'c/d': { target: 'x' }, e: file('3') });
     expect(removePath(table, root, 'nothing/here')).to.equal(root);
@@ -120,7 +120,7 @@ describe('engine/directories', () => {
     expect(paths(table, removePaths(table, root, ['a/b/x', 'a', 'c/d']))).to.deep.equal(['c', 'e']);
   });
 
-  it('removes the same paths at once as one by one', () => {
+  it('gives the same tree if paths are removed together or one by one', () => {
     fc.assert(
       fc.property(anyTree, fc.array(path, { maxLength: 5 }), (entries, removed) => {
         const table: DirectoryTable = new Map();
@@ -143,7 +143,7 @@ describe('engine/directories', () => {
     expect(table.size - before).to.be.lessThan(4);
   });
 
-  it('places a tree at a path in place of what is there', () => {
+  it('places a tree at a path and replaces what is there', () => {
     const table: DirectoryTable = new Map();
     const subtree = build(table, { x: file('1') });
     const root = build(table, { app: file('2'), other: file('3') });
@@ -151,7 +151,7 @@ describe('engine/directories', () => {
     expect(paths(table, placed)).to.deep.equal(['app', 'app/x', 'other', 'tools', 'tools/uv', 'tools/uv/x']);
   });
 
-  it('applies layers base first: what each deletes goes before what it adds comes', () => {
+  it('applies layers base first, and the deletions of each before its additions', () => {
     const table: DirectoryTable = new Map();
     const layer = (entries: Readonly<Record<string, NewEntry>>, deleted: readonly string[] = []): Layer => ({
       digest: digestOf(JSON.stringify([entries, deleted])),

@@ -37,7 +37,7 @@ import type { BlobStore } from '../../../src/engine/trees/blob-store.js';
 import { writeNewFile, type FileForm } from '../../../src/engine/files/new-files.js';
 import type { DirectoryTable } from '../../../src/engine/trees/tree.js';
 
-/** A store in memory: what is tested here must not depend on how blobs are kept. */
+/** An in-memory store, because these tests must not depend on how blobs are kept. */
 class MemoryStore implements BlobStore {
   readonly blobs = new Map<Digest, Buffer>();
   written: string[] = [];
@@ -59,7 +59,7 @@ class MemoryStore implements BlobStore {
   }
 }
 
-describe('engine/output-tree', () => {
+describe('engine/trees/output-tree', () => {
   let root: string;
   let app: string;
   let store: MemoryStore;
@@ -87,14 +87,14 @@ describe('engine/output-tree', () => {
     return result.ok ? undefined : result.failure;
   };
   const pathsOf = ({ tree }: Changeset): string[] => [...walk(tree.directories, tree.root)].map(([path]) => path);
-  /** Captures `app` as it is and materializes that into a new `app`. */
+  /** Captures `app` and materializes it into a new `app`. */
   async function restart(): Promise<MaterializedRecord> {
     const { tree } = await capture();
     app = mkdtempSync(join(root, 'view-'));
     store.written = [];
     return must(await materializeTree(store, tree.directories, tree.root, app));
   }
-  /** All that a tree keeps of a folder. */
+  /** Everything that a tree keeps of a folder. */
   function snapshot(folder: string, prefix = ''): string[] {
     return readdirSync(folder).flatMap((name) => {
       const path = join(folder, name);
@@ -118,7 +118,7 @@ describe('engine/output-tree', () => {
     expect(snapshot(app)).to.deep.equal(before);
   });
 
-  it('gives every file its mode, the fixed time and an inode of its own', async () => {
+  it('gives every file its mode, the fixed mtime and a separate inode', async () => {
     put('a', 'same', 0o777);
     put('b', 'same', 0o640);
     await restart();
@@ -128,7 +128,7 @@ describe('engine/output-tree', () => {
     expect([a.nlink, b.nlink]).to.deep.equal([1, 1]);
   });
 
-  it('finds nothing in an untouched folder and reads no file for that', async () => {
+  it('finds no change in an untouched folder, without reading a file', async () => {
     put('a/b', 'text');
     symlinkSync('b', join(app, 'a/link'));
     mkdirSync(join(app, 'empty'));
@@ -138,7 +138,7 @@ describe('engine/output-tree', () => {
     expect(store.written).to.deep.equal([]);
   });
 
-  it('captures additions, changes, deletions and changes of the run bit, and nothing else', async () => {
+  it('captures additions, changes, deletions and changes of the execute bit, and nothing else', async () => {
     for (const name of ['kept', 'changed', 'longer', 'deleted', 'made-runnable', 'gone/x', 'gone/y/z', 'dir/kept'])
       put(name, 'old');
     symlinkSync('kept', join(app, 'link'));
@@ -168,7 +168,7 @@ describe('engine/output-tree', () => {
     expect([changeset.layer.files, changeset.layer.bytes]).to.deep.equal([5, 3 + 5 + 3 + 3]);
   });
 
-  it('drops files that were rewritten with equal content', async () => {
+  it('ignores files that were rewritten with the same content', async () => {
     put('rewritten', 'same');
     put('replaced', 'same');
     const record = await restart();
@@ -179,7 +179,7 @@ describe('engine/output-tree', () => {
     expect(pathsOf(await capture(record))).to.deep.equal([]);
   });
 
-  it('sees a change that keeps size and time', async () => {
+  it('notices a change that keeps size and mtime', async () => {
     put('file', 'before');
     const record = await restart();
     writeFileSync(join(app, 'file'), 'behind');
@@ -214,7 +214,7 @@ describe('engine/output-tree', () => {
     expect([...walk(table, after)].map(([path]) => path)).to.deep.equal(['dir']);
   });
 
-  it('turns any folder into any other when its layer is applied', async () => {
+  it('turns any folder into any other by applying the captured layer', async () => {
     const name = fc.constantFrom('a', 'b', 'c');
     const step = fc.record({
       path: fc.array(name, { minLength: 1, maxLength: 3 }),
@@ -263,7 +263,7 @@ describe('engine/output-tree', () => {
     );
   });
 
-  it('leaves excluded paths out of both sides', async () => {
+  it('ignores excluded paths on both sides', async () => {
     put('.pyflow/old', '1');
     put('kept', '2');
     const record = await restart();
@@ -274,7 +274,7 @@ describe('engine/output-tree', () => {
     expect([pathsOf(changeset), changeset.layer.deleted]).to.deep.equal([['new'], []]);
   });
 
-  it('gives the same layer for the same difference', async () => {
+  it('makes the same layer for the same difference', async () => {
     put('a', '1');
     const first = await capture();
     const record = await restart();
@@ -283,7 +283,7 @@ describe('engine/output-tree', () => {
     expect((await capture(record)).layer.digest).not.to.equal(first.layer.digest);
   });
 
-  it('refuses sockets and pipes by name', async () => {
+  it('rejects sockets and pipes, and names them', async () => {
     execFileSync('mkfifo', [join(app, 'pipe')]);
     expect(await failing()).to.include({ code: 'app::unsupported-file' });
     expect((await failing())?.title).to.contain('pipe');
@@ -294,7 +294,7 @@ describe('engine/output-tree', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('refuses names and targets that are not UTF-8, and takes a real replacement character', async () => {
+  it('rejects names and targets that are not UTF-8, but accepts a real replacement character', async () => {
     put('\uFFFD-real', 'x');
     expect(pathsOf(await capture())).to.deep.equal(['\uFFFD-real']);
     symlinkSync(Buffer.from([0x66, 0xff]), join(app, 'link'));
@@ -304,7 +304,7 @@ describe('engine/output-tree', () => {
     expect((await failing())?.title).to.contain('na\\xefv');
   });
 
-  it('refuses a file larger than 4 GiB', async () => {
+  it('rejects a file larger than 4 GiB', async () => {
     put('huge', '');
     truncateSync(join(app, 'huge'), 4 * 1024 ** 3 + 1);
     expect(await failing()).to.include({ code: 'app::file-too-large' });
@@ -320,7 +320,7 @@ describe('engine/output-tree', () => {
     expect(await failing()).to.include({ code: 'app::file-vanished', blame: 'app' });
   });
 
-  it('names the blob that is missing', async () => {
+  it('names a missing blob', async () => {
     put('a', '1');
     put('b', '2');
     const { tree } = await capture();
@@ -329,7 +329,7 @@ describe('engine/output-tree', () => {
     expect(result).to.deep.equal({ ok: false, failure: { missing: digestOf('2') } });
   });
 
-  it('takes files from outside the store and notices when they changed', async () => {
+  it('copies files from outside the store, and notices if they changed', async () => {
     const large = 'x'.repeat(400_000);
     put('small', 'source');
     put('large', large);
@@ -367,7 +367,7 @@ describe('engine/output-tree', () => {
     expect(outcome).to.equal('stop');
   });
 
-  it('reports a folder that cannot be written as a failure of the environment', async () => {
+  it('reports an unwritable folder as a failure of the environment', async () => {
     put('a', '1');
     const { tree } = await capture();
     const result = await materializeTree(store, tree.directories, tree.root, join(app, 'a/below-a-file'));

@@ -110,7 +110,7 @@ const results: readonly ReapiResult[] = vectors.action_results.map((vector) => (
 }));
 
 const shuffled = <T>(items: readonly T[]): T[] => [...items].reverse();
-/** fast-check's strings with lone surrogates have no UTF-8 form, so they cannot be names. */
+/** Strings of fast-check with lone surrogates can't be encoded as UTF-8, so they can't be names. */
 const text = fc.string({ unit: 'grapheme' });
 const name = text.filter((value) => !/[/\0]/.test(value) && !['', '.', '..'].includes(value));
 const anyDigest = fc
@@ -126,7 +126,7 @@ const anyDirectory: fc.Arbitrary<Directory> = fc.record({
   symlinks: sorted(fc.record({ name, target: text })),
 });
 
-describe('engine/reapi', () => {
+describe('engine/trees/reapi', () => {
   it('encodes every directory of the reference runtime byte for byte', () => {
     expect(directories).to.have.length(66);
     for (const [i, vector] of vectors.directories.entries()) expectVector(encodeDirectory(directories[i]!), vector);
@@ -145,7 +145,7 @@ describe('engine/reapi', () => {
     for (const [i, vector] of vectors.action_results.entries()) expectVector(encodeActionResult(results[i]!), vector);
   });
 
-  it('gives the same bytes whatever the order in which entries come', () => {
+  it('gives the same bytes for entries in any order', () => {
     for (const [i, vector] of vectors.directories.entries()) {
       const { files, directories: children, symlinks } = directories[i]!;
       const turned = { files: shuffled(files), directories: shuffled(children), symlinks: shuffled(symlinks) };
@@ -189,7 +189,7 @@ describe('engine/reapi', () => {
     );
   });
 
-  it('keeps the directories of a tree as the bytes that their digests stand for', () => {
+  it('returns the directories of a tree as the bytes that their digests are made from', () => {
     fc.assert(
       fc.property(anyDirectory, fc.array(anyDirectory), (root, children) => {
         const tree = decodeTree(encodeTree(root, children))!;
@@ -201,7 +201,7 @@ describe('engine/reapi', () => {
     );
   });
 
-  it('answers garbage with undefined or a value, never with an exception', () => {
+  it('returns undefined or a value for garbage, and never throws', () => {
     const decoders = [decodeDirectory, decodeTree, decodeCommand, decodeAction, decodeActionResult];
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
@@ -225,7 +225,7 @@ describe('engine/reapi', () => {
     );
   });
 
-  it('refuses names that lead out of their directory, names out of order and hashes that are none', () => {
+  it('rejects names that leave their directory, names out of order and invalid hashes', () => {
     const file = { digest: digestOf('x'), executable: false };
     for (const bad of ['..', '.', '', 'a/b', '/etc', 'a\0b']) {
       const directory = { files: [{ ...file, name: bad }], directories: [], symlinks: [] };
@@ -247,7 +247,7 @@ describe('engine/reapi', () => {
     expect(decodeDirectory(encodeDirectory(directory))).to.deep.equal(directory);
   });
 
-  it('compares names as their UTF-8 bytes compare', () => {
+  it('orders names by their UTF-8 bytes', () => {
     fc.assert(
       fc.property(text, text, (a, b) => {
         expect(Math.sign(compareNames(a, b))).to.equal(Buffer.compare(Buffer.from(a), Buffer.from(b)));
