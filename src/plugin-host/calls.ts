@@ -1,4 +1,4 @@
-// The calls that run now. Whatever code a call leads to can tell which one it belongs to.
+// The running calls. Code that a call runs can find out which call it belongs to.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 
@@ -10,7 +10,7 @@ export interface Call {
 export const current = new AsyncLocalStorage<Call>();
 export const calls = new Map<string, Call>();
 
-/** The call that the code running now belongs to. */
+/** The call that the current code belongs to. */
 export const currentId = (): { readonly id?: string } => {
   const id = current.getStore()?.id ?? (calls.size === 1 ? [...calls.keys()][0] : undefined);
   return id === undefined ? {} : { id };
@@ -24,10 +24,10 @@ export function handleFor(call: Call): object {
   return handle;
 }
 
-/** Of the context that a plugin hands to a service. */
+/** By the context that a plugin passes to a service. */
 export function callOf(context: unknown): Call {
   const handle = (context as { handle?: unknown } | undefined)?.handle;
   const call = typeof handle === 'object' && handle !== null ? handles.get(handle) : undefined;
-  if (call === undefined) throw new TypeError('a service needs the context that run got, as its first argument');
+  if (call === undefined) throw new TypeError('the first argument of a service must be the context that run got');
   return call;
 }

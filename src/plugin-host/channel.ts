@@ -1,4 +1,4 @@
-// The two descriptors of the process: what pyflow says is read as it comes, what we say is written before we go on.
+// The two descriptors of the process: reads messages of pyflow as they arrive, and writes messages synchronously.
 
 import { readSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -8,19 +8,19 @@ import { SAID_DESCRIPTOR, TOLD_DESCRIPTOR, type Said, type Told } from '../engin
 // A plugin may replace the global ones.
 const leave = (process as unknown as { reallyExit(status: number): never }).reallyExit.bind(process);
 
-/** Returns once the system has taken it. */
+/** Returns after the system has accepted the message. */
 export function say(message: Said): void {
   const frame = encodeFrame(message);
   try {
     for (let done = 0; done < frame.length;) done += writeSync(SAID_DESCRIPTOR, frame, done);
   } catch (error) {
-    // Nobody is left to work for.
+    // pyflow is gone.
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') leave(0);
     throw error;
   }
 }
 
-/** Asks, and waits with everything else for the answer. */
+/** Asks, and blocks the process until the answer arrives. */
 export function sayAndWait(message: Said & { readonly type: 'look' }): unknown {
   say(message);
   const header = readFully(4);

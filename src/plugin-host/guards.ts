@@ -1,5 +1,5 @@
-// Keeps what plugin code does to the process from going unexplained: what it prints goes to its node's log, and pyflow is
-// told before it ends the process.
+// Observes what plugin code does to the process: its output goes to the node's log, and pyflow is told before the code ends
+// the process.
 
 import { readFileSync } from 'node:fs';
 import { current, currentId } from './calls.js';
@@ -29,7 +29,7 @@ function catchOutput(stream: 'stdout' | 'stderr'): void {
     const { id = '' } = currentId();
     const lines = `${rests.get(id) ?? ''}${text}`.split('\n');
     const rest = lines.pop() ?? '';
-    // A line without an end is printed all the same, at its length.
+    // A very long line is printed in pieces, even without a line end.
     if (rest.length > MOST_LINE) lines.push(rest);
     if (rest === '' || rest.length > MOST_LINE) rests.delete(id);
     else rests.set(id, rest);
@@ -50,7 +50,7 @@ function catchOutput(stream: 'stdout' | 'stderr'): void {
 
 const flushers: ((id: string) => void)[] = [];
 
-/** What a call printed without an end of line. */
+/** Prints what a call printed without a line end. */
 export const flushOutput = (id: string): void => flushers.forEach((flush) => flush(id));
 
 function groupOf(pid: number): number {
@@ -81,14 +81,15 @@ function catchEnds(pluginFile: string): void {
   const kill = process.kill.bind(process);
   process.kill = (pid: number, signal?: string | number) => {
     if (pyflow.has(Math.abs(pid)) && signal !== 0)
-      throw Object.assign(new Error('kill EPERM: a plugin may not send signals to pyflow'), { code: 'EPERM' });
+      throw Object.assign(new Error('kill EPERM: a plugin must not send signals to pyflow'), { code: 'EPERM' });
     const isOwn = pid === 0 || pid === process.pid || pid === -process.pid;
-    // Each process of the user, pyflow too.
-    if (pid === -1) throw Object.assign(new Error('kill EPERM: a plugin may not end all processes'), { code: 'EPERM' });
+    // -1 means all processes of the user, including pyflow.
+    if (pid === -1)
+      throw Object.assign(new Error('kill EPERM: a plugin must not end all processes'), { code: 'EPERM' });
     if (isOwn && signal !== 0) tellExit(`process.kill(${pid}, ${JSON.stringify(signal ?? 'SIGTERM')})`);
     return kill(pid, signal);
   };
-  // The parent is pyflow, and no business of a plugin. Of a property like this one only the first definition counts.
+  // Hides the parent, which is pyflow. The property must be deleted first, because redefining it has no effect.
   Reflect.deleteProperty(process, 'ppid');
   Object.defineProperty(process, 'ppid', { value: process.pid });
 }

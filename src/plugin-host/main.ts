@@ -1,4 +1,4 @@
-// The process of a plugin from outside: loads the plugin, calls its methods when pyflow says so, and sends what they give.
+// The process of an outside plugin: loads the plugin, calls its methods on request, and sends what they return.
 
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -80,7 +80,7 @@ const sendable = (value: unknown): unknown => {
   }
 };
 
-/** A method's text is found in the file as it stands there. */
+/** Finds the methods by their text in the file. */
 function placesOf(file: string): Places {
   const places: Partial<Record<Method, string>> = {};
   const text = readFileSync(file, 'utf8');
@@ -105,7 +105,7 @@ async function start(message: Calling): Promise<void> {
   }
 }
 
-/** What is thrown may answer the question itself, with an error. */
+/** `instanceof` runs code of a thrown value, which may throw too. */
 function isOf<T>(Class: new (...given: never[]) => T, error: unknown): error is T {
   try {
     return error instanceof Class;
@@ -121,7 +121,7 @@ async function perform({ id, method, node, run, context }: Calling, call: Call):
     const second =
       context === undefined ? view : { ...context, view, signal: call.controller.signal, handle: handleFor(call) };
     const value = await plugin[method](node, second);
-    // The wrong form of nothing at all is told by its name.
+    // So that the complaint says `undefined`.
     if (value === undefined) return { type: 'returned', id, value: undefined };
     return { type: 'returned', id, value: plainCopy(value) };
   } catch (error) {

@@ -1,4 +1,4 @@
-// A thread that can tell what the main thread does when that answers no more: the line it is at, and the call it works for.
+// A thread that can tell what the main thread is doing when it no longer responds: its line, and the call that it works for.
 
 import { Session, type Debugger } from 'node:inspector';
 import { Socket } from 'node:net';
@@ -8,14 +8,14 @@ import { MONITOR_DESCRIPTOR, type Seen } from '../engine/outside/protocol.js';
 import { current } from './calls.js';
 import { placeIn } from './thrown.js';
 
-/** Where the thread finds the calls of the main thread. */
+/** Global under which the main thread publishes its current call. */
 const KEY = 'pyflow.currentCall';
 const MOST_FRAMES = 50;
 
 export function startMonitor(pluginFile: string): void {
   Object.defineProperty(globalThis, Symbol.for(KEY), { value: () => current.getStore()?.id });
   const worker = new Worker(new URL(import.meta.url), { workerData: { pluginFile }, stdout: false, execArgv: [] });
-  // Without it a hang has no line, and that is all.
+  // Without the thread, a hang is reported without its line.
   worker.on('error', () => {});
   worker.unref();
 }
@@ -32,7 +32,7 @@ export function runMonitor(pluginFile: string): void {
   );
 }
 
-/** Stops the main thread for good: it is looked at before its process is ended. */
+/** Pauses the main thread for good, since its process is killed after this. */
 function look(pluginFile: string, tell: (seen: Seen) => void): void {
   const session = new Session();
   session.connectToMainThread();

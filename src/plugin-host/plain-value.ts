@@ -1,4 +1,4 @@
-// Makes sure that what a plugin returns is plain JSON data, and says where it is not.
+// Checks that what a plugin returns is plain JSON data, and reports where it is not.
 
 import { MOST_RETURNED } from '../engine/outside/protocol.js';
 
@@ -47,7 +47,7 @@ export function plainCopy(value: unknown): unknown {
 
 function copyObject(item: object, where: string, copy: (value: unknown, where: string) => unknown): object {
   const prototype: unknown = Object.getPrototypeOf(item);
-  // Also of another realm, whose Object.prototype has no prototype either.
+  // Objects of another realm are plain too: their Object.prototype has no prototype either.
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw new Unsendable(where, nameOf(item));
   if (prototype !== null && typeof (item as { then?: unknown }).then === 'function')
     throw new Unsendable(where, 'an object with a method `then`');

@@ -1,5 +1,5 @@
-// The services as a plugin gets them in its own process. Files and archives are handled here, since they need nothing but
-// the paths of the node; the rest is asked of pyflow.
+// The services as a plugin gets them in its own process. Files and archives work here, since they only need the paths of the
+// node; other requests go to pyflow.
 
 import type {
   Archive,
@@ -27,7 +27,7 @@ interface Pending {
   readonly id: string;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
-  /** Made when it was asked: its stack has the plugin's line. */
+  /** Made with the request, so that its stack contains the plugin's line. */
   readonly error: Error;
   readonly onLine?: Line;
 }
@@ -39,7 +39,7 @@ export function ask(id: string, what: Ask, argument: unknown, onLine?: Line): Pr
   const request = ++requests;
   const error = new TypeError();
   return new Promise((resolve, reject) => {
-    // pyflow may answer faster than we can look at its answers.
+    // pyflow may answer faster than we read the answers.
     if (pending.size >= MOST_ASKS) {
       const own = [...pending.values()].filter((one) => one.id === id).length;
       if (own >= MOST_ASKS) say({ type: 'flooding', id });
@@ -86,7 +86,7 @@ const subprocess: Subprocess = {
     const { id } = callOf(context);
     const { filter, ...rest } = request;
     if (filter === undefined) return (await ask(id, 'subprocess', rest)) as Result<CommandExit, Failure>;
-    // The filter is code, so lines come here and what it keeps goes back.
+    // The filter is code of the plugin, so lines come here, and the lines that it keeps go back.
     const { keepLines = KEPT_LINES } = rest;
     const lines: string[] = [];
     const done = (await ask(id, 'subprocess', { ...rest, filtered: true }, (stream, text) => {

@@ -1,4 +1,4 @@
-// What a plugin threw, in words, with the line of the plugin's own code that it came from.
+// Describes what a plugin threw, with the line of the plugin's own code that it came from.
 
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,7 +34,7 @@ const short = (text: string): string => (text.length > MOST_TEXT ? `${text.slice
 
 const FRAME = /(?:^|[\s(])((?:file:\/\/|\/)[^\s()]*?):(\d+)(?::\d+)?(?=[)\s]|$)/gm;
 
-/** The first line of the plugin's own files, else the first of any file but our own. */
+/** The first line in the plugin's own files, else the first in any file except ours. */
 export function placeIn(stack: string, pluginFile: string): string | undefined {
   const folder = `${dirname(pluginFile)}/`;
   let other: string | undefined;

@@ -1,4 +1,4 @@
-// The view of a node, as a plugin asks it in its own process. Most questions are answered before the plugin goes on.
+// The view of a node as a plugin uses it in its own process. Most methods block until pyflow answers.
 
 import type { JSONValue, ViewReader } from '../engine/sdk.js';
 import type { Look } from '../engine/outside/protocol.js';

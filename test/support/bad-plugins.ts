@@ -1,13 +1,13 @@
-// Ways in which the code of a plugin can be wrong, and what a person must be told about each.
+// Ways in which the code of a plugin can be wrong, and what the failure must say about each.
 
-/** `run` is the body of the method, or `reads` is; the other one is right. */
+/** `run` or `reads` is the body of that method; the other method is correct. */
 export interface Way {
   readonly reads?: string;
   readonly run?: string;
   readonly code: string;
-  /** Of the node; as short as can be where it must be waited for. */
+  /** Of the node; as short as possible if the test has to wait for it. */
   readonly timeout?: string;
-  /** In the title or the detail. */
+  /** Matches the title or the detail. */
   readonly says: RegExp;
   readonly exitCode?: number;
 }
@@ -20,10 +20,10 @@ const failure = (fields: string): string =>
 const output = (fields: string): string => `return { ok: true, value: { outputs: { n: 1 }, ${fields} } };`;
 const exited = (run: string, says: RegExp): Way => ({ run, code: 'plugin::exited', says });
 
-/** Every one in one run, with other nodes that must not notice. */
+/** All of them in one run, with other nodes that must not be affected. */
 export const WAYS: Readonly<Record<string, Way>> = {
   // What `reads` and `run` return.
-  'reads-undefined': wrongReads('return undefined;', /reads returned undefined in place of/),
+  'reads-undefined': wrongReads('return undefined;', /reads returned undefined instead of/),
   'reads-null': wrongReads('return null;', /reads returned null/),
   'reads-bare': wrongReads("return { files: ['x'] };", /reads returned an object with `files`/),
   'reads-text': wrongReads("return 'x';", /reads returned "x"/),
@@ -51,7 +51,7 @@ export const WAYS: Readonly<Record<string, Way>> = {
   },
   'reads-misses-view': { reads: 'view.exist("x");', code: 'plugin::threw', says: /view\.exist is not a function/ },
   'run-undefined': wrong('', /run returned undefined/),
-  'run-ok-text': wrong("return { ok: 'yes', value: { outputs: { n: 1 } } };", /in place of/),
+  'run-ok-text': wrong("return { ok: 'yes', value: { outputs: { n: 1 } } };", /instead of/),
   'run-extra': wrong('return { ok: true, value: { outputs: { n: 1 } }, also: 1 };', /no field `also`/),
   'run-no-outputs': wrong('return { ok: true, value: {} };', /lacks the field `outputs`/),
   'run-outputs-list': wrong(
@@ -77,14 +77,14 @@ export const WAYS: Readonly<Record<string, Way>> = {
     failure("blame: 'user'"),
     /`blame` .* must be one of "app", "pipeline", "internal", "environment"/,
   ),
-  'failure-no-code': wrong(failure('code: undefined'), /lacks the field `code`[^]*It wanted to say: T/),
+  'failure-no-code': wrong(failure('code: undefined'), /lacks the field `code`[^]*The plugin's own message: T/),
   'failure-code': wrong(failure('code: 7'), /`code` .* must be a code/),
   'failure-title': wrong(failure("title: ''"), /`title` .* must be a string that is not empty/),
   'failure-remedy': wrong(failure('remedy: null'), /`remedy` .* must be a string/),
   'failure-detail': wrong(failure('detail: {}'), /`detail` .* must be a string/),
   'failure-unknown': wrong(failure('retriable: true'), /no field `retriable`\. Did you mean `retryable`\?/),
   'failure-reserved': wrong(failure("code: 'cache::blob-lost'"), /is reserved/),
-  // What JSON cannot hold.
+  // Values that JSON can't express.
   'value-cyclic': wrong(
     'const a = {}; a.a = a; return { ok: true, value: { outputs: { n: a } } };',
     /`value\.outputs\.n\.a` .* contains itself/,
@@ -108,7 +108,7 @@ export const WAYS: Readonly<Record<string, Way>> = {
     'return { ok: true, value: { outputs: { n: Promise.resolve(1) } } };',
     /an object of the class Promise/,
   ),
-  // What it throws.
+  // Thrown values.
   'throws-error': threw("throw new TypeError('boom');", /TypeError: boom/),
   'throws-text': threw("throw 'boom';", /It threw 'boom', which is not an Error/),
   'throws-undefined': threw('throw undefined;', /It threw undefined/),
@@ -129,13 +129,13 @@ export const WAYS: Readonly<Record<string, Way>> = {
     "await this.subprocess.run(context, { args: ['true'] });",
     /no field `args`\. Did you mean `argv`\?/,
   ),
-  'asks-nobody': threw("await this.subprocess.run({}, { argv: ['true'] });", /needs the context/),
+  'asks-nobody': threw("await this.subprocess.run({}, { argv: ['true'] });", /must be the context/),
   'asks-number': threw('await this.subprocess.run(context, { argv: [1] });', /entry 0 that must be a string/),
   'downloads-wrong': threw(
     "await this.download.fetch(context, { url: 'http://x', sha256: 'x' });",
     /64 hexadecimal digits/,
   ),
-  // How it ends its process.
+  // Ways to end the process.
   'exits-0': exited('process.exit(0);', /process\.exit\(0\)/),
   'exits-3': exited('process.exit(3);', /process\.exit\(3\)/),
   'exits-in-timer': exited('setTimeout(() => process.exit(), 1); await new Promise(() => {});', /process\.exit/),
@@ -144,13 +144,13 @@ export const WAYS: Readonly<Record<string, Way>> = {
   'kills-itself': exited("process.kill(process.pid, 'SIGKILL'); await new Promise(() => {});", /process\.kill/),
   'kills-its-group': exited("process.kill(0, 'SIGKILL'); await new Promise(() => {});", /process\.kill/),
   'kills-its-parent': exited("process.kill(process.ppid, 'SIGKILL'); await new Promise(() => {});", /process\.kill/),
-  // How it floods.
+  // Floods.
   'floods-requests': {
     run: 'for (let i = 0; i < 2000; i++) void context.view.read("x.txt"); await new Promise(() => {});',
     code: 'plugin::flood',
-    says: /more than 1000 requests waiting/,
+    says: /more than 1000 requests at once/,
   },
-  // What it writes to the pipe.
+  // Forged messages.
   'forges-answer': {
     run: forged('{ type: "returned", id: "x", value: { ok: true } }'),
     code: 'plugin::protocol',
@@ -163,17 +163,17 @@ export const WAYS: Readonly<Record<string, Way>> = {
         syncBuiltinESMExports();
         return { ok: true, value: { outputs: { n: 1 } } };`,
     code: 'plugin::protocol',
-    says: /or twice/,
+    says: /received it twice/,
   },
   'forges-type': { run: forged('{ type: "x", id: "x" }'), code: 'plugin::protocol', says: /unknown type/ },
   'forges-garbage': {
     run: 'fs.writeSync(4, "Hello, world"); await new Promise(() => {});',
     code: 'plugin::protocol',
-    says: /no message of its own/,
+    says: /not a message/,
   },
 };
 
-/** Each takes a while: its own time, or all memory that it may have. */
+/** Each takes a while: until its timeout, or until it has used all allowed memory. */
 export const SLOW_WAYS: Readonly<Record<string, Way>> = {
   'hangs-run': { run: 'await new Promise(() => {});', code: 'node::timeout', says: /did not return from run/ },
   'loops-run': { run: 'for (;;);', code: 'node::timeout', says: /did not return from run/ },
@@ -203,7 +203,7 @@ function forged(message: string): string {
   return `const text = JSON.stringify(${message}); const head = Buffer.alloc(4); head.writeUInt32BE(text.length); fs.writeSync(4, Buffer.concat([head, Buffer.from(text)])); await new Promise(() => {});`;
 }
 
-/** A module with a kind `bad`, whose config says which way it goes wrong. */
+/** A module with a kind `bad`; its config chooses the mistake. */
 export function badPlugin(ways: Readonly<Record<string, Way>>): string {
   const cases = (method: 'reads' | 'run'): string =>
     Object.entries(ways)
@@ -264,6 +264,6 @@ ${cases('run')}
 `;
 }
 
-/** The line of the plugin's file where the way goes wrong. */
+/** The line of the mistake in the plugin's file. */
 export const lineOfWay = (text: string, name: string): number =>
   text.split('\n').findIndex((line) => line.includes(`case '${name}'`)) + 2;

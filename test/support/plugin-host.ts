@@ -1,4 +1,4 @@
-// The program in whose process plugins from outside run, built once per process of tests.
+// Builds the program that runs outside plugins, once per test process.
 
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';

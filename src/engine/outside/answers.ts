@@ -1,12 +1,12 @@
-// Checks everything that the code of a plugin gives: its manifest, what `reads` and `run` return, failures, and what it
-// asks of services. Nothing of it is believed, and each complaint names the field.
+// Checks everything that a plugin's code hands to pyflow: its manifest, what `reads` and `run` return, failures, and requests
+// to services. Nothing is trusted, and each complaint names the field.
 
 import { closest } from '../../manifests/closest.js';
 import type { PluginManifest } from '../../manifests/plugin-manifest.js';
 import { fail, hasCode, isOfArea, succeed, type Failure, type Result } from '../failure.js';
 import type { Reads, RunOutput } from '../sdk.js';
 
-/** What is wrong with a value, as the end of a sentence; undefined when nothing is. */
+/** What is wrong with a value, as the end of a sentence; undefined if it is fine. */
 type Check = (value: unknown) => string | undefined;
 interface Field {
   readonly check: Check;
@@ -27,10 +27,10 @@ function shown(value: unknown): string {
 const is =
   (holds: (value: unknown) => boolean, what: string): Check =>
   (value) =>
-    holds(value) ? undefined : `must be ${what}, and is ${shown(value)}`;
+    holds(value) ? undefined : `must be ${what}, but is ${shown(value)}`;
 const text = is((value) => typeof value === 'string', 'a string');
 const filledText = is((value) => typeof value === 'string' && value.trim() !== '', 'a string that is not empty');
-const flag = is((value) => typeof value === 'boolean', 'true, or left out');
+const flag = is((value) => typeof value === 'boolean', 'true or left out');
 const object = is(isObject, 'an object');
 const anything: Check = () => undefined;
 const milliseconds = is(
@@ -42,7 +42,7 @@ const oneOf = (...values: readonly string[]): Check =>
 const listOf =
   (check: Check): Check =>
   (value) => {
-    if (!Array.isArray(value)) return `must be a list, and is ${shown(value)}`;
+    if (!Array.isArray(value)) return `must be a list, but is ${shown(value)}`;
     const wrong = value.findIndex((item) => check(item) !== undefined);
     return wrong < 0 ? undefined : `has an entry ${wrong} that ${check(value[wrong])}`;
   };
@@ -60,9 +60,9 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Complaints, each a sentence that begins with the field. */
+/** Complaints, one sentence each, with the name of the field. */
 function problemsOf(value: unknown, fields: Fields, where: string): readonly string[] {
-  if (!isObject(value)) return [`${where} must be an object, and is ${shown(value)}.`];
+  if (!isObject(value)) return [`${where} must be an object, but is ${shown(value)}.`];
   const problems: string[] = [];
   for (const name of Object.keys(value)) {
     if (Object.hasOwn(fields, name)) continue;
@@ -89,7 +89,7 @@ const MANIFEST: Fields = {
   kind: required(
     is(
       (value) => typeof value === 'string' && value.length <= 60 && KIND.test(value),
-      'at most 60 lower-case letters and digits, words joined by hyphens, such as "compile-assets"',
+      'at most 60 lower-case letters and digits, with words joined by hyphens, such as "compile-assets"',
     ),
   ),
   revision: required(is((value) => Number.isSafeInteger(value) && (value as number) >= 0, 'a whole number')),
@@ -114,7 +114,7 @@ export function manifestProblems(manifest: unknown): readonly string[] {
   return problems.length > 0 ? problems : placeholderProblems(manifest as PluginManifest);
 }
 
-/** A placeholder of a field that config does not have would stay in the pattern as it is. */
+/** A placeholder for an unknown field of config would stay in the pattern unchanged. */
 function placeholderProblems({ config, writes, reads = [], buildDataDuration }: PluginManifest): readonly string[] {
   const fields = Object.keys((config as { readonly properties?: object }).properties ?? {});
   return [...writes, ...reads, ...(buildDataDuration === undefined ? [] : [buildDataDuration])].flatMap((pattern) =>
@@ -123,7 +123,7 @@ function placeholderProblems({ config, writes, reads = [], buildDataDuration }: 
       if (field !== undefined && fields.includes(field)) return [];
       const likely = closest(name.replace(/^config\./, ''), fields);
       const hint = likely === undefined ? 'Write ${config.FIELD}.' : `Did you mean \`\${config.${likely}}\`?`;
-      return [`\`${pattern}\` has the placeholder \`${whole}\`, which is no field of config. ${hint}`];
+      return [`\`${pattern}\` has the placeholder \`${whole}\`, but config has no such field. ${hint}`];
     }),
   );
 }
@@ -154,7 +154,7 @@ const FAILURE: Fields = {
   ),
   blame: required(oneOf('app', 'pipeline', 'internal', 'environment')),
   title: required(filledText),
-  // What a command printed, which may be nothing.
+  // It may be the output of a command, which can be empty.
   detail: required(text),
   remedy: required(filledText),
   subject: optional(text),
@@ -171,16 +171,16 @@ function isPositive(value: unknown): boolean {
 
 export interface Wrong {
   readonly problems: readonly string[];
-  /** What the plugin wanted to say, as far as it can be told. */
+  /** The plugin's own message, as far as it is readable. */
   readonly said?: string;
 }
 
-/** The value of a result, or the failure in it, or what is wrong with its form. */
+/** The value of a result, the failure in it, or what is wrong with its form. */
 function unwrapped(value: unknown, method: string): Result<unknown, Failure | Wrong> {
   const wrong = (problem: string): Result<never, Wrong> => fail({ problems: [problem] });
   if (!isObject(value) || typeof value['ok'] !== 'boolean') {
     const given = isObject(value) ? `an object with ${fieldsOf(value)}` : shown(value);
-    return wrong(`${method} returned ${given} in place of \`{ ok: true, value }\` or \`{ ok: false, failure }\`.`);
+    return wrong(`${method} returned ${given} instead of \`{ ok: true, value }\` or \`{ ok: false, failure }\`.`);
   }
   const field = value['ok'] ? 'value' : 'failure';
   const problems = problemsOf(value, { ok: required(anything), [field]: required(object) }, `what ${method} returned`);
@@ -217,7 +217,7 @@ function checked<T>(value: unknown, fields: Fields, method: string): Result<T, F
   const given = unwrapped(value, method);
   if (!given.ok) return given;
   const problems = problemsOf(given.value, fields, `the value that ${method} returned`);
-  // A flag that is false says what leaving it out says.
+  // A flag that is false means the same as a missing one.
   const kept = Object.entries(given.value as object).filter(([name, one]) => one !== false || name === 'facts');
   return problems.length > 0 ? fail({ problems }) : succeed(Object.fromEntries(kept) as T);
 }

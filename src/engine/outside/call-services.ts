@@ -1,4 +1,4 @@
-// What a call of a plugin may ask of pyflow: its view, and the services that work on its node.
+// What pyflow does for a call of a plugin: answers about its view, and services for its node.
 
 import { commandProblem, downloadProblem } from './answers.js';
 import type { Download, NodeLog, RunContext, Subprocess, ViewReader } from '../sdk.js';
@@ -16,9 +16,9 @@ export interface EngineServices {
 const MOST_READ = 64 * 1024 * 1024;
 const MOST_KEPT_LINES = 100_000;
 
-/** `context` is absent while `reads` runs; what it prints then is kept by `print`. */
 type OwnLog = EngineServices['log'];
 
+/** `context` is absent while `reads` runs. */
 export function callServices(
   services: EngineServices,
   view: ViewReader,
@@ -26,7 +26,7 @@ export function callServices(
   print: (stream: 'stdout' | 'stderr', text: string) => void,
 ): CallServices {
   const running = (): RunContext => {
-    if (context === undefined) throw new TypeError('this service works in `run` only');
+    if (context === undefined) throw new TypeError('this service works only in `run`');
     return context;
   };
   return {
@@ -36,7 +36,7 @@ export function callServices(
       if (what === 'download') return services.download.fetch(running(), checked(argument, downloadProblem));
       if (what === 'subprocess')
         return command(services.subprocess, running(), checked(argument, commandProblem), onLine);
-      throw new TypeError(`there is no service ${String(what)}`);
+      throw new TypeError(`no service ${String(what)} exists`);
     },
     tell: (what, given) => tell(services.log, running(), what, given),
     printed: print,
@@ -54,7 +54,7 @@ export function callServices(
 
 function look({ setting }: EngineServices, view: ViewReader, what: Look, argument: unknown): unknown {
   if (what === 'envNames') return view.envNames();
-  if (typeof argument !== 'string') throw new TypeError(`${String(what)} takes a string`);
+  if (typeof argument !== 'string') throw new TypeError(`${String(what)} needs a string`);
   switch (what) {
     case 'exists':
       return view.exists(argument);
@@ -73,16 +73,16 @@ function look({ setting }: EngineServices, view: ViewReader, what: Look, argumen
     case 'setting':
       return setting(argument);
     default:
-      throw new TypeError(`the view cannot be asked for ${String(what)}`);
+      throw new TypeError(`the view has no method ${String(what)}`);
   }
 }
 
 async function readOf(view: ViewReader, path: unknown): Promise<string | undefined> {
-  if (typeof path !== 'string') throw new TypeError('read takes a path');
+  if (typeof path !== 'string') throw new TypeError('read needs a path');
   const bytes = await view.read(path);
   if (bytes !== undefined && bytes.length > MOST_READ)
     throw new RangeError(
-      `${path} has more than ${MOST_READ / 1024 / 1024} MiB; read it in run, with the Files service`,
+      `${path} is larger than ${MOST_READ / 1024 / 1024} MiB; read it in run with the Files service`,
     );
   return bytes?.toString('base64');
 }
@@ -124,6 +124,6 @@ function tell(log: OwnLog, context: RunContext, what: Tell, given: readonly unkn
       return log.progress(context, String(first), Number(second), total, fourth === 'bytes' ? 'bytes' : 'items');
     }
     default:
-      throw new TypeError(`there is no log ${String(what)}`);
+      throw new TypeError(`the log has no method ${String(what)}`);
   }
 }

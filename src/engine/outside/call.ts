@@ -2,7 +2,7 @@
 
 import type { Ask, Look, Said, Tell, Thrown } from './protocol.js';
 
-/** How a call ended; `failed` carries a failure that plugin code let through. */
+/** How a call ended; `failed` carries a failure that plugin code threw. */
 export type Answer =
   | { readonly type: 'returned'; readonly value: unknown }
   | { readonly type: 'failed'; readonly failure: unknown }
@@ -19,7 +19,7 @@ export type Death =
   | { readonly why: 'blocked'; readonly place?: string }
   | { readonly why: 'ended' };
 
-/** What a call asks of pyflow while it runs. Whatever is thrown becomes an error in the plugin. */
+/** What a call may ask pyflow for while it runs. Anything thrown becomes an error in the plugin. */
 export interface CallServices {
   look(what: Look, argument: unknown): unknown;
   ask(what: Ask, argument: unknown, onLine: (stream: 'stdout' | 'stderr', text: string) => void): Promise<unknown>;
@@ -45,7 +45,7 @@ export interface PendingCall {
 
 export interface CallLimits {
   readonly signal?: AbortSignal | undefined;
-  /** Looked at now and then. */
+  /** Checked periodically. */
   readonly deadlineMs?: number;
   /** From the signal or the deadline to the end of the process. */
   readonly graceMs: number;

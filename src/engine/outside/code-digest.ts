@@ -1,4 +1,4 @@
-// The files that the code of a plugin consists of: the module and all that it imports by a relative path.
+// Finds and digests the files of a plugin's code: its module and everything that it imports by a relative path.
 
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -10,7 +10,7 @@ export interface PluginCode {
   readonly digest: string;
 }
 
-/** A file that an import names and that cannot be read. */
+/** A file of the plugin, or one that it imports, is unreadable. */
 export class UnreadableImport extends Error {
   constructor(
     readonly file: string,
@@ -45,6 +45,6 @@ export function readPluginCode(entry: string): PluginCode {
       });
     }
   }
-  // The order of names is the order of discovery, which the entry's text alone decides.
+  // Files are in the order of discovery, which depends only on their text.
   return { files: seen, digest: sha256Hex([...seen.values()].join('\n')) };
 }

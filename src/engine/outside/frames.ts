@@ -1,6 +1,6 @@
-// Messages between pyflow and the process of a plugin: JSON behind its length. Shared by both sides.
+// Messages between pyflow and the process of a plugin: a length and JSON. Both sides use this file.
 
-/** Bytes of one message; files that a plugin reads through its view are the largest. */
+/** Bytes of one message. The largest contain files that a plugin reads through its view. */
 export const MOST_FRAME_BYTES = 96 * 1024 * 1024;
 
 const HEADER_BYTES = 4;
@@ -15,14 +15,14 @@ export function encodeFrame(message: unknown): Buffer {
   return frame;
 }
 
-/** Puts the messages of a stream together. `push` throws on a length out of bounds or on what is not JSON. */
+/** Splits a stream into messages. `push` throws for a length out of bounds or invalid JSON. */
 export class FrameReader {
   #chunks: Buffer[] = [];
   #bytes = 0;
 
   constructor(readonly mostBytes: number) {}
 
-  /** Calls `take` for each complete message; it may say to stop. */
+  /** Calls `take` for each complete message, until it returns false. */
   push(chunk: Buffer, take: (message: unknown) => boolean): void {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;

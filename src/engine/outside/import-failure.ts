@@ -1,4 +1,4 @@
-// Why the module of a plugin could not be loaded, with the line that is to blame: Node does not always say it.
+// Explains why the module of a plugin could not be loaded, with the line at fault: Node does not always name it.
 
 import { readFileSync } from 'node:fs';
 import type { Failure } from '../failure.js';
@@ -17,11 +17,11 @@ export async function explainImport(file: string, files: readonly string[], answ
   const thrown: Thrown = answer.thrown ?? { text: '' };
   switch (answer.why) {
     case 'no-class':
-      return cannotLoad(file, 'It exports no class with the name `plugin`.');
+      return cannotLoad(file, 'It exports no class named `plugin`.');
     case 'no-method':
       return cannotLoad(file, `Its class has no method \`${thrown.text.replace(/^Error: /, '')}\`.`);
     case 'unsendable':
-      return badManifest(by, [`${thrown.text.replace(/^Error: /, '')}; only what JSON can hold may be in it.`]);
+      return badManifest(by, [`${thrown.text.replace(/^Error: /, '')}; it may contain only what JSON can express.`]);
     case 'constructor':
       return threw(by, thrown);
     default:
@@ -34,7 +34,7 @@ export async function explainImport(file: string, files: readonly string[], answ
   return threw(by, thrown);
 }
 
-/** Of a syntax error Node tells the line to nobody but who starts the file. */
+/** Node reports the line of a syntax error only if it runs the file itself. */
 async function syntaxErrorPlace(files: readonly string[]): Promise<string | undefined> {
   for (const file of files.slice(0, MOST_CHECKED)) {
     const checked = await runTool(process.execPath, ['--check', file], { timeoutMs: CHECK_MS, env: {}, cwd: '/' });
@@ -45,7 +45,7 @@ async function syntaxErrorPlace(files: readonly string[]): Promise<string | unde
   return undefined;
 }
 
-/** The line with an import of this name, which may be an absolute path by now. */
+/** The line that imports this name, which Node may have turned into an absolute path. */
 function placeOfText(files: readonly string[], name: string): string | undefined {
   const last = name.slice(name.lastIndexOf('/') + 1);
   if (last === '') return undefined;

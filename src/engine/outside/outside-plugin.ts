@@ -1,5 +1,5 @@
-// A plugin file from outside, as the engine uses it: loaded into a process of its own, called there, and every answer
-// checked. One process serves all its nodes; one that may be to blame for the end of it gets another for itself.
+// An outside plugin file as the engine uses it: loaded into a separate process and called there, with every answer checked.
+// One process serves all its nodes; a node that may have ended that process runs alone in another one.
 
 import type { KnownKind, PluginManifest } from '../../manifests/plugin-manifest.js';
 import { closest } from '../../manifests/closest.js';
@@ -16,31 +16,31 @@ import { PluginProcess } from './plugin-process.js';
 import type { ContextData, HostFacts, Method, Places } from './protocol.js';
 
 export interface OutsideSurroundings {
-  /** The program of the process; absent where outside plugins cannot run. */
+  /** The program of the process; absent if outside plugins can't run. */
   readonly program: string | undefined;
   readonly env: Readonly<Record<string, string>>;
   readonly host: HostFacts;
   readonly memoryMegabytes: number;
-  /** For loading the plugin, its class made. */
+  /** For loading the plugin and making its class. */
   readonly loadMs: number;
   readonly services: EngineServices;
-  /** Names that `inject` may have. */
+  /** Names that `inject` may contain. */
   readonly serviceNames: readonly string[];
 }
 
-/** For `reads`, which is quick, unless the node's own timeout is shorter. */
+/** For `reads`, which should be quick, unless the node's own timeout is shorter. */
 const READS_MS = 60_000;
-/** For `run`, where neither node nor manifest has a timeout. */
+/** For `run`, if neither the node nor the manifest has a timeout. */
 const RUN_MS = 60 * 60_000;
-/** To return after the signal, before the process is ended. */
+/** From the signal until the process is killed. */
 const GRACE_MS = 500;
 const KEPT_PRINTED_LINES = 1000;
-/** Processes for calls that are alone in theirs. */
+/** Processes for calls that run alone. */
 const MOST_LANES = 4;
-/** Then a node gets a process for itself, whoever was to blame. */
+/** After this many interruptions a node runs alone, whoever caused them. */
 const MOST_INTERRUPTIONS = 3;
 
-/** A process that has one call at a time. */
+/** A process that runs one call at a time. */
 interface Lane {
   isBusy: boolean;
   process: PluginProcess | undefined;
@@ -66,13 +66,13 @@ export class OutsidePlugin implements AnyPlugin {
   #places: Places = {};
   #process: Promise<Result<Loaded, Failure>> | undefined;
   readonly #all = new Set<PluginProcess>();
-  /** Nodes that get a process for themselves. */
+  /** Nodes that run alone in a process. */
   readonly #alone = new Set<string>();
   /** Node -> how often another node ended its process. */
   readonly #interruptions = new Map<string, number>();
   readonly #lanes: Lane[] = [];
   readonly #waiting: (() => void)[] = [];
-  /** What `reads` printed, by node: the head of the log of `run`. */
+  /** What `reads` printed, by node; the log of `run` begins with it. */
   readonly #printed = new Map<string, (readonly ['stdout' | 'stderr', string])[]>();
 
   private constructor(
@@ -87,7 +87,7 @@ export class OutsidePlugin implements AnyPlugin {
       code = readPluginCode(file);
     } catch (error) {
       if (!(error instanceof UnreadableImport)) throw error;
-      const what = error.place === undefined ? '' : `It imports ${error.file}, which cannot be read. `;
+      const what = error.place === undefined ? '' : `It imports ${error.file}, which can't be read. `;
       return fail(failures.cannotLoad(file, `${what}${error.message}`, error.place));
     }
     const plugin = new OutsidePlugin(file, code, around);
@@ -103,7 +103,7 @@ export class OutsidePlugin implements AnyPlugin {
     return this.manifest.kind;
   }
 
-  /** Ends the processes, with all that they started. */
+  /** Ends the processes with everything that they started. */
   close(): void {
     for (const one of this.#all) one.end();
     this.#all.clear();
@@ -218,7 +218,7 @@ export class OutsidePlugin implements AnyPlugin {
     return succeed(answer);
   }
 
-  /** Whoever finds it dead first starts the next one. */
+  /** The first caller that finds the process dead starts the next one. */
   async #shared(): Promise<Result<Loaded, Failure>> {
     for (;;) {
       const current = (this.#process ??= this.#load());
@@ -232,7 +232,8 @@ export class OutsidePlugin implements AnyPlugin {
   async #load(): Promise<Result<Loaded, Failure>> {
     const { file, around } = this;
     const { program, env, memoryMegabytes, serviceNames, host } = around;
-    if (program === undefined) return fail(failures.cannotStart(file, 'This program has no part for it.'));
+    if (program === undefined)
+      return fail(failures.cannotStart(file, 'This build of pyflow does not include the program for outside plugins.'));
     const { setting } = around.services;
     const process = new PluginProcess({ program, env, memoryMegabytes, setting });
     this.#all.add(process);
@@ -265,7 +266,7 @@ export class OutsidePlugin implements AnyPlugin {
         return succeed({ process, manifest: answer.manifest as PluginManifest, places: placesOf(answer.places) });
       }
       default:
-        return fail(failures.brokeProtocol(by, 'pyflow received an unknown answer to loading it.'));
+        return fail(failures.brokeProtocol(by, 'pyflow received an unknown answer when it loaded the plugin.'));
     }
   }
 
@@ -320,7 +321,7 @@ export class OutsidePlugin implements AnyPlugin {
   }
 }
 
-/** The kind with its validators; a failure when a schema is not valid. */
+/** The kind with its validators; fails if a schema is invalid. */
 export async function knownKind(plugin: OutsidePlugin): Promise<Result<KnownKind, Failure>> {
   const { compileKind } = await import('../../manifests/pipeline/compile-kind.js');
   try {
@@ -334,7 +335,7 @@ export async function knownKind(plugin: OutsidePlugin): Promise<Result<KnownKind
 const isInterrupted = (done: Result<unknown, Failure>): boolean =>
   !done.ok && hasCode(done.failure, 'plugin::interrupted');
 
-/** It is not known which of several calls ended the process. */
+/** Whether this call may have ended the process: which of several calls did is unknown. */
 const mayBeToBlame = (answer: Answer): boolean => answer.type === 'died' && !answer.isCulpritKnown;
 
 const isTimeout = ({ reason }: AbortSignal): boolean =>
@@ -370,8 +371,8 @@ function injectProblem(inject: unknown, known: readonly string[]): string | unde
   const wrong = (inject as readonly string[]).find((name) => !known.includes(name));
   if (wrong === undefined) return undefined;
   const likely = closest(wrong, known);
-  const hint = likely === undefined ? `There are ${known.join(', ')}.` : `Did you mean \`${likely}\`?`;
-  return `\`inject\` names a service that does not exist: \`${wrong}\`. ${hint}`;
+  const hint = likely === undefined ? `The services are ${known.join(', ')}.` : `Did you mean \`${likely}\`?`;
+  return `\`inject\` names the unknown service \`${wrong}\`. ${hint}`;
 }
 
 const badSchema = (file: string, detail: string): Failure => ({
@@ -379,5 +380,5 @@ const badSchema = (file: string, detail: string): Failure => ({
   blame: 'pipeline',
   title: `A schema in the manifest of ${file} is not valid`,
   detail,
-  remedy: 'Fix the schema; docs/writing-plugins.md shows which keywords ports may use.',
+  remedy: 'Fix the schema. docs/writing-plugins.md lists the keywords that ports may use.',
 });

@@ -1,5 +1,5 @@
-// One process with the code of one plugin: started, told what to do, listened to, and ended with all that it started.
-// Nothing that comes from it is believed. Unaware of manifests and of what answers should look like.
+// The calls that run in the process of one plugin: tells it what to do, takes its messages, enforces limits, and decides which
+// call ended it. Nothing that comes from the process is trusted.
 
 import { randomUUID } from 'node:crypto';
 import type { Answer, CallLimits, CallServices, Death, LoadAnswer, PendingCall } from './call.js';
@@ -7,27 +7,27 @@ import { HostProcess, type HostOptions } from './host-process.js';
 import { MOST_ASKS, type Said, type Thrown, type Told } from './protocol.js';
 
 interface ProcessOptions extends HostOptions {
-  /** An operator's setting, which a constructor may ask for too. */
+  /** An operator's setting; constructors may ask for settings too. */
   readonly setting: (name: string) => string | undefined;
 }
 
-/** Characters that one call may print by itself; commands have no such limit. */
+/** Characters that the code of one call may print; its commands have no such limit. */
 const MOST_PRINTED = 64 * 1024 * 1024;
-const ANSWERED_TWICE = 'pyflow received an answer to a question that it had not asked, or twice.';
+const ANSWERED_TWICE = 'pyflow received an answer that it had not asked for, or received it twice.';
 const WATCH_MS = 200;
 const COMMAND_GRACE_MS = 2500;
-/** A process has memory beside its heap, and may use as much again for buffers. */
+/** A process also has memory outside its heap, mostly buffers. */
 const BESIDE_HEAP_MEGABYTES = 256;
-/** Of Node itself, which says nothing about the plugin. */
+/** Node's own stack trace, which says nothing about the plugin. */
 const NATIVE_TRACE = /^(?:-+ (?:Native|JavaScript) stack trace -+|FATAL ERROR|\s*\d+: 0x)[^]*/m;
 const NODE_DYING = /^(<--- |FATAL ERROR: |-+ (Native|JavaScript) stack trace)/;
-/** What is printed past pyflow's way, for the case that the process dies. */
+/** Characters of direct output to keep, in case the process dies. */
 const KEPT_WORDS = 4000;
 const KEPT_STRAYS = 1000;
 
 export class PluginProcess {
   readonly #calls = new Map<string, PendingCall>();
-  /** For errors that come late. */
+  /** Services of ended calls, for late errors. */
   readonly #ended = new Map<string, CallServices>();
   readonly #signals = new Map<AbortSignal, { readonly ids: Set<string>; readonly onAbort: () => void }>();
   readonly #options: ProcessOptions;
@@ -45,8 +45,8 @@ export class PluginProcess {
     this.#host = new HostProcess(options, {
       onStartError: (message) => this.#onLoaded?.({ type: 'cannot-start', message }),
       onMessage: (message) => this.#take(message),
-      onGarbage: () => this.#die({ why: 'protocol', what: 'pyflow received what is no message of its own.' }),
-      onUnread: (bytes) => this.#die({ why: 'flood', what: `did not take ${bytes / 1024 / 1024} MiB of answers` }),
+      onGarbage: () => this.#die({ why: 'protocol', what: 'pyflow received bytes that are not a message.' }),
+      onUnread: (bytes) => this.#die({ why: 'flood', what: `did not read ${bytes / 1024 / 1024} MiB of answers` }),
       onLine: (stream, text) => this.#printedPast(stream, text),
       onExit: (code, signal) => this.#exited(code, signal),
     });
@@ -56,7 +56,7 @@ export class PluginProcess {
     return this.#death === undefined && !this.#endWhenIdle;
   }
 
-  /** The process with the plugin in it, or why there is none. Called once. */
+  /** Starts the process and loads the plugin. Called once. */
   load(message: Extract<Told, { type: 'load' }>, deadlineMs: number): Promise<LoadAnswer> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
@@ -110,7 +110,7 @@ export class PluginProcess {
     });
   }
 
-  /** Many calls have the signal of the run: one listener serves them. */
+  /** Many calls share the signal of the run, so each signal gets one listener. */
   #listen(signal: AbortSignal | undefined, id: string, isOn: boolean): void {
     if (signal === undefined) return;
     const known = this.#signals.get(signal);
@@ -134,7 +134,7 @@ export class PluginProcess {
     this.#host.tell({ type: 'abort', id });
     const asked = performance.now();
     const look = (): void => {
-      // A command that is being ended takes its time.
+      // The call may wait for a command that is just being ended.
       const isWaiting = call.asks > 0 && performance.now() - asked < COMMAND_GRACE_MS;
       if (isWaiting) call.graceTimer = setTimeout(look, call.graceMs);
       else this.#abandon(id);
@@ -142,7 +142,7 @@ export class PluginProcess {
     call.graceTimer = setTimeout(look, call.graceMs);
   }
 
-  /** No further calls; ended when the last one is over. */
+  /** Accepts no further calls, and ends the process after the last one. */
   retire(): void {
     this.#endWhenIdle = true;
     if (this.#calls.size === 0) this.end();
@@ -158,7 +158,7 @@ export class PluginProcess {
     if (this.#endWhenIdle) this.end();
   }
 
-  /** A call that did not heed its signal. One that does not even hear it holds up the whole process. */
+  /** Gives up a call that ignored its signal. One that does not even receive it blocks the whole process. */
   #abandon(id: string): void {
     const call = this.#calls.get(id);
     if (call === undefined) return;
@@ -166,7 +166,7 @@ export class PluginProcess {
     if (call.isHeard) return call.settle({ type: 'hung', isWaiting: call.asks > 0 });
     this.#host.askMonitor((seen) => {
       if (!this.#calls.has(id)) return;
-      // Any of several may be the one that blocks all.
+      // With several calls, any of them may be the one that blocks.
       this.#culprit = seen?.id ?? (this.#calls.size === 1 ? id : undefined);
       const culprit = this.#culprit === undefined ? undefined : this.#calls.get(this.#culprit);
       const place = seen?.place === undefined ? {} : { place: seen.place };
@@ -175,7 +175,7 @@ export class PluginProcess {
     });
   }
 
-  /** False when nothing more is to be read. */
+  /** False if nothing more should be read. */
   #take(given: unknown): boolean {
     if (this.#death !== undefined) return false;
     const message = given as Said;
@@ -184,7 +184,8 @@ export class PluginProcess {
       return false;
     }
     if (message.type === 'loaded' || message.type === 'not-loaded') {
-      if (this.#onLoaded === undefined) this.#die({ why: 'protocol', what: 'The plugin was said to be loaded twice.' });
+      if (this.#onLoaded === undefined)
+        this.#die({ why: 'protocol', what: 'pyflow was told twice that the plugin is loaded.' });
       else this.#onLoaded(message);
       return this.#death === undefined;
     }
@@ -227,7 +228,7 @@ export class PluginProcess {
         try {
           if (Array.isArray(message.arguments)) call.services.tell(message.what, message.arguments);
         } catch {
-          // A line for the log of the wrong form is no line.
+          // Ignore an invalid line for the log.
         }
         return;
       default:
@@ -235,7 +236,7 @@ export class PluginProcess {
     }
   }
 
-  /** What was printed past us before is read first: it lies in another pipe. */
+  /** Reads direct output first: it was printed earlier but arrives through another pipe. */
   #settleSoon(id: string, call: PendingCall, answer: Answer): void {
     if (call.isAnswered) {
       this.#culprit = id;
@@ -246,13 +247,13 @@ export class PluginProcess {
     setImmediate(() => setImmediate(() => call.settle(answer)));
   }
 
-  /** Of a call that is over, or of none. */
+  /** A message of a call that is over or that never existed. */
   #takeLate(message: Said): boolean {
     switch (message.type) {
       case 'look':
         this.#answerLook(() => {
           if (message.what === 'setting') return this.#options.setting(String(message.argument));
-          throw new TypeError('the view was asked after the method had returned');
+          throw new TypeError('the view was used after the method had returned');
         });
         return true;
       case 'ask':
@@ -270,7 +271,7 @@ export class PluginProcess {
       case 'failed':
       case 'unsendable':
       case 'threw':
-        // Abandoned calls may return late; all else is made up.
+        // Abandoned calls may return late; anything else is invented.
         if (this.#ended.has(message.id) && this.#endWhenIdle) return true;
         this.#die({ why: 'protocol', what: ANSWERED_TWICE });
         return false;
@@ -286,7 +287,7 @@ export class PluginProcess {
     if (call?.isAnswered === false) call.settle({ type: 'threw', thrown: told });
     else if (this.#onLoaded !== undefined) this.#onLoaded({ type: 'not-loaded', why: 'import', thrown: told });
     else (call?.services ?? this.#ended.get(id))?.strayed(told);
-    // What it left undone may sway the next node.
+    // What the code left undone may affect the next node.
     this.retire();
     return this.#death === undefined;
   }
@@ -302,7 +303,7 @@ export class PluginProcess {
 
   #flooded(id: string): void {
     this.#culprit = id;
-    this.#die({ why: 'flood', what: `has more than ${MOST_ASKS} requests waiting` });
+    this.#die({ why: 'flood', what: `sent more than ${MOST_ASKS} requests at once` });
   }
 
   #answerAsk(call: PendingCall, id: string, { request, what, argument }: Extract<Said, { type: 'ask' }>): void {
@@ -328,10 +329,10 @@ export class PluginProcess {
     call.services.printed(stream === 'stderr' ? 'stderr' : 'stdout', text);
   }
 
-  /** Not by way of `console` or `process.stdout`: by a child, by the file descriptor, by Node itself, or at load. */
+  /** Output that bypasses `console` and `process.stdout`: of a child, through the file descriptor, of Node itself, or at load. */
   #printedPast(stream: 'stdout' | 'stderr', text: string): void {
     this.#words = `${this.#words}${text}\n`.slice(-KEPT_WORDS);
-    // What Node says of its own end is about Node.
+    // What Node prints when it dies is not output of the plugin.
     this.#isNodeDying ||= stream === 'stderr' && NODE_DYING.test(text);
     if (this.#isNodeDying || this.#calls.size !== 1) return;
     for (const [id, call] of this.#calls) this.#printed(call, { type: 'printed', id, stream, text });
@@ -349,14 +350,14 @@ export class PluginProcess {
     if (signal === 'SIGABRT' && /out of memory|allocation failed/i.test(this.#words))
       return this.#die({ why: 'memory' });
     const how =
-      this.#exiting?.how ?? (code === null ? `A signal ended it: ${signal}.` : `It exited with status ${code}.`);
+      this.#exiting?.how ?? (code === null ? `The signal ${signal} ended it.` : `It exited with status ${code}.`);
     const place = this.#exiting?.place === undefined ? {} : { place: this.#exiting.place };
     const words = this.#words.replace(NATIVE_TRACE, '').trim();
     const printed = words === '' ? {} : { printed: words };
     this.#die({ why: 'exited', how, ...place, ...printed });
   }
 
-  /** The first reason is the true one. */
+  /** Keeps the first reason, which is the true one. */
   #die(death: Death): void {
     if (this.#death !== undefined) return;
     this.#death = death;
@@ -365,7 +366,7 @@ export class PluginProcess {
     const isAlone = this.#calls.size === 1;
     const isCulpritKnown = isOurs || isAlone || this.#culprit !== undefined;
     for (const [id, call] of this.#calls) {
-      // Its answer is under way.
+      // Its answer is already on the way.
       if (call.isAnswered && death.why !== 'protocol') continue;
       const isCulprit = !isOurs && (this.#culprit === undefined ? isAlone : id === this.#culprit);
       call.settle({ type: 'died', death, isCulprit, isCulpritKnown });

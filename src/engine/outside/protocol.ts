@@ -1,14 +1,14 @@
-// What pyflow and the process of a plugin say to each other. The process is told what to do on one descriptor; it says
-// everything on another one, which blocks, so that order holds, floods wait, and the view can be asked synchronously.
+// The messages between pyflow and the process of a plugin. pyflow writes to one descriptor. The process writes to another one,
+// which blocks, so that messages stay in order, floods wait, and the view can be asked synchronously.
 
 import type { Host, RunContext } from '../sdk.js';
 
-/** In the process: pyflow's messages come here. */
+/** In the process: pyflow's messages arrive here. */
 export const TOLD_DESCRIPTOR = 3;
-/** In the process: it writes here, and reads the answers to `look`. */
+/** In the process: it writes here and reads the answers to `look` here. */
 export const SAID_DESCRIPTOR = 4;
 
-/** In the process: its monitor is asked and answers here. */
+/** In the process: its monitor gets questions and answers here. */
 export const MONITOR_DESCRIPTOR = 5;
 
 /** What the main thread of the process is doing. */
@@ -17,11 +17,11 @@ export interface Seen {
   readonly place?: string;
 }
 
-/** Bytes of one message of the process; what it returns is smaller still. */
+/** Bytes of one message of the process; returned values must be smaller. */
 export const MOST_SAID_BYTES = 20 * 1024 * 1024;
-/** Requests of one call that may wait at a time. */
+/** Requests of one call that may wait at the same time. */
 export const MOST_ASKS = 1000;
-/** Characters of what a plugin returns. */
+/** Characters of a value that a plugin returns. */
 export const MOST_RETURNED = 16 * 1024 * 1024;
 
 export type Method = 'reads' | 'run';
@@ -49,9 +49,9 @@ export type Told =
   | { readonly type: 'reply'; readonly request: number; readonly value?: unknown; readonly error?: string }
   | { readonly type: 'line'; readonly request: number; readonly stream: 'stdout' | 'stderr'; readonly text: string };
 
-/** What a plugin threw, as far as it can be told. */
+/** What a plugin threw, as far as it can be shown. */
 export interface Thrown {
-  /** `TypeError: x is not a function`, or what kind of value it was. */
+  /** `TypeError: x is not a function`, or the type of the thrown value. */
   readonly text: string;
   readonly code?: string;
   /** `FILE:LINE`. */
@@ -83,7 +83,7 @@ export type Said =
   | { readonly type: 'flooding'; readonly id: string }
   | { readonly type: 'exiting'; readonly id?: string; readonly how: string; readonly place?: string };
 
-/** Where the methods are, as `FILE:LINE`; absent when their text is not found. */
+/** Where the methods are, as `FILE:LINE`; absent if their text is not found. */
 export type Places = Readonly<Partial<Record<Method, string>>>;
 
 export type NotLoaded = 'import' | 'no-class' | 'inject' | 'constructor' | 'no-method' | 'unsendable';

@@ -42,14 +42,14 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   ),
   'a missing file that it imports': cannotLoad(
     `${manifest()}import './gone.mjs';\n${CLASS}`,
-    /It imports .*gone\.mjs, which cannot be read[^]*\nat .*some\.mjs:2$/,
+    /It imports .*gone\.mjs, which can't be read[^]*\nat .*some\.mjs:2$/,
   ),
   'a missing package': cannotLoad(`${manifest()}import 'no-such-package';\n`, /no-such-package[^]*some\.mjs:2$/),
   'a missing export of another file': cannotLoad(
     `import { nothing } from './fine.mjs';\n${manifest()}${CLASS}`,
     /does not provide an export named 'nothing'[^]*some\.mjs/,
   ),
-  'no class': cannotLoad(manifest(), /exports no class with the name `plugin`/),
+  'no class': cannotLoad(manifest(), /exports no class named `plugin`/),
   'a class that is none': cannotLoad(`${manifest()}export const plugin = 1;`, /exports no class/),
   'no manifest': internal('plugin::bad-manifest', `const manifest = 1;\n${CLASS}`, /the manifest must be an object/),
   'a class without a method': cannotLoad(`${manifest()}export class plugin { reads() {} }`, /has no method `run`/),
@@ -84,10 +84,10 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     /did not return within 5 s[^]*some\.mjs/,
   ),
   'a loop at load': internal('plugin::timeout', `${manifest()}\nfor (;;);`, /did not return within 5 s[^]*some\.mjs:3/),
-  'a service that there is not': internal(
+  'an unknown service': internal(
     'plugin::bad-manifest',
     `${manifest()}${CLASS}plugin.inject = ['Subproces'];`,
-    /service that does not exist: `Subproces`\. Did you mean `Subprocess`\?/,
+    /unknown service `Subproces`\. Did you mean `Subprocess`\?/,
   ),
   'services that are no list': internal(
     'plugin::bad-manifest',
@@ -96,7 +96,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   ),
   'an unknown field': bad('write: []', /the manifest has no field `write`\. Did you mean `writes`\?/),
   'another unknown field': bad('pures: true', /no field `pures`\. Did you mean `pure`\?/),
-  'a kind with blanks': bad("kind: 'My Kind'", /`kind` of the manifest must be .* and is "My Kind"/),
+  'a kind with blanks': bad("kind: 'My Kind'", /`kind` of the manifest must be .* but is "My Kind"/),
   'a kind with a path': bad("kind: '../evil'", /`kind` of the manifest/),
   'a revision that is a text': bad("revision: '1'", /`revision` .* must be a whole number/),
   'no description': bad('description: undefined', /lacks the field `description`/),
@@ -107,7 +107,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   'writes that are a text': bad("writes: 'x'", /`writes` .* must be a list/),
   'a placeholder of no field': bad(
     "writes: ['${config.into}/**']",
-    /`\$\{config\.into\}`, which is no field of config/,
+    /`\$\{config\.into\}`, but config has no such field/,
   ),
   'a timeout below 0': bad('timeoutMs: -1', /`timeoutMs` .* must be a number of milliseconds/),
   'pure that is a text': bad("pure: 'yes'", /`pure` .* must be true/),
@@ -126,7 +126,7 @@ describe('engine/outside: loading', () => {
   });
   afterEach(() => work.cleanUp());
 
-  /** What the pipeline is to blame for is told at its line of the file. */
+  /** Failures that blame the pipeline are reported at its line of the file. */
   const refused = async (): Promise<Pick<Failure, 'code' | 'blame' | 'title' | 'detail' | 'remedy'>> => {
     const settings = { PLUGIN_LOAD_SECONDS: '5' };
     const error: unknown = await work.run({ settings }).then(JSON.stringify, (thrown: unknown) => thrown);
@@ -154,7 +154,7 @@ describe('engine/outside: loading', () => {
     expect(await refused()).to.include({ code: 'plugin::cannot-load', blame: 'pipeline' });
   });
 
-  it('takes a plugin that prints while it is loaded', async () => {
+  it('accepts a plugin that prints while it is loaded', async () => {
     writeFileSync(join(work.root, 'plugins/some.mjs'), `console.log('loading');\n${manifest('pure: false')}${CLASS}`);
     expect(await work.run()).to.include({ status: 'succeeded' });
   });

@@ -17,7 +17,7 @@ describe('engine/outside: ways to be wrong', () => {
     const nodes = Object.entries(ways).map(
       ([name, way]) => `  ${name}: { uses: bad, timeout: ${way.timeout ?? timeout}, with: { how: ${name} } }`,
     );
-    // Between them, nodes of the same plugin and of another kind.
+    // In between, correct nodes of the same plugin and of another kind.
     const good = ['one', 'two', 'three'].map((name) => `  good-${name}: { uses: bad, with: { how: ${name} } }`);
     const other = '  other: { uses: command, with: { argv: [sh, -c, "echo other > other.txt"], writes: [other.txt] } }';
     nodes.splice(nodes.length / 2, 0, ...good, other);
@@ -32,7 +32,7 @@ describe('engine/outside: ways to be wrong', () => {
     expect(code, `${title}\n${detail}`).to.equal(way.code);
     expect(blame).to.equal('internal');
     expect(`${title}\n${detail}`).to.match(way.says);
-    // Plugin, place and remedy.
+    // Names plugin, line and remedy.
     expect(title + detail).to.contain('bad');
     expect(detail).to.match(/bad\.mjs:\d+/);
     expect(remedy).to.match(/^[A-Z].*\./);
@@ -47,29 +47,29 @@ describe('engine/outside: ways to be wrong', () => {
     expect(report).to.include({ status: 'failed', exitCode: 70 });
   };
 
-  describe('that show at once', () => {
+  describe('that fail at once', () => {
     before(() => runAll(WAYS, '60s'));
     after(() => work.cleanUp());
 
     for (const [name, way] of Object.entries(WAYS))
-      it(`tells what, where and what to do: ${name}`, () => check(name, way));
+      it(`reports what, where and what to do: ${name}`, () => check(name, way));
 
     it('names the line that threw', () => {
       for (const name of ['throws-error', 'exits-3', 'value-getter', 'reads-throws', 'asks-wrong'])
         expect(report.nodes[name]?.failure?.detail, name).to.contain(`bad.mjs:${lineOfWay(text, name)}`);
     });
 
-    it('leaves the results of other nodes as they are, and the run fails', checkOthers);
+    it('does not affect other nodes, and the run fails', checkOthers);
   });
 
-  describe('that take their time', () => {
+  describe('that take time', () => {
     before(() => runAll(SLOW_WAYS, '2s', { PLUGIN_MEMORY: '64' }));
     after(() => work.cleanUp());
 
     for (const [name, way] of Object.entries(SLOW_WAYS))
       it(`ends it within the timeout: ${name}`, () => check(name, way));
 
-    it('keeps what Node says of its own end out of the log', () => {
+    it('keeps what Node prints when it dies out of the log', () => {
       const printed = work.events.flatMap((event) => (event.type === 'node-printed' ? [event.text] : []));
       expect(printed.filter((line) => /GC|FATAL|0x[0-9a-f]{4}/.test(line))).to.deep.equal([]);
     });
@@ -79,6 +79,6 @@ describe('engine/outside: ways to be wrong', () => {
         expect(report.nodes[name]?.failure?.detail, name).to.contain(`bad.mjs:${lineOfWay(text, name)}`);
     });
 
-    it('leaves the results of other nodes as they are, and the run fails', checkOthers);
+    it('does not affect other nodes, and the run fails', checkOthers);
   });
 });
