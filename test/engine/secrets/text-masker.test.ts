@@ -216,4 +216,15 @@ describe('engine/secrets/text-masker', () => {
       b: 'https://example.org',
     });
   });
+
+  it('masks the data of a reason, but keeps its type', () => {
+    const secrets = new KnownSecrets({
+      declared: new Set(['TYPE']),
+      variables: { TYPE: 'file-changed' },
+      ofOperator: {},
+    });
+    expect(secrets.maskReasons([{ type: 'file-changed', path: 'a/file-changed' }])).to.deep.equal([
+      { type: 'file-changed', path: 'a/***' },
+    ]);
+  });
 });
