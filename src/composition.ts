@@ -138,7 +138,7 @@ class ContainerComposition implements Composition {
       return loading;
     };
     const loading = Promise.all([...new Set(fresh)].map(load));
-    // While the plugin processes start, which takes as long.
+    // Meanwhile the plugin processes start, which takes as long.
     await (await import('./manifests/pipeline/compile-kind.js')).loadCompiler();
     const loaded = await loading;
     for (const one of loaded) {

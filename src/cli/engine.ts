@@ -18,7 +18,7 @@ interface ExecRequest {
   readonly env: Readonly<Record<string, string>>;
   readonly sandbox: RunRequest['sandbox'];
   readonly writable: boolean;
-  /** Where the sandbox keeps its files. */
+  /** The sandbox keeps its files in it. */
   readonly cacheDir: string;
   readonly signal: AbortSignal;
 }

@@ -26,7 +26,7 @@ export function chooseLog(given: Given, world: World): LogName {
 
 const isSet = (value: string | undefined): boolean => value !== undefined && value !== '' && value !== 'false';
 
-export interface OpenRenderer {
+interface OpenRenderer {
   readonly renderer: Renderer;
   /** Call it after `renderer.close()`. Resolves when everything is written. */
   flush(): Promise<void>;

@@ -118,7 +118,7 @@ function section(title: string, schema: JSONSchema): string[] {
   const required = new Set(Array.isArray(schema.required) ? (schema.required as readonly string[]) : []);
   const rows = properties.map(([name, port]) => {
     const of = typeof port === 'boolean' ? {} : (port as JSONSchema);
-    const told = [
+    const description = [
       of.description ?? '',
       ...(of.default === undefined ? [] : [`(default: ${JSON.stringify(of.default)})`]),
     ];
@@ -126,7 +126,7 @@ function section(title: string, schema: JSONSchema): string[] {
       `  ${name}`,
       typeOf(of),
       required.has(name) ? 'required' : '',
-      told.filter((text) => text !== '').join(' '),
+      description.filter((text) => text !== '').join(' '),
     ];
   });
   return ['', `${title}:`, ...table(rows)];

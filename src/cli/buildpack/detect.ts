@@ -31,7 +31,7 @@ export async function detect(buildDir: string, places: Places, world: World): Pr
 async function whyNot(appDir: string, places: Places, world: World): Promise<Failure | undefined> {
   const cacheDir = mkdtempSync(join(tmpdir(), 'pyflow-detect-'));
   try {
-    const told = await world.engine.run(
+    const ran = await world.engine.run(
       {
         pipelineFile: places.pipelineFile,
         appDir,
@@ -50,10 +50,8 @@ async function whyNot(appDir: string, places: Places, world: World): Promise<Fai
       },
       { emit: () => undefined },
     );
-    if (told.ok) return told.value.failure;
-    return told.failure.type === 'failure' && told.failure.failure.blame !== 'pipeline'
-      ? told.failure.failure
-      : undefined;
+    if (ran.ok) return ran.value.failure;
+    return ran.failure.type === 'failure' && ran.failure.failure.blame !== 'pipeline' ? ran.failure.failure : undefined;
   } finally {
     removeTree(cacheDir);
   }

@@ -12,7 +12,7 @@ import { retryLine } from './shown-lines.js';
 import { styleOf } from './style.js';
 import { summarize } from './summary.js';
 
-export interface BuildpackOptions extends RenderOptions {
+interface BuildpackOptions extends RenderOptions {
   /** Writes blocks, which go to standard error. */
   readonly shout: Write;
 }

@@ -13,7 +13,7 @@ import { isShown, isWorthALine, retryLine } from './shown-lines.js';
 import { styleOf } from './style.js';
 import { failuresOf, summarize } from './summary.js';
 
-export interface GithubOptions extends RenderOptions {
+interface GithubOptions extends RenderOptions {
   /** Commands are off while the output of tools is shown, until this word follows. Tools must not be able to guess it. */
   readonly resumeToken: string;
 }

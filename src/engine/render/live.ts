@@ -18,7 +18,7 @@ import { isWorthALine, retryText } from './shown-lines.js';
 import { styleOf, type Style } from './style.js';
 import { summarize } from './summary.js';
 
-export type LiveOptions = RenderOptions & Terminal;
+type LiveOptions = RenderOptions & Terminal;
 
 /** Lines of a node's output that are shown when it fails. */
 const KEPT_LINES = 60;

@@ -18,7 +18,7 @@ export interface Terminal {
 }
 
 /** What the frame shows now; an empty one clears it. */
-export interface Frame {
+interface Frame {
   lines(size: Size): readonly string[];
   /** Whether it changes with time alone. */
   isTicking(): boolean;
