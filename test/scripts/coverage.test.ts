@@ -5,8 +5,6 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { coverageOf, type FileCoverage } from '../../scripts/coverage/coverage.js';
 
-const TSX = import.meta.resolve('tsx');
-
 describe('scripts/coverage', () => {
   let root: string;
   beforeEach(() => {
@@ -23,7 +21,7 @@ describe('scripts/coverage', () => {
     for (const [index, program] of programs.entries()) {
       const path = join(root, `program-${index}.mts`);
       writeFileSync(path, `import * as file from './file.js';\n${program}`);
-      execFileSync(process.execPath, ['--import', TSX, path], { env: { ...process.env, NODE_V8_COVERAGE: folder } });
+      execFileSync(process.execPath, ['--import', 'tsx', path], { env: { ...process.env, NODE_V8_COVERAGE: folder } });
     }
     return coverageOf(folder, [file])[0]!;
   }

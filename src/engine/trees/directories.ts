@@ -21,7 +21,8 @@ export function addDirectory(table: DirectoryTable, directory: Directory): Diges
   return digest;
 }
 
-function directoryOf(table: DirectoryTable, digest: Digest): Directory {
+/** Throws if the table lacks the directory. */
+export function directoryOf(table: DirectoryTable, digest: Digest): Directory {
   const directory = digest === EMPTY_DIRECTORY ? EMPTY : table.get(digest);
   if (directory === undefined) throw new Error(`no directory ${digest} in the table`);
   return directory;

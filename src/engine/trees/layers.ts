@@ -73,7 +73,7 @@ export function parseLayer(digest: Digest, content: unknown): Layer | undefined 
 }
 
 /** If a table is given, also loads the layer's tree into it. Undefined if any part is missing or damaged. */
-export async function loadLayer(store: BlobStore, digest: Digest, table?: DirectoryTable): Promise<Layer | undefined> {
+export async function loadLayer(store: BlobStore, digest: Digest, table: DirectoryTable): Promise<Layer | undefined> {
   const bytes = await store.read(digest);
   if (bytes === undefined) return undefined;
   let content: unknown;
@@ -83,7 +83,7 @@ export async function loadLayer(store: BlobStore, digest: Digest, table?: Direct
     return undefined;
   }
   const layer = parseLayer(digest, content);
-  if (layer === undefined || table === undefined) return layer;
+  if (layer === undefined) return undefined;
   return (await loadTree(store, layer.tree, table)) === layer.root ? layer : undefined;
 }
 

@@ -16,7 +16,7 @@ import {
 import { copyFile } from 'node:fs/promises';
 import { readWhole, withChunk } from '../files/chunks.js';
 import { digestOf, sizeOf, type Digest } from '../files/digest.js';
-import { buildTree, EMPTY_DIRECTORY, findByName, type NewEntry } from './directories.js';
+import { buildTree, directoryOf, EMPTY_DIRECTORY, findByName, type NewEntry } from './directories.js';
 import { fail, FailureError, succeed, type Failure, type Result } from '../failure.js';
 import { digestFile, digestOpenFile } from '../files/file-digest.js';
 import { Folder } from '../files/folder.js';
@@ -306,7 +306,7 @@ class Listing {
 
   /** Returns the folders below. */
   private visit({ prefix, base }: Pending): readonly Pending[] {
-    const directory = base === undefined || base === EMPTY_DIRECTORY ? EMPTY : (this.record.table.get(base) ?? EMPTY);
+    const directory = directoryOf(this.record.table, base ?? EMPTY_DIRECTORY);
     const handle = this.handleOf(prefix);
     const found = this.list(handle, prefix);
     const below: Pending[] = [];
@@ -322,7 +322,7 @@ class Listing {
         below.push({ prefix: `${path}/`, base });
       } else throw new FailureError(unsupportedFile(path, kindOf(entry)));
     }
-    if (directory !== EMPTY) this.findDeleted(prefix, directory, found);
+    if (base !== undefined) this.findDeleted(prefix, directory, found);
     return below.reverse();
   }
 

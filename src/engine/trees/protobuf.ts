@@ -64,8 +64,8 @@ export class MessageWriter {
     this.key(field, 2);
   }
 
-  bytes(field: number, value: Uint8Array | undefined, repeated = false): void {
-    if (value === undefined || (value.length === 0 && !repeated)) return;
+  bytes(field: number, value: Uint8Array | undefined): void {
+    if (value === undefined || value.length === 0) return;
     this.reserve(value.length);
     this.start -= value.length;
     this.buffer.set(value, this.start);

@@ -149,6 +149,9 @@ describe('engine/trees/directories', () => {
     const root = build(table, { app: file('2'), other: file('3') });
     const placed = placeTree(table, placeTree(table, root, 'app', subtree), 'tools/uv', subtree);
     expect(paths(table, placed)).to.deep.equal(['app', 'app/x', 'other', 'tools', 'tools/uv', 'tools/uv/x']);
+    const other = build(table, { y: file('4') });
+    const replaced = placeTree(table, placed, 'tools/uv', other);
+    expect(paths(table, replaced)).to.deep.equal(['app', 'app/x', 'other', 'tools', 'tools/uv', 'tools/uv/y']);
   });
 
   it('applies layers base first, and the deletions of each before its additions', () => {

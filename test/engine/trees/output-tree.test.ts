@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -24,9 +24,10 @@ import * as fc from 'fast-check';
 import { digestOf, type Digest } from '../../../src/engine/files/digest.js';
 import { applyLayers, loadLayer } from '../../../src/engine/trees/layers.js';
 import { EMPTY_DIRECTORY, walk } from '../../../src/engine/trees/directories.js';
-import type { Failure, Result } from '../../../src/engine/failure.js';
+import { FailureError, type Failure, type Result } from '../../../src/engine/failure.js';
 import {
   captureDifference,
+  copySource,
   EMPTY_RECORD,
   materializeTree,
   type CaptureOptions,
@@ -36,6 +37,12 @@ import {
 import type { BlobStore } from '../../../src/engine/trees/blob-store.js';
 import { writeNewFile, type FileForm } from '../../../src/engine/files/new-files.js';
 import type { DirectoryTable } from '../../../src/engine/trees/tree.js';
+import type { OutputScanner } from '../../../src/engine/secrets/output-scanner.js';
+import { systemError, withChangedFs } from '../../support/changed-fs.js';
+
+/** Only root can, and not in every container. */
+const makesDevice = (path: string): boolean =>
+  spawnSync('mknod', [path, 'c', '1', '3'], { stdio: 'ignore' }).status === 0;
 
 /** An in-memory store, because these tests must not depend on how blobs are kept. */
 class MemoryStore implements BlobStore {
@@ -283,11 +290,15 @@ describe('engine/trees/output-tree', () => {
     expect((await capture(record)).layer.digest).not.to.equal(first.layer.digest);
   });
 
-  it('rejects sockets and pipes, and names them', async () => {
+  it('rejects sockets, pipes and devices, and names them', async () => {
     execFileSync('mkfifo', [join(app, 'pipe')]);
     expect(await failing()).to.include({ code: 'app::unsupported-file' });
     expect((await failing())?.title).to.contain('pipe');
     rmSync(join(app, 'pipe'));
+    if (makesDevice(join(app, 'null'))) {
+      expect((await failing())?.detail).to.contain('device');
+      rmSync(join(app, 'null'));
+    }
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(join(app, 'socket'), resolve));
     expect((await failing())?.detail).to.contain('socket');
@@ -318,6 +329,145 @@ describe('engine/trees/output-tree', () => {
       return writeFile.call(store, path);
     };
     expect(await failing()).to.include({ code: 'app::file-vanished', blame: 'app' });
+  });
+
+  describe('a folder that changes while it is captured', () => {
+    /** What happens once the folder of the app was listed. */
+    const afterListing = (act: () => void): Promise<Failure | undefined> =>
+      withChangedFs(
+        ({ readdirSync: list }) => {
+          let isDone = false;
+          return {
+            readdirSync: ((...args: Parameters<typeof list>) => {
+              const found = list(...args);
+              if (!isDone) act();
+              isDone = true;
+              return found;
+            }) as typeof list,
+          };
+        },
+        () => failing(),
+      );
+
+    it('reports a file, a link or a folder that is gone after it was listed', async () => {
+      for (const make of [
+        () => put('gone', '1'),
+        () => symlinkSync('x', join(app, 'gone')),
+        () => mkdirSync(join(app, 'gone')),
+      ]) {
+        make();
+        const failure = await afterListing(() => rmSync(join(app, 'gone'), { recursive: true }));
+        expect(failure).to.include({ code: 'app::file-vanished', blame: 'app' });
+        expect(failure!.title + failure!.detail).to.contain('gone');
+      }
+    });
+
+    it('reports a folder that cannot be listed, by its path', async () => {
+      put('sub/file', '1');
+      const unlistable = (path: string): Promise<Failure | undefined> =>
+        withChangedFs(
+          ({ readdirSync: list, realpathSync }) => ({
+            readdirSync: ((folder: string, options: object) => {
+              if (realpathSync(folder) === join(app, path)) throw systemError('EACCES');
+              return list(folder, options as { withFileTypes: true });
+            }) as typeof list,
+          }),
+          () => failing(),
+        );
+      expect((await unlistable('sub'))!.title).to.contain('sub');
+      expect(await unlistable('')).to.have.property('blame');
+    });
+  });
+
+  it('passes on the failures of a scanner and of the store, and those of the disk as failures', async () => {
+    put('file', '1');
+    const failure: Failure = { code: 'test::refused', blame: 'app', title: 't', detail: 'd', remedy: 'r' };
+    const refuse = (): never => {
+      throw new FailureError(failure);
+    };
+    const scanner = { entry: refuse } as unknown as OutputScanner;
+    const refused = await captureDifference(store, app, EMPTY_RECORD, { scanner });
+    expect(refused).to.deep.equal({ ok: false, failure });
+    const { write, writeFile } = store;
+    store.writeFile = refuse;
+    expect(await failing()).to.deep.equal(failure);
+    store.writeFile = writeFile;
+    store.write = () => {
+      throw systemError('ENOSPC');
+    };
+    expect(await failing()).to.include({ code: 'environment::disk-full' });
+    rmSync(join(app, 'file'));
+    expect(await failing(), 'writing the layer').to.include({ code: 'environment::disk-full' });
+    store.write = write;
+    put('file', '1');
+    const { tree } = await capture();
+    store.materialize = () => Promise.reject(new FailureError(failure));
+    const made = await materializeTree(store, tree.directories, tree.root, join(root, 'out'));
+    expect(made).to.deep.equal({ ok: false, failure: { failure } });
+  });
+
+  it('shows a scanner every path, and where links lead', async () => {
+    put('sub/file', '1');
+    symlinkSync('file', join(app, 'sub/link'));
+    const seen: string[] = [];
+    const scanner = {
+      entry: (path: string, target?: string) => void seen.push(target === undefined ? path : `${path} -> ${target}`),
+      file: () => undefined,
+    };
+    await capture(EMPTY_RECORD, { scanner: scanner as unknown as OutputScanner });
+    expect(seen.sort()).to.deep.equal(['sub', 'sub/file', 'sub/link -> file']);
+  });
+
+  it('names files and folders with bits that a layer does not hold', async () => {
+    put('setuid', '1', 0o4755);
+    mkdirSync(join(app, 'sticky'));
+    chmodSync(join(app, 'sticky'), 0o1777);
+    put('plain', '1');
+    expect((await capture()).specialBits.toSorted()).to.deep.equal(['setuid', 'sticky']);
+  });
+
+  it('says that the folder is gone', async () => {
+    rmSync(app, { recursive: true });
+    const failure = await failing();
+    expect([failure?.code, failure?.blame]).to.deep.equal(['app::file-vanished', 'app']);
+  });
+
+  it('keeps modes whatever the umask is', () => {
+    put('open/file', '1');
+    const script = join(root, 'umask.mts');
+    const module = (name: string): string => new URL(`../../../src/engine/${name}`, import.meta.url).href;
+    writeFileSync(
+      script,
+      `import { openLocalStore } from '${module('store/local-store.ts')}';
+       import { captureDifference, EMPTY_RECORD, materializeTree } from '${module('trees/output-tree.ts')}';
+       const store = openLocalStore(${JSON.stringify(join(root, 'cache'))}).value;
+       const { tree } = (await captureDifference(store, ${JSON.stringify(app)}, EMPTY_RECORD)).value;
+       await materializeTree(store, tree.directories, tree.root, ${JSON.stringify(join(root, 'out'))});
+       await store.close();`,
+    );
+    execFileSync('sh', ['-c', 'umask 077; exec "$0" --import tsx "$1"', process.execPath, script]);
+    expect(statSync(join(root, 'out/open')).mode & 0o777).to.equal(0o755);
+    expect(statSync(join(root, 'out/open/file')).mode & 0o777).to.equal(0o644);
+  });
+
+  it('names the directory that is missing', async () => {
+    put('sub/file', '1');
+    const { tree } = await capture();
+    const child = tree.directories.get(tree.root)!.directories[0]!.digest;
+    const table = new Map([...tree.directories].filter(([digest]) => digest !== child));
+    const result = await materializeTree(store, table, tree.root, join(root, 'out'));
+    expect(result).to.deep.equal({ ok: false, failure: { missing: child } });
+  });
+
+  it('does not take a file that is in the way for a source that changed', async () => {
+    for (const text of ['small', 'x'.repeat(400_000)]) {
+      put('source', text);
+      put('target', 'in the way');
+      const form = { mode: 0o644, mtimeS: 1 };
+      const copied = copySource(join(app, 'source'), join(app, 'target'), digestOf(text), form);
+      expect(await copied.catch((error: NodeJS.ErrnoException) => error.code)).to.equal('EEXIST');
+      expect(readFileSync(join(app, 'target'), 'utf8')).to.equal('in the way');
+    }
   });
 
   it('names a missing blob', async () => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { digestOf, makeDigest, type Digest } from '../../../src/engine/files/digest.js';
+import { decodeWith } from '../../../src/engine/trees/protobuf.js';
 import { compareNames } from '../../../src/engine/trees/reapi-parts.js';
 import { decodeActionResult, encodeActionResult, type ReapiResult } from '../../../src/engine/trees/reapi-result.js';
 import {
@@ -235,6 +236,94 @@ describe('engine/trees/reapi', () => {
     expect(decodeDirectory(encodeDirectory(twice))).to.equal(undefined);
     const forged = { ...file, name: 'a', digest: makeDigest('../'.repeat(21) + 'x', 1) };
     expect(decodeDirectory(encodeDirectory({ files: [forged], directories: [], symlinks: [] }))).to.equal(undefined);
+  });
+
+  describe('fields that it does not know', () => {
+    /** A field of wire type 2. */
+    const field = (number: number, ...parts: readonly (Uint8Array | string)[]): Buffer => {
+      const body = Buffer.concat(parts.map((part) => Buffer.from(part as Uint8Array)));
+      const length = body.length < 128 ? [body.length] : [(body.length % 128) + 128, body.length >> 7];
+      return Buffer.concat([Buffer.from([number * 8 + 2, ...length]), body]);
+    };
+    /** Field 15 in each of the wire types: a varint, eight bytes, bytes, four bytes. */
+    const UNKNOWN = Buffer.concat([
+      Buffer.from([0x78, 0x96, 0x01]),
+      Buffer.from([0x79, ...Array<number>(8).fill(1)]),
+      field(15, 'later'),
+      Buffer.from([0x7d, 1, 2, 3, 4]),
+    ]);
+    const hash = 'ab'.repeat(32);
+    const raw = field(2, field(1, hash), UNKNOWN);
+    const mode = (value: number): Buffer => field(3, UNKNOWN, Buffer.from([0x08, value]), UNKNOWN);
+
+    it('are skipped in a directory, at every level', () => {
+      const bytes = Buffer.concat([
+        UNKNOWN,
+        field(1, field(1, 'file'), raw, UNKNOWN, field(6, UNKNOWN, mode(0x40))),
+        field(2, field(1, 'folder'), raw, UNKNOWN),
+        field(3, field(1, 'link'), field(2, 'target'), UNKNOWN),
+        field(5, UNKNOWN, mode(0x38)),
+      ]);
+      expect(decodeDirectory(bytes)).to.deep.equal({
+        files: [{ name: 'file', digest: makeDigest(hash, 0), executable: true, mode: 0o100 }],
+        directories: [{ name: 'folder', digest: makeDigest(hash, 0) }],
+        symlinks: [{ name: 'link', target: 'target' }],
+        mode: 0o070,
+      });
+    });
+
+    it('are skipped in trees, commands, actions and results', () => {
+      expect(decodeTree(Buffer.concat([UNKNOWN, field(1)]))).to.deep.equal({ root: Buffer.alloc(0), children: [] });
+      for (const command of commands) {
+        const bytes = encodeCommand(command);
+        expect(decodeCommand(Buffer.concat([UNKNOWN, bytes, UNKNOWN]))).to.deep.equal(decodeCommand(bytes));
+      }
+      for (const [encoded, decode] of [
+        ...actions.map((action) => [encodeAction(action), decodeAction] as const),
+        ...results.map((result) => [encodeActionResult(result), decodeActionResult] as const),
+      ]) {
+        expect(decode(Buffer.concat([UNKNOWN, encoded, UNKNOWN]))).to.deep.equal(decode(encoded));
+      }
+      const platform = field(5, UNKNOWN, field(1, field(1, 'os'), field(2, 'linux'), UNKNOWN));
+      expect(decodeCommand(platform)?.platform).to.deep.equal([{ name: 'os', value: 'linux' }]);
+      const timed = Buffer.concat([field(1, field(1, hash)), raw, field(6, UNKNOWN, Buffer.from([0x08, 9]))]);
+      expect(decodeAction(timed)?.timeoutSeconds).to.equal(9);
+    });
+
+    it('are no excuse for a message that is cut off, has field 0 or a wire type that is none', () => {
+      for (const bytes of [[0x79, 1, 2], [0x7d, 1], [0x7a, 5, 1], [0x78], [0x7b], [0x00, 1], [0x05]]) {
+        expect(decodeCommand(Buffer.from(bytes)), bytes.join()).to.equal(undefined);
+      }
+    });
+  });
+
+  it('orders variables of one name by their values', () => {
+    const command = { arguments: [], outputPaths: [] };
+    const environment = ['b', 'a', 'c'].map((value) => ({ name: 'PATH', value }));
+    const encoded = encodeCommand({ ...command, environment });
+    expect(encoded).to.deep.equal(encodeCommand({ ...command, environment: environment.toReversed() }));
+    expect(decodeCommand(encoded)?.environment.map(({ value }) => value)).to.deep.equal(['a', 'b', 'c']);
+  });
+
+  it('encodes the platform of a command, and leaves out an empty salt', () => {
+    const platform = [{ name: 'OSFamily', value: 'linux' }];
+    const command = { arguments: ['true'], environment: [], outputPaths: [], platform };
+    expect(decodeCommand(encodeCommand(command))).to.deep.equal(command);
+    const action = { command: digestOf('c'), inputRoot: digestOf('r') };
+    expect(encodeAction({ ...action, salt: new Uint8Array() })).to.deep.equal(encodeAction(action));
+  });
+
+  it('keeps the root of an output directory, and whether its tree is sorted', () => {
+    const directory = { path: 'out/app', tree: digestOf('t'), root: digestOf('r'), topologicallySorted: true };
+    const result = { outputFiles: [], outputDirectories: [directory], outputSymlinks: [], exitCode: 0 };
+    expect(decodeActionResult(encodeActionResult(result))?.outputDirectories).to.deep.equal([directory]);
+  });
+
+  it('does not take an error of its caller for garbage', () => {
+    const broken = (): never => {
+      throw new TypeError('a bug');
+    };
+    expect(() => decodeWith(Buffer.alloc(0), broken)).to.throw(TypeError, 'a bug');
   });
 
   it('encodes messages larger than its buffer', () => {
