@@ -44,7 +44,7 @@ if __name__ == '__main__':
         }
       }
       mkdirSync(join(root, site, 'empty/deeper'), { recursive: true });
-      await leaveAsPip(new Folder(root), { home: 'home', minor: '3.12' }, new Set(['asked']));
+      await leaveAsPip(new Folder(root), { home: 'home', minor: '3.12', sitePackages: site }, new Set(['asked']));
       const read = (path: string): string => readFileSync(join(root, site, path), 'utf8');
       expect(read('needed-1.dist-info/INSTALLER')).to.equal('pip\n');
       expect(read('needed-1.dist-info/RECORD')).to.equal(

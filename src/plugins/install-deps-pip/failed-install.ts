@@ -1,12 +1,12 @@
 // Why an install of requirements failed: asks the index what pip does not say, and names the lines of the files.
 
 import type { CommandExit, Failure, RunContext, Subprocess } from '../../engine/sdk.js';
-import { readRequirements } from '../../manifests/app/requirements.js';
-import { inRoot } from '../shared/app/root.js';
 import { askIndex, askVersions } from '../shared/pip/ask-index.js';
 import { nameNotFound } from '../shared/logs/install-log.js';
 import { pipCommand } from '../shared/install/tool-command.js';
+import type { SlugPython } from '../shared/python/home.js';
 import { pipFailed } from './failures.js';
+import { closureOf } from './listed.js';
 import { explainHashMode, lineOf, type WrittenRequirement } from './hash-mode.js';
 
 export interface FailedRequirements {
@@ -14,9 +14,7 @@ export interface FailedRequirements {
   /** As shown. */
   readonly command: string;
   readonly exit: CommandExit;
-  /** The slug's Python, app-relative, and its X.Y. */
-  readonly home: string;
-  readonly minor: string;
+  readonly python: SlugPython;
   readonly root: string;
   readonly files: readonly string[];
   readonly valueOf: (name: string) => string | undefined;
@@ -29,18 +27,18 @@ export async function explainFailure(
   context: RunContext,
   failed: FailedRequirements,
 ): Promise<Failure> {
-  const { tool, command, exit, minor } = failed;
+  const { tool, command, exit, python } = failed;
   const answers = tool === 'uv' ? [] : await askedAgain(subprocess, context, failed);
-  const failure = pipFailed(tool, command, exit, answers, { place: context, minor });
+  const failure = pipFailed(tool, command, exit, answers, { place: context, minor: python.minor });
   return explainHashMode(failure, exit.lines, await writtenRequirements(context, failed)) ?? failure;
 }
 
 async function askedAgain(
   subprocess: Subprocess,
   context: RunContext,
-  { exit, home, env }: FailedRequirements,
+  { exit, python, env }: FailedRequirements,
 ): Promise<readonly string[]> {
-  const request = { pip: pipCommand(context, home), env };
+  const request = { pip: pipCommand(context, python.home), env };
   const name = nameNotFound(exit.lines);
   if (name !== undefined) return askIndex(subprocess, context, { ...request, name });
   const requirement = unavailable(exit.lines);
@@ -70,7 +68,7 @@ async function writtenRequirements(
 ): Promise<readonly WrittenRequirement[]> {
   const found: WrittenRequirement[] = [];
   for (const path of files) {
-    const closure = await readRequirements(path, (asked) => view.read(asked), { cwd: inRoot(root, ''), env: valueOf });
+    const closure = await closureOf(view, path, root, valueOf);
     if (!closure.ok) continue;
     for (const { name, kind, hashed, marker, file, line } of closure.value.requirements) {
       const text = lineOf(await view.read(file), line);

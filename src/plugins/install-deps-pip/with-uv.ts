@@ -6,6 +6,8 @@ import type { Files, Folder, RunContext } from '../../engine/sdk.js';
 import { recordColumns, recordPaths } from '../shared/install/record.js';
 import { uvCommand } from '../shared/install/tool-command.js';
 import { uvEnvironment } from '../shared/uv/command.js';
+import { dropUvNotes } from '../shared/uv/notes.js';
+import type { SlugPython } from '../shared/python/home.js';
 
 export interface UvPipInstall {
   /** The slug's Python, app-relative. */
@@ -64,38 +66,33 @@ export const pipLauncher = (text: string): string =>
  */
 export async function leaveAsPip(
   app: Folder,
-  { home, minor }: { readonly home: string; readonly minor: string },
+  { home, sitePackages: site }: SlugPython,
   listed: ReadonlySet<string>,
 ): Promise<void> {
   for (const { path, kind } of await app.walk(`${home}/bin`)) {
     if (kind === 'file') rewrite(app, `${home}/bin/${path}`, (text) => pipLauncher(text));
   }
-  const site = `${home}/lib/python${minor}/site-packages`;
+  dropUvNotes(app, site);
   for (const { name: folder, kind } of app.list(site)) {
     if (kind !== 'directory' || !folder.endsWith('.dist-info')) continue;
     const info = `${site}/${folder}`;
     if (!app.isFile(`${info}/INSTALLER`) || app.readText(`${info}/INSTALLER`)?.trim() !== 'uv') continue;
-    const gone = new Set<string>();
-    const names = app.names(info);
-    const isListed = listed.has(normalizeName(folder.split('-')[0] ?? '')) || names.includes('direct_url.json');
-    for (const name of names) {
-      if (/^uv_(cache|build)\.json$/.test(name) || (name === 'REQUESTED' && !isListed)) gone.add(name);
-    }
-    for (const name of gone) app.remove(`${info}/${name}`);
+    const isListed = listed.has(normalizeName(folder.split('-')[0] ?? '')) || app.isFile(`${info}/direct_url.json`);
+    if (!isListed) app.remove(`${info}/REQUESTED`);
     rewrite(app, `${info}/INSTALLER`, () => 'pip\n');
     const installer = recordColumns(Buffer.from('pip\n'));
-    rewrite(app, `${info}/RECORD`, (text) => pipRecord(text, folder, gone, installer));
+    rewrite(app, `${info}/RECORD`, (text) => pipRecord(text, folder, isListed, installer));
   }
   // Wheels may list empty folders; pip makes only those that hold a file.
   await app.removeEmptyFolders(site);
 }
 
 /** pip ends lines as the csv module does, and sorts them. */
-function pipRecord(text: string, folder: string, gone: ReadonlySet<string>, installer: string): string {
+function pipRecord(text: string, folder: string, isListed: boolean, installer: string): string {
   const lines = text.split(/\r?\n/).filter((line) => line !== '');
   const rows = lines.map((line) => ({ line, path: recordPaths(line)[0] ?? line }));
   return rows
-    .filter(({ path }) => !(path.startsWith(`${folder}/`) && gone.has(path.slice(folder.length + 1))))
+    .filter(({ path }) => isListed || path !== `${folder}/REQUESTED`)
     .map(({ line, path }) => ({ path, line: path === `${folder}/INSTALLER` ? `${path},${installer}` : line }))
     .sort((a, b) => (a.path < b.path ? -1 : 1))
     .map(({ line }) => `${line}\r\n`)

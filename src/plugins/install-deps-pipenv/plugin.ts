@@ -5,27 +5,28 @@ import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
 import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { readPipfileLock, type PipfileLockContent } from '../../manifests/app/pipfile-lock-packages.js';
-import { takeSnapshot } from '../shared/app/changes.js';
 import { inRoot, rootIn } from '../shared/app/root.js';
-import { noPython } from '../shared/python/failures.js';
 import { firstMisencoded } from '../shared/app/file-encoding.js';
-import { finishInstall, type InstalledOutputs as Outputs } from '../shared/install/finish.js';
-import { withoutUserinfo } from '../shared/install/index-url.js';
+import { defaultIndex, withoutUserinfo } from '../shared/install/index-url.js';
 import { runWithDownloads } from '../shared/install/kept-downloads.js';
 import { literalPattern } from '../shared/app/literal-pattern.js';
-import { LocalProjects } from '../shared/install/local-projects.js';
 import { forgetLocalWheels } from '../shared/pip/local-wheels.js';
 import { compilerEnvironment, isolatedEnvironment, readableLineOf } from '../shared/pip/command.js';
-import { minorOfPython, pythonHome } from '../shared/python/home.js';
+import { pythonHome, type SlugPython } from '../shared/python/home.js';
 import { nearestWith, tellFolder } from '../shared/app/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/app/project-sources.js';
 import { pythonToolCommand } from '../shared/install/tool-command.js';
+import {
+  installPackages,
+  type InstalledOutputs as Outputs,
+  type InstallResult,
+} from '../shared/install/install-packages.js';
+import { runInstaller } from '../shared/install/run-installer.js';
 import { CODE, fileMissing, pathsOutside, pipenvFailed, unreadableLock, variablesUnset } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { readPipLog } from './pip-log.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;
-type Config = Node['config'];
 /** What `reads` found out; keyed verbatim. */
 type Facts = {
   /** With the packages for development. */
@@ -52,8 +53,6 @@ const EXTRA_INDEX = 'PIP_EXTRA_INDEX_URL';
 const VARIABLE = /\$(?:\{(\w+)\}|(\w+))/g;
 /** Where Pipenv wrote down what pip is to install. */
 const TEMPORARY_FILE = / \(from -r \S[^()]*pipenv-\w+-(?:hashed-)?reqs\.txt \(line \d+\)\)/;
-/** Long builds print thousands of lines; what is wrong stands in the last ones. */
-const KEPT_LINES = 400;
 
 @injectable()
 export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
@@ -87,7 +86,7 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
     const filled = text.replaceAll(VARIABLE, (name, braced?: string, bare?: string) => {
       return view.env(braced ?? bare ?? '') ?? name;
     });
-    const index = config.index ?? this.services.host.setting('INDEX');
+    const index = defaultIndex(config, this.services.host);
     const extraIndexes = view.env(EXTRA_INDEX);
     const facts: Facts = {
       develop,
@@ -113,55 +112,43 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
   }
 
   async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
-    const facts = context.facts;
-    const home = pythonHome(config.vendorDir);
-    const { app, cache, scratch } = this.services.files.of(context);
-    const minor = minorOfPython(app, home);
-    if (minor === undefined) return fail(noPython(home));
+    const install = { vendorDir: config.vendorDir, builtIn: context.facts.localPaths };
+    return installPackages(this.services, context, install, (python) => this.#install(config, context, python));
+  }
+
+  async #install(config: Node['config'], context: RunContext<Facts>, python: SlugPython): Promise<InstallResult> {
+    const { facts } = context;
+    const { files, log, subprocess } = this.services;
+    const { cache, scratch } = files.of(context);
     const unset = (facts.braced ?? []).filter((name) => (context.view.env(name) ?? context.env[name] ?? '') === '');
     if (unset.length > 0) return fail(variablesUnset(inRoot(config.root, 'Pipfile'), unset));
-    const before = await takeSnapshot(app, home, context.signal);
-    const projects = await LocalProjects.look(app, facts.localPaths, home);
 
     const options = ['install', '--deploy', ...(facts.develop ? ['--dev'] : [])];
     const shown = ['pipenv', ...options].join(' ');
-    this.services.log.step(context, `Installing dependencies using '${shown}'`);
-    const folder = facts.folder ?? config.root;
-    tellFolder(this.services.log, context, config.root, inRoot(folder, 'Pipfile.lock'));
-    tellReadingAll(this.services.log, context, facts.readingAll);
-    const pipenv = pythonToolCommand(context, this.services.files, 'pipenv', { home, minor });
-    const env = this.environment(config, context, facts);
+    log.step(context, `Installing dependencies using '${shown}'`);
+    const root = facts.folder ?? config.root;
+    tellFolder(log, context, config.root, inRoot(root, 'Pipfile.lock'));
+    tellReadingAll(log, context, facts.readingAll);
+    const argv = [...pythonToolCommand(context, files, 'pipenv', python).argv, ...options];
+    const env = this.#environment(config, context, facts);
+    const line = (text: string): string => readableLineOf(context, text.replace(TEMPORARY_FILE, ''));
     const exit = await runWithDownloads(cache, 'pip', () =>
-      this.services.subprocess.run(context, {
-        argv: [...pipenv.argv, ...options],
-        cwd: rootIn(context.paths.app, folder),
-        env,
-        network: true,
-        keepLines: KEPT_LINES,
-        filter: (_, text) => readableLineOf(context, text.replace(TEMPORARY_FILE, '')),
-      }),
+      runInstaller(subprocess, context, { argv, root, env, line }),
     );
     forgetLocalWheels(context, cache, 'pip');
     if (!exit.ok) return exit;
     const pip = await readPipLog(scratch, 'pip.log');
     if (exit.value.exitCode !== 0) {
-      for (const line of pip.failedBuild) this.services.log.info(context, line);
-      return fail(pipenvFailed(shown, exit.value, pip, { place: context, minor }));
+      for (const line of pip.failedBuild) log.info(context, line);
+      return fail(pipenvFailed(shown, exit.value, pip, { place: context, minor: python.minor }));
     }
-    for (const line of pip.lines) if (line.startsWith('Successfully installed ')) this.services.log.info(context, line);
-    const generated = await projects.clean();
-    return finishInstall(this.services, context, {
-      vendorDir: config.vendorDir,
-      minor,
-      before,
-      builtFromSource: pip.builtFromSource,
-      generated,
-    });
+    for (const line of pip.lines) if (line.startsWith('Successfully installed ')) log.info(context, line);
+    return succeed({ builtFromSource: pip.builtFromSource });
   }
 
-  private environment(config: Config, context: RunContext, facts: Facts): Readonly<Record<string, string>> {
+  #environment(config: Node['config'], context: RunContext, facts: Facts): Readonly<Record<string, string>> {
     const python = `${context.paths.app}/${pythonHome(config.vendorDir)}`;
-    const index = config.index ?? this.services.host.setting('INDEX');
+    const index = defaultIndex(config, this.services.host);
     const extraIndexes = context.view.env(EXTRA_INDEX);
     const variables = facts.variables.flatMap((name) => {
       const value = context.view.env(name) ?? context.env[name];

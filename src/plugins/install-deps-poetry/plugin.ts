@@ -2,17 +2,14 @@
 
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
-import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
+import type { NodeLog, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { parsePoetryLock, parsePoetryProject } from '../../manifests/app/poetry-lock.js';
-import { takeSnapshot } from '../shared/app/changes.js';
 import { inRoot } from '../shared/app/root.js';
 import { noPython } from '../shared/python/failures.js';
 import { firstMisencoded } from '../shared/app/file-encoding.js';
-import { finishInstall, type InstalledOutputs as Outputs } from '../shared/install/finish.js';
 import { withoutUserinfo } from '../shared/install/index-url.js';
 import { installedPackages } from '../shared/install/installed-packages.js';
 import { runWithDownloads } from '../shared/install/kept-downloads.js';
-import { LocalProjects } from '../shared/install/local-projects.js';
 import { literalPattern } from '../shared/app/literal-pattern.js';
 import { ARTIFACTS, runPoetry } from '../shared/poetry/command.js';
 import {
@@ -24,10 +21,12 @@ import {
   unsupportedIndex,
 } from '../shared/poetry/failures.js';
 import { PoetryOutput } from '../shared/poetry/output.js';
-import { minorOfPython, pythonHome, PUBLIC_APP_DIR } from '../shared/python/home.js';
+import { PUBLIC_APP_DIR, pythonHome, type SlugPython } from '../shared/python/home.js';
 import { poetryFolder, tellFolder } from '../shared/app/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/app/project-sources.js';
 import { wheelTarget } from '../shared/python/wheel-target.js';
+import type { InstallResult } from '../shared/install/install-packages.js';
+import { installPackages, type InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
 import { forgetWheels, wheelsBuiltHere } from './local-builds.js';
 import { isSettled, localSources, versionsOf, wantedPackages } from './locked.js';
 import { manifest, type config, type inputs } from './manifest.js';
@@ -107,48 +106,32 @@ export class InstallDepsPoetry implements Plugin<Node['config'], Node['inputs'],
   }
 
   async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
-    const { vendorDir } = config;
-    const facts = context.facts;
-    const root = facts.folder ?? config.root;
-    const home = pythonHome(vendorDir);
-    const { app, cache } = this.services.files.of(context);
-    const services = this.services;
-    const minor = minorOfPython(app, home);
-    if (minor === undefined) return fail(noPython(home));
-    const sitePackages = `${home}/lib/python${minor}/site-packages`;
-    const before = await takeSnapshot(app, home, context.signal);
-    const projects = await LocalProjects.look(app, facts.localPaths, home);
+    const install = { vendorDir: config.vendorDir, builtIn: context.facts.localPaths };
+    return installPackages(this.services, context, install, (python) => this.#install(config, context, python));
+  }
 
+  async #install(config: Node['config'], context: RunContext<Facts>, python: SlugPython): Promise<InstallResult> {
+    const { facts } = context;
+    const { host, log, files } = this.services;
+    const { app, cache } = files.of(context);
+    const root = facts.folder ?? config.root;
     // `sync` is `install` that also removes: where there is something already, it is another node's.
-    const isEmpty = Object.keys(installedPackages(app, sitePackages)).length === 0;
+    const isEmpty = Object.keys(installedPackages(app, python.sitePackages)).length === 0;
     const args = [isEmpty ? 'sync' : 'install', ...groupOptions(facts.groups, config.groups), '--no-root'];
     const shown = `poetry ${args.join(' ')}`;
-    this.services.log.step(context, `Installing dependencies using '${shown}'`);
-    if (facts.ignoredPlugins.length > 0) {
-      this.services.log.notice(
-        context,
-        'install-dependencies::poetry-plugins',
-        `Plugins of Poetry are not installed for a build: ${facts.ignoredPlugins.join(', ')}.`,
-      );
-    }
-    tellFolder(this.services.log, context, config.root, inRoot(root, 'poetry.lock'));
-    tellReadingAll(this.services.log, context, facts.readingAll);
-    const output = new PoetryOutput(this.services.log, context);
-    const index = this.services.host.setting('INDEX');
+    log.step(context, `Installing dependencies using '${shown}'`);
+    tellPlugins(log, context, facts.ignoredPlugins);
+    tellFolder(log, context, config.root, inRoot(root, 'poetry.lock'));
+    tellReadingAll(log, context, facts.readingAll);
+    const output = new PoetryOutput(log, context);
+    const index = host.setting('INDEX');
+    const onLine = (text: string): void => output.line(text);
     const poetry = (parallel: boolean) =>
-      runPoetry(services, context, {
-        vendorDir,
-        minor,
-        root,
-        args,
-        parallel,
-        index,
-        onLine: (text) => output.line(text),
-      });
+      runPoetry(this.services, context, { python, root, args, parallel, index, onLine });
     let exit = await runWithDownloads(cache, ARTIFACTS, () => poetry(true));
     if (exit.ok && exit.value.exitCode === 0) {
-      const again = quarrelling(app, sitePackages);
-      for (const info of again) app.remove(`${sitePackages}/${info}`);
+      const again = quarrelling(app, python.sitePackages);
+      for (const info of again) app.remove(`${python.sitePackages}/${info}`);
       // In parallel the order is another every time.
       if (again.length > 0) exit = await poetry(false);
     }
@@ -156,12 +139,19 @@ export class InstallDepsPoetry implements Plugin<Node['config'], Node['inputs'],
     // A wheel that was built in a private folder may name it, and the next run has another.
     if (context.paths.app !== PUBLIC_APP_DIR) forgetWheels(cache, builtWheels ?? []);
     if (!exit.ok) return exit;
+    const { minor } = python;
     if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value, { place: context, minor }));
-    const generated = await projects.clean();
     // Where that cannot be told any more, something of the app ran.
-    const builtFromSource = builtWheels === undefined || builtWheels.length > 0 || facts.localPaths.length > 0;
-    return finishInstall(services, context, { vendorDir, minor, before, builtFromSource, generated });
+    return succeed({
+      builtFromSource: builtWheels === undefined || builtWheels.length > 0 || facts.localPaths.length > 0,
+    });
   }
+}
+
+function tellPlugins(log: NodeLog, context: RunContext, ignored: readonly string[]): void {
+  if (ignored.length === 0) return;
+  const text = `Plugins of Poetry are not installed for a build: ${ignored.join(', ')}.`;
+  log.notice(context, 'install-dependencies::poetry-plugins', text);
 }
 
 /** Poetry's own word for what is installed. */

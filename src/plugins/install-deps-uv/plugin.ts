@@ -5,30 +5,22 @@ import { Services, succeed } from '../../engine/sdk.js';
 import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { normalizeName } from '../../manifests/app/requirements.js';
 import { versionsOf } from '../../manifests/app/uv-lock.js';
-import type { InstalledOutputs as Outputs } from '../shared/install/finish.js';
+import type { InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
+import { defaultIndex } from '../shared/install/index-url.js';
 import { indexFact, planIndex } from '../shared/uv/command.js';
-import { installWithUv } from '../shared/uv/install.js';
+import { installWithUv, type UvFacts } from '../shared/uv/install.js';
 import { needsNoBuild, readUvProject } from '../shared/uv/project.js';
-import { readingFact, type ProjectSources } from '../shared/app/project-sources.js';
+import { readingFact } from '../shared/app/project-sources.js';
 import { wheelTarget } from '../shared/python/wheel-target.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;
-type Config = Node['config'];
 /** What `reads` found out; keyed verbatim. */
-type Facts = {
-  readonly withDefaultGroups: boolean;
-  /** Default groups that are not installed. */
-  readonly leftOut?: readonly string[];
-  readonly hasSettings: boolean;
+type Facts = UvFacts & {
   /** Folders whose metadata uv has to build. */
   readonly computed: readonly string[];
-  /** Projects whose builds may read any file of the app, with the reason. */
-  readonly readingAll?: ProjectSources['readingAll'];
   /** Name -> version; the key has it from the lockfile, `why` names it from here. */
   readonly packages: Readonly<Record<string, string>>;
-  /** Where files come from instead of the default index; without user and password. */
-  readonly index?: string;
 };
 
 @injectable()
@@ -50,35 +42,14 @@ export class InstallDepsUv implements Plugin<Node['config'], Node['inputs'], Out
       computed,
       ...readingFact({ readingAll, patterns: [] }),
       packages: versionsOf(lock),
-      ...indexFact(planIndex(lock, this.index(config))),
+      ...indexFact(planIndex(lock, defaultIndex(config, this.services.host))),
     };
     const isShared = needsNoBuild(project.value, wheelTarget(this.services.host, view, config.vendorDir));
     return succeed({ files, facts, ...(!isShared && { scope: 'app' as const }) });
   }
 
   async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
-    const facts = context.facts;
-    const project = await readUvProject(config.root, context.view);
-    if (!project.ok) return project;
-    return installWithUv(this.services, context, {
-      vendorDir: config.vendorDir,
-      root: config.root,
-      folder: project.value.folder,
-      lockFile: project.value.lockFile,
-      part: 'remote',
-      withDefaultGroups: facts.withDefaultGroups,
-      groups: config.groups ?? [],
-      leftOut: facts.leftOut ?? [],
-      hasSettings: facts.hasSettings,
-      readingAll: facts.readingAll ?? {},
-      // Read again: facts hold no password.
-      indexes: planIndex(project.value.lock, this.index(config)),
-      builtIn: facts.computed,
-      headline: (command) => `Installing dependencies using '${command}'`,
-    });
-  }
-
-  private index(config: Config): string | undefined {
-    return config.index ?? this.services.host.setting('INDEX');
+    const { facts } = context;
+    return installWithUv(this.services, context, { config, facts, part: 'remote', builtIn: facts.computed });
   }
 }

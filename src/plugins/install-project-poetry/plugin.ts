@@ -7,14 +7,11 @@ import type { Folder, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, View
 import { parsePoetryProject } from '../../manifests/app/poetry-lock.js';
 import { changedFiles, takeSnapshot } from '../shared/app/changes.js';
 import { inRoot } from '../shared/app/root.js';
-import { noPython } from '../shared/python/failures.js';
-import { finishInstall, type InstalledOutputs as Outputs } from '../shared/install/finish.js';
-import { LocalProjects } from '../shared/install/local-projects.js';
 import { runPoetry } from '../shared/poetry/command.js';
 import { noProjectFile, poetryFailed, unreadableProject } from '../shared/poetry/failures.js';
 import { poetryFolder } from '../shared/app/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/app/project-sources.js';
-import { minorOfPython, pythonHome } from '../shared/python/home.js';
+import { installPackages, type InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;
@@ -58,35 +55,24 @@ export class InstallProjectPoetry implements Plugin<Node['config'], Node['inputs
   }
 
   async run({ config, inputs }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
-    const { vendorDir } = config;
-    const { isPackage, hasBuildScript, readingAll, folder } = context.facts;
-    const root = folder ?? config.root;
+    const { isPackage, hasBuildScript, readingAll, folder: root = config.root } = context.facts;
     if (!isPackage) return succeed({ outputs: { packages: inputs.packages } });
-    const home = pythonHome(vendorDir);
-    const { app } = this.services.files.of(context);
-    const services = this.services;
-    const minor = minorOfPython(app, home);
-    if (minor === undefined) return fail(noPython(home));
-    const before = await takeSnapshot(app, home, context.signal);
-    const projects = hasBuildScript ? await LocalProjects.look(app, [root], home) : undefined;
-    // Not `sync`: without the dependencies in its view it would remove them.
-    const args = ['install', '--only-root'];
-    const shown = `poetry ${args.join(' ')}`;
-    this.services.log.step(context, `Installing the project using '${shown}'`);
-    tellReadingAll(this.services.log, context, readingAll);
-    const exit = await runPoetry(services, context, {
-      vendorDir,
-      minor,
-      root,
-      args,
-      index: this.services.host.setting('INDEX'),
+    const { files, host, log } = this.services;
+    const install = { vendorDir: config.vendorDir, builtIn: hasBuildScript ? [root] : [] };
+    return installPackages(this.services, context, install, async (python, before) => {
+      // Not `sync`: without the dependencies in its view it would remove them.
+      const args = ['install', '--only-root'];
+      const shown = `poetry ${args.join(' ')}`;
+      log.step(context, `Installing the project using '${shown}'`);
+      tellReadingAll(log, context, readingAll);
+      const exit = await runPoetry(this.services, context, { python, root, args, index: host.setting('INDEX') });
+      if (!exit.ok) return exit;
+      const { home, minor } = python;
+      if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value, { place: context, minor }));
+      const { app } = files.of(context);
+      sortSearchPaths(app, home, changedFiles(before, await takeSnapshot(app, home, context.signal)));
+      return succeed({ builtFromSource: hasBuildScript });
     });
-    if (!exit.ok) return exit;
-    if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value, { place: context, minor }));
-    const generated = (await projects?.clean()) ?? [];
-    sortSearchPaths(app, home, changedFiles(before, await takeSnapshot(app, home, context.signal)));
-    const builtFromSource = hasBuildScript;
-    return finishInstall(services, context, { vendorDir, minor, before, builtFromSource, generated });
   }
 }
 

@@ -3,27 +3,21 @@
 import { inject, injectable } from 'inversify';
 import { Services, succeed } from '../../engine/sdk.js';
 import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
-import type { InstalledOutputs as Outputs } from '../shared/install/finish.js';
-import { readingFact, sourcesOf, type ProjectSources } from '../shared/app/project-sources.js';
+import { readingFact, sourcesOf } from '../shared/app/project-sources.js';
+import type { InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
+import { defaultIndex } from '../shared/install/index-url.js';
 import { indexFact, planIndex } from '../shared/uv/command.js';
-import { installWithUv } from '../shared/uv/install.js';
+import { installWithUv, type UvFacts } from '../shared/uv/install.js';
 import { readUvProject } from '../shared/uv/project.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;
-type Config = Node['config'];
 /** What `reads` found out; keyed verbatim. */
 type Facts = NoPackage | Packages;
 type NoPackage = { readonly locals: readonly [] };
-type Packages = {
-  readonly withDefaultGroups: boolean;
-  readonly hasSettings: boolean;
+type Packages = UvFacts & {
   /** What is installed, app-relative. */
   readonly locals: readonly string[];
-  /** Projects whose builds may read any file of the app, with the reason. */
-  readonly readingAll?: ProjectSources['readingAll'];
-  /** Where build tools come from instead of the default index; without user and password. */
-  readonly index?: string;
 };
 
 @injectable()
@@ -43,7 +37,7 @@ export class InstallProjectUv implements Plugin<Node['config'], Node['inputs'], 
       hasSettings,
       locals,
       ...readingFact(sources),
-      ...indexFact(planIndex(lock, this.index(config))),
+      ...indexFact(planIndex(lock, defaultIndex(config, this.services.host))),
     };
     return succeed({
       files: [...new Set([...files, ...sources.patterns])].sort(),
@@ -56,26 +50,7 @@ export class InstallProjectUv implements Plugin<Node['config'], Node['inputs'], 
   async run({ config, inputs }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
     const { facts } = context;
     if (!('hasSettings' in facts)) return succeed({ outputs: { packages: inputs.packages } });
-    const project = await readUvProject(config.root, context.view);
-    if (!project.ok) return project;
-    return installWithUv(this.services, context, {
-      vendorDir: config.vendorDir,
-      root: config.root,
-      folder: project.value.folder,
-      lockFile: project.value.lockFile,
-      part: 'local',
-      withDefaultGroups: facts.withDefaultGroups,
-      groups: config.groups ?? [],
-      leftOut: [],
-      hasSettings: facts.hasSettings,
-      readingAll: facts.readingAll ?? {},
-      indexes: planIndex(project.value.lock, this.index(config)),
-      builtIn: facts.locals.filter((path) => context.view.kindOf(path) !== 'file'),
-      headline: (command) => `Installing the project using '${command}'`,
-    });
-  }
-
-  private index(config: Config): string | undefined {
-    return config.index ?? this.services.host.setting('INDEX');
+    const builtIn = facts.locals.filter((path) => context.view.kindOf(path) !== 'file');
+    return installWithUv(this.services, context, { config, facts, part: 'local', builtIn });
   }
 }

@@ -1,16 +1,7 @@
 // What every installer of packages does when its tool is done: brings what was written into the normal form, compiles it,
-// lists the packages, and looks for private paths that stayed. Unaware of which tool it was.
+// lists the packages, and looks for private paths that stayed.
 
-import {
-  fail,
-  succeed,
-  type Failure,
-  type Files,
-  type Result,
-  type RunContext,
-  type RunOutput,
-  type Subprocess,
-} from '../../../engine/sdk.js';
+import { fail, succeed, type RunContext, type RunPromise, type Services } from '../../../engine/sdk.js';
 import { takeSnapshot, type Snapshot } from '../app/changes.js';
 import { compileBytecode } from '../python/bytecode.js';
 import { pythonChanged, privatePathLeft } from '../logs/install-failures.js';
@@ -18,7 +9,7 @@ import { installedPackages } from './installed-packages.js';
 import { normalizePackages } from './package-layer.js';
 import { privateAppPaths, privatePaths } from '../relocate/private-needles.js';
 import { filesMentionPrivatePath } from '../relocate/private-path.js';
-import { pythonHome } from '../python/home.js';
+import type { SlugPython } from '../python/home.js';
 import { searchFiles } from '../relocate/search-bytes.js';
 
 export interface InstalledOutputs {
@@ -27,25 +18,23 @@ export interface InstalledOutputs {
 }
 
 export interface FinishedInstall {
-  readonly vendorDir: string;
-  /** X.Y of the Python that was installed into. */
-  readonly minor: string;
   /** Of the Python's folder, taken before the tool ran. */
   readonly before: Snapshot;
   /** The tool built something here: its build tools may have written down where. */
   readonly builtFromSource: boolean;
   /** App-relative files that builds made beside the sources of the app. */
-  readonly generated?: readonly string[];
+  readonly generated: readonly string[];
 }
 
 export async function finishInstall(
-  services: { readonly subprocess: Subprocess; readonly files: Files },
+  services: Pick<Services, 'files' | 'subprocess'>,
   context: RunContext,
-  { vendorDir, minor, before, builtFromSource, generated = [] }: FinishedInstall,
-): Promise<Result<RunOutput<InstalledOutputs>, Failure>> {
-  const home = pythonHome(vendorDir);
+  python: SlugPython,
+  { before, builtFromSource, generated }: FinishedInstall,
+): RunPromise<InstalledOutputs> {
+  const { home, minor, sitePackages } = python;
   const { app } = services.files.of(context);
-  const layer = await normalizePackages(context, app, { vendorDir, minor }, before);
+  const layer = await normalizePackages(context, app, python, before);
   const compiled = await compileBytecode(services, context, {
     python: `${context.paths.app}/${home}/bin/python`,
     files: layer.files.filter((file) => file.endsWith('.py')).map((file) => `${home}/${file}`),
@@ -55,7 +44,7 @@ export async function finishInstall(
     const changed = changedPython(before, await takeSnapshot(app, home, context.signal), minor);
     return fail(changed.length === 0 ? compiled.failure : pythonChanged(home, changed, compiled.failure));
   }
-  const outputs = { packages: installedPackages(app, `${home}/lib/python${minor}/site-packages`) };
+  const outputs = { packages: installedPackages(app, sitePackages) };
   const needles = builtFromSource ? privateAppPaths(context) : privatePaths(context);
   const found = await searchFiles(app, home, layer.files, needles);
   const [first] = found;

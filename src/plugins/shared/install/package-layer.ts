@@ -8,7 +8,7 @@ import { isElf, withoutDebug, withOwnBuildId } from '../relocate/elf.js';
 import { movableFinder } from '../relocate/editable-finder.js';
 import { relocatableLauncher } from '../relocate/python-launcher.js';
 import { privateAppPaths } from '../relocate/private-needles.js';
-import { PUBLIC_APP_DIR, pythonHome } from '../python/home.js';
+import { PUBLIC_APP_DIR, type SlugPython } from '../python/home.js';
 import { editRecord, recordColumns, recordPaths, renameInRecord } from './record.js';
 
 export interface PackageLayer {
@@ -25,13 +25,12 @@ const MOST_ELF = 512 * 1024 * 1024;
 export async function normalizePackages(
   context: RunContext,
   app: Folder,
-  python: { readonly vendorDir: string; readonly minor: string },
+  { home, minor }: Pick<SlugPython, 'home' | 'minor'>,
   before: Snapshot,
 ): Promise<PackageLayer> {
-  const home = pythonHome(python.vendorDir);
   dropCheckoutHistory(app, `${home}/src`);
   const files = changedFiles(before, await takeSnapshot(app, home, context.signal));
-  const site = `lib/python${python.minor}/site-packages`;
+  const site = `lib/python${minor}/site-packages`;
   const rewritten = new Set<string>();
   for (const path of files) {
     const rewrite = rewriterOf(context, home, site, path);

@@ -1,12 +1,12 @@
 // How Poetry is run: out of its tool tree, into the slug's Python, and isolated from every configuration of the machine.
 
-import type { CommandExit, Failure, Files, Result, RunContext, Subprocess } from '../../../engine/sdk.js';
-import { rootIn } from '../app/root.js';
+import type { CommandExit, Failure, Files, Result, RunContext, Services } from '../../../engine/sdk.js';
 import { hasUserinfo, withoutUserinfo } from '../install/index-url.js';
 import { cleanCache } from '../install/clean-cache.js';
 import { compilerEnvironment, isolatedEnvironment } from '../pip/command.js';
 import { readablePoetryLine } from './output.js';
-import { pythonHome, PUBLIC_APP_DIR } from '../python/home.js';
+import { PUBLIC_APP_DIR, type SlugPython } from '../python/home.js';
+import { runInstaller } from '../install/run-installer.js';
 import { pythonToolCommand } from '../install/tool-command.js';
 
 /**
@@ -39,13 +39,8 @@ sys.argv[0] = 'poetry'
 sys.exit(application.main())
 `;
 
-/** Long builds print thousands of lines; what is wrong stands in the last ones. */
-const KEPT_LINES = 400;
-
 export interface PoetryRun {
-  readonly vendorDir: string;
-  /** X.Y of the Python that is installed into. */
-  readonly minor: string;
+  readonly python: SlugPython;
   /** Folder of the project, as `rootSchema` spells it. */
   readonly root: string;
   readonly args: readonly string[];
@@ -61,15 +56,14 @@ export interface PoetryRun {
 export const ARTIFACTS = 'poetry/artifacts';
 
 export async function runPoetry(
-  { subprocess, files }: { readonly subprocess: Subprocess; readonly files: Files },
+  { subprocess, files }: Pick<Services, 'files' | 'subprocess'>,
   context: RunContext,
-  { vendorDir, minor, root, args, parallel, index, onLine }: PoetryRun,
+  { python, root, args, parallel, index, onLine }: PoetryRun,
 ): Promise<Result<CommandExit, Failure>> {
-  const home = pythonHome(vendorDir);
-  const python = `${context.paths.app}/${home}`;
-  const tool = pythonToolCommand(context, files, 'poetry', { home, minor });
+  const home = `${context.paths.app}/${python.home}`;
+  const tool = pythonToolCommand(context, files, 'poetry', python);
   files.of(context).given.write('poetry/run.py', POETRY_DRIVER);
-  return subprocess.run(context, {
+  return runInstaller(subprocess, context, {
     // No -I: it would ignore the hash seed, and with it the order of what Poetry writes would be another every time.
     argv: [
       `${tool.environment}/bin/python`,
@@ -81,17 +75,15 @@ export async function runPoetry(
       '--no-interaction',
       '--no-plugins',
     ],
-    cwd: rootIn(context.paths.app, root),
+    root,
     env: {
-      ...compilerEnvironment(context, python),
+      ...compilerEnvironment(context, home),
       ...isolatedEnvironment(context, files),
-      ...poetryEnvironment(context, files, python),
+      ...poetryEnvironment(context, files, home),
       ...indexEnvironment(index),
       ...(parallel === false && { POETRY_INSTALLER_PARALLEL: 'false' }),
     },
-    network: true,
-    keepLines: KEPT_LINES,
-    filter: (_, text) => {
+    line(text) {
       onLine?.(text);
       return readablePoetryLine(text)?.replaceAll(context.paths.app, PUBLIC_APP_DIR);
     },

@@ -1,6 +1,7 @@
-// Where things lie in a Python of the slug. Unaware of how they got there.
+// Where things are in the Python of a slug.
 
-import type { Folder, ViewReader } from '../../../engine/sdk.js';
+import { fail, succeed, type Failure, type Folder, type Result, type ViewReader } from '../../../engine/sdk.js';
+import { noPython } from './failures.js';
 
 /** Where the app lives at run time. */
 export const PUBLIC_APP_DIR = '/app';
@@ -14,6 +15,28 @@ export const minorOfPython = (app: Folder, home: string): string | undefined => 
 
 /** The same of the Python that a node sees, without reading the disk. `home`: app-relative. */
 export const minorInView = (view: ViewReader, home: string): string | undefined => minorAmong(view.list(`${home}/lib`));
+
+/** A Python of the slug, by app-relative paths. */
+export interface SlugPython {
+  /** `VENDOR/python` */
+  readonly home: string;
+  /** X.Y */
+  readonly minor: string;
+  readonly sitePackages: string;
+}
+
+/** The Python below the vendor folder; fails when there is none. */
+export const findPython = (app: Folder, vendorDir: string): Result<SlugPython, Failure> =>
+  pythonOf(pythonHome(vendorDir), minorOfPython(app, pythonHome(vendorDir)));
+
+/** The same of the Python that a node sees, without reading the disk. */
+export const findPythonInView = (view: ViewReader, vendorDir: string): Result<SlugPython, Failure> =>
+  pythonOf(pythonHome(vendorDir), minorInView(view, pythonHome(vendorDir)));
+
+const pythonOf = (home: string, minor: string | undefined): Result<SlugPython, Failure> =>
+  minor === undefined
+    ? fail(noPython(home))
+    : succeed({ home, minor, sitePackages: `${home}/lib/python${minor}/site-packages` });
 
 const minorAmong = (names: readonly string[]): string | undefined =>
   names.map((name) => /^python(\d+\.\d+)$/.exec(name)?.[1]).find((minor) => minor !== undefined);

@@ -34,7 +34,7 @@ describe('plugins/shared/install/package-layer', () => {
     const layer = await normalizePackages(
       contextSeeing(app),
       new Folder(appDir),
-      { vendorDir: '.scalingo', minor: '3.12' },
+      { home: '.scalingo/python', minor: '3.12' },
       new Map(),
     );
     return layer.files;

@@ -1,0 +1,86 @@
+// What the requirements files of an app list, with the files that they include.
+
+import { fail, succeed, type Failure, type Result, type ViewReader } from '../../engine/sdk.js';
+import { undecodableAs } from '../../manifests/app/requirements-encoding.js';
+import { expand } from '../../manifests/app/requirements-lines.js';
+import { readRequirements } from '../../manifests/app/requirements.js';
+import { literalPattern } from '../shared/app/literal-pattern.js';
+import { inRoot } from '../shared/app/root.js';
+import { withoutUserinfo } from '../shared/install/index-url.js';
+import { undecodableRequirements, unreadableRequirements } from './failures.js';
+
+type ValueOf = (name: string) => string | undefined;
+
+/** One file with all that it includes. `root`: where pip is started. */
+export const closureOf = (view: ViewReader, path: string, root: string, valueOf: ValueOf) =>
+  readRequirements(path, (asked) => view.read(asked), { cwd: inRoot(root, ''), env: valueOf });
+
+export class Listed {
+  /** Patterns of the files. */
+  readonly files = new Set<string>();
+  /** Folders of the app that are installed from. */
+  readonly localPaths = new Set<string>();
+  /** Name -> specifier. */
+  readonly packages: Record<string, string> = {};
+  /** Variable -> where it is named first: `requirements.txt, line 2`. */
+  readonly variables = new Map<string, string>();
+  /** Variables that can change what is installed; logins cannot. */
+  readonly swaying = new Set<string>();
+  /** Exact versions alone leave open what they depend on, and which of a version's files pip takes. */
+  isPinned = true;
+  hasHashes = false;
+
+  static async read(view: ViewReader, paths: readonly string[], root: string): Promise<Result<Listed, Failure>> {
+    const listed = new Listed();
+    for (const path of paths) {
+      const problem = await listed.#add(view, path, root);
+      if (problem !== undefined) return fail(problem);
+    }
+    return succeed(listed);
+  }
+
+  async #add(view: ViewReader, path: string, root: string): Promise<Failure | undefined> {
+    const closure = await closureOf(view, path, root, (name) => view.env(name));
+    if (!closure.ok) return unreadableRequirements(closure.failure);
+    const { files, localPaths, variables, hashChecked, requirements } = closure.value;
+    for (const file of files) {
+      const encoding = undecodableAs((await view.read(file)) ?? new Uint8Array());
+      if (encoding !== undefined) return undecodableRequirements(file, encoding);
+      this.files.add(literalPattern(file));
+    }
+    for (const local of localPaths) this.localPaths.add(local);
+    for (const { name, file, line, isLogin } of variables) {
+      if (!this.variables.has(name)) this.variables.set(name, `${file}, line ${line}`);
+      if (!isLogin) this.swaying.add(name);
+    }
+    this.isPinned &&= hashChecked;
+    for (const { name, specifier, hashed } of requirements) {
+      this.hasHashes ||= hashed;
+      if (name !== undefined) this.packages[name] = withoutUserinfo(specifier.replace(/^==\s*/, ''));
+    }
+    return undefined;
+  }
+}
+
+/** The indexes that the files name, as variables of pip. They take precedence over the environment, as with pip itself. */
+export async function indexesOfFiles(
+  view: ViewReader,
+  paths: readonly string[],
+  root: string,
+  valueOf: ValueOf,
+): Promise<Readonly<Record<string, string>>> {
+  const env: Record<string, string> = {};
+  for (const path of paths) {
+    const closure = await closureOf(view, path, root, valueOf);
+    if (!closure.ok) continue;
+    const valuesOf = (option: string): readonly string[] =>
+      closure.value.options.flatMap(({ name, value }) =>
+        name === option && value !== undefined ? [expand(value, valueOf)] : [],
+      );
+    const main = valuesOf('index-url').at(-1);
+    const extra = valuesOf('extra-index-url');
+    if (main !== undefined) env['PIP_INDEX_URL'] = main;
+    if (extra.length > 0) env['PIP_EXTRA_INDEX_URL'] = extra.join(' ');
+  }
+  return env;
+}

@@ -1,0 +1,39 @@
+// An install from start to end, around the tool that does it: finds the Python, remembers what is there, lets the tool work, and
+// brings what it left into the form of a layer.
+
+import type { Failure, Result, RunContext, RunPromise, Services } from '../../../engine/sdk.js';
+import { takeSnapshot, type Snapshot } from '../app/changes.js';
+import { findPython, type SlugPython } from '../python/home.js';
+import { finishInstall, type FinishedInstall, type InstalledOutputs } from './finish.js';
+import { LocalProjects } from './local-projects.js';
+
+export type { InstalledOutputs } from './finish.js';
+
+export interface PackageInstall {
+  readonly vendorDir: string;
+  /** Folders of the app that a build may write into, app-relative. */
+  readonly builtIn: readonly string[];
+}
+
+/** What is known when the tool has done its work. */
+export type InstallResult = Result<Pick<FinishedInstall, 'builtFromSource'>, Failure>;
+
+/** Runs the tool. `before`: the files of the Python before it. */
+export type InstallWork = (python: SlugPython, before: Snapshot) => Promise<InstallResult>;
+
+export async function installPackages(
+  services: Pick<Services, 'files' | 'subprocess'>,
+  context: RunContext,
+  { vendorDir, builtIn }: PackageInstall,
+  work: InstallWork,
+): RunPromise<InstalledOutputs> {
+  const { app } = services.files.of(context);
+  const python = findPython(app, vendorDir);
+  if (!python.ok) return python;
+  const before = await takeSnapshot(app, python.value.home, context.signal);
+  const projects = await LocalProjects.look(app, builtIn, python.value.home);
+  const done = await work(python.value, before);
+  if (!done.ok) return done;
+  const generated = await projects.clean();
+  return finishInstall(services, context, python.value, { before, generated, ...done.value });
+}

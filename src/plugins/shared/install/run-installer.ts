@@ -1,0 +1,30 @@
+// Runs the program of a package manager for an install.
+
+import type { CommandExit, Failure, Result, RunContext, Subprocess } from '../../../engine/sdk.js';
+import { rootIn } from '../app/root.js';
+
+/** Long builds print thousands of lines; what is wrong stands in the last ones. */
+const KEPT_LINES = 400;
+
+export interface InstallerCommand {
+  readonly argv: readonly string[];
+  /** The folder to start it in, as `rootSchema` spells it. */
+  readonly root: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** What the log gets of a line; undefined for nothing. */
+  readonly line: (text: string) => string | undefined;
+}
+
+export const runInstaller = (
+  subprocess: Subprocess,
+  context: RunContext,
+  { argv, root, env, line }: InstallerCommand,
+): Promise<Result<CommandExit, Failure>> =>
+  subprocess.run(context, {
+    argv,
+    cwd: rootIn(context.paths.app, root),
+    env,
+    network: true,
+    keepLines: KEPT_LINES,
+    filter: (_, text) => line(text),
+  });
