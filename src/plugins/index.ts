@@ -32,45 +32,29 @@ export interface ShippedKind {
   readonly load: () => Promise<PluginClass>;
 }
 
+const kind = (manifest: PluginManifest, load: ShippedKind['load']): ShippedKind => ({ manifest, load });
+
 const shipped: readonly ShippedKind[] = [
-  { manifest: command, load: async () => (await import('./command/plugin.js')).Command },
-  {
-    manifest: concurrencyProfile,
-    load: async () => (await import('./concurrency-profile/plugin.js')).ConcurrencyProfile,
-  },
-  { manifest: detect, load: async () => (await import('./detect/plugin.js')).Detect },
-  {
-    manifest: djangoCollectstatic,
-    load: async () => (await import('./django-collectstatic/plugin.js')).DjangoCollectstatic,
-  },
-  { manifest: fetchRuntime, load: async () => (await import('./fetch-runtime/plugin.js')).FetchRuntime },
-  { manifest: fetchTool, load: async () => (await import('./fetch-tool/plugin.js')).FetchTool },
-  { manifest: firstOf, load: async () => (await import('./first-of/plugin.js')).FirstOf },
-  { manifest: hook, load: async () => (await import('./hook/plugin.js')).Hook },
-  { manifest: installDepsPip, load: async () => (await import('./install-deps-pip/plugin.js')).InstallDepsPip },
-  {
-    manifest: installDepsPipenv,
-    load: async () => (await import('./install-deps-pipenv/plugin.js')).InstallDepsPipenv,
-  },
-  {
-    manifest: installDepsPoetry,
-    load: async () => (await import('./install-deps-poetry/plugin.js')).InstallDepsPoetry,
-  },
-  { manifest: installDepsUv, load: async () => (await import('./install-deps-uv/plugin.js')).InstallDepsUv },
-  {
-    manifest: installProjectPoetry,
-    load: async () => (await import('./install-project-poetry/plugin.js')).InstallProjectPoetry,
-  },
-  { manifest: installProjectUv, load: async () => (await import('./install-project-uv/plugin.js')).InstallProjectUv },
-  { manifest: installSqlite, load: async () => (await import('./install-sqlite/plugin.js')).InstallSqlite },
-  { manifest: nltkData, load: async () => (await import('./nltk-data/plugin.js')).NltkData },
-  { manifest: packageManager, load: async () => (await import('./package-manager/plugin.js')).PackageManager },
-  {
-    manifest: runtimeEnvironment,
-    load: async () => (await import('./runtime-environment/plugin.js')).RuntimeEnvironment,
-  },
-  { manifest: runtimeTools, load: async () => (await import('./runtime-tools/plugin.js')).RuntimeTools },
-  { manifest: versionResolve, load: async () => (await import('./version-resolve/plugin.js')).VersionResolve },
+  kind(command, async () => (await import('./command/plugin.js')).Command),
+  kind(concurrencyProfile, async () => (await import('./concurrency-profile/plugin.js')).ConcurrencyProfile),
+  kind(detect, async () => (await import('./detect/plugin.js')).Detect),
+  kind(djangoCollectstatic, async () => (await import('./django-collectstatic/plugin.js')).DjangoCollectstatic),
+  kind(fetchRuntime, async () => (await import('./fetch-runtime/plugin.js')).FetchRuntime),
+  kind(fetchTool, async () => (await import('./fetch-tool/plugin.js')).FetchTool),
+  kind(firstOf, async () => (await import('./first-of/plugin.js')).FirstOf),
+  kind(hook, async () => (await import('./hook/plugin.js')).Hook),
+  kind(installDepsPip, async () => (await import('./install-deps-pip/plugin.js')).InstallDepsPip),
+  kind(installDepsPipenv, async () => (await import('./install-deps-pipenv/plugin.js')).InstallDepsPipenv),
+  kind(installDepsPoetry, async () => (await import('./install-deps-poetry/plugin.js')).InstallDepsPoetry),
+  kind(installDepsUv, async () => (await import('./install-deps-uv/plugin.js')).InstallDepsUv),
+  kind(installProjectPoetry, async () => (await import('./install-project-poetry/plugin.js')).InstallProjectPoetry),
+  kind(installProjectUv, async () => (await import('./install-project-uv/plugin.js')).InstallProjectUv),
+  kind(installSqlite, async () => (await import('./install-sqlite/plugin.js')).InstallSqlite),
+  kind(nltkData, async () => (await import('./nltk-data/plugin.js')).NltkData),
+  kind(packageManager, async () => (await import('./package-manager/plugin.js')).PackageManager),
+  kind(runtimeEnvironment, async () => (await import('./runtime-environment/plugin.js')).RuntimeEnvironment),
+  kind(runtimeTools, async () => (await import('./runtime-tools/plugin.js')).RuntimeTools),
+  kind(versionResolve, async () => (await import('./version-resolve/plugin.js')).VersionResolve),
 ];
 
 export const shippedKinds: ReadonlyMap<string, ShippedKind> = new Map(

@@ -3781,7 +3781,7 @@ return errors === 0;
 validate56.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs12 = validate57;
-const schema68 = {"type":"object","properties":{"dependencies":{"type":"string","format":"output-tree","description":"The Python with the packages it needs."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"The packages in `dependencies`: normalized name to version."},"poetry":{"type":"string","format":"tool-tree","description":"The Poetry to install with."}},"required":["dependencies","packages","poetry"],"additionalProperties":false};
+const schema68 = {"type":"object","properties":{"dependencies":{"type":"string","format":"output-tree","description":"The Python with the dependencies of the project."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"The packages in `dependencies`: normalized name to version."},"poetry":{"type":"string","format":"tool-tree","description":"The Poetry to install with."}},"required":["dependencies","packages","poetry"],"additionalProperties":false};
 
 function validate57(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4165,7 +4165,7 @@ return errors === 0;
 validate59.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs13 = validate60;
-const schema71 = {"type":"object","properties":{"dependencies":{"type":"string","format":"output-tree","description":"The Python with the dependencies, of `install-deps-uv`."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"What `install-deps-uv` installed, so that nothing has to be looked at when the app is no package."},"uv":{"type":"string","format":"tool-tree","description":"The uv to install with."}},"required":["dependencies","packages","uv"],"additionalProperties":false};
+const schema71 = {"type":"object","properties":{"dependencies":{"type":"string","format":"output-tree","description":"The Python with the dependencies of the project."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"The packages in `dependencies`: normalized name to version."},"uv":{"type":"string","format":"tool-tree","description":"The uv to install with."}},"required":["dependencies","packages","uv"],"additionalProperties":false};
 
 function validate60(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;

@@ -1,7 +1,9 @@
 // The text of the profile script. It is sourced by the app's shell, so it must pass under `set -eu`, leave nothing behind
 // but the variables it is for, and never end the shell.
 
-export const concurrencyScript = (setBy: string): string => `\
+export const concurrencyScript = (setBy: string): string => `${READ_MEMORY}${READ_CORES}${chooseNumber(setBy)}${REST}`;
+
+const READ_MEMORY = `\
 # Sets WEB_CONCURRENCY, the number of web processes, to what the container can carry: one for every 256 MB of memory,
 # yet no more than twice the cores plus one. A WEB_CONCURRENCY that is set already, even to nothing, stays as it is.
 
@@ -32,13 +34,17 @@ _web_concurrency() {
     _web_concurrency_say "no memory limit found, so WEB_CONCURRENCY is left alone"
     return 0
   fi
+`;
 
+const READ_CORES = `
   cores=$(nproc 2> /dev/null) || cores=""
   if [ -z "$cores" ]; then
     _web_concurrency_say "the number of cores is unknown, so WEB_CONCURRENCY is left alone"
     return 0
   fi
+`;
 
+const chooseNumber = (setBy: string): string => `
   _web_concurrency_say "this container has $memory MB of memory and $cores cores"
   export DYNO_RAM="$memory"
   if [ -n "\${WEB_CONCURRENCY+set}" ]; then
@@ -58,7 +64,9 @@ _web_concurrency() {
     _web_concurrency_say "WEB_CONCURRENCY=$WEB_CONCURRENCY, as many as the cores can serve"
   fi
 }
+`;
 
+const REST = `
 # Only where it is of use: in containers that serve the web.
 _web_concurrency_say() {
   case "\${CONTAINER:-}" in

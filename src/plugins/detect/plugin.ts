@@ -5,11 +5,11 @@ import { injectable } from 'inversify';
 import { fail, succeed } from '../../engine/sdk.js';
 import type { FromSchema, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { PROJECT_FILES, PROJECT_FOLDERS } from '../../manifests/app/project-markers.js';
-import { inRoot, viewOfRoot } from '../shared/app/root.js';
 import { foldersUp } from '../shared/app/project-folder.js';
 import { describeFolder, describeRoot, isDirectory } from '../shared/app/root-listing.js';
+import { inRoot, viewOfRoot } from '../shared/app/root.js';
 import { notAPythonApp, rootNotAFolder, rootNotFound } from './failures.js';
-import { type config, type inputs, manifest, type outputs } from './manifest.js';
+import { manifest, type config, type inputs, type outputs } from './manifest.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;
 type Outputs = FromSchema<typeof outputs>;

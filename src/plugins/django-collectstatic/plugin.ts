@@ -6,25 +6,21 @@ import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
 import type { FromSchema, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
-import { changedFiles, takeSnapshot } from '../shared/app/changes.js';
-import { inRoot, rootIn, viewOfRoot } from '../shared/app/root.js';
 import { allowed, buildEnvironment, writeEnvDir } from '../shared/app-code/build-environment.js';
 import { isModuleAvailable } from '../shared/app-code/installed-modules.js';
-import { filesMentionPrivatePath } from '../shared/relocate/private-path.js';
-import { pythonHome } from '../shared/python/home.js';
+import { changedFiles, takeSnapshot } from '../shared/app/changes.js';
 import { isFile } from '../shared/app/root-listing.js';
+import { inRoot, rootIn, viewOfRoot } from '../shared/app/root.js';
+import { pythonHome } from '../shared/python/home.js';
+import { filesMentionPrivatePath } from '../shared/relocate/private-path.js';
 import { CollectLog } from './collect-log.js';
 import { collectstaticFailed } from './failures.js';
 import { manifest, type config, type inputs, type outputs } from './manifest.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;
 type Config = Node['config'];
-type Status = NonNullable<FromSchema<typeof outputs>['status']>;
-interface Outputs {
-  readonly status?: Status;
-}
-type Facts = {
-  readonly status?: Status;
+type Outputs = Omit<FromSchema<typeof outputs>, 'tree'>;
+type Facts = Outputs & {
   /** Relative to the root. */
   readonly managePy?: string;
   /** Files of that name that were not taken. */

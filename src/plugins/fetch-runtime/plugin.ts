@@ -2,16 +2,16 @@
 
 import { inject, injectable } from 'inversify';
 import { fail, failKnowing, hasCode, isOfArea, Services, succeed } from '../../engine/sdk.js';
-import type { Failure, NodeOf, Plugin, ReadsPromise, Result, RunContext, RunPromise } from '../../engine/sdk.js';
+import type { NodeOf, Plugin, ReadsPromise, Result, RunContext, RunPromise } from '../../engine/sdk.js';
 import { findRuntime, runtimePlatform, type Runtime } from '../../manifests/catalogue/runtimes.js';
 import { stackStatus } from '../../manifests/catalogue/stacks.js';
+import type { Provider } from '../shared/archives/provider-list.js';
 import { compileBytecode } from '../shared/python/bytecode.js';
+import { publicPrefix, pythonHome } from '../shared/python/home.js';
 import { HostCommand } from '../shared/python/host-command.js';
 import { findInterpreters } from '../shared/python/interpreters.js';
 import { privatePaths } from '../shared/relocate/private-needles.js';
-import type { Provider } from '../shared/archives/provider-list.js';
-import { pythonHome, publicPrefix } from '../shared/python/home.js';
-import { belongsToRuntime, isItsBytecode, copyRuntime, normalizeRuntime } from '../shared/relocate/runtime-form.js';
+import { belongsToRuntime, copyRuntime, isItsBytecode, normalizeRuntime } from '../shared/relocate/runtime-form.js';
 import { searchFiles } from '../shared/relocate/search-bytes.js';
 import {
   describeInterpreter,
@@ -21,8 +21,8 @@ import {
   unfitRuntime,
   unknownPatch,
   unpinned,
-  type ProviderMiss,
 } from './failures.js';
+import type { ProviderMiss } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { checkRuntime } from './self-check.js';
 import { findPinned, platformName, platformSource, standaloneSource, type Source } from './sources.js';
@@ -128,7 +128,7 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
     { config, inputs: { python } }: Node,
     home: string,
     context: RunContext,
-  ): Promise<Result<Installed | ProviderMiss, Failure>> {
+  ): Promise<Result<Installed | ProviderMiss>> {
     if (provider === 'system') return this.copyFromSystem(python, home, context);
     const source =
       provider === 'scalingo'
@@ -157,7 +157,7 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
     { version, minor }: Node['inputs']['python'],
     home: string,
     context: RunContext,
-  ): Promise<Result<Installed | ProviderMiss, Failure>> {
+  ): Promise<Result<Installed | ProviderMiss>> {
     const { provider, url, sha256, sizeBytes, format, strip } = source;
     this.services.log.step(context, `Installing Python ${version}`);
     const size = sizeBytes !== undefined && { sizeBytes };
@@ -184,7 +184,7 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
     { version, minor, exact }: Node['inputs']['python'],
     home: string,
     context: RunContext,
-  ): Promise<Result<Installed | ProviderMiss, Failure>> {
+  ): Promise<Result<Installed | ProviderMiss>> {
     const seen = await findInterpreters(
       minor,
       { host: this.services.host, files: this.services.files, command: this.hostCommand },
@@ -220,7 +220,7 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
     minor: string,
     vendorDir: string,
     context: RunContext,
-  ): Promise<Result<void, Failure>> {
+  ): Promise<Result<void>> {
     const home = pythonHome(vendorDir);
     const { app } = this.services.files.of(context);
     const form = { home, minor, publicPrefix: publicPrefix(vendorDir) };

@@ -1,7 +1,7 @@
 // Runs a new runtime once and compares what it says of itself with what it should be. A moved interpreter may start
 // and yet be another one: it loads whichever libpython the search path finds.
 
-import { fail, succeed, type Failure, type Result, type RunContext, type Subprocess } from '../../engine/sdk.js';
+import { fail, succeed, type Result, type RunContext, type Subprocess } from '../../engine/sdk.js';
 import { selfCheckFailed } from './failures.js';
 
 const SCRIPT = `import json, platform, sys
@@ -32,7 +32,7 @@ export async function checkRuntime(
   subprocess: Subprocess,
   context: RunContext,
   runtime: { readonly home: string; readonly version: string },
-): Promise<Result<void, Failure>> {
+): Promise<Result<void>> {
   const prefix = `${context.paths.app}/${runtime.home}`;
   let printed = '';
   const exit = await subprocess.run(context, {

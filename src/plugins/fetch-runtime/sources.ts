@@ -1,11 +1,8 @@
 // Which archive a provider would fetch, or why it has none. Unaware of how archives are fetched and unpacked.
 
-import { fail, succeed, type Failure, type Host, type Result } from '../../engine/sdk.js';
-import {
-  findPlatformArchive,
-  platformArchiveName,
-  type PlatformArchive,
-} from '../../manifests/catalogue/platform-archives.js';
+import { fail, succeed, type Host, type Result } from '../../engine/sdk.js';
+import { findPlatformArchive, platformArchiveName } from '../../manifests/catalogue/platform-archives.js';
+import type { PlatformArchive } from '../../manifests/catalogue/platform-archives.js';
 import type { Runtime } from '../../manifests/catalogue/runtimes.js';
 import { readPins } from '../shared/archives/platform-pins.js';
 import type { Provider } from '../shared/archives/provider-list.js';
@@ -25,7 +22,7 @@ export interface Source {
 /** For messages. */
 export const platformName = ({ os, arch, libc }: Host): string => `${os}-${arch}-${libc.name}`;
 
-export function standaloneSource(row: Runtime | undefined, host: Host): Result<Source | ProviderMiss, Failure> {
+export function standaloneSource(row: Runtime | undefined, host: Host): Result<Source | ProviderMiss> {
   const provider = 'python-build-standalone';
   if (row === undefined) {
     const reason = `there is no build for ${platformName(host)}.`;
@@ -43,7 +40,7 @@ export function findPinned(
   version: string,
   stack: string | undefined,
   host: Host,
-): Result<PlatformArchive | undefined, Failure> {
+): Result<PlatformArchive | undefined> {
   const pins = readPins(host);
   if (!pins.ok) return pins;
   return succeed(
@@ -51,11 +48,7 @@ export function findPinned(
   );
 }
 
-export function platformSource(
-  version: string,
-  stack: string | undefined,
-  host: Host,
-): Result<Source | ProviderMiss, Failure> {
+export function platformSource(version: string, stack: string | undefined, host: Host): Result<Source | ProviderMiss> {
   const provider = 'scalingo';
   const found = findPinned(version, stack, host);
   if (!found.ok) return found;
@@ -73,7 +66,7 @@ export function platformSource(
   }
 }
 
-function urlOf(host: Host, setting: string, usual: string, path: string, replaces: string): Result<string, Failure> {
+function urlOf(host: Host, setting: string, usual: string, path: string, replaces: string): Result<string> {
   const mirror = host.setting(setting);
   if (mirror === undefined || mirror === '') return succeed(usual);
   if (!/^(https?|file):\/\//.test(mirror) || !URL.canParse(mirror)) return fail(badMirror(setting, mirror, replaces));

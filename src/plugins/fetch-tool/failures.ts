@@ -2,9 +2,9 @@
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
 import type { ToolName } from '../../manifests/catalogue/tools.js';
-import { lastLines } from '../shared/python/failures.js';
-import { judgeInstallLog } from '../shared/logs/install-log.js';
 import { TROUBLE_TITLES } from '../shared/logs/install-log-patterns.js';
+import { judgeInstallLog } from '../shared/logs/install-log.js';
+import { lastLines } from '../shared/python/failures.js';
 
 export const unknownToolVersion = (tool: string, version: string, known: readonly string[]): Failure => ({
   code: 'fetch-tool::unknown-version',

@@ -3,15 +3,15 @@
 import { createHash } from 'node:crypto';
 import { inject, injectable } from 'inversify';
 import { fail, failKnowing, Services, succeed } from '../../engine/sdk.js';
-import type { Folder, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
+import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import type { ToolLock } from '../../manifests/catalogue/tool-locks.js';
 import { isToolFor, knownVersions, toolVersion } from '../../manifests/catalogue/tools.js';
+import { withoutUserinfo } from '../shared/install/index-url.js';
 import { compileBytecode } from '../shared/python/bytecode.js';
 import { noPython } from '../shared/python/failures.js';
-import { withoutUserinfo } from '../shared/install/index-url.js';
-import { isolatedEnvironment, readableLine } from '../shared/pip/command.js';
 import { minorInView, pythonHome } from '../shared/python/home.js';
-import { noBundledPip, noLockForPython, toolInstallFailed, unknownToolVersion } from './failures.js';
+import { findBundledPip, runBundledPip } from './bundled-pip.js';
+import { noLockForPython, toolInstallFailed, unknownToolVersion } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { normalizeTool } from './normalize.js';
 
@@ -75,54 +75,24 @@ export class FetchTool implements Plugin<Node['config'], Node['inputs'], Outputs
     const locked = await this.findLock(config.name, version, minor);
     if (locked === undefined || digestOf(locked) !== digest)
       throw new Error('the lock is not the one that is in the key');
-    const home = pythonHome(config.vendorDir);
-    const bundled = `${home}/lib/python${minor}/ensurepip/_bundled`;
-    const { app, given, tool } = this.services.files.of(context);
-    const wheel = newestPipWheel(app, bundled);
-    if (wheel === undefined) return fail(noBundledPip(bundled));
+    const { host, log } = this.services;
+    const { tool } = this.services.files.of(context);
     const seenToolDir = context.paths.tool;
     if (tool === undefined || seenToolDir === undefined) throw new Error('fetch-tool was given no tool folder');
+    const pip = findBundledPip(this.services.files.of(context).app, pythonHome(config.vendorDir), minor);
+    if (!pip.ok) return pip;
 
-    this.services.log.step(context, `Installing ${config.name} ${version}`);
-    const lock = 'lock.txt';
-    given.write(lock, `${locked.requirements.join('\n')}\n`);
-    const index = this.services.host.setting('INDEX');
-    if (index !== undefined) this.services.log.info(context, `Package index: ${withoutUserinfo(index)}`);
-    const python = `${context.paths.app}/${home}/bin/python`;
-    const exit = await this.services.subprocess.run(context, {
-      argv: [
-        python,
-        '-I',
-        '-c',
-        BUNDLED_PIP,
-        `${context.paths.app}/${bundled}/${wheel}`,
-        `${context.paths.scratch}/pip`,
-        'install',
-        '--disable-pip-version-check',
-        '--no-cache-dir',
-        '--no-compile',
-        '--no-input',
-        '--no-warn-script-location',
-        '--only-binary=:all:',
-        '--progress-bar=off',
-        '--quiet',
-        '--require-hashes',
-        '--root-user-action=ignore',
-        `--target=${seenToolDir}`,
-        `--requirement=${context.paths.given}/${lock}`,
-      ],
-      cwd: context.paths.scratch,
-      env: isolatedEnvironment(context, this.services.files, { index }),
-      network: true,
-      filter: (_, text) => readableLine(text),
-    });
+    log.step(context, `Installing ${config.name} ${version}`);
+    const index = host.setting('INDEX');
+    if (index !== undefined) log.info(context, `Package index: ${withoutUserinfo(index)}`);
+    const { requirements } = locked;
+    const exit = await runBundledPip(this.services, context, pip.value, { requirements, into: seenToolDir, index });
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(toolInstallFailed(config.name, version, exit.value));
-    const files = await normalizeTool(tool);
     // Whoever uses the tool cannot write here, so without bytecode every start of it would compile anew.
     const compiled = await compileBytecode(this.services, context, {
-      python,
-      files,
+      python: `${context.paths.app}/${pip.value.python}`,
+      files: await normalizeTool(tool),
       root: { seen: seenToolDir, public: `/opt/pyflow/tools/${config.name}` },
     });
     if (!compiled.ok) return compiled;
@@ -130,24 +100,5 @@ export class FetchTool implements Plugin<Node['config'], Node['inputs'], Outputs
   }
 }
 
-/**
- * Runs the pip that Python brings along, from a folder: straight from its wheel it would compile each of its modules
- * anew, and take twice the time.
- */
-const BUNDLED_PIP = `import runpy, sys, zipfile
-wheel, folder = sys.argv[1:3]
-with zipfile.ZipFile(wheel) as archive:
-    archive.extractall(folder)
-sys.argv[:3] = ['pip']
-sys.path.insert(0, folder)
-runpy.run_module('pip', run_name='__main__', alter_sys=True)
-`;
-
 const digestOf = ({ requirements }: ToolLock): string =>
   createHash('sha256').update(requirements.join('\n')).digest('hex');
-
-const newestPipWheel = (app: Folder, folder: string): string | undefined =>
-  app
-    .names(folder)
-    .filter((name) => /^pip-.*\.whl$/.test(name))
-    .at(-1);

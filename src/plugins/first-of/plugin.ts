@@ -2,8 +2,7 @@
 // said by the schema. A failed candidate blocks this node before it runs.
 
 import { injectable } from 'inversify';
-import { fail, succeed } from '../../engine/sdk.js';
-import type { Plugin, ReadsPromise, RunContext, RunPromise } from '../../engine/sdk.js';
+import { fail, succeed, type Plugin, type ReadsPromise, type RunContext, type RunPromise } from '../../engine/sdk.js';
 import { noCandidate, severalCandidates } from './failures.js';
 import { manifest } from './manifest.js';
 

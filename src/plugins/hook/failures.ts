@@ -2,8 +2,8 @@
 
 import { posix } from 'node:path';
 import type { CommandExit, Failure } from '../../engine/sdk.js';
-import { lastException } from '../shared/logs/build-log.js';
 import { describeWindowsLines, saveWithLf, type WindowsLines } from '../shared/app/line-ends.js';
+import { lastException } from '../shared/logs/build-log.js';
 
 const SHOWN_LINES = 20;
 

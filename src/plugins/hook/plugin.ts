@@ -12,13 +12,13 @@ import type {
   RunPromise,
   ViewReader,
 } from '../../engine/sdk.js';
-import { inRoot, rootIn } from '../shared/app/root.js';
-import { changedFiles, dropStaleBytecode, takeSnapshot } from '../shared/app/changes.js';
 import { allowed, buildEnvironment, writeEnvDir } from '../shared/app-code/build-environment.js';
-import { windowsLinesOf } from '../shared/app/line-ends.js';
 import { managerEnvironment } from '../shared/app-code/manager-environment.js';
-import { filesMentionPrivatePath } from '../shared/relocate/private-path.js';
+import { changedFiles, dropStaleBytecode, takeSnapshot } from '../shared/app/changes.js';
+import { windowsLinesOf } from '../shared/app/line-ends.js';
 import { isWantedFile } from '../shared/app/root-listing.js';
+import { inRoot, rootIn } from '../shared/app/root.js';
+import { filesMentionPrivatePath } from '../shared/relocate/private-path.js';
 import { hookCannotStart, hookFailed, passedWithWindowsLines } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 

@@ -1,13 +1,13 @@
 // Why an install of requirements failed: asks the index what pip does not say, and names the lines of the files.
 
 import type { CommandExit, Failure, RunContext, Subprocess } from '../../engine/sdk.js';
-import { askIndex, askVersions } from '../shared/pip/ask-index.js';
-import { nameNotFound } from '../shared/logs/install-log.js';
 import { pipCommand } from '../shared/install/tool-command.js';
+import { nameNotFound } from '../shared/logs/install-log.js';
+import { askIndex, askVersions } from '../shared/pip/ask-index.js';
 import type { SlugPython } from '../shared/python/home.js';
 import { pipFailed } from './failures.js';
-import { closureOf } from './listed.js';
 import { explainHashMode, lineOf, type WrittenRequirement } from './hash-mode.js';
+import { closureOf } from './listed.js';
 
 export interface FailedRequirements {
   readonly tool: 'pip' | 'uv';
@@ -38,11 +38,11 @@ async function askedAgain(
   context: RunContext,
   { exit, python, env }: FailedRequirements,
 ): Promise<readonly string[]> {
-  const request = { pip: pipCommand(context, python.home), env };
+  const failed = { pip: pipCommand(context, python.home), env };
   const name = nameNotFound(exit.lines);
-  if (name !== undefined) return askIndex(subprocess, context, { ...request, name });
+  if (name !== undefined) return askIndex(subprocess, context, failed, name);
   const requirement = unavailable(exit.lines);
-  return requirement === undefined ? [] : askVersions(subprocess, context, { ...request, requirement });
+  return requirement === undefined ? [] : askVersions(subprocess, context, failed, requirement);
 }
 
 const UNAVAILABLE = /no matching distributions available for your environment:$/;

@@ -2,8 +2,8 @@
 // the way, in the words of the files.
 
 import type { Failure } from '../../engine/sdk.js';
-import type { Requirement } from '../../manifests/app/requirements.js';
 import { decodeRequirements } from '../../manifests/app/requirements-encoding.js';
+import type { Requirement } from '../../manifests/app/requirements.js';
 import { withoutUserinfo } from '../shared/install/index-url.js';
 
 /** A requirement with its line as written. */

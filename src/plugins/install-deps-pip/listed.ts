@@ -30,7 +30,7 @@ export class Listed {
   isPinned = true;
   hasHashes = false;
 
-  static async read(view: ViewReader, paths: readonly string[], root: string): Promise<Result<Listed, Failure>> {
+  static async read(view: ViewReader, paths: readonly string[], root: string): Promise<Result<Listed>> {
     const listed = new Listed();
     for (const path of paths) {
       const problem = await listed.#add(view, path, root);

@@ -1,8 +1,8 @@
 // What the kind `install-deps-pip` declares: the packages of a requirements file, installed into the slug's Python.
 
 import type { PluginManifest } from '../../engine/sdk.js';
-import { closedObject, outputTree, pathSchema, rootSchema, vendorDirSchema } from '../shared/manifest/schemas.js';
-import { INSTALLER, indexSchema, installedOutputs } from '../shared/manifest/installer.js';
+import { indexSchema, installedOutputs, INSTALLER, intoPython } from '../shared/manifest/installer.js';
+import { closedObject, pathSchema, rootSchema, vendorDirSchema } from '../shared/manifest/schemas.js';
 
 export const config = closedObject({
   root: rootSchema,
@@ -29,9 +29,8 @@ export const config = closedObject({
   },
 });
 
-export const inputs = closedObject(
+export const inputs = intoPython(
   {
-    runtime: outputTree('The Python to install into.'),
     pip: {
       type: 'string',
       format: 'tool-tree',
@@ -47,7 +46,7 @@ export const inputs = closedObject(
       description: 'The uv to install with, when the installer is uv.',
     },
   },
-  ['runtime'],
+  [],
 );
 
 export const manifest: PluginManifest = {

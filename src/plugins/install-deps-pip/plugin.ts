@@ -4,27 +4,24 @@ import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
 import type { Files, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
-import { inRoot } from '../shared/app/root.js';
-import { defaultIndex, withoutUserinfo } from '../shared/install/index-url.js';
-import { runWithDownloads } from '../shared/install/kept-downloads.js';
-import { forgetLocalWheels } from '../shared/pip/local-wheels.js';
-import { compilerEnvironment, isolatedEnvironment } from '../shared/pip/command.js';
 import { nearestWith, tellFolder } from '../shared/app/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/app/project-sources.js';
 import { isWantedFile } from '../shared/app/root-listing.js';
-import { pipCommand } from '../shared/install/tool-command.js';
-import { forgetLocalBuilds } from '../shared/uv/command.js';
-import type { SlugPython } from '../shared/python/home.js';
-import {
-  installPackages,
-  type InstalledOutputs as Outputs,
-  type InstallResult,
-} from '../shared/install/install-packages.js';
+import { inRoot } from '../shared/app/root.js';
+import { defaultIndex, withoutUserinfo } from '../shared/install/index-url.js';
+import { installPackages } from '../shared/install/install-packages.js';
+import type { InstalledOutputs as Outputs, InstallResult } from '../shared/install/install-packages.js';
+import { runWithDownloads } from '../shared/install/kept-downloads.js';
 import { runInstaller } from '../shared/install/run-installer.js';
+import { pipCommand } from '../shared/install/tool-command.js';
+import { compilerEnvironment, isolatedEnvironment } from '../shared/pip/command.js';
+import { forgetLocalWheels } from '../shared/pip/local-wheels.js';
+import type { SlugPython } from '../shared/python/home.js';
+import { forgetLocalBuilds } from '../shared/uv/command.js';
 import { explainFailure } from './failed-install.js';
 import { installerSkipped, variablesUnset } from './failures.js';
-import { manifest, type config, type inputs } from './manifest.js';
 import { indexesOfFiles, Listed } from './listed.js';
+import { manifest, type config, type inputs } from './manifest.js';
 import { PipOutput } from './pip-output.js';
 import { leaveAsPip, uvPipCommand } from './with-uv.js';
 

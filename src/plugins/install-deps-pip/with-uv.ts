@@ -1,13 +1,13 @@
 // Installs requirements with uv instead of pip, and brings what it left into the form that pip would have left, so that one
 // layer comes of both. Unaware of where requirements come from.
 
-import { normalizeName } from '../../manifests/app/requirements.js';
 import type { Files, Folder, RunContext } from '../../engine/sdk.js';
+import { normalizeName } from '../../manifests/app/requirements.js';
 import { recordColumns, recordPaths } from '../shared/install/record.js';
 import { uvCommand } from '../shared/install/tool-command.js';
+import type { SlugPython } from '../shared/python/home.js';
 import { uvEnvironment } from '../shared/uv/command.js';
 import { dropUvNotes } from '../shared/uv/notes.js';
-import type { SlugPython } from '../shared/python/home.js';
 
 export interface UvPipInstall {
   /** The slug's Python, app-relative. */

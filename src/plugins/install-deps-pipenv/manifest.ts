@@ -1,8 +1,8 @@
 // What the kind `install-deps-pipenv` declares: the packages of a Pipfile.lock, installed into the slug's Python.
 
 import type { PluginManifest } from '../../engine/sdk.js';
-import { closedObject, outputTree, rootSchema, toolTree, vendorDirSchema } from '../shared/manifest/schemas.js';
-import { INSTALLER, indexSchema, installedOutputs } from '../shared/manifest/installer.js';
+import { indexSchema, installedOutputs, INSTALLER, intoPython } from '../shared/manifest/installer.js';
+import { closedObject, rootSchema, toolTree, vendorDirSchema } from '../shared/manifest/schemas.js';
 
 export const config = closedObject({
   vendorDir: vendorDirSchema,
@@ -12,10 +12,7 @@ export const config = closedObject({
   ),
 });
 
-export const inputs = closedObject(
-  { runtime: outputTree('The Python to install into.'), pipenv: toolTree('The Pipenv to install with.') },
-  ['runtime', 'pipenv'],
-);
+export const inputs = intoPython({ pipenv: toolTree('The Pipenv to install with.') }, ['pipenv']);
 
 export const manifest: PluginManifest = {
   kind: 'install-deps-pipenv',

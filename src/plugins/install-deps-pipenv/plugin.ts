@@ -5,23 +5,19 @@ import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
 import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { readPipfileLock, type PipfileLockContent } from '../../manifests/app/pipfile-lock-packages.js';
-import { inRoot, rootIn } from '../shared/app/root.js';
 import { firstMisencoded } from '../shared/app/file-encoding.js';
-import { defaultIndex, withoutUserinfo } from '../shared/install/index-url.js';
-import { runWithDownloads } from '../shared/install/kept-downloads.js';
 import { literalPattern } from '../shared/app/literal-pattern.js';
-import { forgetLocalWheels } from '../shared/pip/local-wheels.js';
-import { compilerEnvironment, isolatedEnvironment, readableLineOf } from '../shared/pip/command.js';
-import { pythonHome, type SlugPython } from '../shared/python/home.js';
 import { nearestWith, tellFolder } from '../shared/app/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/app/project-sources.js';
-import { pythonToolCommand } from '../shared/install/tool-command.js';
-import {
-  installPackages,
-  type InstalledOutputs as Outputs,
-  type InstallResult,
-} from '../shared/install/install-packages.js';
+import { inRoot, rootIn } from '../shared/app/root.js';
+import { defaultIndex, withoutUserinfo } from '../shared/install/index-url.js';
+import { installPackages, type InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
+import { runWithDownloads } from '../shared/install/kept-downloads.js';
 import { runInstaller } from '../shared/install/run-installer.js';
+import { pythonToolCommand } from '../shared/install/tool-command.js';
+import { compilerEnvironment, isolatedEnvironment, readableLineOf } from '../shared/pip/command.js';
+import { forgetLocalWheels } from '../shared/pip/local-wheels.js';
+import { pythonHome } from '../shared/python/home.js';
 import { CODE, fileMissing, pathsOutside, pipenvFailed, unreadableLock, variablesUnset } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { readPipLog } from './pip-log.js';
@@ -112,46 +108,45 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
   }
 
   async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
-    const install = { vendorDir: config.vendorDir, builtIn: context.facts.localPaths };
-    return installPackages(this.services, context, install, (python) => this.#install(config, context, python));
-  }
-
-  async #install(config: Node['config'], context: RunContext<Facts>, python: SlugPython): Promise<InstallResult> {
     const { facts } = context;
     const { files, log, subprocess } = this.services;
     const { cache, scratch } = files.of(context);
-    const unset = (facts.braced ?? []).filter((name) => (context.view.env(name) ?? context.env[name] ?? '') === '');
-    if (unset.length > 0) return fail(variablesUnset(inRoot(config.root, 'Pipfile'), unset));
+    const install = { vendorDir: config.vendorDir, builtIn: facts.localPaths };
+    return installPackages(this.services, context, install, async (python) => {
+      const unset = (facts.braced ?? []).filter((name) => (valueOf(context, name) ?? '') === '');
+      if (unset.length > 0) return fail(variablesUnset(inRoot(config.root, 'Pipfile'), unset));
 
-    const options = ['install', '--deploy', ...(facts.develop ? ['--dev'] : [])];
-    const shown = ['pipenv', ...options].join(' ');
-    log.step(context, `Installing dependencies using '${shown}'`);
-    const root = facts.folder ?? config.root;
-    tellFolder(log, context, config.root, inRoot(root, 'Pipfile.lock'));
-    tellReadingAll(log, context, facts.readingAll);
-    const argv = [...pythonToolCommand(context, files, 'pipenv', python).argv, ...options];
-    const env = this.#environment(config, context, facts);
-    const line = (text: string): string => readableLineOf(context, text.replace(TEMPORARY_FILE, ''));
-    const exit = await runWithDownloads(cache, 'pip', () =>
-      runInstaller(subprocess, context, { argv, root, env, line }),
-    );
-    forgetLocalWheels(context, cache, 'pip');
-    if (!exit.ok) return exit;
-    const pip = await readPipLog(scratch, 'pip.log');
-    if (exit.value.exitCode !== 0) {
-      for (const line of pip.failedBuild) log.info(context, line);
-      return fail(pipenvFailed(shown, exit.value, pip, { place: context, minor: python.minor }));
-    }
-    for (const line of pip.lines) if (line.startsWith('Successfully installed ')) log.info(context, line);
-    return succeed({ builtFromSource: pip.builtFromSource });
+      const options = ['install', '--deploy', ...(facts.develop ? ['--dev'] : [])];
+      const shown = ['pipenv', ...options].join(' ');
+      log.step(context, `Installing dependencies using '${shown}'`);
+      const root = facts.folder ?? config.root;
+      tellFolder(log, context, config.root, inRoot(root, 'Pipfile.lock'));
+      tellReadingAll(log, context, facts.readingAll);
+      const argv = [...pythonToolCommand(context, files, 'pipenv', python).argv, ...options];
+      const env = this.#environment(config, context);
+      const line = (text: string): string => readableLineOf(context, text.replace(TEMPORARY_FILE, ''));
+      const exit = await runWithDownloads(cache, 'pip', () =>
+        runInstaller(subprocess, context, { argv, root, env, line }),
+      );
+      forgetLocalWheels(context, cache, 'pip');
+      if (!exit.ok) return exit;
+      const pip = await readPipLog(scratch, 'pip.log');
+      if (exit.value.exitCode !== 0) {
+        for (const printed of pip.failedBuild) log.info(context, printed);
+        return fail(pipenvFailed(shown, exit.value, pip, { place: context, minor: python.minor }));
+      }
+      for (const said of pip.lines) if (said.startsWith('Successfully installed ')) log.info(context, said);
+      return succeed({ builtFromSource: pip.builtFromSource });
+    });
   }
 
-  #environment(config: Node['config'], context: RunContext, facts: Facts): Readonly<Record<string, string>> {
+  #environment(config: Node['config'], context: RunContext<Facts>): Readonly<Record<string, string>> {
     const python = `${context.paths.app}/${pythonHome(config.vendorDir)}`;
     const index = defaultIndex(config, this.services.host);
     const extraIndexes = context.view.env(EXTRA_INDEX);
+    const { facts } = context;
     const variables = facts.variables.flatMap((name) => {
-      const value = context.view.env(name) ?? context.env[name];
+      const value = valueOf(context, name);
       return value === undefined ? [] : [[name, value] as const];
     });
     return {
@@ -180,6 +175,9 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
     };
   }
 }
+
+/** Of an app variable, else of one that the node sets. */
+const valueOf = ({ view, env }: RunContext<Facts>, name: string): string | undefined => view.env(name) ?? env[name];
 
 /** App-relative, sorted; `folder`: where the lock lies. */
 function localPaths(

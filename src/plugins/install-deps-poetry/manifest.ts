@@ -1,15 +1,12 @@
 // What the kind `install-deps-poetry` declares: the packages of poetry.lock, installed into the slug's Python.
 
 import type { PluginManifest } from '../../engine/sdk.js';
-import { closedObject, outputTree, rootSchema, toolTree, vendorDirSchema } from '../shared/manifest/schemas.js';
-import { groupsSchema, INSTALLER, installedOutputs } from '../shared/manifest/installer.js';
+import { groupsSchema, installedOutputs, INSTALLER, intoPython } from '../shared/manifest/installer.js';
+import { closedObject, rootSchema, toolTree, vendorDirSchema } from '../shared/manifest/schemas.js';
 
 export const config = closedObject({ vendorDir: vendorDirSchema, root: rootSchema, groups: groupsSchema });
 
-export const inputs = closedObject(
-  { runtime: outputTree('The Python to install into.'), poetry: toolTree('The Poetry to install with.') },
-  ['runtime', 'poetry'],
-);
+export const inputs = intoPython({ poetry: toolTree('The Poetry to install with.') }, ['poetry']);
 
 export const manifest: PluginManifest = {
   kind: 'install-deps-poetry',

@@ -1,20 +1,12 @@
 // What the kind `install-deps-uv` declares: the packages of a uv.lock, installed into the slug's Python.
 
 import type { PluginManifest } from '../../engine/sdk.js';
-import { closedObject, outputTree, rootSchema, toolTree, vendorDirSchema } from '../shared/manifest/schemas.js';
-import { groupsSchema, INSTALLER, installedOutputs, uvIndexSchema } from '../shared/manifest/installer.js';
+import { installedOutputs, INSTALLER, intoPython, uvConfig } from '../shared/manifest/installer.js';
+import { toolTree } from '../shared/manifest/schemas.js';
 
-export const config = closedObject({
-  vendorDir: vendorDirSchema,
-  root: rootSchema,
-  index: uvIndexSchema,
-  groups: groupsSchema,
-});
+export const config = uvConfig;
 
-export const inputs = closedObject(
-  { runtime: outputTree('The Python to install into.'), uv: toolTree('The uv to install with.') },
-  ['runtime', 'uv'],
-);
+export const inputs = intoPython({ uv: toolTree('The uv to install with.') }, ['uv']);
 
 export const manifest: PluginManifest = {
   kind: 'install-deps-uv',

@@ -5,13 +5,13 @@ import { Services, succeed } from '../../engine/sdk.js';
 import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { normalizeName } from '../../manifests/app/requirements.js';
 import { versionsOf } from '../../manifests/app/uv-lock.js';
-import type { InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
+import { readingFact } from '../shared/app/project-sources.js';
 import { defaultIndex } from '../shared/install/index-url.js';
+import type { InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
+import { wheelTarget } from '../shared/python/wheel-target.js';
 import { indexFact, planIndex } from '../shared/uv/command.js';
 import { installWithUv, type UvFacts } from '../shared/uv/install.js';
 import { needsNoBuild, readUvProject } from '../shared/uv/project.js';
-import { readingFact } from '../shared/app/project-sources.js';
-import { wheelTarget } from '../shared/python/wheel-target.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;
@@ -30,6 +30,7 @@ export class InstallDepsUv implements Plugin<Node['config'], Node['inputs'], Out
   constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
 
   async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
+    const target = wheelTarget(this.services.host, view, config.vendorDir);
     const project = await readUvProject(config.root, view);
     if (!project.ok) return project;
     const { lock, files, computed, readingAll, hasSettings } = project.value;
@@ -44,7 +45,7 @@ export class InstallDepsUv implements Plugin<Node['config'], Node['inputs'], Out
       packages: versionsOf(lock),
       ...indexFact(planIndex(lock, defaultIndex(config, this.services.host))),
     };
-    const isShared = needsNoBuild(project.value, wheelTarget(this.services.host, view, config.vendorDir));
+    const isShared = needsNoBuild(project.value, target);
     return succeed({ files, facts, ...(!isShared && { scope: 'app' as const }) });
   }
 

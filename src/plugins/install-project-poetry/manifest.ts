@@ -1,26 +1,12 @@
 // What the kind `install-project-poetry` declares: the app itself, installed as the package that it is.
 
 import type { PluginManifest } from '../../engine/sdk.js';
-import {
-  closedObject,
-  outputTree,
-  rootSchema,
-  toolTree,
-  vendorDirSchema,
-  versionsByName,
-} from '../shared/manifest/schemas.js';
-import { INSTALLER, installedOutputs } from '../shared/manifest/installer.js';
+import { installedOutputs, INSTALLER, ontoDependencies } from '../shared/manifest/installer.js';
+import { closedObject, rootSchema, toolTree, vendorDirSchema } from '../shared/manifest/schemas.js';
 
 export const config = closedObject({ vendorDir: vendorDirSchema, root: rootSchema });
 
-export const inputs = closedObject(
-  {
-    dependencies: outputTree('The Python with the packages it needs.'),
-    packages: versionsByName('The packages in `dependencies`: normalized name to version.'),
-    poetry: toolTree('The Poetry to install with.'),
-  },
-  ['dependencies', 'packages', 'poetry'],
-);
+export const inputs = ontoDependencies({ poetry: toolTree('The Poetry to install with.') }, ['poetry']);
 
 export const manifest: PluginManifest = {
   kind: 'install-project-poetry',

@@ -6,12 +6,12 @@ import { fail, Services, succeed } from '../../engine/sdk.js';
 import type { Folder, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { parsePoetryProject } from '../../manifests/app/poetry-lock.js';
 import { changedFiles, takeSnapshot } from '../shared/app/changes.js';
-import { inRoot } from '../shared/app/root.js';
-import { runPoetry } from '../shared/poetry/command.js';
-import { noProjectFile, poetryFailed, unreadableProject } from '../shared/poetry/failures.js';
 import { poetryFolder } from '../shared/app/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/app/project-sources.js';
+import { inRoot } from '../shared/app/root.js';
 import { installPackages, type InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
+import { runPoetry } from '../shared/poetry/command.js';
+import { noProjectFile, poetryFailed, unreadableProject } from '../shared/poetry/failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;

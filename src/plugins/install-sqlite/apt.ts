@@ -1,17 +1,8 @@
 // Asks apt-get, cut off from every configuration of the machine, which files of today's signed index certain packages
 // are. Unaware of what they are for.
 
-import {
-  fail,
-  type Failure,
-  type Files,
-  type Folder,
-  hasCode,
-  type Result,
-  type RunContext,
-  type Subprocess,
-  succeed,
-} from '../../engine/sdk.js';
+import { fail, hasCode, succeed } from '../../engine/sdk.js';
+import type { Folder, Result, RunContext, Services, Subprocess } from '../../engine/sdk.js';
 import type { Distribution } from '../../manifests/catalogue/distributions.js';
 import { aptFailed, toolMissing } from './failures.js';
 
@@ -35,11 +26,11 @@ export interface Archives {
 
 /** The newest version of each package in the index of today. */
 export async function findPackages(
-  services: { readonly subprocess: Subprocess; readonly files: Files },
+  services: Pick<Services, 'files' | 'subprocess'>,
   context: RunContext,
   archives: Archives,
   names: readonly string[],
-): Promise<Result<readonly PackageFile[], Failure>> {
+): Promise<Result<readonly PackageFile[]>> {
   const apt = new Apt(services.subprocess, services.files.of(context), context, archives);
   apt.layOut();
   const updated = await apt.run('read the package index', [
@@ -81,7 +72,7 @@ class Apt {
   }
 
   /** Lines of standard output; none of them gets into the node's log unless it fails. */
-  async run(what: string, args: readonly string[]): Promise<Result<readonly string[], Failure>> {
+  async run(what: string, args: readonly string[]): Promise<Result<readonly string[]>> {
     const { subprocess, context, archives } = this;
     const printed: string[] = [];
     const all: string[] = [];

@@ -3,22 +3,13 @@
 
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
-import type {
-  Failure,
-  NodeOf,
-  Plugin,
-  ReadsPromise,
-  Result,
-  RunContext,
-  RunPromise,
-  ViewReader,
-} from '../../engine/sdk.js';
+import type { NodeOf, Plugin, ReadsPromise, Result, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { findDistribution, knownReleases, type Distribution } from '../../manifests/catalogue/distributions.js';
 import { HOST_STACK, stackStatus } from '../../manifests/catalogue/stacks.js';
-import { inRoot } from '../shared/app/root.js';
-import { noPython } from '../shared/python/failures.js';
-import { withoutUserinfo } from '../shared/install/index-url.js';
 import { nearestWith } from '../shared/app/project-folder.js';
+import { inRoot } from '../shared/app/root.js';
+import { withoutUserinfo } from '../shared/install/index-url.js';
+import { noPython } from '../shared/python/failures.js';
 import { minorOfPython, pythonHome } from '../shared/python/home.js';
 import { findPackages, type Archives, type PackageFile } from './apt.js';
 import { dependenciesOnSqlite } from './dependencies.js';
@@ -152,7 +143,7 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
     names: readonly string[],
     archives: Archives,
     context: RunContext,
-  ): Promise<Result<{ readonly files: readonly PackageFile[]; readonly degraded?: string }, Failure>> {
+  ): Promise<Result<{ readonly files: readonly PackageFile[]; readonly degraded?: string }>> {
     const { distribution } = archives;
     const { cache } = this.services.files.of(context);
     const found = await findPackages(this.services, context, archives, names);
@@ -172,7 +163,7 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
     return succeed({ files: kept, degraded: reason });
   }
 
-  private baseOf({ base, mirrorSetting }: Distribution): Result<string, Failure> {
+  private baseOf({ base, mirrorSetting }: Distribution): Result<string> {
     const mirror = this.services.host.setting(mirrorSetting);
     if (mirror === undefined || mirror === '') return succeed(base);
     // A blank or a bracket would mean something else in a list of sources.
@@ -183,7 +174,7 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
   }
 
   /** The folder with what is kept of a package. */
-  private async unpack(file: PackageFile, base: string, context: RunContext): Promise<Result<string, Failure>> {
+  private async unpack(file: PackageFile, base: string, context: RunContext): Promise<Result<string>> {
     const { sha256, sizeBytes } = file;
     const fetched = await this.services.download.fetch(context, { url: `${base}/${file.path}`, sha256, sizeBytes });
     if (!fetched.ok) return fetched;

@@ -1,14 +1,6 @@
 // Runs what was installed, as the booted app would, before anybody relies on it.
 
-import {
-  fail,
-  succeed,
-  type Failure,
-  type Files,
-  type Result,
-  type RunContext,
-  type Subprocess,
-} from '../../engine/sdk.js';
+import { fail, succeed, type Result, type RunContext, type Services } from '../../engine/sdk.js';
 import { selfCheckFailed } from './failures.js';
 import { COMMAND, headerVersion } from './files.js';
 
@@ -21,10 +13,10 @@ except ModuleNotFoundError:
 
 /** The version, which library, header and command agree on. `home` is app-relative. */
 export async function checkSqlite(
-  { subprocess, files }: { readonly subprocess: Subprocess; readonly files: Files },
+  { subprocess, files }: Pick<Services, 'files' | 'subprocess'>,
   context: RunContext,
   home: string,
-): Promise<Result<string, Failure>> {
+): Promise<Result<string>> {
   const header = headerVersion(files.of(context).app, home);
   const seen = `${context.paths.app}/${home}`;
   const printed: string[] = [];

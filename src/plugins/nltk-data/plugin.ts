@@ -4,24 +4,20 @@
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
 import type { FromSchema, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
-import { inRoot } from '../shared/app/root.js';
 import { allowed, buildEnvironment, writeEnvDir } from '../shared/app-code/build-environment.js';
-import { withoutUserinfo } from '../shared/install/index-url.js';
 import { isModuleAvailable } from '../shared/app-code/installed-modules.js';
-import { pythonHome } from '../shared/python/home.js';
 import { misencoded, wrongEncoding } from '../shared/app/file-encoding.js';
 import { isWantedFile } from '../shared/app/root-listing.js';
+import { inRoot } from '../shared/app/root.js';
+import { withoutUserinfo } from '../shared/install/index-url.js';
+import { pythonHome } from '../shared/python/home.js';
 import { downloadFailed } from './failures.js';
 import { manifest, PROFILE_SCRIPT, type config, type inputs, type outputs } from './manifest.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;
 type Config = Node['config'];
-type Status = NonNullable<FromSchema<typeof outputs>['status']>;
-interface Outputs {
-  readonly status?: Status;
-}
-type Facts = {
-  readonly status?: Status;
+type Outputs = Omit<FromSchema<typeof outputs>, 'tree'>;
+type Facts = Outputs & {
   /** As nltk.txt lists them. */
   readonly packages?: readonly string[];
   /** Without user and password. */

@@ -4,10 +4,10 @@
 import { inject, injectable } from 'inversify';
 import { Services, succeed } from '../../engine/sdk.js';
 import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
-import { inRoot } from '../shared/app/root.js';
 import { describeWindowsLines, saveWithLf, windowsLinesOf, type WindowsLines } from '../shared/app/line-ends.js';
 import { literalPattern } from '../shared/app/literal-pattern.js';
 import { isFile, isWantedFile } from '../shared/app/root-listing.js';
+import { inRoot } from '../shared/app/root.js';
 import {
   GUNICORN_SCRIPT,
   manifest,
@@ -16,9 +16,8 @@ import {
   PYTHON_SCRIPT,
   ROOT_SCRIPT,
   SQLALCHEMY_SCRIPT,
-  type config,
-  type inputs,
 } from './manifest.js';
+import type { config, inputs } from './manifest.js';
 import { GUNICORN, pythonScript, rootScript, sqlalchemyScript } from './scripts.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;

@@ -4,9 +4,9 @@
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
 import type { Folder, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
+import { recordColumns } from '../shared/install/record.js';
 import { noPython } from '../shared/python/failures.js';
 import { minorInView, pythonHome } from '../shared/python/home.js';
-import { recordColumns } from '../shared/install/record.js';
 import { wrongTool } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { consoleScripts, packageScript, pipenvScript } from './scripts.js';

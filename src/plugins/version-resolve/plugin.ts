@@ -15,8 +15,8 @@ import type {
   RunPromise,
   ViewReader,
 } from '../../engine/sdk.js';
-import { acceptedMinors, DEFAULT_MINOR, latestPatch, minorStatus } from '../../manifests/catalogue/python-releases.js';
 import { findPlatformArchive, latestPlatformArchive, type Pins } from '../../manifests/catalogue/platform-archives.js';
+import { acceptedMinors, DEFAULT_MINOR, latestPatch, minorStatus } from '../../manifests/catalogue/python-releases.js';
 import { findRuntime, latestRuntime, runtimePlatform } from '../../manifests/catalogue/runtimes.js';
 import { inRoot } from '../shared/app/root.js';
 import { readPins } from '../shared/archives/platform-pins.js';
@@ -30,10 +30,10 @@ import {
   uvNeedsVersionFile,
   uvWithRuntimeTxt,
 } from './failures.js';
-import { type config, type inputs, manifest, type outputs } from './manifest.js';
-import { deprecatedMinor, type Notice, noVersionGiven, patchUpdate, runtimeTxtDeprecated } from './notices.js';
-import { readRequest, type Request } from './request.js';
+import { manifest, type config, type inputs, type outputs } from './manifest.js';
+import { deprecatedMinor, noVersionGiven, patchUpdate, runtimeTxtDeprecated, type Notice } from './notices.js';
 import type { Origin } from './origin.js';
+import { readRequest, type Request } from './request.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;
 type Config = Node['config'];
@@ -108,7 +108,7 @@ export class VersionResolve implements Plugin<Node['config'], Node['inputs'], Ou
     builds: Builds,
     manager: string,
     defaultMinor: string,
-  ): Result<Resolved, Failure> {
+  ): Result<Resolved> {
     const { minor } = python;
     const now = this.services.clock.now();
     const status = minorStatus(minor, now);

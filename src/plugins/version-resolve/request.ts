@@ -1,19 +1,19 @@
 // Which version the app asks for, and where it says so: the first of runtime.txt, .python-version, Pipfile.lock, the
 // minor of the last build, the default. Unaware of which versions exist.
 
-import { fail, failKnowing, type Failure, type Result, succeed, type ViewReader } from '../../engine/sdk.js';
+import { fail, failKnowing, succeed, type Result, type ViewReader } from '../../engine/sdk.js';
 import { parsePipfileLock } from '../../manifests/app/pipfile-lock.js';
-import { parsePythonRequest, type PythonRequest } from '../../manifests/app/python-version.js';
 import {
   MISSPELLED_PYTHON_VERSION_NAMES,
   namesLikePythonVersion,
   parsePythonVersionFile,
 } from '../../manifests/app/python-version-file.js';
+import { parsePythonRequest, type PythonRequest } from '../../manifests/app/python-version.js';
 import { parseRuntimeTxt } from '../../manifests/app/runtime-txt.js';
-import { inRoot, viewOfRoot } from '../shared/app/root.js';
 import { misencoded, wrongEncoding } from '../shared/app/file-encoding.js';
 import { foldersUp } from '../shared/app/project-folder.js';
 import { isFile } from '../shared/app/root-listing.js';
+import { inRoot, viewOfRoot } from '../shared/app/root.js';
 import { misspelledFile, pipfileLockWrong, pythonVersionFileWrong, runtimeTxtWrong } from './failures.js';
 import type { Origin } from './origin.js';
 
@@ -31,7 +31,7 @@ export async function readRequest(
   root: string,
   manager: string,
   defaultMinor: string,
-): Promise<Result<Request, Failure>> {
+): Promise<Result<Request>> {
   const similarFiles = await filesLikePythonVersion(viewOfRoot(app, root));
   for (const folder of foldersUp(root)) {
     const found = await requestIn(app, folder, { manager, defaultMinor });
@@ -52,7 +52,7 @@ async function requestIn(
   app: ViewReader,
   folder: string,
   { manager, defaultMinor }: { readonly manager: string; readonly defaultMinor: string },
-): Promise<Result<Found, Failure>> {
+): Promise<Result<Found>> {
   const view = viewOfRoot(app, folder);
   const runtimeTxt = await view.read('runtime.txt');
   if (runtimeTxt !== undefined) {

@@ -2,8 +2,8 @@
 // tell it to use the Python of the slug. Unaware of who runs the scripts.
 
 import type { Files, RunContext } from '../../../engine/sdk.js';
-import { minorOfPython, pythonHome } from '../python/home.js';
 import { pythonToolCommand } from '../install/tool-command.js';
+import { minorOfPython, pythonHome } from '../python/home.js';
 
 export interface ManagerEnvironment {
   /** Folders before that of Python. */

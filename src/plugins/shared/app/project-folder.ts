@@ -3,9 +3,9 @@
 import { posix } from 'node:path';
 import type { NodeLog, RunContext, ViewReader } from '../../../engine/sdk.js';
 import { parseUvProject, type UvWorkspace } from '../../../manifests/app/uv-settings.js';
-import { inRoot, rootName } from './root.js';
 import { literalPattern } from './literal-pattern.js';
 import { isWantedFile } from './root-listing.js';
+import { inRoot, rootName } from './root.js';
 
 /** The root and all folders above it, up to the app: `services/web`, `services`, `.`. */
 export function foldersUp(root: string): readonly string[] {

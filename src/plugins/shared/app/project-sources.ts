@@ -3,8 +3,8 @@
 
 import type { NodeLog, RunContext, ViewReader } from '../../../engine/sdk.js';
 import { buildReach, type BuildReach } from '../../../manifests/app/build-reach.js';
-import { inRoot } from './root.js';
 import { literalPattern, wholePattern } from './literal-pattern.js';
+import { inRoot } from './root.js';
 
 export interface ProjectSources {
   /** Patterns for `reads`. */

@@ -5,7 +5,7 @@ import { parsePins } from '../../../manifests/catalogue/pin-file.js';
 import { SHIPPED_PINS, type Pins } from '../../../manifests/catalogue/platform-archives.js';
 
 /** The shipped pins under those of the operator; the setting is the text of the file that PYFLOW_PINS names. */
-export function readPins(host: Host): Result<Pins, Failure> {
+export function readPins(host: Host): Result<Pins> {
   const text = host.setting('PINS');
   if (text === undefined || text === '') return succeed(SHIPPED_PINS);
   const parsed = parsePins(text);

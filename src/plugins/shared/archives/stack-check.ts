@@ -1,7 +1,7 @@
 // Whether anything is built for a stack, and the words for when it is not. The buildpack adapter asks before all else.
 
-import { acceptedStacks, stackStatus } from '../../../manifests/catalogue/stacks.js';
 import type { Failure } from '../../../engine/sdk.js';
+import { acceptedStacks, stackStatus } from '../../../manifests/catalogue/stacks.js';
 
 export function checkStack(name: string): Failure | undefined {
   const { support, end } = stackStatus(name);

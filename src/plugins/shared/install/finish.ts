@@ -3,14 +3,14 @@
 
 import { fail, succeed, type RunContext, type RunPromise, type Services } from '../../../engine/sdk.js';
 import { takeSnapshot, type Snapshot } from '../app/changes.js';
+import { privatePathLeft, pythonChanged } from '../logs/install-failures.js';
 import { compileBytecode } from '../python/bytecode.js';
-import { pythonChanged, privatePathLeft } from '../logs/install-failures.js';
-import { installedPackages } from './installed-packages.js';
-import { normalizePackages } from './package-layer.js';
+import type { SlugPython } from '../python/home.js';
 import { privateAppPaths, privatePaths } from '../relocate/private-needles.js';
 import { filesMentionPrivatePath } from '../relocate/private-path.js';
-import type { SlugPython } from '../python/home.js';
 import { searchFiles } from '../relocate/search-bytes.js';
+import { installedPackages } from './installed-packages.js';
+import { normalizePackages } from './package-layer.js';
 
 export interface InstalledOutputs {
   /** Normalized name -> version. */

@@ -1,7 +1,7 @@
 // An install from start to end, around the tool that does it: finds the Python, remembers what is there, lets the tool work, and
 // brings what it left into the form of a layer.
 
-import type { Failure, Result, RunContext, RunPromise, Services } from '../../../engine/sdk.js';
+import type { Result, RunContext, RunPromise, Services } from '../../../engine/sdk.js';
 import { takeSnapshot, type Snapshot } from '../app/changes.js';
 import { findPython, type SlugPython } from '../python/home.js';
 import { finishInstall, type FinishedInstall, type InstalledOutputs } from './finish.js';
@@ -16,7 +16,7 @@ export interface PackageInstall {
 }
 
 /** What is known when the tool has done its work. */
-export type InstallResult = Result<Pick<FinishedInstall, 'builtFromSource'>, Failure>;
+export type InstallResult = Result<Pick<FinishedInstall, 'builtFromSource'>>;
 
 /** Runs the tool. `before`: the files of the Python before it. */
 export type InstallWork = (python: SlugPython, before: Snapshot) => Promise<InstallResult>;

@@ -1,8 +1,8 @@
 // Files that a tool keeps by the URL that they came from, as long as the index allows, which is for ever. Unaware of the tool.
 
-import type { CommandExit, Failure, Folder, Result } from '../../../engine/sdk.js';
-import { cleanCache } from './clean-cache.js';
+import type { CommandExit, Folder, Result } from '../../../engine/sdk.js';
 import { judgeInstallLog } from '../logs/install-log.js';
+import { cleanCache } from './clean-cache.js';
 
 /**
  * Runs a tool that keeps its downloads in `folder` of the cache. When a file is not the one that was locked, none of them stays: it may
@@ -11,8 +11,8 @@ import { judgeInstallLog } from '../logs/install-log.js';
 export async function runWithDownloads(
   cache: Folder,
   folder: string,
-  run: () => Promise<Result<CommandExit, Failure>>,
-): Promise<Result<CommandExit, Failure>> {
+  run: () => Promise<Result<CommandExit>>,
+): Promise<Result<CommandExit>> {
   // Also mends a folder that an earlier build replaced.
   let hadSome = false;
   cleanCache(cache, folder, () => {
@@ -26,7 +26,7 @@ export async function runWithDownloads(
 }
 
 /** Whether there was reason to. */
-function dropTampered(cache: Folder, folder: string, exit: Result<CommandExit, Failure>): boolean {
+function dropTampered(cache: Folder, folder: string, exit: Result<CommandExit>): boolean {
   if (!exit.ok || exit.value.exitCode === 0 || judgeInstallLog(exit.value.lines).tampered === undefined) return false;
   cache.remove(folder);
   return true;

@@ -4,11 +4,11 @@
 import { posix } from 'node:path';
 import { pathBeneath, type Folder, type RunContext } from '../../../engine/sdk.js';
 import { changedFiles, takeSnapshot, type Snapshot } from '../app/changes.js';
-import { isElf, withoutDebug, withOwnBuildId } from '../relocate/elf.js';
-import { movableFinder } from '../relocate/editable-finder.js';
-import { relocatableLauncher } from '../relocate/python-launcher.js';
-import { privateAppPaths } from '../relocate/private-needles.js';
 import { PUBLIC_APP_DIR, type SlugPython } from '../python/home.js';
+import { movableFinder } from '../relocate/editable-finder.js';
+import { isElf, withoutDebug, withOwnBuildId } from '../relocate/elf.js';
+import { privateAppPaths } from '../relocate/private-needles.js';
+import { relocatableLauncher } from '../relocate/python-launcher.js';
 import { editRecord, recordColumns, recordPaths, renameInRecord } from './record.js';
 
 export interface PackageLayer {

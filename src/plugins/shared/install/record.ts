@@ -10,34 +10,43 @@ export const recordColumns = (bytes: Uint8Array): string =>
  * The RECORD with each line passed through `change`: other columns for the path, `drop`, or undefined to leave the line
  * byte by byte as the installer wrote it.
  */
-export function editRecord(text: string, change: (path: string) => string | 'drop' | undefined): string {
-  return text
-    .split(/(?<=\n)/)
-    .map((line) => {
-      const cell = /^(?:"((?:[^"]|"")*)"|([^,\r\n]*)),/.exec(line);
-      if (cell === null) return line;
-      const columns = change(cell[1]?.replaceAll('""', '"') ?? cell[2] ?? '');
-      if (columns === undefined) return line;
-      if (columns === 'drop') return '';
-      return `${cell[0]}${columns}${/\r?\n$/.exec(line)?.[0] ?? ''}`;
-    })
-    .join('');
-}
+export const editRecord = (text: string, change: (path: string) => string | 'drop' | undefined): string =>
+  editLines(text, ({ path, cell, end }) => {
+    const columns = change(path);
+    if (columns === undefined) return undefined;
+    return columns === 'drop' ? '' : `${cell}${columns}${end}`;
+  });
 
 /** The RECORD with other paths; undefined leaves a line byte by byte as it is. */
-export function renameInRecord(text: string, rename: (path: string) => string | undefined): string {
-  return text
+export const renameInRecord = (text: string, rename: (path: string) => string | undefined): string =>
+  editLines(text, ({ path, rest }) => {
+    const name = rename(path);
+    if (name === undefined) return undefined;
+    const written = /[",]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name;
+    return `${written},${rest}`;
+  });
+
+interface RecordLine {
+  readonly path: string;
+  /** The path as it is written, with its comma. */
+  readonly cell: string;
+  /** What follows the cell. */
+  readonly rest: string;
+  /** The end of the line. */
+  readonly end: string;
+}
+
+/** Lines without a path, and those for which `edit` gives undefined, stay. */
+const editLines = (text: string, edit: (line: RecordLine) => string | undefined): string =>
+  text
     .split(/(?<=\n)/)
     .map((line) => {
-      const cell = /^(?:"((?:[^"]|"")*)"|([^,\r\n]*)),/.exec(line);
-      if (cell === null) return line;
-      const name = rename(cell[1]?.replaceAll('""', '"') ?? cell[2] ?? '');
-      if (name === undefined) return line;
-      const written = /[",]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name;
-      return `${written},${line.slice(cell[0].length)}`;
+      const [cell, quoted, plain] = /^(?:"((?:[^"]|"")*)"|([^,\r\n]*)),/.exec(line) ?? [];
+      if (cell === undefined) return line;
+      const path = quoted?.replaceAll('""', '"') ?? plain ?? '';
+      return edit({ path, cell, rest: line.slice(cell.length), end: /\r?\n$/.exec(line)?.[0] ?? '' }) ?? line;
     })
     .join('');
-}
 
 /** Paths in the order of the file. */
 export function recordPaths(text: string): readonly string[] {

@@ -1,6 +1,6 @@
 // Runs the program of a package manager for an install.
 
-import type { CommandExit, Failure, Result, RunContext, Subprocess } from '../../../engine/sdk.js';
+import type { CommandExit, Result, RunContext, Subprocess } from '../../../engine/sdk.js';
 import { rootIn } from '../app/root.js';
 
 /** Long builds print thousands of lines; what is wrong stands in the last ones. */
@@ -19,7 +19,7 @@ export const runInstaller = (
   subprocess: Subprocess,
   context: RunContext,
   { argv, root, env, line }: InstallerCommand,
-): Promise<Result<CommandExit, Failure>> =>
+): Promise<Result<CommandExit>> =>
   subprocess.run(context, {
     argv,
     cwd: rootIn(context.paths.app, root),

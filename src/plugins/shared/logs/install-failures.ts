@@ -2,8 +2,8 @@
 
 import type { CommandExit, Failure } from '../../../engine/sdk.js';
 import { lastLines } from '../python/failures.js';
-import { judgeInstallLog, type LogVerdict } from './install-log.js';
 import { gitTroubleTitle, SAYS_NOTHING, TROUBLE_TITLES } from './install-log-patterns.js';
+import { judgeInstallLog, type LogVerdict } from './install-log.js';
 import { adviseMiss, describeMiss, pythonMiss } from './python-misses.js';
 import { pathsShower, type ShownPlace } from './shown-paths.js';
 

@@ -15,9 +15,8 @@ import {
   POETRY_TROUBLE,
   UV_TROUBLE,
   WRONG_DIGEST,
-  type KnownCause,
-  type Trouble,
 } from './install-log-patterns.js';
+import type { KnownCause, Trouble } from './install-log-patterns.js';
 
 export interface LogVerdict {
   readonly cause?: KnownCause;

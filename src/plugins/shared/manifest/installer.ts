@@ -1,6 +1,6 @@
 // What the manifests of all kinds that install packages have in common.
 
-import { closedObject, outputTree, versionsByName } from './schemas.js';
+import { closedObject, outputTree, rootSchema, vendorDirSchema, versionsByName, type Properties } from './schemas.js';
 
 /** The fields of the manifest itself; a kind adds its own. */
 export const INSTALLER = {
@@ -10,6 +10,26 @@ export const INSTALLER = {
   timeoutMs: 1_800_000,
   buildDataDuration: 'dependencies_install_duration',
 } as const;
+
+/** The inputs of a kind that installs into a Python that has no packages of the app yet. `tools`: what it installs with. */
+export const intoPython = <const P extends Properties, const R extends readonly (keyof P & string)[]>(
+  tools: P,
+  required: R,
+) => closedObject({ runtime: outputTree('The Python to install into.'), ...tools }, ['runtime', ...required]);
+
+/** The inputs of a kind that adds the project itself to a Python that has its dependencies. */
+export const ontoDependencies = <const P extends Properties, const R extends readonly (keyof P & string)[]>(
+  tools: P,
+  required: R,
+) =>
+  closedObject(
+    {
+      dependencies: outputTree('The Python with the dependencies of the project.'),
+      packages: versionsByName('The packages in `dependencies`: normalized name to version.'),
+      ...tools,
+    },
+    ['dependencies', 'packages', ...required],
+  );
 
 /** The outputs, so that any of these kinds can feed the same nodes. `tree`: what its tree holds, as a sentence. */
 export const installedOutputs = (tree: string) =>
@@ -28,7 +48,12 @@ export const groupsSchema = {
 export const indexSchema = (description: string) =>
   ({ type: 'string', pattern: '^(https?|file)://[^@\\s]+$', description }) as const;
 
-/** For kinds that install with uv. */
-export const uvIndexSchema = indexSchema(
-  'URL of the package index that stands in for the default one, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the indexes of the project.',
-);
+/** The config of kinds that install by a lockfile of uv. */
+export const uvConfig = closedObject({
+  vendorDir: vendorDirSchema,
+  root: rootSchema,
+  index: indexSchema(
+    'URL of the package index that stands in for the default one, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the indexes of the project.',
+  ),
+  groups: groupsSchema,
+});

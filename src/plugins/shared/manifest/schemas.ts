@@ -2,7 +2,8 @@
 
 import type { JSONSchema } from '../../../engine/sdk.js';
 
-type Properties = Readonly<Record<string, JSONSchema>>;
+/** Of an object, by name. */
+export type Properties = Readonly<Record<string, JSONSchema>>;
 
 interface ClosedObject<P extends Properties, R extends readonly string[]> {
   readonly type: 'object';

@@ -1,13 +1,13 @@
 // How Poetry is run: out of its tool tree, into the slug's Python, and isolated from every configuration of the machine.
 
-import type { CommandExit, Failure, Files, Result, RunContext, Services } from '../../../engine/sdk.js';
-import { hasUserinfo, withoutUserinfo } from '../install/index-url.js';
+import type { CommandExit, Files, Result, RunContext, Services } from '../../../engine/sdk.js';
 import { cleanCache } from '../install/clean-cache.js';
-import { compilerEnvironment, isolatedEnvironment } from '../pip/command.js';
-import { readablePoetryLine } from './output.js';
-import { PUBLIC_APP_DIR, type SlugPython } from '../python/home.js';
+import { hasUserinfo, withoutUserinfo } from '../install/index-url.js';
 import { runInstaller } from '../install/run-installer.js';
 import { pythonToolCommand } from '../install/tool-command.js';
+import { compilerEnvironment, isolatedEnvironment } from '../pip/command.js';
+import { PUBLIC_APP_DIR, type SlugPython } from '../python/home.js';
+import { readablePoetryLine } from './output.js';
 
 /**
  * Starts Poetry with its default index read in the way of every index. Poetry itself knows no mirror of it (settings of
@@ -59,7 +59,7 @@ export async function runPoetry(
   { subprocess, files }: Pick<Services, 'files' | 'subprocess'>,
   context: RunContext,
   { python, root, args, parallel, index, onLine }: PoetryRun,
-): Promise<Result<CommandExit, Failure>> {
+): Promise<Result<CommandExit>> {
   const home = `${context.paths.app}/${python.home}`;
   const tool = pythonToolCommand(context, files, 'poetry', python);
   files.of(context).given.write('poetry/run.py', POETRY_DRIVER);

@@ -2,9 +2,9 @@
 
 import type { CommandExit, Failure } from '../../../engine/sdk.js';
 import { toolVersion } from '../../../manifests/catalogue/tools.js';
+import { fetchInstead } from '../install/other-tool-version.js';
 import { withoutTracebacks } from '../logs/build-log.js';
 import { installFailed, type FailedInstall, type KnownWord } from '../logs/install-failures.js';
-import { fetchInstead } from '../install/other-tool-version.js';
 import { poetryErrors } from './output.js';
 
 export const CODE = 'install-dependencies::poetry';

@@ -1,14 +1,7 @@
 // Compiles Python sources to bytecode as one reproducible step: the bytes depend on the sources and the interpreter,
 // not on the folder, the locale or the time. Unaware of who wants it.
 
-import {
-  succeed,
-  type Failure,
-  type Files,
-  type Result,
-  type RunContext,
-  type Subprocess,
-} from '../../../engine/sdk.js';
+import { succeed, type Result, type RunContext, type Services } from '../../../engine/sdk.js';
 import { bytecodeFailed } from './failures.js';
 import { PUBLIC_APP_DIR } from './home.js';
 
@@ -135,7 +128,7 @@ sys.exit(any(statuses))
  * as there are.
  */
 export async function compileBytecode(
-  { subprocess, files }: { readonly subprocess: Subprocess; readonly files: Files },
+  { subprocess, files }: Pick<Services, 'files' | 'subprocess'>,
   context: RunContext,
   request: {
     readonly python: string;
@@ -145,7 +138,7 @@ export async function compileBytecode(
     /** What lies there came with the sources and may be used. Default: it is replaced. */
     readonly reuse?: boolean;
   },
-): Promise<Result<void, Failure>> {
+): Promise<Result<void>> {
   if (request.files.length === 0) return succeed(undefined);
   const root = request.root ?? { seen: context.paths.app, public: PUBLIC_APP_DIR };
   const names = [...request.files].sort().map((file) => `${root.seen}/${file}\0`);

@@ -1,6 +1,6 @@
 // Where things are in the Python of a slug.
 
-import { fail, succeed, type Failure, type Folder, type Result, type ViewReader } from '../../../engine/sdk.js';
+import { fail, succeed, type Folder, type Result, type ViewReader } from '../../../engine/sdk.js';
 import { noPython } from './failures.js';
 
 /** Where the app lives at run time. */
@@ -26,14 +26,14 @@ export interface SlugPython {
 }
 
 /** The Python below the vendor folder; fails when there is none. */
-export const findPython = (app: Folder, vendorDir: string): Result<SlugPython, Failure> =>
+export const findPython = (app: Folder, vendorDir: string): Result<SlugPython> =>
   pythonOf(pythonHome(vendorDir), minorOfPython(app, pythonHome(vendorDir)));
 
 /** The same of the Python that a node sees, without reading the disk. */
-export const findPythonInView = (view: ViewReader, vendorDir: string): Result<SlugPython, Failure> =>
+export const findPythonInView = (view: ViewReader, vendorDir: string): Result<SlugPython> =>
   pythonOf(pythonHome(vendorDir), minorInView(view, pythonHome(vendorDir)));
 
-const pythonOf = (home: string, minor: string | undefined): Result<SlugPython, Failure> =>
+const pythonOf = (home: string, minor: string | undefined): Result<SlugPython> =>
   minor === undefined
     ? fail(noPython(home))
     : succeed({ home, minor, sitePackages: `${home}/lib/python${minor}/site-packages` });

@@ -262,18 +262,18 @@ interface Segment {
 }
 
 function readSegments(bytes: Buffer): readonly Segment[] {
-  const start = number64(bytes, 32);
-  const each = bytes.readUInt16LE(54);
-  return Array.from({ length: bytes.readUInt16LE(56) }, (_, index) => {
-    const at = start + index * each;
-    return {
-      type: bytes.readUInt32LE(at),
-      offset: number64(bytes, at + 8),
-      address: number64(bytes, at + 16),
-      size: number64(bytes, at + 32),
-    };
-  });
+  const table = { start: number64(bytes, 32), each: bytes.readUInt16LE(54), count: bytes.readUInt16LE(56) };
+  return offsetsIn(table).map((at) => ({
+    type: bytes.readUInt32LE(at),
+    offset: number64(bytes, at + 8),
+    address: number64(bytes, at + 16),
+    size: number64(bytes, at + 32),
+  }));
 }
+
+/** Where the entries of a table are. */
+const offsetsIn = (table: { readonly start: number; readonly each: number; readonly count: number }) =>
+  Array.from({ length: table.count }, (_, index) => table.start + index * table.each);
 
 interface Section {
   readonly index: number;
@@ -292,21 +292,19 @@ interface Section {
 function readSections(bytes: Buffer): readonly Section[] {
   const start = number64(bytes, 40);
   if (start === 0) return [];
-  return Array.from({ length: bytes.readUInt16LE(60) }, (_, index) => {
-    const at = start + index * SECTION_BYTES;
-    return {
-      index,
-      at,
-      name: bytes.readUInt32LE(at),
-      type: bytes.readUInt32LE(at + 4),
-      flags: bytes.readBigUInt64LE(at + 8),
-      offset: number64(bytes, at + 24),
-      size: number64(bytes, at + 32),
-      link: bytes.readUInt32LE(at + 40),
-      info: bytes.readUInt32LE(at + 44),
-      alignment: number64(bytes, at + 48),
-    };
-  });
+  const table = { start, each: SECTION_BYTES, count: bytes.readUInt16LE(60) };
+  return offsetsIn(table).map((at, index) => ({
+    index,
+    at,
+    name: bytes.readUInt32LE(at),
+    type: bytes.readUInt32LE(at + 4),
+    flags: bytes.readBigUInt64LE(at + 8),
+    offset: number64(bytes, at + 24),
+    size: number64(bytes, at + 32),
+    link: bytes.readUInt32LE(at + 40),
+    info: bytes.readUInt32LE(at + 44),
+    alignment: number64(bytes, at + 48),
+  }));
 }
 
 function unsupported(bytes: Buffer): ElfProblem | undefined {

@@ -3,9 +3,9 @@
 
 import { posix } from 'node:path';
 import { fail, succeed, type Folder, type MachineFolder, type Result, type WalkedEntry } from '../../../engine/sdk.js';
-import { isElf, withoutDebug, withPath, withRunpath } from './elf.js';
-import { readForStrip } from './elf-file.js';
 import { eachLimited } from '../python/each-limited.js';
+import { readForStrip } from './elf-file.js';
+import { isElf, withoutDebug, withPath, withRunpath } from './elf.js';
 
 const REWRITERS = 4;
 /** Files are read whole to be rewritten, and with debug sections a library may have tens of megabytes: one at a time. */

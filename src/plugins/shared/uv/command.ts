@@ -3,8 +3,8 @@
 
 import type { Files, Folder, RunContext, ViewReader } from '../../../engine/sdk.js';
 import type { UvLock } from '../../../manifests/app/uv-lock.js';
-import { withoutUserinfo } from '../install/index-url.js';
 import { cleanCache } from '../install/clean-cache.js';
+import { withoutUserinfo } from '../install/index-url.js';
 import { compilerEnvironment, isolatedEnvironment } from '../pip/command.js';
 import { PUBLIC_APP_DIR } from '../python/home.js';
 

@@ -3,9 +3,9 @@
 import type { CommandExit, Failure } from '../../../engine/sdk.js';
 import { nearestPython } from '../../../manifests/app/package-version.js';
 import { toolVersion } from '../../../manifests/catalogue/tools.js';
-import { installFailed, type FailedInstall, type KnownWord } from '../logs/install-failures.js';
 import { withoutUserinfo } from '../install/index-url.js';
 import { fetchInstead } from '../install/other-tool-version.js';
+import { installFailed, type FailedInstall, type KnownWord } from '../logs/install-failures.js';
 
 export const CODE = 'install-dependencies::uv';
 

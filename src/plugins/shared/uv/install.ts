@@ -1,7 +1,7 @@
 // Installs what a lockfile of uv names: all but the app's own packages, or those.
 
 import { succeed } from '../../../engine/sdk.js';
-import type { Failure, Files, NodeLog, Result, RunContext, RunPromise, Services } from '../../../engine/sdk.js';
+import type { Files, NodeLog, Result, RunContext, RunPromise, Services } from '../../../engine/sdk.js';
 import { tellFolder } from '../app/project-folder.js';
 import { tellReadingAll, type ProjectSources } from '../app/project-sources.js';
 import { defaultIndex } from '../install/index-url.js';
@@ -95,7 +95,7 @@ async function installFromMirror(
   files: Files,
   context: RunContext,
   { part, groups, others }: Mirrored,
-): Promise<Result<void, Failure>> {
+): Promise<Result<void>> {
   const list = `locked-${part}.txt`;
   const some = part === 'remote' ? '--no-emit-local' : '--only-emit-local';
   const output = ['--no-header', '--no-annotate', '--quiet', `--output-file=${context.paths.scratch}/${list}`];

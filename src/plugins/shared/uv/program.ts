@@ -1,8 +1,7 @@
 // Runs uv for an install: in the folder of the project, into the slug's Python.
 
 import { posix } from 'node:path';
-import { fail, succeed } from '../../../engine/sdk.js';
-import type { Failure, Result, RunContext, Services, ViewReader } from '../../../engine/sdk.js';
+import { fail, succeed, type Result, type RunContext, type Services, type ViewReader } from '../../../engine/sdk.js';
 import { inRoot } from '../app/root.js';
 import { maskUserinfo } from '../install/index-url.js';
 import { runWithDownloads } from '../install/kept-downloads.js';
@@ -38,7 +37,7 @@ export class UvProgram {
   }
 
   /** `more`: variables besides those of every run. */
-  async run(args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Result<void, Failure>> {
+  async run(args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Result<void>> {
     const { services, context, task } = this;
     const { cache } = services.files.of(context);
     const exit = await runWithDownloads(cache, UV_CACHE, () =>

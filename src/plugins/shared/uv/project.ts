@@ -2,21 +2,16 @@
 // whether something has to be built. Unaware of how uv is run.
 
 import { posix } from 'node:path';
-import { fail, succeed, type Failure, type Result, type ViewReader } from '../../../engine/sdk.js';
-import {
-  neededBy,
-  parseUvLock,
-  type UvLock,
-  type UvLockedPackage,
-  type UvSource,
-} from '../../../manifests/app/uv-lock.js';
+import { fail, succeed, type Result, type ViewReader } from '../../../engine/sdk.js';
+import { neededBy, parseUvLock } from '../../../manifests/app/uv-lock.js';
+import type { UvLock, UvLockedPackage, UvSource } from '../../../manifests/app/uv-lock.js';
 import { parseUvProject, parseUvToml, type UvProjectFile } from '../../../manifests/app/uv-settings.js';
 import { wheelFits, type WheelTarget } from '../../../manifests/app/wheel-tags.js';
-import { inRoot } from '../app/root.js';
 import { firstMisencoded } from '../app/file-encoding.js';
 import { literalPattern } from '../app/literal-pattern.js';
 import { memberFiles, uvPlaces } from '../app/project-folder.js';
 import { sourcesOf, type ProjectSources } from '../app/project-sources.js';
+import { inRoot } from '../app/root.js';
 import { CODE, outsideApp, unreadableProject } from './failures.js';
 
 export interface UvProject {
@@ -46,93 +41,127 @@ const PROJECT = 'pyproject.toml';
 const SETTINGS = 'uv.toml';
 
 /** `root`: of the app's project, which may be a member of a workspace above it. */
-export async function readUvProject(root: string, view: ViewReader): Promise<Result<UvProject, Failure>> {
+export async function readUvProject(root: string, view: ViewReader): Promise<Result<UvProject>> {
   const { project: folder, top } = await uvPlaces(view, root);
-  const [lockFile, projectFile, settingsFile] = [LOCK, PROJECT, SETTINGS].map((name) => inRoot(top, name)) as [
-    string,
-    string,
-    string,
+  const read = await readFiles(view, top);
+  if (!read.ok) return read;
+  const { paths, lockFile, lock: whole, project, settings } = read.value;
+  const member =
+    folder === top
+      ? undefined
+      : whole.packages.find(({ source }) => isLocal(source) && placeOf(top, source.at) === folder);
+  const lock = member === undefined ? whole : neededBy(whole, member);
+  const local = await localPackages(view, { top, lockFile, whole, needed: lock });
+  if (!local.ok) return local;
+  const { locals, computed } = local.value;
+  const built = await sourcesOf(view, computed, { isLocked: true });
+  const patterns = [
+    ...[...paths, inRoot(folder, PROJECT)].map(literalPattern),
+    ...memberPatterns(top, project),
+    ...local.value.patterns,
+    ...built.patterns,
   ];
+  const own = folder === top ? project : await projectIn(view, folder);
+  return succeed({
+    lock,
+    lockFile,
+    folder,
+    files: [...new Set(patterns)].sort(),
+    readingAll: built.readingAll,
+    locals,
+    computed,
+    defaultGroups: own?.defaultGroups ?? [],
+    hasSettings: project.hasSettings || settings !== undefined,
+    refusesWheels: project.refusesWheels || settings?.refusesWheels === true,
+  });
+}
+
+interface UvFiles {
+  /** Of all that uv looks at beside the lockfile, with it. */
+  readonly paths: readonly string[];
+  readonly lockFile: string;
+  readonly lock: UvLock;
+  readonly project: UvProjectFile;
+  readonly settings: { readonly refusesWheels: boolean } | undefined;
+}
+
+/** `top`: the folder of the lockfile. */
+async function readFiles(view: ViewReader, top: string): Promise<Result<UvFiles>> {
+  const paths = [LOCK, PROJECT, SETTINGS].map((name) => inRoot(top, name));
+  const [lockFile = '', projectFile = '', settingsFile = ''] = paths;
   const lockBytes = await view.read(lockFile);
   if (lockBytes === undefined) return fail(unreadableProject(lockFile, 'there is no such file'));
   const projectBytes = await view.read(projectFile);
   const settingsBytes = await view.read(settingsFile);
+  const contents = [
+    [lockFile, lockBytes],
+    [projectFile, projectBytes],
+    [settingsFile, settingsBytes],
+  ] as const;
   // uv takes a byte order mark.
-  const misencoded = firstMisencoded(
-    CODE,
-    [
-      [lockFile, lockBytes],
-      [projectFile, projectBytes],
-      [settingsFile, settingsBytes],
-    ],
-    'accepted',
-  );
+  const misencoded = firstMisencoded(CODE, contents, 'accepted');
   if (misencoded !== undefined) return fail(misencoded);
-  const whole = parseUvLock(lockBytes);
-  if (!whole.ok) return fail(unreadableProject(lockFile, whole.failure.message));
+  const lock = parseUvLock(lockBytes);
+  if (!lock.ok) return fail(unreadableProject(lockFile, lock.failure.message));
   if (projectBytes === undefined) return fail(unreadableProject(projectFile, 'there is no such file'));
   const project = parseUvProject(projectBytes);
   if (!project.ok) return fail(unreadableProject(projectFile, project.failure.message));
   const settings = settingsBytes === undefined ? undefined : parseUvToml(settingsBytes);
   if (settings !== undefined && !settings.ok) return fail(unreadableProject(settingsFile, settings.failure.message));
+  return succeed({ paths, lockFile, lock: lock.value, project: project.value, settings: settings?.value });
+}
 
-  const files = new Set([lockFile, projectFile, settingsFile, inRoot(folder, PROJECT)].map(literalPattern));
-  for (const written of project.value.workspace?.members ?? []) {
-    if (!posix.isAbsolute(written) && !posix.normalize(written).startsWith('..')) files.add(memberFiles(top, written));
-  }
-  const placeOf = (at: string): string => posix.normalize(posix.join(top, at)).replace(/(?<=.)\/$/, '');
-  const isLocal = ({ type, at }: UvSource): boolean => type !== 'git' && type !== 'url' && !isRemote(at);
-  const member =
-    folder === top
-      ? undefined
-      : whole.value.packages.find(({ source }) => isLocal(source) && placeOf(source.at) === folder);
-  const lock = member === undefined ? whole : succeed(neededBy(whole.value, member));
+/** Patterns of the project files of the members of a workspace. */
+const memberPatterns = (top: string, { workspace }: UvProjectFile): readonly string[] =>
+  (workspace?.members ?? [])
+    .filter((written) => !posix.isAbsolute(written) && !posix.normalize(written).startsWith('..'))
+    .map((written) => memberFiles(top, written));
+
+interface LocalPackages {
+  readonly patterns: readonly string[];
+  readonly locals: readonly string[];
+  readonly computed: readonly string[];
+}
+
+/** The packages of the lockfile that lie in the app. `needed`: the part of the lockfile that is installed. */
+async function localPackages(
+  view: ViewReader,
+  { top, lockFile, whole, needed }: { readonly top: string; lockFile: string; whole: UvLock; needed: UvLock },
+): Promise<Result<LocalPackages>> {
+  const patterns: string[] = [];
   const locals = new Set<string>();
   const computed = new Set<string>();
-  for (const { source, name } of whole.value.packages) {
+  for (const { source, name } of whole.packages) {
     if (!isLocal(source)) continue;
-    const place = placeOf(source.at);
+    const place = placeOf(top, source.at);
     if (place.startsWith('..') || posix.isAbsolute(source.at)) return fail(outsideApp(lockFile, name, source.at));
     // uv checks the lockfile against the metadata of all members, and installs what this one needs.
-    const isNeeded = member === undefined || lock.value.packages.some((one) => one.source === source);
-    if (source.type === 'registry') files.add(`${literalPattern(place)}/**`);
+    const isNeeded = needed === whole || needed.packages.some((one) => one.source === source);
+    if (source.type === 'registry') patterns.push(`${literalPattern(place)}/**`);
     else if (source.type === 'path') {
-      files.add(literalPattern(place));
+      patterns.push(literalPattern(place));
       if (isNeeded) locals.add(place);
     } else {
-      const metadata = place === '.' ? PROJECT : `${place}/${PROJECT}`;
-      files.add(literalPattern(metadata));
+      patterns.push(literalPattern(place === '.' ? PROJECT : `${place}/${PROJECT}`));
       if (source.type === 'virtual') continue;
       if (isNeeded) locals.add(place);
-      if (!(await isStatic(metadata, view))) computed.add(place);
+      if ((await projectIn(view, place))?.isStatic !== true) computed.add(place);
     }
   }
-  const built = await sourcesOf(view, [...computed].sort(), { isLocked: true });
-  return succeed({
-    lock: lock.value,
-    lockFile,
-    folder,
-    files: [...new Set([...files, ...built.patterns])].sort(),
-    readingAll: built.readingAll,
-    locals: [...locals].sort(),
-    computed: [...computed].sort(),
-    defaultGroups: defaultGroupsOf(folder === top ? projectBytes : await view.read(inRoot(folder, PROJECT))),
-    hasSettings: project.value.hasSettings || settings !== undefined,
-    refusesWheels: project.value.refusesWheels || settings?.value.refusesWheels === true,
-  });
+  return succeed({ patterns, locals: [...locals].sort(), computed: [...computed].sort() });
 }
 
-function defaultGroupsOf(bytes: Uint8Array | undefined): readonly string[] {
-  const project = bytes === undefined ? undefined : parseUvProject(bytes);
-  return project?.ok === true ? project.value.defaultGroups : [];
-}
+/** What the lockfile in `top` calls `at`, app-relative. */
+const placeOf = (top: string, at: string): string => posix.normalize(posix.join(top, at)).replace(/(?<=.)\/$/, '');
 
+const isLocal = ({ type, at }: UvSource): boolean => type !== 'git' && type !== 'url' && !isRemote(at);
 const isRemote = (at: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(at);
 
-async function isStatic(file: string, view: ViewReader): Promise<boolean> {
-  const bytes = await view.read(file);
+/** The pyproject.toml in a folder; undefined when there is none, or one that cannot be read. */
+async function projectIn(view: ViewReader, folder: string): Promise<UvProjectFile | undefined> {
+  const bytes = await view.read(inRoot(folder, PROJECT));
   const project = bytes === undefined ? undefined : parseUvProject(bytes);
-  return project?.ok === true && (project.value satisfies UvProjectFile).isStatic;
+  return project?.ok === true ? project.value : undefined;
 }
 
 /**
