@@ -19,7 +19,7 @@ describe('runs at the same time', () => {
   });
   afterEach(() => scene.cleanUp());
 
-  it('execute each key once among sixteen processes on one cache', async function () {
+  it('execute each key once in sixteen processes on one cache', async function () {
     this.timeout(60_000);
     const counter = join(scene.root, 'counter');
     scene.pipeline(syntheticPipeline({ env: { COUNTER: counter }, first: 'echo NODE >> "$COUNTER"' }));
@@ -34,7 +34,7 @@ describe('runs at the same time', () => {
     expect(scene.leftovers()).to.deep.equal([]);
   });
 
-  it('write one slug together, from nothing and over an older one', async function () {
+  it('write the same slug at the same time, into an empty folder and over an older slug', async function () {
     this.timeout(60_000);
     scene.pipeline(syntheticPipeline());
     for (const salt of ['first', 'second']) {
@@ -46,7 +46,7 @@ describe('runs at the same time', () => {
     }
   });
 
-  it('leave the slug of one or the other, never a mixture, when two apps are written to one folder', async function () {
+  it('leave the slug of one app, never a mixture, if two apps are written to one folder', async function () {
     this.timeout(60_000);
     scene.pipeline(syntheticPipeline());
     const salts = ['this app', 'that app'];
@@ -58,7 +58,7 @@ describe('runs at the same time', () => {
     for (let round = 0; round < 4; round++) {
       (await Promise.all(apps.map((appDir) => scene.run({ appDir })))).forEach(succeeded);
       expect(contentOf(scene.outDir)).to.be.deep.oneOf(salts.map(syntheticContent));
-      // Neither believes that the folder still holds its own.
+      // Neither assumes that the folder still holds its slug.
       for (const [index, appDir] of apps.entries()) {
         succeeded(await scene.run({ appDir }));
         expect(contentOf(scene.outDir), `round ${round}`).to.deep.equal(syntheticContent(salts[index]!));
@@ -66,7 +66,7 @@ describe('runs at the same time', () => {
     }
   });
 
-  it('go on when the process that holds a key is killed', async () => {
+  it('continue when the process that holds a key is killed', async () => {
     const sleep = uniqueSleep();
     const flag = join(scene.root, 'flag');
     scene.pipeline(`
@@ -88,7 +88,7 @@ nodes:
     expect(await scene.survivors()).to.deep.equal([]);
   });
 
-  it('go on when somebody removes the whole cache', async () => {
+  it('continue when the whole cache is removed', async () => {
     const gate = join(scene.root, 'gate');
     scene.pipeline(
       syntheticPipeline({
@@ -108,7 +108,7 @@ nodes:
     expect(contentOf(scene.outDir)).to.deep.equal(syntheticContent('cleared'));
   });
 
-  it('go on when the app is copied with its slug and record into another place', async () => {
+  it('work after the app was copied to another place, with its slug and record', async () => {
     scene.pipeline(syntheticPipeline()).write(syntheticApp('copied'));
     const outDir = join(scene.appDir, '.pyflow/slug');
     succeeded(await scene.run({ outDir }));

@@ -22,7 +22,7 @@ import { CliScene, contentOf, STACK_TRACE } from '../support/cli-scene.js';
 import { verdictOf } from '../support/verdict.js';
 import { Workspace } from '../support/workspace.js';
 
-/** Sees the whole app and says what it saw. */
+/** Reads the whole app and prints what it found. */
 const LOOK = `
 pyflow: 1
 name: look
@@ -42,7 +42,7 @@ describe('hostile apps', () => {
   const app = (path: string): string => join(work.appDir, path);
   const slug = (path: string): string => join(work.outDir, path);
 
-  /** The slug is the app and what the node wrote, to the byte. */
+  /** Checks that the slug is exactly the app and what the node wrote. */
   async function expectFaithful(): Promise<void> {
     const { exit, code } = await verdictOf(work);
     expect({ exit, code }).to.deep.equal({ exit: 0, code: undefined });
@@ -52,21 +52,21 @@ describe('hostile apps', () => {
   }
 
   describe('the folder', () => {
-    it('refuses one that does not exist, naming it', async () => {
+    it('rejects a missing folder, and names it', async () => {
       rmSync(work.appDir, { recursive: true });
       expect(await verdictOf(work)).to.deep.equal({ exit: 2, code: 'app::unreadable' });
       expect(existsSync(work.outDir)).to.equal(false);
     });
 
-    it('refuses a file', async () => {
+    it('rejects a file', async () => {
       rmSync(work.appDir, { recursive: true });
       writeFileSync(work.appDir, 'no folder');
       expect(await verdictOf(work)).to.deep.equal({ exit: 2, code: 'app::unreadable' });
     });
 
-    it('builds an empty one', () => expectFaithful());
+    it('builds an empty folder', () => expectFaithful());
 
-    it('builds one that is reached through a symbolic link', async () => {
+    it('builds a folder that is reached through a symbolic link', async () => {
       work.write({ 'app.py': 'x' });
       renameSync(work.appDir, join(work.root, 'real'));
       symlinkSync('real', work.appDir);
@@ -75,7 +75,7 @@ describe('hostile apps', () => {
   });
 
   describe('entries', () => {
-    it('keeps symbolic links as they are: loops, dangling ones, those that lead out', async () => {
+    it('keeps symbolic links unchanged: loops, broken links, links to outside', async () => {
       work.write({ 'dir/file': 'x' });
       for (const [path, target] of Object.entries({
         a: 'b',
@@ -93,12 +93,12 @@ describe('hostile apps', () => {
       expect(readlinkSync(slug('absolute'))).to.equal('/etc/hostname');
     });
 
-    it('refuses a named pipe, without waiting for a writer', async () => {
+    it('rejects a named pipe, without waiting for a writer', async () => {
       execFileSync('mkfifo', [app('pipe')]);
       expect(await verdictOf(work)).to.deep.equal({ exit: 1, code: 'app::unsupported-file' });
     });
 
-    it('refuses a socket', async () => {
+    it('rejects a socket', async () => {
       const server = createServer();
       await new Promise<void>((listening) => server.listen(app('s'), listening));
       const verdict = await verdictOf(work);
@@ -106,7 +106,7 @@ describe('hostile apps', () => {
       expect(verdict).to.deep.equal({ exit: 1, code: 'app::unsupported-file' });
     });
 
-    it('leaves out by .slugignore what it would refuse', async () => {
+    it('accepts what it would reject if .slugignore leaves it out', async () => {
       execFileSync('mkfifo', [app('pipe')]);
       work.write({ '.slugignore': 'pipe\nbad\n', 'bad/x': 'x' });
       writeFileSync(Buffer.concat([Buffer.from(app('bad/')), Buffer.from([0xff])]), 'x');
@@ -114,7 +114,7 @@ describe('hostile apps', () => {
       expect(contentOf(work.outDir)).to.have.all.keys('.slugignore', 'seen');
     });
 
-    it('takes a folder called .slugignore for a folder, and nonsense in a file for patterns that match nothing', async () => {
+    it('treats a folder called .slugignore as a folder, and nonsense in the file as patterns that match nothing', async () => {
       work.write({ '.slugignore/x': 'x' });
       await expectFaithful();
       rmSync(app('.slugignore'), { recursive: true });
@@ -122,7 +122,7 @@ describe('hostile apps', () => {
       expect((await verdictOf(work)).exit).to.equal(0);
     });
 
-    it('reads files that the user may not read for what they are', async function () {
+    it('reports unreadable files as such', async function () {
       if (process.getuid?.() !== 0) this.skip();
       const scene = new CliScene();
       try {
@@ -151,7 +151,7 @@ describe('hostile apps', () => {
   });
 
   describe('names', () => {
-    it('keeps every name that is UTF-8, whatever it means elsewhere', async () => {
+    it('keeps every name that is UTF-8, whatever it means to other programs', async () => {
       const names = [
         'with blanks in it',
         ' leading and trailing ',
@@ -184,13 +184,13 @@ describe('hostile apps', () => {
         writeFileSync(app(`in/${name}/x`), name);
       }
       await expectFaithful();
-      // Again by difference, and with the cache alone.
+      // Again as an update, and with only the cache.
       await expectFaithful();
       rmSync(work.outDir, { recursive: true });
       await expectFaithful();
     });
 
-    it('refuses bytes that are no UTF-8, in a name and in the target of a link', async () => {
+    it('rejects invalid UTF-8 in a name and in the target of a link', async () => {
       writeFileSync(Buffer.concat([Buffer.from(app('bad')), Buffer.from([0xff, 0xfe])]), 'x');
       expect(await verdictOf(work)).to.deep.equal({ exit: 1, code: 'app::unsupported-file' });
       rmSync(work.appDir, { recursive: true });
@@ -199,7 +199,7 @@ describe('hostile apps', () => {
       expect(await verdictOf(work)).to.deep.equal({ exit: 1, code: 'app::unsupported-file' });
     });
 
-    it('keeps deep folders, and says so when a path is longer than the system takes', async () => {
+    it('keeps deep folders, and reports a path that is too long for the system', async () => {
       mkdirSync(app('d/'.repeat(300)), { recursive: true });
       writeFileSync(app(`${'d/'.repeat(300)}file`), 'deep');
       await expectFaithful();
@@ -218,9 +218,9 @@ describe('hostile apps', () => {
   });
 
   describe('files that change during the run', () => {
-    it('fails the node whose input changed after its key was made, and stores nothing of it', async () => {
+    it('fails a node whose input changed after its key was made, and stores nothing', async () => {
       work.write({ data: 'before' });
-      // With one job, `look` has its key when the third of these starts; its view is laid out once the second has ended.
+      // With one job, `look` has its key when the third of these starts. Its view is written when the second has ended.
       const idle = ['a', 'b', 'c', 'd'].map((id) => `  ${id}: { uses: command, with: { argv: ["true", ${id}] } }\n`);
       work.pipeline(LOOK.replace('look: {', `look: { after: [a],`).replace('nodes:\n', `nodes:\n${idle.join('')}`));
       const emit = work.sink.emit.bind(work.sink);
@@ -241,18 +241,18 @@ describe('hostile apps', () => {
       ['a new slug', () => Promise.resolve()],
       ['a slug that lies there', async () => void (await work.run())],
     ] as const) {
-      it(`never writes into ${how} a file that is not what its digest says`, async () => {
-        // Only the slug takes it: no node reads it.
+      it(`never writes into ${how} a file that does not match its digest`, async () => {
+        // Only the slug contains it: no node reads it.
         work.pipeline(LOOK.replace('reads: ["**"]', 'reads: [app.py]'));
         work.write({ 'app.py': 'x', 'z.log': 'start' });
         await prepare();
-        // Copied before the log, so that there is time for it to grow.
+        // Copied before the log, so that the log has time to grow.
         for (let i = 0; i < 8; i++) writeFileSync(app(`a${i}`), Buffer.alloc(2_000_000, `${i}`));
         const growing = setInterval(() => appendFileSync(app('z.log'), 'more\n'), 1);
         const { exit, code, report } = await verdictOf(work);
         clearInterval(growing);
         if (exit === 0) {
-          // It may have been still for just long enough; then digest and bytes must fit.
+          // The file may have been unchanged just long enough; then digest and bytes must match.
           const { report: again } = await verdictOf(work, {
             outDir: join(work.root, 'second'),
             cacheDir: join(work.root, 'fresh'),
@@ -267,7 +267,7 @@ describe('hostile apps', () => {
       });
     }
 
-    it('is not up to date by the fast path when a node changed the app behind its back', async () => {
+    it('is not up to date by the fast path if a node changed the app unnoticed', async () => {
       work.write({ data: 'before' });
       work.pipeline(`
 pyflow: 1
@@ -288,14 +288,14 @@ nodes:
       expect(contentOf(work.appDir)).to.have.all.keys('app.py', 'src', 'src/module.py');
     };
 
-    it('refuses the root, the home folder and whatever holds the app, even by force', async () => {
+    it('rejects the root, the home folder and any folder that contains the app, even with --force', async () => {
       for (const outDir of ['/', work.root]) {
         expect(await verdictOf(work, { outDir, force: true })).to.deep.equal({ exit: 2, code: 'slug::unsafe-out' });
       }
       untouched();
     });
 
-    it('refuses a folder that holds the app under a name that begins with two dots', async () => {
+    it('rejects a folder that contains the app under a name that begins with two dots', async () => {
       const appDir = join(work.root, 'holder', '..app');
       mkdirSync(join(work.root, 'holder'));
       renameSync(work.appDir, appDir);
@@ -305,7 +305,7 @@ nodes:
       renameSync(appDir, work.appDir);
     });
 
-    it('refuses the app and what holds it under another name, even by force', async () => {
+    it('rejects the app and folders that contain it under another name, even with --force', async () => {
       symlinkSync('.', join(work.root, 'alias'));
       const alias = join(work.root, 'alias');
       expect(await verdictOf(work, { outDir: alias, force: true })).to.deep.equal({
@@ -317,7 +317,7 @@ nodes:
       untouched();
     });
 
-    it('refuses a folder that a link of the app leads to, even by force', async () => {
+    it('rejects a folder behind a link of the app, even with --force', async () => {
       const outside = join(work.root, 'outside');
       mkdirSync(join(outside, 'deeper'), { recursive: true });
       for (const [link, target] of [
@@ -335,7 +335,7 @@ nodes:
       untouched();
     });
 
-    it('refuses a file, a link, and a folder of the app that holds something', async () => {
+    it('rejects a file, a link, and a non-empty folder of the app', async () => {
       writeFileSync(work.outDir, 'precious');
       expect(await verdictOf(work)).to.deep.equal({ exit: 2, code: 'slug::not-ours' });
       expect(readFileSync(work.outDir, 'utf8')).to.equal('precious');
@@ -346,13 +346,13 @@ nodes:
       untouched();
     });
 
-    it('says so when nothing can be made there', async () => {
+    it('fails if nothing can be created there', async () => {
       writeFileSync(join(work.root, 'file'), '');
       const { exit, code } = await verdictOf(work, { outDir: join(work.root, 'file', 'slug') });
       expect({ exit, code }).to.deep.equal({ exit: 75, code: 'environment::file-system' });
     });
 
-    it('lies inside the app without becoming its source', async () => {
+    it('can be inside the app without becoming part of it', async () => {
       for (const outDir of [app('.pyflow/slug'), app('build'), app('..out')]) {
         const first = await work.run({ outDir });
         const second = await work.run({ outDir });
@@ -362,7 +362,7 @@ nodes:
       }
     });
 
-    it('deletes nothing outside an app that is built in place, whatever a marker in it says', async () => {
+    it('keeps everything outside an app that is built in place, whatever a marker in it says', async () => {
       const precious = join(work.root, 'precious');
       mkdirSync(precious);
       writeFileSync(join(precious, 'file'), 'x');
@@ -381,7 +381,7 @@ nodes:
       }
     });
 
-    it('leaves a cache that lies inside the app out of the source', async () => {
+    it('leaves a cache inside the app out of the source', async () => {
       const cacheDir = app('.cache/pyflow');
       const first = await work.run({ cacheDir });
       const second = await work.run({ cacheDir });
@@ -400,13 +400,13 @@ nodes:
       expect(existsSync(work.outDir), script).to.equal(false);
     };
 
-    it('is refused when it is no file, folder or link, or has a name that is not UTF-8', async () => {
+    it('is rejected if it is not a file, folder or link, or has a name that is not UTF-8', async () => {
       await expectFailure('mkfifo pipe', 1, 'app::unsupported-file');
       await expectFailure('touch "$(printf \'a\\377b\')"', 1, 'app::unsupported-file');
       await expectFailure('ln -s "$(printf \'a\\377b\')" link', 1, 'app::unsupported-file');
     });
 
-    it('is nothing when it removed its own folder, or put another in its place: a failure that says so', async () => {
+    it('is a failure if it removed its own folder, or replaced it', async () => {
       const outside = join(work.root, 'outside');
       mkdirSync(outside);
       writeFileSync(join(outside, 'file'), 'not the app');
@@ -416,7 +416,7 @@ nodes:
       expect(readFileSync(join(outside, 'file'), 'utf8')).to.equal('not the app');
     });
 
-    it('may be a long line, bytes that are no text, or nothing', async () => {
+    it('can be a long line, bytes that are not text, or nothing', async () => {
       work.pipeline(node("head -c 20000000 /dev/zero | tr '\\0' x; printf '\\377\\376\\000\\033[2J'; printf 'no end'"));
       const { exit, report } = await verdictOf(work);
       expect([exit, report?.nodes['hostile']?.outcome]).to.deep.equal([0, 'executed']);
@@ -424,7 +424,7 @@ nodes:
       expect((await verdictOf(work)).exit).to.equal(0);
     });
 
-    it('may have the names of the marker without harm', async () => {
+    it('can use the names of the marker without harm', async () => {
       work.pipeline(
         node('echo x > .pyflow-slug.json; echo y > .pyflow-slug.unfinished; mkdir .pyflow; echo z > .pyflow/z'),
       );
@@ -439,7 +439,7 @@ nodes:
   });
 
   describe('the folder of app variables', () => {
-    it('is refused when it is not there or no folder, and read without waiting or following what is odd in it', async () => {
+    it('is rejected if it is missing or not a folder; folders, pipes and invalid names in it are ignored', async () => {
       const envDir = join(work.root, 'env');
       expect(await verdictOf(work, { envDir })).to.deep.equal({ exit: 2, code: 'app::env-dir-unreadable' });
       writeFileSync(envDir, '');
@@ -452,7 +452,7 @@ nodes:
       expect((await verdictOf(work, { envDir })).exit).to.equal(0);
     });
 
-    it('is refused when a variable is a link to nowhere', async () => {
+    it('is rejected if a variable is a broken link', async () => {
       const envDir = join(work.root, 'env');
       mkdirSync(envDir);
       symlinkSync('nowhere', join(envDir, 'LOST'));
@@ -533,7 +533,7 @@ nodes:
       });
     }
 
-    it('is noticed by the fast path, whatever was done to it', async () => {
+    it('is noticed by the fast path, whatever was changed', async () => {
       work.write(FILES);
       for (const [what, tamper] of Object.entries(repairs)) {
         await work.run();
@@ -544,7 +544,7 @@ nodes:
       }
     });
 
-    it('is not taken for up to date after another app was written over it', async () => {
+    it('is not up to date after another app was written over it', async () => {
       work.write(FILES);
       const other = join(work.root, 'other');
       execFileSync('cp', ['-r', work.appDir, other]);
@@ -558,7 +558,7 @@ nodes:
     });
   });
 
-  describe('a slug whose writing was cut off', () => {
+  describe('a slug whose writing was interrupted', () => {
     beforeEach(() => {
       for (let i = 0; i < 1500; i++) {
         mkdirSync(app(`d${i % 40}`), { recursive: true });
@@ -567,7 +567,7 @@ nodes:
       work.pipeline(LOOK.replace('reads: ["**"]', 'reads: [d0]'));
     });
 
-    it('is marked and finished by the next run when a signal came', async () => {
+    it('is marked after a signal, and completed by the next run', async () => {
       const controller = new AbortController();
       const emit = work.sink.emit.bind(work.sink);
       Object.assign(work.sink, {
@@ -577,7 +577,7 @@ nodes:
           const look = setInterval(() => {
             if (!existsSync(slug('d1'))) return;
             clearInterval(look);
-            // As the command line aborts: the reason is no error.
+            // The command line aborts like this: the reason is not an Error.
             controller.abort({ signal: 'SIGINT', exitStatus: 130 } satisfies Interruption);
           });
         },
@@ -588,7 +588,7 @@ nodes:
       await expectFaithful();
     });
 
-    it('does not become the source of an app that is built in place', async () => {
+    it('does not become part of an app that is built in place', async () => {
       const place = { outDir: work.appDir };
       const writing = (count: number): string => `
 pyflow: 1
@@ -613,7 +613,7 @@ nodes:
       work.pipeline(writing(3000));
       expect((await verdictOf(work, { ...place, signal: controller.signal })).exit).to.equal(130);
       Object.assign(work.sink, { emit });
-      // Another pipeline, which makes less: what the first left behind goes.
+      // Another pipeline, which makes less: what the first one left is removed.
       work.pipeline(writing(2));
       expect((await verdictOf(work, place)).exit).to.equal(0);
       expect(Object.keys(contentOf(work.appDir)).filter((path) => path.startsWith('made'))).to.deep.equal([
@@ -626,7 +626,7 @@ nodes:
       expect(contentOf(work.appDir)).to.deep.equal(source);
     });
 
-    it('is finished by the next run after a kill, the first time and over an older slug', async () => {
+    it('is completed by the next run after a kill, both in a new folder and over an older slug', async () => {
       const scene = new CliScene();
       try {
         scene.pipeline(LOOK.replace('reads: ["**"]', 'reads: [d0]'));
@@ -634,7 +634,7 @@ nodes:
         for (let round = 0; round < 2; round++) {
           const doomed = scene.start();
           const look = setInterval(() => {
-            // The marker of a finished slug goes first.
+            // The marker of a complete slug is removed first.
             if (!existsSync(join(scene.outDir, 'd1')) || existsSync(join(scene.outDir, '.pyflow-slug.json'))) return;
             clearInterval(look);
             doomed.child.kill('SIGKILL');

@@ -13,7 +13,7 @@ nodes:
     with: { argv: [sh, -c, "mkdir out; tr a-z A-Z < words.txt | tee out/upper.txt"], reads: [words.txt], writes: [out/**] }
 `;
 
-describe('a run in a folder made for it alone', () => {
+describe('a one-time run', () => {
   let workspace: Workspace;
   beforeEach(() => {
     workspace = new Workspace().write({ 'words.txt': 'one\n' }).pipeline(PIPELINE);
@@ -29,7 +29,7 @@ describe('a run in a folder made for it alone', () => {
     return folder;
   };
 
-  it('leaves the slug and nothing of its own', async () => {
+  it('leaves the slug and no other files of pyflow', async () => {
     const report = await build();
     expect(readFileSync(join(workspace.appDir, 'out/upper.txt'), 'utf8')).to.equal('ONE\n');
     for (const name of SLUG_MARKERS) expect(existsSync(join(workspace.appDir, name)), name).to.equal(false);
@@ -37,7 +37,7 @@ describe('a run in a folder made for it alone', () => {
     expect(report.slug?.digest).to.equal(apart.slug?.digest);
   });
 
-  it('finds everything up to date in the next folder, and tells the log of each node again', async () => {
+  it('finds everything up to date in the next folder, and shows the log of each node again', async () => {
     await build();
     const report = await build(another('second'));
     expect(outcomesOf(report)).to.deep.equal({ upper: 'up-to-date' });
@@ -45,12 +45,12 @@ describe('a run in a folder made for it alone', () => {
     expect(lines).to.deep.equal(['ONE']);
   });
 
-  it('takes no short path, also where nothing changed', async () => {
+  it('uses no fast path, even if nothing changed', async () => {
     await build();
     expect(await workspace.fastRun({ outDir: workspace.appDir, oneTime: true, appId: 'shop' })).to.equal(undefined);
   });
 
-  it('takes what an app brought as a marker for nothing, so that no file of the app is lost', async () => {
+  it('ignores a marker that came with the app, so that no file of the app is lost', async () => {
     const paths = { 'words.txt': `${'0'.repeat(64)}/4`, 'kept/': 'folder', 'kept/file': '-> x' };
     for (const name of [SLUG_MARKER, UNFINISHED_MARKER]) {
       workspace.write({ [name]: JSON.stringify({ format: 1, digest: 'x', paths }), 'kept/file': 'mine' });
@@ -63,7 +63,7 @@ describe('a run in a folder made for it alone', () => {
 });
 
 describe('variables that the caller passes on', () => {
-  it('are variables of the app, below those of its own', async () => {
+  it('are app variables, with lower precedence than those of the app', async () => {
     const workspace = new Workspace().write({ 'bin/say': 'echo "$A $B"' }).pipeline(`pyflow: 1
 name: variables
 nodes:

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } fro
 import { join } from 'node:path';
 import { outcomesOf, Refused, Workspace } from '../support/workspace.js';
 
-/** upper and lower read a file each; both reads both; tail reads what both wrote. */
+/** `upper` and `lower` each read a file; `both` reads both; `tail` reads what `both` wrote. */
 const DIAMOND = `
 pyflow: 1
 name: diamond
@@ -43,7 +43,7 @@ describe('run', () => {
     expect(report.nodes['both']?.reasons).to.deep.equal([{ type: 'first-run' }]);
   });
 
-  it('finds everything up to date in a second run, by the long way and by the fast path', async () => {
+  it('finds everything up to date in a second run, as a full run and by the fast path', async () => {
     await work.run();
     const second = await work.run();
     expect(new Set(Object.values(outcomesOf(second)))).to.deep.equal(new Set(['up-to-date']));
@@ -53,7 +53,7 @@ describe('run', () => {
     expect(fast?.slug).to.deep.equal(second.slug);
   });
 
-  it('reports what the writing of the slug took, and nothing where all of it lay there', async () => {
+  it('reports how long writing the slug took, and nothing if the slug was complete', async () => {
     const first = await work.run();
     const written = work.events.find((event) => event.type === 'slug-written');
     expect(first.slug?.durationMs).to.equal(written?.durationMs);
@@ -62,7 +62,7 @@ describe('run', () => {
     expect((await work.run()).slug).to.not.have.property('durationMs');
   });
 
-  it('restores everything when the slug was deleted, with the same digest', async () => {
+  it('restores everything with the same digest if the slug was deleted', async () => {
     const first = await work.run();
     rmSync(work.outDir, { recursive: true });
     expect(await work.fastRun()).to.equal(undefined);
@@ -72,18 +72,18 @@ describe('run', () => {
     expect(work.events.some(({ type }) => type === 'node-started')).to.equal(false);
   });
 
-  it('restores what another app with the same inputs made', async () => {
+  it('restores results that another app made from the same inputs', async () => {
     await work.run();
     const other = await work.run({ appId: 'another' });
     expect(new Set(Object.values(outcomesOf(other)))).to.deep.equal(new Set(['restored']));
   });
 
-  it('re-runs exactly the nodes behind a changed input and names the file', async () => {
+  it('re-runs exactly the nodes that depend on a changed input, and names the file', async () => {
     await work.run();
     work.write({ 'upper.txt': 'xyz\n' });
     expect(await work.fastRun()).to.equal(undefined);
     const report = await work.run();
-    // tail counts characters: its input has another content, its output stays.
+    // `tail` counts characters: its input changes, its output does not.
     expect(outcomesOf(report)).to.deep.equal({
       upper: 'executed',
       lower: 'up-to-date',
@@ -95,7 +95,7 @@ describe('run', () => {
     expect(work.slugFile('both.out')).to.equal('XYZ\ndef\n');
   });
 
-  it('leaves dependents alone when a re-run gives the same layer', async () => {
+  it('does not re-run dependents if a re-run makes the same layer', async () => {
     await work.run();
     work.write({ 'upper.txt': 'ABC\n' });
     const report = await work.run();
@@ -107,7 +107,7 @@ describe('run', () => {
     });
   });
 
-  it('re-runs nothing for a file that no node reads, and puts it into the slug', async () => {
+  it('re-runs nothing for a file that no node reads, and adds it to the slug', async () => {
     await work.run();
     work.write({ 'app.py': 'print(1)\n', 'new.py': '' });
     const report = await work.run();
@@ -119,7 +119,7 @@ describe('run', () => {
     expect(work.slugNames()).not.to.include('new.py');
   });
 
-  it('does not show a node what it did not name', async () => {
+  it('hides files that a node does not name', async () => {
     work.pipeline(`
 pyflow: 1
 name: hidden
@@ -130,7 +130,7 @@ nodes:
     expect(work.slugFile('seen')).to.equal('seen\nupper.txt\n');
   });
 
-  it('refuses a write outside what was declared', async () => {
+  it('rejects an undeclared write', async () => {
     work.pipeline(`
 pyflow: 1
 name: stray
@@ -143,7 +143,7 @@ nodes:
     expect(existsSync(work.outDir)).to.equal(false);
   });
 
-  it('blames the app for a write that only its code can have made', async () => {
+  it('blames the app for a write that only its code can cause', async () => {
     const site = 'python/lib/python3.12/site-packages';
     work.write({
       'nltk.txt': 'words\n',
@@ -165,7 +165,7 @@ nodes:
     expect(report.exitCode).to.equal(1);
   });
 
-  it('records a deletion, keeps it out of the slug and out of later views', async () => {
+  it('records a deletion, and leaves the file out of the slug and of later views', async () => {
     work.pipeline(`
 pyflow: 1
 name: deletion
@@ -189,7 +189,7 @@ nodes:
     expect(new Set(Object.values(outcomesOf(again)))).to.deep.equal(new Set(['up-to-date']));
   });
 
-  it('[setup.strict-shell] blocks what needs a failed node, stops the rest, and stores nothing of the failure', async () => {
+  it('[setup.strict-shell] blocks nodes that need a failed node, stops the rest, and stores nothing of the failure', async () => {
     work.pipeline(`
 pyflow: 1
 name: failing
@@ -208,7 +208,7 @@ nodes:
     expect(outcomesOf(again)['beside']).to.equal('restored');
   });
 
-  it('runs a node again when a refresh is asked for, or when its cache is never', async () => {
+  it('executes a node again if a refresh is requested, or with `cache: never`', async () => {
     await work.run();
     expect(outcomesOf(await work.run({ refresh: ['lower'] }))['lower']).to.equal('executed');
     expect(outcomesOf(await work.run({ refresh: ['all'] }))['tail']).to.equal('executed');
@@ -224,7 +224,7 @@ nodes:
     expect(await work.fastRun()).to.equal(undefined);
   });
 
-  it('runs again what is older than its maxAge, but not what gave only values', async () => {
+  it('re-runs nodes whose results are older than maxAge, except pure ones', async () => {
     work.pipeline(`
 pyflow: 1
 name: ages
@@ -240,7 +240,7 @@ nodes:
     const inMinutes = async (minutes: number) => {
       const clock = { now: () => Date.now() + minutes * 60_000 };
       work.compose = async (options) => Object.assign(await compose(options), { clock });
-      // The shortcuts go by the clock of the machine.
+      // The shortcuts use the clock of the machine.
       return outcomesOf(await work.run({ settings: { NO_FAST_PATH: '1' } }));
     };
     await work.run();
@@ -248,7 +248,7 @@ nodes:
     expect(await inMinutes(61)).to.deep.equal({ hook: 'up-to-date', upper: 'executed' });
   });
 
-  it('runs only what was asked for and its upstream, and then writes no slug', async () => {
+  it('runs only the requested nodes and their upstream, and then writes no slug', async () => {
     const report = await work.run({ only: ['upper'] });
     expect(outcomesOf(report)).to.deep.equal({ upper: 'executed' });
     expect(report.partial).to.equal(true);
@@ -256,7 +256,7 @@ nodes:
     expect(Object.keys((await work.run({ until: 'both' })).nodes)).to.deep.equal(['upper', 'lower', 'both']);
   });
 
-  it('executes a node anew when the cache lost a blob of its layer', async () => {
+  it('executes a node again if the cache has lost a blob of its layer', async () => {
     const first = await work.run();
     for (const folder of ['cas', 'packs']) rmSync(join(work.cacheDir, folder), { recursive: true, force: true });
     rmSync(work.outDir, { recursive: true });
@@ -266,7 +266,7 @@ nodes:
     expect(work.slugFile('both.out')).to.equal('ABC\ndef\n');
   });
 
-  it('names the missing file when one of a result is gone', async () => {
+  it('names the missing file of a result', async () => {
     work.pipeline(`
 pyflow: 1
 name: large
@@ -283,7 +283,7 @@ nodes:
     expect(second.slug?.digest).to.equal(first.slug?.digest);
   });
 
-  it('never overwrites a folder that is no slug, unless forced', async () => {
+  it('never overwrites a folder that is not a slug, unless forced', async () => {
     mkdirSync(work.outDir);
     writeFileSync(join(work.outDir, 'precious'), 'x');
     const refusal = await work.run().catch((error: unknown) => error);
@@ -294,7 +294,7 @@ nodes:
     expect(work.slugNames()).to.include('both.out').and.not.include('precious');
   });
 
-  it('asks a node again when a file that it missed is there, or one that it saw is gone', async () => {
+  it('calls `reads` again if a missing file appeared, or an existing one was removed', async () => {
     work
       .pipeline(
         `
@@ -316,7 +316,7 @@ nodes:
     expect(work.slugFile('names')).to.equal('d.txt\n');
   });
 
-  it('repairs a slug whose file was changed behind its back', async () => {
+  it('repairs a slug in which a file was changed', async () => {
     await work.run();
     expect(await work.fastRun()).not.to.equal(undefined);
     writeFileSync(join(work.outDir, 'app.py'), 'broken\n');
@@ -325,12 +325,12 @@ nodes:
     expect(work.slugFile('app.py')).to.equal('print()\n');
   });
 
-  it('refuses to refresh a node that there is not', async () => {
+  it('rejects a refresh of an unknown node', async () => {
     const refusal = await work.run({ refresh: ['uper'] }).catch((error: unknown) => error);
     expect((refusal as Refused).message).to.match(/run::unknown-node/);
   });
 
-  it('says that a result was evicted, when it was', async () => {
+  it('says that a result was evicted', async () => {
     await work.run();
     const { collectGarbage } = await import('../../src/engine/store/quota.js');
     await collectGarbage(work.cacheDir, { maxBytes: 1, graceMs: 0, now: () => Date.now() + 48 * 3_600_000 });
@@ -340,14 +340,14 @@ nodes:
     expect(report.nodes['tail']?.outcome).to.equal('executed');
   });
 
-  it('takes no slug that lies in the app for a part of it', async () => {
+  it('does not treat a slug inside the app as part of it', async () => {
     await work.run({ outDir: join(work.appDir, 'built') });
     const report = await work.run();
     expect(report.status).to.equal('succeeded');
     expect(work.slugNames()).not.to.include('built');
   });
 
-  it('builds in place, twice, without taking its own files for source', async () => {
+  it('builds in place twice, without treating its files as source', async () => {
     const place = { outDir: work.appDir };
     const first = await work.run(place);
     expect(existsSync(join(work.appDir, 'both.out'))).to.equal(true);
@@ -362,7 +362,7 @@ nodes:
     expect(existsSync(join(work.appDir, 'app.py'))).to.equal(true);
   });
 
-  it('[internal.unhandled] [internal.trap-once] [setup.err-trap] tells an exception of a plugin once, as the mistake of it', async () => {
+  it('[internal.unhandled] [internal.trap-once] [setup.err-trap] reports an exception of a plugin once, as a bug in the plugin', async () => {
     writeFileSync(
       join(work.root, 'boom.mjs'),
       `const none = { type: 'object', properties: {}, additionalProperties: false };
@@ -382,7 +382,7 @@ export class plugin {
     expect(work.events.filter(({ type }) => type === 'node-finished')).to.have.length(1);
   });
 
-  it('takes a node whose guard is false for skipped', async () => {
+  it('skips a node whose guard is false', async () => {
     work.pipeline(`
 pyflow: 1
 name: guarded
@@ -405,7 +405,7 @@ nodes:
     expect(report.nodes['slow']?.failure?.code).to.equal('node::timeout');
   });
 
-  it('[hooks.pre-compile-run] keeps the execute bit that a node gave to a file of the app, and no more than the bit', async () => {
+  it('[hooks.pre-compile-run] keeps the execute bit that a node set on a file of the app, and nothing but the bit', async () => {
     work.pipeline(`
 pyflow: 1
 name: modes
@@ -424,7 +424,7 @@ nodes:
     }
   });
 
-  it('[cache.save-symlinks] gives the execute bit and symbolic links through view, layer and slug', async () => {
+  it('[cache.save-symlinks] preserves the execute bit and symbolic links through view, layer and slug', async () => {
     work.write({ 'tool.sh': '#!/bin/sh\necho run > made\nln -s made link\n' });
     chmodSync(join(work.appDir, 'tool.sh'), 0o755);
     work.pipeline(`

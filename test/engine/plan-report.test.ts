@@ -9,7 +9,7 @@ interface Layered {
   readonly width: number;
 }
 
-/** Each node reads a file of its own and what two nodes of the layer before wrote; some only keep its length. */
+/** Each node reads one file, and what two nodes of the previous layer wrote. Some keep only its length. */
 function layered({ nodes, width }: Layered, variant = 'cat'): string {
   const lines = Array.from({ length: nodes }, (_, index) => {
     const above = index < width ? [] : [index - width, index - width + ((index + 1) % width === 0 ? 0 : 1)];
@@ -44,7 +44,7 @@ describe('plan', () => {
   });
   afterEach(() => work.cleanUp());
 
-  it('says what a first run executes, and what depends on it', async () => {
+  it('says what a first run executes, and which nodes depend on that', async () => {
     const plan = await work.plan();
     expect(plan.lines.slice(0, 3).map(({ certain, outcome }) => [certain, outcome])).to.deep.equal(
       Array.from({ length: 3 }, () => [true, 'executed']),
@@ -53,7 +53,7 @@ describe('plan', () => {
     expectPlanHolds(plan, await work.run());
   });
 
-  it('says for certain that a node is skipped when its guard needs nothing that has yet to run', async () => {
+  it('is certain that a node is skipped if its guard needs no value that is still open', async () => {
     work.write({ data: 'one\n' }).pipeline(`
 pyflow: 1
 name: guarded
@@ -72,7 +72,7 @@ nodes:
     expectPlanHolds(plan, await work.run());
   });
 
-  it('calls nothing up to date behind a node that executes', async () => {
+  it('calls no node up to date that depends on a node that executes', async () => {
     work.write({ 'bin/pre_compile': 'echo same > same.txt\n', data: 'one\n' }).pipeline(`
 pyflow: 1
 name: hooked
@@ -89,7 +89,7 @@ nodes:
     }
   });
 
-  it('leaves open which of two nodes with one key executes, and knows it of two in order', async () => {
+  it('leaves open which of two unordered nodes with one key executes, and is certain if they are ordered', async () => {
     const twin = 'uses: command, with: { argv: [cat, data], reads: [data] }';
     work.write({ data: 'one\n' }).pipeline(`
 pyflow: 1
@@ -112,7 +112,7 @@ nodes:
     expect(ordered).to.deep.equal({ first: 'executed', second: 'restored' });
   });
 
-  it('is certain behind a node that will fail of what cannot run, and of nothing beside it', async () => {
+  it('is certain that dependents of a failing node do not run, and leaves parallel nodes open', async () => {
     work.write({ data: 'one\n' }).pipeline(`
 pyflow: 1
 nodes:
@@ -138,13 +138,13 @@ nodes:
     ]);
   });
 
-  it('stores nothing and runs nothing', async () => {
+  it('stores and executes nothing', async () => {
     await work.plan();
     expectPlanHolds(await work.plan(), await work.run());
     expect(outcomesOf(await work.run())['n0']).to.equal('up-to-date');
   });
 
-  it('holds in the run after any edits, and the fast path agrees with the long way', async function () {
+  it('matches the run after any edits, and the fast path agrees with a full run', async function () {
     this.timeout(120_000);
     const edit = fc.oneof(
       fc.record({
@@ -177,7 +177,7 @@ nodes:
     );
   });
 
-  it('holds for random pipelines after random edits', async function () {
+  it('matches the run for random pipelines after random edits', async function () {
     this.timeout(300_000);
     await fc.assert(
       fc.asyncProperty(fc.array(SEED, { minLength: 3, maxLength: 7 }), fc.array(EDIT, { maxLength: 3 }), holdsFor),
@@ -186,7 +186,7 @@ nodes:
   });
 });
 
-/** What a node of a random pipeline is like; numbers choose among the nodes before it. */
+/** A node of a random pipeline. Numbers choose among the nodes before it. */
 interface Seed {
   readonly type: 'reads' | 'tree' | 'value' | 'guarded' | 'first-of' | 'twin' | 'hook' | 'never';
   readonly one: number;
@@ -206,7 +206,7 @@ const EDIT: fc.Arbitrary<Edit> = fc.oneof(
   fc.tuple(fc.constant('hook' as const), fc.constantFrom('true', 'echo x > hooked')),
 );
 
-/** Each node reads a file of its own, and something of earlier nodes in the way of its type. */
+/** Each node reads one file, and something of earlier nodes, depending on its type. */
 function randomPipeline(seeds: readonly Seed[]): string {
   const trees: string[] = [];
   const writers: string[] = [];
@@ -219,7 +219,7 @@ function randomPipeline(seeds: readonly Seed[]): string {
     const script = `mkdir -p out && cat in/${index} $(ls out/* 2>/dev/null) | tail -c 1 > out/${id}`;
     const command = (more: string, reads = `in/${index}`): string =>
       `${id}: { uses: command, with: { argv: [sh, -c, "${script}"], reads: [${reads}], writes: [out/${id}] }${more} }`;
-    // A hook may write anything, so all that write are in order.
+    // A hook may write anywhere, so all nodes that write are ordered.
     const after = writers.length === 0 ? '' : `, after: [${writers.join(', ')}]`;
     if (!['value', 'twin'].includes(type) && !(type === 'first-of' && tree !== undefined)) writers.push(id);
     const add = (line: string, list = trees): string => (list.push(id), `  ${line}`);

@@ -13,12 +13,12 @@ describe('robustness', () => {
   before(() => void bundledCli());
 
   describe('kill -9', () => {
-    it('leaves a cache that the next run makes the right slug from, and no process', async function () {
+    it('leaves a cache from which the next run makes the correct slug, and no process', async function () {
       this.timeout(60_000);
       await killAtRandom({ rounds: 7, sandbox: 'none', seed: SEED });
     });
 
-    it('does so with namespaces', async function () {
+    it('does the same with namespaces', async function () {
       if (!(await hasNamespaces())) this.skip();
       this.timeout(60_000);
       await killAtRandom({ rounds: 5, sandbox: 'required', seed: SEED });
@@ -27,7 +27,7 @@ describe('robustness', () => {
 
   describe('a run that dies', () => {
     for (const signal of ['SIGKILL', 'SIGHUP'] as const) {
-      it(`takes all its commands along: ${signal}`, async function () {
+      it(`ends all its commands: ${signal}`, async function () {
         this.timeout(60_000);
         const nodes = ['deaf', 'leaves', 'daemon', 'forks'] as const;
         const runs = [die({ signal, sandbox: 'none', nodes })];
@@ -36,7 +36,7 @@ describe('robustness', () => {
       });
     }
 
-    it('does not die of a reader that leaves', async () => {
+    it('survives a reader that closes the pipe', async () => {
       const scene = new CliScene();
       try {
         scene.pipeline(syntheticPipeline()).write(syntheticApp('unread'));
@@ -53,7 +53,7 @@ describe('robustness', () => {
   });
 
   describe('an interrupted run', () => {
-    it('ends at once when its commands do', () =>
+    it('ends as soon as its commands end', () =>
       interrupt({
         signal: 'SIGINT',
         to: 'group',
@@ -62,7 +62,7 @@ describe('robustness', () => {
         withinMs: 2500,
       }));
 
-    it('ends at once with namespaces, too', async function () {
+    it('ends as soon as its commands end, with namespaces', async function () {
       if (!(await hasNamespaces())) this.skip();
       await interrupt({
         signal: 'SIGTERM',
@@ -73,7 +73,7 @@ describe('robustness', () => {
       });
     });
 
-    it('ends within six seconds, and all its processes with it, however deaf they are', async function () {
+    it('ends within six seconds with all its processes, even if they ignore signals', async function () {
       this.timeout(60_000);
       const nodes = ['sleeps', 'deaf', 'leaves', 'daemon'] as const;
       const runs = [interrupt({ signal: 'SIGTERM', to: 'process', sandbox: 'none', nodes, withinMs: 6000 })];
@@ -82,7 +82,7 @@ describe('robustness', () => {
       await Promise.all(runs);
     });
 
-    it('does not wait for them when it is asked twice', async function () {
+    it('does not wait for them after a second signal', async function () {
       this.timeout(60_000);
       const nodes = ['deaf', 'daemon', 'chatty'] as const;
       const runs = [interrupt({ signal: 'SIGINT', to: 'group', sandbox: 'none', nodes, withinMs: 1500, twice: true })];
@@ -94,7 +94,7 @@ describe('robustness', () => {
     });
   });
 
-  describe('what nobody may read', () => {
+  describe('a secret', () => {
     const SECRET = 'hunter2-hunter2-hunter2';
     const UNNAMED = 'unnamed-value-of-the-app-4711';
     const PASSWORD = 'pa55-w0rd-in-a-url';
@@ -114,7 +114,7 @@ describe('robustness', () => {
     });
     afterEach(() => scene.cleanUp());
 
-    /** Every file under the folder whose bytes hold the text. */
+    /** Every file in the folder whose bytes contain the text. */
     const holding = (folder: string, text: string): readonly string[] =>
       existsSync(folder)
         ? readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -183,7 +183,7 @@ nodes:
       });
     }
 
-    it('[userenv.scope] changes no key when it is named by nobody, or when only the value of a secret changes', async () => {
+    it('[userenv.scope] changes no key if no node names it, or if only the value of a secret changes', async () => {
       scene.pipeline(pipeline('echo "$API_TOKEN"'));
       const args = [`--env-dir=${scene.root}/env`];
       const keys = async (): Promise<readonly (string | undefined)[]> =>

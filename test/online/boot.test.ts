@@ -1,5 +1,5 @@
-// A slug boots as on the platform: its profile scripts are sourced, in a container with and without a memory limit, under
-// gunicorn and uvicorn. Its app has two editable packages, one of a folder and one of a Git repository.
+// Boots a slug as on the platform: sources its profile scripts, with and without a memory limit, under gunicorn and
+// uvicorn. The app has two editable packages, one from a folder and one from a Git repository.
 
 import { spawn } from 'node:child_process';
 import {
@@ -30,7 +30,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const MINOR = '3.13';
 const hasPython = pyenvVersions().some((version) => version.startsWith(`${MINOR}.`));
 const LIMIT_MB = 512;
-/** One for every 256 MB, unless the cores are fewer. */
+/** One worker for every 256 MB, but at most twice the number of cores plus one. */
 const LIMITED = Math.min(LIMIT_MB / 256, availableParallelism() * 2 + 1);
 
 const library = (name: string): Record<string, string> => ({
@@ -105,12 +105,12 @@ uvicorn
 
   interface Boot {
     readonly answer: readonly string[];
-    /** Processes that the server started to do the work. */
+    /** Worker processes of the server. */
     readonly workers: number;
     readonly printed: string;
   }
 
-  /** Sources the profile scripts in the slug, as the platform's start does, and asks the server once. */
+  /** Sources the slug's profile scripts, as the platform does at start, and sends the server one request. */
   async function boot(command: string, cgroup: string, ready: RegExp, join_?: string): Promise<Boot> {
     const port = await freePort();
     const enter = join_ === undefined ? '' : `echo $$ > '${join_}/cgroup.procs'; `;
@@ -165,7 +165,7 @@ uvicorn
   const uvicorn = 'uvicorn asgi:app --host 127.0.0.1 --port "$PORT"';
   const started = (count: number): RegExp => new RegExp(`(Booting worker[^]*){${count}}`);
 
-  it('runs as many gunicorn workers as the memory carries, with the editable packages, after the slug moved', async () => {
+  it('runs as many gunicorn workers as fit into memory, with the editable packages, after the slug was moved', async () => {
     const { answer, workers, printed } = await boot(gunicorn, fakeCgroup(String(LIMIT_MB * 1048576)), started(LIMITED));
     expectPackages(answer);
     expect(answer).to.include.members([
@@ -179,7 +179,7 @@ uvicorn
     expect(printed).to.contain(`python: this container has ${LIMIT_MB} MB of memory`);
   });
 
-  it('leaves the number to gunicorn without a limit, and logs requests', async () => {
+  it('uses the default number of gunicorn without a limit, and logs requests', async () => {
     const { answer, workers, printed } = await boot(gunicorn, fakeCgroup(undefined), started(1));
     expect(answer).to.include.members(['WEB_CONCURRENCY=', 'DYNO_RAM=']);
     expect(workers).to.equal(1);
@@ -191,7 +191,7 @@ uvicorn
     const { answer } = await boot(uvicorn, limit, new RegExp(`(Application startup complete[^]*){${LIMITED}}`));
     expectPackages(answer);
     expect(answer).to.include(`WEB_CONCURRENCY=${LIMITED}`);
-    // By itself it listens only after the application has started.
+    // uvicorn listens only after the application has started.
     const alone = await boot(uvicorn, fakeCgroup('max'), /Uvicorn running on/);
     expect(alone.answer).to.include('WEB_CONCURRENCY=');
     expect(alone.workers).to.equal(0);
@@ -212,7 +212,7 @@ uvicorn
     }
   });
 
-  it('[editable.build-rewrite] finds the editable packages in a hook, also when everything else came from the cache', async () => {
+  it('[editable.build-rewrite] finds the editable packages in a hook, even if everything else was restored from the cache', async () => {
     const seen = (slug: string): readonly string[] =>
       readFileSync(join(slug, 'from-hook.txt'), 'utf8').trim().split(' ');
     const expectFound = (inHook: readonly string[]): void => {
@@ -228,7 +228,7 @@ uvicorn
     expect(existsSync(join(work.outDir, '.scalingo/python/src/far/.git')), 'no history').to.equal(false);
   });
 
-  /** Version 1 has a hierarchy of its own for memory; the profile script looks below a root. */
+  /** cgroup version 1 has a separate hierarchy for memory. The profile script looks below a root. */
   function makeCgroup(): { readonly root: string; readonly folder: string } | undefined {
     const name = `pyflow-test-${process.pid}`;
     const limit = String(LIMIT_MB * 1048576);

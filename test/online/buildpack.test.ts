@@ -1,6 +1,6 @@
 /* oxlint-disable no-control-regex -- colours are what is looked for */
 
-// The adapter as a platform calls it: its scripts on the examples, real pip against the package index, real CPython.
+// The adapter as a platform calls it: its scripts on the examples, with real pip, the package index and real CPython.
 
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,10 +16,10 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const EXAMPLE = 'flask-pip';
 const MINOR = readFileSync(join(ROOT, 'examples', EXAMPLE, '.python-version'), 'utf8').trim();
 const hasPython = pyenvVersions().some((version) => version.startsWith(`${MINOR}.`));
-/** In the variables of the app; no node of the pipeline names it. */
+/** An app variable that no node of the pipeline names. */
 const SECRET = 'v4lue-that-nobody-named-c0ffee';
 
-/** A package that is there as source only, and built with a header that comes from elsewhere. */
+/** A package that exists only as source, and needs a header from an earlier buildpack. */
 const SETUP = `from setuptools import Extension, setup
 setup(name='greeting', version='1.0', ext_modules=[Extension('greeting', ['greeting.c'])])
 `;
@@ -70,25 +70,25 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     expect(platform.step('detect', [buildDir])).to.deep.equal({ status: 0, stdout: 'Python\n', stderr: '' });
   });
 
-  it('[output.step] [output.indent] logs steps and what tools print, without colours', () => {
+  it('[output.step] [output.indent] logs steps and the output of tools, without colours', () => {
     expect(first.stdout).to.match(/^-----> Using Python 3\.\d+ as asked for in \.python-version$/m);
     expect(first.stdout).to.match(/^ {7}Successfully installed .*flask-/m);
     for (const line of first.stdout.trimEnd().split('\n')) expect(line).to.match(/^(-----> \S| {7} *\S|$)/);
     expect(first.stdout).not.to.contain('\u001b');
   });
 
-  it('[output.styled] puts notices on stderr, in colour, between empty lines', () => {
+  it('[output.styled] prints notices on stderr, in colour, between empty lines', () => {
     expect(first.stderr).to.match(/^\n(\u001b\[1;34m !     .*\u001b\[0m\n)+\n$/);
   });
 
-  it('leaves in the app what runs it and nothing else', () => {
+  it('leaves only what the app needs at run time', () => {
     const added = readdirSync(buildDir).filter((name) => !readdirSync(join(ROOT, 'examples', EXAMPLE)).includes(name));
     expect(added.sort()).to.deep.equal(['.profile.d', '.scalingo']);
     for (const name of SLUG_MARKERS) expect(existsSync(join(buildDir, name))).to.equal(false);
     expect(mentions(buildDir, buildDir)).to.deep.equal([]);
   });
 
-  it('[python.duration] [deps.durations] reports what platforms collect', () => {
+  it('[python.duration] [deps.durations] reports the build data that platforms collect', () => {
     const data = platform.data(buildDir);
     expect(data).to.include({
       package_manager: 'pip',
@@ -102,11 +102,11 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     }
   });
 
-  it('asks for no add-on', () => {
+  it('requests no add-on', () => {
     expect(platform.step('release', [buildDir])).to.deep.equal({ status: 0, stdout: '', stderr: '' });
   });
 
-  it('serves a later buildpack with Python by its export', () => {
+  it('gives a later buildpack Python through `export`', () => {
     const later = `set -eu; . "$1/export"; python -c 'import sys, flask; print(flask.__file__, sys.prefix)'`;
     const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', later, 'later', platform.home], {
       encoding: 'utf8',
@@ -117,7 +117,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     expect(stdout.trim()).to.equal(`${python}/lib/python${MINOR}/site-packages/flask/__init__.py ${python}`);
   });
 
-  it('[cache.restored] [python.cached] builds again from the cache in another folder: the same files, the same words, and it boots', async () => {
+  it('[cache.restored] [python.cached] builds again from the cache in another folder, with the same files and the same log, and boots', async () => {
     const again = platform.push(EXAMPLE);
     const { status, stdout } = platform.compile(again);
     expect(status).to.equal(0);
@@ -147,7 +147,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     }
   });
 
-  it('builds in /app, boots there with HOME=/app, and serves the Python to later buildpacks by that name', async function () {
+  it('builds in /app, boots there with HOME=/app, and gives later buildpacks the Python at that path', async function () {
     if (!mayMakeApp()) {
       console.log('      (skipped: only root may make /app, and only where there is none)');
       return this.skip();
@@ -164,7 +164,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     }
   });
 
-  it('[userenv.scope] gives no value of ENV_DIR that nobody names to a node, key, log or slug', () => {
+  it('[userenv.scope] keeps a value of ENV_DIR that no node names out of nodes, keys, logs and the slug', () => {
     expect(mentions(platform.root, SECRET)).to.deep.equal([join(platform.envDir, 'SECRET_KEY')]);
     expect(first.stdout + first.stderr).not.to.contain(SECRET);
     writeFileSync(join(platform.envDir, 'SECRET_KEY'), `${SECRET}-2`);
@@ -174,7 +174,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
   });
 
   for (const sandbox of ['auto', 'none']) {
-    it(`[userenv.scope] shows it to no package that is built, with --sandbox ${sandbox}, and keeps it nowhere`, () => {
+    it(`[userenv.scope] hides it from packages that are built, with --sandbox ${sandbox}, and stores it nowhere`, () => {
       const work = join(platform.root, `curious-${sandbox}`);
       const at = (name: string): string => join(work, name);
       mkdirSync(at('app/curious'), { recursive: true });
@@ -212,7 +212,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
           .map((line) => line.split(/=(.*)/s, 2) as [string, string]),
       );
 
-    it('[hooks.post-compile-run] [setup.build-env-path] [setup.build-env-unbuffered] [setup.build-env-lang] [setup.build-env-include-paths] [setup.build-env-library-paths] [setup.sanitise-python-env] runs bin/post_compile in what was built', () => {
+    it('[hooks.post-compile-run] [setup.build-env-path] [setup.build-env-unbuffered] [setup.build-env-lang] [setup.build-env-include-paths] [setup.build-env-library-paths] [setup.sanitise-python-env] runs bin/post_compile in the built app', () => {
       const app = pushed({
         post_compile:
           'env -0 > env.txt; ls .profile.d > profile.txt; python -c "import flask, sys; print(sys.prefix)" > at.txt',
@@ -232,7 +232,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
         LANG: 'en_US.UTF-8',
         PIP_DISABLE_PIP_VERSION_CHECK: '1',
         STACK: 'scalingo-24',
-        // What the tests above put there.
+        // Files of the tests above.
         SECRET_KEY: readFileSync(join(platform.envDir, 'SECRET_KEY'), 'utf8'),
       });
       expect(env['PATH']).to.match(new RegExp(`^${python}/bin:`));
@@ -243,7 +243,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
       expect(platform.data(app)).to.include({ pre_compile_hook: false, post_compile_hook: true });
     });
 
-    it('[hooks.post-compile-failed] [cache.not-saved-on-failure] fails with them, and leaves BUILD_DIR and the version of the last build', () => {
+    it('[hooks.post-compile-failed] [cache.not-saved-on-failure] fails if a hook fails, and keeps BUILD_DIR and the version of the last build', () => {
       const app = pushed({ post_compile: 'echo 3 > made.txt; exit 3' });
       const version = readFileSync(join(platform.cacheDir, '.scalingo/python-version'), 'utf8');
       writeFileSync(join(app, '.python-version'), '3.12\n');
@@ -255,10 +255,10 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
       expect(readFileSync(join(platform.cacheDir, '.scalingo/python-version'), 'utf8')).to.equal(version);
     });
 
-    it('[test-compile.mode] [test-compile.locale] [pip.test-requirements] builds for tests by bin/test-compile', () => {
+    it('[test-compile.mode] [test-compile.locale] [pip.test-requirements] builds for tests with bin/test-compile', () => {
       const app = pushed({ pre_compile: 'env -0 > before.txt', post_compile: 'env -0 > after.txt' });
       writeFileSync(join(app, 'requirements-test.txt'), 'iniconfig==2.1.0\n');
-      // All by digest, or none.
+      // With pip, either all requirements have digests or none.
       writeFileSync(join(app, 'requirements.txt'), 'six==1.17.0\n');
       const { status, stdout, stderr } = platform.step('test-compile', [app, platform.cacheDir, platform.envDir]);
       expect(status, stdout + stderr).to.equal(0);
@@ -273,7 +273,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
       expect(stdout).to.match(/^ {7}Successfully installed iniconfig-2\.1\.0 six-1\.17\.0$/m);
     });
 
-    it('[output.styled] [pyver.warn-no-version] [finish.uv-notice] warns in yellow, and recommends uv after a build that succeeded', () => {
+    it('[output.styled] [pyver.warn-no-version] [finish.uv-notice] warns in yellow, and recommends uv after a successful build', () => {
       const app = pushed({ post_compile: 'exit $(cat status)' });
       rmSync(join(app, '.python-version'));
       rmSync(join(platform.cacheDir, '.scalingo/python-version'));
@@ -290,7 +290,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     });
   });
 
-  it('[cache.discarded] [cache.legacy-cleanup] [pyver.cached-version-read] [pyver.cached-sticky] [pyver.step-cached] takes over the version of a cache of the ancestor, and nothing else', function () {
+  it('[cache.discarded] [cache.legacy-cleanup] [pyver.cached-version-read] [pyver.cached-sticky] [pyver.step-cached] takes over only the version from a cache of the old buildpack', function () {
     const OTHER = '3.12';
     if (!pyenvVersions().some((version) => version.startsWith(`${OTHER}.`))) {
       console.log(`      (skipped: no CPython ${OTHER} under pyenv)`);
@@ -326,7 +326,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     }
   });
 
-  it('stands between other buildpacks: finds what one before it installed, and is found by one after it', function () {
+  it('works between other buildpacks: finds what an earlier one installed, and is found by a later one', function () {
     if (spawnSync('gcc', ['--version']).status !== 0) {
       console.log('      (skipped: no gcc)');
       return this.skip();
@@ -336,7 +336,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
       mkdirSync(join(between, path, '..'), { recursive: true });
       writeFileSync(join(between, path), text, { mode: 0o755 });
     };
-    // What one before it installed: a header that a package is built with, a program that a hook runs.
+    // What an earlier buildpack installed: a header for building a package, and a program that a hook runs.
     write('.apt/usr/include/greeting.h', '#define GREETING "from the header"\n');
     write('.apt/usr/bin/greet', '#!/bin/sh\necho "from $GREETER"\n');
     write('.apt/share/x', '');
@@ -368,7 +368,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     expect(said).to.equal('from the header');
   });
 
-  it('ends with 143 when the platform ends it, what it runs too, and leaves BUILD_DIR as it was', async () => {
+  it('exits with 143 when the platform ends it, ends all its processes, and leaves BUILD_DIR unchanged', async () => {
     const interrupted = platform.push(EXAMPLE);
     mkdirSync(join(interrupted, 'bin'));
     writeFileSync(join(interrupted, 'bin/post_compile'), 'echo it is $$\nexec sleep 600\n');
@@ -388,7 +388,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     expect(readdirSync(interrupted).sort()).to.deep.equal(before);
   });
 
-  it('builds as another user than root', function () {
+  it('builds as a user other than root', function () {
     const NOBODY = '65534';
     const as = ['--reuid', NOBODY, '--regid', NOBODY, '--clear-groups'];
     const mayStart = spawnSync('setpriv', [...as, process.execPath, join(ROOT, 'dist/cli.js'), '--version']);
@@ -412,7 +412,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     expect(spawnSync('diff', ['-r', '--no-dereference', buildDir, theirs], { encoding: 'utf8' }).stdout).to.equal('');
   });
 
-  it('says no more than why when the app is at fault, and leaves BUILD_DIR as it was', () => {
+  it('prints only the reason if the app is at fault, and leaves BUILD_DIR unchanged', () => {
     const broken = platform.push(EXAMPLE);
     writeFileSync(join(broken, '.python-version'), '3.99\n');
     const before = readdirSync(broken, { recursive: true }).sort();

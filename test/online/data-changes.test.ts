@@ -1,5 +1,5 @@
-// A patch release of Python, a version of a tool, a stack and an archive of the platform are rows of data: a copy of the
-// sources in which nothing but rows is added builds with them, through the shipped pipeline.
+// A patch release of Python, a version of a tool, a stack and an archive of the platform are rows of data: a copy of
+// the sources with only more rows builds with them, through the shipped pipeline.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -19,7 +19,7 @@ describe('data changes', function () {
   let runtime: PreparedRuntime;
   let copy: SourceCopy;
   let index: PackageIndex;
-  /** The pip that CPython bundles, as the version of the tool that comes new. */
+  /** The pip that CPython bundles, as the new version of the tool. */
   let pip: { readonly version: string; readonly sha256: string };
   let env: Readonly<Record<string, string>>;
   let app: string;
@@ -41,7 +41,7 @@ describe('data changes', function () {
       PYFLOW_PYTHON_MIRROR: `file://${copy.path('mirror')}`,
       PYFLOW_SCALINGO_MIRROR: `file://${copy.path('platform')}`,
     };
-    // The catalogue as it was before this version of Python came out.
+    // The catalogue as it was before this version of Python was released.
     copy.edit('python-runtimes', ({ runtimes }: Data) => {
       for (const version of Object.keys(runtimes as Data)) {
         const isLater = version.startsWith(`${runtime.minor}.`) && compare(version, runtime.version) >= 0;
@@ -58,12 +58,12 @@ describe('data changes', function () {
   const options = (...params: string[]): string[] => [
     PIPELINE,
     ...place(),
-    // The index here has pip alone.
+    // This index has only pip.
     ...['runtimeTools=false', ...params].flatMap((param) => ['-p', param]),
   ];
   const standalone = 'providers=["python-build-standalone"]';
 
-  /** What version-resolve would say, without running anything. */
+  /** The output of version-resolve, without running anything. */
   async function planned(...params: string[]): Promise<string> {
     const { stdout, stderr } = await copy.pyflow(['plan', ...options(...params), '--json'], env);
     return stdout + stderr;
@@ -78,7 +78,7 @@ describe('data changes', function () {
     expect(await planned('stack=scalingo-28')).to.contain('"scalingo-28" is not valid for the param `stack`');
   });
 
-  it('build with a patch release and a version of a tool as soon as the rows are there', async () => {
+  it('build with a patch release and a version of a tool once the rows exist', async () => {
     const platform = `linux-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-gnu`;
     const triple = platform.replace(/^linux-(\w+)-gnu$/, '$1-unknown-linux-gnu');
     const name = `cpython-${runtime.version}%2B20990101-${triple}-install_only_stripped.tar.gz`;
@@ -109,7 +109,7 @@ describe('data changes', function () {
     expect(execFileSync(python, ['--version'], { encoding: 'utf8' }).trim()).to.equal(`Python ${runtime.version}`);
   });
 
-  it('build for a stack, and with its archive of the platform, as soon as the rows are there', async function () {
+  it('build for a stack, with its archive of the platform, once the rows exist', async function () {
     if (!(process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, 'zstd')))) {
       console.log('      (skipped: needs the program zstd)');
       return this.skip();
@@ -135,7 +135,7 @@ describe('data changes', function () {
     expect(report.nodes['runtime']?.outputs).to.include({ version: runtime.version, provider: 'scalingo' });
   });
 
-  it('are all that `pyflow catalogue check` asks for', async () => {
+  it('are everything that `pyflow catalogue check` requires', async () => {
     const { stdout } = await copy.pyflow(['catalogue', 'check', '--max-age', '99999']);
     expect(stdout).to.contain(`pip ${pip.version} is not locked for Python`);
     const minor = runtime.minor.replace('.', '\\.');

@@ -1,4 +1,5 @@
-// The shipped Python pipeline on a Django app with NLTK: real Django from the package index, a corpus from the loopback.
+// The shipped Python pipeline on a Django app with NLTK: real Django from the package index, and a corpus from the
+// loopback.
 
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
@@ -31,7 +32,7 @@ if os.environ.get('UPLOAD'):
 if os.environ.get('MANIFEST'):
     STORAGES = {'staticfiles': {'BACKEND': 'django.contrib.staticfiles.storage.ManifestStaticFilesStorage'}}
 `;
-/** Keeps files where the app is not, as a bucket does. */
+/** Stores files outside the app, like a bucket. */
 const STORAGE = `
 from django.core.files.storage import InMemoryStorage
 class Elsewhere(InMemoryStorage):
@@ -39,7 +40,7 @@ class Elsewhere(InMemoryStorage):
 `;
 const APP = {
   '.python-version': `${MINOR}\n`,
-  // The newest NLTK refuses to talk to the loopback.
+  // The newest NLTK refuses to connect to the loopback.
   'requirements.txt': `asgiref==3.13.0
 click==8.5.1
 django==5.2.19
@@ -72,7 +73,7 @@ describe(`Django and NLTK${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
   let server: TestServer;
   let first: RunReport;
 
-  /** The list of corpora, as NLTK publishes it, with one corpus. */
+  /** A list of corpora in NLTK's format, with one corpus. */
   async function serveCorpora(): Promise<TestServer> {
     const zip = makeZip({ 'words/README': 'words', 'words/en': 'harbour\npebble\n' });
     const sum = (algorithm: string): string => createHash(algorithm).update(zip).digest('hex');
@@ -124,7 +125,7 @@ describe(`Django and NLTK${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     work?.cleanUp();
   });
 
-  it('[django.run] [nltk.download] [django.duration] [nltk.duration] puts static files and corpora into the slug', () => {
+  it('[django.run] [nltk.download] [django.duration] [nltk.duration] adds static files and corpora to the slug', () => {
     expect(first.buildData).to.include({ django_collectstatic: 'enabled', nltk_downloader: 'enabled' });
     expect(first.buildData['django_collectstatic_duration']).to.be.a('number').and.above(0);
     expect(first.buildData['nltk_downloader_duration']).to.be.a('number').and.above(0);
@@ -132,7 +133,7 @@ describe(`Django and NLTK${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     expect(readdirSync(join(work.outDir, '.scalingo/python/nltk_data/corpora/words'))).to.include('en');
   });
 
-  it('[nltk.env] finds the corpora at run time, after the slug moved', () => {
+  it('[nltk.env] finds the corpora at run time, after the slug was moved', () => {
     const moved = mkdtempSync(join(tmpdir(), 'pyflow moved '));
     try {
       renameSync(work.outDir, join(moved, 'slug'));
@@ -148,7 +149,7 @@ describe(`Django and NLTK${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     expect(() => execFileSync('grep', ['-rlF', 'never-in-a-slug', work.outDir])).to.throw();
   });
 
-  it('restores both while nothing of them changed, and talks to nobody', async () => {
+  it('restores both without network access if nothing changed', async () => {
     const requests = server.requests.length;
     rmSync(work.outDir, { recursive: true });
     const again = await build();
@@ -158,7 +159,7 @@ describe(`Django and NLTK${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     expect(server.requests.length).to.equal(requests);
   });
 
-  it('collects anew for a changed source, and downloads nothing', async () => {
+  it('collects again for a changed source, and downloads nothing', async () => {
     work.write({ 'shop/static/shop/style.css': 'body { color: blue }\n' });
     const report = await build();
     expect(executed(report)).to.deep.equal(['collectstatic', 'post-compile']);
@@ -167,7 +168,7 @@ describe(`Django and NLTK${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     await build();
   });
 
-  it('[django.user-env] collects anew for a changed variable', async () => {
+  it('[django.user-env] collects again for a changed variable', async () => {
     const report = await build({ MANIFEST: '1' });
     expect(executed(report)).to.deep.equal(['collectstatic', 'post-compile']);
     expect(existsSync(join(work.outDir, 'staticfiles/staticfiles.json'))).to.equal(true);
@@ -188,7 +189,7 @@ describe(`Django and NLTK${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     expect(report.failure).to.include({ code: 'collectstatic-improper-configuration', blame: 'app' });
   });
 
-  it('[nltk.failed] fails with the name of a corpus that there is not', async () => {
+  it('[nltk.failed] fails with the name of an unknown corpus', async () => {
     work.write({ 'nltk.txt': 'words\nnone-such\n' });
     const report = await build();
     work.write(APP);

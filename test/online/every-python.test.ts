@@ -1,5 +1,5 @@
-// The shipped Python pipeline, its default providers, on every CPython of this machine: the runtime is the one that the app
-// asked for, pip at its pinned version installs for it, and what it installed can be imported.
+// The shipped Python pipeline with its default providers, on every CPython of this machine: the runtime is the
+// requested one, pip at its pinned version installs for it, and the installed package can be imported.
 
 import { execFileSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
@@ -27,7 +27,7 @@ describe(`every CPython here${versions.length > 0 ? '' : ' (skipped: none under 
       work.write({ '.python-version': `${minor}\n`, 'requirements.txt': 'markupsafe==3.0.3\n' });
       const report = await work.run({
         pipelineFile: PIPELINE,
-        // Nothing to download from: the way that a laptop in a closed network takes.
+        // No host to download from, like a laptop in a closed network.
         settings: { PYTHON_MIRROR: 'http://127.0.0.1:9', SYSTEM_PYTHONS: join(pyenv(), version) },
         passThrough: passThroughOf(process.env),
       });

@@ -1,4 +1,5 @@
-// The example apps, one per manager: built by `pyflow run` in both sandbox modes, moved, booted, asked over HTTP.
+// The example apps, one per package manager: built with `pyflow run` in both sandbox modes, moved, booted, and tested
+// over HTTP.
 
 import { expect } from 'chai';
 import { execFile } from 'node:child_process';
@@ -15,15 +16,15 @@ const MODES = ['required', 'none'] as const;
 type Mode = (typeof MODES)[number];
 
 interface Example {
-  /** Folder below `examples`. */
+  /** Folder in `examples`. */
   readonly app: string;
   readonly root?: string;
   readonly manager: string;
   readonly packages: Readonly<Record<string, string>>;
-  /** Beside the slug's own; `{tmp}` is a new path in /tmp. */
+  /** More environment variables for the boot. `{tmp}` is replaced with a new path in /tmp. */
   readonly env?: Readonly<Record<string, string>>;
   readonly prepare?: string;
-  /** Nodes whose layers hold what was built from source, where equal digests are not promised. */
+  /** Nodes whose layers contain something built from source, for which equal digests are not guaranteed. */
   readonly built?: readonly string[];
   ask(server: SlugServer): Promise<void>;
 }
@@ -112,7 +113,7 @@ async function askFeastdays(server: SlugServer): Promise<void> {
   expect(JSON.parse(await get(server, '/healthz'))).to.deep.equal({ status: 'ok', version: '1.0.0' });
 }
 
-/** What all examples ask for. */
+/** The Python version that all examples request. */
 const MINOR = '3.13';
 const hasPython = pyenvVersions().some((version) => version.startsWith(`${MINOR}.`));
 const run = promisify(execFile);
@@ -126,7 +127,7 @@ describe(`example apps${hasPython ? '' : ` (skipped: no CPython ${MINOR} under p
   });
   after(() => work && rmSync(work, { recursive: true, force: true }));
 
-  /** Runtime and tools are made once; the nodes of `refresh` run whatever the cache has. */
+  /** Runtime and tools are made once. The nodes in `refresh` run even if the cache has their results. */
   const build = async (
     mode: Mode,
     name: string,
@@ -154,7 +155,7 @@ describe(`example apps${hasPython ? '' : ` (skipped: no CPython ${MINOR} under p
     const moved = join(work, 'moved to', `${name} ${mode}`);
     mkdirSync(join(work, 'moved to'), { recursive: true });
     renameSync(slugOf(name, mode), moved);
-    // In a sandbox there is no other place than /tmp that may be written.
+    // In a sandbox, only /tmp is writable.
     const scratch = `/tmp/${basename(work)}-${mode}.db`;
     const env = Object.entries(example.env ?? {}).map(([key, value]) => [key, value.replace('{tmp}', scratch)]);
     const { prepare } = example;
@@ -173,7 +174,7 @@ describe(`example apps${hasPython ? '' : ` (skipped: no CPython ${MINOR} under p
     const { app, root, manager, packages } = example;
     const shown = root === undefined ? app : `${app}, ${root}`;
     const name = shown.replaceAll(/\W+/g, '-');
-    it(`${shown} is built with ${manager}, the same in both sandbox modes, and answers after a move`, async () => {
+    it(`${shown} builds with ${manager}, identically in both sandbox modes, and answers after a move`, async () => {
       const first = await build('required', name, join(ROOT, 'examples', app), root);
       const made = Object.entries(first.nodes).flatMap(([id, { kind, outcome }]) =>
         outcome === 'executed' && !kind.startsWith('fetch-') ? [id] : [],
@@ -191,7 +192,7 @@ describe(`example apps${hasPython ? '' : ` (skipped: no CPython ${MINOR} under p
     });
   }
 
-  it('package-uv gives the same layers when it is built from its own sdist', async () => {
+  it('package-uv has the same layers if it is built from its sdist', async () => {
     const app = join(ROOT, 'examples/package-uv');
     const unpacked = await unpackSdist(app, join(work, 'sdist'));
     expect(readdirSync(unpacked)).to.include.members(['PKG-INFO', 'uv.lock', '.python-version', 'Procfile']);
@@ -205,7 +206,7 @@ describe(`example apps${hasPython ? '' : ` (skipped: no CPython ${MINOR} under p
 const layersOf = (report: RunReport): Readonly<Record<string, string | undefined>> =>
   Object.fromEntries(Object.entries(report.nodes).map(([id, { layer }]) => [id, layer?.digest]));
 
-/** What `uv build --sdist` does: asks the build backend, at the version that the project names. */
+/** Same as `uv build --sdist`: calls the build backend, at the version that the project names. */
 async function unpackSdist(project: string, scratch: string): Promise<string> {
   const source = join(scratch, 'source');
   mkdirSync(scratch);

@@ -1,4 +1,4 @@
-// What a hook finds of the app's package manager: real Poetry and uv on the path, working on the Python of the slug.
+// Package managers in hooks: real Poetry and uv are on the PATH, and use the Python of the slug.
 
 import 'reflect-metadata';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ describe('hooks and package managers, online', function () {
     if (root !== undefined) rmSync(root, { recursive: true, force: true });
   });
 
-  /** What the script wrote into `seen`, line by line; once in each kind of sandbox. */
+  /** Lines that the script wrote to `seen`, for each kind of sandbox. */
   async function run(manager: 'poetry' | 'uv', script: string): Promise<readonly (readonly string[])[]> {
     const tool = await prepareTool(runtime, manager);
     const seen: string[][] = [];

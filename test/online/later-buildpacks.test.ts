@@ -1,4 +1,4 @@
-// What a buildpack after pyflow finds of the package manager by `export`: real Poetry and uv, real builds by the adapter.
+// Package managers for buildpacks after pyflow, through `export`: real Poetry and uv, and real builds with the adapter.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ describe(`later buildpacks${hasPython ? '' : ` (skipped: no CPython ${MINOR} und
     expect(status, stdout + stderr).to.equal(0);
     return buildDir;
   }
-  /** In BUILD_DIR, with `export` sourced and nothing else of this machine. */
+  /** Runs a command in BUILD_DIR, with `export` sourced and no other environment of this machine. */
   function later(buildDir: string, script: string): Build {
     const { status, stdout, stderr } = spawnSync(
       'bash',
@@ -45,7 +45,7 @@ describe(`later buildpacks${hasPython ? '' : ` (skipped: no CPython ${MINOR} und
   const python = (buildDir: string): string => join(buildDir, '.scalingo/python');
   const laidOut = (): readonly string[] => readdirSync(join(platform.home, 'tools')).sort();
 
-  it('[poetry.env] run Poetry on the Python of the app, laid out when it is called', () => {
+  it('[poetry.env] run Poetry with the Python of the app, and unpack it on the first call', () => {
     const buildDir = build('poetry');
     expect(laidOut()).to.deep.equal(['bin', 'environment']);
     const script = `poetry --version; poetry config virtualenvs.create; poetry run python -c 'import six, sys; print(sys.prefix)'`;
@@ -56,7 +56,7 @@ describe(`later buildpacks${hasPython ? '' : ` (skipped: no CPython ${MINOR} und
     expect(later(buildDir, 'poetry sync --no-root --dry-run').stdout).to.match(/0 installs, 0 updates, 0 removals/);
   });
 
-  it('[uv.env] run uv on the Python of the app, and find it gone with the cache only', () => {
+  it('[uv.env] run uv with the Python of the app, and report that it is gone if the cache is removed', () => {
     const buildDir = build('uv');
     expect(laidOut()).to.deep.equal(['bin']);
     const script = `uv --version | cut -d' ' -f1,2; uv run --no-sync --offline python -c 'import six, sys; print(sys.prefix)'`;

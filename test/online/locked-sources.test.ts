@@ -1,5 +1,5 @@
-// What Poetry and uv install from a repository, locked at a commit, and from folders of the app. Real tools, a Git server
-// and an index of the test.
+// What Poetry and uv install from a repository at a locked commit, and from folders of the app. Real tools, a Git
+// server and a test index.
 
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
@@ -36,10 +36,10 @@ const pipelineOf = (manager: Manager): string =>
 `,
   );
 
-/** What installs the folders of the app: with Poetry it is the same node that installs the rest. */
+/** The node that installs folders of the app. With Poetry, it is the same one that installs the rest. */
 const INSTALLS_FOLDERS: Readonly<Record<Manager, string>> = { poetry: 'install', uv: 'project' };
 
-describe('sources that are locked', function () {
+describe('locked sources', function () {
   this.timeout(300_000);
   let runtime: PreparedRuntime;
   let index: PackageIndex;
@@ -82,7 +82,7 @@ describe('sources that are locked', function () {
       return report;
     }
 
-    /** What the module says, started in the slug. */
+    /** Output of the module, run in the slug. */
     says(name: string): string {
       return execFileSync(join(this.outDir, `.scalingo/python/bin/${name}-main`), {
         cwd: '/',
@@ -112,7 +112,7 @@ describe('sources that are locked', function () {
             ? lockedPoetryApp({ poetryDir: toolDir, python }, index, app)
             : lockedApp({ uvDir: toolDir, python }, index, app);
         };
-        // The tool comes from the real index, and stays.
+        // The tool comes from the real index, and is kept.
         const first = await new SourceApp(manager, 'auto').write(await lock([], '', {})).run({ settings: {} });
         expect(outcomesOf(first)).to.include({ tool: 'executed' });
       });
@@ -139,14 +139,14 @@ describe('sources that are locked', function () {
           );
         const lockNow = (): Promise<Files> => lock([`far @ git+${repository.origin}/far`, 'helper==1.5'], '', {});
 
-        it('gives the same layers in another folder and without a sandbox, and no history', async () => {
+        it('gives the same layers in another folder and without a sandbox, without Git history', async () => {
           const files = await lockNow();
           const builds: (readonly (string | undefined)[])[] = [];
           if (!(await hasNamespaces())) console.log('      (without namespaces: not possible on this machine)');
           for (const sandbox of ['auto', 'none', 'none'] as const) {
             const app = new SourceApp(manager, sandbox);
             const report = await app.build(files);
-            // Built of sources: for its app alone.
+            // Built from source, so only for its app.
             expect(outcomesOf(report)).to.include({ install: 'executed' });
             expect(report.nodes['install']?.outputs?.['packages']).to.deep.equal({ far: '1.0', helper: '1.5' });
             expect(app.says('far')).to.equal('first');
@@ -159,7 +159,7 @@ describe('sources that are locked', function () {
           for (const layers of builds) expect(layers).to.deep.equal(builds[0]);
         });
 
-        it('follows the commit that is locked, and no other', async () => {
+        it('installs the locked commit, and no other', async () => {
           const app = new SourceApp(manager, 'auto');
           const files = await lockNow();
           const first = await app.build(files);
@@ -199,7 +199,7 @@ copied = { path = "libs/copied" }
         };
 
         for (const sandbox of ['auto', 'none'] as const) {
-          it(`is there as it was edited, linked or copied (--sandbox ${sandbox})`, async () => {
+          it(`is installed with its last edit, linked or copied (--sandbox ${sandbox})`, async () => {
             const app = new SourceApp(manager, sandbox);
             await app.build(await lock(['linked', 'copied', 'helper==1.5'], MORE[manager], libraries('first')));
             expect(['linked', 'copied'].map((name) => app.says(name))).to.deep.equal(['first', 'first']);
@@ -209,7 +209,7 @@ copied = { path = "libs/copied" }
 
             for (const name of ['linked', 'copied']) {
               const edited = await app.build({ [`libs/${name}/src/${name}.py`]: moduleSaying('second') });
-              // To an app that is no package `project` of Poetry hands on what it gets.
+              // If the app is not a package, the node `project` of Poetry passes on its input.
               const installed = ran(edited).filter((id) => id !== 'project' || manager === 'uv');
               expect(installed, name).to.deep.equal([INSTALLS_FOLDERS[manager]]);
               expect(app.says(name)).to.equal('second');

@@ -1,5 +1,5 @@
-// How an install fails, manager by manager, through the command line: code, blame, exit status, and nothing is left of it, in
-// the cache or in the slug. Real managers, an index of the test.
+// How an install fails with each package manager, through the command line: code, blame, exit status, and nothing left
+// in the cache or the slug. Real managers and a test index.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -24,14 +24,14 @@ import { prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 import { makeSourceArchive, makeWheel, type Wheel } from '../support/wheels.js';
 
 const LOGIN = { user: 'me@home', password: 'p@55:w/rd' };
-/** As it is, as it stands in a URL, and as it is sent. */
+/** A secret as it is, as in a URL, and as in a header. */
 const SECRETS: readonly string[] = [
   LOGIN.password,
   encodeURIComponent(LOGIN.password),
   Buffer.from(`${LOGIN.user}:${LOGIN.password}`).toString('base64'),
 ];
 
-/** Id of the observable behaviour. */
+/** Id of the behaviour in docs/parity.md. */
 const FAILED: Readonly<Record<Manager, string>> = {
   pip: 'pip.install-deps-failed',
   pipenv: 'pipenv.install-deps-failed',
@@ -41,13 +41,13 @@ const FAILED: Readonly<Record<Manager, string>> = {
 
 interface Failing {
   readonly files: Files;
-  /** The cause is in the app: what it pushes next. Without it the cause is outside, and the key stays. */
+  /** The fixed app, if the cause is in the app. Without it the cause is outside, and the key stays the same. */
   readonly mended?: Files;
   readonly mendIndex?: () => Promise<void> | void;
-  /** In the title or the detail of the failure. */
+  /** What the title or the detail of the failure must match. */
   readonly says: RegExp;
   readonly remedy?: RegExp;
-  /** Somewhere in the log. */
+  /** What the log must match. */
   readonly prints?: string;
 }
 interface Trial {
@@ -56,7 +56,7 @@ interface Trial {
 }
 type Make = (trial: Trial) => Promise<Failing>;
 interface Cell {
-  /** Why it is not what the row says. */
+  /** Why this manager differs from the row. */
   readonly instead?: string;
   readonly make: Make;
 }
@@ -83,7 +83,7 @@ const replaced = (files: Files, name: string, from: string, to: string): Files =
   return { ...files, [name]: text.replace(from, to) };
 };
 
-/** To be stopped at the end. */
+/** Servers to stop at the end. */
 const restarted: PackageIndex[] = [];
 
 const absentVersion: Make = async ({ lock, index }) => {
@@ -147,7 +147,7 @@ const ROWS: readonly Row[] = [
   {
     failure: 'a tampered wheel',
     blame: 'app',
-    // Poetry names the package and no digest.
+    // Poetry names the package, but no digest.
     cells: {
       ...same(swapped(({ sha256 }) => new RegExp(`digest[^]*swapped[^]*${sha256}`))),
       poetry: { make: swapped(() => /digest[^]*swapped/) },
@@ -220,14 +220,14 @@ const ROWS: readonly Row[] = [
       await index.stop();
       return {
         files,
-        // Poetry says which host, and not what for.
+        // Poetry names the host, but not the package.
         says: new RegExp(`could not be reached[^]*(\\bfar\\b|127\\.0\\.0\\.1:${port} )`),
         mendIndex: async () => void restarted.push(await PackageIndex.start([far], { tellsDigests: true, port })),
       };
     }),
   },
 ];
-/** Poetry gets no variable of the app, but for those that the operator names. */
+/** Poetry gets no app variables, except those that the operator names. */
 const pipelineOf = (manager: Manager): string =>
   managerPipeline(
     'failures',
@@ -241,7 +241,7 @@ const pipelineOf = (manager: Manager): string =>
 
 interface Done {
   readonly status: number | undefined;
-  /** All that was printed. */
+  /** All output. */
   readonly text: string;
   readonly report: RunReport;
   readonly install: RunReport['nodes'][string];
@@ -254,7 +254,7 @@ interface Call {
   readonly log?: 'ndjson' | 'plain';
 }
 
-/** One cache for all, so that a case costs the install alone; an app and a slug each. */
+/** One cache for all, so that each case only pays for the install. Each case has its app and slug. */
 class App {
   static #count = 0;
   readonly #id: string;
@@ -306,7 +306,7 @@ class App {
   }
 }
 
-/** Files below the folder that hold one of the texts. */
+/** Files in the folder that contain one of the texts. */
 function filesWith(folder: string, texts: readonly string[]): readonly string[] {
   const { status, stdout, stderr } = spawnSync('grep', ['-rlaF', ...texts.flatMap((text) => ['-e', text]), folder], {
     encoding: 'utf8',
@@ -315,7 +315,7 @@ function filesWith(folder: string, texts: readonly string[]): readonly string[] 
   return stdout.split('\n').filter((line) => line !== '');
 }
 
-describe('failures of installs, manager by manager', function () {
+describe('failed installs, by package manager', function () {
   this.timeout(300_000);
   let scene: CliScene;
   let runtime: PreparedRuntime;
@@ -347,7 +347,7 @@ describe('failures of installs, manager by manager', function () {
 
       before(async () => {
         lock = await lockerOf(manager, runtime);
-        // Everything but the install, from the real index; all that follows takes it from the store.
+        // Everything except the install comes from the real index. All later builds restore it.
         const first = await newApp(await lock(await openIndex(), [])).run();
         expect(first.report.nodes['tool']?.outcome, first.text).to.equal('executed');
       });
@@ -389,7 +389,7 @@ describe('failures of installs, manager by manager', function () {
         });
       }
 
-      it('an index that asks for a password, from the operator or from the app', async () => {
+      it('an index that requires a password, from the operator or from the app', async () => {
         const closed = await openIndex({ login: LOGIN });
         const guarded = added(closed, makeWheel('guarded', '1.0'));
         const said: string[] = [];
@@ -411,7 +411,7 @@ describe('failures of installs, manager by manager', function () {
 
         const other = await openIndex();
         const owner = newApp(await lock(closed, [guarded], 'own'));
-        // Without variables nobody knows of pip's extra index, and the sources of a Pipfile name them.
+        // Only variables name pip's extra index, and the sources of a Pipfile use them.
         const without = manager === 'pip' ? /guarded/ : manager === 'pipenv' ? /not set[^]*INDEX_PASSWORD/ : asks;
         expectFailed(await told(owner, { index: other.url }), 'app', without);
         scene.write(loginVariables(manager, closed), envDir);
@@ -422,7 +422,7 @@ describe('failures of installs, manager by manager', function () {
         expect(filesWith(envDir, SECRETS), 'what is looked for can be found').not.to.deep.equal([]);
       });
 
-      it('leaves the slug of the last good build as it was', async () => {
+      it('leaves the slug of the last successful build unchanged', async () => {
         const index = await openIndex();
         const call = { index: index.url };
         const good = await lock(index, [helper]);

@@ -1,5 +1,5 @@
-// Which nodes run again after an edit, per package manager, and what the platform's log says of it: real tools, real packages,
-// the shipped pipeline. The lockfiles in fixtures/managers were made by the tools themselves.
+// Which nodes run again after an edit, for each package manager, and what the platform's log says: real tools, real
+// packages and the shipped pipeline. The tools made the lockfiles in fixtures/managers.
 
 import { expect } from 'chai';
 import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -28,7 +28,7 @@ interface Edit {
   readonly minor?: string;
   readonly hasOtherTool?: true;
   readonly stack?: string;
-  /** What the slug then has of the packages of the lockfiles. */
+  /** Packages of the lockfiles that the slug then contains. */
   readonly packages: readonly string[];
 }
 const BASE = ['iniconfig-2.1.0', 'six-1.17.0'];
@@ -42,7 +42,7 @@ const EDITS: readonly Edit[] = [
   { name: 'other stack', stack: 'scalingo-22', packages: BASE },
 ];
 
-/** Manager -> nodes that install, in plan order, and what reads their tree. */
+/** Manager -> nodes that install, in plan order, and nodes that read their tree. */
 const INSTALL: Readonly<Record<Manager, string>> = {
   pip: 'pip dependencies nltk collectstatic post-compile',
   pipenv: 'pipenv dependencies nltk collectstatic post-compile',
@@ -61,8 +61,8 @@ const EXPECTED: Readonly<Record<string, Readonly<Record<Manager, string>>>> = {
     poetry: `version runtime sqlite runtime-tools poetry-tool ${INSTALL.poetry}`,
     uv: `version runtime sqlite runtime-tools uv-tool ${INSTALL.uv}`,
   },
-  // The tools of pip and Pipenv are in the slug too, below the packages. Poetry notes its version beside each package. What
-  // another uv installs is the same, so there it ends, but for the hook, which may call uv itself.
+  // The tools of pip and Pipenv are in the slug too, below the packages. Poetry writes its version next to each
+  // package. Another uv installs the same files, so only the hook runs again, because it can call uv.
   'other tool version': {
     pip: `pip-tool runtime-tools ${INSTALL.pip}`,
     pipenv: `pipenv-tool runtime-tools ${INSTALL.pipenv}`,
@@ -81,7 +81,7 @@ const otherVersion = (manager: Manager): string =>
 const otherTool = (manager: Manager): string => `version ${toolVersion(manager)} -> ${otherVersion(manager)}`;
 const otherMinor: readonly [id: string, line: string] = ['cache.reason-python', `minor ${MINOR} -> ${OTHER_MINOR}`];
 
-/** Edit -> manager -> the behaviour of the buildpack that it shows, and the reasons that the log gives. */
+/** Edit -> manager -> the behaviour of the buildpack that it tests, and the reasons in the log. */
 const TOLD: Readonly<Record<string, Readonly<Partial<Record<Manager, readonly [id: string, ...lines: string[]]>>>>> = {
   'changed pin': {
     pip: ['cache.reason-requirements', 'iniconfig 2.1.0 -> 2.0.0', 'requirements.txt changed'],
@@ -94,32 +94,35 @@ const TOLD: Readonly<Record<string, Readonly<Partial<Record<Manager, readonly [i
     poetry: ['cache.reason-poetry', otherTool('poetry')],
     uv: ['cache.reason-uv', otherTool('uv')],
   },
-  // The runtime of the first manager is there for the others.
+  // The others restore the runtime of the first manager.
   'other stack': { pip: ['cache.reason-stack', `config stack ${STACK} -> scalingo-22`] },
 };
-/** What the buildpack keeps beside the packages. */
+/** Files that the buildpack stores next to the packages. */
 const CACHED: Readonly<Record<Manager, string>> = {
   pip: 'python.cached',
   pipenv: 'pipenv.cached',
   poetry: 'poetry.cached',
   uv: 'uv.cached',
 };
-/** The same for all managers, so that whoever comes second finds it in the store. */
+/** The same for all managers, so that the second one finds it in the store. */
 const SHARED: ReadonlySet<string> = new Set(['runtime', 'runtime-tools']);
 
-/** One cache and one place for all: what an edit does not touch is there, as on a machine that builds all day. */
+/**
+ * One cache and one place for all, so that everything an edit does not affect is in the cache, as on a busy build
+ * machine.
+ */
 class ManagerApp extends Workspace {
   tool: { readonly name: Manager; readonly version: string } | undefined;
   stack = STACK;
 
-  /** The files of one manager, and nothing of another. */
+  /** Only the files of one manager. */
   put(manager: Manager, { lock = 'base', minor = MINOR }: Pick<Edit, 'lock' | 'minor'> = {}): void {
     rmSync(this.appDir, { recursive: true });
     cpSync(join(FIXTURES, manager, lock), this.appDir, { recursive: true });
     this.write({ '.python-version': `${minor}\n` });
   }
 
-  /** The shipped pipeline, with another version of a tool where that is asked for. */
+  /** The shipped pipeline, optionally with another version of a tool. */
   override request(overrides: Partial<RunRequest> = {}): RunRequest {
     const shipped = readFileSync(join(ROOT, 'pipelines/python.yml'), 'utf8');
     const { name = '', version = '' } = this.tool ?? {};
@@ -146,7 +149,7 @@ const nodesWith = (report: RunReport, ...outcomes: readonly string[]): readonly 
 
 const missing = [MINOR, OTHER_MINOR].filter((minor) => !pyenvVersions().some((name) => name.startsWith(`${minor}.`)));
 
-describe(`edits by manager${missing.length === 0 ? '' : ` (skipped: no CPython ${missing.join()} under pyenv)`}`, function () {
+describe(`edits by package manager${missing.length === 0 ? '' : ` (skipped: no CPython ${missing.join()} under pyenv)`}`, function () {
   this.timeout(300_000);
   const rows: string[][] = [];
   let app: ManagerApp;
@@ -175,7 +178,7 @@ describe(`edits by manager${missing.length === 0 ? '' : ` (skipped: no CPython $
         expect(app.packages()).to.deep.equal(BASE);
       });
 
-      // Back again: all of it is in the store.
+      // Back to the start: everything is in the store.
       afterEach(async () => {
         app.tool = undefined;
         app.stack = STACK;
@@ -211,7 +214,7 @@ describe(`edits by manager${missing.length === 0 ? '' : ` (skipped: no CPython $
       }
 
       const id = CACHED[manager];
-      it(`[${id}] has Python and ${manager} from the cache, and says so`, async () => {
+      it(`[${id}] restores Python and ${manager} from the cache, and says so`, async () => {
         app.put(manager, { minor: OTHER_MINOR });
         await build();
         app.put(manager);
@@ -225,7 +228,7 @@ describe(`edits by manager${missing.length === 0 ? '' : ` (skipped: no CPython $
   }
 });
 
-/** The reasons of all nodes that ran. */
+/** The reasons of all nodes that were executed. */
 const changesIn = (log: string): readonly string[] =>
   [...log.matchAll(/because of changes:\n((?: {7}- .*\n)+)/g)].flatMap(([, lines = '']) =>
     lines

@@ -1,4 +1,4 @@
-// Real pip against the package index, in both sandbox modes and with every CPython of this machine.
+// Real pip with the package index, in both sandbox modes and with every CPython of this machine.
 
 import 'reflect-metadata';
 import { execFileSync } from 'node:child_process';
@@ -22,7 +22,7 @@ import { PackageIndex } from '../support/package-index.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { makeWheel } from '../support/wheels.js';
 
-/** The example app, every dependency pinned. */
+/** The example app, with every dependency pinned. */
 const REQUIREMENTS = `blinker==1.9.0
 click==8.5.1
 flask==3.1.2
@@ -48,7 +48,7 @@ describe('pip, online', () => {
   });
   after(() => rmSync(root, { recursive: true, force: true }));
 
-  /** Runtime, tool and dependencies, as the Python pipeline does it. */
+  /** Runtime, tool and dependencies, as in the Python pipeline. */
   async function build(version: string, folder: string, options: HarnessOptions = {}, requirements = REQUIREMENTS) {
     mkdirSync(join(root, folder), { recursive: true });
     const harness = new PluginHarness({ ...options, root: join(root, folder) });
@@ -123,7 +123,7 @@ describe('pip, online', () => {
   }
 
   describe('with the pinned pip', () => {
-    it('takes a download that is cut off for trouble of the environment', async function () {
+    it('treats a truncated download as a failure of the environment', async function () {
       const version = pyenvVersions().at(-1);
       if (version === undefined) {
         console.log('      (skipped: needs a CPython of pyenv)');
@@ -148,7 +148,7 @@ describe('pip, online', () => {
       }
     });
 
-    it('builds a package from source, and stores it unless it names a private folder', async function () {
+    it('builds a package from source, and stores it unless it contains the path of a private folder', async function () {
       const version = pyenvVersions().find((name) => name.startsWith('3.12.'));
       if (version === undefined) {
         console.log('      (skipped: needs a CPython 3.12 of pyenv)');

@@ -1,4 +1,4 @@
-// The shipped Python pipeline on a Pipenv app and on a pip app that pins its tools: real tools, real CPythons, real gunicorn.
+// The shipped Python pipeline on a Pipenv app and on a pip app that pins its tools: real tools, CPythons and gunicorn.
 
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
@@ -19,7 +19,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const CLI = join(ROOT, 'dist/cli.js');
 const PIPELINE = join(ROOT, 'pipelines/python.yml');
 const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.');
-/** The oldest and the newest here. */
+/** The oldest and the newest minor on this machine. */
 const MINORS = [...new Set([pyenvVersions().at(0), pyenvVersions().at(-1)])].flatMap((version) =>
   version === undefined ? [] : [minorOf(version)],
 );
@@ -36,7 +36,7 @@ const LOCKED = {
   six: '1.17.0',
   werkzeug: '3.1.9',
 };
-/** Without digests, so that versions can be changed here. */
+/** Without digests, so that the test can change versions. */
 const pipfile = (locked: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
   makePipfile({
     default: Object.fromEntries(
@@ -50,7 +50,7 @@ const layersOf = (report: RunReport): Readonly<Record<string, string | undefined
   Object.fromEntries(Object.entries(report.nodes).map(([id, { layer }]) => [id, layer?.digest]));
 
 class PythonApp extends Workspace {
-  /** All apps here share runtimes and tools. */
+  /** All apps in this file share runtimes and tools. */
   constructor(private readonly sharedCache: string) {
     super();
   }
@@ -108,7 +108,7 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
     after(() => app?.cleanUp());
 
     for (const minor of MINORS) {
-      it(`is built with CPython ${minor}, and found up to date after`, async () => {
+      it(`builds with CPython ${minor}, and is then up to date`, async () => {
         app.write({ '.python-version': `${minor}\n` });
         const report = await app.build();
         expect(report.nodes['pipenv']?.outputs?.['packages']).to.deep.equal(LOCKED);
@@ -144,7 +144,7 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
       }
     });
 
-    it('re-runs the install and what reads its tree for a changed pin and a removed package', async () => {
+    it('re-runs the install and nodes that read its tree for a changed pin and a removed package', async () => {
       const { six: _, ...kept } = LOCKED;
       app.write(pipfile({ ...kept, click: '8.4.0' }));
       const report = await app.build();
@@ -160,7 +160,7 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
       expect(existsSync(join(app.outDir, `.scalingo/python/lib/python${last}/site-packages/six.py`))).to.equal(false);
     });
 
-    it('re-runs what uses Pipenv for another version of it', async () => {
+    it('re-runs nodes that use Pipenv for another version of it', async () => {
       const text = readFileSync(PIPELINE, 'utf8');
       const edited = text.replace('{ name: pipenv,', "{ name: pipenv, version: '2026.6.2',");
       expect(edited).not.to.equal(text);
@@ -192,7 +192,7 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
         inSlug(slug, 'none', 'python', '-c', `import ${name}; print(${name}.__version__)`).trim(),
       );
 
-    it('[pip.setuptools-old-python] has pip and setuptools at run time, at the versions that it asks for by itself', async function () {
+    it('[pip.setuptools-old-python] has pip and setuptools at run time, at the versions that the app requests', async function () {
       if (minor === undefined) {
         console.log('      (skipped: needs a CPython before 3.13)');
         return this.skip();
@@ -214,7 +214,7 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
       }
     });
 
-    it('[pip.setuptools-old-python] has no setuptools on newer Pythons, as their virtual environments have none', async function () {
+    it('[pip.setuptools-old-python] has no setuptools on newer Pythons, like their virtual environments', async function () {
       const newer = MINORS.find((one) => one === '3.13');
       if (newer === undefined) {
         console.log('      (skipped: needs a CPython 3.13)');

@@ -1,4 +1,4 @@
-// Real Pipenv, from the package index, against a loopback index that can have every kind of trouble.
+// Real Pipenv from the package index, with a loopback index that simulates every kind of trouble.
 
 import 'reflect-metadata';
 import { execFileSync } from 'node:child_process';
@@ -81,7 +81,7 @@ describe('pipenv, online', function () {
   });
 
   for (const trouble of ['cut-off', 'server-error', 'resets'] as const) {
-    it(`takes an index with ${trouble} for trouble of the environment`, async () => {
+    it(`treats an index with ${trouble} as a failure of the environment`, async () => {
       serve(helper);
       index.trouble = trouble;
       const { result, said } = await install(makePipfile({ default: { helper: lockedWheel(helper) } }));
@@ -104,7 +104,7 @@ describe('pipenv, online', function () {
     return result.failure;
   }
 
-  it('fills variables of the app into the URL of an index, and keys it without the password', async () => {
+  it('replaces app variables in the URL of an index, and leaves the password out of the key', async () => {
     await index.stop();
     index = await PackageIndex.start([helper], { login: { user: 'me', password: 'pa55word' } });
     const source = index.url.replace('//', '//${USER_OF_INDEX}:${PASSWORD_OF_INDEX}@');
@@ -116,7 +116,7 @@ describe('pipenv, online', function () {
     expect(said + JSON.stringify(reads)).not.to.contain('pa55word');
   });
 
-  it('[pipenv.install-deps-step] [pipenv.install-deps-failed] refuses a lock that is out of date', async () => {
+  it('[pipenv.install-deps-step] [pipenv.install-deps-failed] rejects an outdated lockfile', async () => {
     serve(helper);
     const files = makePipfile({ default: { helper: lockedWheel(helper) } });
     const Pipfile = files.Pipfile.replace('[dev-packages]', 'other = "*"\n[dev-packages]');
@@ -126,7 +126,7 @@ describe('pipenv, online', function () {
     expect(index.requests, 'nothing is installed before').to.deep.equal([]);
   });
 
-  it('[pipenv.dev] installs packages for development under --test only', async () => {
+  it('[pipenv.dev] installs development packages only with --test', async () => {
     const dev = makeWheel('devtool', '3.0');
     serve(helper, dev);
     const files = makePipfile({ default: { helper: lockedWheel(helper) }, develop: { devtool: lockedWheel(dev) } });
@@ -137,7 +137,7 @@ describe('pipenv, online', function () {
     expect(tests.said).to.contain('pipenv install --deploy --dev');
   });
 
-  it('[pipenv.extra-index] [pipenv.install-deps-env] installs a project of the app as editable, leaves no trace of the build, and asks the extra index', async () => {
+  it('[pipenv.extra-index] [pipenv.install-deps-env] installs a project of the app as editable, leaves no build files, and uses the extra index', async () => {
     const extra = await PackageIndex.start([helper]);
     try {
       const files = {
@@ -153,7 +153,7 @@ describe('pipenv, online', function () {
       const { result, harness, said, reads } = await install(files, { config: { root: 'web' }, appEnv });
       if (!result.ok) throw new Error(`${JSON.stringify(result.failure)}\n${said}`);
       expect(result.value.outputs.packages).to.deep.equal({ helper: '1.5', own: '0.1' });
-      // A build backend of the app's own may read anything.
+      // A build backend of the app can read anything.
       expect(reads).to.deep.include({ scope: 'app', files: ['**', 'web/**', 'web/Pipfile', 'web/Pipfile.lock'] });
       const pth = join(
         harness.appDir,
@@ -178,7 +178,7 @@ describe('pipenv, online', function () {
 const prefixed = (folder: string, files: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(files).map(([path, text]) => [`${folder}/${path}`, text]));
 
-/** Makes an editable wheel as setuptools does: a .pth file with the folder's absolute path; and leaves files behind. */
+/** Makes an editable wheel like setuptools, with the folder's absolute path in a .pth file, and leaves files behind. */
 const EDITABLE_BACKEND = `
 import os, zipfile
 def build_editable(folder, config_settings=None, metadata_directory=None):

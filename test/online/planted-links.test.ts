@@ -1,4 +1,5 @@
-// A sample of test/torture/planted-links.test.ts, which says how it works: real pip, and a build backend of the app that plants.
+// A sample of test/torture/planted-links.test.ts, which explains how it works: real pip, and a build backend of the app
+// that plants links.
 
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
@@ -35,14 +36,14 @@ describe('planted links, online', function () {
     passThrough: passThroughOf(process.env),
   });
 
-  it('never lead the host out of the folders of an installation with pip', async () => {
+  it('never lead pyflow out of the folders of an installation with pip', async () => {
     const tally = await attackAll({ ...PIP, ...request('pip') }, { every: 45 });
     expect(tally.problems, tally.problems.join('\n')).to.deep.equal([]);
     expect(tally.places, tally.text).to.be.at.least(2);
   });
 
-  it('do not, if a build backend puts them there', async () => {
-    // No pipes: Python itself would read them, in the sandbox, and may take until the timeout of the node.
+  it('do not, if a build backend plants them', async () => {
+    // No pipes: Python itself would read them in the sandbox, and block until the timeout of the node.
     const forms = ['link-to-folder', 'link-to-file'] as const;
     const places = [`${SITE}/linked-1.0.dist-info`, `${SITE}/aaa.pth`].map(place);
     const tally = await attackWithCode({ ...PIP, ...request('backend') }, places, forms);
@@ -50,7 +51,7 @@ describe('planted links, online', function () {
     expect([tally.attacks, tally.notPlanted], tally.text).to.deep.equal([4, 0]);
   });
 
-  it('do not, if manage.py puts them there', async () => {
+  it('do not, if manage.py plants them', async () => {
     const places = ['static/css', 'a.py'].map(place);
     const tally = await attackWithCode({ ...DJANGO, ...request('static') }, places, [
       'link-to-folder',

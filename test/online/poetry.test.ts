@@ -1,4 +1,4 @@
-// Real Poetry: against an index of the test for what can go wrong, and against the real one for an app as people have it.
+// Real Poetry, with a test index for what can go wrong, and with the real index for a typical app.
 
 import 'reflect-metadata';
 import { execFileSync } from 'node:child_process';
@@ -64,7 +64,7 @@ const newer = makeWheel('helper', '1.6');
 const checker = makeWheel('checker', '3.0', {
   files: { 'checker.py': '', 'common/note.txt': 'from checker' },
 });
-/** Builds without anything from an index. */
+/** Builds without packages from an index. */
 const BUILD = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n';
 const built = makeSourceArchive('built', '1.0', {
   'pyproject.toml': `${BUILD}[project]\nname = "built"\nversion = "1.0"\n`,
@@ -172,7 +172,7 @@ describe('Poetry, online', function () {
   const site = (): string => `.scalingo/python/lib/python${runtime.minor}/site-packages`;
   const namespaces = async (): Promise<Sandbox | undefined> => {
     if (!(await hasNamespaces())) return undefined;
-    // With it, the index of the test on this machine's loopback can be reached.
+    // This makes the test index on the loopback reachable.
     const probed = await probeSandbox('auto', {
       searchPath: (process.env['PATH'] ?? '').split(':'),
       passThrough: operatorCertificates(),
@@ -182,8 +182,8 @@ describe('Poetry, online', function () {
     return probed.ok ? probed.value : undefined;
   };
 
-  describe('with an index of its own', () => {
-    it('[poetry.install-deps-step] installs what is locked and nothing of its own, with launchers that run from any place', async () => {
+  describe('with a test index', () => {
+    it('[poetry.install-deps-step] installs exactly what is locked, with launchers that run from any place', async () => {
       const files = await lock({ dependencies: ['tool==1.0', 'helper==1.5'] });
       const played = await installDeps(files, { root: join(root, 'with blanks') });
       expect(succeeded(played)).to.deep.equal({ outputs: { packages: { helper: '1.5', tool: '1.0' } } });
@@ -199,7 +199,7 @@ describe('Poetry, online', function () {
       expect(played.harness.text()).to.contain("using 'poetry sync --only main --no-root'");
     });
 
-    it('leaves alone what another node has put there', async () => {
+    it('keeps files that another node wrote there', async () => {
       const files = await lock({ dependencies: ['helper==1.5'] });
       const others = `${site()}/other-1.dist-info`;
       const played = await installDeps({
@@ -210,14 +210,14 @@ describe('Poetry, online', function () {
       expect(succeeded(played).outputs.packages).to.deep.equal({ helper: '1.5', other: '1' });
     });
 
-    it('[poetry.ci-groups] adds the other groups under --test', async () => {
+    it('[poetry.ci-groups] adds the other groups with --test', async () => {
       const files = await lock({ dependencies: ['helper==1.5'], dev: ['checker'] });
       expect(succeeded(await installDeps(files)).outputs.packages).to.deep.equal({ helper: '1.5' });
       const tested = succeeded(await installDeps(files, { mode: 'test' }));
       expect(tested.outputs.packages).to.deep.equal({ checker: '3.0', helper: '1.5' });
     });
 
-    it('follows poetry.toml but for places, and nothing of the machine', async () => {
+    it('follows poetry.toml except for paths, and ignores settings of the machine', async () => {
       const files = await lock({ dependencies: ['helper==1.5'] });
       const machine = join(root, 'machine');
       put(machine, { '.config/pypoetry/config.toml': '[installer]\nno-binary = ["helper"]\n' });
@@ -231,7 +231,7 @@ describe('Poetry, online', function () {
       expect(failureOf(noWheels)).to.include({ blame: 'app' });
     });
 
-    it('lets the same one of two packages win that quarrel about a file', async () => {
+    it('lets the same package win if two contain the same file', async () => {
       const files = await lock({ dependencies: ['tool==1.0', 'checker==3.0'] });
       const prints = [];
       for (const options of [{}, { root: join(root, 'quarrel, again') }]) {
@@ -243,7 +243,7 @@ describe('Poetry, online', function () {
       expect(differences(prints[0]!, prints[1]!)).to.deep.equal([]);
     });
 
-    it('builds from source for the app alone, and keeps no wheel that was built in a private folder', async () => {
+    it('builds from source only for this app, and stores no wheel that was built in a private folder', async () => {
       const files = await lock({ dependencies: ['built==1.0'] });
       const folder = join(root, 'building');
       const played = await installDeps(files, { root: folder });
@@ -255,7 +255,7 @@ describe('Poetry, online', function () {
     });
 
     describe('blames the app for', () => {
-      it('a Python that the project forbids', async () => {
+      it('a Python that the project does not allow', async () => {
         const files = await lock({ dependencies: ['helper==1.5'] });
         const edited = files['pyproject.toml']!.replace('>=3.10', '>=3.99');
         const failure = failureOf(await installDeps({ ...files, 'pyproject.toml': edited }));
@@ -263,11 +263,11 @@ describe('Poetry, online', function () {
         expect(failure.detail).to.contain(runtime.version).and.to.contain('>=3.99');
       });
 
-      it('a file that is not the one that was locked, until it is right again', async () => {
+      it('a file that does not match the lockfile, until it is fixed', async () => {
         const files = await lock({ dependencies: ['helper==1.5'] });
         const folder = join(root, 'tampered');
         const install = (given: Files, from: PackageIndex): Promise<Played> => {
-          // What Poetry keeps there of a server is of one run.
+          // What Poetry caches from a server is only valid for one run.
           rmSync(join(folder, 'run'), { recursive: true, force: true });
           return installDeps(given, { root: folder, settings: { INDEX: from.url } });
         };
@@ -289,13 +289,13 @@ describe('Poetry, online', function () {
         }
       });
 
-      it('a build that fails, with the known cause', async () => {
+      it('a failed build, with a known cause', async () => {
         const failure = failureOf(await installDeps(await lock({ dependencies: ['broken==1.0'] })));
         expect(failure).to.include({ blame: 'app' });
         expect(failure.detail).to.contain('hint.sqlite');
       });
 
-      it('an app that calls itself a package and is none', async () => {
+      it('an app that claims to be a package but is not', async () => {
         const { harness } = await installDeps(await lock({ dependencies: ['helper==1.5'], isPackage: true }));
         const failure = failureOf(await installProject(harness));
         expect(failure).to.include({ blame: 'app' });
@@ -303,7 +303,7 @@ describe('Poetry, online', function () {
       });
     });
 
-    it('blames the environment when the index has trouble', async () => {
+    it('blames the environment if the index has trouble', async () => {
       const files = await lock({ dependencies: ['helper==1.5'] });
       const troubled = async (trouble: IndexTrouble): Promise<void> => {
         const own = await PackageIndex.start(ALL, { tellsDigests: true });
@@ -315,11 +315,11 @@ describe('Poetry, online', function () {
           await own.stop();
         }
       };
-      // At the same time, since Poetry tries again for eight seconds.
+      // In parallel, because Poetry retries for eight seconds.
       await Promise.all((['server-error', 'resets', 'cut-off'] as const).map(troubled));
     });
 
-    it('gives an index the login that it asks for, and shows it to nobody', async () => {
+    it('sends an index the login that it requires, and reveals it nowhere', async () => {
       const login = { user: 'me & you', password: 'p@55:w/rd' };
       const closed = await PackageIndex.start(ALL, { tellsDigests: true, login });
       try {
@@ -339,14 +339,14 @@ describe('Poetry, online', function () {
           expect(succeeded(played).outputs.packages).to.deep.equal({ helper: '1.5' });
           expect(played.harness.text() + JSON.stringify(played.reads)).not.to.match(/p@55|p%4055/);
         }
-        // No variable of the app reaches Poetry.
+        // Poetry gets no app variables.
         expect(failureOf(await installDeps(relocked, { appEnv: env })).title).to.contain('password');
       } finally {
         await closed.stop();
       }
     });
 
-    /** The lock of these files with the content hash that Poetry would give it. */
+    /** The lockfile of these files, with the content hash that Poetry would write. */
     async function contentHashOf(files: Files): Promise<string> {
       const script = `import sys\nsys.path.insert(0, ${JSON.stringify(poetryDir)})\nfrom poetry.factory import Factory\nprint(Factory().create_poetry().locker._get_content_hash())\n`;
       const folder = mkdtempSync(join(root, 'hash-'));
@@ -386,7 +386,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
         },
       };
 
-      it('is left to the second node, and gives the same bytes in both sandbox modes and any folder', async () => {
+      it('is installed by the second node, with the same bytes in both sandbox modes and in any folder', async () => {
         const files = await lock(app);
         const sandbox = await namespaces();
         const prints = [];
@@ -479,7 +479,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
     const ran = (report: RunReport): readonly string[] =>
       Object.entries(outcomesOf(report)).flatMap(([id, outcome]) => (outcome === 'executed' ? [id] : []));
 
-    it('re-runs exactly what an edit touches, and takes away what is no longer locked', async () => {
+    it('re-runs exactly what an edit affects, and removes what is no longer locked', async () => {
       const app = new PythonApp();
       try {
         const build = async (): Promise<RunReport> => {
@@ -527,7 +527,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
           'shop\n',
         );
 
-        // Back to the start: nothing runs, everything comes from the store.
+        // Back to the start: nothing is executed, everything is restored.
         await edit(['tool==1.0', 'helper==1.5']);
         const back = await build();
         expect(ran(back), 'back to the start').to.deep.equal([]);

@@ -1,4 +1,4 @@
-// The shipped Python pipeline on the example app: real pip against the package index, real CPython, real gunicorn.
+// The shipped Python pipeline on the example app: real pip with the package index, real CPython and gunicorn.
 
 import { expect } from 'chai';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { outcomesOf, Workspace } from '../support/workspace.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const CLI = join(ROOT, 'dist/cli.js');
-/** What the example's `.python-version` asks for. */
+/** The version in the example's `.python-version`. */
 const MINOR = readFileSync(join(ROOT, 'examples/flask-pip/.python-version'), 'utf8').trim();
 const hasPython = pyenvVersions().some((version) => version.startsWith(`${MINOR}.`));
 const UPDATED = { from: 'click==8.5.1', to: 'click==8.4.0' };
@@ -25,7 +25,7 @@ const ran = (report: RunReport): readonly string[] =>
 const layersOf = (report: RunReport): Readonly<Record<string, string | undefined>> =>
   Object.fromEntries(Object.entries(report.nodes).map(([id, { layer }]) => [id, layer?.digest]));
 
-/** Its build generates a module and compiles an extension in place. */
+/** A package whose build generates a module and compiles an extension in place. */
 const EDITABLE = {
   'requirements.txt': '-e ./pkg\n',
   'pkg/setup.py': `from setuptools import Extension, setup
@@ -73,7 +73,7 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Boots the slug through `pyflow exec` and asks it; the server is gone when this resolves. */
+/** Boots the slug with `pyflow exec` and sends a request. The server has ended when this resolves. */
 async function askSlug(
   slug: string,
   sandbox: string,
@@ -127,7 +127,7 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
   });
   after(() => app?.cleanUp());
   afterEach(async () => {
-    // Each test starts from the unchanged app, built.
+    // Each test starts with the unchanged app, already built.
     cpSync(join(ROOT, 'examples/flask-pip'), app.appDir, {
       recursive: true,
       filter: (path) => !path.includes('.pyflow'),
@@ -135,13 +135,13 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     await app.run();
   });
 
-  it('[cache.empty] builds a slug from a cold cache and names the second-best runtime', () => {
+  it('[cache.empty] builds a slug from a cold cache, and reports the fallback runtime', () => {
     expect(first.status).to.equal('succeeded');
     expect(first.nodes['pip']?.outputs?.['packages']).to.include({ flask: '3.1.3' });
     expect(first.buildData).to.include({ package_manager: 'pip', cache_status: 'empty' });
   });
 
-  it('gives one layer digest per node in both sandbox modes, and both slugs boot after a move', async () => {
+  it('gives the same layer digests in both sandbox modes, and both slugs boot after a move', async () => {
     const other = new PythonApp();
     try {
       const report = await other.run({ sandbox: 'none' });
@@ -194,7 +194,7 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     }
   });
 
-  it('[cache.restored] finds everything up to date, and restores everything when the slug is gone', async () => {
+  it('[cache.restored] finds everything up to date, and restores everything if the slug is missing', async () => {
     const second = await app.run();
     // Skipped: the nodes of other package managers.
     expect(new Set(Object.values(outcomesOf(second)))).to.deep.equal(new Set(['up-to-date', 'skipped']));
@@ -211,12 +211,12 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     expect(app.slugFile('app.py')).to.contain('# changed');
   });
 
-  it('re-runs the install for a comment in requirements.txt and nothing after it', async () => {
+  it('re-runs only the install for a comment in requirements.txt', async () => {
     app.edit('requirements.txt', (text) => `# a comment\n${text}`);
     expect(ran(await app.run())).to.deep.equal(['pip']);
   });
 
-  it('re-runs the install and what reads its tree for a changed pin, and names the package', async () => {
+  it('re-runs the install and nodes that read its tree for a changed pin, and names the package', async () => {
     app.edit('requirements.txt', (text) => withoutHashes(text).replace(UPDATED.from, UPDATED.to));
     const report = await app.run();
     expect(ran(report)).to.deep.equal(['pip', 'dependencies', 'nltk', 'collectstatic', 'post-compile']);
@@ -224,7 +224,7 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     expect(reasons.join('\n')).to.match(/click.* 8\.5\.1 -> .*8\.4\.0/);
   });
 
-  it('[editable.build-rewrite] keeps what the build of an editable package puts beside its sources, from the cache too', async function () {
+  it('[editable.build-rewrite] keeps files that the build of an editable package writes next to its sources, also from the cache', async function () {
     if (spawnSync('gcc', ['--version']).status !== 0) {
       console.log('      (skipped: no gcc)');
       return this.skip();
@@ -250,7 +250,7 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     }
   });
 
-  it('ends with the failure of pip for a version that does not exist, and keeps the slug', async () => {
+  it("fails with pip's error for a version that does not exist, and keeps the slug", async () => {
     app.edit('requirements.txt', (text) => withoutHashes(text).replace(UPDATED.from, 'click==0.0.999'));
     const report = await app.run();
     expect(report.exitCode).to.equal(1);
@@ -259,7 +259,7 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     expect(app.slugFile('app.py')).to.contain('Flask');
   });
 
-  it('[hint.pip-metadata] [pip.install-deps-failed] knows the packages whose metadata pip refuses', async () => {
+  it('[hint.pip-metadata] [pip.install-deps-failed] recognizes packages whose metadata pip rejects', async () => {
     app.write({ 'requirements.txt': 'celery==5.1.2\n' });
     const { exitCode, buildData } = await app.run();
     expect(exitCode).to.equal(1);
@@ -269,7 +269,7 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
     });
   });
 
-  it('exits 75 for an index that cannot be reached', async () => {
+  it('exits with 75 if the index is unreachable', async () => {
     app.edit('requirements.txt', (text) => `${text}\n# again\n`);
     const report = await app.run({ settings: { INDEX: 'http://127.0.0.1:9/simple' } });
     expect(report.nodes['pip']?.failure?.blame).to.equal('environment');

@@ -1,4 +1,4 @@
-// The reader of requirements files against the parser of the pinned pip.
+// Compares the reader of requirements files with the parser of the pinned pip.
 
 import { join } from 'node:path';
 import { randomInt } from 'node:crypto';

@@ -1,4 +1,4 @@
-// Logins of package indexes and of a Git server, with the real managers: they open the door, and are nowhere afterwards.
+// Logins for package indexes and a Git server, with the real managers: they work, and are stored nowhere.
 
 import { request as httpRequest } from 'node:http';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -47,7 +47,7 @@ describe('logins of real managers', function () {
     if (envDir !== undefined) rmSync(envDir, { recursive: true });
   });
 
-  /** Builds the app and gives what was printed; nothing of the canary may be left anywhere. */
+  /** Builds the app, checks that the canary is stored nowhere, and returns the output. */
   async function build(
     manager: Manager,
     files: Files,
@@ -82,13 +82,13 @@ describe('logins of real managers', function () {
   }
 
   for (const manager of MANAGERS) {
-    it(`${manager}: a login of an index of the operator and one of the app`, async () => {
+    it(`${manager}: a login for the operator's index and one for the app's`, async () => {
       const lock = await lockerOf(manager, runtime);
       const wheel = makeWheel('guarded', '1.0');
       const closed = await PackageIndex.start([wheel], { tellsDigests: true, login: LOGIN });
       const other = await PackageIndex.start([], { tellsDigests: true });
       servers.push(closed, other);
-      // Everything but the install, from the real index; what follows takes it from the store.
+      // Everything except the install comes from the real index. Later builds restore it.
       const tool = await build(manager, await lock(other, []), { variables: {}, secrets: [] });
       expect(tool.status, tool.text).to.equal(0);
       const ofOperator = { variables: {}, secrets: [], index: closed.urlWithLogin };
@@ -105,7 +105,7 @@ describe('logins of real managers', function () {
     });
   }
 
-  it('pip: a login of a Git server, in a URL of a requirement', async function () {
+  it('pip: a login for a Git server, in the URL of a requirement', async function () {
     const backend = findGitBackend();
     if (backend === undefined) this.skip();
     const project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n';
@@ -128,7 +128,7 @@ describe('logins of real managers', function () {
   });
 });
 
-/** Asks for the login in front of another server. */
+/** A proxy that requires the login in front of another server. */
 function guard(behind: TestServer): Promise<TestServer> {
   const expected = `Basic ${Buffer.from(`${LOGIN.user}:${LOGIN.password}`).toString('base64')}`;
   return startServer((request, response) => {

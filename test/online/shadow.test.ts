@@ -1,4 +1,5 @@
-// `pyflow shadow` with a small buildpack that really installs: pip in a virtual environment, beside the pipeline.
+// `pyflow shadow` with a small buildpack that really installs with pip in a virtual environment, compared with the
+// pipeline.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -38,7 +39,7 @@ describe(`shadow${version === undefined ? ` (skipped: no CPython ${MINOR} under 
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   });
 
-  it('sees both builds pass, with the same versions of all packages but of pip itself', () => {
+  it('reports that both builds pass, with the same versions of all packages except pip', () => {
     expect(comparison.compiles.map(({ buildpack, pyflow }) => [buildpack?.status, pyflow?.status])).to.deep.equal([
       [0, 0],
     ]);
@@ -46,7 +47,7 @@ describe(`shadow${version === undefined ? ` (skipped: no CPython ${MINOR} under 
     expect(Object.keys(comparison.packages).filter((name) => name !== 'pip')).to.deep.equal([]);
   });
 
-  it('sees the files of the app and of its packages the same', () => {
+  it('reports the same files of the app and of its packages', () => {
     const { app, packages } = comparison.files;
     expect([app.different, app.onlyBuildpack, app.onlyPyflow]).to.deep.equal([[], [], []]);
     const isOfPip = (path: string): boolean => /site-packages\/pip\b/.test(path);
@@ -54,7 +55,7 @@ describe(`shadow${version === undefined ? ` (skipped: no CPython ${MINOR} under 
     expect(differing.filter((path) => !isOfPip(path))).to.deep.equal([]);
   });
 
-  it('tells the environment of both as the app has it', () => {
+  it('compares the environments in which the app runs', () => {
     const { environment } = comparison;
     expect(environment).to.have.property('LD_LIBRARY_PATH');
     expect(environment).not.to.have.any.keys('PYTHONHOME', 'PATH', 'HOME');

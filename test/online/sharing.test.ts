@@ -1,5 +1,5 @@
-// What apps that use one cache give each other: wheels that digests name, and nothing that was built for one of them. Real
-// pip and CPython, an index of the test.
+// What apps with one cache share: wheels that digests name, but nothing that was built for one of them. Real pip and
+// CPython, and a test index.
 
 import { expect } from 'chai';
 import { readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { makeSourceArchive, makeWheel } from '../support/wheels.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
 
 const helper = makeWheel('helper', '1.5');
-/** Every build of it is another one. */
+/** Every build of it gives different bytes. */
 const built = makeSourceArchive('built', '1.0', {
   'pyproject.toml': '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
   'backend.py': `import uuid, zipfile
@@ -88,7 +88,7 @@ describe('sharing between apps, online', function () {
     };
   }
 
-  it('gives a wheel that a digest names to another app, without asking the index again', async () => {
+  it('shares a wheel that a digest names with another app, without a request to the index', async () => {
     const files = { 'requirements.txt': `helper==1.5 --hash=sha256:${helper.sha256}\n` };
     expect(outcomesOf(await newApp(files).run())).to.include({ pip: 'executed' });
     const asked = index.requests.length;
@@ -101,7 +101,7 @@ describe('sharing between apps, online', function () {
     ['', 'built==1.0'],
     [', also when a digest names its sources', `built==1.0 --hash=sha256:${built.sha256}`],
   ] as const) {
-    it(`builds a package for each app anew${title}`, async () => {
+    it(`builds a package again for each app${title}`, async () => {
       const files = { 'requirements.txt': `${line}\n` };
       const [a, b] = [newApp(files), newApp(files)];
       expect(outcomesOf(await a.run())).to.include({ pip: 'executed' });

@@ -1,4 +1,4 @@
-// SQLite from the real archive of this machine's release, through the shipped pipeline, and a package that compiles
+// SQLite from the real archive of this machine's release, through the shipped pipeline, and a package that is compiled
 // against it from its real sdist.
 
 import { execFileSync } from 'node:child_process';
@@ -21,7 +21,7 @@ const MINOR = pyenvVersions()
 const distribution = findDistribution(readHost({}));
 const REQUIREMENTS = '--no-binary pysqlite3\npysqlite3==0.6.1\n';
 
-/** What both modules are linked with, and which file of the library is mapped. */
+/** The SQLite versions of both modules, and the library file that is mapped. */
 const ASK = `
 import json, sqlite3, pysqlite3.dbapi2 as other
 other.connect(':memory:').execute('create virtual table t using fts5(x)')
@@ -60,7 +60,7 @@ describe(`SQLite of the distribution${why === undefined ? '' : ` (skipped: ${why
   });
 
   const version = (): string => String(first.nodes['sqlite']?.outputs?.['version']);
-  /** With nothing of this process's environment, as far as the profile scripts go. */
+  /** Runs a command with only the environment that the profile scripts set. */
   const inSlug = (slug: string, command: string): string =>
     execFileSync('/bin/sh', ['-eu', '-c', `for script in .profile.d/*.sh; do . "$script"; done; ${command}`], {
       cwd: slug,
@@ -92,7 +92,7 @@ describe(`SQLite of the distribution${why === undefined ? '' : ` (skipped: ${why
     expect([...outcomes].sort()).to.deep.equal(['skipped', 'up-to-date']);
   });
 
-  it('runs in a slug that was moved: the command, the compiled package, and the module of Python itself', async () => {
+  it("works in a moved slug: the command, the compiled package, and Python's own module", async () => {
     await app.run();
     renameSync(app.outDir, moved);
     const python = join(moved, '.scalingo/python');
@@ -113,7 +113,7 @@ describe(`SQLite of the distribution${why === undefined ? '' : ` (skipped: ${why
     ]);
   });
 
-  it('is refused, with the reason, for a stack that is not the release of this machine', async () => {
+  it('is rejected with a reason for a stack that is not the release of this machine', async () => {
     const other = distribution!.id === 'ubuntu' && distribution!.version === '24.04' ? 'scalingo-22' : 'scalingo-24';
     const report = await app.run({ params: { providers: '["system"]', stack: other } });
     expect(report.exitCode).to.equal(2);

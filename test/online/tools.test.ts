@@ -1,4 +1,4 @@
-// Every package manager as a tool tree, from the package index: the same bytes wherever it was made, and it runs.
+// Every package manager as a tool tree from the package index: byte-identical wherever it was made, and it runs.
 
 import 'reflect-metadata';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -16,10 +16,10 @@ import { differences, fingerprint, operatorCertificates, PluginHarness } from '.
 import { copyPreparedRuntime, prepareRuntimeOf, pyenvVersions } from '../support/runtimes.js';
 
 const HOME = '.scalingo/python';
-/** The oldest and the newest that this machine has: their lists of packages differ most. */
+/** The oldest and the newest on this machine, because their package lists differ most. */
 const VERSIONS = [...new Set([pyenvVersions().at(0), pyenvVersions().at(-1)])].filter((one) => one !== undefined);
 
-/** Prints what a tool says about itself and its surroundings. */
+/** Prints a tool's version and its environment. */
 class AskTool {
   constructor(
     private readonly subprocess: Subprocess,
@@ -70,7 +70,7 @@ describe('tools, online', () => {
     it(`[poetry.install-step] gives byte-identical trees that run, in two folders and both sandbox modes, with CPython ${version}`, async () => {
       const runtime = await prepareRuntimeOf(version);
       const { minor } = runtime;
-      // setuptools is for older Pythons only.
+      // Only older Pythons get setuptools.
       const names = TOOL_NAMES.filter((name) => isToolFor(name, minor));
       const harnesses = [
         new PluginHarness({ root: mkdtempSync(join(root, 'a')) }),

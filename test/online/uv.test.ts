@@ -1,4 +1,4 @@
-// Real uv: against an index of the test for what can go wrong, and against the real one for the example apps.
+// Real uv, with a test index for what can go wrong, and with the real index for the example apps.
 
 import 'reflect-metadata';
 import { execFileSync } from 'node:child_process';
@@ -71,13 +71,13 @@ describe('uv, online', function () {
     }
   };
 
-  describe('with an index of its own', () => {
+  describe('with a test index', () => {
     let folders = 0;
     const start = (files: Files, options: HarnessOptions = {}): PluginHarness => {
       folders += 1;
       const folder = options.root ?? join(root, `h${folders}`);
       mkdirSync(folder, { recursive: true });
-      // One try: what is retried takes seconds.
+      // One attempt, because retries take seconds.
       const harness = new PluginHarness({ ...options, env: { UV_HTTP_RETRIES: '0', ...options.env }, root: folder });
       if (!existsSync(join(harness.appDir, '.scalingo'))) copyPreparedRuntime(runtime, harness.appDir);
       put(harness.appDir, files);
@@ -106,7 +106,7 @@ describe('uv, online', function () {
     };
     const site = (): string => `.scalingo/python/lib/python${runtime.minor}/site-packages`;
 
-    /** What uv would have written, had the index been the default one. */
+    /** What uv would have written if the index were the default one. */
     const ofDefaultIndex = (files: Files): Files =>
       Object.fromEntries(
         Object.entries(files).map(([path, text]) => [
@@ -131,7 +131,7 @@ describe('uv, online', function () {
       expect(played.harness.text()).to.contain("using 'uv sync --locked --no-default-groups'");
     });
 
-    it('gives the same bytes in another folder under another locale, and from a mirror of the index', async () => {
+    it('gives the same bytes in another folder, with another locale, and from a mirror of the index', async () => {
       const files = await lock({ dependencies: ['tool==1.0'] });
       const files2 = ofDefaultIndex(files);
       const a = await installDeps(files);
@@ -156,21 +156,21 @@ describe('uv, online', function () {
       expect(failure.detail).to.contain('0'.repeat(64));
     });
 
-    it('[uv.ci-groups] adds the default groups under --test', async () => {
+    it('[uv.ci-groups] adds the default groups with --test', async () => {
       const files = await lock({ dependencies: ['helper==1.5'], dev: ['checker'] });
       expect(succeeded(await installDeps(files)).outputs.packages).to.deep.equal({ helper: '1.5' });
       const tested = succeeded(await installDeps(files, { mode: 'test' }));
       expect(tested.outputs.packages).to.deep.equal({ checker: '3.0', helper: '1.5' });
     });
 
-    it('follows the settings of the app, and none of the machine or of folders above', async () => {
+    it('follows the settings of the app, and ignores those of the machine and of parent folders', async () => {
       const files = await lock({ dependencies: ['helper==1.5'] });
       const bad = 'index-url = "http://127.0.0.1:9/simple"\nno-binary = true\n';
       const above = join(root, 'above');
       put(above, { 'uv.toml': bad, 'config/uv/uv.toml': bad, '.python-version': '3.6\n' });
       const env = { XDG_CONFIG_HOME: join(above, 'config'), HOME: above };
       succeeded(await installDeps(files, { root: above, env }));
-      // Without settings of its own, uv would look for some in the folders above.
+      // If the app has no settings, uv would look for some in parent folders.
       rmSync(join(above, 'run'), { recursive: true });
       succeeded(await installDeps(ofDefaultIndex(files), { root: above, env, settings: { INDEX: index.url } }));
       const withSettings = { ...files, 'uv.toml': bad };
@@ -181,7 +181,7 @@ describe('uv, online', function () {
     });
 
     describe('blames the app for', () => {
-      it('a Python that requires-python forbids', async () => {
+      it('a Python that requires-python does not allow', async () => {
         const files = await lock({ dependencies: ['helper==1.5'] });
         const strict = (text: string): string => text.replaceAll('>=3.10', '>=3.99');
         const edited = { 'pyproject.toml': strict(files['pyproject.toml']!), 'uv.lock': strict(files['uv.lock']!) };
@@ -191,7 +191,7 @@ describe('uv, online', function () {
         expect(existsSync(join(played.harness.appDir, '.scalingo/python/bin/python3'))).to.equal(true);
       });
 
-      it('a build that fails, with the known cause', async () => {
+      it('a failed build, with a known cause', async () => {
         const bad = makeSourceArchive('bad', '1.0', {
           'pyproject.toml':
             '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n[project]\nname = "bad"\nversion = "1.0"\n',
@@ -208,7 +208,7 @@ describe('uv, online', function () {
     });
 
     for (const trouble of ['server-error', 'resets', 'cut-off'] as const) {
-      it(`blames the environment when the index has trouble: ${trouble}`, async () => {
+      it(`blames the environment if the index has trouble: ${trouble}`, async () => {
         const files = await lock({ dependencies: ['helper==1.5'] });
         index.trouble = trouble;
         const failure = failureOf(await installDeps(files));
@@ -216,7 +216,7 @@ describe('uv, online', function () {
       });
     }
 
-    describe('what lies in the app', () => {
+    describe('a project in the app', () => {
       const library = (name: string): Files =>
         sourceProject(name, `libs/${name}`, `def main():\n    import helper\n    print("${name}", helper.VERSION)\n`);
       const app = (): UvApp => ({
@@ -225,7 +225,7 @@ describe('uv, online', function () {
         files: { ...library('linked'), ...library('copied') },
       });
 
-      it('is left to the second node, which leaves nothing among the sources and runs from any place', async () => {
+      it('is installed by the second node, leaves no files among the sources, and runs from any place', async () => {
         const files = await lock(app());
         const deps = await installDeps(files);
         expect(succeeded(deps).outputs.packages).to.deep.equal({ helper: '1.5' });
@@ -256,7 +256,7 @@ describe('uv, online', function () {
         }
       });
 
-      it('is installed alike when a mirror stands in for the default index', async () => {
+      it('is installed the same if a mirror replaces the default index', async () => {
         const files = await lock(app());
         const trees = [];
         for (const [given, options] of [
@@ -268,12 +268,12 @@ describe('uv, online', function () {
           succeeded(await installProject(deps.harness));
           trees.push(await fingerprint(join(deps.harness.appDir, '.scalingo')));
         }
-        // uv spells it out only when it installs by the lockfile.
+        // uv names it only if it installs from the lockfile.
         const copied = `python/lib/python${runtime.minor}/site-packages/copied-1.0.dist-info`;
         expect(differences(trees[0]!, trees[1]!)).to.deep.equal([`${copied}/RECORD`, `${copied}/direct_url.json`]);
       });
 
-      it('is built anew for each edit, whatever the cache of uv remembers', async () => {
+      it("is built again for each edit, whatever uv's cache contains", async () => {
         const files = await lock(app());
         const folder = join(root, 'edited');
         for (const word of ['first', 'second']) {
@@ -287,7 +287,7 @@ describe('uv, online', function () {
     });
   });
 
-  describe('in the place of pip', () => {
+  describe('instead of pip', () => {
     let pipDir: string;
     before(async () => {
       const harness = new PluginHarness({ root: join(root, 'pip') });
@@ -330,7 +330,7 @@ describe('uv, online', function () {
       ],
       ['nothing', '# nothing\n'],
     ] as const) {
-      it(`leaves the same bytes: ${what}`, async () => {
+      it(`installs the same bytes: ${what}`, async () => {
         const byPip = await install('pip', requirements);
         const byUv = await install('uv', requirements);
         for (const { result, harness } of [byPip, byUv]) {
@@ -342,8 +342,8 @@ describe('uv, online', function () {
       });
     }
 
-    it('takes the best version of all indexes', async () => {
-      // uv by itself would be content with what the extra index has.
+    it('installs the best version from all indexes', async () => {
+      // By default, uv would use only the extra index.
       const extra = await PackageIndex.start([helper]);
       const main = await PackageIndex.start([newer]);
       try {
@@ -358,7 +358,7 @@ describe('uv, online', function () {
       }
     });
 
-    it('fails as pip does', async () => {
+    it('fails like pip', async () => {
       const failureOf = async (requirements: string, options: HarnessOptions = {}): Promise<Failure> => {
         const { result, harness } = await install('uv', requirements, { env: { UV_HTTP_RETRIES: '0' }, ...options });
         if (result.ok) throw new Error(`it succeeded\n${harness.text()}`);
@@ -408,7 +408,7 @@ describe('uv, online', function () {
       for (const made of apps) made.cleanUp();
     });
 
-    it('re-runs exactly what an edit touches, and takes away what is no longer locked', async () => {
+    it('re-runs exactly what an edit affects, and removes what is no longer locked', async () => {
       const app = newApp();
       const edit = async (dependencies: readonly string[]): Promise<void> =>
         void app.write(await lock({ dependencies }));
@@ -435,14 +435,14 @@ describe('uv, online', function () {
       expect([has('checker.py'), has('tool'), has('helper.py')]).to.deep.equal([true, false, true]);
       expect(existsSync(join(app.outDir, '.scalingo/python/bin/tool'))).to.equal(false);
 
-      // Back to the start: nothing runs, everything comes from the store.
+      // Back to the start: nothing is executed, everything is restored.
       await edit(['tool==1.0', 'helper==1.5']);
       const back = await app.build();
       expect(ran(back)).to.deep.equal([]);
       expect(layersOf(back)['uv']).to.equal(layersOf(first)['uv']);
     });
 
-    it('serves one app what was made for another only when all of it came by digest', async () => {
+    it('shares results between apps only if everything in them came by digest', async () => {
       const source = makeSourceArchive('built', '1.0', {
         'pyproject.toml':
           '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n[project]\nname = "built"\nversion = "1.0"\n',
@@ -473,7 +473,7 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
 
     for (const minor of ['3.10', '3.13']) {
       const version = pyenvVersions().find((name) => name.startsWith(`${minor}.`));
-      it(`builds a package in both sandbox modes alike, and re-runs for an edit only what needs the sources (${minor})`, async function () {
+      it(`builds a package identically in both sandbox modes, and re-runs only what needs the sources after an edit (${minor})`, async function () {
         if (version === undefined) {
           console.log(`      (skipped: no CPython ${minor} under pyenv)`);
           return this.skip();

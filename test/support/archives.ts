@@ -1,4 +1,4 @@
-// Makes archives, valid and hostile ones, without checks.
+// Makes valid and hostile archives, without checks.
 
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';

@@ -1,4 +1,4 @@
-// A browser of the machine, for pages that pyflow writes: nothing is downloaded, and nothing but files can be reached.
+// Opens pages that pyflow writes in a browser of this machine. Downloads nothing, and the browser can open only files.
 
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -25,7 +25,7 @@ export async function browserOr(skip: () => void): Promise<Browser | undefined> 
 
 export interface OpenPage {
   readonly page: Page;
-  /** Errors of scripts, what the policy of the page forbade, and whatever it asked for beside itself. */
+  /** Errors of scripts, violations of the page's policy, and all requests for other files. */
   readonly complaints: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-// The folders of one app on a platform with classic buildpacks, and the adapter's steps on them with an engine of the test.
+// The folders of one app on a platform with classic buildpacks, and the adapter's steps on them with a fake engine.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,9 +14,9 @@ export class BuildpackTrial {
   readonly cacheDir = join(this.root, 'cache');
   readonly envDir = join(this.root, 'env');
   env: Readonly<Record<string, string>> = { STACK: 'scalingo-24' };
-  /** What the engine was asked. */
+  /** The requests that the engine got. */
   readonly requests: RunRequest[] = [];
-  /** What the engine answers, over a success of a pip app. */
+  /** Fields of the engine's answer that differ from a successful build of a pip app. */
   report: Partial<RunReport> = {};
 
   constructor() {

@@ -7,9 +7,9 @@ import { SPELLINGS } from './secret-spellings.js';
 
 export class Canary {
   readonly #matcher: Matcher;
-  /** Also by plain comparison, so that a mistake of the matcher does not go unnoticed. */
+  /** Also searched by plain comparison, so that a bug in the matcher is noticed. */
   readonly #texts: readonly Buffer[];
-  /** Of files without the secret, so that a folder can be searched again quickly. */
+  /** Stats of files without the secret, so that searching a folder again is quick. */
   readonly #clean = new Map<string, string>();
 
   constructor(readonly values: readonly string[]) {
@@ -73,7 +73,7 @@ export class Canary {
           const line = readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' ');
           if (line.length >= 8 && this.isIn(line)) found.add(line);
         } catch {
-          // It ended meanwhile.
+          // The process has ended meanwhile.
         }
       }
     };

@@ -1,4 +1,4 @@
-// What `pyflow check` says of a pipeline's text, with the kinds that pyflow ships.
+// The diagnostics of `pyflow check` for the text of a pipeline, with the shipped kinds.
 
 import { composeFor } from '../../src/composition.js';
 import { checkPipeline } from '../../src/manifests/pipeline/check.js';

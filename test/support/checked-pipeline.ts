@@ -1,4 +1,4 @@
-// Checked pipelines as the drawing and printing of graphs get them, without a file.
+// Checked pipelines without a file, for tests that draw and print graphs.
 
 import type { CheckedNode, CheckedPipeline } from '../../src/manifests/pipeline/manifest.js';
 
@@ -23,7 +23,7 @@ export const checkedNode = (id: string, more: Partial<CheckedNode> = {}): Checke
 export const idOf = (name: string): CheckedNode['id'] => name as CheckedNode['id'];
 export const refOf = (name: string, port: string) => ({ node: idOf(name), port });
 
-/** With `after` as the only edges. */
+/** A pipeline whose only edges are `after`. */
 export const orderedNode = (id: string, ...after: readonly string[]): CheckedNode =>
   checkedNode(id, { after: after.map(idOf), dependencies: after.map(idOf) });
 
@@ -35,11 +35,11 @@ export const pipelineOf = (nodes: readonly CheckedNode[], name = 'test'): Checke
   nodes,
 });
 
-/** Text that would be markup, a script or the end of one if it were not escaped. */
+/** Text that would be markup, a script or the end of a script if it were not escaped. */
 export const HOSTILE = `</script></title></svg><script>alert(1)</script><img src=x onerror="alert('2')">&amp;]]>\u0007\ud800`;
 export const HOSTILE_SHOWN = `</script></title></svg><script>alert(1)</script><img src=x onerror="alert('2')">&amp;]]>\ufffd\ufffd`;
 
-/** Guards, a list of which one ran, order that follows anyhow, and text that no page may take for markup. */
+/** A pipeline with guards, a `first-of`, redundant edges, and text that must be escaped in pages. */
 export const branching: CheckedPipeline = pipelineOf(
   [
     checkedNode('pick', { kind: 'package-manager', description: HOSTILE }),
@@ -70,7 +70,7 @@ export const branching: CheckedPipeline = pipelineOf(
   `branching ${HOSTILE}`,
 );
 
-/** About as many layers as nodes in one, each node on two of the layer above. */
+/** About as many layers as nodes per layer. Each node depends on two nodes of the layer above. */
 export function layered(count: number): CheckedPipeline {
   const width = Math.round(Math.sqrt(count));
   return pipelineOf(

@@ -1,5 +1,5 @@
-// An app, a pipeline file and a cache in a folder of their own, and real processes of the bundled program on them; all
-// that such a process leaves behind can be found by the scene's tag.
+// An app, a pipeline file and a cache in a temporary folder, and real processes of the bundled program that use them.
+// The scene's tag finds everything that such a process leaves behind.
 
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -24,11 +24,11 @@ import { sharedFolder } from './shared-folder.js';
 const project = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 
 let bundle: string | undefined;
-/** The program, bundled from the sources as they are now; once per test process. */
+/** The program, bundled from the current sources once per test process. */
 export function bundledCli(): string {
   if (bundle === undefined) {
     const folder = sharedFolder('pyflow-bundle');
-    // Other users run it too.
+    // Tests also run it as other users.
     chmodSync(folder, 0o755);
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
     const dist = join(folder, 'dist');
@@ -46,27 +46,27 @@ export interface StartOptions {
   readonly outDir?: string;
   readonly cacheDir?: string;
   readonly sandbox?: 'auto' | 'required' | 'none';
-  /** Further arguments of `pyflow run`. */
+  /** More arguments of `pyflow run`. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Program and arguments to put before the command line, for example `setpriv`. */
+  /** Program and arguments to prepend to the command line, such as `setpriv`. */
   readonly through?: readonly string[];
   readonly log?: 'ndjson' | 'plain';
 }
 
 export interface Ended {
-  /** Exit status; absent when a signal ended it. */
+  /** Exit status; absent if a signal ended it. */
   readonly status?: number;
   readonly signal?: NodeJS.Signals;
   readonly stdout: string;
   readonly stderr: string;
   readonly events: readonly Event[];
-  /** Of the `run-finished` event. */
+  /** Report of the `run-finished` event. */
   readonly report?: RunReport;
 }
 
 export class CliScene {
-  /** In every path, and in the environment of every command that the scene's nodes run. */
+  /** Part of every path, and of the environment of every command that the scene's nodes run. */
   readonly tag = `scene${randomBytes(6).toString('hex')}`;
   readonly root = join(tmpdir(), `pyflow-${this.tag}`);
   readonly appDir = join(this.root, 'app');
@@ -115,12 +115,12 @@ export class CliScene {
     return this.start(options).ended;
   }
 
-  /** Processes that this scene's runs started and that still live, the runs themselves included. */
+  /** Live processes that this scene's runs started, including the runs themselves. */
   processes(): readonly number[] {
     return processesOf(this.tag);
   }
 
-  /** Resolves when no process of the scene is left; else after the time, with those that are. */
+  /** Resolves when no process of the scene is left, or after the time, with those that remain. */
   async survivors(withinMs = 2000): Promise<readonly number[]> {
     const deadline = performance.now() + withinMs;
     for (;;) {
@@ -130,7 +130,7 @@ export class CliScene {
     }
   }
 
-  /** Private folders and locks that processes of this scene made and left. */
+  /** Private folders and locks that processes of this scene left behind. */
   leftovers(): readonly string[] {
     const pids = new Set(this.#started.map(({ pid }) => pid));
     const owns = (pid: number | undefined): boolean => pid !== undefined && pids.has(pid);
@@ -166,7 +166,7 @@ function pidIn(claim: string): number | undefined {
   }
 }
 
-/** Live processes with the text in their command line or environment, in every namespace below ours. */
+/** Live processes with the text in their command line or environment, also in nested namespaces. */
 export function processesOf(text: string): readonly number[] {
   const found: number[] = [];
   for (const name of readdirSync('/proc')) {
@@ -178,7 +178,7 @@ export function processesOf(text: string): readonly number[] {
       );
       if (isOurs && processRuns(pid)) found.push(pid);
     } catch {
-      // Gone meanwhile, or another user's.
+      // The process has ended, or belongs to another user.
     }
   }
   return found;
@@ -202,13 +202,13 @@ export class RunningCli {
   #rest = '';
 
   constructor(argv: readonly string[], env: Readonly<Record<string, string>>) {
-    // A group of its own, as a shell gives a job: a Ctrl-C goes to the group.
+    // A separate process group, like a job of a shell, because Ctrl-C goes to the group.
     this.child = spawn(argv[0]!, argv.slice(1), { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => this.#take(text));
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
     this.ended = new Promise((finish, reject) => {
       this.child.on('error', reject);
-      // 'exit', not 'close': a grandchild that holds the pipe must not delay the verdict, only the text may.
+      // 'exit', not 'close': a grandchild that holds the pipe may delay the text, but not the result.
       this.child.on('close', (code, signal) => {
         for (const wake of this.#waiting) wake();
         const report = this.#events.flatMap((event) => (event.type === 'run-finished' ? [event.report] : []))[0];
@@ -238,12 +238,12 @@ export class RunningCli {
     for (const wake of this.#waiting) wake();
   }
 
-  /** Resolves with the first event that fits; rejects when the program ends without one. */
+  /** Resolves with the first matching event; rejects if the program ends without one. */
   until(fits: (event: Event) => boolean): Promise<Event> {
     return this.#when(() => this.#events.find(fits));
   }
 
-  /** Resolves when so many events have come. */
+  /** Resolves when this many matching events have arrived. */
   untilEvents(count: number): Promise<Event> {
     return this.#when(() => this.#events[count - 1]);
   }
@@ -267,7 +267,7 @@ export class RunningCli {
   }
 }
 
-/** What lies in a folder, path by path: `d`, `l TARGET`, or `f|x SHA256`. The slug's marker is left out. */
+/** Content of a folder by path: `d`, `l TARGET`, or `f|x SHA256`. Leaves out the slug's marker. */
 export function contentOf(folder: string): Readonly<Record<string, string>> {
   const content: Record<string, string> = {};
   const visit = (prefix: string): void => {
@@ -291,5 +291,5 @@ export function contentOf(folder: string): Readonly<Record<string, string>> {
   return content;
 }
 
-/** Nothing of it may ever reach a user. */
+/** Matches a stack trace, which must never reach a user. */
 export const STACK_TRACE = /^\s+at .+:\d+:\d+|\[pyflow::bug\]|internal-error/m;

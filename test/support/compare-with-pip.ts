@@ -1,4 +1,4 @@
-// Compares the reader of requirements files with pip's own parser over many files made by chance.
+// Compares the reader of requirements files with pip's parser over many random files.
 
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +20,7 @@ interface PipLine {
 type PipAnswer = { readonly error: string } | { readonly files: readonly string[]; readonly lines: readonly PipLine[] };
 
 const READER = fileURLToPath(new URL('pip-reader.py', import.meta.url));
-/** Those that `pip-reader.py` tells of. */
+/** The options that `pip-reader.py` reports. */
 const COMPARED = [
   'index-url',
   'extra-index-url',
@@ -32,7 +32,7 @@ const COMPARED = [
   'trusted-host',
 ];
 
-/** `pip`: a folder that holds pip. Gives how many files pip read, and how many it refused. */
+/** `pip`: a folder that contains pip. Returns how many files pip accepted, and how many it rejected. */
 export async function compareWithPip(
   python: string,
   pip: string,
@@ -86,7 +86,7 @@ const unique = (lines: readonly string[]): readonly string[] => [...new Set(line
 const saysAnything = ({ requirement, options }: PipLine): boolean =>
   requirement !== undefined || Object.keys(options ?? {}).length > 0;
 
-/** A file may be read as requirements and as constraints: lines are compared once. */
+/** A file can be read both as requirements and as constraints, so lines are compared once. */
 function pipLine({ file, line, requirement, editable, hashes, options }: PipLine): string {
   if (requirement !== undefined) return JSON.stringify([file, line, split(requirement), editable, hashes]);
   return JSON.stringify([file, line, Object.entries(options ?? {}).sort()]);
@@ -107,7 +107,7 @@ function ownLines({ files, env }: RequirementsCase, read: readonly string[]): re
       const options = byLine.get(line) ?? new Map<string, string[]>();
       byLine.set(line, options);
       if (!COMPARED.includes(name)) continue;
-      // Of several indexes the last one counts.
+      // If there are several indexes, the last one counts.
       options.set(
         name,
         value === undefined ? [] : name === 'index-url' ? [value] : [...(options.get(name) ?? []), value],
@@ -119,7 +119,7 @@ function ownLines({ files, env }: RequirementsCase, read: readonly string[]): re
   return unique(found);
 }
 
-/** Requirement and marker, at the place where pip's `install_req_from_line` separates them. */
+/** Requirement and marker, split like pip's `install_req_from_line` does. */
 function split(requirement: string): readonly [string, string] {
   const separator = requirement.includes('://') ? '; ' : ';';
   const at = requirement.indexOf(separator);
@@ -127,7 +127,7 @@ function split(requirement: string): readonly [string, string] {
   return [strip(requirement.slice(0, at)), strip(requirement.slice(at + separator.length))];
 }
 
-/** Python's: it takes U+001C to U+001F for blanks, and the byte order mark for none. */
+/** Strips like Python, which treats U+001C to U+001F as whitespace, but not the byte order mark. */
 function strip(text: string): string {
   const isBlank = (character: string): boolean =>
     /[^\S\ufeff]/.test(character) || '\x1c\x1d\x1e\x1f\x85'.includes(character);

@@ -1,5 +1,5 @@
-// A package archive of a made-up release on the loopback: real packages, an index signed by a key of its own, and ways to
-// damage each part of it.
+// A package archive of an invented release on the loopback: real packages, an index signed with a new key, and ways to
+// damage each part.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import type { Context } from 'mocha';
 import { startServer, type TestServer } from './http-server.js';
 
-/** Path in the package -> text, or where a link leads. */
+/** Path in the package -> text, or target of a link. */
 export type PackageFiles = Readonly<Record<string, string | { readonly link: string }>>;
 
 export interface TestPackage {
@@ -20,7 +20,7 @@ export interface TestPackage {
 
 const PROGRAMS = ['apt-get', 'dpkg-deb', 'gpg', 'gpgv'];
 
-/** Skips the suite, saying why, where the programs are missing. */
+/** Skips the suite with a message if the programs are missing. */
 export function needDebianTools(mocha: Context): void {
   const missing = PROGRAMS.filter((name) => !canRun(name));
   if (missing.length === 0) return;
@@ -37,7 +37,7 @@ function canRun(program: string): boolean {
   }
 }
 
-/** A key pair in a folder of its own; `close` ends the agent that gpg started. */
+/** A key pair in a private folder. `close` ends the agent that gpg started. */
 export class SigningKey {
   readonly home = mkdtempSync(join(tmpdir(), 'pyflow-key-'));
   readonly keyring = join(this.home, 'keyring.gpg');
@@ -73,7 +73,7 @@ export interface Release {
 }
 
 export class DebianArchive {
-  /** Path below the origin -> bytes; a test may change them. */
+  /** Path below the origin -> bytes. Tests can change them. */
   readonly files = new Map<string, Buffer>();
   #server: TestServer | undefined;
   #index = '';
@@ -100,12 +100,12 @@ export class DebianArchive {
   get origin(): string {
     return this.#server!.origin;
   }
-  /** What requests gave as `authorization`; `none` where they did not. */
+  /** The `authorization` header of each request; `none` if it had none. */
   get credentials(): ReadonlySet<string> {
     return new Set(this.#server!.headers.map(({ authorization }) => authorization ?? 'none'));
   }
 
-  /** The index of all suites, signed. Each of them lists all packages. */
+  /** The signed index of all suites. Each lists all packages. */
   publish(key: SigningKey, { date, validUntil }: Release): void {
     const packages = Buffer.from(this.#index);
     const path = `main/binary-${this.architecture}/Packages`;
@@ -128,7 +128,7 @@ export class DebianArchive {
     }
   }
 
-  /** Another text in a file whose name matches. */
+  /** Replaces a text in the file whose name matches. */
   damage(name: RegExp, change: (bytes: Buffer) => Buffer): void {
     for (const [path, bytes] of this.files) if (name.test(path)) this.files.set(path, change(bytes));
   }

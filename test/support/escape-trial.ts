@@ -9,7 +9,7 @@ export interface EscapeTrial {
   readonly folder: string;
   readonly program: string;
   readonly network: boolean;
-  /** For the attempts. */
+  /** Passed to the attempts. */
   readonly outside: object;
 }
 

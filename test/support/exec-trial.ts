@@ -1,4 +1,4 @@
-// exec-slug.test.ts runs this as a separate process: does with a slug, streams and signals what `pyflow exec` does.
+// exec-slug.test.ts runs this as a separate process, which handles slug, streams and signals like `pyflow exec`.
 
 import { execSlug, type ExecSlugRequest } from '../../src/engine/inspect/exec-slug.js';
 import type { SandboxOptions } from '../../src/engine/process/sandbox/probe.js';

@@ -1,8 +1,8 @@
-// A terminal small enough to check: wraps lines, moves the cursor up, clears below. Knows only what the live renderer uses.
+// A minimal terminal: wraps lines, moves the cursor up, clears below. Supports only what the live renderer uses.
 /* oxlint-disable no-control-regex -- control sequences are what is parsed */
 
 export class FakeScreen {
-  /** Rows so far, scrolled-away ones too; a row that wrapped into the next is marked. */
+  /** All rows so far, including scrolled-away ones. A row that wraps into the next is marked. */
   #rows: { text: string; wraps: boolean }[] = [{ text: '', wraps: false }];
   #row = 0;
   cursorHidden = false;
@@ -29,7 +29,7 @@ export class FakeScreen {
     return this.#wrap(line).map(({ text }) => text);
   }
 
-  /** Rows without empty ones at the end. */
+  /** Rows without trailing empty ones. */
   text(): string[] {
     const rows = this.#rows.map(({ text }) => text);
     while (rows.at(-1) === '') rows.pop();

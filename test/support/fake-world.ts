@@ -1,4 +1,4 @@
-// A process for commands to run in: streams kept as text, an engine that answers what the test says.
+// A fake process for commands of the program: keeps streams as text, and has an engine with scripted answers.
 
 import type { Engine } from '../../src/cli/engine.js';
 import { main } from '../../src/cli/main.js';

@@ -1,4 +1,4 @@
-// A folder as the candidate view of a plugin.
+// A candidate view over a real folder.
 
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';

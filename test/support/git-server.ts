@@ -1,11 +1,11 @@
-// A Git repository on the loopback, served over HTTP by Git itself.
+// A Git repository on the loopback, which Git itself serves over HTTP.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { startServer, type TestServer } from './http-server.js';
 
-/** Undefined on machines without it. */
+/** Undefined on machines without Git. */
 export function findGitBackend(): string | undefined {
   try {
     const backend = join(execFileSync('git', ['--exec-path'], { encoding: 'utf8' }).trim(), 'git-http-backend');
@@ -16,11 +16,11 @@ export function findGitBackend(): string | undefined {
 }
 
 export interface TestRepository extends TestServer {
-  /** Writes the files and commits; returns the commit's id. */
+  /** Writes the files, commits them, and returns the commit's id. */
   commit(files: Readonly<Record<string, string>>): string;
 }
 
-/** `/NAME` at the server's origin can be cloned; one commit with these files. */
+/** Clone it from `/NAME` at the server's origin. Has one commit with these files. */
 export async function serveRepository(
   backend: string,
   root: string,

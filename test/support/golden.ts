@@ -1,4 +1,4 @@
-// Compares a text with a committed file. `npm run test:update` writes the files anew; without it a missing one fails.
+// Compares a text with a committed file. `npm run test:update` writes the files again; otherwise, a missing file fails.
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -1,4 +1,4 @@
-// Real servers on the loopback for tests of downloads: one that a test scripts, and one that accepts no connection.
+// Real servers on the loopback for tests of downloads: one with scripted answers, and one that accepts no connection.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
@@ -43,7 +43,7 @@ export async function startServer(answer: Answer, port = 0): Promise<TestServer>
   };
 }
 
-/** A port of the loopback where nothing listens. */
+/** A port of the loopback on which nothing listens. */
 export async function closedPort(): Promise<number> {
   const server = await startServer(() => {});
   const { port } = server.server.address() as AddressInfo;
@@ -66,8 +66,8 @@ sys.stdin.read()
 `;
 
 /**
- * Listens and never accepts, with its backlog filled: to a newcomer it looks like a host that is switched off. Undefined
- * when there is no Python to listen with (Node always accepts).
+ * Listens with a full backlog and never accepts, so it looks like a host that is switched off. Undefined without
+ * Python, because Node always accepts.
  */
 export async function startDeadListener(): Promise<DeadListener | undefined> {
   const child = spawn('python3', ['-c', LISTENER], { stdio: ['pipe', 'pipe', 'ignore'] });
@@ -78,7 +78,7 @@ export async function startDeadListener(): Promise<DeadListener | undefined> {
   });
   if (port === undefined) return undefined;
   const fillers: Socket[] = [];
-  // Connections succeed until the backlog is full; the first one that hangs shows that it is full.
+  // Connections succeed until the backlog is full. The first one that hangs shows that it is.
   for (let isFull = false; !isFull;) {
     const filler = connect(port, '127.0.0.1');
     filler.on('error', () => {});

@@ -1,10 +1,10 @@
-// Rounds of "kill -9 at a random moment, then run again" over one cache. Deterministic but for the machine's own timing.
+// Rounds of "kill -9 at a random moment, then run again" on one cache. Deterministic except for the machine's timing.
 
 import { expect } from 'chai';
 import { bundledCli, CliScene, commandLineOf, contentOf } from './cli-scene.js';
 import { syntheticApp, syntheticContent, syntheticDigest, syntheticPipeline } from './synthetic.js';
 
-/** Small, seeded; the seed is printed with a failure. */
+/** A small seeded random generator. A failure prints the seed. */
 export function random(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -21,7 +21,7 @@ export interface KillRounds {
   readonly seed: number;
 }
 
-/** How many of the runs were still alive when they were killed. */
+/** How many runs were still alive when they were killed. */
 export async function killAtRandom({ rounds, sandbox, seed }: KillRounds): Promise<number> {
   const scene = new CliScene();
   const next = random(seed);
@@ -50,7 +50,7 @@ export async function killAtRandom({ rounds, sandbox, seed }: KillRounds): Promi
       expect(report?.slug?.digest, context).to.equal(syntheticDigest(salt));
       expect(contentOf(scene.outDir), context).to.deep.equal(syntheticContent(salt));
     }
-    // An up-to-date run sweeps nothing, and a run may be killed when all but its folders is done.
+    // An up-to-date run removes no leftovers, and a run can be killed when only the removal of its folders is left.
     await scene.run({ sandbox, env: { PYFLOW_NO_FAST_PATH: '1' } });
     expect(scene.leftovers(), `seed ${seed}: private folders of killed runs`).to.deep.equal([]);
     return killed;

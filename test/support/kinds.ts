@@ -1,4 +1,4 @@
-// Kinds for tests of pipeline files: small manifests that between them use every feature of the contract.
+// Kinds for tests of pipeline files: small manifests that together use every feature of the contract.
 
 import { compileKind } from '../../src/manifests/pipeline/compile-kind.js';
 import type { JSONSchema } from '../../src/manifests/json-schema.js';

@@ -1,5 +1,5 @@
-// Small apps of each package manager, locked against an index of the test: by Poetry and uv themselves, by hand for pip
-// and Pipenv, whose files are easily written.
+// Small apps for each package manager, locked against a test index. Poetry and uv lock their own; the test writes the
+// files of pip and Pipenv.
 
 import type { PackageIndex } from './package-index.js';
 import { lockedWheel, makePipfile } from './pipfile.js';
@@ -13,8 +13,8 @@ export type Manager = (typeof MANAGERS)[number];
 export type Files = Readonly<Record<string, string>>;
 
 /**
- * An app that has these packages. `own`: it names the index itself, where else PYFLOW_INDEX does; logins for that are
- * variables of the app.
+ * An app with these packages. `own`: the app names the index, with logins in app variables; otherwise PYFLOW_INDEX
+ * names it.
  */
 export type Lock = (index: PackageIndex, packages: readonly Wheel[], own?: 'own') => Promise<Files>;
 
@@ -47,7 +47,7 @@ export async function lockerOf(manager: Manager, runtime: PreparedRuntime): Prom
   }
 }
 
-/** The variables that give the app's own index its login. */
+/** App variables with the login for the app's own index. */
 export function loginVariables(manager: Manager, index: PackageIndex): Readonly<Record<string, string>> {
   const { user, password } = index.login;
   switch (manager) {
@@ -62,9 +62,9 @@ export function loginVariables(manager: Manager, index: PackageIndex): Readonly<
   }
 }
 
-/** Without it pip keeps no download of an index without TLS, where it keeps those of others for ever. */
+/** Without this, pip does not cache downloads from an index without TLS, while it caches all others. */
 const TRUSTED = '--trusted-host 127.0.0.1\n';
 
-/** A line of requirements.txt, with the digest. */
+/** A line of requirements.txt with a digest. */
 export const requirement = (wheel: Wheel): string =>
   `${wheel.name}==${versionOf(wheel)} --hash=sha256:${wheel.sha256}\n`;

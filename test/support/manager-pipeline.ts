@@ -1,6 +1,6 @@
 // The shortest pipeline in which a package manager can install: a runtime of this machine and the tool.
 
-/** `nodes`: what comes behind the nodes `runtime` and `tool`, as YAML. */
+/** `nodes`: YAML of the nodes that follow `runtime` and `tool`. */
 export const managerPipeline = (name: string, manager: string, nodes: string): string => `pyflow: 1
 name: ${name}
 nodes:

@@ -1,4 +1,4 @@
-// A candidate view from a record of paths and contents. Follows symbolic links as the real view does: inside the app only.
+// A candidate view from a record of paths and contents. Follows symbolic links only inside the app, like the real view.
 
 import { posix } from 'node:path';
 import picomatch from 'picomatch';
@@ -13,7 +13,7 @@ export interface MemoryViewOptions {
   readonly mode?: 'build' | 'test';
 }
 
-/** Paths of `files` are app-relative; their folders come into being with them. */
+/** Paths in `files` are relative to the app. Their folders exist too. */
 export function memoryView(
   files: Readonly<Record<string, string | Uint8Array>> = {},
   { state = {}, env = {}, executables = [], links = {}, mode = 'build' }: MemoryViewOptions = {},

@@ -1,4 +1,4 @@
-// Whether this machine has the sandbox of namespaces, by the same trial as in the engine.
+// Whether this machine supports the sandbox of namespaces, by the same probe as in the engine.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// A run context and a recorder of what a node prints, for kinds that only compute values.
+// A run context that records what a node prints, for kinds that only compute values.
 
 import 'reflect-metadata';
 import type {
@@ -32,7 +32,7 @@ export function recordingLog(): { readonly log: NodeLog; readonly printed: reado
   };
 }
 
-/** A pure node has no folders: whoever touches them gets a path that does not exist. */
+/** A pure node has no folders, so these paths don't exist. */
 export function nodeContext<const Facts extends JSONValue>(
   facts: Facts,
   view: ViewReader = memoryView(),
@@ -54,7 +54,9 @@ export function nodeContext<const Facts extends JSONValue>(
   };
 }
 
-/** `reads`, then `run` with facts that went through JSON, as they do between processes and in the cache. */
+/**
+ * Calls `reads`, then `run` with the facts converted to JSON and back, as they are between processes and in the cache.
+ */
 export async function play<C, I, O>(
   plugin: {
     reads(node: { readonly config: C; readonly inputs: I }, view: ViewReader): Promise<Result<Reads, Failure>>;

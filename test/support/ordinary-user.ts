@@ -1,7 +1,9 @@
-/** A user that owns nothing. */
+// Work without root permissions, for tests that run as root.
+
+/** Id of a user that owns nothing. */
 export const NOBODY = 65534;
 
-/** Runs synchronous work without the rights of root, where the tests have them. */
+/** Runs synchronous work without root's permissions, if the tests run as root. */
 export function asOrdinaryUser<T>(work: () => T): T {
   if (process.getuid?.() !== 0) return work();
   process.setegid!(NOBODY);

@@ -1,4 +1,4 @@
-// A package index on the loopback interface, which serves made-up files and can have every kind of trouble.
+// A package index on the loopback that serves invented files and simulates every kind of trouble.
 
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -8,17 +8,17 @@ import type { Wheel } from './wheels.js';
 export type IndexTrouble = 'server-error' | 'cut-off' | 'resets';
 
 export interface PackageIndexOptions {
-  /** What it asks for; without it, it answers 401. */
+  /** The login that the index requires; without it, it answers 401. */
   readonly login?: { readonly user: string; readonly password: string };
-  /** Its pages tell the digest of each file, as those of most real ones do. */
+  /** Its pages contain the digest of each file, like those of most real indexes. */
   readonly tellsDigests?: true;
-  /** That of an index that was stopped. */
+  /** The port of an index that was stopped. */
   readonly port?: number;
 }
 
 export class PackageIndex {
   readonly requests: string[] = [];
-  /** What every request meets from now on. */
+  /** The trouble that every request gets from now on. */
   trouble: IndexTrouble | undefined;
   readonly #files = new Map<string, Buffer>();
 
@@ -44,12 +44,12 @@ export class PackageIndex {
     return `http://127.0.0.1:${this.port}/simple`;
   }
 
-  /** What it asks for, or any. */
+  /** The required login, or any. */
   get login(): { readonly user: string; readonly password: string } {
     return this.options.login ?? { user: 'nobody', password: 'none' };
   }
 
-  /** With user and password, as an operator would set it. */
+  /** URL with user and password, as an operator would set it. */
   get urlWithLogin(): string {
     const { user, password } = this.login;
     return this.url.replace('//', `//${encodeURIComponent(user)}:${encodeURIComponent(password)}@`);
@@ -76,7 +76,7 @@ export class PackageIndex {
       const bytes = this.#files.get(file);
       if (bytes === undefined) return void response.writeHead(404).end();
       response.writeHead(200, {
-        // Real ones say so, since a file never changes under its name.
+        // Real indexes send this, because a file never changes under its name.
         'cache-control': 'max-age=365000000, immutable, public',
         'content-length': bytes.length,
         'content-type': 'application/octet-stream',

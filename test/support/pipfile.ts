@@ -1,24 +1,24 @@
-// A Pipfile and its lock, as Pipenv would write them for files of a loopback index.
+// A Pipfile and its lock, as Pipenv would write them for a loopback index.
 
 import { createHash } from 'node:crypto';
 import { canonicalJSON, type JSONObject } from '../../src/manifests/json-schema.js';
 import { versionOf, type Wheel } from './wheels.js';
 
 export interface Locked {
-  /** Name -> entry of the lock. */
+  /** Name -> entry in the lock. */
   readonly default?: Readonly<Record<string, JSONObject>>;
   readonly develop?: Readonly<Record<string, JSONObject>>;
   readonly source?: string;
 }
 
-/** The entry of a package of an index. */
+/** The entry of a package from an index. */
 export const lockedWheel = (wheel: Wheel): JSONObject => ({
   hashes: [`sha256:${wheel.sha256}`],
   index: 'pypi',
   version: `==${versionOf(wheel)}`,
 });
 
-/** The Pipfile asks for any version of each, so the lock alone decides. */
+/** The Pipfile accepts any version, so only the lock decides. */
 export function makePipfile({ default: locked = {}, develop = {}, source = 'https://pypi.org/simple' }: Locked): {
   readonly Pipfile: string;
   readonly 'Pipfile.lock': string;

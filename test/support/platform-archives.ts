@@ -1,4 +1,4 @@
-// Archives as the platform has them: the prefix of a Python without a folder around it, compressed by zstd.
+// Archives as the platform has them: the prefix of a Python without an enclosing folder, compressed with zstd.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,7 +14,9 @@ export interface PlatformArchiveFile {
   readonly sizeBytes: number;
 }
 
-/** Of a runtime of this machine, with what does not belong into a slug beside it. Needs the program zstd. */
+/**
+ * Makes an archive of a Python of this machine, with extra files that do not belong in a slug. Needs the program zstd.
+ */
 export function platformArchive(runtime: PreparedRuntime, folder: string, stack: string): PlatformArchiveFile {
   const name = platformArchiveName(runtime.version, { stack, arch: process.arch });
   if (name === undefined) throw new Error(`no archives for ${stack} on ${process.arch}`);
@@ -26,7 +28,7 @@ export function platformArchive(runtime: PreparedRuntime, folder: string, stack:
   return { folder, name, sha256, sizeBytes: statSync(file).size };
 }
 
-/** The text of a pin file for them. */
+/** The text of a pin file for the archives. */
 export const pinsOf = (...archives: readonly PlatformArchiveFile[]): string =>
   JSON.stringify({
     archives: Object.fromEntries(archives.map(({ name, sha256, sizeBytes }) => [name, { sha256, sizeBytes }])),

@@ -1,4 +1,4 @@
-// What a platform's build log shows of a run.
+// The build log of a run, as a platform shows it.
 
 import type { Event } from '../../src/engine/events.js';
 import { buildpackRenderer } from '../../src/engine/render/buildpack.js';

@@ -1,4 +1,5 @@
-// A platform with classic buildpacks, as far as a build and a boot need one: folders, the scripts of the adapter, a shell.
+// The parts of a platform with classic buildpacks that a build and a boot need: folders, the adapter's scripts, a
+// shell.
 
 import { spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { join, resolve } from 'node:path';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-/** The folder that a platform builds in or boots in. Only who may make it and finds none may test with it. */
+/** The folder in which a platform builds or boots. Tests use it only if they can create it and it does not exist. */
 export const APP = '/app';
 export const mayMakeApp = (): boolean => process.getuid?.() === 0 && !existsSync(APP);
 
@@ -23,7 +24,7 @@ export class Platform {
   readonly root = mkdtempSync(join(tmpdir(), 'pyflow-platform-'));
   readonly cacheDir = join(this.root, 'cache');
   readonly envDir = join(this.root, 'env');
-  /** A copy, as a platform fetches it for each build: `export` is written into it. */
+  /** A copy of the adapter, because a platform fetches one for each build, and `export` is written into it. */
   readonly home = join(this.root, 'pyflow/buildpack');
 
   constructor() {
@@ -48,7 +49,7 @@ export class Platform {
     return { status, stdout, stderr };
   }
 
-  /** The same, going on. */
+  /** Starts the step without waiting for its end. */
   start(name: string, folders: readonly string[]): ChildProcessByStdio<null, Readable, null> {
     return spawn(join(this.home, 'bin', name), folders, { env: this.env(), stdio: ['ignore', 'pipe', 'ignore'] });
   }
@@ -67,7 +68,7 @@ export class Platform {
     return this.step('compile', [buildDir, this.cacheDir, this.envDir], env);
   }
 
-  /** What bin/report tells. */
+  /** Output of bin/report. */
   data(buildDir: string): Record<string, unknown> {
     return JSON.parse(this.step('report', [buildDir, this.cacheDir, this.envDir]).stdout) as Record<string, unknown>;
   }
@@ -92,13 +93,13 @@ function freePort(): Promise<number> {
 
 export interface AskOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** A shell line that must succeed before. */
+  /** A shell command that must succeed first. */
   readonly prepare?: string;
 }
-/** What gunicorn, uvicorn and waitress say when they answer. */
+/** What gunicorn, uvicorn and waitress print when they are ready. */
 const READY = /Listening at|Uvicorn running on|Serving on/;
 
-/** Boots the app of a folder as a platform does: its profile scripts sourced, then the line of the Procfile. */
+/** Boots the app in a folder like a platform: sources its profile scripts, then runs the line of the Procfile. */
 export async function ask(
   home: string,
   path = '/',

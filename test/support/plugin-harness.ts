@@ -1,5 +1,5 @@
-// Runs one plugin after another over real folders and in a real sandbox, as the engine would, without keys or a store. It has the
-// services that kinds ask for, so a kind is made with the harness itself.
+// Runs one plugin after another on real folders and in a real sandbox, like the engine, without keys or a store. It has
+// all services, so pass the harness itself to the constructor of a kind.
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -48,14 +48,14 @@ export interface HarnessOptions {
   readonly appEnv?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
   readonly mode?: 'build' | 'test';
-  /** The folder that holds all others; a fresh one unless given. */
+  /** The folder that contains all others. Default: a new one. */
   readonly root?: string;
   readonly download?: Download;
-  /** Where the program `zstd` is looked for; that of this process unless given. */
+  /** Search path for the program `zstd`. Default: that of this process. */
   readonly searchPath?: readonly string[];
 }
 
-/** As the engine's base environment. */
+/** Same as the engine's base environment. */
 const BASE_ENV = {
   PATH: '/usr/local/bin:/usr/bin:/bin',
   LANG: 'C.UTF-8',
@@ -141,7 +141,7 @@ export class PluginHarness {
     },
   };
 
-  /** Asks for the reads and runs in this harness's app folder. `tools`: input port -> folder made before. */
+  /** Calls `reads`, then `run` in this harness's app folder. `tools`: input port -> folder of the tool. */
   async play<C, I, O>(
     kind: AnyKind<C, I, O>,
     config: C,
@@ -201,7 +201,7 @@ export class PluginHarness {
   }
 }
 
-/** Every file below a folder: path -> digest of the bytes, mode bit and link target. */
+/** Every file in a folder: path -> digest of bytes, execute bit and link target. */
 export async function fingerprint(root: string, pattern = '**'): Promise<Readonly<Record<string, string>>> {
   const matches = picomatch(pattern, { dot: true });
   const entries: [string, string][] = [];
@@ -226,13 +226,13 @@ export async function fingerprint(root: string, pattern = '**'): Promise<Readonl
 export const differences = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): string[] =>
   [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((path) => a[path] !== b[path]).sort();
 
-/** Where pyenv keeps a version of a minor, if this machine has one. */
+/** The folder of a pyenv version of this minor, if this machine has one. */
 export function pyenvPrefix(version: string): string | undefined {
   const prefix = join(homedir(), '.pyenv', 'versions', version);
   return existsSync(join(prefix, 'bin', 'python3')) ? prefix : undefined;
 }
 
-/** What the engine passes to commands with a network. */
+/** Variables that the engine passes to commands with network access. */
 export const operatorCertificates = (): Readonly<Record<string, string>> =>
   Object.fromEntries(
     [

@@ -1,4 +1,4 @@
-// A small stage for one plugin: a real folder as the view, real programs as subprocesses, and a recorded log.
+// Runs one plugin with a real folder as its view, real programs as subprocesses, and a recorded log.
 
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -50,7 +50,7 @@ export class PluginScene {
   readonly printed: Printed[] = [];
   readonly started: Started[] = [];
   readonly view: ViewReader;
-  /** Folders as commands see them; set `app` to `/app` to play a sandbox (programs then do not find it). */
+  /** Folders as commands see them. Set `app` to `/app` to imitate a sandbox; programs then do not find it. */
   seenAppDir = this.appDir;
 
   constructor(private readonly options: SceneOptions = {}) {
@@ -82,7 +82,7 @@ export class PluginScene {
     progress: () => undefined,
   };
 
-  /** Programs really run, in the private folder and with nothing inherited. */
+  /** Programs really run, in the private folder and with no inherited environment. */
   readonly subprocess: Subprocess = {
     run: (context, command) =>
       new Promise<Result<CommandExit, Failure>>((resolve, reject) => {
@@ -138,7 +138,7 @@ export class PluginScene {
     };
   }
 
-  /** Asks for the reads and runs, as the engine would. */
+  /** Calls `reads`, then `run`, like the engine. */
   async play<C, I, O>(
     plugin: ScenePlugin<C, I, O>,
     config: C,

@@ -1,4 +1,4 @@
-// Small apps locked by the real Poetry against an index of the test.
+// Small apps that the real Poetry locked against a test index.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,20 +12,20 @@ export type Files = Readonly<Record<string, string>>;
 
 export interface PoetryApp {
   readonly dependencies: readonly string[];
-  /** Of the group `dev`. */
+  /** Dependencies in the group `dev`. */
   readonly dev?: readonly string[];
   readonly requiresPython?: string;
-  /** An app that is a package. */
+  /** The app is a package. */
   readonly isPackage?: true;
-  /** Further lines of `[project]`. */
+  /** More lines of `[project]`. */
   readonly project?: string;
-  /** Further text of pyproject.toml, behind `[tool.poetry]`. */
+  /** More text of pyproject.toml, after `[tool.poetry]`. */
   readonly more?: string;
-  /** Other files of the app. */
+  /** More files of the app. */
   readonly files?: Files;
-  /** The app names the index as a source of its own; else it stands for the default one. */
+  /** The app names the index as a source; otherwise the index replaces the default one. */
   readonly ownSource?: true;
-  /** Folder of the project. */
+  /** Folder of the project, relative to the app. */
   readonly root?: string;
 }
 
@@ -49,7 +49,7 @@ ${app.ownSource ? `[[tool.poetry.source]]\nname = "test"\nurl = "${index.url}"\n
   };
 }
 
-/** The same with the lockfile that Poetry makes of it. `poetryDir`: the tool tree. */
+/** The same with the lockfile that Poetry makes. `poetryDir`: folder of the tool tree. */
 export async function lockedPoetryApp(
   tools: { readonly poetryDir: string; readonly python: string },
   index: PackageIndex,
@@ -68,7 +68,7 @@ export async function lockedPoetryApp(
       `import sys\nsys.path.insert(0, ${JSON.stringify(tools.poetryDir)})\n${POETRY_DRIVER}`,
     );
     const { user, password } = index.login;
-    // Poetry checks out repositories in the environment that it locks for, and the Python is one that tests share.
+    // Poetry checks out repositories into the environment for which it locks, but tests share the Python.
     const environment = join(folder, 'environment');
     await promisify(execFile)(tools.python, ['-I', '-B', '-m', 'venv', '--without-pip', environment]);
     await promisify(execFile)(
@@ -97,6 +97,6 @@ export async function lockedPoetryApp(
   }
 }
 
-/** Poetry names every source but the default index, which the index of the test stands for here. */
+/** Poetry names every source except the default index, which the test index replaces here. */
 const asFromDefaultIndex = (lock: string): string =>
   lock.replace(/\n\[package\.source\]\ntype = "legacy"\nurl = "[^"]*"\nreference = "PyPI"\n/g, '');

@@ -1,9 +1,9 @@
-// Lists the machine's processes as ps does, so that tests can check that none is left behind.
+// Lists the machine's processes like ps, so that tests can check that none is left behind.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { processRuns } from '../../src/engine/process/processes.js';
 
-/** Processes with this text in their command line, in every namespace below ours. */
+/** Processes with this text in their command line, also in nested namespaces. */
 export const processesWith = (text: string): readonly number[] =>
   readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

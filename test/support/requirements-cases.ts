@@ -1,10 +1,10 @@
-// Requirements files by chance: options, continuations, comments, encodings, variables and includes, in shapes that people and
-// tools write and in shapes that nobody would.
+// Random requirements files with options, continuations, comments, encodings, variables and includes, in common and in
+// unlikely forms.
 
 import * as fc from 'fast-check';
 
 export interface RequirementsCase {
-  /** Bytes by path. */
+  /** Content of the files, by path. */
   readonly files: Readonly<Record<string, Uint8Array>>;
   readonly env: Readonly<Record<string, string>>;
   readonly path: string;

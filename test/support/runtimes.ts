@@ -1,4 +1,4 @@
-// A Python in the normal form, made once per process from an interpreter of this machine, for tests that need a real one.
+// A relocatable Python for tests that need a real one, made once per process from an interpreter of this machine.
 
 import { mkdirSync, readdirSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
@@ -14,15 +14,15 @@ import { protectShared, sharedFolder } from './shared-folder.js';
 export interface PreparedRuntime {
   readonly version: string;
   readonly minor: string;
-  /** Holds `.scalingo/python`. */
+  /** The folder that contains `.scalingo/python`. */
   readonly appDir: string;
-  /** pip as a tool tree, the one bundled with the interpreter. */
+  /** The pip that the interpreter bundles, as a tool tree. */
   readonly pipDir: string;
 }
 
 const prepared = new Map<string, Promise<PreparedRuntime>>();
 
-/** CPython versions that pyenv has here, newest last. */
+/** CPython versions of pyenv on this machine, newest last. */
 export function pyenvVersions(): readonly string[] {
   try {
     return readdirSync(join(homedir(), '.pyenv', 'versions'))
@@ -33,7 +33,7 @@ export function pyenvVersions(): readonly string[] {
   }
 }
 
-/** Skips the test or suite, saying why, on machines without pyenv. */
+/** Skips the test or suite with a message on machines without pyenv. */
 export async function prepareRuntime(mocha: Context): Promise<PreparedRuntime> {
   const version = pyenvVersions().find((name) => name.startsWith('3.12.')) ?? pyenvVersions().at(-1);
   if (version === undefined) {
@@ -43,7 +43,7 @@ export async function prepareRuntime(mocha: Context): Promise<PreparedRuntime> {
   return prepareRuntimeOf(version);
 }
 
-/** The same of one of `pyenvVersions()`. */
+/** The same for one of `pyenvVersions()`. */
 export function prepareRuntimeOf(version: string): Promise<PreparedRuntime> {
   const found = prepared.get(version) ?? make(version);
   prepared.set(version, found);
@@ -52,7 +52,7 @@ export function prepareRuntimeOf(version: string): Promise<PreparedRuntime> {
 
 const tools = new Map<string, Promise<string>>();
 
-/** The folder of a tool tree of the pinned version, from the package index; made once per process. */
+/** The folder of a tool tree at the pinned version, from the package index. Made once per process. */
 export function prepareTool(runtime: PreparedRuntime, name: ToolName): Promise<string> {
   const key = `${runtime.version} ${name}`;
   const found = tools.get(key) ?? makeTool(runtime, name);
@@ -101,12 +101,12 @@ async function make(version: string): Promise<PreparedRuntime> {
   return { version, minor, appDir: harness.appDir, pipDir };
 }
 
-/** A copy of the runtime that a test may write into. */
+/** A copy of the runtime that a test can write to. */
 export function copyPreparedRuntime(runtime: PreparedRuntime, appDir: string): void {
   copyWritable(join(runtime.appDir, '.scalingo'), join(appDir, '.scalingo'));
 }
 
-/** Copies a folder that tests share to a new place, where its owner may write. */
+/** Copies a shared folder to a new place, where its owner can write. */
 export function copyWritable(from: string, to: string): void {
   execFileSync('cp', ['-a', '-T', from, to]);
   execFileSync('chmod', ['-R', 'u+w', to]);

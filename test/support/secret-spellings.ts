@@ -1,4 +1,4 @@
-// The spellings in which programs write a secret to logs and files, made independently of pyflow.
+// The spellings in which programs write a secret to logs and files, implemented independently of pyflow.
 
 import { execFileSync } from 'node:child_process';
 
@@ -65,7 +65,7 @@ export const SPELLINGS: Readonly<Record<string, Spell>> = {
   'with marks of no width inside': (value) => [...value].join('\u200b'),
 };
 
-/** As the machine's Python writes them; undefined without Python. */
+/** Spellings as the machine's Python writes them; undefined without Python. */
 export function pythonSpellings(value: string): Readonly<Record<string, string>> | undefined {
   const script = `
 import base64, html, json, pprint, shlex, sys, urllib.parse as u

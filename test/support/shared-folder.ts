@@ -1,32 +1,32 @@
-// Folders that tests share because they take long to make. Loaded by mocha's configurations, whose main process removes them:
-// a worker has a second to end, and the files of a Python take longer.
+// Folders that tests share because they take long to make. mocha's configurations load this file, and the main process
+// removes the folders: a worker has one second to end, and removing a Python takes longer.
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** For the workers, which start later. */
+/** Tells the workers, which start later, where the folders are. */
 const VARIABLE = 'PYFLOW_TEST_SHARED';
 
 export function mochaGlobalSetup(): void {
   const folder = mkdtempSync(join(tmpdir(), 'pyflow-shared-'));
-  // Tests start programs as other users, too.
+  // Tests also start programs as other users.
   chmodSync(folder, 0o755);
   process.env[VARIABLE] = folder;
 }
 
 export function mochaGlobalTeardown(): void {
-  // Some were made read-only.
+  // Some folders were made read-only.
   execFileSync('chmod', ['-R', 'u+w', process.env[VARIABLE]!]);
   rmSync(process.env[VARIABLE]!, { recursive: true, force: true });
 }
 
-/** A new folder that lasts for the whole run. */
+/** A new folder that exists until the end of the whole test run. */
 export function sharedFolder(name: string): string {
   const parent = process.env[VARIABLE];
   const folder = mkdtempSync(join(parent ?? tmpdir(), `${name}-`));
-  // Without a configuration of mocha this is the main process.
+  // Without a mocha configuration, this is the main process.
   if (parent === undefined)
     process.once('exit', () => {
       execFileSync('chmod', ['-R', 'u+w', folder]);
@@ -39,15 +39,15 @@ export function sharedFolder(name: string): string {
 const looks = new Map<string, string>();
 
 /**
- * Takes the right to write away, so that a test that writes into what others share fails, and not one of the others. That does
- * not stop root: after each test the folders are looked at as well.
+ * Makes the folder read-only, so that a test that writes to it fails, rather than another test. That does not stop
+ * root, so the folders are also checked after each test.
  */
 export function protectShared(folder: string): void {
   execFileSync('chmod', ['-R', 'a-w', folder]);
   looks.set(folder, lookOf(folder));
 }
 
-/** Names and times of all folders: a file that is made, removed or replaced changes them. */
+/** Paths and mtimes of all folders. Creating, removing or replacing a file changes them. */
 function lookOf(folder: string): string {
   const looked: string[] = [];
   const folders = [folder];

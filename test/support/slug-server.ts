@@ -1,4 +1,4 @@
-// A slug's web process, started by `pyflow exec` with the line of its Procfile, asked over HTTP, and ended.
+// Starts a slug's web process with `pyflow exec` and the line of its Procfile, sends HTTP requests, and ends it.
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -7,20 +7,20 @@ import { join, resolve } from 'node:path';
 
 const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
 const START_LIMIT_MS = 30_000;
-/** What gunicorn, uvicorn and waitress say when they answer. */
+/** What gunicorn, uvicorn and waitress print when they are ready. */
 const READY = /Listening at|Uvicorn running on|Serving on/;
 
 export interface SlugServer {
-  /** Answers redirects as they are. */
+  /** Sends a request. Does not follow redirects. */
   ask(path: string, init?: RequestInit): Promise<{ readonly status: number; readonly text: string }>;
-  /** Ends it; what it printed. */
+  /** Ends the server, and returns what it printed. */
   stop(): Promise<string>;
 }
 
 export interface SlugServerOptions {
   readonly sandbox: 'required' | 'none';
   readonly env?: Readonly<Record<string, string>>;
-  /** A shell line that must succeed before. */
+  /** A shell command that must succeed first. */
   readonly prepare?: string;
 }
 

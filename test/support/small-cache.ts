@@ -1,5 +1,5 @@
-// A small filled cache that tests damage file by file, and what must hold afterwards: the right slug, to the byte, and a
-// cache that is whole again.
+// A small filled cache that tests damage file by file, and checks for afterwards: exactly the correct slug, and a
+// repaired cache.
 
 import { expect } from 'chai';
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { contentOf } from './cli-scene.js';
 import { verdictOf } from './verdict.js';
 import { outcomesOf, Workspace } from './workspace.js';
 
-/** Small blobs in a pack, one blob file of its own, a deletion, a log, values. */
+/** Has small blobs in a pack, one separate blob file, a deletion, a log, and values. */
 const PIPELINE = `
 pyflow: 1
 name: small
@@ -43,7 +43,7 @@ export class SmallCache {
     return this;
   }
 
-  /** Relative paths. */
+  /** Paths relative to the cache. */
   get files(): readonly string[] {
     return readdirSync(this.#pristine, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
@@ -55,7 +55,7 @@ export class SmallCache {
     return statSync(join(this.#pristine, file)).size;
   }
 
-  /** As it was filled; what a run trusts without looking is trusted. */
+  /** The cache as it was filled. Blobs that a run would trust are trusted. */
   async refill(): Promise<void> {
     const { work } = this;
     rmSync(work.cacheDir, { recursive: true, force: true });
@@ -64,7 +64,7 @@ export class SmallCache {
     await work.run(APP);
   }
 
-  /** Refills, and damages one file of it, by its absolute path. */
+  /** Refills the cache and damages one file, given by its absolute path. */
   async damage(file: string, how: (path: string) => void): Promise<void> {
     await this.refill();
     const path = join(this.work.cacheDir, file);
@@ -79,7 +79,7 @@ export class SmallCache {
     });
   }
 
-  /** A run without a slug to fall back on gives the right one. */
+  /** A run without an existing slug must make the correct one. */
   async expectServed(context: string): Promise<void> {
     const { work } = this;
     rmSync(work.outDir, { recursive: true, force: true });
@@ -89,7 +89,7 @@ export class SmallCache {
     expect(contentOf(work.outDir), context).to.deep.equal(this.#content);
   }
 
-  /** And the next run finds everything. */
+  /** The next run must find everything. */
   async expectHealed(context: string): Promise<void> {
     const { work } = this;
     await this.expectServed(context);

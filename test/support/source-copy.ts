@@ -1,4 +1,4 @@
-// A copy of the program's sources, for tests that change its data: what runs from it is the code as it is.
+// A copy of the program's sources, for tests that change its data and run the unchanged code.
 
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -36,7 +36,7 @@ export class SourceCopy {
     return this;
   }
 
-  /** `pyflow ARGS`, in the root of the copy. */
+  /** Runs `pyflow ARGS` in the root of the copy. */
   pyflow(
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
@@ -57,7 +57,7 @@ export class SourceCopy {
     });
   }
 
-  /** The report of a run; its failure is in it. */
+  /** The report of a run, also of a failed one. */
   async run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<RunReport> {
     const file = this.path('report.json');
     rmSync(file, { force: true });

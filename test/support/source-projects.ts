@@ -1,8 +1,8 @@
-// Projects that are built where they lie, by a build backend of their own, so that no index is asked for build tools.
+// Projects with an in-tree build backend, so that building them needs no package from an index.
 
 export type Files = Readonly<Record<string, string>>;
 
-/** A wheel, or a link to the folder; and leftovers among the sources, as real ones have them. */
+/** Makes a wheel or an editable link to the folder, and leaves files among the sources like real backends. */
 const BACKEND = `
 import os, pathlib, zipfile
 HERE = pathlib.Path(__file__).parent
@@ -28,7 +28,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
 
 const BUILD = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n';
 
-/** The module `NAME` in `FOLDER/src`, with this text; it should have a `main`. */
+/** A project with the module `NAME` in `FOLDER/src`. The text should define `main`. */
 export const sourceProject = (name: string, folder: string, module: string): Files => ({
   [`${folder}/pyproject.toml`]: `[project]\nname = "${name}"\nversion = "1.0"\n${BUILD}`,
   [`${folder}/name`]: name,

@@ -1,11 +1,11 @@
-// A pipeline of a dozen commands whose every output follows from one file of the app, and a model of it: what the slug
-// must hold, to the byte, and the digest it must have.
+// A pipeline of a dozen commands whose outputs all depend on one file of the app, and a model of it: the exact content
+// and digest of the slug.
 
 import { createHash } from 'node:crypto';
 import { digestOf, type Digest } from '../../src/engine/files/digest.js';
 import { buildTree, type NewEntry } from '../../src/engine/trees/directories.js';
 
-/** Node -> nodes it reads. Wide, deep, and joined again. */
+/** Node -> nodes that it reads. The graph is wide and deep, and joins again. */
 const GRAPH: Readonly<Record<string, readonly string[]>> = {
   a: [],
   b: [],
@@ -20,20 +20,20 @@ const GRAPH: Readonly<Record<string, readonly string[]>> = {
   joined: ['deeper', 'right'],
   last: ['joined', 'a'],
 };
-/** Written by node `last` beside its own file: large enough to be a blob file of its own. */
+/** The node `last` writes this in addition. Large enough for a separate blob file. */
 const LARGE_BYTES = 150_000;
 
 export const NODES = Object.keys(GRAPH);
 
 export interface SyntheticOptions {
   readonly name?: string;
-  /** Of every node; part of the keys. */
+  /** Environment of every node; part of the keys. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Shell text that every node runs first; NODE stands for its name. */
+  /** Shell code that every node runs first. NODE stands for its name. */
   readonly first?: string;
 }
 
-/** Each node digests the app's salt and what its upstream wrote. */
+/** Each node digests the app's salt and what the nodes before it wrote. */
 export function syntheticPipeline({ name = 'synthetic', env = {}, first = ':' }: SyntheticOptions = {}): string {
   const nodes = Object.entries(GRAPH).map(([id, reads]) => {
     const sources = ['salt', ...reads.map((node) => `out/${node}`)];
@@ -82,7 +82,7 @@ export function syntheticDigest(salt: string): Digest {
   return buildTree(entries).root;
 }
 
-/** As `contentOf` of cli-scene gives it. */
+/** In the format of `contentOf` in cli-scene. */
 export function syntheticContent(salt: string): Readonly<Record<string, string>> {
   const content: Record<string, string> = { out: 'd', static: 'd' };
   for (const [path, bytes] of syntheticSlug(salt)) {

@@ -1,4 +1,4 @@
-// Random apps of two tenants on one cache, and checks that neither gets anything of the other.
+// Random apps of two tenants on one cache, and checks that neither gets data of the other.
 
 import { expect } from 'chai';
 import { rmSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Small apps locked by the real uv against an index of the test.
+// Small apps that the real uv locked against a test index.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,18 +11,18 @@ export type Files = Readonly<Record<string, string>>;
 
 export interface UvApp {
   readonly dependencies: readonly string[];
-  /** Of the group `dev`. */
+  /** Dependencies in the group `dev`. */
   readonly dev?: readonly string[];
   readonly requiresPython?: string;
-  /** Further text of pyproject.toml. */
+  /** More text of pyproject.toml. */
   readonly more?: string;
-  /** Other files of the app. */
+  /** More files of the app. */
   readonly files?: Files;
 }
 
 const list = (names: readonly string[]): string => `[${names.map((name) => `"${name}"`).join(', ')}]`;
 
-/** The files of an app whose default index is this one. */
+/** The files of an app that uses this index as the default. */
 export function uvProject(index: PackageIndex, app: UvApp): Files {
   const { dependencies, dev, requiresPython = '>=3.10', more = '', files = {} } = app;
   const groups = dev === undefined ? '' : `[dependency-groups]\ndev = ${list(dev)}\n`;
@@ -42,7 +42,7 @@ default = true
   };
 }
 
-/** The same with the lockfile that uv makes of it. `uvDir`: the tool tree. */
+/** The same with the lockfile that uv makes. `uvDir`: folder of the tool tree. */
 export async function lockedApp(
   tools: { readonly uvDir: string; readonly python: string },
   index: PackageIndex,

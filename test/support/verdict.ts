@@ -1,5 +1,5 @@
-// How a run ended, whichever way: with a report, or refused before it started. Anything else that is thrown is a bug and
-// stays an exception.
+// How a run ended: with a report, or refused before it started. Anything else that is thrown is a bug and stays an
+// exception.
 
 import { EXIT_STATUS } from '../../src/engine/failure.js';
 import type { RunRequest } from '../../src/engine/request.js';
@@ -8,7 +8,7 @@ import { Refused, type Workspace } from './workspace.js';
 
 export interface Verdict {
   readonly exit: number;
-  /** Of the failure that decided the exit status. */
+  /** Code of the failure that decided the exit status. */
   readonly code?: string;
   readonly report?: RunReport;
 }

@@ -1,14 +1,14 @@
-// Wheels and archives made by hand, byte for byte the same every time.
+// Wheels and source archives that are byte-identical every time.
 
 import { createHash } from 'node:crypto';
 import { crc32, gzipSync } from 'node:zlib';
 
 export interface WheelOptions {
-  /** Below site-packages. */
+  /** Path in site-packages -> content. */
   readonly files?: Readonly<Record<string, string>>;
   /** console_scripts: name -> `module:function`. */
   readonly scripts?: Readonly<Record<string, string>>;
-  /** Files of `.data/scripts`, put into bin/ as they are (but for a `#!python` line). */
+  /** Files in `.data/scripts`, which are installed unchanged into bin/, except for a `#!python` line. */
   readonly plainScripts?: Readonly<Record<string, string>>;
   readonly requires?: readonly string[];
 }
@@ -20,7 +20,7 @@ export interface Wheel {
   readonly sha256: string;
 }
 
-/** As its file is named. */
+/** Name of its file. */
 export const versionOf = ({ file }: Wheel): string => /-(\d+(?:\.\d+)*)/.exec(file)?.[1] ?? '';
 
 export function makeWheel(name: string, version: string, options: WheelOptions = {}): Wheel {
@@ -52,7 +52,7 @@ export function makeWheel(name: string, version: string, options: WheelOptions =
   };
 }
 
-/** Stored, not compressed; dated 1980. */
+/** Zip without compression, with all entries dated 1980. */
 export function makeZip(files: Readonly<Record<string, string | Buffer>>): Buffer {
   const bodies: Buffer[] = [];
   const directory: Buffer[] = [];
@@ -86,7 +86,7 @@ export function makeZip(files: Readonly<Record<string, string | Buffer>>): Buffe
   return Buffer.concat([...bodies, index, Buffer.from('PK\x05\x06', 'latin1'), end]);
 }
 
-/** `NAME-VERSION.tar.gz` with PKG-INFO and these files. */
+/** Makes `NAME-VERSION.tar.gz` with PKG-INFO and these files. */
 export function makeSourceArchive(name: string, version: string, files: Readonly<Record<string, string>>): Wheel {
   const top = `${name}-${version}`;
   const blocks: Buffer[] = [];

@@ -1,4 +1,4 @@
-// A folder with an app, a pipeline file and a cache, and the calls that a test makes of the engine on them.
+// A folder with an app, a pipeline file and a cache, and calls of the engine on them.
 
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -44,7 +44,7 @@ export class Workspace {
     return this;
   }
 
-  /** A folder with these variables of the app, and no others. */
+  /** Makes the folder of app variables, with only these. */
   envDir(variables: Readonly<Record<string, string>>): string {
     const folder = join(this.root, 'env');
     rmSync(folder, { recursive: true, force: true });
@@ -84,7 +84,7 @@ export class Workspace {
 
   readonly sink: EventSink = { emit: (event) => void this.events.push({ at: 0, ...event } as Event) };
 
-  /** By the long way. */
+  /** A full run, without the fast path. */
   async run(overrides: Partial<RunRequest> = {}): Promise<RunReport> {
     this.events.length = 0;
     const done = await runPipeline(this.request(overrides), this.sink, this.compose, { version: VERSION });
@@ -92,7 +92,7 @@ export class Workspace {
     return done.value;
   }
 
-  /** Undefined when the fast path does not apply. */
+  /** The report of the fast path; undefined if it does not apply. */
   fastRun(overrides: Partial<RunRequest> = {}): Promise<RunReport | undefined> {
     return tryFastPath(this.request(overrides), this.sink, { version: VERSION, clock: systemClock });
   }
@@ -116,7 +116,7 @@ export class Workspace {
   }
 }
 
-/** The run was refused before it started. */
+/** Thrown if the run was refused before it started. */
 export class Refused extends Error {
   constructor(readonly refusal: Refusal) {
     super(

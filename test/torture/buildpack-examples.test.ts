@@ -1,5 +1,5 @@
-// Every example through the steps of the adapter, twice, in a temporary folder and in /app, by every package manager; each
-// answers over HTTP where it runs on a platform.
+// Builds every example twice with the steps of the adapter, in a temporary folder and in /app, with every package
+// manager. Each one answers over HTTP where it runs on a platform.
 
 import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -12,7 +12,7 @@ interface Example {
   readonly app: string;
   readonly root?: string;
   readonly manager: string;
-  /** What is asked of it, and what must be in the answer. */
+  /** The request, and a text that the response must contain. */
   readonly path: string;
   readonly answer: string;
   readonly boot?: AskOptions;
@@ -66,7 +66,7 @@ describe(`examples through the adapter${hasPython ? '' : ` (skipped: no CPython 
         const env = {
           PYFLOW_PARAMS: `providers=["system"]\nroot=${root}`,
           PYFLOW_SANDBOX: sandbox,
-          // Runtime and tools are made once for both modes; what an app builds itself stays with its id.
+          // Both modes share runtime and tools. What an app builds itself is bound to its id.
           PYFLOW_CACHE_DIR: join(platform.root, 'shared'),
         };
         const build = (buildDir: string): void => {

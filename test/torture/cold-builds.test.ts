@@ -1,4 +1,4 @@
-// One slug digest from twenty cold builds of the example, each elsewhere and under other circumstances.
+// Twenty cold builds of the example, each in another place and environment, give the same slug digest.
 
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
@@ -18,7 +18,7 @@ const SANDBOXES = ['auto', 'none'];
 const pick = <T>(values: readonly T[], round: number): T => values[round % values.length]!;
 
 describe('cold builds', () => {
-  it(`give one slug digest in ${ROUNDS} rounds`, () => {
+  it(`give the same slug digest in ${ROUNDS} rounds`, () => {
     const digests = new Set<string | undefined>();
     for (let round = 0; round < ROUNDS; round++) {
       const root = mkdtempSync(join(tmpdir(), `pyflow ${'x'.repeat(round)}-`));

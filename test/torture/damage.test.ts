@@ -1,12 +1,12 @@
-// Each file of a small cache, one place at a time: a bit flipped, and cut off there.
+// Damages each file of a small cache, one offset at a time: flips a bit there, or truncates the file.
 
 import { truncateSync } from 'node:fs';
 import { SmallCache } from '../support/small-cache.js';
 
-/** Of a larger file so many places, evenly spread. */
+/** Number of offsets in a larger file, evenly spread. */
 const MOST = 200;
 
-describe('a cache damaged all over', () => {
+describe('a cache with damage anywhere', () => {
   let cache: SmallCache;
   before(async () => {
     cache = await new SmallCache().fill();
@@ -17,7 +17,7 @@ describe('a cache damaged all over', () => {
     ['flipped', (file: string, at: number) => cache.flip(file, at, at % 8)],
     ['cut off', (file: string, at: number) => cache.damage(file, (path) => truncateSync(path, at))],
   ] as const) {
-    it(`gives the right slug: ${what}`, async () => {
+    it(`gives the correct slug: ${what}`, async () => {
       for (const file of cache.files) {
         const size = cache.sizeOf(file);
         const step = Math.max(1, Math.ceil(size / MOST));

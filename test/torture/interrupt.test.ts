@@ -1,4 +1,4 @@
-// Every way to interrupt a run, with every kind of node that does not want to end.
+// Every way to interrupt a run, with every kind of node that resists.
 
 import { bundledCli } from '../support/cli-scene.js';
 import { hasNamespaces } from '../support/namespaces.js';

@@ -1,4 +1,4 @@
-// 200 kills of a synthetic pipeline and 5 of a real pip build, each followed by a run that must be right.
+// 200 kills of a synthetic pipeline and 5 of a real pip build, each followed by a run that must be correct.
 
 import { expect } from 'chai';
 import { cpSync, rmSync } from 'node:fs';
@@ -10,24 +10,24 @@ import { pyenvVersions } from '../support/runtimes.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const SEED = Number(process.env['PYFLOW_SEED'] ?? Date.now() % 1_000_000);
-/** With this many of them the runs ended first. */
+/** Number of runs that ended before the kill. */
 const MOST_TOO_LATE = 0.6;
 
 describe('kill -9, many times', () => {
   before(() => void bundledCli());
 
-  it('does no harm to a hundred runs without a sandbox', async () => {
+  it('leaves the cache intact in a hundred runs without a sandbox', async () => {
     const killed = await killAtRandom({ rounds: 101, sandbox: 'none', seed: SEED });
     expect(killed).to.be.greaterThan(100 * (1 - MOST_TOO_LATE));
   });
 
-  it('does no harm to a hundred runs with namespaces', async function () {
+  it('leaves the cache intact in a hundred runs with namespaces', async function () {
     if (!(await hasNamespaces())) this.skip();
     const killed = await killAtRandom({ rounds: 101, sandbox: 'required', seed: SEED + 1 });
     expect(killed).to.be.greaterThan(100 * (1 - MOST_TOO_LATE));
   });
 
-  it('does no harm to five builds of the example with pip', async function () {
+  it('leaves the cache intact in five builds of the example with pip', async function () {
     if (pyenvVersions().length === 0) {
       console.log('      (skipped: needs a CPython of pyenv)');
       return this.skip();
@@ -54,9 +54,9 @@ describe('kill -9, many times', () => {
       rmSync(scene.outDir, { recursive: true });
       for (let round = 0; round < 5; round++) {
         const context = `round ${round} of seed ${SEED}`;
-        // The first finds nothing in the cache; the others make everything anew over what is there.
+        // The first run finds an empty cache; the others make everything again over its content.
         const doomed = scene.start({ ...options, args: round === 0 ? args : [...args, '--refresh=all'] });
-        // By events, since much of it takes no time at all and some of it seconds.
+        // Timed by events, because many steps take no time and some take seconds.
         await doomed.untilEvents(1 + Math.floor(next() * 0.9 * golden.events.length));
         const timer = setTimeout(() => doomed.child.kill('SIGKILL'), next() * 50);
         const { signal } = await doomed.ended;
@@ -68,7 +68,7 @@ describe('kill -9, many times', () => {
         expect(after.report?.slug?.digest, context).to.equal(golden.report?.slug?.digest);
         expect(contentOf(scene.outDir), context).to.deep.equal(content);
       }
-      // A run that is told to be up to date by its record sweeps nothing.
+      // A run that the fast path finds up to date removes no leftovers.
       const last = await scene.run({ ...options, args, env: { ...options.env, PYFLOW_NO_FAST_PATH: '1' } });
       expect(last.status).to.equal(0);
       expect(scene.leftovers()).to.deep.equal([]);

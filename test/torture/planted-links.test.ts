@@ -1,13 +1,16 @@
-// Planted links, found by recording: each place below a node's folders that the host process comes to after a command ran is
-// replaced, one at a time, by links out of the sandbox, pipes, devices, folders and deep trees, and the node runs again.
+// Links planted at recorded places: each place in a node's folders that pyflow's process touches after a command ran is
+// replaced, one at a time, with links out of the sandbox, pipes, devices, folders and deep trees. Then the node runs
+// again.
 //
-// What is real and what is replayed: the attacked node runs in the whole engine (view, sandbox, plugin, capture, store, removal), and
-// the planting is done inside the sandbox, by the command itself. Hooks, commands, manage.py and NLTK run again for each attack.
-// Installers of packages take seconds, so what their commands changed and printed was recorded once and is put back, in the sandbox
-// too; commands behind the one that plants are the real ones again, and so are all of a next build whose cache was attacked.
+// What is real and what is replayed: the attacked node runs in the whole engine (view, sandbox, plugin, capture, store,
+// removal), and the command itself plants the link inside the sandbox. Hooks, commands, manage.py and NLTK run again
+// for each attack. Installers of packages take seconds, so the test records once what their commands change and print,
+// and replays that in the sandbox. Commands after the planting one are real, and so is the whole next build after an
+// attack on the cache.
 //
-// All places that the host opens, lists or rewrites meet every form; places that it only looks at and removes, which are many and alike,
-// meet three forms in turn. After each attack on the cache, and after one attack on every place, the app is built again without one.
+// Places that pyflow opens, lists or rewrites get every form of attack. The many places that it only looks at or
+// removes get three forms in turn. After each attack on the cache, and after one attack on every place, the app is
+// built again without an attack.
 
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
@@ -21,7 +24,9 @@ import { attackAll, type Tally } from '../support/planted/attacks.js';
 import { COMMAND, HOOK, INDEXED, lockedScenes, PYTHON_SCENES, type Scene } from '../support/planted/scenes.js';
 import { prepareRuntimeOf, pyenvVersions } from '../support/runtimes.js';
 
-/** Places that are tried at least, by node. Lower one only with a reason: fewer places mean that the test sees less. */
+/**
+ * Minimum number of places, by node. Lower a number only with a reason: fewer places mean that the test covers less.
+ */
 const FLOORS: Readonly<Record<string, number>> = {
   make: 10,
   'post-compile': 14,
@@ -64,7 +69,7 @@ describe('planted links', function () {
     tallies.reduce((total, tally) => total + tally[field], 0);
 
   for (const [node, floor] of Object.entries(FLOORS)) {
-    it(`never leave the folders of ${node}`, async function () {
+    it(`never lead pyflow out of the folders of ${node}`, async function () {
       const scene = [COMMAND, HOOK, ...PYTHON_SCENES, ...locked].find((candidate) => candidate.node === node);
       if (scene === undefined || (scene !== COMMAND && scene !== HOOK && version === undefined)) {
         console.log('      (skipped: needs a CPython 3.12 of pyenv)');

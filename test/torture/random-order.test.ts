@@ -1,5 +1,5 @@
-// The whole suite with its files in random order over the workers: no test may need what an earlier one left. The seed is
-// printed; PYFLOW_SEED repeats an order.
+// Runs the whole suite with its files in random order over the workers, because no test may depend on an earlier one.
+// Prints the seed; PYFLOW_SEED repeats an order.
 
 import { spawnSync } from 'node:child_process';
 import { createHash, randomInt } from 'node:crypto';

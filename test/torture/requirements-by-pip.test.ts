@@ -1,4 +1,5 @@
-// The reader of requirements files against the parser of the pinned pip, over 10,000 files; PYFLOW_SEED repeats them.
+// Compares the reader of requirements files with the parser of the pinned pip, over 10,000 files. PYFLOW_SEED repeats
+// them.
 
 import { join } from 'node:path';
 import { randomInt } from 'node:crypto';

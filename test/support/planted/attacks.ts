@@ -1,4 +1,4 @@
-// Which attacks are made on the places of a scene, and what came of them.
+// Chooses the attacks on the places of a scene, and runs them.
 
 import { isBusy, type Place } from './places.js';
 import { FORMS, type Form } from './planter.js';
@@ -9,7 +9,10 @@ import type { TrialRequest } from './trial.js';
 export interface Tally {
   readonly places: number;
   readonly attacks: number;
-  /** There is no such link (a hard link to another file system), or no way to put it there. */
+  /**
+   * The attack was not possible: no such link exists (a hard link to another file system), or it can't be planted
+   * there.
+   */
   readonly notPlanted: number;
   readonly problems: readonly string[];
   readonly text: string;
@@ -17,10 +20,10 @@ export interface Tally {
 
 type Request = Scene & Pick<TrialRequest, 'folder' | 'cacheDir' | 'sandbox' | 'passThrough'>;
 
-/** Forms for a place that the host only looks at and removes. */
+/** Forms for a place that pyflow only looks at and removes. */
 const QUIET_FORMS = 3;
 
-/** `every`: only each so-manieth place, for a sample. */
+/** `every`: attacks only every nth place, for a sample. */
 export async function attackAll(request: Request, { every = 1 }: { readonly every?: number } = {}): Promise<Tally> {
   const trials = new Trials({ settings: {}, ...request });
   const counts = new Counts();
@@ -40,7 +43,7 @@ export async function attackAll(request: Request, { every = 1 }: { readonly ever
   }
 }
 
-/** Code of the app itself plants, nothing is replayed. `places`: below the app. */
+/** Attacks by code of the app, without replaying anything. `places` are relative to the app. */
 export async function attackWithCode(
   request: Request,
   places: readonly Place[],

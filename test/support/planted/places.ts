@@ -1,4 +1,4 @@
-// From the paths that the host process touched to the places that are worth an attack.
+// Selects places to attack from the paths that pyflow's process touched.
 
 import { posix } from 'node:path';
 
@@ -13,21 +13,21 @@ export type FolderName = keyof typeof MOUNTS;
 
 export interface Place {
   readonly folder: FolderName;
-  /** Below the folder. */
+  /** Path relative to the folder. */
   readonly path: string;
-  /** Number of the node's command, from 0, after which the host process came there. */
+  /** Number of the node's command, from 0, after which pyflow touched the place. */
   readonly command: number;
-  /** What it did, sorted; `parent` where it only came by. */
+  /** Operations on the place, sorted; `parent` if pyflow only passed through. */
   readonly operations: readonly string[];
 }
 
-/** Of all that is alike so many are tried. */
+/** How many of each group of similar places are tried. */
 const REPRESENTATIVES = 2;
 
 /**
- * Thousands of files are only looked at, all in the same way. What is alike (same folder of the node, same command, same
- * operations; for files that a command changed also the same parent and suffix) stands for each other, and the first and the last
- * by name are kept, with all folders above them.
+ * Thousands of files are only looked at, all in the same way. Of similar places (same folder of the node, same command,
+ * same operations; for files that a command changed also the same parent and suffix) only the first and the last by
+ * name are kept, with all folders above them.
  */
 export function placesOf(
   touched: Iterable<Pick<Place, 'folder' | 'path' | 'command'> & { readonly operation: string }>,
@@ -64,10 +64,10 @@ export function placesOf(
   return [...kept.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 }
 
-/** Things that happen to every file: it is looked at for a change, and removed in the end. */
+/** Operations on every file: pyflow checks it for changes, and removes it in the end. */
 const QUIET: ReadonlySet<string> = new Set(['chmod', 'lstat', 'parent', 'rename', 'rmdir', 'unlink']);
 
-/** The host does something of its own with what lies there. */
+/** Whether pyflow does anything else with the place. */
 export const isBusy = ({ operations }: Place): boolean => operations.some((operation) => !QUIET.has(operation));
 
 const keyOf = ({ folder, path, command }: Pick<Place, 'folder' | 'path' | 'command'>): string =>

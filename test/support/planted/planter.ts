@@ -1,5 +1,5 @@
-// What hostile code of an app does at the end of a command, as a program that runs inside of the sandbox of a node. Perl,
-// since a tree of 9,000 folders takes a shell a minute and the views of most nodes hold no other interpreter.
+// Hostile code that runs at the end of a command, inside the sandbox of a node. In Perl, because a shell needs a minute
+// for a tree of 9,000 folders, and the views of most nodes contain no other interpreter.
 
 export const FORMS = [
   'link-to-file',
@@ -13,12 +13,12 @@ export const FORMS = [
 ] as const;
 export type Form = (typeof FORMS)[number];
 
-/** What it prints when it could not put the thing there. */
+/** What it prints if it could not plant the thing. */
 export const NOT_PLANTED = 'pyflow-test: not planted: ';
 
 /**
- * Arguments: the folder with the effects of the real command (empty: run the command itself), its exit status, the path, the form,
- * the victim's folder, the mount that the path lies in, and the real command.
+ * Arguments: the folder with the effects of the real command (empty: run the command itself), its exit status, the
+ * path, the form, the victim's folder, the mount that contains the path, and the real command.
  */
 const PROGRAM = String.raw`
 use strict; use warnings; use POSIX (); use File::Path qw(make_path); use File::Basename qw(dirname);
@@ -69,14 +69,14 @@ exit $status;
 `;
 
 export interface Planting {
-  /** As the command sees them. */
+  /** Paths as the command sees them. */
   readonly path: string;
   readonly root: string;
   readonly form: Form;
   readonly victim: string;
 }
 
-/** The command line that does what the real command did, and then plants. */
+/** A command line that repeats what the real command did, and then plants. */
 export function plantingCommand(
   planting: Planting | undefined,
   replay: { readonly folder: string; readonly status: number } | undefined,

@@ -1,5 +1,5 @@
-// Apps that make the host process come to many places after a command ran: one for each kind that works on what code of the app
-// left. Their build code also leaves bait, files of the kinds that pyflow cleans up.
+// Apps that make pyflow touch many places after a command ran: one for each kind that works on files that code of the
+// app left. Their build code also leaves bait: files that pyflow cleans up.
 
 import { makePipfile } from '../pipfile.js';
 import { managerPipeline } from '../manager-pipeline.js';
@@ -18,7 +18,7 @@ export type Scene = Pick<TrialRequest, 'files' | 'pipeline' | 'node' | 'kind' | 
   readonly settings?: Readonly<Record<string, string>>;
 };
 
-/** Only in the sandbox, which has this folder: lockers build, too. */
+/** Runs only in the sandbox, which has this folder, because lockers build too. */
 const BAIT = `
 import os, pathlib, sys
 def bait():
@@ -68,7 +68,7 @@ const tool = makeWheel('tool', '1.0', {
   scripts: { tool: 'tool:main' },
   plainScripts: { plain: '#!python\nprint(1)\n' },
 });
-/** Brings a file of the other one, so that Poetry installs both again. */
+/** Contains a file of the other package, so that Poetry installs both again. */
 const other = makeWheel('other', '3.0', { files: { 'other.py': '', 'common/note.txt': 'from other' } });
 const built = makeSourceArchive('built', '1.0', {
   'pyproject.toml':
@@ -88,7 +88,7 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
 });
 export const INDEXED: readonly Wheel[] = [tool, other, built];
 
-/** A Python of a third of its files: most attacks lay it out and remove it again. */
+/** A Python with a third of its files, because most attacks copy and remove it. */
 const SMALL = `  small:
     uses: command
     inputs: { tree: runtime.tree }
@@ -111,7 +111,7 @@ const PYTHON = { '.python-version': '3.12\n' };
 const WHEEL = { [`wheels/${tool.file}`]: tool.bytes.toString('base64') };
 const REQUIREMENTS = `./wheels/${tool.file}\n./libs/copied\n-e ./libs/linked\n`;
 
-/** These need no Python, and take a tenth of a second a build. */
+/** These need no Python, and a build takes a tenth of a second. */
 export const COMMAND: Scene = {
   node: 'make',
   kind: 'command',
@@ -231,14 +231,17 @@ folder = pathlib.Path(sys.argv[1].removeprefix('--dir='))
   ),
 };
 
-/** Lockfiles are made by Poetry and uv themselves. The index is on the loopback, to be run with the sandbox `auto`, which reaches it. */
+/**
+ * Poetry and uv make the lockfiles. The index is on the loopback, so run it with the sandbox `auto`, which can reach
+ * it.
+ */
 export async function lockedScenes(runtime: PreparedRuntime, index: PackageIndex): Promise<readonly Scene[]> {
   const python = `${runtime.appDir}/.scalingo/python/bin/python3`;
   const [poetryDir, uvDir] = await Promise.all([prepareTool(runtime, 'poetry'), prepareTool(runtime, 'uv')]);
   const poetryApp = await lockedPoetryApp({ poetryDir, python }, index, {
     dependencies: ['tool==1.0', 'other==3.0', 'built==1.0'],
   });
-  // What a build script needs is at the real index, so nothing is locked from the other one.
+  // Build requirements come from the real index, so nothing is locked from the other one.
   const poetryProject = await lockedPoetryApp({ poetryDir, python }, index, {
     dependencies: [],
     isPackage: true,
@@ -286,10 +289,10 @@ export async function lockedScenes(runtime: PreparedRuntime, index: PackageIndex
   ];
 }
 
-/** Those that need a Python of this machine, and no index. */
+/** These need a Python of this machine, but no index. */
 export const PYTHON_SCENES: readonly Scene[] = [PIP, PIP_WITH_UV, PIPENV, DJANGO, NLTK];
 
-/** The app's own files with code that plants at the end of what it does; paths are relative to the folder that it runs in. */
+/** The app's own files, with code that plants at its end. Paths are relative to the folder in which it runs. */
 export function hostileFiles(
   scene: Scene,
   { place, form, victim }: { readonly place: Place; readonly form: Form; readonly victim: string },
@@ -304,7 +307,7 @@ export function hostileFiles(
   return { [file]: `${scene.files[file]}${text}` };
 }
 
-/** Node -> the file whose code its command runs, and the app as that code sees it. */
+/** Node -> the file that its command runs, and the app's folder as that code sees it. */
 const CODE: Readonly<Record<string, readonly [file: string, root: string]>> = {
   'post-compile': ['bin/post_compile', '.'],
   make: ['make.sh', '.'],

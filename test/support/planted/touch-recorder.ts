@@ -1,5 +1,5 @@
-// Tells which paths this process hands to node:fs and to the programs that it starts. Paths that begin at a descriptor
-// (`/proc/self/fd/N/name`) are told by the folder that the descriptor stands for.
+// Records the paths that this process passes to node:fs and to programs that it starts. Paths that begin at a
+// descriptor (`/proc/self/fd/N/name`) are recorded with the folder of the descriptor.
 
 import childProcess, { type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
@@ -8,18 +8,18 @@ import { syncBuiltinESMExports } from 'node:module';
 export interface Touch {
   /** Name of the function, without `Sync`. */
   readonly operation: string;
-  /** As it was given; see `pathOf`. */
+  /** The path as it was passed; see `pathOf`. */
   readonly given: string;
-  /** It can create, change or remove what is at the path. */
+  /** Whether the call can create, change or remove what is at the path. */
   readonly writes: boolean;
-  /** If the path is a link, it works on what that leads to. */
+  /** Whether the call follows a link at the path. */
   readonly follows: boolean;
 }
 
 type AnyFunction = (...args: unknown[]) => unknown;
 export type Spawn = (file: string, args: readonly string[], options: object) => ChildProcess;
 
-/** Function -> which of its arguments are paths. */
+/** Function -> indexes of its arguments that are paths. */
 const OPERATIONS: Readonly<Record<string, readonly number[]>> = {
   access: [0],
   appendFile: [0],
@@ -64,7 +64,10 @@ const OF_THE_ENTRY: ReadonlySet<string> = new Set(
 );
 const { constants, readlinkSync } = fs;
 
-/** From here on all calls are told; a second call has no effect. `spawn` may start another program in the place of the one asked for. */
+/**
+ * From here on, records all calls; calling it again has no effect. `spawn` can start another program instead of the
+ * requested one.
+ */
 export function recordTouches(see: (touch: Touch) => void, spawn: (real: Spawn) => Spawn): void {
   for (const [name, paths] of Object.entries(OPERATIONS)) {
     for (const [holder, key] of [
@@ -87,7 +90,7 @@ export function recordTouches(see: (touch: Touch) => void, spawn: (real: Spawn) 
       table[key] = Object.assign(told, real);
     }
   }
-  /** The sandbox itself names folders to mount, and is looked at elsewhere. */
+  /** The sandbox names folders to mount; other tests check it. */
   const seeArguments = (file: string, args: readonly string[]): void => {
     if (args.includes('--chdir')) return;
     const how = { writes: /\b(?:rm|chattr)$/.test(file), follows: !/\brm$/.test(file) };
@@ -127,7 +130,7 @@ function textOf(path: unknown): string | undefined {
   return path instanceof URL ? path.pathname : undefined;
 }
 
-/** With the folder of a descriptor in place of its number. */
+/** Replaces the number of a descriptor with its folder. */
 export function pathOf(given: string): string {
   const [start, fd] = /^\/proc\/(?:self|\d+)\/fd\/(\d+)/.exec(given) ?? [];
   if (start === undefined) return given;

@@ -1,5 +1,5 @@
-// A process of its own, started by planted-links: builds an app, tells which places the host came to after a command, and builds
-// again with something planted at one of them. Its parent ends it when it hangs.
+// planted-links runs this as a separate process: it builds an app, reports the places that pyflow touched after a
+// command, and builds again with something planted at one of them. Its parent ends it if it hangs.
 
 import 'reflect-metadata';
 import { setDefaultResultOrder } from 'node:dns';
@@ -27,12 +27,12 @@ export interface TrialRequest {
   readonly files: Readonly<Record<string, string>>;
   readonly binaries?: Readonly<Record<string, string>>;
   readonly pipeline: string;
-  /** The node that is attacked, and its kind. */
+  /** Name of the attacked node, and its kind. */
   readonly node: string;
   readonly kind: string;
-  /** Its commands are those of the app: they run again instead of being replayed. */
+  /** The node runs commands of the app, which run again instead of being replayed. */
   readonly isAppCode: boolean;
-  /** In `none` commands are not replayed: the code of the app does the planting. */
+  /** With `none`, commands are not replayed: code of the app plants. */
   readonly sandbox: 'required' | 'auto' | 'none';
   readonly settings: Readonly<Record<string, string>>;
   /** Proxies and certificates, for fetching tools. */
@@ -42,16 +42,16 @@ export interface TrialRequest {
 export interface Attack {
   readonly place: Place;
   readonly form: Form;
-  /** The slug is written and compared, too. */
+  /** Also write and compare the slug. */
   readonly isThorough: boolean;
-  /** Files of the app whose code plants, in place of the replayed commands; see `hostileFiles`. */
+  /** Files of the app whose code plants, instead of the replayed commands; see `hostileFiles`. */
   readonly code?: Readonly<Record<string, string>>;
 }
 
 export type Recorded = {
   readonly type: 'recorded';
   readonly places: readonly Place[];
-  /** Of an unattacked build with real commands. */
+  /** Result of a build with real commands and without an attack. */
   readonly durationMs: number;
   readonly touches: number;
   readonly commands: number;
@@ -71,7 +71,7 @@ const commands = new WatchedCommands(at('effects'));
 const compose = composeFor({ PATH: process.env['PATH'], HOME: process.env['HOME'] });
 const seen: (Pick<Place, 'folder' | 'path' | 'command'> & { readonly operation: string })[] = [];
 let alarms: string[] = [];
-/** Telling the way to a folder costs too much where there are 9,000 on it. */
+/** Finding the path of a folder takes too long if it is 9,000 folders deep. */
 let isWatching = true;
 let golden: RunReport | undefined;
 let goldenContent = '';
@@ -83,9 +83,9 @@ function see(touch: Touch): void {
   if (commands.mode.type !== 'record') return isWatching ? watch(touch) : undefined;
   const path = pathOf(touch.given);
   const cache = cacheOfKind();
-  // What a build leaves in its cache meets the next one before that runs any command.
+  // What a build leaves in its cache affects the next build before that runs a command.
   const place = commands.placeOf(path) ?? (path.startsWith(`${cache}/`) ? inCache(path, cache) : undefined);
-  // The folder itself is mounted in the sandbox, so a command cannot replace it.
+  // The folder itself is a mount in the sandbox, so a command can't replace it.
   if (place === undefined || place.path === '') return;
   if (commands.isRunning) alarms.push(`${touch.operation} ${path} while a command runs`);
   else seen.push({ ...place, command: commands.ended - 1, operation: touch.operation });
@@ -96,12 +96,12 @@ const inCache = (path: string, cache: string): Pick<Place, 'folder' | 'path'> =>
   path: path.slice(cache.length + 1),
 });
 
-/** While an attack is on: nothing is changed but where pyflow has business, and nothing of the victim is opened. */
+/** During an attack, pyflow must change nothing outside its folders, and open nothing of the victim. */
 function watch({ operation, given, writes, follows }: Touch): void {
   const isOpening = OPENING.test(operation);
   if (!writes && !isOpening) return;
   const path = pathOf(given);
-  // What begins at a descriptor is read from it alone: the way to it may be thousands of folders long.
+  // Paths that begin at a descriptor are resolved from it, because its full path can be thousands of folders long.
   const isOpen = /^\/proc\/[^/]+\/fd\/\d+\/?$/.test(given);
   const real =
     follows && !isOpen && isLink(given) ? realOf(given) : /^\/proc\/[^/]+\/fd\//.test(given) ? path : besides(given);
@@ -122,7 +122,7 @@ function realOf(path: string): string {
 }
 
 const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-/** With the links on the way to it resolved. */
+/** The path with all links in its parents resolved. */
 const besides = (path: string): string => join(realOf(dirname(path)), basename(path));
 
 interface Built {
@@ -177,12 +177,12 @@ async function record(): Promise<Recorded> {
   writeFileSync(at('pipeline.yml'), request.pipeline);
   makeVictim(at('victim'), undefined);
   forgetCache();
-  // What comes before the node is made first, so that it alone runs commands.
+  // Earlier nodes are built first, so that only the attacked node runs commands.
   const first = await build({ type: 'off' }, { refresh: [] });
   if (first.report?.status !== 'succeeded') throw new Error(told(first));
   const recorded = await build({ type: 'record' });
   if (recorded.report?.status !== 'succeeded') throw new Error(told(recorded));
-  // Commands are seen in the sandbox only.
+  // Commands are recorded only in the sandbox.
   if (request.sandbox !== 'none' && commands.ended === 0) throw new Error('there is no sandbox');
   if (alarms.length > 0) throw new Error(alarms.join('\n'));
   golden = recorded.report;
@@ -195,7 +195,7 @@ async function record(): Promise<Recorded> {
   const last = commands.ended - 1;
   const touched = seen.map((touch) => (touch.command < 0 ? { ...touch, command: last } : touch));
   const places = placesOf(touched, (folder, path) => commands.changed.get(folder)?.has(path) === true);
-  // Behind the command that plants, commands are real ones.
+  // After the planting command, real commands run.
   const durationMs = Math.max(recorded.durationMs, again.durationMs);
   return { type: 'recorded', places, durationMs, touches: seen.length, commands: commands.ended };
 }
@@ -206,7 +206,7 @@ function put(path: string, bytes: string | Buffer): void {
 }
 
 const cacheOfKind = (): string => `${request.cacheDir}/apps/${request.node}/${request.kind}`;
-/** By a program, since Node's own removal of 9,000 nested folders overflows its stack. */
+/** Uses a program, because removing 9,000 nested folders overflows Node's stack. */
 const forgetCache = (): void => void execFileSync('rm', ['-rf', cacheOfKind()]);
 const told = ({ report, refusal, events }: Built): string =>
   [
@@ -241,10 +241,10 @@ function modeOf({ place, form, code }: Attack): Mode {
   return { type: 'replay', isReal: request.isAppCode, planting };
 }
 
-/** The next build of the same app, without an attack, is as it ever was. */
+/** The next build of the same app, without an attack, must give the usual result. */
 async function buildAfter({ place, isThorough, code }: Attack, problems: string[], before: string): Promise<void> {
   for (const path of Object.keys(code ?? {})) put(path, request.files[path] ?? '');
-  // What a cache really holds by then, only the real commands can tell.
+  // Only real commands show what the cache really contains by then.
   const isReal = request.isAppCode || place.folder === 'cache';
   const mode: Mode = code === undefined ? { type: 'replay', isReal } : { type: 'watch' };
   const next = await build(mode, isThorough ? {} : { only: [request.node] });
@@ -288,7 +288,7 @@ function isOurs(claim: string): boolean {
   }
 }
 
-/** In what was printed and told, and in the layer. */
+/** Searches the output, the report and the layer. */
 async function leaks({ report, events }: Built): Promise<boolean> {
   if (JSON.stringify([report, events]).includes(CANARY)) return true;
   const digest = layerOf(report);

@@ -1,4 +1,4 @@
-// Attacks on the build of one app, in a process that can be ended when it hangs.
+// Runs attacks on the build of one app in a process that can be killed if it hangs.
 
 import { execFileSync, fork, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 import type { Attack, Attacked, Recorded, TrialRequest } from './trial.js';
 
 const TRIAL = fileURLToPath(new URL('trial.ts', import.meta.url));
-/** More than an unattacked build takes. */
+/** Longer than a build without an attack takes. */
 const PATIENCE_MS = 5000;
-/** For machines with other work. */
+/** Extra time for busy machines. */
 const LOAD_FACTOR = 4;
 const RECORDING_MS = 240_000;
 
@@ -24,11 +24,11 @@ export class Trials {
     return this.recorded;
   }
 
-  /** An attack that hangs is a problem like others. */
+  /** An attack that makes pyflow hang counts as a problem. */
   async attack(attack: Attack): Promise<Attacked> {
     const { durationMs } = await this.record();
     const limit = LOAD_FACTOR * (2 * durationMs + PATIENCE_MS);
-    // After one that hung.
+    // A new process after one that hung.
     if (this.child === undefined) await this.ask('record', RECORDING_MS);
     try {
       return (await this.ask(attack, limit)) as Attacked;

@@ -1,4 +1,4 @@
-// What lies outside of the folders of a node: files that the planted links lead to, and how to tell that nothing happened to them.
+// Files outside a node's folders that planted links point to, and a check that they did not change.
 
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -19,7 +19,7 @@ const {
 
 export const CANARY = 'canary-of-the-victim-2c9d41';
 
-/** `like`: what lay at the place, of which the victim is a copy: then everything that looks at it goes on. */
+/** `like`: what was at the place. The victim is a copy of it, so that code that reads it does not fail. */
 export function makeVictim(folder: string, like: string | undefined): void {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, 'folder'), { recursive: true });
@@ -44,7 +44,7 @@ function filesIn(folder: string): readonly string[] {
   });
 }
 
-/** Names, kinds, modes, owners, times of change, numbers of links and contents of all that lies there. */
+/** Names, kinds, modes, owners, ctimes, link counts and contents of everything there. */
 export function digestOf(folders: readonly string[]): string {
   const hash = createHash('sha256');
   const visit = (path: string): void => {

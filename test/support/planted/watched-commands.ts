@@ -1,5 +1,5 @@
-// The commands of one node in the sandbox: what each of them changed, so that it can be done again without it, and what stands in
-// for it when the same node is attacked.
+// The commands of one node in the sandbox: records what each of them changed, and replays that when the node is
+// attacked.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -12,28 +12,28 @@ type Folders = Readonly<Partial<Record<FolderName, string>>>;
 type Listing = ReadonlyMap<string, string>;
 
 const REPLAY = '/opt/pyflow/replay';
-/** Taken before anything is replaced. */
+/** Saved before anything is replaced. */
 const { lstatSync, readdirSync, mkdirSync, writeFileSync, existsSync, readFileSync } = fs;
 
 export type Mode =
   | { readonly type: 'off' }
-  /** Commands run as they are, and calls are watched. */
+  /** Commands run unchanged, and calls are recorded. */
   | { readonly type: 'watch' }
   | { readonly type: 'record' }
-  /** `isReal`: the commands themselves run, in the place of what they changed when they were recorded. */
+  /** `isReal`: the real commands run instead of a replay of their recorded changes. */
   | { readonly type: 'replay'; readonly isReal: boolean; readonly planting?: Planting & { readonly command: number } };
 
 export class WatchedCommands {
   mode: Mode = { type: 'off' };
-  /** Of the node at work; none before its first command began. */
+  /** Folders of the running node; undefined before its first command starts. */
   folders: Folders = {};
-  /** Commands that ended. */
+  /** Number of commands that have ended. */
   ended = 0;
   isRunning = false;
   readonly changed = new Map<FolderName, Set<string>>();
   private started = 0;
 
-  /** `store`: for what commands changed. */
+  /** `store`: where changes of commands are kept. */
   constructor(private readonly store: string) {}
 
   begin(mode: Mode): void {
@@ -87,7 +87,7 @@ export class WatchedCommands {
     const number = this.started++;
     const at = args.indexOf('--', args.indexOf('--chdir'));
     const folder = this.folderOf(number);
-    // What comes behind the planting command works on what that left, so it must be the real one.
+    // Commands after the planting one work on what it left, so they must be real.
     const isBehind = planting !== undefined && number > planting.command;
     const isKnown = !isReal && !isBehind && existsSync(join(folder, 'status'));
     const replay = isKnown
@@ -115,7 +115,7 @@ export class WatchedCommands {
         for (const entry of readdirSync(`${folder}${path}`, { withFileTypes: true })) {
           const below = `${path}/${entry.name}`;
           const { mode, size, mtimeMs, ctimeMs, ino } = lstatSync(`${folder}${below}`);
-          // A folder changes with every entry of it.
+          // The stats of a folder change with each of its entries.
           found.set(
             `${name}${below}`,
             entry.isDirectory() ? `d ${mode}` : `${mode} ${size} ${mtimeMs} ${ctimeMs} ${ino}`,
@@ -151,7 +151,7 @@ export class WatchedCommands {
     writeFileSync(join(target, 'status'), String(status));
   }
 
-  /** Where a path lies; undefined when in no folder of the node. */
+  /** The folder of the node that contains a path; undefined if none does. */
   placeOf(path: string): { readonly folder: FolderName; readonly path: string } | undefined {
     for (const [name, folder] of Object.entries(this.folders) as [FolderName, string][]) {
       if (path === folder) return { folder: name, path: '' };
