@@ -33,7 +33,7 @@ interface Part {
 /** `path`: app-relative, '' for the app. Notes every path that decides where it leads as looked at. */
 export function followLinks(files: RunFiles, node: number, path: string): Followed {
   if (path === '') return { links: NO_LINKS, end: { path, winner: ROOT } };
-  // A path with an entry of its own has no link among its folders.
+  // If the path itself has an entry, none of its folders is a link.
   const winner = files.winner(node, path);
   if (winner !== undefined && winner.entry.type !== 'symlink') return { links: NO_LINKS, end: { path, winner } };
   return winner === undefined && !path.includes('/') ? { links: NO_LINKS } : walkPath(files, node, path);

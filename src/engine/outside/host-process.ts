@@ -145,7 +145,7 @@ export class HostProcess {
     if (this.#isClosed || stream === undefined || stream.destroyed) return;
     if (stream.writableLength > MOST_UNREAD) return this.#events.onUnread(MOST_UNREAD);
     if (stream === this.#told && !this.#isCorked) {
-      // Calls of one turn go together.
+      // Messages of one turn of the event loop are sent together.
       this.#isCorked = true;
       stream.cork();
       process.nextTick(() => {

@@ -1,7 +1,7 @@
 // Hands out job and pool tokens to nodes that are ready to run, longest critical path first.
 
 interface Claim {
-  /** Larger starts earlier. */
+  /** A larger rank starts earlier. */
   readonly rank: number;
   readonly pool?: string;
 }

@@ -52,7 +52,7 @@ export function runAttached(argv: readonly string[], options: AttachedOptions): 
       if (pid === undefined) settle(fail(startFailure(argv, options, error)));
     });
     child.on('exit', () => {
-      // What the command left in its group; a process namespace ends by itself.
+      // Kills what the command left in its group; a process namespace ends by itself.
       if (pid !== undefined) signalGroup(pid, 'SIGKILL');
     });
     child.on('close', (code, name) =>

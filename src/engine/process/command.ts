@@ -142,7 +142,7 @@ class RunningCommand {
       }
     });
     stream.on('data', splitter.write);
-    // A reset by a dying child is the end of its output, nothing more.
+    // A reset by a dying child only means the end of its output.
     stream.on('error', () => {});
     return splitter.end;
   }
@@ -187,7 +187,7 @@ class RunningCommand {
     const pid = this.#pid;
     if (pid === undefined) return;
     const { marker } = this.#options;
-    // What left the group may still write where we are about to look.
+    // A process that left the group may still write to the folders that we are about to read.
     if (marker !== undefined && !this.#isEnding) signalMarked(marker, 'SIGKILL');
     const isAlive = (): boolean =>
       (this.#options.isAlive?.() ?? false) ||

@@ -58,7 +58,7 @@ function startGuardian(text: string): void {
   // If it can't be started, runs that end normally still leave nothing.
   guardian.on('error', () => {});
   guardian.unref();
-  // Without free descriptors there are no streams, whatever the types say.
+  // Without free descriptors the streams are missing, although the types say otherwise.
   const stdin = guardian.stdin as unknown as (Writable & { unref(): void }) | undefined;
   stdin?.on('error', () => {});
   stdin?.unref();

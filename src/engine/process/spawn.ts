@@ -104,7 +104,7 @@ function staysOpen(descriptor: number): boolean {
     const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, 'latin1'))?.[1];
     return flags !== undefined && (parseInt(flags, 8) & CLOSED_ON_EXEC) === 0;
   } catch {
-    // The one that listed the folder.
+    // It was the descriptor that listed the folder.
     return false;
   }
 }

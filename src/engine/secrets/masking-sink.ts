@@ -3,7 +3,7 @@
 import type { EventSink } from '../events.js';
 import type { KnownSecrets } from './known-secrets.js';
 
-/** What commands print is masked line by line where it comes from; a stored log is of a run with other secrets. */
+/** Output of commands is masked at its source, line by line. A stored log comes from a run with other secrets: it is masked here. */
 export const maskingSink = (sink: EventSink, known: () => KnownSecrets): EventSink => ({
   emit(event) {
     const secrets = known();

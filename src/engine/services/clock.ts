@@ -1,4 +1,4 @@
-// The time of day, as a service, so that tests can decide it.
+// The time of day as a service, so that tests can set it.
 
 import type { Clock } from '../sdk.js';
 

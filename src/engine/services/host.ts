@@ -102,7 +102,7 @@ function glibcVersionIn(library: Buffer): string {
   return /release version (\d+\.\d+)/.exec(text)?.[1] ?? '';
 }
 
-/** The version is a string of its own in the library. */
+/** The version is a separate string in the library. */
 function muslVersionIn(library: Buffer): string {
   return /\0(1\.\d{1,2}\.\d{1,3})(?:-git[^\0]*)?\0/.exec(library.toString('latin1'))?.[1] ?? '';
 }

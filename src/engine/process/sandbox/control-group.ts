@@ -8,7 +8,7 @@ export interface ControlGroup {
   /** A process joins when its number is written here. */
   readonly procsFile: string;
   add(pid: number): void;
-  /** Once its last process is gone. */
+  /** Call it after the last process has ended. */
   remove(): void;
 }
 
@@ -40,7 +40,7 @@ export function makeControlGroup(processes: number): ControlGroup | undefined {
       try {
         writeFileSync(procsFile, String(pid));
       } catch {
-        // It ended meanwhile.
+        // The process has ended.
       }
     },
     remove: () => removeQuietly(folder),

@@ -99,7 +99,7 @@ class Launcher {
     };
     this.#process.on('error', lose);
     this.#process.on('exit', lose);
-    // Without free descriptors there are no streams, whatever the types say.
+    // Without free descriptors the streams are missing, although the types say otherwise.
     if ((this.#process.stdin as Writable | undefined) === undefined) {
       this.isUsable = false;
       return;

@@ -57,7 +57,7 @@ export interface Root {
   /** If the caller is mapped to root: gives it back its own ids. */
   readonly asCaller: readonly string[];
   readonly withoutNetwork: readonly string[];
-  /** The file with the filter of system calls, where this processor's calls are known. */
+  /** The file with the system call filter, if this processor's calls are known. */
   readonly filterPath?: string;
 }
 
@@ -162,7 +162,7 @@ function kernelFolders(isOlder: boolean): readonly string[] {
   ];
 }
 
-/** /bin and its like are folders on some systems and links into /usr on others. */
+/** /bin and similar entries are folders on some systems and links into /usr on others. */
 function rootFolder(name: string): readonly string[] {
   const stat = lstatSync(`/${name}`, { throwIfNoEntry: false });
   if (stat === undefined) return [];

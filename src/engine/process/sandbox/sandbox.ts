@@ -7,12 +7,12 @@ import type { Exit } from '../command.js';
 import type { Excess } from './limits.js';
 
 export interface SandboxRequest {
-  /** Real folders. Commands see `app` at /app and tools at /opt/pyflow/tools/NAME where namespaces work. */
+  /** Real folders. With namespaces, commands see `app` at /app and tools at /opt/pyflow/tools/NAME. */
   readonly appDir: string;
   readonly scratchDir: string;
   /** Per app and kind, kept between runs; may speed a run up, never change its outcome. */
   readonly cacheDir: string;
-  /** Scripts and lists that the plugin gives to its commands; read-only for them where namespaces work. */
+  /** Scripts and lists that the plugin gives to its commands; read-only for them with namespaces. */
   readonly givenDir: string;
   /** Present when the node makes a tool tree. */
   readonly toolDir?: string;
@@ -56,7 +56,7 @@ export interface SandboxSession {
   readonly paths: SandboxPaths;
   /** Fails only if the command can't be started or is aborted; a non-zero exit is a value. */
   run(command: Command): Promise<Result<Exit, Failure>>;
-  /** Ends whatever still runs. */
+  /** Ends everything that still runs. */
   close(): Promise<void>;
 }
 
