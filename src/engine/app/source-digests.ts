@@ -34,7 +34,7 @@ export class SourceDigests {
         blame: 'app',
         title: `pyflow can't read a file of the app: ${shownPath(path)}`,
         detail: (error as Error).message,
-        remedy: 'Make the file readable for the user that runs pyflow, and leave the app alone during the build.',
+        remedy: 'Make the file readable for the user who runs pyflow, and do not change the app during the build.',
       });
     }
   }
@@ -45,5 +45,5 @@ export const changedDuringRun = (path: string): Failure => ({
   blame: 'environment',
   title: `A file of the app changed during the build: ${shownPath(path)}`,
   detail: 'Its content no longer matches the digest that pyflow made keys from.',
-  remedy: 'Run again, and leave the app alone during the build.',
+  remedy: 'Run again, and do not change the app during the build.',
 });

@@ -51,7 +51,7 @@ const SENTENCES: { readonly [Type in Reason['type']]: (reason: Extract<Reason, {
   'skipped-before': () => 'skipped in the last run',
   'refresh-requested': () => 'a refresh was requested',
   'side-effects': () => 'it has side effects, so it runs every time',
-  'never-cached': () => 'its cache is set to never',
+  'never-cached': () => 'results of this node are never cached',
   'inputs-changed': ({ evictedAt }) =>
     evictedAt === undefined
       ? 'inputs changed, but the earlier result to compare with is missing from the cache'

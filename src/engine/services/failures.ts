@@ -22,7 +22,7 @@ export const invalidUrl = (url: string, why: string): Failure => ({
   blame: 'pipeline',
   title: `pyflow can't download from ${displayUrl(url)}`,
   detail: why,
-  remedy: 'Use an http, https or file URL. The same holds for mirrors.',
+  remedy: 'Use an http, https or file URL. This also applies to mirrors.',
 });
 
 export const downloadAborted = (url: string): Failure => aborted(`The download of ${displayUrl(url)} was aborted`);

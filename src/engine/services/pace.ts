@@ -38,7 +38,7 @@ export function watchPace({ minBytesPerSecond, windowMs, deadlineMs }: PaceLimit
   };
   const windows = setInterval(look, windowMs);
   const leftMs = Math.min(Math.max(0, deadlineMs - performance.now()), LONGEST_TIMER_MS);
-  const deadline = setTimeout(() => fail('It was not complete when the time for the whole file was over.'), leftMs);
+  const deadline = setTimeout(() => fail('It was not complete within the time limit for the whole file.'), leftMs);
   const end = (): void => {
     clearInterval(windows);
     clearTimeout(deadline);

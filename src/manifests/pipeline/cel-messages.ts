@@ -131,7 +131,7 @@ function explainType(said: string): Words {
         : new Suggester().remedy(name, FUNCTIONS, 'function'),
     };
   }
-  const yields = /^it yields (.+), not a boolean$/.exec(said)?.[1];
+  const yields = /^it evaluates to (.+), not to a boolean$/.exec(said)?.[1];
   if (yields !== undefined) {
     return {
       message: `The expression evaluates to ${inWords(yields)}, not to a boolean.`,

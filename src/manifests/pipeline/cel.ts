@@ -96,10 +96,10 @@ export class GuardChecker {
     const whole = { start: 0, end: guard.source.length };
     if (!result.valid) {
       const { error } = result;
-      return { kind: 'type', span: error?.range ?? whole, subject: error?.summary ?? 'the types do not fit' };
+      return { kind: 'type', span: error?.range ?? whole, subject: error?.summary ?? "the types don't match" };
     }
     if (result.type === 'bool' || result.type === 'dyn') return undefined;
-    return { kind: 'type', span: whole, subject: `it yields ${result.type}, not a boolean` };
+    return { kind: 'type', span: whole, subject: `it evaluates to ${result.type}, not to a boolean` };
   }
 
   private declare(node: string): void {
@@ -156,7 +156,9 @@ export async function evaluateCEL(
     const parsed = environment.parse(guard.source);
     matchLinearly(parsed.ast);
     const value = evaluateWithin(environment, () => parsed(context));
-    return typeof value === 'boolean' ? { ok: true, value } : failed(`it yields ${typeof value}, not a boolean`);
+    return typeof value === 'boolean'
+      ? { ok: true, value }
+      : failed(`it evaluates to ${typeof value}, not to a boolean`);
   } catch (error) {
     if (isAnyAbsent && !(error instanceof BudgetError)) return { ok: true, value: false };
     const summary = error instanceof Error && 'summary' in error ? String(error.summary) : 'it failed';

@@ -60,7 +60,7 @@ const EXAMPLES: {
   'skipped-before': [{}, 'skipped in the last run'],
   'refresh-requested': [{}, 'a refresh was requested'],
   'side-effects': [{}, 'it has side effects, so it runs every time'],
-  'never-cached': [{}, 'its cache is set to never'],
+  'never-cached': [{}, 'results of this node are never cached'],
   'inputs-changed': [
     { evictedAt: '2026-11-30T12:00:05.000Z' },
     'inputs changed, but the earlier result to compare with was evicted on 2026-11-30 12:00 UTC',

@@ -290,7 +290,7 @@ describe('engine/services/download', () => {
         trickle(() => response.write('x'), response);
       });
       expect(failure?.code).to.equal('download::too-slow');
-      expect(failure?.detail).to.include('not complete when the time for the whole file was over');
+      expect(failure?.detail).to.include('not complete within the time limit for the whole file');
     });
 
     it('gives up on a head that trickles', async () => {
