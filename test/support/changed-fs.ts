@@ -5,7 +5,7 @@ import { syncBuiltinESMExports } from 'node:module';
 
 /** `change` gets the real functions, and returns the ones to use instead. */
 export async function withChangedFs<T>(
-  change: (real: typeof fs) => Partial<typeof fs>,
+  change: (real: typeof fs) => Partial<Record<keyof typeof fs, (...args: never[]) => unknown>>,
   work: () => Promise<T> | T,
 ): Promise<T> {
   const real = { ...fs };

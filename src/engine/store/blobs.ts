@@ -97,13 +97,8 @@ export class BlobFolder {
   private discard(digest: Digest): void {
     const hash = hexOf(digest);
     this.trust.forget(hash);
-    if (!this.options.readOnly) {
-      try {
-        removeTree(this.pathOf(hash));
-      } catch {
-        // The blob stays, and the next reader finds it damaged again.
-      }
-    }
+    // If it can't be removed, the next reader finds it damaged again.
+    if (!this.options.readOnly) removeTree(this.pathOf(hash));
     this.options.onDamage(digest);
   }
 
@@ -125,14 +120,10 @@ export class BlobFolder {
   }
 
   private readLarge(digest: Digest): Buffer | undefined {
-    const stats = this.statLarge(digest);
-    if (stats === undefined) return undefined;
-    try {
-      const bytes = readCacheFile(this.pathOf(hexOf(digest)), sizeOf(digest));
-      if (bytes !== undefined && digestOf(bytes) === digest) return bytes;
-    } catch {
-      return undefined;
-    }
+    if (this.statLarge(digest) === undefined) return undefined;
+    const bytes = readCacheFile(this.pathOf(hexOf(digest)), sizeOf(digest));
+    // An unreadable blob counts as missing, but may be whole.
+    if (bytes === undefined || digestOf(bytes) === digest) return bytes;
     this.discard(digest);
     return undefined;
   }

@@ -87,6 +87,9 @@ function warnOfOpenCache(cacheDir: string, warn: (code: string, text: string) =>
 
 const UNWRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'ENOENT']);
 
+const asNoRoom = (error: unknown): unknown =>
+  error instanceof PlaceError ? new FailureError(noRoomForBlobs(error)) : error;
+
 class DiskStore implements LocalStore {
   readonly runId: string;
   readonly hostId: string;
@@ -163,7 +166,7 @@ class DiskStore implements LocalStore {
       }
     }
     return this.privately(({ folder }) => folder.writeFile(path, watch)).catch((error: unknown) => {
-      throw error instanceof PlaceError ? new FailureError(noRoomForBlobs(error)) : error;
+      throw asNoRoom(error);
     });
   }
 
@@ -172,7 +175,7 @@ class DiskStore implements LocalStore {
     try {
       return work(this.private as { readonly folder: BlobFolder });
     } catch (error) {
-      throw error instanceof PlaceError ? new FailureError(noRoomForBlobs(error)) : error;
+      throw asNoRoom(error);
     }
   }
 

@@ -26,9 +26,8 @@ const SILENCE_MS = 24 * 3600 * 1000;
 export function packHeader(): Buffer {
   const header = Buffer.alloc(PACK_HEADER, ' ');
   header.write(PACK_MAGIC);
-  const owner = JSON.stringify(currentProcess());
-  // An owner that does not fit is left out.
-  if (owner.length <= PACK_HEADER - PACK_MAGIC.length) header.write(owner, PACK_MAGIC.length);
+  // An owner that does not fit is cut off, and then counts as unknown.
+  header.write(JSON.stringify(currentProcess()), PACK_MAGIC.length);
   return header;
 }
 
@@ -112,15 +111,11 @@ export function* readPack(path: string): Generator<PackRecord> {
  * The entries of a pack. Undefined if the index is missing or damaged; then the pack itself has the same information.
  */
 export function readIndex(folder: string, name: string): Buffer | undefined {
-  try {
-    const bytes = readCacheFile(`${folder}/${name}.idx`);
-    if (bytes === undefined) return undefined;
-    const body = bytes.subarray(40);
-    if (bytes.toString('latin1', 0, 8) !== INDEX_MAGIC || body.length % ENTRY !== 0) return undefined;
-    return sha256Hex(body) === bytes.toString('hex', 8, 40) ? body : undefined;
-  } catch {
-    return undefined;
-  }
+  const bytes = readCacheFile(`${folder}/${name}.idx`);
+  if (bytes === undefined) return undefined;
+  const body = bytes.subarray(40);
+  if (bytes.toString('latin1', 0, 8) !== INDEX_MAGIC || body.length % ENTRY !== 0) return undefined;
+  return sha256Hex(body) === bytes.toString('hex', 8, 40) ? body : undefined;
 }
 
 export function writeIndex(folder: string, name: string, entries: Buffer): void {

@@ -13,6 +13,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import type fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -25,6 +26,8 @@ import { FIXED_MTIME_S, type FileForm } from '../../../src/engine/files/new-file
 import { clearCache, listResults, showResults, verifyCache } from '../../../src/engine/store/care.js';
 import type { ActionResult, KeyRecord } from '../../../src/engine/store/store.js';
 import type { DirectoryTable } from '../../../src/engine/trees/tree.js';
+import { FailureError } from '../../../src/engine/failure.js';
+import { systemError, withChangedFs } from '../../support/changed-fs.js';
 
 const fixedForm = (file: Permissions): FileForm => ({ mode: modeOfFile(file), mtimeS: FIXED_MTIME_S });
 const keyOf = (text: string): ActionKey => digestOf(text) as ActionKey;
@@ -580,5 +583,189 @@ describe('engine/store/local-store', () => {
     expect(await second.lookUp(keyOf('x'))).to.equal(undefined);
     await store(second, 'x', FILES);
     expect(await serve(second, 'x')).to.deep.equal(FILES);
+  });
+
+  describe("a cache that can't be used as usual", () => {
+    const full = () => ({
+      writeSync: () => {
+        throw systemError('ENOSPC');
+      },
+    });
+    const failureOf = async (work: () => Promise<unknown>): Promise<string | undefined> => {
+      try {
+        await work();
+        return undefined;
+      } catch (error) {
+        return error instanceof FailureError ? error.failure.code : String(error);
+      }
+    };
+
+    it('is only read if its file system is read-only, with one warning', async () => {
+      await store(open(), 'x', FILES);
+      const readOnly = await withChangedFs(
+        () => ({
+          accessSync: () => {
+            throw systemError('EROFS');
+          },
+        }),
+        () => open(),
+      );
+      expect([readOnly.readOnly, warnings]).to.deep.equal([true, ['cache::read-only']]);
+      expect(await serve(readOnly, 'x')).to.deep.equal(FILES);
+    });
+
+    it('is rejected if it is a file, even for reading', () => {
+      writeFileSync(cache, '');
+      const result = openLocalStore(cache, { readOnly: true });
+      expect(result.ok ? undefined : result.failure.code).to.equal('cache::unusable');
+    });
+
+    it("is rejected if it can't be created because of a disk error", async () => {
+      const result = await withChangedFs(
+        () => ({
+          mkdirSync: () => {
+            throw systemError('EIO');
+          },
+        }),
+        () => openLocalStore(cache),
+      );
+      expect(result.ok ? undefined : result.failure.code).to.equal('cache::unusable');
+    });
+
+    it('causes one warning if other users can read it', () => {
+      mkdirSync(cache);
+      chmodSync(cache, 0o755);
+      open();
+      open();
+      expect(warnings).to.deep.equal(['cache::open-to-others']);
+      rmSync(join(cache, 'state'), { recursive: true });
+      // If it can't note the warning, it would repeat it in every run.
+      writeFileSync(join(cache, 'state'), '');
+      open();
+      open({ readOnly: true });
+      expect(warnings).to.deep.equal(['cache::open-to-others']);
+    });
+
+    it('works without a listener for its warnings', async () => {
+      await store(open(), 'x', FILES);
+      const path = join(cache, 'cas', hexOf(digestOf(LARGE)).slice(0, 2), hexOf(digestOf(LARGE)));
+      truncateSync(path, 10);
+      const silent = openLocalStore(cache);
+      if (!silent.ok) throw new Error(silent.failure.detail);
+      opened.push(silent.value);
+      expect(silent.value.has(digestOf(LARGE))).to.equal(false);
+    });
+
+    it('warns once of the same damage', async () => {
+      const first = open();
+      for (let count = 0; count < 2; count++) {
+        await store(first, 'x', FILES);
+        truncateSync(join(cache, 'cas', hexOf(digestOf(LARGE)).slice(0, 2), hexOf(digestOf(LARGE))), 10);
+        expect(first.has(digestOf(LARGE))).to.equal(false);
+      }
+      expect(warnings).to.deep.equal(['cache::damaged']);
+    });
+
+    it('is replaced by a private folder once it is full', async () => {
+      for (const fill of [
+        (into: LocalStore) => into.write(digestOf(LARGE), LARGE),
+        (into: LocalStore) => {
+          into.write(digestOf('small'), Buffer.from('small'));
+          into.flush();
+        },
+      ]) {
+        warnings = [];
+        const into = open();
+        // The first write is to the cache; what follows is to the private folder.
+        let calls = 0;
+        await withChangedFs(
+          ({ writeSync }) => ({
+            writeSync: (fd: number, bytes: Uint8Array, at: number) => {
+              if (calls++ === 0) throw systemError('ENOSPC');
+              return writeSync(fd, bytes, at);
+            },
+          }),
+          () => fill(into),
+        );
+        expect(warnings).to.deep.equal(['cache::not-stored']);
+        await into.publish(keyOf('x'), { outputs: {}, durationMs: 1, storedAt: 1 }, record);
+        expect(await into.lookUp(keyOf('x'))).to.equal(undefined);
+        const digest = into.has(digestOf('small')) ? digestOf('small') : digestOf(LARGE);
+        expect(await into.check(digest)).to.equal(true);
+        expect(await into.read(digest)).not.to.equal(undefined);
+        into.flush();
+        await into.close();
+        expect(open().has(digest)).to.equal(false);
+      }
+    });
+
+    it('fails the run if there is no room elsewhere either', async () => {
+      const huge = await fileWith(Buffer.alloc(3_000_000));
+      // Small files, such as claims, still fit.
+      const nearlyFull = ({ writeSync }: typeof fs) => ({
+        writeSync: (fd: number, bytes: Uint8Array, at: number) => {
+          if (bytes.length > 10_000) throw systemError('ENOSPC');
+          return writeSync(fd, bytes, at);
+        },
+      });
+      await withChangedFs(nearlyFull, async () => {
+        expect(await failureOf(async () => open().write(digestOf(LARGE), LARGE))).to.equal('cache::no-room');
+        expect(await failureOf(() => open().writeFile(huge))).to.equal('cache::no-room');
+        const readOnly = open({ readOnly: true });
+        expect(await failureOf(async () => readOnly.write(digestOf(LARGE), LARGE))).to.equal('cache::no-room');
+        expect(await failureOf(() => readOnly.writeFile(huge))).to.equal('cache::no-room');
+        expect(await failureOf(() => readOnly.writeFile('/nowhere'))).to.match(/ENOENT/);
+      });
+      const closed = open({ readOnly: true });
+      await withChangedFs(
+        () => ({
+          mkdtempSync: () => {
+            throw systemError('ENOSPC');
+          },
+          mkdirSync: () => {
+            throw systemError('ENOSPC');
+          },
+        }),
+        async () => {
+          expect(await failureOf(async () => closed.write(digestOf('x'), Buffer.from('x')))).to.equal('cache::no-room');
+        },
+      );
+    });
+
+    it("serves a result that it can't seal after a crash", async () => {
+      await store(open({ bootId: 'boot 1' }), 'x', FILES);
+      await opened[0]!.close();
+      const readOnly = open({ bootId: 'boot 2', readOnly: true });
+      expect(await serve(readOnly, 'x')).to.deep.equal(FILES);
+      const later = open({ bootId: 'boot 2' });
+      await withChangedFs(full, async () => expect(await later.lookUp(keyOf('x'))).not.to.equal(undefined));
+      expect(later.inspect(keyOf('x'))?.sealed).to.equal(false);
+      expect(warnings).to.deep.equal([]);
+    });
+
+    it('loses a result in a crash if its tree has another root', async () => {
+      const first = open({ bootId: 'boot 1' });
+      const { layer, ...result } = await store(first, 'x', FILES);
+      await first.publish(keyOf('x'), { ...result, layer: { ...layer!, root: digestOf('other') } }, record);
+      await first.close();
+      expect(await open({ bootId: 'boot 2' }).lookUp(keyOf('x'))).to.equal(undefined);
+      expect(warnings).to.deep.equal(['cache::damaged']);
+    });
+
+    it("says that it can't be closed, and does not fail the run", async () => {
+      const first = open();
+      await store(first, 'x', FILES);
+      await withChangedFs(
+        ({ closeSync }) => ({
+          closeSync: (fd: number) => {
+            closeSync(fd);
+            throw systemError('EIO');
+          },
+        }),
+        () => first.close(),
+      );
+      expect(warnings).to.deep.equal(['cache::not-stored']);
+      expect(await serve(open(), 'x')).to.deep.equal(FILES);
+    });
   });
 });

@@ -7,18 +7,23 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { JSONObject } from '../../../src/manifests/json-schema.js';
-import { digestOf, type ActionKey } from '../../../src/engine/files/digest.js';
+import { digestOf, hexOf, type ActionKey } from '../../../src/engine/files/digest.js';
 import { loadLayer } from '../../../src/engine/trees/layers.js';
 import { openLocalStore, type LocalStore } from '../../../src/engine/store/local-store.js';
 import { captureDifference, EMPTY_RECORD, materializeTree } from '../../../src/engine/trees/output-tree.js';
 import { collectGarbage, collectGarbageIfDue } from '../../../src/engine/store/quota.js';
+import { currentProcess } from '../../../src/engine/files/host-id.js';
+import { usesOf } from '../../../src/engine/store/results.js';
+import { listCache, listPacks, listResults } from '../../../src/engine/store/scan.js';
 import type { KeyRecord } from '../../../src/engine/store/store.js';
+import { systemError, withChangedFs } from '../../support/changed-fs.js';
 import type { DirectoryTable, Layer } from '../../../src/engine/trees/tree.js';
 
 const HOUR = 3600 * 1000;
@@ -336,5 +341,174 @@ describe('engine/store/quota', () => {
       collectGarbage(cache, { maxBytes: 1, ...later }),
     ]);
     expect([first !== undefined, second !== undefined]).to.deep.equal([true, false]);
+  });
+
+  it('keeps what several kept results share, and counts it once', async () => {
+    const shared = bytes(100 * KB, 'shared');
+    await store('oldest', { own: bytes(300 * KB, 'oldest') }, 30);
+    for (const [name, hoursAgo] of [
+      ['first', 1],
+      ['second', 2],
+    ] as const) {
+      await store(name, { shared, own: bytes(10 * KB, name) }, hoursAgo);
+    }
+    // Room for the shared file once, not twice.
+    await collectGarbage(cache, { maxBytes: 200 * KB, ...later });
+    expect(await served('oldest', 'first', 'second')).to.deep.equal(['first', 'second']);
+  });
+
+  it('leaves a pack alone of which it would remove less than half', async () => {
+    await store('a', { one: bytes(30 * KB, 'one'), two: bytes(30 * KB, 'two') }, 2);
+    await using((into) => publish(into, 'b', {}), 30);
+    await store('large', { file: bytes(400 * KB, 'large') }, 40);
+    const [first] = packs();
+    const path = join(cache, 'packs', first!);
+    // Bytes that no result needs.
+    const unneeded = bytes(20 * KB, 'unneeded');
+    const writer = openLocalStore(cache, { runId: 'unneeded' });
+    if (!writer.ok) throw new Error(writer.failure.detail);
+    await (async (into) => {
+      const folder = mkdtempSync(join(root, 'made-'));
+      writeFileSync(join(folder, 'file'), bytes(50 * KB, 'needed'));
+      const changeset = await captureDifference(into, folder, EMPTY_RECORD);
+      if (!changeset.ok) throw new Error(changeset.failure.detail);
+      into.write(digestOf(unneeded), unneeded);
+      const result = { outputs: {}, layer: changeset.value.layer, durationMs: 1, storedAt: 1 };
+      await into.publish(keyOf('needed'), result, { kind: 'needed' } as KeyRecord);
+      await into.close();
+    })(writer.value);
+    const report = await collectGarbage(cache, { maxBytes: 300 * KB, ...later });
+    expect(report?.evictedResults).to.equal(1);
+    expect(existsSync(path)).to.equal(true);
+    await using(async (from) => expect(from.has(digestOf(unneeded))).to.equal(true));
+    expect(await served('a', 'needed', 'large')).to.deep.equal(['a', 'needed']);
+  });
+
+  it('shortens the ledger of hashes when most of it is about removed blobs', async () => {
+    for (let count = 0; count < 5; count++) await store(`n${count}`, { file: bytes(100 * KB, `${count}`) }, 10 + count);
+    const ledger = join(cache, 'cas/trust');
+    const before = statSync(ledger).size;
+    await collectGarbage(cache, { maxBytes: 450 * KB, ...later });
+    expect(statSync(ledger).size, 'most is needed').to.equal(before);
+    await collectGarbage(cache, { maxBytes: 150 * KB, ...later });
+    expect(statSync(ledger).size).to.be.lessThan(before / 2);
+    expect(await served('n0')).to.deep.equal(['n0']);
+  });
+
+  it("collects even if the ledger can't be replaced", async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    const report = await withChangedFs(
+      ({ renameSync }) => ({
+        renameSync: (from: string, to: string) => {
+          if (to.endsWith('/trust')) throw systemError('EACCES');
+          renameSync(from, to);
+        },
+      }),
+      () => collectGarbage(cache, { maxBytes: 1, ...later }),
+    );
+    expect(report?.evictedResults).to.equal(1);
+  });
+
+  it('explains what stays although no result needs it', async () => {
+    await store('old', { file: bytes(100 * KB, 'old'), small: bytes(KB, 'old') }, 5);
+    await using(async (running) => {
+      running.write(digestOf('of a run'), Buffer.from('of a run'));
+      running.flush();
+      const { kept } = (await collectGarbage(cache, { maxBytes: 1, explain: true }))!;
+      // The large file; in the pack the small one, the tree, the layer, the record of the key.
+      expect(kept!.young.blobs).to.equal(5);
+      expect(kept!.young.bytes).to.be.greaterThan(101 * KB);
+      expect(kept!.running).to.deep.equal({ blobs: 1, bytes: 8 });
+    });
+    expect(await collectGarbage(cache, {})).not.to.have.property('kept');
+  });
+
+  it('leaves packs as they are if there is no room for a copy', async () => {
+    for (let count = 0; count < 70; count++) await using((into) => publish(into, `n${count}`, { count }));
+    const before = [packs(), resultPacks()];
+    await withChangedFs(
+      ({ writeSync }) => ({
+        // A claim and the header of a pack still fit.
+        writeSync: (fd: number, bytes: Uint8Array | string, at: number) => {
+          if (bytes.length > 1000) throw systemError('ENOSPC');
+          return writeSync(fd, bytes as Uint8Array, at);
+        },
+      }),
+      () => collectGarbageIfDue(cache, 1000),
+    );
+    expect([packs(), resultPacks()].map(({ length }) => length)).to.deep.equal(before.map(({ length }) => length + 1));
+    await using(async (from) => expect((await from.lookUp(keyOf('n7')))?.outputs).to.deep.equal({ count: 7 }));
+  });
+
+  it('evicts a result whose tree is not the one that it names', async () => {
+    await using(async (into) => {
+      const folder = mkdtempSync(join(root, 'made-'));
+      writeFileSync(join(folder, 'file'), 'x');
+      const changeset = await captureDifference(into, folder, EMPTY_RECORD);
+      if (!changeset.ok) throw new Error(changeset.failure.detail);
+      const layer = { ...changeset.value.layer, root: digestOf('other') };
+      await into.publish(keyOf('odd'), { outputs: {}, layer, durationMs: 1, storedAt: 1 }, {} as KeyRecord);
+    });
+    await store('old', { file: bytes(300 * KB, 'old') }, 40);
+    const report = await collectGarbage(cache, { maxBytes: 200 * KB, ...later });
+    expect(report?.evictedResults).to.equal(2);
+  });
+
+  it('collects after a process that died while it was collecting', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    const claim = join(cache, 'gc.lock');
+    writeFileSync(claim, JSON.stringify({ ...currentProcess(), startTime: '1' }));
+    expect((await collectGarbage(cache, { maxBytes: 1, ...later }))?.evictedResults).to.equal(1);
+    expect(existsSync(claim)).to.equal(false);
+  });
+
+  it('does nothing if the cache is read-only, a file, or missing', async () => {
+    await store('a', { file: bytes(100 * KB, 'a') }, 5);
+    const readOnly = () => ({
+      accessSync: () => {
+        throw systemError('EROFS');
+      },
+      utimesSync: () => {
+        throw systemError('EROFS');
+      },
+    });
+    await withChangedFs(readOnly, async () => {
+      expect(await collectGarbage(cache, { maxBytes: 1, ...later })).to.equal(undefined);
+      expect(await collectGarbageIfDue(cache, 100 * 1024 * KB, { maxBytes: 1, ...later })).to.equal(undefined);
+    });
+    expect(await served('a')).to.deep.equal(['a']);
+    writeFileSync(join(root, 'file'), '');
+    expect(await collectGarbage(join(root, 'file'))).to.equal(undefined);
+    expect(await collectGarbage(join(root, 'nowhere'))).to.equal(undefined);
+    expect(existsSync(join(root, 'nowhere'))).to.equal(false);
+  });
+
+  it('lists no folder as a pack, and takes a link for one that can still grow', async () => {
+    await store('a', { file: bytes(100, 'a') }, 5);
+    mkdirSync(join(cache, 'packs/folder.pack'));
+    symlinkSync(
+      join(
+        cache,
+        'packs',
+        packs().find((name) => name !== 'folder.pack')!,
+      ),
+      join(cache, 'packs/link.pack'),
+    );
+    const listed = listPacks(cache).packs.map(({ name, isSettled }) => [name, isSettled]);
+    expect(listed).to.have.length(2);
+    expect(listed).to.deep.include(['link', false]);
+  });
+
+  it('does not follow a use in the future, and takes the newest of several results', async () => {
+    const now = Date.now();
+    await using((into) => publish(into, 'a', { n: 1 }), 40);
+    await using((into) => publish(into, 'a', { n: 2 }), 30);
+    const times = usesOf(cache);
+    times.append([hexOf(keyOf('a'))], now + 100 * HOUR);
+    const [found] = listResults(cache, listCache(cache), now).results;
+    expect(found!.stored.result.outputs).to.deep.equal({ n: 2 });
+    expect(found!.usedAt).to.be.lessThan(now - 29 * HOUR);
+    const reversed = { ...listCache(cache), resultPacks: listCache(cache).resultPacks.toReversed() };
+    expect(listResults(cache, reversed, now).results[0]!.stored.result.outputs).to.deep.equal({ n: 2 });
   });
 });

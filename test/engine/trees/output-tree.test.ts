@@ -338,12 +338,12 @@ describe('engine/trees/output-tree', () => {
         ({ readdirSync: list }) => {
           let isDone = false;
           return {
-            readdirSync: ((...args: Parameters<typeof list>) => {
+            readdirSync: (...args: Parameters<typeof list>) => {
               const found = list(...args);
               if (!isDone) act();
               isDone = true;
               return found;
-            }) as typeof list,
+            },
           };
         },
         () => failing(),
@@ -367,10 +367,10 @@ describe('engine/trees/output-tree', () => {
       const unlistable = (path: string): Promise<Failure | undefined> =>
         withChangedFs(
           ({ readdirSync: list, realpathSync }) => ({
-            readdirSync: ((folder: string, options: object) => {
+            readdirSync: (folder: string, options: object) => {
               if (realpathSync(folder) === join(app, path)) throw systemError('EACCES');
               return list(folder, options as { withFileTypes: true });
-            }) as typeof list,
+            },
           }),
           () => failing(),
         );
