@@ -140,9 +140,9 @@ nodes:
           event.type === 'node-printed' && event.stream === 'notice' ? [event.text] : [],
         );
       await work.run();
-      expect(notices().map((text) => text.replace(/,? and .*/s, ''))).to.deep.equal([
-        '[node::nothing-read] `reads` names absent',
-        '[node::nothing-written] `writes` names never/**, missing',
+      expect(notices().map((text) => text.replace(/, but .*/s, ''))).to.deep.equal([
+        '[node::nothing-read] `reads` of node a names absent',
+        '[node::nothing-written] `writes` of node a names never/**, missing',
       ]);
     } finally {
       work.cleanUp();
