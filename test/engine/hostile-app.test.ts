@@ -239,7 +239,7 @@ describe('hostile apps', () => {
 
     for (const [how, prepare] of [
       ['a new slug', () => Promise.resolve()],
-      ['a slug that lies there', async () => void (await work.run())],
+      ['an existing slug', async () => void (await work.run())],
     ] as const) {
       it(`never writes into ${how} a file that does not match its digest`, async () => {
         // Only the slug contains it: no node reads it.
@@ -463,31 +463,31 @@ nodes:
   describe('a slug that was tampered with', () => {
     const FILES = { 'app.py': 'print(1)\n', 'lib/a.py': 'a\n', 'lib/b.py': 'b\n', 'lib/deep/c.py': 'c\n' };
     const repairs: Readonly<Record<string, () => void>> = {
-      'a file edited, its size kept': () => writeFileSync(slug('app.py'), 'print(2)\n'),
+      'a file edited, with the same size': () => writeFileSync(slug('app.py'), 'print(2)\n'),
       'a file replaced': () => {
         writeFileSync(slug('new'), 'print(2)\n');
         renameSync(slug('new'), slug('app.py'));
       },
-      'a file edited, its size and time kept': () => {
+      'a file edited, with the same size and mtime': () => {
         const { atime, mtime } = statSync(slug('app.py'));
         writeFileSync(slug('app.py'), 'print(3)\n');
         utimesSync(slug('app.py'), atime, mtime);
       },
-      'a file cut off, its time kept': () => {
+      'a file truncated, with the same mtime': () => {
         const { atime, mtime } = statSync(slug('app.py'));
         writeFileSync(slug('app.py'), '');
         utimesSync(slug('app.py'), atime, mtime);
       },
       'a file deleted': () => rmSync(slug('lib/a.py')),
       'a file added': () => writeFileSync(slug('lib/stranger.py'), 'x'),
-      'a file added whose name is no UTF-8': () =>
+      'a file added whose name is not UTF-8': () =>
         writeFileSync(Buffer.concat([Buffer.from(slug('lib/x')), Buffer.from([0xff])]), 'x'),
       'a file made executable': () => chmodSync(slug('app.py'), 0o755),
       'a file closed to readers': () => chmodSync(slug('app.py'), 0o600),
       'a folder closed to others': () => chmodSync(slug('lib'), 0o700),
       'a folder deleted': () => rmSync(slug('lib'), { recursive: true }),
       'a folder added': () => mkdirSync(slug('lib/more/and/more'), { recursive: true }),
-      'a folder replaced by a link out of the slug': () => {
+      'a folder replaced by a link to outside the slug': () => {
         const outside = join(work.root, 'outside');
         mkdirSync(join(outside, 'deep'), { recursive: true });
         writeFileSync(join(outside, 'a.py'), 'precious');

@@ -115,11 +115,11 @@ const MISSING =
 
 const ROWS: readonly Row[] = [
   {
-    failure: 'a lock out of date',
+    failure: 'an outdated lockfile',
     blame: 'app',
     cells: {
       pip: {
-        instead: 'pip has no lock: one line without a digest among others with one',
+        instead: 'pip has no lockfile: one line has no digest while others have one',
         make: async ({ index }) => {
           const stale = added(index, makeWheel('stale', '1.0'));
           const files = { 'requirements.txt': `${requirement(helper)}${requirement(stale)}` };
@@ -176,10 +176,10 @@ const ROWS: readonly Row[] = [
         },
       },
       pipenv: {
-        instead: 'what is locked is installed without its dependencies: a locked version that is not there',
+        instead: 'locked packages are installed without dependency resolution: a locked version is missing',
         make: absentVersion,
       },
-      poetry: { instead: 'it takes the lock at its word: a locked version that is not there', make: absentVersion },
+      poetry: { instead: 'it trusts the lockfile: a locked version is missing', make: absentVersion },
       uv: {
         make: async ({ lock, index }) => {
           const picky = added(index, makeWheel('picky', '1.0', { requires: ['helper>=1'] }));
@@ -194,7 +194,7 @@ const ROWS: readonly Row[] = [
     },
   },
   {
-    failure: 'a source archive that does not build',
+    failure: 'a source archive that fails to build',
     blame: 'app',
     cells: same(async ({ lock, index }) => {
       const broken = added(

@@ -319,9 +319,9 @@ describe('uv, online', function () {
     };
 
     for (const [what, requirements] of [
-      ['what is asked for and what that needs', 'tool==1.0\nhelper<1.6\n'],
+      ['requirements and their dependencies', 'tool==1.0\nhelper<1.6\n'],
       [
-        'what is checked by digest',
+        'requirements with digests',
         [tool, helper]
           .map((wheel) => `${wheel.name} --hash=sha256:${wheel.sha256}\n`)
           .join('')

@@ -114,15 +114,15 @@ describe('a missing cwd or program', () => {
       ['is missing', 'cwd: nosuch, argv: [pwd]', /nosuch/],
       ['is not among the reads', 'cwd: seen/not, argv: [pwd]', /seen\/not/],
       ['is a file', 'cwd: file, reads: [file], argv: [pwd]', /file/],
-      ['is a link that leads nowhere', 'cwd: nowhere, reads: [nowhere], argv: [pwd]', /nowhere/],
-      ['leads through a link out of the app', 'cwd: out/x, reads: [out], argv: [pwd]', /out/],
-      ['is a program that no folder has', 'argv: [no-such-program]', /no-such-program/],
-      ['is a program of the app that is not read', 'argv: [./run.sh]', /run\.sh/],
+      ['is a broken link', 'cwd: nowhere, reads: [nowhere], argv: [pwd]', /nowhere/],
+      ['goes through a link out of the app', 'cwd: out/x, reads: [out], argv: [pwd]', /out/],
+      ['is a program that is not in PATH', 'argv: [no-such-program]', /no-such-program/],
+      ['is a program of the app that is not in `reads`', 'argv: [./run.sh]', /run\.sh/],
       ['is a program that is not executable', 'argv: [./file], reads: [file]', /file/],
       ['is a program that is a folder', 'argv: [./seen], reads: ["seen/**"]', /seen/],
       ['is empty', 'argv: [""]', /""/],
     ] as const) {
-      it(`is the pipeline's fault where it ${what}, with --sandbox ${sandbox}`, async function () {
+      it(`is a failure of the pipeline if it ${what}, with --sandbox ${sandbox}`, async function () {
         if (sandbox === 'required' && !(await hasNamespaces())) this.skip();
         const work = new Workspace();
         try {

@@ -47,12 +47,12 @@ nodes:
 `;
   for (const [what, files, known] of [
     [
-      'a version in runtime.txt that is past its end',
+      'a version in runtime.txt that has reached its end of life',
       { 'runtime.txt': 'python-2.7.18', 'requirements.txt': '' },
       { origin: 'runtime.txt', requested: '2.7.18', manager: 'pip', pinned: true },
     ],
     [
-      'a version in Pipfile.lock that is past its end',
+      'a version in Pipfile.lock that has reached its end of life',
       { Pipfile: '', 'Pipfile.lock': '{"_meta": {"requires": {"python_version": "3.8"}}}' },
       { origin: 'Pipfile.lock', requested: '3.8', manager: 'pipenv', pinned: false },
     ],
@@ -67,7 +67,7 @@ nodes:
       { origin: '.python-version', requested: '3.13.999', manager: 'pip', pinned: true },
     ],
     [
-      'a version file that cannot be read',
+      'an unreadable version file',
       { '.python-version': 'three', 'requirements.txt': '' },
       { origin: '.python-version', requested: undefined, manager: 'pip', pinned: undefined },
     ],

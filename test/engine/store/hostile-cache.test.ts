@@ -41,10 +41,10 @@ describe('hostile caches', () => {
   });
 
   const damages: Readonly<Record<string, (path: string) => void>> = {
-    'cut to nothing': (path) => truncateSync(path, 0),
-    'cut to half': (path) => truncateSync(path, Math.floor(statSync(path).size / 2)),
-    'cut by a byte': (path) => truncateSync(path, Math.max(0, statSync(path).size - 1)),
-    'longer than it was': (path) => appendFileSync(path, 'more'),
+    'truncated to nothing': (path) => truncateSync(path, 0),
+    'truncated to half': (path) => truncateSync(path, Math.floor(statSync(path).size / 2)),
+    'one byte too short': (path) => truncateSync(path, Math.max(0, statSync(path).size - 1)),
+    'too long': (path) => appendFileSync(path, 'more'),
     deleted: (path) => rmSync(path),
     'replaced by a folder': (path) => {
       rmSync(path);
@@ -54,7 +54,7 @@ describe('hostile caches', () => {
       rmSync(path);
       execFileSync('mkfifo', [path]);
     },
-    'replaced by a link to a device without an end': (path) => {
+    'replaced by a link to an endless device': (path) => {
       rmSync(path);
       symlinkSync('/dev/zero', path);
     },
