@@ -43,7 +43,7 @@ describe('cli/catalogue', () => {
     it('exits with 0 if there are no problems, and prints notes', async () => {
       const { status, stdout } = await catalogue(['check']);
       expect(status).to.equal(0);
-      expect(stdout).to.match(/^note: platform-pins: No archive .* \[unpinned\]$/m);
+      expect(stdout).to.match(/^note: platform-pins: No platform archive .* \[unpinned\]$/m);
       expect(stdout).to.match(/^no problems, \d+ notes$/m);
     });
 
@@ -51,7 +51,7 @@ describe('cli/catalogue', () => {
       const late = { now: Date.parse('2028-01-01') };
       const { status, stdout } = await catalogue(['check'], late);
       expect(status).to.equal(2);
-      expect(stdout).to.match(/^wrong: python-releases: Its facts are of .* \[stale\]$/m);
+      expect(stdout).to.match(/^wrong: python-releases: The data is \d+ days old .* \[stale\]$/m);
       expect(stdout).to.match(/^\d+ problems, \d+ notes$/m);
       const findings = JSON.parse((await catalogue(['check', '--json', '--max-age', '9'])).stdout) as Finding[];
       expect(findings.filter(({ problem }) => problem === 'stale').map(({ family }) => family)).to.include(
@@ -65,7 +65,7 @@ describe('cli/catalogue', () => {
         const args = 'env' in options ? [] : ['--pins', join(root, 'pins.json')];
         const { status, stdout } = await catalogue(['check', ...args], options);
         expect(status).to.equal(2);
-        expect(stdout).to.contain('archives["x"]: it is not an object. [bad-pin]');
+        expect(stdout).to.contain('archives["x"]: the entry must be an object. [bad-pin]');
       }
       const missing = await catalogue(['check', '--pins', 'none.json']);
       expect(missing.status).to.equal(2);

@@ -1,12 +1,12 @@
-// What is stale, missing or unsigned in the catalogue on a given day. Takes the data as it is, so that a test can hand in
-// other data; unaware of files and of how findings are shown.
+// Finds stale, missing and unsigned entries in the catalogue on a given day. The data is an argument, so that tests can pass
+// other data.
 
 import compare from 'semver/functions/compare.js';
 import type { FAMILIES, Families } from './families.js';
 import { parsePins } from './pin-file.js';
 
 export interface Finding {
-  /** `wrong` should be put right before the next release; `note` is as it is meant to be, but worth knowing. */
+  /** `wrong` should be fixed before the next release; `note` is intended, but worth knowing. */
   readonly level: 'wrong' | 'note';
   /** Stable. */
   readonly problem:
@@ -35,11 +35,11 @@ export interface AuditOptions {
   /** Milliseconds since the epoch. */
   readonly now: number;
   readonly maxAgeDays: number;
-  /** Pins of the operator beside the shipped ones, as read. */
+  /** The operator's pin file, in addition to the shipped pins. */
   readonly operatorPins?: { readonly file: string; readonly text: string };
 }
 
-/** In order of families, what is wrong before what is only noted. */
+/** Wrong entries before notes, each sorted by family. */
 export function auditCatalogue(data: CatalogueData, options: AuditOptions): readonly Finding[] {
   const day = new Date(options.now).toISOString().slice(0, 10);
   const findings = [
@@ -54,7 +54,7 @@ export function auditCatalogue(data: CatalogueData, options: AuditOptions): read
   return findings.toSorted((a, b) => (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : 0));
 }
 
-/** Full days from one to the other. */
+/** Whole days between the two. */
 export const daysBetween = (from: string, now: number): number => Math.floor((now - Date.parse(from)) / 86_400_000);
 
 function* heads(families: Families, { now, maxAgeDays }: AuditOptions): Generator<Finding> {
@@ -65,12 +65,12 @@ function* heads(families: Families, { now, maxAgeDays }: AuditOptions): Generato
         level: 'wrong',
         problem: 'incomplete-head',
         family,
-        what: 'It does not say what it is about, where it comes from and when it was read.',
-        remedy: 'Fill in `about`, `source` and `retrieved`.',
+        what: 'The file is missing `about`, `source` or a valid `retrieved`.',
+        remedy: 'Fill in `about`, `source` and `retrieved` (YYYY-MM-DD).',
       };
       continue;
     }
-    // A pin stays right however old it is.
+    // Pins don't get stale.
     if (family === 'platform-pins') continue;
     const of = asOf ?? retrieved;
     const days = daysBetween(of, now);
@@ -79,8 +79,8 @@ function* heads(families: Families, { now, maxAgeDays }: AuditOptions): Generato
       level: 'wrong',
       problem: 'stale',
       family,
-      what: `Its facts are of ${of}, ${days} days ago.`,
-      remedy: 'Read its sources again, and write down the day; docs/catalogue.md says how.',
+      what: `The data is ${days} days old (${of}).`,
+      remedy: 'Check its sources again and update the date, as described in docs/catalogue.md.',
     };
   }
 }
@@ -95,8 +95,8 @@ function* releases({ 'python-releases': data }: CatalogueData, day: string): Gen
         level: 'note',
         problem: 'minor-released',
         family,
-        what: `Python ${minor} came out on ${firstRelease}, by the data, and is not supported yet.`,
-        remedy: 'Add its builds to python-runtimes and the locks of the tools, then set `supported`.',
+        what: `Python ${minor} was released on ${firstRelease} according to the data, but is not supported yet.`,
+        remedy: 'Add its builds to python-runtimes, set `supported`, and run `npm run tool-locks`.',
       };
     }
     if (!supported || day.slice(0, 7) <= endOfLifeMonth) continue;
@@ -107,12 +107,12 @@ function* releases({ 'python-releases': data }: CatalogueData, day: string): Gen
       family,
       what: `Python ${minor} has had no fixes since ${endOfLifeMonth} and ${
         refusedFrom === undefined
-          ? 'no day is set from which it is refused'
+          ? 'has no date from which pyflow refuses it'
           : isOver
             ? `has been refused since ${refusedFrom}, but is still marked as supported`
-            : `is accepted, with a warning, until it is refused from ${refusedFrom} on`
+            : `is accepted with a warning until pyflow refuses it from ${refusedFrom} on`
       }.`,
-      remedy: isOver ? 'Set `refusedFrom`, or take `supported` back.' : 'Nothing before that day.',
+      remedy: isOver ? 'Set `refusedFrom`, or set `supported` to false.' : 'Nothing to do before that date.',
     };
   }
   const usual = data.minors.find(({ minor }) => minor === data.default);
@@ -136,15 +136,15 @@ function* stacks({ stacks: data, distributions: known }: CatalogueData, day: str
     const end = 'end' in stack ? stack.end : undefined;
     const releases: readonly { readonly version: string }[] =
       known.distributions.find(({ id }) => id === stack.distro)?.releases ?? [];
-    // One without a release means the machine at hand.
+    // A stack without a release stands for the machine that builds.
     const hasRelease = stack.status === 'accepted' && stack.release !== undefined;
     if (hasRelease && !releases.some(({ version }) => version === stack.release)) {
       yield {
         level: 'wrong',
         problem: 'no-distribution',
         family: 'distributions',
-        what: `${stack.name} is accepted, and nothing is known of the packages of ${stack.distro} ${stack.release}.`,
-        remedy: 'Add the release.',
+        what: `The stack ${stack.name} is accepted, but the packages of ${stack.distro} ${stack.release} are unknown.`,
+        remedy: 'Add the release to distributions.json.',
       };
     }
     if (stack.status !== 'accepted' || end === undefined || !isOver(end)) continue;
@@ -152,8 +152,8 @@ function* stacks({ stacks: data, distributions: known }: CatalogueData, day: str
       level: 'wrong',
       problem: 'stack-past-end',
       family,
-      what: `The platform ended ${stack.name} in ${end}, and it is still accepted.`,
-      remedy: 'Set its `status` to end-of-life, here and among the choices of pipelines/python.yml.',
+      what: `The platform ended the stack ${stack.name} in ${end}, but it is still accepted.`,
+      remedy: 'Set its `status` to `end-of-life`, and remove it from the choices in pipelines/python.yml.',
     };
   }
   const usual = data.stacks.find(({ name }) => name === data.default);
@@ -162,8 +162,8 @@ function* stacks({ stacks: data, distributions: known }: CatalogueData, day: str
     level: 'wrong',
     problem: 'default-deprecated',
     family,
-    what: `The default, ${data.default}, is not accepted any more.`,
-    remedy: 'Choose a newer default, here and in pipelines/python.yml.',
+    what: `The default stack, ${data.default}, is not accepted.`,
+    remedy: 'Choose a newer default in stacks.json and in pipelines/python.yml.',
   };
 }
 
@@ -174,7 +174,7 @@ const newestOf = (latest: object): string =>
     .toSorted((a, b) => compare(a, b))
     .at(-1) ?? '';
 
-/** Minors that build, with their newest patch. */
+/** The supported minors with their newest patch. */
 const supported = ({ 'python-releases': { minors } }: CatalogueData): readonly { minor: string; newest: string }[] =>
   minors
     .filter(({ supported: isSupported }) => isSupported)
@@ -192,7 +192,7 @@ function* runtimes(data: CatalogueData): Generator<Finding> {
       problem: 'no-artifact',
       family,
       what: `Python ${newest}, the newest patch of its minor version, has no build for ${without.join(', ')}.`,
-      remedy: 'Add the rows, with the digests that are published beside the builds.',
+      remedy: 'Add the rows with the published digests.',
     };
   }
   for (const [version, builds] of Object.entries(rows)) {
@@ -203,7 +203,7 @@ function* runtimes(data: CatalogueData): Generator<Finding> {
         problem: 'unsigned',
         family,
         what: `The build of Python ${version} for ${platform} has no SHA-256.`,
-        remedy: 'Add the digest from a published file, or take the row out.',
+        remedy: 'Add the published digest, or remove the row.',
       };
     }
   }
@@ -240,14 +240,14 @@ function* tools(data: CatalogueData): Generator<Finding> {
         level: 'wrong',
         problem: 'unsigned',
         family,
-        what: `In the lock of ${tool} ${known} there is no SHA-256 of ${bare.join(', ')}.`,
+        what: `The lock of ${tool} ${known} has no SHA-256 for ${bare.join(', ')}.`,
         remedy: 'Run `npm run tool-locks -- --refresh ' + tool + '`.',
       };
     }
   }
 }
 
-/** Without the marker of machines. */
+/** Without the platform marker. */
 const nameAndVersion = (line: string): string => line.split(' ; ')[0] ?? '';
 
 function* pins(data: CatalogueData, day: string, operator: AuditOptions['operatorPins']): Generator<Finding> {
@@ -267,7 +267,7 @@ function* readPins(
   if (parsed.ok) Object.assign(archives, parsed.pins);
   else {
     for (const what of parsed.problems) {
-      const remedy = 'Correct the entry, or pin the archive anew.';
+      const remedy = 'Fix the entry, or pin the archive again with `pyflow catalogue pin URL`.';
       yield { level: 'wrong', problem: 'bad-pin', family, what, remedy };
     }
   }
@@ -298,8 +298,8 @@ function* missingPins(data: CatalogueData, archives: Archives): Generator<Findin
         level: 'note',
         problem: 'unpinned',
         family: 'platform-pins',
-        what: `No archive of the platform for ${target} is pinned of Python ${missing.join(', ')}.`,
-        remedy: 'Pin them with `pyflow catalogue pin URL`, where the provider `scalingo` is used.',
+        what: `No platform archive for ${target} is pinned for Python ${missing.join(', ')}.`,
+        remedy: 'If you use the provider `scalingo`, pin them with `pyflow catalogue pin URL`.',
       };
     }
   }
@@ -319,8 +319,8 @@ function* pinsOfEndedMinors(
       level: 'note',
       problem: 'pin-of-ended-minor',
       family: 'platform-pins',
-      what: `Python ${row.minor} is not built any more; pinned for it: ${names.sort().join(', ')}.`,
-      remedy: 'Take the entries out when no app needs to be rebuilt.',
+      what: `pyflow no longer builds Python ${row.minor}, but these archives are still pinned: ${names.sort().join(', ')}.`,
+      remedy: 'Remove the entries when no app needs a rebuild.',
     };
   }
 }

@@ -1,5 +1,5 @@
-// One digest over all that pyflow knows about the world, for reports. Keys take the rows they use instead, so that a new
-// build of one minor leaves the others alone.
+// One digest over the whole catalogue, for reports. Action keys contain only the rows they use, so that a new build of one
+// minor doesn't affect the others.
 
 import { createHash } from 'node:crypto';
 import { canonicalJSON, type JSONValue } from '../json-schema.js';

@@ -1,5 +1,4 @@
-// The Linux distributions whose packages can be unpacked into a slug: archives, keyrings, names of packages. Unaware of
-// how packages are fetched.
+// The Linux distributions whose packages pyflow can unpack into a slug: archives, keyrings, package names.
 
 import data from './data/distributions.json' with { type: 'json' };
 
@@ -11,16 +10,16 @@ export interface Distribution {
   readonly codename: string;
   /** Debian name. */
   readonly architecture: string;
-  /** Where the archives are unless the operator names a mirror; http or https, no slash at the end. */
+  /** URL of the archives, unless the operator sets a mirror; http or https, no slash at the end. */
   readonly base: string;
   /** Operator setting that replaces `base`. */
   readonly mirrorSetting: string;
-  /** Below the base. */
+  /** Relative to the base. */
   readonly suites: readonly { readonly path: string; readonly name: string }[];
-  /** File on machines of this distribution, and the package it comes with. */
+  /** Keyring file on machines of this distribution, and the package that contains it. */
   readonly keyring: string;
   readonly keyringPackage: string;
-  /** Packages that make up SQLite: library, headers, command, and what the command needs beyond a base image. */
+  /** Packages of SQLite: library, headers, command, and what the command needs beyond a base image. */
   readonly sqlite: readonly string[];
 }
 
@@ -31,7 +30,7 @@ interface Row {
   readonly keyringPackage: string;
   readonly architectures: Readonly<Record<string, { readonly base: string; readonly path: string } | undefined>>;
   readonly suites: readonly string[];
-  /** Where security updates have an archive of their own. */
+  /** Set when security updates have a separate archive. */
   readonly security?: { readonly path: string; readonly suite: string };
   readonly releases: readonly {
     readonly version: string;
@@ -41,7 +40,7 @@ interface Row {
 }
 const rows: readonly Row[] = data.distributions;
 
-/** Of a machine, by its os-release and its architecture as Node spells it; undefined when it is none of the known. */
+/** The distribution of a machine, by its os-release and its architecture in Node's spelling. Undefined if unknown. */
 export function findDistribution(machine: {
   readonly release: { readonly id: string; readonly version: string };
   readonly arch: string;
@@ -72,6 +71,6 @@ export function findDistribution(machine: {
   };
 }
 
-/** For people: `debian 12`, and so on. */
+/** For messages: `debian 12` and so on. */
 export const knownReleases = (): readonly string[] =>
   rows.flatMap(({ id, releases }) => releases.map(({ version }) => `${id} ${version}`));

@@ -1,5 +1,5 @@
-// All data files of the catalogue by name, as they are: for listing, auditing and digesting them. Plugins take the typed
-// modules beside it, so that a node loads no more than it needs.
+// All data files of the catalogue by name, for listing, auditing and digesting. Plugins import the typed modules instead, so
+// that a node loads only the data it needs.
 
 import distributions from './data/distributions.json' with { type: 'json' };
 import platformArchives from './data/platform-archives.json' with { type: 'json' };
@@ -15,14 +15,14 @@ import setuptools from './data/tool-locks/setuptools.json' with { type: 'json' }
 import uv from './data/tool-locks/uv.json' with { type: 'json' };
 import tools from './data/tools.json' with { type: 'json' };
 
-/** What every data file says of itself. */
+/** The head of every data file. */
 interface Family {
   readonly about: string;
   /** Where the facts were read, with commits. */
   readonly source: readonly (string | object)[];
   /** YYYY-MM-DD: when they were read. */
   readonly retrieved: string;
-  /** YYYY-MM-DD: the day the facts are of, where the sources are older than the reading. */
+  /** YYYY-MM-DD: the date of the facts, when the sources are older than `retrieved`. */
   readonly asOf?: string;
 }
 export type Families = Readonly<Record<string, Family>>;

@@ -1,12 +1,11 @@
-// The form of a pin file: digests of the platform's archives by file name, committed here or kept by an operator.
-// Unaware of which archives there are.
+// Parses a pin file: digests of the platform's archives by file name, either shipped or kept by an operator.
 
-/** One archive that somebody vouches for. */
+/** The digest of one archive. */
 export interface Pin {
   /** Lower-case hex. */
   readonly sha256: string;
   readonly sizeBytes: number;
-  /** Where it was fetched from when it was pinned, without user and password; for people. */
+  /** URL or path it was pinned from, without user and password; for people. */
   readonly from?: string;
   /** YYYY-MM-DD; for people. */
   readonly pinned?: string;
@@ -20,7 +19,7 @@ export interface PinFile {
   readonly archives: Readonly<Record<string, Pin>>;
 }
 
-/** The pins in a text, or all that is wrong with it, each with its place. */
+/** Returns the pins, or all problems with their places. */
 export function parsePins(
   text: string,
 ):
@@ -30,10 +29,10 @@ export function parsePins(
   try {
     file = JSON.parse(text);
   } catch (error) {
-    return { ok: false, problems: [`It is not JSON: ${(error as Error).message}`] };
+    return { ok: false, problems: [`The file is not valid JSON: ${(error as Error).message}`] };
   }
   const archives = isRecord(file) ? file['archives'] : undefined;
-  if (!isRecord(archives)) return { ok: false, problems: ['It has no object `archives`.'] };
+  if (!isRecord(archives)) return { ok: false, problems: ['The file has no object `archives`.'] };
   const problems = Object.entries(archives).flatMap(([name, pin]) =>
     problemsOf(pin).map((problem) => `archives["${name}"]: ${problem}`),
   );
@@ -43,20 +42,20 @@ export function parsePins(
 }
 
 function problemsOf(pin: unknown): readonly string[] {
-  if (!isRecord(pin)) return ['it is not an object.'];
+  if (!isRecord(pin)) return ['the entry must be an object.'];
   const { sha256, sizeBytes, from, pinned, ...others } = pin;
   return [
     ...(typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256)
       ? []
-      : ['`sha256` must be 64 hexadecimal digits in lower case.']),
+      : ['`sha256` must be 64 lower-case hexadecimal digits.']),
     ...(Number.isSafeInteger(sizeBytes) && (sizeBytes as number) > 0
       ? []
-      : ['`sizeBytes` must be a whole number above 0.']),
-    ...(from === undefined || typeof from === 'string' ? [] : ['`from` must be a text.']),
+      : ['`sizeBytes` must be a positive integer.']),
+    ...(from === undefined || typeof from === 'string' ? [] : ['`from` must be a string.']),
     ...(pinned === undefined || (typeof pinned === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(pinned))
       ? []
-      : ['`pinned` must be a day, YYYY-MM-DD.']),
-    ...Object.keys(others).map((name) => `there is no field \`${name}\`.`),
+      : ['`pinned` must be a date, YYYY-MM-DD.']),
+    ...Object.keys(others).map((name) => `unknown field \`${name}\`.`),
   ];
 }
 

@@ -1,5 +1,4 @@
-// The platform's own builds of Python: which archive serves a version on a stack, where it lies, with which digest.
-// Unaware of how it is fetched.
+// The platform's own builds of Python: archive name, URL and digest for a version on a stack.
 
 import compare from 'semver/functions/compare.js';
 import data from './data/platform-archives.json' with { type: 'json' };
@@ -16,7 +15,7 @@ export interface PlatformArchive {
   readonly sizeBytes: number;
 }
 
-/** A machine as Node names it, and the stack that is claimed for it. */
+/** A stack, and the architecture in Node's spelling. */
 interface PlatformTarget {
   readonly stack: string;
   readonly arch: string;
@@ -27,7 +26,7 @@ export type Pins = Readonly<Record<string, Pin>>;
 /** The pins that pyflow ships. */
 export const SHIPPED_PINS: Pins = pins.archives;
 
-/** `python-3.13.2-ubuntu-24.04-amd64.tar.zst`; undefined for stacks and machines that have none. */
+/** `python-3.13.2-ubuntu-24.04-amd64.tar.zst`. Undefined for stacks and machines without archives. */
 export function platformArchiveName(version: string, { stack, arch }: PlatformTarget): string | undefined {
   const { distro, release } = stackStatus(stack);
   const debian = new Map(Object.entries(data.architectures)).get(arch);
@@ -54,7 +53,7 @@ export function latestPlatformArchive(minor: string, target: PlatformTarget, kno
   return newest === undefined ? undefined : findPlatformArchive(newest, target, known);
 }
 
-/** The version in the name of an archive, whatever its stack; undefined when it is not named like one. */
+/** The version in the name of an archive for any stack. Undefined for other names. */
 export function versionIn(name: string): string | undefined {
   return NAME.exec(name)?.[1];
 }

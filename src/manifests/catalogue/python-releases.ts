@@ -1,4 +1,4 @@
-// What becomes of each minor version of Python, by date. Unaware of the builds that can be fetched.
+// The status of each minor version of Python on a date.
 
 import compare from 'semver/functions/compare.js';
 import { compareMinors } from '../app/python-version.js';
@@ -7,11 +7,11 @@ import data from './data/python-releases.json' with { type: 'json' };
 interface MinorStatus {
   /** `deprecated` still builds, with a warning. */
   readonly support: 'supported' | 'deprecated' | 'end-of-life' | 'unknown';
-  /** YYYY-MM of the last upstream fixes; absent for versions not in the data. */
+  /** YYYY-MM of the last upstream fixes; absent for unknown versions. */
   readonly endOfLifeMonth?: string;
-  /** That month is over. */
+  /** That month has passed. */
   readonly endedUpstream: boolean;
-  /** YYYY-MM-DD; announced day from which it is refused. */
+  /** YYYY-MM-DD: announced date from which pyflow refuses it. */
   readonly refusedFrom?: string;
 }
 
@@ -25,7 +25,7 @@ interface Minor {
 }
 const minors: readonly Minor[] = data.minors as readonly Minor[];
 
-/** Used when an app does not say. `N.N` */
+/** Used when an app names no version. `N.N` */
 export const DEFAULT_MINOR = data.default;
 
 /** `now`: milliseconds since the epoch. */
@@ -52,7 +52,7 @@ export function minorStatus(minor: string, now: number): MinorStatus {
   };
 }
 
-/** The minors that build, oldest first. */
+/** Minors that pyflow builds, oldest first. */
 export const acceptedMinors = (now: number): readonly string[] =>
   minors
     .map(({ minor }) => minor)
@@ -68,7 +68,7 @@ export function latestPatch(minor: string): string | undefined {
         .at(-1);
 }
 
-/** A clock behind the data is wrong: what had happened by then has happened. */
+/** A clock behind the data must be wrong, so use the date of the data. */
 function dayOf(now: number): string {
   const day = new Date(now).toISOString().slice(0, 10);
   return day < data.asOf ? data.asOf : day;

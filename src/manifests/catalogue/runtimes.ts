@@ -1,5 +1,5 @@
-// The builds of CPython that can be fetched: which exist for a machine, where, with which digest. Unaware of how they
-// are fetched. Some 50 kB of data: import this module only when a node runs.
+// The builds of CPython that pyflow can download: platform, URL and digest. About 50 kB of data, so import this module only
+// when a node runs.
 
 import compare from 'semver/functions/compare.js';
 import data from './data/python-runtimes.json' with { type: 'json' };
@@ -15,7 +15,7 @@ export interface Runtime {
   readonly build: string;
   readonly flavour: string;
   readonly url: string;
-  /** What follows the base, so that a mirror of the same layout can take its place. */
+  /** The URL after the base, for mirrors with the same layout. */
   readonly path: string;
   readonly sha256: string;
   readonly sizeBytes?: number;
@@ -24,7 +24,7 @@ export interface Runtime {
 type Row = readonly [build: string, flavour: number, sha256: string, sizeBytes?: number];
 const rows = data.runtimes as unknown as Readonly<Record<string, Readonly<Partial<Record<RuntimePlatform, Row>>>>>;
 
-/** Names of the machine as Node, uname and Debian spell them; undefined when there are no builds for it. */
+/** Accepts names in the spelling of Node, uname and Debian. Undefined for machines without builds. */
 export function runtimePlatform(machine: {
   readonly os: string;
   readonly arch: string;

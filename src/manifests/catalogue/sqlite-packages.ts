@@ -1,4 +1,4 @@
-// Which Python packages need SQLite's library and headers when they are built. Unaware of who installs them.
+// The Python packages that need SQLite's library and headers for their build.
 
 import data from './data/sqlite-packages.json' with { type: 'json' };
 
@@ -12,8 +12,8 @@ const rows: readonly Row[] = data.packages;
 export const sqlitePackages = (): readonly string[] => rows.map(({ name }) => name);
 
 /**
- * Does the package compile against the library? `specifier` as in a requirements file: `==0.5.4`, `<1`, or empty. An
- * index gives the newest version that it allows, and that is a wheel where there are any.
+ * Whether the package compiles against the library. `specifier` is as in a requirements file: `==0.5.4`, `<1`, or empty.
+ * Installers choose the newest version it allows, which is a wheel if that version has wheels.
  */
 export function compilesAgainstSqlite(name: string, specifier: string): boolean {
   const row = rows.find((candidate) => candidate.name === name);
@@ -27,7 +27,7 @@ export function compilesAgainstSqlite(name: string, specifier: string): boolean 
   });
 }
 
-/** By the numbers between the dots; a missing one is 0. */
+/** Compares the numbers between dots; a missing one counts as 0. */
 function compareReleases(a: string, b: string): number {
   const [left, right] = [a, b].map((version) => version.split('.').map(Number)) as [number[], number[]];
   for (let at = 0; at < Math.max(left.length, right.length); at += 1) {

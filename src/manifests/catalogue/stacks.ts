@@ -1,15 +1,15 @@
-// The platform's base images. The operator names the stack; nothing here looks at the machine.
+// The platform's base images (stacks). The operator names the stack; nothing here looks at the machine.
 
 import data from './data/stacks.json' with { type: 'json' };
 
 interface StackStatus {
   readonly support: 'accepted' | 'end-of-life' | 'unknown';
-  /** ID and VERSION_ID as in os-release; absent for unknown stacks, and for `host`, which is any machine. */
+  /** ID and VERSION_ID as in os-release; absent for unknown stacks and for `host`, which can be any machine. */
   readonly distro?: string;
   readonly release?: string;
   /** Debian names. */
   readonly arch: readonly string[];
-  /** YYYY or YYYY-MM when the platform ends it; absent when nobody said. */
+  /** YYYY or YYYY-MM in which the platform ends it; absent if unknown. */
   readonly end?: string;
 }
 
@@ -38,9 +38,9 @@ export function stackStatus(name: string): StackStatus {
   };
 }
 
-/** Names of the stacks that build, in the order of the data. */
+/** Names of the accepted stacks, in the order of the data. */
 export const acceptedStacks = (): readonly string[] =>
   stacks.filter(({ status }) => status === 'accepted').map(({ name }) => name);
 
-/** The machine that builds, whatever it is. */
+/** Stands for the machine that builds. */
 export const HOST_STACK = 'host';

@@ -1,5 +1,4 @@
-// The packages that make up each tool, by digest. Unaware of how they are installed. Some 100 kB of data: import this
-// module only when a node runs.
+// The packages of each tool, with digests. About 100 kB of data, so import this module only when a node runs.
 
 import pip from './data/tool-locks/pip.json' with { type: 'json' };
 import pipenv from './data/tool-locks/pipenv.json' with { type: 'json' };
@@ -21,7 +20,7 @@ interface LockFile {
 }
 const FILES: Readonly<Record<ToolName, LockFile>> = { pip, pipenv, poetry, setuptools, uv };
 
-/** What makes up a version of a tool on `os` (as Node spells it) for a minor of Python; undefined when nobody locked it. */
+/** The packages of a tool version for an OS (in Node's spelling) and a Python minor. Undefined when there is no lock. */
 export function toolLock(tool: ToolName, version: string, minor: string, os: string): ToolLock | undefined {
   const { versions, hashes } = FILES[tool];
   const lines = ownValue(ownValue(versions, version) ?? {}, minor);

@@ -1,22 +1,22 @@
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { auditCatalogue, type AuditOptions, type CatalogueData } from '../../src/manifests/catalogue/audit.js';
-import { FAMILIES } from '../../src/manifests/catalogue/families.js';
-import { parsePins } from '../../src/manifests/catalogue/pin-file.js';
+import { auditCatalogue, type AuditOptions, type CatalogueData } from '../../../src/manifests/catalogue/audit.js';
+import { FAMILIES } from '../../../src/manifests/catalogue/families.js';
+import { parsePins } from '../../../src/manifests/catalogue/pin-file.js';
 import {
   findPlatformArchive,
   latestPlatformArchive,
   platformArchiveName,
   SHIPPED_PINS,
   versionIn,
-} from '../../src/manifests/catalogue/platform-archives.js';
+} from '../../../src/manifests/catalogue/platform-archives.js';
 
 // eslint-disable-next-line typescript/no-explicit-any -- edits reach into data of any shape
 type Loose = Record<string, any>;
 
 const DIGEST = 'a'.repeat(64);
-/** A day on which the shipped data are young. */
+/** A day on which the shipped data is recent. */
 const NOW = Date.parse('2026-09-01');
 
 /** The shipped data, after an edit of a deep copy. */
@@ -37,29 +37,29 @@ function added(edit: (data: Loose) => void, options: Partial<AuditOptions> = {})
 
 describe('catalogue audit', () => {
   it('knows every data file by its name', () => {
-    const folder = fileURLToPath(new URL('../../src/manifests/catalogue/data', import.meta.url));
+    const folder = fileURLToPath(new URL('../../../src/manifests/catalogue/data', import.meta.url));
     const files = readdirSync(folder, { recursive: true })
       .map(String)
       .filter((name) => name.endsWith('.json'));
     expect(Object.keys(FAMILIES)).to.deep.equal(files.map((name) => name.replace(/\.json$/, '')).sort());
   });
 
-  it('finds nothing wrong in the shipped data on a day when they are young', () => {
+  it('finds nothing wrong in the shipped data while it is recent', () => {
     expect(audit().filter(({ level }) => level === 'wrong')).to.deep.equal([]);
   });
 
-  it('calls data stale when they are older than they may be, by the day of the facts', () => {
+  it('calls data stale when its facts are older than the limit', () => {
     const stale = (now: string, maxAgeDays = 90) =>
       audit(undefined, { now: Date.parse(now), maxAgeDays }).flatMap(({ problem, family, what }) =>
         problem === 'stale' ? [`${family}: ${what}`] : [],
       );
-    expect(stale('2026-11-20')).not.to.include.members(['python-releases: Its facts are of 2026-08-22, 90 days ago.']);
-    expect(stale('2026-11-21')).to.include('python-releases: Its facts are of 2026-08-22, 91 days ago.');
+    expect(stale('2026-11-20')).not.to.include.members(['python-releases: The data is 90 days old (2026-08-22).']);
+    expect(stale('2026-11-21')).to.include('python-releases: The data is 91 days old (2026-08-22).');
     expect(stale('2026-11-21', 10_000)).to.deep.equal([]);
     expect(stale('2099-01-01').some((line) => line.startsWith('platform-pins'))).to.equal(false);
   });
 
-  it('wants about, source and retrieved in every file', () => {
+  it('requires about, source and retrieved in every file', () => {
     for (const field of ['about', 'source', 'retrieved']) {
       const found = added((data) => delete data['stacks'][field]);
       expect(
@@ -69,7 +69,7 @@ describe('catalogue audit', () => {
     }
   });
 
-  it('tells minors past their end of life: to put right, or refused from an announced day on', () => {
+  it('reports minors past their end of life, as a note before their announced date and as wrong after it', () => {
     const of = (now: string) =>
       audit(undefined, { now: Date.parse(now), maxAgeDays: 9999 })
         .filter(({ problem }) => problem === 'minor-past-end-of-life')
@@ -80,14 +80,14 @@ describe('catalogue audit', () => {
     expect(of('2027-11-01')).to.deep.equal(['wrong Python 3.10', 'wrong Python 3.11']);
   });
 
-  it('tells that a minor came out which is not supported', () => {
+  it('reports a released minor that is not supported', () => {
     const found = audit(undefined, { now: Date.parse('2026-10-01'), maxAgeDays: 9999 });
     expect(found.filter(({ problem }) => problem === 'minor-released').map(({ what }) => what)).to.deep.equal([
-      'Python 3.15 came out on 2026-10-01, by the data, and is not supported yet.',
+      'Python 3.15 was released on 2026-10-01 according to the data, but is not supported yet.',
     ]);
   });
 
-  it('tells defaults that are deprecated, ended or not there', () => {
+  it('reports deprecated, ended and unknown defaults', () => {
     for (const minor of ['3.10', '3.9', '3.99'])
       expect(
         added((data) => (data['python-releases'].default = minor)).map(({ line }) => line),
@@ -98,25 +98,25 @@ describe('catalogue audit', () => {
     );
   });
 
-  it('tells stacks that the platform has ended', () => {
+  it('reports stacks that the platform has ended', () => {
     const of = (now: string) =>
       audit(undefined, { now: Date.parse(now), maxAgeDays: 9999 }).filter(
         ({ problem }) => problem === 'stack-past-end',
       );
     expect(of('2027-05-31').map(({ what }) => what)).to.deep.equal([
-      'The platform ended heroku-22 in 2027-04, and it is still accepted.',
+      'The platform ended the stack heroku-22 in 2027-04, but it is still accepted.',
     ]);
     expect(of('2027-06-01')).to.have.length(2);
   });
 
-  it('tells stacks of whose release no packages are known', () => {
+  it('reports stacks whose packages are unknown', () => {
     const stack = { name: 'scalingo-28', status: 'accepted', distro: 'ubuntu', release: '28.04', arch: [] };
     const found = added((data) => data['stacks'].stacks.push(stack));
     expect(found.map(({ line }) => line)).to.deep.equal(['wrong distributions no-distribution']);
     expect(found[0]?.what).to.contain('packages of ubuntu 28.04');
   });
 
-  it('tells a newest patch without a build for some platform', () => {
+  it('reports a newest patch without a build for some platform', () => {
     const found = added(
       (data) => (data['python-releases'].minors.find((row: Loose) => row.minor === '3.13').latest.x = '3.13.99'),
     );
@@ -128,7 +128,7 @@ describe('catalogue audit', () => {
     expect(one.map(({ what }) => what).join()).to.match(/has no build for macos-aarch64\./);
   });
 
-  it('tells builds without a digest', () => {
+  it('reports builds without a digest', () => {
     const found = added((data) => (data['python-runtimes'].runtimes['3.12.4']['linux-x86_64-gnu'][2] = ''));
     expect(found).to.deep.equal([
       {
@@ -138,7 +138,7 @@ describe('catalogue audit', () => {
     ]);
   });
 
-  it('tells tool versions whose lock is missing for a minor that builds, or has no digests', () => {
+  it('reports tool versions without a lock for a supported minor, or with a lock without digests', () => {
     const lines = ['pip==1.0', 'other==2.0 ; sys_platform == "linux"'];
     const hashes = { 'pip==1.0': [DIGEST], 'other==2.0': [DIGEST] };
     const minors = ['3.10', '3.11', '3.12', '3.13', '3.14'];
@@ -154,7 +154,7 @@ describe('catalogue audit', () => {
       'wrong tool-locks/pip no-lock: pip 1.0 is not locked for Python 3.12.',
     ]);
     expect(added(locks('', { 'pip==1.0': [DIGEST] })).map(({ line, what }) => `${line}: ${what}`)).to.deep.equal([
-      'wrong tool-locks/pip unsigned: In the lock of pip 1.0 there is no SHA-256 of other==2.0.',
+      'wrong tool-locks/pip unsigned: The lock of pip 1.0 has no SHA-256 for other==2.0.',
     ]);
     const unlocked = added((data) => (data['tools'].tools.poetry.version = '99.0'));
     expect(unlocked.map(({ what }) => what)).to.deep.equal([
@@ -162,7 +162,7 @@ describe('catalogue audit', () => {
     ]);
   });
 
-  it('tells archives of the platform that nobody pinned, by the pins of the operator as well', () => {
+  it('reports unpinned platform archives, with regard to the pins of the operator', () => {
     const unpinned = (options: Partial<AuditOptions>, edit?: (data: Loose) => void) =>
       audit(edit, options).flatMap(({ problem, what }) => (problem === 'unpinned' ? [what] : []));
     expect(unpinned({})[0]).to.match(/ubuntu 22\.04 on amd64 .*3\.13\.15/);
@@ -185,7 +185,7 @@ describe('catalogue audit', () => {
 
 describe('pin files', () => {
   const pin = { sha256: DIGEST, sizeBytes: 12, from: 'https://host/x', pinned: '2026-11-21' };
-  it('takes entries of the right form, and names each place that is not', () => {
+  it('accepts valid entries, and reports every problem with its place', () => {
     expect(parsePins(JSON.stringify({ about: 'x', archives: { a: pin } }))).to.deep.equal({
       ok: true,
       pins: { a: pin },
@@ -194,21 +194,21 @@ describe('pin files', () => {
     expect(parsePins(JSON.stringify({ archives: wrong }))).to.deep.equal({
       ok: false,
       problems: [
-        'archives["a"]: `sha256` must be 64 hexadecimal digits in lower case.',
-        'archives["b"]: `sizeBytes` must be a whole number above 0.',
-        'archives["b"]: there is no field `extra`.',
-        'archives["c"]: it is not an object.',
+        'archives["a"]: `sha256` must be 64 lower-case hexadecimal digits.',
+        'archives["b"]: `sizeBytes` must be a positive integer.',
+        'archives["b"]: unknown field `extra`.',
+        'archives["c"]: the entry must be an object.',
       ],
     });
     for (const text of ['', '[]', '{}', '{"archives":[]}']) expect(parsePins(text).ok, text).to.equal(false);
   });
 
-  it('accepts the shipped one', () => {
+  it('accepts the shipped pins', () => {
     expect(parsePins(JSON.stringify(FAMILIES['platform-pins'])).ok).to.equal(true);
     for (const name of Object.keys(SHIPPED_PINS)) expect(versionIn(name), name).not.to.equal(undefined);
   });
 
-  it('[python.url] names archives as the platform does, by stack and architecture', () => {
+  it('[python.url] names archives like the platform, by stack and architecture', () => {
     const target = { stack: 'scalingo-24', arch: 'x64' };
     expect(platformArchiveName('3.13.2', target)).to.equal('python-3.13.2-ubuntu-24.04-amd64.tar.zst');
     expect(platformArchiveName('3.13.2', { stack: 'heroku-26', arch: 'arm64' })).to.equal(

@@ -1,24 +1,24 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { expect } from 'chai';
-import { catalogueDigest } from '../../src/manifests/catalogue/catalogue-digest.js';
-import { FAMILIES } from '../../src/manifests/catalogue/families.js';
+import { catalogueDigest } from '../../../src/manifests/catalogue/catalogue-digest.js';
+import { FAMILIES } from '../../../src/manifests/catalogue/families.js';
 import {
   acceptedMinors,
   DEFAULT_MINOR,
   latestPatch,
   minorStatus,
-} from '../../src/manifests/catalogue/python-releases.js';
+} from '../../../src/manifests/catalogue/python-releases.js';
 import {
   findRuntime,
   latestRuntime,
   runtimePlatform,
   type RuntimePlatform,
-} from '../../src/manifests/catalogue/runtimes.js';
-import { acceptedStacks, HOST_STACK, stackStatus } from '../../src/manifests/catalogue/stacks.js';
-import { findDistribution, knownReleases } from '../../src/manifests/catalogue/distributions.js';
-import { compilesAgainstSqlite, sqlitePackages } from '../../src/manifests/catalogue/sqlite-packages.js';
-import { toolLock } from '../../src/manifests/catalogue/tool-locks.js';
-import { isToolFor, knownVersions, TOOL_NAMES, toolVersion } from '../../src/manifests/catalogue/tools.js';
+} from '../../../src/manifests/catalogue/runtimes.js';
+import { acceptedStacks, HOST_STACK, stackStatus } from '../../../src/manifests/catalogue/stacks.js';
+import { findDistribution, knownReleases } from '../../../src/manifests/catalogue/distributions.js';
+import { compilesAgainstSqlite, sqlitePackages } from '../../../src/manifests/catalogue/sqlite-packages.js';
+import { toolLock } from '../../../src/manifests/catalogue/tool-locks.js';
+import { isToolFor, knownVersions, TOOL_NAMES, toolVersion } from '../../../src/manifests/catalogue/tools.js';
 
 const PLATFORMS: readonly RuntimePlatform[] = [
   'linux-x86_64-gnu',
@@ -41,7 +41,7 @@ describe('catalogue', () => {
       }
     });
 
-    it('gives each build a URL below the base, a digest, and a possible size', () => {
+    it('gives each build a URL below the base, a digest, and a plausible size', () => {
       const seen = new Set<string>();
       const runtimes = PLATFORMS.flatMap((platform) =>
         VERSIONS.flatMap((version) => findRuntime(platform, version) ?? []),
@@ -59,7 +59,7 @@ describe('catalogue', () => {
       expect(seen.size).to.equal(361);
     });
 
-    it('spells out one build whole', () => {
+    it('returns all fields of a build', () => {
       expect(findRuntime('linux-x86_64-gnu', '3.14.7')).to.deep.equal({
         version: '3.14.7',
         platform: 'linux-x86_64-gnu',
@@ -76,7 +76,7 @@ describe('catalogue', () => {
       expect(latestRuntime('linux-x86_64-gnu', '3.13')?.version).to.equal('3.13.15');
     });
 
-    it('knows nothing of what is not there', () => {
+    it('returns nothing for unknown versions', () => {
       for (const minor of ['3.1', '3.9']) expect(latestRuntime('linux-x86_64-gnu', minor)).to.equal(undefined);
       for (const version of ['3.13.999', 'constructor', ''])
         expect(findRuntime('linux-x86_64-gnu', version)).to.equal(undefined);
@@ -94,7 +94,7 @@ describe('catalogue', () => {
   });
 
   describe('python releases', () => {
-    it('deprecates 3.10, upstream support over or not, until the day it is refused', () => {
+    it('deprecates 3.10, with or without upstream support, until the date it is refused', () => {
       expect(minorStatus('3.10', at('2026-10-31'))).to.deep.equal({
         support: 'deprecated',
         endOfLifeMonth: '2026-10',
@@ -106,24 +106,24 @@ describe('catalogue', () => {
       expect(minorStatus('3.10', at('2027-01-06'))).to.include({ support: 'end-of-life' });
     });
 
-    it('deprecates a minor without announced dates when upstream support is over', () => {
+    it('deprecates a minor without announced dates when upstream support ends', () => {
       expect(minorStatus('3.11', at('2027-10-31')).support).to.equal('supported');
       expect(minorStatus('3.11', at('2027-11-01')).support).to.equal('deprecated');
     });
 
-    it('takes a clock behind the data as the date of the data', () => {
+    it('uses the date of the data if the clock is behind it', () => {
       expect(minorStatus('3.10', 0).support).to.equal('deprecated');
       expect(minorStatus('3.9', 0).support).to.equal('end-of-life');
     });
 
-    it('tells end of life from unknown', () => {
+    it('distinguishes end of life from unknown', () => {
       for (const minor of ['2.7', '0.9', '3.0', '3.7', '3.8', '3.9'])
         expect(minorStatus(minor, at('2026-11-20')).support, minor).to.equal('end-of-life');
       for (const minor of ['3.15', '3.16', '3.99', '4.0', '10.1'])
         expect(minorStatus(minor, at('2026-11-20')).support, minor).to.equal('unknown');
     });
 
-    it('accepts 3.10 to 3.14, of which 3.13 is the default', () => {
+    it('accepts 3.10 to 3.14, with 3.13 as the default', () => {
       expect(acceptedMinors(at('2026-11-20'))).to.deep.equal(MINORS);
       expect(acceptedMinors(at('2027-01-06'))).to.deep.equal(MINORS.slice(1));
       expect(DEFAULT_MINOR).to.equal('3.13');
@@ -132,7 +132,7 @@ describe('catalogue', () => {
   });
 
   describe('stacks', () => {
-    it('knows accepted, ended and unknown stacks', () => {
+    it('distinguishes accepted, ended and unknown stacks', () => {
       expect(stackStatus('scalingo-24')).to.deep.equal({
         support: 'accepted',
         distro: 'ubuntu',
@@ -172,7 +172,7 @@ describe('catalogue', () => {
       expect(stackStatus(FAMILIES.stacks.default).support).to.equal('accepted');
     });
 
-    it('gives container sizes whose concurrency follows from their memory', () => {
+    it('gives each container size a concurrency that follows from its memory', () => {
       const { containerSizes, defaultContainerSize } = FAMILIES.stacks;
       for (const { memoryMiB, webConcurrency, size } of containerSizes)
         expect(webConcurrency, size).to.equal(Math.floor(memoryMiB / 256));
@@ -181,7 +181,7 @@ describe('catalogue', () => {
   });
 
   describe('distributions', () => {
-    it('know the release behind every accepted stack', () => {
+    it('include the release of every accepted stack', () => {
       for (const name of acceptedStacks()) {
         const { distro, release, arch } = stackStatus(name);
         if (distro === undefined || release === undefined) continue;
@@ -195,7 +195,7 @@ describe('catalogue', () => {
       }
     });
 
-    it('name the suites of a release, security updates among them', () => {
+    it('list the suites of a release, including security updates', () => {
       const suites = (id: string, version: string, arch = 'x64') =>
         findDistribution({ release: { id, version }, arch })?.suites.map(({ path, name }) => `${path} ${name}`);
       expect(suites('debian', '12')).to.deep.equal([
@@ -218,7 +218,7 @@ describe('catalogue', () => {
       expect(knownReleases()).to.include('ubuntu 24.04');
     });
 
-    it('tell which versions of a package compile against SQLite', () => {
+    it('know which versions of a package compile against SQLite', () => {
       expect(sqlitePackages()).to.include('pysqlite3');
       const compiles = (specifier: string) => compilesAgainstSqlite('pysqlite3', specifier);
       const built = ['==0.5.4', '===0.5.4', '<0.6', '<=0.5.9', '~=0.5.0', '==0.5.*', '>=0.4,<0.6'];
@@ -229,7 +229,7 @@ describe('catalogue', () => {
   });
 
   describe('tools', () => {
-    it('pins one version of each', () => {
+    it('pins one version of each tool', () => {
       expect((['pip', 'pipenv', 'poetry', 'uv', 'setuptools'] as const).map(toolVersion)).to.deep.equal([
         '26.2.1',
         '2026.7.1',
@@ -245,7 +245,7 @@ describe('catalogue', () => {
   });
 
   describe('tool locks', () => {
-    it('has every version of every tool for every minor that builds, `npm run tool-locks` writes what is missing', () => {
+    it('has every version of every tool for every supported minor (`npm run tool-locks` adds missing ones)', () => {
       for (const tool of TOOL_NAMES) {
         for (const version of knownVersions(tool)) {
           const locked: Readonly<Record<string, object>> = FAMILIES[`tool-locks/${tool}`].versions;
@@ -254,7 +254,7 @@ describe('catalogue', () => {
       }
     });
 
-    it('pins every package by digest, the tool itself among them', () => {
+    it('pins every package by digest, including the tool itself', () => {
       for (const tool of TOOL_NAMES) {
         for (const version of knownVersions(tool)) {
           for (const minor of MINORS) {
@@ -268,7 +268,7 @@ describe('catalogue', () => {
       }
     });
 
-    it('gives each machine what it needs, and older Pythons what they lack', () => {
+    it('includes packages for one platform or for older Pythons only there', () => {
       const names = (minor: string, os: string) =>
         Object.keys(toolLock('poetry', toolVersion('poetry'), minor, os)?.packages ?? {});
       expect(names('3.12', 'linux')).to.include('secretstorage').and.not.to.include('xattr');
@@ -279,21 +279,21 @@ describe('catalogue', () => {
       expect(toolLock('poetry', toolVersion('poetry'), '3.9', 'linux')).to.equal(undefined);
     });
 
-    it('has the digest of the wheel of pip that another source publishes', () => {
+    it('has the digest of the pip wheel that another source publishes', () => {
       expect(toolLock('pip', '26.2.1', '3.12', 'linux')?.requirements[0]).to.contain(
         '71138adf1f4ca900cdb7d289c21b7494329f2332b6d85f0e1c42108c0384ed3e',
       );
     });
   });
 
-  it('digests all its data', () => {
+  it('has a stable digest over all data', () => {
     expect(catalogueDigest())
       .to.match(/^[0-9a-f]{64}$/)
       .and.to.equal(catalogueDigest());
   });
 
   it('names source and date in every data file', () => {
-    const folder = new URL('../../src/manifests/catalogue/data/', import.meta.url);
+    const folder = new URL('../../../src/manifests/catalogue/data/', import.meta.url);
     const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.json'));
     expect(names).not.to.have.length(0);
     for (const name of names) {
