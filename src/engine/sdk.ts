@@ -39,8 +39,11 @@ export type FromSchema<S> = S extends StrictJSONSchema ? StrictFromSchema<S> : n
 export interface ViewReader {
   /** Content of a regular file; undefined if there is none at the path. */
   read(path: string): Promise<Buffer | undefined>;
+  /** Whether a file or directory exists at the path. A broken link counts as missing. */
   exists(path: string): boolean;
+  /** What is at the path; undefined if nothing is. Does not follow a link at the path itself. */
   kindOf(path: string): 'file' | 'directory' | 'symlink' | undefined;
+  /** Whether there is a regular file at the path with its execute bit set. */
   isExecutable(path: string): boolean;
   /** Names in a directory, sorted by code unit; empty if there is no directory at the path. */
   list(path: string): readonly string[];
@@ -61,6 +64,7 @@ export interface ViewReader {
    * run has no `--app-id`.
    */
   state(name: string): JSONValue | undefined;
+  /** `mode` is `test` with `--test`. `appId` is the id of the app in the cache. Neither is part of the key. */
   readonly run: { readonly mode: 'build' | 'test'; readonly appId: string };
 }
 
@@ -98,6 +102,7 @@ export type Reads<Facts = JSONValue> = ReadsBesideFacts &
 
 /** What `run` works with. `Facts` is the type of what `reads` of the same kind returns as `facts`. */
 export interface RunContext<Facts = JSONValue> {
+  /** Id of the node in the pipeline, for messages. Not part of the key. */
   readonly node: string;
   /**
    * Absolute path of the view, as the plugin's process sees it: the tree inputs and the files named by `Reads.files`.
@@ -117,7 +122,8 @@ export interface RunContext<Facts = JSONValue> {
   readonly givenDir: string;
   /**
    * The same folders as commands see them. In a sandbox the app is `/app`, and the tool at the port NAME is
-   * `/opt/pyflow/tools/NAME`. Don't write these paths into files: the finished app runs at `/app`.
+   * `/opt/pyflow/tools/NAME`; without one they are other folders. So don't write these paths into files: write relative
+   * paths or `/app`, where the finished app runs.
    */
   readonly paths: {
     readonly app: string;
@@ -141,6 +147,7 @@ export interface RunContext<Facts = JSONValue> {
    * those that it named.
    */
   readonly view: ViewReader;
+  /** Aborts when the run stops or the node exceeds its timeout. Check it after long waits. */
   readonly signal: AbortSignal;
   /** Tells the services which node calls them. Pass the context on unchanged; plugins have no other use for this. */
   readonly handle: object;
@@ -148,6 +155,7 @@ export interface RunContext<Facts = JSONValue> {
 
 /** What a successful `run` returns. */
 export interface RunOutput<O> {
+  /** Values by port, which must match the manifest's schema. The engine adds ports with trees. */
   readonly outputs: O;
   /**
    * The result is a fallback. Only this host can use it, and only for `maxAgeMs` milliseconds. `reason` is shown to the
@@ -182,7 +190,9 @@ export type RunPromise<Outputs> = Promise<Result<RunOutput<Outputs>, Failure>>;
  */
 export interface Plugin<Config, Inputs, Outputs, Facts extends JSONValue = JSONValue> {
   readonly manifest: PluginManifest;
+  /** Says what the node depends on, from looking at the view. Must be quick and have no effects. */
   reads(node: { readonly config: Config; readonly inputs: Inputs }, view: ViewReader): ReadsPromise<Facts>;
+  /** Does the work. The same inputs must give the same files and outputs on any machine. Not called if a stored result can be used. */
   run(node: { readonly config: Config; readonly inputs: Inputs }, context: RunContext<Facts>): RunPromise<Outputs>;
 }
 /** What the engine adds to a call of `reads` for outside plugins, whose code can hang. */
@@ -269,18 +279,30 @@ export interface Download {
    */
   fetch(
     context: RunContext,
-    request: { readonly url: string; readonly sha256: string; readonly sizeBytes?: number },
+    request: {
+      readonly url: string;
+      readonly sha256: string;
+      /** Expected size. pyflow stops a download that is larger. */
+      readonly sizeBytes?: number;
+    },
   ): Promise<Result<string, Failure>>;
 }
 export const Download: ServiceIdentifier<Download> = Symbol.for('pyflow.Download');
 
 /** Unpacks archives. Refuses absolute paths, `..`, links to outside the folder, devices, and truncated archives. */
 export interface Archive {
+  /**
+   * Returns the number of files and links, and the bytes of all files. If it fails, `into` is empty. Failures have an
+   * `archive::*` code.
+   */
   unpack(
     context: RunContext,
     request: {
+      /** Absolute path of the archive. */
       readonly file: string;
+      /** `zip` always fails: pyflow does not unpack it yet. */
       readonly format: 'tar' | 'tar.gz' | 'tar.zst' | 'zip';
+      /** Absolute path of the target folder, which is made if it is missing. */
       readonly into: string;
       /** Number of leading path components to drop, like `tar --strip-components`. Default: 0. */
       readonly strip?: number;
@@ -295,9 +317,11 @@ export const Archive: ServiceIdentifier<Archive> = Symbol.for('pyflow.Archive');
 export interface NodeLog {
   /** A heading in the build log, such as `Installing Python 3.13.2`. One line. */
   step(context: RunContext, text: string): void;
+  /** Ordinary output. */
   info(context: RunContext, text: string): void;
   /** A warning with a stable code, such as `pip::old-pin`. Can have several lines. */
   notice(context: RunContext, code: string, text: string): void;
+  /** Updates a progress display. `what` names the work; `total` is undefined if it is not known. */
   progress(context: RunContext, what: string, done: number, total: number | undefined, unit: 'bytes' | 'items'): void;
 }
 export const NodeLog: ServiceIdentifier<NodeLog> = Symbol.for('pyflow.NodeLog');
@@ -313,7 +337,9 @@ export const Clock: ServiceIdentifier<Clock> = Symbol.for('pyflow.Clock');
  * `Reads.facts`.
  */
 export interface Host {
+  /** As `process.platform`, such as `linux`. */
   readonly os: string;
+  /** As `process.arch`, such as `x64`. */
   readonly arch: string;
   /** `glibc` or `musl` and its version, such as `2.39`. Without a known libc, as on macOS, the name is the system's. */
   readonly libc: { readonly name: string; readonly version: string };
