@@ -65,7 +65,7 @@ function generateParts(): ReadonlyMap<string, string> {
     [
       'facts',
       rows(
-        ['Fact', 'Is'],
+        ['Fact', 'Meaning'],
         RUN_FACTS.map((fact) => [code(`run.${fact}`), FACTS[fact]]),
       ),
     ],
@@ -76,7 +76,10 @@ function generateParts(): ReadonlyMap<string, string> {
         Object.entries(BASE_ENVIRONMENT).map(([name, value]) => [code(name), code(value)]),
       ),
     ],
-    ['limits', `A pipeline file has at most ${MAX_FILE_BYTES / 1e6} MB and ${MAX_NODES.toLocaleString('en')} nodes.`],
+    [
+      'limits',
+      `A pipeline file can have at most ${MAX_FILE_BYTES / 1e6} MB and ${MAX_NODES.toLocaleString('en')} nodes.`,
+    ],
     [
       'kinds',
       kinds
@@ -89,20 +92,20 @@ function generateParts(): ReadonlyMap<string, string> {
 
 const FACTS: Readonly<Record<(typeof RUN_FACTS)[number], string>> = {
   mode: '`build`, or `test` under `--test`',
-  os: 'the operating system as Node names it, for example `linux`',
-  arch: 'the processor architecture as Node names it, for example `x64`',
+  os: 'the operating system in the spelling of Node.js, for example `linux`',
+  arch: 'the processor architecture in the spelling of Node.js, for example `x64`',
 };
 
 function describeKind(manifest: PluginManifest): string {
   const { kind, revision, description, writes, pure, network, pool, timeoutMs } = manifest;
   const facts = [
     `revision ${revision}`,
-    pure === true ? 'pure: only values, no files or commands' : '',
-    network === true ? 'commands may use the network' : pure === true ? '' : 'commands have no network',
+    pure === true ? 'pure: computes only values, without files or commands' : '',
+    network === true ? 'commands can use the network' : pure === true ? '' : "commands can't use the network",
     pool === undefined ? '' : `pool ${code(pool)}`,
     timeoutMs === undefined
       ? ''
-      : `ends after ${timeoutMs % 60_000 === 0 ? `${timeoutMs / 60_000}m` : `${timeoutMs / 1000}s`}`,
+      : `timeout ${timeoutMs % 60_000 === 0 ? `${timeoutMs / 60_000}m` : `${timeoutMs / 1000}s`}`,
     writes.length === 0 ? 'writes nothing into the slug' : `writes ${writes.map(code).join(', ')}`,
   ];
   const sections = (['config', 'inputs', 'outputs'] as const).map((part) => {
@@ -130,7 +133,7 @@ function fieldTable(
       code(`${field}: ${value}`),
     );
     const when = conditions.length === 0 ? '' : `, required with ${conditions.join(' and ')}`;
-    const absent = target['x-may-be-absent'] === true ? ', may come from a node that is skipped' : '';
+    const absent = target['x-may-be-absent'] === true ? ', may come from a skipped node' : '';
     const standard = target.default === undefined ? '' : ` Default: ${code(JSON.stringify(target.default))}.`;
     return [code(name), `${typeOf(field)}${needs}${when}${absent}`, `${target.description ?? ''}${standard}`];
   });
@@ -153,7 +156,7 @@ function typeOf(schema: Schema): string {
   if (schema.anyOf !== undefined) return schema.anyOf.map(typeOf).join(' or ');
   if (schema.type === 'array') {
     const items = schema.items === undefined ? 'any' : typeOf(schema.items);
-    return items === 'any' ? 'list' : `list of ${items}`;
+    return items === 'any' ? 'list' : `list of ${PLURALS[items] ?? items}`;
   }
   if (schema.type === 'object') return objectType(schema);
   if (schema.type === 'integer' && schema.maximum !== undefined)
@@ -161,12 +164,21 @@ function typeOf(schema: Schema): string {
   return typeof schema.type === 'string' ? schema.type : 'any';
 }
 
+const PLURALS: Readonly<Record<string, string>> = {
+  string: 'strings',
+  integer: 'integers',
+  mapping: 'mappings',
+  'output tree': 'output trees',
+  '[reference](#references-and-edges)': '[references](#references-and-edges)',
+};
+
 const NAMES: Readonly<Record<string, string>> = {
   '#/definitions/param': '[param](#params)',
   '#/definitions/node': '[node](#nodes)',
   '#/definitions/reference': '[reference](#references-and-edges)',
   '#/definitions/duration': '[duration](#durations)',
-  '#/definitions/secretName': 'name of a variable',
+  '#/definitions/secretName': 'variable name',
+  '#/definitions/size': '[size](#nodes)',
 };
 
 function objectType(schema: Schema): string {
