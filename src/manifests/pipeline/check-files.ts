@@ -67,7 +67,7 @@ function checkWrites({ graph, order }: Wiring, { drafts, report }: CheckContext,
       atKey: true,
       message: `\`${a.id}\` and \`${b.id}\` may write the same files, but are not ordered.`,
       reason: `${what}, and neither waits for the other.${more}`,
-      remedy: `Add \`after: [${a.id}]\` to \`${b.id}\`, or \`after: [${b.id}]\` to \`${a.id}\`. If only one of them runs at a time, give them a \`when\` that excludes the other.`,
+      remedy: `Add \`after: [${a.id}]\` to \`${b.id}\`, or \`after: [${b.id}]\` to \`${a.id}\`. If at most one of them should run, give them \`when\` conditions that exclude each other.`,
     });
   }
   if (gaveUp) {

@@ -100,13 +100,14 @@ class ConflictSearch {
 
   /** A conflict between the target at a position and those before it. */
   conflictOf(position: number, patterns: ReadonlySet<string>): Conflict | undefined {
-    const { targets, overlaps } = this.contest;
+    const { targets, overlaps, row } = this.contest;
     const later = targets[position] as number;
+    const ancestors = row(later);
     const colliding = new Set<number>();
     let first: Pick<Conflict, 'earlier' | 'patterns'> | undefined;
     for (const mine of patterns) {
       for (const theirs of [mine, ...(overlaps.get(mine) ?? [])]) {
-        const earlier = this.collide(theirs, position, colliding);
+        const earlier = this.collide(theirs, position, ancestors, colliding);
         if (earlier !== undefined) first ??= { earlier, patterns: [theirs, mine] };
         if (this.gaveUp) return undefined;
       }
@@ -115,12 +116,16 @@ class ConflictSearch {
   }
 
   /** Adds the earlier, unordered targets that write a pattern. Returns the first one added. */
-  private collide(pattern: string, position: number, colliding: Set<number>): number | undefined {
-    const { targets, masks, row, mayOverlap } = this.contest;
+  private collide(
+    pattern: string,
+    position: number,
+    ancestors: Uint32Array,
+    colliding: Set<number>,
+  ): number | undefined {
+    const { targets, masks, mayOverlap } = this.contest;
     const mask = masks.get(pattern);
     if (mask === undefined) return undefined;
     const later = targets[position] as number;
-    const ancestors = row(later);
     let first: number | undefined;
     for (let word = 0; word <= position >> 5; word++) {
       let bits = (mask[word] as number) & ~(ancestors[word] as number);
