@@ -57,7 +57,7 @@ export function structureOf(text: string): Structure {
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
     if (Array.isArray(node)) pending.push(...node.filter((item) => item !== null));
     if (!isNode(node) || node['declare'] === true) continue;
-    if (STATEMENTS.has(node.type)) statements.push(node.loc);
+    if (STATEMENTS.has(node.type) && !isUnreachable(node)) statements.push(node.loc);
     // The body of `() => value` has no statement.
     if (node.type === 'ArrowFunctionExpression' && node['expression'] === true) statements.push(spanOf(node['body']));
     branches.push(...branchesOf(node));

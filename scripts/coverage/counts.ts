@@ -1,6 +1,6 @@
 // Reads what V8 counted in each process (NODE_V8_COVERAGE), and says how often places of source files ran. Processes may compile
 // a file in different ways, so counts are added up by place in the source. The built program does not count: it starts from
-// code that V8 compiled before, which has no counters.
+// code that V8 compiled before, which has no counters. Nor do processes that are killed.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -17,6 +17,9 @@ export function pluginHost(): string {
       format: 'esm',
       platform: 'node',
       target: 'node20.19',
+      sourcemap: 'inline',
+      sourcesContent: false,
+      outdir: folder,
       write: false,
     });
     program = join(folder, 'plugin-host.mjs');

@@ -68,7 +68,7 @@ export function startExecution(run: Run, { sink: given, runDir, forced, nodes, v
     unchanged: isPlain ? Unchanged.open(run, version) : undefined,
     admission: new Admission(jobs + STAGED, pipeline.pools),
     working: new Admission(jobs, {}),
-    rankOf: (node) => ranks.get(node) ?? 0,
+    rankOf: (node) => ranks.get(node)!,
     stopping: stoppingOf(request.signal),
     sandbox: new RunSandbox(run, sink, folders, limits),
     folders,

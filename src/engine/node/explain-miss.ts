@@ -45,12 +45,12 @@ function explainLoss({ store, composition }: Run, action: Action): Reason {
 
 const isoTime = (at: number): string => new Date(at).toISOString();
 
-/** The nodes that made the layers; for a tool, or if no layer is new, the nodes that feed the port. */
+/** The nodes that made the layers; for a tool, the nodes that feed the port. */
 const makersIn =
   (run: Run, { node }: Action): MakersOf =>
   (port, digests) => {
     const writers = digests.map((digest) => run.states.writerOf(digest)).filter((index) => index >= 0);
     if (writers.length > 0) return [...new Set(writers)].map((index) => run.pipeline.nodes[index]!.id);
-    const references = node.inputs[port] ?? [];
-    return [...new Set([references].flat().map((reference) => reference.node))];
+    const references = [node.inputs[port]!].flat();
+    return [...new Set(references.map((reference) => reference.node))];
   };

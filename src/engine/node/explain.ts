@@ -137,7 +137,7 @@ function changedPackages(
   if (!isVersions(before) || !isVersions(after)) return undefined;
   return changedNames(before, after).map((name): KeyDifference => {
     const [from, to] = [before[name], after[name]];
-    if (from === undefined) return { type: 'package-added', name, version: to ?? '' };
+    if (from === undefined) return { type: 'package-added', name, version: to! };
     return to === undefined
       ? { type: 'package-removed', name, version: from }
       : { type: 'package-changed', name, from, to };

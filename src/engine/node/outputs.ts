@@ -40,7 +40,7 @@ export function resultOf(
   values.value(output.state ?? null, 'the app state for later runs');
   const outputs = completeOutputs(action, output.outputs as JSONObject, layer, tool);
   const validate = run.kinds.get(action.node.kind)!.validateOutputs;
-  if (!validate(outputs)) return stopWith(wrongOutputs(action, validate.errors ?? []));
+  if (!validate(outputs)) return stopWith(wrongOutputs(action, validate.errors!));
   const log = storeLog(run, handle);
   const { degraded } = output;
   const now = run.composition.clock.now();

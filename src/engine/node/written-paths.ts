@@ -5,6 +5,7 @@ import type { Digest } from '../files/digest.js';
 import { matcherOf } from '../files/pattern.js';
 import { shownPath } from '../files/shown-path.js';
 import type { Run } from '../run/run.js';
+import { directoryOf } from '../trees/directories.js';
 import type { Layer } from '../trees/tree.js';
 import type { Action } from './action.js';
 
@@ -47,8 +48,7 @@ export function* changedPaths(run: Run, layer: Layer): Generator<string> {
 }
 
 function* filesOf(run: Run, root: Digest, prefix: string): Generator<string> {
-  const directory = run.layers.table.get(root);
-  if (directory === undefined) return;
+  const directory = directoryOf(run.layers.table, root);
   for (const { name } of directory.files) yield prefix + name;
   for (const { name } of directory.symlinks) yield prefix + name;
   for (const { name, digest } of directory.directories) yield* filesOf(run, digest, `${prefix}${name}/`);

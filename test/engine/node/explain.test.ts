@@ -53,6 +53,18 @@ describe('engine/node/explain', () => {
     ]);
   });
 
+  it('compares facts that are no objects as a whole', () => {
+    expect(between({ facts: 'old' }, { facts: 'new' })).to.deep.equal([
+      { type: 'fact-changed', field: '', from: 'old', to: 'new' },
+    ]);
+    expect(between({ facts: [1] }, { facts: { packages: { a: '1' } } }).map(({ type }) => type)).to.deep.equal([
+      'fact-changed',
+    ]);
+    expect(between({ facts: null }, { facts: { packages: { a: '1' } } })).to.deep.equal([
+      { type: 'package-added', name: 'a', version: '1' },
+    ]);
+  });
+
   it('treats a list of packages without versions like any other fact', () => {
     expect(between({ facts: { packages: ['punkt'] } }, { facts: { packages: ['stopwords'] } })).to.deep.equal([
       { type: 'fact-changed', field: 'packages', from: ['punkt'], to: ['stopwords'] },
