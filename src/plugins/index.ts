@@ -24,9 +24,9 @@ import { manifest as runtimeTools } from './runtime-tools/manifest.js';
 import { manifest as versionResolve } from './version-resolve/manifest.js';
 
 // eslint-disable-next-line typescript/no-explicit-any -- the container fills the parameters by their tokens
-export type PluginClass = new (...services: any[]) => AnyPlugin;
+type PluginClass = new (...services: any[]) => AnyPlugin;
 
-export interface ShippedKind {
+interface ShippedKind {
   readonly manifest: PluginManifest;
   /** Loads the code; only a node that is asked for its reads, or runs, needs it. */
   readonly load: () => Promise<PluginClass>;

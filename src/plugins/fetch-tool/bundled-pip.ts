@@ -6,7 +6,7 @@ import { isolatedEnvironment, readableLine } from '../shared/pip/command.js';
 import { noBundledPip } from './failures.js';
 
 /** App-relative paths. */
-export interface BundledPip {
+interface BundledPip {
   readonly python: string;
   readonly wheel: string;
 }
@@ -46,7 +46,7 @@ const OPTIONS = [
   '--root-user-action=ignore',
 ];
 
-export interface PipTask {
+interface PipTask {
   /** With their digests. */
   readonly requirements: readonly string[];
   /** A folder as commands see it. */

@@ -9,7 +9,7 @@ import { pipFailed } from './failures.js';
 import { explainHashMode, lineOf, type WrittenRequirement } from './hash-mode.js';
 import { closureOf } from './listed.js';
 
-export interface FailedRequirements {
+interface FailedRequirements {
   readonly tool: 'pip' | 'uv';
   /** As shown. */
   readonly command: string;

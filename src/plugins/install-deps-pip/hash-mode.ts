@@ -3,7 +3,7 @@
 
 import type { Failure } from '../../engine/sdk.js';
 import { decodeRequirements } from '../../manifests/app/requirements-encoding.js';
-import type { Requirement } from '../../manifests/app/requirements.js';
+import { normalizeName, type Requirement } from '../../manifests/app/requirements.js';
 import { withoutUserinfo } from '../shared/install/index-url.js';
 
 /** A requirement with its line as written. */
@@ -56,13 +56,7 @@ function mismatched(
   said: readonly string[],
   requirements: readonly WrittenRequirement[],
 ): readonly WrittenRequirement[] {
-  const names = new Set(
-    said.map((line) =>
-      MISMATCHED.exec(line)?.[1]
-        ?.replaceAll(/[-_.]+/g, '-')
-        .toLowerCase(),
-    ),
-  );
+  const names = new Set(said.flatMap((line) => MISMATCHED.exec(line)?.[1] ?? []).map(normalizeName));
   return requirements.filter(({ name, hashed }) => hashed && name !== undefined && names.has(name));
 }
 

@@ -9,7 +9,7 @@ import type { SlugPython } from '../shared/python/home.js';
 import { uvEnvironment } from '../shared/uv/command.js';
 import { dropUvNotes } from '../shared/uv/notes.js';
 
-export interface UvPipInstall {
+interface UvPipInstall {
   /** The slug's Python, app-relative. */
   readonly home: string;
   /** `-r FILE` and so on. */

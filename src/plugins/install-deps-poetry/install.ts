@@ -31,7 +31,7 @@ export type Facts = {
   readonly index?: string;
 };
 
-export interface LockedInstall {
+interface LockedInstall {
   readonly config: { readonly root: string; readonly groups?: readonly string[] };
   readonly facts: Facts;
   readonly python: SlugPython;

@@ -29,7 +29,7 @@ export function versionsOf(packages: readonly LockedPackage[]): Readonly<Record<
   return Object.fromEntries(Object.entries(versions).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-export interface LocalSource {
+interface LocalSource {
   readonly name: string;
   /** As the lock spells it, relative to the project. */
   readonly written: string;

@@ -7,7 +7,7 @@ import { poetryFolder } from '../shared/app/project-folder.js';
 import { inRoot } from '../shared/app/root.js';
 import { CODE, noProjectFile, unreadableProject } from '../shared/poetry/failures.js';
 
-export interface ProjectFiles {
+interface ProjectFiles {
   /** The folder that Poetry starts in: the root, or above it. App-relative. */
   readonly folder: string;
   /** App-relative. */

@@ -2,7 +2,7 @@
 
 import type { ViewReader } from '../../engine/sdk.js';
 import { packagesOf } from '../../manifests/app/packages.js';
-import { readRequirements } from '../../manifests/app/requirements.js';
+import { normalizeName, readRequirements } from '../../manifests/app/requirements.js';
 import { compilesAgainstSqlite, sqlitePackages } from '../../manifests/catalogue/sqlite-packages.js';
 
 const LOCKFILES: Readonly<Record<string, string>> = { pipenv: 'Pipfile.lock', poetry: 'poetry.lock', uv: 'uv.lock' };
@@ -33,7 +33,9 @@ async function inRequirements(view: ViewReader, path: string): Promise<readonly 
   if (!closure.ok) return [];
   const { requirements, options } = closure.value;
   const notAsWheel = new Set(
-    options.flatMap(({ name, value = '' }) => (name === 'no-binary' ? value.split(',').map(normalized) : [])),
+    options.flatMap(({ name, value = '' }) =>
+      name === 'no-binary' ? value.split(',').map((listed) => normalizeName(listed.trim())) : [],
+    ),
   );
   const found = new Set<string>();
   for (const { name, kind, specifier } of requirements) {
@@ -46,9 +48,3 @@ async function inRequirements(view: ViewReader, path: string): Promise<readonly 
   }
   return [...found].sort();
 }
-
-const normalized = (name: string): string =>
-  name
-    .trim()
-    .toLowerCase()
-    .replace(/[-_.]+/g, '-');

@@ -5,7 +5,7 @@ import type { Distribution } from '../../manifests/catalogue/distributions.js';
 import type { PackageFile } from './apt.js';
 
 /** As long as the distributions themselves let an index of security updates count. */
-export const KEPT_MS = 7 * 24 * 60 * 60 * 1000;
+const KEPT_MS = 7 * 24 * 60 * 60 * 1000;
 
 interface Kept {
   /** Milliseconds since the epoch: when the index was read. */

@@ -9,14 +9,13 @@ import { HOST_STACK, stackStatus } from '../../manifests/catalogue/stacks.js';
 import { nearestWith } from '../shared/app/project-folder.js';
 import { inRoot } from '../shared/app/root.js';
 import { withoutUserinfo } from '../shared/install/index-url.js';
-import { noPython } from '../shared/python/failures.js';
-import { minorOfPython, pythonHome } from '../shared/python/home.js';
+import { findPython } from '../shared/python/home.js';
 import { findPackages, type Archives, type PackageFile } from './apt.js';
 import { dependenciesOnSqlite } from './dependencies.js';
 import {
-  isMirrorUnreachable,
   badMirror,
   badPackage,
+  isMirrorUnreachable,
   noKeyring,
   otherRelease,
   toolMissing,
@@ -102,9 +101,10 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
     if (from === undefined) return succeed({ outputs: { installed: false, version: '', packages: {} } });
     const distribution = this.distributionHere();
     if (distribution === undefined) throw new Error('reads found a distribution and run does not');
-    const home = pythonHome(config.vendorDir);
     const { app, scratch } = this.services.files.of(context);
-    if (minorOfPython(app, home) === undefined) return fail(noPython(home));
+    const python = findPython(app, config.vendorDir);
+    if (!python.ok) return python;
+    const { home } = python.value;
     const base = this.baseOf(distribution);
     if (!base.ok) return base;
     const { keyring, keyringPackage } = distribution;

@@ -23,7 +23,7 @@ export const MANAGERS = [
 ] as const;
 
 /** A manager, and the file it was recognised by, app-relative. */
-export interface FoundManager {
+interface FoundManager {
   readonly name: Manager['name'];
   readonly lockfile: string;
 }

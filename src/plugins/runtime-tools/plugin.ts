@@ -5,8 +5,7 @@ import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
 import type { Folder, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
 import { recordColumns } from '../shared/install/record.js';
-import { noPython } from '../shared/python/failures.js';
-import { minorInView, pythonHome } from '../shared/python/home.js';
+import { findPythonInView, pythonHome } from '../shared/python/home.js';
 import { wrongTool } from './failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { consoleScripts, packageScript, pipenvScript } from './scripts.js';
@@ -29,10 +28,9 @@ export class RuntimeTools implements Plugin<Node['config'], Node['inputs'], Outp
   async reads({ config, inputs }: Node, view: ViewReader): ReadsPromise<Facts> {
     // A tool that is not for this Python is an empty tree.
     const isIdle = !config.enabled || PORTS.every((port) => (inputs[port] ?? '') === '');
-    if (isIdle) return succeed({ facts: { minor: '' } satisfies Facts, pure: true });
-    const home = pythonHome(config.vendorDir);
-    const minor = minorInView(view, home);
-    return minor === undefined ? fail(noPython(home)) : succeed({ facts: { minor } satisfies Facts });
+    if (isIdle) return succeed({ facts: { minor: '' }, pure: true });
+    const python = findPythonInView(view, config.vendorDir);
+    return python.ok ? succeed({ facts: { minor: python.value.minor } }) : python;
   }
 
   async run({ config, inputs }: Node, context: RunContext<Facts>): RunPromise<Outputs> {

@@ -41,7 +41,7 @@ const TEST_MODE: Readonly<Record<string, string>> = {
   LC_ALL: 'C.UTF-8',
 };
 
-export interface BuildEnvironment {
+interface BuildEnvironment {
   readonly vendorDir: string;
   /** What `writeEnvDir` gave. */
   readonly envDir: string;

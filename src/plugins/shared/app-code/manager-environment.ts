@@ -5,7 +5,7 @@ import type { Files, RunContext } from '../../../engine/sdk.js';
 import { pythonToolCommand } from '../install/tool-command.js';
 import { minorOfPython, pythonHome } from '../python/home.js';
 
-export interface ManagerEnvironment {
+interface ManagerEnvironment {
   /** Folders before that of Python. */
   readonly path: readonly string[];
   readonly variables: Readonly<Record<string, string>>;

@@ -23,7 +23,7 @@ export async function nearestWith(view: ViewReader, root: string, file: string):
 /** The folder in which Poetry finds the project: the nearest one with a pyproject.toml. */
 export const poetryFolder = (view: ViewReader, root: string): Promise<string> => nearestWith(view, root, PROJECT);
 
-export interface UvPlaces {
+interface UvPlaces {
   /** The folder of the project that is installed. */
   readonly project: string;
   /** The folder of the lockfile: of the workspace that the project is a member of, else the project's own. */

@@ -9,7 +9,7 @@ import { LocalProjects } from './local-projects.js';
 
 export type { InstalledOutputs } from './finish.js';
 
-export interface PackageInstall {
+interface PackageInstall {
   readonly vendorDir: string;
   /** Folders of the app that a build may write into, app-relative. */
   readonly builtIn: readonly string[];
@@ -19,7 +19,7 @@ export interface PackageInstall {
 export type InstallResult = Result<Pick<FinishedInstall, 'builtFromSource'>>;
 
 /** Runs the tool. `before`: the files of the Python before it. */
-export type InstallWork = (python: SlugPython, before: Snapshot) => Promise<InstallResult>;
+type InstallWork = (python: SlugPython, before: Snapshot) => Promise<InstallResult>;
 
 export async function installPackages(
   services: Pick<Services, 'files' | 'subprocess'>,

@@ -1,9 +1,7 @@
 // Name and version of the packages in a site-packages folder, from their metadata.
 
 import type { Folder } from '../../../engine/sdk.js';
-
-/** `Flask_Login` and `flask-login` name one package. */
-export const normalizedName = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, '-');
+import { normalizeName } from '../../../manifests/app/requirements.js';
 
 /** Longer than any that a person wrote. */
 const MOST_METADATA = 4 * 1024 * 1024;
@@ -23,5 +21,5 @@ function readMetadata(text: string): readonly [string, string] | undefined {
   const header = text.split(/\r?\n\r?\n/, 1)[0] ?? '';
   const name = /^Name:(.+)$/im.exec(header)?.[1]?.trim() || undefined;
   const version = /^Version:(.+)$/im.exec(header)?.[1]?.trim() || undefined;
-  return name === undefined || version === undefined ? undefined : [normalizedName(name), version];
+  return name === undefined || version === undefined ? undefined : [normalizeName(name), version];
 }

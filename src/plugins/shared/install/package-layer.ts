@@ -11,7 +11,7 @@ import { privateAppPaths } from '../relocate/private-needles.js';
 import { relocatableLauncher } from '../relocate/python-launcher.js';
 import { editRecord, recordColumns, recordPaths, renameInRecord } from './record.js';
 
-export interface PackageLayer {
+interface PackageLayer {
   /** Relative to the Python's folder, sorted. */
   readonly files: readonly string[];
 }

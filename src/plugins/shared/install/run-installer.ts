@@ -6,7 +6,7 @@ import { rootIn } from '../app/root.js';
 /** Long builds print thousands of lines; what is wrong stands in the last ones. */
 const KEPT_LINES = 400;
 
-export interface InstallerCommand {
+interface InstallerCommand {
   readonly argv: readonly string[];
   /** The folder to start it in, as `rootSchema` spells it. */
   readonly root: string;

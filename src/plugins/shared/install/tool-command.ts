@@ -8,9 +8,9 @@
 
 import type { Files, RunContext } from '../../../engine/sdk.js';
 
-export type PythonTool = 'pipenv' | 'poetry';
+type PythonTool = 'pipenv' | 'poetry';
 
-export interface ToolCommand {
+interface ToolCommand {
   /** What to put before the tool's own arguments. */
   readonly argv: readonly string[];
   /** The environment's folder, as commands see it. Its `bin` holds `python` and nothing else. */

@@ -3,7 +3,7 @@
 
 import type { Trouble } from './install-log-patterns.js';
 
-export interface GitTrouble {
+interface GitTrouble {
   readonly kind: Trouble;
   readonly line: string;
   /** `git.example.com`, with the port where the URL names one. */

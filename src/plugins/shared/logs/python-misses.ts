@@ -3,7 +3,7 @@
 
 import { meetsSpecifiers, nearestPython, newestVersion } from '../../../manifests/app/package-version.js';
 
-export interface PythonMiss {
+interface PythonMiss {
   /** `django 6.0.3`, or a range that the package is wanted in. */
   readonly wanted: string;
   readonly name: string;

@@ -5,7 +5,7 @@ import type { RunContext, Subprocess } from '../../../engine/sdk.js';
 import { maskUserinfo } from '../install/index-url.js';
 
 /** How the command that failed was run. */
-export interface FailedPip {
+interface FailedPip {
   /** The interpreter and its arguments up to pip itself. */
   readonly pip: readonly string[];
   readonly env: Readonly<Record<string, string>>;

@@ -39,7 +39,7 @@ sys.argv[0] = 'poetry'
 sys.exit(application.main())
 `;
 
-export interface PoetryRun {
+interface PoetryRun {
   readonly python: SlugPython;
   /** Folder of the project, as `rootSchema` spells it. */
   readonly root: string;

@@ -5,7 +5,7 @@ import { debugSections, isElf } from './elf.js';
 
 const START_BYTES = 64;
 
-export interface ElfBytes {
+interface ElfBytes {
   readonly bytes: Buffer;
   /** False when zeros stand in place of debug sections: then only what `withoutDebug` makes of it is of use. */
   readonly isWhole: boolean;

@@ -26,7 +26,7 @@ const SHF_ALLOC = 0x2n;
 const SHF_INFO_LINK = 0x40n;
 
 /** What stands against an edit, as the end of a sentence: `... because it is a 32-bit file`. */
-export type ElfProblem = string;
+type ElfProblem = string;
 
 const copyOf = (bytes: Buffer): Buffer => Buffer.from(bytes);
 

@@ -81,7 +81,7 @@ export async function copyRuntime(
 }
 
 /** What stands against the form: a file and a reason, as one sentence. */
-export type FormProblem = string;
+type FormProblem = string;
 
 /**
  * Rewrites the runtime at `home` into the normal form: `publicPrefix` (where it lives at run time) in place of the

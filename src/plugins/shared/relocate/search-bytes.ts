@@ -12,7 +12,7 @@ const LARGEST_BYTES = 4 * 1024 ** 3;
 /** Other work gets its turn after so much. */
 const BREATHER_BYTES = 16 * 1024 * 1024;
 
-export interface Found {
+interface Found {
   readonly path: string;
   readonly text: string;
 }

@@ -52,7 +52,7 @@ function indexLogins(view: ViewReader): Readonly<Record<string, string>> {
 /** What uv takes for the default index, and writes into lockfiles. */
 const DEFAULT_INDEX = 'https://pypi.org/simple';
 
-export interface IndexPlan {
+interface IndexPlan {
   /**
    * `locked`: uv installs by the lockfile, from the places that it names. `mirror`: the lockfile names the default index,
    * another one stands in for it; uv would call such a lockfile out of date, so its packages are exported with their

@@ -9,7 +9,7 @@ import { installFailed, type FailedInstall, type KnownWord } from '../logs/insta
 
 export const CODE = 'install-dependencies::uv';
 
-export interface UvPlace extends Pick<FailedInstall, 'place' | 'minor'> {
+interface UvPlace extends Pick<FailedInstall, 'place' | 'minor'> {
   /** The file that has `required-version`, where one has. */
   readonly requiredIn?: string | undefined;
 }

@@ -24,7 +24,7 @@ export type UvFacts = {
   readonly index?: string;
 };
 
-export interface UvInstall {
+interface UvInstall {
   readonly config: {
     readonly vendorDir: string;
     readonly root: string;

@@ -12,7 +12,7 @@ import { UV_CACHE, uvEnvironment } from './command.js';
 import { uvFailed } from './failures.js';
 import type { UvProject } from './project.js';
 
-export interface UvTask {
+interface UvTask {
   readonly python: SlugPython;
   readonly project: UvProject;
   /** What a failure shows as the command. */
