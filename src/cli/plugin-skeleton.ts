@@ -1,5 +1,5 @@
-// The texts that `pyflow plugins new` writes: a kind that works, to be changed into another. They say what
-// docs/writing-plugins.md says; a test loads, tests and runs them. Unaware of files.
+// The texts that `pyflow plugins new` writes: a small kind that works, for authors to change into their own. They follow
+// docs/writing-plugins.md; a test loads, tests and runs them.
 
 /** Path in the folder -> text. */
 export const skeletonOf = (kind: string): Readonly<Record<string, string>> => ({
@@ -11,22 +11,28 @@ export const skeletonOf = (kind: string): Readonly<Record<string, string>> => ({
   '.gitignore': '.pyflow/\n',
 });
 
-/** Words that YAML would take for something else than text. */
+/** Quotes words that YAML would not read as text. */
 const yamlText = (text: string): string => (['true', 'false', 'null'].includes(text) ? `'${text}'` : text);
 
-const moduleOf = (
-  kind: string,
-): string => `// The kind ${kind}: sorts the lines of a file of the app, each once. Put in its place what yours does.
-// One ES module, no build, nothing to install.
+const moduleOf = (kind: string): string => `${head(kind)}
+${manifestOf(kind)}
+${PLUGIN_CLASS}
+${failuresOf(kind)}`;
+
+const head = (kind: string): string => `\
+// The kind ${kind}: sorts the lines of a file of the app and drops duplicates. Replace this with what your kind does.
+// It is one ES module: there is nothing to build and nothing to install.
 
 import { readFile } from 'node:fs/promises';
+`;
 
+const manifestOf = (kind: string): string => `\
 /** @type {import('pyflow/sdk').PluginManifest} */
 export const manifest = {
   kind: '${kind}',
-  // Part of every key, as the digest of this file is.
+  // Part of every key, like the digest of this file.
   revision: 1,
-  description: 'Sorts the lines of a file, each once.',
+  description: 'Sorts the lines of a file and drops duplicates.',
   config: {
     type: 'object',
     properties: {
@@ -40,17 +46,19 @@ export const manifest = {
   outputs: {
     type: 'object',
     properties: {
-      lines: { type: 'integer', description: 'How many lines there are.' },
-      tree: { type: 'string', format: 'output-tree', description: 'What was written; filled in by the engine.' },
+      lines: { type: 'integer', description: 'How many lines the file has.' },
+      tree: { type: 'string', format: 'output-tree', description: 'The written file; the engine fills this in.' },
     },
     required: ['lines', 'tree'],
     additionalProperties: false,
   },
-  // All that a run may write; anything else fails the node.
+  // Everything that a run may write. Writing anything else fails the node.
   writes: ['\${config.into}'],
   expectedMs: 50,
 };
+`;
 
+const PLUGIN_CLASS = `\
 export class plugin {
   /** Services by name, in the order of the constructor's parameters. */
   static inject = ['Subprocess', 'NodeLog'];
@@ -67,7 +75,8 @@ export class plugin {
   }
 
   /**
-   * All that may sway the outcome, beyond config and inputs: \`run\` sees nothing else. Quick, and changes nothing.
+   * Names everything that can change the outcome besides config and inputs: \`run\` sees nothing else. Keep it quick,
+   * and change nothing here.
    *
    * @param {{ config: { file: string, into: string } }} node
    * @param {import('pyflow/sdk').ViewReader} view
@@ -78,14 +87,14 @@ export class plugin {
   }
 
   /**
-   * Whatever differs in \`context.appDir\` at the end is the node's layer. The same inputs must give the same bytes.
+   * Whatever differs in \`context.appDir\` at the end becomes the node's layer. The same inputs must give the same bytes.
    *
    * @param {{ config: { file: string, into: string } }} node
    * @param {import('pyflow/sdk').RunContext} context
    */
   async run({ config: { file, into } }, context) {
     this.log.step(context, \`Sorting \${file}\`);
-    // Commands run in the folder of the app; what they print is the node's log.
+    // Commands run in the folder of the app, and what they print becomes the log of the node.
     const sorted = await this.subprocess.run(context, {
       argv: ['sort', '-u', '-o', into, file],
       env: { LC_ALL: 'C' },
@@ -97,23 +106,25 @@ export class plugin {
     return { ok: true, value: { outputs: { lines: text.split('\\n').length - 1 } } };
   }
 }
+`;
 
-// Failures are returned, not thrown. Codes are stable, with the kind as their area.
+const failuresOf = (kind: string): string => `\
+// Return failures, don't throw them. Codes are stable and begin with the name of the kind.
 
 const noFile = (file) => ({
   code: '${kind}::no-file',
   blame: 'app',
-  title: \`There is no file \${file}\`,
-  detail: \`This node sorts the lines of \${file}, and the app has no such file.\`,
-  remedy: 'Add the file, or name another with the config field \`file\`.',
+  title: \`\${file} not found\`,
+  detail: \`This node sorts the lines of \${file}, but the app has no such file.\`,
+  remedy: 'Add the file, or name another one with the config field \`file\`.',
 });
 
 const sortFailed = (file, { exitCode, lines }) => ({
   code: '${kind}::sort-failed',
   blame: 'app',
-  title: \`sort could not sort \${file} (status \${exitCode})\`,
+  title: \`sort exited with status \${exitCode} for \${file}\`,
   detail: lines.slice(-20).join('\\n'),
-  remedy: 'Mend the file as the message says.',
+  remedy: 'Fix the file as the message says.',
 });
 `;
 
@@ -134,7 +145,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(appDir, { recursive: true, force: true }));
 
-/** Services and context as far as this kind uses them. Commands really run. */
+/** The part of the services and the context that this kind uses. Commands really run. */
 const subprocess = {
   run: async (_context, { argv: [program, ...args], env }) => {
     const ran = spawnSync(program, args, { cwd: appDir, env: { ...process.env, ...env }, encoding: 'utf8' });
@@ -145,7 +156,7 @@ const log = { step() {}, info() {}, notice() {}, progress() {} };
 const view = { kindOf: (path) => (existsSync(join(appDir, path)) ? 'file' : undefined) };
 const run = () => new plugin(subprocess, log).run({ config, inputs: {} }, { appDir });
 
-test('declares its name, and a description for each field', () => {
+test('declares its name and a description for each field', () => {
   assert.equal(manifest.kind, '${kind}');
   for (const { properties } of [manifest.config, manifest.inputs, manifest.outputs])
     for (const [name, { description }] of Object.entries(properties)) assert.ok(description, name);
@@ -170,7 +181,7 @@ test('sorts, and counts each line once', async () => {
   assert.equal(readFileSync(join(appDir, 'sorted.txt'), 'utf8'), 'a\\nb\\n');
 });
 
-test('tells what the command said when it fails', async () => {
+test('shows what the command printed when it fails', async () => {
   const ran = await run();
   assert.equal(ran.failure.code, '${kind}::sort-failed');
   assert.match(ran.failure.detail, /lines\\.txt/);
@@ -195,9 +206,9 @@ const readmeOf = (kind: string): string => `# ${kind}
 
 A kind of node for pyflow.
 
-| File | What it is |
+| File | Content |
 | --- | --- |
-| \`${kind}.mjs\` | the kind: its manifest, what it reads, what it does |
+| \`${kind}.mjs\` | the kind: its manifest, what it reads and what it does |
 | \`${kind}.test.mjs\` | its tests |
 | \`pipeline.yml\` | a pipeline that uses it |
 | \`example/\` | an app for that pipeline |
@@ -205,9 +216,9 @@ A kind of node for pyflow.
 \`\`\`sh
 node --test ${kind}.test.mjs
 pyflow check pipeline.yml
-pyflow run pipeline.yml --app example   # the second time everything is up to date
+pyflow run pipeline.yml --app example   # in the second run everything is up to date
 \`\`\`
 
-A pipeline elsewhere names the module by a path relative to itself: \`plugins: [../${kind}/${kind}.mjs]\`. The contract is in
-docs/writing-plugins.md of pyflow.
+A pipeline in another folder names the module by a path relative to itself: \`plugins: [../${kind}/${kind}.mjs]\`. pyflow describes the
+contract in docs/writing-plugins.md.
 `;
