@@ -13,17 +13,11 @@ import { join, relative } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { coverageOf, sumOf, type FileCoverage, type Tally } from './coverage/coverage.js';
-
-/** Where an untested branch can cost a user a wrong slug. */
-const DEMANDING = ['src/engine/store', 'src/engine/trees', 'src/engine/node'];
-/** Percent of branches. */
-const GOAL = 95;
+import { coverageOf, sumOf, type FileCoverage } from './coverage/coverage.js';
+import { areaOf, faultsOf, percentText, uncoveredText, type Excuses } from './coverage/goals.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
-
-/** File -> text of a line -> why no test reaches it. */
-type Excuses = Readonly<Record<string, Readonly<Record<string, string>>>>;
+const EXCUSES = join(root, 'scripts/coverage/uncovered.json');
 
 function main(): number {
   const { values, positionals } = parseArgs({
@@ -40,7 +34,10 @@ function main(): number {
     print(tableOf(files));
     for (const file of files) if (values.show.some((path) => file.file.startsWith(path))) print(uncoveredText(file));
     if (status !== 0) print('Some tests failed.\n');
-    return status === 0 && positionals.length === 0 ? check(files) : status;
+    if (status !== 0 || positionals.length > 0) return status;
+    const faults = faultsOf(files, JSON.parse(readFileSync(EXCUSES, 'utf8')) as Excuses);
+    print(faults.join(''));
+    return faults.length === 0 ? 0 : 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -83,9 +80,6 @@ const sourceFiles = (): readonly string[] =>
     .sort()
     .map((name) => join(root, 'src', name));
 
-/** The district of a file of the engine, else its top folder. */
-const areaOf = (file: string): string => /^src\/(?:engine\/)?[^/]+(?=\/)/.exec(file)?.[0] ?? 'src';
-
 function tableOf(files: readonly FileCoverage[]): string {
   const areas = [...new Set(files.map(({ file }) => areaOf(file)))].sort();
   const rows = areas.map((area) =>
@@ -104,47 +98,5 @@ function rowOf(name: string, files: readonly FileCoverage[]): string {
 
 const rowText = (name: string, lines: string, branches: string, count: string): string =>
   `${name.padEnd(24)}${lines.padStart(9)}${branches.padStart(10)}${count.padStart(16)}`.trimEnd();
-
-const percentOf = ({ covered, total }: Tally): number => (total === 0 ? 100 : (100 * covered) / total);
-
-/** Rounded down: 95 % means that much. */
-const percentText = (tally: Tally): string => `${(Math.floor(percentOf(tally) * 10) / 10).toFixed(1)} %`;
-
-function uncoveredText({ file, uncovered }: FileCoverage): string {
-  return uncovered.map(({ line, text }) => `${file}:${line}: ${text}\n`).join('');
-}
-
-/** Exit status: 1 if a demanding district misses the goal by lines without an excuse, or an excuse is out of date. */
-function check(files: readonly FileCoverage[]): number {
-  const excuses = JSON.parse(readFileSync(join(root, 'scripts/coverage/uncovered.json'), 'utf8')) as Excuses;
-  const faults = [...DEMANDING.flatMap((area) => faultsIn(area, files, excuses)), ...staleIn(files, excuses)];
-  print(faults.join(''));
-  return faults.length === 0 ? 0 : 1;
-}
-
-function faultsIn(area: string, all: readonly FileCoverage[], excuses: Excuses): readonly string[] {
-  const files = all.filter(({ file }) => areaOf(file) === area);
-  const branches = sumOf(files.map((file) => file.branches));
-  if (percentOf(branches) >= GOAL) return [];
-  const unexcused = files.map((file) => ({
-    ...file,
-    uncovered: file.uncovered.filter(({ text }) => excuses[file.file]?.[text] === undefined),
-  }));
-  if (unexcused.every(({ uncovered }) => uncovered.length === 0)) return [];
-  const title = `Tests cover ${percentText(branches)} of the branches of ${area}; the goal is ${GOAL} %. Test these lines:\n`;
-  return [title, ...unexcused.map(uncoveredText)];
-}
-
-function staleIn(files: readonly FileCoverage[], excuses: Excuses): readonly string[] {
-  const uncovered = new Map(files.map((file) => [file.file, new Set(file.uncovered.map(({ text }) => text))]));
-  return Object.entries(excuses).flatMap(([file, lines]) =>
-    Object.keys(lines)
-      .filter((text) => uncovered.get(file)?.has(text) !== true)
-      .map(
-        (text) =>
-          `Tests cover this line, or it is gone. Remove it from scripts/coverage/uncovered.json: ${file}: ${text}\n`,
-      ),
-  );
-}
 
 process.exitCode = main();

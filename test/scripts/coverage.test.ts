@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { coverageOf, type FileCoverage } from '../../scripts/coverage/coverage.js';
+import { areaOf, faultsOf } from '../../scripts/coverage/goals.js';
 
 describe('scripts/coverage', () => {
   let root: string;
@@ -102,5 +103,47 @@ export function nameOf(value: 'a'): string {
     writeFileSync(join(root, 'other.ts'), 'export const one = 1;\n');
     const [other] = coverageOf(join(root, 'v8'), [join(root, 'other.ts')]);
     expect(other!.lines).to.deep.equal({ covered: 0, total: 1 });
+  });
+
+  describe('the goals', () => {
+    const FILE = 'src/engine/store/blobs.ts';
+    const covered = (percent: number, ...lines: readonly string[]): FileCoverage => ({
+      file: FILE,
+      lines: { covered: 1, total: 1 },
+      branches: { covered: percent, total: 100 },
+      uncovered: lines.map((text, index) => ({ line: index + 7, text })),
+    });
+
+    it('are met with enough branches, whatever is missing', () => {
+      expect(faultsOf([covered(95, 'return 1;')], {})).to.deep.equal([]);
+    });
+
+    it('are missed with fewer, and name the lines', () => {
+      const [fault, ...others] = faultsOf([covered(94, 'return 1;', 'return 2;')], {});
+      expect(others).to.deep.equal([]);
+      expect(fault).to.match(/94\.0 % of the branches of src\/engine\/store; the goal is 95 %/);
+      expect(fault).to.contain(`${FILE}:7: return 1;\n${FILE}:8: return 2;\n`);
+    });
+
+    it('are met if every missing line has a reason', () => {
+      const files = [covered(94, 'return 1;', 'return 2;')];
+      expect(faultsOf(files, { [FILE]: { 'return 1;': 'why' } })).to.have.length(1);
+      expect(faultsOf(files, { [FILE]: { 'return 1;': 'why', 'return 2;': 'why' } })).to.deep.equal([]);
+    });
+
+    it('do not hold for other folders', () => {
+      expect(faultsOf([{ ...covered(10, 'return 1;'), file: 'src/cli/run.ts' }], {})).to.deep.equal([]);
+    });
+
+    it('allow no reason for a line that is covered or gone', () => {
+      expect(faultsOf([covered(100)], { [FILE]: { 'return 1;': 'why' } })).to.have.length(1);
+      expect(faultsOf([], { 'src/gone.ts': { 'return 1;': 'why' } })).to.have.length(1);
+    });
+
+    it('are per district of the engine, and per folder elsewhere', () => {
+      expect(
+        ['src/engine/store/blobs.ts', 'src/engine/sdk.ts', 'src/cli/buildpack/x.ts', 'src/cli.ts'].map(areaOf),
+      ).to.deep.equal(['src/engine/store', 'src/engine', 'src/cli', 'src']);
+    });
   });
 });
