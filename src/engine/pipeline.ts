@@ -6,9 +6,10 @@
 //   openRun        run/run.ts                opens the store, lists the app's files
 //   schedule       plan/schedule.ts          visits the nodes in graph order
 //   executeNode    node/execute.ts           one node's life: its key (node/key.ts), a stored result (node/look-up.ts), or
-//                                            work in a sandbox and the capture of its outputs (node/work.ts)
+//                                            work in a sandbox (node/run-sandbox.ts starts it), of which the outputs
+//                                            are captured (node/work.ts)
 //   writeSlug      slug/write.ts             writes the finished app
-//   makeReport     report/report.ts          status, exit status, the outcome of each node
+//   makeReport     report/report.ts          status, exit status (cli/exit-status.ts returns it), the outcome of each node
 //   recordRun      report/record.ts          what the next run needs to know
 
 import { closing, type Compose, type Composition } from './composition.js';
