@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -254,6 +255,18 @@ describe('architecture', () => {
     const isHelper = (path: string): boolean =>
       path === 'src/engine/failure.ts' || /^src\/plugins\/[^/]+\/failures\.ts$/.test(path);
     expect(thoseWith(compared).filter((path) => !isHelper(path))).to.deep.equal([]);
+  });
+
+  it('has no function of more than 60 lines and none with more than five parameters', function () {
+    this.timeout(30_000);
+    const oxlint = join(root, 'node_modules/oxlint/bin/oxlint');
+    const { stdout, status } = spawnSync(process.execPath, [oxlint, '--format=unix', 'src'], { cwd: root });
+    const found = stdout
+      .toString()
+      .split('\n')
+      .filter((line) => /too many (lines|parameters)/.test(line));
+    expect(status, 'status of oxlint').to.be.oneOf([0, 1]);
+    expect(found).to.deep.equal([]);
   });
 
   it('exports by name only', () => {
