@@ -5,7 +5,7 @@ function lengthOf(text) {
   return length;
 }
 const config0 = validate20;
-const schema31 = {"type":"object","properties":{"argv":{"type":"array","items":{"type":"string"},"minItems":1,"description":"The program and its arguments. No shell is involved: name one (`[sh, -c, ...]`) where it is wanted."},"reads":{"type":"array","items":{"type":"string","minLength":1,"pattern":"^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"},"default":[],"description":"Patterns of files the program sees, relative to the app; their content is part of the key."},"writes":{"type":"array","items":{"type":"string","minLength":1,"pattern":"^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"},"default":[],"description":"Patterns of files the program may write, relative to the app. Writing elsewhere fails the node."},"exists":{"type":"array","items":{"type":"string","minLength":1,"pattern":"^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"},"description":"Paths whose presence alone matters to the program."},"cwd":{"type":"string","minLength":1,"pattern":"^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))","description":"Working directory, relative to the app. Default: the app."},"appEnv":{"type":"array","items":{"type":"string","minLength":1},"description":"Names of the app variables that the program gets; their values are part of the key."},"capture":{"type":"boolean","description":"Give what the program printed on standard output as the value `stdout`."}},"required":["argv"],"additionalProperties":false};
+const schema31 = {"type":"object","properties":{"argv":{"type":"array","items":{"type":"string"},"minItems":1,"description":"The program and its arguments. pyflow starts no shell; name one (`[sh, -c, ...]`) if you need it."},"reads":{"type":"array","items":{"type":"string","minLength":1,"pattern":"^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"},"default":[],"description":"Patterns of the files that the program sees, relative to the app. Their content is part of the key."},"writes":{"type":"array","items":{"type":"string","minLength":1,"pattern":"^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"},"default":[],"description":"Patterns of the files that the program may write, relative to the app. Writing anything else fails the node."},"exists":{"type":"array","items":{"type":"string","minLength":1,"pattern":"^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))"},"description":"Paths of which only the presence matters to the program."},"cwd":{"type":"string","minLength":1,"pattern":"^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))","description":"Working directory, relative to the app. Default: the app."},"appEnv":{"type":"array","items":{"type":"string","minLength":1},"description":"Names of the app variables that the program gets. Their values are part of the key."},"capture":{"type":"boolean","description":"Return the standard output of the program as the value `stdout`."}},"required":["argv"],"additionalProperties":false};
 const func1 = lengthOf;
 const pattern4 = new RegExp("^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))", "u");
 
@@ -340,7 +340,7 @@ return errors === 0;
 validate20.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs0 = validate21;
-const schema32 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","x-may-be-absent":true,"description":"A tree the program sees whole, for example that of the dependencies."}},"additionalProperties":false};
+const schema32 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","x-may-be-absent":true,"description":"A tree that the program sees completely, for example the dependencies."}},"additionalProperties":false};
 
 function validate21(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -394,7 +394,7 @@ return errors === 0;
 validate21.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs0 = validate22;
-const schema33 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The input tree and what the program wrote."},"stdout":{"type":"string","description":"With `capture`: the end of standard output, at most 64 KiB, without trailing blanks. Else empty."}},"required":["tree","stdout"],"additionalProperties":false};
+const schema33 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The input tree and the files that the program wrote."},"stdout":{"type":"string","description":"With `capture`, the end of the standard output: at most 64 KiB, without trailing blanks. Otherwise empty."}},"required":["tree","stdout"],"additionalProperties":false};
 
 function validate22(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -480,7 +480,7 @@ return errors === 0;
 validate22.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config1 = validate23;
-const schema34 = {"type":"object","properties":{"setBy":{"type":"string","pattern":"^[A-Za-z0-9._/-]+$","default":"scalingo/python","description":"Value of WEB_CONCURRENCY_SET_BY, by which others tell who chose the number."}},"additionalProperties":false};
+const schema34 = {"type":"object","properties":{"setBy":{"type":"string","pattern":"^[A-Za-z0-9._/-]+$","default":"scalingo/python","description":"Value of WEB_CONCURRENCY_SET_BY, which tells other tools who chose the number."}},"additionalProperties":false};
 const pattern8 = new RegExp("^[A-Za-z0-9._/-]+$", "u");
 
 function validate23(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -1001,7 +1001,7 @@ return errors === 0;
 validate30.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs3 = validate31;
-const schema42 = {"type":"object","properties":{"status":{"type":"string","enum":["enabled","disabled-file","disabled-env-var","skipped-no-manage-py"],"description":"Whether the files were collected, or why not; absent when the app does not use Django.","x-build-data":"django_collectstatic","x-build-data-failed":"enabled"},"tree":{"type":"string","format":"output-tree","description":"The input tree and the collected files, wherever the settings of the app put them."}},"required":["tree"],"additionalProperties":false};
+const schema42 = {"type":"object","properties":{"status":{"type":"string","enum":["enabled","disabled-file","disabled-env-var","skipped-no-manage-py"],"description":"Whether the files were collected, or why not. Absent if the app does not use Django.","x-build-data":"django_collectstatic","x-build-data-failed":"enabled"},"tree":{"type":"string","format":"output-tree","description":"The input tree and the collected files, in the folder that the settings of the app name."}},"required":["tree"],"additionalProperties":false};
 
 function validate31(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1088,7 +1088,7 @@ return errors === 0;
 validate31.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config4 = validate32;
-const schema43 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24; the provider `scalingo` needs it."}},"additionalProperties":false};
+const schema43 = {"type":"object","properties":{"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24. The provider `scalingo` needs it."}},"additionalProperties":false};
 
 function validate32(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1255,7 +1255,7 @@ return errors === 0;
 validate32.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs4 = validate33;
-const schema44 = {"type":"object","properties":{"python":{"type":"object","properties":{"version":{"type":"string","pattern":"^\\d+\\.\\d+\\.\\d+$","description":"The resolved version, X.Y.Z."},"minor":{"type":"string","pattern":"^\\d+\\.\\d+$","description":"Its X.Y."},"exact":{"type":"boolean","description":"The app asked for this very patch, so no other will do."}},"required":["version","minor","exact"],"additionalProperties":false,"description":"The version to install."}},"required":["python"],"additionalProperties":false};
+const schema44 = {"type":"object","properties":{"python":{"type":"object","properties":{"version":{"type":"string","pattern":"^\\d+\\.\\d+\\.\\d+$","description":"The resolved version, X.Y.Z."},"minor":{"type":"string","pattern":"^\\d+\\.\\d+$","description":"Its X.Y."},"exact":{"type":"boolean","description":"The app asked for exactly this patch."}},"required":["version","minor","exact"],"additionalProperties":false,"description":"The version to install."}},"required":["python"],"additionalProperties":false};
 const pattern13 = new RegExp("^\\d+\\.\\d+\\.\\d+$", "u");
 const pattern14 = new RegExp("^\\d+\\.\\d+$", "u");
 
@@ -1428,7 +1428,7 @@ return errors === 0;
 validate33.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs4 = validate34;
-const schema45 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime, at VENDOR_DIR/python."},"version":{"type":"string","pattern":"^\\d+\\.\\d+\\.\\d+$","description":"The installed version, X.Y.Z; a fallback may have given another patch than was resolved.","x-build-data":"python_version"},"minor":{"type":"string","pattern":"^\\d+\\.\\d+$","description":"Its X.Y.","x-build-data":"python_version_major"},"provider":{"type":"string","description":"Which provider gave it."}},"required":["tree","version","minor","provider"],"additionalProperties":false};
+const schema45 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime, at VENDOR_DIR/python."},"version":{"type":"string","pattern":"^\\d+\\.\\d+\\.\\d+$","description":"The installed version, X.Y.Z. A fallback may install another patch than the resolved one.","x-build-data":"python_version"},"minor":{"type":"string","pattern":"^\\d+\\.\\d+$","description":"Its X.Y.","x-build-data":"python_version_major"},"provider":{"type":"string","description":"The provider that it came from."}},"required":["tree","version","minor","provider"],"additionalProperties":false};
 
 function validate34(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1584,7 +1584,7 @@ return errors === 0;
 validate34.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config5 = validate35;
-const schema46 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","setuptools","uv"],"description":"The tool to install. setuptools is for the minors of Python whose virtual environments had it; for others the tree is empty."},"version":{"type":"string","pattern":"^\\d+(\\.\\d+)*$","description":"One of the versions whose files pyflow knows by digest. Default: the pinned one."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"required":["name"],"additionalProperties":false};
+const schema46 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","setuptools","uv"],"description":"The tool to install. setuptools is for the minor versions of Python whose virtual environments had it; for others the tree is empty."},"version":{"type":"string","pattern":"^\\d+(\\.\\d+)*$","description":"One of the versions that pyflow has digests for. Default: the pinned one."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"required":["name"],"additionalProperties":false};
 const pattern17 = new RegExp("^\\d+(\\.\\d+)*$", "u");
 
 function validate35(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -1711,7 +1711,7 @@ return errors === 0;
 validate35.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs5 = validate36;
-const schema47 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python that installs the tool and runs it."}},"required":["runtime"],"additionalProperties":false};
+const schema47 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python that installs and runs the tool."}},"required":["runtime"],"additionalProperties":false};
 
 function validate36(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1775,7 +1775,7 @@ return errors === 0;
 validate36.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs5 = validate37;
-const schema48 = {"type":"object","properties":{"tool":{"type":"string","format":"tool-tree","description":"The tool; never part of the slug."},"version":{"type":"string","description":"Its version; empty when it is not for this Python.","x-build-data":"${config.name}_version"}},"required":["tool","version"],"additionalProperties":false};
+const schema48 = {"type":"object","properties":{"tool":{"type":"string","format":"tool-tree","description":"The tool. It is never part of the slug."},"version":{"type":"string","description":"Its version. Empty if the tool is not for this Python.","x-build-data":"${config.name}_version"}},"required":["tool","version"],"additionalProperties":false};
 
 function validate37(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1901,7 +1901,7 @@ return errors === 0;
 validate38.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs6 = validate39;
-const schema50 = {"type":"object","properties":{"candidates":{"type":"array","items":{},"minItems":1,"x-may-be-absent":true,"description":"Outputs of one type; those of skipped nodes are left out."}},"additionalProperties":false};
+const schema50 = {"type":"object","properties":{"candidates":{"type":"array","items":{},"minItems":1,"x-may-be-absent":true,"description":"Outputs of one type. Outputs of skipped nodes are left out."}},"additionalProperties":false};
 
 function validate39(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2149,7 +2149,7 @@ return errors === 0;
 validate41.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs7 = validate42;
-const schema53 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","x-may-be-absent":true,"description":"A tree the script sees whole and may change, for example that of the dependencies."},"manager":{"type":"string","x-may-be-absent":true,"description":"The package manager of the app: the script gets the variables that it wants."},"poetry":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"The Poetry that the script finds, when that is the manager."},"uv":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"The uv that the script finds, when that is the manager."}},"additionalProperties":false};
+const schema53 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","x-may-be-absent":true,"description":"A tree that the script sees completely and may change, for example the dependencies."},"manager":{"type":"string","x-may-be-absent":true,"description":"The package manager of the app. The script gets the variables for it."},"poetry":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"The Poetry that the script finds if that is the manager."},"uv":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"The uv that the script finds if that is the manager."}},"additionalProperties":false};
 
 function validate42(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2239,7 +2239,7 @@ return errors === 0;
 validate42.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs7 = validate43;
-const schema54 = {"type":"object","properties":{"ran":{"type":"boolean","description":"False when the app has no such script.","x-build-data":"${config.script:file}_hook","x-build-data-failed":true},"tree":{"type":"string","format":"output-tree","description":"The input tree and what the script changed."}},"required":["ran","tree"],"additionalProperties":false};
+const schema54 = {"type":"object","properties":{"ran":{"type":"boolean","description":"False if the app has no such script.","x-build-data":"${config.script:file}_hook","x-build-data-failed":true},"tree":{"type":"string","format":"output-tree","description":"The input tree with the changes of the script."}},"required":["ran","tree"],"additionalProperties":false};
 
 function validate43(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4389,7 +4389,7 @@ return errors === 0;
 validate61.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config14 = validate62;
-const schema73 = {"type":"object","properties":{"mode":{"type":"string","enum":["auto","on","off"],"default":"auto","description":"`auto` installs it when a dependency of the app compiles against it."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24. SQLite comes from the release of the machine that builds, so the two must agree. `host`, also the default, stands for that machine."},"requirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements.txt","description":"For pip: the requirements file, relative to `root`."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
+const schema73 = {"type":"object","properties":{"mode":{"type":"string","enum":["auto","on","off"],"default":"auto","description":"`auto` installs SQLite if a dependency of the app compiles against it."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24. SQLite comes from the release of the build machine, so the two must match. `host`, the default, stands for the build machine."},"requirements":{"type":"string","pattern":"^(?![-/])(?!(.*/)?\\.\\.(/|$)).+$","default":"requirements.txt","description":"For pip: the requirements file, relative to `root`."},"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
 
 function validate62(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4558,7 +4558,7 @@ return errors === 0;
 validate62.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs14 = validate63;
-const schema74 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to install beside."},"manager":{"type":"string","description":"Name of the package manager: says which file lists the dependencies."}},"required":["runtime","manager"],"additionalProperties":false};
+const schema74 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python that SQLite is installed beside."},"manager":{"type":"string","description":"Name of the package manager, which decides which file lists the dependencies."}},"required":["runtime","manager"],"additionalProperties":false};
 
 function validate63(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4644,7 +4644,7 @@ return errors === 0;
 validate63.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs14 = validate64;
-const schema75 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime, with SQLite where it was installed."},"installed":{"type":"boolean","description":"Whether it was."},"version":{"type":"string","description":"Version of SQLite, X.Y.Z; empty when it was not installed."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"The packages of the distribution it was taken from: name to version."}},"required":["tree","installed","version","packages"],"additionalProperties":false};
+const schema75 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime, and SQLite if it was installed."},"installed":{"type":"boolean","description":"Whether SQLite was installed."},"version":{"type":"string","description":"Version of SQLite, X.Y.Z. Empty if it was not installed."},"packages":{"type":"object","additionalProperties":{"type":"string"},"description":"The packages of the distribution that it comes from: name to version."}},"required":["tree","installed","version","packages"],"additionalProperties":false};
 
 function validate64(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4789,7 +4789,7 @@ return errors === 0;
 validate64.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config15 = validate65;
-const schema76 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"index":{"type":"string","minLength":1,"description":"URL of the list of corpora, instead of that of NLTK. Default: the setting PYFLOW_NLTK_INDEX."}},"additionalProperties":false};
+const schema76 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."},"index":{"type":"string","minLength":1,"description":"URL of the index of corpora. Default: the setting PYFLOW_NLTK_INDEX, otherwise the index of NLTK."}},"additionalProperties":false};
 
 function validate65(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4972,7 +4972,7 @@ return errors === 0;
 validate66.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs15 = validate67;
-const schema78 = {"type":"object","properties":{"status":{"type":"string","enum":["enabled","skipped-no-nltk-file"],"description":"Whether corpora were downloaded; absent when the app does not use NLTK.","x-build-data":"nltk_downloader","x-build-data-failed":"enabled"},"tree":{"type":"string","format":"output-tree","description":"The input tree, the corpora, and the profile script that tells the app where they are."}},"required":["tree"],"additionalProperties":false};
+const schema78 = {"type":"object","properties":{"status":{"type":"string","enum":["enabled","skipped-no-nltk-file"],"description":"Whether corpora were downloaded. Absent if the app does not use NLTK.","x-build-data":"nltk_downloader","x-build-data-failed":"enabled"},"tree":{"type":"string","format":"output-tree","description":"The input tree, the corpora, and the profile script that tells the app where they are."}},"required":["tree"],"additionalProperties":false};
 
 function validate67(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5059,7 +5059,7 @@ return errors === 0;
 validate67.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config16 = validate68;
-const schema79 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","minLength":1,"default":".scalingo","description":"The folder of the app that will hold the runtime; it may not hold one already."}},"additionalProperties":false};
+const schema79 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"vendorDir":{"type":"string","minLength":1,"default":".scalingo","description":"The folder of the app that the runtime is installed into. The app must not contain a runtime there."}},"additionalProperties":false};
 
 function validate68(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5193,7 +5193,7 @@ return errors === 0;
 validate69.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs16 = validate70;
-const schema81 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","uv"],"description":"The tool.","x-build-data":"package_manager"},"lockfile":{"type":"string","description":"The file it was recognised by, relative to the app."}},"required":["name","lockfile"],"additionalProperties":false};
+const schema81 = {"type":"object","properties":{"name":{"type":"string","enum":["pip","pipenv","poetry","uv"],"description":"The package manager.","x-build-data":"package_manager"},"lockfile":{"type":"string","description":"The file that it was recognized by, relative to the app."}},"required":["name","lockfile"],"additionalProperties":false};
 
 function validate70(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5384,7 +5384,7 @@ return errors === 0;
 validate71.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs17 = validate72;
-const schema83 = {"type":"object","properties":{"manager":{"type":"string","x-may-be-absent":true,"description":"The package manager of the app; some need variables of their own at run time."}},"additionalProperties":false};
+const schema83 = {"type":"object","properties":{"manager":{"type":"string","x-may-be-absent":true,"description":"The package manager of the app. Some need variables at run time."}},"additionalProperties":false};
 
 function validate72(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5438,7 +5438,7 @@ return errors === 0;
 validate72.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs17 = validate73;
-const schema84 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The profile scripts, and the Procfile of the root where the app itself has none."}},"required":["tree"],"additionalProperties":false};
+const schema84 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The profile scripts, and the Procfile of the root if the app itself has none."}},"required":["tree"],"additionalProperties":false};
 
 function validate73(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5502,7 +5502,7 @@ return errors === 0;
 validate73.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config18 = validate74;
-const schema85 = {"type":"object","properties":{"enabled":{"type":"boolean","default":true,"description":"Otherwise the tree stays as it is, and slugs are smaller."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
+const schema85 = {"type":"object","properties":{"enabled":{"type":"boolean","default":true,"description":"If false, the tree stays unchanged, and slugs are smaller."},"vendorDir":{"type":"string","pattern":"^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$","default":".scalingo","description":"Folder of the slug that holds the runtime and the packages, relative to the app."}},"additionalProperties":false};
 
 function validate74(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5583,7 +5583,7 @@ return errors === 0;
 validate74.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs18 = validate75;
-const schema86 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python to add them to."},"pip":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"pip, put among the packages of the Python."},"setuptools":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"setuptools, put among the packages of the Python."},"pipenv":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"Pipenv, put beside the Python with a command of its own, apart from the packages of the app."}},"required":["runtime"],"additionalProperties":false};
+const schema86 = {"type":"object","properties":{"runtime":{"type":"string","format":"output-tree","description":"The Python that the tools are added to."},"pip":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"pip, installed among the packages of the Python."},"setuptools":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"setuptools, installed among the packages of the Python."},"pipenv":{"type":"string","format":"tool-tree","x-may-be-absent":true,"description":"Pipenv, installed beside the Python with its own command, separate from the packages of the app."}},"required":["runtime"],"additionalProperties":false};
 
 function validate75(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5683,7 +5683,7 @@ return errors === 0;
 validate75.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs18 = validate76;
-const schema87 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime with the tools that were given."}},"required":["tree"],"additionalProperties":false};
+const schema87 = {"type":"object","properties":{"tree":{"type":"string","format":"output-tree","description":"The runtime with the connected tools."}},"required":["tree"],"additionalProperties":false};
 
 function validate76(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5747,7 +5747,7 @@ return errors === 0;
 validate76.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config19 = validate77;
-const schema88 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that do not say; without it that of the catalogue."}},"required":["stack"],"additionalProperties":false};
+const schema88 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that set none. Default: that of the catalogue."}},"required":["stack"],"additionalProperties":false};
 const pattern52 = new RegExp("^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$", "u");
 
 function validate77(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -5950,7 +5950,7 @@ return errors === 0;
 validate77.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const inputs19 = validate78;
-const schema89 = {"type":"object","properties":{"manager":{"type":"string","description":"Name of the package manager; some have files or rules of their own."}},"required":["manager"],"additionalProperties":false};
+const schema89 = {"type":"object","properties":{"manager":{"type":"string","description":"Name of the package manager. Some have special files or rules."}},"required":["manager"],"additionalProperties":false};
 
 function validate78(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -6014,7 +6014,7 @@ return errors === 0;
 validate78.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs19 = validate79;
-const schema90 = {"type":"object","properties":{"python":{"type":"object","description":"The version to fetch.","properties":{"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"exact":{"type":"boolean","description":"The app asked for this very patch; otherwise another patch of the minor may stand in."}},"required":["version","minor","exact"],"additionalProperties":false},"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"requested":{"type":"string","description":"As the app wrote it, or the minor that was chosen for it.","x-build-data":"python_version_requested"},"origin":{"type":"string","enum":["runtime.txt",".python-version","Pipfile.lock","cached","default"],"description":"Where the request stands; cached is the minor of the last build.","x-build-data":"python_version_origin"},"exact":{"type":"boolean","description":"The app asked for a patch.","x-build-data":"python_version_pinned"},"outdated":{"type":"boolean","description":"A newer patch of the minor is known.","x-build-data":"python_version_outdated"},"similarFiles":{"type":"array","items":{"type":"string"},"description":"Files named nearly like .python-version, when there is neither that nor runtime.txt; sorted.","x-build-data":"python_version_files"}},"required":["python","version","minor","requested","origin","exact","outdated","similarFiles"],"additionalProperties":false};
+const schema90 = {"type":"object","properties":{"python":{"type":"object","description":"The version to fetch.","properties":{"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"exact":{"type":"boolean","description":"The app asked for exactly this patch. If false, another patch of the minor version may be used."}},"required":["version","minor","exact"],"additionalProperties":false},"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"requested":{"type":"string","description":"The version as the app wrote it, or the minor version that was chosen for it.","x-build-data":"python_version_requested"},"origin":{"type":"string","enum":["runtime.txt",".python-version","Pipfile.lock","cached","default"],"description":"Where the version is set; `cached` stands for the minor version of the last build.","x-build-data":"python_version_origin"},"exact":{"type":"boolean","description":"The app asked for a patch.","x-build-data":"python_version_pinned"},"outdated":{"type":"boolean","description":"A newer patch of the minor version is known.","x-build-data":"python_version_outdated"},"similarFiles":{"type":"array","items":{"type":"string"},"description":"Files with names similar to .python-version, sorted, if neither that nor runtime.txt exists.","x-build-data":"python_version_files"}},"required":["python","version","minor","requested","origin","exact","outdated","similarFiles"],"additionalProperties":false};
 
 function validate79(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;

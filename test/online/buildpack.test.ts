@@ -71,7 +71,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
   });
 
   it('[output.step] [output.indent] logs steps and the output of tools, without colours', () => {
-    expect(first.stdout).to.match(/^-----> Using Python 3\.\d+ as asked for in \.python-version$/m);
+    expect(first.stdout).to.match(/^-----> Using Python 3\.\d+ specified in \.python-version$/m);
     expect(first.stdout).to.match(/^ {7}Successfully installed .*flask-/m);
     for (const line of first.stdout.trimEnd().split('\n')) expect(line).to.match(/^(-----> \S| {7} *\S|$)/);
     expect(first.stdout).not.to.contain('\u001b');
@@ -121,7 +121,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     const again = platform.push(EXAMPLE);
     const { status, stdout } = platform.compile(again);
     expect(status).to.equal(0);
-    expect(stdout).to.match(/^-----> Using Python 3\.\d+ as asked for in \.python-version$/m);
+    expect(stdout).to.match(/^-----> Using Python 3\.\d+ specified in \.python-version$/m);
     expect(stdout).not.to.contain('Successfully installed');
     expect(stdout).to.match(/^ {7}Restored from the cache, saving /m);
     expect(platform.data(again)).to.include({ cache_status: 'reused' });
@@ -308,7 +308,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
       const { status, stdout, stderr } = other.compile(app);
       expect(status, stdout + stderr).to.equal(0);
       expect(stdout).to.match(/^-----> Discarding the cache of another buildpack\n {7}\S/m);
-      expect(stdout).to.contain(`No Python version was given, using that of the last build: ${OTHER}`);
+      expect(stdout).to.contain(`No Python version was specified. Using the version of the last build: ${OTHER}`);
       expect(other.data(app)).to.include({
         cache_status: 'discarded',
         python_version_origin: 'cached',

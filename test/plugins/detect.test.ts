@@ -96,7 +96,7 @@ describe('detect', () => {
       .to.have.nested.property('failure.detail')
       .that.includes('services/web holds:\n  app.js')
       .and.not.includes('root of the app');
-    expect(result).to.have.nested.property('failure.remedy').that.includes('it is in services/web, not in a subfolder');
+    expect(result).to.have.nested.property('failure.remedy').that.includes('It is in services/web, not in a subfolder');
   });
 
   it('refuses a root that is not there, and shows how far the way leads', async () => {

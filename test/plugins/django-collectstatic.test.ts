@@ -54,7 +54,7 @@ describe('plugins/django-collectstatic', () => {
       expect(reads).to.deep.equal({ facts: { status: 'skipped-no-manage-py' }, pure: true });
       expect(outputs).to.deep.equal({ status: 'skipped-no-manage-py' });
       expect(scene.printed.map(({ type, text }) => `${type} ${text}`)).to.deep.equal([
-        'step Static files are not collected, as no manage.py was found',
+        'step Not collecting static files, because no manage.py was found',
       ]);
     });
 
@@ -231,11 +231,11 @@ describe('plugins/django-collectstatic', () => {
     it('is no upload, by what Django says', async () => {
       expect(
         await uncacheable(collecting('130 static files copied, 2 unmodified.', 'manifest/staticfiles.json')),
-      ).to.contain('elsewhere');
+      ).to.contain('not written into the slug');
     });
 
     it('is no upload of a command with other words, by what it wrote', async () => {
-      expect(await uncacheable(collecting('Uploaded everything', ''))).to.contain('elsewhere');
+      expect(await uncacheable(collecting('Uploaded everything', ''))).to.contain('not written into the slug');
       scene.close();
       expect(await uncacheable(collecting('Wrote everything'))).to.equal(undefined);
     });

@@ -232,7 +232,7 @@ describe('plugins/fetch-runtime', () => {
       const options = { settings: { SYSTEM_PYTHONS: prefix }, download: { fetch: async () => fail(dead) } };
       const result = await play({ row }, options);
       expect(result.ok && result.value.outputs.provider).to.equal('system');
-      expect(result.ok && result.value.degraded?.reason).to.contain('because python-build-standalone gave none');
+      expect(result.ok && result.value.degraded?.reason).to.contain('because python-build-standalone has none');
       expect(harness.text()).to.contain('runtime::provider-passed-over');
       expect(harness.text()).to.contain('example.invalid does not answer');
     }).timeout(60_000);
@@ -281,7 +281,7 @@ describe('plugins/fetch-runtime', () => {
       const row = { ...makeArchive(), version: `${runtime.minor}.99` };
       const failure = failureOf(await play({ version: row.version, row }, { settings: mirror() }));
       expect(failure.code).to.equal('runtime::self-check');
-      expect(failure.detail).to.contain(`It says it is Python ${runtime.version}.`);
+      expect(failure.detail).to.contain(`It reports version ${runtime.version}.`);
     }).timeout(60_000);
 
     it('notices modules that do not load', async () => {
@@ -332,7 +332,7 @@ describe('plugins/fetch-runtime', () => {
       expect(result.value.outputs).to.include({ version: runtime.version, provider: 'scalingo' });
       expect(result.value.degraded).to.equal(undefined);
       expect(await fingerprint(installed())).to.deep.equal(await fingerprint(join(runtime.appDir, '.scalingo/python')));
-      expect(harness.text()).to.contain('built for ubuntu 24.04, but this machine is debian 12');
+      expect(harness.text()).to.contain('built for ubuntu 24.04, but this machine runs debian 12');
       expect(harness.text()).to.contain(`Installing Python ${runtime.version}`);
     }).timeout(60_000);
 
@@ -398,7 +398,7 @@ describe('plugins/fetch-runtime', () => {
       expect(failure).to.include({ code: 'install-python::bad-pins', blame: 'pipeline' });
       expect(failure.detail.split('\n')).to.have.length(3);
       const without = failureOf(await play({ providers: ['scalingo'] }, { settings: settings() }));
-      expect(without.detail).to.contain('does not say for which stack');
+      expect(without.detail).to.contain('does not name a stack');
     });
 
     it('keys on the name and the digest of the archive', async () => {

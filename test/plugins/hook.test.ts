@@ -135,7 +135,7 @@ describe('plugins/hook', () => {
     expect(failed.result).to.have.nested.property('failure.code', 'hooks::pre_compile');
     expect(failed.result)
       .to.have.nested.property('failure.title')
-      .that.includes('services/web/bin/pre_compile ended with status 3');
+      .that.includes('services/web/bin/pre_compile exited with status 3');
   });
 
   it('is a no-op when only the app above the root has the script', async () => {
@@ -197,7 +197,7 @@ describe('plugins/hook', () => {
     const { result } = await play(open({ files: { 'bin/pre_compile': `#!/usr/bin/env python3\n${script}\n` } }));
     expect(result)
       .to.have.nested.property('failure.detail')
-      .that.matches(/^KeyError: 'NO_SUCH_NAME'\nbin\/pre_compile is run/);
+      .that.matches(/^KeyError: 'NO_SUCH_NAME'\npyflow runs bin\/pre_compile/);
   });
 
   describe('a script that is saved as on Windows', () => {

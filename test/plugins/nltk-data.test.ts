@@ -55,7 +55,7 @@ describe('plugins/nltk-data', () => {
     expect(outputs).to.deep.equal({ status: 'skipped-no-nltk-file' });
     expect(texts()).to.deep.equal([
       'step Downloading NLTK data',
-      'info There is no nltk.txt, so no corpora are downloaded',
+      'info nltk.txt not found, so no corpora are downloaded',
     ]);
   });
 
@@ -142,7 +142,7 @@ describe('plugins/nltk-data', () => {
     if (result.ok) throw new Error('expected a failure');
     expect(result.failure).to.include({ code: 'nltk-downloader', blame: 'app' });
     expect(result.failure.detail).to.equal(
-      "Asked for: words, none-such\nError loading none-such: Package 'none-such' not found in index",
+      "Requested: words, none-such\nError loading none-such: Package 'none-such' not found in index",
     );
     expect(scene.has('.profile.d')).to.equal(false);
   });
@@ -151,7 +151,7 @@ describe('plugins/nltk-data', () => {
     const { result } = await play(ending('raise SystemExit("cannot parse the index")'));
     if (result.ok) throw new Error('expected a failure');
     expect(result.failure).to.include({ code: 'nltk-downloader', blame: 'app' });
-    expect(result.failure.detail).to.equal('Asked for: words, none-such\ncannot parse the index');
+    expect(result.failure.detail).to.equal('Requested: words, none-such\ncannot parse the index');
   });
 
   for (const [what, script] of [

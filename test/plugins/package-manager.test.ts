@@ -61,7 +61,7 @@ describe('package-manager', () => {
     expect(code).to.equal('package-manager::none-found');
     for (const name of ['requirements.txt', 'Pipfile.lock', 'poetry.lock', 'uv.lock', 'pyproject.toml', 'src/'])
       expect(detail).to.include(name);
-    expect(remedy).to.include('uv').and.not.to.include('rename');
+    expect(remedy).to.include('uv').and.not.to.include('Rename');
   });
 
   for (const name of 'requeriments.txt requirement.txt requirements requirements.text Requirements.txt requirements.txt.txt requirments.txt'.split(
@@ -69,7 +69,7 @@ describe('package-manager', () => {
   )) {
     it(`[pm.none-found] [detect.misspelled-requirements-still-pass] explains ${name}`, async () => {
       expect((await failure({ [name]: '' })).remedy)
-        .to.match(/^.* is not a name that counts/)
+        .to.match(/^pyflow ignores .* because of its name\./)
         .and.to.include(name);
     });
   }
@@ -158,10 +158,10 @@ describe('package-manager', () => {
       expect(none.code).to.equal('package-manager::none-found');
       expect(none.detail).to.include('services/web holds:\n  requirments.txt');
       expect(none.remedy)
-        .to.include('services/web/requirments.txt is not a name')
-        .and.include('it is in services/web or in a folder above it,');
+        .to.include('pyflow ignores services/web/requirments.txt because')
+        .and.include('It is in services/web or in a folder above it,');
       const both = await failure({ 'services/web/requirments.txt': '', 'uv.lock': '' }, { root });
-      expect(both.remedy).to.include('services/web/requirments.txt is not a name');
+      expect(both.remedy).to.include('pyflow ignores services/web/requirments.txt because');
       const many = await failure({ 'services/web/uv.lock': '', 'services/web/poetry.lock': '' }, { root });
       expect(many.detail).to.include('  services/web/poetry.lock (Poetry)\n  services/web/uv.lock (uv)');
       const venv = await failure({ 'services/web/uv.lock': '', 'services/web/venv/pyvenv.cfg': '' }, { root });
@@ -215,7 +215,7 @@ describe('package-manager', () => {
       const files = { 'poetry.lock': '', 'pyproject.toml': PROJECT, 'web/main.py': '', 'own/pyproject.toml': PROJECT };
       expect(await found(files, 'web')).to.deep.equal({ name: 'poetry', lockfile: 'poetry.lock' });
       const other = await found(files, 'own');
-      expect(other).to.have.property('detail').that.includes('own has a pyproject.toml of its own');
+      expect(other).to.have.property('detail').that.includes('own has its own pyproject.toml');
       expect(other).to.have.property('remedy').that.includes('Run `poetry lock` in own');
     });
   });

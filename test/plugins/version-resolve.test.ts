@@ -212,22 +212,22 @@ describe('version-resolve', () => {
     it('[pyver.step-default] [pyver.step-cached] [pyver.step-specified] says what is used and why', async () => {
       expect(await step({})).to.deep.equal({
         type: 'step',
-        text: 'No Python version was given, using the default: 3.13',
+        text: 'No Python version was specified. Using the default: 3.13',
       });
       expect(await step({ state: { python: { minor: '3.12' } } })).to.have.property(
         'text',
-        'No Python version was given, using that of the last build: 3.12',
+        'No Python version was specified. Using the version of the last build: 3.12',
       );
       expect(await step({ files: { '.python-version': '3.12.4' } })).to.have.property(
         'text',
-        'Using Python 3.12.4 as asked for in .python-version',
+        'Using Python 3.12.4 specified in .python-version',
       );
     });
 
     it('[pyver.step-specified] comes before a refusal', async () => {
       expect(await step({ files: { '.python-version': '3.2' } })).to.have.property(
         'text',
-        'Using Python 3.2 as asked for in .python-version',
+        'Using Python 3.2 specified in .python-version',
       );
     });
   });
@@ -324,7 +324,7 @@ describe('version-resolve', () => {
         expect(none.remedy).to.include('pyflow catalogue pin');
         const patch = await failure({ ...platform, files: { '.python-version': '3.13.15' } });
         expect(patch).to.include({ code: 'python-version::unknown-patch' });
-        expect(patch.detail).to.include('The newest one there is 3.13.10.');
+        expect(patch.detail).to.include('The newest one is 3.13.10.');
       });
 
       it('reads no pins for the other providers, and refuses broken ones for this', async () => {
@@ -409,7 +409,7 @@ describe('version-resolve', () => {
     it('[pyver.warn-runtime-txt] [pyver.instructions] tells to delete runtime.txt first', async () => {
       const { codes, printed } = await resolve({ files: { 'runtime.txt': 'python-3.12' } });
       expect(codes).to.deep.equal(['runtime-txt::deprecated']);
-      expect(printed[1]?.text).to.include('1. Delete runtime.txt.').and.to.include('else: 3.12');
+      expect(printed[1]?.text).to.include('1. Delete runtime.txt.').and.to.include('into it: 3.12');
     });
 
     it('[pyver.uv-runtime-txt] makes it an error with uv', async () => {
@@ -524,13 +524,13 @@ describe('version-resolve', () => {
       const { result, printed } = await resolve({ root, files });
       expect(result).to.have.nested.property('value.outputs.requested', '3.12');
       expect(result).to.have.nested.property('value.outputs.origin', '.python-version');
-      expect(printed[0]?.text).to.equal('Using Python 3.12 as asked for in services/web/.python-version');
+      expect(printed[0]?.text).to.equal('Using Python 3.12 specified in services/web/.python-version');
       const locked = { 'services/web/Pipfile.lock': lock({ python_version: '3.11' }) };
       expect(await outputs({ root, manager: 'pipenv', files: locked })).to.include({ origin: 'Pipfile.lock' });
       const above = { '.python-version': '3.11', 'services/runtime.txt': 'python-3.12', 'runtime.txt': 'python-3.10' };
       expect(await outputs({ root, files: above })).to.include({ origin: 'runtime.txt', requested: '3.12' });
       const top = await resolve({ root, files: { '.python-version': '3.11', 'services/x.py': '' } });
-      expect(top.printed[0]?.text).to.equal('Using Python 3.11 as asked for in .python-version');
+      expect(top.printed[0]?.text).to.equal('Using Python 3.11 specified in .python-version');
       expect(await outputs({ root, files: { 'other/.python-version': '3.11' } })).to.include({ origin: 'default' });
     });
 
@@ -545,9 +545,7 @@ describe('version-resolve', () => {
         expect(title).to.include(`services/web/${name}`);
       }
       const old = await failure({ root, files: { 'services/web/.python-version': '3.8' } });
-      expect(`${old.detail} ${old.remedy}`).to.match(
-        /asked for in services\/web\/\.python-version.*in services\/web\/\./s,
-      );
+      expect(`${old.detail} ${old.remedy}`).to.match(/set in services\/web\/\.python-version.*in services\/web\/\./s);
       const lockfile = { 'services/web/Pipfile.lock': '{' };
       expect((await failure({ root, manager: 'pipenv', files: lockfile })).title).to.include(
         'services/web/Pipfile.lock',
@@ -559,7 +557,7 @@ describe('version-resolve', () => {
 
     it('warns of the right places', async () => {
       const { printed } = await resolve({ root });
-      expect(printed.at(-1)?.text).to.include('Make a file named .python-version in services/web;');
+      expect(printed.at(-1)?.text).to.include('Create a file named exactly .python-version in services/web.');
       const old = await resolve({ root, files: { 'services/web/runtime.txt': 'python-3.13' } });
       expect(old.printed.map(({ text }) => text).join()).to.include('Delete services/web/runtime.txt.');
     });

@@ -1,9 +1,9 @@
-// Whether the folder that a command should start in is one.
+// Checks the folder that a command starts in.
 
 import { pathBeneath, type Failure, type Folder, type ViewReader } from '../../engine/sdk.js';
 import { wrongCwd } from './failures.js';
 
-/** What is wrong with the `cwd`, as the node's folder shows it. */
+/** What is wrong with `cwd` in the node's folder; undefined when nothing is. */
 export function whyNoCwd(app: Folder, cwd: string): Failure | undefined {
   const path = pathBeneath('', cwd);
   if (path === undefined) return wrongCwd(cwd, 'missing');
@@ -15,7 +15,7 @@ export function whyNoCwd(app: Folder, cwd: string): Failure | undefined {
   return wrongCwd(cwd, leadsThroughLink(app, path) ? 'link' : 'missing');
 }
 
-/** Before files are selected, which would refuse the link for its own sake. */
+/** Asked before files are selected, because the selection would refuse the link for another reason. */
 export function isLostLink(view: ViewReader, cwd: string): boolean {
   const path = pathBeneath('', cwd);
   if (path === undefined || path === '' || view.exists(path)) return false;

@@ -1,9 +1,9 @@
-// What the kind `command` declares: any program as a node, with the same keys and sandbox as every other kind.
+// The manifest of the kind `command`: any program as a node, with the same keys and sandbox as every other kind.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { closedObject, outputTree } from '../shared/manifest/schemas.js';
 
-/** A relative path or pattern without a step up: what lies outside the app is neither seen nor kept. */
+/** A relative path or pattern without `..`: the node neither sees nor keeps anything outside the app. */
 const INSIDE = '^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))';
 
 export const config = closedObject(
@@ -12,25 +12,26 @@ export const config = closedObject(
       type: 'array',
       items: { type: 'string' },
       minItems: 1,
-      description:
-        'The program and its arguments. No shell is involved: name one (`[sh, -c, ...]`) where it is wanted.',
+      description: 'The program and its arguments. pyflow starts no shell; name one (`[sh, -c, ...]`) if you need it.',
     },
     reads: {
       type: 'array',
       items: { type: 'string', minLength: 1, pattern: INSIDE },
       default: [],
-      description: 'Patterns of files the program sees, relative to the app; their content is part of the key.',
+      description:
+        'Patterns of the files that the program sees, relative to the app. Their content is part of the key.',
     },
     writes: {
       type: 'array',
       items: { type: 'string', minLength: 1, pattern: INSIDE },
       default: [],
-      description: 'Patterns of files the program may write, relative to the app. Writing elsewhere fails the node.',
+      description:
+        'Patterns of the files that the program may write, relative to the app. Writing anything else fails the node.',
     },
     exists: {
       type: 'array',
       items: { type: 'string', minLength: 1, pattern: INSIDE },
-      description: 'Paths whose presence alone matters to the program.',
+      description: 'Paths of which only the presence matters to the program.',
     },
     cwd: {
       type: 'string',
@@ -41,11 +42,11 @@ export const config = closedObject(
     appEnv: {
       type: 'array',
       items: { type: 'string', minLength: 1 },
-      description: 'Names of the app variables that the program gets; their values are part of the key.',
+      description: 'Names of the app variables that the program gets. Their values are part of the key.',
     },
     capture: {
       type: 'boolean',
-      description: 'Give what the program printed on standard output as the value `stdout`.',
+      description: 'Return the standard output of the program as the value `stdout`.',
     },
   },
   ['argv'],
@@ -56,16 +57,17 @@ export const inputs = closedObject({
     type: 'string',
     format: 'output-tree',
     'x-may-be-absent': true,
-    description: 'A tree the program sees whole, for example that of the dependencies.',
+    description: 'A tree that the program sees completely, for example the dependencies.',
   },
 });
 
 export const outputs = closedObject(
   {
-    tree: outputTree('The input tree and what the program wrote.'),
+    tree: outputTree('The input tree and the files that the program wrote.'),
     stdout: {
       type: 'string',
-      description: 'With `capture`: the end of standard output, at most 64 KiB, without trailing blanks. Else empty.',
+      description:
+        'With `capture`, the end of the standard output: at most 64 KiB, without trailing blanks. Otherwise empty.',
     },
   },
   ['tree', 'stdout'],
@@ -74,7 +76,7 @@ export const outputs = closedObject(
 export const manifest: PluginManifest = {
   kind: 'command',
   revision: 1,
-  description: 'Runs any program on declared files and keeps what it writes.',
+  description: 'Runs any program on declared files and keeps the files that it writes.',
   config,
   inputs,
   outputs,

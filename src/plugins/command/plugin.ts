@@ -1,5 +1,5 @@
-// Runs a declared program. Lean on purpose: beyond the one subprocess there is next to no work, since generated
-// pipelines have thousands of these nodes. That nothing is written outside `writes` is the engine's check.
+// Runs a declared program. It does hardly any work beyond that, because generated pipelines have thousands of these nodes.
+// The engine checks that nothing is written outside `writes`.
 
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';

@@ -1,9 +1,9 @@
-// Whose fault it is that a program could not be started.
+// Decides who is to blame when a program cannot be started.
 
 import { hasCode, pathBeneath, type Failure, type Folder } from '../../engine/sdk.js';
 import { wrongProgram } from './failures.js';
 
-/** A script of the app that is there but names no interpreter that is, is the app's; any other wrong program the pipeline's. */
+/** The app, for a script of the app whose interpreter is missing; the pipeline, for every other wrong program. */
 export function startFailure(
   app: Folder,
   { argv, cwd }: { readonly argv: readonly string[]; readonly cwd?: string },

@@ -1,4 +1,4 @@
-// What the kind `concurrency-profile` declares: the number of web processes, decided when the app boots.
+// The manifest of the kind `concurrency-profile`: the number of web processes, decided when the app boots.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { closedObject, outputTree } from '../shared/manifest/schemas.js';
@@ -10,7 +10,7 @@ export const config = closedObject({
     type: 'string',
     pattern: '^[A-Za-z0-9._/-]+$',
     default: 'scalingo/python',
-    description: 'Value of WEB_CONCURRENCY_SET_BY, by which others tell who chose the number.',
+    description: 'Value of WEB_CONCURRENCY_SET_BY, which tells other tools who chose the number.',
   },
 });
 

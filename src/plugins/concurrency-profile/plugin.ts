@@ -1,4 +1,4 @@
-// Writes the profile script. Reads nothing: memory and cores are those of the container the app boots in.
+// Writes the profile script. It reads nothing: the script looks at the memory and cores of the container when the app boots.
 
 import { inject, injectable } from 'inversify';
 import { Services, succeed } from '../../engine/sdk.js';

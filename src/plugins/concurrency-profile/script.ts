@@ -1,5 +1,5 @@
-// The text of the profile script. It is sourced by the app's shell, so it must pass under `set -eu`, leave nothing behind
-// but the variables it is for, and never end the shell.
+// The text of the profile script. The app's shell sources it, so it must pass under `set -eu`, leave only its variables behind, and
+// never end the shell.
 
 export const concurrencyScript = (setBy: string): string => `${READ_MEMORY}${READ_CORES}${chooseNumber(setBy)}${REST}`;
 

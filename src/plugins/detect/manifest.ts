@@ -1,4 +1,4 @@
-// What the kind `detect` declares: is this a Python app?
+// The manifest of the kind `detect`: is this a Python app?
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { closedObject, rootSchema } from '../shared/manifest/schemas.js';
@@ -21,7 +21,7 @@ export const outputs = closedObject(
 export const manifest: PluginManifest = {
   kind: 'detect',
   revision: 1,
-  description: 'Passes when the root holds a file or folder that Python projects have.',
+  description: 'Passes if the root has a file or folder that Python projects have.',
   config,
   inputs,
   outputs,

@@ -1,5 +1,5 @@
-// Tells whether the app is written in Python, by names in its root alone. What exactly is wrong with a project is for
-// later nodes to say, so misspelt and left-over names pass on purpose.
+// Decides by the names in the root whether the app is written in Python. Misspelled and left-over names pass on purpose: later nodes
+// say what exactly is wrong with a project.
 
 import { injectable } from 'inversify';
 import { fail, succeed } from '../../engine/sdk.js';
@@ -14,7 +14,7 @@ import { manifest, type config, type inputs, type outputs } from './manifest.js'
 type Node = NodeOf<typeof config, typeof inputs>;
 type Outputs = FromSchema<typeof outputs>;
 
-/** Above a root with code they are its project's. */
+/** Above a root with code, these files belong to its project. */
 const MANAGER_FILES = ['Pipfile.lock', 'poetry.lock', 'requirements.txt', 'uv.lock'];
 
 @injectable()
@@ -43,7 +43,7 @@ export class Detect implements Plugin<Node['config'], Node['inputs'], Outputs, O
   }
 }
 
-/** What there is of the way to a folder that is not there. */
+/** Lists the nearest existing folder above a missing one. */
 function nearestFolder(view: ViewReader, root: string): string {
   const parts = root.split('/');
   while (parts.length > 0 && view.kindOf(parts.join('/')) !== 'directory') parts.pop();

@@ -1,4 +1,4 @@
-// Reads what collectstatic prints, line by line. Unaware of who runs it.
+// Reads what collectstatic prints, line by line.
 
 import { CAUSES, type Cause } from './failures.js';
 
@@ -18,8 +18,7 @@ export class CollectLog {
   }
 
   /**
-   * Django names the folder only when the files stay on this machine. A command that prints a summary of its own is
-   * judged by what it wrote.
+   * Django names the folder only when the files stay on this machine. If a command prints another summary, what it wrote decides.
    */
   isUpload(wroteFiles: boolean): boolean {
     return this.#destination === undefined ? !wroteFiles : this.#destination === 'elsewhere';

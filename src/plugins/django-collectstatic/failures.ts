@@ -1,4 +1,4 @@
-// The failures of the kind `django-collectstatic`. The codes tell apart what the log shows; the advice is the same.
+// The failures of the kind `django-collectstatic`. The code depends on what the log shows; the advice is the same for all.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
 import { lastException } from '../shared/logs/build-log.js';
@@ -7,11 +7,11 @@ const SHOWN_LINES = 30;
 
 export type Cause = 'syntax-error' | 'improper-configuration' | 'css-reference' | 'os-error';
 
-/** The first of these that any line of the log has. */
+/** Causes by the text that a line of the log contains; the first one that is found counts. */
 export const CAUSES: readonly { readonly cause: Cause; readonly text: string }[] = [
   { cause: 'syntax-error', text: 'SyntaxError' },
   { cause: 'improper-configuration', text: 'ImproperlyConfigured' },
-  // A stylesheet names a file that is not there.
+  // A stylesheet refers to a file that does not exist.
   { cause: 'css-reference', text: 'The CSS file' },
   { cause: 'os-error', text: 'OSError' },
 ];
@@ -19,16 +19,16 @@ export const CAUSES: readonly { readonly cause: Cause; readonly text: string }[]
 export function collectstaticFailed(command: string, exit: CommandExit, cause: Cause | undefined): Failure {
   const prose = {
     blame: 'app',
-    title: "Django's static files could not be collected",
+    title: "Collecting Django's static files failed",
     detail: [
       ...(lastException(exit.lines) ?? []),
-      `\`${command}\` ended with status ${exit.exitCode}.`,
+      `\`${command}\` exited with status ${exit.exitCode}.`,
       ...exit.lines.slice(-SHOWN_LINES),
     ].join('\n'),
     remedy: [
-      'Correct what the traceback points at: often a setting without a default that only the running app has, a missing',
-      'STATIC_ROOT, or a stylesheet that names a file that is not there.',
-      'An app whose static files are served from elsewhere can set the variable DISABLE_COLLECTSTATIC to 1.',
+      'Fix what the traceback points at. Common causes are a setting without a default that only the running app has, a',
+      'missing STATIC_ROOT, and a stylesheet that refers to a file that does not exist.',
+      'If the static files are served from elsewhere, set the variable DISABLE_COLLECTSTATIC to 1.',
     ].join('\n'),
   } as const;
   switch (cause) {

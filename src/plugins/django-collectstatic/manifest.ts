@@ -1,4 +1,4 @@
-// What the kind `django-collectstatic` declares: Django's static files, gathered into the slug.
+// The manifest of the kind `django-collectstatic`: Django's static files, collected into the slug.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { closedObject, outputTree, rootSchema, vendorDirSchema } from '../shared/manifest/schemas.js';
@@ -12,11 +12,11 @@ export const outputs = closedObject(
     status: {
       type: 'string',
       enum: ['enabled', 'disabled-file', 'disabled-env-var', 'skipped-no-manage-py'],
-      description: 'Whether the files were collected, or why not; absent when the app does not use Django.',
+      description: 'Whether the files were collected, or why not. Absent if the app does not use Django.',
       'x-build-data': 'django_collectstatic',
       'x-build-data-failed': 'enabled',
     },
-    tree: outputTree('The input tree and the collected files, wherever the settings of the app put them.'),
+    tree: outputTree('The input tree and the collected files, in the folder that the settings of the app name.'),
   },
   ['tree'],
 );
@@ -24,7 +24,7 @@ export const outputs = closedObject(
 export const manifest: PluginManifest = {
   kind: 'django-collectstatic',
   revision: 1,
-  description: "Runs Django's collectstatic, for apps that have Django and a manage.py.",
+  description: "Runs Django's collectstatic for apps that have Django and a manage.py.",
   config,
   inputs,
   outputs,

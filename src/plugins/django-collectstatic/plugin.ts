@@ -1,6 +1,6 @@
-// Collects the static files of a Django app, with the variables of the app, as it would be done by hand. What the settings
-// import can be anything, so the node sees the whole app; a result is restored only for this app, and only while nothing of
-// that changed. Files that are uploaded rather than written into the slug are uploaded in every run.
+// Collects the static files of a Django app with the variables of the app. The settings may import anything, so the node sees the
+// whole app, and its result is restored only for this app while nothing changes. Files that are uploaded instead of written into the
+// slug are uploaded in every run.
 
 import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
@@ -23,9 +23,9 @@ type Outputs = Omit<FromSchema<typeof outputs>, 'tree'>;
 type Facts = Outputs & {
   /** Relative to the root. */
   readonly managePy?: string;
-  /** Files of that name that were not taken. */
+  /** Other files of that name. */
   readonly others?: readonly string[];
-  /** The command's environment tells the mode. */
+  /** The command's environment contains the mode. */
   readonly mode?: 'build' | 'test';
 };
 
@@ -55,7 +55,7 @@ export class DjangoCollectstatic implements Plugin<Node['config'], Node['inputs'
       case undefined:
         return succeed({ outputs: {} });
       case 'disabled-file':
-        this.services.log.step(context, `Static files are not collected, as there is a file ${markerOf(config)}`);
+        this.services.log.step(context, `Not collecting static files, because ${markerOf(config)} exists`);
         this.services.log.notice(
           context,
           'collectstatic::disabled-by-file',
@@ -63,10 +63,10 @@ export class DjangoCollectstatic implements Plugin<Node['config'], Node['inputs'
         );
         break;
       case 'disabled-env-var':
-        this.services.log.step(context, `Static files are not collected, as ${DISABLE} is set`);
+        this.services.log.step(context, `Not collecting static files, because ${DISABLE} is set`);
         break;
       default:
-        this.services.log.step(context, 'Static files are not collected, as no manage.py was found');
+        this.services.log.step(context, 'Not collecting static files, because no manage.py was found');
     }
     return succeed({ outputs: status === undefined ? {} : { status } });
   }
@@ -94,14 +94,14 @@ export class DjangoCollectstatic implements Plugin<Node['config'], Node['inputs'
     });
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) {
-      // Asked for by the app; the values of secrets are masked as everywhere.
+      // The app asked for it. Values of secrets are masked here as everywhere.
       if (context.env[DEBUG] === '1')
         await this.services.subprocess.run(context, { argv: ['env'], cwd, env, network: false });
       return fail(collectstaticFailed(shown, exit.value, output.cause()));
     }
     const changed = changedFiles(before, await takeSnapshot(app, '', context.signal));
     const uncacheable = output.isUpload(changed.length > 0)
-      ? 'the static files went elsewhere than into the slug, so they are collected in every run'
+      ? 'the static files were not written into the slug, so they are collected in every run'
       : await filesMentionPrivatePath(context, app, changed);
     return succeed({ outputs: { status: 'enabled' }, ...(uncacheable !== undefined && { uncacheable }) });
   }
@@ -112,13 +112,13 @@ const SHOWN_OTHERS = 5;
 const othersText = (taken: string, others: readonly string[]): string => {
   const more = others.length > SHOWN_OTHERS ? ` and ${others.length - SHOWN_OTHERS} more` : '';
   const names = others.slice(0, SHOWN_OTHERS).join(', ');
-  return `pyflow uses ${taken}. The app also has ${names}${more}: to use another one, link to it as manage.py at the top, or set \`root\`.`;
+  return `pyflow uses ${taken}. The app also has ${names}${more}. To use another one, create a link to it named manage.py at the top of the app, or set \`root\`.`;
 };
 
 const markerOf = ({ root, vendorDir }: Config): string => inRoot(root, `${vendorDir}/collectstatic_disabled`);
 
 async function decide(config: Config, view: ViewReader): Promise<Facts> {
-  // Both come first, also for apps without Django, as people look for the words that they had an effect.
+  // Both come first, also for apps without Django, because people look in the log for the effect of these settings.
   if (await isFile(view, markerOf(config))) return { status: 'disabled-file' };
   const disabled = view.env(DISABLE) ?? (view.run.mode === 'test' ? '1' : '');
   if (disabled !== '' && disabled !== '0') return { status: 'disabled-env-var' };
@@ -129,7 +129,7 @@ async function decide(config: Config, view: ViewReader): Promise<Facts> {
   return { status: 'enabled', managePy, ...(others.length > 0 && { others }), mode: view.run.mode };
 }
 
-/** At most three levels deep; the shallowest, then the first by name. */
+/** Paths at most three levels deep: the shallowest first, then by name. */
 async function findManagePy(view: ViewReader): Promise<readonly string[]> {
   const found: string[] = [];
   for (const pattern of ['manage.py', '*/manage.py', '*/*/manage.py']) {

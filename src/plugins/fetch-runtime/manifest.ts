@@ -1,4 +1,4 @@
-// What the kind `fetch-runtime` declares: a Python of a resolved version, put into the slug.
+// The manifest of the kind `fetch-runtime`: a Python of a resolved version, put into the slug.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { providersSchema } from '../shared/archives/provider-list.js';
@@ -10,7 +10,7 @@ export const config = closedObject({
   stack: {
     type: 'string',
     minLength: 1,
-    description: 'The base image that the app will run on, e.g. scalingo-24; the provider `scalingo` needs it.',
+    description: 'The base image that the app will run on, e.g. scalingo-24. The provider `scalingo` needs it.',
   },
 });
 
@@ -21,7 +21,7 @@ export const inputs = closedObject(
       properties: {
         version: { type: 'string', pattern: '^\\d+\\.\\d+\\.\\d+$', description: 'The resolved version, X.Y.Z.' },
         minor: { type: 'string', pattern: '^\\d+\\.\\d+$', description: 'Its X.Y.' },
-        exact: { type: 'boolean', description: 'The app asked for this very patch, so no other will do.' },
+        exact: { type: 'boolean', description: 'The app asked for exactly this patch.' },
       },
       required: ['version', 'minor', 'exact'],
       additionalProperties: false,
@@ -37,7 +37,7 @@ export const outputs = closedObject(
     version: {
       type: 'string',
       pattern: '^\\d+\\.\\d+\\.\\d+$',
-      description: 'The installed version, X.Y.Z; a fallback may have given another patch than was resolved.',
+      description: 'The installed version, X.Y.Z. A fallback may install another patch than the resolved one.',
       'x-build-data': 'python_version',
     },
     minor: {
@@ -46,7 +46,7 @@ export const outputs = closedObject(
       description: 'Its X.Y.',
       'x-build-data': 'python_version_major',
     },
-    provider: { type: 'string', description: 'Which provider gave it.' },
+    provider: { type: 'string', description: 'The provider that it came from.' },
   },
   ['tree', 'version', 'minor', 'provider'],
 );
@@ -54,7 +54,7 @@ export const outputs = closedObject(
 export const manifest: PluginManifest = {
   kind: 'fetch-runtime',
   revision: 1,
-  description: 'Installs a CPython runtime in its normal form below the vendor folder.',
+  description: 'Installs a CPython runtime below the vendor folder, in a form that is the same for every provider.',
   config,
   inputs,
   outputs,

@@ -1,4 +1,4 @@
-// Puts a Python of a resolved version into the slug, in its one normal form, from the first provider that has it.
+// Puts a Python of a resolved version into the slug, in normal form, from the first provider that has it.
 
 import { inject, injectable } from 'inversify';
 import { fail, failKnowing, hasCode, isOfArea, Services, succeed } from '../../engine/sdk.js';
@@ -33,19 +33,19 @@ interface Outputs {
   readonly minor: string;
   readonly provider: string;
 }
-/** What a provider put below the vendor folder. */
+/** A runtime that a provider put below the vendor folder. */
 interface Installed {
   readonly version: string;
-  /** Folders of this machine that its files may name. */
+  /** Folders of this machine that its files may contain as text. */
   readonly privatePrefixes: readonly string[];
-  /** Made with the sources by whoever pinned them. */
+  /** The archive contains bytecode, pinned together with the sources. */
   readonly hasBytecode: boolean;
 }
 
-/** A copy of what happens to be installed is trusted for this long. */
+/** How long a copy of an installed interpreter may be reused. */
 const DEGRADED_MS = 60 * 60 * 1000;
 
-/** What was to be installed, for the build data of a build that fails here. */
+/** The version to install, for the build data of a build that fails here. */
 const knownOf = ({ python: { version, minor } }: Node['inputs']) => ({ version, minor });
 
 @injectable()
@@ -58,7 +58,7 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
     @inject(HostCommand) private readonly hostCommand: HostCommand,
   ) {}
 
-  /** Archives are pinned by digest, so where they are fetched from is not in the key; that there is none is. */
+  /** Archives are pinned by digest, so their URL is not in the key. The absence of an archive is. */
   async reads({ config, inputs }: Node): ReadsPromise {
     const { version } = inputs.python;
     const row = config.providers.includes('python-build-standalone') ? this.findRow(version) : undefined;
@@ -96,7 +96,7 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
           this.services.log.notice(
             context,
             'runtime::provider-passed-over',
-            `${provider} did not give Python ${version}: ${attempt.value.reason}\nTrying ${next} instead.`,
+            `${provider} has no Python ${version}: ${attempt.value.reason}\nTrying ${next} instead.`,
           );
         }
         continue;
@@ -106,7 +106,7 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
       const outputs = { version: attempt.value.version, minor, provider };
       const isSecondBest = provider === 'system' || misses.some((miss) => !miss.isCertain);
       if (!isSecondBest) return succeed({ outputs });
-      const instead = misses.map((miss) => `${miss.provider} gave none`).join(', ');
+      const instead = misses.map((miss) => `${miss.provider} has none`).join(', ');
       const reason = `Python ${attempt.value.version} from ${provider}${instead && ` because ${instead}`}`;
       return succeed({ outputs, degraded: { reason, maxAgeMs: DEGRADED_MS } });
     }
@@ -117,7 +117,7 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
     );
   }
 
-  /** Overridden by tests, which have no archive of a real build. */
+  /** Tests override it, because they have no archive of a real build. */
   protected findRow(version: string): Runtime | undefined {
     const platform = runtimePlatform(this.services.host);
     return platform === undefined ? undefined : findRuntime(platform, version);
@@ -140,7 +140,7 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
     return this.unpack(source.value, python, home, context);
   }
 
-  /** The self-check tells whether it runs; this tells why it may not. */
+  /** The self-check finds out whether it runs; this says why it may not. */
   private warnOfOtherRelease(stack: string, context: RunContext): void {
     const { distro = '', release = '' } = stackStatus(stack);
     const { id, version } = this.services.host.release;
@@ -148,7 +148,7 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
     this.services.log.notice(
       context,
       'runtime::other-release',
-      `The archive was built for ${distro} ${release}, but this machine is ${id} ${version}.\nLibraries that Python or the app's packages need may be missing or of another version.`,
+      `The archive was built for ${distro} ${release}, but this machine runs ${id} ${version}.\nLibraries that Python or the app's packages need may be missing or have another version.`,
     );
   }
 
@@ -193,15 +193,15 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
     const chosen = seen.find((found) => found.refusal === undefined && (!exact || found.version === version));
     if (chosen === undefined) {
       const wanted = exact ? `CPython ${version}` : `a CPython ${minor}`;
-      const others = seen.length === 0 ? `no ${minor} at all` : seen.map(describeInterpreter).join('; ');
+      const others = seen.length === 0 ? `no CPython ${minor}` : seen.map(describeInterpreter).join('; ');
       return succeed({
         provider: 'system',
-        reason: `${wanted} is needed; this machine has ${others}.`,
+        reason: `${wanted} is needed, but this machine has ${others}.`,
         isTemporary: false,
         isCertain: false,
       });
     }
-    this.services.log.step(context, `Installing Python ${chosen.version}, copied from this machine`);
+    this.services.log.step(context, `Installing Python ${chosen.version} from this machine`);
     this.services.log.info(context, `Copying ${chosen.prefix}`);
     await copyRuntime(
       this.services.files.machine(chosen.prefix),
@@ -213,7 +213,7 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
     return succeed({ version: chosen.version, privatePrefixes: [chosen.prefix], hasBytecode: false });
   }
 
-  /** Normal form, proof that it is the interpreter it claims to be, own bytecode. */
+  /** Brings the runtime into normal form, checks that it is what it claims to be, and compiles its bytecode. */
   private async finish(
     installed: Installed,
     provider: Provider,

@@ -1,5 +1,5 @@
-// Runs a new runtime once and compares what it says of itself with what it should be. A moved interpreter may start
-// and yet be another one: it loads whichever libpython the search path finds.
+// Runs a new runtime once and compares what it reports with what it should be. A moved interpreter may start and still be another
+// one, because it loads the first libpython on the search path.
 
 import { fail, succeed, type Result, type RunContext, type Subprocess } from '../../engine/sdk.js';
 import { selfCheckFailed } from './failures.js';
@@ -21,7 +21,7 @@ print(json.dumps({'version': '.'.join(map(str, sys.version_info[:3])), 'text': p
 
 interface Answer {
   readonly version: string;
-  /** From the version text compiled in, which edits of the file could damage. */
+  /** The version text compiled into the file, which editing the file could damage. */
   readonly text: string;
   readonly prefix: string;
   readonly libraries: readonly string[];
@@ -47,7 +47,7 @@ export async function checkRuntime(
   });
   if (!exit.ok) return exit;
   if (exit.value.exitCode !== 0) {
-    const problem = `The interpreter ended with status ${exit.value.exitCode}.`;
+    const problem = `The interpreter exited with status ${exit.value.exitCode}.`;
     return fail(selfCheckFailed(runtime.version, problem, exit.value));
   }
   const problem = compare(printed, prefix, runtime.version);
@@ -59,12 +59,12 @@ function compare(printed: string, prefix: string, version: string): string | und
   try {
     answer = JSON.parse(printed) as Answer;
   } catch {
-    return `The interpreter answered \`${printed.slice(0, 200)}\`.`;
+    return `The interpreter printed \`${printed.slice(0, 200)}\`.`;
   }
-  for (const told of [answer.version, answer.text]) if (told !== version) return `It says it is Python ${told}.`;
-  if (answer.prefix !== prefix) return `It says its prefix is ${answer.prefix}, not ${prefix}.`;
+  for (const told of [answer.version, answer.text]) if (told !== version) return `It reports version ${told}.`;
+  if (answer.prefix !== prefix) return `It reports the prefix ${answer.prefix} instead of ${prefix}.`;
   const foreign = answer.libraries.find((library) => !library.startsWith(`${prefix}/lib/`));
-  if (foreign !== undefined) return `It loads ${foreign}, which is not its own library.`;
-  if (answer.problems.length > 0) return `Modules that do not load: ${answer.problems.join('; ')}`;
+  if (foreign !== undefined) return `It loads the library ${foreign} instead of its own.`;
+  if (answer.problems.length > 0) return `These modules cannot be imported: ${answer.problems.join('; ')}`;
   return undefined;
 }

@@ -1,4 +1,4 @@
-// Which archive a provider would fetch, or why it has none. Unaware of how archives are fetched and unpacked.
+// Finds the archive of a provider, or the reason why it has none.
 
 import { fail, succeed, type Host, type Result } from '../../engine/sdk.js';
 import { findPlatformArchive, platformArchiveName } from '../../manifests/catalogue/platform-archives.js';
@@ -15,7 +15,7 @@ export interface Source {
   readonly sha256: string;
   readonly sizeBytes?: number;
   readonly format: 'tar.gz' | 'tar.zst';
-  /** Folders around the prefix. */
+  /** The number of folders around the prefix. */
   readonly strip: number;
 }
 
@@ -59,7 +59,7 @@ export function platformSource(version: string, stack: string | undefined, host:
   return succeed({ provider, url: url.value, sha256, sizeBytes, format: 'tar.zst', strip: 0 });
 
   function whyNone(): Pick<ProviderMiss, 'reason' | 'isUnpinned'> {
-    if (stack === undefined) return { reason: 'the node does not say for which stack (`with: { stack: ... }`).' };
+    if (stack === undefined) return { reason: 'the node does not name a stack (`with: { stack: ... }`).' };
     const name = platformArchiveName(version, { stack, arch: host.arch });
     if (name === undefined) return { reason: `there are no archives for ${stack} on ${host.arch}.` };
     return { reason: `no digest is pinned for ${name}.`, isUnpinned: true };

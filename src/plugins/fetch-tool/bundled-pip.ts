@@ -1,4 +1,4 @@
-// Runs the pip that every Python brings along for ensurepip.
+// Runs the pip that every Python bundles for ensurepip.
 
 import { fail, succeed } from '../../engine/sdk.js';
 import type { CommandExit, Folder, Result, RunContext, Services } from '../../engine/sdk.js';
@@ -22,7 +22,7 @@ export function findBundledPip(app: Folder, home: string, minor: string): Result
 }
 
 /**
- * Runs it from a folder: straight from its wheel it would compile each of its modules anew, and take twice the time.
+ * Runs it from a folder. From its wheel it would compile all modules again and take twice the time.
  */
 const DRIVER = `import runpy, sys, zipfile
 wheel, folder = sys.argv[1:3]
@@ -47,9 +47,9 @@ const OPTIONS = [
 ];
 
 interface PipTask {
-  /** With their digests. */
+  /** Lines of a requirements file, with digests. */
   readonly requirements: readonly string[];
-  /** A folder as commands see it. */
+  /** The target folder as commands see it. */
   readonly into: string;
   readonly index: string | undefined;
 }

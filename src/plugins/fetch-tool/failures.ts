@@ -1,4 +1,4 @@
-// The failures that the kind `fetch-tool` raises.
+// The failures of the kind `fetch-tool`.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
 import type { ToolName } from '../../manifests/catalogue/tools.js';
@@ -9,28 +9,28 @@ import { lastLines } from '../shared/python/failures.js';
 export const unknownToolVersion = (tool: string, version: string, known: readonly string[]): Failure => ({
   code: 'fetch-tool::unknown-version',
   blame: 'pipeline',
-  title: `pyflow does not know the files of ${tool} ${version}`,
-  detail: `Tools are installed by digest only; known versions of ${tool}: ${known.join(', ')}.`,
-  remedy: 'Leave `version` out, or name one of the known versions.',
+  title: `pyflow has no digests for ${tool} ${version}`,
+  detail: `pyflow installs tools only by digest. It knows these versions of ${tool}: ${known.join(', ')}.`,
+  remedy: 'Remove `version`, or set it to one of these.',
 });
 
 export const noLockForPython = (tool: string, version: string, minor: string): Failure => ({
   code: 'fetch-tool::unknown-python',
   blame: 'internal',
-  title: `pyflow does not know the files of ${tool} ${version} for Python ${minor}`,
-  detail: 'What a tool depends on differs between minor versions of Python, so each has a list of its own.',
-  remedy: 'Take a newer pyflow, or another version of Python. In a checkout of pyflow: `npm run tool-locks`.',
+  title: `pyflow has no digests for ${tool} ${version} on Python ${minor}`,
+  detail: 'A tool has different dependencies on each minor version of Python, so each has a separate list.',
+  remedy: 'Use a newer pyflow or another version of Python. In a checkout of pyflow, run `npm run tool-locks`.',
 });
 
 export const noBundledPip = (folder: string): Failure => ({
   code: 'internal-error::bundled-pip-not-found',
   blame: 'internal',
   title: 'The Python runtime has no bundled pip',
-  detail: `There is no pip wheel in ${folder}, so nothing can install the tool.`,
-  remedy: 'Run again with `--refresh` for the runtime; another provider of the runtime may do as well.',
+  detail: `${folder} has no pip wheel, and pyflow installs tools with it.`,
+  remedy: 'Run again with `--refresh` for the runtime, or use another provider of runtimes.',
 });
 
-/** As the ancestor, which installs setuptools with pip. */
+/** The codes of the original buildpack, which installs setuptools together with pip. */
 const CODES = {
   pip: 'install-package-manager::pip',
   pipenv: 'install-package-manager::pipenv',
@@ -49,14 +49,14 @@ export function toolInstallFailed(tool: ToolName, version: string, exit: Command
       trouble
         ? `: ${TROUBLE_TITLES[trouble.kind]}`
         : isTampered
-          ? ': the package index gave a file of another digest'
+          ? ': the package index sent a file with another digest'
           : ''
     }`,
     detail: [...new Set([...errors, ...(trouble ? [trouble.line] : [])])].join('\n') || lastLines(exit),
     ...(errors[0] !== undefined && { subject: errors[0] }),
     remedy: isTampered
-      ? 'The file was changed on its way or at the index (PYFLOW_INDEX). Do not use it; find out who changed it.'
-      : 'Try again in a while; if it stays, check that the package index (PYFLOW_INDEX, else the default one) can be reached and has this version.',
+      ? 'The file was changed at the index (PYFLOW_INDEX) or on the way. Do not use it, and find out who changed it.'
+      : 'Try again later. If it fails again, check that the package index (PYFLOW_INDEX, or the default one) is reachable and has this version.',
     ...(!isTampered && { retryable: true }),
   };
 }

@@ -1,4 +1,4 @@
-// What the kind `fetch-tool` declares: a package manager at its pinned version, as a tool tree.
+// The manifest of the kind `fetch-tool`: a package manager at its pinned version, as a tool tree.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { closedObject, outputTree, toolTree, vendorDirSchema } from '../shared/manifest/schemas.js';
@@ -9,28 +9,26 @@ export const config = closedObject(
       type: 'string',
       enum: ['pip', 'pipenv', 'poetry', 'setuptools', 'uv'],
       description:
-        'The tool to install. setuptools is for the minors of Python whose virtual environments had it; for others the tree is empty.',
+        'The tool to install. setuptools is for the minor versions of Python whose virtual environments had it; for others the tree is empty.',
     },
     version: {
       type: 'string',
       pattern: '^\\d+(\\.\\d+)*$',
-      description: 'One of the versions whose files pyflow knows by digest. Default: the pinned one.',
+      description: 'One of the versions that pyflow has digests for. Default: the pinned one.',
     },
     vendorDir: vendorDirSchema,
   },
   ['name'],
 );
 
-export const inputs = closedObject({ runtime: outputTree('The Python that installs the tool and runs it.') }, [
-  'runtime',
-]);
+export const inputs = closedObject({ runtime: outputTree('The Python that installs and runs the tool.') }, ['runtime']);
 
 export const outputs = closedObject(
   {
-    tool: toolTree('The tool; never part of the slug.'),
+    tool: toolTree('The tool. It is never part of the slug.'),
     version: {
       type: 'string',
-      description: 'Its version; empty when it is not for this Python.',
+      description: 'Its version. Empty if the tool is not for this Python.',
       'x-build-data': '${config.name}_version',
     },
   },
@@ -41,7 +39,7 @@ export const manifest: PluginManifest = {
   kind: 'fetch-tool',
   revision: 2,
   description:
-    'Installs a package manager at a pinned version, it and all that it needs checked by digest, as a tool outside the slug.',
+    'Installs a package manager at a pinned version as a tool outside the slug, and checks it and its dependencies by digest.',
   config,
   inputs,
   outputs,

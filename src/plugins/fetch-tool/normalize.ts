@@ -1,11 +1,11 @@
-// Brings a folder that `pip install --target` filled into a form that is the same wherever it was made.
+// Brings a folder that `pip install --target` filled into a form that is the same on every machine.
 
 import type { Folder } from '../../engine/sdk.js';
 import { editRecord } from '../shared/install/record.js';
 
 /**
- * Scripts name the interpreter that installed them, while a tool is run by the interpreter of whoever uses it: they go,
- * and programs stay. RECORDs lose the lines of what is not there. Returns the sources to compile, sorted.
+ * Scripts name the interpreter that installed them, but each user of a tool runs it with another interpreter, so scripts are removed and
+ * programs stay. RECORD files lose the lines of removed files. Returns the sources to compile, sorted.
  */
 export async function normalizeTool(tool: Folder): Promise<readonly string[]> {
   const present = new Set<string>();

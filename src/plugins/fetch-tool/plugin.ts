@@ -1,4 +1,4 @@
-// Installs a package manager with the pip that every runtime brings along, into a folder of its own.
+// Installs a package manager into a separate folder, with the pip that every runtime bundles.
 
 import { createHash } from 'node:crypto';
 import { inject, injectable } from 'inversify';
@@ -24,12 +24,12 @@ type Locked = {
   readonly version: string;
   /** X.Y of the Python that installs. */
   readonly minor: string;
-  /** Name -> version of all that is installed, so that `why` can say what moved. */
+  /** Name -> version of everything that is installed, so that `why` can name what changed. */
   readonly packages: Readonly<Record<string, string>>;
-  /** Digest of the requirements with their hashes, which are many. */
+  /** Digest of the requirements with their hashes, which are too many to list. */
   readonly lock: string;
 };
-/** The tool is not for this Python; the tree stays empty. */
+/** The tool is not for this Python, so the tree stays empty. */
 type NotNeeded = { readonly version: ''; readonly minor: string };
 type Facts = Locked | NotNeeded;
 
@@ -39,7 +39,7 @@ export class FetchTool implements Plugin<Node['config'], Node['inputs'], Outputs
 
   constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
 
-  /** The files are pinned by digest, so which index they come from is not in the key. */
+  /** The files are pinned by digest, so the index that they come from is not in the key. */
   async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const { name } = config;
     const version = config.version ?? toolVersion(name);
@@ -53,7 +53,7 @@ export class FetchTool implements Plugin<Node['config'], Node['inputs'], Outputs
     return succeed({ facts: { version, minor, packages: lock.packages, lock: digestOf(lock) } });
   }
 
-  /** Overridden by tests, which have files of their own. */
+  /** Tests override it, because they use other files. */
   protected async findLock(tool: Config['name'], version: string, minor: string): Promise<ToolLock | undefined> {
     const { toolLock } = await import('../../manifests/catalogue/tool-locks.js');
     return toolLock(tool, version, minor, this.services.host.os);
@@ -73,11 +73,11 @@ export class FetchTool implements Plugin<Node['config'], Node['inputs'], Outputs
   ): RunPromise<Outputs> {
     const locked = await this.findLock(config.name, version, minor);
     if (locked === undefined || digestOf(locked) !== digest)
-      throw new Error('the lock is not the one that is in the key');
+      throw new Error('the lock differs from the one in the key');
     const { host, log } = this.services;
     const { tool } = this.services.files.of(context);
     const seenToolDir = context.paths.tool;
-    if (tool === undefined || seenToolDir === undefined) throw new Error('fetch-tool was given no tool folder');
+    if (tool === undefined || seenToolDir === undefined) throw new Error('fetch-tool has no tool folder');
     const pip = findBundledPip(this.services.files.of(context).app, pythonHome(config.vendorDir), minor);
     if (!pip.ok) return pip;
 
@@ -88,7 +88,7 @@ export class FetchTool implements Plugin<Node['config'], Node['inputs'], Outputs
     const exit = await runBundledPip(this.services, context, pip.value, { requirements, into: seenToolDir, index });
     if (!exit.ok) return exit;
     if (exit.value.exitCode !== 0) return fail(toolInstallFailed(config.name, version, exit.value));
-    // Whoever uses the tool cannot write here, so without bytecode every start of it would compile anew.
+    // Users of the tool cannot write here, so without bytecode each start would compile it again.
     const compiled = await compileBytecode(this.services, context, {
       python: `${context.paths.app}/${pip.value.python}`,
       files: await normalizeTool(tool),

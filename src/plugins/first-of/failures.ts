@@ -1,4 +1,4 @@
-// The failures that the kind `first-of` raises.
+// The failures of the kind `first-of`.
 
 import type { Failure } from '../../engine/sdk.js';
 
@@ -6,15 +6,15 @@ export const noCandidate = (node: string): Failure => ({
   code: 'pipeline::no-candidate',
   blame: 'app',
   title: `No candidate of ${node} applies to this app`,
-  detail: `Every node that could have fed ${node} was skipped, because its \`when\` is false for this app.`,
+  detail: `All nodes that feed ${node} were skipped, because their \`when\` is false for this app.`,
   remedy:
-    'Look at the skipped nodes in the plan: either the app lacks a file they wait for, or the pipeline has no node for it.',
+    'Look at the skipped nodes in the plan. Either the app lacks a file that they need, or the pipeline needs a node for this app.',
 });
 
 export const severalCandidates = (node: string, count: number): Failure => ({
   code: 'pipeline::several-candidates',
   blame: 'pipeline',
-  title: `${count} candidates of ${node} ran, but it can stand for one only`,
-  detail: `The nodes that feed ${node} must exclude each other; ${count} of them were not skipped.`,
-  remedy: 'Give the candidates a `when` that is true for one of them at a time.',
+  title: `${count} candidates of ${node} ran, but only one may`,
+  detail: `Only one of the nodes that feed ${node} may run; ${count} of them were not skipped.`,
+  remedy: 'Give each candidate a `when`, so that only one of them is true for an app.',
 });

@@ -1,4 +1,4 @@
-// What the kind `first-of` declares: an alias for the one candidate that was not skipped.
+// The manifest of the kind `first-of`: an alias for the one candidate that was not skipped.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { closedObject } from '../shared/manifest/schemas.js';
@@ -11,7 +11,7 @@ export const inputs = closedObject({
     items: {},
     minItems: 1,
     'x-may-be-absent': true,
-    description: 'Outputs of one type; those of skipped nodes are left out.',
+    description: 'Outputs of one type. Outputs of skipped nodes are left out.',
   },
 });
 
@@ -23,7 +23,7 @@ export const outputs = closedObject(
 export const manifest: PluginManifest = {
   kind: 'first-of',
   revision: 1,
-  description: 'Stands for whichever of several nodes was not skipped.',
+  description: 'Stands for the one of several nodes that was not skipped.',
   config,
   inputs,
   outputs,

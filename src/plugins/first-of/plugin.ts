@@ -1,5 +1,5 @@
-// Passes on the one candidate that was not skipped. Unaware of what candidates are: that the output has their type is
-// said by the schema. A failed candidate blocks this node before it runs.
+// Passes on the one candidate that was not skipped. The schema says that the output has the type of the candidates. A failed
+// candidate blocks this node before it runs.
 
 import { injectable } from 'inversify';
 import { fail, succeed, type Plugin, type ReadsPromise, type RunContext, type RunPromise } from '../../engine/sdk.js';

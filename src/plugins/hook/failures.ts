@@ -1,4 +1,4 @@
-// The failures that the kind `hook` raises. The two hooks of the buildpack keep its codes.
+// The failures of the kind `hook`. The two hooks of the original buildpack keep its codes.
 
 import { posix } from 'node:path';
 import type { CommandExit, Failure } from '../../engine/sdk.js';
@@ -9,17 +9,17 @@ const SHOWN_LINES = 20;
 
 export const hookFailed = (script: string, exit: CommandExit, windows?: WindowsLines): Failure =>
   failureOf(script, {
-    title: `The script ${script} ended with status ${exit.exitCode}`,
+    title: `The script ${script} exited with status ${exit.exitCode}`,
     detail: [
       ...(windows === undefined ? [] : [describeWindowsLines(script, windows)]),
       ...(lastException(exit.lines) ?? []),
-      `${script} is run in every build; when it fails, so does the build.`,
+      `pyflow runs ${script} in every build. If the script fails, the build fails.`,
       ...exit.lines.slice(-SHOWN_LINES),
     ].join('\n'),
     remedy:
       windows === undefined
-        ? `Run ${script} by itself to find the mistake. An app that no longer needs it can delete or rename it.`
-        : `${saveWithLf(script)}. If it still fails, run ${script} by itself to find the mistake.`,
+        ? `Run ${script} on its own to find the error. If the app no longer needs it, delete or rename it.`
+        : `${saveWithLf(script)}. If it still fails, run ${script} on its own to find the error.`,
   });
 
 export const hookCannotStart = (script: string, { detail }: Failure, windows?: WindowsLines): Failure =>
@@ -27,16 +27,16 @@ export const hookCannotStart = (script: string, { detail }: Failure, windows?: W
     title: `The script ${script} cannot be started`,
     detail: [
       ...(windows === undefined ? [] : [describeWindowsLines(script, windows)]),
-      'The program that its first line names is not there.',
+      'The program in its first line was not found.',
       detail,
     ].join('\n'),
     remedy:
-      windows === undefined ? 'Correct the first line, to #!/usr/bin/env bash for example.' : `${saveWithLf(script)}.`,
+      windows === undefined ? 'Fix the first line, for example to #!/usr/bin/env bash.' : `${saveWithLf(script)}.`,
   });
 
-/** It went well, but its names and values may end with a CR. */
+/** For a script that passed, but whose names and values may end with a CR. */
 export const passedWithWindowsLines = (script: string, windows: WindowsLines): string =>
-  `${describeWindowsLines(script, windows)} It ended with status 0, but what it wrote may be wrong: the CR becomes part of names and values.\n${saveWithLf(script)}.`;
+  `${describeWindowsLines(script, windows)} It exited with status 0, but its output may be wrong, because the CR becomes part of names and values.\n${saveWithLf(script)}.`;
 
 function failureOf(script: string, words: Pick<Failure, 'title' | 'detail' | 'remedy'>): Failure {
   const prose = { blame: 'app', ...words } as const;

@@ -1,4 +1,4 @@
-// What the kind `hook` declares: a script of the app that runs at a point of the build.
+// The manifest of the kind `hook`: a script of the app that runs at one point of the build.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { closedObject, outputTree, rootSchema, vendorDirSchema } from '../shared/manifest/schemas.js';
@@ -17,24 +17,24 @@ export const inputs = closedObject({
     type: 'string',
     format: 'output-tree',
     'x-may-be-absent': true,
-    description: 'A tree the script sees whole and may change, for example that of the dependencies.',
+    description: 'A tree that the script sees completely and may change, for example the dependencies.',
   },
   manager: {
     type: 'string',
     'x-may-be-absent': true,
-    description: 'The package manager of the app: the script gets the variables that it wants.',
+    description: 'The package manager of the app. The script gets the variables for it.',
   },
   poetry: {
     type: 'string',
     format: 'tool-tree',
     'x-may-be-absent': true,
-    description: 'The Poetry that the script finds, when that is the manager.',
+    description: 'The Poetry that the script finds if that is the manager.',
   },
   uv: {
     type: 'string',
     format: 'tool-tree',
     'x-may-be-absent': true,
-    description: 'The uv that the script finds, when that is the manager.',
+    description: 'The uv that the script finds if that is the manager.',
   },
 });
 
@@ -42,11 +42,11 @@ export const outputs = closedObject(
   {
     ran: {
       type: 'boolean',
-      description: 'False when the app has no such script.',
+      description: 'False if the app has no such script.',
       'x-build-data': '${config.script:file}_hook',
       'x-build-data-failed': true,
     },
-    tree: outputTree('The input tree and what the script changed.'),
+    tree: outputTree('The input tree with the changes of the script.'),
   },
   ['ran', 'tree'],
 );
@@ -54,11 +54,11 @@ export const outputs = closedObject(
 export const manifest: PluginManifest = {
   kind: 'hook',
   revision: 1,
-  description: 'Runs a script of the app in the root, in every build, with all variables of the app.',
+  description: 'Runs a script of the app in every build, in the root and with all variables of the app.',
   config,
   inputs,
   outputs,
-  // A script may change anything, so every node that writes must be ordered before or after it.
+  // A script may change anything, so every node that writes needs an order before or after it.
   buildsCode: true,
   writes: ['**'],
   reads: ['${config.root}/${config.script}'],

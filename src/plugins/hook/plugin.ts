@@ -1,4 +1,4 @@
-// Runs a script of the app as the buildpack does: in every build, with the app's variables, free to change anything.
+// Runs a script of the app as the original buildpack does: in every build, with the app's variables, and free to change anything.
 
 import { inject, injectable } from 'inversify';
 import { fail, hasCode, Services, succeed } from '../../engine/sdk.js';
@@ -29,7 +29,7 @@ interface Outputs {
 /** Whether the script is there. */
 type Facts = { readonly present: boolean };
 
-/** Of a script, for its line ends. */
+/** Bytes of a script that are searched for line endings. */
 const MOST_LOOKED_AT = 1024 * 1024;
 
 @injectable()
@@ -52,7 +52,7 @@ export class Hook implements Plugin<Node['config'], Node['inputs'], Outputs, Fac
     this.services.log.step(context, `Running ${script}`);
     const { app } = this.services.files.of(context);
     const argv = argvFor(context, app, script);
-    // Before it runs: a script may rewrite itself.
+    // Look before it runs, because a script may rewrite itself.
     const windows = windowsLinesOf(app.readStart(app.resolve(script) ?? script, MOST_LOOKED_AT));
     const envDir = writeEnvDir(context, this.services.files);
     const { path, variables } = managerEnvironment(context, this.services.files, inputs.manager, vendorDir);
@@ -75,11 +75,11 @@ export class Hook implements Plugin<Node['config'], Node['inputs'], Outputs, Fac
   }
 }
 
-/** The script is there, so it is the program of its first line that is not. */
+/** The script exists, so the program in its first line is missing. */
 const hasNoInterpreter = (failure: Failure): boolean =>
   failure.blame === 'app' && hasCode(failure, 'command::not-found', 'command::not-executable');
 
-/** The script by its own first line, or through bash when it names no interpreter. */
+/** Starts the script by its first line, or with bash if that names no interpreter. */
 function argvFor(context: RunContext, app: Folder, script: string): readonly string[] {
   const seen = `${context.paths.app}/${script}`;
   const file = app.resolve(script) ?? script;

@@ -1,16 +1,15 @@
-// Asks apt-get, cut off from every configuration of the machine, which files of today's signed index certain packages
-// are. Unaware of what they are for.
+// Asks apt-get, isolated from the configuration of the machine, for the files of packages in today's signed index.
 
 import { fail, hasCode, succeed } from '../../engine/sdk.js';
 import type { Folder, Result, RunContext, Services, Subprocess } from '../../engine/sdk.js';
 import type { Distribution } from '../../manifests/catalogue/distributions.js';
 import { aptFailed, toolMissing } from './failures.js';
 
-/** A file of the archive as the signed index describes it. */
+/** A file of the archive, as the signed index describes it. */
 export interface PackageFile {
   readonly name: string;
   readonly version: string;
-  /** Below the base of the archives. */
+  /** Relative to the base URL of the archive. */
   readonly path: string;
   readonly sizeBytes: number;
   readonly sha256: string;
@@ -18,13 +17,13 @@ export interface PackageFile {
 
 export interface Archives {
   readonly distribution: Distribution;
-  /** Of the archives: the distribution's own or a mirror's; may hold user and password. */
+  /** The base URL of the archive: the distribution's own or a mirror's. It may contain user and password. */
   readonly base: string;
-  /** Of the index's signatures, on this machine. */
+  /** The keys for the signatures of the index, on this machine. */
   readonly keyring: string;
 }
 
-/** The newest version of each package in the index of today. */
+/** The newest version of each package in today's index. */
 export async function findPackages(
   services: Pick<Services, 'files' | 'subprocess'>,
   context: RunContext,
@@ -36,7 +35,7 @@ export async function findPackages(
   const updated = await apt.run('read the package index', [
     'update',
     '-q',
-    // Else it makes a cache of its own at the end, and the next command makes it again.
+    // Otherwise it makes another cache at the end, and the next command makes it again.
     '--option=pkgCacheFile::Generate=false',
   ]);
   if (!updated.ok) return updated;
@@ -71,7 +70,7 @@ class Apt {
     for (const name of signed(cache, KEPT)) copy(cache, `${KEPT}/${name}`, scratch, `${LISTS}/${name}`);
   }
 
-  /** Lines of standard output; none of them gets into the node's log unless it fails. */
+  /** Returns the lines of standard output. They enter the node's log only on failure. */
   async run(what: string, args: readonly string[]): Promise<Result<readonly string[]>> {
     const { subprocess, context, archives } = this;
     const printed: string[] = [];
@@ -93,13 +92,13 @@ class Apt {
   }
 
   /**
-   * The next run starts from the signed files of this one. Then apt takes no index that is older than one it has seen,
-   * though its signature still is right: a mirror cannot pass off last month's packages as today's.
+   * The next run starts from the signed files of this one. Then apt rejects an index that is older than one that it has seen, even
+   * with a valid signature, so a mirror cannot present last month's packages as today's.
    */
   keepSignatures(): void {
     const { scratch, cache } = this.folders;
     for (const name of signed(scratch, LISTS)) {
-      // Another run of the same app may do the same.
+      // Another run of the same app may do this at the same time.
       const temporary = `${KEPT}/.${name}.${process.pid}`;
       copy(scratch, `${LISTS}/${name}`, cache, temporary);
       cache.rename(temporary, `${KEPT}/${name}`);
@@ -107,7 +106,7 @@ class Apt {
   }
 }
 
-/** In the scratch folder: what apt-get fetched. */
+/** In the scratch folder: the lists that apt-get downloaded. */
 const LISTS = 'apt/lists';
 /** In the cache folder: the signed files of the last run. */
 const KEPT = 'index';
@@ -128,7 +127,7 @@ const sourcesList = ({ distribution, base, keyring }: Archives): string =>
     )
     .join('');
 
-/** Folders as apt-get sees them. Everything that apt would read of the machine is named, to be put out of its reach. */
+/** Folders are as apt-get sees them. Every path that apt would read on the machine is set to something else. */
 function aptConfiguration(
   { given, scratch }: { readonly given: string; readonly scratch: string },
   { architecture }: Distribution,
@@ -136,11 +135,11 @@ function aptConfiguration(
   const settings: Readonly<Record<string, string>> = {
     'APT::Architecture': architecture,
     'APT::Architectures': architecture,
-    // With "root" apt keeps its user: the folder of the node is closed to others.
+    // With "root" apt keeps its user, because other users have no access to the folder of the node.
     'APT::Sandbox::User': 'root',
-    // Else an index that cannot be fetched is passed over with a warning.
+    // Otherwise apt only warns about an index that it cannot download.
     'APT::Update::Error-Mode': 'any',
-    // Of the digests in the index, the one that downloads are checked by.
+    // The digest of the index that downloads are checked with.
     'Acquire::ForceHash': 'SHA256',
     'Acquire::Languages': 'none',
     'Acquire::Retries': '0',
@@ -148,7 +147,7 @@ function aptConfiguration(
     'Acquire::https::Timeout': '10',
     'Dir::Cache': scratch,
     'Dir::Cache::archives': `${scratch}/archives`,
-    // Indexes for speed, larger than what they are made from.
+    // Caches for speed, larger than the lists that they are made from.
     'Dir::Cache::pkgcache': '',
     'Dir::Cache::srcpkgcache': '',
     'Dir::Etc::sourcelist': `${given}/sources.list`,
@@ -185,7 +184,7 @@ function parseUri(line: string, base: string): PackageFile | undefined {
   const [name = '', version = ''] = file.split('_');
   return {
     name,
-    // A colon stands for an epoch, and file names have it escaped.
+    // A colon marks an epoch, and is escaped in file names.
     version: decodeURIComponent(version),
     path: plain.slice(parent.length + 1),
     sizeBytes: Number(size),

@@ -1,4 +1,4 @@
-// Which dependencies of an app compile against SQLite, by the file that its package manager installs from.
+// Finds the dependencies of an app that compile against SQLite, in the file that its package manager installs from.
 
 import type { ViewReader } from '../../engine/sdk.js';
 import { packagesOf } from '../../manifests/app/packages.js';
@@ -7,7 +7,7 @@ import { compilesAgainstSqlite, sqlitePackages } from '../../manifests/catalogue
 
 const LOCKFILES: Readonly<Record<string, string>> = { pipenv: 'Pipfile.lock', poetry: 'poetry.lock', uv: 'uv.lock' };
 
-/** Normalized names, sorted. Files that cannot be read name none: whoever installs from them says what is wrong. */
+/** Normalized names, sorted. A file that cannot be read counts as empty, because the install reports what is wrong with it. */
 export async function dependenciesOnSqlite(
   view: ViewReader,
   manager: string,
@@ -23,7 +23,7 @@ export async function dependenciesOnSqlite(
     .toSorted();
 }
 
-/** Several versions of one package, for different platforms, are joined by commas. */
+/** Versions of one package for different platforms are joined by commas. */
 const compiles = (name: string, versions: string | undefined): boolean =>
   versions !== undefined &&
   versions.split(', ').some((version) => compilesAgainstSqlite(name, /^\d/.test(version) ? `==${version}` : version));

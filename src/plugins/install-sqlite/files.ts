@@ -1,15 +1,14 @@
-// Puts the files of SQLite's packages where a Python of the slug has such things, able to move with it. Unaware of where
-// the packages came from.
+// Puts the files of SQLite's packages beside the Python of the slug, in a form that works in any folder.
 
 import type { Folder } from '../../engine/sdk.js';
 
-/** What is kept of a package, and where it goes below the Python's folder. The rest is left out. */
+/** The files of a package that are kept, and their place below the Python's folder. */
 const PLACES: readonly { readonly pattern: RegExp; readonly to: (name: string) => string; readonly mode: number }[] = [
   { pattern: /^usr\/lib\/[^/]+\/(libsqlite3\.so[.\d]*)$/, to: (name) => `lib/${name}`, mode: 0o644 },
   { pattern: /^usr\/include\/(sqlite3(?:ext)?\.h)$/, to: (name) => `include/${name}`, mode: 0o644 },
   { pattern: /^usr\/lib\/[^/]+\/pkgconfig\/(sqlite3\.pc)$/, to: (name) => `lib/pkgconfig/${name}`, mode: 0o644 },
   { pattern: /^usr\/bin\/(sqlite3)$/, to: (name) => `libexec/sqlite3/${name}`, mode: 0o755 },
-  // Only for the command: beside it, where no other program of the slug finds it.
+  // Only the command needs it, so it is beside the command, where no other program of the slug finds it.
   { pattern: /^(?:usr\/)?lib\/[^/]+\/(libreadline\.so[.\d]+)$/, to: (name) => `libexec/sqlite3/${name}`, mode: 0o644 },
   { pattern: /^usr\/share\/doc\/([^/]+\/copyright)$/, to: (name) => `share/doc/${name}`, mode: 0o644 },
 ];
@@ -21,8 +20,8 @@ const HEADER = 'include/sqlite3.h';
 const NEEDED = ['lib/libsqlite3.so', 'lib/libsqlite3.so.0', HEADER, PKGCONFIG, 'libexec/sqlite3/sqlite3'];
 
 /**
- * The command is built to look for libraries where the distribution keeps them. This one starts it with those of the
- * slug, wherever that lies.
+ * The command looks for libraries in the folders of the distribution. This launcher starts it with those of the slug, in any
+ * folder.
  */
 const LAUNCHER = `#!/bin/sh
 here="$(dirname "$(realpath "$0")")/.."
@@ -30,10 +29,10 @@ export LD_LIBRARY_PATH="$here/libexec/sqlite3:$here/lib\${LD_LIBRARY_PATH:+:$LD_
 exec "$here/libexec/sqlite3/sqlite3" "$@"
 `;
 
-/** Is a path inside a package one that is kept? */
+/** Whether a file of a package is kept. */
 export const isKept = (path: string): boolean => PLACES.some(({ pattern }) => pattern.test(path));
 
-/** From the folders of unpacked packages to the Python's folder. Gives what is missing, as a sentence, if anything is. */
+/** Copies from the folders of unpacked packages to the Python's folder. If a file is missing, returns a sentence that names it. */
 export async function placeFiles(
   { scratch, app }: { readonly scratch: Folder; readonly app: Folder },
   unpacked: readonly string[],
@@ -48,14 +47,14 @@ export async function placeFiles(
       const to = place.to(name);
       const target = kind === 'symlink' ? scratch.readLink(`${folder}/${path}`) : undefined;
       if (target?.includes('/') === true) continue;
-      // A runtime may have one of its own, for instance from a platform that used to ship it.
+      // A runtime may already have the file, for example from a platform that used to ship it.
       if (target !== undefined) app.symlink(target, `${home}/${to}`);
       else scratch.withFile(`${folder}/${path}`, (file) => app.copyFrom(file, `${home}/${to}`, place.mode));
       placed.add(to);
     }
   }
   const missing = NEEDED.filter((path) => !placed.has(path));
-  if (missing.length > 0) return `The packages hold no ${missing.join(', ')}.`;
+  if (missing.length > 0) return `The packages do not contain ${missing.join(', ')}.`;
   app.write(`${home}/${PKGCONFIG}`, movable(app.readText(`${home}/${PKGCONFIG}`) ?? ''));
   app.write(`${home}/${COMMAND}`, LAUNCHER, 0o755);
   return undefined;
@@ -74,6 +73,6 @@ function movable(text: string): string {
   );
 }
 
-/** X.Y.Z as the header says; undefined when it does not. */
+/** The version in the header, X.Y.Z; undefined when it has none. */
 export const headerVersion = (app: Folder, home: string): string | undefined =>
   /^#define SQLITE_VERSION\s+"([\d.]+)"/m.exec(app.readText(`${home}/${HEADER}`) ?? '')?.[1];

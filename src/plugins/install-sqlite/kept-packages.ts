@@ -1,14 +1,14 @@
-// Which packages the last build of this app found, for a day on which the archive gives no answer.
+// Remembers the packages that the last build of this app found, for builds while the archive is unreachable.
 
 import type { Folder } from '../../engine/sdk.js';
 import type { Distribution } from '../../manifests/catalogue/distributions.js';
 import type { PackageFile } from './apt.js';
 
-/** As long as the distributions themselves let an index of security updates count. */
+/** The time for which the distributions consider an index of security updates valid. */
 const KEPT_MS = 7 * 24 * 60 * 60 * 1000;
 
 interface Kept {
-  /** Milliseconds since the epoch: when the index was read. */
+  /** When the index was read, in milliseconds since the epoch. */
   readonly at: number;
   readonly files: readonly PackageFile[];
 }
@@ -28,7 +28,7 @@ export function keepPackages(
   cache.rename(`${path}.${process.pid}`, path);
 }
 
-/** A file of a cache may hold anything. */
+/** A build may have put anything into a file of the cache. */
 const isKeptFile = (value: unknown): value is Kept =>
   typeof value === 'object' &&
   value !== null &&
@@ -45,7 +45,7 @@ const isKeptFile = (value: unknown): value is Kept =>
       typeof file.sha256 === 'string',
   );
 
-/** Undefined when these packages were never found, or too long ago. */
+/** Undefined if these packages were never found, or too long ago. */
 export function keptPackages(
   cache: Folder,
   distribution: Distribution,
@@ -60,7 +60,7 @@ export function keptPackages(
   }
   if (!isKeptFile(kept)) return undefined;
   const { at, files } = kept;
-  // A time to come was written by another clock.
+  // A time in the future comes from another clock.
   if (at > now || now - at > KEPT_MS) return undefined;
   const found = names.flatMap((name) => files.find((file) => file.name === name) ?? []);
   return found.length === names.length ? found : undefined;

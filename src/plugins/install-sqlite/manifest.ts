@@ -1,4 +1,4 @@
-// What the kind `install-sqlite` declares: SQLite for packages that compile against it, beside the slug's Python.
+// The manifest of the kind `install-sqlite`: SQLite for packages that compile against it, beside the slug's Python.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import {
@@ -15,13 +15,13 @@ export const config = closedObject({
     type: 'string',
     enum: ['auto', 'on', 'off'],
     default: 'auto',
-    description: '`auto` installs it when a dependency of the app compiles against it.',
+    description: '`auto` installs SQLite if a dependency of the app compiles against it.',
   },
   stack: {
     type: 'string',
     minLength: 1,
     description:
-      'The base image that the app will run on, e.g. scalingo-24. SQLite comes from the release of the machine that builds, so the two must agree. `host`, also the default, stands for that machine.',
+      'The base image that the app will run on, e.g. scalingo-24. SQLite comes from the release of the build machine, so the two must match. `host`, the default, stands for the build machine.',
   },
   requirements: {
     ...pathSchema,
@@ -34,18 +34,21 @@ export const config = closedObject({
 
 export const inputs = closedObject(
   {
-    runtime: outputTree('The Python to install beside.'),
-    manager: { type: 'string', description: 'Name of the package manager: says which file lists the dependencies.' },
+    runtime: outputTree('The Python that SQLite is installed beside.'),
+    manager: {
+      type: 'string',
+      description: 'Name of the package manager, which decides which file lists the dependencies.',
+    },
   },
   ['runtime', 'manager'],
 );
 
 export const outputs = closedObject(
   {
-    tree: outputTree('The runtime, with SQLite where it was installed.'),
-    installed: { type: 'boolean', description: 'Whether it was.' },
-    version: { type: 'string', description: 'Version of SQLite, X.Y.Z; empty when it was not installed.' },
-    packages: versionsByName('The packages of the distribution it was taken from: name to version.'),
+    tree: outputTree('The runtime, and SQLite if it was installed.'),
+    installed: { type: 'boolean', description: 'Whether SQLite was installed.' },
+    version: { type: 'string', description: 'Version of SQLite, X.Y.Z. Empty if it was not installed.' },
+    packages: versionsByName('The packages of the distribution that it comes from: name to version.'),
   },
   ['tree', 'installed', 'version', 'packages'],
 );

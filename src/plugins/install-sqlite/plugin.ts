@@ -1,5 +1,5 @@
-// Takes SQLite out of the packages of the machine's release, for packages of the app that compile against it, and puts it
-// beside the slug's Python. Which packages are today's is told by apt-get, from the index that the distribution signed.
+// Puts SQLite beside the slug's Python, for packages of the app that compile against it. It comes from the packages of the machine's
+// release; apt-get finds today's versions in the index that the distribution signed.
 
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
@@ -34,14 +34,14 @@ interface Outputs {
 }
 /** What `reads` found out; keyed verbatim. */
 type Facts = {
-  /** Absent when there is nothing to do. */
+  /** Absent if there is nothing to do. */
   readonly from?: { readonly distribution: string; readonly version: string; readonly architecture: string };
   readonly packages: string[];
-  /** Dependencies that compile against it; none when the pipeline asks for it. */
+  /** Dependencies that compile against SQLite. Empty if the pipeline asks for SQLite. */
   readonly dependencies: string[];
 };
 
-/** So long the packages of an earlier build stand in for those of an archive that gives no answer. */
+/** How long a result with the packages of an earlier build may be reused. */
 const DEGRADED_MS = 60 * 60 * 1000;
 
 const NOTHING: Facts = { packages: [], dependencies: [] };
@@ -58,7 +58,7 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
     >,
   ) {}
 
-  /** Every file is pinned by the distribution's signature, so where it is fetched from is not in the key. */
+  /** The distribution's signature pins every file, so the mirror is not in the key. */
   async reads({ config, inputs }: Node, view: ViewReader): ReadsPromise<Facts> {
     const dependencies =
       config.mode === 'auto'
@@ -74,8 +74,8 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
     const machine = `${release.id} ${release.version}`.trim();
     const because =
       config.mode === 'on'
-        ? 'The pipeline asks for it.'
-        : `The app depends on ${dependencies.join(', ')}, which is compiled against it.`;
+        ? 'The pipeline asks for SQLite.'
+        : `The app depends on ${dependencies.join(', ')}, which compiles against SQLite.`;
     if (config.stack !== undefined && config.stack !== HOST_STACK) {
       const stack = stackStatus(config.stack);
       if (stack.distro !== release.id || stack.release !== release.version) {
@@ -91,7 +91,7 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
     return succeed({ facts });
   }
 
-  /** Overridden by tests, which sign with a key of their own. */
+  /** Tests override it, because they sign with another key. */
   protected distributionHere(): Distribution | undefined {
     return findDistribution(this.services.host);
   }
@@ -100,7 +100,7 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
     const { from, packages, dependencies } = context.facts;
     if (from === undefined) return succeed({ outputs: { installed: false, version: '', packages: {} } });
     const distribution = this.distributionHere();
-    if (distribution === undefined) throw new Error('reads found a distribution and run does not');
+    if (distribution === undefined) throw new Error('reads found a distribution, but run does not');
     const { app, scratch } = this.services.files.of(context);
     const python = findPython(app, config.vendorDir);
     if (!python.ok) return python;
@@ -112,7 +112,7 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
 
     this.services.log.step(
       context,
-      `Installing SQLite${dependencies.length > 0 ? `, for ${dependencies.join(', ')}` : ''}`,
+      `Installing SQLite${dependencies.length > 0 ? ` for ${dependencies.join(', ')}` : ''}`,
     );
     const found = await this.findPackages(packages, { distribution, base: base.value, keyring }, context);
     if (!found.ok) return found;
@@ -138,7 +138,7 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
     });
   }
 
-  /** Of today, or of an earlier build when the archive gives no answer: then with the reason why it is second best. */
+  /** Today's packages. If the archive is unreachable, those of an earlier build, with the reason in `degraded`. */
   private async findPackages(
     names: readonly string[],
     archives: Archives,
@@ -154,11 +154,11 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
     if (!isMirrorUnreachable(found.failure)) return found;
     const kept = keptPackages(cache, distribution, names, this.services.clock.now());
     if (kept === undefined) return found;
-    const reason = 'SQLite from the packages of an earlier build, because the package archive gave no answer';
+    const reason = 'SQLite from the packages of an earlier build, because the package archive was unreachable';
     this.services.log.notice(
       context,
       'install-sqlite::kept-packages',
-      `${found.failure.title}.\nTaking the packages of an earlier build.`,
+      `${found.failure.title}.\npyflow uses the packages of an earlier build.`,
     );
     return succeed({ files: kept, degraded: reason });
   }
@@ -166,14 +166,14 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
   private baseOf({ base, mirrorSetting }: Distribution): Result<string> {
     const mirror = this.services.host.setting(mirrorSetting);
     if (mirror === undefined || mirror === '') return succeed(base);
-    // A blank or a bracket would mean something else in a list of sources.
+    // A blank or a bracket has another meaning in sources.list.
     if (!/^https?:\/\/[^\s[\]"']+$/.test(mirror) || !URL.canParse(mirror)) {
       return fail(badMirror(mirrorSetting, withoutUserinfo(mirror)));
     }
     return succeed(mirror.replace(/\/+$/, ''));
   }
 
-  /** The folder with what is kept of a package. */
+  /** Unpacks the files of a package that are kept, and returns their folder. */
   private async unpack(file: PackageFile, base: string, context: RunContext): Promise<Result<string>> {
     const { sha256, sizeBytes } = file;
     const fetched = await this.services.download.fetch(context, { url: `${base}/${file.path}`, sha256, sizeBytes });
@@ -184,7 +184,7 @@ export class InstallSqlite implements Plugin<Node['config'], Node['inputs'], Out
     const deb = `unpacked/${file.name}.deb`;
     const tar = `unpacked/${file.name}.tar`;
     this.services.files.machine(fetched.value).withFile('', (open) => scratch.copyFrom(open, deb));
-    // dpkg-deb knows every compression that its distribution uses; what comes out is read strictly.
+    // dpkg-deb knows every compression that its distribution uses; the tar file is then read strictly.
     const exit = await this.services.subprocess.run(context, {
       argv: ['/bin/sh', '-c', 'exec dpkg-deb --fsys-tarfile "$1" > "$2"', 'sh', deb, tar],
       cwd: context.paths.scratch,

@@ -1,17 +1,17 @@
-// Runs what was installed, as the booted app would, before anybody relies on it.
+// Runs the installed SQLite in the built app's environment before other nodes use it.
 
 import { fail, succeed, type Result, type RunContext, type Services } from '../../engine/sdk.js';
 import { selfCheckFailed } from './failures.js';
 import { COMMAND, headerVersion } from './files.js';
 
-/** Builds of Python without the module `sqlite3` are none of our business. */
+/** Passes on builds of Python that have no module `sqlite3`. */
 const IMPORT = `try:
     import _sqlite3
 except ModuleNotFoundError:
     pass
 `;
 
-/** The version, which library, header and command agree on. `home` is app-relative. */
+/** The version on which library, header and command agree. `home` is app-relative. */
 export async function checkSqlite(
   { subprocess, files }: Pick<Services, 'files' | 'subprocess'>,
   context: RunContext,
@@ -29,12 +29,12 @@ export async function checkSqlite(
   if (!asked.ok) return asked;
   const version = /^(\d+\.\d+\.\d+)/.exec(printed[0] ?? '')?.[1];
   if (asked.value.exitCode !== 0 || version === undefined) {
-    return fail(selfCheckFailed(`\`${COMMAND} --version\` ended with status ${asked.value.exitCode}.`, printed));
+    return fail(selfCheckFailed(`\`${COMMAND} --version\` exited with status ${asked.value.exitCode}.`, printed));
   }
   if (version !== header) {
-    return fail(selfCheckFailed(`The library is ${version}, the header is for ${header ?? 'no version'}.`));
+    return fail(selfCheckFailed(`The library is version ${version}, but the header is for ${header ?? 'no version'}.`));
   }
-  // At boot the folder stands first on the search path of libraries, so Python's own module gets this one too.
+  // At boot the folder is first on the library search path, so Python's own module uses this library too.
   const imported = await subprocess.run(context, {
     argv: [`${seen}/bin/python`, '-I', '-B', '-c', IMPORT],
     cwd: context.paths.scratch,
@@ -43,7 +43,9 @@ export async function checkSqlite(
   });
   if (!imported.ok) return imported;
   if (imported.value.exitCode !== 0) {
-    return fail(selfCheckFailed("Python's own module `sqlite3` cannot be imported with it.", imported.value.lines));
+    return fail(
+      selfCheckFailed("Python's module `sqlite3` cannot be imported with this library.", imported.value.lines),
+    );
   }
   return succeed(version);
 }

@@ -1,4 +1,4 @@
-// What the kind `nltk-data` declares: the corpora that an app with NLTK lists in nltk.txt.
+// The manifest of the kind `nltk-data`: the corpora that an app with NLTK lists in nltk.txt.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { closedObject, outputTree, rootSchema, vendorDirSchema } from '../shared/manifest/schemas.js';
@@ -11,7 +11,7 @@ export const config = closedObject({
   index: {
     type: 'string',
     minLength: 1,
-    description: 'URL of the list of corpora, instead of that of NLTK. Default: the setting PYFLOW_NLTK_INDEX.',
+    description: 'URL of the index of corpora. Default: the setting PYFLOW_NLTK_INDEX, otherwise the index of NLTK.',
   },
 });
 
@@ -22,7 +22,7 @@ export const outputs = closedObject(
     status: {
       type: 'string',
       enum: ['enabled', 'skipped-no-nltk-file'],
-      description: 'Whether corpora were downloaded; absent when the app does not use NLTK.',
+      description: 'Whether corpora were downloaded. Absent if the app does not use NLTK.',
       'x-build-data': 'nltk_downloader',
       'x-build-data-failed': 'enabled',
     },

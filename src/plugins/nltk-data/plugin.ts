@@ -1,5 +1,5 @@
-// Downloads corpora for NLTK into the slug with NLTK's own downloader, and tells the app at boot where they are. Sees the
-// dependencies and nothing of the source: nltk.txt is read before.
+// Downloads corpora for NLTK into the slug with NLTK's own downloader, and tells the app at boot where they are. It sees the
+// dependencies but not the source, because `reads` reads nltk.txt.
 
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
@@ -18,11 +18,11 @@ type Node = NodeOf<typeof config, typeof inputs>;
 type Config = Node['config'];
 type Outputs = Omit<FromSchema<typeof outputs>, 'tree'>;
 type Facts = Outputs & {
-  /** As nltk.txt lists them. */
+  /** In the order of nltk.txt. */
   readonly packages?: readonly string[];
   /** Without user and password. */
   readonly index?: string;
-  /** The commands' environment tells the mode. */
+  /** The commands' environment contains the mode. */
   readonly mode?: 'build' | 'test';
 };
 
@@ -56,7 +56,7 @@ export class NltkData implements Plugin<Node['config'], Node['inputs'], Outputs,
     if (status === undefined) return succeed({ outputs: {} });
     this.services.log.step(context, 'Downloading NLTK data');
     if (status === 'skipped-no-nltk-file') {
-      this.services.log.info(context, `There is no ${inRoot(config.root, LIST)}, so no corpora are downloaded`);
+      this.services.log.info(context, `${inRoot(config.root, LIST)} not found, so no corpora are downloaded`);
       return succeed({ outputs: { status } });
     }
     if (packages.length === 0) {
@@ -81,7 +81,7 @@ export class NltkData implements Plugin<Node['config'], Node['inputs'], Outputs,
         ...(index === undefined ? [] : [`--url=${index}`]),
         ...packages,
       ],
-      // The root of the app may not be in the view.
+      // The view may not contain the root of the app.
       cwd: context.paths.app,
       env: buildEnvironment(context, {
         vendorDir: config.vendorDir,
@@ -102,7 +102,7 @@ export class NltkData implements Plugin<Node['config'], Node['inputs'], Outputs,
 }
 
 /**
- * Of the app's variables those that a download can depend on, so that a changed password of a database does not fetch
+ * The app variables that a download can depend on. Others are left out, so that a changed database password does not download
  * everything again.
  */
 const seenVariables = (view: ViewReader): readonly string[] =>

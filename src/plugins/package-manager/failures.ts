@@ -1,4 +1,4 @@
-// The failures of the kind `package-manager`: no tool, too many, or something in the way of what it will install.
+// The failures of the kind `package-manager`: no package manager, several, or a folder that is in the way of the install.
 
 import type { Failure } from '../../engine/sdk.js';
 import { inRoot, rootName } from '../shared/app/root.js';
@@ -10,12 +10,12 @@ export const existingPythonDir = (directory: string, contents: string): Failure 
   blame: 'app',
   title: `The app already contains ${directory}`,
   detail: [
-    `The runtime and the packages are installed into ${directory}, so nothing may be there before.`,
+    `pyflow installs the runtime and the packages into ${directory}, so the app must not contain it.`,
     contents,
   ].join('\n'),
   remedy: [
-    `If it was committed, take it out: \`git rm -r --cached ${directory}\`, add it to .gitignore, commit.`,
-    'If bin/pre_compile or a build step before this one made it, change that step, and see that Python is not set up twice.',
+    `If it is committed, run \`git rm -r --cached ${directory}\`, add it to .gitignore and commit.`,
+    'If bin/pre_compile or an earlier build step created it, change that step, and make sure that only one step sets up Python.',
   ].join('\n'),
 });
 
@@ -25,13 +25,13 @@ export const existingVenv = (directory: string, contents: string): Failure => ({
   title: `The app contains a virtual environment, ${directory}`,
   subject: directory,
   detail: [
-    'A virtual environment works only on the machine and at the place it was made for, and would hide the packages of the build.',
+    'A virtual environment works only on the machine and in the folder that it was created for, and would hide the packages of the build.',
     contents,
   ].join('\n'),
   remedy: [
-    'Take it out of Git:',
+    'Remove it from Git:',
     `1. git rm -r --cached ${directory}`,
-    `2. add a line ${directory}/ to .gitignore`,
+    `2. Add the line ${directory}/ to .gitignore`,
     '3. git add .gitignore',
     `4. git commit -m "Stop tracking ${directory}"`,
   ].join('\n'),
@@ -40,23 +40,24 @@ export const existingVenv = (directory: string, contents: string): Failure => ({
 export const pipenvMissingLockfile = (root: string): Failure => ({
   code: 'package-manager::pipenv-missing-lockfile',
   blame: 'app',
-  title: `There is a Pipfile but no Pipfile.lock${at(root)}`,
-  detail: 'Without a lockfile each build may get other versions of the packages, so Pipenv apps must have one.',
+  title: `Pipfile.lock not found${at(root)}`,
+  detail:
+    'The app has a Pipfile. Without a lockfile each build may get other versions of the packages, so apps with Pipenv must have one.',
   remedy: [
-    'Run `pipenv lock` and commit Pipfile.lock; check that it is not ignored by Git.',
-    'If the app does not use Pipenv any more, delete the Pipfile and use another tool, for example uv.',
+    'Run `pipenv lock` and commit Pipfile.lock. Check that Git does not ignore it.',
+    'If the app no longer uses Pipenv, delete the Pipfile and use another tool, for example uv.',
   ].join('\n'),
 });
 
 export const setupPyOnly = (root: string): Failure => ({
   code: 'package-manager::setup-py-only',
   blame: 'app',
-  title: `There is a setup.py but no file of a package manager${at(root)}`,
-  detail: `What to install is no longer guessed from setup.py alone. Needed is one of ${ONE_OF} in ${rootName(root)}.`,
+  title: `No file of a package manager was found beside setup.py${at(root)}`,
+  detail: `pyflow does not install from setup.py alone. The app needs one of ${ONE_OF} in ${rootName(root)}.`,
   remedy: [
-    'To go on installing what setup.py declares, commit a requirements.txt with this one line:',
+    'To install what setup.py declares, commit a requirements.txt with this line:',
     '  --editable .',
-    'Or move to a tool with a lockfile, for example uv.',
+    'Or switch to a tool with a lockfile, for example uv.',
   ].join('\n'),
 });
 
@@ -67,7 +68,7 @@ export function noneFound(
   notes: readonly LockOfOthers[],
 ): Failure {
   const instead = misspelt.map(
-    (name) => `${inRoot(root, name)} is not a name that counts; rename it to requirements.txt.`,
+    (name) => `pyflow ignores ${inRoot(root, name)} because of its name. Rename it to requirements.txt.`,
   );
   const orAbove = root === '.' ? '' : ' or in a folder above it';
   if (notes.length > 0) return lockOfOthers(root, notes, instead, listing);
@@ -79,10 +80,10 @@ export function noneFound(
     remedy: [
       ...instead,
       'Check that:',
-      '1. the file exists; for a new app uv is a good choice (`uv init`, then `uv lock`),',
-      `2. it is in ${rootName(root)}${orAbove}, not in a subfolder,`,
-      '3. its name is spelt exactly as above, capitals included,',
-      '4. it was committed and no ignore file leaves it out.',
+      '1. The file exists. For a new app, uv is a good choice (`uv init`, then `uv lock`).',
+      `2. It is in ${rootName(root)}${orAbove}, not in a subfolder.`,
+      '3. Its name is spelled exactly as above, including upper and lower case.',
+      '4. It is committed, and no ignore file excludes it.',
     ].join('\n'),
   };
 }
@@ -93,24 +94,27 @@ export interface LockOfOthers {
   readonly remedy: string;
 }
 
-/** `isExcluded`: undefined where the lockfile is not that of a workspace. */
+/** `isExcluded`: undefined if the lockfile is not that of a workspace. */
 export function uvLockOfOthers(folder: string, project: string, isExcluded: boolean | undefined): LockOfOthers {
   const [lockfile, top] = [inRoot(folder, 'uv.lock'), inRoot(folder, 'pyproject.toml')];
   const lock = `then run \`uv lock\` in ${rootName(folder)} and commit ${lockfile}.`;
   if (isExcluded === true) {
     return {
       what: `${lockfile} is the lockfile of a workspace, and ${top} excludes ${project} from it.`,
-      remedy: `Take ${project} out of \`exclude\` of [tool.uv.workspace] in ${top}, ${lock}`,
+      remedy: `Remove ${project} from \`exclude\` of [tool.uv.workspace] in ${top}, ${lock}`,
     };
   }
   return {
-    what: `${lockfile} is ${isExcluded === false ? 'the lockfile of a workspace' : 'there'}, and ${project} is not a member of ${isExcluded === false ? 'that' : 'a'} workspace in ${top}.`,
+    what:
+      isExcluded === false
+        ? `${lockfile} is the lockfile of a workspace, and ${project} is not a member of that workspace in ${top}.`
+        : `${lockfile} exists, but ${project} is not a member of a workspace in ${top}.`,
     remedy: `Add ${project} to \`members\` of [tool.uv.workspace] in ${top}, ${lock}`,
   };
 }
 
 export const poetryLockOfOthers = (folder: string, project: string): LockOfOthers => ({
-  what: `${inRoot(folder, 'poetry.lock')} is the lockfile of another project: ${project} has a pyproject.toml of its own.`,
+  what: `${inRoot(folder, 'poetry.lock')} is the lockfile of another project, because ${project} has its own pyproject.toml.`,
   remedy: `Run \`poetry lock\` in ${project} and commit ${inRoot(project, 'poetry.lock')}.`,
 });
 
@@ -122,7 +126,7 @@ const lockOfOthers = (
 ): Failure => ({
   code: 'package-manager::none-found',
   blame: 'app',
-  title: `${rootName(root)} has no lockfile or requirements file, and the one above it is not for it`,
+  title: `No lockfile or requirements file was found for ${rootName(root)}`,
   detail: [...notes.map(({ what }) => what), '', listing].join('\n'),
   remedy: [
     ...instead,
@@ -144,15 +148,15 @@ export function multipleFound(
     title: `The app has files of ${found.length} package managers`,
     subject: found.map(({ name }) => name).join(','),
     detail: [
-      'Which of them has the right packages cannot be told from the files:',
+      'pyflow cannot decide which of these files to install from:',
       ...found.map(({ tool, lockfile }) => `  ${inRoot(root, lockfile)} (${tool})`),
     ].join('\n'),
     remedy: [
-      'Keep the file of the tool you use and delete the others.',
-      'If another build step writes requirements.txt out of the lockfile of Poetry or uv: remove that step, both tools are supported.',
+      'Keep the file of the tool that you use, and delete the others.',
+      'If another build step writes requirements.txt from the lockfile of Poetry or uv, remove that step. pyflow supports both tools.',
     ].join('\n'),
   };
 }
 
-/** Behind a sentence about the files of the root. */
+/** Follows a sentence about the files of the root. */
 const at = (root: string): string => (root === '.' ? '' : ` in ${root}`);

@@ -1,4 +1,4 @@
-// Finds the one package manager of an app by the names of files, and says why there is none or more than one.
+// Finds the package manager of an app by the names of its files, or says why there is none or more than one.
 
 import { fail, succeed, type Result, type ViewReader } from '../../engine/sdk.js';
 import { foldersUp, poetryFolder, uvPlaces } from '../shared/app/project-folder.js';
@@ -14,7 +14,7 @@ import {
 } from './failures.js';
 import type { LockOfOthers } from './failures.js';
 
-/** In the order in which they are named to people. */
+/** In the order in which messages list them. */
 export const MANAGERS = [
   { name: 'pipenv', tool: 'Pipenv', lockfile: 'Pipfile.lock' },
   { name: 'pip', tool: 'pip', lockfile: 'requirements.txt' },
@@ -22,7 +22,7 @@ export const MANAGERS = [
   { name: 'uv', tool: 'uv', lockfile: 'uv.lock' },
 ] as const;
 
-/** A manager, and the file it was recognised by, app-relative. */
+/** A manager, and the file that it was recognized by, app-relative. */
 interface FoundManager {
   readonly name: Manager['name'];
   readonly lockfile: string;
@@ -32,7 +32,7 @@ export async function findManager(app: ViewReader, root: string): Promise<Result
   const view = viewOfRoot(app, root);
   const found = await managersIn(view);
 
-  // Said before all else: another tool's file beside it must not make Pipenv users install something unexpected.
+  // Reported first: with another tool's file beside the Pipfile, users of Pipenv would get an unexpected install.
   const hasPipfileLock = found.some(({ name }) => name === 'pipenv');
   if (!hasPipfileLock && (await isFile(view, 'Pipfile'))) return fail(pipenvMissingLockfile(root));
 
@@ -57,11 +57,11 @@ async function managersIn(view: ViewReader): Promise<readonly Manager[]> {
 interface Above {
   readonly folder: string;
   readonly found: readonly Manager[];
-  /** Files that are there and do not serve the root, with the reason. */
+  /** Files that exist but do not apply to the root, with the reason. */
   readonly notes: readonly LockOfOthers[];
 }
 
-/** The nearest folder above the root with a file that serves it: any for pip and Pipenv, that of its project for Poetry and uv. */
+/** The nearest folder above the root with a file that applies to it: any file for pip and Pipenv, that of its project for Poetry and uv. */
 async function findAbove(app: ViewReader, root: string): Promise<Above> {
   const notes: LockOfOthers[] = [];
   for (const folder of foldersUp(root).slice(1)) {
@@ -76,7 +76,7 @@ async function findAbove(app: ViewReader, root: string): Promise<Above> {
   return { folder: root, found: [], notes };
 }
 
-/** Why a lockfile above the root is not that of its project. */
+/** Why a lockfile above the root does not belong to its project; undefined if it does. */
 async function whyNot(
   app: ViewReader,
   root: string,

@@ -1,4 +1,4 @@
-// What the kind `package-manager` declares: which tool installs the app's dependencies?
+// The manifest of the kind `package-manager`: which tool installs the app's dependencies?
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { closedObject, rootSchema } from '../shared/manifest/schemas.js';
@@ -9,7 +9,7 @@ export const config = closedObject({
     type: 'string',
     minLength: 1,
     default: '.scalingo',
-    description: 'The folder of the app that will hold the runtime; it may not hold one already.',
+    description: 'The folder of the app that the runtime is installed into. The app must not contain a runtime there.',
   },
 });
 
@@ -20,10 +20,10 @@ export const outputs = closedObject(
     name: {
       type: 'string',
       enum: ['pip', 'pipenv', 'poetry', 'uv'],
-      description: 'The tool.',
+      description: 'The package manager.',
       'x-build-data': 'package_manager',
     },
-    lockfile: { type: 'string', description: 'The file it was recognised by, relative to the app.' },
+    lockfile: { type: 'string', description: 'The file that it was recognized by, relative to the app.' },
   },
   ['name', 'lockfile'],
 );
@@ -31,7 +31,7 @@ export const outputs = closedObject(
 export const manifest: PluginManifest = {
   kind: 'package-manager',
   revision: 1,
-  description: 'Finds the one package manager of the app by its requirements file or lockfile.',
+  description: 'Finds the package manager of the app by its requirements file or lockfile.',
   config,
   inputs,
   outputs,

@@ -1,5 +1,5 @@
-// Finds the app's package manager, and what stands in the way of it: a runtime or a virtual environment in the app. Looks
-// at names only, so changed pins leave its result alone.
+// Finds the app's package manager, and refuses a runtime or a virtual environment in the app. It looks at names only, so changed
+// versions do not change its result.
 
 import { injectable } from 'inversify';
 import { failKnowing, succeed } from '../../engine/sdk.js';

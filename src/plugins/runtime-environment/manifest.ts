@@ -1,4 +1,4 @@
-// What the kind `runtime-environment` declares: the profile scripts that let the app find its Python when it boots.
+// The manifest of the kind `runtime-environment`: the profile scripts that set up Python when the app boots.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { closedObject, outputTree, rootSchema, vendorDirSchema } from '../shared/manifest/schemas.js';
@@ -7,7 +7,7 @@ export const PROFILE_FOLDER = '.profile.d';
 export const PYTHON_SCRIPT = '.profile.d/python.sh';
 export const GUNICORN_SCRIPT = '.profile.d/python.gunicorn.sh';
 export const SQLALCHEMY_SCRIPT = '.profile.d/python.sqlalchemy.sh';
-/** Last in the order of names, since it changes the folder that the others run in. */
+/** Sorts last by name, because it changes the folder that the others run in. */
 export const ROOT_SCRIPT = '.profile.d/zzz-root.sh';
 export const PROCFILE = 'Procfile';
 
@@ -17,12 +17,12 @@ export const inputs = closedObject({
   manager: {
     type: 'string',
     'x-may-be-absent': true,
-    description: 'The package manager of the app; some need variables of their own at run time.',
+    description: 'The package manager of the app. Some need variables at run time.',
   },
 });
 
 export const outputs = closedObject(
-  { tree: outputTree('The profile scripts, and the Procfile of the root where the app itself has none.') },
+  { tree: outputTree('The profile scripts, and the Procfile of the root if the app itself has none.') },
   ['tree'],
 );
 
@@ -30,7 +30,7 @@ export const manifest: PluginManifest = {
   kind: 'runtime-environment',
   revision: 1,
   description:
-    'Writes the profile scripts that set up Python, gunicorn and SQLAlchemy when the app boots; for an app in a subfolder also its Procfile.',
+    'Writes the profile scripts that set up Python, gunicorn and SQLAlchemy when the app boots. For an app in a subfolder, also copies its Procfile.',
   config,
   inputs,
   outputs,

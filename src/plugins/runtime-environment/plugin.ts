@@ -1,5 +1,5 @@
-// Writes the profile scripts: what they set depends on config and the package manager only. A platform looks for the
-// Procfile at the top of the slug, so that of an app in a subfolder is copied there, unless there is one.
+// Writes the profile scripts, which depend only on config and the package manager. Platforms look for the Procfile at the top of
+// the slug, so the one of an app in a subfolder is copied there unless the app has one.
 
 import { inject, injectable } from 'inversify';
 import { Services, succeed } from '../../engine/sdk.js';
@@ -25,7 +25,7 @@ type Outputs = Readonly<Record<string, never>>;
 /** What `reads` found out; keyed verbatim. */
 type Facts = {
   readonly isCopied?: boolean;
-  /** The app's own scripts with such lines. */
+  /** The app's own scripts with Windows line endings. */
   readonly crlf?: Readonly<Record<string, WindowsLines>>;
 } | null;
 
@@ -49,7 +49,7 @@ export class RuntimeEnvironment implements Plugin<Node['config'], Node['inputs']
     const { app } = this.services.files.of(context);
     const { isCopied, crlf = {} } = context.facts ?? {};
     for (const [script, windows] of Object.entries(crlf)) {
-      const why = 'When the app boots, the CR becomes part of the values that it sets.';
+      const why = 'When the app boots, the CR becomes part of the values that the script sets.';
       this.services.log.notice(
         context,
         'profile::crlf',

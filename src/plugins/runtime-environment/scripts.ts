@@ -1,10 +1,10 @@
-// The texts of the profile scripts. They are sourced by the app's shell, so they must pass under `set -eu`. The app's
-// folder is always spelled $HOME: a slug that was moved boots where it lies.
+// The texts of the profile scripts. The app's shell sources them, so they must pass under `set -eu`. They spell the app's folder as
+// $HOME, so a slug boots in any folder.
 
 import { inRoot, rootIn } from '../shared/app/root.js';
 import { pythonHome } from '../shared/python/home.js';
 
-/** By package manager; the lines come before the common ones, so that the runtime's own programs are found first. */
+/** Lines by package manager. They come before the common ones, so the shell finds the runtime's own programs first. */
 const MANAGER_LINES: Readonly<Record<string, readonly string[]>> = {
   pip: ['export PIP_DISABLE_PIP_VERSION_CHECK=1'],
   pipenv: [
@@ -38,7 +38,7 @@ export FORWARDED_ALLOW_IPS='*'
 export GUNICORN_CMD_ARGS="\${GUNICORN_CMD_ARGS:---access-logfile -}"
 `;
 
-/** For an app in a subfolder: its processes start there. */
+/** Makes the processes of an app in a subfolder start there. */
 export const rootScript = (root: string): string => `\
 # The files of the project lie here, so its processes start here.
 cd "${rootIn('${HOME:-/app}', root)}"

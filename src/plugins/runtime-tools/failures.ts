@@ -1,11 +1,11 @@
-// The failures that the kind `runtime-tools` raises.
+// The failures of the kind `runtime-tools`.
 
 import type { Failure } from '../../engine/sdk.js';
 
 export const wrongTool = (port: string): Failure => ({
   code: 'runtime-tools::wrong-tool',
   blame: 'pipeline',
-  title: `The tool given as \`${port}\` is not ${port}`,
-  detail: `Its tool tree holds no package \`${port}\`.`,
+  title: `The input \`${port}\` is not ${port}`,
+  detail: `Its tool tree does not contain the package \`${port}\`.`,
   remedy: `Connect \`${port}\` to a \`fetch-tool\` node with \`name: ${port}\`.`,
 });

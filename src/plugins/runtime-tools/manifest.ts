@@ -1,4 +1,4 @@
-// What the kind `runtime-tools` declares: package managers put into the slug itself, for apps that call them at run time.
+// The manifest of the kind `runtime-tools`: package managers in the slug, for apps that call them at run time.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { closedObject, outputTree, vendorDirSchema } from '../shared/manifest/schemas.js';
@@ -7,7 +7,7 @@ export const config = closedObject({
   enabled: {
     type: 'boolean',
     default: true,
-    description: 'Otherwise the tree stays as it is, and slugs are smaller.',
+    description: 'If false, the tree stays unchanged, and slugs are smaller.',
   },
   vendorDir: vendorDirSchema,
 });
@@ -17,20 +17,20 @@ const tool = (description: string) =>
 
 export const inputs = closedObject(
   {
-    runtime: outputTree('The Python to add them to.'),
-    pip: tool('pip, put among the packages of the Python.'),
-    setuptools: tool('setuptools, put among the packages of the Python.'),
-    pipenv: tool('Pipenv, put beside the Python with a command of its own, apart from the packages of the app.'),
+    runtime: outputTree('The Python that the tools are added to.'),
+    pip: tool('pip, installed among the packages of the Python.'),
+    setuptools: tool('setuptools, installed among the packages of the Python.'),
+    pipenv: tool('Pipenv, installed beside the Python with its own command, separate from the packages of the app.'),
   },
   ['runtime'],
 );
 
-export const outputs = closedObject({ tree: outputTree('The runtime with the tools that were given.') }, ['tree']);
+export const outputs = closedObject({ tree: outputTree('The runtime with the connected tools.') }, ['tree']);
 
 export const manifest: PluginManifest = {
   kind: 'runtime-tools',
   revision: 1,
-  description: 'Puts pip, setuptools and Pipenv into the Python of the slug, from the tools that the build uses.',
+  description: 'Adds the pip, setuptools and Pipenv of the build to the Python of the slug.',
   config,
   inputs,
   outputs,

@@ -1,5 +1,5 @@
-// Puts the tools of the build into the slug, for apps that call them at run time. They lie below the app's packages, so a
-// version that the app asks for by itself takes their place. Unaware of how tool trees are made.
+// Puts the tools of the build into the slug, for apps that call them at run time. They are installed before the app's packages, so a
+// version that the app asks for replaces them.
 
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
@@ -13,7 +13,7 @@ import { consoleScripts, packageScript, pipenvScript } from './scripts.js';
 type Node = NodeOf<typeof config, typeof inputs>;
 type Outputs = Readonly<Record<string, never>>;
 type Facts = {
-  /** X.Y of the Python; empty when there is nothing to do. */
+  /** X.Y of the Python. Empty if there is nothing to do. */
   readonly minor: string;
 };
 
@@ -57,7 +57,7 @@ function distInfo(tool: Folder, name: string): { readonly folder: string; readon
   return folder === undefined ? undefined : { folder, version: folder.slice(name.length + 1, -'.dist-info'.length) };
 }
 
-/** Where a tool is, and where it goes. */
+/** A tool, and the Python that it is added to. */
 interface Adding {
   readonly tool: Folder;
   readonly app: Folder;
@@ -65,12 +65,12 @@ interface Adding {
   readonly home: string;
 }
 
-/** Among the packages, with its commands, as if pip had installed it. */
+/** Adds the tool to the packages, with its commands, as if pip had installed it. */
 async function addPackage({ tool, app, home }: Adding, info: string, minor: string): Promise<void> {
   const site = `${home}/lib/python${minor}/site-packages`;
   await copyTree(tool, app, site);
   const scripts = new Map(consoleScripts(tool.readText(`${info}/entry_points.txt`) ?? ''));
-  // pip gives itself this one as well, although its metadata does not.
+  // pip also installs this command for itself, although its metadata does not list it.
   const pip = scripts.get('pip');
   if (pip !== undefined) scripts.set(`pip${minor}`, pip);
   const lines: string[] = [];
@@ -79,7 +79,7 @@ async function addPackage({ tool, app, home }: Adding, info: string, minor: stri
     app.write(`${home}/bin/${name}`, text, 0o755);
     lines.push(`../../../bin/${name},${recordColumns(Buffer.from(text))}\n`);
   }
-  // So that who replaces the package by another version finds them.
+  // With these lines, an installer that replaces the package finds the commands.
   const record = tool.readText(`${info}/RECORD`) ?? '';
   app.write(`${site}/${info}/RECORD`, `${lines.join('')}${record}`);
 }
@@ -89,7 +89,7 @@ async function addPipenv({ tool, app, home }: Adding, minor: string): Promise<vo
   app.write(`${home}/pipenv/bin/pipenv`, pipenvScript(minor), 0o755);
 }
 
-/** Copies, never links: the files of a tool tree belong to the store. */
+/** Copies and never links, because the files of a tool tree belong to the store. */
 async function copyTree(from: Folder, to: Folder, folder: string): Promise<void> {
   for (const { path, kind } of await from.walk()) {
     if (kind === 'file') from.withFile(path, (file) => to.copyFrom(file, `${folder}/${path}`));

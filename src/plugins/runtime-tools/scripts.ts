@@ -1,4 +1,4 @@
-// The texts of the commands that start tools in the slug, wherever it lies. Unaware of files.
+// The texts of the commands that start tools in the slug, in any folder.
 
 import { relocatableLauncher } from '../shared/relocate/python-launcher.js';
 
@@ -10,7 +10,7 @@ export function consoleScripts(entryPoints: string): readonly (readonly [name: s
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** As pip writes it, but for the first lines. `minor`: X.Y of the Python beside it. */
+/** The script that pip would write, except for the first lines. `minor`: X.Y of the Python beside it. */
 export function packageScript(minor: string, target: string): string {
   const [module = '', callable = ''] = target.split(':');
   const body = [
@@ -24,8 +24,8 @@ export function packageScript(minor: string, target: string): string {
 }
 
 /**
- * Pipenv in a folder of its own below the Python's: without `site` (-S) it sees its own modules and the standard library,
- * and nothing of the app's packages. A virtual environment would do the same, but names its Python by an absolute path.
+ * Starts Pipenv from a separate folder below the Python's. Without `site` (-S) it sees its own modules and the standard library, but not
+ * the app's packages. A virtual environment would do the same, but it names its Python by an absolute path.
  */
 export const pipenvScript = (minor: string): string => `\
 #!/bin/sh

@@ -1,4 +1,4 @@
-// The failures of the kind `version-resolve`: files that cannot be read, versions that cannot be had, a stack that is gone.
+// The failures of the kind `version-resolve`: files that cannot be read, and versions that are not available.
 
 import type { Failure } from '../../engine/sdk.js';
 import type { PipfileLockProblem } from '../../manifests/app/pipfile-lock.js';
@@ -6,19 +6,19 @@ import type { PythonVersionFileProblem } from '../../manifests/app/python-versio
 import { inRoot, rootName } from '../shared/app/root.js';
 import type { Origin } from './origin.js';
 
-/** How to say which Python an app wants, in numbered steps. */
+/** How to set the version of Python, in numbered steps. */
 export function howToSetVersion(root: string, minor: string, origin?: Origin): string {
   const steps = [
     ...(origin === 'runtime.txt' ? [`Delete ${inRoot(root, 'runtime.txt')}.`] : []),
-    `Make a file named .python-version in ${rootName(root)}; nothing comes before or after that name.`,
-    `Write the version into it, and nothing else: ${minor}`,
+    `Create a file named exactly .python-version in ${rootName(root)}.`,
+    `Write only the version into it: ${minor}`,
     'Commit it.',
   ];
   return steps.map((step, index) => `${index + 1}. ${step}`).join('\n');
 }
 
 const ACCEPTED_FORMS = (minor: string): string =>
-  `Accepted are ${minor} (gets the newest patch, recommended) and the form N.N.N for one exact patch.`;
+  `Write ${minor} to get the newest patch (recommended), or N.N.N for one exact patch.`;
 
 export const runtimeTxtWrong = (root: string, minor: string, encoding?: string): Failure => ({
   code: 'runtime-txt::invalid-version',
@@ -26,9 +26,9 @@ export const runtimeTxtWrong = (root: string, minor: string, encoding?: string):
   title: `The version in ${inRoot(root, 'runtime.txt')} cannot be read`,
   detail: [
     ...(encoding === undefined ? [] : [`${inRoot(root, 'runtime.txt')} is saved as ${encoding}.`]),
-    'The file must consist of one line, python- and a version. But runtime.txt is deprecated, so it is better to replace it.',
+    'The file must consist of one line: python- and a version. runtime.txt is deprecated.',
   ].join('\n'),
-  remedy: `Move to .python-version:\n${howToSetVersion(root, minor, 'runtime.txt')}`,
+  remedy: `Use .python-version instead:\n${howToSetVersion(root, minor, 'runtime.txt')}`,
 });
 
 export const misspelledFile = (root: string, name: string): Failure => ({
@@ -36,8 +36,8 @@ export const misspelledFile = (root: string, name: string): Failure => ({
   blame: 'app',
   title: `The file "${inRoot(root, name)}" is not named correctly`,
   subject: name,
-  detail: 'Tools look for the version of Python in .python-version and ignore every other spelling.',
-  remedy: `Rename "${inRoot(root, name)}" to "${inRoot(root, '.python-version')}". If there is a right one already, delete the other.`,
+  detail: 'Tools read the version of Python from .python-version and ignore every other spelling.',
+  remedy: `Rename "${inRoot(root, name)}" to "${inRoot(root, '.python-version')}". If .python-version exists already, delete the other file.`,
 });
 
 export function pythonVersionFileWrong(root: string, problem: PythonVersionFileProblem, minor: string): Failure {
@@ -52,7 +52,7 @@ export function pythonVersionFileWrong(root: string, problem: PythonVersionFileP
         subject: problem.line,
         remedy: [
           ACCEPTED_FORMS(minor),
-          'Write it without quotes, without "python-" before it, without wildcards or ranges, and comments on lines of their own.',
+          'Do not use quotes, the prefix "python-", wildcards or ranges, and put comments on separate lines.',
         ].join('\n'),
       };
     case 'invalid-encoding':
@@ -64,24 +64,24 @@ export function pythonVersionFileWrong(root: string, problem: PythonVersionFileP
         subject: problem.encoding,
         remedy: [
           'Save it as UTF-8 without a byte order mark.',
-          'See that no rule in .gitattributes converts it. Redirecting output into a file in older Windows PowerShell writes UTF-16.',
+          'Check that no rule in .gitattributes converts it. Redirecting output into a file in older Windows PowerShell writes UTF-16.',
         ].join('\n'),
       };
     case 'multiple-versions':
       return {
         code: 'python-version-file::multiple-versions',
         blame: 'app',
-        title: `There is more than one version in ${file}`,
+        title: `${file} contains more than one version`,
         subject: problem.versions.join(','),
         detail: ['Found:', ...problem.versions.map((version) => `  ${version}`)].join('\n'),
-        remedy: 'Keep one line with one version and delete the others.',
+        remedy: 'Keep one line with one version, and delete the others.',
       };
     case 'no-version':
       return {
         code: 'python-version-file::no-version',
         blame: 'app',
-        title: `There is no version in ${file}`,
-        detail: 'The file is empty, or all of its lines start with # and are comments.',
+        title: `${file} contains no version`,
+        detail: 'The file is empty or contains only comments.',
         remedy: `Add a line with the version: ${minor}`,
       };
   }
@@ -95,20 +95,20 @@ export function pipfileLockWrong(root: string, problem: PipfileLockProblem, mino
         code: 'pipfile-lock::invalid-json',
         blame: 'app',
         title: `${file} is not valid JSON`,
-        detail: `The parser says: ${problem.message}`,
+        detail: `The parser reports: ${problem.message}`,
         subject: problem.message,
-        remedy: 'Look for marks of an unfinished merge, or make the file anew with `pipenv lock`, and commit it.',
+        remedy: 'Look for markers of an unfinished merge, or create the file again with `pipenv lock`, and commit it.',
       };
     case 'invalid-version':
       return {
         code: 'pipfile-lock::invalid-version',
         blame: 'app',
         title: `The Python version in ${file} cannot be read`,
-        detail: `The field ${problem.field} holds: ${problem.found}`,
+        detail: `The field ${problem.field} contains: ${problem.found}`,
         subject: problem.found,
         remedy: [
-          `In the section [requires] of the Pipfile write python_version = "${minor}"`,
-          '(or python_full_version with three numbers; no ranges, no wildcards), run `pipenv lock`, and commit both files.',
+          `In the section [requires] of the Pipfile, write python_version = "${minor}"`,
+          '(or python_full_version with three numbers; no ranges and no wildcards). Then run `pipenv lock` and commit both files.',
         ].join('\n'),
       };
   }
@@ -118,23 +118,23 @@ interface Asked {
   readonly root: string;
   readonly minor: string;
   readonly origin: Origin;
-  /** Minors that build, oldest first. */
+  /** Minor versions that can be built, oldest first. */
   readonly accepted: readonly string[];
   readonly defaultMinor: string;
 }
 
 export function endOfLife({ root, minor, origin, accepted, defaultMinor }: Asked): Failure {
-  const others = `Supported are ${accepted.join(', ')}.`;
+  const others = `Supported versions: ${accepted.join(', ')}.`;
   return {
     code: 'python-version::eol',
     blame: blameFor(origin),
     title: `Python ${minor} has reached its end of life`,
     subject: minor,
-    detail: `It gets no security fixes from upstream and cannot be built any more. ${whence(root, origin)} ${others}`,
+    detail: `It gets no upstream security fixes and can no longer be built. ${whence(root, origin)} ${others}`,
     remedy:
       origin === 'cached'
-        ? `Say which version the app wants, ${accepted[0] ?? defaultMinor} or later:\n${howToSetVersion(root, defaultMinor)}`
-        : `Ask for ${accepted[0] ?? defaultMinor} or later in ${placeOf(root, origin)}, best for ${defaultMinor}.`,
+        ? `Set a version, ${accepted[0] ?? defaultMinor} or later:\n${howToSetVersion(root, defaultMinor)}`
+        : `Set ${accepted[0] ?? defaultMinor} or later in ${placeOf(root, origin)}. ${defaultMinor} is recommended.`,
   };
 }
 
@@ -142,13 +142,13 @@ export function unknownMinor({ root, minor, origin, accepted, defaultMinor }: As
   return {
     code: 'python-version::unknown-major',
     blame: blameFor(origin),
-    title: `Python ${minor} is not known`,
+    title: `pyflow does not know Python ${minor}`,
     subject: minor,
-    detail: `${whence(root, origin)} Known to this release of pyflow are ${accepted.join(', ')}.`,
+    detail: `${whence(root, origin)} This release of pyflow knows ${accepted.join(', ')}.`,
     remedy:
       origin === 'cached'
-        ? `Go back to the newer release of pyflow that made the last build, or ask for an older version:\n${howToSetVersion(root, defaultMinor)}`
-        : `See that ${minor} has been released. If so, a newer release of pyflow may have it; if not, ask for another version in ${placeOf(root, origin)}.`,
+        ? `Use the newer release of pyflow that made the last build, or set an older version:\n${howToSetVersion(root, defaultMinor)}`
+        : `Check that Python ${minor} exists. If it does, use a newer release of pyflow. Otherwise set another version in ${placeOf(root, origin)}.`,
   };
 }
 
@@ -163,10 +163,10 @@ export const unknownPatch = (
   title: `Python ${version} is not available`,
   subject: version,
   detail: [
-    `It was asked for in ${placeOf(root, origin)}. There is no build of this patch for ${platform} in the catalogue${isPinnable ? ', and no archive of the platform is pinned for it' : ''}.`,
-    ...(newest === undefined ? [] : [`The newest one there is ${newest}.`]),
+    `It is set in ${placeOf(root, origin)}. The catalogue has no build of this patch for ${platform}${isPinnable ? ', and no archive of the platform is pinned for it' : ''}.`,
+    ...(newest === undefined ? [] : [`The newest one is ${newest}.`]),
   ].join('\n'),
-  remedy: `Ask for ${minorOf(version)} without a patch, which gets the newest one${newest === undefined ? '' : `, or for ${newest}`}.`,
+  remedy: `Set ${minorOf(version)} without a patch to get the newest one${newest === undefined ? '' : `, or set ${newest}`}.`,
 });
 
 interface Available {
@@ -178,7 +178,7 @@ interface Available {
 export const notAvailable = (minor: string, platform: string, isPinnable: boolean): Failure => ({
   code: 'python-version::not-available',
   blame: 'pipeline',
-  title: `There is no build of Python ${minor} for ${platform}`,
+  title: `No build of Python ${minor} was found for ${platform}`,
   detail: isPinnable
     ? 'The version is supported, but no archive of the platform is pinned for it on this stack and machine, and no other provider in the pipeline has it.'
     : 'The version is supported, but none of the providers in the pipeline has it for this machine.',
@@ -191,10 +191,10 @@ export const uvNeedsVersionFile = (root: string, minor: string): Failure => ({
   code: 'python-version-file::not-found',
   blame: 'app',
   title: 'Apps that use uv must have a .python-version file',
-  detail: 'uv chooses a Python by that file too; without it your machine and the build may differ.',
+  detail: 'uv chooses the Python by that file too. Without it, your machine and the build may use different versions.',
   remedy: [
     `1. In ${rootName(root)} run: uv python pin ${minor}`,
-    '2. See that .python-version is not ignored by Git.',
+    '2. Check that Git does not ignore .python-version.',
     '3. Commit it and build again.',
   ].join('\n'),
 });
@@ -207,16 +207,16 @@ export const uvWithRuntimeTxt = (root: string, version: string): Failure => ({
   remedy: [
     `1. Delete ${inRoot(root, 'runtime.txt')}.`,
     `2. In ${rootName(root)} run: uv python pin ${version}`,
-    '3. See that .python-version is not ignored by Git.',
+    '3. Check that Git does not ignore .python-version.',
     '4. Commit both changes and build again.',
   ].join('\n'),
 });
 
-/** The default is written in the pipeline, not in the app. */
+/** The pipeline sets the default, not the app. */
 const blameFor = (origin: Origin): 'app' | 'pipeline' => (origin === 'default' ? 'pipeline' : 'app');
 const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.');
 
-/** The place to edit. */
+/** The file or place to edit. */
 export function placeOf(root: string, origin: Origin): string {
   switch (origin) {
     case 'Pipfile.lock':
@@ -233,10 +233,10 @@ export function placeOf(root: string, origin: Origin): string {
 function whence(root: string, origin: Origin): string {
   switch (origin) {
     case 'cached':
-      return 'The app does not say which version it wants, so that of its last build was taken.';
+      return 'The app sets no version, so pyflow uses the version of its last build.';
     case 'default':
       return 'It is the default of the pipeline.';
     default:
-      return `It was asked for in ${inRoot(root, origin)}.`;
+      return `It is set in ${inRoot(root, origin)}.`;
   }
 }

@@ -1,4 +1,4 @@
-// What the kind `version-resolve` declares: which Python does the app get?
+// The manifest of the kind `version-resolve`: which Python does the app get?
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { providersSchema } from '../shared/archives/provider-list.js';
@@ -12,14 +12,14 @@ export const config = closedObject(
     default: {
       type: 'string',
       pattern: '^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$',
-      description: 'Minor version, N.N, for apps that do not say; without it that of the catalogue.',
+      description: 'Minor version, N.N, for apps that set none. Default: that of the catalogue.',
     },
   },
   ['stack'],
 );
 
 export const inputs = closedObject(
-  { manager: { type: 'string', description: 'Name of the package manager; some have files or rules of their own.' } },
+  { manager: { type: 'string', description: 'Name of the package manager. Some have special files or rules.' } },
   ['manager'],
 );
 
@@ -33,7 +33,8 @@ export const outputs = closedObject(
         minor: { type: 'string', description: 'X.Y' },
         exact: {
           type: 'boolean',
-          description: 'The app asked for this very patch; otherwise another patch of the minor may stand in.',
+          description:
+            'The app asked for exactly this patch. If false, another patch of the minor version may be used.',
         },
       },
       required: ['version', 'minor', 'exact'],
@@ -43,25 +44,25 @@ export const outputs = closedObject(
     minor: { type: 'string', description: 'X.Y' },
     requested: {
       type: 'string',
-      description: 'As the app wrote it, or the minor that was chosen for it.',
+      description: 'The version as the app wrote it, or the minor version that was chosen for it.',
       'x-build-data': 'python_version_requested',
     },
     origin: {
       type: 'string',
       enum: ['runtime.txt', '.python-version', 'Pipfile.lock', 'cached', 'default'],
-      description: 'Where the request stands; cached is the minor of the last build.',
+      description: 'Where the version is set; `cached` stands for the minor version of the last build.',
       'x-build-data': 'python_version_origin',
     },
     exact: { type: 'boolean', description: 'The app asked for a patch.', 'x-build-data': 'python_version_pinned' },
     outdated: {
       type: 'boolean',
-      description: 'A newer patch of the minor is known.',
+      description: 'A newer patch of the minor version is known.',
       'x-build-data': 'python_version_outdated',
     },
     similarFiles: {
       type: 'array',
       items: { type: 'string' },
-      description: 'Files named nearly like .python-version, when there is neither that nor runtime.txt; sorted.',
+      description: 'Files with names similar to .python-version, sorted, if neither that nor runtime.txt exists.',
       'x-build-data': 'python_version_files',
     },
   },

@@ -1,4 +1,4 @@
-// What the kind `version-resolve` warns of, as text. Unaware of when each warning applies.
+// The texts of the notices of the kind `version-resolve`.
 
 import { inRoot, rootName } from '../shared/app/root.js';
 import { howToSetVersion, placeOf } from './failures.js';
@@ -12,20 +12,20 @@ export interface Notice {
 export const noVersionGiven = (root: string, minor: string, origin: Origin): Notice => ({
   code: 'python-version::none-given',
   text: [
-    'The app does not say which version of Python it wants.',
-    origin === 'cached' ? `It stays with that of its last build, ${minor}.` : `It gets the default, ${minor}.`,
-    'Defaults change with time and may then break the app; a later release will make this an error.',
+    'The app sets no version of Python.',
+    origin === 'cached' ? `pyflow uses the version of its last build, ${minor}.` : `pyflow uses the default, ${minor}.`,
+    'The default changes over time and may then break the app. A later release will make this an error.',
     '',
     howToSetVersion(root, minor),
     '',
-    `If there is such a file already: see that it is in ${rootName(root)}, that its name is right, and that Git tracks it.`,
+    `If the file exists already, check that it is in ${rootName(root)}, that its name is right, and that Git tracks it.`,
   ].join('\n'),
 });
 
 export const runtimeTxtDeprecated = (root: string, minor: string): Notice => ({
   code: 'runtime-txt::deprecated',
   text: [
-    `The file ${inRoot(root, 'runtime.txt')} is deprecated, and a later release will refuse it. Use .python-version, which other tools read too:`,
+    `The file ${inRoot(root, 'runtime.txt')} is deprecated, and a later release will refuse it. Use .python-version, which other tools also read:`,
     '',
     howToSetVersion(root, minor, 'runtime.txt'),
   ].join('\n'),
@@ -46,8 +46,8 @@ export function deprecatedMinor(
       ...(month === undefined
         ? []
         : [`Upstream security fixes ${endedUpstream ? `ended in ${month}` : `end in ${month}`}.`]),
-      ...(refusedFrom === undefined ? [] : [`From ${dayName(refusedFrom)} on, builds with it fail.`]),
-      `Upgrade as soon as you can, in ${placeOf(root, origin)}.`,
+      ...(refusedFrom === undefined ? [] : [`From ${dayName(refusedFrom)}, builds with it fail.`]),
+      `Upgrade in ${placeOf(root, origin)} as soon as you can.`,
     ].join('\n'),
   };
 }
@@ -55,9 +55,9 @@ export function deprecatedMinor(
 export const patchUpdate = (root: string, version: string, newest: string, origin: Origin): Notice => ({
   code: 'python-version::patch-update',
   text: [
-    `There is a newer patch of Python ${version}: ${newest}.`,
-    'Patches bring fixes, of security problems too.',
-    `Ask for ${newest.split('.').slice(0, 2).join('.')} instead of ${version} in ${placeOf(root, origin)}, and each build gets the newest one.`,
+    `A newer patch of Python ${version} is available: ${newest}.`,
+    'Patches contain fixes, including security fixes.',
+    `Set ${newest.split('.').slice(0, 2).join('.')} instead of ${version} in ${placeOf(root, origin)} to get the newest patch in each build.`,
   ].join('\n'),
 });
 

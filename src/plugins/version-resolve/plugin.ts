@@ -1,5 +1,5 @@
-// Decides the version of Python. Everything that sways the decision is gathered by `reads` as facts: the request and not
-// the file it stands in, the status of its minor and not the date, the build found and not the catalogue.
+// Decides the version of Python. `reads` collects everything that can change the decision as facts: the requested version instead of
+// the file, the status of its minor version instead of the date, and the build that was found instead of the catalogue.
 
 import { inject, injectable } from 'inversify';
 import compare from 'semver/functions/compare.js';
@@ -39,20 +39,20 @@ type Node = NodeOf<typeof config, typeof inputs>;
 type Config = Node['config'];
 type Outputs = FromSchema<typeof outputs>;
 
-/** Keyed verbatim, so as little as decides: no dates, no lists of what else exists. */
+/** Keyed verbatim, so it contains only what decides: no dates, and no lists of other versions. */
 type Facts = {
   readonly requested: string;
   readonly minor: string;
   readonly origin: Origin;
-  /** Where the file is, when that is above the root. */
+  /** The folder of the file, if it is above the root. */
   readonly folder?: string;
-  /** What to do, or why it cannot be done; said only after the step line, as a reader of the log expects. */
+  /** The resolved version, or the failure. `run` reports it after the step line, as a reader of the log expects. */
   readonly answer: Resolved | Refused;
 };
 type Resolved = {
   readonly version: string;
   readonly exact: boolean;
-  /** The newest patch that may be fetched or found, when it is newer. */
+  /** The newest available patch, if it is newer. */
   readonly update?: string;
   readonly deprecated?: {
     readonly endOfLifeMonth?: string;
@@ -69,7 +69,7 @@ interface Builds {
   readonly platform: string;
   readonly newest: string | undefined;
   has(version: string): boolean;
-  /** An archive may be there that nobody pinned. */
+  /** There may be an archive without a pinned digest. */
   readonly isPinnable: boolean;
 }
 
@@ -133,14 +133,14 @@ export class VersionResolve implements Plugin<Node['config'], Node['inputs'], Ou
   }
 
   /**
-   * What the providers have of a minor for this machine and stack. The newest is that of the first provider which has any:
-   * the order of the list is the operator's preference, and a later one's patch would be passed over by the first.
+   * The builds of a minor version that the providers have for this machine and stack. The newest is that of the first provider that
+   * has any: the order of the list is the operator's preference, and the first provider cannot install the patch of a later one.
    */
   #builds(minor: string, { providers, stack }: Config, pins: Pins): Builds {
     const platform = runtimePlatform(this.services.host);
     const target = { stack, arch: this.services.host.arch };
     const fetchable = providers.filter((provider) => provider !== 'system');
-    // The machine may have any patch, which only fetch-runtime can tell.
+    // The machine may have any patch; only fetch-runtime can find out.
     const anyPatch = fetchable.length < providers.length;
     const newestOf = (provider: Provider): string | undefined =>
       provider === 'scalingo'
@@ -187,15 +187,15 @@ export class VersionResolve implements Plugin<Node['config'], Node['inputs'], Ou
 function stepLine(root: string, requested: string, origin: Origin): string {
   switch (origin) {
     case 'default':
-      return `No Python version was given, using the default: ${requested}`;
+      return `No Python version was specified. Using the default: ${requested}`;
     case 'cached':
-      return `No Python version was given, using that of the last build: ${requested}`;
+      return `No Python version was specified. Using the version of the last build: ${requested}`;
     default:
-      return `Using Python ${requested} as asked for in ${inRoot(root, origin)}`;
+      return `Using Python ${requested} specified in ${inRoot(root, origin)}`;
   }
 }
 
-/** In this order: the file, the minor, the patch. */
+/** Ordered: the file, the minor version, the patch. */
 function noticesOf(
   root: string,
   minor: string,

@@ -1,5 +1,5 @@
-// Which version the app asks for, and where it says so: the first of runtime.txt, .python-version, Pipfile.lock, the
-// minor of the last build, the default. Unaware of which versions exist.
+// Finds the version that the app asks for, and where it does: the first of runtime.txt, .python-version, Pipfile.lock, the minor
+// version of the last build, and the default.
 
 import { fail, failKnowing, succeed, type Result, type ViewReader } from '../../engine/sdk.js';
 import { parsePipfileLock } from '../../manifests/app/pipfile-lock.js';
@@ -19,13 +19,13 @@ import type { Origin } from './origin.js';
 
 export interface Request {
   readonly python: PythonRequest;
-  /** Where it was found: the root, or a folder above it. */
+  /** The folder where it was found: the root, or a folder above it. */
   readonly folder: string;
   readonly origin: Origin;
   readonly similarFiles: readonly string[];
 }
 
-/** The nearest file counts: of the root, then of the folders above. `defaultMinor` is N.N and also what messages suggest. */
+/** The nearest file counts, in the root or in a folder above it. `defaultMinor` is N.N; messages suggest it too. */
 export async function readRequest(
   app: ViewReader,
   root: string,
@@ -64,7 +64,7 @@ async function requestIn(
     return succeed({ python: request.value, origin: 'runtime.txt' });
   }
 
-  // Before the right name: a misspelt file beside it says something that its author believes to be in force.
+  // Checked before the right name, because the author of a misspelled file believes that it is in effect.
   for (const name of MISSPELLED_PYTHON_VERSION_NAMES) {
     if (await isFile(view, name)) return fail(misspelledFile(folder, name));
   }
@@ -98,7 +98,7 @@ async function filesLikePythonVersion(view: ViewReader): Promise<readonly string
   return files;
 }
 
-/** Only the minor of the last build sticks, so that its patch still moves. */
+/** Only the minor version of the last build is kept, so the patch can still change. */
 function stickyMinor(view: ViewReader): PythonRequest | undefined {
   const state = view.state('python');
   if (typeof state !== 'object' || state === null || !('minor' in state)) return undefined;
