@@ -1,12 +1,12 @@
 // A run from beginning to end, stage by stage. Each stage uses what the stages before it returned:
 //
-//   checkPipeline  plan/checked-pipeline.ts  loads the YAML (manifests/pipeline/load.ts) and checks nodes, edges and types
-//                                            (manifests/pipeline/check.ts, edges.ts)
+//   checkPipeline  plan/checked-pipeline.ts  loads the YAML (../manifests/pipeline/load.ts) and checks nodes
+//                                            (../manifests/pipeline/check.ts) and types of edges (check-edges.ts there)
 //   planRun        plan/run-plan.ts          chooses the nodes to visit
 //   openRun        run/run.ts                opens the store, lists the app's files
 //   schedule       plan/schedule.ts          visits the nodes in graph order
 //   executeNode    node/execute.ts           one node's life: its key (node/key.ts), a stored result (node/look-up.ts), or
-//                                            work in a sandbox (node/run-sandbox.ts starts it), of which the outputs
+//                                            work in a sandbox (node/run-sandbox.ts opens one of process/sandbox/), of which the outputs
 //                                            are captured (node/work.ts)
 //   writeSlug      slug/write.ts             writes the finished app
 //   makeReport     report/report.ts          status, exit status (cli/exit-status.ts returns it), the outcome of each node
