@@ -45,7 +45,7 @@ const CASES: Readonly<Record<string, readonly [App, End]>> = {
   'a left-over __pycache__': [{ folders: ['__pycache__'] }, { code: 'package-manager::none-found' }],
   'a misspelt file': [
     { files: { 'requirments.txt': 'flask' } },
-    { code: 'package-manager::none-found', says: /rename/ },
+    { code: 'package-manager::none-found', says: /[Rr]ename/ },
   ],
   'a folder called requirements.txt': [{ folders: ['requirements.txt'] }, { code: 'package-manager::none-found' }],
   'a setup.py alone': [{ files: { 'setup.py': '' } }, { code: 'package-manager::setup-py-only' }],

@@ -22,7 +22,7 @@ const READS =
 export const wrongCwd = (cwd: string, what: 'missing' | 'file' | 'link'): Failure => ({
   code: 'command::wrong-cwd',
   blame: 'pipeline',
-  title: `The command cannot start in ${JSON.stringify(cwd)}, because it sees no such folder`,
+  title: `The command sees no folder ${JSON.stringify(cwd)}, which is its cwd`,
   detail: {
     missing: `There is no folder ${shownPath(cwd)} where the command runs.`,
     file: `${shownPath(cwd)} is a file.`,
