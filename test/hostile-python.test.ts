@@ -10,6 +10,7 @@ import { hasNamespaces } from './support/namespaces.js';
 import { processesWith, uniqueSleep } from './support/processes.js';
 import { verdictOf } from './support/verdict.js';
 import { Workspace } from './support/workspace.js';
+import { skipBecause } from './support/skip.js';
 
 const PIPELINE = resolve(import.meta.dirname, '../pipelines/python.yml');
 const DEFAULT_MINOR = '3.13';
@@ -239,8 +240,7 @@ describe('hostile Python apps', () => {
     for (const [what, [hook, exit, code]] of Object.entries(ENDS)) {
       it(`${what}: ${code ?? 'builds'}`, async function () {
         if (!(await hasNamespaces())) {
-          console.log('      (skipped: this machine has no namespaces)');
-          return this.skip();
+          return skipBecause(this, 'this machine has no namespaces');
         }
         make(hooked(hook));
         const verdict = await verdictOf(work, { pipelineFile: PIPELINE, until: 'version', sandbox: 'required' });
@@ -252,8 +252,7 @@ describe('hostile Python apps', () => {
   for (const sandbox of ['required', 'none'] as const) {
     it(`ends a child that ignores signals and keeps the streams of the build, sandbox ${sandbox}`, async function () {
       if (sandbox === 'required' && !(await hasNamespaces())) {
-        console.log('      (skipped: this machine has no namespaces)');
-        return this.skip();
+        return skipBecause(this, 'this machine has no namespaces');
       }
       const nap = uniqueSleep();
       make(hooked(`(trap '' TERM HUP; setsid sleep ${nap}) & echo left`));
@@ -278,8 +277,7 @@ describe('hostile Python apps', () => {
 
   it('names requirements that it has no permission to read', async function () {
     if (process.getuid?.() === 0) {
-      console.log('      (skipped: root may read everything)');
-      return this.skip();
+      return skipBecause(this, 'root may read everything');
     }
     make(pip());
     chmodSync(join(work.appDir, 'requirements.txt'), 0o000);

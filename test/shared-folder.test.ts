@@ -2,6 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { mochaHooks, protectShared, sharedFolder } from './support/shared-folder.js';
+import { skipBecause } from './support/skip.js';
 
 describe('folders that tests share', () => {
   it('report the test that wrote into one of them, once', () => {
@@ -17,8 +18,7 @@ describe('folders that tests share', () => {
 
   it('cannot be written by an ordinary user', function () {
     if (process.getuid?.() === 0) {
-      console.log('      (skipped: root may write anywhere)');
-      return this.skip();
+      return skipBecause(this, 'root may write anywhere');
     }
     const folder = sharedFolder('pyflow-shared-trial');
     protectShared(folder);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { COMMANDS } from '../../src/cli/main.js';
 import { pyflow } from '../support/fake-world.js';
+import { skipBecause } from '../support/skip.js';
 
 const has = (program: string): boolean => spawnSync(program, ['-c', 'exit 0']).status === 0;
 
@@ -70,8 +71,7 @@ describe('cli/completion', () => {
 
   it('prints a script that zsh accepts', async function () {
     if (!has('zsh')) {
-      console.log('      (skipped: needs zsh)');
-      return this.skip();
+      return skipBecause(this, 'needs zsh');
     }
     const commands = `autoload -Uz compinit; compinit -u -D; source ${await scriptFile('zsh')}; echo $_comps[pyflow]`;
     expect(execFileSync('zsh', ['-f', '-c', commands], { encoding: 'utf8' })).to.contain('_pyflow');
@@ -79,8 +79,7 @@ describe('cli/completion', () => {
 
   it('prints a script with which fish offers commands, options and values', async function () {
     if (!has('fish')) {
-      console.log('      (skipped: needs fish)');
-      return this.skip();
+      return skipBecause(this, 'needs fish');
     }
     const file = await scriptFile('fish');
     const offers = (line: string): readonly string[] =>

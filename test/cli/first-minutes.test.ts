@@ -17,6 +17,7 @@ import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { bundledCli } from '../support/cli-scene.js';
 import { hasNamespaces } from '../support/namespaces.js';
+import { skipBecause } from '../support/skip.js';
 
 const WORDS = `pyflow: 1
 name: words
@@ -205,8 +206,7 @@ describe('first minutes', function () {
 
   it('mentions network: true if a node without network tried to reach a host', async function () {
     if (!(await hasNamespaces())) {
-      console.log('      (skipped: this machine has no namespaces)');
-      return this.skip();
+      return skipBecause(this, 'this machine has no namespaces');
     }
     const server = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));

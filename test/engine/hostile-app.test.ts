@@ -21,6 +21,7 @@ import type { Interruption } from '../../src/cli/world.js';
 import { CliScene, contentOf, STACK_TRACE } from '../support/cli-scene.js';
 import { verdictOf } from '../support/verdict.js';
 import { Workspace } from '../support/workspace.js';
+import { skipBecause } from '../support/skip.js';
 
 /** Reads the whole app and prints what it found. */
 const LOOK = `
@@ -123,7 +124,7 @@ describe('hostile apps', () => {
     });
 
     it('reports unreadable files as such', async function () {
-      if (process.getuid?.() !== 0) this.skip();
+      if (process.getuid?.() !== 0) skipBecause(this, 'needs root');
       const scene = new CliScene();
       try {
         scene.pipeline(LOOK).write({ 'app.py': 'x', locked: 'secret' });

@@ -6,6 +6,7 @@ import { killAtRandom } from '../support/kill-rounds.js';
 import { hasNamespaces } from '../support/namespaces.js';
 import { die, interrupt } from '../support/stubborn.js';
 import { syntheticApp, syntheticContent, syntheticPipeline } from '../support/synthetic.js';
+import { skipBecause } from '../support/skip.js';
 
 const SEED = Number(process.env['PYFLOW_SEED'] ?? Date.now() % 1_000_000);
 
@@ -19,7 +20,7 @@ describe('robustness', () => {
     });
 
     it('does the same with namespaces', async function () {
-      if (!(await hasNamespaces())) this.skip();
+      if (!(await hasNamespaces())) skipBecause(this, 'this machine has no namespaces');
       this.timeout(60_000);
       await killAtRandom({ rounds: 5, sandbox: 'required', seed: SEED });
     });
@@ -63,7 +64,7 @@ describe('robustness', () => {
       }));
 
     it('ends as soon as its commands end, with namespaces', async function () {
-      if (!(await hasNamespaces())) this.skip();
+      if (!(await hasNamespaces())) skipBecause(this, 'this machine has no namespaces');
       await interrupt({
         signal: 'SIGTERM',
         to: 'process',

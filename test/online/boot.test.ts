@@ -25,6 +25,7 @@ import { findGitBackend, serveRepository } from '../support/git-server.js';
 import type { TestServer } from '../support/http-server.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
+import { skipBecause } from '../support/skip.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const MINOR = '3.13';
@@ -78,7 +79,7 @@ describe(`a boot on the platform${hasPython ? '' : ` (skipped: no CPython ${MINO
   before(async function () {
     const backend = findGitBackend();
     if (backend === undefined) console.log('      (skipped: needs git with its HTTP server)');
-    if (!hasPython || backend === undefined) return this.skip();
+    if (!hasPython || backend === undefined) skipBecause(this, 'needs git with its HTTP server');
     work = new Workspace().write(APP);
     git = await serveRepository(backend, join(work.root, 'repositories'), 'far', library('far'));
     work.write({
@@ -200,8 +201,7 @@ uvicorn
   it('finds the limit of a real cgroup', async function () {
     const real = makeCgroup();
     if (real === undefined) {
-      console.log('      (skipped: this machine lets nobody make a cgroup with a memory limit)');
-      return this.skip();
+      return skipBecause(this, 'this machine lets nobody make a cgroup with a memory limit');
     }
     try {
       const { answer, workers } = await boot(gunicorn, real.root, started(LIMITED), real.folder);

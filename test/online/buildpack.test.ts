@@ -41,6 +41,7 @@ seen = [dict(os.environ), *map(content, glob.glob('/proc/[0-9]*/environ'))]
 open('curious.py', 'w').write('seen = ' + repr(seen))
 setup(name='curious', version='1.0', py_modules=['curious'])
 `;
+import { skipBecause } from '../support/skip.js';
 
 function filesBelow(folder: string): readonly string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -133,8 +134,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
 
   it('builds the same without namespaces', async function () {
     if (!(await hasNamespaces())) {
-      console.log('      (skipped: this machine has no namespaces, so all builds here are without)');
-      return this.skip();
+      return skipBecause(this, 'this machine has no namespaces, so all builds here are without');
     }
     const other = new Platform();
     try {
@@ -149,8 +149,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
 
   it('builds in /app, boots there with HOME=/app, and gives later buildpacks the Python at that path', async function () {
     if (!mayMakeApp()) {
-      console.log('      (skipped: only root may make /app, and only where there is none)');
-      return this.skip();
+      return skipBecause(this, 'only root may make /app, and only where there is none');
     }
     try {
       platform.push(EXAMPLE, APP);
@@ -293,8 +292,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
   it('[cache.discarded] [cache.legacy-cleanup] [pyver.cached-version-read] [pyver.cached-sticky] [pyver.step-cached] takes over only the version from a cache of the old buildpack', function () {
     const OTHER = '3.12';
     if (!pyenvVersions().some((version) => version.startsWith(`${OTHER}.`))) {
-      console.log(`      (skipped: no CPython ${OTHER} under pyenv)`);
-      return this.skip();
+      return skipBecause(this, `no CPython ${OTHER} under pyenv`);
     }
     const other = new Platform();
     try {
@@ -328,8 +326,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
 
   it('works between other buildpacks: finds what an earlier one installed, and is found by a later one', function () {
     if (spawnSync('gcc', ['--version']).status !== 0) {
-      console.log('      (skipped: no gcc)');
-      return this.skip();
+      return skipBecause(this, 'no gcc');
     }
     const between = platform.push(EXAMPLE);
     const write = (path: string, text: string): void => {
@@ -393,8 +390,7 @@ describe(`buildpack${hasPython ? '' : ` (skipped: no CPython ${MINOR} under pyen
     const as = ['--reuid', NOBODY, '--regid', NOBODY, '--clear-groups'];
     const mayStart = spawnSync('setpriv', [...as, process.execPath, join(ROOT, 'dist/cli.js'), '--version']);
     if (process.getuid?.() !== 0 || mayStart.status !== 0) {
-      console.log('      (skipped: not root, or another user may not read this folder)');
-      return this.skip();
+      return skipBecause(this, 'not root, or another user may not read this folder');
     }
     const theirs = platform.push(EXAMPLE);
     const cache = `${theirs}-cache`;

@@ -10,6 +10,7 @@ import compare from 'semver/functions/compare.js';
 import { PackageIndex } from '../support/package-index.js';
 import { prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 import { SourceCopy, type Data } from '../support/source-copy.js';
+import { skipBecause } from '../support/skip.js';
 
 const PIPELINE = 'pipelines/python.yml';
 const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
@@ -111,8 +112,7 @@ describe('data changes', function () {
 
   it('build for a stack, with its archive of the platform, once the rows exist', async function () {
     if (!(process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, 'zstd')))) {
-      console.log('      (skipped: needs the program zstd)');
-      return this.skip();
+      return skipBecause(this, 'needs the program zstd');
     }
     const name = `python-${runtime.version}-ubuntu-28.04-${process.arch === 'arm64' ? 'arm64' : 'amd64'}.tar.zst`;
     mkdirSync(copy.path('platform'));

@@ -20,6 +20,7 @@ import { sourceProject, type Files } from '../support/source-projects.js';
 import { lockedApp } from '../support/uv-apps.js';
 import { makeWheel } from '../support/wheels.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
+import { skipBecause } from '../support/skip.js';
 
 type Manager = 'poetry' | 'uv';
 const helper = makeWheel('helper', '1.5');
@@ -123,8 +124,7 @@ describe('locked sources', function () {
         before(async function () {
           const backend = findGitBackend();
           if (backend === undefined) {
-            console.log('      (skipped: needs git with its HTTP server)');
-            return this.skip();
+            return skipBecause(this, 'needs git with its HTTP server');
           }
           root = mkdtempSync(join(tmpdir(), 'pyflow-repositories-'));
           repository = await serveRepository(backend, root, 'far', inRepository('first'));

@@ -21,6 +21,7 @@ import {
 import { PackageIndex } from '../support/package-index.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { makeWheel } from '../support/wheels.js';
+import { skipBecause } from '../support/skip.js';
 
 /** The example app, with every dependency pinned. */
 const REQUIREMENTS = `blinker==1.9.0
@@ -126,8 +127,7 @@ describe('pip, online', () => {
     it('treats a truncated download as a failure of the environment', async function () {
       const version = pyenvVersions().at(-1);
       if (version === undefined) {
-        console.log('      (skipped: needs a CPython of pyenv)');
-        return this.skip();
+        return skipBecause(this, 'needs a CPython of pyenv');
       }
       const helper = makeWheel('helper', '1.5');
       const index = await PackageIndex.start([helper]);
@@ -151,8 +151,7 @@ describe('pip, online', () => {
     it('builds a package from source, and stores it unless it contains the path of a private folder', async function () {
       const version = pyenvVersions().find((name) => name.startsWith('3.12.'));
       if (version === undefined) {
-        console.log('      (skipped: needs a CPython 3.12 of pyenv)');
-        return this.skip();
+        return skipBecause(this, 'needs a CPython 3.12 of pyenv');
       }
       const requirements = 'markupsafe==3.0.3\n--no-binary markupsafe\n';
       const { install, harness } = await build(version, 'source', {}, requirements);

@@ -14,6 +14,7 @@ import { makePipfile } from '../support/pipfile.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { serveSlug } from '../support/slug-server.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
+import { skipBecause } from '../support/skip.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const CLI = join(ROOT, 'dist/cli.js');
@@ -194,8 +195,7 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
 
     it('[pip.setuptools-old-python] has pip and setuptools at run time, at the versions that the app requests', async function () {
       if (minor === undefined) {
-        console.log('      (skipped: needs a CPython before 3.13)');
-        return this.skip();
+        return skipBecause(this, 'needs a CPython before 3.13');
       }
       const app = new PythonApp(cache);
       try {
@@ -217,8 +217,7 @@ describe(`tools in the pipeline${MINORS.length > 0 ? '' : ' (skipped: no CPython
     it('[pip.setuptools-old-python] has no setuptools on newer Pythons, like their virtual environments', async function () {
       const newer = MINORS.find((one) => one === '3.13');
       if (newer === undefined) {
-        console.log('      (skipped: needs a CPython 3.13)');
-        return this.skip();
+        return skipBecause(this, 'needs a CPython 3.13');
       }
       const app = new PythonApp(cache);
       try {

@@ -11,6 +11,7 @@ import { hasNamespaces } from '../support/namespaces.js';
 import { attackAll, attackWithCode } from '../support/planted/attacks.js';
 import { DJANGO, PIP } from '../support/planted/scenes.js';
 import { pyenvVersions } from '../support/runtimes.js';
+import { skipBecause } from '../support/skip.js';
 
 const SITE = '.scalingo/python/lib/python3.12/site-packages';
 const place = (path: string) => ({ folder: 'app' as const, path, command: 0, operations: [] });
@@ -21,8 +22,7 @@ describe('planted links, online', function () {
   before(async function () {
     const hasPython = pyenvVersions().some((name) => name.startsWith('3.12.'));
     if (!hasPython || !(await hasNamespaces())) {
-      console.log('      (skipped: needs a CPython 3.12 of pyenv and the sandbox of namespaces)');
-      return this.skip();
+      return skipBecause(this, 'needs a CPython 3.12 of pyenv and the sandbox of namespaces');
     }
     root = mkdtempSync(join(tmpdir(), 'pyflow-planted-'));
   });

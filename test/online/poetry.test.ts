@@ -46,6 +46,7 @@ import {
 } from '../support/runtimes.js';
 import { makeSourceArchive, makeWheel } from '../support/wheels.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
+import { skipBecause } from '../support/skip.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const FLASK = join(ROOT, 'test/fixtures/poetry-flask');
@@ -420,8 +421,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
       it(`gives byte-identical trees in two folders and in both sandbox modes with CPython ${minor}`, async function () {
         const version = pyenvVersions().find((name) => name.startsWith(`${minor}.`));
         if (version === undefined) {
-          console.log(`      (skipped: no CPython ${minor} under pyenv)`);
-          return this.skip();
+          return skipBecause(this, `no CPython ${minor} under pyenv`);
         }
         const base = await prepared(version);
         const files = Object.fromEntries(

@@ -12,6 +12,7 @@ import type { RunRequest } from '../../src/engine/request.js';
 import { formatReason } from '../../src/engine/render/reasons.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
+import { skipBecause } from '../support/skip.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const CLI = join(ROOT, 'dist/cli.js');
@@ -226,8 +227,7 @@ describe(`python pipeline${hasPython ? '' : ` (skipped: no CPython ${MINOR} unde
 
   it('[editable.build-rewrite] keeps files that the build of an editable package writes next to its sources, also from the cache', async function () {
     if (spawnSync('gcc', ['--version']).status !== 0) {
-      console.log('      (skipped: no gcc)');
-      return this.skip();
+      return skipBecause(this, 'no gcc');
     }
     const editable = new PythonApp();
     try {

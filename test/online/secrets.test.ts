@@ -15,6 +15,7 @@ import { managerPipeline } from '../support/manager-pipeline.js';
 import { PackageIndex } from '../support/package-index.js';
 import { prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 import { makeWheel } from '../support/wheels.js';
+import { skipBecause } from '../support/skip.js';
 
 const LOGIN = { user: 'me@home', password: 'C4nary/p@55:w+rd=7' };
 const canary = new Canary([LOGIN.password, `${LOGIN.user}:${LOGIN.password}`]);
@@ -107,7 +108,7 @@ describe('logins of real managers', function () {
 
   it('pip: a login for a Git server, in the URL of a requirement', async function () {
     const backend = findGitBackend();
-    if (backend === undefined) this.skip();
+    if (backend === undefined) skipBecause(this, 'needs git with its HTTP server');
     const project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n';
     const wheel = makeWheel('far', '1.0');
     const backendFile = `import base64, os\ndef build_wheel(folder, *_, **__):\n    open(os.path.join(folder, ${JSON.stringify(wheel.file)}), 'wb').write(base64.b64decode(${JSON.stringify(wheel.bytes.toString('base64'))}))\n    return ${JSON.stringify(wheel.file)}\n`;

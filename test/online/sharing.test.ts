@@ -12,6 +12,7 @@ import { PackageIndex } from '../support/package-index.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { makeSourceArchive, makeWheel } from '../support/wheels.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
+import { skipBecause } from '../support/skip.js';
 
 const helper = makeWheel('helper', '1.5');
 /** Every build of it gives different bytes. */
@@ -50,8 +51,7 @@ describe('sharing between apps, online', function () {
 
   before(async function () {
     if (version === undefined) {
-      console.log('      (skipped: needs a CPython 3.12 of pyenv)');
-      return this.skip();
+      return skipBecause(this, 'needs a CPython 3.12 of pyenv');
     }
     index = await PackageIndex.start([helper, built]);
   });

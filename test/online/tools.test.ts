@@ -14,6 +14,7 @@ import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
 import { pipCommand, pythonToolCommand, uvCommand } from '../../src/plugins/shared/install/tool-command.js';
 import { differences, fingerprint, operatorCertificates, PluginHarness } from '../support/plugin-harness.js';
 import { copyPreparedRuntime, prepareRuntimeOf, pyenvVersions } from '../support/runtimes.js';
+import { skipBecause } from '../support/skip.js';
 
 const HOME = '.scalingo/python';
 /** The oldest and the newest on this machine, because their package lists differ most. */
@@ -52,8 +53,7 @@ describe('tools, online', () => {
   let sandbox: Sandbox | undefined;
   before(async function () {
     if (VERSIONS.length === 0) {
-      console.log('      (skipped: needs a CPython of pyenv)');
-      return this.skip();
+      return skipBecause(this, 'needs a CPython of pyenv');
     }
     root = mkdtempSync(join(tmpdir(), 'pyflow-online-tools-'));
     const probed = await probeSandbox('required', {

@@ -22,6 +22,7 @@ import { sourceProject } from '../support/source-projects.js';
 import { lockedApp, type Files, type UvApp } from '../support/uv-apps.js';
 import { makeSourceArchive, makeWheel } from '../support/wheels.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
+import { skipBecause } from '../support/skip.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const CONFIG = { vendorDir: '.scalingo', root: '.' };
@@ -475,8 +476,7 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
       const version = pyenvVersions().find((name) => name.startsWith(`${minor}.`));
       it(`builds a package identically in both sandbox modes, and re-runs only what needs the sources after an edit (${minor})`, async function () {
         if (version === undefined) {
-          console.log(`      (skipped: no CPython ${minor} under pyenv)`);
-          return this.skip();
+          return skipBecause(this, `no CPython ${minor} under pyenv`);
         }
         const [a, b] = [newApp(), newApp()];
         for (const { appDir } of [a, b]) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { DjangoCollectstatic } from '../../src/plugins/django-collectstatic/plugin.js';
 import { PluginScene, type SceneOptions } from '../support/plugin-scene.js';
+import { skipBecause } from '../support/skip.js';
 
 const CONFIG = { root: '.', vendorDir: '.scalingo' };
 const DJANGO = { '.scalingo/python/lib/python3.13/site-packages/django/__init__.py': '' };
@@ -36,8 +37,7 @@ describe('plugins/django-collectstatic', () => {
   };
   before(function () {
     if (existsSync('/usr/bin/python3')) return;
-    console.log('      (skipped: needs /usr/bin/python3)');
-    this.skip();
+    return skipBecause(this, 'needs /usr/bin/python3');
   });
   afterEach(() => scene?.close());
 

@@ -22,6 +22,7 @@ import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
 import { fingerprint, PluginHarness, type HarnessOptions } from '../support/plugin-harness.js';
 import { pinsOf, platformArchive, type PlatformArchiveFile } from '../support/platform-archives.js';
 import { copyWritable, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
+import { skipBecause } from '../support/skip.js';
 
 interface Outputs {
   readonly version: string;
@@ -193,8 +194,7 @@ describe('plugins/fetch-runtime', () => {
 
     it('refuses the Python of a distribution by name', async function () {
       if (!existsSync('/usr/lib/python3.11/EXTERNALLY-MANAGED')) {
-        console.log('      (skipped: needs a distribution Python 3.11)');
-        return this.skip();
+        return skipBecause(this, 'needs a distribution Python 3.11');
       }
       const failure = failureOf(
         await play(
@@ -296,8 +296,7 @@ describe('plugins/fetch-runtime', () => {
     it('notices when the library of another interpreter is loaded', async function () {
       const library = `lib/libpython${runtime.minor}.so.1.0`;
       if (!existsSync(join(runtime.appDir, '.scalingo/python', library))) {
-        console.log('      (skipped: the interpreter has no shared library)');
-        return this.skip();
+        return skipBecause(this, 'the interpreter has no shared library');
       }
       const row = makeArchive((python) => {
         rmSync(join(python, library));
@@ -315,8 +314,7 @@ describe('plugins/fetch-runtime', () => {
     before(function () {
       searchPath = (process.env['PATH'] ?? '').split(':');
       if (!searchPath.some((folder) => existsSync(join(folder, 'zstd')))) {
-        console.log('      (skipped: needs the program zstd)');
-        return this.skip();
+        return skipBecause(this, 'needs the program zstd');
       }
       archive = platformArchive(runtime, join(shared, 'platform'), 'scalingo-24');
     });
@@ -382,8 +380,7 @@ describe('plugins/fetch-runtime', () => {
 
     it('says what to install when nothing here reads zstd', async function () {
       if ('createZstdDecompress' in zlib) {
-        console.log('      (skipped: this Node reads zstd by itself)');
-        return this.skip();
+        return skipBecause(this, 'this Node reads zstd by itself');
       }
       const failure = failureOf(
         await play({ providers: ['scalingo'], stack }, { settings: settings(), searchPath: [join(root, 'empty')] }),

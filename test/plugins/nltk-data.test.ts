@@ -15,6 +15,7 @@ folder = pathlib.Path(sys.argv[1].removeprefix('--dir='))
 folder.mkdir(parents=True)
 (folder / 'words.txt').write_text(' '.join(sys.argv[1:]))
 `;
+import { skipBecause } from '../support/skip.js';
 const WITH_NLTK = {
   '.scalingo/python/lib/python3.13/site-packages/README.txt': '',
   'nltk/__init__.py': '',
@@ -38,8 +39,7 @@ describe('plugins/nltk-data', () => {
   const texts = (): readonly string[] => scene.printed.map(({ type, text }) => `${type} ${text}`);
   before(function () {
     if (existsSync('/usr/bin/python3')) return;
-    console.log('      (skipped: needs /usr/bin/python3)');
-    this.skip();
+    return skipBecause(this, 'needs /usr/bin/python3');
   });
   afterEach(() => scene.close());
 

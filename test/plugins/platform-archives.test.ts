@@ -7,6 +7,7 @@ import { pinsOf, platformArchive, type PlatformArchiveFile } from '../support/pl
 import { prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 import { startServer, type TestServer } from '../support/http-server.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
+import { skipBecause } from '../support/skip.js';
 
 const PIPELINE = `
 pyflow: 1
@@ -34,8 +35,7 @@ describe("plugins/fetch-runtime in a pipeline, with the platform's archives", fu
   let work: Workspace;
   before(async function () {
     if (!(process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, 'zstd')))) {
-      console.log('      (skipped: needs the program zstd)');
-      return this.skip();
+      return skipBecause(this, 'needs the program zstd');
     }
     runtime = await prepareRuntime(this);
     work = new Workspace();

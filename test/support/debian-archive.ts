@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Context } from 'mocha';
 import { startServer, type TestServer } from './http-server.js';
+import { skipBecause } from './skip.js';
 
 /** Path in the package -> text, or target of a link. */
 export type PackageFiles = Readonly<Record<string, string | { readonly link: string }>>;
@@ -24,8 +25,7 @@ const PROGRAMS = ['apt-get', 'dpkg-deb', 'gpg', 'gpgv'];
 export function needDebianTools(mocha: Context): void {
   const missing = PROGRAMS.filter((name) => !canRun(name));
   if (missing.length === 0) return;
-  console.log(`      (skipped: needs ${missing.join(', ')})`);
-  mocha.skip();
+  return skipBecause(mocha, `needs ${missing.join(', ')}`);
 }
 
 function canRun(program: string): boolean {

@@ -10,6 +10,7 @@ import { FetchRuntime } from '../../src/plugins/fetch-runtime/plugin.js';
 import { FetchTool } from '../../src/plugins/fetch-tool/plugin.js';
 import { PluginHarness } from './plugin-harness.js';
 import { protectShared, sharedFolder } from './shared-folder.js';
+import { skipBecause } from './skip.js';
 
 export interface PreparedRuntime {
   readonly version: string;
@@ -37,8 +38,7 @@ export function pyenvVersions(): readonly string[] {
 export async function prepareRuntime(mocha: Context): Promise<PreparedRuntime> {
   const version = pyenvVersions().find((name) => name.startsWith('3.12.')) ?? pyenvVersions().at(-1);
   if (version === undefined) {
-    console.log('      (skipped: needs a CPython of pyenv)');
-    return mocha.skip();
+    return skipBecause(mocha, 'needs a CPython of pyenv');
   }
   return prepareRuntimeOf(version);
 }

@@ -7,6 +7,7 @@ import { expect } from 'chai';
 import { hasNamespaces } from '../support/namespaces.js';
 import { APP, ask, mayMakeApp, Platform, type AskOptions } from '../support/platform.js';
 import { pyenvVersions } from '../support/runtimes.js';
+import { skipBecause } from '../support/skip.js';
 
 interface Example {
   readonly app: string;
@@ -59,8 +60,7 @@ describe(`examples through the adapter${hasPython ? '' : ` (skipped: no CPython 
     for (const sandbox of ['required', 'none']) {
       it(`builds, boots and rebuilds ${app}${root === '.' ? '' : ` in ${root}`} (sandbox ${sandbox})`, async function () {
         if (sandbox === 'required' && !(await hasNamespaces())) {
-          console.log('      (skipped: this machine has no namespaces)');
-          return this.skip();
+          return skipBecause(this, 'this machine has no namespaces');
         }
         const cacheDir = join(platform.root, `cache-${app}-${root.replaceAll('/', '-')}-${sandbox}`);
         const env = {

@@ -7,6 +7,7 @@ import { bundledCli, CliScene, commandLineOf, contentOf } from '../support/cli-s
 import { killAtRandom, random } from '../support/kill-rounds.js';
 import { hasNamespaces } from '../support/namespaces.js';
 import { pyenvVersions } from '../support/runtimes.js';
+import { skipBecause } from '../support/skip.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const SEED = Number(process.env['PYFLOW_SEED'] ?? Date.now() % 1_000_000);
@@ -22,15 +23,14 @@ describe('kill -9, many times', () => {
   });
 
   it('leaves the cache intact in a hundred runs with namespaces', async function () {
-    if (!(await hasNamespaces())) this.skip();
+    if (!(await hasNamespaces())) skipBecause(this, 'this machine has no namespaces');
     const killed = await killAtRandom({ rounds: 101, sandbox: 'required', seed: SEED + 1 });
     expect(killed).to.be.greaterThan(100 * (1 - MOST_TOO_LATE));
   });
 
   it('leaves the cache intact in five builds of the example with pip', async function () {
     if (pyenvVersions().length === 0) {
-      console.log('      (skipped: needs a CPython of pyenv)');
-      return this.skip();
+      return skipBecause(this, 'needs a CPython of pyenv');
     }
     const scene = new CliScene();
     const next = random(SEED + 2);

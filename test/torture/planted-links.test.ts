@@ -23,6 +23,7 @@ import { PackageIndex } from '../support/package-index.js';
 import { attackAll, type Tally } from '../support/planted/attacks.js';
 import { COMMAND, HOOK, INDEXED, lockedScenes, PYTHON_SCENES, type Scene } from '../support/planted/scenes.js';
 import { prepareRuntimeOf, pyenvVersions } from '../support/runtimes.js';
+import { skipBecause } from '../support/skip.js';
 
 /**
  * Minimum number of places, by node. Lower a number only with a reason: fewer places mean that the test covers less.
@@ -51,8 +52,7 @@ describe('planted links', function () {
 
   before(async function () {
     if (!(await hasNamespaces())) {
-      console.log('      (skipped: needs the sandbox of namespaces)');
-      return this.skip();
+      return skipBecause(this, 'needs the sandbox of namespaces');
     }
     root = mkdtempSync(join(tmpdir(), 'pyflow-planted-'));
     if (version === undefined) return;
@@ -72,8 +72,7 @@ describe('planted links', function () {
     it(`never lead pyflow out of the folders of ${node}`, async function () {
       const scene = [COMMAND, HOOK, ...PYTHON_SCENES, ...locked].find((candidate) => candidate.node === node);
       if (scene === undefined || (scene !== COMMAND && scene !== HOOK && version === undefined)) {
-        console.log('      (skipped: needs a CPython 3.12 of pyenv)');
-        return this.skip();
+        return skipBecause(this, 'needs a CPython 3.12 of pyenv');
       }
       const folder = { folder: join(root, node), cacheDir: join(root, 'cache') };
       const tally = await attackAll({

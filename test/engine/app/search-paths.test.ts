@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { searchPathFiles, searchPathVariables } from '../../../src/engine/app/search-paths.js';
 import { hasNamespaces } from '../../support/namespaces.js';
 import { outcomesOf, Workspace } from '../../support/workspace.js';
+import { skipBecause } from '../../support/skip.js';
 
 const PIPELINE = `pyflow: 1
 name: search
@@ -27,8 +28,7 @@ describe('engine/app/search-paths', () => {
   for (const sandbox of ['none', 'required'] as const) {
     it(`shows the folders only to nodes that build code (sandbox ${sandbox})`, async function () {
       if (sandbox === 'required' && !(await hasNamespaces())) {
-        console.log('      (skipped: this machine has no namespaces)');
-        return this.skip();
+        return skipBecause(this, 'this machine has no namespaces');
       }
       const work = new Workspace().pipeline(PIPELINE).write({
         'bin/pre_compile': 'geo-config; echo "$GEO"; ls "$GEO"',

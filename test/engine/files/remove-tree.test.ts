@@ -16,6 +16,7 @@ import { expect } from 'chai';
 import { removalsEnded, removeTreeGently, removeTreeSoon } from '../../../src/engine/files/removals.js';
 import { removeTree } from '../../../src/engine/files/remove-tree.js';
 import { asOrdinaryUser, NOBODY } from '../../support/ordinary-user.js';
+import { skipBecause } from '../../support/skip.js';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -110,7 +111,7 @@ describe('engine/files/remove-tree', () => {
   });
 
   it('reports what it could not remove, and removes the rest', function () {
-    if (!isRoot) return void this.skip();
+    if (!isRoot) skipBecause(this, 'needs root');
     mkdirSync(join(tree, 'of-root/inner'), { recursive: true });
     writeFileSync(join(tree, 'of-root/inner/file'), '');
     const left = asOrdinaryUser(() => removeTree(tree));

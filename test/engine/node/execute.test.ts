@@ -26,6 +26,7 @@ import { hasNamespaces } from '../../support/namespaces.js';
 import { pluginHost } from '../../support/plugin-host.js';
 import { composeWith, failing, outputs, schemaOf, TOOL, toyFailure, TREE, type Toy } from '../../support/toy-kinds.js';
 import { outcomesOf, Workspace } from '../../support/workspace.js';
+import { skipBecause } from '../../support/skip.js';
 
 /** A promise, and what ends it. */
 function door(): { readonly opened: Promise<void>; open(): void } {
@@ -549,7 +550,7 @@ nodes:
       const runDir = createRunDir(work.cacheDir);
       const hasMemory = runDir.smallDir !== runDir.largeDir;
       await runDir.remove();
-      if (!hasMemory) this.skip();
+      if (!hasMemory) skipBecause(this, 'this machine has no folder in memory');
     });
     const run = () =>
       withChangedFs(
@@ -776,7 +777,7 @@ nodes:
     });
 
     it('has its files elsewhere if the cache has no place for them', async function () {
-      if (!(await hasNamespaces())) this.skip();
+      if (!(await hasNamespaces())) skipBecause(this, 'this machine has no namespaces');
       mkdirSync(work.cacheDir);
       writeFileSync(join(work.cacheDir, 'state'), '');
       use({ ok: {} }, 'n: { uses: ok }');
@@ -784,7 +785,7 @@ nodes:
     });
 
     it('says that commands share the network of the machine if it can make none', async function () {
-      if (!(await hasNamespaces())) this.skip();
+      if (!(await hasNamespaces())) skipBecause(this, 'this machine has no namespaces');
       onlyWith('bwrap', 'sh');
       use({ echo }, 'n: { uses: echo, network: true }');
       await work.run({ sandbox: 'required' });
@@ -792,7 +793,7 @@ nodes:
     });
 
     it('is why a command without a network fails that looks for a host', async function () {
-      if (!(await hasNamespaces())) this.skip();
+      if (!(await hasNamespaces())) skipBecause(this, 'this machine has no namespaces');
       use({ echo }, 'n: { uses: echo }');
       expect((await work.run({ sandbox: 'required' })).nodes['n']!.failure?.remedy).to.match(/network: true/);
     });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { hasNamespaces } from '../../support/namespaces.js';
 import { outcomesOf, Workspace } from '../../support/workspace.js';
 import { checkText } from '../../support/check-text.js';
+import { skipBecause } from '../../support/skip.js';
 
 describe('retries', () => {
   let work: Workspace;
@@ -123,7 +124,7 @@ describe('a missing cwd or program', () => {
       ['is empty', 'argv: [""]', /""/],
     ] as const) {
       it(`is a failure of the pipeline if it ${what}, with --sandbox ${sandbox}`, async function () {
-        if (sandbox === 'required' && !(await hasNamespaces())) this.skip();
+        if (sandbox === 'required' && !(await hasNamespaces())) skipBecause(this, 'this machine has no namespaces');
         const work = new Workspace();
         try {
           work.write({ 'seen/file': 'x', 'seen/not/file': 'x', file: 'x', 'run.sh': '#!/bin/sh\n' });

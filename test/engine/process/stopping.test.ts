@@ -17,6 +17,7 @@ import { endedOrGivenUp } from '../../../src/engine/process/stopping.js';
 import { hasNamespaces } from '../../support/namespaces.js';
 import { uniqueSleep } from '../../support/processes.js';
 import { outcomesOf, VERSION, Workspace } from '../../support/workspace.js';
+import { skipBecause } from '../../support/skip.js';
 
 /** `fail` exits with 7 after every sibling has reported through its own pipe that it is running. */
 function pipelineOf(work: Workspace, siblings: Readonly<Record<string, string>>, cache = ''): string {
@@ -137,7 +138,7 @@ nodes:
   });
 
   it('stops siblings in the sandbox of namespaces too', async function () {
-    if (!(await hasNamespaces())) this.skip();
+    if (!(await hasNamespaces())) skipBecause(this, 'this machine has no namespaces');
     const sleep = uniqueSleep();
     // No pipe reaches into the sandbox, so the failing node gives the other some time to start.
     work.pipeline(`

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Canary } from '../../support/canary.js';
 import { bundledCli, CliScene } from '../../support/cli-scene.js';
 import { hasNamespaces } from '../../support/namespaces.js';
+import { skipBecause } from '../../support/skip.js';
 
 const SECRET = 'C4nary/S3cr3t+p=ä&"x"\'y';
 
@@ -85,7 +86,7 @@ describe('a secret that is printed in every spelling', () => {
   for (const sandbox of ['none', 'required'] as const) {
     it(`is in no log, report, trace, cache, slug or command line (sandbox ${sandbox})`, async function () {
       this.timeout(60_000);
-      if (sandbox === 'required' && !(await hasNamespaces())) this.skip();
+      if (sandbox === 'required' && !(await hasNamespaces())) skipBecause(this, 'this machine has no namespaces');
       for (const log of ['plain', 'ndjson'] as const) {
         const watch = canary.watchCommandLines();
         const { status, stdout, stderr } = await scene.run({ sandbox, log, args: args() });

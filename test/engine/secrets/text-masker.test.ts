@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { KnownSecrets } from '../../../src/engine/secrets/known-secrets.js';
 import { Matcher, START, type Progress } from '../../../src/engine/secrets/matcher.js';
 import { pythonSpellings, SPELLINGS } from '../../support/secret-spellings.js';
+import { skipBecause } from '../../support/skip.js';
 
 const SECRET = 'S3cr3t/C4n+ry=Value&x';
 const AWKWARD = 'pä$s "w0rd"\'s <&> ü\\n%41 日本😀';
@@ -35,7 +36,7 @@ describe('engine/secrets/text-masker', () => {
   it('hides the spellings that Python writes', function () {
     for (const value of [SECRET, AWKWARD]) {
       const spellings = pythonSpellings(value);
-      if (spellings === undefined) this.skip();
+      if (spellings === undefined) skipBecause(this, 'needs python3');
       const secrets = secretsOf({ TOKEN: value });
       for (const [name, text] of Object.entries(spellings)) {
         expect(secrets.mask(`<${text}>`), `${name}: ${text}`)

@@ -19,6 +19,7 @@ import * as zlib from 'node:zlib';
 import { gzipSync } from 'node:zlib';
 import { unpackArchive, type UnpackRequest } from '../../../src/engine/services/archive.js';
 import { tarGzOf, tarOf, withSize, withTypeFlag, type TarEntry } from '../../support/archives.js';
+import { skipBecause } from '../../support/skip.js';
 
 const SEARCH_PATH = (process.env['PATH'] ?? '').split(':');
 
@@ -163,8 +164,7 @@ describe('engine/services/archive', () => {
 
   it('says what to install if nothing can read zstd', async function () {
     if ('createZstdDecompress' in zlib) {
-      console.log('      (skipped: this Node reads zstd by itself)');
-      return this.skip();
+      return skipBecause(this, 'this Node reads zstd by itself');
     }
     // A file in the current folder, which may be an app's, must not be run as a program.
     writeFileSync(join(root, 'zstd'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { readHost } from '../../../src/engine/services/host.js';
+import { skipBecause } from '../../support/skip.js';
 
 describe('engine/services/host', () => {
   let root: string;
@@ -46,7 +47,7 @@ describe('engine/services/host', () => {
   });
 
   it('reports the C library of this process', function () {
-    if (process.platform !== 'linux') this.skip();
+    if (process.platform !== 'linux') skipBecause(this, 'needs Linux');
     const { glibcVersionRuntime } = (
       process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } }
     ).header;

@@ -18,6 +18,7 @@ import { CliScene, contentOf, STACK_TRACE, type Ended } from '../../support/cli-
 import { SmallCache } from '../../support/small-cache.js';
 import { syntheticApp, syntheticContent, syntheticDigest, syntheticPipeline } from '../../support/synthetic.js';
 import { outcomesOf } from '../../support/workspace.js';
+import { skipBecause } from '../../support/skip.js';
 
 describe('hostile caches', () => {
   let cache: SmallCache;
@@ -138,7 +139,7 @@ describe('caches that are not writable', () => {
   let scene: CliScene;
   const salt = 'hostile cache';
   beforeEach(function () {
-    if (process.getuid?.() !== 0 || process.platform !== 'linux') this.skip();
+    if (process.getuid?.() !== 0 || process.platform !== 'linux') skipBecause(this, 'needs root on Linux');
     scene = new CliScene().pipeline(syntheticPipeline()).write(syntheticApp(salt));
   });
   afterEach(() => scene?.cleanUp());

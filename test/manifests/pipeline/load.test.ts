@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { parseDocument } from 'yaml';
 import { loadPipeline, MAX_FILE_BYTES, parsePipeline, pluginPathsOf } from '../../../src/manifests/pipeline/load.js';
+import { skipBecause } from '../../support/skip.js';
 
 describe('loading pipeline files', () => {
   let folder: string;
@@ -32,7 +33,7 @@ describe('loading pipeline files', () => {
   });
 
   it('reports a file without read permission', async function () {
-    if (process.getuid?.() === 0) this.skip(); // root can read everything
+    if (process.getuid?.() === 0) skipBecause(this, 'root can read everything');
     const file = write('pyflow: 1');
     chmodSync(file, 0);
     expect(await codesOf(file)).to.deep.equal(['pipeline::unreadable']);

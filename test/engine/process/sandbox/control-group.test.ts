@@ -3,13 +3,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect } from 'chai';
 import { makeControlGroup } from '../../../../src/engine/process/sandbox/control-group.js';
+import { skipBecause } from '../../../support/skip.js';
 
 describe('engine/process/sandbox/control-group', () => {
   it('limits the number of processes and leaves nothing', function () {
     const group = makeControlGroup(10);
     if (group === undefined) {
-      console.log('      (skipped: this machine hands out no control groups)');
-      return this.skip();
+      return skipBecause(this, 'this machine hands out no control groups');
     }
     const folder = dirname(group.procsFile);
     expect(readFileSync(`${folder}/pids.max`, 'latin1').trim()).to.equal('276');

@@ -9,6 +9,7 @@ import { findProgram } from '../../../../src/engine/process/sandbox/probe.js';
 import { hasNamespaces } from '../../../support/namespaces.js';
 import type { EscapeTrial } from '../../../support/escape-trial.js';
 import { processesWith, uniqueSleep } from '../../../support/processes.js';
+import { skipBecause } from '../../../support/skip.js';
 
 const PROGRAM = resolve('test/fixtures/escapes/attempts.py');
 /** Fewer attempts mean that the list was not completed. */
@@ -40,7 +41,7 @@ describe('escapes from the sandbox', function () {
   const isReady = hasNamespaces();
 
   before(async function () {
-    if (!(await isReady) || !existsSync('/usr/bin/python3')) this.skip();
+    if (!(await isReady) || !existsSync('/usr/bin/python3')) skipBecause(this, 'needs namespaces and /usr/bin/python3');
     const serve = async (where: string | { readonly port: number; readonly host: string }): Promise<number> => {
       const server = createServer((socket) => socket.on('error', () => {}).end('hello')).unref();
       servers.push(server);
@@ -124,7 +125,7 @@ describe('escapes from the sandbox', function () {
   for (const [user, uid] of users) {
     for (const network of [false, true]) {
       it(`all fail as ${user} ${network ? 'with' : 'without'} a network`, function () {
-        if (uid !== undefined && findProgram('setpriv', searchPath) === undefined) this.skip();
+        if (uid !== undefined && findProgram('setpriv', searchPath) === undefined) skipBecause(this, 'needs setpriv');
         const { tried, succeeded } = tryAll(uid, network);
         expect(succeeded).to.deep.equal([]);
         expect(tried).to.be.at.least(network ? FEWEST_WITH_NETWORK : FEWEST_ATTEMPTS);

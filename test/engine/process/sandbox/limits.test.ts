@@ -6,6 +6,7 @@ import { hasNamespaces } from '../../../support/namespaces.js';
 import { processesWith, uniqueSleep } from '../../../support/processes.js';
 import { verdictOf, type Verdict } from '../../../support/verdict.js';
 import { Workspace } from '../../../support/workspace.js';
+import { skipBecause } from '../../../support/skip.js';
 
 /** Each of them must end within this time. */
 const AT_MOST_MS = 30_000;
@@ -114,7 +115,7 @@ describe('limits', function () {
   for (const sandbox of ['required', 'none'] as const) {
     describe(`with --sandbox ${sandbox}`, () => {
       before(async function () {
-        if (sandbox === 'required' && !(await hasNamespaces())) this.skip();
+        if (sandbox === 'required' && !(await hasNamespaces())) skipBecause(this, 'this machine has no namespaces');
       });
 
       for (const [name, { limits, what, script }] of Object.entries(HOGS)) {

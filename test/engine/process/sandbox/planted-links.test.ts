@@ -9,6 +9,7 @@ import { hasNamespaces } from '../../../support/namespaces.js';
 import { attackAll, attackWithCode } from '../../../support/planted/attacks.js';
 import { FORMS } from '../../../support/planted/planter.js';
 import { COMMAND, HOOK } from '../../../support/planted/scenes.js';
+import { skipBecause } from '../../../support/skip.js';
 
 const place = (path: string) => ({ folder: 'app' as const, path, command: 0, operations: [] });
 
@@ -32,8 +33,7 @@ describe('planted links, a sample', function () {
   ] as const) {
     it(`never lead pyflow out of the folders of a ${scene.kind} in the sandbox`, async function () {
       if (!(await hasNamespaces())) {
-        console.log('      (skipped: needs the sandbox of namespaces)');
-        return this.skip();
+        return skipBecause(this, 'needs the sandbox of namespaces');
       }
       const tally = await attackAll({ ...scene, ...request('required') }, { every: 4 });
       expect(tally.problems, tally.problems.join('\n')).to.deep.equal([]);

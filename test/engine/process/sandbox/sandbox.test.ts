@@ -8,6 +8,7 @@ import { createPlainSandbox } from '../../../../src/engine/process/sandbox/plain
 import { findProgram, probeSandbox } from '../../../../src/engine/process/sandbox/probe.js';
 import type { Command, Sandbox, SandboxSession } from '../../../../src/engine/process/sandbox/sandbox.js';
 import { processesWith, uniqueSleep } from '../../../support/processes.js';
+import { skipBecause } from '../../../support/skip.js';
 
 const searchPath = (process.env['PATH'] ?? '').split(':');
 const root = mkdtempSync(join(tmpdir(), 'pyflow-sandbox-'));
@@ -342,9 +343,9 @@ describe('sandbox', () => {
     });
 
     it('works for a user without privileges', function () {
-      if (process.getuid?.() !== 0) this.skip();
+      if (process.getuid?.() !== 0) skipBecause(this, 'needs root');
       this.test!.title += findProgram('setpriv', searchPath) === undefined ? ' (skipped: no setpriv)' : '';
-      if (findProgram('setpriv', searchPath) === undefined) this.skip();
+      if (findProgram('setpriv', searchPath) === undefined) skipBecause(this, 'needs setpriv');
       const folder = mkdtempSync(join(tmpdir(), 'pyflow-nobody-'));
       chownSync(folder, 65534, 65534);
       const ids = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
@@ -398,7 +399,7 @@ describe('sandbox', () => {
     }
 
     it('refuses a sandbox in which system calls are not filtered', async function () {
-      if (!probe.ok) this.skip();
+      if (!probe.ok) skipBecause(this, 'this machine has no namespaces');
       const folder = weakened('unfiltered', '    --seccomp) shift 2 ;;');
       const found = await probeSandbox('required', { searchPath: [folder], passThrough, stateDir });
       expect(found).to.have.nested.property('failure.code', 'sandbox::unavailable');
@@ -406,7 +407,7 @@ describe('sandbox', () => {
     });
 
     it('refuses a sandbox in which a kernel setting can be opened for writing', async function () {
-      if (!probe.ok || process.getuid?.() !== 0) this.skip();
+      if (!probe.ok || process.getuid?.() !== 0) skipBecause(this, 'needs namespaces, and root');
       const folder = weakened('writable', '    --remount-ro) [ "$2" = /proc ] || arguments+=("$1" "$2"); shift 2 ;;');
       const found = await probeSandbox('required', { searchPath: [folder], passThrough, stateDir });
       expect(found).to.have.nested.property('failure.code', 'sandbox::unavailable');
@@ -414,7 +415,7 @@ describe('sandbox', () => {
     });
 
     it('works with a bubblewrap that lacks the newest options', async function () {
-      if (!probe.ok) this.skip();
+      if (!probe.ok) skipBecause(this, 'this machine has no namespaces');
       const unknown = 'echo "bwrap: Unknown option $1" >&2; exit 1';
       const folder = weakened('older', `    --size | --perms | --disable-userns) ${unknown} ;;`);
       const found = await probeSandbox('required', { searchPath: [folder], passThrough, stateDir });
