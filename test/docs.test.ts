@@ -99,7 +99,7 @@ describe('docs', () => {
   });
 
   it('list every decision once, under the file that holds it', () => {
-    const listed = [...read('docs/decisions/README.md').matchAll(/^- \[(\d+\. .+)\]\(([a-z-]+\.md)#/gm)].map(
+    const listed = [...read('docs/decisions.md').matchAll(/^- \[(\d+\. .+)\]\(decisions\/([a-z-]+\.md)#/gm)].map(
       ([, heading = '', file = '']) => `${file}: ${heading}`,
     );
     const held = readdirSync(join(root, 'docs/decisions')).flatMap((file) =>
