@@ -37,7 +37,7 @@ function catchOutput(stream: 'stdout' | 'stderr'): void {
       for (let at = 0; at === 0 || at < line.length; at += MOST_LINE)
         say({ type: 'printed', ...(id === '' ? {} : { id }), stream, text: line.slice(at, at + MOST_LINE) });
     const callback = typeof encoding === 'function' ? encoding : done;
-    if (typeof callback === 'function') queueMicrotask(() => (callback as () => void)());
+    if (typeof callback === 'function') callLater(callback as () => void);
     return true;
   };
   Object.defineProperty(process[stream], 'write', { value: write as Write });
@@ -46,6 +46,24 @@ function catchOutput(stream: 'stdout' | 'stderr'): void {
     rests.delete(id);
     if (rest !== undefined) say({ type: 'printed', ...(id === '' ? {} : { id }), stream, text: rest });
   });
+}
+
+/** Callbacks of finished writes, with how often each is due. */
+const due = new Map<() => void, number>();
+
+/**
+ * `console` passes the same callback with every write. A loop that prints without a pause never gets to its microtasks, and one
+ * for each write would fill the memory that the plugin may use.
+ */
+function callLater(callback: () => void): void {
+  if (due.size === 0) queueMicrotask(callDue);
+  due.set(callback, (due.get(callback) ?? 0) + 1);
+}
+
+function callDue(): void {
+  const calls = [...due];
+  due.clear();
+  for (const [callback, times] of calls) for (let count = 0; count < times; count++) callback();
 }
 
 const flushers: ((id: string) => void)[] = [];

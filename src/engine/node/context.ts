@@ -7,15 +7,8 @@ import { searchPathsOf, type Action } from './action.js';
 import type { Execution } from './execution.js';
 import type { NodeHandle } from './node-handle.js';
 
-/** Folders of one node, as this process sees them. */
-export interface Folders {
-  readonly app: string;
-  readonly scratch: string;
-  readonly cache: string;
-  readonly given: string;
-  readonly tool?: string;
-  readonly tools: Readonly<Record<string, string>>;
-}
+/** Folders of one node as this process sees them, named as in `paths`. */
+export type Folders = RunContext['paths'];
 
 export interface ContextParts {
   readonly handle: NodeHandle;
