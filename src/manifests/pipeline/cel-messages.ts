@@ -24,7 +24,9 @@ const CODES: Readonly<Record<CELProblem['kind'], string>> = {
   'unknown-fact': 'pipeline::unknown-fact',
   bare: 'pipeline::when-type',
   syntax: 'pipeline::when-syntax',
+  limit: 'pipeline::when-syntax',
   pattern: 'pipeline::when-syntax',
+  'not-boolean': 'pipeline::when-type',
   type: 'pipeline::when-type',
 };
 
@@ -47,18 +49,28 @@ function explain({ kind, subject, span }: CELProblem, expression: string, contex
       };
     case 'bare':
       return explainBareName(subject, context);
+    case 'limit':
+      return invalid(`${subject}.`);
     case 'syntax':
-      return {
-        message: 'This `when` is not a valid CEL expression.',
-        reason: expression[span.start] === '=' ? 'CEL compares with `==`, not with `=`.' : explainSyntax(subject),
-        remedy: 'Write a comparison such as `manager.name == "pip"`. Combine comparisons with `&&` and `||`.',
-      };
+      return invalid(expression[span.start] === '=' ? 'CEL compares with `==`, not with `=`.' : explainSyntax(subject));
     case 'pattern':
       return whyNoPattern(subject);
+    case 'not-boolean':
+      return {
+        message: `The expression evaluates to ${inWords(subject)}, not to a boolean.`,
+        reason: 'The node runs only if its `when` is true.',
+        remedy: 'Compare the value with another one, for example `manager.name == "pip"`.',
+      };
     case 'type':
       return explainType(subject);
   }
 }
+
+const invalid = (reason: string): Words => ({
+  message: 'This `when` is not a valid CEL expression.',
+  reason,
+  remedy: 'Write a comparison such as `manager.name == "pip"`. Combine comparisons with `&&` and `||`.',
+});
 
 function explainHyphen(name: string, behind: string): Words {
   const port = /^\s*\.([A-Za-z_]\w*)/.exec(behind)?.[1] ?? 'port';
@@ -91,7 +103,6 @@ function explainBareName(name: string, { indexOf }: CheckContext): Words {
 }
 
 function explainSyntax(said: string): string {
-  if (said.startsWith('the expression is ')) return `T${said.slice(1)}.`;
   if (/EOF/.test(said)) return 'The expression ends too early.';
   if (/Unterminated/.test(said)) return 'A string has no closing quote.';
   if (/escape/i.test(said)) return 'A string contains an unknown escape sequence; write `\\\\` for a backslash.';
@@ -129,14 +140,6 @@ function explainType(said: string): Words {
       remedy: isKnown
         ? 'Check its arguments. An example: `manager.name.startsWith("pip")`.'
         : new Suggester().remedy(name, FUNCTIONS, 'function'),
-    };
-  }
-  const yields = /^it evaluates to (.+), not to a boolean$/.exec(said)?.[1];
-  if (yields !== undefined) {
-    return {
-      message: `The expression evaluates to ${inWords(yields)}, not to a boolean.`,
-      reason: 'The node runs only if its `when` is true.',
-      remedy: 'Compare the value with another one, for example `manager.name == "pip"`.',
     };
   }
   if (said.startsWith('Logical operator')) {

@@ -10,9 +10,19 @@ export interface Span {
   readonly end: number;
 }
 export interface CELProblem {
-  readonly kind: 'syntax' | 'type' | 'pattern' | 'hyphen' | 'unknown-node' | 'unknown-param' | 'unknown-fact' | 'bare';
+  readonly kind:
+    | 'syntax'
+    | 'limit'
+    | 'type'
+    | 'not-boolean'
+    | 'pattern'
+    | 'hyphen'
+    | 'unknown-node'
+    | 'unknown-param'
+    | 'unknown-fact'
+    | 'bare';
   readonly span: Span;
-  /** The name in question, or what CEL said. */
+  /** The name or type in question, the limit, or what CEL said. */
   readonly subject: string;
 }
 interface NodeRead extends Span {

@@ -24,38 +24,38 @@ export function parseGuard(
   runFacts: ReadonlySet<string>,
 ): ParsedGuard {
   if (expression.length > LONGEST_EXPRESSION) {
-    return unreadable(expression, `the expression is longer than ${LONGEST_EXPRESSION} characters`);
+    return unreadable(expression, 'limit', `The expression is longer than ${LONGEST_EXPRESSION} characters`);
   }
   const hyphens = hyphenatedNames(expression, isNode);
   // A syntax error around a name with a hyphen needs no second report.
-  const refuse = (subject: string, range?: Span): ParsedGuard =>
-    hyphens.length > 0
-      ? { ...unreadable(expression, subject, range), problems: hyphens }
-      : unreadable(expression, subject, range);
+  const refuse = (kind: 'syntax' | 'limit', subject: string, range?: Span): ParsedGuard => {
+    const guard = unreadable(expression, kind, subject, range);
+    return hyphens.length > 0 ? { ...guard, problems: hyphens } : guard;
+  };
   let ast: ASTNode;
   try {
     ast = plainEnvironment().parse(expression).ast;
   } catch (error) {
-    return error instanceof ParseError ? refuse(error.summary, error.range) : refuse(TOO_DEEP);
+    return error instanceof ParseError ? refuse('syntax', error.summary, error.range) : refuse('limit', TOO_DEEP);
   }
   const finder = new NameFinder({ isNode, runFacts, hyphens });
   try {
     finder.visit(ast, new Set());
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return refuse(TOO_DEEP);
+    return refuse('limit', TOO_DEEP);
   }
   const { reads, params, aliases } = finder;
   const problems = [...hyphens, ...finder.problems];
   return { source: withAliases(expression, aliases), reads, params, conjuncts: conjunctsOf(ast), problems };
 }
 
-const TOO_DEEP = 'the expression is nested too deeply';
+const TOO_DEEP = 'The expression is nested too deeply';
 
-function unreadable(expression: string, subject: string, range?: Span): ParsedGuard {
+function unreadable(expression: string, kind: 'syntax' | 'limit', subject: string, range?: Span): ParsedGuard {
   const start = range?.start ?? 0;
   const span = { start, end: Math.max(range?.end ?? 0, start + 1) };
-  return { source: expression, reads: [], params: [], conjuncts: [], problems: [{ kind: 'syntax', span, subject }] };
+  return { source: expression, reads: [], params: [], conjuncts: [], problems: [{ kind, span, subject }] };
 }
 
 function withAliases(expression: string, aliases: NameFinder['aliases']): string {
@@ -99,7 +99,7 @@ export class GuardChecker {
       return { kind: 'type', span: error?.range ?? whole, subject: error?.summary ?? "the types don't match" };
     }
     if (result.type === 'bool' || result.type === 'dyn') return undefined;
-    return { kind: 'type', span: whole, subject: `it evaluates to ${result.type}, not to a boolean` };
+    return { kind: 'not-boolean', span: whole, subject: result.type ?? 'null' };
   }
 
   private declare(node: string): void {
