@@ -43,7 +43,27 @@ export class KnownSecrets {
 
   /** The tag of a reason stays, also when it happens to be the value of a secret. */
   maskReasons = (reasons: readonly Reason[]): readonly Reason[] =>
-    reasons.map((reason) => ({ ...this.maskValue(reason), type: reason.type }) as Reason);
+    reasons.map((reason) => {
+      const fields = Object.entries(reason).map(([name, value]) => [name, this.#anywhere(value as JSONValue)]);
+      return { ...Object.fromEntries(fields), type: reason.type } as Reason;
+    });
+
+  /** Like `maskValue`, but also in property names and numbers: of data that is shown, not used. */
+  #anywhere(value: JSONValue): JSONValue {
+    if (typeof value === 'string') return this.maskValue(value);
+    if (typeof value === 'number') {
+      const text = String(value);
+      const shown = this.maskValue(text);
+      return shown === text ? value : shown;
+    }
+    if (typeof value !== 'object' || value === null) return value;
+    if (Array.isArray(value)) return value.map((item) => this.#anywhere(item as JSONValue));
+    const entries = Object.entries(value).map(([name, item]) => [
+      this.maskValue(name),
+      this.#anywhere(item as JSONValue),
+    ]);
+    return Object.fromEntries(entries) as JSONValue;
+  }
 
   /** Failures quote the output and the arguments of commands. */
   maskFailure(failure: Failure): Failure {

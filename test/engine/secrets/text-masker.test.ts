@@ -228,4 +228,12 @@ describe('engine/secrets/text-masker', () => {
       { type: 'file-changed', path: 'a/***' },
     ]);
   });
+
+  it('hides secrets in property names and numbers of reasons, and logins of URLs there too', () => {
+    const secrets = secretsOf({ TOKEN: SECRET, PIN: '9182736455' });
+    const to = { sources: { [SECRET]: 'x', 'https://ada:hunter22aa@h/p': 'y' }, pins: [9182736455, 7] };
+    expect(secrets.maskReasons([{ type: 'fact-changed', field: '', to }])).to.deep.equal([
+      { type: 'fact-changed', field: '', to: { sources: { '***': 'x', 'https://h/p': 'y' }, pins: ['***', 7] } },
+    ]);
+  });
 });
