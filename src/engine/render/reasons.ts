@@ -76,9 +76,17 @@ export const reasonLines = (reasons: readonly Reason[]): readonly string[] => [.
 
 /** The first reasons on one line. */
 export function formatReasons(reasons: readonly Reason[], shown = 2): string {
-  const lines = reasonLines(reasons);
-  const first = lines.slice(0, shown).join('; ');
-  return lines.length > shown ? `${first}; and ${lines.length - shown} more` : first;
+  const lines = new Set<string>();
+  let used = 0;
+  // Thousands of files can change, and only the first sentences are shown.
+  for (const reason of reasons) {
+    const line = formatReason(reason);
+    if (lines.size === shown && !lines.has(line)) break;
+    lines.add(line);
+    used += 1;
+  }
+  const rest = reasons.length - used;
+  return [...lines, ...(rest > 0 ? [`and ${rest} more`] : [])].join('; ');
 }
 
 const CIRCUMSTANCES: Readonly<Record<Circumstance['type'], true>> = {

@@ -221,6 +221,16 @@ describe('engine/render/reasons', () => {
     expect(formatReasons([])).to.equal('');
   });
 
+  it('makes no more sentences than it shows and one', () => {
+    let read = 0;
+    const reasons = Array.from({ length: 1000 }, (_, at): Reason => {
+      const reason = { type: 'file-changed', path: `f${at}` } as const;
+      return Object.defineProperty({ ...reason }, 'path', { get: () => (read++, reason.path) });
+    });
+    formatReasons(reasons);
+    expect(read).to.equal(3);
+  });
+
   it('says once what two reasons say in the same words', () => {
     const at = (port: string): Reason => ({ type: 'layer-changed', port, nodes: ['pip'] });
     expect(reasonLines([at('a'), at('b')])).to.deep.equal(['the layer of pip changed']);
