@@ -1,15 +1,17 @@
 // A run from beginning to end, stage by stage. Each stage uses what the stages before it returned:
 //
-//   checkPipeline  plan/checked-pipeline.ts  loads the YAML (../manifests/pipeline/load.ts) and checks nodes
-//                                            (../manifests/pipeline/check.ts) and types of edges (check-edges.ts there)
+//   checkPipeline  plan/checked-pipeline.ts  loads the YAML (../manifests/pipeline/load.ts), checks the nodes
+//                                            (../manifests/pipeline/check.ts) and the types of edges
+//                                            (../manifests/pipeline/check-edges.ts)
 //   planRun        plan/run-plan.ts          chooses the nodes to visit
 //   openRun        run/run.ts                opens the store, lists the app's files
 //   schedule       plan/schedule.ts          visits the nodes in graph order
 //   executeNode    node/execute.ts           one node's life: its key (node/key.ts), a stored result (node/look-up.ts), or
-//                                            work in a sandbox (node/run-sandbox.ts opens one of process/sandbox/), of which the outputs
-//                                            are captured (node/work.ts)
+//                                            work (node/work.ts): in a session of the run's sandbox, which
+//                                            process/sandbox/probe.ts starts; then its outputs are captured
 //   writeSlug      slug/write.ts             writes the finished app
-//   makeReport     report/report.ts          status, exit status (cli/exit-status.ts returns it), the outcome of each node
+//   makeReport     report/report.ts          status, exit status, the outcome of each node. ../cli/exit-status.ts decides the
+//                                            status of the process where there is no report, or a signal came
 //   recordRun      report/record.ts          what the next run needs to know
 
 import { closing, type Compose, type Composition } from './composition.js';
