@@ -50,6 +50,8 @@ export const EXIT_STATUS: Readonly<Record<Blame, number>> = { app: 1, pipeline: 
 
 /** The codes that pyflow itself acts on. Only people and their tools read the others. */
 export type ActedOnCode =
+  | 'cache::blob-lost'
+  | 'cache::layer-lost'
   | 'command::arguments-too-large'
   | 'command::not-executable'
   | 'command::not-found'
@@ -64,7 +66,7 @@ export const hasCode = ({ code }: Pick<Failure, 'code'>, ...codes: readonly Acte
   codes.some((each) => each === code);
 
 /** Whether the code belongs to an area, which is the part before the colons. */
-export const isOfArea = ({ code }: Pick<Failure, 'code'>, area: 'cache' | 'download' | 'plugin'): boolean =>
+export const isOfArea = ({ code }: Pick<Failure, 'code'>, area: 'download' | 'plugin'): boolean =>
   code.split('::', 1)[0] === area;
 
 export const hasSameCode = (a: Pick<Failure, 'code'>, b: Pick<Failure, 'code'>): boolean => a.code === b.code;

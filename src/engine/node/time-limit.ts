@@ -1,7 +1,7 @@
 // The timeout of a node, and how a node ends whose work was stopped early.
 
 import type { CheckedNode } from '../../manifests/pipeline/manifest.js';
-import { FailureError, hasCode, hasSameCode, type Failure, type Result } from '../failure.js';
+import { FailureError, hasCode, hasSameCode, type ActedOnCode, type Failure, type Result } from '../failure.js';
 import { failed, stopOf, type Stop } from '../run/node-end.js';
 import type { Action } from './action.js';
 
@@ -30,7 +30,7 @@ export function endedEarly(signal: AbortSignal, output: Result<unknown, Failure>
 
 /** If the node uses the network, the likely cause is a host that does not respond, which is not the app's fault. */
 const timedOut = ({ id, network }: CheckedNode, timeoutMs: number): Failure => ({
-  code: 'node::timeout',
+  code: 'node::timeout' satisfies ActedOnCode,
   blame: network ? 'environment' : 'app',
   title: `Node ${id} exceeded its timeout of ${timeoutMs / 1000} s`,
   detail: `pyflow ended its processes.${network ? ' The node uses the network, so perhaps a host did not respond.' : ''}`,

@@ -3,7 +3,7 @@
 
 import { closest } from '../../manifests/closest.js';
 import type { PluginManifest } from '../../manifests/plugin-manifest.js';
-import { fail, hasCode, isOfArea, succeed, type Failure, type Result } from '../failure.js';
+import { fail, hasCode, succeed, type Failure, type Result } from '../failure.js';
 import type { Reads, RunOutput } from '../sdk.js';
 
 /** What is wrong with a value, as the end of a sentence; undefined if it is fine. */
@@ -163,7 +163,7 @@ const FAILURE: Fields = {
 };
 /** Codes that only the engine may use. */
 const isReserved = (failure: Pick<Failure, 'code'>): boolean =>
-  isOfArea(failure, 'cache') || hasCode(failure, 'plugin::interrupted');
+  hasCode(failure, 'cache::blob-lost', 'cache::layer-lost', 'plugin::interrupted');
 
 function isPositive(value: unknown): boolean {
   return typeof value === 'number' && value > 0 && Number.isFinite(value);

@@ -140,7 +140,7 @@ export const interrupted = (by: Culprit): Failure => ({
 });
 
 export const abandoned = (by: Culprit): Failure => ({
-  code: 'run::aborted',
+  code: 'run::aborted' satisfies ActedOnCode,
   blame: 'environment',
   title: 'The run was interrupted',
   detail: `pyflow stopped the plugin ${by.kind ?? by.file}.`,

@@ -8,7 +8,7 @@ import { scarcityFailure } from '../files/system-failures.js';
 const programOf = (argv: readonly string[]): string => argv[0] ?? '(nothing)';
 
 export const commandNotFound = (argv: readonly string[], searchPath: string | undefined): Failure => ({
-  code: NOT_FOUND,
+  code: 'command::not-found' satisfies ActedOnCode,
   blame: 'app',
   title: `The command ${programOf(argv)} was not found`,
   detail: programOf(argv).includes('/')
@@ -18,14 +18,12 @@ export const commandNotFound = (argv: readonly string[], searchPath: string | un
 });
 
 export const commandNotExecutable = (argv: readonly string[], why: string): Failure => ({
-  code: NOT_EXECUTABLE,
+  code: 'command::not-executable' satisfies ActedOnCode,
   blame: 'app',
   title: `${programOf(argv)} can't be run as a program`,
   detail: why,
   remedy: 'Make the file executable (chmod +x), or start it with its interpreter: [sh, FILE] or [python, FILE].',
 });
-export const NOT_FOUND = 'command::not-found';
-const NOT_EXECUTABLE = 'command::not-executable';
 
 export const commandCannotStart = (argv: readonly string[], why: string): Failure => ({
   code: 'command::cannot-start',

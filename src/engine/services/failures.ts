@@ -1,6 +1,6 @@
 // Failures of downloads and archives.
 
-import type { Failure } from '../failure.js';
+import type { ActedOnCode, Failure } from '../failure.js';
 import { aborted } from '../process/failures.js';
 
 /** A URL for messages: without its user part and query, since both may hold a secret. */
@@ -28,7 +28,7 @@ export const invalidUrl = (url: string, why: string): Failure => ({
 export const downloadAborted = (url: string): Failure => aborted(`The download of ${displayUrl(url)} was aborted`);
 
 export const hostUnreachable = (url: string, host: string, why: string): Failure => ({
-  code: 'download::host-unreachable',
+  code: 'download::host-unreachable' satisfies ActedOnCode,
   blame: 'environment',
   title: `Can't connect to ${host}`,
   detail: `${why} The download was ${displayUrl(url)}.`,

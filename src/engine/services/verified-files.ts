@@ -1,8 +1,9 @@
 // Files that are known to have the right bytes: a record beside each says how the file looked when it was last hashed.
 
-import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { currentBootId } from '../files/host-id.js';
 import { privateFileMode } from '../files/private-files.js';
 
 /** Whether the file exists and has the digest; a file with other bytes is removed. */
@@ -38,17 +39,5 @@ async function identify(path: string): Promise<string | undefined> {
   const found = await stat(path, { bigint: true }).catch(() => undefined);
   if (found === undefined || !found.isFile()) return undefined;
   const { size, mtimeNs, ctimeNs, ino, dev } = found;
-  return `${bootId()} ${[size, mtimeNs, ctimeNs, ino, dev].join(' ')}\n`;
-}
-
-let knownBootId: string | undefined;
-function bootId(): string {
-  if (knownBootId !== undefined) return knownBootId;
-  try {
-    knownBootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    // Different in each process, so that no record is trusted.
-    knownBootId = randomBytes(16).toString('hex');
-  }
-  return knownBootId;
+  return `${currentBootId()} ${[size, mtimeNs, ctimeNs, ino, dev].join(' ')}\n`;
 }

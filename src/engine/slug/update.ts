@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import type { Digest } from '../files/digest.js';
 import type { TreeEntry } from '../trees/directories.js';
-import { FailureError, type Failure } from '../failure.js';
+import { FailureError, type ActedOnCode, type Failure } from '../failure.js';
 import { shownPath } from '../files/shown-path.js';
 import { isPath } from '../trees/layers.js';
 import { spell, timeOf, writeMarker, type Marker } from '../app/slug-marker.js';
@@ -316,7 +316,7 @@ function strangers(outDir: string, content: ReadonlyMap<string, TreeEntry>, fold
 }
 
 export const interrupted: Failure = {
-  code: 'run::aborted',
+  code: 'run::aborted' satisfies ActedOnCode,
   blame: 'environment',
   title: 'The run was interrupted while it wrote the slug',
   detail: 'pyflow has marked the slug as unfinished.',
