@@ -170,8 +170,8 @@ function problemOf(line: string): string | undefined {
   if (command === undefined) return 'there is no such command';
   // A span may name the command alone.
   if (args.length === 0) return undefined;
-  const verbs = command.operands.split(' | ').map((verb) => verb.split(' ')[0]);
-  const unknown = verbs.length === 1 ? [] : (args[0] ?? '').split('|').filter((verb) => !verbs.includes(verb));
+  const { choices } = command;
+  const unknown = choices === undefined ? [] : (args[0] ?? '').split('|').filter((word) => !choices.includes(word));
   if (unknown.length > 0) return `there is no ${unknown.join(', ')}`;
   const parsed = parse(command, args);
   return parsed.ok ? undefined : parsed.failure.message;

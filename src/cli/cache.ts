@@ -7,27 +7,28 @@ import { cleanText } from '../engine/files/clean-text.js';
 import { countOf, formatBytes, formatCount, formatDuration, table } from '../engine/render/messages.js';
 import { dropFastRecord } from '../engine/run/run-record.js';
 import type { Leftover } from '../engine/files/remove-tree.js';
-import { complain, unknownVerb, type Command, type Given } from './command.js';
+import { complain, type Command, type Given } from './command.js';
 import { DAMAGE_STATUS } from './exit-status.js';
 import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
 import { CACHE_DIR_OPTION, cacheDirOf } from './run-options.js';
+import { withSubcommands } from './subcommands.js';
 import type { World } from './world.js';
 
-const VERBS = ['ls', 'show', 'verify', 'gc', 'clear'] as const;
-
-export const command: Command = {
+export const command: Command = withSubcommands({
   name: 'cache',
-  operands: 'ls | show KEY | verify | gc | clear',
-  minOperands: 1,
-  maxOperands: 2,
   summary: 'List, show, verify, shrink or clear the cache',
   subcommands: [
-    ['ls', 'List the stored results'],
-    ['show KEY', 'Show a result and what its key was made from; the beginning of a key is enough'],
-    ['verify', 'Check all content against its digests and remove what is damaged'],
-    ['gc', 'Remove the least recently used results until the cache is small enough'],
-    ['clear', 'Remove everything that pyflow can make again'],
+    { verb: 'ls', summary: 'List the stored results', run: list },
+    {
+      verb: 'show',
+      operand: { placeholder: 'KEY', phrase: 'a KEY', remedy: '`pyflow cache ls` lists the keys.' },
+      summary: 'Show a result and what its key was made from; the beginning of a key is enough',
+      run: show,
+    },
+    { verb: 'verify', summary: 'Check all content against its digests and remove what is damaged', run: verify },
+    { verb: 'gc', summary: 'Remove the least recently used results until the cache is small enough', run: collect },
+    { verb: 'clear', summary: 'Remove everything that pyflow can make again', run: clear },
   ],
   options: [
     CACHE_DIR_OPTION,
@@ -44,41 +45,14 @@ export const command: Command = {
     { name: 'json', summary: 'Print JSON' },
   ],
   examples: ['pyflow cache gc --max-size 2GiB', 'pyflow cache verify'],
-  run,
-};
+});
 
-async function run(given: Given, world: World): Promise<number> {
-  const [verb = '', key] = given.operands;
-  if (!(VERBS as readonly string[]).includes(verb)) {
-    return complain(world, unknownVerb(command, verb, VERBS));
-  }
-  if (verb === 'show' && key === undefined) {
-    return complain(world, { message: 'pyflow cache show needs a KEY.', remedy: '`pyflow cache ls` lists the keys.' });
-  }
-  if (verb !== 'show' && key !== undefined) {
-    return complain(world, { message: `Unexpected argument "${key}".`, remedy: 'See `pyflow help cache`.' });
-  }
+async function list(given: Given, world: World): Promise<number> {
   const cacheDir = cacheDirOf(given, world);
-  const asJSON = given.flag('json');
-  switch (verb as (typeof VERBS)[number]) {
-    case 'ls':
-      return list(cacheDir, asJSON, world);
-    case 'show':
-      return show(cacheDir, key ?? '', world);
-    case 'verify':
-      return verify(cacheDir, asJSON, world);
-    case 'gc':
-      return collect(cacheDir, given, world);
-    case 'clear':
-      return clear(cacheDir, asJSON, world);
-  }
-}
-
-async function list(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
   const { listResults } = await import('../engine/store/care.js');
   const listed = await listResults(cacheDir);
   if (!listed.ok) return printFailure(listed.failure, world);
-  if (asJSON) {
+  if (given.flag('json')) {
     printJSON(listed.value, world);
     return 0;
   }
@@ -102,9 +76,9 @@ async function list(cacheDir: string, asJSON: boolean, world: World): Promise<nu
 
 const SHOWN_KEY = 16;
 
-async function show(cacheDir: string, prefix: string, world: World): Promise<number> {
+async function show(given: Given, world: World, prefix: string): Promise<number> {
   const { showResults } = await import('../engine/store/care.js');
-  const shown = await showResults(cacheDir, prefix);
+  const shown = await showResults(cacheDirOf(given, world), prefix);
   if (!shown.ok) return printFailure(shown.failure, world);
   const [only] = shown.value;
   if (only === undefined || shown.value.length > 1) {
@@ -120,12 +94,12 @@ async function show(cacheDir: string, prefix: string, world: World): Promise<num
   return 0;
 }
 
-async function verify(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
+async function verify(given: Given, world: World): Promise<number> {
   const { verifyCache } = await import('../engine/store/care.js');
-  const verified = await verifyCache(cacheDir);
+  const verified = await verifyCache(cacheDirOf(given, world));
   if (!verified.ok) return printFailure(verified.failure, world);
   const { results, blobs, bytes, problems } = verified.value;
-  if (asJSON) printJSON(verified.value, world);
+  if (given.flag('json')) printJSON(verified.value, world);
   else {
     for (const { what, name } of problems) world.stdout.write(`${DAMAGE[what]} ${name}: removed\n`);
     const found =
@@ -139,7 +113,8 @@ async function verify(cacheDir: string, asJSON: boolean, world: World): Promise<
 
 const DAMAGE = { result: 'damaged result', blob: 'damaged blob', 'incomplete-result': 'incomplete result' } as const;
 
-async function collect(cacheDir: string, given: Given, world: World): Promise<number> {
+async function collect(given: Given, world: World): Promise<number> {
+  const cacheDir = cacheDirOf(given, world);
   const size = given.value('max-size');
   const age = given.value('max-age');
   const maxBytes = size === undefined ? undefined : parseSize(size);
@@ -206,12 +181,13 @@ const cannotClear = (cacheDir: string, left: readonly Leftover[]): Failure => ({
 /** What pyflow can make again besides results and blobs. It keeps run records and sticky versions, which it can't. */
 const REMAKEABLE = ['apps', 'downloads', 'plans', 'state/stat-cache'];
 
-async function clear(cacheDir: string, asJSON: boolean, world: World): Promise<number> {
+async function clear(given: Given, world: World): Promise<number> {
+  const cacheDir = cacheDirOf(given, world);
   const { clearCache } = await import('../engine/store/care.js');
   const { bytes, left } = await clearCache(cacheDir, { also: REMAKEABLE });
   // Otherwise the next run would be up to date, do nothing, and leave the cache empty.
   for (const appId of appIds(cacheDir)) dropFastRecord(cacheDir, appId);
-  if (asJSON) printJSON({ bytes }, world);
+  if (given.flag('json')) printJSON({ bytes }, world);
   else world.stdout.write(`Removed ${formatBytes(bytes)} from ${cacheDir}\n`);
   if (left.length === 0) return 0;
   return printFailure(cannotClear(cacheDir, left), world);

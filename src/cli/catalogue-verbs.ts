@@ -6,7 +6,7 @@ import { countOf, formatBytes, table } from '../engine/render/messages.js';
 import { auditCatalogue, daysBetween, type AuditOptions, type Finding } from '../manifests/catalogue/audit.js';
 import { catalogueDigest } from '../manifests/catalogue/catalogue-digest.js';
 import { FAMILIES, type Families } from '../manifests/catalogue/families.js';
-import { complain, didYouMean, unknownVerb, type Command, type Given } from './command.js';
+import { complain, didYouMean, type Given } from './command.js';
 import { STALE_STATUS } from './exit-status.js';
 import { pinArchive } from './pin-archive.js';
 import { printJSON } from './print-json.js';
@@ -14,50 +14,7 @@ import { printFailure } from './refusal.js';
 import { cacheDirOf } from './run-options.js';
 import type { World } from './world.js';
 
-const VERBS = ['ls', 'show', 'check', 'pin'] as const;
-type Verb = (typeof VERBS)[number];
-const OPTIONS_OF: Readonly<Record<Verb, readonly string[]>> = {
-  ls: ['json'],
-  show: ['json'],
-  check: ['json', 'max-age', 'pins'],
-  pin: ['json', 'pins', 'sha256', 'replace', 'cache-dir'],
-};
-
-/** `maxAgeDays` is the default of --max-age. */
-export async function run(given: Given, world: World, command: Command, maxAgeDays: number): Promise<number> {
-  const [verb = '', operand] = given.operands;
-  if (!(VERBS as readonly string[]).includes(verb)) {
-    return complain(world, unknownVerb(command, verb, VERBS));
-  }
-  const takesOperand = verb === 'show' || verb === 'pin';
-  if (takesOperand !== (operand !== undefined)) {
-    return complain(world, {
-      message: takesOperand
-        ? `pyflow catalogue ${verb} needs ${verb === 'show' ? 'a NAME' : 'the URL or FILE of an archive'}.`
-        : `Unexpected argument "${operand}".`,
-      remedy: verb === 'show' ? '`pyflow catalogue ls` lists the names.' : 'See `pyflow help catalogue`.',
-    });
-  }
-  const foreign = command.options.find(({ name }) => given.flag(name) && !OPTIONS_OF[verb as Verb].includes(name));
-  if (foreign !== undefined) {
-    return complain(world, {
-      message: `pyflow catalogue ${verb} has no option --${foreign.name}.`,
-      remedy: 'See `pyflow help catalogue`.',
-    });
-  }
-  switch (verb as Verb) {
-    case 'ls':
-      return list(given.flag('json'), world);
-    case 'show':
-      return show(operand ?? '', world);
-    case 'check':
-      return check(given, world, maxAgeDays);
-    case 'pin':
-      return pin(operand ?? '', given, world);
-  }
-}
-
-function list(asJSON: boolean, world: World): number {
+export function list(given: Given, world: World): number {
   const families = Object.entries(FAMILIES as Families).map(([name, { about, source, retrieved, asOf }]) => ({
     name,
     retrieved,
@@ -66,7 +23,7 @@ function list(asJSON: boolean, world: World): number {
     about,
   }));
   const digest = catalogueDigest();
-  if (asJSON) {
+  if (given.flag('json')) {
     printJSON({ digest, families }, world);
     return 0;
   }
@@ -84,7 +41,7 @@ function list(asJSON: boolean, world: World): number {
 
 const firstSentence = (text: string): string => /^.*?(?=[:;.](?:\s|$))/.exec(text)?.[0] ?? text;
 
-function show(name: string, world: World): number {
+export function show(name: string, world: World): number {
   const family = Object.entries(FAMILIES).find(([known]) => known === name)?.[1];
   if (family === undefined) {
     return complain(world, {
@@ -96,7 +53,8 @@ function show(name: string, world: World): number {
   return 0;
 }
 
-function check(given: Given, world: World, defaultDays: number): number {
+/** `defaultDays` is the default of --max-age. */
+export function check(given: Given, world: World, defaultDays: number): number {
   const days = given.value('max-age');
   if (days !== undefined && !/^\d{1,5}$/.test(days)) {
     return complain(world, { message: `--max-age does not accept "${days}".`, remedy: 'Use a whole number of days.' });
@@ -137,7 +95,7 @@ function readOperatorPins(
   }
 }
 
-async function pin(place: string, given: Given, world: World): Promise<number> {
+export async function pin(place: string, given: Given, world: World): Promise<number> {
   const named = given.value('pins') ?? (world.env['PYFLOW_PINS'] || undefined);
   if (named === undefined) {
     return complain(world, {

@@ -2,24 +2,48 @@
 
 import type { Command } from './command.js';
 import { CACHE_DIR_OPTION } from './run-options.js';
+import { withSubcommands } from './subcommands.js';
 
 /** Default of --max-age. */
 const MAX_AGE_DAYS = 90;
 
-export const command: Command = {
+const verbs = () => import('./catalogue-verbs.js');
+
+export const command: Command = withSubcommands({
   name: 'catalogue',
-  operands: 'ls | show NAME | check | pin URL|FILE',
-  minOperands: 1,
-  maxOperands: 2,
   summary: 'Show or check the data about Python versions, stacks and tools, or pin an archive',
   subcommands: [
-    ['ls', 'List the data files with their age'],
-    ['show NAME', 'Print a data file'],
-    ['check', 'Show what is stale, missing or without a digest; exit with 2 if anything is'],
-    [
-      'pin URL|FILE',
-      "Download an archive of the platform's own Python and save its digest in a pin file, so that the provider `scalingo` can use it; check first that you trust its source",
-    ],
+    {
+      verb: 'ls',
+      summary: 'List the data files with their age',
+      options: ['json'],
+      run: async (given, world) => (await verbs()).list(given, world),
+    },
+    {
+      verb: 'show',
+      operand: { placeholder: 'NAME', phrase: 'a NAME', remedy: '`pyflow catalogue ls` lists the names.' },
+      summary: 'Print a data file',
+      options: ['json'],
+      run: async (_given, world, name) => (await verbs()).show(name, world),
+    },
+    {
+      verb: 'check',
+      summary: 'Show what is stale, missing or without a digest; exit with 2 if anything is',
+      options: ['json', 'max-age', 'pins'],
+      run: async (given, world) => (await verbs()).check(given, world, MAX_AGE_DAYS),
+    },
+    {
+      verb: 'pin',
+      operand: {
+        placeholder: 'URL|FILE',
+        phrase: 'the URL or FILE of an archive',
+        remedy: 'See `pyflow help catalogue`.',
+      },
+      summary:
+        "Download an archive of the platform's own Python and save its digest in a pin file, so that the provider `scalingo` can use it; check first that you trust its source",
+      options: ['json', 'pins', 'sha256', 'replace', 'cache-dir'],
+      run: async (given, world, place) => (await verbs()).pin(place, given, world),
+    },
   ],
   options: [
     {
@@ -41,8 +65,4 @@ export const command: Command = {
     'pyflow catalogue check',
     'pyflow catalogue pin https://HOST/python-3.13.15-ubuntu-24.04-amd64.tar.zst --pins pins.json',
   ],
-  run: async (given, world) => {
-    const { run } = await import('./catalogue-verbs.js');
-    return run(given, world, command, MAX_AGE_DAYS);
-  },
-};
+});

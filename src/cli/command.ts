@@ -23,11 +23,12 @@ export interface Command {
   readonly name: string;
   /** Follows the command's name in the usage line: `PIPELINE`, or `ls | show KEY` for subcommands. */
   readonly operands: string;
+  /** All values of the first operand, if only these are valid. */
+  readonly choices?: readonly string[];
   readonly minOperands: number;
   readonly maxOperands: number;
   readonly summary: string;
-  /** One sentence without a full stop for each. */
-  readonly subcommands?: readonly (readonly [usage: string, summary: string])[];
+  readonly subcommands?: readonly Subcommand[];
   /** Paragraphs for the help. */
   readonly details?: readonly string[];
   readonly options: readonly Option[];
@@ -35,6 +36,25 @@ export interface Command {
   /** Everything after `--` is passed on unchanged. */
   readonly takesCommandLine?: true;
   run(given: Given, world: World): Promise<number>;
+}
+
+/** The first operand of a command, if it says what the command does: the `gc` of `pyflow cache gc`. */
+export interface Subcommand {
+  readonly verb: string;
+  /** The operand that must follow. Absent if none may follow. */
+  readonly operand?: {
+    /** In usage lines: `KEY`. */
+    readonly placeholder: string;
+    /** If it is missing, the message says that the subcommand needs this: `a KEY`. */
+    readonly phrase: string;
+    readonly remedy: string;
+  };
+  /** One sentence without a full stop. */
+  readonly summary: string;
+  /** The command's options that it accepts. Absent if it accepts all. */
+  readonly options?: readonly string[];
+  /** `operand` is empty if the subcommand has none. */
+  run(given: Given, world: World, operand: string): number | Promise<number>;
 }
 
 /** The command line after parsing. */
@@ -141,7 +161,7 @@ function unknownOption(command: Command, rawName: string) {
   );
 }
 
-const seeHelp = ({ name }: Command): string => `See \`pyflow help ${name}\`.`;
+export const seeHelp = ({ name }: Command): string => `See \`pyflow help ${name}\`.`;
 
 /** ` Did you mean X?`, or nothing. */
 export function didYouMean(given: string, known: readonly string[]): string {
@@ -150,14 +170,6 @@ export function didYouMean(given: string, known: readonly string[]): string {
 }
 
 const quote = (text: string): string => `"${text}"`;
-
-/** For a command whose first operand is a subcommand; its `operands` list them. */
-export function unknownVerb({ name, operands }: Command, verb: string, known: readonly string[]): UsageProblem {
-  return {
-    message: `pyflow ${name} has no subcommand "${verb}".`,
-    remedy: `Use one of: ${operands.split(' | ').join(', ')}.${didYouMean(verb, known)}`,
-  };
-}
 
 /** Returns the exit status. */
 export function complain(world: World, problem: UsageProblem): number {

@@ -1,29 +1,6 @@
 // Writes completion scripts for shells from the declarations of the commands.
 
-import { unreachable } from '../engine/failure.js';
 import type { Command, Option } from './command.js';
-
-export type Shell = 'bash' | 'zsh' | 'fish';
-
-export function completionScript(shell: Shell, commands: readonly Command[]): string {
-  switch (shell) {
-    case 'bash':
-      return bashScript(commands);
-    case 'zsh':
-      // zsh runs functions written for bash.
-      return `autoload -U +X bashcompinit && bashcompinit\n${bashScript(commands)}`;
-    case 'fish':
-      return fishScript(commands);
-    default:
-      return unreachable(shell);
-  }
-}
-
-/** The subcommands in `ls | show KEY | gc`; none in `PIPELINE`. */
-function verbsOf({ operands }: Command): readonly string[] {
-  const words = operands.split(' | ').map((part) => part.split(' ')[0] ?? '');
-  return words.filter((word) => /^[a-z]+$/.test(word));
-}
 
 const flagsOf = ({ name, short }: Option): readonly string[] => [
   `--${name}`,
@@ -31,7 +8,7 @@ const flagsOf = ({ name, short }: Option): readonly string[] => [
 ];
 
 /** If a function leaves the reply empty, bash completes file names. */
-function bashScript(commands: readonly Command[]): string {
+export function bashScript(commands: readonly Command[]): string {
   const names = commands.map(({ name }) => name);
   const choices = commands.flatMap((command) =>
     command.options.flatMap((option) =>
@@ -52,7 +29,7 @@ function bashScript(commands: readonly Command[]): string {
   );
   const cases = commands.map((command) => {
     const options = [...command.options.flatMap(flagsOf), '--help'].join(' ');
-    return `    ${command.name}) options='${options}'; verbs='${verbsOf(command).join(' ')}' ;;`;
+    return `    ${command.name}) options='${options}'; verbs='${(command.choices ?? []).join(' ')}' ;;`;
   });
   return `_pyflow() {
   local word="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" command="\${COMP_WORDS[1]}"
@@ -89,7 +66,11 @@ complete -o bashdefault -o default -F _pyflow pyflow
 `;
 }
 
-function fishScript(commands: readonly Command[]): string {
+/** zsh runs functions written for bash. */
+export const zshScript = (commands: readonly Command[]): string =>
+  `autoload -U +X bashcompinit && bashcompinit\n${bashScript(commands)}`;
+
+export function fishScript(commands: readonly Command[]): string {
   const lines = ['complete -c pyflow -f', ...rootLines(commands), ...commands.flatMap(commandLines)];
   return `${lines.join('\n')}\n`;
 }
@@ -105,7 +86,7 @@ const rootLines = (commands: readonly Command[]): readonly string[] => [
 
 function commandLines(command: Command): readonly string[] {
   const start = `complete -c pyflow -n '__fish_seen_subcommand_from ${command.name}'`;
-  const verbs = verbsOf(command);
+  const verbs = command.choices ?? [];
   const takesFiles = command.maxOperands > 0 || command.takesCommandLine === true;
   return [
     ...(verbs.length > 0 ? [`${start} -a '${verbs.join(' ')}'`] : takesFiles ? [`${start} -F`] : []),

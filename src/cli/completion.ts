@@ -1,14 +1,15 @@
 // `pyflow completion`: prints a script with which a shell completes commands, options and their values.
 
+import { unreachable } from '../engine/failure.js';
 import { complain, didYouMean, type Command } from './command.js';
-import type { Shell } from './completion-script.js';
 
-const SHELLS = ['bash', 'zsh', 'fish'] as const satisfies readonly Shell[];
+const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
 /** `commands` is a function because the list includes this command. */
 export const completionOf = (commands: () => readonly Command[]): Command => ({
   name: 'completion',
-  operands: 'bash | zsh | fish',
+  operands: SHELLS.join(' | '),
+  choices: SHELLS,
   minOperands: 1,
   maxOperands: 1,
   summary: 'Print a completion script for a shell',
@@ -27,11 +28,24 @@ export const completionOf = (commands: () => readonly Command[]): Command => ({
     if (shell === undefined) {
       return complain(world, {
         message: `pyflow has no completion script for "${asked}".`,
-        remedy: `Use bash, zsh or fish.${didYouMean(asked, SHELLS)}`,
+        remedy: `Use one of: ${SHELLS.join(', ')}.${didYouMean(asked, SHELLS)}`,
       });
     }
-    const { completionScript } = await import('./completion-script.js');
-    world.stdout.write(completionScript(shell, commands()));
+    world.stdout.write(await scriptFor(shell, commands()));
     return 0;
   },
 });
+
+async function scriptFor(shell: (typeof SHELLS)[number], commands: readonly Command[]): Promise<string> {
+  const { bashScript, fishScript, zshScript } = await import('./completion-script.js');
+  switch (shell) {
+    case 'bash':
+      return bashScript(commands);
+    case 'zsh':
+      return zshScript(commands);
+    case 'fish':
+      return fishScript(commands);
+    default:
+      return unreachable(shell);
+  }
+}

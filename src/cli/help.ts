@@ -1,6 +1,7 @@
 // The help texts. Their content is in the commands themselves; here it is laid out.
 
 import type { Command, Option } from './command.js';
+import { usageOf } from './subcommands.js';
 
 const WIDTH = 100;
 
@@ -34,7 +35,9 @@ export function helpOf(command: Command): string {
     `Usage: pyflow ${command.name}${operands} [OPTIONS]`,
     ...(command.takesCommandLine === true ? [`       pyflow ${command.name} [OPTIONS] -- CMD [ARG]...`] : []),
     ...(command.details ?? []).flatMap((paragraph) => ['', ...wrap(paragraph, WIDTH)]),
-    ...(command.subcommands === undefined ? [] : ['', 'Subcommands:', ...columns(command.subcommands)]),
+    ...(command.subcommands === undefined
+      ? []
+      : ['', 'Subcommands:', ...columns(command.subcommands.map((one) => [usageOf(one), one.summary]))]),
     '',
     'Options:',
     ...columns([

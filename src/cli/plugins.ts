@@ -4,48 +4,44 @@ import { resolve } from 'node:path';
 import type { JSONSchema } from '../manifests/json-schema.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
 import { formatDuration, table } from '../engine/render/messages.js';
-import { complain, didYouMean, EMPTY_VALUE, unknownVerb, type Command } from './command.js';
+import { complain, didYouMean, EMPTY_VALUE, type Command, type Given } from './command.js';
 import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
+import { withSubcommands } from './subcommands.js';
 import type { World } from './world.js';
 
-export const command: Command = {
+const kindOperand = (example: string) => ({
+  placeholder: 'KIND',
+  phrase: 'a KIND',
+  remedy: `For example: \`pyflow plugins ${example}\`.`,
+});
+
+export const command: Command = withSubcommands({
   name: 'plugins',
-  operands: 'ls | show KIND | new KIND',
-  minOperands: 1,
-  maxOperands: 2,
   summary: 'List or show the kinds of nodes, or create a plugin',
   subcommands: [
-    ['ls', 'List the kinds that come with pyflow'],
-    ['show KIND', 'Show the config and the ports of a kind'],
-    ['new KIND', 'Create a plugin with a test, a pipeline that uses it and an example app'],
+    { verb: 'ls', summary: 'List the kinds that come with pyflow', run: list },
+    {
+      verb: 'show',
+      operand: kindOperand('show hook'),
+      summary: 'Show the config and the ports of a kind',
+      run: show,
+    },
+    {
+      verb: 'new',
+      operand: kindOperand('new compile-assets'),
+      summary: 'Create a plugin with a test, a pipeline that uses it and an example app',
+      run: start,
+    },
   ],
   options: [
     { name: 'dir', value: 'DIR', summary: 'With new: folder to create (default: KIND in the current folder)' },
     { name: 'json', summary: 'With ls and show: print JSON' },
   ],
   examples: ['pyflow plugins show install-deps-pip', 'pyflow plugins new compile-assets'],
-  run: async (given, world) => {
-    const [verb = '', kind] = given.operands;
-    if (verb === 'ls' && kind === undefined) return list(given.flag('json'), world);
-    if (verb === 'show' && kind !== undefined) return show(kind, given.flag('json'), world);
-    if (verb === 'new' && kind !== undefined) return start(kind, given.value('dir'), world);
-    if (verb === 'show' || verb === 'new') {
-      return complain(world, {
-        message: `pyflow plugins ${verb} needs a KIND.`,
-        remedy: `For example: \`pyflow plugins ${verb} ${verb === 'new' ? 'compile-assets' : 'hook'}\`.`,
-      });
-    }
-    if (verb === 'ls') {
-      return complain(world, { message: `Unexpected argument "${kind}".`, remedy: 'See `pyflow help plugins`.' });
-    }
-    return complain(world, unknownVerb(command, verb, VERBS));
-  },
-};
+});
 
-const VERBS = ['ls', 'show', 'new'];
-
-async function start(kind: string, dir: string | undefined, world: World): Promise<number> {
+async function start(given: Given, world: World, kind: string): Promise<number> {
   // The name becomes part of file names and node names.
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(kind) || kind.length > 60) {
     return complain(world, {
@@ -53,6 +49,7 @@ async function start(kind: string, dir: string | undefined, world: World): Promi
       remedy: 'Use at most 60 lowercase letters and digits, with hyphens between words: compile-assets.',
     });
   }
+  const dir = given.value('dir');
   if (dir === '') return complain(world, { message: '--dir needs a folder.', remedy: EMPTY_VALUE });
   if ((await world.engine.kinds()).some((known) => known.kind === kind)) {
     return complain(world, {
@@ -68,16 +65,16 @@ async function start(kind: string, dir: string | undefined, world: World): Promi
   return 0;
 }
 
-async function list(asJSON: boolean, world: World): Promise<number> {
+async function list(given: Given, world: World): Promise<number> {
   const kinds = await world.engine.kinds();
-  if (asJSON) printJSON(kinds, world);
+  if (given.flag('json')) printJSON(kinds, world);
   else
     for (const line of table(kinds.map(({ kind, description }) => [kind, description])))
       world.stdout.write(`${line}\n`);
   return 0;
 }
 
-async function show(kind: string, asJSON: boolean, world: World): Promise<number> {
+async function show(given: Given, world: World, kind: string): Promise<number> {
   const kinds = await world.engine.kinds();
   const manifest = kinds.find((known) => known.kind === kind);
   if (manifest === undefined) {
@@ -89,7 +86,7 @@ async function show(kind: string, asJSON: boolean, world: World): Promise<number
       ).trim()} \`pyflow plugins ls\` lists the kinds.`.trim(),
     });
   }
-  if (asJSON) printJSON(manifest, world);
+  if (given.flag('json')) printJSON(manifest, world);
   else world.stdout.write(manifestText(manifest));
   return 0;
 }
