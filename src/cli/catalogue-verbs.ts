@@ -6,7 +6,8 @@ import { countOf, formatBytes, table } from '../engine/render/messages.js';
 import { auditCatalogue, daysBetween, type AuditOptions, type Finding } from '../manifests/catalogue/audit.js';
 import { catalogueDigest } from '../manifests/catalogue/catalogue-digest.js';
 import { FAMILIES, type Families } from '../manifests/catalogue/families.js';
-import { complain, didYouMean, type Given } from './command.js';
+import { succeed, type Result } from '../engine/failure.js';
+import { complain, didYouMean, wrongUsage, type Given, type UsageProblem } from './command.js';
 import { STALE_STATUS } from './exit-status.js';
 import { pinArchive } from './pin-archive.js';
 import { printJSON } from './print-json.js';
@@ -60,8 +61,9 @@ export function check(given: Given, world: World, defaultDays: number): number {
     return complain(world, { message: `--max-age does not accept "${days}".`, remedy: 'Use a whole number of days.' });
   }
   const operatorPins = readOperatorPins(given, world);
-  if ('message' in operatorPins) return complain(world, operatorPins);
-  const options = { now: world.now(), maxAgeDays: days === undefined ? defaultDays : Number(days), ...operatorPins };
+  if (!operatorPins.ok) return complain(world, operatorPins.failure);
+  const maxAgeDays = days === undefined ? defaultDays : Number(days);
+  const options = { now: world.now(), maxAgeDays, ...operatorPins.value };
   const findings = auditCatalogue(FAMILIES, options);
   if (given.flag('json')) printJSON(findings, world);
   else world.stdout.write(findingsText(findings));
@@ -79,19 +81,16 @@ function findingsText(findings: readonly Finding[]): string {
   return `${[...lines, `${total}${notes === 0 ? '' : `, ${countOf(notes, 'note')}`}`].join('\n')}\n`;
 }
 
-function readOperatorPins(
-  given: Given,
-  world: World,
-): Pick<AuditOptions, 'operatorPins'> | { readonly message: string; readonly remedy: string } {
+function readOperatorPins(given: Given, world: World): Result<Pick<AuditOptions, 'operatorPins'>, UsageProblem> {
   const named = given.value('pins') ?? (world.env['PYFLOW_PINS'] || undefined);
-  if (named === undefined) return {};
+  if (named === undefined) return succeed({});
   try {
-    return { operatorPins: { file: named, text: readFileSync(resolve(world.cwd, named), 'utf8') } };
+    return succeed({ operatorPins: { file: named, text: readFileSync(resolve(world.cwd, named), 'utf8') } });
   } catch (error) {
-    return {
-      message: `pyflow can't read the pin file ${named}: ${(error as Error).message}`,
-      remedy: 'Name another file with --pins FILE.',
-    };
+    return wrongUsage(
+      `pyflow can't read the pin file ${named}: ${(error as Error).message}`,
+      'Name another file with --pins FILE.',
+    );
   }
 }
 

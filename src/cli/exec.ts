@@ -2,8 +2,8 @@
 
 import { resolve } from 'node:path';
 import { readAppVariables } from '../engine/app/app-variables.js';
-import type { Failure } from '../engine/failure.js';
-import { complain, didYouMean, type Command, type Given, type UsageProblem } from './command.js';
+import { succeed, type Result } from '../engine/failure.js';
+import { complain, didYouMean, wrongUsage, type Command, type UsageProblem } from './command.js';
 import { printFailure } from './refusal.js';
 import { CACHE_DIR_OPTION, cacheDirOf, sandboxOf } from './run-options.js';
 
@@ -46,14 +46,27 @@ export const command: Command = {
   run: async (given, world) => {
     const slugDir = resolve(world.cwd, given.value('slug') ?? '.pyflow/slug');
     const [type] = given.operands;
-    const chosen =
-      type === undefined ? { ok: true as const, argv: given.commandLine } : await processOf(type, given, slugDir);
-    if (!chosen.ok) return 'failure' in chosen ? printFailure(chosen.failure, world) : complain(world, chosen.problem);
-    if (chosen.argv.length === 0) {
+    const { commandLine } = given;
+    if (type === undefined && commandLine.length === 0) {
       return complain(world, {
         message: 'pyflow exec needs a process or a command.',
         remedy: 'Name a process type of the Procfile (`pyflow exec web`), or write a command after `--`.',
       });
+    }
+    if (type !== undefined && commandLine.length > 0) {
+      return complain(world, {
+        message: `pyflow exec got both the process type "${type}" and a command.`,
+        remedy: 'Remove one of them.',
+      });
+    }
+    let argv = commandLine;
+    if (type !== undefined) {
+      const { readProcfile } = await import('./procfile.js');
+      const processes = readProcfile(slugDir);
+      if (!processes.ok) return printFailure(processes.failure, world);
+      const command = commandOf(type, processes.value, slugDir);
+      if (!command.ok) return complain(world, command.failure);
+      argv = ['bash', '-c', command.value];
     }
     const env: Record<string, string> = type === undefined ? {} : { PORT: DEFAULT_PORT };
     const envDir = given.value('env-dir');
@@ -77,7 +90,7 @@ export const command: Command = {
     const { signal, interruption } = world.onInterrupt();
     const done = await world.engine.exec({
       slugDir,
-      argv: chosen.argv,
+      argv,
       env,
       sandbox: sandboxOf(given),
       writable: given.flag('writable'),
@@ -92,24 +105,18 @@ export const command: Command = {
 /** The default of other tools for Procfiles. */
 const DEFAULT_PORT = '5000';
 
-type Chosen =
-  | { readonly ok: true; readonly argv: readonly string[] }
-  | { readonly ok: false; readonly problem: UsageProblem }
-  | { readonly ok: false; readonly failure: Failure };
-
-async function processOf(type: string, given: Given, slugDir: string): Promise<Chosen> {
-  const refuse = (message: string, remedy: string): Chosen => ({ ok: false, problem: { message, remedy } });
-  if (given.commandLine.length > 0)
-    return refuse(`pyflow exec got both the process type "${type}" and a command.`, 'Remove one of them.');
-  const { readProcfile } = await import('./procfile.js');
-  const read = readProcfile(slugDir);
-  if (!read.ok) return read;
-  const command = read.value.get(type);
-  if (command !== undefined) return { ok: true, argv: ['bash', '-c', command] };
-  const types = [...read.value.keys()];
+/** The command line of a process type. */
+function commandOf(
+  type: string,
+  processes: ReadonlyMap<string, string>,
+  slugDir: string,
+): Result<string, UsageProblem> {
+  const command = processes.get(type);
+  if (command !== undefined) return succeed(command);
+  const types = [...processes.keys()];
   const behind = `If "${type}" is a command, write \`pyflow exec -- ${type} ...\`.`;
   if (types.length === 0)
-    return refuse(`The slug ${slugDir} has no process types: its Procfile is missing or empty.`, behind);
+    return wrongUsage(`The slug ${slugDir} has no process types: its Procfile is missing or empty.`, behind);
   const known = `It has ${types.join(', ')}.${didYouMean(type, types)}`;
-  return refuse(`The Procfile has no process type "${type}".`, `${known} ${behind}`);
+  return wrongUsage(`The Procfile has no process type "${type}".`, `${known} ${behind}`);
 }

@@ -4,7 +4,8 @@
 import { mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { complain, type Command, type Given } from './command.js';
+import { succeed, type Result } from '../engine/failure.js';
+import { complain, wrongUsage, type Command, type Given, type UsageProblem } from './command.js';
 import { NO_STATUS } from './exit-status.js';
 import { printJSON } from './print-json.js';
 import { compareSides } from './shadow/compare.js';
@@ -42,8 +43,9 @@ export const command: Command = {
 };
 
 async function run(given: Given, world: World): Promise<number> {
-  const trial = trialOf(given, world);
-  if ('message' in trial) return complain(world, trial);
+  const checked = trialOf(given, world);
+  if (!checked.ok) return complain(world, checked.failure);
+  const trial = checked.value;
   const keep = given.value('keep');
   const { signal, interruption } = world.onInterrupt();
   const root = keep === undefined ? mkdtempSync(join(tmpdir(), 'pyflow-shadow-')) : resolve(world.cwd, keep);
@@ -67,43 +69,39 @@ async function run(given: Given, world: World): Promise<number> {
   }
 }
 
-function trialOf(given: Given, world: World): Trial | { readonly message: string; readonly remedy: string } {
+function trialOf(given: Given, world: World): Result<Trial, UsageProblem> {
   const buildpack = given.value('buildpack') ?? '';
   const buildpackDir = resolve(world.cwd, buildpack);
   if (buildpack === '' || statSync(join(buildpackDir, 'bin/compile'), { throwIfNoEntry: false })?.isFile() !== true) {
-    return {
-      message: buildpack === '' ? 'pyflow shadow needs --buildpack.' : `${buildpack} has no bin/compile.`,
-      remedy: 'Name the folder of the other buildpack with --buildpack DIR.',
-    };
+    return wrongUsage(
+      buildpack === '' ? 'pyflow shadow needs --buildpack.' : `${buildpack} has no bin/compile.`,
+      'Name the folder of the other buildpack with --buildpack DIR.',
+    );
   }
   const stack = given.value('stack') ?? world.env['STACK'] ?? '';
-  if (stack === '')
-    return { message: 'pyflow shadow needs a stack.', remedy: 'Name it with --stack NAME, or set STACK.' };
+  if (stack === '') return wrongUsage('pyflow shadow needs a stack.', 'Name it with --stack NAME, or set STACK.');
   const builds = given.value('builds') ?? '2';
-  if (!/^[1-9]$/.test(builds))
-    return { message: `--builds does not accept "${builds}".`, remedy: 'Use a number from 1 to 9.' };
+  if (!/^[1-9]$/.test(builds)) return wrongUsage(`--builds does not accept "${builds}".`, 'Use a number from 1 to 9.');
   const keep = given.value('keep');
-  if (keep !== undefined && statSync(resolve(world.cwd, keep), { throwIfNoEntry: false }) !== undefined) {
-    return { message: `${keep} already exists.`, remedy: 'Name a folder for --keep that does not exist yet.' };
-  }
+  if (keep !== undefined && statSync(resolve(world.cwd, keep), { throwIfNoEntry: false }) !== undefined)
+    return wrongUsage(`${keep} already exists.`, 'Name a folder for --keep that does not exist yet.');
   const appDir = resolve(world.cwd, given.value('app') ?? '.');
   const envDir = given.value('env-dir');
-  if (!isFolder(appDir)) {
-    return { message: `The folder ${appDir} does not exist.`, remedy: 'Name the folder of the app with --app DIR.' };
-  }
+  if (!isFolder(appDir))
+    return wrongUsage(`The folder ${appDir} does not exist.`, 'Name the folder of the app with --app DIR.');
   if (envDir !== undefined && !isFolder(resolve(world.cwd, envDir))) {
-    return {
-      message: `The folder ${envDir} does not exist.`,
-      remedy: 'Name a folder that has one file per variable with --env-dir DIR.',
-    };
+    return wrongUsage(
+      `The folder ${envDir} does not exist.`,
+      'Name a folder that has one file per variable with --env-dir DIR.',
+    );
   }
-  return {
+  return succeed({
     buildpackDir,
     appDir,
     stack,
     builds: Number(builds),
     ...(envDir === undefined ? {} : { envDir: resolve(world.cwd, envDir) }),
-  };
+  });
 }
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
