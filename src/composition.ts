@@ -7,8 +7,8 @@ import { sha256Hex } from './engine/files/digest.js';
 import { fail, succeed, type Failure, type Result } from './engine/failure.js';
 import { downloadService, nodeLogService, subprocessService } from './engine/node/node-handle.js';
 import type { OutsidePlugin, OutsideSurroundings } from './engine/outside/outside-plugin.js';
-import { Archive, Clock, Download, Files, Host, NodeLog, Plugin, Services, Subprocess } from './engine/sdk.js';
-import type { AnyPlugin } from './engine/sdk.js';
+import { Plugin, Services } from './engine/sdk.js';
+import type { AnyPlugin, Clock, Host } from './engine/sdk.js';
 import { passThroughOf } from './engine/app/pass-through.js';
 import { archiveService } from './engine/services/archive-service.js';
 import { systemClock } from './engine/services/clock.js';
@@ -49,15 +49,8 @@ export const composeFor =
       subprocess: subprocessService,
     };
     container.bind(Services).toConstantValue(services);
-    container.bind(Archive).toConstantValue(services.archive);
-    container.bind(Clock).toConstantValue(services.clock);
-    container.bind(Download).toConstantValue(services.download);
-    container.bind(Files).toConstantValue(services.files);
-    container.bind(Host).toConstantValue(services.host);
-    container.bind(NodeLog).toConstantValue(services.log);
-    container.bind(Subprocess).toConstantValue(services.subprocess);
     container.bind(HostCommand).toConstantValue({ runTool });
-    return new ContainerComposition(container, () => surroundingsOf(container, environment, pluginHost));
+    return new ContainerComposition(container, services, () => surroundingsOf(services, environment, pluginHost));
   };
 
 /** A setting that is not a number counts as unset. */
@@ -70,7 +63,8 @@ function paceOf(settings: Readonly<Record<string, string>>) {
   };
 }
 
-const SERVICES = ['Archive', 'Clock', 'Download', 'Files', 'Host', 'NodeLog', 'Subprocess'];
+/** Names that an outside plugin can inject. */
+const INJECTABLE = ['Archive', 'Clock', 'Download', 'Files', 'Host', 'NodeLog', 'Subprocess'];
 
 /** The variables of the operator's environment that outside plugins get: no secrets and no settings. */
 const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ', 'TMPDIR'];
@@ -78,11 +72,10 @@ const DEFAULT_MEMORY_MEGABYTES = 1024;
 const DEFAULT_LOAD_SECONDS = 30;
 
 function surroundingsOf(
-  container: Container,
+  { host, download, subprocess }: Services,
   environment: Readonly<Record<string, string | undefined>>,
   program: (() => string) | undefined,
 ): OutsideSurroundings {
-  const host = container.get<Host>(Host);
   const { os, arch, libc, release, searchPath, homeDir } = host;
   const number = (name: string, least: number, byDefault: number): number => {
     const value = Number(host.setting(name));
@@ -97,17 +90,18 @@ function surroundingsOf(
     memoryMegabytes: Math.round(number('PLUGIN_MEMORY', 32, DEFAULT_MEMORY_MEGABYTES)),
     loadMs: number('PLUGIN_LOAD_SECONDS', 1, DEFAULT_LOAD_SECONDS) * 1000,
     services: {
-      subprocess: subprocessService,
-      download: container.get<Download>(Download),
+      subprocess,
+      download,
+      // It has `printed` too, which kinds don't get.
       log: nodeLogService,
       setting: (name) => host.setting(name),
     },
-    serviceNames: SERVICES,
+    serviceNames: INJECTABLE,
   };
 }
 
 class ContainerComposition implements Composition {
-  readonly clock = systemClock;
+  readonly clock: Clock;
   readonly host: Host;
   readonly kindsDigest = sha256Hex(canonicalJSON([...shippedKinds.values()].map(({ manifest }) => manifest)));
   readonly #outside = new Map<string, OutsidePlugin>();
@@ -115,16 +109,18 @@ class ContainerComposition implements Composition {
   readonly #loads = new Map<string, Promise<Result<OutsidePlugin, Failure>>>();
   readonly #known = new Map<string, KnownKind>(
     [...shippedKinds].map(([kind, { manifest }]) => {
-      const { config, inputs, outputs } = validators[kind]!;
+      const { config, inputs, outputs } = validatorsOf(kind);
       return [kind, { manifest, validateConfig: config, validateInputs: inputs, validateOutputs: outputs }];
     }),
   );
 
   constructor(
     readonly container: Container,
+    { clock, host }: Services,
     readonly surroundings: () => OutsideSurroundings,
   ) {
-    this.host = container.get(Host);
+    this.clock = clock;
+    this.host = host;
   }
 
   async kinds(pluginFiles: readonly string[]): Promise<Result<ReadonlyMap<string, KnownKind>, Failure>> {
@@ -167,6 +163,12 @@ class ContainerComposition implements Composition {
   close(): void {
     for (const loading of this.#loads.values()) void loading.then((one) => one.ok && one.value.close());
   }
+}
+
+function validatorsOf(kind: string) {
+  const generated = validators[kind];
+  if (generated !== undefined) return generated;
+  throw new Error(`The kind ${kind} has no generated validators. Run \`npm run schemas\`, which writes them.`);
 }
 
 const kindTaken = (file: string, kind: string): Failure => ({

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect } from 'chai';
 import { generate } from '../scripts/schemas.js';
+import { composeFor } from '../src/composition.js';
 import { KIND_AJV_OPTIONS, KIND_KEYWORDS } from '../src/manifests/pipeline/compile-kind.js';
 import { validatePipeline } from '../src/manifests/pipeline/validate-schema.generated.js';
 import { shippedKinds } from '../src/plugins/index.js';
@@ -27,6 +28,21 @@ describe('generated schemas and validators', () => {
 
   it('cover every shipped kind', () => {
     expect(Object.keys(validators)).to.have.members([...shippedKinds.keys()]);
+  });
+
+  it('are named in the error for a kind that has none yet', async () => {
+    const open = validators as Record<string, unknown>;
+    const { hook } = open;
+    delete open['hook'];
+    try {
+      const composed = composeFor({})({ cacheDir: '/nonexistent', settings: {} });
+      const error: unknown = await composed.catch((thrown: unknown) => thrown);
+      expect((error as Error).message)
+        .to.contain('kind hook')
+        .and.to.contain('`npm run schemas`');
+    } finally {
+      open['hook'] = hook;
+    }
   });
 
   it('import nothing', () => {
