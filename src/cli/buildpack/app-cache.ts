@@ -6,12 +6,13 @@ import { lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Failure } from '../../engine/failure.js';
 import { readState, writeState } from '../../engine/run/run-record.js';
-import { publishFile, removeQuietly } from '../../engine/files/sealed-json.js';
+import { publishFile } from '../../engine/files/sealed-json.js';
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import { isAppId } from '../run-options.js';
 import { buildDataText, dataFile } from './build-data.js';
 import type { Places } from './places.js';
 import { readCacheFile } from '../../engine/files/cache-file.js';
+import { removeTree } from '../../engine/files/remove-tree.js';
 
 /** In the vendor folder of CACHE_DIR. */
 const VERSION_FILE = 'python-version';
@@ -81,8 +82,8 @@ export class AppCache {
     if (version === undefined) return;
     publishFile(join(this.dir, this.places.vendorDir, VERSION_FILE), `python-${version}\n`);
     // A file that pyflow may not remove does no harm.
-    for (const name of OF_OLD_BUILDPACK) removeQuietly(join(this.dir, this.places.vendorDir, name));
-    for (const name of OLD_BUILD_DATA) removeQuietly(join(this.dir, name));
+    for (const name of OF_OLD_BUILDPACK) removeTree(join(this.dir, this.places.vendorDir, name));
+    for (const name of OLD_BUILD_DATA) removeTree(join(this.dir, name));
   }
 
   writeBuildData(data: JSONObject): boolean {

@@ -4,7 +4,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import type { Digest } from '../files/digest.js';
 import type { NewEntry, TreeEntry } from '../trees/directories.js';
-import { readJSON } from '../files/sealed-json.js';
+import { readJSON } from '../files/cache-file.js';
 import { NEW_MARKER, SLUG_MARKER, UNFINISHED_MARKER } from './source-names.js';
 import type { SourceEntry } from './source.js';
 import { FOLDER_MODE, spellMode, spellPermissions } from '../files/modes.js';

@@ -43,6 +43,16 @@ export function readCacheFile(path: string, largest: number = LARGEST_RECORD): B
   }
 }
 
+/** Not verified: the caller checks the shape. Undefined if the file is missing, cut off or not JSON. */
+export function readJSON<T>(path: string): T | undefined {
+  try {
+    const bytes = readCacheFile(path);
+    return bytes && (JSON.parse(bytes.toString('utf8')) as T);
+  } catch {
+    return undefined;
+  }
+}
+
 const APPEND =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 

@@ -46,7 +46,7 @@ export function createClaim(path: string): void {
 
 export function releaseClaim(path: string): void {
   beating.delete(path);
-  removeQuietly(path);
+  removeClaim(path);
   if (beating.size > 0 || heartbeat === undefined) return;
   clearInterval(heartbeat);
   heartbeat = undefined;
@@ -80,8 +80,8 @@ function parseHolder(text: string): ProcessId | undefined {
   }
 }
 
-/** Also removes anything else that is at the path of a claim. */
-export function removeQuietly(path: string): void {
+/** Leaves what can't be removed. Also removes a folder that is at the path of a claim. */
+export function removeClaim(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {

@@ -50,7 +50,7 @@ export function publishFile(path: string, content: string | Buffer): boolean {
     replaceFile(temporary, path);
     return true;
   } catch {
-    removeQuietly(temporary);
+    removeTree(temporary);
     return false;
   }
 }
@@ -63,24 +63,5 @@ export function replaceFile(from: string, to: string): void {
     if ((error as NodeJS.ErrnoException).code !== 'EISDIR') throw error;
     removeTree(to);
     renameSync(from, to);
-  }
-}
-
-/** Leaves what can't be removed. */
-export function removeQuietly(path: string): void {
-  try {
-    removeTree(path);
-  } catch {
-    // Read-only, or not a folder for files at all.
-  }
-}
-
-export function readJSON<T>(path: string): T | undefined {
-  try {
-    const bytes = readCacheFile(path);
-    return bytes && (JSON.parse(bytes.toString('utf8')) as T);
-  } catch {
-    // Missing, cut off or not JSON: a record may be lost; then the run works without it.
-    return undefined;
   }
 }

@@ -3,7 +3,7 @@
 
 import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createClaim, isAbandoned, releaseClaim, removeQuietly } from '../files/claim.js';
+import { createClaim, isAbandoned, releaseClaim, removeClaim } from '../files/claim.js';
 import { hexOf, sha256Hex, type Digest } from '../files/digest.js';
 import { makePrivateFolder, privateFileMode } from '../files/private-files.js';
 
@@ -167,11 +167,11 @@ function takeOver(path: string): boolean {
   } catch {
     // Another process is taking over, or died while it did.
     const stats = statSync(takeover, { throwIfNoEntry: false });
-    if (stats && Date.now() - stats.mtimeMs > TAKEOVER_MS) removeQuietly(takeover);
+    if (stats && Date.now() - stats.mtimeMs > TAKEOVER_MS) removeClaim(takeover);
     return false;
   }
   // Check again: the lock may have a new, live holder by now.
-  if (isAbandoned(path)) removeQuietly(path);
-  removeQuietly(takeover);
+  if (isAbandoned(path)) removeClaim(path);
+  removeClaim(takeover);
   return true;
 }

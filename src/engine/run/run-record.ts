@@ -8,7 +8,8 @@ import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import { sha256Hex, type ActionKey } from '../files/digest.js';
 import type { RunReport } from '../events.js';
 import type { RunRequest } from '../request.js';
-import { publishFile, readSealed, removeQuietly, writeSealed, type Seal } from '../files/sealed-json.js';
+import { removeTree } from '../files/remove-tree.js';
+import { publishFile, readSealed, writeSealed, type Seal } from '../files/sealed-json.js';
 
 /** Raise it when the meaning of the files below changes. Files of another format are ignored. */
 const RECORD_FORMAT = 3;
@@ -63,7 +64,7 @@ export function writeReport(cacheDir: string, report: RunReport): void {
   const folder = runsDir(cacheDir, report.appId);
   publishFile(join(folder, `${report.runId}.json`), JSON.stringify(report));
   for (const old of listRuns(cacheDir, report.appId).slice(0, -KEPT_RUNS)) {
-    removeQuietly(join(folder, `${old}.json`));
+    removeTree(join(folder, `${old}.json`));
   }
 }
 
@@ -85,4 +86,5 @@ export function writeLastRun(cacheDir: string, appId: string, last: Omit<LastRun
 
 export const fastRecordPath = (cacheDir: string, appId: string): string => join(runsDir(cacheDir, appId), 'fast.json');
 
-export const dropFastRecord = (cacheDir: string, appId: string): void => removeQuietly(fastRecordPath(cacheDir, appId));
+export const dropFastRecord = (cacheDir: string, appId: string): void =>
+  void removeTree(fastRecordPath(cacheDir, appId));

@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { REPORT_SCHEMA, type Reason, type RunReport } from '../events.js';
-import { readJSON } from '../files/sealed-json.js';
+import { readJSON } from '../files/cache-file.js';
 import { runsDir } from './run-record.js';
 
 export type StoredReport =

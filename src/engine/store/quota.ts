@@ -3,7 +3,7 @@
 
 import { closeSync, readdirSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
-import { createClaim, isAbandoned, releaseClaim, removeQuietly } from '../files/claim.js';
+import { createClaim, isAbandoned, releaseClaim, removeClaim } from '../files/claim.js';
 import { sha256Hex, type Digest } from '../files/digest.js';
 import { tombstonesOf } from './key-times.js';
 import { openLocalStore, type LocalStore } from './local-store.js';
@@ -91,7 +91,7 @@ async function withClaim<T>(cacheDir: string, work: () => Promise<T>): Promise<T
 }
 
 function claimOnce(path: string): boolean {
-  if (isAbandoned(path)) removeQuietly(path);
+  if (isAbandoned(path)) removeClaim(path);
   try {
     createClaim(path);
     return true;
