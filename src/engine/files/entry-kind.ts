@@ -1,6 +1,6 @@
 // What an entry of a folder is, in the words of plugins and of messages.
 
-import type { Stats } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 
 export type EntryKind = 'file' | 'directory' | 'symlink' | 'other';
 
@@ -12,10 +12,10 @@ export function kindOf(entry: Pick<Stats, 'isFile' | 'isDirectory' | 'isSymbolic
 }
 
 /** For a message, with its article. */
-export function describeEntry(stats: Stats): string {
-  if (stats.isSymbolicLink()) return 'a symbolic link';
-  if (stats.isDirectory()) return 'a folder';
-  if (stats.isFIFO()) return 'a named pipe';
-  if (stats.isSocket()) return 'a socket';
-  return stats.isFile() ? 'a file' : 'a device';
+export function describeEntry(entry: Stats | Dirent): string {
+  if (entry.isSymbolicLink()) return 'a symbolic link';
+  if (entry.isDirectory()) return 'a folder';
+  if (entry.isFIFO()) return 'a named pipe';
+  if (entry.isSocket()) return 'a socket';
+  return entry.isFile() ? 'a file' : 'a device';
 }

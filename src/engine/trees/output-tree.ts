@@ -18,6 +18,7 @@ import { readWhole, withChunk } from '../files/chunks.js';
 import { digestOf, sizeOf, type Digest } from '../files/digest.js';
 import { buildTree, directoryOf, EMPTY_DIRECTORY, findByName, type NewEntry } from './directories.js';
 import { fail, FailureError, succeed, type Failure, type Result } from '../failure.js';
+import { describeEntry } from '../files/entry-kind.js';
 import { digestFile, digestOpenFile } from '../files/file-digest.js';
 import { Folder } from '../files/folder.js';
 import { checkLength } from '../files/safe-paths.js';
@@ -320,7 +321,7 @@ class Listing {
         const base = findByName(directory.directories, entry.name)?.digest;
         this.directory(handle, path, entry.name, base);
         below.push({ prefix: `${path}/`, base });
-      } else throw new FailureError(unsupportedFile(path, kindOf(entry)));
+      } else throw new FailureError(unsupportedFile(path, describeEntry(entry)));
     }
     if (base !== undefined) this.findDeleted(prefix, directory, found);
     return below.reverse();
@@ -402,12 +403,6 @@ interface Pending {
   readonly prefix: string;
   /** The record's directory at this path; undefined if there was none. */
   readonly base: Digest | undefined;
-}
-
-function kindOf(entry: Dirent): string {
-  if (entry.isSocket()) return 'a socket';
-  if (entry.isFIFO()) return 'a named pipe';
-  return 'a device';
 }
 
 /** Printable ASCII unchanged, every other byte as \xHH. */
