@@ -17,6 +17,8 @@ export const escapeUnsafe = (text: string): string =>
     ? text.replace(UNSAFE, (unsafe) => SHORT[unsafe] ?? `\\u${unsafe.charCodeAt(0).toString(16).padStart(4, '0')}`)
     : text;
 
-/** The first of some names, and how many more there are. */
-export const someOf = (names: readonly string[], most = 10): string =>
-  names.length > most ? `${names.slice(0, most).join(', ')} and ${names.length - most} more` : names.join(', ');
+/** The first of some names, as `shownPath` shows them, and how many more there are. */
+export function someOf(names: readonly string[], most = 10): string {
+  const shown = names.slice(0, most).map(shownPath).join(', ');
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
+}

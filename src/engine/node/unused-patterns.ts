@@ -4,7 +4,7 @@ import type { PluginManifest } from '../../manifests/plugin-manifest.js';
 import type { JSONObject } from '../../manifests/json-schema.js';
 import { plainBaseOf } from '../../manifests/path-pattern.js';
 import { matcherOf } from '../files/pattern.js';
-import { shownPath } from '../files/shown-path.js';
+import { someOf } from '../files/shown-path.js';
 import type { Action } from './action.js';
 import type { Run } from '../run/run.js';
 
@@ -32,18 +32,15 @@ export function unusedPatterns(run: Run, action: Action, written: () => Iterable
   }
   const notices: PatternNotice[] = [];
   if (unread.length > 0) {
-    const text = `\`reads\` of node ${node.id} names ${listed(unread)}, but no such file exists. Fix the path, or add the node that writes it to \`after\`.`;
+    const text = `\`reads\` of node ${node.id} names ${someOf(unread, SHOWN)}, but no such file exists. Fix the path, or add the node that writes it to \`after\`.`;
     notices.push({ code: 'node::nothing-read', text });
   }
   if (toWrite.size > 0) {
-    const text = `\`writes\` of node ${node.id} names ${listed([...toWrite])}, but the node wrote nothing there. Fix the path, or remove it.`;
+    const text = `\`writes\` of node ${node.id} names ${someOf([...toWrite], SHOWN)}, but the node wrote nothing there. Fix the path, or remove it.`;
     notices.push({ code: 'node::nothing-written', text });
   }
   return notices;
 }
-
-const listed = (paths: readonly string[]): string =>
-  paths.slice(0, SHOWN).map(shownPath).join(', ') + (paths.length > SHOWN ? ` and ${paths.length - SHOWN} more` : '');
 
 /** Only paths that the pipeline itself lists in the config, not those that the kind declares. */
 function namedBy(patterns: PluginManifest['writes'] | undefined, config: JSONObject): readonly string[] {

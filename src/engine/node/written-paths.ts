@@ -3,7 +3,7 @@
 import type { Failure } from '../failure.js';
 import type { Digest } from '../files/digest.js';
 import { matcherOf } from '../files/pattern.js';
-import { shownPath } from '../files/shown-path.js';
+import { someOf } from '../files/shown-path.js';
 import type { Run } from '../run/run.js';
 import { directoryOf } from '../trees/directories.js';
 import type { Layer } from '../trees/tree.js';
@@ -62,12 +62,11 @@ function undeclared(run: Run, action: Action, paths: readonly string[]): Failure
   const { node, plugin } = action;
   const isNamed = plugin.manifest.writes.some((pattern) => /^\$\{config\.\w+\}$/.test(pattern));
   const isOutside = run.kinds.get(node.kind)?.codeDigest !== undefined;
-  const more = paths.length > 5 ? ` and ${paths.length - 5} more` : '';
   return {
     code: 'node::undeclared-write',
     blame: isNamed || isOutside ? 'pipeline' : 'app',
     title: `Node ${node.id} wrote to paths that it does not declare`,
-    detail: `Written: ${paths.slice(0, 5).map(shownPath).join(', ')}${more}\nDeclared: ${mayWrite(action).join(', ') || 'nothing'}`,
+    detail: `Written: ${someOf(paths, 5)}\nDeclared: ${mayWrite(action).join(', ') || 'nothing'}`,
     remedy:
       isNamed || isOutside
         ? 'Add the paths to the `writes` of the node, or make it write to its scratch folder ($TMPDIR).'

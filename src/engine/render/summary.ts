@@ -3,6 +3,7 @@
 import { isSameFailure, unreachable, type Failure } from '../failure.js';
 import type { Outcome, RunReport } from '../events.js';
 import { cleanLines, cleanText } from '../files/clean-text.js';
+import { someOf } from '../files/shown-path.js';
 import { countOf, formatBytes, formatDuration, formatFailure, formatOutcome } from './messages.js';
 import type { Style } from './style.js';
 
@@ -66,9 +67,7 @@ function abortedLine({ nodes }: RunReport, style: Style): string[] {
   const aborted = Object.entries(nodes).filter(([, { outcome }]) => outcome === 'aborted');
   const list = (isStarted: boolean, what: string): string[] => {
     const names = aborted.filter(([, { startedAt }]) => (startedAt !== undefined) === isStarted).map(([id]) => id);
-    if (names.length === 0) return [];
-    const more = names.length > SHOWN_NODES ? ` and ${names.length - SHOWN_NODES} more` : '';
-    return [`${what} ${names.slice(0, SHOWN_NODES).join(', ')}${more}`];
+    return names.length === 0 ? [] : [`${what} ${someOf(names, SHOWN_NODES)}`];
   };
   const parts = [...list(true, 'stopped'), ...list(false, 'not started')];
   return parts.length === 0 ? [] : [`${style.yellow('Aborted:')} ${parts.join('; ')}`];

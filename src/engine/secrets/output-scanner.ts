@@ -1,6 +1,6 @@
 // Searches the outputs of a node for secrets while they are read to be stored: bytes of files, names, link targets, values.
 
-import { shownPath } from '../files/shown-path.js';
+import { shownPath, someOf } from '../files/shown-path.js';
 import type { JSONValue } from '../../manifests/json-schema.js';
 import { FailureError, type Failure } from '../failure.js';
 import { Matcher, START, type Progress } from './matcher.js';
@@ -45,7 +45,8 @@ export class OutputScanner {
   /** Findings that do not fail the node, because the value may be there by chance. */
   get notices(): readonly string[] {
     return [...this.#notices].map(
-      ([name, places]) => `The output of the node contains the value of the secret ${name}: ${placesOf(places)}.`,
+      ([name, places]) =>
+        `The output of the node contains the value of the secret ${name}: ${someOf([...places].sort(), SHOWN_PLACES)}.`,
     );
   }
 
@@ -122,12 +123,6 @@ const isPlaceholder = (password: string): boolean =>
   /^(\*+|x+|(%2A)+|\$\{?\w+\}?|\$%7B\w+%7D|<.*>)$/i.test(password) || /^(oauth2|x-oauth-basic|git)$/i.test(password);
 /** In `https://ada@example.org` it is an ordinary user name. */
 const looksLikeToken = (user: string): boolean => user.length >= 20 && /\d/.test(user) && /[a-z]/i.test(user);
-
-const placesOf = (places: readonly string[]): string => {
-  const more = places.length - SHOWN_PLACES;
-  const shown = [...places].sort().slice(0, SHOWN_PLACES).join(', ');
-  return more > 0 ? `${shown} and ${more} more` : shown;
-};
 
 const secretInOutput = (node: string, name: string, where: string, role: SecretValue['role']): Failure => ({
   code: 'node::secret-in-output',

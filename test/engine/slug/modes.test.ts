@@ -158,6 +158,13 @@ nodes:
     expect(notices()).to.match(/node::special-bits.*made\/tool/);
   });
 
+  it('names such a file on one line, whatever its name contains', async () => {
+    hook(`name=$(printf 'a\\nerror: x'); echo x > "$name"; chmod 4755 "$name"`);
+    await workspace.run();
+    expect(notices().split('\n')).to.have.length(1);
+    expect(notices()).to.contain('"a\\nerror: x"');
+  });
+
   it('starts commands with the same umask, whatever the umask of pyflow', async () => {
     hook('umask > seen');
     const before = process.umask(0o077);
