@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import type { JSONSchema } from '../manifests/json-schema.js';
-import type { PluginManifest } from '../manifests/plugin-manifest.js';
+import { isKindName, type PluginManifest } from '../manifests/plugin-manifest.js';
 import { formatDuration, table } from '../engine/render/messages.js';
 import { complain, didYouMean, EMPTY_VALUE, type Command, type Given } from './command.js';
 import { printJSON } from './print-json.js';
@@ -42,8 +42,7 @@ export const command: Command = withSubcommands({
 });
 
 async function start(given: Given, world: World, kind: string): Promise<number> {
-  // The name becomes part of file names and node names.
-  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(kind) || kind.length > 60) {
+  if (!isKindName(kind)) {
     return complain(world, {
       message: `"${kind}" is not a valid name for a kind.`,
       remedy: 'Use at most 60 lowercase letters and digits, with hyphens between words: compile-assets.',

@@ -45,6 +45,9 @@ export interface PluginManifest {
   readonly buildDataDuration?: string;
 }
 
+/** The name becomes part of file names and node names. */
+export const isKindName = (text: string): boolean => text.length <= 60 && /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(text);
+
 /** A manifest with the validators of its schemas. */
 export interface KnownKind {
   readonly manifest: PluginManifest;

@@ -2,7 +2,7 @@
 // to services. Nothing is trusted, and each complaint names the field.
 
 import { closest } from '../../manifests/closest.js';
-import type { PluginManifest } from '../../manifests/plugin-manifest.js';
+import { isKindName, type PluginManifest } from '../../manifests/plugin-manifest.js';
 import { fail, hasCode, succeed, type Failure, type Result } from '../failure.js';
 import type { Reads, RunOutput } from '../sdk.js';
 
@@ -82,13 +82,12 @@ function problemsOf(value: unknown, fields: Fields, where: string): readonly str
   return problems;
 }
 
-const KIND = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const POOL = /^[A-Za-z0-9][\w.-]*$/;
 
 const MANIFEST: Fields = {
   kind: required(
     is(
-      (value) => typeof value === 'string' && value.length <= 60 && KIND.test(value),
+      (value) => typeof value === 'string' && isKindName(value),
       'at most 60 lower-case letters and digits, with words joined by hyphens, such as "compile-assets"',
     ),
   ),
