@@ -13,11 +13,9 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { shippedKinds } from '../src/plugins/index.js';
 
-export interface Revision {
+interface Revision {
   readonly revision: number;
   readonly digest: string;
-  /** Digests of earlier code of the same revision that gave the same results. */
-  readonly sameOutput: readonly string[];
 }
 export type RevisionTable = Readonly<Record<string, Revision>>;
 
@@ -29,7 +27,7 @@ const COVERED = ['src/plugins/', 'src/manifests/app/', 'src/manifests/catalogue/
 export const readTable = (): RevisionTable => JSON.parse(readFileSync(TABLE, 'utf8')) as RevisionTable;
 
 /** Kind -> its row in an up-to-date table. */
-export function currentCode(): ReadonlyMap<string, { readonly revision: number; readonly digest: string }> {
+export function currentCode(): ReadonlyMap<string, Revision> {
   const kinds = [...shippedKinds.values()].map(({ manifest: { kind, revision } }) => {
     const closure = moduleClosure(`src/plugins/${kind}/plugin.ts`);
     const digest = sha256(
@@ -72,23 +70,21 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 /** The new table, and the kinds that need a decision. */
 export function nextTable(
   old: RevisionTable,
-  code: ReturnType<typeof currentCode>,
+  code: ReadonlyMap<string, Revision>,
   { sameOutput, reset }: { readonly sameOutput: readonly string[]; readonly reset: boolean },
 ): { readonly table: RevisionTable; readonly undecided: readonly string[] } {
   const undecided: string[] = [];
   const table: Record<string, Revision> = {};
-  for (const [kind, { revision, digest }] of code) {
+  for (const [kind, now] of code) {
     const before = old[kind];
-    if (reset || before === undefined || before.revision !== revision) {
-      table[kind] = { revision, digest, sameOutput: [] };
-    } else if (before.digest === digest) {
-      table[kind] = before;
-    } else if (sameOutput.includes(kind)) {
-      table[kind] = { revision, digest, sameOutput: [...before.sameOutput, before.digest] };
-    } else {
-      table[kind] = before;
-      undecided.push(kind);
-    }
+    const isDecided =
+      reset ||
+      before === undefined ||
+      before.revision !== now.revision ||
+      before.digest === now.digest ||
+      sameOutput.includes(kind);
+    table[kind] = isDecided ? now : before;
+    if (!isDecided) undecided.push(kind);
   }
   return { table, undecided };
 }
