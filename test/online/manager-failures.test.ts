@@ -141,7 +141,7 @@ const ROWS: readonly Row[] = [
         },
       },
       poetry: { make: staleProject(/poetry\.lock is out of date/, /poetry lock/) },
-      uv: { make: staleProject(/uv\.lock does not fit/, /uv lock/) },
+      uv: { make: staleProject(/uv\.lock is out of date/, /uv lock/) },
     },
   },
   {
@@ -398,7 +398,7 @@ describe('failed installs, by package manager', function () {
           said.push(done.text, JSON.stringify(done.report));
           return done;
         };
-        const asks = /asks for a user and password[^]*\bguarded\b/;
+        const asks = /requires a login[^]*\bguarded\b/;
         const app = newApp(await lock(closed, [guarded]));
         const refused = await told(app, { index: closed.url });
         expectFailed(refused, 'app', asks);

@@ -327,7 +327,7 @@ describe('Poetry, online', function () {
         const files = await lock({ dependencies: ['helper==1.5'] });
         const refused = failureOf(await installDeps(files, { settings: { INDEX: closed.url } }));
         expect(refused).to.include({ blame: 'app' });
-        expect(refused.title).to.contain('password');
+        expect(refused.title).to.contain('requires a login');
         const named = await lock({ dependencies: ['helper==1.5'], ownSource: true });
         const mine = Object.fromEntries(
           Object.entries(named).map(([path, text]) => [path, text.replaceAll(index.url, closed.url)]),
@@ -341,7 +341,7 @@ describe('Poetry, online', function () {
           expect(played.harness.text() + JSON.stringify(played.reads)).not.to.match(/p@55|p%4055/);
         }
         // Poetry gets no app variables.
-        expect(failureOf(await installDeps(relocked, { appEnv: env })).title).to.contain('password');
+        expect(failureOf(await installDeps(relocked, { appEnv: env })).title).to.contain('requires a login');
       } finally {
         await closed.stop();
       }

@@ -69,7 +69,7 @@ describe('detect', () => {
 
   it('[detect.no-python-files] says so of an empty app, and cuts a long listing', async () => {
     const empty = await detect({});
-    expect(empty.result).to.have.nested.property('failure.detail').that.includes('holds: nothing');
+    expect(empty.result).to.have.nested.property('failure.detail').that.includes('contains: nothing');
     const many = await detect(Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`file${n}.txt`, ''])));
     expect(many.result).to.have.nested.property('failure.detail').that.includes('and 60 more');
   });
@@ -94,7 +94,7 @@ describe('detect', () => {
     expect(result).to.have.nested.property('failure.code', 'detect::not-a-python-app');
     expect(result)
       .to.have.nested.property('failure.detail')
-      .that.includes('services/web holds:\n  app.js')
+      .that.includes('services/web contains:\n  app.js')
       .and.not.includes('root of the app');
     expect(result).to.have.nested.property('failure.remedy').that.includes('It is in services/web, not in a subfolder');
   });
@@ -107,11 +107,11 @@ describe('detect', () => {
       blame: 'pipeline',
       title: 'The app has no folder services/web/x',
     });
-    expect(result.failure.detail).to.include('services holds:\n  api/');
+    expect(result.failure.detail).to.include('services contains:\n  api/');
     const above = await detect({ 'uv.lock': '' }, {}, 'web');
     expect(above.result)
       .to.have.nested.property('failure.detail')
-      .that.includes('The root of the app holds:\n  uv.lock');
+      .that.includes('The root of the app contains:\n  uv.lock');
   });
 
   it('refuses a root that is no folder of its own', async () => {

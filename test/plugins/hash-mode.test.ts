@@ -33,7 +33,7 @@ describe('plugins/install-deps-pip/hash-mode', () => {
       ],
       uv: 'file:///app',
       says: /^requirements\.txt, line 2: -e \.$/m,
-      remedy: /--no-emit-project.*drop the digests/,
+      remedy: /--no-emit-project.*remove the digests/,
     },
     'a folder in an included file': {
       files: {

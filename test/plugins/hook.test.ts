@@ -219,15 +219,15 @@ describe('plugins/hook', () => {
       it(`fails with advice on its line ends: ${form}`, async () => {
         const failure = await failureOf(text);
         expect(failure.code).to.equal('hooks::post_compile');
-        expect(failure.detail).to.match(/lines of bin\/post_compile end as on Windows \(CRLF\)/);
-        expect(failure.remedy).to.match(/LF line ends, or put `bin\/\* text eol=lf` into \.gitattributes/);
+        expect(failure.detail).to.match(/bin\/post_compile ha(s|ve) Windows line endings \(CRLF\)/);
+        expect(failure.remedy).to.match(/LF line endings, or add `bin\/\* text eol=lf` to \.gitattributes/);
       });
     }
 
     it('names the folder of another script, and how many lines are so', async () => {
       const failure = await failureOf(`#!/bin/sh\n${crlf('exit 3')}`, 'deploy/hooks/build');
       expect(failure.detail.split('\n')[0]).to.equal(
-        '1 of the 2 lines of deploy/hooks/build end as on Windows (CRLF).',
+        '1 of the 2 lines of deploy/hooks/build have Windows line endings (CRLF).',
       );
       expect(failure.remedy).to.include('`deploy/hooks/* text eol=lf`');
     });
@@ -236,7 +236,7 @@ describe('plugins/hook', () => {
       await ranWell(open({ files: { 'bin/pre_compile': crlf('echo built > built.txt') } }));
       const notices = scene.printed.filter(({ type }) => type === 'notice');
       expect(notices.map(({ code }) => code)).to.deep.equal(['hooks::crlf']);
-      expect(notices[0]?.text).to.include('bin/pre_compile end as on Windows');
+      expect(notices[0]?.text).to.include('bin/pre_compile has Windows line endings');
     });
 
     it('is none with LF, nor a program with such bytes', async () => {

@@ -170,9 +170,9 @@ describe('plugins/install-deps-pip', () => {
       if (result.ok) return;
       expect(result.failure).to.include({ code: 'install-dependencies::pip', blame: 'app' });
       expect(result.failure.detail.split('\n')).to.deep.equal([
-        'requirements.txt, line 2: there is no file `base.txt`.',
-        'requirements.txt, line 3: `../other` lies outside the app, where a build may not look.',
-        'requirements.txt, line 4: `/etc/passwd` lies outside the app, where a build may not look.',
+        'requirements.txt, line 2: the file `base.txt` does not exist.',
+        "requirements.txt, line 3: `../other` is outside the app, where a build can't read it.",
+        "requirements.txt, line 4: `/etc/passwd` is outside the app, where a build can't read it.",
       ]);
     });
   });
@@ -449,7 +449,7 @@ describe('plugins/install-deps-pip', () => {
         const requirements = { 'requirements.txt': 'helper==1.5\n' };
         const refused = failureOf(await play(requirements, { settings: { INDEX: closed.url } }));
         expect(refused).to.include({ code: 'install-dependencies::pip', blame: 'app' });
-        expect(refused.title).to.contain('password');
+        expect(refused.title).to.contain('requires a login');
         const played = await play(requirements, { settings: { INDEX: closed.urlWithLogin }, folder: 'let-in' });
         expect(succeeded(played).outputs.packages).to.deep.equal({ helper: '1.5' });
         expect(played.harness.text() + JSON.stringify(played.reads)).not.to.contain('pa55word');

@@ -117,7 +117,11 @@ describe('plugins/install-deps-pipenv', () => {
         expect(!found.ok && found.failure).to.include({ code: 'install-dependencies::pipenv', blame: 'app' });
         titles.push(!found.ok && found.failure.title);
       }
-      expect(titles).to.deep.equal(['There is no Pipfile.lock', 'There is no Pipfile', 'Pipfile.lock cannot be read']);
+      expect(titles).to.deep.equal([
+        'The app has no Pipfile.lock',
+        'The app has no Pipfile',
+        "pyflow can't read Pipfile.lock",
+      ]);
     });
 
     it('keys the indexes without user and password', async () => {

@@ -183,10 +183,10 @@ describe('plugins/install-deps-poetry', () => {
     });
 
     it('tell which file is missing or no TOML', async () => {
-      expect((await failureOf({})).title).to.equal('There is no poetry.lock');
-      expect((await failureOf({ 'poetry.lock': '<<<<<<< HEAD' })).title).to.equal('poetry.lock cannot be read');
+      expect((await failureOf({})).title).to.equal('The app has no poetry.lock');
+      expect((await failureOf({ 'poetry.lock': '<<<<<<< HEAD' })).title).to.equal("pyflow can't read poetry.lock");
       const failure = await failureOf({ 'poetry.lock': lockOf({ name: 'a' }), 'pyproject.toml': '[a' });
-      expect(failure).to.include({ title: 'pyproject.toml cannot be read', blame: 'app' });
+      expect(failure).to.include({ title: "pyflow can't read pyproject.toml", blame: 'app' });
     });
 
     it('refuse a tree without Python', async () => {

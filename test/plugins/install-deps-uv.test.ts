@@ -156,7 +156,7 @@ describe('plugins/install-deps-uv', () => {
       expect(await failureOf({ 'pyproject.toml': PROJECT })).to.include({
         code: 'install-dependencies::uv',
         blame: 'app',
-        detail: 'uv.lock: there is no such file',
+        detail: 'uv.lock: the file does not exist',
       });
       expect((await failureOf({ 'pyproject.toml': PROJECT, 'uv.lock': 'a [' })).title).to.contain('uv.lock');
       expect((await failureOf({ 'pyproject.toml': 'a [', 'uv.lock': SHOP })).title).to.contain('pyproject.toml');

@@ -44,11 +44,11 @@ describe('plugins/install-project-poetry', () => {
 
   it('tells which file is missing or no TOML', async () => {
     const missing = await play(undefined);
-    expect(!missing.result.ok && missing.result.failure.title).to.equal('There is no pyproject.toml');
+    expect(!missing.result.ok && missing.result.failure.title).to.equal('The app has no pyproject.toml');
     const broken = await play('[a');
     expect(!broken.result.ok && broken.result.failure).to.include({
       code: 'install-dependencies::poetry',
-      title: 'pyproject.toml cannot be read',
+      title: "pyflow can't read pyproject.toml",
     });
   });
 });

@@ -156,7 +156,7 @@ describe('package-manager', () => {
     it('shows paths from the app on', async () => {
       const none = await failure({ 'services/web/requirments.txt': '', 'uv.toml': '' }, { root });
       expect(none.code).to.equal('package-manager::none-found');
-      expect(none.detail).to.include('services/web holds:\n  requirments.txt');
+      expect(none.detail).to.include('services/web contains:\n  requirments.txt');
       expect(none.remedy)
         .to.include('pyflow ignores services/web/requirments.txt because')
         .and.include('It is in services/web or in a folder above it,');

@@ -227,7 +227,9 @@ describe('plugins/runtime-environment', () => {
       const crlf = { '.profile.d/a.sh': { count: 2, total: 2 }, '.profile.d/b.sh': { count: 1, total: 2 } };
       expect(reads).to.have.property('facts').that.deep.include({ crlf });
       expect(scene.printed.map(({ code }) => code)).to.deep.equal(['profile::crlf', 'profile::crlf']);
-      expect(scene.printed[0]?.text).to.match(/\.profile\.d\/a\.sh end as on Windows.*`\.profile\.d\/\* text eol=lf`/s);
+      expect(scene.printed[0]?.text).to.match(
+        /\.profile\.d\/a\.sh has Windows line endings.*`\.profile\.d\/\* text eol=lf`/s,
+      );
       if (root === '.') scene.close();
     }
   });

@@ -21,7 +21,7 @@ export const inputs = closedObject(
       properties: {
         version: { type: 'string', pattern: '^\\d+\\.\\d+\\.\\d+$', description: 'The resolved version, X.Y.Z.' },
         minor: { type: 'string', pattern: '^\\d+\\.\\d+$', description: 'Its X.Y.' },
-        exact: { type: 'boolean', description: 'The app asked for exactly this patch.' },
+        exact: { type: 'boolean', description: 'Whether the app asked for exactly this patch.' },
       },
       required: ['version', 'minor', 'exact'],
       additionalProperties: false,

@@ -26,7 +26,7 @@ export const noBundledPip = (folder: string): Failure => ({
   code: 'internal-error::bundled-pip-not-found',
   blame: 'internal',
   title: 'The Python runtime has no bundled pip',
-  detail: `${folder} has no pip wheel, and pyflow installs tools with it.`,
+  detail: `${folder} contains no pip wheel, which pyflow needs to install tools.`,
   remedy: 'Run again with `--refresh` for the runtime, or use another provider of runtimes.',
 });
 

@@ -9,7 +9,7 @@ export const config = closedObject(
       type: 'string',
       enum: ['pip', 'pipenv', 'poetry', 'setuptools', 'uv'],
       description:
-        'The tool to install. setuptools is for the minor versions of Python whose virtual environments had it; for others the tree is empty.',
+        'The tool to install. `setuptools` is installed only for minor versions of Python that include it in virtual environments. For other versions the tree is empty.',
     },
     version: {
       type: 'string',
@@ -28,7 +28,7 @@ export const outputs = closedObject(
     tool: toolTree('The tool. It is never part of the slug.'),
     version: {
       type: 'string',
-      description: 'Its version. Empty if the tool is not for this Python.',
+      description: 'Its version. Empty if the tree is empty.',
       'x-build-data': '${config.name}_version',
     },
   },
@@ -39,7 +39,7 @@ export const manifest: PluginManifest = {
   kind: 'fetch-tool',
   revision: 2,
   description:
-    'Installs a package manager at a pinned version as a tool outside the slug, and checks it and its dependencies by digest.',
+    'Installs a pinned version of a package manager outside the slug, and checks the digests of it and its dependencies.',
   config,
   inputs,
   outputs,

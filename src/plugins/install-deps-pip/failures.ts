@@ -11,10 +11,10 @@ export const unreadableRequirements = (problems: readonly RequirementsProblem[])
   blame: 'app',
   title:
     problems.length === 1
-      ? 'The requirements cannot be read'
-      : `The requirements cannot be read, for ${problems.length} reasons`,
+      ? "pyflow can't read the requirements"
+      : `pyflow can't read the requirements: ${problems.length} problems`,
   detail: problems.map(describeProblem).join('\n'),
-  remedy: 'Correct the named lines. Files that requirements include must be part of the app and be pushed with it.',
+  remedy: 'Fix these lines. Files that the requirements include must be in the app and committed.',
 });
 
 function describeProblem({ type, file, line, path }: RequirementsProblem): string {
@@ -22,15 +22,15 @@ function describeProblem({ type, file, line, path }: RequirementsProblem): strin
   const shown = withoutUserinfo(path);
   switch (type) {
     case 'missing-file':
-      return `${where}there is no file \`${shown}\`.`;
+      return `${where}the file \`${shown}\` does not exist.`;
     case 'outside-app':
-      return `${where}\`${shown}\` lies outside the app, where a build may not look.`;
+      return `${where}\`${shown}\` is outside the app, where a build can't read it.`;
     case 'loop':
-      return `${where}\`${shown}\` includes itself, directly or by others.`;
+      return `${where}\`${shown}\` includes itself, directly or through other files.`;
     case 'too-deep':
-      return `${where}\`${shown}\` is included too deep.`;
+      return `${where}\`${shown}\` is nested too deeply.`;
     case 'too-many-files':
-      return `${where}\`${shown}\` is one file too many.`;
+      return `${where}the requirements include too many files, so pyflow did not read \`${shown}\`.`;
   }
 }
 
@@ -38,9 +38,9 @@ function describeProblem({ type, file, line, path }: RequirementsProblem): strin
 export const undecodableRequirements = (file: string, encoding: string): Failure => ({
   code: 'install-dependencies::pip',
   blame: 'app',
-  title: `${file} is not text in the encoding ${encoding}`,
-  detail: `pip decodes ${file} as ${encoding}, and some of its bytes mean nothing there.`,
-  remedy: `Save ${file} as UTF-8 and commit it. Or name its encoding in the first line, for example \`# coding: latin-1\`.`,
+  title: `${file} is not valid ${encoding} text`,
+  detail: `pip decodes ${file} as ${encoding}, but some of its bytes are invalid in that encoding.`,
+  remedy: `Save ${file} as UTF-8 and commit it, or name its encoding in the first line, for example \`# coding: latin-1\`.`,
 });
 
 /** `uses`: name and first place. pip would send them to the server as they are written. */
@@ -49,7 +49,7 @@ export const variablesUnset = (uses: readonly (readonly [name: string, place: st
   blame: 'app',
   title: uses.length === 1 ? `The variable ${uses[0]![0]} is not set` : `${uses.length} variables are not set`,
   detail: uses.map(([name, place]) => `${place}: \${${name}} has no value.`).join('\n'),
-  remedy: `Set ${uses.map(([name]) => name).join(' and ')} in the variables of the app (--env-dir), or remove the line that uses them.`,
+  remedy: `Set ${uses.map(([name]) => name).join(' and ')} in the app's variables (--env-dir), or remove the line that uses them.`,
 });
 
 export const pipFailed = (
@@ -66,14 +66,14 @@ export const pipFailed = (
     exit,
     elsewhere,
     ...where,
-    remedy: 'The log above tells which package was the problem. Correct the requirements, then try again.',
+    remedy: 'The log above shows which package caused the problem. Fix the requirements and try again.',
     digestsIn: 'the requirements',
   });
 
 export const installerSkipped = (installer: string): Failure => ({
   code: 'install-deps-pip::no-installer',
   blame: 'pipeline',
-  title: `The node is to install with ${installer}, but was given no ${installer}`,
-  detail: `Its input \`${installer}\` comes from a node that was skipped.`,
-  remedy: `Give the node that fetches ${installer} a \`when\` that holds whenever this node installs with it.`,
+  title: `The node needs ${installer}, but its input \`${installer}\` is empty`,
+  detail: 'The node that feeds this input was skipped.',
+  remedy: `Change the \`when\` of the node that fetches ${installer}, so that it is true whenever this node runs.`,
 });

@@ -72,19 +72,21 @@ function remedyFor(requirements: readonly WrittenRequirement[]): string {
     requirements.some(({ kind }) => kinds.includes(kind));
   if (has('local')) {
     steps.push(
-      'Take local projects out of the file, as they can have no digest (`uv export --no-emit-project` leaves the project out)',
+      'Remove local projects from the file, because they have no digest (`uv export --no-emit-project` leaves out the project)',
     );
   }
-  if (has('vcs')) steps.push('Replace repositories by a release, or by the URL of an archive with its `--hash`');
+  if (has('vcs')) steps.push('Replace each repository with a release, or with the URL of an archive and its `--hash`');
   if (has('index', 'url')) {
     steps.push(
-      'Add `--hash=sha256:...` to the lines that have none: `uv pip compile --generate-hashes` or `pip-compile --generate-hashes` writes them',
+      'Add `--hash=sha256:...` to the lines without a digest (`uv pip compile --generate-hashes` or `pip-compile --generate-hashes` writes them)',
     );
   }
   if (requirements.length === 0) {
     steps.push(
-      'List every package with an exact version and its digests, also those that others need: `uv pip compile --generate-hashes` or `pip-compile --generate-hashes` writes such a file',
+      'List every package, including dependencies, with an exact version and its digests (`uv pip compile --generate-hashes` or `pip-compile --generate-hashes` writes such a file)',
     );
   }
-  return `${steps.join('. ')}. Or drop the digests from all lines.`;
+  const dropAll = 'Or remove the digests from all lines.';
+  if (steps.length === 1) return `${steps[0]}. ${dropAll}`;
+  return [...steps.map((step, index) => `${index + 1}. ${step}.`), dropAll].join('\n');
 }

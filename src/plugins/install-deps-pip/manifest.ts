@@ -15,17 +15,17 @@ export const config = closedObject({
   testRequirements: {
     ...pathSchema,
     default: 'requirements-test.txt',
-    description: 'Installed as well under `--test`, when the file exists. Relative to the root.',
+    description: 'Requirements file that `--test` also installs, if it exists. Relative to the root.',
   },
   index: indexSchema(
-    'URL of the package index, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the default of pip.',
+    'URL of the package index, without user and password (set those in PYFLOW_INDEX). Default: PYFLOW_INDEX, otherwise the default of pip.',
   ),
   installer: {
     type: 'string',
     enum: ['pip', 'uv'],
     default: 'pip',
     description:
-      'What does the work. With `uv`, connect the input `uv`; wheels give the same layer, some options of pip are unknown to it.',
+      'The tool that installs the packages. `uv` needs the input `uv`. Wheels give the same layer with both tools, but uv does not support all options of pip.',
   },
 });
 
@@ -43,7 +43,7 @@ export const inputs = intoPython(
       format: 'tool-tree',
       'x-may-be-absent': true,
       'x-needed-when': { installer: 'uv' },
-      description: 'The uv to install with, when the installer is uv.',
+      description: 'The uv to install with, if the installer is uv.',
     },
   },
   [],
@@ -52,7 +52,7 @@ export const inputs = intoPython(
 export const manifest: PluginManifest = {
   kind: 'install-deps-pip',
   revision: 1,
-  description: 'Installs what a requirements file lists, with pip or uv, into the Python of the slug.',
+  description: 'Installs the packages of a requirements file into the Python of the slug, with pip or uv.',
   config,
   inputs,
   outputs: installedOutputs('The runtime with the packages.'),

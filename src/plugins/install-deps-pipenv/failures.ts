@@ -9,25 +9,26 @@ export const CODE = 'install-dependencies::pipenv';
 export const fileMissing = (missing: string, present: string): Failure => ({
   code: CODE,
   blame: 'app',
-  title: `There is no ${missing}`,
-  detail: `Pipenv installs from ${present} and its companion together, and checks that they agree.`,
-  remedy: 'Run `pipenv lock` where the app is developed, and push both files.',
+  title: `The app has no ${missing}`,
+  detail: `Pipenv needs both ${present} and ${missing}, and checks that they match.`,
+  remedy: 'Run `pipenv lock` and commit both files.',
 });
 
 export const unreadableLock = (path: string): Failure => ({
   code: CODE,
   blame: 'app',
-  title: `${path} cannot be read`,
-  detail: 'It is no JSON object with a `_meta` object, as Pipenv writes it. A merge may have left its marks in it.',
-  remedy: 'Run `pipenv lock` to write it anew; never edit it by hand.',
+  title: `pyflow can't read ${path}`,
+  detail:
+    'It must be a JSON object with a `_meta` object, as Pipenv writes it. Check whether it contains merge conflict markers.',
+  remedy: 'Run `pipenv lock` to write the file again.',
 });
 
 export const pathsOutside = (lock: string, paths: readonly string[]): Failure => ({
   code: CODE,
   blame: 'app',
-  title: 'A package is to be installed from outside the app',
-  detail: `${lock} names ${paths.map((path) => `\`${path}\``).join(', ')}, where a build may not look.`,
-  remedy: 'Move the package into the app, or take it from an index or a repository; then run `pipenv lock`.',
+  title: 'A package is outside the app',
+  detail: `${lock} names ${paths.map((path) => `\`${path}\``).join(', ')}, but a build reads only files of the app.`,
+  remedy: 'Move the package into the app, or install it from an index or a repository. Then run `pipenv lock`.',
 });
 
 /** Pipenv would send them to the server as they are written. */
@@ -36,7 +37,7 @@ export const variablesUnset = (pipfile: string, names: readonly string[]): Failu
   blame: 'app',
   title: names.length === 1 ? `The variable ${names[0]} is not set` : `${names.length} variables are not set`,
   detail: `A source of ${pipfile} uses ${names.map((name) => `\${${name}}`).join(', ')}.`,
-  remedy: `Set ${names.join(' and ')} in the variables of the app (--env-dir), or remove them from the Pipfile and lock again.`,
+  remedy: `Set ${names.join(' and ')} in the app's variables (--env-dir), or remove them from the Pipfile and run \`pipenv lock\`.`,
 });
 
 const OUT_OF_DATE = /Pipfile\.lock \(\S*\) is out of date\./;
@@ -55,8 +56,8 @@ export function pipenvFailed(
       code: CODE,
       blame: 'app',
       title: 'Pipfile.lock is out of date',
-      detail: `The Pipfile was changed after it was locked, so the lock may lack packages or hold others.\n${outOfDate.trim()}`,
-      remedy: 'Run `pipenv lock`, and push both files.',
+      detail: `The Pipfile has changed since Pipfile.lock was written, so the locked packages may be wrong.\n${outOfDate.trim()}`,
+      remedy: 'Run `pipenv lock` and commit both files.',
     };
   }
   const otherPython = exit.lines.find((line) => OTHER_PYTHON.test(line));
@@ -67,7 +68,7 @@ export function pipenvFailed(
       title: 'The Pipfile requires another version of Python',
       detail: otherPython.trim(),
       remedy:
-        'Ask for one version only: the same in `[requires]` of the Pipfile and, if there is one, in .python-version; then run `pipenv lock`.',
+        'Use the same version in `[requires]` of the Pipfile and, if it exists, in .python-version. Then run `pipenv lock`.',
     };
   }
   const lines = [...exit.lines, ...pipLog.lines];
@@ -79,9 +80,8 @@ export function pipenvFailed(
     elsewhere: lines,
     buildOutput: pipLog.failedBuild,
     ...where,
-    pythonAlsoIn: ', and into `python_version` under [requires] of the Pipfile, if it has one; then run `pipenv lock`',
-    remedy:
-      'The log above tells which package was the problem. Correct the Pipfile and run `pipenv lock`, then try again.',
+    pythonAlsoIn: ', and to `python_version` under [requires] in the Pipfile if it is set, and run `pipenv lock`',
+    remedy: 'The log above shows which package caused the problem. Fix the Pipfile, run `pipenv lock`, and try again.',
     digestsIn: 'Pipfile.lock',
   });
 }

@@ -8,7 +8,7 @@ export const config = closedObject({
   vendorDir: vendorDirSchema,
   root: rootSchema,
   index: indexSchema(
-    'URL of the package index that takes the place of the public one in the Pipfile, without user and password (those belong into PYFLOW_INDEX). Other indexes of the Pipfile stay. Default: PYFLOW_INDEX, else what the Pipfile says.',
+    'URL of the package index that replaces the public one in the Pipfile, without user and password (set those in PYFLOW_INDEX). Other indexes of the Pipfile stay. Default: PYFLOW_INDEX, otherwise the index in the Pipfile.',
   ),
 });
 
@@ -18,7 +18,7 @@ export const manifest: PluginManifest = {
   kind: 'install-deps-pipenv',
   revision: 1,
   description:
-    'Installs what Pipfile.lock settles, with Pipenv, into the Python of the slug; `--test` adds dev packages.',
+    'Installs the packages of Pipfile.lock into the Python of the slug, with Pipenv. `--test` adds the dev packages.',
   config,
   inputs,
   outputs: installedOutputs('The runtime with the packages.'),

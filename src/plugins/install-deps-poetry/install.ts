@@ -78,7 +78,7 @@ export async function installLocked(
 
 function tellPlugins(log: NodeLog, context: RunContext, ignored: readonly string[]): void {
   if (ignored.length === 0) return;
-  const text = `Plugins of Poetry are not installed for a build: ${ignored.join(', ')}.`;
+  const text = `pyflow does not install Poetry plugins: ${ignored.join(', ')}.`;
   log.notice(context, 'install-dependencies::poetry-plugins', text);
 }
 

@@ -12,7 +12,7 @@ export const manifest: PluginManifest = {
   kind: 'install-deps-poetry',
   revision: 1,
   description:
-    'Installs what poetry.lock lists, with Poetry, into the Python of the slug; not the project itself. No variable of the app reaches Poetry: passwords of other indexes are given by `secrets` of the node.',
+    'Installs the packages of poetry.lock into the Python of the slug, with Poetry, but not the project itself. Poetry does not see the variables of the app. To pass it a password of another index, list the variable in `secrets` of the node.',
   config,
   inputs,
   outputs: installedOutputs('The runtime with the packages.'),

@@ -11,7 +11,7 @@ export const inputs = intoPython({ uv: toolTree('The uv to install with.') }, ['
 export const manifest: PluginManifest = {
   kind: 'install-deps-uv',
   revision: 1,
-  description: 'Installs what a uv.lock lists, except the app itself, with uv, into the Python of the slug.',
+  description: 'Installs the packages of a uv.lock into the Python of the slug, with uv, but not the app itself.',
   config,
   inputs,
   outputs: installedOutputs('The runtime with the packages.'),

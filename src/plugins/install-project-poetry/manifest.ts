@@ -12,10 +12,10 @@ export const manifest: PluginManifest = {
   kind: 'install-project-poetry',
   revision: 1,
   description:
-    'Installs the project itself with Poetry, editable, so that its packages can be imported and its commands run. Does nothing for a project with `package-mode = false`.',
+    'Installs the project itself as an editable package, with Poetry, so that the app can import its packages and run its commands. Does nothing for a project with `package-mode = false`.',
   config,
   inputs,
-  outputs: installedOutputs('`dependencies` with the project.'),
+  outputs: installedOutputs('The Python with the dependencies and the project.'),
   ...INSTALLER,
   timeoutMs: 600_000,
   expectedMs: 2000,

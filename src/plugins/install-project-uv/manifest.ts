@@ -12,7 +12,7 @@ export const manifest: PluginManifest = {
   kind: 'install-project-uv',
   revision: 1,
   description:
-    'Installs the app itself, and other packages that lie in it, with uv; nothing when the app is no package.',
+    'Installs the app itself and other packages inside it, with uv. Does nothing if the app is not a package.',
   config,
   inputs,
   outputs: installedOutputs('The Python with the dependencies and the app itself.'),

@@ -53,10 +53,14 @@ export const outputs = closedObject(
       description: 'Where the version is set; `cached` stands for the minor version of the last build.',
       'x-build-data': 'python_version_origin',
     },
-    exact: { type: 'boolean', description: 'The app asked for a patch.', 'x-build-data': 'python_version_pinned' },
+    exact: {
+      type: 'boolean',
+      description: 'Whether the app asked for a patch.',
+      'x-build-data': 'python_version_pinned',
+    },
     outdated: {
       type: 'boolean',
-      description: 'A newer patch of the minor version is known.',
+      description: 'Whether a newer patch of the minor version is known.',
       'x-build-data': 'python_version_outdated',
     },
     similarFiles: {

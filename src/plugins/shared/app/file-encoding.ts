@@ -13,18 +13,18 @@ export function wrongEncoding(bytes: Uint8Array, mark: 'accepted' | 'refused' = 
   if (isPlain && (!isMarked || mark === 'accepted')) return undefined;
   const encoding = foreignEncoding(bytes);
   if (encoding !== undefined && (isPlain || !isMarked)) return encoding;
-  return isUtf8(bytes) ? undefined : 'something else than text in UTF-8';
+  return isUtf8(bytes) ? undefined : 'something other than UTF-8 text';
 }
 
 export const misencoded = (code: string, file: string, encoding: string): Failure => ({
   code,
   blame: 'app',
-  title: `${file} is not saved as plain UTF-8`,
+  title: `${file} is not plain UTF-8 text`,
   subject: encoding,
   detail: `${file} is saved as ${encoding}.`,
   remedy: [
     `Save ${file} as UTF-8 without a byte order mark, and commit it.`,
-    'See that no rule in .gitattributes converts it. Redirecting output into a file in older Windows PowerShell writes UTF-16.',
+    'Check that no rule in .gitattributes converts it. Windows PowerShell writes UTF-16 when you redirect output to a file.',
   ].join('\n'),
 });
 

@@ -26,9 +26,9 @@ export function windowsLinesOf(bytes: Uint8Array | undefined): WindowsLines | un
 
 export const describeWindowsLines = (script: string, { count, total }: WindowsLines): string =>
   count === total
-    ? `The lines of ${script} end as on Windows (CRLF).`
-    : `${count} of the ${total} lines of ${script} end as on Windows (CRLF).`;
+    ? `${script} has Windows line endings (CRLF).`
+    : `${count} of the ${total} lines of ${script} have Windows line endings (CRLF).`;
 
 /** What to do about it, without the full stop. */
 export const saveWithLf = (script: string): string =>
-  `Save ${script} with LF line ends, or put \`${posix.dirname(script)}/* text eol=lf\` into .gitattributes, run \`git add --renormalize .\` and commit`;
+  `Save ${script} with LF line endings, or add \`${posix.dirname(script)}/* text eol=lf\` to .gitattributes, run \`git add --renormalize .\` and commit`;

@@ -64,5 +64,5 @@ export const memberFiles = (folder: string, pattern: string): string =>
 /** Says in the log of an install that it goes by files above the root. */
 export function tellFolder(log: NodeLog, context: RunContext, root: string, file: string): void {
   if (posix.dirname(file) === root || file === inRoot(root, posix.basename(file))) return;
-  log.info(context, `Using ${file}, as ${rootName(root)} has no ${posix.basename(file)}`);
+  log.info(context, `Using ${file}, because ${rootName(root)} has no ${posix.basename(file)}`);
 }

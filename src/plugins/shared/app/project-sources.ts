@@ -75,9 +75,6 @@ export const readingFact = ({ readingAll }: ProjectSources): Partial<Pick<Projec
 /** Says in the log of an install what makes it depend on all of the app. */
 export function tellReadingAll(log: NodeLog, context: RunContext, readingAll: ProjectSources['readingAll'] = {}): void {
   for (const [folder, because] of Object.entries(readingAll)) {
-    log.info(
-      context,
-      `${folder} ${because}, so its build sees the whole app, and an edit of any file installs it again`,
-    );
+    log.info(context, `${folder} ${because}, so its build sees the whole app, and a change to any file reinstalls it`);
   }
 }

@@ -25,7 +25,7 @@ export async function isDirectory(view: ViewReader, path: string): Promise<boole
 
 /** What the root holds, one name a line, folders with a slash. */
 export function describeRoot(view: ViewReader, root: string): string {
-  const title = root === '.' ? 'The root of the app holds:' : `${root} holds:`;
+  const title = root === '.' ? 'The root of the app contains:' : `${root} contains:`;
   return describeNames(title, namesIn(view, inRoot(root, '')));
 }
 
@@ -34,7 +34,7 @@ export function describeFolder(view: ViewReader, path: string): string {
   const names = namesIn(view, path).flatMap((name) =>
     name.endsWith('/') ? [name, ...namesIn(view, `${path}/${name.slice(0, -1)}`).map((below) => name + below)] : [name],
   );
-  return describeNames(`${path} holds:`, names);
+  return describeNames(`${path} contains:`, names);
 }
 
 function namesIn(view: ViewReader, path: string): readonly string[] {

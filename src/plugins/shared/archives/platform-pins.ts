@@ -15,7 +15,7 @@ export function readPins(host: Host): Result<Pins> {
 const badPins = (problems: readonly string[]): Failure => ({
   code: 'install-python::bad-pins',
   blame: 'pipeline',
-  title: 'The file that PYFLOW_PINS names cannot be used',
+  title: "pyflow can't use the file that PYFLOW_PINS names",
   detail: problems.slice(0, 10).join('\n'),
-  remedy: 'Correct the file; `pyflow catalogue pin` adds entries in the right form.',
+  remedy: 'Fix the file. `pyflow catalogue pin` adds valid entries.',
 });

@@ -7,6 +7,6 @@ export const providersSchema = {
   uniqueItems: true,
   default: ['python-build-standalone', 'system'],
   description:
-    "Where a runtime may come from, in the order to try; the same list for `version-resolve` and `fetch-runtime`. `scalingo` takes the platform's own archives whose digests are pinned. `system` copies an interpreter of this machine: fit for a laptop or a closed network, not for production.",
+    "Sources of runtimes, in the order to try. Use the same list for `version-resolve` and `fetch-runtime`. `scalingo` downloads the platform's own archives if their digests are pinned. `system` copies an interpreter of this machine, which suits a laptop or a closed network but not production.",
 } as const;
 export type Provider = (typeof providersSchema.items.enum)[number];

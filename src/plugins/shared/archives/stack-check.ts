@@ -13,7 +13,7 @@ const stackEndOfLife = (stack: string, end: string | undefined, accepted: readon
   code: 'checks::stack::eol',
   blame: 'pipeline',
   title: `The stack ${stack} has reached its end of life`,
-  detail: `${end === undefined ? 'Its support has ended' : `Its support ended in ${end}`}; nothing is built for it any more.`,
+  detail: `${end === undefined ? 'Its support has ended' : `Its support ended in ${end}`}, and pyflow no longer builds for it.`,
   subject: stack,
   remedy: `Move the app to another stack: ${accepted.join(', ')}.`,
 });
@@ -21,8 +21,8 @@ const stackEndOfLife = (stack: string, end: string | undefined, accepted: readon
 const stackUnknown = (stack: string, accepted: readonly string[]): Failure => ({
   code: 'checks::stack::unknown',
   blame: 'pipeline',
-  title: `The stack ${stack} is not known`,
-  detail: `Known are ${accepted.join(', ')}.`,
+  title: `Unknown stack ${stack}`,
+  detail: `Known stacks: ${accepted.join(', ')}.`,
   subject: stack,
-  remedy: 'Correct the name of the stack. If the stack is new, use the newest release of pyflow.',
+  remedy: 'Fix the name of the stack. If the stack is new, update pyflow.',
 });

@@ -55,7 +55,7 @@ export async function finishInstall(
   if (!builtFromSource) return fail(privatePathLeft(found));
   return succeed({
     outputs,
-    uncacheable: `${home}/${first.path} was built here and names the private folder it was built in`,
+    uncacheable: `${home}/${first.path} was built here and contains the path of a private build folder`,
   });
 }
 

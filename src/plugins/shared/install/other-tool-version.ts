@@ -6,9 +6,7 @@ import { knownVersions, type ToolName } from '../../../manifests/catalogue/tools
 /** The end of a sentence; empty when there is none. */
 export function fetchInstead(tool: ToolName, version: string, wanted: string): string {
   const other = knownVersions(tool).find((known) => known !== version && meetsSpecifiers(known, withOperator(wanted)));
-  return other === undefined
-    ? ''
-    : `, or let the pipeline fetch ${other} (\`version: ${other}\` of the \`fetch-tool\` node)`;
+  return other === undefined ? '' : `, or install ${other} (set \`version: ${other}\` in the \`fetch-tool\` node)`;
 }
 
 /** A bare version stands for exactly that one. */

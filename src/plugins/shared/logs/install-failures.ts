@@ -76,20 +76,20 @@ function judged(failed: FailedInstall): Failure {
     return {
       code,
       blame: 'app',
-      title: `A package does not have the digest that ${failed.digestsIn} demand${failed.digestsIn.endsWith('s') ? '' : 's'}`,
+      title: `A package does not match its digest in ${failed.digestsIn}`,
       detail: (failed.errors ?? tampered).join('\n'),
       remedy:
-        'If you changed the version, write down its new digests (a lockfile: lock again). If not, somebody changed the file at the index: do not install it before you know why.',
+        'If you changed the version, update its digests (with a lockfile, lock again). Otherwise the file at the index has changed: do not install it until you know why.',
     };
   }
   if (login !== undefined) {
     return {
       code,
       blame: 'app',
-      title: 'A package index asks for a user and password, or refuses those it was given',
+      title: 'A package index requires a login, or rejected the one it got',
       detail: detail([login, ...errors]),
       remedy:
-        'Give them to the build: in PYFLOW_INDEX for the default index, else as variables that the tool knows (by `secrets` of the node). Never write them into a file of the app.',
+        'Set user and password in PYFLOW_INDEX for the default index. For another index, set the variables that the tool reads, and list them in `secrets` of the node. Do not write them to a file of the app.',
     };
   }
   const word = knownWord(failed);
@@ -128,8 +128,8 @@ function troubled(
     detail,
     remedy:
       kind === 'disk-full'
-        ? 'Make room on the disk that holds the cache folder, then try again.'
-        : `Try again in a while; if it stays, check ${where} and the way to it.`,
+        ? 'Free space on the disk of the cache folder, then try again.'
+        : `Try again later. If it fails again, check ${where} and the network.`,
     retryable: true,
   };
 }
@@ -151,7 +151,7 @@ function telling(errors: readonly string[], causes: readonly string[]): readonly
 }
 
 const buildRemedy = (remedy: string): string =>
-  `The first line is what the build of the package said last; the log above has all of it. ${remedy.replace(/^The log above tells which package was the problem\. /, '')}`;
+  `The first line is the end of the package's build output; the log above has all of it. ${remedy.replace(/^The log above shows which package caused the problem\. /, '')}`;
 
 const LONG_LIST = /\(from versions: ([^()]{200,})\)?/;
 const LONG_IGNORED = /(different python version: )(.{300,})$/;
@@ -170,20 +170,20 @@ function shorter(line: string): string {
 export const privatePathLeft = (found: readonly { readonly path: string; readonly text: string }[]): Failure => ({
   code: 'install-dependencies::private-path',
   blame: 'internal',
-  title: 'Installed packages name a folder that exists during the build only',
+  title: 'Installed packages contain the path of a folder that exists only during the build',
   detail: found
     .slice(0, 10)
     .map(({ path, text }) => `${path}: ${text}`)
     .join('\n'),
   remedy:
-    'Report this with the names of the packages. `cache: never` on the node does not help: the slug would be wrong.',
+    'This is a bug in pyflow. Report it with the names of the packages. `cache: never` does not help, because the slug would be wrong.',
 });
 
 /** `failure`: what came of it. */
 export const pythonChanged = (home: string, changed: readonly string[], failure: Failure): Failure => ({
   code: 'install-dependencies::python-changed',
   blame: 'app',
-  title: 'A package changed the Python that it was installed into',
+  title: 'A package broke the Python that it was installed into',
   detail: `It no longer works: ${failure.title}. ${failure.detail}\nChanged or removed below ${home}: ${changed.slice(0, 10).join(', ')}${changed.length > 10 ? ` and ${changed.length - 10} more` : ''}`,
   remedy: 'Find the package or build script that writes there, and install a version that does not.',
 });

@@ -16,23 +16,23 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     id: 'hint.gdal',
     pattern: /could not find gdal-config|gdal-config: (command )?not found|No such file or directory: '?gdal-config/i,
     subject: 'Could not find gdal-config',
-    title: 'A package needs the GDAL library, which is not there',
-    remedy: 'Put a buildpack that provides GDAL (geo) before this one, or drop the package that needs it.',
+    title: 'A package needs the GDAL library, which is missing',
+    remedy: 'Add a buildpack that provides GDAL (geo) before this one, or remove the package that needs it.',
   },
   {
     id: 'hint.sqlite',
     pattern: /sqlite3\.h: No such file or directory/,
     subject: 'sqlite3.h: No such file or directory',
-    title: 'A package wants to compile against the headers of SQLite, which are not there',
+    title: 'A package needs the headers of SQLite, which are missing',
     remedy:
-      "Use the standard library's `sqlite3` module, or a package that brings its own SQLite (`pysqlite3` 0.6.0 or newer).",
+      "Use the standard library's `sqlite3` module, or a package that includes SQLite (`pysqlite3` 0.6.0 or newer).",
   },
   {
     id: 'hint.pip-metadata',
     pattern: /Please use pip<24\.1 if you need to use this version/,
     subject: 'Please use pip<24.1 if you need to use this version',
     title: 'A package has metadata that pip no longer accepts',
-    remedy: 'Upgrade the package that the log names: its newer versions have correct metadata (Celery from 5.2.1 on).',
+    remedy: 'Upgrade the package that the log names. Newer versions have valid metadata (Celery from 5.2.1 on).',
   },
 ];
 
@@ -46,13 +46,13 @@ export const gitTroubleTitle = (trouble: Trouble, host: string): string =>
 
 /** What each kind of trouble is called in a title. */
 export const TROUBLE_TITLES: Readonly<Record<Trouble, string>> = {
-  tls: 'no secure connection could be made',
-  proxy: 'the proxy did not let it through',
-  timeout: 'the package index did not answer in time',
+  tls: 'the TLS connection failed',
+  proxy: 'the connection through the proxy failed',
+  timeout: 'the package index did not respond in time',
   unreachable: 'the package index could not be reached',
-  'server-error': 'the package index had an error of its own',
+  'server-error': 'the package index reported a server error',
   'cut-off': 'a download was cut off',
-  'disk-full': 'there is no space left',
+  'disk-full': 'no space is left on the disk',
 };
 
 interface TroublePattern {

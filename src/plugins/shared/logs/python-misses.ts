@@ -77,7 +77,7 @@ const tidy = (specifiers: string): string => specifiers.replaceAll(/\s*,\s*/g, '
 
 /** `minor`: of the Python of this build. */
 export const describeMiss = ({ wanted, needs }: PythonMiss, minor: string): string =>
-  `${wanted} needs Python ${needs}; this build has ${minor}`;
+  `${wanted} needs Python ${needs}, but this build has ${minor}`;
 
 /** `alsoIn`: where else the app may ask for a version of Python. */
 export function adviseMiss({ name, needs }: PythonMiss, minor: string, alsoIn = ''): string {
@@ -85,5 +85,5 @@ export function adviseMiss({ name, needs }: PythonMiss, minor: string, alsoIn = 
   const other = `choose a version of ${name} that supports Python ${minor}`;
   return python === undefined
     ? `${other[0]!.toUpperCase()}${other.slice(1)}.`
-    : `Ask for Python ${python}: write \`${python}\` into .python-version${alsoIn}. Or ${other}.`;
+    : `Use Python ${python}: write \`${python}\` to .python-version${alsoIn}. Or ${other}.`;
 }

@@ -42,7 +42,8 @@ export const installedOutputs = (tree: string) =>
 export const groupsSchema = {
   type: 'array',
   items: { type: 'string', pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$' },
-  description: 'Dependency groups of the project to install as well. Without `--test` a build installs none by itself.',
+  description:
+    'Additional dependency groups of the project to install. Without `--test`, a build installs no groups by default.',
 } as const;
 
 export const indexSchema = (description: string) =>
@@ -53,7 +54,7 @@ export const uvConfig = closedObject({
   vendorDir: vendorDirSchema,
   root: rootSchema,
   index: indexSchema(
-    'URL of the package index that stands in for the default one, without user and password (those belong into PYFLOW_INDEX). Default: PYFLOW_INDEX, else the indexes of the project.',
+    'URL of the package index that replaces the default one, without user and password (set those in PYFLOW_INDEX). Default: PYFLOW_INDEX, otherwise the indexes of the project.',
   ),
   groups: groupsSchema,
 });

@@ -37,8 +37,7 @@ export const rootSchema = {
   type: 'string',
   pattern: '^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$',
   default: '.',
-  description:
-    'Folder that holds the files of the project, relative to the app, e.g. services/web; `.` is the app itself.',
+  description: 'Folder with the files of the project, relative to the app, e.g. services/web. `.` is the app itself.',
 } as const;
 
 /** The schema of every `vendorDir`: a plain relative path, since it becomes part of launchers and patterns. */
@@ -46,7 +45,7 @@ export const vendorDirSchema = {
   type: 'string',
   pattern: '^(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)*$',
   default: '.scalingo',
-  description: 'Folder of the slug that holds the runtime and the packages, relative to the app.',
+  description: 'Folder of the slug for the runtime and the packages, relative to the app.',
 } as const;
 
 /** A path below `root` that no program can take for an option. */

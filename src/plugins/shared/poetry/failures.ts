@@ -14,38 +14,38 @@ const SHOWN_LINES = 20;
 const KNOWN_WORDS: readonly KnownWord[] = [
   {
     pattern: /pyproject\.toml changed significantly since poetry\.lock was last generated/,
-    title: 'poetry.lock is out of date: pyproject.toml was changed after it was written',
-    remedy: 'Run `poetry lock`, then commit poetry.lock together with pyproject.toml.',
+    title: 'poetry.lock is out of date: pyproject.toml has changed since it was written',
+    remedy: 'Run `poetry lock` and commit poetry.lock together with pyproject.toml.',
   },
   {
     pattern: /^Current Python version \(\S+\) is not allowed by the project/,
     title: 'The project does not allow the Python version of this build',
     remedy:
-      'Ask for a version that it allows in .python-version, or widen `requires-python` in pyproject.toml and run `poetry lock`.',
+      'Write a version that it allows to .python-version, or widen `requires-python` in pyproject.toml and run `poetry lock`.',
   },
   {
     pattern: /^This project requires Poetry (.*), but you are using Poetry (\S+)/,
-    title: 'The project asks for another version of Poetry than this build has',
+    title: 'The project requires another version of Poetry',
     remedy: ([, wanted = '', version = '']) =>
       `Change \`requires-poetry\` in pyproject.toml so that it allows Poetry ${version}${fetchInstead('poetry', version, wanted)}.`,
   },
   {
     pattern: /^The lock file is not compatible with the current version of Poetry\.$/,
-    title: 'poetry.lock was written by a newer Poetry than this build has',
+    title: 'A newer version of Poetry wrote poetry.lock',
     remedy: () =>
-      `Lock again with the version of this build, Poetry ${toolVersion('poetry')}: \`pipx run poetry==${toolVersion('poetry')} lock\`, then commit poetry.lock.`,
+      `Lock again with the version of this build: run \`pipx run poetry==${toolVersion('poetry')} lock\` and commit poetry.lock.`,
   },
   {
     pattern: /^Error: The current project could not be installed: /,
-    title: 'Poetry finds no package of the project',
+    title: 'Poetry finds no package in the project',
     remedy:
-      'If the project is an app and no package, say `package-mode = false` under [tool.poetry] in pyproject.toml. If it is one, name its folder under `packages` there.',
+      'If the project is not a package, set `package-mode = false` under [tool.poetry] in pyproject.toml. If it is one, list its folder under `packages` there.',
   },
   {
     pattern: /^Unable to find installation candidates for /,
-    title: 'A package of poetry.lock is not at its index, or has no file for this Python and machine',
+    title: 'A package in poetry.lock is missing from its index, or has no file for this Python and machine',
     remedy:
-      'See whether the index has that version and a file for this Python; if not, choose another version and run `poetry lock`.',
+      'Check whether the index has that version with a file for this Python. If not, choose another version and run `poetry lock`.',
   },
 ];
 
@@ -63,7 +63,7 @@ export const poetryFailed = (
     errors: withoutTracebacks(poetryErrors(exit.lines)).slice(-SHOWN_LINES),
     words: KNOWN_WORDS,
     remedy:
-      'The log above tells which package was the problem. Correct pyproject.toml, run `poetry lock`, then try again.',
+      'The log above shows which package caused the problem. Fix pyproject.toml, run `poetry lock`, and try again.',
     digestsIn: 'poetry.lock',
   });
 
@@ -71,31 +71,31 @@ export const poetryFailed = (
 export const unreadableProject = (file: string, message: string): Failure => ({
   code: 'install-dependencies::poetry',
   blame: 'app',
-  title: `${file} cannot be read`,
+  title: `pyflow can't read ${file}`,
   detail: message,
-  remedy: 'Correct the file; `poetry check --lock` tells what Poetry thinks of it.',
+  remedy: 'Fix the file. `poetry check --lock` shows its problems.',
 });
 
 export const noProjectFile = (file: string, other: string): Failure => ({
   code: 'install-dependencies::poetry',
   blame: 'app',
-  title: `There is no ${file}`,
-  detail: `Poetry needs it beside ${other}.`,
-  remedy: `Commit ${file} and push it with the app.`,
+  title: `The app has no ${file}`,
+  detail: `Poetry needs it next to ${other}.`,
+  remedy: `Commit ${file}.`,
 });
 
 export const sourcesOutside = (sources: readonly { readonly name: string; readonly written: string }[]): Failure => ({
   code: 'install-dependencies::poetry',
   blame: 'app',
-  title: 'A dependency lies outside the app, where a build may not look',
+  title: "A dependency is outside the app, where a build can't read it",
   detail: sources.map(({ name, written }) => `${name}: ${written}`).join('\n'),
-  remedy: 'Put the project into the app, or depend on a release of it; then run `poetry lock`.',
+  remedy: 'Move the project into the app, or depend on a release of it. Then run `poetry lock`.',
 });
 
 export const unsupportedIndex = (index: string): Failure => ({
   code: 'install-dependencies::poetry',
   blame: 'pipeline',
-  title: 'Poetry reads package indexes over http and https only',
+  title: 'Poetry supports only http and https package indexes',
   detail: `PYFLOW_INDEX is ${index}.`,
-  remedy: 'Serve the folder over http, and set PYFLOW_INDEX to the URL of its pages.',
+  remedy: 'Serve the folder over http, and set PYFLOW_INDEX to that URL.',
 });

@@ -10,15 +10,15 @@ export const lastLines = (exit: CommandExit, count = SHOWN_LINES): string => exi
 export const bytecodeFailed = (exit: CommandExit): Failure => ({
   code: 'python::bytecode',
   blame: 'internal',
-  title: `Compiling Python bytecode ended with status ${exit.exitCode}`,
+  title: `Compiling Python bytecode failed with status ${exit.exitCode}`,
   detail: lastLines(exit) || 'The interpreter printed nothing.',
-  remedy: 'Run again with `--refresh` for the runtime; if it stays, report it with this log.',
+  remedy: 'Run again with `--refresh` for the runtime. If it fails again, report it with this log.',
 });
 
 export const noPython = (folder: string): Failure => ({
   code: 'python::no-runtime',
   blame: 'pipeline',
-  title: `There is no Python in ${folder}`,
-  detail: `The tree given as \`runtime\` holds no ${folder}/lib/pythonX.Y.`,
-  remedy: 'Connect `runtime` to the tree of a `fetch-runtime` node, and give both nodes the same `vendorDir`.',
+  title: `${folder} contains no Python`,
+  detail: `The input \`runtime\` has no ${folder}/lib/pythonX.Y.`,
+  remedy: 'Connect `runtime` to the tree of a `fetch-runtime` node, and set the same `vendorDir` in both nodes.',
 });

@@ -127,10 +127,10 @@ function refusalOf(probed: Probed): string | undefined {
   if (probed.abi !== '') return `is a special build (\`${probed.abi}\`)`;
   if (probed.managed) return 'belongs to the distribution (EXTERNALLY-MANAGED)';
   if (probed.scheme !== 'posix_prefix')
-    return `installs packages by the scheme \`${probed.scheme}\`, not \`posix_prefix\``;
-  if (!probed.pip) return 'has no bundled pip (the distribution took ensurepip apart)';
+    return `uses the install scheme \`${probed.scheme}\` instead of \`posix_prefix\``;
+  if (!probed.pip) return 'has no bundled pip (the distribution split off ensurepip)';
   if (probed.stdlib !== `${probed.prefix}/lib/python${minorOf(probed.version)}`) {
-    return `keeps its standard library at an unusual place (${probed.stdlib})`;
+    return `has its standard library in an unusual place (${probed.stdlib})`;
   }
   return undefined;
 }

@@ -56,7 +56,7 @@ export function withRunpath(bytes: Buffer, runpath: string, copied = copyOf): Re
         const length = Buffer.byteLength(textAt(bytes, at));
         if (textAt(bytes, at) === runpath) continue;
         if (wanted.length > length)
-          return fail(`its search path has room for ${length} bytes, ${wanted.length} needed`);
+          return fail(`its search path has space for ${length} bytes, but needs ${wanted.length}`);
         // Linkers let one name be the tail of another; such a name would be lost with the old path.
         if (found.otherNames.some((name) => name > at && name <= at + length)) {
           return fail('its search path shares its bytes with another name');
@@ -309,7 +309,7 @@ function readSections(bytes: Buffer): readonly Section[] {
 
 function unsupported(bytes: Buffer): ElfProblem | undefined {
   if (!isElf(bytes)) return 'it is not an ELF file';
-  if (bytes.length < HEADER_BYTES) return 'it is cut off';
+  if (bytes.length < HEADER_BYTES) return 'it is truncated';
   if (bytes[4] !== 2) return 'it is a 32-bit file';
   if (bytes[5] !== 1) return 'it is a big-endian file';
   return undefined;

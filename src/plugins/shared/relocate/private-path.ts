@@ -10,7 +10,7 @@ const SMALL_BYTES = 64 * 1024;
 /** Why a value must not be stored, or undefined. */
 export function mentionsPrivatePath(context: RunContext, text: string): string | undefined {
   if (context.paths.app === PUBLIC_APP_DIR || !text.includes(context.paths.app)) return undefined;
-  return reasonFor('what the program printed');
+  return reasonFor('the output of the program');
 }
 
 /** The same for app-relative files, and for all files in folders. What does not exist is passed over. */
@@ -38,7 +38,7 @@ export async function filesMentionPrivatePath(
 }
 
 const reasonFor = (what: string): string =>
-  `${what} names the private folder it was made in, so it would be wrong anywhere else`;
+  `${what} contains the path of the private build folder, so it would be wrong anywhere else`;
 
 /** The folder below which a pattern matches: `out/*.txt` -> `out`; the whole pattern when nothing in it is special. */
 export function fixedPart(pattern: string): string {

@@ -169,7 +169,7 @@ async function rewriteBinary(
     // What was stripped is a copy already, and one of a library is megabytes.
     const own = (copy: Buffer): Buffer => (copy === bytes ? Buffer.from(copy) : copy);
     const edited = withRunpath(complete, toLib === '$ORIGIN/' ? '$ORIGIN' : toLib, own);
-    if (!edited.ok) return `The search path of ${path} cannot be rewritten: ${edited.failure}.`;
+    if (!edited.ok) return `pyflow can't rewrite the search path of ${path}: ${edited.failure}.`;
     let result = edited.value;
     for (const prefix of prefixes) {
       const parent = posix.dirname(prefix);

@@ -18,33 +18,33 @@ interface UvPlace extends Pick<FailedInstall, 'place' | 'minor'> {
 const problems = ({ minor, requiredIn = 'pyproject.toml' }: UvPlace): readonly KnownWord[] => [
   {
     pattern: /^error: Required uv version `([^`]+)` does not match the running version `([^`]+)`/,
-    title: 'The project asks for another version of uv than this build has',
+    title: 'The project requires another version of uv',
     remedy: ([, wanted = '', version = '']) =>
       `Change \`required-version\` in ${requiredIn} so that it allows uv ${version}, for example to ">=${version}"${fetchInstead('uv', version, wanted)}.`,
   },
   {
     pattern: /^error: .*\buv\.lock\b.* uses an unsupported schema version/,
-    title: 'The file uv.lock was written by a newer uv than this build has',
-    remedy: `Lock again with the version of this build: \`uvx uv@${toolVersion('uv')} lock\`, then push uv.lock.`,
+    title: 'A newer version of uv wrote uv.lock',
+    remedy: `Lock again with the version of this build: run \`uvx uv@${toolVersion('uv')} lock\` and commit uv.lock.`,
   },
   {
     pattern: /^error: The lockfile at .* needs to be updated, but .--locked. was provided/,
-    title: 'The file uv.lock does not fit pyproject.toml any more',
-    remedy: 'Run `uv lock`, look at what changed, and push uv.lock together with pyproject.toml.',
+    title: 'uv.lock is out of date: it no longer matches pyproject.toml',
+    remedy: 'Run `uv lock`, check what changed, and commit uv.lock together with pyproject.toml.',
   },
   {
     pattern:
       /is incompatible with the project's Python requirement(?:: `([^`]+)`)?|^error: No interpreter found for Python /,
-    title: "The app's `requires-python` does not allow the Python that it is built with",
+    title: 'The `requires-python` of the project does not allow the Python version of this build',
     remedy: ([, wanted]) => {
       const python = wanted === undefined || minor === undefined ? undefined : nearestPython(minor, wanted);
-      return `Make \`.python-version\` and \`requires-python\` in pyproject.toml agree (\`uv python pin ${python ?? 'X.Y'}\`), then run \`uv lock\`.`;
+      return `Make \`.python-version\` match \`requires-python\` in pyproject.toml (\`uv python pin ${python ?? 'X.Y'}\`), then run \`uv lock\`.`;
     },
   },
   {
     pattern: /^error: Failed to parse `(uv\.lock|pyproject\.toml|uv\.toml)`/,
-    title: 'uv cannot read the files of the project',
-    remedy: 'Correct pyproject.toml; if uv.lock is meant, run `uv lock` with the version of uv that the log names.',
+    title: "uv can't read the files of the project",
+    remedy: `Fix the file that the log names. If it is uv.lock, run \`uvx uv@${toolVersion('uv')} lock\`.`,
   },
 ];
 
@@ -57,23 +57,23 @@ export const uvFailed = (command: string, exit: CommandExit, where: UvPlace = {}
     ...(where.place !== undefined && { place: where.place }),
     ...(where.minor !== undefined && { minor: where.minor }),
     words: problems(where),
-    remedy: 'The log above tells which package was the problem. Correct the project, run `uv lock`, then try again.',
-    pythonAlsoIn: ', in agreement with `requires-python` in pyproject.toml',
-    digestsIn: 'the file uv.lock',
+    remedy: 'The log above shows which package caused the problem. Fix the project, run `uv lock`, and try again.',
+    pythonAlsoIn: ', which must match `requires-python` in pyproject.toml',
+    digestsIn: 'uv.lock',
   });
 
 export const unreadableProject = (file: string, why: string): Failure => ({
   code: CODE,
   blame: 'app',
-  title: `The project's ${file} cannot be read`,
+  title: `pyflow can't read ${file}`,
   detail: `${file}: ${why}`,
-  remedy: 'Push pyproject.toml and the uv.lock that `uv lock` makes of it, both in the same folder.',
+  remedy: 'Run `uv lock`, and commit pyproject.toml and uv.lock in the same folder.',
 });
 
 export const outsideApp = (file: string, name: string, path: string): Failure => ({
   code: CODE,
   blame: 'app',
-  title: `The package ${name} lies outside the app`,
-  detail: `${file} names \`${withoutUserinfo(path)}\`, where a build may not look.`,
-  remedy: 'Move the package into the app, or publish it to an index, then run `uv lock`.',
+  title: `The package ${name} is outside the app`,
+  detail: `${file} names \`${withoutUserinfo(path)}\`, but a build reads only files of the app.`,
+  remedy: 'Move the package into the app, or publish it to an index. Then run `uv lock`.',
 });

@@ -116,7 +116,7 @@ async function installFromMirror(
 /** Everybody expects it of `dev`; of a group that the project itself calls default, nobody does. */
 function tellLeftOut(log: NodeLog, context: RunContext, groups: readonly string[] = []): void {
   if (groups.length === 0) return;
-  const text = `A build installs no default groups of uv. Left out: ${groups.join(', ')}. To install one, name it in \`groups\` of the node, or with -p 'groups=${JSON.stringify(groups.filter((group) => group !== 'dev').slice(0, 1))}'.`;
+  const text = `pyflow does not install uv's default groups: ${groups.join(', ')}. To install one, add it to \`groups\` of the node, or pass -p 'groups=${JSON.stringify(groups.filter((group) => group !== 'dev').slice(0, 1))}'.`;
   if (groups.some((group) => group !== 'dev')) log.notice(context, 'install-dependencies::groups-left-out', text);
-  else log.info(context, 'A build installs no group `dev` of uv');
+  else log.info(context, 'Not installing the uv group `dev`');
 }

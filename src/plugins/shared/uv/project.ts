@@ -90,7 +90,7 @@ async function readFiles(view: ViewReader, top: string): Promise<Result<UvFiles>
   const paths = [LOCK, PROJECT, SETTINGS].map((name) => inRoot(top, name));
   const [lockFile = '', projectFile = '', settingsFile = ''] = paths;
   const lockBytes = await view.read(lockFile);
-  if (lockBytes === undefined) return fail(unreadableProject(lockFile, 'there is no such file'));
+  if (lockBytes === undefined) return fail(unreadableProject(lockFile, 'the file does not exist'));
   const projectBytes = await view.read(projectFile);
   const settingsBytes = await view.read(settingsFile);
   const contents = [
@@ -103,7 +103,7 @@ async function readFiles(view: ViewReader, top: string): Promise<Result<UvFiles>
   if (misencoded !== undefined) return fail(misencoded);
   const lock = parseUvLock(lockBytes);
   if (!lock.ok) return fail(unreadableProject(lockFile, lock.failure.message));
-  if (projectBytes === undefined) return fail(unreadableProject(projectFile, 'there is no such file'));
+  if (projectBytes === undefined) return fail(unreadableProject(projectFile, 'the file does not exist'));
   const project = parseUvProject(projectBytes);
   if (!project.ok) return fail(unreadableProject(projectFile, project.failure.message));
   const settings = settingsBytes === undefined ? undefined : parseUvToml(settingsBytes);

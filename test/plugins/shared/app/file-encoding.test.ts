@@ -115,7 +115,7 @@ describe('plugins/shared/app/file-encoding', () => {
   it('is told of requirements and the files that they include, as pip decodes them', async () => {
     const files = { 'requirements.txt': '-r base.txt\n', 'base.txt': Buffer.from('six # caf\xe9\n', 'latin1') };
     const result = await pip(memoryView(files));
-    expect(result).to.have.nested.property('failure.title', 'base.txt is not text in the encoding utf-8');
+    expect(result).to.have.nested.property('failure.title', 'base.txt is not valid utf-8 text');
     for (const text of ['\uFEFFsix\n', '# coding: latin-1\nsix # \u00e9\n']) {
       for (const encoding of ['utf16le', 'latin1'] as const) {
         const bytes = Buffer.from(text, encoding);
@@ -134,7 +134,7 @@ describe('plugins/shared/app/file-encoding', () => {
   it('is none for UTF-8', () => {
     for (const text of ['', 'plain', 'caf\u00e9 \u4e2d \u{1F40D}'])
       expect(wrongEncoding(Buffer.from(text))).to.equal(undefined);
-    expect(wrongEncoding(Buffer.from([0, 0xff, 1]))).to.equal('something else than text in UTF-8');
+    expect(wrongEncoding(Buffer.from([0, 0xff, 1]))).to.equal('something other than UTF-8 text');
     expect(wrongEncoding(Buffer.from('\uFEFFx'), 'accepted')).to.equal(undefined);
   });
 });

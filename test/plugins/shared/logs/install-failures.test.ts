@@ -63,7 +63,7 @@ describe('plugins/shared/logs/install-failures', () => {
         const failure = failureOf(name);
         expect(failure.blame).to.equal('app');
         expect(firstLine(failure)).to.equal(cause);
-        expect(failure.remedy).not.to.include('tells which package');
+        expect(failure.remedy).not.to.include('shows which package');
         if (!name.includes('-c')) expect(failure.detail).to.match(/broken|old/);
         expect(failure.detail).not.to.match(/lines of output|No available output|file:\/\/|\/tmp|Traceback/);
       });
@@ -135,22 +135,22 @@ describe('plugins/shared/logs/install-failures', () => {
 
   describe('a package that is not for this Python', () => {
     const MISSES: Readonly<Record<string, readonly [title: string, needs: string]>> = {
-      'pip-django': ['django 6.0.3 needs Python >=3.12; this build has 3.11', '3.12'],
-      'pip-range': ['django 6.0.10 needs Python >=3.12; this build has 3.11', '3.12'],
-      'pip-trans': ['django 6.1.1 needs Python >=3.12; this build has 3.11', '3.12'],
-      'pip-selfreq': ['lib needs Python >=3.12; this build has 3.11', '3.12'],
-      'pipenv-django': ['django 6.0.3 needs Python >=3.12; this build has 3.11', '3.12'],
-      'pip-with-uv-django': ['django 6.0.3 needs Python >=3.12; this build has 3.11', '3.12'],
-      'pip-with-uv-range': ['django >=6.0,<=6.0.10 needs Python >=3.12; this build has 3.11', '3.12'],
-      'pip-with-uv-trans': ['django >=6.0 needs Python >=3.12; this build has 3.11', '3.12'],
-      'pip-with-uv-selfreq': ['lib 1 needs Python >=3.12; this build has 3.11', '3.12'],
+      'pip-django': ['django 6.0.3 needs Python >=3.12, but this build has 3.11', '3.12'],
+      'pip-range': ['django 6.0.10 needs Python >=3.12, but this build has 3.11', '3.12'],
+      'pip-trans': ['django 6.1.1 needs Python >=3.12, but this build has 3.11', '3.12'],
+      'pip-selfreq': ['lib needs Python >=3.12, but this build has 3.11', '3.12'],
+      'pipenv-django': ['django 6.0.3 needs Python >=3.12, but this build has 3.11', '3.12'],
+      'pip-with-uv-django': ['django 6.0.3 needs Python >=3.12, but this build has 3.11', '3.12'],
+      'pip-with-uv-range': ['django >=6.0,<=6.0.10 needs Python >=3.12, but this build has 3.11', '3.12'],
+      'pip-with-uv-trans': ['django >=6.0 needs Python >=3.12, but this build has 3.11', '3.12'],
+      'pip-with-uv-selfreq': ['lib 1 needs Python >=3.12, but this build has 3.11', '3.12'],
     };
     for (const [name, [title, python]] of Object.entries(MISSES)) {
       it(`is told with the Python that would do: ${name}`, () => {
         const failure = failureOf(name);
         expect(failure.title.replace(/django 6\.1(\.\d+)? /, 'django 6.1.1 ')).to.equal(title);
         expect(failure).to.include({ blame: 'app' });
-        expect(failure.remedy).to.include(`write \`${python}\` into .python-version`);
+        expect(failure.remedy).to.include(`write \`${python}\` to .python-version`);
         for (const line of failure.detail.split('\n')) expect(line.length).to.be.below(700);
       });
     }
@@ -187,7 +187,7 @@ describe('plugins/shared/logs/install-failures', () => {
         expect(failure.title).to.match(
           new RegExp(`could not install the dependencies: the git host ${host} could not be reached$`),
         );
-        expect(failure.remedy).to.include(`check ${host} and the way to it`);
+        expect(failure.remedy).to.include(`check ${host} and the network`);
         expect(failure.detail).not.to.match(/pip-install-|git-v0|\/tmp|\/var\/cache/);
       });
     }
@@ -255,21 +255,17 @@ describe('plugins/shared/logs/install-failures', () => {
     it('names a version that the pipeline could fetch instead', () => {
       const line = 'error: Required uv version `<0.12,>=0.11` does not match the running version `0.12.5`.';
       expect(uvFailed('uv sync', { exitCode: 2, lines: [line] }).remedy).to.match(
-        /let the pipeline fetch 0\.11\.\d+ \(`version: 0\.11/,
+        /, or install 0\.11\.\d+ \(set `version: 0\.11/,
       );
       const poetry = 'This project requires Poetry ~=2.3.0, but you are using Poetry 2.4.1';
-      expect(poetryFailed('poetry sync', { exitCode: 1, lines: [poetry] }).remedy).to.include(
-        'let the pipeline fetch 2.3.',
-      );
+      expect(poetryFailed('poetry sync', { exitCode: 1, lines: [poetry] }).remedy).to.include(', or install 2.3.');
     });
 
     it('is told for locks that are newer than the tool', () => {
       expect(failureOf('uv-newlock')).to.include({
-        title: 'The file uv.lock was written by a newer uv than this build has',
+        title: 'A newer version of uv wrote uv.lock',
       });
-      expect(failureOf('poetry-newlock').title).to.equal(
-        'poetry.lock was written by a newer Poetry than this build has',
-      );
+      expect(failureOf('poetry-newlock').title).to.equal('A newer version of Poetry wrote poetry.lock');
       expect(failureOf('uv-python').remedy).to.include('`uv python pin 3.12`');
     });
   });

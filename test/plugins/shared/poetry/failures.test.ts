@@ -57,11 +57,11 @@ describe('plugins/shared/poetry/failures', () => {
 
   it('blame the environment for errors of the index, silence and downloads cut off', () => {
     const troubles: readonly (readonly [string, string])[] = [
-      ['503 Server Error: Service Unavailable for url: http://127.0.0.1:1/simple/helper/', 'an error of its own'],
-      ['429 Client Error: Too Many Requests for url: http://127.0.0.1:1/simple/helper/', 'an error of its own'],
+      ['503 Server Error: Service Unavailable for url: http://127.0.0.1:1/simple/helper/', 'reported a server error'],
+      ['429 Client Error: Too Many Requests for url: http://127.0.0.1:1/simple/helper/', 'reported a server error'],
       [
         "HTTPSConnectionPool(host='index.example', port=443): Read timed out. (read timeout=15)",
-        'did not answer in time',
+        'did not respond in time',
       ],
       ['IncompleteRead(625 bytes read, 626 more expected)', 'cut off'],
       [
@@ -85,7 +85,7 @@ describe('plugins/shared/poetry/failures', () => {
     ]) {
       const failure = failed(`${START}\n  RuntimeError\n\n  ${line}\n${TRACE}`);
       expect(failure.blame, line).to.equal('app');
-      expect(failure.title, line).to.contain('digest that poetry.lock demands');
+      expect(failure.title, line).to.contain('does not match its digest in poetry.lock');
       expect(failure.detail, line).to.contain('helper (1.5)');
     }
   });
@@ -95,7 +95,7 @@ describe('plugins/shared/poetry/failures', () => {
       'Source (PyPI): Authorization error accessing http://127.0.0.1:1/simple/helper/\n\nUnable to find installation candidates for helper (1.5)',
       '401 Client Error: Unauthorized for url: http://127.0.0.1:1/files/helper-1.5-py3-none-any.whl',
     ]) {
-      expect(failed(`${START}${line}`).title, line).to.contain('user and password');
+      expect(failed(`${START}${line}`).title, line).to.contain('requires a login');
     }
   });
 
@@ -115,7 +115,7 @@ describe('plugins/shared/poetry/failures', () => {
     | If any of those solutions worked, you will have to clear your caches using (poetry cache clear --all).
 `);
     expect(failure.blame).to.equal('app');
-    expect(failure.title).to.contain('not at its index');
+    expect(failure.title).to.contain('missing from its index');
     expect(failure.detail.split('\n')).to.deep.equal([
       'Unable to find installation candidates for nohelper (1.5)',
       '  - 0 candidate(s) were identified for the package',

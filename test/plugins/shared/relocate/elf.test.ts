@@ -136,7 +136,7 @@ describe('plugins/shared/relocate/elf', () => {
 
   it('says that a longer path does not fit', () => {
     const result = withRunpath(makeElf({ runpath: '/opt' }), '$ORIGIN/../lib');
-    expect(result).to.deep.equal({ ok: false, failure: 'its search path has room for 4 bytes, 14 needed' });
+    expect(result).to.deep.equal({ ok: false, failure: 'its search path has space for 4 bytes, but needs 14' });
   });
 
   it('refuses to overwrite a name that is the tail of the search path', () => {

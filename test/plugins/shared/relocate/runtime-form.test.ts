@@ -151,7 +151,7 @@ describe('plugins/shared/relocate/runtime-form', () => {
     const result = await normalizeRuntime(new Folder(root), FORM, []);
     expect(result).to.deep.equal({
       ok: false,
-      failure: 'The search path of bin/python3.12 cannot be rewritten: it is a 32-bit file.',
+      failure: "pyflow can't rewrite the search path of bin/python3.12: it is a 32-bit file.",
     });
   });
 });
