@@ -1,4 +1,4 @@
-// Every kind that pyflow ships: its manifest as data, and its class on demand. Unaware of how plugins are bound.
+// Every kind that pyflow ships: its manifest as data, and its class on demand.
 
 import type { AnyPlugin } from '../engine/sdk.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';

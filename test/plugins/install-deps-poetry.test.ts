@@ -8,7 +8,7 @@ import { Folder } from '../../src/engine/files/folder.js';
 import type { Failure, Reads } from '../../src/engine/sdk.js';
 import { forgetWheels, wheelsBuiltHere } from '../../src/plugins/install-deps-poetry/local-builds.js';
 import { InstallDepsPoetry } from '../../src/plugins/install-deps-poetry/plugin.js';
-import { quarrelling } from '../../src/plugins/install-deps-poetry/shared-paths.js';
+import { conflicting } from '../../src/plugins/install-deps-poetry/shared-paths.js';
 import { FolderView } from '../support/folder-view.js';
 import { PluginHarness } from '../support/plugin-harness.js';
 
@@ -235,6 +235,6 @@ describe('plugins/install-deps-poetry', () => {
       'site/b-1.dist-info/RECORD': 'b.py,sha256=b,1\nshared/__init__.py,sha256=0,0\ntests/x.py,sha256=b,1\r\n',
       'site/c-1.dist-info/RECORD': '"c,d.py",sha256=c,1\nshared/__init__.py,sha256=0,0\r\n',
     });
-    expect(quarrelling(new Folder(root), 'site')).to.deep.equal(['a-1.dist-info', 'b-1.dist-info']);
+    expect(conflicting(new Folder(root), 'site')).to.deep.equal(['a-1.dist-info', 'b-1.dist-info']);
   });
 });

@@ -37,7 +37,7 @@ const GRACE_MS = 500;
 const KEPT_PRINTED_LINES = 1000;
 /** Processes for calls that run alone. */
 const MOST_LANES = 4;
-/** After this many interruptions a node runs alone, whoever caused them. */
+/** After this many interruptions a node runs alone, even if other nodes caused them. */
 const MOST_INTERRUPTIONS = 3;
 
 /** A process that runs one call at a time. */

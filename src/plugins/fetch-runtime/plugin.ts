@@ -140,7 +140,7 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
     return this.unpack(source.value, python, home, context);
   }
 
-  /** The self-check finds out whether it runs; this says why it may not. */
+  /** The self-check finds out whether the runtime works. This notice explains a possible failure. */
   private warnOfOtherRelease(stack: string, context: RunContext): void {
     const { distro = '', release = '' } = stackStatus(stack);
     const { id, version } = this.services.host.release;

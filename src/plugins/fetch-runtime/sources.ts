@@ -8,7 +8,7 @@ import { readPins } from '../shared/archives/platform-pins.js';
 import type { Provider } from '../shared/archives/provider-list.js';
 import { badMirror, type ProviderMiss } from './failures.js';
 
-/** An archive that holds a runtime. */
+/** An archive with a runtime. */
 export interface Source {
   readonly provider: Provider;
   readonly url: string;

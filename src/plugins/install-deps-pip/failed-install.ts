@@ -1,4 +1,4 @@
-// Why an install of requirements failed: asks the index what pip does not say, and names the lines of the files.
+// Explains why an install of requirements failed: asks the index what pip leaves out, and finds the lines in the files.
 
 import type { CommandExit, Failure, RunContext, Subprocess } from '../../engine/sdk.js';
 import { pipCommand } from '../shared/install/tool-command.js';
@@ -11,7 +11,7 @@ import { closureOf } from './listed.js';
 
 interface FailedRequirements {
   readonly tool: 'pip' | 'uv';
-  /** As shown. */
+  /** As shown to the user. */
   readonly command: string;
   readonly exit: CommandExit;
   readonly python: SlugPython;
@@ -49,7 +49,7 @@ const UNAVAILABLE = /no matching distributions available for your environment:$/
 const IN_CONFLICT =
   /(?:The user requested(?: \(constraint\))?|depends on) ([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])? ?([=<>!~][^;]*)?/;
 
-/** A package of a conflict that has no file for this Python or machine, with what is wanted of it; pip says no more. */
+/** A package of a conflict that has no file for this Python or machine, with its version specifiers. pip prints no more. */
 function unavailable(lines: readonly string[]): string | undefined {
   const start = lines.findIndex((line) => UNAVAILABLE.test(line.trim()));
   const name = start === -1 ? undefined : lines[start + 1]?.trim().split(/[\s=<>!~[]/)[0];
@@ -61,7 +61,7 @@ function unavailable(lines: readonly string[]): string | undefined {
   return wanted.length === 0 ? undefined : `${name}${[...new Set(wanted)].join(',')}`;
 }
 
-/** All requirements of the files, with their lines as they are written. */
+/** All requirements of the files, with the text of their lines. */
 async function writtenRequirements(
   { view }: RunContext,
   { files, root, valueOf }: FailedRequirements,

@@ -1,11 +1,11 @@
-// The failures that the kind `install-deps-pip` raises.
+// The failures of the kind `install-deps-pip`.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
 import type { RequirementsProblem } from '../../manifests/app/requirements.js';
 import { withoutUserinfo } from '../shared/install/index-url.js';
 import { installFailed, type FailedInstall } from '../shared/logs/install-failures.js';
 
-/** The files do not hang together; found before pip runs, as pip would find it. */
+/** The files include missing or forbidden files. Found before pip runs, by the rules of pip. */
 export const unreadableRequirements = (problems: readonly RequirementsProblem[]): Failure => ({
   code: 'install-dependencies::pip',
   blame: 'app',
@@ -34,7 +34,7 @@ function describeProblem({ type, file, line, path }: RequirementsProblem): strin
   }
 }
 
-/** pip and uv would end with an exception that names no file. */
+/** Without this check, pip and uv fail with an exception that does not name the file. */
 export const undecodableRequirements = (file: string, encoding: string): Failure => ({
   code: 'install-dependencies::pip',
   blame: 'app',
@@ -43,7 +43,7 @@ export const undecodableRequirements = (file: string, encoding: string): Failure
   remedy: `Save ${file} as UTF-8 and commit it, or name its encoding in the first line, for example \`# coding: latin-1\`.`,
 });
 
-/** `uses`: name and first place. pip would send them to the server as they are written. */
+/** `uses`: name and first place. pip would send the unexpanded text to the server. */
 export const variablesUnset = (uses: readonly (readonly [name: string, place: string])[]): Failure => ({
   code: 'install-dependencies::pip',
   blame: 'app',

@@ -1,12 +1,11 @@
-// Digests are all or nothing: as soon as one requirement has some, pip and uv want them for all. Finds the lines that are in
-// the way, in the words of the files.
+// If one requirement has digests, pip and uv require them for all. Finds the lines without digests and quotes them.
 
 import type { Failure } from '../../engine/sdk.js';
 import { decodeRequirements } from '../../manifests/app/requirements-encoding.js';
 import { normalizeName, type Requirement } from '../../manifests/app/requirements.js';
 import { withoutUserinfo } from '../shared/install/index-url.js';
 
-/** A requirement with its line as written. */
+/** A requirement with the text of its line. */
 export type WrittenRequirement = Pick<Requirement, 'name' | 'kind' | 'hashed' | 'marker' | 'file' | 'line'> & {
   readonly text: string;
 };
@@ -20,7 +19,7 @@ const MISMATCHED = /^(?:.*Hash mismatch for `)?([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\]
 const MOST_LINES = 10;
 const LONGEST_LINE = 200;
 
-/** Line ends as pip counts them. */
+/** Line ends by the rules of pip. */
 const LINE_END = /\r\n|[\n\r\v\f\u0085\u2028\u2029]/;
 
 export function lineOf(bytes: Uint8Array | undefined, line: number): string {
@@ -29,7 +28,7 @@ export function lineOf(bytes: Uint8Array | undefined, line: number): string {
   return written.length > LONGEST_LINE ? `${written.slice(0, LONGEST_LINE)}...` : written;
 }
 
-/** `failure`: in the words of the tool. Undefined when digests are not what it is about. */
+/** `failure`: made from the log of the tool. Returns undefined if it is not about digests. */
 export function explainHashMode(
   failure: Failure,
   lines: readonly string[],
@@ -41,7 +40,7 @@ export function explainHashMode(
     return { ...failure, detail: prepend(failure.detail, mismatched(said, requirements)) };
   if (!said.some((line) => HASH_MODE.test(line))) return undefined;
   const without = requirements.filter(({ hashed, kind }) => !hashed || kind === 'local');
-  // Lines that do not count here stay out, unless they are all there is.
+  // Requirements with a marker may not apply here, so they are shown only if there are no others.
   const counting = without.filter(({ marker }) => marker === undefined);
   const inTheWay = counting.length > 0 ? counting : without;
   return {

@@ -1,4 +1,4 @@
-// What the requirements files of an app list, with the files that they include.
+// The contents of the requirements files of an app, including the files that they include.
 
 import { fail, succeed, type Failure, type Result, type ViewReader } from '../../engine/sdk.js';
 import { undecodableAs } from '../../manifests/app/requirements-encoding.js';
@@ -11,22 +11,22 @@ import { undecodableRequirements, unreadableRequirements } from './failures.js';
 
 type ValueOf = (name: string) => string | undefined;
 
-/** One file with all that it includes. `root`: where pip is started. */
+/** A file and everything that it includes. `root`: the folder in which pip starts. */
 export const closureOf = (view: ViewReader, path: string, root: string, valueOf: ValueOf) =>
   readRequirements(path, (asked) => view.read(asked), { cwd: inRoot(root, ''), env: valueOf });
 
 export class Listed {
   /** Patterns of the files. */
   readonly files = new Set<string>();
-  /** Folders of the app that are installed from. */
+  /** Folders of the app from which packages are installed. */
   readonly localPaths = new Set<string>();
   /** Name -> specifier. */
   readonly packages: Record<string, string> = {};
-  /** Variable -> where it is named first: `requirements.txt, line 2`. */
+  /** Variable -> its first use, for example `requirements.txt, line 2`. */
   readonly variables = new Map<string, string>();
-  /** Variables that can change what is installed; logins cannot. */
+  /** Variables that can change what is installed. Logins can't. */
   readonly swaying = new Set<string>();
-  /** Exact versions alone leave open what they depend on, and which of a version's files pip takes. */
+  /** Exact versions alone fix neither their dependencies nor which file of a version pip chooses. */
   isPinned = true;
   hasHashes = false;
 
@@ -62,7 +62,7 @@ export class Listed {
   }
 }
 
-/** The indexes that the files name, as variables of pip. They take precedence over the environment, as with pip itself. */
+/** The indexes that the files name, as variables of pip. They take precedence over the environment, as in pip. */
 export async function indexesOfFiles(
   view: ViewReader,
   paths: readonly string[],

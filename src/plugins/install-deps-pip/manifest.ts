@@ -1,4 +1,4 @@
-// What the kind `install-deps-pip` declares: the packages of a requirements file, installed into the slug's Python.
+// The manifest of the kind `install-deps-pip`: the packages of a requirements file, installed into the slug's Python.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { indexSchema, installedOutputs, INSTALLER, intoPython } from '../shared/manifest/installer.js';

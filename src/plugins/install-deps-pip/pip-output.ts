@@ -1,4 +1,4 @@
-// Follows what pip prints: progress for people, and whether it had to build something. Unaware of how pip is run.
+// Reads the output of pip: shows progress, and finds out whether pip built a package.
 
 import type { NodeLog, RunContext } from '../../engine/sdk.js';
 import { readableLineOf } from '../shared/pip/command.js';
@@ -10,7 +10,7 @@ const BUILDING = /^\s*(?:Building (?:wheel|editable) for |Running setup\.py |Bui
 export class PipOutput {
   #collected = 0;
   #fetched = 0;
-  /** pip built a package here, so what is in the layer was not made by the index alone. */
+  /** Whether pip built a package, so that not everything in the layer came from the index. */
   builtFromSource = false;
 
   constructor(
@@ -18,13 +18,13 @@ export class PipOutput {
     private readonly context: RunContext,
   ) {}
 
-  /** The line for the log. */
+  /** Returns the line for the log. */
   line(text: string): string {
     if (COLLECTING.test(text)) {
       this.#collected += 1;
       this.log.progress(this.context, 'packages collected', this.#collected, undefined, 'items');
     } else if (DOWNLOADING.test(text)) {
-      // How many there will be is known only at the end: dependencies are found on the way.
+      // The total is known only at the end, because pip finds dependencies on the way.
       this.#fetched = Math.min(this.#fetched + 1, this.#collected);
       this.log.progress(this.context, 'packages fetched', this.#fetched, this.#collected, 'items');
     } else if (BUILDING.test(text)) this.builtFromSource = true;

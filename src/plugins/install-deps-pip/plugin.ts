@@ -30,17 +30,17 @@ type Node = NodeOf<typeof config, typeof inputs>;
 type Facts = {
   /** Files for `-r`, in this order; app-relative. */
   readonly requirements: readonly string[];
-  /** Where pip is started, when that is above the root. */
+  /** The folder in which pip starts, if that is above the root. */
   readonly folder?: string;
-  /** Folders of the app that are installed from. */
+  /** Folders of the app from which packages are installed. */
   readonly localPaths: readonly string[];
   /** Projects whose builds may read any file of the app, with the reason. */
   readonly readingAll?: ProjectSources['readingAll'];
-  /** Name -> specifier of what is listed; the key has it from the files, `why` names it from here. */
+  /** Name -> specifier. The key already covers the files; `why` uses this to name the packages that changed. */
   readonly packages: Readonly<Record<string, string>>;
-  /** Variables that the files name, and where first: `requirements.txt, line 2`. */
+  /** Variables in the files -> their first use, for example `requirements.txt, line 2`. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** For uv: something has a digest, so everything must. */
+  /** For uv: a requirement has a digest, so all of them must have one. */
   readonly requireHashes?: boolean;
   /** Without user and password. */
   readonly index?: string;
@@ -77,7 +77,7 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
       packages,
       ...(variables.size > 0 && { variables: Object.fromEntries(variables) }),
       ...(config.installer === 'uv' && { requireHashes: isPinned || hasHashes }),
-      // URLs may hold a password, so they come here without and are looked up again by `run`.
+      // URLs may contain a password, so facts have them without it, and `run` looks them up again.
       ...(index !== undefined && { index: withoutUserinfo(index) }),
       ...(extraIndexes !== undefined && { extraIndexes: withoutUserinfo(extraIndexes) }),
     };
@@ -149,7 +149,7 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
     return uvPipCommand(context, this.services.files, {
       ...command,
       requireHashes: context.facts.requireHashes === true,
-      // To pip a file's own index goes before the variable, to uv it is the other way round.
+      // For pip an index in a file overrides the variable; for uv the variable overrides the file.
       index: named['PIP_INDEX_URL'] === undefined ? index : undefined,
     });
   }

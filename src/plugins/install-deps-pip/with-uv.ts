@@ -1,5 +1,4 @@
-// Installs requirements with uv instead of pip, and brings what it left into the form that pip would have left, so that one
-// layer comes of both. Unaware of where requirements come from.
+// Installs requirements with uv instead of pip, and rewrites the result so that both tools give the same layer.
 
 import type { Files, Folder, RunContext } from '../../engine/sdk.js';
 import { normalizeName } from '../../manifests/app/requirements.js';
@@ -14,7 +13,7 @@ interface UvPipInstall {
   readonly home: string;
   /** `-r FILE` and so on. */
   readonly files: readonly string[];
-  /** As pip, which wants digests for everything as soon as one requirement has one. */
+  /** pip requires digests for all requirements if one has a digest; uv needs an option for that. */
   readonly requireHashes: boolean;
   readonly index?: string | undefined;
   readonly extraIndexes?: string | undefined;
@@ -27,7 +26,7 @@ export function uvPipCommand(
 ): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> } {
   const env = uvEnvironment(context, given, { home, hasSettings: false, index });
   return {
-    // pip takes the best version of all indexes, uv by itself that of the first index that has any.
+    // pip chooses the best version from all indexes. By default uv uses the first index that has the package.
     argv: [
       ...uvCommand(context),
       'pip',
@@ -38,7 +37,7 @@ export function uvPipCommand(
     ],
     env: {
       ...env,
-      // The name that launchers get.
+      // Launchers get this name of the interpreter.
       UV_PYTHON: `${context.paths.app}/${home}/bin/python`,
       ...(extraIndexes !== undefined && { UV_EXTRA_INDEX_URL: extraIndexes }),
     },
@@ -49,9 +48,9 @@ const LONGEST_LAUNCHER = 16 * 1024;
 const UV_LAUNCHER =
   /^# -\*- coding: utf-8 -\*-\nimport sys\n(from \S+ import \S+)\nif __name__ == "__main__":\n(?: {4,}.*\n)*? {4}sys\.exit\((\S+)\(\)\)\n?$/m;
 
-/** The text of a launcher as the pip of the catalogue writes it; other scripts stay. */
+/** The text of a launcher as the pip of the catalogue writes it. Other scripts stay unchanged. */
 export const pipLauncher = (text: string): string =>
-  // uv's has a few hundred characters; the expression takes time by the square of what it is given.
+  // A launcher of uv has a few hundred characters, and the time of the expression grows with the square of the length.
   text.length > LONGEST_LAUNCHER
     ? text
     : text.replace(
@@ -61,8 +60,8 @@ export const pipLauncher = (text: string): string =>
       );
 
 /**
- * Rewrites what uv installed. `listed`: normalised names of what the requirements name. Left as it is: the origin of what came
- * by URL, which the two spell differently.
+ * Rewrites what uv installed. `listed`: normalized names of the packages in the requirements. The recorded origin of packages
+ * from URLs stays as uv writes it, although pip spells it differently.
  */
 export async function leaveAsPip(
   app: Folder,
@@ -83,11 +82,11 @@ export async function leaveAsPip(
     const installer = recordColumns(Buffer.from('pip\n'));
     rewrite(app, `${info}/RECORD`, (text) => pipRecord(text, folder, isListed, installer));
   }
-  // Wheels may list empty folders; pip makes only those that hold a file.
+  // Wheels may list empty folders. pip creates only folders with files.
   await app.removeEmptyFolders(site);
 }
 
-/** pip ends lines as the csv module does, and sorts them. */
+/** pip sorts the lines and ends them with CRLF, like the csv module. */
 function pipRecord(text: string, folder: string, isListed: boolean, installer: string): string {
   const lines = text.split(/\r?\n/).filter((line) => line !== '');
   const rows = lines.map((line) => ({ line, path: recordPaths(line)[0] ?? line }));

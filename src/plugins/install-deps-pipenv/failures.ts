@@ -1,4 +1,4 @@
-// The failures that the kind `install-deps-pipenv` raises.
+// The failures of the kind `install-deps-pipenv`.
 
 import type { CommandExit, Failure } from '../../engine/sdk.js';
 import { installFailed, type FailedInstall } from '../shared/logs/install-failures.js';
@@ -31,7 +31,7 @@ export const pathsOutside = (lock: string, paths: readonly string[]): Failure =>
   remedy: 'Move the package into the app, or install it from an index or a repository. Then run `pipenv lock`.',
 });
 
-/** Pipenv would send them to the server as they are written. */
+/** Pipenv would send the unexpanded text to the server. */
 export const variablesUnset = (pipfile: string, names: readonly string[]): Failure => ({
   code: CODE,
   blame: 'app',
@@ -43,7 +43,7 @@ export const variablesUnset = (pipfile: string, names: readonly string[]): Failu
 const OUT_OF_DATE = /Pipfile\.lock \(\S*\) is out of date\./;
 const OTHER_PYTHON = /Your Pipfile requires "?python_(?:full_)?version"?/;
 
-/** `pipLog`: what pip said to Pipenv, which shows only part of it. */
+/** `pipLog`: the log of the pip inside Pipenv, of which Pipenv shows only a part. */
 export function pipenvFailed(
   command: string,
   exit: CommandExit,

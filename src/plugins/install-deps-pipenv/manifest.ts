@@ -1,4 +1,4 @@
-// What the kind `install-deps-pipenv` declares: the packages of a Pipfile.lock, installed into the slug's Python.
+// The manifest of the kind `install-deps-pipenv`: the packages of a Pipfile.lock, installed into the slug's Python.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { indexSchema, installedOutputs, INSTALLER, intoPython } from '../shared/manifest/installer.js';

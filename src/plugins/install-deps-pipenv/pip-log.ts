@@ -1,29 +1,29 @@
-// The log that the pip inside Pipenv writes. Pipenv itself passes on what pip says only when it fails, and then without what
-// tells a broken index from a package that does not exist. Unaware of how Pipenv is run.
+// Reads the log of the pip inside Pipenv. Pipenv shows the output of pip only if it fails, and leaves out the lines that
+// distinguish a broken index from a package that does not exist.
 
 import type { Folder } from '../../engine/sdk.js';
 import { maskUserinfo } from '../shared/install/index-url.js';
 
 export interface PipLog {
-  /** pip built a package here, so what is in the layer was not made by the index alone. */
+  /** Whether pip built a package, so that not everything in the layer came from the index. */
   readonly builtFromSource: boolean;
-  /** The last lines that may say what went wrong, without passwords. */
+  /** The last lines, which may contain the cause of a failure, without passwords. */
   readonly lines: readonly string[];
-  /** What the build that failed printed; pip shows it only to those who do not ask for a log. */
+  /** The output of the failed build. pip does not print it if it writes a log. */
   readonly failedBuild: readonly string[];
 }
 
 const KEPT_LINES = 400;
-/** A log of this size was not written by pip alone. */
+/** A larger log was not written by pip alone. */
 const MOST_BYTES = 256 * 1024 * 1024;
 const TIME = /^\d{4}-\d\d-\d\dT\S+ /;
-/** One for each file at the index, by the thousands. */
+/** pip writes one such line for each file at the index, often thousands. */
 const NOISE = /^\s*(?:Found link|Skipping link|Link requires|Ignoring link|Created |Removed |Looking up)/;
-/** A build, a checkout; its output follows, indented. */
+/** The start of a build or a checkout. Its indented output follows. */
 const COMMAND = /^\s*Running command /;
 const COMMAND_FAILED = /^\s*(?:ERROR: .* exited with |\[bold magenta\])/;
 
-/** Empty when there is no such file: Pipenv did not come to run pip. */
+/** Empty if the file does not exist, because Pipenv failed before it ran pip. */
 export async function readPipLog(folder: Folder, path: string): Promise<PipLog> {
   const lines: string[] = [];
   let builtFromSource = false;

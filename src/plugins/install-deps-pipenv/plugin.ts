@@ -25,19 +25,19 @@ import { readPipLog } from './pip-log.js';
 type Node = NodeOf<typeof config, typeof inputs>;
 /** What `reads` found out; keyed verbatim. */
 type Facts = {
-  /** With the packages for development. */
+  /** Whether to install the packages for development. */
   readonly develop: boolean;
-  /** Name -> version of what is locked; the key has it from the file, `why` names it from here. */
+  /** Name -> locked version. The key already covers the file; `why` uses this to name the packages that changed. */
   readonly packages: Readonly<Record<string, string>>;
-  /** Where Pipenv is started, when that is above the root. */
+  /** The folder in which Pipenv starts, if that is above the root. */
   readonly folder?: string;
-  /** Folders and files of the app that are installed from. */
+  /** Folders and files of the app from which packages are installed. */
   readonly localPaths: readonly string[];
   /** Projects whose builds may read any file of the app, with the reason. */
   readonly readingAll?: ProjectSources['readingAll'];
-  /** App variables that the URLs of the indexes name. */
+  /** App variables in the URLs of the indexes. */
   readonly variables: readonly string[];
-  /** Those written as `${NAME}`, which mean nothing but a variable. */
+  /** Those written as `${NAME}`, which can only be variables. */
   readonly braced?: readonly string[];
   /** URLs with their variables filled in, all without user and password. */
   readonly sources: readonly string[];
@@ -47,7 +47,7 @@ type Facts = {
 
 const EXTRA_INDEX = 'PIP_EXTRA_INDEX_URL';
 const VARIABLE = /\$(?:\{(\w+)\}|(\w+))/g;
-/** Where Pipenv wrote down what pip is to install. */
+/** The temporary file in which Pipenv lists the packages for pip. */
 const TEMPORARY_FILE = / \(from -r \S[^()]*pipenv-\w+-(?:hashed-)?reqs\.txt \(line \d+\)\)/;
 
 @injectable()
@@ -92,12 +92,12 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
       ...readingFact(sources),
       variables: [...new Set(variables)].sort(),
       ...(braced.size > 0 && { braced: [...braced].sort() }),
-      // URLs may hold a password, so they come here without and are looked up again by `run`.
+      // URLs may contain a password, so facts have them without it, and `run` looks them up again.
       sources: filled.split('\n').map(withoutUserinfo),
       ...(index !== undefined && { index: withoutUserinfo(index) }),
       ...(extraIndexes !== undefined && { extraIndexes: withoutUserinfo(extraIndexes) }),
     };
-    // What the Pipfile wants installed before builds is not in the lock.
+    // The lock does not contain what [build-system] of the Pipfile installs before builds.
     const isPinned =
       lock.packages.every(({ isHashed }) => isHashed) && !/^[ \t]*\[build-system\]/m.test(asked.toString());
     return succeed({
@@ -154,14 +154,14 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
       ...compilerEnvironment(context, python),
       ...isolatedEnvironment(context, this.services.files, { extraIndexes }),
       NO_COLOR: '1',
-      // It installs into the first Python on the path.
+      // Pipenv installs into the first Python on the path.
       PATH: `${python}/bin:${context.env['PATH'] ?? '/usr/bin:/bin'}`,
       PIPENV_CACHE_DIR: `${context.paths.cache}/pip`,
       PIPENV_DONT_LOAD_ENV: '1',
       PIPENV_DONT_USE_ASDF: '1',
       PIPENV_DONT_USE_PYENV: '1',
       PIPENV_NOSPIN: '1',
-      // Named, or it would look for one in the folders above the app as well.
+      // Without this, Pipenv also searches the folders above the app.
       PIPENV_PIPFILE: `${rootIn(context.paths.app, facts.folder ?? config.root)}/Pipfile`,
       PIPENV_SYSTEM: '1',
       PIPENV_VERBOSITY: '-1',
@@ -176,10 +176,10 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
   }
 }
 
-/** Of an app variable, else of one that the node sets. */
+/** The value of an app variable, otherwise of a variable that the node sets. */
 const valueOf = ({ view, env }: RunContext<Facts>, name: string): string | undefined => view.env(name) ?? env[name];
 
-/** App-relative, sorted; `folder`: where the lock lies. */
+/** App-relative, sorted. `folder`: the folder of the lock. */
 function localPaths(
   lock: PipfileLockContent,
   folder: string,

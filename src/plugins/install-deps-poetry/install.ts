@@ -1,4 +1,4 @@
-// Runs Poetry for the packages of poetry.lock, and says whether something was built here.
+// Runs Poetry for the packages of poetry.lock, and finds out whether it built a package.
 
 import { fail, succeed, type NodeLog, type RunContext, type Services } from '../../engine/sdk.js';
 import { tellFolder } from '../shared/app/project-folder.js';
@@ -12,19 +12,19 @@ import { poetryFailed } from '../shared/poetry/failures.js';
 import { PoetryOutput } from '../shared/poetry/output.js';
 import { PUBLIC_APP_DIR, type SlugPython } from '../shared/python/home.js';
 import { forgetWheels, wheelsBuiltHere } from './local-builds.js';
-import { quarrelling } from './shared-paths.js';
+import { conflicting } from './shared-paths.js';
 
 /** What `reads` found out; keyed verbatim. */
 export type Facts = {
-  /** Under `--test` every group that is not optional, else the main one. */
+  /** Under `--test` every group that is not optional, otherwise the main group. */
   readonly groups: 'main' | 'all';
-  /** Where Poetry is started, when that is above the root. */
+  /** The folder in which Poetry starts, if that is above the root. */
   readonly folder?: string;
-  /** Folders of the app that are installed from. */
+  /** Folders of the app from which packages are installed. */
   readonly localPaths: readonly string[];
   /** Projects whose builds may read any file of the app, with the reason. */
   readonly readingAll?: ProjectSources['readingAll'];
-  /** Name -> version of what may be installed; the key has it from the lock, `why` names it from here. */
+  /** Name -> version. The key already covers the lock; `why` uses this to name the packages that changed. */
   readonly packages: Readonly<Record<string, string>>;
   readonly ignoredPlugins: readonly string[];
   /** Of what builds need, which no digest settles. Without user and password. */
@@ -45,7 +45,7 @@ export async function installLocked(
   const { host, log, files } = services;
   const { app, cache } = files.of(context);
   const root = facts.folder ?? config.root;
-  // `sync` is `install` that also removes: where there is something already, it is another node's.
+  // `sync` also removes packages. If there are packages already, another node installed them.
   const isEmpty = Object.keys(installedPackages(app, python.sitePackages)).length === 0;
   const args = [isEmpty ? 'sync' : 'install', ...groupOptions(facts.groups, config.groups), '--no-root'];
   const shown = `poetry ${args.join(' ')}`;
@@ -59,18 +59,18 @@ export async function installLocked(
   const poetry = (parallel: boolean) => runPoetry(services, context, { python, root, args, parallel, index, onLine });
   let exit = await runWithDownloads(cache, ARTIFACTS, () => poetry(true));
   if (exit.ok && exit.value.exitCode === 0) {
-    const again = quarrelling(app, python.sitePackages);
+    const again = conflicting(app, python.sitePackages);
     for (const info of again) app.remove(`${python.sitePackages}/${info}`);
-    // In parallel the order is another every time.
+    // A parallel install has a different order each time.
     if (again.length > 0) exit = await poetry(false);
   }
   const builtWheels = await wheelsBuiltHere(cache);
-  // A wheel that was built in a private folder may name it, and the next run has another.
+  // A wheel that was built in a private folder may contain its path, and the next run has another folder.
   if (context.paths.app !== PUBLIC_APP_DIR) forgetWheels(cache, builtWheels ?? []);
   if (!exit.ok) return exit;
   const { minor } = python;
   if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value, { place: context, minor }));
-  // Where that cannot be told any more, something of the app ran.
+  // If this is unknown, assume that code of a package ran.
   return succeed({
     builtFromSource: builtWheels === undefined || builtWheels.length > 0 || facts.localPaths.length > 0,
   });
@@ -82,6 +82,6 @@ function tellPlugins(log: NodeLog, context: RunContext, ignored: readonly string
   log.notice(context, 'install-dependencies::poetry-plugins', text);
 }
 
-/** Poetry's own word for what is installed. */
+/** The options of Poetry that choose the groups. */
 const groupOptions = (groups: Facts['groups'], asked: readonly string[] = []): readonly string[] =>
   groups === 'main' ? ['--only', ['main', ...asked].join(',')] : asked.length > 0 ? ['--with', asked.join(',')] : [];

@@ -1,4 +1,4 @@
-// Wheels that Poetry built here: it keeps them beside the archives that they were built from. Unaware of the lock.
+// Wheels that Poetry built, which it keeps next to the archives that it built them from.
 
 import { posix } from 'node:path';
 import type { Folder } from '../../engine/sdk.js';
@@ -6,13 +6,13 @@ import { cleanCache, cleanCacheSlowly } from '../shared/install/clean-cache.js';
 import { ARTIFACTS } from '../shared/poetry/command.js';
 
 const ARCHIVE = /\.(tar\.gz|tgz|tar\.bz2|tar\.xz|bz2|zip)$/;
-/** Marks the folder of a checkout, which holds no archive. */
+/** Marks the folder of a checkout, which contains no archive. */
 const CHECKOUT_MARK = '.created_from_git_dependency';
 
-/** Of Poetry's files there: four folders, named by a digest, and the name. */
+/** Depth of the files of Poetry: four folders, named by a digest, and the file name. */
 const DEPTH = 5;
 
-/** Paths in the folder of Poetry's archives; undefined when a build put something there that is no archive. */
+/** Paths in the folder of Poetry's archives. Undefined if a build put something else there. */
 export async function wheelsBuiltHere(cache: Folder): Promise<readonly string[] | undefined> {
   let paths: string[] | undefined;
   await cleanCacheSlowly(cache, ARTIFACTS, async () => {

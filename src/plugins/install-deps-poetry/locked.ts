@@ -1,12 +1,12 @@
-// What the lock says about a build: which packages it is about, which of them lie in the app, and whether all that is
-// installed is settled by digests. Unaware of how Poetry is run.
+// What poetry.lock means for a build: which packages it installs, which of them are in the app, and whether digests pin
+// everything that is installed.
 
 import { posix } from 'node:path';
 import type { LockedPackage } from '../../manifests/app/poetry-lock.js';
 import { normalizeName } from '../../manifests/app/requirements.js';
 import { wheelFits, type WheelTarget } from '../../manifests/app/wheel-tags.js';
 
-/** Those that this build may install: without `--test` the ones of the main group, and of those that are asked for. */
+/** The packages that this build may install: without `--test` those of the main group and of the requested groups. */
 export function wantedPackages(
   packages: readonly LockedPackage[],
   mode: 'build' | 'test',
@@ -20,7 +20,7 @@ export function wantedPackages(
   );
 }
 
-/** Name -> version; several versions for several platforms are all named. */
+/** Name -> version, or all versions if they differ between platforms. */
 export function versionsOf(packages: readonly LockedPackage[]): Readonly<Record<string, string>> {
   const versions: Record<string, string> = {};
   for (const { name, version } of packages) {
@@ -31,13 +31,13 @@ export function versionsOf(packages: readonly LockedPackage[]): Readonly<Record<
 
 interface LocalSource {
   readonly name: string;
-  /** As the lock spells it, relative to the project. */
+  /** As in the lock, relative to the project. */
   readonly written: string;
-  /** App-relative; undefined when it leads out of the app. */
+  /** App-relative. Undefined if it is outside the app. */
   readonly path: string | undefined;
 }
 
-/** Projects and archives that are installed from where they lie. `folder`: of the project, app-relative. */
+/** Projects and archives that are installed from a local path. `folder`: of the project, app-relative. */
 export function localSources(packages: readonly LockedPackage[], folder: string): readonly LocalSource[] {
   return packages.flatMap(({ name, source }) => {
     if (source?.type !== 'directory' && source?.type !== 'file') return [];
@@ -48,8 +48,8 @@ export function localSources(packages: readonly LockedPackage[], folder: string)
 }
 
 /**
- * Digests settle the very bytes that are installed. Not so where something is built: what a build needs is in no lock, and
- * what it makes was made by code of the package.
+ * Whether digests pin all installed bytes. They don't if a package is built, because no lock pins the build requirements, and
+ * code of the package writes the result.
  */
 export const isSettled = (packages: readonly LockedPackage[], target: WheelTarget): boolean =>
   packages.every(
@@ -58,6 +58,6 @@ export const isSettled = (packages: readonly LockedPackage[], target: WheelTarge
       source?.type !== 'git' &&
       files.length > 0 &&
       files.every(({ hash }) => /^sha(256|384|512):/.test(hash)) &&
-      // Without an archive of sources there is nothing to build: it is for other machines, or a wheel fits after all.
+      // A package without a source archive can't be built: it is for other machines, or a wheel fits.
       (files.every(({ file }) => file.endsWith('.whl')) || files.some(({ file }) => wheelFits(file, target))),
   );

@@ -1,4 +1,4 @@
-// What the kind `install-deps-poetry` declares: the packages of poetry.lock, installed into the slug's Python.
+// The manifest of the kind `install-deps-poetry`: the packages of poetry.lock, installed into the slug's Python.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { groupsSchema, installedOutputs, INSTALLER, intoPython } from '../shared/manifest/installer.js';

@@ -34,7 +34,7 @@ export class InstallDepsPoetry implements Plugin<Node['config'], Node['inputs'],
     const index = this.services.host.setting('INDEX');
     if (index?.startsWith('file:') === true) return fail(unsupportedIndex(index));
     const wanted = wantedPackages(packages, view.run.mode, config.groups);
-    // Of all packages: Poetry looks at every path before it knows which groups it installs.
+    // Checks all packages, because Poetry looks at every path before it chooses the groups.
     const sources = localSources(packages, inRoot(folder, ''));
     const outside = sources.filter(({ path }) => path === undefined);
     if (outside.length > 0) return fail(sourcesOutside(outside));

@@ -1,4 +1,4 @@
-// The files of a project that Poetry locked, as a node's view shows them.
+// The project files that Poetry reads, from the view of a node.
 
 import { fail, succeed, type Result, type ViewReader } from '../../engine/sdk.js';
 import { parsePoetryLock, parsePoetryProject, type LockedPackage } from '../../manifests/app/poetry-lock.js';
@@ -8,13 +8,13 @@ import { inRoot } from '../shared/app/root.js';
 import { CODE, noProjectFile, unreadableProject } from '../shared/poetry/failures.js';
 
 interface ProjectFiles {
-  /** The folder that Poetry starts in: the root, or above it. App-relative. */
+  /** The folder in which Poetry starts: the root or a folder above it. App-relative. */
   readonly folder: string;
   /** App-relative. */
   readonly paths: readonly string[];
   readonly packages: readonly LockedPackage[];
   readonly requiredPlugins: readonly string[];
-  /** poetry.toml makes Poetry build what it could download. */
+  /** Whether poetry.toml makes Poetry build packages that have wheels. */
   readonly refusesWheels: boolean;
 }
 

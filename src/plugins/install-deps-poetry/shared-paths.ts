@@ -1,11 +1,10 @@
-// Files that two packages both bring, with different content: which one is left depends on who came last. Unaware of the
-// installer.
+// Finds files that two packages install with different content, so that the result depends on the order of the install.
 
 import type { Folder } from '../../engine/sdk.js';
 import { recordPaths } from '../shared/install/record.js';
 
-/** The `.dist-info` folders of packages that quarrel about a file, sorted. */
-export function quarrelling(app: Folder, sitePackages: string): readonly string[] {
+/** The `.dist-info` folders of packages that install different content at the same path, sorted. */
+export function conflicting(app: Folder, sitePackages: string): readonly string[] {
   const infos = app
     .list(sitePackages)
     .filter(({ name, kind }) => kind === 'directory' && name.endsWith('.dist-info'))

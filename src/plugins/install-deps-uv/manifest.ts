@@ -1,4 +1,4 @@
-// What the kind `install-deps-uv` declares: the packages of a uv.lock, installed into the slug's Python.
+// The manifest of the kind `install-deps-uv`: the packages of a uv.lock, installed into the slug's Python.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { installedOutputs, INSTALLER, intoPython, uvConfig } from '../shared/manifest/installer.js';

@@ -17,9 +17,9 @@ import { manifest, type config, type inputs } from './manifest.js';
 type Node = NodeOf<typeof config, typeof inputs>;
 /** What `reads` found out; keyed verbatim. */
 type Facts = UvFacts & {
-  /** Folders whose metadata uv has to build. */
+  /** Folders whose metadata comes from a build. */
   readonly computed: readonly string[];
-  /** Name -> version; the key has it from the lockfile, `why` names it from here. */
+  /** Name -> version. The key already covers the lockfile; `why` uses this to name the packages that changed. */
   readonly packages: Readonly<Record<string, string>>;
 };
 

@@ -1,4 +1,4 @@
-// What the kind `install-project-poetry` declares: the app itself, installed as the package that it is.
+// The manifest of the kind `install-project-poetry`: the app itself, installed as a package.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { installedOutputs, INSTALLER, ontoDependencies } from '../shared/manifest/installer.js';

@@ -1,5 +1,5 @@
-// Installs the project itself with Poetry, into the Python that has its dependencies. What is installed leads to the
-// source, which is part of the slug anyway.
+// Installs the project itself with Poetry, into the Python that has its dependencies. The installed package refers to the
+// source, which is part of the slug.
 
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
@@ -19,7 +19,7 @@ type Node = NodeOf<typeof config, typeof inputs>;
 type Facts = {
   readonly isPackage: boolean;
   readonly hasBuildScript: boolean;
-  /** Of the project, when that is above the root. */
+  /** The folder of the project, if that is above the root. */
   readonly folder?: string;
   /** Projects whose builds may read any file of the app, with the reason. */
   readonly readingAll?: ProjectSources['readingAll'];
@@ -60,7 +60,7 @@ export class InstallProjectPoetry implements Plugin<Node['config'], Node['inputs
     const { files, host, log } = this.services;
     const install = { vendorDir: config.vendorDir, builtIn: hasBuildScript ? [root] : [] };
     return installPackages(this.services, context, install, async (python, before) => {
-      // Not `sync`: without the dependencies in its view it would remove them.
+      // Not `sync`, which would remove the dependencies.
       const args = ['install', '--only-root'];
       const shown = `poetry ${args.join(' ')}`;
       log.step(context, `Installing the project using '${shown}'`);
@@ -76,7 +76,7 @@ export class InstallProjectPoetry implements Plugin<Node['config'], Node['inputs
   }
 }
 
-/** Poetry writes the folders of a project in the order of a hash of their paths, and so in another one in another folder. */
+/** Poetry orders the folders of a project by a hash of their paths, so the order would depend on the build folder. */
 function sortSearchPaths(app: Folder, home: string, files: readonly string[]): void {
   for (const file of files.filter((name) => /^lib\/[^/]+\/site-packages\/[^/]+\.pth$/.test(name))) {
     const path = `${home}/${file}`;

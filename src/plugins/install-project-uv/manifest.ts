@@ -1,4 +1,4 @@
-// What the kind `install-project-uv` declares: the packages that lie in an app locked by uv, installed into the slug's Python.
+// The manifest of the kind `install-project-uv`: the packages inside an app locked by uv, installed into the slug's Python.
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { installedOutputs, INSTALLER, ontoDependencies, uvConfig } from '../shared/manifest/installer.js';

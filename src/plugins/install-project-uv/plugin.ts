@@ -1,4 +1,4 @@
-// Installs the packages that lie in the app itself (the app, members of its workspace, path dependencies) with uv.
+// Installs the packages inside the app (the app itself, members of its workspace, path dependencies) with uv.
 
 import { inject, injectable } from 'inversify';
 import { Services, succeed } from '../../engine/sdk.js';
@@ -42,7 +42,7 @@ export class InstallProjectUv implements Plugin<Node['config'], Node['inputs'], 
     return succeed({
       files: [...new Set([...files, ...sources.patterns])].sort(),
       facts,
-      // Build tools are not pinned, and the code is the app's own.
+      // Build tools are not pinned, and the code belongs to the app.
       scope: 'app',
     });
   }

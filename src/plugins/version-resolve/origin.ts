@@ -1,3 +1,3 @@
-// Where the version that an app asks for was found.
+// The place of the version that the app requests.
 
 export type Origin = 'runtime.txt' | '.python-version' | 'Pipfile.lock' | 'cached' | 'default';

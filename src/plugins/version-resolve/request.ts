@@ -1,4 +1,4 @@
-// Finds the version that the app asks for, and where it does: the first of runtime.txt, .python-version, Pipfile.lock, the minor
+// Finds the version that the app requests and its place: the first of runtime.txt, .python-version, Pipfile.lock, the minor
 // version of the last build, and the default.
 
 import { fail, failKnowing, succeed, type Result, type ViewReader } from '../../engine/sdk.js';

@@ -1,10 +1,10 @@
-// The environment that code of the app runs in while it is built (hooks, collectstatic, the NLTK download): that of the
-// buildpack's build, overlaid by the variables of the app. Installers of packages see nothing of it.
+// The environment in which code of the app runs during the build (hooks, collectstatic, the NLTK download): that of a build
+// with the original buildpack, overridden by the variables of the app. Installers of packages don't get it.
 
 import type { Files, RunContext } from '../../../engine/sdk.js';
 import { pythonHome } from '../python/home.js';
 
-/** Names that are never taken from the app: they would break the build's own programs. */
+/** App variables that are never passed on, because they would break the programs of the build. */
 const DENIED: ReadonlySet<string> = new Set([
   'PATH',
   'CPATH',
@@ -18,7 +18,7 @@ const DENIED: ReadonlySet<string> = new Set([
 /** The app variables that code of the app gets. */
 export const allowed = (names: readonly string[]): string[] => names.filter((name) => !DENIED.has(name));
 
-/** One file a variable, as scripts written for the buildpack expect; returns the folder as the script sees it. */
+/** Writes one file per variable, as scripts for the buildpack expect. Returns the folder as the script sees it. */
 export function writeEnvDir(
   context: RunContext,
   files: Files,
@@ -28,13 +28,13 @@ export function writeEnvDir(
   scratch.makeFolders('env');
   for (const name of names) {
     const value = context.view.env(name);
-    // A name with a slash cannot have come from a file of the env folder.
+    // A name with a slash can't have come from a file of the env folder.
     if (value !== undefined && !name.includes('/')) scratch.write(`env/${name}`, value);
   }
   return `${context.paths.scratch}/env`;
 }
 
-/** What `--test` adds, as the buildpack's own entry for tests does. */
+/** Variables that `--test` adds, like bin/test-compile of the buildpack. */
 const TEST_MODE: Readonly<Record<string, string>> = {
   INSTALL_TEST: '1',
   DISABLE_COLLECTSTATIC: '1',
@@ -43,19 +43,19 @@ const TEST_MODE: Readonly<Record<string, string>> = {
 
 interface BuildEnvironment {
   readonly vendorDir: string;
-  /** What `writeEnvDir` gave. */
+  /** The result of `writeEnvDir`. */
   readonly envDir: string;
-  /** App variables that may replace those set here; all that are allowed unless given. */
+  /** App variables that may override those set here. Default: all allowed ones. */
   readonly names?: readonly string[];
-  /** Folders before that of Python. */
+  /** Folders to put on the path before that of Python. */
   readonly path?: readonly string[];
-  /** For one step alone. */
+  /** Variables for this step only. */
   readonly extra?: Readonly<Record<string, string>>;
 }
 
 /**
- * Variables over those of the context. An app's own value wins over any set here. The mode of the run is part of it, so it
- * belongs into the facts of a kind whose results are restored.
+ * Variables to set over those of the context. A value of the app overrides each of them. They depend on the mode of the run, so
+ * a kind with stored results must have the mode in its facts.
  */
 export function buildEnvironment(
   context: RunContext,
@@ -74,13 +74,13 @@ export function buildEnvironment(
     CPLUS_INCLUDE_PATH: before(`${python}/include`, 'CPLUS_INCLUDE_PATH'),
     PKG_CONFIG_PATH: before(`${python}/lib/pkgconfig`, 'PKG_CONFIG_PATH'),
     PYTHONUNBUFFERED: '1',
-    // Without it tools break their lines at 80 columns, in the middle of what went wrong.
+    // Without it tools wrap error messages at 80 columns.
     COLUMNS: '200',
     LANG: 'en_US.UTF-8',
     HOME: context.paths.app,
-    // Else what tools download would lie below HOME, and go into the slug.
+    // Otherwise tools would download to HOME, which becomes the slug.
     XDG_CACHE_HOME: `${context.paths.cache}/home`,
-    // What becomes the slug, also where the script runs in a folder of it.
+    // The folder that becomes the slug, even if the script runs in a subfolder of it.
     BUILD_DIR: context.paths.app,
     CACHE_DIR: context.paths.cache,
     ENV_DIR: envDir,

@@ -1,5 +1,5 @@
-// Would Python find a module? Told from the names of files alone, as Python's finders look for them, so that nothing has to
-// run for the many apps that do not have it. Unaware of what the module is wanted for.
+// Finds out from file names whether Python can import a module, by the rules of Python's finders. That way, nothing has to run
+// for the many apps that don't have it.
 
 import { posix } from 'node:path';
 import type { ViewReader } from '../../../engine/sdk.js';
@@ -8,11 +8,11 @@ import { minorInView, PUBLIC_APP_DIR, pythonHome } from '../python/home.js';
 
 interface Place {
   readonly vendorDir: string;
-  /** Where programs of the app are started, which Python searches first. */
+  /** The folder in which programs of the app start. Python searches it first. */
   readonly root: string;
 }
 
-/** `name`: a top-level module. Installed, editable (by a .pth file or a finder), or a package in the root itself. */
+/** `name`: a top-level module, which is installed, editable (by a .pth file or a finder), or in the root. */
 export async function isModuleAvailable(view: ViewReader, { vendorDir, root }: Place, name: string): Promise<boolean> {
   const home = pythonHome(vendorDir);
   const minor = minorInView(view, home);
@@ -41,7 +41,7 @@ function hasModule(view: ViewReader, folder: string, name: string): boolean {
 const textOf = async (view: ViewReader, path: string): Promise<string> =>
   (view.exists(path) ? await view.read(path) : undefined)?.toString('utf8') ?? '';
 
-/** Folders of the app that a .pth file adds; lines that begin with `import` are code. */
+/** Folders of the app that a .pth file adds. Lines that begin with `import` are code. */
 function foldersOf(text: string, site: string): readonly string[] {
   return text.split(/\r?\n/).flatMap((line) => {
     const path = line.trimEnd();
@@ -55,7 +55,7 @@ function foldersOf(text: string, site: string): readonly string[] {
   });
 }
 
-/** A finder of setuptools holds a literal `MAPPING: dict[str, str] = {'name': '/path', ...}`. */
+/** A finder of setuptools contains a literal `MAPPING: dict[str, str] = {'name': '/path', ...}`. */
 function mapsModule(finder: string, name: string): boolean {
   const mapping = /^MAPPING\b[^=\n]*=[ \t]*(\{.*\})/m.exec(finder)?.[1] ?? '';
   return mapping.includes(`'${name}':`) || mapping.includes(`"${name}":`);

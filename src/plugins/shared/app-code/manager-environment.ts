@@ -1,19 +1,19 @@
-// What scripts of the app find of its package manager while it is built: the program on the path, and the variables that
-// tell it to use the Python of the slug. Unaware of who runs the scripts.
+// Makes the package manager available to scripts of the app during the build: its program on the path, and variables that
+// tell it to use the Python of the slug.
 
 import type { Files, RunContext } from '../../../engine/sdk.js';
 import { pythonToolCommand } from '../install/tool-command.js';
 import { minorOfPython, pythonHome } from '../python/home.js';
 
 interface ManagerEnvironment {
-  /** Folders before that of Python. */
+  /** Folders to put on the path before that of Python. */
   readonly path: readonly string[];
   readonly variables: Readonly<Record<string, string>>;
 }
 
 const NONE: ManagerEnvironment = { path: [], variables: {} };
 
-/** Poetry and uv are on the path only when the node was given their tool trees. */
+/** Poetry and uv are on the path only if the node has their tool trees as inputs. */
 export function managerEnvironment(
   context: RunContext,
   files: Files,
@@ -44,7 +44,7 @@ export function managerEnvironment(
           UV_PROJECT_ENVIRONMENT: python,
           UV_NO_MANAGED_PYTHON: '1',
           UV_PYTHON_DOWNLOADS: 'never',
-          // Its cache and the app may lie on different file systems, and nothing of the app may be linked to a cache.
+          // uv's cache and the app may be on different file systems, and files of the app must not be links into a cache.
           UV_LINK_MODE: 'copy',
         },
       };
@@ -54,7 +54,7 @@ export function managerEnvironment(
   }
 }
 
-/** The folder that has the program `poetry`, as commands see it. */
+/** The folder with the program `poetry`, as commands see it. */
 function writePoetry(context: RunContext, files: Files, home: string): string | undefined {
   const minor = minorOfPython(files.of(context).app, home);
   if (context.paths.tools['poetry'] === undefined || minor === undefined) return undefined;

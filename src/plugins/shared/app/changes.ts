@@ -1,12 +1,12 @@
-// What changed in a folder, found by stat before and after. Unaware of why anyone asks.
+// Finds out what changed in a folder, by stat before and after.
 
 import { posix } from 'node:path';
 import type { Folder } from '../../../engine/sdk.js';
 
-/** Path of each file below the folder -> what a write to it would move. */
+/** Path of each file below the folder -> the fields of its stat that a write changes. */
 export type Snapshot = ReadonlyMap<string, string>;
 
-/** Of what lies below `path`; empty when there is no such folder, which is for the engine to say. */
+/** Of all files below `path`. Empty if that is not a folder, which the engine reports. */
 export async function takeSnapshot(folder: Folder, path: string, signal: AbortSignal): Promise<Snapshot> {
   const files = new Map<string, string>();
   await folder.visit(path, (entry, below, handle) => {
@@ -18,7 +18,7 @@ export async function takeSnapshot(folder: Folder, path: string, signal: AbortSi
   return files;
 }
 
-/** Files that are new or differ, sorted. */
+/** New and changed files, sorted. */
 export function changedFiles(before: Snapshot, after: Snapshot): string[] {
   const changed: string[] = [];
   for (const [path, stat] of after) if (before.get(path) !== stat) changed.push(path);
@@ -26,8 +26,8 @@ export function changedFiles(before: Snapshot, after: Snapshot): string[] {
 }
 
 /**
- * Deletes bytecode that Python would prefer over a source file the script changed: the installers' bytecode carries a
- * hash that nobody checks, so without this the change would have no effect.
+ * Deletes the bytecode of source files that the script changed. Installers compile bytecode that Python doesn't check against
+ * its source, so without this the changes would have no effect.
  */
 export function dropStaleBytecode(folder: Folder, below: string, before: Snapshot, after: Snapshot): readonly string[] {
   const stale = new Set(
@@ -38,7 +38,7 @@ export function dropStaleBytecode(folder: Folder, below: string, before: Snapsho
   if (stale.size === 0) return [];
   const dropped: string[] = [];
   for (const path of after.keys()) {
-    // `name.cpython-313.opt-1.pyc`; a name may have dots of its own only in front of the tag.
+    // `name.cpython-313.opt-1.pyc`. Dots that belong to the name come before the tag.
     const source = path.replace(/\.[a-z]+-\d+(\.opt-\w+)?\.pyc$/, '');
     if (source === path || !stale.has(source) || before.get(path) !== after.get(path)) continue;
     if (isUnchecked(folder, path)) {
@@ -49,7 +49,7 @@ export function dropStaleBytecode(folder: Folder, below: string, before: Snapsho
   return dropped.sort();
 }
 
-/** The second word of a .pyc: bit 0 = made by hash, bit 1 = compare it with the source (PEP 552). */
+/** The second word of a .pyc: bit 0 = has a hash, bit 1 = Python checks the hash against the source (PEP 552). */
 function isUnchecked(folder: Folder, path: string): boolean {
   const header = folder.isFile(path) ? folder.readStart(path, 8) : undefined;
   return header?.length === 8 && header.readUInt32LE(4) === 1;

@@ -1,4 +1,4 @@
-// Files of the app that must be UTF-8 and are something else: tools say so in words that name neither file nor encoding.
+// Checks that files of the app are UTF-8, because tools report other encodings without the name of the file or the encoding.
 
 import { isUtf8 } from 'node:buffer';
 import type { Failure } from '../../../engine/sdk.js';
@@ -6,7 +6,7 @@ import { foreignEncoding } from '../../../manifests/app/text-file.js';
 
 const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
-/** Undefined for UTF-8. `mark`: whether the tool takes a byte order mark before it. */
+/** Undefined for UTF-8. `mark`: whether the tool accepts a byte order mark. */
 export function wrongEncoding(bytes: Uint8Array, mark: 'accepted' | 'refused' = 'refused'): string | undefined {
   const isMarked = MARK.equals(bytes.subarray(0, MARK.length));
   const isPlain = isUtf8(bytes) && !bytes.includes(0);
@@ -28,7 +28,7 @@ export const misencoded = (code: string, file: string, encoding: string): Failur
   ].join('\n'),
 });
 
-/** The first of the files that is no UTF-8. */
+/** The failure for the first file that is not UTF-8. */
 export function firstMisencoded(
   code: string,
   files: readonly (readonly [path: string, bytes: Uint8Array | undefined])[],

@@ -1,8 +1,8 @@
-// Line ends of scripts that are saved as on Windows: every program on Linux takes the CR for a part of the line.
+// Finds Windows line endings in scripts. On Linux, programs treat the CR as a part of the line.
 
 import { posix } from 'node:path';
 
-/** A type, so that facts may hold it. */
+/** A type, because facts can't contain interfaces. */
 export type WindowsLines = {
   /** Lines that end with CR and LF. */
   readonly count: number;
@@ -12,7 +12,7 @@ export type WindowsLines = {
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** Undefined for a file without such lines, and for one that is no text. */
+/** Undefined for a file without such lines, and for a file that is not text. */
 export function windowsLinesOf(bytes: Uint8Array | undefined): WindowsLines | undefined {
   if (bytes === undefined || bytes.includes(0)) return undefined;
   let count = 0;
@@ -29,6 +29,6 @@ export const describeWindowsLines = (script: string, { count, total }: WindowsLi
     ? `${script} has Windows line endings (CRLF).`
     : `${count} of the ${total} lines of ${script} have Windows line endings (CRLF).`;
 
-/** What to do about it, without the full stop. */
+/** The remedy, without the final period. */
 export const saveWithLf = (script: string): string =>
   `Save ${script} with LF line endings, or add \`${posix.dirname(script)}/* text eol=lf\` to .gitattributes, run \`git add --renormalize .\` and commit`;

@@ -1,4 +1,4 @@
-// Where the files of a project are when `root` has none of them: in a folder above it, as its package manager looks them up.
+// Finds the files of a project in folders above `root` if the root has none, like the package managers.
 
 import { posix } from 'node:path';
 import type { NodeLog, RunContext, ViewReader } from '../../../engine/sdk.js';
@@ -14,7 +14,7 @@ export function foldersUp(root: string): readonly string[] {
   return [...parts.map((_, depth) => parts.slice(0, parts.length - depth).join('/')), '.'];
 }
 
-/** The root, or the nearest folder above it, that holds the file; the root where none does. */
+/** The root or the nearest folder above it that contains the file. If none does, the root. */
 export async function nearestWith(view: ViewReader, root: string, file: string): Promise<string> {
   for (const folder of foldersUp(root)) if (await isWantedFile(view, inRoot(folder, file))) return folder;
   return root;
@@ -26,15 +26,15 @@ export const poetryFolder = (view: ViewReader, root: string): Promise<string> =>
 interface UvPlaces {
   /** The folder of the project that is installed. */
   readonly project: string;
-  /** The folder of the lockfile: of the workspace that the project is a member of, else the project's own. */
+  /** The folder of the lockfile: of the workspace that the project is a member of, otherwise of the project. */
   readonly top: string;
-  /** A workspace above that the project does not belong to. */
+  /** A workspace in a folder above, of which the project is not a member. */
   readonly strange?: { readonly folder: string; readonly isExcluded: boolean };
 }
 
 const PROJECT = 'pyproject.toml';
 
-/** As uv finds them. Files that cannot be read count as without a workspace; who reads them again says what is wrong. */
+/** By the rules of uv. Unreadable files count as files without a workspace, and a later read reports them. */
 export async function uvPlaces(view: ViewReader, root: string): Promise<UvPlaces> {
   const project = await nearestWith(view, root, PROJECT);
   for (const folder of foldersUp(project)) {
@@ -57,11 +57,11 @@ async function workspaceIn(view: ViewReader, folder: string): Promise<UvWorkspac
   return parsed?.ok === true ? parsed.value.workspace : undefined;
 }
 
-/** Pattern of the project files of the members that a pattern of the workspace in `folder` names. */
+/** Pattern for the project files of the workspace members that a pattern in `folder` matches. */
 export const memberFiles = (folder: string, pattern: string): string =>
   inRoot(literalPattern(folder), posix.join(pattern, PROJECT));
 
-/** Says in the log of an install that it goes by files above the root. */
+/** Logs that an install uses files above the root. */
 export function tellFolder(log: NodeLog, context: RunContext, root: string, file: string): void {
   if (posix.dirname(file) === root || file === inRoot(root, posix.basename(file))) return;
   log.info(context, `Using ${file}, because ${rootName(root)} has no ${posix.basename(file)}`);

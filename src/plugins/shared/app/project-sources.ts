@@ -1,5 +1,5 @@
-// What a build of projects in the app has to see. A backend may read any file beside its project, and a build that misses one
-// fails or, worse, makes another version: so it sees the whole app, unless the project's files show that it reads nothing else.
+// Decides which files the builds of projects in the app see. A build backend may read files outside its project, and without
+// them a build fails or sets a wrong version. So it sees the whole app, unless the project's files show that it reads no more.
 
 import type { NodeLog, RunContext, ViewReader } from '../../../engine/sdk.js';
 import { buildReach, type BuildReach } from '../../../manifests/app/build-reach.js';
@@ -9,13 +9,13 @@ import { inRoot } from './root.js';
 export interface ProjectSources {
   /** Patterns for `reads`. */
   readonly patterns: readonly string[];
-  /** Folder of a project whose build may read any file of the app -> why. For facts, so that `why` can name it. */
+  /** Folder of a project whose build may read any file of the app -> reason. A fact, so that `why` can show it. */
   readonly readingAll: Readonly<Record<string, string>>;
 }
 
 /**
- * `places`: folders and files that are installed from, app-relative; `.` is the app. `isLocked`: the lockfile lists what they
- * depend on, so a path to another project is no reason to see the whole app.
+ * `places`: folders and files from which packages are installed, app-relative; `.` is the app. `isLocked`: the lockfile lists
+ * their dependencies, so a path to another project is no reason to see the whole app.
  */
 export async function sourcesOf(
   view: ViewReader,
@@ -38,7 +38,7 @@ export async function sourcesOf(
   return { patterns: [...patterns].sort(), readingAll };
 }
 
-/** Undefined for what is no project: archives, folders of archives. */
+/** Undefined for archives and folders of archives, which are not projects. */
 async function reachOf(view: ViewReader, place: string, isLocked: boolean): Promise<BuildReach | undefined> {
   const names = view.list(place);
   if (!names.includes('pyproject.toml') && !names.includes('setup.py') && !names.includes('setup.cfg'))
@@ -52,7 +52,7 @@ async function reachOf(view: ViewReader, place: string, isLocked: boolean): Prom
     setupCfg: await read('setup.cfg'),
     manifestIn: await read('MANIFEST.in'),
   });
-  // The folders above it are others than its path says.
+  // Behind a link, the folders above the project differ from those in its path.
   const isLost = reach.type === 'own-folder' && reach.looksUp.length > 0 && !isPlainFolder(view, place);
   return isLost ? { type: 'anything', because: 'is behind a symbolic link and looks for files above it' } : reach;
 }
@@ -62,17 +62,17 @@ function isPlainFolder(view: ViewReader, place: string): boolean {
   return parts.every((_, depth) => view.kindOf(parts.slice(0, depth + 1).join('/')) === 'directory');
 }
 
-/** Of `a/b`: `a` and `.`. */
+/** For `a/b`: `a` and `.`. */
 function foldersAbove(place: string): readonly string[] {
   const parts = place.split('/');
   return parts.map((_, depth) => parts.slice(0, depth).join('/') || '.');
 }
 
-/** What a key and `why` hold of it. */
+/** The part of it for the facts. */
 export const readingFact = ({ readingAll }: ProjectSources): Partial<Pick<ProjectSources, 'readingAll'>> =>
   Object.keys(readingAll).length === 0 ? {} : { readingAll };
 
-/** Says in the log of an install what makes it depend on all of the app. */
+/** Logs why an install depends on all files of the app. */
 export function tellReadingAll(log: NodeLog, context: RunContext, readingAll: ProjectSources['readingAll'] = {}): void {
   for (const [folder, because] of Object.entries(readingAll)) {
     log.info(context, `${folder} ${because}, so its build sees the whole app, and a change to any file reinstalls it`);

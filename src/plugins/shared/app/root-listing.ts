@@ -1,29 +1,29 @@
-// Looks at the root of the app for people: names as they would expect them in a message. Unaware of what they mean.
+// Looks up files and folders of the app, and lists folders for messages.
 
 import type { ViewReader } from '../../../engine/sdk.js';
 import { inRoot } from './root.js';
 
 const SHOWN_NAMES = 40;
 
-/** A regular file, or a symbolic link to one. A link that cannot be followed is none. */
+/** A regular file, or a symbolic link to one. Broken links don't count. */
 export async function isFile(view: ViewReader, path: string): Promise<boolean> {
   const kind = view.kindOf(path);
   return kind === 'file' || (kind === 'symlink' && view.exists(path) && (await view.read(path)) !== undefined);
 }
 
-/** As `isFile`; but where a link of this name cannot be followed, the node fails and names it. */
+/** Like `isFile`, but the node fails for a broken link. */
 export async function isWantedFile(view: ViewReader, path: string): Promise<boolean> {
   const kind = view.kindOf(path);
   return kind === 'file' || (kind !== 'directory' && (await view.read(path)) !== undefined);
 }
 
-/** A directory, or a symbolic link to something that is no file. */
+/** A directory, or a symbolic link to something that is not a file. */
 export async function isDirectory(view: ViewReader, path: string): Promise<boolean> {
   const kind = view.kindOf(path);
   return kind === 'directory' || (kind === 'symlink' && view.exists(path) && !(await isFile(view, path)));
 }
 
-/** What the root holds, one name a line, folders with a slash. */
+/** The contents of the root, one name per line, folders with a slash. */
 export function describeRoot(view: ViewReader, root: string): string {
   const title = root === '.' ? 'The root of the app contains:' : `${root} contains:`;
   return describeNames(title, namesIn(view, inRoot(root, '')));
@@ -49,5 +49,5 @@ function describeNames(title: string, names: readonly string[]): string {
   return [title, ...shown, ...(rest > 0 ? [`  ... and ${rest} more`] : [])].join('\n');
 }
 
-/** File names may hold anything, a message for a terminal may not. */
+/** Replaces control characters, which must not reach a terminal. */
 const printable = (name: string): string => name.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');

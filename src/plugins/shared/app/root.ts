@@ -1,21 +1,21 @@
-// The folder of the app that holds its project files, for an app that is one of several in a repository: `root`. All
-// other paths of a kind stay relative to the app, which is the whole repository.
+// Paths below `root`, the folder with the project files if a repository contains several apps. All other paths of a kind are
+// relative to the app, which is the whole repository.
 
 import type { ViewReader } from '../../../engine/sdk.js';
 
-/** A path below the root, app-relative. An empty path gives the root itself, spelled as views spell it: '' for the app. */
+/** A path below the root, app-relative. An empty path stands for the root itself, in the form of views: '' for the app. */
 export function inRoot(root: string, path: string): string {
   if (root === '.') return path;
   return path === '' ? root : `${root}/${path}`;
 }
 
-/** The root below a folder that stands for the app (`context.appDir`, `context.paths.app`, `$HOME`): a `cwd` for commands. */
+/** The root below a folder that stands for the app (`context.appDir`, `context.paths.app`, `$HOME`), for example as a `cwd`. */
 export const rootIn = (appDir: string, root: string): string => (root === '.' ? appDir : `${appDir}/${root}`);
 
-/** How messages name the folder. */
+/** The name of the folder in messages. */
 export const rootName = (root: string): string => (root === '.' ? 'the root of the app' : root);
 
-/** A view of the root alone, by paths relative to it. */
+/** A view of the root only, with paths relative to it. */
 export function viewOfRoot(view: ViewReader, root: string): ViewReader {
   if (root === '.') return view;
   return {

@@ -1,10 +1,10 @@
-// The pins of the platform's archives: those that pyflow ships and those of the operator. Unaware of what is fetched.
+// The pinned digests of the platform's archives: those that pyflow ships and those of the operator.
 
 import { fail, succeed, type Failure, type Host, type Result } from '../../../engine/sdk.js';
 import { parsePins } from '../../../manifests/catalogue/pin-file.js';
 import { SHIPPED_PINS, type Pins } from '../../../manifests/catalogue/platform-archives.js';
 
-/** The shipped pins under those of the operator; the setting is the text of the file that PYFLOW_PINS names. */
+/** Pins of the operator override the shipped ones. The setting is the text of the file that PYFLOW_PINS names. */
 export function readPins(host: Host): Result<Pins> {
   const text = host.setting('PINS');
   if (text === undefined || text === '') return succeed(SHIPPED_PINS);

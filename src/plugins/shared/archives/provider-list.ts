@@ -1,4 +1,4 @@
-// The schema of the list of providers, which version-resolve and fetch-runtime take alike.
+// The schema of the list of providers, for version-resolve and fetch-runtime.
 
 export const providersSchema = {
   type: 'array',

@@ -1,4 +1,4 @@
-// Whether anything is built for a stack, and the words for when it is not. The buildpack adapter asks before all else.
+// Whether pyflow builds for a stack, and the failures if it does not. The buildpack adapter checks this first.
 
 import type { Failure } from '../../../engine/sdk.js';
 import { acceptedStacks, stackStatus } from '../../../manifests/catalogue/stacks.js';

@@ -1,14 +1,13 @@
-// Cleans the cache folders of package managers, in which builds of the app work too.
+// Cleans the cache folders of package managers, to which builds of the app can write.
 
 import { FailureError, type Folder } from '../../../engine/sdk.js';
 
-/** Names that managers give to folders in their caches: a file in such a place would stop them in every later build. */
+/** Names of folders in the caches of managers. A file with such a name would break every later build. */
 const FOLDER_NAME = /-v\d+$|^(?:artifacts|cache|http|selfcheck|wheels)$/;
 
 /**
- * Runs `clean` on a folder below the node's cache. A build may have put anything there: a folder that was replaced, or holds
- * anything but regular files and folders where managers or `clean` look, is discarded whole with the rest of the manager's cache, since
- * nobody knows what else is in it.
+ * Runs `clean` on a folder below the node's cache. A build may have written anything there. If it replaced the folder, or put
+ * something other than regular files and folders where managers or `clean` look, the whole cache of the manager is discarded.
  */
 export function cleanCache(cache: Folder, folder: string, clean: () => void): void {
   try {
@@ -19,7 +18,7 @@ export function cleanCache(cache: Folder, folder: string, clean: () => void): vo
   discard(cache, folder);
 }
 
-/** As `cleanCache`, for a walk that takes its turns. False from `clean`: it found what should not be there. */
+/** Like `cleanCache`, for an asynchronous walk. `clean` returns false if it found unexpected files. */
 export async function cleanCacheSlowly(cache: Folder, folder: string, clean: () => Promise<boolean>): Promise<void> {
   try {
     if (isSound(cache, folder) && (await clean())) return;
@@ -42,5 +41,5 @@ function isSound(cache: Folder, folder: string): boolean {
     .every(({ name, kind }) => kind === 'directory' || (kind === 'file' && !FOLDER_NAME.test(name)));
 }
 
-/** From the first folder on: whatever is in the way lies above or in it. */
+/** Removes the first folder of the path, because any part of the path can be broken. */
 const discard = (cache: Folder, folder: string): void => cache.remove(folder.split('/')[0] ?? folder);

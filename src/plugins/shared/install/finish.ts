@@ -1,5 +1,5 @@
-// What every installer of packages does when its tool is done: brings what was written into the normal form, compiles it,
-// lists the packages, and looks for private paths that stayed.
+// The last steps of every install: normalize the written files, compile them, list the packages, and search for private paths
+// that are left.
 
 import { fail, succeed, type RunContext, type RunPromise, type Services } from '../../../engine/sdk.js';
 import { takeSnapshot, type Snapshot } from '../app/changes.js';
@@ -18,11 +18,11 @@ export interface InstalledOutputs {
 }
 
 export interface FinishedInstall {
-  /** Of the Python's folder, taken before the tool ran. */
+  /** Snapshot of the Python's folder before the tool ran. */
   readonly before: Snapshot;
-  /** The tool built something here: its build tools may have written down where. */
+  /** Whether the tool built a package. Then its build tools may have recorded the build folder. */
   readonly builtFromSource: boolean;
-  /** App-relative files that builds made beside the sources of the app. */
+  /** App-relative files that builds wrote next to the sources of the app. */
   readonly generated: readonly string[];
 }
 
@@ -59,7 +59,7 @@ export async function finishInstall(
   });
 }
 
-/** What is no package's: the interpreter, its libraries and its standard library. */
+/** Changed files that belong to no package: the interpreter, its libraries and its standard library. */
 function changedPython(before: Snapshot, after: Snapshot, minor: string): readonly string[] {
   const isPython = (path: string): boolean =>
     /^(?:bin\/python[^/]*$|lib\/)/.test(path) && !path.startsWith(`lib/python${minor}/site-packages/`);

@@ -1,12 +1,12 @@
-// URLs of package indexes: what may be shown and keyed, and what only a command may see.
+// URLs of package indexes, with and without user and password: only commands may see the password.
 
 import type { Host } from '../../../engine/sdk.js';
 
-/** The default index of an install, maybe with user and password; undefined for the one that the tool has by itself. */
+/** The default index of an install, possibly with user and password. Undefined for the built-in default of the tool. */
 export const defaultIndex = (config: { readonly index?: string }, host: Host): string | undefined =>
   config.index ?? host.setting('INDEX');
 
-/** URLs (one, or several with blanks between) without user and password. */
+/** URLs (one or several, separated by blanks) without user and password. */
 export function withoutUserinfo(url: string): string {
   return url.replace(/(\/\/)[^/?#\s]*@/g, '$1');
 }

@@ -1,5 +1,4 @@
-// An install from start to end, around the tool that does it: finds the Python, remembers what is there, lets the tool work, and
-// brings what it left into the form of a layer.
+// An install from start to end: finds the Python, takes a snapshot, runs the tool, and normalizes the result into a layer.
 
 import type { Result, RunContext, RunPromise, Services } from '../../../engine/sdk.js';
 import { takeSnapshot, type Snapshot } from '../app/changes.js';
@@ -15,10 +14,10 @@ interface PackageInstall {
   readonly builtIn: readonly string[];
 }
 
-/** What is known when the tool has done its work. */
+/** The result of the tool. */
 export type InstallResult = Result<Pick<FinishedInstall, 'builtFromSource'>>;
 
-/** Runs the tool. `before`: the files of the Python before it. */
+/** Runs the tool. `before`: snapshot of the Python before it. */
 type InstallWork = (python: SlugPython, before: Snapshot) => Promise<InstallResult>;
 
 export async function installPackages(

@@ -3,10 +3,10 @@
 import type { Folder } from '../../../engine/sdk.js';
 import { normalizeName } from '../../../manifests/app/requirements.js';
 
-/** Longer than any that a person wrote. */
+/** Longer than any metadata that a person wrote. */
 const MOST_METADATA = 4 * 1024 * 1024;
 
-/** Normalized name -> version, sorted by name. `sitePackages`: in `folder`. Metadata that is no regular file counts as none. */
+/** Normalized name -> version, sorted by name. `sitePackages`: in `folder`. Ignores metadata that is not a regular file. */
 export function installedPackages(folder: Folder, sitePackages: string): Readonly<Record<string, string>> {
   const entries = folder.list(sitePackages).flatMap(({ name, kind }) => {
     const path = `${sitePackages}/${name}/METADATA`;

@@ -1,10 +1,10 @@
-// Projects inside the app that an installer installs from: their builds leave files among the sources, of which only
-// generated code is part of the result. Unaware of the installer.
+// Cleans up projects inside the app after their builds, which write files next to the sources. Only generated code is part of
+// the result.
 
 import type { Folder } from '../../../engine/sdk.js';
 import { strip } from './package-layer.js';
 
-/** What build backends leave behind. */
+/** Folders that build backends leave behind. */
 const LEFTOVER = /(^|\/)(build|__pycache__|[^/]+\.egg-info|[^/]+\.dist-info|\.eggs)\//;
 
 const EXTENSION = /\.so(\.[\d.]+)?$/;
@@ -18,24 +18,24 @@ export class LocalProjects {
     private readonly before: ReadonlySet<string>,
   ) {}
 
-  /** `skipped`: a folder that is not looked at. Paths are app-relative. */
+  /** `skipped`: a folder to leave out. Paths are app-relative. */
   static async look(app: Folder, folders: readonly string[], skipped: string): Promise<LocalProjects> {
-    // A project may be named by a link to its folder.
+    // The path of a project may be a link to its folder.
     const real = [...new Set(folders.map((folder) => (folder === '.' ? folder : (app.resolve(folder) ?? folder))))];
     const projects = new LocalProjects(app, real, skipped, new Set());
     return new LocalProjects(app, real, skipped, new Set(await projects.list()));
   }
 
-  /** Removes leftovers that were not there before. What else is new, code that was generated, stays and is named. */
+  /** Removes new leftovers. Other new files are generated code: they stay, and their paths are returned. */
   async clean(): Promise<readonly string[]> {
     const made = (await this.list()).filter((path) => !this.before.has(path));
     const folders = made.filter((path) => path.endsWith('/'));
     const files = made.filter((path) => !path.endsWith('/'));
     for (const path of files) if (LEFTOVER.test(path)) this.app.remove(path);
-    // Deepest first. One that holds nothing now was made for something that went again.
+    // Deepest first. A new folder that is empty now contained only leftovers.
     for (const folder of folders.sort().toReversed()) this.app.removeEmptyFolder(folder.slice(0, -1));
     const generated = files.filter((path) => !LEFTOVER.test(path)).sort();
-    // As in site-packages: debug sections name the folder of the build.
+    // As in site-packages, because debug sections contain the path of the build folder.
     for (const path of generated) if (EXTENSION.test(path)) await strip(this.app, path);
     return generated;
   }

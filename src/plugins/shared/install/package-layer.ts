@@ -1,5 +1,5 @@
-// What an installer added to a Python of the slug, brought into a form that is the same wherever it was made: launchers
-// and links without a private path, RECORDs that agree, no build paths. Unaware of which installer it was.
+// Normalizes the files that an installer added to the Python of the slug, so that they are the same on every machine: launchers
+// and links without private paths, matching RECORDs, no build paths.
 
 import { posix } from 'node:path';
 import { pathBeneath, type Folder, type RunContext } from '../../../engine/sdk.js';
@@ -16,12 +16,12 @@ interface PackageLayer {
   readonly files: readonly string[];
 }
 
-/** Scripts, lists and metadata that are rewritten; a larger one was not made by an installer. */
+/** Limit for rewritten scripts, lists and metadata. An installer writes no larger ones. */
 const MOST_TEXT = 32 * 1024 * 1024;
-/** Extensions that are read to be stripped. */
+/** Limit for extension modules to strip. */
 const MOST_ELF = 512 * 1024 * 1024;
 
-/** Normalizes what was written below the Python's folder since `before`. */
+/** Normalizes the files that were written below the Python's folder since `before`. */
 export async function normalizePackages(
   context: RunContext,
   app: Folder,
@@ -35,10 +35,10 @@ export async function normalizePackages(
   for (const path of files) {
     const rewrite = rewriterOf(context, home, site, path);
     if (rewrite === undefined || !app.isFile(`${home}/${path}`)) continue;
-    // A tool that is one large program is not read into memory.
+    // Don't read large programs into memory.
     if (path.startsWith('bin/') && isElf(app.readStart(`${home}/${path}`, 4) ?? Buffer.alloc(0))) continue;
     const isChanged = rewriteText(app, `${home}/${path}`, rewrite);
-    // Which of the small files in site-packages name a private folder depends on the sandbox; their RECORD must not.
+    // Whether small files in site-packages contain a private path depends on the sandbox, but their RECORD must not.
     if (isChanged || path.startsWith(`${site}/`)) rewritten.add(path);
   }
   for (const path of await stripLocalBuilds(app, home, site, files)) rewritten.add(path);
@@ -47,7 +47,7 @@ export async function normalizePackages(
   return { files };
 }
 
-/** Latin-1 keeps every byte, whatever the encoding; the texts looked for are spelled in bytes as well. */
+/** Latin-1 keeps every byte in any encoding. Search texts are converted to the same form. */
 type Rewrite = (latin1: string) => string;
 
 function rewriterOf(context: RunContext, home: string, site: string, path: string): Rewrite | undefined {
@@ -70,7 +70,7 @@ const inLatin1 = (text: string): string => Buffer.from(text, 'utf8').toString('l
 const rewriteText = (app: Folder, path: string, rewrite: Rewrite): boolean =>
   rewriteFile(app, path, (bytes) => Buffer.from(rewrite(bytes.toString('latin1')), 'latin1'));
 
-/** Whether it changed. */
+/** Returns whether it changed. */
 function rewriteFile(app: Folder, path: string, rewrite: (bytes: Buffer) => Buffer): boolean {
   const before = app.read(path, MOST_TEXT);
   if (before === undefined) return false;
@@ -80,7 +80,7 @@ function rewriteFile(app: Folder, path: string, rewrite: (bytes: Buffer) => Buff
   return true;
 }
 
-/** Absolute lines of a .pth file that lead into the app become relative to its folder, as `site` reads them. */
+/** Makes absolute lines of a .pth file inside the app relative to the folder of the file, as `site` reads them. */
 function relativeLines(text: string, context: RunContext, folder: string): string {
   const apps = [PUBLIC_APP_DIR, ...privateAppPaths(context)].map(inLatin1);
   return text
@@ -95,7 +95,7 @@ function relativeLines(text: string, context: RunContext, folder: string): strin
     .join('');
 }
 
-/** As Python quotes a path for a URL: what is not plain in every part of one. */
+/** Quotes a path for a URL like Python. */
 const quotedPath = (path: string): string =>
   path
     .split('/')
@@ -104,7 +104,7 @@ const quotedPath = (path: string): string =>
     )
     .join('/');
 
-/** Private spellings of the app's folder, plain or as in a URL, become /app. */
+/** Replaces the private path of the app, plain or quoted for a URL, with /app. */
 function publicPaths(text: string, context: RunContext): string {
   let result = text;
   for (const path of privateAppPaths(context)) {
@@ -115,14 +115,14 @@ function publicPaths(text: string, context: RunContext): string {
   return result;
 }
 
-/** The history of editable checkouts holds times and machine facts, and nothing runs from it. */
+/** The history of editable checkouts contains times and facts about the machine, and no code runs from it. */
 function dropCheckoutHistory(app: Folder, folder: string): void {
   for (const { name, kind } of app.list(folder)) if (kind === 'directory') app.remove(`${folder}/${name}/.git`);
 }
 
 /**
- * Debug sections of extensions compiled here name the folder they were compiled in. A plain `linux_*` tag marks such
- * wheels: an index takes none. A RECORD is the package's own word, so only what this node wrote is touched.
+ * Debug sections of locally compiled extensions contain the path of the build folder. A plain `linux_*` tag marks such wheels,
+ * because indexes don't accept it. The package controls its RECORD, so this strips only files that this node wrote.
  */
 async function stripLocalBuilds(
   app: Folder,
@@ -142,7 +142,7 @@ async function stripLocalBuilds(
   return stripped;
 }
 
-/** The extension modules that a RECORD names, relative to the Python's folder. */
+/** The extension modules in a RECORD, relative to the Python's folder. */
 function ownedExtensions(app: Folder, home: string, site: string, info: string): readonly string[] {
   const record = `${home}/${info}/RECORD`;
   if (!app.isFile(record)) return [];
@@ -152,7 +152,7 @@ function ownedExtensions(app: Folder, home: string, site: string, info: string):
     .filter((file) => /\.so(\.[\d.]+)?$/.test(file));
 }
 
-/** Drops the debug sections of an ELF file, and the build ID that was made from them; whether it changed. */
+/** Removes the debug sections of an ELF file and the build ID that depends on them. Returns whether it changed. */
 export async function strip(app: Folder, path: string): Promise<boolean> {
   const stat = app.stat(path);
   if (stat?.isFile() !== true || stat.size > MOST_ELF) return false;
@@ -175,7 +175,7 @@ function correctRecords(
     const bytes = app.read(`${home}/${path}`, MOST_ELF);
     if (bytes !== undefined) columns.set(inLatin1(path), recordColumns(bytes));
   }
-  // Absolute ones, as Poetry writes them for the project itself, become relative to site-packages.
+  // Poetry writes absolute paths for the project itself. They become relative to site-packages.
   const relative = (name: string): string | undefined => {
     const folder = seen.find((candidate) => name.startsWith(`${candidate}/`));
     return folder === undefined ? undefined : posix.relative(`/${site}`, name.slice(folder.length));

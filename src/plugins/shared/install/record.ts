@@ -1,14 +1,14 @@
-// RECORD files of installed packages: which files belong to one, with digest and size.
+// Reads and edits the RECORD files of installed packages, which list their files with digest and size.
 
 import { createHash } from 'node:crypto';
 
-/** `sha256=URLSAFE,SIZE`, as the last two columns spell it. */
+/** The last two columns: `sha256=URLSAFE,SIZE`. */
 export const recordColumns = (bytes: Uint8Array): string =>
   `sha256=${createHash('sha256').update(bytes).digest('base64url')},${bytes.byteLength}`;
 
 /**
- * The RECORD with each line passed through `change`: other columns for the path, `drop`, or undefined to leave the line
- * byte by byte as the installer wrote it.
+ * Passes each line of the RECORD to `change`, which returns new columns for the path, `drop`, or undefined to keep the line
+ * exactly as the installer wrote it.
  */
 export const editRecord = (text: string, change: (path: string) => string | 'drop' | undefined): string =>
   editLines(text, ({ path, cell, end }) => {
@@ -17,7 +17,7 @@ export const editRecord = (text: string, change: (path: string) => string | 'dro
     return columns === 'drop' ? '' : `${cell}${columns}${end}`;
   });
 
-/** The RECORD with other paths; undefined leaves a line byte by byte as it is. */
+/** Renames paths in the RECORD. Undefined keeps a line exactly as it is. */
 export const renameInRecord = (text: string, rename: (path: string) => string | undefined): string =>
   editLines(text, ({ path, rest }) => {
     const name = rename(path);
@@ -28,15 +28,15 @@ export const renameInRecord = (text: string, rename: (path: string) => string | 
 
 interface RecordLine {
   readonly path: string;
-  /** The path as it is written, with its comma. */
+  /** The path as written, with its comma. */
   readonly cell: string;
-  /** What follows the cell. */
+  /** The rest of the line after the cell. */
   readonly rest: string;
-  /** The end of the line. */
+  /** The line ending. */
   readonly end: string;
 }
 
-/** Lines without a path, and those for which `edit` gives undefined, stay. */
+/** Keeps lines without a path, and lines for which `edit` returns undefined. */
 const editLines = (text: string, edit: (line: RecordLine) => string | undefined): string =>
   text
     .split(/(?<=\n)/)

@@ -3,15 +3,15 @@
 import type { CommandExit, Result, RunContext, Subprocess } from '../../../engine/sdk.js';
 import { rootIn } from '../app/root.js';
 
-/** Long builds print thousands of lines; what is wrong stands in the last ones. */
+/** Long builds print thousands of lines, and the error is in the last ones. */
 const KEPT_LINES = 400;
 
 interface InstallerCommand {
   readonly argv: readonly string[];
-  /** The folder to start it in, as `rootSchema` spells it. */
+  /** The folder in which to start it, in the form of `rootSchema`. */
   readonly root: string;
   readonly env: Readonly<Record<string, string>>;
-  /** What the log gets of a line; undefined for nothing. */
+  /** Returns the line for the log, or undefined to leave it out. */
   readonly line: (text: string) => string | undefined;
 }
 

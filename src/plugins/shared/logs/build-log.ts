@@ -1,5 +1,5 @@
-// Finds in the log of an installer why a build failed: the last line of the exception, or the line in which a compiler or the
-// build itself says so. Unaware of which installer it was.
+// Finds the cause of a failed build in the log of an installer: the last line of the exception, or the error line of a compiler
+// or of the build.
 
 import { indentOf } from './indent.js';
 
@@ -8,14 +8,14 @@ const TRACEBACK = /^\s*Traceback \(most recent call last\):$/;
 const EXCEPTION = /^[A-Za-z_][\w.]*(?::.*)?$/;
 const AFTER_EXCEPTION =
   /^(?:\[end of output\]|During handling of the above|The above exception|note: |Note: |hint: |[×╰├│]|ERROR: |error: )/;
-/** Of a message of several lines. */
+/** Limit for the further lines of a message. */
 const MORE_LINES = 4;
 
 const PIP_BLOCK = /^\s*(?:╰─>|\|) \[\d+ lines? of output\]$/;
 const PIP_BLOCK_END = /^\s*\[end of output\]$/;
 const UV_BLOCK = /^\s*\[(?:stdout|stderr)\]$/;
 
-/** In this order: what a compiler says before what a build tool makes of it. */
+/** In this order: errors of a compiler before those of a build tool. */
 const ERRORS_IN_BUILD: readonly RegExp[] = [
   /: (?:fatal )?error: |^error\[\w+\]: |^CMake Error\b/,
   /^(?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception): /,
@@ -23,7 +23,7 @@ const ERRORS_IN_BUILD: readonly RegExp[] = [
 ];
 
 /**
- * What to show first; empty when no build failed. `output`: what the build printed, for installers that put it elsewhere.
+ * The lines to show first. Empty if no build failed. `output`: the output of the build, if the installer writes it elsewhere.
  */
 export function buildCauses(lines: readonly string[], output: readonly string[] = []): readonly string[] {
   const block = output.length > 0 ? output : outputOfBuild(lines);
@@ -34,10 +34,10 @@ export function buildCauses(lines: readonly string[], output: readonly string[] 
   return [...exception, ...(compiler === undefined || exception.includes(compiler) ? [] : [compiler])];
 }
 
-/** Without frames and exceptions. */
+/** The lines without tracebacks and their exceptions. */
 export function withoutTracebacks(lines: readonly string[]): readonly string[] {
   const kept: string[] = [];
-  /** Of the traceback that goes on. */
+  /** Indentation of the current traceback. */
   let base: number | undefined;
   for (const line of lines) {
     if (TRACEBACK.test(line)) base = indentOf(line);
@@ -47,7 +47,7 @@ export function withoutTracebacks(lines: readonly string[]): readonly string[] {
   return kept;
 }
 
-/** Of the last traceback; a message of several lines with its first ones. */
+/** The exception of the last traceback, with the first lines of its message. */
 export function lastException(lines: readonly string[]): readonly string[] | undefined {
   let found: readonly string[] | undefined;
   for (const [start, line] of lines.entries()) {
@@ -75,7 +75,7 @@ function messageBelow(lines: readonly string[], base: number, startsBelow: boole
   return message;
 }
 
-/** What the last build printed that the installer shows. */
+/** The output of the last build in the log. */
 function outputOfBuild(lines: readonly string[]): readonly string[] {
   const pip = lines.findLastIndex((line) => PIP_BLOCK.test(line));
   if (pip !== -1) {

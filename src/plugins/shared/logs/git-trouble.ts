@@ -1,16 +1,16 @@
-// Finds in an installer's log that the host of a git repository could not be reached, and which. pip, Pipenv and uv run git and
-// ssh; Poetry speaks the protocol itself.
+// Finds in an installer's log which git host could not be reached. pip, Pipenv and uv run git and ssh; Poetry has its own
+// implementation of the protocol.
 
 import type { Trouble } from './install-log-patterns.js';
 
 interface GitTrouble {
   readonly kind: Trouble;
   readonly line: string;
-  /** `git.example.com`, with the port where the URL names one. */
+  /** `git.example.com`, with the port if the URL has one. */
   readonly host: string;
 }
 
-/** The first that matches tells the kind; what none matches is an answer of the host (a missing repository, a login). */
+/** The first match decides the kind. Other lines are responses of the host (a missing repository, a login). */
 const REASONS: readonly (readonly [Trouble, RegExp])[] = [
   ['proxy', /proxy|CONNECT tunnel failed/i],
   ['timeout', /timed out|Timeout was reached|Operation too slow/i],
@@ -50,7 +50,7 @@ const SOURCES: readonly Source[] = [
   {
     pattern: /^fatal: (?:unable to (?:look up|connect to)|Unable to look up) ([^\s:()]+)(.*)$/,
     host: (match) => match[1]!,
-    // git:// tells why in the lines below.
+    // For git:// the reason is in the lines below.
     reason: (match) => `Failed to connect ${match[2]}`,
   },
   {
@@ -65,7 +65,7 @@ const SOURCES: readonly Source[] = [
   },
 ];
 
-/** git cannot say which host it was, where a transfer breaks off. */
+/** git does not name the host if a transfer breaks off. */
 const BROKEN_OFF = /^(?:error: RPC failed|fatal: (?:the remote end hung up unexpectedly|early EOF|fetch-pack))/;
 const CLONED = /(?:Cloning|git clone .*?|Updating|git fetch .*?) '?[a-z+]+:\/\/(?:[^/'@\s]*@)?([^/'\s]+)/;
 

@@ -1,3 +1,3 @@
-// How far a line is indented, by which logs show what belongs together.
+// Measures the indentation of a log line, which shows which lines belong together.
 
 export const indentOf = (line: string): number => line.length - line.trimStart().length;

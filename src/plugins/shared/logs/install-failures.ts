@@ -1,4 +1,4 @@
-// Failures of installers, made from the end of their log. Unaware of which tool it was; its name and code are given.
+// Makes the failure of an installer from the end of its log.
 
 import type { CommandExit, Failure } from '../../../engine/sdk.js';
 import { lastLines } from '../python/failures.js';
@@ -10,35 +10,35 @@ import { pathsShower, type ShownPlace } from './shown-paths.js';
 export interface FailedInstall {
   /** `install-dependencies::pip`. */
   readonly code: string;
-  /** As people call it. */
+  /** Its name in messages. */
   readonly tool: string;
   readonly command: string;
   readonly exit: CommandExit;
-  /** What the index says when asked again. */
+  /** The output of a second query of the index. */
   readonly elsewhere?: readonly string[];
-  /** When nothing better is known. */
+  /** The remedy if there is no better one. */
   readonly remedy: string;
-  /** Where the digests stand that a tampered file does not have: `the requirements`. */
+  /** The place of the locked digests, for example `the requirements`. */
   readonly digestsIn: string;
-  /** The lines in which the tool says what is wrong, where they bear no mark of their own. */
+  /** The error lines of the tool, if they can't be recognized by a mark. */
   readonly errors?: readonly string[];
-  /** What the tool says when the app's own files are the reason. */
+  /** Error lines of the tool about files of the app. */
   readonly words?: readonly KnownWord[];
-  /** What a build printed, where the tool keeps it apart. */
+  /** The output of a build, if the tool writes it elsewhere. */
   readonly buildOutput?: readonly string[];
-  /** Where the node works; its folders are shown as paths of the app. */
+  /** The folders of the node, which messages show as paths of the app. */
   readonly place?: ShownPlace;
-  /** X.Y of the Python that is installed into. */
+  /** X.Y of the Python of the build. */
   readonly minor?: string;
-  /** Where else than in .python-version the app may ask for it. */
+  /** Other places than .python-version in which the app may set the version. */
   readonly pythonAlsoIn?: string;
 }
 
 export interface KnownWord {
-  /** Matched against lines without outer blanks. */
+  /** Matched against trimmed lines. */
   readonly pattern: RegExp;
   readonly title: string;
-  /** May depend on what the line says. */
+  /** May depend on the line. */
   readonly remedy: string | ((match: RegExpExecArray) => string);
 }
 
@@ -144,7 +144,7 @@ function knownWord({ words = [], exit }: FailedInstall): Pick<Failure, 'title' |
   return undefined;
 }
 
-/** What only leads to the reason is left out where the reason itself is shown. */
+/** Leaves out lines that say nothing, if other lines show the cause. */
 function telling(errors: readonly string[], causes: readonly string[]): readonly string[] {
   const some = errors.filter((line) => !SAYS_NOTHING.test(line.trim()));
   return causes.length > 0 || some.length > 0 ? some : errors;
@@ -156,7 +156,7 @@ const buildRemedy = (remedy: string): string =>
 const LONG_LIST = /\(from versions: ([^()]{200,})\)?/;
 const LONG_IGNORED = /(different python version: )(.{300,})$/;
 
-/** Lists of hundreds of versions tell nothing; their ends do. */
+/** Shortens lists of hundreds of versions to their ends. */
 function shorter(line: string): string {
   const ends = (list: string, by: string): string => {
     const all = list.split(by);
@@ -179,7 +179,7 @@ export const privatePathLeft = (found: readonly { readonly path: string; readonl
     'This is a bug in pyflow. Report it with the names of the packages. `cache: never` does not help, because the slug would be wrong.',
 });
 
-/** `failure`: what came of it. */
+/** `failure`: the failure that it caused. */
 export const pythonChanged = (home: string, changed: readonly string[], failure: Failure): Failure => ({
   code: 'install-dependencies::python-changed',
   blame: 'app',

@@ -1,16 +1,16 @@
-// What installers print when they fail, as data: known causes with advice, and signs that the network was at fault.
+// Patterns for the output of failed installers: known causes with their remedies, and signs of a network problem.
 
 export interface KnownCause {
-  /** Id of the observable behaviour. */
+  /** Id of the behavior in docs/parity.md. */
   readonly id: string;
   readonly pattern: RegExp;
-  /** As platforms have always counted it. */
+  /** The text by which platforms count these failures. */
   readonly subject: string;
   readonly title: string;
   readonly remedy: string;
 }
 
-/** Only the first that matches is shown, in this order. */
+/** Only the first match is shown, in this order. */
 export const KNOWN_CAUSES: readonly KnownCause[] = [
   {
     id: 'hint.gdal',
@@ -38,13 +38,13 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
 
 export type Trouble = 'tls' | 'proxy' | 'timeout' | 'unreachable' | 'server-error' | 'cut-off' | 'disk-full';
 
-/** The same where it is no index, but the host of a git repository. */
+/** The same for the host of a git repository. */
 export const gitTroubleTitle = (trouble: Trouble, host: string): string =>
   TROUBLE_TITLES[trouble]
     .replace('the package index', `the git host ${host}`)
     .replace('a download', `a clone from ${host}`);
 
-/** What each kind of trouble is called in a title. */
+/** The title of each kind of trouble. */
 export const TROUBLE_TITLES: Readonly<Record<Trouble, string>> = {
   tls: 'the TLS connection failed',
   proxy: 'the connection through the proxy failed',
@@ -60,7 +60,7 @@ interface TroublePattern {
   readonly pattern: RegExp;
 }
 
-/** Enough by themselves: the installer gave up because of it. Matched against lines without leading blanks. */
+/** The installer gave up because of these. Matched against lines without leading blanks. */
 export const FATAL_TROUBLE: readonly TroublePattern[] = [
   { trouble: 'tls', pattern: /^error: ssl-verification-failed$/ },
   { trouble: 'proxy', pattern: /^error: proxy-connection-failed$/ },
@@ -77,14 +77,13 @@ export const FATAL_TROUBLE: readonly TroublePattern[] = [
   { trouble: 'disk-full', pattern: /No space left on device|\[Errno 28\]/ },
   {
     trouble: 'cut-off',
-    // Pipenv brings a pip of its own.
+    // Pipenv contains a copy of pip.
     pattern: /^(pipenv\.patched\.)?pip\._vendor\.urllib3\.exceptions\.(ProtocolError|IncompleteRead)\b/,
   },
 ];
 
 /**
- * uv tells its errors as a tree, cause below cause; each line of it begins with one of these. It retries by itself what may
- * pass, so what it shows is what it gave up on.
+ * uv prints errors as a tree of causes, whose lines begin with one of these. It retries temporary errors, so these are final.
  */
 const UV_CAUSE = '^(×|├─▶|╰─▶|error:|Caused by:) .*';
 
@@ -109,11 +108,11 @@ export const UV_TROUBLE: readonly TroublePattern[] = [
       `${UV_CAUSE}(end of file before message length reached|unexpected end of file|error decoding response body)`,
     ),
   },
-  // Whatever else came between.
+  // All other connection errors.
   { trouble: 'unreachable', pattern: new RegExp(`${UV_CAUSE}client error \\((Connect|SendRequest)\\)`) },
 ];
 
-/** The same for Poetry, which retries by itself and then ends with the line of the exception. */
+/** The same for Poetry, which also retries, and whose log ends with the line of the exception. */
 export const POETRY_TROUBLE: readonly TroublePattern[] = [
   { trouble: 'timeout', pattern: /^HTTPS?ConnectionPool\(.*Read timed out/ },
   { trouble: 'server-error', pattern: /^(5\d\d Server|429 Client) Error: / },
@@ -122,8 +121,8 @@ export const POETRY_TROUBLE: readonly TroublePattern[] = [
 ];
 
 /**
- * Warnings on the way. They count only when the installer then found no version of a package: an index that cannot be
- * read looks to it like one that has nothing. Without that, a later attempt went well and something else failed.
+ * Warnings during the install. They count only if the installer then found no version of a package, because it treats an
+ * unreadable index like an empty one. Otherwise a later attempt succeeded and something else failed.
  */
 export const PASSING_TROUBLE: readonly TroublePattern[] = [
   { trouble: 'tls', pattern: /SSLError|CERTIFICATE_VERIFY_FAILED|confirming the ssl certificate|\[SSL:/ },
@@ -141,29 +140,29 @@ export const PASSING_TROUBLE: readonly TroublePattern[] = [
   { trouble: 'cut-off', pattern: /IncompleteRead|ProtocolError|IncompleteDownload/ },
 ];
 
-/** The installer gave up on a request, and tells why in the same line: read with the patterns of passing trouble. */
+/** The installer gave up on a request. PASSING_TROUBLE matches the reason in the same line. */
 export const GAVE_UP =
   /^ERROR: Could not install (packages due to an OSError: HTTPS?ConnectionPool|requirement .* because of HTTP error )/;
 
-/** The installer found nothing to choose from; the name is the first group. */
+/** The installer found no version at all. The first group is the name of the package. */
 export const NOTHING_FOUND =
   /^ERROR: (?:No matching distribution found for |Could not find a version that satisfies the requirement (?=.*\(from versions: none\)))([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)/;
 
-/** A line in which an installer says what is wrong. */
+/** An error line of an installer. */
 export const ERROR_LINE = /^((ERROR|error|fatal|hint|Caused by): |[×├╰│]|The conflict is caused by:$)/;
 
-/** Among these, the ones that go on in the indented lines below, which name the packages. */
+/** Error lines that continue in the indented lines below, which name the packages. */
 export const GOES_ON =
   /^(The conflict is caused by:$|ERROR: (?:Hashes are required |Can't verify hashes for |In --require-hashes mode, )|[├╰]─▶ Because )/;
 
-/** What installers say around the reason, without saying it. */
+/** Error lines that don't contain the cause. */
 export const SAYS_NOTHING =
   /^(?:error: (?:subprocess-exited-with-error|metadata-generation-failed|failed-wheel-build-for-install)|hint: (?:See above for details\.|Build failures usually indicate .*)|[╰├]─> (?:No available output\.|\[\d+ lines? of output\])|│ exit code: \d+|[├╰]─▶ (?:failed to (?:clone|fetch) into: .*|The build backend returned an error)|Caused by: (?:failed to (?:clone|fetch) into: .*|The build backend returned an error)|ERROR: metadata generation failed|ERROR: Exception:)$/;
 
-/** A file of the index is not the one that was locked. */
+/** A file of the index doesn't match its locked digest. */
 export const WRONG_DIGEST =
   /DO NOT MATCH THE HASHES|^Hash for .* not found in known hashes |did not match any known checksums in your lock file|^(×|├─▶|╰─▶|error:|Caused by:) Hash mismatch for /;
 
-/** An index wants to know who asks, or does not let this one in. */
+/** An index requires a login, or rejected it. */
 export const LOGIN_REFUSED =
   /HTTP error 40[13] while getting |Authorization error accessing |WARNING: 40[13] Error, Credentials not correct|40[13] Client Error: |HTTP status client error \(40[13] |lack of valid authentication credentials/;

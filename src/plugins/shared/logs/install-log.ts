@@ -1,4 +1,4 @@
-// Reads the end of an installer's log: is there a known cause, and was the network at fault? Unaware of the installer.
+// Reads the end of an installer's log: looks for known causes, network problems and error lines.
 
 import { buildCauses } from './build-log.js';
 import { gitTrouble } from './git-trouble.js';
@@ -20,30 +20,30 @@ import type { KnownCause, Trouble } from './install-log-patterns.js';
 
 export interface LogVerdict {
   readonly cause?: KnownCause;
-  /** Something outside the app failed, so that another try may go well. */
+  /** Something outside the app failed, so a retry may succeed. */
   readonly trouble?: {
     readonly kind: Trouble;
     readonly line: string;
-    /** Of a git repository; absent where it is the index that fails. */
+    /** The host of a git repository. Absent if the index failed. */
     readonly gitHost?: string;
   };
-  /** Why a build failed, the last line of its exception first; empty when none did. */
+  /** The cause of a failed build, with the last line of its exception first. Empty if no build failed. */
   readonly causes: readonly string[];
   /** The lines with the expected and the found digest of a file. */
   readonly tampered?: readonly string[];
-  /** The line that tells that an index wants to know who asks. */
+  /** The line that shows that an index requires a login. */
   readonly login?: string;
-  /** The lines in which the installer says what is wrong. */
+  /** The error lines of the installer. */
   readonly errors: readonly string[];
 }
 
 const SHOWN_ERRORS = 12;
-/** So that expected and found digest both show. */
+/** Enough for the expected and the found digest. */
 const DIGEST_LINES = 12;
 
 /**
- * `elsewhere`: lines about the index that the installer does not show by itself. `buildOutput`: what a build printed, where
- * the installer keeps it apart.
+ * `elsewhere`: lines about the index that are not in the log. `buildOutput`: the output of a build, if the installer writes it
+ * elsewhere.
  */
 export function judgeInstallLog(
   lines: readonly string[],
@@ -77,7 +77,7 @@ export function judgeInstallLog(
 
 function errorLines(lines: readonly string[]): readonly string[] {
   const found: string[] = [];
-  /** Of the line that goes on. */
+  /** Indentation of the error line that continues. */
   let indent = Infinity;
   for (const line of lines) {
     const text = line.trim();
@@ -90,7 +90,7 @@ function errorLines(lines: readonly string[]): readonly string[] {
   return found;
 }
 
-/** The line that says so, and those below it with the digests. */
+/** The line of a wrong digest, and the lines with the digests below it. */
 function wrongDigest(lines: readonly string[]): readonly string[] | undefined {
   const start = lines.findIndex((line) => WRONG_DIGEST.test(line.trim()));
   if (start === -1) return undefined;
@@ -101,7 +101,7 @@ function wrongDigest(lines: readonly string[]): readonly string[] | undefined {
   return [lines[start] ?? '', ...digests].slice(0, DIGEST_LINES);
 }
 
-/** The package for which the installer found nothing at all: it does not exist, or the index could not be read. */
+/** The package for which the installer found no version: it does not exist, or the index was unreadable. */
 export function nameNotFound(lines: readonly string[]): string | undefined {
   for (const line of lines) {
     const name = NOTHING_FOUND.exec(line.trim())?.[1];

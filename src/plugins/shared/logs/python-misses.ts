@@ -1,10 +1,10 @@
-// Finds in an installer's log that a package is not for the Python of this build, and which Python it needs. Reads pip (also
-// inside Pipenv) and uv.
+// Finds in the log of pip (also inside Pipenv) or uv that a package does not support the Python of this build, and which
+// versions it needs.
 
 import { meetsSpecifiers, nearestPython, newestVersion } from '../../../manifests/app/package-version.js';
 
 interface PythonMiss {
-  /** `django 6.0.3`, or a range that the package is wanted in. */
+  /** `django 6.0.3`, or a range of versions. */
   readonly wanted: string;
   readonly name: string;
   /** `>=3.12` */
@@ -16,7 +16,7 @@ const IGNORED_VERSION = /^(\S+) Requires-Python (.+)$/;
 const NOT_FOUND =
   /^ERROR: (?:Could not find a version that satisfies the requirement|No matching distribution found for) (.+)$/;
 const OTHER_PYTHON = /^ERROR: Package '([^']+)' requires a different Python: \S+ not in '([^']+)'/;
-/** Name, extras, and what it is compared with. */
+/** Name, extras and version specifiers. */
 const REQUIREMENT = /^([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*((?:[=<>!~]=?=?\s*[^\s,;()]+(?:\s*,\s*)?)*)/;
 const UV =
   /current Python version \([\d.a-z]+\) does not satisfy Python\S+ and (?:all versions of )?([A-Za-z0-9][\w.-]*?)((?:[=<>!~]=?=?)\S+)? depends? on Python((?:[=<>!~]=?=?)\S+)(?=[,\s])/;
@@ -44,7 +44,7 @@ function missOfPip(lines: readonly string[]): PythonMiss | undefined {
   return undefined;
 }
 
-/** The newest of the versions that are wanted and are not for this Python. */
+/** The newest version that meets the requirement but does not support this Python. */
 function missOf(
   requirement: string,
   ignored: readonly (readonly [version: string, needs: string])[],
@@ -62,7 +62,7 @@ function missOf(
 function missOfUv(lines: readonly string[]): PythonMiss | undefined {
   const start = lines.findIndex((line) => line.includes('the current Python version ('));
   if (start === -1) return undefined;
-  // uv breaks lines anywhere between words.
+  // uv wraps lines between any two words.
   const text = lines
     .slice(start, start + 20)
     .map((line) => line.trim())
@@ -75,11 +75,11 @@ function missOfUv(lines: readonly string[]): PythonMiss | undefined {
 
 const tidy = (specifiers: string): string => specifiers.replaceAll(/\s*,\s*/g, ',').trim();
 
-/** `minor`: of the Python of this build. */
+/** `minor`: X.Y of the Python of this build. */
 export const describeMiss = ({ wanted, needs }: PythonMiss, minor: string): string =>
   `${wanted} needs Python ${needs}, but this build has ${minor}`;
 
-/** `alsoIn`: where else the app may ask for a version of Python. */
+/** `alsoIn`: other places in which the app may set the version of Python. */
 export function adviseMiss({ name, needs }: PythonMiss, minor: string, alsoIn = ''): string {
   const python = nearestPython(minor, needs);
   const other = `choose a version of ${name} that supports Python ${minor}`;

@@ -1,17 +1,17 @@
-// Paths in the texts of tools, as people know them: files of the app by their path in the app, and nothing of the folders that
-// exist during the build only.
+// Rewrites paths in the output of tools for users: files of the app get their path in the app, and folders that exist only
+// during the build are hidden.
 
 import type { RunContext } from '../../../engine/sdk.js';
 import { PUBLIC_APP_DIR } from '../python/home.js';
 
-/** What of a node's place is looked for. */
+/** The folders of a node that are replaced. */
 export type ShownPlace = Pick<RunContext, 'appDir' | 'scratchDir' | 'cacheDir' | 'givenDir' | 'paths'>;
 
 const QUOTED = /[.*+?^${}()|[\]\\]/g;
-/** A path ends before these. */
+/** The rest of a path, which ends before these characters. */
 const REST = `[^\\s'"\`,;:()<>]*`;
 
-/** Gives the text of a line of output for a message. */
+/** Returns a function that rewrites a line of output for a message. */
 export function pathsShower(place: ShownPlace | undefined): (line: string) => string {
   if (place === undefined) return (line) => line;
   const { paths } = place;
@@ -21,14 +21,14 @@ export function pathsShower(place: ShownPlace | undefined): (line: string) => st
   const given = alternatives([paths.given, place.givenDir]);
   const tools = alternatives(Object.values(paths.tools));
   const hasPrivateApp = paths.app !== PUBLIC_APP_DIR || place.appDir !== PUBLIC_APP_DIR;
-  // pip writes some of its messages in small letters, paths and all.
+  // pip writes some messages in lower case, including their paths.
   const flags = paths.app === PUBLIC_APP_DIR ? 'g' : 'gi';
   const inApp = new RegExp(`(?<![\\w/.-])(?:${app})(?![\\w.-])(/${REST})?`, flags);
   const fileUrl = new RegExp(`file://(?:${app})(?![\\w.-])(/${REST})?`, flags);
   const privateApp = alternatives([paths.app, place.appDir].filter((path) => path !== PUBLIC_APP_DIR));
   const glued = new RegExp(`(?:${privateApp})/`, 'gi');
   const elsewhere: readonly (readonly [RegExp, string])[] = [
-    // Where pip clones to: the command says enough without.
+    // The target folder of a clone by pip, which users don't need.
     [new RegExp(` '?(?:${scratch})/tmp/pip-install-${REST}'?`, 'gi'), ''],
     [new RegExp(`(?<![\\w/.-])(?:${scratch})/${REST}`, 'gi'), '(a temporary folder)'],
     [new RegExp(`(?:${cache})(?:/${REST}|(?![\\w.-]))`, 'gi'), '(the cache)'],
@@ -44,7 +44,7 @@ export function pathsShower(place: ShownPlace | undefined): (line: string) => st
   };
 }
 
-/** Longer ones first; matches nothing when there is none. */
+/** Longer ones first. Matches nothing if there are no folders. */
 function alternatives(folders: readonly (string | undefined)[]): string {
   const known = [...new Set(folders.filter((folder): folder is string => folder !== undefined && folder.length > 1))];
   if (known.length === 0) return '(?!)';

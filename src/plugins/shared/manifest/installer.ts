@@ -1,8 +1,8 @@
-// What the manifests of all kinds that install packages have in common.
+// The common parts of the manifests of all kinds that install packages.
 
 import { closedObject, outputTree, rootSchema, vendorDirSchema, versionsByName, type Properties } from './schemas.js';
 
-/** The fields of the manifest itself; a kind adds its own. */
+/** The common fields of the manifest. */
 export const INSTALLER = {
   buildsCode: true,
   writes: ['${config.vendorDir}/python/**'],
@@ -11,13 +11,13 @@ export const INSTALLER = {
   buildDataDuration: 'dependencies_install_duration',
 } as const;
 
-/** The inputs of a kind that installs into a Python that has no packages of the app yet. `tools`: what it installs with. */
+/** The inputs of a kind that installs into a Python without packages of the app. `tools`: the tools that install. */
 export const intoPython = <const P extends Properties, const R extends readonly (keyof P & string)[]>(
   tools: P,
   required: R,
 ) => closedObject({ runtime: outputTree('The Python to install into.'), ...tools }, ['runtime', ...required]);
 
-/** The inputs of a kind that adds the project itself to a Python that has its dependencies. */
+/** The inputs of a kind that adds the project to a Python with its dependencies. */
 export const ontoDependencies = <const P extends Properties, const R extends readonly (keyof P & string)[]>(
   tools: P,
   required: R,
@@ -31,14 +31,14 @@ export const ontoDependencies = <const P extends Properties, const R extends rea
     ['dependencies', 'packages', ...required],
   );
 
-/** The outputs, so that any of these kinds can feed the same nodes. `tree`: what its tree holds, as a sentence. */
+/** The outputs, which are the same so that each of these kinds can feed the same nodes. `tree`: description of the tree. */
 export const installedOutputs = (tree: string) =>
   closedObject(
     { tree: outputTree(tree), packages: versionsByName('Installed packages: normalized name to version.') },
     ['tree', 'packages'],
   );
 
-/** The dependency groups that are installed besides what every build gets. */
+/** The additional dependency groups to install. */
 export const groupsSchema = {
   type: 'array',
   items: { type: 'string', pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$' },
@@ -49,7 +49,7 @@ export const groupsSchema = {
 export const indexSchema = (description: string) =>
   ({ type: 'string', pattern: '^(https?|file)://[^@\\s]+$', description }) as const;
 
-/** The config of kinds that install by a lockfile of uv. */
+/** The config of kinds that install from a uv.lock. */
 export const uvConfig = closedObject({
   vendorDir: vendorDirSchema,
   root: rootSchema,

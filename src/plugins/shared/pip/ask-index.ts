@@ -1,19 +1,19 @@
-// Asks an index about one package, to learn why pip found nothing: at its usual verbosity pip does not say that the index
-// answered with an error, and a package that does not exist looks the same.
+// Queries an index about one package to find out why pip found nothing. At its normal verbosity, pip reports errors of the index
+// and missing packages in the same way.
 
 import type { RunContext, Subprocess } from '../../../engine/sdk.js';
 import { maskUserinfo } from '../install/index-url.js';
 
-/** How the command that failed was run. */
+/** The command that failed. */
 interface FailedPip {
-  /** The interpreter and its arguments up to pip itself. */
+  /** The interpreter and its arguments, including pip. */
   readonly pip: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
 
 const COULD_NOT_FETCH = /^\s*Could not fetch URL /;
 
-/** What pip says about requests that failed, without passwords; nothing of it enters the log. */
+/** The output of pip about failed requests, without passwords. It does not appear in the log. */
 export const askIndex = (
   subprocess: Subprocess,
   context: RunContext,
@@ -26,7 +26,7 @@ const ABOUT_PYTHON =
   /^ERROR: (?:Ignored the following versions that require a different python|Could not find a version that satisfies |No matching distribution found for )/;
 
 /**
- * What pip says of the versions of one package, where the rest of a conflict hid it. Nothing is installed or built.
+ * The output of pip about the versions of one package, which a conflict hid before. Installs and builds nothing.
  * `requirement`: `django==6.0.3`
  */
 export function askVersions(
@@ -39,7 +39,7 @@ export function askVersions(
   return ask(subprocess, context, failed, { args, wanted: ABOUT_PYTHON });
 }
 
-/** The lines that are wanted of what pip prints. */
+/** The lines of pip's output that match `wanted`. */
 async function ask(
   subprocess: Subprocess,
   context: RunContext,

@@ -1,12 +1,12 @@
-// How pip is run: isolated from every configuration of the machine, so that what it does is in the key.
+// The environment in which pip runs: isolated from the configuration of the machine, so that the key covers everything.
 
 import type { Files, RunContext } from '../../../engine/sdk.js';
 import { maskUserinfo } from '../install/index-url.js';
 import { PUBLIC_APP_DIR } from '../python/home.js';
 
 /**
- * Environment of a command that installs packages. /dev/null as its file makes pip read no configuration at all, and
- * the home folder is an empty one, so there is no .netrc and no .pydistutils.cfg either.
+ * The environment of a command that installs packages. With /dev/null as its file, pip reads no configuration. The home folder
+ * is empty, so there is no .netrc or .pydistutils.cfg.
  */
 export function isolatedEnvironment(
   context: RunContext,
@@ -16,7 +16,7 @@ export function isolatedEnvironment(
   for (const folder of ['home', 'tmp']) files.of(context).scratch.makeFolders(folder);
   const home = `${context.paths.scratch}/home`;
   return {
-    // Tools break their lines at the width of the terminal, which cuts what is looked for in them.
+    // Tools wrap lines at the width of the terminal, which would break the patterns for their output.
     COLUMNS: '1000',
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_CONFIG_NOSYSTEM: '1',
@@ -32,15 +32,15 @@ export function isolatedEnvironment(
     XDG_CACHE_HOME: `${home}/.cache`,
     XDG_CONFIG_HOME: `${home}/.config`,
     XDG_DATA_HOME: `${home}/.local/share`,
-    // By variable and not by flag: a URL may hold a password, and arguments are seen by every process.
+    // A variable instead of an option, because a URL may contain a password and every process can see arguments.
     ...(options.index !== undefined && { PIP_INDEX_URL: options.index }),
     ...(options.extraIndexes !== undefined && { PIP_EXTRA_INDEX_URL: options.extraIndexes }),
   };
 }
 
 /**
- * Where the headers and libraries of the slug's Python are, for packages that compile; before those that buildpacks before
- * this one put into the app.
+ * The folders of the headers and libraries of the slug's Python, for packages that compile. They come before those of earlier
+ * buildpacks.
  */
 export function compilerEnvironment({ env }: RunContext, python: string): Readonly<Record<string, string>> {
   const before = (folder: string, name: string): Readonly<Record<string, string>> => ({
@@ -55,11 +55,11 @@ export function compilerEnvironment({ env }: RunContext, python: string): Readon
   };
 }
 
-/** As `readableLine`, and shows the app where it is when it runs: its folder during the build says nothing to the reader. */
+/** Like `readableLine`, and replaces the build folder of the app with its path at run time. */
 export const readableLineOf = ({ paths }: RunContext, text: string): string =>
   readableLine(text).replaceAll(paths.app, PUBLIC_APP_DIR);
 
-/** Cuts out what only makes a line long (the folder of packages that are there already), and passwords. */
+/** Removes passwords, and the folder of packages that are already installed, which only makes lines long. */
 export function readableLine(text: string): string {
   return maskUserinfo(text.replace(/^(Requirement already satisfied: .*?) in \S*site-packages\b/, '$1'));
 }

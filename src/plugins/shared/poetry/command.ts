@@ -1,4 +1,4 @@
-// How Poetry is run: out of its tool tree, into the slug's Python, and isolated from every configuration of the machine.
+// Runs Poetry from its tool tree, for the slug's Python, isolated from the configuration of the machine.
 
 import type { CommandExit, Files, Result, RunContext, Services } from '../../../engine/sdk.js';
 import { cleanCache } from '../install/clean-cache.js';
@@ -10,9 +10,9 @@ import { PUBLIC_APP_DIR, type SlugPython } from '../python/home.js';
 import { readablePoetryLine } from './output.js';
 
 /**
- * Starts Poetry with its default index read in the way of every index. Poetry itself knows no mirror of it (settings of
- * pip mean nothing to it, and another source in pyproject.toml makes the lock one of another project), and reads it by an
- * interface that mirrors often do not have. Locked digests are checked whatever the files come from.
+ * Starts Poetry so that it reads its default index like any other index. Poetry has no setting for a mirror (it ignores settings
+ * of pip, and another source in pyproject.toml would invalidate the lock), and it reads the default index through an API that
+ * mirrors often lack. Poetry checks the locked digests for files of any index.
  */
 export const POETRY_DRIVER = `import os, sys
 from poetry.console import application
@@ -28,7 +28,7 @@ def create_package_source(source, config, disable_cache=False):
     if not isinstance(repository, PyPiRepository):
         return repository
     url = os.environ.get('PYFLOW_DEFAULT_INDEX') or repository.url
-    # Else user and password would be sent for its pages and not for its files.
+    # Otherwise Poetry sends user and password for the pages of the index, but not for its files.
     config.merge({'repositories': {repository.name: {'url': url}}})
     pool_size = config.installer_max_workers
     return LegacyRepository(repository.name, url, config=config, disable_cache=disable_cache, pool_size=pool_size)
@@ -41,18 +41,18 @@ sys.exit(application.main())
 
 interface PoetryRun {
   readonly python: SlugPython;
-  /** Folder of the project, as `rootSchema` spells it. */
+  /** Folder of the project, in the form of `rootSchema`. */
   readonly root: string;
   readonly args: readonly string[];
-  /** False: one package after the other. */
+  /** If false, Poetry installs one package at a time. */
   readonly parallel?: boolean;
-  /** URL of the default index, maybe with user and password. */
+  /** URL of the default index, possibly with user and password. */
   readonly index?: string | undefined;
-  /** Sees every line before it is logged. */
+  /** Gets every line before it is logged. */
   readonly onLine?: (text: string) => void;
 }
 
-/** Archives that Poetry downloaded, and wheels that it built from them; in the node's cache folder. */
+/** The folder for archives that Poetry downloads and wheels that it builds from them, in the node's cache folder. */
 export const ARTIFACTS = 'poetry/artifacts';
 
 export async function runPoetry(
@@ -64,7 +64,7 @@ export async function runPoetry(
   const tool = pythonToolCommand(context, files, 'poetry', python);
   files.of(context).given.write('poetry/run.py', POETRY_DRIVER);
   return runInstaller(subprocess, context, {
-    // No -I: it would ignore the hash seed, and with it the order of what Poetry writes would be another every time.
+    // No -I: it ignores the hash seed, and then the order of Poetry's output differs between runs.
     argv: [
       `${tool.environment}/bin/python`,
       '-s',
@@ -91,14 +91,14 @@ export async function runPoetry(
 }
 
 /**
- * Variables win over poetry.toml, which is the app's: what says where things are put must be said here. The slug's Python
- * is given as an active environment, so that Poetry asks that interpreter, and not itself, what is installed.
+ * Variables override the poetry.toml of the app, so this sets all options for locations. The slug's Python is set as the active
+ * environment, so that Poetry looks for installed packages there, and not in its own interpreter.
  */
 function poetryEnvironment(context: RunContext, files: Files, python: string): Readonly<Record<string, string>> {
   const { cache, scratch } = files.of(context);
   cleanCache(cache, 'poetry', () => cache.makeFolders(ARTIFACTS));
   cache.makeFolders(ARTIFACTS);
-  // Of its cache only the archives are kept: what it remembers of an index may be another index's, or old.
+  // Only the archives stay in the cache. What Poetry caches about an index may be outdated, or from another index.
   scratch.symlink(`${context.paths.cache}/${ARTIFACTS}`, 'poetry/cache/artifacts');
   const home = `${context.paths.scratch}/home`;
   return {
@@ -115,7 +115,7 @@ function poetryEnvironment(context: RunContext, files: Files, python: string): R
   };
 }
 
-/** User and password go where Poetry looks for them, and so into no URL that it might print. */
+/** Passes user and password in separate variables, so that no URL that Poetry prints contains them. */
 function indexEnvironment(index: string | undefined): Readonly<Record<string, string>> {
   if (index === undefined) return {};
   if (!hasUserinfo(index)) return { PYFLOW_DEFAULT_INDEX: index };

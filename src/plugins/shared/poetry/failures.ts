@@ -1,4 +1,4 @@
-// Failures of Poetry, made from the end of its log. Unaware of which step of a build ran it.
+// The failures of the kinds that run Poetry.
 
 import type { CommandExit, Failure } from '../../../engine/sdk.js';
 import { toolVersion } from '../../../manifests/catalogue/tools.js';
@@ -10,7 +10,7 @@ import { poetryErrors } from './output.js';
 export const CODE = 'install-dependencies::poetry';
 const SHOWN_LINES = 20;
 
-/** What Poetry says when the project's own files are the reason. */
+/** Error lines of Poetry about the files of the project. */
 const KNOWN_WORDS: readonly KnownWord[] = [
   {
     pattern: /pyproject\.toml changed significantly since poetry\.lock was last generated/,

@@ -1,4 +1,4 @@
-// Follows what Poetry prints: progress for people, and the lines that tell what went wrong. Unaware of how Poetry is run.
+// Reads the output of Poetry: shows progress, and finds the error lines.
 
 import type { NodeLog, RunContext } from '../../../engine/sdk.js';
 import { maskUserinfo } from '../install/index-url.js';
@@ -24,14 +24,14 @@ export class PoetryOutput {
   }
 }
 
-/** The source of Poetry around the place of an error, which tells users nothing. */
+/** An excerpt from the source of Poetry, which doesn't help users. */
 const EXCERPT = /^\s*(?:(?:→\s*)?\d+│|at \S+\.py:\d+ in )/;
 
-/** Without the bar that Poetry puts before some messages, and without passwords. Undefined for what is not worth a line. */
+/** The line without passwords and without the bar that Poetry prints before some messages. Undefined to leave it out. */
 export const readablePoetryLine = (text: string): string | undefined =>
   EXCERPT.test(text) ? undefined : maskUserinfo(text.replace(/^ {4}\| ?/, ''));
 
-/** Said whether it goes well or not, and advice that means nothing here. */
+/** Lines that Poetry also prints on success, and advice that does not apply here. */
 const NO_ERROR = [
   /^(?:Installing dependencies from lock file|Package operations: .*|Installing the current project: .*)$/,
   OPERATION,
@@ -44,15 +44,15 @@ const NO_ERROR = [
   /^(?:Make sure the lockfile is up-to-date\.|If any of those solutions worked,|If neither works,) /,
   /^(?:PEP517 build of a dependency failed|Backend subprocess exited when trying to invoke \w+|You can verify this by running pip wheel .*)$/,
   /^ {2}- (?:not (?:supporting|specifying) PEP 517 |the build requirements are )/,
-  // The class of the exception; what it says follows.
+  // The class of the exception, before its message.
   /^ {2}[A-Za-z]+$/,
 ];
 
-/** Followed by a list of what it might be. */
+/** Followed by a list of possible causes. */
 const BLAMED_ON_BUILD =
   /^Note: This error originates from the build backend, .* one of the following issues with (.*)$/;
 
-/** The lines in which Poetry says what is wrong: it has no mark for them, but they come last. */
+/** The error lines of Poetry. They have no mark, but they come last. */
 export const poetryErrors = (lines: readonly string[]): readonly string[] =>
   lines
     .map((line) => line.trimEnd().replace(BLAMED_ON_BUILD, 'The build of $1 failed.'))

@@ -1,28 +1,28 @@
-// Compiles Python sources to bytecode as one reproducible step: the bytes depend on the sources and the interpreter,
-// not on the folder, the locale or the time. Unaware of who wants it.
+// Compiles Python sources to bytecode in a reproducible way: the bytes depend on the sources and the interpreter, not on the
+// folder, the locale or the time.
 
 import { succeed, type Result, type RunContext, type Services } from '../../../engine/sdk.js';
 import { bytecodeFailed } from './failures.js';
 import { PUBLIC_APP_DIR } from './home.js';
 
-/** Files that one process compiles, at most. */
+/** Limit for the files that one process compiles. */
 const LARGEST_GROUP = 64;
-/** No person and few generators write more; a sparse file of terabytes would take all memory. */
+/** Few sources are larger, and a sparse file of terabytes would use all memory. */
 const LARGEST_SOURCE = 64 * 1024 * 1024;
-/** Of many processors a container may have few to itself, and each process takes memory. */
+/** A container may have a share of the processors only, and each process uses memory. */
 const MOST_PROCESSES = 8;
 
 /**
- * What compileall does with `-f --invalidation-mode unchecked-hash -s APP -p /app`, with three differences. A script's
- * folder is the first of the search path, so no module of the app can take the place of one of the standard library.
- * The type cache is emptied before a code object is written: it holds names in slots chosen by their address, and
- * whether anything else holds a name shows in the bytes (2 of 600 files differed between runs on 3.10). And for the same
- * reason files are compiled in groups that their names alone decide, each by a process that knows no other group:
- * however many run at a time, the bytes are the same.
- * Names are separated by NUL, so any name is possible. Files that do not compile (templates, other versions of the
- * language) are left alone, as pip does. So is what is not a regular file, since a pipe would block without end; where something
- * blocks the way of the bytecode, there is none. Bytecode that lies there is used when it is asked for, and when it is of this
- * interpreter and holds the hash of its source (PEP 552): it names another folder, perhaps, and is spelled anew.
+ * Like compileall with `-f --invalidation-mode unchecked-hash -s APP -p /app`, with three differences:
+ * - The script's folder comes first on the search path, so modules of the app can't replace those of the standard library.
+ * - The type cache is cleared before each code object is written. It keeps references to names in slots that depend on their
+ *   addresses, and the bytes depend on the number of references (2 of 600 files differed between runs on 3.10).
+ * - For the same reason, files are compiled in groups that depend only on their names, each in a separate process. So the bytes
+ *   don't depend on the number of parallel processes.
+ * Names are separated by NUL, so any name is possible. Like pip, it skips files that do not compile (templates, other versions of
+ * the language). It also skips files that are not regular, because a pipe would block, and targets that can't be written.
+ * With `reuse`, it keeps existing bytecode that belongs to this interpreter and has the hash of its source (PEP 552), and only
+ * rewrites the path in it.
  */
 const DRIVER = `import contextlib, errno, gc, marshal, os, sys
 from importlib.machinery import SourceFileLoader
@@ -124,8 +124,8 @@ sys.exit(any(statuses))
 `;
 
 /**
- * Writes `__pycache__` entries for `files`, `.py` files relative to the app or to another `root`, on as many processors
- * as there are.
+ * Writes `__pycache__` entries for `files`, which are `.py` files relative to the app or to another `root`. Uses all processors,
+ * up to a limit.
  */
 export async function compileBytecode(
   { subprocess, files }: Pick<Services, 'files' | 'subprocess'>,
@@ -133,9 +133,9 @@ export async function compileBytecode(
   request: {
     readonly python: string;
     readonly files: readonly string[];
-    /** The folder as commands see it, and what the bytecode calls it. */
+    /** The folder as commands see it, and its path in the bytecode. */
     readonly root?: { readonly seen: string; readonly public: string };
-    /** What lies there came with the sources and may be used. Default: it is replaced. */
+    /** Whether existing bytecode came with the sources and may be used. Default: it is replaced. */
     readonly reuse?: boolean;
   },
 ): Promise<Result<void>> {
@@ -147,7 +147,7 @@ export async function compileBytecode(
   given.write('bytecode/files', names.join(''));
   const folder = `${context.paths.given}/bytecode`;
   const exit = await subprocess.run(context, {
-    // No -I or -E: they would ignore the hash seed.
+    // No -I or -E, because they ignore the hash seed.
     argv: [
       request.python,
       '-s',
@@ -168,7 +168,7 @@ export async function compileBytecode(
   return succeed(undefined);
 }
 
-/** Empty means unset to the interpreter; listed because a node's `env` may set them. */
+/** For the interpreter, empty means unset. They are listed because a node's `env` may set them. */
 const BYTECODE_ENV: Readonly<Record<string, string>> = {
   LANG: 'C.UTF-8',
   LC_ALL: 'C.UTF-8',

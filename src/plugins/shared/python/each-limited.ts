@@ -1,6 +1,6 @@
 // Works on many items, a few at a time.
 
-/** Works on all items, at most `limit` at a time; the first exception wins after those in flight have ended. */
+/** Works on all items, at most `limit` at a time. Throws the first exception after those in progress have ended. */
 export async function eachLimited<T>(
   items: readonly T[],
   limit: number,

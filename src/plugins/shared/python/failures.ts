@@ -1,4 +1,4 @@
-// Failures that more than one Python plugin raises.
+// Failures of several Python plugins.
 
 import type { CommandExit, Failure } from '../../../engine/sdk.js';
 

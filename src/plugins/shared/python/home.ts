@@ -1,22 +1,22 @@
-// Where things are in the Python of a slug.
+// The paths in the Python of a slug.
 
 import { fail, succeed, type Folder, type Result, type ViewReader } from '../../../engine/sdk.js';
 import { noPython } from './failures.js';
 
-/** Where the app lives at run time. */
+/** The path of the app at run time. */
 export const PUBLIC_APP_DIR = '/app';
 
 /** App-relative. */
 export const pythonHome = (vendorDir: string): string => `${vendorDir}/python`;
 export const publicPrefix = (vendorDir: string): string => `${PUBLIC_APP_DIR}/${pythonHome(vendorDir)}`;
 
-/** X.Y of the Python at `home` (`VENDOR/python`), by its standard library; undefined when there is none. */
+/** X.Y of the Python at `home` (`VENDOR/python`), by its standard library. Undefined if there is none. */
 export const minorOfPython = (app: Folder, home: string): string | undefined => minorAmong(app.names(`${home}/lib`));
 
-/** The same of the Python that a node sees, without reading the disk. `home`: app-relative. */
+/** The same for the Python in a node's view, without reading the disk. `home`: app-relative. */
 export const minorInView = (view: ViewReader, home: string): string | undefined => minorAmong(view.list(`${home}/lib`));
 
-/** A Python of the slug, by app-relative paths. */
+/** The Python of a slug, with app-relative paths. */
 export interface SlugPython {
   /** `VENDOR/python` */
   readonly home: string;
@@ -25,11 +25,11 @@ export interface SlugPython {
   readonly sitePackages: string;
 }
 
-/** The Python below the vendor folder; fails when there is none. */
+/** The Python below the vendor folder. Fails if there is none. */
 export const findPython = (app: Folder, vendorDir: string): Result<SlugPython> =>
   pythonOf(pythonHome(vendorDir), minorOfPython(app, pythonHome(vendorDir)));
 
-/** The same of the Python that a node sees, without reading the disk. */
+/** The same for the Python in a node's view, without reading the disk. */
 export const findPythonInView = (view: ViewReader, vendorDir: string): Result<SlugPython> =>
   pythonOf(pythonHome(vendorDir), minorInView(view, pythonHome(vendorDir)));
 

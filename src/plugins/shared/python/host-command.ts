@@ -1,10 +1,10 @@
-// Runs a program of the machine outside any sandbox, to ask what is installed. Never for work on the app.
+// Runs a program of the machine outside the sandbox, to find out what is installed. Not for work on the app.
 
 import type { ServiceIdentifier } from 'inversify';
 import type { Result } from '../../../engine/sdk.js';
 
 export interface HostCommand {
-  /** Fails when the program could not be started or ran out of time; a non-zero exit is a value. */
+  /** Fails if the program can't start or times out. A non-zero exit status is a success value. */
   runTool(
     file: string,
     args: readonly string[],

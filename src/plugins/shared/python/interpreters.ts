@@ -1,4 +1,4 @@
-// Finds the Python interpreters of a machine and says which of them can become a runtime. Unaware of how one is copied.
+// Finds the Python interpreters of a machine, and decides which of them can become a runtime.
 
 import { basename } from 'node:path';
 import type { Files, Host } from '../../../engine/sdk.js';
@@ -8,9 +8,9 @@ import type { HostCommand } from './host-command.js';
 export interface Interpreter {
   /** X.Y.Z */
   readonly version: string;
-  /** The folder that holds bin/ and lib/. */
+  /** The folder with bin/ and lib/. */
   readonly prefix: string;
-  /** Why it cannot become a runtime; absent when it can. Follows "it". */
+  /** Why it can't become a runtime, as the end of a sentence after "it". Absent if it can. */
   readonly refusal?: string;
 }
 
@@ -49,8 +49,8 @@ interface Probed {
 }
 
 /**
- * Interpreters of one minor version, newest patch first, usable ones before others of the same patch. Looks at the
- * folders of the setting SYSTEM_PYTHONS alone when it is there, else at pyenv's versions and the search path.
+ * Interpreters of one minor version, newest patch first, usable ones before others of the same patch. Searches only the folders
+ * of the setting SYSTEM_PYTHONS if it is set, otherwise pyenv's versions and the search path.
  */
 export async function findInterpreters(
   minor: string,
@@ -79,7 +79,7 @@ function candidates(minor: string, host: Host, files: Files): readonly string[] 
   const names = [`python${minor}`, 'python3'];
   const roots = chosen === undefined ? pyenvRoots(minor, host, files) : chosen.split(':').filter(Boolean);
   const folders = roots.map((root) => `${root}/bin`);
-  // A shim asks pyenv which version is meant, at 100 ms each; the versions themselves were listed above.
+  // A shim takes 100 ms to ask pyenv for the version, and the versions are already listed above.
   if (chosen === undefined) folders.push(...host.searchPath.filter((folder) => basename(folder) !== 'shims'));
   const real = new Set<string>();
   for (const file of folders.flatMap((folder) => names.map((name) => `${folder}/${name}`))) {

@@ -1,4 +1,4 @@
-// What wheels have to fit on this machine, for the Python that a node sees. Unaware of lockfiles.
+// The platform that wheels must support: this machine and the Python in a node's view.
 
 import type { Host, ViewReader } from '../../../engine/sdk.js';
 import type { WheelTarget } from '../../../manifests/app/wheel-tags.js';
@@ -6,7 +6,7 @@ import { minorInView, pythonHome } from './home.js';
 
 const MACHINES: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64', ia32: 'i686', ppc64: 'ppc64le' };
 
-/** What wheels have to fit; undefined when the node sees no Python. */
+/** Undefined if the view contains no Python. */
 export function wheelTarget(host: Host, view: ViewReader, vendorDir: string): WheelTarget | undefined {
   const minor = minorInView(view, pythonHome(vendorDir));
   if (minor === undefined) return undefined;

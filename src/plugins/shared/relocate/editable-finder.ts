@@ -1,13 +1,13 @@
-// Lets the finders that setuptools installs for editable packages find them wherever the slug lies. Unaware of installers.
+// Changes the finders that setuptools installs for editable packages, so that they work in any folder.
 //
-// Such a finder is a module `__editable___NAME_finder` with the literals MAPPING and NAMESPACES, full of absolute paths. Its
-// .pth line imports it and then calls `install()`, so what stands at its end runs before anything is looked up.
+// Such a finder is a module `__editable___NAME_finder` with absolute paths in the literals MAPPING and NAMESPACES. A .pth line
+// imports it and then calls `install()`, so code at its end runs before the first lookup.
 
 import { PUBLIC_APP_DIR } from '../python/home.js';
 
 const SIGN = '# The app may lie in another folder.';
 
-/** `depth`: how many folders below the app the finder lies. Its paths already begin with /app. */
+/** `depth`: the depth of the finder's folder below the app. Paths in `text` already begin with /app. */
 export function movableFinder(text: string, depth: number): string {
   if (!/^MAPPING\b/m.test(text) || text.includes(SIGN)) return text;
   return `${text.trimEnd()}

@@ -1,4 +1,4 @@
-// Reads ELF files that are mostly debug sections without reading those. Unaware of what is done with the bytes.
+// Reads ELF files without their debug sections, which can be most of the file.
 
 import type { OpenFile } from '../../../engine/sdk.js';
 import { debugSections, isElf } from './elf.js';
@@ -7,13 +7,13 @@ const START_BYTES = 64;
 
 interface ElfBytes {
   readonly bytes: Buffer;
-  /** False when zeros stand in place of debug sections: then only what `withoutDebug` makes of it is of use. */
+  /** False if the debug sections are filled with zeros. Then only the result of `withoutDebug` is valid. */
   readonly isWhole: boolean;
 }
 
 /**
- * A file as `withoutDebug` wants it. Memory that is never written to is never taken, so a library of 30 MB with 24 of
- * debug sections takes 6.
+ * Reads a file for `withoutDebug`. The system does not allocate memory that is never written, so a library of 30 MB with 24 MB
+ * of debug sections uses 6 MB.
  */
 export async function readForStrip(file: OpenFile): Promise<ElfBytes> {
   const { size } = file;
@@ -34,7 +34,7 @@ interface Gap {
   readonly end: number;
 }
 
-/** Sorted, apart from each other; none when the file is not understood. */
+/** Sorted, without overlap. Empty if the file has an unexpected form. */
 async function findGaps(file: OpenFile, bytes: Buffer): Promise<readonly Gap[]> {
   const read = async (offset: number, length: number): Promise<void> =>
     void file.read(bytes, offset, Math.min(offset + length, bytes.length), offset);
@@ -44,7 +44,7 @@ async function findGaps(file: OpenFile, bytes: Buffer): Promise<readonly Gap[]> 
   for (const { offset, size } of [...found].sort((a, b) => a.offset - b.offset)) {
     const end = offset + size;
     if (size === 0) continue;
-    // Sections that overlap are not what a linker makes.
+    // Linkers don't write overlapping sections.
     if (offset < last || end > bytes.length) return [];
     gaps.push({ offset, end });
     last = end;

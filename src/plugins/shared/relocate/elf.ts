@@ -1,5 +1,5 @@
-// Edits ELF files in place of patchelf and strip: the search path for shared libraries, debug sections, and paths
-// compiled in. Works on bytes in memory; unaware of Python and of where the files lie.
+// Edits ELF files in memory, instead of patchelf and strip: the search path for shared libraries, debug sections, and
+// compiled-in paths.
 
 import { createHash } from 'node:crypto';
 import { fail, succeed, type Result } from '../../../engine/sdk.js';
@@ -25,14 +25,14 @@ const SHT_DYNSYM = 11;
 const SHF_ALLOC = 0x2n;
 const SHF_INFO_LINK = 0x40n;
 
-/** What stands against an edit, as the end of a sentence: `... because it is a 32-bit file`. */
+/** Why an edit is impossible, as the end of a sentence: `... because it is a 32-bit file`. */
 type ElfProblem = string;
 
 const copyOf = (bytes: Buffer): Buffer => Buffer.from(bytes);
 
 export const isElf = (bytes: Buffer): boolean => bytes.length >= 4 && bytes.subarray(0, 4).equals(ELF_MAGIC);
 
-/** The colon-separated search path; undefined when the file has none or is not a 64-bit little-endian ELF file. */
+/** The colon-separated search path. Undefined if the file has none or is not a 64-bit little-endian ELF file. */
 export function runpathOf(bytes: Buffer): string | undefined {
   const found = guarded(() => {
     const entry = dynamicStrings(bytes)?.paths[0];
@@ -42,8 +42,8 @@ export function runpathOf(bytes: Buffer): string | undefined {
 }
 
 /**
- * A copy whose search path for shared libraries is `runpath`. A file without one comes back as it is. The new path
- * takes the place of the old one in the string table, so it may not be longer. `copied`: how the copy is made.
+ * A copy whose search path for shared libraries is `runpath`. A file without one is returned unchanged. The new path replaces
+ * the old one in the string table, so it must not be longer. `copied`: makes the copy.
  */
 export function withRunpath(bytes: Buffer, runpath: string, copied = copyOf): Result<Buffer, ElfProblem> {
   return flat(
@@ -57,7 +57,7 @@ export function withRunpath(bytes: Buffer, runpath: string, copied = copyOf): Re
         if (textAt(bytes, at) === runpath) continue;
         if (wanted.length > length)
           return fail(`its search path has space for ${length} bytes, but needs ${wanted.length}`);
-        // Linkers let one name be the tail of another; such a name would be lost with the old path.
+        // Linkers store a name as the tail of another one if possible. Such a name would be lost with the old path.
         if (found.otherNames.some((name) => name > at && name <= at + length)) {
           return fail('its search path shares its bytes with another name');
         }
@@ -70,15 +70,15 @@ export function withRunpath(bytes: Buffer, runpath: string, copied = copyOf): Re
   );
 }
 
-/** A copy without debug sections and the symbol table for debuggers, as `strip` makes it; the file itself if unsure. */
+/** A copy without debug sections and the symbol table for debuggers, like that of `strip`. If in doubt, the original bytes. */
 export function withoutDebug(bytes: Buffer): Buffer {
   const stripped = guarded(() => stripSections(bytes));
   return stripped.ok && stripped.value !== undefined ? stripped.value : bytes;
 }
 
 /**
- * A copy whose build ID is made from its own bytes. A linker makes it from debug sections too, so it tells in which folder a
- * file was compiled after these are gone. The file itself when it has no build ID.
+ * A copy whose build ID depends only on its bytes. A linker also uses the debug sections, so without this the ID would depend on
+ * the build folder even after they are removed. The original bytes if there is no build ID.
  */
 export function withOwnBuildId(bytes: Buffer): Buffer {
   const found = guarded(() => buildIdOf(bytes));
@@ -107,8 +107,8 @@ function buildIdOf(bytes: Buffer): { readonly at: number; readonly size: number 
 }
 
 /**
- * Where the sections lie that `withoutDebug` drops and whose bytes it does not look at; empty when it drops none. `bytes`
- * has the first 64 bytes of the file, and `read` gives it more.
+ * The positions of the sections that `withoutDebug` drops without reading them. Empty if it drops none. `bytes` contains the
+ * first 64 bytes of the file, and `read` fills in more.
  */
 export async function debugSections(
   bytes: Buffer,
@@ -137,8 +137,8 @@ export async function debugSections(
 }
 
 /**
- * A copy in which the path `from` is spelled `to`, padded with slashes to the same length: nothing moves, and to the
- * kernel several slashes are one. `to` must not be longer than `from`. `copied`: how the copy is made.
+ * A copy in which `to` replaces the path `from`, padded with slashes to the same length: no bytes move, and the kernel treats
+ * several slashes as one. `to` must not be longer than `from`. `copied`: makes the copy.
  */
 export function withPath(bytes: Buffer, from: string, to: string, copied = copyOf): Buffer {
   const needle = Buffer.from(from, 'utf8');
@@ -154,9 +154,9 @@ export function withPath(bytes: Buffer, from: string, to: string, copied = copyO
 }
 
 interface DynamicStrings {
-  /** File offsets of the search paths, the one that wins first. */
+  /** File offsets of the search paths, the effective one first. */
   readonly paths: readonly { readonly at: number }[];
-  /** File offsets of every other string of the same table. */
+  /** File offsets of all other strings in the same table. */
   readonly otherNames: readonly number[];
 }
 
@@ -178,7 +178,7 @@ function dynamicStrings(bytes: Buffer): DynamicStrings | undefined {
     (segment) =>
       segment.type === PT_LOAD && table.value >= segment.address && table.value < segment.address + segment.size,
   );
-  if (load === undefined) throw new ElfError('its string table lies outside the file');
+  if (load === undefined) throw new ElfError('its string table is outside the file');
   const base = load.offset + (table.value - load.address);
   const offsets = (...tags: readonly number[]): number[] =>
     tags.flatMap((tag) => entries.filter((entry) => entry.tag === tag).map((entry) => base + entry.value));
@@ -216,7 +216,7 @@ function stripSections(bytes: Buffer): Buffer | undefined {
 
   const segments = readSegments(bytes);
   const headersEnd = HEADER_BYTES + bytes.readUInt16LE(54) * bytes.readUInt16LE(56);
-  // What the loader maps keeps its place; only what follows is written anew.
+  // The mapped part must not move, so only the rest is rewritten.
   const mappedEnd = segments.reduce((end, segment) => Math.max(end, segment.offset + segment.size), headersEnd);
   if (mappedEnd > bytes.length) return undefined;
   const parts: Buffer[] = [bytes.subarray(0, mappedEnd)];
@@ -329,7 +329,7 @@ function textAt(bytes: Buffer, at: number): string {
 
 class ElfError extends Error {}
 
-/** Offsets in a damaged file lead anywhere; reading there throws, and that is an answer too. */
+/** Damaged files contain arbitrary offsets. Reading there throws, which becomes a failure. */
 function guarded<T>(read: () => T): Result<T, ElfProblem> {
   try {
     return succeed(read());

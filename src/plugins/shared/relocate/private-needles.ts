@@ -1,15 +1,15 @@
-// The paths of private folders that must not stay in a layer. Unaware of the files.
+// The paths of private folders that a layer must not contain.
 
 import type { RunContext } from '../../../engine/sdk.js';
 import { PUBLIC_APP_DIR } from '../python/home.js';
 
 /**
- * Where a folder is seen at the same place on every machine (`/app`, `/tmp`), its name tells nothing and is no needle;
- * a private one lies deeper.
+ * Folders that commands see at the same path on every machine (`/app`, `/tmp`) may appear in a layer. Private folders have
+ * deeper paths.
  */
 const isPrivate = (path: string): boolean => path !== PUBLIC_APP_DIR && path.split('/').length > 3;
 
-/** The app's folder as this process and as commands see it, when it is not /app. */
+/** The app's folder as this process and as commands see it, if that is not /app. */
 export const privateAppPaths = (context: RunContext): readonly string[] => [
   ...new Set([context.appDir, context.paths.app].filter((path) => path !== PUBLIC_APP_DIR)),
 ];

@@ -1,12 +1,12 @@
-// Scripts that start the Python beside them, from wherever the folder lies. Unaware of files.
+// Makes scripts that start the Python next to them, in any folder.
 
-/** A coding cookie must stand in the first two lines, so it keeps the second. */
+/** A coding cookie must be in the first two lines, so it becomes the second. */
 const COOKIE = /^#.*coding[:=][ \t]*[-\w.]+/;
 
 /**
- * The script with a first line that finds its interpreter by the script's own place; the script itself when it does not
- * start with an interpreter in `folder` (the `bin` as the installer saw it). Valid both as a shell script and as Python:
- * to the shell the second line is the command, to Python a string.
+ * The script with a first line that finds the interpreter next to the script. A script that does not start with an interpreter in
+ * `folder` (the `bin` as the installer saw it) stays unchanged. The result is valid as a shell script and as Python: the second
+ * line is a command for the shell and a string for Python.
  */
 export function relocatableLauncher(script: string, folder: string): string {
   const found = interpreterLine(script, folder);
@@ -27,11 +27,11 @@ function interpreterLine(
   script: string,
   folder: string,
 ): { readonly name: string; readonly length: number } | undefined {
-  // The kernel reads less of a first line; the expressions below take time by the square of what they are given.
+  // The kernel reads less of a first line, and the time of the expressions grows with the square of the length.
   const head = script.slice(0, 4096);
   const plain = /^#!\s*(\S.*?)\/(python[\d.]*)[^\n/]*\r?\n/.exec(head);
   if (plain?.[1] === folder && plain[2] !== undefined) return { name: plain[2], length: plain[0].length };
-  // The form installers choose when the path is long or has blanks.
+  // Installers use this form if the path is long or has blanks.
   const wrapped = /^#!\/bin\/sh\n'''exec' (["']?)([^"'\n]+?)\/(python[\d.]*)\1 "\$0" "\$@"\n' '''\n/.exec(head);
   if (wrapped?.[2] === folder && wrapped[3] !== undefined) return { name: wrapped[3], length: wrapped[0].length };
   return undefined;

@@ -1,5 +1,5 @@
-// The one form that every runtime has in the slug, whatever provider gave it: what belongs to it, and how its files
-// are rewritten so that it runs from any folder and tells nothing of the machine it was built on.
+// Normalizes a runtime of any provider for the slug: keeps only the files that belong to it, and rewrites them so that it runs in
+// any folder and contains no paths of the machine that built it.
 
 import { posix } from 'node:path';
 import { fail, succeed, type Folder, type MachineFolder, type Result, type WalkedEntry } from '../../../engine/sdk.js';
@@ -8,16 +8,16 @@ import { readForStrip } from './elf-file.js';
 import { isElf, withoutDebug, withPath, withRunpath } from './elf.js';
 
 const REWRITERS = 4;
-/** Files are read whole to be rewritten, and with debug sections a library may have tens of megabytes: one at a time. */
+/** Larger files are rewritten one at a time, because each is read completely, and libraries can have tens of megabytes. */
 const LARGE_BYTES = 2 * 1024 * 1024;
 const LARGEST_BYTES = 1024 * 1024 * 1024;
 
-/** Of the standard library: nothing an app uses at run time. */
+/** Folders of the standard library that apps don't use at run time. */
 const DROPPED_FOLDERS: ReadonlySet<string> = new Set(['idlelib', 'turtledemo', 'test', 'tests', '__pycache__']);
-/** Extension modules that exist for CPython's own tests. */
+/** Extension modules for the tests of CPython. */
 const TEST_MODULE = /^lib-dynload\/(_test|_ctypes_test|_xxtestfuzz|xxlimited|xxsubtype)/;
 
-/** Does a file (relative to the prefix) belong to the runtime? Never pip: tools come on their own. */
+/** Whether a file (relative to the prefix) belongs to the runtime. pip doesn't: tools are separate nodes. */
 export function belongsToRuntime(path: string, minor: string): boolean {
   const [top = '', second = '', ...rest] = path.split('/');
   if (top === 'bin') return rest.length === 0 && ['python', 'python3', `python${minor}`].includes(second);
@@ -28,19 +28,19 @@ export function belongsToRuntime(path: string, minor: string): boolean {
   return belongsToStandardLibrary(rest);
 }
 
-/** Is it bytecode, at no level of optimization, of a file that belongs? */
+/** Whether it is unoptimized bytecode of a file that belongs to the runtime. */
 export function isItsBytecode(path: string, minor: string): boolean {
   const source = sourceOf(path, minor);
   return source !== undefined && belongsToRuntime(source, minor);
 }
 
-/** Where the interpreter keeps the bytecode of a source (PEP 3147), read backwards. */
+/** The source of a bytecode file, by the naming rules of PEP 3147. */
 function sourceOf(path: string, minor: string): string | undefined {
   const found = /^(.*)\/__pycache__\/([^/]+)\.cpython-(\d+)\.pyc$/.exec(path);
   return found?.[3] === minor.replace('.', '') ? `${found[1]}/${found[2]}.py` : undefined;
 }
 
-/** May a folder hold anything that belongs? Spares reading the hundreds of megabytes that do not. */
+/** Whether a folder can contain files of the runtime. Avoids walking hundreds of megabytes of others. */
 export function mayHoldRuntime(folder: string, minor: string): boolean {
   const [top = '', second, ...rest] = folder.split('/');
   if (second === undefined) return ['bin', 'include', 'lib'].includes(top);
@@ -59,7 +59,7 @@ function belongsToStandardLibrary(parts: readonly string[]): boolean {
   return !TEST_MODULE.test(parts.join('/'));
 }
 
-/** Copies what belongs to the runtime of a folder of the machine into `home` of the app. */
+/** Copies the files of a runtime from a folder of the machine to `home` in the app. */
 export async function copyRuntime(
   prefix: MachineFolder,
   app: Folder,
@@ -72,7 +72,7 @@ export async function copyRuntime(
   await eachLimited(wanted, 1, async ({ path, kind }) => {
     if (signal.aborted) return;
     const target = kind === 'symlink' ? prefix.readLink(path) : undefined;
-    // A link that leads out of the folder (a stow farm, say) is replaced by what it leads to.
+    // A link to a file outside the folder (for example of GNU Stow) is replaced with a copy of that file.
     if (target !== undefined && !target.includes('/')) app.symlink(target, `${home}/${path}`);
     else
       prefix.withFile(path, (file) => app.copyFrom(file, `${home}/${path}`, (file.mode & 0o100) === 0 ? 0o644 : 0o755));
@@ -80,13 +80,13 @@ export async function copyRuntime(
   return { files: wanted.length };
 }
 
-/** What stands against the form: a file and a reason, as one sentence. */
+/** Why a file can't be normalized, as a sentence. */
 type FormProblem = string;
 
 /**
- * Rewrites the runtime at `home` into the normal form: `publicPrefix` (where it lives at run time) in place of the
- * prefix it was built for, search paths of libraries relative to the file, no debug sections, nothing that does not
- * belong. Idempotent. Bytecode is a step of its own; what there is of sources that belong is left for it.
+ * Rewrites the runtime at `home` into the normal form: `publicPrefix` (its path at run time) replaces the prefix that it was built
+ * for, search paths of libraries are relative to the file, and debug sections and other files are removed. Idempotent. Keeps the
+ * bytecode of its sources for the later compile step.
  */
 export async function normalizeRuntime(
   app: Folder,
@@ -107,7 +107,7 @@ export async function normalizeRuntime(
   const prefixes = [...new Set([...privatePrefixes, ...builtFor(app, home, minor)])].filter(
     (prefix) => prefix !== publicPrefix,
   );
-  // Longest first, so that a prefix below another is replaced whole.
+  // Longest first, so that a prefix below another one is replaced completely.
   prefixes.sort((a, b) => b.length - a.length);
   const problems: FormProblem[] = [];
   const rewrite = async ({ path, kind }: WalkedEntry): Promise<void> => {
@@ -134,12 +134,12 @@ export async function normalizeRuntime(
 
 const isMachineCode = (path: string): boolean => path.startsWith('bin/') || /\.so(\.[\d.]+)?$/.test(path);
 
-/** Files of the standard library that name the prefix; the rest is left as released. */
+/** Files of the standard library that contain the prefix. All others stay as released. */
 const isGenerated = (path: string): boolean =>
   path.startsWith('lib/pkgconfig/') ||
   /(^|\/)(_sysconfigdata\w*[^/]*\.py|_sysconfig_vars\w*[^/]*\.json|build-details\.json)$/.test(path);
 
-/** Stands for the parent of a private prefix in machine code; short, since it may not be longer. */
+/** Replaces the parent of a private prefix in machine code. Short, because it must not be longer than the prefix. */
 const PLACEHOLDER = '/app';
 
 async function rewriteBinary(
@@ -163,19 +163,19 @@ async function rewriteBinary(
             .map(() => '..')
             .join('/')
     }`;
-    // Debug sections first: they are most of a library, and every edit makes a copy.
+    // Debug sections first, because they are most of a library and every edit makes a copy.
     const stripped = withoutDebug(bytes);
     const complete = stripped === bytes && !isWhole ? (app.read(file, LARGEST_BYTES) ?? bytes) : stripped;
-    // What was stripped is a copy already, and one of a library is megabytes.
+    // A stripped file is a copy already, and copies of libraries use megabytes.
     const own = (copy: Buffer): Buffer => (copy === bytes ? Buffer.from(copy) : copy);
     const edited = withRunpath(complete, toLib === '$ORIGIN/' ? '$ORIGIN' : toLib, own);
     if (!edited.ok) return `pyflow can't rewrite the search path of ${path}: ${edited.failure}.`;
     let result = edited.value;
     for (const prefix of prefixes) {
       const parent = posix.dirname(prefix);
-      // The compiled-in prefix is a last resort of an interpreter that does not find its library beside it, so it need
-      // not be right, only not private. Its last part stays: linkers let a string be the tail of another, and the
-      // version text `3.12.1` was seen to be the tail of a prefix that ends in `/3.12.1`.
+      // Interpreters use the compiled-in prefix only if they don't find their library, so it need not be correct, only not
+      // private. Its last part stays, because linkers store a string as the tail of another one if possible: in one build the
+      // version `3.12.1` was the tail of a prefix that ends in `/3.12.1`.
       if (parent.length >= PLACEHOLDER.length) result = withPath(result, `${parent}/`, `${PLACEHOLDER}/`, own);
     }
     if (!result.equals(bytes)) replaceFile(app, file, result);
@@ -201,18 +201,18 @@ function rewriteText(
   return undefined;
 }
 
-/** `/usr` in `/usr/lib` and `/usr'`, not in `/usrlocal`. */
+/** Matches `/usr` in `/usr/lib` and `/usr'`, but not in `/usrlocal`. */
 const asWhole = (path: string): RegExp => new RegExp(`${escaped(path)}(?![\\w.-])`, 'g');
 const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 
-/** New bytes under a new inode: the old one may be shared with a store or be read-only. */
+/** Writes to a new inode, because the old one may be shared with a store or be read-only. */
 function replaceFile(app: Folder, path: string, bytes: Buffer): void {
   app.write(path, bytes, isExecutable(app, path) ? 0o755 : 0o644);
 }
 
 const isExecutable = (app: Folder, path: string): boolean => ((app.stat(path)?.mode ?? 0) & 0o111) !== 0;
 
-/** The prefixes that the interpreter was configured for, as its own build data tells. */
+/** The prefixes that the interpreter was configured with, from its build data. */
 function builtFor(app: Folder, home: string, minor: string): readonly string[] {
   const folder = `${home}/lib/python${minor}`;
   const found = new Set<string>();

@@ -1,15 +1,15 @@
-// Looks for any of some byte strings in files of any size. Unaware of what the strings mean.
+// Searches files of any size for byte strings.
 
 import type { Folder, OpenFile } from '../../../engine/sdk.js';
 
 /**
- * One for all files: a fresh buffer a file would let tens of megabytes pile up between two collections of garbage,
- * since buffers do not count as heap.
+ * Shared by all files. With a new buffer for each file, tens of megabytes would pile up before the next garbage collection,
+ * because buffers don't count as heap.
  */
 let window: Buffer | undefined;
 const WINDOW_BYTES = 1024 * 1024;
 const LARGEST_BYTES = 4 * 1024 ** 3;
-/** Other work gets its turn after so much. */
+/** The search yields to other work after this many bytes. */
 const BREATHER_BYTES = 16 * 1024 * 1024;
 
 interface Found {
@@ -17,7 +17,7 @@ interface Found {
   readonly text: string;
 }
 
-/** The first of `texts` in each file below `root` of the folder, for the files that hold one; sorted by path. */
+/** The files below `root` that contain one of `texts`, with the first one found, sorted by path. */
 export async function searchFiles(
   folder: Folder,
   root: string,
@@ -30,7 +30,7 @@ export async function searchFiles(
   for (const path of paths) {
     const file = root === '' ? path : `${root}/${path}`;
     const stat = folder.stat(file);
-    // The engine refuses such a file with a better word, and one full of holes would be read for hours.
+    // The engine rejects such files with a better message, and reading a sparse one would take hours.
     if ((stat?.size ?? 0) > LARGEST_BYTES) continue;
     const target = stat?.isSymbolicLink() === true ? folder.readLink(file) : undefined;
     const text =
@@ -59,7 +59,7 @@ function firstIn(file: OpenFile, texts: readonly string[]): string | undefined {
     const bytes = window.subarray(0, end);
     const text = texts.find((candidate) => bytes.includes(candidate));
     if (text !== undefined) return text;
-    // A text may lie across the end of the window.
+    // A text may cross the end of the window.
     carried = Math.min(overlap, end);
     window.copyWithin(0, end - carried, end);
   }

@@ -1,5 +1,5 @@
-// How uv is run: with the settings of the app and none of the machine, into the slug's Python, from the index that the
-// operator names. Unaware of which packages are wanted.
+// The environment in which uv runs: with the settings of the app but not of the machine, for the slug's Python, with the index of
+// the operator.
 
 import type { Files, Folder, RunContext, ViewReader } from '../../../engine/sdk.js';
 import type { UvLock } from '../../../manifests/app/uv-lock.js';
@@ -8,10 +8,10 @@ import { withoutUserinfo } from '../install/index-url.js';
 import { compilerEnvironment, isolatedEnvironment } from '../pip/command.js';
 import { PUBLIC_APP_DIR } from '../python/home.js';
 
-/** In the node's cache folder. */
+/** Below the node's cache folder. */
 export const UV_CACHE = 'uv';
 
-/** `home`: the slug's Python, app-relative. `index`: takes the place of the default index. */
+/** `home`: the slug's Python, app-relative. `index`: replaces the default index. */
 export function uvEnvironment(
   context: RunContext,
   files: Files,
@@ -25,59 +25,58 @@ export function uvEnvironment(
     NO_COLOR: '1',
     UV_CACHE_DIR: `${context.paths.cache}/${UV_CACHE}`,
     UV_COMPILE_BYTECODE: '0',
-    // A hard link would make a file of the slug one of the cache, which later builds write.
+    // With hard links, the slug would share files with the cache, to which later builds write.
     UV_LINK_MODE: 'copy',
     UV_NO_MANAGED_PYTHON: '1',
     UV_NO_PROGRESS: '1',
-    // It breaks the lines of errors at 80 columns, whatever the terminal is.
+    // Otherwise uv wraps errors at 80 columns, regardless of the terminal.
     UV_NO_WRAP: '1',
     UV_NO_SYSTEM_CONFIG: '1',
     UV_PROJECT_ENVIRONMENT: python,
-    // By path, so that no .python-version of a folder above the app has a say.
+    // A path, so that uv ignores the .python-version of a folder above the app.
     UV_PYTHON: `${python}/bin/python3`,
     UV_PYTHON_DOWNLOADS: 'never',
-    // Without settings of its own, an app would get those of a folder above it.
+    // Without this, an app without settings would get those of a folder above it.
     ...(!options.hasSettings && { UV_NO_CONFIG: '1' }),
-    // By variable and not by flag: a URL may hold a password, and arguments are seen by every process.
+    // A variable instead of an option, because a URL may contain a password and every process can see arguments.
     ...(options.index !== undefined && { UV_DEFAULT_INDEX: options.index }),
   };
 }
 
-/** Logins for the indexes that the app names, from its own variables. They only open doors, so they are in no key. */
+/** Logins for the indexes of the app, from its variables. They only grant access, so they are not in the key. */
 function indexLogins(view: ViewReader): Readonly<Record<string, string>> {
   const names = view.envNames().filter((name) => /^UV_INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD)$/.test(name));
   return Object.fromEntries(names.map((name) => [name, view.env(name) ?? '']));
 }
 
-/** What uv takes for the default index, and writes into lockfiles. */
+/** The default index of uv, as in lockfiles. */
 const DEFAULT_INDEX = 'https://pypi.org/simple';
 
 interface IndexPlan {
   /**
-   * `locked`: uv installs by the lockfile, from the places that it names. `mirror`: the lockfile names the default index,
-   * another one stands in for it; uv would call such a lockfile out of date, so its packages are exported with their
-   * digests and installed from there.
+   * `locked`: uv installs from the URLs in the lockfile. `mirror`: another index replaces the default index of the lockfile. uv
+   * would report such a lockfile as out of date, so its packages are exported with their digests and installed from the mirror.
    */
   readonly way: 'locked' | 'mirror';
   readonly index?: string;
-  /** Further indexes that the lockfile names; for `mirror`. */
+  /** Further indexes of the lockfile, for `mirror`. */
   readonly others: readonly string[];
 }
 
-/** `index`: of the operator, maybe with a login. An app that names indexes of its own keeps them. */
+/** `index`: of the operator, possibly with a login. An app that sets other indexes keeps them. */
 export function planIndex(lock: UvLock, index: string | undefined): IndexPlan {
   const registries = lock.packages.flatMap(({ source }) => (source.type === 'registry' ? [source.at] : []));
   const remote = [...new Set(registries.filter((at) => /^https?:/.test(at)))].sort();
   if (index === undefined || same(index, DEFAULT_INDEX)) return { way: 'locked', others: [] };
   const locked = remote.find((at) => same(at, index));
-  // Spelled as in the lockfile, or uv takes it for another one.
+  // In the spelling of the lockfile, because uv compares URLs as text.
   if (locked !== undefined) return { way: 'locked', index: respelled(index, locked), others: [] };
   if (remote.length === 0) return { way: 'locked', index, others: [] };
   if (!remote.some((at) => same(at, DEFAULT_INDEX))) return { way: 'locked', others: [] };
   return { way: 'mirror', index, others: remote.filter((at) => !same(at, DEFAULT_INDEX)) };
 }
 
-/** What a key holds of it. */
+/** The part of it for the facts. */
 export const indexFact = ({ index }: IndexPlan): { readonly index?: string } =>
   index === undefined ? {} : { index: withoutUserinfo(index) };
 
@@ -90,8 +89,8 @@ function respelled(index: string, locked: string): string {
 }
 
 /**
- * Drops from uv's cache what may speak of this run: facts about the interpreter, wheels built of the app's own packages, and,
- * where folders are private, all that was built in them.
+ * Removes entries of uv's cache that may depend on this run: data about the interpreter, wheels built from packages in the app,
+ * and, if the build folders are private, everything that was built in them.
  */
 export function forgetLocalBuilds(context: RunContext, cache: Folder): void {
   cleanCache(cache, UV_CACHE, () => {

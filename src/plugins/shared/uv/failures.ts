@@ -10,11 +10,11 @@ import { installFailed, type FailedInstall, type KnownWord } from '../logs/insta
 export const CODE = 'install-dependencies::uv';
 
 interface UvPlace extends Pick<FailedInstall, 'place' | 'minor'> {
-  /** The file that has `required-version`, where one has. */
+  /** The file with `required-version`, if there is one. */
   readonly requiredIn?: string | undefined;
 }
 
-/** What the app can be told in better words than uv's. The first that matches. */
+/** Error lines of uv for which pyflow has better messages. The first match decides. */
 const problems = ({ minor, requiredIn = 'pyproject.toml' }: UvPlace): readonly KnownWord[] => [
   {
     pattern: /^error: Required uv version `([^`]+)` does not match the running version `([^`]+)`/,

@@ -1,4 +1,4 @@
-// Installs what a lockfile of uv names: all but the app's own packages, or those.
+// Installs the packages of a uv.lock: either the remote ones, or those inside the app.
 
 import { succeed } from '../../../engine/sdk.js';
 import type { Files, NodeLog, Result, RunContext, RunPromise, Services } from '../../../engine/sdk.js';
@@ -11,16 +11,16 @@ import { dropUvNotes } from './notes.js';
 import { UvProgram } from './program.js';
 import { readUvProject } from './project.js';
 
-/** The facts of every kind that installs by a lockfile of uv. */
+/** The facts of every kind that installs from a uv.lock. */
 export type UvFacts = {
-  /** Dependency groups that the project calls default, `dev` unless it says so. */
+  /** Whether to install the default groups of the project, which are `dev` unless it sets others. */
   readonly withDefaultGroups: boolean;
-  /** Those of them that are left out, to be told. */
+  /** The default groups that are left out, for the log. */
   readonly leftOut?: readonly string[];
   readonly hasSettings: boolean;
   /** Projects whose builds may read any file of the app, with the reason. */
   readonly readingAll?: ProjectSources['readingAll'];
-  /** Where files come from instead of the default index; without user and password. */
+  /** The index that replaces the default one, without user and password. */
   readonly index?: string;
 };
 
@@ -32,9 +32,9 @@ interface UvInstall {
     readonly groups?: readonly string[];
   };
   readonly facts: UvFacts;
-  /** `remote`: everything that does not lie in the app. `local`: what does. */
+  /** `remote`: the packages outside the app. `local`: those inside. */
   readonly part: 'remote' | 'local';
-  /** Folders of the app that a build may run in, app-relative. */
+  /** Folders of the app in which builds may run, app-relative. */
   readonly builtIn: readonly string[];
 }
 
@@ -50,7 +50,7 @@ export async function installWithUv(
     ...(config.groups ?? []).flatMap((group) => ['--group', group]),
   ];
   const shown = ['uv', 'sync', '--locked', ...groups].join(' ');
-  // Read again: facts hold no password.
+  // Read again, because facts don't contain the password.
   const { way, index, others } = planIndex(project.value.lock, defaultIndex(config, services.host));
   return installPackages(services, context, { vendorDir: config.vendorDir, builtIn }, async (python) => {
     const { files, log } = services;
@@ -66,7 +66,7 @@ export async function installWithUv(
     const done =
       way === 'mirror'
         ? await installFromMirror(uv, files, context, { part, groups, others })
-        : // --inexact: what another node put there (pip, for one) is not uv's to remove.
+        : // --inexact, because uv must not remove packages of other nodes (for example pip).
           await uv.run([
             'sync',
             '--locked',
@@ -83,13 +83,13 @@ export async function installWithUv(
 
 interface Mirrored {
   readonly part: UvInstall['part'];
-  /** Options that choose the groups. */
+  /** The options for the groups. */
   readonly groups: readonly string[];
   /** Further indexes of the lockfile. */
   readonly others: readonly string[];
 }
 
-/** Exported with the lockfile's own index, so that uv checks it as ever; then every file comes from the mirror. */
+/** The export uses the index of the lockfile, so that uv checks it normally. Then all files come from the mirror. */
 async function installFromMirror(
   uv: UvProgram,
   files: Files,
@@ -104,16 +104,16 @@ async function installFromMirror(
   const { given, scratch } = files.of(context);
   const lines = scratch.readText(list) ?? '';
   if (lines.trim() === '') return succeed(undefined);
-  // What is judged here is what uv reads, also if a build writes into the other folder meanwhile.
+  // A copy, because a build could change the file in the other folder before uv reads it.
   given.write(list, lines);
-  // With digests it does not matter which index a file comes from; without, the first that has the package decides.
+  // With digests, a file may come from any index. Without them, only from the first index that has the package.
   const anyIndex = lines.includes('--hash=') ? ['--index-strategy=unsafe-best-match'] : [];
   return uv.run(['pip', 'install', '--no-deps', ...anyIndex, `--requirements=${context.paths.given}/${list}`], {
     ...(others.length > 0 && { UV_INDEX: others.join(' ') }),
   });
 }
 
-/** Everybody expects it of `dev`; of a group that the project itself calls default, nobody does. */
+/** Users expect this for `dev`, but not for a group that the project itself sets as default. So only that is a notice. */
 function tellLeftOut(log: NodeLog, context: RunContext, groups: readonly string[] = []): void {
   if (groups.length === 0) return;
   const text = `pyflow does not install uv's default groups: ${groups.join(', ')}. To install one, add it to \`groups\` of the node, or pass -p 'groups=${JSON.stringify(groups.filter((group) => group !== 'dev').slice(0, 1))}'.`;

@@ -1,11 +1,12 @@
-// What uv writes down in site-packages for its next run: times and digests of sources, which are different everywhere.
+// Removes the files that uv writes to site-packages for its next run. They contain times and digests of sources, which differ
+// between machines.
 
 import type { Folder } from '../../../engine/sdk.js';
 import { editRecord } from '../install/record.js';
 
 const NOTE = /^uv_(cache|build)\.json$/;
 
-/** Removes them, and their lines in RECORD. */
+/** Removes the files and their lines in RECORD. */
 export function dropUvNotes(app: Folder, sitePackages: string): void {
   for (const { name: info, kind } of app.list(sitePackages)) {
     if (kind !== 'directory' || !info.endsWith('.dist-info')) continue;

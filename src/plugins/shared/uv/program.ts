@@ -1,4 +1,4 @@
-// Runs uv for an install: in the folder of the project, into the slug's Python.
+// Runs uv for an install, in the folder of the project, for the slug's Python.
 
 import { posix } from 'node:path';
 import { fail, succeed, type Result, type RunContext, type Services, type ViewReader } from '../../../engine/sdk.js';
@@ -15,15 +15,15 @@ import type { UvProject } from './project.js';
 interface UvTask {
   readonly python: SlugPython;
   readonly project: UvProject;
-  /** What a failure shows as the command. */
+  /** The command in failures. */
   readonly shown: string;
   readonly hasSettings: boolean;
-  /** Takes the place of the default index. */
+  /** Replaces the default index. */
   readonly index: string | undefined;
 }
 
 export class UvProgram {
-  /** uv built a package in one of the runs. */
+  /** Whether uv built a package in one of the runs. */
   builtFromSource = false;
   readonly #env: Readonly<Record<string, string>>;
 
@@ -36,7 +36,7 @@ export class UvProgram {
     this.#env = uvEnvironment(context, services.files, { home: python.home, hasSettings, index });
   }
 
-  /** `more`: variables besides those of every run. */
+  /** `more`: additional variables for this run. */
   async run(args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Result<void>> {
     const { services, context, task } = this;
     const { cache } = services.files.of(context);
@@ -56,12 +56,12 @@ export class UvProgram {
 
   #line(text: string): string {
     this.builtFromSource ||= /^\s*Building /.test(text);
-    // A private folder says nothing to the reader.
+    // The path of a private folder doesn't help users.
     return maskUserinfo(text).replaceAll(this.context.paths.app, PUBLIC_APP_DIR);
   }
 }
 
-/** The file that says which version of uv the project wants: uv.toml comes first, as for uv. `folder`: of the lockfile. */
+/** The file that sets the required version of uv. Like in uv, uv.toml comes first. `folder`: of the lockfile. */
 async function requiredVersionIn(view: ViewReader, folder: string): Promise<string | undefined> {
   for (const name of ['uv.toml', 'pyproject.toml']) {
     const file = inRoot(folder, name);

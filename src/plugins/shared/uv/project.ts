@@ -1,5 +1,5 @@
-// A project locked by uv, as a node's view shows it: which files uv looks at, what it installs from the app itself, and
-// whether something has to be built. Unaware of how uv is run.
+// Reads a project locked by uv from a node's view: which files uv reads, which packages it installs from the app, and whether it
+// builds packages.
 
 import { posix } from 'node:path';
 import { fail, succeed, type Result, type ViewReader } from '../../../engine/sdk.js';
@@ -15,24 +15,24 @@ import { inRoot } from '../app/root.js';
 import { CODE, outsideApp, unreadableProject } from './failures.js';
 
 export interface UvProject {
-  /** Of a member of a workspace: what that may need. */
+  /** For a member of a workspace, only the part that it needs. */
   readonly lock: UvLock;
-  /** Where the lockfile is, and where uv is started; app-relative. */
+  /** The lockfile, and the folder in which uv starts. App-relative. */
   readonly lockFile: string;
   readonly folder: string;
-  /** Patterns of the files that tell uv whether the lockfile still fits. */
+  /** Patterns of the files that uv compares with the lockfile. */
   readonly files: readonly string[];
-  /** What is installed from the app itself: folders (`.` is the app) and files, app-relative, sorted. */
+  /** Folders (`.` is the app) and files of the app from which packages are installed. App-relative, sorted. */
   readonly locals: readonly string[];
-  /** Folders whose metadata comes from a build of theirs. */
+  /** Folders whose metadata comes from a build. */
   readonly computed: readonly string[];
-  /** Of those, the ones whose builds may read any file of the app, with the reason. */
+  /** The folders among those whose builds may read any file of the app, with the reason. */
   readonly readingAll: ProjectSources['readingAll'];
-  /** Groups that uv would install, and a build does not. */
+  /** Groups that uv installs by default. */
   readonly defaultGroups: readonly string[];
-  /** The app has settings for uv. */
+  /** Whether the app has settings for uv. */
   readonly hasSettings: boolean;
-  /** The settings make uv build what it could download. */
+  /** Whether the settings make uv build packages that have wheels. */
   readonly refusesWheels: boolean;
 }
 
@@ -40,7 +40,7 @@ const LOCK = 'uv.lock';
 const PROJECT = 'pyproject.toml';
 const SETTINGS = 'uv.toml';
 
-/** `root`: of the app's project, which may be a member of a workspace above it. */
+/** `root`: the folder of the app's project, which may be a member of a workspace above it. */
 export async function readUvProject(root: string, view: ViewReader): Promise<Result<UvProject>> {
   const { project: folder, top } = await uvPlaces(view, root);
   const read = await readFiles(view, top);
@@ -77,7 +77,7 @@ export async function readUvProject(root: string, view: ViewReader): Promise<Res
 }
 
 interface UvFiles {
-  /** Of all that uv looks at beside the lockfile, with it. */
+  /** All files that uv reads in the folder of the lockfile, including the lockfile. */
   readonly paths: readonly string[];
   readonly lockFile: string;
   readonly lock: UvLock;
@@ -98,7 +98,7 @@ async function readFiles(view: ViewReader, top: string): Promise<Result<UvFiles>
     [projectFile, projectBytes],
     [settingsFile, settingsBytes],
   ] as const;
-  // uv takes a byte order mark.
+  // uv accepts a byte order mark.
   const misencoded = firstMisencoded(CODE, contents, 'accepted');
   if (misencoded !== undefined) return fail(misencoded);
   const lock = parseUvLock(lockBytes);
@@ -123,7 +123,7 @@ interface LocalPackages {
   readonly computed: readonly string[];
 }
 
-/** The packages of the lockfile that lie in the app. `needed`: the part of the lockfile that is installed. */
+/** The packages of the lockfile that are inside the app. `needed`: the part of the lockfile that is installed. */
 async function localPackages(
   view: ViewReader,
   { top, lockFile, whole, needed }: { readonly top: string; lockFile: string; whole: UvLock; needed: UvLock },
@@ -135,7 +135,7 @@ async function localPackages(
     if (!isLocal(source)) continue;
     const place = placeOf(top, source.at);
     if (place.startsWith('..') || posix.isAbsolute(source.at)) return fail(outsideApp(lockFile, name, source.at));
-    // uv checks the lockfile against the metadata of all members, and installs what this one needs.
+    // uv checks the lockfile against the metadata of all members, but installs only what this one needs.
     const isNeeded = needed === whole || needed.packages.some((one) => one.source === source);
     if (source.type === 'registry') patterns.push(`${literalPattern(place)}/**`);
     else if (source.type === 'path') {
@@ -151,13 +151,13 @@ async function localPackages(
   return succeed({ patterns, locals: [...locals].sort(), computed: [...computed].sort() });
 }
 
-/** What the lockfile in `top` calls `at`, app-relative. */
+/** The app-relative path of `at` in the lockfile of `top`. */
 const placeOf = (top: string, at: string): string => posix.normalize(posix.join(top, at)).replace(/(?<=.)\/$/, '');
 
 const isLocal = ({ type, at }: UvSource): boolean => type !== 'git' && type !== 'url' && !isRemote(at);
 const isRemote = (at: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(at);
 
-/** The pyproject.toml in a folder; undefined when there is none, or one that cannot be read. */
+/** The pyproject.toml in a folder. Undefined if it is missing or unreadable. */
 async function projectIn(view: ViewReader, folder: string): Promise<UvProjectFile | undefined> {
   const bytes = await view.read(inRoot(folder, PROJECT));
   const project = bytes === undefined ? undefined : parseUvProject(bytes);
@@ -165,8 +165,8 @@ async function projectIn(view: ViewReader, folder: string): Promise<UvProjectFil
 }
 
 /**
- * Everything that is downloaded is a file that the lockfile pins by digest, so the result is the same for every app. Not so
- * what is built: build tools are not pinned, and the code that runs is the package's own.
+ * Whether all packages are downloads that the lockfile pins by digest, so that the result is the same for every app. Builds are
+ * not: build tools are not pinned, and code of the package runs.
  */
 export function needsNoBuild(project: UvProject, target: WheelTarget | undefined): boolean {
   if (project.refusesWheels || project.computed.length > 0 || target === undefined) return false;
@@ -176,6 +176,6 @@ export function needsNoBuild(project: UvProject, target: WheelTarget | undefined
 function isDownloaded({ source, wheels, hasSdist, hashed }: UvLockedPackage, target: WheelTarget): boolean {
   if (source.type === 'git') return false;
   if (source.type !== 'registry' && source.type !== 'url') return true;
-  // Without a source archive there is nothing to build: it is for other machines, or a wheel fits after all.
+  // A package without a source archive can't be built: it is for other machines, or a wheel fits.
   return hashed && (!hasSdist || wheels.some((file) => wheelFits(file, target)));
 }
