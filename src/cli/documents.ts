@@ -3,10 +3,10 @@
 import { resolve } from 'node:path';
 import type { Event, RunReport } from '../engine/events.js';
 import type { Failure } from '../engine/failure.js';
-import { formatFailure } from '../engine/render/messages.js';
 import { writeDocument } from '../engine/render/report.js';
 import { TraceRecorder } from '../engine/render/trace.js';
 import type { Given } from './command.js';
+import { printFailure } from './refusal.js';
 import type { World } from './world.js';
 
 /** `events` are for the trace. */
@@ -25,7 +25,7 @@ export function writeDocuments(given: Given, world: World, { report, events }: E
     const file = given.value(option);
     const written = file === undefined ? undefined : writeDocument(resolve(world.cwd, file), make());
     if (written === undefined || written.ok) return [];
-    world.stderr.write(`${formatFailure(written.failure).join('\n')}\n`);
+    printFailure(written.failure, world);
     return [written.failure];
   });
 }
