@@ -13,7 +13,7 @@ export const DAMAGE_STATUS = EXIT_STATUS.environment;
 /** `pyflow catalogue check` found something to fix. */
 export const STALE_STATUS = EXIT_STATUS.pipeline;
 /** The answer is no: the app is not a Python app, two builds differ, or bin/compile has not run yet. */
-export const NO_STATUS = 1;
+export const NEGATIVE_ANSWER_STATUS = 1;
 
 export const statusOfFailure = ({ blame }: Failure): number => EXIT_STATUS[blame];
 
@@ -22,10 +22,13 @@ export const statusOfRefusal = (refusal: Refusal): number =>
 
 /** A run that a signal stopped exits with 128 + the signal's number. Only the command line knows the signal. */
 export const withSignalStatus = (report: RunReport, interruption: Interruption | undefined): RunReport =>
-  report.status === 'aborted' ? withRefusalStatus(report, interruption) : report;
+  report.status === 'aborted' ? withInterruptionStatus(report, interruption) : report;
 
 /** If a signal came before the run was refused, it was most likely refused because of the signal. */
 export const withRefusalStatus = (report: RunReport, interruption: Interruption | undefined): RunReport =>
+  withInterruptionStatus(report, interruption);
+
+const withInterruptionStatus = (report: RunReport, interruption: Interruption | undefined): RunReport =>
   interruption === undefined ? report : { ...report, exitCode: interruption.exitStatus };
 
 /** The last event carries the report, so its status must be the one that the process ends with. */

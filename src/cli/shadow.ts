@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { succeed, type Result } from '../engine/failure.js';
 import { complain, wrongUsage, type Command, type Given, type UsageProblem } from './command.js';
-import { NO_STATUS } from './exit-status.js';
+import { NEGATIVE_ANSWER_STATUS } from './exit-status.js';
 import { printJSON } from './print-json.js';
 import { compareSides } from './shadow/compare.js';
 import { buildWithBuildpack, buildWithPyflow, type Trial } from './shadow/sides.js';
@@ -63,7 +63,7 @@ async function run(given: Given, world: World): Promise<number> {
     const comparison = compareSides(trial, buildpack, pyflow);
     if (given.flag('json')) printJSON(comparison, world);
     else world.stdout.write(shadowText(comparison));
-    return comparison.isSame ? 0 : NO_STATUS;
+    return comparison.isSame ? 0 : NEGATIVE_ANSWER_STATUS;
   } finally {
     if (keep === undefined) removeTree(root);
   }

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
-import { NO_STATUS } from '../exit-status.js';
+import { NEGATIVE_ANSWER_STATUS } from '../exit-status.js';
 import type { World } from '../world.js';
 
 /** Platforms store the values in columns of limited width. */
@@ -35,7 +35,7 @@ export function printBuildData(cacheDir: string, world: World): number {
     return 0;
   } catch {
     world.stderr.write('CACHE_DIR has no build data: bin/compile has not run with it.\n');
-    return NO_STATUS;
+    return NEGATIVE_ANSWER_STATUS;
   }
 }
 

@@ -7,7 +7,7 @@ import { PROJECT_FILES, PROJECT_FOLDERS } from '../../manifests/app/project-mark
 import type { Failure } from '../../engine/failure.js';
 import { shoutFailure } from './log.js';
 import type { Places } from './places.js';
-import { NO_STATUS } from '../exit-status.js';
+import { NEGATIVE_ANSWER_STATUS } from '../exit-status.js';
 import type { World } from '../world.js';
 import { removeTree } from '../../engine/files/remove-tree.js';
 
@@ -24,7 +24,7 @@ export async function detect(buildDir: string, places: Places, world: World): Pr
   const failure = await whyNot(appDir, places, world);
   if (failure === undefined) world.stderr.write('This app has no file of a Python project.\n');
   else shoutFailure(failure, world);
-  return NO_STATUS;
+  return NEGATIVE_ANSWER_STATUS;
 }
 
 /** The failure of the pipeline's own node; undefined when it has no such node. */

@@ -5,7 +5,7 @@ import { lstatSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { exportFile } from './export-file.js';
 import type { Places } from './places.js';
-import { NO_STATUS } from '../exit-status.js';
+import { NEGATIVE_ANSWER_STATUS } from '../exit-status.js';
 import type { World } from '../world.js';
 
 const DATABASE = '---\naddons:\n  - scalingo-postgresql\n';
@@ -15,7 +15,7 @@ export function release(buildDir: string, places: Places, world: World): number 
   // If the buildpack's folder is not writable, there is no `export`.
   if (!exists(exportFile(places)) && !exists(join(appDir, places.vendorDir, 'python'))) {
     world.stderr.write('bin/compile has not built this app. Run it before bin/release.\n');
-    return NO_STATUS;
+    return NEGATIVE_ANSWER_STATUS;
   }
   const project = join(appDir, places.root);
   const folders = [project, ...sitePackages(join(appDir, places.vendorDir, 'python/lib'))];
