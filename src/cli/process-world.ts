@@ -130,9 +130,11 @@ function listenOnce(): World['onInterrupt'] {
   };
 }
 
+const UNHEARD_REMEDY = 'Free space on the disk, or redirect the output to another place. Then run the command again.';
+
 function dieUnheard(error: Error): never {
   try {
-    writeSync(2, `error: pyflow can't write its output: ${error.message}\n`);
+    writeSync(2, `error: pyflow can't write its output: ${error.message}\n  -> ${UNHEARD_REMEDY}\n`);
   } catch {
     // stderr may be on the same full disk.
   }

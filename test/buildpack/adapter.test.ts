@@ -50,6 +50,20 @@ describe('cli/buildpack', () => {
       expect(stderr).to.match(/^\n.* !     error: No Python here .*\n[^]*why[^]*what[^]*\n\n$/);
       expect(trial.requests[0]).to.deep.include({ only: ['detect'], appDir: trial.buildDir });
     });
+
+    it('says what to add if the pipeline has no failure to explain it', async () => {
+      for (const [params, folder] of [
+        ['', 'the root folder of the app'],
+        ['root=services/web', 'the folder services/web'],
+      ] as const) {
+        trial.env = { PYFLOW_PARAMS: params };
+        const { status, stderr } = await trial.step('detect', [trial.buildDir]);
+        expect(status).to.equal(1);
+        expect(stderr)
+          .to.match(/^This app has no file of a Python project\. Add .*\n$/)
+          .and.to.contain(` to ${folder}.`);
+      }
+    });
   });
 
   describe('compile', () => {
@@ -325,7 +339,9 @@ describe('cli/buildpack', () => {
 
   describe('report', () => {
     it('[report.print] prints the build data, and fails if there are none', async () => {
-      expect((await trial.step('report', [trial.buildDir, trial.cacheDir])).status).to.equal(1);
+      const none = await trial.step('report', [trial.buildDir, trial.cacheDir]);
+      expect(none.status).to.equal(1);
+      expect(none.stderr).to.contain('Run bin/compile with this folder');
       await trial.compile();
       const { status, stdout } = await trial.step('report', [trial.buildDir, trial.cacheDir, trial.envDir]);
       expect(status).to.equal(0);

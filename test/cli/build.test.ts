@@ -294,7 +294,9 @@ export const found = ({ facts }: RunContext): unknown => facts;
         },
       );
     expect(told('| true')).to.equal('status 0\n');
-    expect(told('> /dev/full')).to.match(/^error: pyflow can't write its output: ENOSPC.*\nstatus 75\n$/);
+    expect(told('> /dev/full')).to.match(
+      /^error: pyflow can't write its output: ENOSPC.*\n  -> Free space on the disk, .*\nstatus 75\n$/,
+    );
   });
 
   describe('an interrupted run', () => {

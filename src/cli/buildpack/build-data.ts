@@ -34,7 +34,7 @@ export function printBuildData(cacheDir: string, world: World): number {
     world.stdout.write(readFileSync(dataFile(resolve(world.cwd, cacheDir)), 'utf8'));
     return 0;
   } catch {
-    world.stderr.write('CACHE_DIR has no build data: bin/compile has not run with it.\n');
+    world.stderr.write('CACHE_DIR has no build data. Run bin/compile with this folder before bin/report.\n');
     return NEGATIVE_ANSWER_STATUS;
   }
 }

@@ -10,6 +10,7 @@ import type { Places } from './places.js';
 import { NEGATIVE_ANSWER_STATUS } from '../exit-status.js';
 import type { World } from '../world.js';
 import { removeTree } from '../../engine/files/remove-tree.js';
+import { shownPath } from '../../engine/files/shown-path.js';
 
 export async function detect(buildDir: string, places: Places, world: World): Promise<number> {
   const appDir = resolve(world.cwd, buildDir);
@@ -22,10 +23,14 @@ export async function detect(buildDir: string, places: Places, world: World): Pr
     return 0;
   }
   const failure = await whyNot(appDir, places, world);
-  if (failure === undefined) world.stderr.write('This app has no file of a Python project.\n');
+  if (failure === undefined) world.stderr.write(noProject(places.root));
   else shoutFailure(failure, world);
   return NEGATIVE_ANSWER_STATUS;
 }
+
+const noProject = (root: string): string =>
+  'This app has no file of a Python project. Add the file of your package manager, such as requirements.txt or uv.lock, ' +
+  `to ${root === '.' ? 'the root folder of the app' : `the folder ${shownPath(root)}`}.\n`;
 
 /** The failure of the pipeline's own node; undefined when it has no such node. */
 async function whyNot(appDir: string, places: Places, world: World): Promise<Failure | undefined> {
