@@ -10,7 +10,7 @@ import { makePrivateFolder } from '../files/private-files.js';
 import type { Clock } from '../sdk.js';
 import { openDeadHosts, type DeadHosts } from './dead-hosts.js';
 import { cannotStore, diskFull, downloadAborted } from './failures.js';
-import { fetchInto, type TransferSettings, type Wanted } from './transfer.js';
+import { fetchInto, type TransferRequest, type TransferSettings } from './transfer.js';
 import { isVerified, recordVerified } from './verified-files.js';
 
 export interface DownloadOptions extends Partial<TransferSettings> {
@@ -18,7 +18,7 @@ export interface DownloadOptions extends Partial<TransferSettings> {
   readonly clock: Clock;
 }
 
-export type FetchRequest = Wanted & { readonly sha256: string };
+export type FetchRequest = TransferRequest & { readonly sha256: string };
 
 export interface Downloader {
   /** Path of a read-only file with exactly these bytes. */
@@ -27,7 +27,7 @@ export interface Downloader {
 
 /** Digest and size of what an address gives now, to pin it. The file goes into the cache, so the next build has it. */
 export async function fetchUnpinned(
-  request: Omit<Wanted, 'sha256'>,
+  request: Omit<TransferRequest, 'sha256'>,
   options: DownloadOptions,
 ): Promise<Result<{ readonly sha256: string; readonly sizeBytes: number }, Failure>> {
   const settings = settingsOf(options);

@@ -6,7 +6,7 @@ import { FailureError } from '../failure.js';
 import { privateFileMode } from '../files/private-files.js';
 import { downloadTooLarge, wrongDigest } from './failures.js';
 
-export interface Reception {
+export interface ReceiveOptions {
   readonly path: string;
   /** For messages. */
   readonly url: string;
@@ -23,7 +23,7 @@ export interface Reception {
 /** Undefined if the file is complete and right; else how many bytes came before the connection ended. */
 export async function receive(
   body: AsyncIterable<Buffer>,
-  { path, url, expected, limit, sha256, signal, onProgress }: Reception,
+  { path, url, expected, limit, sha256, signal, onProgress }: ReceiveOptions,
 ): Promise<number | undefined> {
   const hash = createHash('sha256');
   const file = await open(path, 'w', privateFileMode(path));

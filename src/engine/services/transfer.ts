@@ -18,7 +18,7 @@ import {
 } from './failures.js';
 import { exchange, peerOf, type Exchange } from './http-exchange.js';
 import { watchPace } from './pace.js';
-import { receive, type Reception } from './receive.js';
+import { receive, type ReceiveOptions } from './receive.js';
 
 export interface TransferSettings {
   /** Proxy variables of the operator (`http_proxy`, `no_proxy` and so on). */
@@ -39,7 +39,7 @@ export interface TransferSettings {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-export interface Wanted {
+export interface TransferRequest {
   readonly url: string;
   /** Lower-case hex; absent if any bytes are right. */
   readonly sha256?: string;
@@ -55,7 +55,7 @@ const MAX_REDIRECTS = 5;
 /** Fetches to a new file, with retries. Throws a FailureError for what a user may meet. */
 export async function fetchInto(
   path: string,
-  request: Wanted,
+  request: TransferRequest,
   settings: TransferSettings,
   deadHosts: DeadHosts,
 ): Promise<void> {
@@ -64,17 +64,17 @@ export async function fetchInto(
   if (url.protocol === 'file:') return copyInto(path, url, request, settings);
   const startedAt = performance.now();
   for (let attempt = 1; ; attempt += 1) {
-    const trouble = await attemptHttp({ path, url, request, settings, deadHosts, attempt, startedAt });
-    if (trouble === undefined) return;
-    if (attempt >= settings.tries || signal.aborted) throw new FailureError(trouble.failure);
+    const failed = await attemptHttp({ path, url, request, settings, deadHosts, attempt, startedAt });
+    if (failed === undefined) return;
+    if (attempt >= settings.tries || signal.aborted) throw new FailureError(failed.failure);
     // Half of the pause is random, so that builds that failed together don't retry together.
     const pauseMs = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2);
-    await settings.sleep(Math.min(Math.max(pauseMs, trouble.retryAfterMs ?? 0), MAX_PAUSE_MS), signal);
+    await settings.sleep(Math.min(Math.max(pauseMs, failed.retryAfterMs ?? 0), MAX_PAUSE_MS), signal);
   }
 }
 
 /** A failure that another try may fix. */
-interface Trouble {
+interface RetryableFailure {
   readonly failure: Failure;
   /** As the server asked. */
   readonly retryAfterMs?: number;
@@ -95,7 +95,7 @@ function parseUrl(text: string): URL {
 interface Attempt {
   readonly path: string;
   readonly url: URL;
-  readonly request: Wanted;
+  readonly request: TransferRequest;
   readonly settings: TransferSettings;
   readonly deadHosts: DeadHosts;
   /** From 1. */
@@ -104,7 +104,7 @@ interface Attempt {
   readonly startedAt: number;
 }
 
-async function attemptHttp(given: Attempt): Promise<Trouble | undefined> {
+async function attemptHttp(given: Attempt): Promise<RetryableFailure | undefined> {
   const { url, request, settings, deadHosts, attempt } = given;
   let current = url;
   for (let redirects = 0; ; redirects += 1) {
@@ -148,7 +148,7 @@ async function receiveBody(
   { path, request, settings, attempt, startedAt }: Attempt,
   from: URL,
   { response, isStalled }: Extract<Exchange, { readonly type: 'answered' }>,
-): Promise<Trouble | undefined> {
+): Promise<RetryableFailure | undefined> {
   const length = response.headers['content-length'];
   const expected = request.sizeBytes ?? (length === undefined ? undefined : Number(length));
   const largest = Math.min(expected ?? settings.maxBytes, settings.maxBytes);
@@ -160,8 +160,8 @@ async function receiveBody(
     request.onProgress?.(done, total);
   };
   try {
-    const reception = receptionOf(path, from, { ...request, onProgress }, settings);
-    const received = await receive(response, { ...reception, expected });
+    const options = receiveOptionsOf(path, from, { ...request, onProgress }, settings);
+    const received = await receive(response, { ...options, expected });
     if (received === undefined) return undefined;
     const why = pace.tooSlow();
     if (why !== undefined) return { failure: tooSlow(from.href, received, why, attempt) };
@@ -188,7 +188,7 @@ function followed(from: URL, location: string): URL {
   return to;
 }
 
-function judgeStatus(url: URL, status: number, retryAfter: string | undefined, attempt: number): Trouble {
+function judgeStatus(url: URL, status: number, retryAfter: string | undefined, attempt: number): RetryableFailure {
   const why = `The server answered with status ${status}.`;
   if (status === 404 || status === 410) throw new FailureError(notFound(url.href, why));
   if (status >= 400 && status < 500 && status !== 408 && status !== 429) throw new FailureError(refused(url.href, why));
@@ -199,14 +199,21 @@ function judgeStatus(url: URL, status: number, retryAfter: string | undefined, a
   };
 }
 
-const receptionOf = (
+const receiveOptionsOf = (
   path: string,
   url: URL,
-  { sha256, sizeBytes, signal, onProgress }: Wanted,
+  { sha256, sizeBytes, signal, onProgress }: TransferRequest,
   { maxBytes }: TransferSettings,
-): Omit<Reception, 'expected'> => ({ path, url: url.href, limit: sizeBytes ?? maxBytes, sha256, signal, onProgress });
+): Omit<ReceiveOptions, 'expected'> => ({
+  path,
+  url: url.href,
+  limit: sizeBytes ?? maxBytes,
+  sha256,
+  signal,
+  onProgress,
+});
 
-async function copyInto(path: string, url: URL, request: Wanted, settings: TransferSettings): Promise<void> {
+async function copyInto(path: string, url: URL, request: TransferRequest, settings: TransferSettings): Promise<void> {
   let source: string;
   try {
     source = fileURLToPath(url);
@@ -229,7 +236,7 @@ async function copyInto(path: string, url: URL, request: Wanted, settings: Trans
     );
   }
   const expected = request.sizeBytes ?? size;
-  const reception = receptionOf(path, url, request, settings);
-  const received = await receive(createReadStream(source), { ...reception, expected });
+  const options = receiveOptionsOf(path, url, request, settings);
+  const received = await receive(createReadStream(source), { ...options, expected });
   if (received !== undefined) throw new FailureError(cutOff(url.href, received, expected, 1));
 }
