@@ -177,6 +177,14 @@ describe('plugins/install-deps-pip', () => {
     });
   });
 
+  it('checks variables before it looks at the files of the app', async () => {
+    const harness = new PluginHarness({ root });
+    put(harness.appDir, { 'requirements.txt': '-i ${DEPOT_URL}\nchecker==3.0\n' });
+    // The folder has no Python, which is the first thing that an install looks for.
+    const { result } = await harness.play(new InstallDepsPip(harness), CONFIG, { runtime: '', pip: '' });
+    expect(!result.ok && result.failure.title).to.equal('The variable DEPOT_URL is not set');
+  });
+
   describe('run', () => {
     let runtime: PreparedRuntime;
     let index: PackageIndex;

@@ -143,6 +143,19 @@ describe('plugins/install-deps-pipenv', () => {
     });
   });
 
+  it('checks variables before it looks at the files of the app', async () => {
+    const harness = new PluginHarness({ root });
+    const files = makePipfile({ source: 'https://me:${INDEX_PASSWORD}@packages.example/simple' });
+    for (const [path, text] of Object.entries(files)) writeFileSync(join(harness.appDir, path), text);
+    // The folder has no Python, which is the first thing that an install looks for.
+    const { result } = await harness.play(
+      new InstallDepsPipenv(harness),
+      { vendorDir: '.scalingo', root: '.' },
+      { runtime: '', pipenv: '' },
+    );
+    expect(!result.ok && result.failure.title).to.equal('The variable INDEX_PASSWORD is not set');
+  });
+
   describe('the log of pip', () => {
     const logOf = (text: string) => {
       const file = join(root, 'pip.log');

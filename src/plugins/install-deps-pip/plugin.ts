@@ -91,7 +91,10 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
   }
 
   async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
-    const install = { vendorDir: config.vendorDir, builtIn: context.facts.localPaths };
+    const { localPaths, variables = {} } = context.facts;
+    const unset = Object.entries(variables).filter(([name]) => (valueOf(context, name) ?? '') === '');
+    if (unset.length > 0) return fail(variablesUnset(unset));
+    const install = { vendorDir: config.vendorDir, builtIn: localPaths };
     return installPackages(this.services, context, install, (python) => this.#install(config, context, python));
   }
 
@@ -100,10 +103,8 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
     const { files, log, subprocess } = this.services;
     const { app, cache } = files.of(context);
     const { variables = {}, requirements } = facts;
-    const valueOf = (name: string): string | undefined => context.view.env(name) ?? context.env[name];
-    const unset = Object.entries(variables).filter(([name]) => (valueOf(name) ?? '') === '');
-    if (unset.length > 0) return fail(variablesUnset(unset));
-    const values = Object.fromEntries(Object.keys(variables).map((name) => [name, valueOf(name) ?? '']));
+    const valueIn = (name: string): string | undefined => valueOf(context, name);
+    const values = Object.fromEntries(Object.keys(variables).map((name) => [name, valueIn(name) ?? '']));
 
     const tool = config.installer;
     const root = facts.folder ?? config.root;
@@ -113,7 +114,7 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
     tellFolder(log, context, config.root, requirements[0] ?? '');
     tellReadingAll(log, context, facts.readingAll);
     const output = new PipOutput(log, context);
-    const named = await indexesOfFiles(context.view, requirements, root, valueOf);
+    const named = await indexesOfFiles(context.view, requirements, root, valueIn);
     const { argv, env } = this.#command(config, context, { home: python.home, files: listed, named });
     const exit = await runWithDownloads(cache, tool, () =>
       runInstaller(subprocess, context, { argv, root, env: { ...values, ...env }, line: (text) => output.line(text) }),
@@ -129,7 +130,7 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
         python,
         root: config.root,
         files: requirements,
-        valueOf,
+        valueOf: valueIn,
       };
       return fail(await explainFailure(subprocess, context, { ...failed, env: { ...env, ...named } }));
     }
@@ -154,6 +155,9 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
     });
   }
 }
+
+/** Of an app variable, else of one that the node sets. */
+const valueOf = ({ view, env }: RunContext<Facts>, name: string): string | undefined => view.env(name) ?? env[name];
 
 function pipInstallCommand(
   context: RunContext,

@@ -111,11 +111,10 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
     const { facts } = context;
     const { files, log, subprocess } = this.services;
     const { cache, scratch } = files.of(context);
+    const unset = (facts.braced ?? []).filter((name) => (valueOf(context, name) ?? '') === '');
+    if (unset.length > 0) return fail(variablesUnset(inRoot(config.root, 'Pipfile'), unset));
     const install = { vendorDir: config.vendorDir, builtIn: facts.localPaths };
     return installPackages(this.services, context, install, async (python) => {
-      const unset = (facts.braced ?? []).filter((name) => (valueOf(context, name) ?? '') === '');
-      if (unset.length > 0) return fail(variablesUnset(inRoot(config.root, 'Pipfile'), unset));
-
       const options = ['install', '--deploy', ...(facts.develop ? ['--dev'] : [])];
       const shown = ['pipenv', ...options].join(' ');
       log.step(context, `Installing dependencies using '${shown}'`);
