@@ -11,7 +11,7 @@ export interface Tally {
 }
 
 /** A line with code that never ran, or with a branch that was never taken. */
-export interface UncoveredLine {
+interface UncoveredLine {
   readonly line: number;
   /** Without the space around it. */
   readonly text: string;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Finding } from '../../src/manifests/catalogue/audit.js';
 import { FAMILIES } from '../../src/manifests/catalogue/families.js';
-import type { PinFile } from '../../src/manifests/catalogue/pin-file.js';
+import type { Pin } from '../../src/manifests/catalogue/pin-file.js';
 import { pyflow, type FakeWorldOptions } from '../support/fake-world.js';
 import { startServer, type TestServer } from '../support/http-server.js';
 
@@ -103,7 +103,8 @@ describe('cli/catalogue', () => {
     afterEach(() => server.close());
     const pin = (place: string, ...args: string[]) =>
       catalogue(['pin', place, '--pins', 'pins.json', '--cache-dir', join(root, 'cache'), ...args]);
-    const pins = (): PinFile => JSON.parse(readFileSync(join(root, 'pins.json'), 'utf8')) as PinFile;
+    const pins = () =>
+      JSON.parse(readFileSync(join(root, 'pins.json'), 'utf8')) as { readonly archives: Readonly<Record<string, Pin>> };
 
     it('pins the archive at a URL, creates the file, and says how to use it', async () => {
       const { status, stdout } = await pin(`${server.origin.replace('//', '//me:secret@')}/${NAME}`);

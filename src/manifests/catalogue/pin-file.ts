@@ -11,14 +11,6 @@ export interface Pin {
   readonly pinned?: string;
 }
 
-export interface PinFile {
-  readonly about: string;
-  readonly source: readonly object[];
-  /** YYYY-MM-DD of the last change. */
-  readonly retrieved: string;
-  readonly archives: Readonly<Record<string, Pin>>;
-}
-
 /** Returns the pins, or all problems with their places. */
 export function parsePins(
   text: string,

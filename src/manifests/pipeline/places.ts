@@ -16,7 +16,7 @@ export interface Place {
   readonly entries?: Map<string, Place>;
   readonly items?: Place[];
 }
-export interface Doubled {
+interface Doubled {
   readonly path: Path;
   /** Offset of the key's first use. */
   readonly first: number;

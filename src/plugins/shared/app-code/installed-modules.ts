@@ -4,7 +4,7 @@
 import { posix } from 'node:path';
 import type { ViewReader } from '../../../engine/sdk.js';
 import { inRoot } from '../app/root.js';
-import { minorInView, PUBLIC_APP_DIR, pythonHome } from '../python/home.js';
+import { findPythonInView, PUBLIC_APP_DIR } from '../python/home.js';
 
 interface Place {
   readonly vendorDir: string;
@@ -14,12 +14,11 @@ interface Place {
 
 /** `name`: a top-level module, which is installed, editable (by a .pth file or a finder), or in the root. */
 export async function isModuleAvailable(view: ViewReader, { vendorDir, root }: Place, name: string): Promise<boolean> {
-  const home = pythonHome(vendorDir);
-  const minor = minorInView(view, home);
-  if (minor === undefined) return false;
+  const python = findPythonInView(view, vendorDir);
+  if (!python.ok) return false;
   if (hasModule(view, inRoot(root, ''), name)) return true;
 
-  const site = `${home}/lib/python${minor}/site-packages`;
+  const site = python.value.sitePackages;
   const names = view.list(site);
   if (names.includes(name) || hasModule(view, site, name)) return true;
   for (const file of names) {

@@ -3,7 +3,7 @@
 
 import type { Files, RunContext } from '../../../engine/sdk.js';
 import { pythonToolCommand } from '../install/tool-command.js';
-import { minorOfPython, pythonHome } from '../python/home.js';
+import { findPython, pythonHome } from '../python/home.js';
 
 interface ManagerEnvironment {
   /** Folders to put on the path before that of Python. */
@@ -30,7 +30,7 @@ export function managerEnvironment(
         variables: { PIPENV_SYSTEM: '1', PIPENV_VERBOSITY: '-1', VIRTUAL_ENV: python },
       };
     case 'poetry': {
-      const folder = writePoetry(context, files, pythonHome(vendorDir));
+      const folder = writePoetry(context, files, vendorDir);
       return {
         path: folder === undefined ? [] : [folder],
         variables: { POETRY_VIRTUALENVS_CREATE: 'false', POETRY_VIRTUALENVS_USE_POETRY_PYTHON: 'true' },
@@ -55,10 +55,10 @@ export function managerEnvironment(
 }
 
 /** The folder with the program `poetry`, as commands see it. */
-function writePoetry(context: RunContext, files: Files, home: string): string | undefined {
-  const minor = minorOfPython(files.of(context).app, home);
-  if (context.paths.tools['poetry'] === undefined || minor === undefined) return undefined;
-  const { argv } = pythonToolCommand(context, files, 'poetry', { home, minor });
+function writePoetry(context: RunContext, files: Files, vendorDir: string): string | undefined {
+  const python = findPython(files.of(context).app, vendorDir);
+  if (context.paths.tools['poetry'] === undefined || !python.ok) return undefined;
+  const { argv } = pythonToolCommand(context, files, 'poetry', python.value);
   const folder = 'tools/bin';
   files.of(context).given.write(`${folder}/poetry`, `#!/bin/sh\nexec ${argv.map(quote).join(' ')} "$@"\n`, 0o755);
   return `${context.paths.given}/${folder}`;

@@ -10,12 +10,6 @@ export const PUBLIC_APP_DIR = '/app';
 export const pythonHome = (vendorDir: string): string => `${vendorDir}/python`;
 export const publicPrefix = (vendorDir: string): string => `${PUBLIC_APP_DIR}/${pythonHome(vendorDir)}`;
 
-/** X.Y of the Python at `home` (`VENDOR/python`), by its standard library. Undefined if there is none. */
-export const minorOfPython = (app: Folder, home: string): string | undefined => minorAmong(app.names(`${home}/lib`));
-
-/** The same for the Python in a node's view, without reading the disk. `home`: app-relative. */
-export const minorInView = (view: ViewReader, home: string): string | undefined => minorAmong(view.list(`${home}/lib`));
-
 /** The Python of a slug, with app-relative paths. */
 export interface SlugPython {
   /** `VENDOR/python` */
@@ -27,16 +21,17 @@ export interface SlugPython {
 
 /** The Python below the vendor folder. Fails if there is none. */
 export const findPython = (app: Folder, vendorDir: string): Result<SlugPython> =>
-  pythonOf(pythonHome(vendorDir), minorOfPython(app, pythonHome(vendorDir)));
+  pythonAt(pythonHome(vendorDir), (folder) => app.names(folder));
 
 /** The same for the Python in a node's view, without reading the disk. */
 export const findPythonInView = (view: ViewReader, vendorDir: string): Result<SlugPython> =>
-  pythonOf(pythonHome(vendorDir), minorInView(view, pythonHome(vendorDir)));
+  pythonAt(pythonHome(vendorDir), (folder) => view.list(folder));
 
-const pythonOf = (home: string, minor: string | undefined): Result<SlugPython> =>
-  minor === undefined
-    ? fail(noPython(home))
-    : succeed({ home, minor, sitePackages: `${home}/lib/python${minor}/site-packages` });
-
-const minorAmong = (names: readonly string[]): string | undefined =>
-  names.map((name) => /^python(\d+\.\d+)$/.exec(name)?.[1]).find((minor) => minor !== undefined);
+/** A Python has the folder of its standard library, whose name tells the version. */
+function pythonAt(home: string, namesIn: (folder: string) => readonly string[]): Result<SlugPython> {
+  const minor = namesIn(`${home}/lib`)
+    .map((name) => /^python(\d+\.\d+)$/.exec(name)?.[1])
+    .find((found) => found !== undefined);
+  if (minor === undefined) return fail(noPython(home));
+  return succeed({ home, minor, sitePackages: `${home}/lib/python${minor}/site-packages` });
+}
