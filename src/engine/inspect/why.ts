@@ -75,14 +75,24 @@ async function compareKeys(
 }
 
 /** By what the nodes of the run left. The first node with a tree among its outputs made it; others pass it on. */
-const makersIn =
-  ({ nodes }: RunReport): MakersOf =>
-  (_port, digests) => {
-    const isMaker = ([, { layer, outputs = {} }]: [string, NodeReport], digest: string): boolean =>
-      layer?.digest === digest || Object.values(outputs).some((output) => String(output).split(',').includes(digest));
-    const entries = Object.entries(nodes);
-    return [...new Set(digests.flatMap((digest) => entries.find((entry) => isMaker(entry, digest))?.[0] ?? []))];
+function makersIn({ nodes }: RunReport): MakersOf {
+  let makers: Map<string, string> | undefined;
+  return (_port, digests) => {
+    makers ??= makersOf(nodes);
+    return [...new Set(digests.flatMap((digest) => makers?.get(digest) ?? []))];
   };
+}
+
+function makersOf(nodes: RunReport['nodes']): Map<string, string> {
+  const makers = new Map<string, string>();
+  for (const [id, { layer, outputs = {} }] of Object.entries(nodes)) {
+    const trees = Object.values(outputs).flatMap((output) => (typeof output === 'string' ? output.split(',') : []));
+    for (const digest of layer === undefined ? trees : [layer.digest, ...trees]) {
+      if (!makers.has(digest)) makers.set(digest, id);
+    }
+  }
+  return makers;
+}
 
 const noRun = (appDir: string): Failure => ({
   code: 'why::no-run',
