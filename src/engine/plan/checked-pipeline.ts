@@ -10,6 +10,7 @@ import type { KnownKind } from '../../manifests/plugin-manifest.js';
 import type { Composition } from '../composition.js';
 import { holdsUserinfo } from '../secrets/credentials.js';
 import { sha256Hex } from '../files/digest.js';
+import { noteCacheRoot } from '../files/private-files.js';
 import { fail, hasSameCode, succeed, type Result } from '../failure.js';
 import type { Refusal, RunRequest } from '../request.js';
 import { readSealed, writeSealed } from '../files/sealed-json.js';
@@ -40,6 +41,8 @@ export async function checkPipeline(
   request: PlanRequest,
   composition: Composition,
 ): Promise<Result<CheckedRequest, Refusal>> {
+  // Checked pipelines are the first files that are written into the cache.
+  noteCacheRoot(request.cacheDir);
   const pipelineDigest = digestOfFile(request.pipelineFile);
   const name = planName(request, composition, pipelineDigest);
   const file = `${request.cacheDir}/plans/${name}.json`;

@@ -12,7 +12,6 @@ import type { Composition } from '../composition.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import type { ActionKey, Digest } from '../files/digest.js';
 import { openStatCache } from '../files/file-digest.js';
-import { noteCacheRoot } from '../files/private-files.js';
 import { shownPath } from '../files/shown-path.js';
 import type { CheckedRequest } from '../plan/checked-pipeline.js';
 import type { Refusal, RunRequest } from '../request.js';
@@ -150,7 +149,7 @@ export class Run {
     for (const digest of values.flatMap((value) => (value === '' ? [] : value.split(',')))) {
       if (layers.has(digest)) continue;
       const layer = await this.layers.load(digest as Digest);
-      if (layer === undefined) return { ok: false, failure: lost('layer', digest as Digest) };
+      if (layer === undefined) return fail(lost('layer', digest as Digest));
       layers.set(digest, layer);
     }
     const { states } = this;
@@ -193,7 +192,6 @@ export interface Opening {
 /** Reads what a run needs besides its pipeline: the app's files and variables, the store, the last run. */
 export async function openRun({ request, composition, checked, onWarning }: Opening): Promise<Result<Run, Refusal>> {
   const refuse = (failure: Failure) => fail<Refusal>({ type: 'failure', failure });
-  noteCacheRoot(request.cacheDir);
   const variables = await readAppVariables(request.envDir, request.variables);
   if (!variables.ok) return refuse(variables.failure);
   const source = sourceOf(request, checked);

@@ -6,6 +6,7 @@ import { lockPlaceOf } from '../../../src/engine/run/lock.js';
 import { createRunDir } from '../../../src/engine/files/private-folders.js';
 import { makePrivateFolder, noteCacheRoot, privateFileMode } from '../../../src/engine/files/private-files.js';
 import { CliScene } from '../../support/cli-scene.js';
+import { Workspace } from '../../support/workspace.js';
 
 /** The folder and paths below it that others than their owner may use. */
 function openToOthers(folder: string): string[] {
@@ -62,6 +63,21 @@ describe('private files', () => {
     expect(lstatSync(join(cache, 'cas/00')).mode & 0o777).to.equal(0o770);
     expect(privateFileMode(join(cache, 'cas/00/x'))).to.equal(0o666);
     expect(privateFileMode(`${cache}-other/x`)).to.equal(0o600);
+  });
+
+  it('lets others in the group use checked pipelines in a shared cache', async () => {
+    process.umask(0o002);
+    const work = new Workspace().pipeline('pyflow: 1\nnodes: { a: { uses: command, with: { argv: ["true"] } } }\n');
+    try {
+      mkdirSync(work.cacheDir);
+      chmodSync(work.cacheDir, 0o2775);
+      await work.run();
+      const plans = join(work.cacheDir, 'plans');
+      const [plan = ''] = readdirSync(plans);
+      expect([plans, join(plans, plan)].map((path) => lstatSync(path).mode & 0o777)).to.deep.equal([0o775, 0o664]);
+    } finally {
+      work.cleanUp();
+    }
   });
 
   it('keeps the folders of runs and the locks private', async () => {
