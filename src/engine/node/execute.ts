@@ -13,27 +13,29 @@ import type { Action } from './action.js';
 import { explainMiss } from './explain-miss.js';
 import type { Execution } from './execution.js';
 import { doneWith, isRestorable, lookUp, outcomeOfHit } from './look-up.js';
-import { reportOf, type Ended } from './node-report.js';
+import { masked, reportOf, type Ended } from './node-report.js';
 import type { Executed } from './outputs.js';
 import { prepareNode, type Prepared } from './prepare.js';
 import { withRetries } from './retries.js';
 
-/** Never throws: every way out settles the node. */
+/** Every way out settles the node. Throws only what the receiver of events throws. */
 export async function executeNode(execution: Execution, index: number): Promise<void> {
-  let ended: Ended;
+  const { run, stopping } = execution;
   try {
-    ended = await live(execution, index);
+    settle(execution, index, await runNode(execution, index));
   } catch (error) {
-    ended = { end: execution.stopping.signal.aborted ? ABORTED : failed(failureOf(execution.run, index, error)) };
+    if (run.states.endOf(run.pipeline.nodes[index]!.id) !== undefined) throw error;
+    settle(execution, index, { end: stopping.signal.aborted ? ABORTED : failed(failureOf(run, index, error)) });
   }
-  settle(execution, index, ended);
 }
 
-async function live(execution: Execution, index: number): Promise<Ended> {
+async function runNode(execution: Execution, index: number): Promise<Ended> {
   if (execution.stopping.signal.aborted) return { end: ABORTED };
-  const unchanged = await standAsBefore(execution, index);
+  const unchanged = await unchangedEnd(execution, index);
   if (unchanged !== undefined) return unchanged;
   const prepared = await prepare(execution, index);
+  // A plugin that is interrupted reports a failure.
+  if (prepared.type === 'failed' && execution.run.request.signal.aborted) return { end: ABORTED };
   if (prepared.type !== 'action') return { end: prepared };
   const { action } = prepared;
   const found = await lookUp(execution.run, action, execution.forced);
@@ -46,7 +48,7 @@ async function live(execution: Execution, index: number): Promise<Ended> {
 function settle({ run, sink, stopping }: Execution, index: number, ended: Ended): void {
   const { id, kind } = run.pipeline.nodes[index]!;
   const { end } = ended;
-  const report = reportOf(run, kind, ended);
+  const report = masked(run, reportOf(run, kind, ended));
   if (report.outcome === 'failed' && !run.request.keepGoing) stopping.stop();
   // The next run takes outputs from this run's report. If a secret was masked there, they are incomplete.
   const isWhole = end.type !== 'done' || report.outputs === end.outputs;
@@ -55,7 +57,7 @@ function settle({ run, sink, stopping }: Execution, index: number, ended: Ended)
 }
 
 /** The end of the last complete run, if nothing that the node looked at has changed since; else undefined. */
-async function standAsBefore({ run, unchanged }: Execution, index: number): Promise<Ended | undefined> {
+async function unchangedEnd({ run, unchanged }: Execution, index: number): Promise<Ended | undefined> {
   const last = unchanged?.reportOf(index);
   if (last === undefined) return undefined;
   const { kind: _, outcome, outputs = {}, layer: told, failure: _none, degraded, ...trail } = last;
@@ -149,7 +151,8 @@ async function perform(execution: Execution, action: Action, reasons: readonly R
   };
   if (done.ok) return { end: await publish(execution, action, done.value), trail };
   const end = run.request.signal.aborted ? ABORTED : done.failure;
-  if (end.type === 'aborted' && clock.startedAt !== undefined && !isRestorable(action)) tellHalfDone(execution, action);
+  if (end.type === 'aborted' && clock.startedAt !== undefined && !isRestorable(action))
+    noticeHalfDone(execution, action);
   return { end, trail };
 }
 
@@ -194,7 +197,7 @@ async function publish({ run, sink }: Execution, action: Action, executed: Execu
 }
 
 /** Warns that effects elsewhere may be half done, because the next run starts from the beginning. */
-function tellHalfDone({ sink }: Execution, { node: { id }, reads }: Action): void {
+function noticeHalfDone({ sink }: Execution, { node: { id }, reads }: Action): void {
   const why =
     reads.sideEffects === true ? 'Its side effects may be half done.' : 'Its result is never cached (`cache: never`).';
   const text = `pyflow stopped node ${id} before it finished. ${why} The next run executes it from the beginning.`;

@@ -5,6 +5,7 @@ import type { NodeId } from '../../manifests/pipeline/manifest.js';
 import type { EventSink } from '../events.js';
 import { succeed, type Failure, type Result } from '../failure.js';
 import type { CommandExit, Download, NodeLog, RunContext, Subprocess } from '../sdk.js';
+import { exitStatusOf } from '../process/command.js';
 import type { SandboxSession } from '../process/sandbox/sandbox.js';
 import type { Downloader } from '../services/download.js';
 import type { KnownSecrets } from '../secrets/known-secrets.js';
@@ -101,7 +102,7 @@ export const subprocessService: Subprocess = {
     });
     for (const stream of [masked.stdout, masked.stderr]) stream.end();
     if (!exit.ok) return exit;
-    const exitCode = exit.value.exitCode ?? 128 + signalNumber(exit.value.signal);
+    const exitCode = exitStatusOf(exit.value);
     handle.lastStatus = exitCode;
     return succeed({ exitCode, lines: lines.slice(-keepLines) });
   },
@@ -110,10 +111,6 @@ export const subprocessService: Subprocess = {
 /** What programs print when they can't reach a host. */
 const NO_NETWORK =
   /name resolution|name or service not known|could not resolve|couldn't resolve|no address associated|unknown host|nodename nor servname|getaddrinfo|EAI_AGAIN|ENOTFOUND|network is (?:unreachable|down)|ENETUNREACH|EHOSTUNREACH|no route to host|connection refused|ECONNREFUSED|failed to establish a new connection|dial tcp|max retries exceeded|dns error/i;
-
-const signalNumber = (signal: string | undefined): number =>
-  ({ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 })[signal ?? ''] ??
-  0;
 
 export const nodeLogService = {
   /** For lines that the plugin's own code printed. */

@@ -15,10 +15,11 @@ export interface Ended {
   readonly trail?: Trail;
 }
 
+/** Without masking: a report that leaves this process goes through `masked`. */
 export function reportOf(run: Run, kind: string, { end, trail = {} }: Ended): NodeReport {
   const failure = failureOf(end);
   const { reasons = reasonsOf(end), durationMs = 0, ...rest } = trail;
-  return masked(run, {
+  return {
     kind,
     outcome: outcomeOf(end),
     ...rest,
@@ -26,7 +27,7 @@ export function reportOf(run: Run, kind: string, { end, trail = {} }: Ended): No
     durationMs,
     ...(end.type === 'done' && resultOf(end)),
     ...(failure !== undefined && { failure: withHiddenFiles(run, failure) }),
-  });
+  };
 }
 
 function outcomeOf(end: NodeEnd): Outcome {
@@ -79,7 +80,7 @@ function withHiddenFiles({ source }: Run, failure: Failure): Failure {
   return { ...failure, detail: `${failure.detail}\n${note}`.trim(), remedy };
 }
 
-function masked({ secrets }: Run, report: NodeReport): NodeReport {
+export function masked({ secrets }: Run, report: NodeReport): NodeReport {
   const { failure, outputs, degraded } = report;
   return {
     ...report,

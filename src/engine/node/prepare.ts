@@ -4,8 +4,8 @@
 import type { CheckedNode } from '../../manifests/pipeline/manifest.js';
 import { linkFailure, type LinkProblem } from '../app/links.js';
 import { viewReader, type MetLinks } from '../app/view.js';
-import { fail, succeed, type Failure, type Result } from '../failure.js';
-import { failed, type NodeEnd, type Stop } from '../run/node-end.js';
+import { succeed, type Failure, type Result } from '../failure.js';
+import { failed, stopWith, type NodeEnd, type Stop } from '../run/node-end.js';
 import { isBlocking } from '../run/node-states.js';
 import type { Run } from '../run/run.js';
 import type { Reads } from '../sdk.js';
@@ -52,8 +52,8 @@ async function askPlugin(run: Run, index: number, inputs: ResolvedInputs): Promi
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
   const unusable = linkInTheWay(run, met, reads);
-  if (unusable !== undefined) return fail(failed(unusable));
-  if (!reads.ok) return fail(failed(reads.failure));
+  if (unusable !== undefined) return stopWith(unusable);
+  if (!reads.ok) return stopWith(reads.failure);
   return succeed({ plugin, reads: reads.value, view, met, lookedUp });
 }
 

@@ -1,7 +1,7 @@
 // Executes one action, in memory or on disk. Starts again if another node caused the failure.
 
 import { isForMemory, isNearlyFull } from '../app/view-place.js';
-import { hasCode, type Result } from '../failure.js';
+import { fail, hasCode, type Result } from '../failure.js';
 import { endedOrGivenUp } from '../process/stopping.js';
 import { stopWith, type Stop } from '../run/node-end.js';
 import type { Action } from './action.js';
@@ -17,9 +17,9 @@ const TOOL_BYTES = 64 * 1024 * 1024;
 /** More often than a plugin's process can be interrupted. */
 const MOST_INTERRUPTIONS = 6;
 
-type Outcome = Result<Executed, Stop>;
+type Performed = Result<Executed, Stop>;
 
-export async function runAction(execution: Execution, action: Action, watch: Watch): Promise<Outcome> {
+export async function runAction(execution: Execution, action: Action, watch: Watch): Promise<Performed> {
   for (let attempt = 1; ; attempt++) {
     const done = await runOnce(execution, action, watch);
     // Another node ended the process that its plugin shares. After some attempts, the node has a process to itself.
@@ -29,7 +29,7 @@ export async function runAction(execution: Execution, action: Action, watch: Wat
   }
 }
 
-async function runOnce(execution: Execution, action: Action, watch: Watch): Promise<Outcome> {
+async function runOnce(execution: Execution, action: Action, watch: Watch): Promise<Performed> {
   const { run, folders, stopping } = execution;
   if (action.isPure) {
     watch.onWork();
@@ -71,7 +71,7 @@ function tellMemoryFull({ sink }: Execution, { node }: Action, isOnce: boolean):
 /** What an action without files and commands needs. */
 export type PureExecution = Pick<Execution, 'run' | 'sink' | 'stopping' | 'secrets'>;
 
-export async function runPure(execution: PureExecution, action: Action): Promise<Outcome> {
+export async function runPure(execution: PureExecution, action: Action): Promise<Performed> {
   const startedAt = performance.now();
   const { run, sink, stopping } = execution;
   const handle = new NodeHandle({
@@ -86,7 +86,7 @@ export async function runPure(execution: PureExecution, action: Action): Promise
   const context = contextOf(execution, action, { handle, signal: limit.signal, folders: paths, paths });
   const work = action.plugin.run({ config: action.node.config as never, inputs: action.inputs as never }, context);
   const output = await endedOrGivenUp(work, limit.signal).finally(() => limit.end());
-  if (output === undefined || limit.signal.aborted) return { ok: false, failure: endedEarly(limit.signal, output) };
+  if (output === undefined || limit.signal.aborted) return fail(endedEarly(limit.signal, output));
   if (!output.ok) return stopWith(output.failure);
   return resultOf(run, action, { handle, output: output.value, startedAt });
 }

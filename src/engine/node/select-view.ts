@@ -6,7 +6,7 @@ import { selectPaths } from '../app/selection.js';
 import { succeed, fail, type Failure, type Result } from '../failure.js';
 import { sizeOf, type Digest } from '../files/digest.js';
 import { spellMode, spellPermissions } from '../files/modes.js';
-import { failed, type Stop } from '../run/node-end.js';
+import { stopWith, type Stop } from '../run/node-end.js';
 import type { Run } from '../run/run.js';
 import { buildTree, mergeDirectories, type NewEntry } from '../trees/directories.js';
 import type { Layer } from '../trees/tree.js';
@@ -24,7 +24,7 @@ export async function selectView(
   if (!treeLayers.ok) return treeLayers;
   const patterns = [...(reads.files ?? []), ...searchPathFiles(searchPathsOf(run, plugin))];
   const files = selectFiles(run, index, patterns, treeLayers.value);
-  if (!files.ok) return fail(failed(files.failure));
+  if (!files.ok) return stopWith(files.failure);
   const tools: Record<string, Digest> = {};
   for (const [port, value] of Object.entries(inputs.tools)) {
     const found = await run.layersOf([value]);

@@ -9,7 +9,7 @@ import { directoryOf } from '../trees/directories.js';
 import type { Layer } from '../trees/tree.js';
 import type { Action } from './action.js';
 
-/** A failure for the first layer path outside `writes`; undefined if there is none. */
+/** A failure that names the layer's paths outside `writes`; undefined if there are none. */
 export function undeclaredWrite(run: Run, action: Action, layer: Layer): Failure | undefined {
   const paths = undeclaredPaths(run, action, layer);
   return paths.length === 0 ? undefined : undeclared(run, action, paths);

@@ -3,11 +3,10 @@
 import type { NodeId } from '../../manifests/pipeline/manifest.js';
 import type { EventSink } from '../events.js';
 import type { Digest } from '../files/digest.js';
-import type { Lost } from '../run/node-end.js';
+import type { Done, Lost } from '../run/node-end.js';
 import type { Run } from '../run/run.js';
 import type { SlugEnd } from '../slug/write.js';
 import { walk } from '../trees/directories.js';
-import type { Layer } from '../trees/tree.js';
 
 /** How often a run is attempted. */
 const MAX_ATTEMPTS = 4;
@@ -42,19 +41,24 @@ export async function withRecovery<T>(
 export async function producersOfLost(
   run: Run,
   slug: SlugEnd | undefined,
-  { forced }: Attempt,
+  { forced, isLast }: Attempt,
 ): Promise<readonly NodeId[]> {
-  const found = lostIn(run, slug);
-  if (found.length === 0) return [];
-  const lost = new Set<Digest>(found.flatMap(({ digests }) => digests));
+  const { signal } = run.request;
+  const lost = lostIn(run, slug);
+  if (lost.length === 0 || isLast) return [];
+  // Also finds what no node has missed yet, so that one attempt restores everything.
+  const isThere = new Map<Digest, boolean>(lost.map(({ digest }) => [digest, false]));
   const producers: NodeId[] = [];
   const returning = new Set<Digest>();
   for (const [id, end] of run.states.ends()) {
     if (end.type !== 'done' || forced.has(id)) continue;
-    const needed = [end.layer, end.tool].flatMap((layer) => (layer === undefined ? [] : [...blobsOf(run, layer)]));
     const missing: Digest[] = [];
-    // Also finds what no node has missed yet, so that one attempt restores everything.
-    for (const digest of needed) if (lost.has(digest) || !(await run.store.check(digest))) missing.push(digest);
+    for await (const digest of blobsOf(run, end)) {
+      // An interrupted run reports what it has.
+      if (signal.aborted) return [];
+      if (!isThere.has(digest)) isThere.set(digest, await run.store.check(digest));
+      if (isThere.get(digest) === false) missing.push(digest);
+    }
     // If several nodes made the same blob, executing one of them is enough.
     if (missing.every((digest) => returning.has(digest))) continue;
     producers.push(id);
@@ -69,7 +73,13 @@ function lostIn({ states }: Run, slug: SlugEnd | undefined): readonly Lost[] {
   return found;
 }
 
-function* blobsOf({ layers }: Run, layer: Layer): Generator<Digest> {
-  yield* [layer.digest, layer.tree];
-  for (const [, entry] of walk(layers.table, layer.root)) if (entry.type === 'file') yield entry.digest;
+/** The blobs of a node's layer and tool. The end of an unchanged node does not know its tool; its stored result does. */
+async function* blobsOf({ layers, store }: Run, end: Done): AsyncGenerator<Digest> {
+  const { layer, tool } = store.inspect(end.key)?.result ?? end;
+  for (const part of [layer, tool]) {
+    if (part === undefined) continue;
+    yield* [part.digest, part.tree];
+    if ((await layers.load(part.digest)) === undefined) continue;
+    for (const [, entry] of walk(layers.table, part.root)) if (entry.type === 'file') yield entry.digest;
+  }
 }

@@ -3,7 +3,7 @@
 import type { JSONObject } from '../../manifests/json-schema.js';
 import type { NodeId } from '../../manifests/pipeline/manifest.js';
 import type { ActionKey, Digest } from '../files/digest.js';
-import { FailureError, type Failure, type Result } from '../failure.js';
+import { FailureError, type Failure } from '../failure.js';
 import type { Layer } from '../trees/tree.js';
 
 /** Executed, restored or up to date: nodes that depend on it can use its outputs. */
@@ -30,7 +30,7 @@ export interface Done {
 export interface Lost {
   readonly type: 'lost';
   readonly what: 'layer' | 'blob';
-  readonly digests: readonly Digest[];
+  readonly digest: Digest;
 }
 export interface Failed {
   readonly type: 'failed';
@@ -44,7 +44,7 @@ export type NodeEnd =
   Done | { readonly type: 'skipped' } | { readonly type: 'blocked'; readonly by: readonly NodeId[] } | Stop;
 
 export const failed = (failure: Failure): Failed => ({ type: 'failed', failure });
-export const lost = (what: Lost['what'], ...digests: readonly Digest[]): Lost => ({ type: 'lost', what, digests });
+export const lost = (what: Lost['what'], digest: Digest): Lost => ({ type: 'lost', what, digest });
 export const ABORTED = { type: 'aborted' } as const;
 
 /** A stop because of a failure. */
@@ -53,18 +53,15 @@ export const stopWith = (failure: Failure): { readonly ok: false; readonly failu
   failure: failed(failure),
 });
 
-export const orStop = <T>(result: Result<T, Failure>): Result<T, Stop> =>
-  result.ok ? result : stopWith(result.failure);
-
 /** The stop for an aborted signal. Its reason can be a failure, for example that of a time limit. */
 export const stopOf = ({ reason }: AbortSignal): Stop =>
   reason instanceof FailureError ? failed(reason.failure) : ABORTED;
 
 /** The failure to show for bytes that the store has lost. */
-export const lostFailure = ({ what, digests }: Lost): Failure => ({
+export const lostFailure = ({ what, digest }: Lost): Failure => ({
   code: what === 'layer' ? 'cache::layer-lost' : 'cache::blob-lost',
   blame: 'internal',
   title: `The cache has lost a ${what === 'layer' ? 'layer' : 'file'} that a stored result needs`,
-  detail: digests.join('\n'),
+  detail: digest,
   remedy: 'Run pyflow again. It then executes the node that made it.',
 });

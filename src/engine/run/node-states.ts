@@ -4,7 +4,6 @@ import type { CheckedNode, NodeId } from '../../manifests/pipeline/manifest.js';
 import { RunFiles, type LayerEntry } from '../app/run-files.js';
 import type { Source } from '../app/source.js';
 import type { NodeReport } from '../events.js';
-import type { ActionKey } from '../files/digest.js';
 import { ancestorsOf } from '../plan/ancestors.js';
 import { walk } from '../trees/directories.js';
 import type { KnownLayers } from '../trees/known-layers.js';
@@ -116,5 +115,3 @@ export class NodeStates {
 export function isBlocking(end: NodeEnd): boolean {
   return end.type !== 'done' && end.type !== 'skipped';
 }
-
-export const keyOf = (end: NodeEnd): ActionKey | undefined => (end.type === 'done' ? end.key : undefined);

@@ -20,11 +20,6 @@ export function readStoredReport(cacheDir: string, appId: string, runId: string)
   return schema === undefined || schema === REPORT_SCHEMA ? { type: 'none' } : { type: 'other-schema', schema };
 }
 
-export function readReport(cacheDir: string, appId: string, runId: string): RunReport | undefined {
-  const stored = readStoredReport(cacheDir, appId, runId);
-  return stored.type === 'report' ? stored.report : undefined;
-}
-
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const areTexts = (value: Readonly<Record<string, unknown>>, ...names: readonly string[]): boolean =>

@@ -22,19 +22,13 @@ import { SLUG_MARKER, SLUG_MARKERS, UNFINISHED_MARKER } from '../app/source-name
 import { Breather } from '../files/new-files.js';
 import { FOLDER_MODE, modeOfFile } from '../files/modes.js';
 import type { BlobStore } from '../trees/blob-store.js';
+import { MissingBlob } from '../trees/output-tree.js';
 import { removeEntry } from '../files/remove-tree.js';
 
 const WRITERS = 8;
 /** Mode bits that the owner of a folder needs to list and change it. */
 const OWNER = 0o700;
 const ENTERED = 0o500;
-
-/** The store has lost a blob of the slug. */
-export class MissingBlob extends Error {
-  constructor(readonly digest: Digest) {
-    super(digest);
-  }
-}
 
 export interface UpdateOptions {
   readonly blobs: BlobStore;

@@ -10,7 +10,7 @@ import type { TreeEntry } from '../trees/directories.js';
 import { fail, FailureError, succeed, type Failure, type Result } from '../failure.js';
 import { ignoreInGit } from '../files/own-folders.js';
 import { acquireKeyLock } from '../run/lock.js';
-import { copySource, materializeTree } from '../trees/output-tree.js';
+import { copySource, materializeTree, MissingBlob } from '../trees/output-tree.js';
 import { changedDuringRun } from '../app/source-digests.js';
 import { failed, lost, stopWith, type Failed, type Lost } from '../run/node-end.js';
 import { systemFailure } from '../files/system-failures.js';
@@ -31,7 +31,7 @@ import { pathBelow, realPath } from '../app/source.js';
 import { FIXED_MTIME_S } from '../files/new-files.js';
 import type { BlobStore } from '../trees/blob-store.js';
 import { removeFile } from '../files/remove-tree.js';
-import { clearAway, interrupted, MissingBlob, updateSlug, type Updated } from './update.js';
+import { clearAway, interrupted, updateSlug, type Updated } from './update.js';
 
 export interface Slug {
   readonly path: string;

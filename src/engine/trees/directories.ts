@@ -240,7 +240,7 @@ export function* walk(table: DirectoryTable, root: Digest, prefix = ''): Generat
   }
 }
 
-/** The directories of a tree, each once, parents before children. */
+/** The directories of a tree, each once, parents before children: the root is the first. */
 export function directoriesOf(table: DirectoryTable, root: Digest): ReadonlyMap<Digest, Directory> {
   const found = new Map<Digest, Directory>();
   const visit = (digest: Digest): void => {

@@ -72,7 +72,7 @@ export function parseLayer(digest: Digest, content: unknown): Layer | undefined 
   return { digest, deleted, root, tree, files, bytes };
 }
 
-/** If a table is given, also loads the layer's tree into it. Undefined if any part is missing or damaged. */
+/** Also loads the directories of the layer's tree into the table. Undefined if any part is missing or damaged. */
 export async function loadLayer(store: BlobStore, digest: Digest, table: DirectoryTable): Promise<Layer | undefined> {
   const bytes = await store.read(digest);
   if (bytes === undefined) return undefined;

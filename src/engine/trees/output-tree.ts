@@ -79,8 +79,8 @@ interface Planned {
   readonly folders: [path: string, mode: number][];
 }
 
-/** Carries the digest of a missing blob out of the workers. */
-class MissingBlob extends Error {
+/** The store has lost a blob that a tree needs. */
+export class MissingBlob extends Error {
   constructor(readonly digest: Digest) {
     super(digest);
   }

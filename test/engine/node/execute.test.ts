@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { composeFor } from '../../../src/composition.js';
 import type { Failure } from '../../../src/engine/failure.js';
-import { FailureError } from '../../../src/engine/failure.js';
+import { FailureError, succeed } from '../../../src/engine/failure.js';
 import { digestOf, hexOf } from '../../../src/engine/files/digest.js';
 import { createRunDir } from '../../../src/engine/files/private-folders.js';
 import { nodeLogService, subprocessService } from '../../../src/engine/node/node-handle.js';
@@ -358,6 +358,22 @@ nodes:
       expect(outcomesOf(report)).to.deep.equal({ make: 'executed', use: 'executed' });
       expect(report.nodes['use']?.outputs).to.deep.equal(nodes['use']?.outputs);
       expect(notices('cache::lost')).to.have.length(1);
+    });
+
+    it('is made again alone if only a node behind it changed', async () => {
+      const reading: Toy = { ...user, reads: () => succeed({ files: ['app.py'] }) };
+      const others = ['a', 'b'].map((id) => `${id}: { uses: echo }`);
+      const toys = { maker, user: reading, echo: { run: async () => outputs({}) } };
+      use(toys, ...NODES, ...others);
+      expect((await work.run()).status).to.equal('succeeded');
+      rewriteBlobPacks(
+        work.cacheDir,
+        listCache(work.cacheDir).packs.map(({ name }) => name),
+        (hash) => hash !== hexOf(digestOf('a program')),
+      );
+      work.write({ 'app.py': 'edited' });
+      const expected = { make: 'executed', use: 'executed', a: 'up-to-date', b: 'up-to-date' };
+      expect(outcomesOf(await work.run())).to.deep.equal(expected);
     });
 
     it('can be empty, and is checked as the app is', async () => {

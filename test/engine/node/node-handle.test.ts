@@ -56,7 +56,7 @@ describe('engine/node/node-handle', () => {
       for (const [signal, exitCode] of [
         ['SIGTERM', 143],
         ['SIGKILL', 137],
-        ['SIGUSR1', 128],
+        ['SIGUSR1', 138],
         [undefined, 128],
       ] as const) {
         const handle = handleOf(signal === undefined ? {} : { signal });

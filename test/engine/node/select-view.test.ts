@@ -32,7 +32,7 @@ describe('engine/node/select-view', () => {
   });
 
   it('names a layer that the store lost, of a tree or of a tool', async () => {
-    const end = { ok: false, failure: { type: 'lost', what: 'layer', digests: [LOST] } };
+    const end = { ok: false, failure: { type: 'lost', what: 'layer', digest: LOST } };
     for (const more of [{ trees: [LOST] }, { tools: { tool: LOST } }]) {
       expect(await selectView(run(), 0, inputs(more), asked)).to.deep.equal(end);
     }
