@@ -53,7 +53,7 @@ export function lazyEngine(
     tryFastPath: (request, sink) => tryFastPath(request, sink, { version, clock: systemClock }),
     run: async (request, sink) => {
       const { runPipeline } = await import('../engine/pipeline.js');
-      return runPipeline(request, sink, await compose(), { version });
+      return runPipeline(request, sink, await compose(), { version, clock: systemClock });
     },
     plan: async (request) => {
       const { planPipeline } = await import('../engine/plan-report.js');

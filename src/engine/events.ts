@@ -90,7 +90,7 @@ export interface NodeReport {
   readonly failure?: Failure;
 }
 
-/** The number is raised when fields are renamed or removed. 2: reasons are tagged objects. */
+/** The number is raised when fields are renamed or removed, and for a new type of reason. 2: reasons are tagged objects. */
 export const REPORT_SCHEMA = 'pyflow.report/2';
 
 export type RunStatus = 'succeeded' | 'failed' | 'aborted';

@@ -47,6 +47,7 @@ export const runPipeline = (
   options: RunOptions,
 ): Promise<Result<RunReport, Refusal>> =>
   closing(compose, async (composing) => {
+    const startedAt = options.clock.now();
     const unsafe = checkOutDir(request.outDir, request.appDir, request.force);
     if (unsafe !== undefined) return fail({ type: 'failure', failure: unsafe });
     const composition = await composing({ cacheDir: request.cacheDir, settings: request.settings });
@@ -54,21 +55,21 @@ export const runPipeline = (
     if (!checked.ok) return checked;
     const plan = planRun(checked.value, request);
     if (!plan.ok) return plan;
-    return runPlan(request, sink, { composition, checked: checked.value, plan: plan.value, ...options });
+    return runPlan(request, sink, { composition, checked: checked.value, plan: plan.value, startedAt, ...options });
   });
 
 interface Planned extends RunOptions {
   readonly composition: Composition;
   readonly checked: CheckedRequest;
   readonly plan: RunPlan;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
 }
 
 async function runPlan(request: RunRequest, sink: EventSink, planned: Planned): Promise<Result<RunReport, Refusal>> {
-  const startedAt = planned.composition.clock.now();
-  const begun = { startedAt, runId: newRunId(startedAt) };
-  let isOver = false;
+  const runId = newRunId(planned.startedAt);
+  let bytesWritten = 0;
   const tellLeft = (left: readonly Leftover[]): void => {
-    if (isOver) return;
     for (const one of left) sink.emit({ type: 'notice', code: 'run::not-removed', text: leftoverText(one) });
   };
   const sweeping = sweepDeadRuns(request.cacheDir).then(({ left }) => tellLeft(left));
@@ -78,29 +79,30 @@ async function runPlan(request: RunRequest, sink: EventSink, planned: Planned): 
     if (!run.ok) return { type: 'finished', value: run };
     const runDir = createRunDir(request.cacheDir);
     try {
-      return await visitNodes(run.value, sink, { ...planned, ...begun, attempt, runDir });
+      return await visitNodes(run.value, sink, { ...planned, runId, attempt, runDir });
     } finally {
       await run.value.store.close();
-      await Promise.all([runDir.remove(), sweeping, keepQuota(run.value)]);
-      sweepDeadLocks(request.cacheDir);
+      bytesWritten += run.value.store.bytesWritten;
+      await runDir.remove();
     }
   });
+  await sweeping;
   tellLeft(await removalsEnded());
-  isOver = true;
   if (result.ok) sink.emit({ type: 'run-finished', report: result.value });
+  // Nobody waits for these to see the outcome.
+  await keepQuota(request, bytesWritten);
+  sweepDeadLocks(request.cacheDir);
   return result;
 }
 
 interface Visit extends Planned {
   readonly runId: string;
-  /** Milliseconds since the epoch. */
-  readonly startedAt: number;
   readonly attempt: Attempt;
   readonly runDir: RunDir;
 }
 
 async function visitNodes(run: Run, sink: EventSink, visit: Visit): Promise<Attempted<Result<RunReport, Refusal>>> {
-  const { checked, plan, version, runId, startedAt, attempt, runDir } = visit;
+  const { checked, plan, version, clock, runId, startedAt, attempt, runDir } = visit;
   const nodes = scheduledNodes(checked, plan, (id) => run.lastRun?.nodes[id]?.durationMs);
   const execution = startExecution(run, { sink, runDir, forced: attempt.forced, nodes, version });
   announceRun(run, sink, runId, nodes);
@@ -109,9 +111,15 @@ async function visitNodes(run: Run, sink: EventSink, visit: Visit): Promise<Atte
   const app = finishedApp(run, plan);
   const slug = app && (await writeSlug(app));
   if (slug?.ok) announceSlug(execution.sink, slug.value);
-  const producers = attempt.isLast ? [] : await producersOfLost(run, slug, attempt);
+  const producers = await producersOfLost(run, slug, attempt);
   if (producers.length > 0) return { type: 'lost', producers };
-  const report = makeReport(run, { runId, startedAt, slug, sandbox: execution.sandbox.used });
+  const report = makeReport(run, {
+    runId,
+    startedAt,
+    durationMs: clock.now() - startedAt,
+    slug,
+    sandbox: execution.sandbox.used,
+  });
   const written = slug?.ok ? slug.value.slug : undefined;
   await recordRun(run, { report, slug: written, unchanged: execution.unchanged, version });
   return { type: 'finished', value: succeed(report) };

@@ -3,6 +3,7 @@
 import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
 import type { SearchPaths } from './app/search-paths.js';
 import type { Failure } from './failure.js';
+import type { Clock } from './sdk.js';
 
 /** The request of `run`, `plan` or `why`. Every path is absolute. */
 export interface RunRequest {
@@ -49,4 +50,5 @@ export type Refusal =
 export interface RunOptions {
   /** Version of pyflow. A run is up to date only with the version of the last run. */
   readonly version: string;
+  readonly clock: Clock;
 }

@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { outcomesOf, Refused, Workspace } from '../support/workspace.js';
+import type { Compose } from '../../src/engine/composition.js';
+import { runPipeline } from '../../src/engine/pipeline.js';
+import { outcomesOf, Refused, VERSION, Workspace } from '../support/workspace.js';
 
 /** `upper` and `lower` each read a file; `both` reads both; `tail` reads what `both` wrote. */
 const DIAMOND = `
@@ -435,5 +437,15 @@ nodes:
 `);
     await work.run();
     expect(work.slugFile('link')).to.equal('run\n');
+  });
+
+  it('counts its time from the first step, before kinds are loaded and the file is checked', async () => {
+    const clock = { at: Date.parse('2026-01-01T00:00:00Z'), now: () => clock.at };
+    const compose: Compose = async (options) => {
+      clock.at += 5000;
+      return work.compose(options);
+    };
+    const done = await runPipeline(work.request(), work.sink, compose, { version: VERSION, clock });
+    expect(done.ok && done.value).to.include({ startedAt: '2026-01-01T00:00:00.000Z', durationMs: 5000 });
   });
 });

@@ -87,7 +87,10 @@ export class Workspace {
   /** A full run, without the fast path. */
   async run(overrides: Partial<RunRequest> = {}): Promise<RunReport> {
     this.events.length = 0;
-    const done = await runPipeline(this.request(overrides), this.sink, this.compose, { version: VERSION });
+    const done = await runPipeline(this.request(overrides), this.sink, this.compose, {
+      version: VERSION,
+      clock: systemClock,
+    });
     if (!done.ok) throw new Refused(done.failure);
     return done.value;
   }

@@ -1,12 +1,12 @@
 // Runs a command in the built app's environment: the slug at /app, its profile scripts sourced, HOME=/app.
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { constants } from 'node:os';
 import { BASE_ENVIRONMENT } from '../app/base-environment.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { probeSandbox, type SandboxMode, type SandboxOptions } from '../process/sandbox/probe.js';
 import { SLUG_MARKER } from '../app/source-names.js';
 import { runAttached, type AttachedOptions } from '../process/attached.js';
+import { exitStatusOf } from '../process/command.js';
 
 export interface ExecSlugRequest {
   /** Absolute. */
@@ -49,10 +49,7 @@ export async function execSlug(request: ExecSlugRequest, options: SandboxOptions
 }
 
 const statusOf = (exit: Awaited<ReturnType<typeof runAttached>>): Result<number, Failure> =>
-  exit.ok ? succeed(exit.value.exitCode ?? 128 + signalNumber(exit.value.signal)) : exit;
-
-const signalNumber = (name: string | undefined): number =>
-  constants.signals[(name ?? 'SIGKILL') as keyof typeof constants.signals];
+  exit.ok ? succeed(exitStatusOf(exit.value)) : exit;
 
 /** Sorted by code unit, since a shell's order depends on the locale. */
 const profilesOf = (slugDir: string): readonly string[] =>

@@ -2,6 +2,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
+import { constants } from 'node:os';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { createLineSplitter } from '../files/line-splitter.js';
 import { commandAborted, commandCannotStart, startFailure } from './failures.js';
@@ -37,6 +38,10 @@ export interface Exit {
   readonly exitCode?: number;
   readonly signal?: string;
 }
+
+/** As shells report it: 128 and the number of the signal that ended it. */
+export const exitStatusOf = ({ exitCode, signal }: Exit): number =>
+  exitCode ?? 128 + (constants.signals[signal as keyof typeof constants.signals] ?? 0);
 
 /** How long output may stay open after the command ended before we look for the processes that hold it. */
 const LINGER_MS = 200;

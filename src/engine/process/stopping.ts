@@ -11,7 +11,6 @@ export interface Stopping {
   readonly signal: AbortSignal;
   /** Like `signal`, but `GRACE_MS` after a failure: for finishing work that is already done. */
   readonly late: AbortSignal;
-  readonly isStopped: () => boolean;
   /** Called when a node failed. */
   stop(): void;
 }
@@ -25,7 +24,6 @@ export function stoppingOf(interrupted: AbortSignal): Stopping {
   return {
     signal,
     late: AbortSignal.any([interrupted, late.signal]),
-    isStopped: () => failed.signal.aborted,
     stop() {
       if (failed.signal.aborted) return;
       failed.abort();

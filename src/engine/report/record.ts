@@ -2,7 +2,7 @@
 
 import { canonicalJSON, type JSONValue } from '../../manifests/json-schema.js';
 import type { RunReport } from '../events.js';
-import type { RunOptions } from '../request.js';
+import type { RunOptions, RunRequest } from '../request.js';
 import { dropFastRecord, writeLastRun, writeReport, writeState, type LastNode } from '../run/run-record.js';
 import type { Run } from '../run/run.js';
 import type { Slug } from '../slug/write.js';
@@ -12,7 +12,7 @@ import { writeLooks, type Unchanged } from '../up-to-date/unchanged.js';
 /** Facts can depend on the date (end of life of a version), so a fast record is valid for a day at most. */
 const FAST_RECORD_MS = 24 * 60 * 60 * 1000;
 
-export interface RecordParts extends RunOptions {
+export interface RecordParts extends Pick<RunOptions, 'version'> {
   readonly report: RunReport;
   /** Undefined if the run wrote none. */
   readonly slug: Slug | undefined;
@@ -67,9 +67,9 @@ function expiryOf({ composition, states }: Run, unchanged: Unchanged | undefined
 }
 
 /** Makes room if this run wrote much, or if the last time was long ago. */
-export async function keepQuota({ request, store }: Run): Promise<void> {
-  if (store.bytesWritten === 0) return;
+export async function keepQuota({ cacheDir, settings }: RunRequest, bytesWritten: number): Promise<void> {
+  if (bytesWritten === 0) return;
   const { collectGarbageIfDue } = await import('../store/quota.js');
-  const maxBytes = Number(request.settings['CACHE_MAX_BYTES']);
-  await collectGarbageIfDue(request.cacheDir, store.bytesWritten, maxBytes > 0 ? { maxBytes } : {});
+  const maxBytes = Number(settings['CACHE_MAX_BYTES']);
+  await collectGarbageIfDue(cacheDir, bytesWritten, maxBytes > 0 ? { maxBytes } : {});
 }

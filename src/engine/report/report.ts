@@ -12,18 +12,18 @@ export interface ReportParts {
   readonly runId: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
+  readonly durationMs: number;
   /** Undefined if the run was not to write a slug. */
   readonly slug: SlugEnd | undefined;
   readonly sandbox: RunReport['sandbox'];
 }
 
-export function makeReport(run: Run, { runId, startedAt, slug, sandbox }: ReportParts): RunReport {
+export function makeReport(run: Run, { runId, startedAt, durationMs, slug, sandbox }: ReportParts): RunReport {
   const { signal } = run.request;
   const status = slug === undefined || slug.ok ? statusOf(run) : signal.aborted ? 'aborted' : 'failed';
   const nodes: Record<string, NodeReport> = Object.fromEntries(run.states.reports());
   const failure = failureOfSlug(run, slug) ?? worstFailure(Object.values(nodes));
   const exitCode = status === 'succeeded' ? 0 : failure === undefined ? 1 : EXIT_STATUS[failure.blame];
-  const durationMs = run.composition.clock.now() - startedAt;
   return {
     schema: REPORT_SCHEMA,
     runId,

@@ -10,7 +10,6 @@ import type { EventSink, NodeReport, RunReport } from '../events.js';
 import { namesByFolder } from '../files/names-by-folder.js';
 import { ignoreInGit } from '../files/own-folders.js';
 import type { RunOptions, RunRequest } from '../request.js';
-import type { Clock } from '../sdk.js';
 import { appIdOf, dropFastRecord, fastRecordPath } from '../run/run-record.js';
 import { readSealed, writeSealed, type Seal } from '../files/sealed-json.js';
 import type { SlugTrace } from '../app/slug-marker.js';
@@ -80,7 +79,7 @@ const isWhole = (request: RunRequest): boolean =>
 export async function tryFastPath(
   request: RunRequest,
   sink: EventSink,
-  { version, clock }: RunOptions & { readonly clock: Clock },
+  { version, clock }: RunOptions,
 ): Promise<RunReport | undefined> {
   if (!isWhole(request) || request.oneTime === true || request.settings['NO_FAST_PATH'] === '1') return undefined;
   const startedAt = clock.now();

@@ -18,6 +18,7 @@ import { hasNamespaces } from '../../support/namespaces.js';
 import { uniqueSleep } from '../../support/processes.js';
 import { outcomesOf, VERSION, Workspace } from '../../support/workspace.js';
 import { skipBecause } from '../../support/skip.js';
+import { systemClock } from '../../../src/engine/services/clock.js';
 
 /** `fail` exits with 7 after every sibling has reported through its own pipe that it is running. */
 function pipelineOf(work: Workspace, siblings: Readonly<Record<string, string>>, cache = ''): string {
@@ -171,7 +172,10 @@ nodes:
           atFailure = printed;
           if (keepGoing) execFileSync('sh', ['-c', `echo > ${go}`]);
         };
-        await runPipeline(work.request({ jobs: 2, keepGoing }), { emit }, work.compose, { version: VERSION });
+        await runPipeline(work.request({ jobs: 2, keepGoing }), { emit }, work.compose, {
+          version: VERSION,
+          clock: systemClock,
+        });
         renderer.close();
         expect(atFailure).to.contain('command::failed');
         expect(printed.match(/stay: aborted|never: aborted/g)).to.equal(null);

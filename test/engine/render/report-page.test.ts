@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { RunReport } from '../../../src/engine/events.js';
 import { reportPage } from '../../../src/engine/render/report-page.js';
 import { HOSTILE } from '../../support/checked-pipeline.js';
-import { readReport } from '../../../src/engine/run/stored-report.js';
+import { readStoredReport } from '../../../src/engine/run/stored-report.js';
 import { failedReport, nodeReport, succeededReport } from '../../support/events.js';
 import { Workspace } from '../../support/workspace.js';
 
@@ -104,8 +104,9 @@ nodes:
 `);
     try {
       const report = await workspace.run({ variables: { TOKEN: 'hunter2-hunter2' } });
-      const recorded = readReport(workspace.cacheDir, report.appId, report.runId);
-      const page = reportPage(recorded!);
+      const recorded = readStoredReport(workspace.cacheDir, report.appId, report.runId);
+      const page = reportPage(recorded.type === 'report' ? recorded.report : report);
+      expect(recorded.type).to.equal('report');
       expect(page).to.contain('the token is ***');
       expect(page).to.not.contain('hunter2');
     } finally {

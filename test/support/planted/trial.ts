@@ -20,6 +20,7 @@ import { NOT_PLANTED, type Form } from './planter.js';
 import { pathOf, recordTouches, type Touch } from './touch-recorder.js';
 import { CANARY, digestOf, makeVictim } from './victim.js';
 import { WatchedCommands, type Mode } from './watched-commands.js';
+import { systemClock } from '../../../src/engine/services/clock.js';
 
 export interface TrialRequest {
   readonly folder: string;
@@ -157,7 +158,7 @@ async function build(mode: Mode, overrides: Partial<RunRequest> = {}): Promise<B
     },
     { emit: (event) => void events.push({ at: 0, ...event } as Event) },
     compose,
-    { version: '0.0.0-test' },
+    { version: '0.0.0-test', clock: systemClock },
   );
   commands.mode = { type: 'off' };
   const durationMs = performance.now() - startedAt;
