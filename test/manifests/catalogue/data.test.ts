@@ -171,13 +171,6 @@ describe('catalogue', () => {
       expect(stackStatus(HOST_STACK)).to.deep.equal({ support: 'accepted', arch: ['amd64', 'arm64'] });
       expect(stackStatus(FAMILIES.stacks.default).support).to.equal('accepted');
     });
-
-    it('gives each container size a concurrency that follows from its memory', () => {
-      const { containerSizes, defaultContainerSize } = FAMILIES.stacks;
-      for (const { memoryMiB, webConcurrency, size } of containerSizes)
-        expect(webConcurrency, size).to.equal(Math.floor(memoryMiB / 256));
-      expect(containerSizes.map(({ size }) => size)).to.include(defaultContainerSize);
-    });
   });
 
   describe('distributions', () => {
