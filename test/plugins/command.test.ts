@@ -21,7 +21,7 @@ describe('plugins/command', () => {
     expect(reads).to.deep.equal({ files: ['src/**'], exists: ['Makefile'], env: ['MODE'] });
   });
 
-  it('runs the program once in the folder of the app and keeps what it wrote', async () => {
+  it('runs the program once in the folder of the app and keeps the files that it wrote', async () => {
     const command = open({ files: { 'in.txt': 'hello' } });
     const { result } = await scene.play(
       command,
@@ -33,7 +33,7 @@ describe('plugins/command', () => {
     expect(scene.started).to.have.length(1);
   });
 
-  it('runs in a folder of the app when asked', async () => {
+  it('runs in a folder of the app on request', async () => {
     const command = open({ files: { 'sub/in.txt': 'x' } });
     const { result } = await scene.play(command, { ...config, argv: ['test', '-f', 'in.txt'], cwd: 'sub' }, {});
     expect(result.ok).to.equal(true);
@@ -50,7 +50,7 @@ describe('plugins/command', () => {
     expect(result).to.deep.equal({ ok: true, value: { outputs: { stdout: 'fast-' } } });
   });
 
-  it('gives standard output, without errors and trailing blanks, only on request', async () => {
+  it('returns standard output, without errors and trailing blanks, only on request', async () => {
     const argv = ['sh', '-c', 'echo one; echo two >&2; echo "three  "; echo'];
     const asked = await outputOf({ ...config, argv, capture: true });
     const unasked = await outputOf({ ...config, argv });
@@ -78,7 +78,7 @@ describe('plugins/command', () => {
     expect(result.failure.detail).to.include('line 40').and.not.include('line 20\n');
   });
 
-  it('does not let a result be stored whose files name the private folder', async () => {
+  it('does not store a result whose files contain the private path', async () => {
     const command = open();
     const write = { ...config, argv: ['sh', '-c', 'mkdir out; pwd > out/here.txt'], writes: ['out/*.txt'] };
     const { result } = await scene.play(command, write, {});
@@ -86,14 +86,14 @@ describe('plugins/command', () => {
     expect(result.value.uncacheable).to.include('out/here.txt');
   });
 
-  it('does not let captured output be stored that names the private folder', async () => {
+  it('does not store captured output that contains the private path', async () => {
     const command = open();
     const { result } = await scene.play(command, { ...config, argv: ['pwd'], capture: true }, {});
     if (!result.ok) throw new Error(result.failure.title);
     expect(result.value.uncacheable).to.be.a('string');
   });
 
-  it('finds the private folder across the seams of a big file and in the target of a link', async () => {
+  it('finds the private path across the blocks of a large file and in the target of a link', async () => {
     const command = open();
     for (const script of [
       'head -c 1048570 /dev/zero > out; pwd >> out; head -c 100000 /dev/zero >> out',

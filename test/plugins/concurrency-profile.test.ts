@@ -49,7 +49,7 @@ describe('plugins/concurrency-profile', function () {
     rmSync(root, { recursive: true });
   });
 
-  /** What an app sees that sources the script in a container like that. */
+  /** The variables of an app that sources the script in such a container. */
   function boot(
     shell: readonly string[],
     container: Partial<Pick<Vector, 'cgroup_v1_bytes' | 'cgroup_v2' | 'cores' | 'container' | 'preset'>>,
@@ -101,7 +101,7 @@ describe('plugins/concurrency-profile', function () {
     });
   }
 
-  it('gives every container size and every dyno its documented number', () => {
+  it('computes the documented number for every container size and every dyno', () => {
     const cases = [
       ...stacks.dynos.map(({ memory_mb, cores, web_concurrency }) => [memory_mb, cores, web_concurrency] as const),
       ...stacks.containerSizes.flatMap(({ memory_mb, computed }) =>
@@ -114,18 +114,18 @@ describe('plugins/concurrency-profile', function () {
     }
   });
 
-  describe('each rule by itself', () => {
+  describe('each single rule', () => {
     const MB = 1048576;
     const web = (container: Parameters<typeof boot>[1]) => boot(['bash', '-eu'], { container: 'web-1', ...container });
 
-    it('[wc.memory-v1] reads the limit of cgroup 1 in whole MB, and takes more than 1 TB for none', () => {
+    it('[wc.memory-v1] reads the limit of cgroup 1 in whole MB, and treats more than 1 TB as none', () => {
       const { set } = web({ cgroup_v1_bytes: String(600 * MB - 1), cores: 4 });
       expect(set).to.include({ DYNO_RAM: '599', WEB_CONCURRENCY: '2' });
       expect(web({ cgroup_v1_bytes: String(1048576 * MB), cores: 1 }).set).to.include({ DYNO_RAM: '1048576' });
       expect(web({ cgroup_v1_bytes: String(1048577 * MB), cores: 1 }).set).to.deep.equal({});
     });
 
-    it('[wc.memory-v2] reads that of cgroup 2 where version 1 has none, and knows no limit above', () => {
+    it('[wc.memory-v2] reads that of cgroup 2 if version 1 has none, without an upper bound', () => {
       const unlimited = String(2 ** 62);
       expect(web({ cgroup_v1_bytes: unlimited, cgroup_v2: String(512 * MB), cores: 4 }).set).to.include({
         DYNO_RAM: '512',
@@ -134,18 +134,18 @@ describe('plugins/concurrency-profile', function () {
       expect(web({ cgroup_v2: 'max', cores: 1 }).set).to.deep.equal({});
     });
 
-    it('[wc.cgroup-root] looks where WEB_CONCURRENCY_CGROUP_ROOT says', () => {
+    it('[wc.cgroup-root] looks in WEB_CONCURRENCY_CGROUP_ROOT', () => {
       expect(web({ cgroup_v2: String(300 * MB), cores: 1 }).set).to.include({ DYNO_RAM: '300' });
     });
 
-    it('[wc.log-only-web] speaks in web containers only, and sets the same everywhere', () => {
+    it('[wc.log-only-web] logs only in web containers, and sets the same everywhere', () => {
       const container = { cgroup_v2: String(512 * MB), cores: 2 };
       expect(web(container).log.every((line) => line.startsWith('python: '))).to.equal(true);
       const other = boot(['bash'], { ...container, container: 'worker-1' });
       expect([other.log, other.set]).to.deep.equal([[], web(container).set]);
     });
 
-    it('[wc.no-memory] [wc.no-cores] says what is unknown, and sets nothing', () => {
+    it('[wc.no-memory] [wc.no-cores] reports unknown values, and sets nothing', () => {
       const noMemory = web({ cores: 2 });
       expect(noMemory.set).to.deep.equal({});
       expect(noMemory.log)
@@ -158,7 +158,7 @@ describe('plugins/concurrency-profile', function () {
         .and.satisfy(([line]: string[]) => line?.includes('number of cores'));
     });
 
-    it('[wc.detected] [wc.dyno-ram] [wc.preset] tells memory and cores, and leaves a number that is set, empty too', () => {
+    it('[wc.detected] [wc.dyno-ram] [wc.preset] logs memory and cores, and keeps a number that is set, even if empty', () => {
       for (const preset of ['7', '']) {
         const { set, log } = web({ cgroup_v2: String(512 * MB), cores: 2, preset });
         expect(set).to.deep.equal({ DYNO_RAM: '512', WEB_CONCURRENCY: preset });
@@ -167,7 +167,7 @@ describe('plugins/concurrency-profile', function () {
       }
     });
 
-    it('[wc.set-by] [wc.memory-bound] takes what the memory carries, and says so', () => {
+    it('[wc.set-by] [wc.memory-bound] uses the number that fits into memory, and logs it', () => {
       const { set, log } = web({ cgroup_v2: String(800 * MB), cores: 4 });
       expect(set).to.deep.equal({ DYNO_RAM: '800', WEB_CONCURRENCY: '3', WEB_CONCURRENCY_SET_BY: 'scalingo/python' });
       expect(log[1]).to.contain('memory');
@@ -177,7 +177,7 @@ describe('plugins/concurrency-profile', function () {
       expect(web({ cgroup_v2: String(100 * MB), cores: 4 }).set).to.include({ WEB_CONCURRENCY: '1' });
     });
 
-    it('[wc.cores-bound] takes what the cores serve, also when both are equal', () => {
+    it('[wc.cores-bound] uses the number for the cores, even if both are equal', () => {
       const { set, log } = web({ cgroup_v2: String(8192 * MB), cores: 2 });
       expect(set).to.include({ WEB_CONCURRENCY: '5' });
       expect(log[1]).to.contain('cores');
@@ -185,7 +185,7 @@ describe('plugins/concurrency-profile', function () {
     });
   });
 
-  it('takes a limit it cannot read for none', () => {
+  it('treats an unreadable limit as none', () => {
     for (const cgroup_v2 of ['', 'unlimited', '-1', '12 34x']) {
       expect(boot(['bash', '-eu'], { cgroup_v2, cores: 2, container: 'web-1' })).to.deep.include({
         set: {},
@@ -194,7 +194,7 @@ describe('plugins/concurrency-profile', function () {
     }
   });
 
-  it('names whoever the config says', async () => {
+  it('names the tool in the config', async () => {
     const other = new PluginScene();
     await other.play(new ConcurrencyProfile({ files: filesService }), { setBy: 'acme/python' }, {});
     const script = join(other.appDir, profile);

@@ -67,7 +67,7 @@ describe('detect', () => {
       .and.to.include('uv');
   });
 
-  it('[detect.no-python-files] says so of an empty app, and cuts a long listing', async () => {
+  it('[detect.no-python-files] reports an empty app, and shortens a long listing', async () => {
     const empty = await detect({});
     expect(empty.result).to.have.nested.property('failure.detail').that.includes('contains: nothing');
     const many = await detect(Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`file${n}.txt`, ''])));
@@ -81,7 +81,7 @@ describe('detect', () => {
     expect(reads).to.deep.equal({ facts: { markers: ['uv.lock'] } });
   });
 
-  it('takes a root with code for Python when a file of a package manager is above it', async () => {
+  it('accepts a root with Python code if a file of a package manager is above it', async () => {
     const files = { 'services/web/wsgi.py': '', 'requirements.txt': '', 'services/uv.lock': '' };
     const { result } = await detect(files, {}, 'services/web');
     expect(result)
@@ -89,7 +89,7 @@ describe('detect', () => {
       .that.deep.equals(['requirements.txt', 'services/uv.lock']);
   });
 
-  it('shows what the root holds', async () => {
+  it('shows the contents of the root', async () => {
     const { result } = await detect({ 'services/web/app.js': '', 'requirements.txt': '' }, {}, 'services/web');
     expect(result).to.have.nested.property('failure.code', 'detect::not-a-python-app');
     expect(result)
@@ -99,7 +99,7 @@ describe('detect', () => {
     expect(result).to.have.nested.property('failure.remedy').that.includes('It is in services/web, not in a subfolder');
   });
 
-  it('refuses a root that is not there, and shows how far the way leads', async () => {
+  it('rejects a missing root, and lists the nearest existing folder', async () => {
     const { result } = await detect({ 'services/api/uv.lock': '', 'uv.lock': '' }, {}, 'services/web/x');
     if (result.ok) throw new Error('passed');
     expect(result.failure).to.include({
@@ -114,7 +114,7 @@ describe('detect', () => {
       .that.includes('The root of the app contains:\n  uv.lock');
   });
 
-  it('refuses a root that is no folder of its own', async () => {
+  it('rejects a root that is not a real folder', async () => {
     const file = await detect({ web: '', 'uv.lock': '' }, {}, 'web');
     expect(file.result)
       .to.deep.include({ ok: false })
@@ -125,7 +125,7 @@ describe('detect', () => {
     expect(link.result).to.have.nested.property('failure.detail').that.includes('a symbolic link');
   });
 
-  it('keys on names only', async () => {
+  it('keys only on names', async () => {
     const { reads } = await detect({ 'requirements.txt': 'a==1' });
     expect(reads).to.deep.equal((await detect({ 'requirements.txt': 'a==2', 'other.md': '' })).reads);
   });

@@ -1,4 +1,4 @@
-// What the kind decides and how it runs manage.py, with the Python of this machine; Django itself is in test/online.
+// The decisions of the kind and its run of manage.py, with the Python of this machine. Django itself is in test/online.
 
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { skipBecause } from '../support/skip.js';
 const CONFIG = { root: '.', vendorDir: '.scalingo' };
 const DJANGO = { '.scalingo/python/lib/python3.13/site-packages/django/__init__.py': '' };
 const MARKER = '.scalingo/collectstatic_disabled';
-/** Prints what Django prints, and writes where it would. */
+/** Prints and writes the same as Django. */
 const collecting = (summary: string, file = 'static/app.css'): string => `
 import os, pathlib, sys
 path = pathlib.Path(${JSON.stringify(file)})
@@ -48,7 +48,7 @@ describe('plugins/django-collectstatic', () => {
       expect([outputs, scene.printed, scene.started]).to.deep.equal([{}, [], []]);
     });
 
-    it('[django.no-manage-py] says that there is no manage.py', async () => {
+    it('[django.no-manage-py] reports a missing manage.py', async () => {
       const files = { ...DJANGO, 'a/b/c/manage.py': '', 'manage.py/x': '', 'management.py': '' };
       const { reads, outputs } = await ranWell(open({ files }));
       expect(reads).to.deep.equal({ facts: { status: 'skipped-no-manage-py' }, pure: true });
@@ -58,7 +58,7 @@ describe('plugins/django-collectstatic', () => {
       ]);
     });
 
-    it('[django.disabled-file] [django.disabled-file-warning] stops for a file, also without Django, and warns of it', async () => {
+    it('[django.disabled-file] [django.disabled-file-warning] stops for a file, also without Django, and warns about it', async () => {
       const { reads, outputs } = await ranWell(open({ files: { [MARKER]: '' } }));
       expect(reads).to.deep.equal({ facts: { status: 'disabled-file' }, pure: true });
       expect(outputs).to.deep.equal({ status: 'disabled-file' });
@@ -73,7 +73,7 @@ describe('plugins/django-collectstatic', () => {
     });
 
     for (const value of ['1', 'true', 'yes', '00', ' ']) {
-      it(`[django.disabled-env] stops for DISABLE_COLLECTSTATIC=${JSON.stringify(value)}, keyed on the decision alone`, async () => {
+      it(`[django.disabled-env] stops for DISABLE_COLLECTSTATIC=${JSON.stringify(value)}, keyed only on the decision`, async () => {
         const kind = open({ appEnv: { DISABLE_COLLECTSTATIC: value } });
         const { reads, outputs } = await ranWell(kind);
         expect(reads).to.deep.equal({ facts: { status: 'disabled-env-var' }, pure: true });
@@ -81,7 +81,7 @@ describe('plugins/django-collectstatic', () => {
       });
     }
 
-    it('[test-compile.mode] stops in test mode, unless the app says otherwise', async () => {
+    it('[test-compile.mode] stops in test mode, unless the app overrides it', async () => {
       const files = { ...DJANGO, 'manage.py': collecting(COLLECTED) };
       expect((await ranWell(open({ files, mode: 'test' }))).outputs).to.deep.equal({ status: 'disabled-env-var' });
       scene.close();
@@ -98,7 +98,7 @@ describe('plugins/django-collectstatic', () => {
     });
   }
 
-  it('[django.manage-py-search] takes the shallowest manage.py, at most three levels deep', async () => {
+  it('[django.manage-py-search] uses the shallowest manage.py, at most three levels deep', async () => {
     const wrong = 'raise SystemExit(1)';
     const kind = open({
       files: { ...DJANGO, 'a/b/manage.py': wrong, 'z/manage.py': wrong, 'b/manage.py': collecting(COLLECTED) },
@@ -123,7 +123,7 @@ describe('plugins/django-collectstatic', () => {
     expect(reads).to.not.have.property('sideEffects');
   });
 
-  it('[django.ok] keeps what was collected', async () => {
+  it('[django.ok] keeps the collected files', async () => {
     const result = await ranWell(open({ files: { ...DJANGO, 'manage.py': collecting(COLLECTED) } }));
     expect(scene.read('static/app.css')).to.equal('body {}');
     expect(result).to.not.have.property('uncacheable');
@@ -137,7 +137,7 @@ describe('plugins/django-collectstatic', () => {
     expect(scene.started[0]?.env).to.include({ BUILD_DIR: scene.appDir, HOME: scene.appDir });
   });
 
-  it('[django.user-env] [userenv.denylist] runs with all variables of the app less the denied names', async () => {
+  it('[django.user-env] [userenv.denylist] runs with all variables of the app except the denied ones', async () => {
     const appEnv = {
       SECRET_KEY: 's',
       DATABASE_URL: 'postgres://h',
@@ -158,7 +158,7 @@ describe('plugins/django-collectstatic', () => {
     expect(env).to.not.have.any.keys('PYTHONHOME', 'LD_PRELOAD');
   });
 
-  it('[django.pythonpath] puts the current folder on the path, unless the app has a path of its own', async () => {
+  it('[django.pythonpath] puts the current folder on the path, unless the app sets a path', async () => {
     const files = { ...DJANGO, 'manage.py': collecting(COLLECTED) };
     await ranWell(open({ files }));
     expect(scene.started[0]?.env['PYTHONPATH']).to.equal('.');
@@ -198,7 +198,7 @@ describe('plugins/django-collectstatic', () => {
       });
     }
 
-    it('[django.debug-env] prints the whole environment when DEBUG_COLLECTSTATIC is 1, and only when it failed', async () => {
+    it('[django.debug-env] prints the whole environment if DEBUG_COLLECTSTATIC is 1, but only after a failure', async () => {
       const files = { ...DJANGO, 'manage.py': 'raise SystemExit(1)' };
       const programs = async (
         appEnv: Readonly<Record<string, string>>,
@@ -220,7 +220,7 @@ describe('plugins/django-collectstatic', () => {
     const uncacheable = async (script: string): Promise<string | undefined> =>
       (await ranWell(open({ files: { ...DJANGO, 'manage.py': script } }))).uncacheable;
 
-    it('is a result with files, also when Django found them there already', async () => {
+    it('includes a result with files, even if they already existed', async () => {
       expect(await uncacheable(collecting(COLLECTED))).to.equal(undefined);
       scene.close();
       expect(await uncacheable(collecting("0 static files copied to '/app/static', 7 unmodified.", ''))).to.equal(
@@ -228,19 +228,19 @@ describe('plugins/django-collectstatic', () => {
       );
     });
 
-    it('is no upload, by what Django says', async () => {
+    it('excludes an upload, recognized by the output of Django', async () => {
       expect(
         await uncacheable(collecting('130 static files copied, 2 unmodified.', 'manifest/staticfiles.json')),
       ).to.contain('not written into the slug');
     });
 
-    it('is no upload of a command with other words, by what it wrote', async () => {
+    it('excludes an upload of a command with other output, recognized by its files', async () => {
       expect(await uncacheable(collecting('Uploaded everything', ''))).to.contain('not written into the slug');
       scene.close();
       expect(await uncacheable(collecting('Wrote everything'))).to.equal(undefined);
     });
 
-    it('is no file that names the private folder', async () => {
+    it('excludes files that contain the private path', async () => {
       const script = `${collecting(COLLECTED)}\npath.write_text(os.getcwd())`;
       expect(await uncacheable(script)).to.contain('static/app.css');
     });

@@ -31,7 +31,7 @@ interface Outputs {
 }
 type Played = Result<RunOutput<Outputs>, Failure>;
 
-/** The plugin with a catalogue of one build. */
+/** The plugin with one build in its catalogue. */
 class WithCatalogue extends FetchRuntime {
   row: Runtime | undefined;
   protected override findRow(version: string): Runtime | undefined {
@@ -43,7 +43,7 @@ describe('plugins/fetch-runtime', () => {
   let runtime: PreparedRuntime;
   let root: string;
   let harness: PluginHarness;
-  /** Holds the archive that most tests use. */
+  /** The folder with the archive that most tests use. */
   let shared: string;
   let release: Runtime | undefined;
   let mirrorDir: string;
@@ -60,7 +60,7 @@ describe('plugins/fetch-runtime', () => {
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  /** An interpreter as pyenv leaves it: the one of this machine, with more than belongs into a slug. */
+  /** An interpreter like one of pyenv: that of this machine, with files that do not belong into a slug. */
   const pyenvPrefix = (): string => {
     const prefix = join(root, 'pyenv', runtime.version);
     mkdirSync(join(root, 'pyenv'), { recursive: true });
@@ -107,7 +107,7 @@ describe('plugins/fetch-runtime', () => {
   };
   const installed = (path = ''): string => join(harness.appDir, '.scalingo/python', path);
 
-  /** The archive that a release would have, as a build of the catalogue; at `mirrorDir`. */
+  /** An archive like that of a release, as a build of the catalogue. It is in `mirrorDir`. */
   const makeArchive = (edit?: (python: string) => void): Runtime => {
     if (edit !== undefined || release === undefined) mirrorDir = edit === undefined ? shared : root;
     else {
@@ -166,7 +166,7 @@ describe('plugins/fetch-runtime', () => {
       expect(version.trim()).to.equal(runtime.version);
     }).timeout(60_000);
 
-    it('gives any patch of the minor version when the app did not ask for one', async () => {
+    it('installs any patch of the minor version if the app requests none', async () => {
       const prefix = pyenvPrefix();
       const result = await play(
         { version: `${runtime.minor}.99`, exact: false, providers: ['system'] },
@@ -175,7 +175,7 @@ describe('plugins/fetch-runtime', () => {
       expect(result.ok && result.value.outputs.version).to.equal(runtime.version);
     }).timeout(60_000);
 
-    it('never substitutes a patch that the app asked for, and says what it saw', async () => {
+    it('never substitutes a requested patch, and lists what it found', async () => {
       const prefix = pyenvPrefix();
       const version = `${runtime.minor}.99`;
       const row = { version } as Runtime;
@@ -187,12 +187,12 @@ describe('plugins/fetch-runtime', () => {
       expect(failure.remedy).to.contain(`pyenv install ${version}`);
     });
 
-    it('blames the app for a version that nobody has', async () => {
+    it('blames the app for a version that no provider has', async () => {
       const failure = failureOf(await play({ version: '3.12.99' }, { settings: { SYSTEM_PYTHONS: '/nonexistent' } }));
       expect(failure).to.include({ code: 'python-version::unknown-patch', blame: 'app' });
     });
 
-    it('refuses the Python of a distribution by name', async function () {
+    it('rejects the Python of a distribution with a reason', async function () {
       if (!existsSync('/usr/lib/python3.11/EXTERNALLY-MANAGED')) {
         return skipBecause(this, 'needs a distribution Python 3.11');
       }
@@ -218,7 +218,7 @@ describe('plugins/fetch-runtime', () => {
       );
     }).timeout(60_000);
 
-    it('falls through to the next provider when the host is dead, saying so', async () => {
+    it('falls back to the next provider if the host is unreachable, with a notice', async () => {
       const prefix = pyenvPrefix();
       const row = makeArchive();
       const dead: Failure = {
@@ -237,7 +237,7 @@ describe('plugins/fetch-runtime', () => {
       expect(harness.text()).to.contain('example.invalid does not answer');
     }).timeout(60_000);
 
-    it('is worth another try when the host is dead and nothing else has the version', async () => {
+    it('is retryable if the host is unreachable and no other provider has the version', async () => {
       const row = { version: '3.12.99', url: 'https://example.invalid/x', path: 'x', sha256: '' } as Runtime;
       const dead: Failure = {
         code: 'download::host-unreachable',
@@ -257,9 +257,9 @@ describe('plugins/fetch-runtime', () => {
 
     for (const [what, edit] of [
       ['a wrong digest', (row: Runtime): Runtime => ({ ...row, sha256: '0'.repeat(64) })],
-      ['an archive that is not there', (row: Runtime): Runtime => ({ ...row, path: 'missing.tar.gz' })],
+      ['a missing archive', (row: Runtime): Runtime => ({ ...row, path: 'missing.tar.gz' })],
     ] as const) {
-      it(`[python.install-failed] fails at ${what} and substitutes nothing`, async () => {
+      it(`[python.install-failed] fails for ${what} and substitutes nothing`, async () => {
         const prefix = pyenvPrefix();
         const row = edit(makeArchive());
         const failure = failureOf(await play({ row }, { settings: { ...mirror(), SYSTEM_PYTHONS: prefix } }));
@@ -269,7 +269,7 @@ describe('plugins/fetch-runtime', () => {
       }).timeout(60_000);
     }
 
-    it('refuses a mirror that is no URL', async () => {
+    it('rejects a mirror that is not a URL', async () => {
       const row = { version: runtime.version, url: '', path: 'x', sha256: '' } as Runtime;
       const failure = failureOf(await play({ row }, { settings: { PYTHON_MIRROR: 'ftp://me:secret@host/x' } }));
       expect(failure.code).to.equal('install-python');
@@ -277,14 +277,14 @@ describe('plugins/fetch-runtime', () => {
       expect(failure.detail).not.to.contain('secret');
     });
 
-    it('notices an interpreter that is another one than it claims', async () => {
+    it('detects an interpreter with another version than declared', async () => {
       const row = { ...makeArchive(), version: `${runtime.minor}.99` };
       const failure = failureOf(await play({ version: row.version, row }, { settings: mirror() }));
       expect(failure.code).to.equal('runtime::self-check');
       expect(failure.detail).to.contain(`It reports version ${runtime.version}.`);
     }).timeout(60_000);
 
-    it('notices modules that do not load', async () => {
+    it('detects modules that cannot be imported', async () => {
       const row = makeArchive((python) => {
         rmSync(join(python, `lib/python${runtime.minor}/sqlite3`), { recursive: true });
       });
@@ -293,7 +293,7 @@ describe('plugins/fetch-runtime', () => {
       expect(failure.detail).to.contain('sqlite3');
     }).timeout(60_000);
 
-    it('notices when the library of another interpreter is loaded', async function () {
+    it('detects that the library of another interpreter is loaded', async function () {
       const library = `lib/libpython${runtime.minor}.so.1.0`;
       if (!existsSync(join(runtime.appDir, '.scalingo/python', library))) {
         return skipBecause(this, 'the interpreter has no shared library');
@@ -303,7 +303,7 @@ describe('plugins/fetch-runtime', () => {
         symlinkSync(join(runtime.appDir, '.scalingo/python', library), join(python, library));
       });
       const failure = failureOf(await play({ row }, { settings: mirror() }));
-      // Refused by the archive already, or by the self-check: never accepted.
+      // Either the archive or the self-check fails.
       expect(failure.code).to.match(/^(runtime::|archive::|download::|install-python)/);
     }).timeout(60_000);
   });
@@ -334,7 +334,7 @@ describe('plugins/fetch-runtime', () => {
       expect(harness.text()).to.contain(`Installing Python ${runtime.version}`);
     }).timeout(60_000);
 
-    it('refuses an archive that is not what was pinned, and substitutes nothing', async () => {
+    it('rejects an archive that does not match its pin, and substitutes nothing', async () => {
       const pins = pinsOf({ ...archive, sha256: '0'.repeat(64) });
       const failure = failureOf(
         await play(
@@ -347,7 +347,7 @@ describe('plugins/fetch-runtime', () => {
       expect(existsSync(installed('bin/python'))).to.equal(false);
     }).timeout(60_000);
 
-    it('refuses an archive that nobody pinned, for this stack or at all', async () => {
+    it('rejects an archive without a pin, for this stack or at all', async () => {
       for (const [pins, of] of [
         ['{"archives":{}}', 'scalingo-24'],
         [pinsOf(archive), 'scalingo-22'],
@@ -359,7 +359,7 @@ describe('plugins/fetch-runtime', () => {
       }
     });
 
-    it('falls through for want of a pin, which is in the key, so that the next result is a full one', async () => {
+    it('falls back without a pin, with the pin in the key, so that the next result is a full one', async () => {
       const row = makeArchive();
       const result = await play(
         { providers: ['scalingo', 'python-build-standalone'], stack, row },
@@ -370,7 +370,7 @@ describe('plugins/fetch-runtime', () => {
       expect(harness.text()).to.contain('no digest is pinned for');
     }).timeout(60_000);
 
-    it('never takes another patch than the resolved one', async () => {
+    it('never installs another patch than the resolved one', async () => {
       const version = `${runtime.minor}.99`;
       const failure = failureOf(
         await play({ providers: ['scalingo'], stack, version, exact: false }, { settings: settings() }),
@@ -378,7 +378,7 @@ describe('plugins/fetch-runtime', () => {
       expect(failure.detail).to.contain(`python-${version}-`);
     });
 
-    it('says what to install when nothing here reads zstd', async function () {
+    it('names the package to install if nothing here reads zstd', async function () {
       if ('createZstdDecompress' in zlib) {
         return skipBecause(this, 'this Node reads zstd by itself');
       }
@@ -389,7 +389,7 @@ describe('plugins/fetch-runtime', () => {
       expect(failure.remedy).to.contain('program `zstd`').and.to.contain('Node 22.15');
     });
 
-    it('names what is wrong with a pin file, and a node without a stack', async () => {
+    it('reports errors in a pin file, and a node without a stack', async () => {
       const bad = '{"archives":{"x":{"sha256":"ABC","size":1}}}';
       const failure = failureOf(await play({ providers: ['scalingo'], stack }, { settings: settings(bad) }));
       expect(failure).to.include({ code: 'install-python::bad-pins', blame: 'pipeline' });

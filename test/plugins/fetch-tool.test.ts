@@ -13,7 +13,7 @@ import { PackageIndex } from '../support/package-index.js';
 import { copyPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 import { makeWheel } from '../support/wheels.js';
 
-/** A stand-in for pip of the pinned version: the real one is not at hand without the network. */
+/** A stand-in for the pinned version of pip, because the real one needs the network. */
 const standIn = makeWheel('pip', toolVersion('pip'), {
   files: { 'pip/__init__.py': '', 'pip/__main__.py': 'print("stand-in")\n' },
   scripts: { pip: 'pip.__main__:main' },
@@ -68,7 +68,7 @@ describe('plugins/fetch-tool', () => {
     requirements: [`pip==${toolVersion('pip')} --hash=sha256:${sha256}`],
   });
 
-  it('[pip.install-step] [tools.bundled-pip] installs the tool into its own folder, without scripts', async () => {
+  it('[pip.install-step] [tools.bundled-pip] installs the tool into a separate folder, without scripts', async () => {
     const { harness, result, toolDir, reads } = await play(lockFor(standIn.sha256));
     if (!result.ok) throw new Error(`${result.failure.title}\n${harness.text()}`);
     const info = `pip-${toolVersion('pip')}.dist-info`;
@@ -91,13 +91,13 @@ describe('plugins/fetch-tool', () => {
     expect(existsSync(join(harness.appDir, 'pip')), 'the slug is left alone').to.equal(false);
   }).timeout(30_000);
 
-  it('gives the same bytes wherever it runs', async () => {
+  it('writes the same bytes in any folder', async () => {
     const a = await play(lockFor(standIn.sha256));
     const b = await play(lockFor(standIn.sha256));
     expect(await fingerprint(a.toolDir)).to.deep.equal(await fingerprint(b.toolDir));
   }).timeout(30_000);
 
-  it('refuses a file of another digest, and does not call that retryable', async () => {
+  it('rejects a file with another digest as a final failure', async () => {
     const { result } = await play(lockFor('0'.repeat(64)));
     expect(result.ok).to.equal(false);
     if (result.ok) return;
@@ -106,7 +106,7 @@ describe('plugins/fetch-tool', () => {
     expect(result.failure.retryable).to.equal(undefined);
   }).timeout(30_000);
 
-  it('[pip.install-failed] fails as the environment when the index does not answer', async () => {
+  it('[pip.install-failed] blames the environment if the index does not respond', async () => {
     const settings = { INDEX: index.url };
     await index.stop();
     const { result } = await play(lockFor(standIn.sha256), { settings, env: { PIP_RETRIES: '0' } });
@@ -126,7 +126,7 @@ describe('plugins/fetch-tool', () => {
     expect(harness.text()).to.contain('Package index: http://127.0.0.1');
   }).timeout(30_000);
 
-  it('keeps programs that are no scripts', async () => {
+  it('keeps programs that are not scripts', async () => {
     const program = makeWheel('uv', toolVersion('uv'), {
       plainScripts: { uv: '\x7fELF and so on\n', helper: '#!python\n' },
     });
@@ -170,7 +170,7 @@ describe('plugins/fetch-tool', () => {
     expect(!future.ok && future.failure.title).to.contain('3.99');
   });
 
-  it('gives an empty tree for a Python that the tool is not for', async () => {
+  it('makes an empty tree if the tool is not for this Python', async () => {
     const harness = new PluginHarness({ root: mkdtempSync(join(root, 'h ')) });
     mkdirSync(join(harness.appDir, '.scalingo/python/lib/python3.13'), { recursive: true });
     const kind = new FetchTool(harness);
@@ -181,12 +181,12 @@ describe('plugins/fetch-tool', () => {
     expect(readdirSync(toolDir)).to.deep.equal([]);
   });
 
-  it('refuses versions whose files it does not know', async () => {
+  it('rejects versions without known digests', async () => {
     const { result } = await play(undefined, { version: '1.0', bare: true });
     expect(!result.ok && result.failure).to.include({ code: 'fetch-tool::unknown-version', blame: 'pipeline' });
   });
 
-  it('[tools.bundled-pip-missing] says when the runtime has no pip of its own', async () => {
+  it('[tools.bundled-pip-missing] reports a runtime without a bundled pip', async () => {
     const harness = new PluginHarness({ root: mkdtempSync(join(root, 'h ')) });
     copyPreparedRuntime(runtime, harness.appDir);
     rmSync(join(harness.appDir, `.scalingo/python/lib/python${runtime.minor}/ensurepip`), { recursive: true });
@@ -199,7 +199,7 @@ describe('plugins/fetch-tool', () => {
     });
   });
 
-  it('says when there is no Python to install with', async () => {
+  it('reports a missing Python', async () => {
     const { result } = await play(lockFor(standIn.sha256), { bare: true });
     expect(!result.ok && result.failure.code).to.equal('python::no-runtime');
   });

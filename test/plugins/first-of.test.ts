@@ -14,7 +14,7 @@ describe('plugins/first-of', () => {
     }
   });
 
-  it('blames the app when every candidate was skipped', async () => {
+  it('blames the app if every candidate was skipped', async () => {
     for (const none of [[], undefined]) {
       const result = await run(none);
       if (result.ok) throw new Error('expected a failure');
@@ -23,7 +23,7 @@ describe('plugins/first-of', () => {
     }
   });
 
-  it('blames the pipeline when several candidates ran', async () => {
+  it('blames the pipeline if several candidates ran', async () => {
     const result = await run(['a', 'a']);
     if (result.ok) throw new Error('expected a failure');
     expect(result.failure).to.include({ code: 'pipeline::several-candidates', blame: 'pipeline' });

@@ -13,7 +13,7 @@ async function written(files: Readonly<Record<string, string>>): Promise<readonl
   return closure.value.requirements.map((found) => ({ ...found, text: lineOf(read(found.file), found.line) }));
 }
 
-/** What both say of the same files, in this order. */
+/** The output of both for the same files, in this order. */
 async function explained(tool: 'pip' | 'uv', files: Readonly<Record<string, string>>, ...lines: readonly string[]) {
   const exit = { exitCode: 1, lines };
   return explainHashMode(pipFailed(tool, 'pip install', exit), lines, await written(files));
@@ -80,7 +80,7 @@ describe('plugins/install-deps-pip/hash-mode', () => {
     },
   };
   for (const [name, { files, pip, uv, says, remedy }] of Object.entries(CASES)) {
-    it(`names the lines that have no digest, with pip and with uv: ${name}`, async () => {
+    it(`names the lines without a digest, with pip and with uv: ${name}`, async () => {
       const uvSays = `error: In \`--require-hashes\` mode, all requirements must have a hash, but none were provided for: ${uv}`;
       for (const failure of [await explained('pip', files, ...pip), await explained('uv', files, uvSays)]) {
         expect(failure?.title).to.equal('Some requirements have digests, so all must have them');
@@ -108,7 +108,7 @@ describe('plugins/install-deps-pip/hash-mode', () => {
     }
   });
 
-  it('leaves other failures alone', async () => {
+  it('keeps other failures unchanged', async () => {
     const files = { 'requirements.txt': 'a==1\n' };
     expect(await explained('pip', files, 'ERROR: No matching distribution found for a==1')).to.equal(undefined);
     const down = 'ERROR: HTTP error 503 while getting https://x/a.whl';

@@ -19,7 +19,7 @@ describe('plugins/hook', () => {
   };
   afterEach(() => scene.close());
 
-  it('[hooks.absent] is a pure no-op, keyed on presence, when the app has no such script', async () => {
+  it('[hooks.absent] is a pure no-op, keyed on presence, if the app has no such script', async () => {
     const { reads, result } = await play(open());
     expect(reads).to.deep.include({ exists: ['bin/pre_compile'], pure: true });
     expect(reads).to.not.have.any.keys('files', 'env', 'sideEffects');
@@ -27,7 +27,7 @@ describe('plugins/hook', () => {
     expect([scene.started, scene.printed]).to.deep.equal([[], []]);
   });
 
-  it('takes a folder of that name for no script', async () => {
+  it('ignores a folder of that name', async () => {
     const { result } = await play(open({ files: { 'bin/pre_compile/readme': '' } }));
     expect(result).to.deep.equal({ ok: true, value: { outputs: { ran: false } } });
   });
@@ -40,13 +40,13 @@ describe('plugins/hook', () => {
     expect(scene.has('made')).to.equal(true);
   });
 
-  it('[hooks.user-env] [userenv.denylist] sees the whole app and all variables less the denied names, and says that it has side effects', async () => {
+  it('[hooks.user-env] [userenv.denylist] sees the whole app and all variables except the denied ones, and declares side effects', async () => {
     const appEnv = { TOKEN: 't', PATH: '/evil', PYTHONHOME: '/evil', LD_PRELOAD: 'x', LANG: 'fr_FR.UTF-8' };
     const { reads } = await play(open({ files: { 'bin/pre_compile': 'true' }, appEnv }));
     expect(reads).to.deep.include({ files: ['**'], sideEffects: true, env: ['LANG', 'TOKEN'] });
   });
 
-  it('[hooks.pre-compile-run] runs the script by its first line, through bash when there is none, and makes it executable', async () => {
+  it('[hooks.pre-compile-run] runs the script by its first line, with bash if there is none, and makes it executable', async () => {
     const hook = open({ files: { 'bin/pre_compile': 'echo ${BASH_VERSION:+bash} > shell' } });
     await ranWell(hook);
     scene.write('bin/pre_compile', '#!/bin/sh\necho "$0" > shell2');
@@ -57,7 +57,7 @@ describe('plugins/hook', () => {
     expect(scene.printed.map(({ text }) => text)).to.deep.equal(['Running bin/pre_compile', 'Running bin/pre_compile']);
   });
 
-  it('[setup.exported-dirs] [setup.cwd] [setup.build-env-path] [setup.build-env-unbuffered] [userenv.load] sets the environment of the build, in which the app may replace what it likes', async () => {
+  it('[setup.exported-dirs] [setup.cwd] [setup.build-env-path] [setup.build-env-unbuffered] [userenv.load] sets the environment of the build, which the app may override', async () => {
     const hook = open({
       files: { 'bin/pre_compile': 'env > seen; cat "$ENV_DIR/TOKEN" > token; ls "$ENV_DIR" > names; pwd > cwd' },
       appEnv: { TOKEN: 'a b\n', PATH: '/evil', LANG: 'fr_FR.UTF-8' },
@@ -89,7 +89,7 @@ describe('plugins/hook', () => {
     expect(scene.started[0]?.network).to.equal(true);
   });
 
-  it('[pip.env-version-check] [pipenv.env] gives the variables of the package manager, before those of the app', async () => {
+  it('[pip.env-version-check] [pipenv.env] sets the variables of the package manager, which the app overrides', async () => {
     const env = async (manager: string, appEnv: Readonly<Record<string, string>> = {}) => {
       const hook = open({ files: { 'bin/post_compile': 'true' }, appEnv });
       const config = { root: '.', script: 'bin/post_compile', vendorDir: '.scalingo' };
@@ -114,7 +114,7 @@ describe('plugins/hook', () => {
     expect(await env('uv')).to.include({ PATH, UV_PROJECT_ENVIRONMENT: 'APP/.scalingo/python', UV_LINK_MODE: 'copy' });
   });
 
-  it('takes the script from the root and runs it there, for the same slug', async () => {
+  it('runs the script of the root there, for the same slug', async () => {
     const hook = open({
       files: {
         'services/web/bin/pre_compile':
@@ -138,13 +138,13 @@ describe('plugins/hook', () => {
       .that.includes('services/web/bin/pre_compile exited with status 3');
   });
 
-  it('is a no-op when only the app above the root has the script', async () => {
+  it('is a no-op if only the app above the root has the script', async () => {
     const { reads, result } = await play(open({ files: { 'bin/pre_compile': 'exit 1' } }), 'bin/pre_compile', 'web');
     expect(reads).to.deep.include({ exists: ['web/bin/pre_compile'], pure: true });
     expect(result).to.deep.equal({ ok: true, value: { outputs: { ran: false } } });
   });
 
-  it('[hooks.pre-compile-failed] [hooks.post-compile-failed] keeps the codes of the two known hooks and has one for all others', async () => {
+  it('[hooks.pre-compile-failed] [hooks.post-compile-failed] has the codes of the two known hooks and one for all others', async () => {
     const codes: string[] = [];
     for (const script of ['bin/pre_compile', 'bin/post_compile', 'bin/go-pre-compile']) {
       const hook = open({ files: { [script]: 'echo oh no; exit 4' } });
@@ -158,7 +158,7 @@ describe('plugins/hook', () => {
     expect(codes).to.deep.equal(['hooks::pre_compile', 'hooks::post_compile', 'hooks::failed']);
   });
 
-  it('drops bytecode that would hide a change of a package, and no other', async () => {
+  it('removes only bytecode that would hide a change to a package', async () => {
     const unchecked = '\x00\x00\x00\x00\x01\x00\x00\x00rest';
     const checked = '\x00\x00\x00\x00\x03\x00\x00\x00rest';
     const packages = '.scalingo/python/lib/python3.13/site-packages';
@@ -185,7 +185,7 @@ describe('plugins/hook', () => {
     ]);
   });
 
-  it('does not let its result be stored when a file it wrote names the private folder', async () => {
+  it('does not store its result if a file it wrote contains the private path', async () => {
     const hook = open({ files: { 'bin/pre_compile': 'echo "root = $PWD" > settings.ini', 'static.txt': 'x' } });
     expect((await ranWell(hook)).uncacheable).to.include('settings.ini');
     scene.write('bin/pre_compile', 'echo fine > settings.ini');
@@ -200,14 +200,14 @@ describe('plugins/hook', () => {
       .that.matches(/^KeyError: 'NO_SUCH_NAME'\npyflow runs bin\/pre_compile/);
   });
 
-  describe('a script that is saved as on Windows', () => {
+  describe('a script with Windows line endings', () => {
     const crlf = (...lines: string[]): string => lines.map((line) => `${line}\r\n`).join('');
     const failureOf = async (text: string, script = 'bin/post_compile') => {
       const { result } = await play(open({ files: { [script]: text }, executables: [script] }), script);
       if (result.ok) throw new Error('it ended with 0');
       return result.failure;
     };
-    /** Each makes bash or env fail in another way. */
+    /** Each makes bash or env fail in a different way. */
     const forms: Readonly<Record<string, string>> = {
       'through env bash': crlf('#!/usr/bin/env bash', 'set -e', 'true'),
       'through env python3': crlf('#!/usr/bin/env python3', 'print(1)'),
@@ -216,7 +216,7 @@ describe('plugins/hook', () => {
       'with LF in the first line only': `#!/bin/sh\n${crlf('if true; then', '  echo', 'fi')}`,
     };
     for (const [form, text] of Object.entries(forms)) {
-      it(`fails with advice on its line ends: ${form}`, async () => {
+      it(`fails with a remedy for its line endings: ${form}`, async () => {
         const failure = await failureOf(text);
         expect(failure.code).to.equal('hooks::post_compile');
         expect(failure.detail).to.match(/bin\/post_compile ha(s|ve) Windows line endings \(CRLF\)/);
@@ -224,7 +224,7 @@ describe('plugins/hook', () => {
       });
     }
 
-    it('names the folder of another script, and how many lines are so', async () => {
+    it('is reported with its folder and the number of lines', async () => {
       const failure = await failureOf(`#!/bin/sh\n${crlf('exit 3')}`, 'deploy/hooks/build');
       expect(failure.detail.split('\n')[0]).to.equal(
         '1 of the 2 lines of deploy/hooks/build have Windows line endings (CRLF).',
@@ -232,14 +232,14 @@ describe('plugins/hook', () => {
       expect(failure.remedy).to.include('`deploy/hooks/* text eol=lf`');
     });
 
-    it('gets a notice when it ends with 0', async () => {
+    it('gets a notice if it exits with 0', async () => {
       await ranWell(open({ files: { 'bin/pre_compile': crlf('echo built > built.txt') } }));
       const notices = scene.printed.filter(({ type }) => type === 'notice');
       expect(notices.map(({ code }) => code)).to.deep.equal(['hooks::crlf']);
       expect(notices[0]?.text).to.include('bin/pre_compile has Windows line endings');
     });
 
-    it('is none with LF, nor a program with such bytes', async () => {
+    it('does not include scripts with LF, or programs with such bytes', async () => {
       expect((await failureOf('exit 1\n')).remedy).not.to.include('LF line');
       await ranWell(open({ files: { 'bin/pre_compile': 'exit 0\n\0\r\n' } }));
       expect(scene.printed.map(({ type }) => type)).to.deep.equal(['step']);

@@ -18,7 +18,7 @@ if __name__ == "__main__":
 `;
 
 describe('plugins/install-deps-pip/with-uv', () => {
-  it('writes launchers as pip does, and leaves other scripts alone', () => {
+  it('writes launchers like pip, and keeps other scripts unchanged', () => {
     expect(pipLauncher(LAUNCHER)).to.equal(`#!/app/.scalingo/python/bin/python
 import sys
 from tool.cli import app
@@ -30,7 +30,7 @@ if __name__ == '__main__':
       expect(pipLauncher(script)).to.equal(script);
   });
 
-  it('leaves the notes, lines and folders that pip would have left', async () => {
+  it('leaves the same metadata, lines and folders as pip', async () => {
     const root = mkdtempSync(join(tmpdir(), 'pyflow-as-pip-'));
     try {
       const site = 'home/lib/python3.12/site-packages';

@@ -68,7 +68,7 @@ describe('plugins/install-deps-pip', () => {
       return result.value;
     };
 
-    it('are the files that requirements lead to, and the projects in the app', async () => {
+    it('are the requirements with all included files, and the projects in the app', async () => {
       const reads = await readsOf({
         'requirements.txt': '-r deep/base.txt\n-c constraints.txt\n-e ./libs/mine\n./wheels/x-1-py3-none-any.whl\n',
         'deep/base.txt': 'a==1\n',
@@ -87,18 +87,18 @@ describe('plugins/install-deps-pip', () => {
       expect(reads.scope).to.equal('app');
     });
 
-    it('are the whole app when it installs itself', async () => {
+    it('are the whole app if it installs itself', async () => {
       expect((await readsOf({ 'requirements.txt': '-e .\n' })).files).to.deep.equal(['**', 'requirements.txt']);
     });
 
-    it('keep a result to the app unless hashes pin everything, down to what is not listed', async () => {
+    it('make a result private to the app unless hashes pin everything, including dependencies', async () => {
       const hash = `--hash=sha256:${'0'.repeat(64)}`;
       expect((await readsOf({ 'requirements.txt': `a==1 ${hash}\nb==2 ${hash}\n` })).scope).to.equal(undefined);
       expect((await readsOf({ 'requirements.txt': 'a==1\nb==2\n' })).scope).to.equal('app');
       expect((await readsOf({ 'requirements.txt': 'a==1\nb>=2\n' })).scope).to.equal('app');
     });
 
-    it('are looked for below the root, from which local projects are named', async () => {
+    it('are below the root, to which paths of local projects are relative', async () => {
       const files = {
         'services/web/requirements.txt': '-r ../../base.txt\n-e .\n-e ../../libs/mine\n',
         'services/web/requirements-test.txt': '-e ../tools\n',
@@ -126,7 +126,7 @@ describe('plugins/install-deps-pip', () => {
       expect(missing).to.have.nested.property('failure.detail').that.includes('`api/requirements.txt`');
     });
 
-    it('[pip.test-requirements] hold the test requirements under --test only, when the file exists', async () => {
+    it('[pip.test-requirements] include the test requirements only under --test, if the file exists', async () => {
       const files = { 'requirements.txt': 'a==1\n', 'requirements-test.txt': 'b==2\n' };
       expect((await readsOf(files)).files).to.deep.equal(['requirements.txt']);
       const underTest = await readsOf(files, { mode: 'test' });
@@ -136,7 +136,7 @@ describe('plugins/install-deps-pip', () => {
       expect((await readsOf({}, { mode: 'test' })).files).to.deep.equal(['requirements.txt']);
     });
 
-    it('name indexes without user and password', async () => {
+    it('contain indexes without user and password', async () => {
       const reads = await readsOf(
         { 'requirements.txt': 'a==1\n' },
         {
@@ -155,7 +155,7 @@ describe('plugins/install-deps-pip', () => {
       expect(reads.env ?? []).to.deep.equal([]);
     });
 
-    it('fail when the node that fetches the installer was skipped', async () => {
+    it('fail if the node that fetches the installer was skipped', async () => {
       put(root, { 'requirements.txt': 'a==1\n' });
       const harness = new PluginHarness({ root: join(root, 'h') });
       const kind = new InstallDepsPip(harness);
@@ -164,7 +164,7 @@ describe('plugins/install-deps-pip', () => {
       expect(!result.ok && result.failure).to.include({ code: 'install-deps-pip::no-installer', blame: 'pipeline' });
     });
 
-    it('tell every file that is missing or outside the app, with its line', async () => {
+    it('report every file that is missing or outside the app, with its line', async () => {
       const result = await read({ 'requirements.txt': 'a==1\n-r base.txt\n-e ../other\n-r /etc/passwd\n' });
       expect(result.ok).to.equal(false);
       if (result.ok) return;
@@ -225,7 +225,7 @@ describe('plugins/install-deps-pip', () => {
     };
     const site = (): string => `.scalingo/python/lib/python${runtime.minor}/site-packages`;
 
-    it('installs packages whose launchers run from any place', async () => {
+    it('installs packages whose launchers run in any folder', async () => {
       const played = await play({ 'requirements.txt': 'tool==1.0\n' }, { folder: 'with blanks' });
       const { outputs, uncacheable } = succeeded(played);
       expect(outputs).to.deep.equal({ packages: { helper: '1.5', tool: '1.0' } });
@@ -238,7 +238,7 @@ describe('plugins/install-deps-pip', () => {
       }
     }).timeout(60_000);
 
-    it('gives the same bytes in another folder, at another time, under another locale', async () => {
+    it('writes the same bytes in another folder, at another time, with another locale', async () => {
       const files = { 'requirements.txt': 'tool==1.0\n' };
       const a = await play(files, { folder: 'a' });
       const b = await play(files, { folder: 'another, longer', env: { LANG: 'POSIX', LC_ALL: 'POSIX' } });
@@ -252,7 +252,7 @@ describe('plugins/install-deps-pip', () => {
       ).to.equal(true);
     }).timeout(60_000);
 
-    it('[pip.install-deps-step] tells what it does and how far it is', async () => {
+    it('[pip.install-deps-step] logs its command and its progress', async () => {
       const { harness } = await play({ 'requirements.txt': 'tool==1.0\n' });
       const steps = harness.printed.filter(({ type }) => type === 'step').map(({ text }) => text);
       expect(steps).to.deep.equal(["Installing dependencies using 'pip install -r requirements.txt'"]);
@@ -302,7 +302,7 @@ describe('plugins/install-deps-pip', () => {
         const played = await play({ 'requirements.txt': `${line}\nchecker==3.0\n` }, { appEnv });
         expect(succeeded(played).outputs.packages).to.deep.equal({ checker: '3.0' });
         expect(played.harness.text()).not.to.contain(login.password);
-        // A login sways nothing that is installed.
+        // A login does not change what is installed.
         expect(played.reads.env).to.equal(undefined);
         expect(JSON.stringify(played.reads)).not.to.contain(login.password);
       }).timeout(60_000);
@@ -317,7 +317,7 @@ describe('plugins/install-deps-pip', () => {
         expect(played.reads.files).to.deep.equal(['live.txt', 'requirements.txt']);
       }).timeout(60_000);
 
-      it('may stand for a whole URL, in an included file as well', async () => {
+      it('may contain a whole URL, in an included file as well', async () => {
         const url = closed.urlWithLogin;
         const played = await play(
           { 'requirements.txt': '-r more.txt\n', 'more.txt': '-i ${DEPOT_URL}\nchecker==3.0\n' },
@@ -327,7 +327,7 @@ describe('plugins/install-deps-pip', () => {
         expect(played.harness.text()).not.to.contain(login.password);
       }).timeout(60_000);
 
-      it('that have no value are named with their places, before anything is sent', async () => {
+      it('without a value are reported with their places, before anything is sent', async () => {
         const sent = closed.requests.length;
         const files = {
           'requirements.txt': `# \${COMMENTED}\n-f http://\${DEPOT_USER}:\${DEPOT_PASS}@${host()}/simple/checker/\n-r more.txt\n`,
@@ -346,7 +346,7 @@ describe('plugins/install-deps-pip', () => {
         expect(closed.requests.length).to.equal(sent);
       });
 
-      it('that are not in capitals or braces stay as they are written', async () => {
+      it('that are not in capitals and braces stay unchanged', async () => {
         const played = await play({ 'requirements.txt': 'helper==1.5 ; platform_version != "${lower}$PLAIN"\n' });
         expect(succeeded(played).outputs.packages).to.deep.equal({ helper: '1.5' });
       }).timeout(60_000);
@@ -363,7 +363,7 @@ describe('plugins/install-deps-pip', () => {
       succeeded(await play({ 'requirements.txt': 'helper==1.5\n' }, { env }));
     }).timeout(60_000);
 
-    it('says what a tampered file is', async () => {
+    it('reports a tampered file', async () => {
       const wrong = '0'.repeat(64);
       const failure = failureOf(await play({ 'requirements.txt': `helper==1.5 --hash=sha256:${wrong}\n` }));
       expect(failure).to.include({ code: 'install-dependencies::pip', blame: 'app' });
@@ -378,7 +378,7 @@ describe('plugins/install-deps-pip', () => {
       expect(failure.detail).to.contain('no-such-package');
     }).timeout(60_000);
 
-    it('blames the app for requirements that contradict each other', async () => {
+    it('blames the app for conflicting requirements', async () => {
       const failure = failureOf(await play({ 'requirements.txt': 'tool==1.0\nhelper<1\n' }));
       expect(failure).to.include({ code: 'install-dependencies::pip', blame: 'app' });
       expect(failure.retryable).to.equal(undefined);
@@ -386,7 +386,7 @@ describe('plugins/install-deps-pip', () => {
     }).timeout(60_000);
 
     it('blames the app for a package that breaks the Python that it is installed into', async () => {
-      // A folder is found before the module of the same name.
+      // Python finds a folder before the module of the same name.
       const shadow = `lib/python${runtime.minor}/contextlib/__init__.py`;
       const breaker = makeWheel('breaker', '1.0', {
         files: { 'breaker.py': '', [`breaker-1.0.data/data/${shadow}`]: 'raise ImportError("broken")\n' },
@@ -428,7 +428,7 @@ describe('plugins/install-deps-pip', () => {
         'Could not find gdal-config',
       ],
     ] as const) {
-      it(`[${id}] [pip.install-deps-failed] knows the cause by what a build prints`, async () => {
+      it(`[${id}] [pip.install-deps-failed] recognizes the cause in the output of a build`, async () => {
         const broken = makeSourceArchive('broken', '1.0', {
           'pyproject.toml': '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
           'backend.py': `def build_wheel(*_):\n    raise SystemExit(${JSON.stringify(printed)})\n`,
@@ -439,7 +439,7 @@ describe('plugins/install-deps-pip', () => {
       }).timeout(60_000);
     }
 
-    it('[pip.output-shortened] leaves the folder out of what pip says of packages that are there', async () => {
+    it('[pip.output-shortened] removes the folder from lines about installed packages', async () => {
       const { harness, result } = await play({
         'requirements.txt': 'helper==1.5\n',
         [`${site()}/helper-1.5.dist-info/METADATA`]: 'Metadata-Version: 2.1\nName: helper\nVersion: 1.5\n',
@@ -451,7 +451,7 @@ describe('plugins/install-deps-pip', () => {
       ]);
     }).timeout(60_000);
 
-    it('tells an index that wants a password from one that has nothing, and shows the password to nobody', async () => {
+    it('distinguishes an index that requires a login from an empty one, and never shows the password', async () => {
       const closed = await PackageIndex.start([helper], { login: { user: 'me', password: 'pa55word' } });
       try {
         const requirements = { 'requirements.txt': 'helper==1.5\n' };
@@ -466,9 +466,9 @@ describe('plugins/install-deps-pip', () => {
       }
     }).timeout(60_000);
 
-    // Downloads that are cut off: test/online, since the pip at hand here is too old to notice.
+    // Truncated downloads are in test/online, because the pip of this test is too old to detect them.
     for (const trouble of ['server-error', 'resets'] as const) {
-      it(`blames the environment when the index has trouble: ${trouble}`, async () => {
+      it(`blames the environment for errors of the index: ${trouble}`, async () => {
         index.trouble = trouble;
         const failure = failureOf(await play({ 'requirements.txt': 'helper==1.5\n' }, { env: { PIP_RETRIES: '1' } }));
         expect(failure, failure.detail).to.include({
@@ -479,7 +479,7 @@ describe('plugins/install-deps-pip', () => {
       }).timeout(60_000);
     }
 
-    it('blames the environment when nothing listens', async () => {
+    it('blames the environment if nothing listens', async () => {
       const settings = { INDEX: 'http://127.0.0.1:9/simple' };
       const failure = failureOf(
         await play({ 'requirements.txt': 'helper==1.5\n' }, { settings, env: { PIP_RETRIES: '1' } }),
@@ -487,7 +487,7 @@ describe('plugins/install-deps-pip', () => {
       expect(failure, failure.detail).to.include({ blame: 'environment', retryable: true });
     }).timeout(60_000);
 
-    it('fails when an installed wheel names the private folder', async () => {
+    it('fails if an installed wheel contains the private path', async () => {
       const folder = join(root, 'h');
       const leaky = makeWheel('leaky', '1.0', { files: { 'leaky.py': `HERE = '${folder}/run/app'\n` } });
       index.add(leaky.file, leaky.bytes);
@@ -496,7 +496,7 @@ describe('plugins/install-deps-pip', () => {
       expect(failure.detail).to.contain('leaky.py');
     }).timeout(60_000);
 
-    it('says when there is no Python to install into', async () => {
+    it('reports a missing Python', async () => {
       const harness = new PluginHarness({ root: join(root, 'bare') });
       put(harness.appDir, { 'requirements.txt': 'a==1\n' });
       const kind = new InstallDepsPip(harness);
@@ -535,7 +535,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
         [`${at}mine.py`]: 'NAME = "mine"\n',
       });
 
-      it('are found from the root, also beside it', async () => {
+      it('are found relative to the root, also next to it', async () => {
         const files = { 'services/web/requirements.txt': 'tool==1.0\n-e ../../libs/mine\n', ...project('libs/mine/') };
         const played = await play(files, { in: 'services/web' });
         expect(succeeded(played).outputs.packages).to.include({ tool: '1.0', mine: '1.0' });
@@ -545,7 +545,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
         expect(existsSync(join(played.harness.appDir, 'libs/mine/build'))).to.equal(false);
       }).timeout(60_000);
 
-      it('are installed editable by a relative path, and builds leave nothing among the sources', async () => {
+      it('are installed as editable by a relative path, and builds leave no files in the sources', async () => {
         const played = await play({ 'requirements.txt': '-e ./libs/mine\n', ...project('libs/mine/') });
         const { outputs, uncacheable } = succeeded(played);
         expect(outputs.packages).to.deep.equal({ mine: '1.0' });
@@ -578,7 +578,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
         expect(existsSync(join(played.harness.appDir, 'mine.egg-info'))).to.equal(false);
       }).timeout(60_000);
 
-      it('make a result that is not stored when their build wrote the private path', async () => {
+      it('make a result that is not stored if their build wrote the private path', async () => {
         const add = `\nHERE = '${root}/h/run/app'\n`;
         const played = await play(
           { 'requirements.txt': './libs/mine\n', ...project('libs/mine/') },

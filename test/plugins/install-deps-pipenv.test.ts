@@ -49,7 +49,7 @@ describe('plugins/install-deps-pipenv', () => {
   }
 
   describe('reads', () => {
-    it('names both files and what is locked, and shares what has digests', async () => {
+    it('contain both files and the locked packages, and share a result with digests', async () => {
       const files = makePipfile({ default: { helper: wheel }, develop: { tester: { ...wheel, version: '==2.0' } } });
       const found = await reads(files);
       expect(found).to.deep.equal({
@@ -72,7 +72,7 @@ describe('plugins/install-deps-pipenv', () => {
       });
     });
 
-    it('keeps what has no digest, or is built with unlocked tools, for the app', async () => {
+    it('make a result private to the app without digests or with unlocked build tools', async () => {
       const { hashes: _, ...bare } = wheel;
       const unhashed = await reads(makePipfile({ default: { helper: bare } }));
       expect(unhashed.ok && unhashed.value.scope).to.equal('app');
@@ -81,7 +81,7 @@ describe('plugins/install-deps-pipenv', () => {
       expect(built.ok && built.value.scope).to.equal('app');
     });
 
-    it('reads the projects of the app that are installed, from the root', async () => {
+    it('contain the installed projects of the app, relative to the root', async () => {
       const files = makePipfile({
         default: { own: { path: '.', editable: true }, lib: { path: '../lib' }, one: { file: './one-1.0.whl' } },
       });
@@ -101,14 +101,14 @@ describe('plugins/install-deps-pipenv', () => {
       expect(found.value.scope).to.equal('app');
     });
 
-    it('refuses projects outside the app', async () => {
+    it('reject projects outside the app', async () => {
       const files = makePipfile({ default: { a: { path: '../a' }, b: { path: '/tmp/b' }, c: { path: 'x/../../c' } } });
       const found = await reads(files);
       expect(!found.ok && found.failure).to.include({ code: 'install-dependencies::pipenv', blame: 'app' });
       expect(!found.ok && found.failure.detail).to.contain('`../a`, `/tmp/b`, `x/../../c`');
     });
 
-    it('says which file is missing, or no lock', async () => {
+    it('report a missing file or an invalid lock', async () => {
       const { Pipfile, 'Pipfile.lock': lock } = makePipfile({});
       const titles = [];
       for (const files of [{ Pipfile }, { 'Pipfile.lock': lock }, { Pipfile, 'Pipfile.lock': '<<<<<<< HEAD\n{}' }]) {
@@ -124,7 +124,7 @@ describe('plugins/install-deps-pipenv', () => {
       ]);
     });
 
-    it('keys the indexes without user and password', async () => {
+    it('contain the indexes without user and password', async () => {
       const source = 'https://${NAME}:$PASSWORD@packages.example/${TEAM}/simple';
       const env = {
         NAME: 'me',
@@ -164,7 +164,7 @@ describe('plugins/install-deps-pipenv', () => {
     };
     const at = '2026-11-21T06:41:58,780 ';
 
-    it('is empty when there is none', async () => {
+    it('is empty if there is none', async () => {
       expect(await readPipLog(new Folder(root), 'nothing')).to.deep.equal({
         builtFromSource: false,
         lines: [],
@@ -172,12 +172,12 @@ describe('plugins/install-deps-pipenv', () => {
       });
     });
 
-    it('loses times, passwords and what is of no use', async () => {
+    it('is read without times, passwords and noise', async () => {
       const text = `${at}Collecting a\n${at}  Found link https://x/a.whl\n${at}Getting https://me:pa55word@x/\n`;
       expect((await logOf(text)).lines).to.deep.equal(['Collecting a', 'Getting https://****@x/']);
     });
 
-    it('tells what the build that failed printed', async () => {
+    it('contains the output of the failed build', async () => {
       const build = `${at}  Running command Building wheel for a (pyproject.toml)\n${at}  first\n`;
       const failed = `${at}  Running command Building wheel for b\n${at}  cc: no such file\n${at}  ERROR: Building wheel exited with 1\n${at}  more\n`;
       expect(await logOf(`${build}${failed}`)).to.deep.include({
@@ -187,7 +187,7 @@ describe('plugins/install-deps-pipenv', () => {
       expect(await logOf(build)).to.deep.include({ builtFromSource: true, failedBuild: [] });
     });
 
-    it('keeps the end of a long log', async () => {
+    it('is cut to its end if it is long', async () => {
       const { lines } = await logOf(Array.from({ length: 5000 }, (_, line) => `${at}line ${line}\n`).join(''));
       expect(lines).to.have.length(400);
       expect(lines.at(-1)).to.equal('line 4999');
@@ -198,7 +198,7 @@ describe('plugins/install-deps-pipenv', () => {
     const failed = (lines: readonly string[], pipLog: readonly string[] = []) =>
       pipenvFailed('pipenv install --deploy', { exitCode: 1, lines }, { lines: pipLog, failedBuild: [] });
 
-    it('knows a Python other than the one that is asked for', () => {
+    it('report another Python than the required one', () => {
       const failure = failed([
         'Warning: Your Pipfile requires "python_version" 3.9, but you are using 3.12.1 from /a/bin/python3.',
         'ERROR:: Aborting deploy',
@@ -206,7 +206,7 @@ describe('plugins/install-deps-pipenv', () => {
       expect(failure).to.include({ blame: 'app', title: 'The Pipfile requires another version of Python' });
     });
 
-    it('takes the word of pip for whose fault it was', () => {
+    it('blame what the log of pip shows', () => {
       const lines = ['ERROR: No matching distribution found for a==1'];
       expect(failed(lines)).to.include({ blame: 'app' });
       const unreachable = failed(lines, [

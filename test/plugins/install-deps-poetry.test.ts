@@ -20,7 +20,7 @@ interface Locked {
   readonly source?: string;
 }
 
-/** As Poetry writes it; the content hash is left out, as nothing here reads it. */
+/** A lock like that of Poetry, without the content hash, because the kind does not read it. */
 const lockOf = (...packages: readonly Locked[]): string =>
   packages
     .map(({ name, files = [`${name}-1-py3-none-any.whl`], more = 'groups = ["main"]', source = '' }) => {
@@ -80,7 +80,7 @@ describe('plugins/install-deps-poetry', () => {
   };
 
   describe('reads', () => {
-    it('[poetry.no-extra-index] are the files of the project, and nothing of the environment', async () => {
+    it('[poetry.no-extra-index] are the files of the project, but no variables', async () => {
       const reads = await readsOf({ 'poetry.lock': lockOf({ name: 'b' }, { name: 'a' }), 'app.py': '' });
       expect(reads).to.deep.equal({
         files: ['poetry.lock', 'poetry.toml', 'pyproject.toml'],
@@ -88,7 +88,7 @@ describe('plugins/install-deps-poetry', () => {
       });
     });
 
-    it('are the main group alone, and all groups under --test', async () => {
+    it('contain only the main group, but all groups under --test', async () => {
       const files = {
         'poetry.lock': lockOf(
           { name: 'a' },
@@ -103,7 +103,7 @@ describe('plugins/install-deps-poetry', () => {
       expect((await readsOf(files, { mode: 'test' })).facts).to.include({ groups: 'all' });
     });
 
-    it('hold the groups that are asked for, also optional ones', async () => {
+    it('contain the requested groups, including optional ones', async () => {
       const lock = lockOf(
         { name: 'a' },
         { name: 'b', more: 'groups = ["dev"]' },
@@ -117,7 +117,7 @@ describe('plugins/install-deps-poetry', () => {
       expect(await packagesOf(['dev', 'web-app'])).to.have.all.keys('a', 'b', 'c');
     });
 
-    it('hold the projects and archives of the app that are installed', async () => {
+    it('contain the installed projects and archives of the app', async () => {
       const reads = await readsOf(
         {
           'web/pyproject.toml': '',
@@ -140,7 +140,7 @@ describe('plugins/install-deps-poetry', () => {
       expect(reads.scope).to.equal('app');
     });
 
-    it('refuse what lies outside the app', async () => {
+    it('reject paths outside the app', async () => {
       const failure = await failureOf({
         'poetry.lock': lockOf(
           { name: 'a', source: directory('../a') },
@@ -151,7 +151,7 @@ describe('plugins/install-deps-poetry', () => {
       expect(failure).to.include({ code: 'install-dependencies::poetry', blame: 'app', detail: 'a: ../a\nb: /b' });
     });
 
-    it('keep a result to the app unless digests settle everything', async () => {
+    it('make a result private to the app unless digests pin everything', async () => {
       const scope = async (...packages: readonly Locked[]) =>
         (await readsOf({ 'poetry.lock': lockOf({ name: 'a' }, ...packages) })).scope;
       expect(await scope()).to.equal(undefined);
@@ -164,12 +164,12 @@ describe('plugins/install-deps-poetry', () => {
       expect(await scope({ name: 'b', files: ['b-1.tar.gz'], more: 'groups = ["dev"]' })).to.equal(undefined);
     });
 
-    it('keep a result to the app when it wants no wheels', async () => {
+    it('make a result private to the app if it refuses wheels', async () => {
       const files = { 'poetry.lock': lockOf({ name: 'a' }), 'poetry.toml': '[installer]\nno-binary = ["a"]\n' };
       expect((await readsOf(files)).scope).to.equal('app');
     });
 
-    it('name the index only where no digest settles what it gives, and never its password', async () => {
+    it('contain the index only if digests do not pin everything, and never its password', async () => {
       const settings = { INDEX: 'https://you:pa55word@index.example/simple' };
       const pinned = await readsOf({ 'poetry.lock': lockOf({ name: 'a' }) }, { settings });
       expect(pinned.facts).not.to.have.property('index');
@@ -177,25 +177,25 @@ describe('plugins/install-deps-poetry', () => {
       expect(built.facts).to.include({ index: 'https://index.example/simple' });
     });
 
-    it('refuse an index that Poetry cannot read', async () => {
+    it('reject an index that Poetry cannot read', async () => {
       const failure = await failureOf({ 'poetry.lock': lockOf({ name: 'a' }) }, { settings: { INDEX: 'file:///srv' } });
       expect(failure).to.include({ code: 'install-dependencies::poetry', blame: 'pipeline' });
     });
 
-    it('tell which file is missing or no TOML', async () => {
+    it('report a missing file or invalid TOML', async () => {
       expect((await failureOf({})).title).to.equal('The app has no poetry.lock');
       expect((await failureOf({ 'poetry.lock': '<<<<<<< HEAD' })).title).to.equal("pyflow can't read poetry.lock");
       const failure = await failureOf({ 'poetry.lock': lockOf({ name: 'a' }), 'pyproject.toml': '[a' });
       expect(failure).to.include({ title: "pyflow can't read pyproject.toml", blame: 'app' });
     });
 
-    it('refuse a tree without Python', async () => {
+    it('reject a tree without Python', async () => {
       rmSync(join(root, '.scalingo'), { recursive: true });
       expect((await failureOf({ 'poetry.lock': '' })).code).to.equal('python::no-runtime');
     });
   });
 
-  it('knows the wheels that were built from archives and checkouts', async () => {
+  it('finds the wheels that were built from archives and checkouts', async () => {
     put({
       'poetry/artifacts/a/a/a/aa/one-1.tar.gz': '',
       'poetry/artifacts/a/a/a/aa/one-1-py3-none-any.whl': '',
@@ -212,7 +212,7 @@ describe('plugins/install-deps-poetry', () => {
     expect(await wheelsBuiltHere(cache)).to.deep.equal([]);
   });
 
-  it('discards what a build put among the archives, as Poetry would stumble over it in every later build', async () => {
+  it('discards files of a build among the archives, which would break Poetry in every later build', async () => {
     const plantings: readonly ((folder: string) => void)[] = [
       (folder) => symlinkSync('/etc/passwd', join(folder, 'a/a/a/bb/x.whl')),
       (folder) => symlinkSync('/etc', join(folder, 'c')),
@@ -229,7 +229,7 @@ describe('plugins/install-deps-poetry', () => {
     }
   });
 
-  it('finds packages that bring different files of one name', async () => {
+  it('finds packages that install different files at the same path', async () => {
     put({
       'site/a-1.dist-info/RECORD': 'a.py,sha256=a,1\nshared/__init__.py,sha256=0,0\ntests/x.py,sha256=a,1\n',
       'site/b-1.dist-info/RECORD': 'b.py,sha256=b,1\nshared/__init__.py,sha256=0,0\ntests/x.py,sha256=b,1\r\n',

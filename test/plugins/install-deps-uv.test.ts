@@ -74,7 +74,7 @@ describe('plugins/install-deps-uv', () => {
       });
     });
 
-    it('hold the default groups that a build leaves out, unless they are asked for', async () => {
+    it('contain the default groups that a build leaves out, unless they are requested', async () => {
       const project = `${PROJECT}[dependency-groups]\ndev = ["a"]\nweb = ["b"]\n[tool.uv]\ndefault-groups = ["dev", "web"]\n`;
       const files = { 'pyproject.toml': project, 'uv.lock': SHOP };
       expect((await readsOf(files)).facts).to.deep.include({ leftOut: ['dev', 'web'] });
@@ -89,7 +89,7 @@ describe('plugins/install-deps-uv', () => {
       expect(named).to.deep.equal(['web/pyproject.toml', 'web/uv.lock', 'web/uv.toml']);
     });
 
-    it('hold the metadata of packages that lie in the app, but not their sources', async () => {
+    it('contain the metadata of packages in the app, but not their sources', async () => {
       const { files, facts } = await readsOf({
         'pyproject.toml': `${PROJECT}[tool.uv.workspace]\nmembers = ["packages/*"]\n`,
         'uv.lock': [
@@ -113,7 +113,7 @@ describe('plugins/install-deps-uv', () => {
       expect(facts).to.deep.include({ computed: [], hasSettings: true });
     });
 
-    it('hold the sources of a package that tells only by a build what it depends on, for this app', async () => {
+    it('contain the sources of a package whose dependencies need a build, for this app', async () => {
       const { files, facts, scope } = await readsOf({
         'pyproject.toml': PROJECT,
         'uv.lock': SHOP + locked('old', '{ directory = "libs/old" }', ''),
@@ -124,25 +124,25 @@ describe('plugins/install-deps-uv', () => {
       expect(scope).to.equal('app');
     });
 
-    it('keep a result to the app when something may be built', async () => {
+    it('make a result private to the app if a package may be built', async () => {
       const scopeOf = async (lock: string, project = PROJECT) =>
         (await readsOf({ 'pyproject.toml': project, 'uv.lock': SHOP + lock })).scope;
       expect(await scopeOf(locked('a') + locked('b', PYPI, SDIST + wheel('b')))).to.equal(undefined);
       expect(await scopeOf(locked('a', PYPI, SDIST))).to.equal('app');
       expect(await scopeOf(locked('a', PYPI, SDIST + wheel('a', 'cp39-cp39-win_amd64')))).to.equal('app');
-      // For another machine: there is nothing to build.
+      // For another machine, so nothing is built.
       expect(await scopeOf(locked('a', PYPI, wheel('a', 'cp39-cp39-win_amd64')))).to.equal(undefined);
       expect(await scopeOf(locked('a', '{ git = "https://git.example/a#1" }', ''))).to.equal('app');
       expect(await scopeOf(locked('a', PYPI, wheel('a').replace(', hash = "sha256:aa"', '')))).to.equal('app');
       expect(await scopeOf(locked('a'), `${PROJECT}[tool.uv]\nno-binary = true\n`)).to.equal('app');
     });
 
-    it('[uv.ci-groups] want the default groups under --test', async () => {
+    it('[uv.ci-groups] contain the default groups under --test', async () => {
       const { facts } = await readsOf({ 'pyproject.toml': PROJECT, 'uv.lock': SHOP }, { mode: 'test' });
       expect(facts).to.deep.include({ withDefaultGroups: true });
     });
 
-    it('name the index that stands in for the default one, without user and password', async () => {
+    it('contain the index that replaces the default one, without user and password', async () => {
       const files = { 'pyproject.toml': PROJECT, 'uv.lock': SHOP + locked('a') };
       const settings = { INDEX: 'https://me:pa55word@mirror.example/simple' };
       const reads = await readsOf(files, { settings });
@@ -170,7 +170,7 @@ describe('plugins/install-deps-uv', () => {
       ).to.contain('../lib');
     });
 
-    it('allow a package beside the root, in the same repository', async () => {
+    it('allow a package next to the root, in the same repository', async () => {
       const files = {
         'web/pyproject.toml': PROJECT,
         'web/uv.lock': locked('lib', '{ editable = "../lib" }', ''),
@@ -183,7 +183,7 @@ describe('plugins/install-deps-uv', () => {
   describe('failures', () => {
     const failed = (...lines: string[]): Failure => uvFailed('uv sync', { exitCode: 1, lines });
 
-    it('say what to do about a lockfile that is out of date, and about the wrong Python', () => {
+    it('have a remedy for an outdated lockfile and for the wrong Python', () => {
       const stale = failed('error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided.');
       expect(stale).to.include({ code: 'install-dependencies::uv', blame: 'app' });
       expect(stale.remedy).to.contain('uv lock');
@@ -194,7 +194,7 @@ describe('plugins/install-deps-uv', () => {
       expect(python.detail).to.contain('>=3.13');
     });
 
-    it('are the environment’s when the index cannot be reached', () => {
+    it('blame the environment if the index is unreachable', () => {
       const down = failed('  × Failed to download `a==1.0`', '  ╰─▶ Connection refused (os error 111)');
       expect(down).to.include({ blame: 'environment', retryable: true });
     });

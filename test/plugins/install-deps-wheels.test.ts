@@ -20,7 +20,7 @@ interface OutsideModule {
 const PIP = '.scalingo/python/lib/python3.13/ensurepip/_bundled/pip-25.0-py3-none-any.whl';
 const HOME = '.scalingo/python';
 const PACKAGES = `${HOME}/lib/python3.13/site-packages`;
-/** Stands in for the interpreter: installs one package the way pip does, and notes how it was called. */
+/** A stand-in for the interpreter: installs one package like pip, and records its arguments. */
 const PYTHON = `#!/bin/sh
 echo "$*" >> calls
 case "$*" in
@@ -66,7 +66,7 @@ describe('examples/plugins/install-deps-wheels', () => {
     expect(reads).to.deep.equal({ files: ['requirements.txt', 'wheelhouse/*.whl'] });
   });
 
-  it('blames the app when there is no wheel', async () => {
+  it('blames the app if there is no wheel', async () => {
     scene = new PluginScene({ files: { 'requirements.txt': '' } });
     const reads = await new outside.plugin(scene.subprocess, scene.log).reads(
       { config, inputs: { runtime: 't' } },
@@ -76,7 +76,7 @@ describe('examples/plugins/install-deps-wheels', () => {
     expect(reads.failure).to.include({ code: 'install-deps-wheels::no-wheels', blame: 'app' });
   });
 
-  it('installs offline with the pip that the runtime carries, and compiles afterwards', async () => {
+  it('installs offline with the bundled pip of the runtime, and compiles afterwards', async () => {
     const { result } = await play({ files });
     expect(result).to.deep.equal({ ok: true, value: { outputs: { packages: 1 } } });
     const [install = '', compile = ''] = scene.started.map(({ argv }) => argv.join(' '));
@@ -86,7 +86,7 @@ describe('examples/plugins/install-deps-wheels', () => {
     expect(scene.started.map(({ network }) => network)).to.deep.equal([false, false]);
   });
 
-  it('leaves programs that run from any folder, and RECORD in step with them', async () => {
+  it('installs programs that run in any folder, with a matching RECORD', async () => {
     await play({ files });
     const program = scene.read(`${HOME}/bin/tool`);
     expect(program)
@@ -101,14 +101,14 @@ describe('examples/plugins/install-deps-wheels', () => {
     ]);
   });
 
-  it('tells what pip said when it fails', async () => {
+  it('shows the output of pip if it fails', async () => {
     const { result } = await play({ files: { ...files, 'broken.txt': '' } }, { requirements: 'broken.txt' });
     if (result.ok) throw new Error('expected a failure');
     expect(result.failure).to.include({ code: 'install-dependencies::wheels', blame: 'app' });
     expect(result.failure.detail).to.include('no wheel for you');
   });
 
-  it('blames the environment when the runtime has no pip', async () => {
+  it('blames the environment if the runtime has no pip', async () => {
     const { [PIP]: _, ...rest } = files;
     const { result } = await play({ files: { ...rest, [`${HOME}/lib/python3.13/os.py`]: '' } });
     if (result.ok) throw new Error('expected a failure');

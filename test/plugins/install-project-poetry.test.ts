@@ -25,7 +25,7 @@ describe('plugins/install-project-poetry', () => {
     );
   };
 
-  it('passes the packages on for an app that is no package, reading and running nothing', async () => {
+  it('passes on the packages for an app that is not a package, without reading or running anything', async () => {
     const { reads, result } = await play('[tool.poetry]\npackage-mode = false\n');
     expect(reads).to.deep.equal({ facts: { isPackage: false, hasBuildScript: false }, pure: true });
     expect(result).to.deep.equal({ ok: true, value: { outputs: { packages: { flask: '3' } } } });
@@ -37,12 +37,12 @@ describe('plugins/install-project-poetry', () => {
     expect(!result.ok && result.failure.code).to.equal('python::no-runtime');
   });
 
-  it('keeps what a build script makes to the app', async () => {
+  it('makes the result of a build script private to the app', async () => {
     const { reads } = await play('[tool.poetry]\nname = "a"\nbuild = "build.py"\n');
     expect(reads.scope).to.equal('app');
   });
 
-  it('tells which file is missing or no TOML', async () => {
+  it('reports a missing file or invalid TOML', async () => {
     const missing = await play(undefined);
     expect(!missing.result.ok && missing.result.failure.title).to.equal('The app has no pyproject.toml');
     const broken = await play('[a');

@@ -18,7 +18,7 @@ describe('plugins/install-project-uv', () => {
   after(() => harness.close());
   const kind = () => new InstallProjectUv(harness);
 
-  it('only hands on what there is when the app is no package', async () => {
+  it('only passes on its inputs if the app is not a package', async () => {
     const view = memoryView({ 'pyproject.toml': PROJECT, 'uv.lock': locked('shop', '{ virtual = "." }') });
     const reads = await kind().reads(NODE, view);
     expect(reads).to.deep.equal({ ok: true, value: { facts: { locals: [] }, pure: true } });
@@ -26,14 +26,14 @@ describe('plugins/install-project-uv', () => {
     expect(done).to.deep.equal({ ok: true, value: { outputs: { packages: { a: '1.0' } } } });
   });
 
-  it('reads the whole app when it is a package', async () => {
+  it('reads the whole app if that is a package', async () => {
     const view = memoryView({ 'pyproject.toml': PROJECT, 'uv.lock': locked('shop', '{ editable = "." }') });
     const reads = await kind().reads(NODE, view);
     expect(reads.ok && reads.value.files).to.include('**');
     expect(reads.ok && reads.value.scope).to.equal('app');
   });
 
-  it('reads the folders of packages that lie in the app, and no other source', async () => {
+  it('reads the folders of packages in the app, but no other sources', async () => {
     const view = memoryView({
       'pyproject.toml': PROJECT,
       'uv.lock':

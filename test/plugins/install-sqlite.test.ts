@@ -24,7 +24,7 @@ import { fingerprint, PluginHarness } from '../support/plugin-harness.js';
 const HOUR = 3_600_000;
 const CONFIG = { mode: 'auto', requirements: 'requirements.txt', root: '.', vendorDir: '.scalingo' } as const;
 
-/** As the packages of a release, with a command that tells what it was started with. */
+/** Packages like those of a release, with a command that prints its arguments. */
 const packages = (version: string, library = version): readonly TestPackage[] => [
   { name: 'libreadline8', version: '8.2-1', files: { 'lib/x-linux-gnu/libreadline.so.8': 'readline' } },
   {
@@ -107,7 +107,7 @@ describe('plugins/install-sqlite', () => {
       return 'nothing';
     }
 
-    it('on nothing without a dependency that compiles against SQLite, on any machine', async () => {
+    it('to do nothing without a dependency that compiles against SQLite, on any machine', async () => {
       const files = { 'requirements.txt': 'flask==3.1.2\n' };
       expect(await decide({ files, config: { stack: 'scalingo-24' } })).to.equal('nothing');
       expect(await decide({ release: { id: 'fedora', version: '44' } })).to.equal('nothing');
@@ -116,7 +116,7 @@ describe('plugins/install-sqlite', () => {
       );
     });
 
-    it('by the pins of requirements files, those included too', async () => {
+    it('by the pins of requirements files, including nested ones', async () => {
       const found = async (text: string) =>
         decide({ files: { 'requirements.txt': '-r more.txt\n', 'more.txt': `${text}\n` } });
       for (const line of [
@@ -202,7 +202,7 @@ describe('plugins/install-sqlite', () => {
       );
 
     const install = async (options: { keyring?: string; mirror?: string; folder?: string; python?: string } = {}) => {
-      // A blank in the path, as a person's folders may have.
+      // With a blank in the path, as in some user folders.
       const harness = new PluginHarness({
         root: options.folder ?? mkdtempSync(join(root, 'h ')),
         settings: { DEBIAN_MIRROR: options.mirror ?? archive.origin },
@@ -266,7 +266,7 @@ describe('plugins/install-sqlite', () => {
       expect(harness.text()).not.to.contain('Packages');
     });
 
-    it('gives a command that finds its libraries after a move, also through a link', async () => {
+    it('installs a command that finds its libraries after a move, also through a link', async () => {
       const { home } = await install();
       const moved = join(root, 'moved away');
       renameSync(home, moved);
@@ -279,7 +279,7 @@ describe('plugins/install-sqlite', () => {
       expect(path).to.equal(`${moved}/bin/../libexec/sqlite3:${moved}/bin/../lib:/other`);
     });
 
-    it('takes the newest of the versions in all suites', async () => {
+    it('uses the newest version of all suites', async () => {
       const security = await open('3.50.2');
       try {
         security.publish(key, { date: Date.now() - HOUR });
@@ -296,34 +296,34 @@ describe('plugins/install-sqlite', () => {
       }
     });
 
-    it('refuses an index that someone else signed', async () => {
-      const stranger = new SigningKey();
+    it('rejects an index with the signature of another key', async () => {
+      const otherKey = new SigningKey();
       try {
-        archive.publish(stranger, { date: Date.now() - HOUR });
+        archive.publish(otherKey, { date: Date.now() - HOUR });
         const failure = await failureOf();
         expect(failure).to.include({ code: 'install-sqlite::bad-signature', blame: 'environment' });
         expect(failure.retryable).to.equal(undefined);
       } finally {
-        stranger.close();
+        otherKey.close();
       }
     });
 
-    it('refuses an index that was changed after it was signed', async () => {
+    it('rejects an index that changed after it was signed', async () => {
       archive.damage(/InRelease$/, (bytes) => Buffer.from(bytes.toString().replace('Origin: Test', 'Origin: Rest')));
       expect((await failureOf()).code).to.equal('install-sqlite::bad-signature');
     });
 
-    it('refuses an index without a signature, a page of a network that asks for a login for instance', async () => {
+    it('rejects an index without a signature, for example a login page of the network', async () => {
       archive.damage(/InRelease$/, () => Buffer.from('<html>Please log in</html>\n'));
       expect((await failureOf()).code).to.equal('install-sqlite::bad-signature');
     });
 
-    it('refuses an index whose time is over', async () => {
+    it('rejects an expired index', async () => {
       archive.publish(key, { date: Date.now() - 48 * HOUR, validUntil: Date.now() - HOUR });
       expect((await failureOf()).code).to.equal('install-sqlite::index-expired');
     });
 
-    it('refuses an index older than the one it saw before, though it is signed', async () => {
+    it('rejects a signed index that is older than the last one', async () => {
       const old = new Map(archive.files);
       const newer = await open('3.50.2');
       const folder = mkdtempSync(join(root, 'app'));
@@ -341,19 +341,19 @@ describe('plugins/install-sqlite', () => {
       }
     });
 
-    it('refuses a list of packages that is not the signed one', async () => {
+    it('rejects a package list that does not match its digest', async () => {
       archive.damage(/Packages$/, (bytes) => Buffer.from(bytes.toString().replace(/SHA256: ../g, 'SHA256: 00')));
       expect((await failureOf()).code).to.equal('install-sqlite::wrong-digest');
     });
 
-    it('refuses a package that is not the one of the index', async () => {
+    it('rejects a package that does not match its digest', async () => {
       archive.damage(/libsqlite3-0_.*\.deb$/, (bytes) =>
         Buffer.from(bytes.toString('latin1').replace(/.$/s, '?'), 'latin1'),
       );
       expect((await failureOf()).code).to.equal('download::wrong-digest');
     });
 
-    it('refuses a package without what is needed of it', async () => {
+    it('rejects a package without the required files', async () => {
       await archive.close();
       archive = await DebianArchive.start(
         bookworm.suites.map(({ path, name }) => `${path} ${name}`),
@@ -366,14 +366,14 @@ describe('plugins/install-sqlite', () => {
       expect(failure.detail).to.contain('sqlite3.h');
     });
 
-    it('says when the archive lacks the release, or a package', async () => {
+    it('reports that the archive lacks the release or a package', async () => {
       archive.damage(/Packages$/, () => Buffer.from(''));
       archive.damage(/InRelease$/, () => Buffer.from(''));
       archive.files.clear();
       expect((await failureOf()).code).to.equal('install-sqlite::not-in-archive');
     });
 
-    it('says that a mirror gives no answer, as something to try again', async () => {
+    it('reports a mirror that does not respond, as retryable', async () => {
       const failure = await failureOf({ mirror: `http://user:secret@127.0.0.1:${await closedPort()}` });
       expect(failure).to.include({
         code: 'install-sqlite::mirror-unreachable',
@@ -383,7 +383,7 @@ describe('plugins/install-sqlite', () => {
       expect(JSON.stringify(failure)).not.to.contain('secret');
     });
 
-    it('takes the packages of an earlier build, for a week, when the archive gives no answer', async () => {
+    it('uses the packages of an earlier build, for a week, if the archive does not respond', async () => {
       const folder = mkdtempSync(join(root, 'app'));
       const again = async () => {
         rmSync(join(folder, 'run'), { recursive: true, force: true });
@@ -400,7 +400,7 @@ describe('plugins/install-sqlite', () => {
       expect(!late.ok && late.failure.code).to.equal('install-sqlite::mirror-unreachable');
     });
 
-    it('logs in to a mirror that wants a user, and tells nobody', async () => {
+    it('logs in to a mirror, and never shows the login', async () => {
       const mirror = archive.origin.replace('//', '//user:sesame@');
       const { result, harness } = await install({ mirror });
       expect(result.ok).to.equal(true);
@@ -410,13 +410,13 @@ describe('plugins/install-sqlite', () => {
       expect(JSON.stringify(result) + harness.text()).not.to.contain('sesame');
     });
 
-    it('refuses mirrors that are no URL of a server, and a missing keyring', async () => {
+    it('rejects mirrors that are not the URL of a server, and a missing keyring', async () => {
       for (const mirror of ['file:///srv/mirror', 'mirror.example.org', 'http://a b'])
         expect((await failureOf({ mirror })).code, mirror).to.equal('install-sqlite::bad-mirror');
       expect((await failureOf({ keyring: '/nonexistent/keyring.gpg' })).code).to.equal('install-sqlite::no-keyring');
     });
 
-    it('refuses a command that reports another version than the header', async () => {
+    it('rejects a command that reports another version than the header', async () => {
       await archive.close();
       archive = await open('3.50.1', '3.49.0');
       archive.publish(key, { date: Date.now() - HOUR });
@@ -424,7 +424,7 @@ describe('plugins/install-sqlite', () => {
       expect(!result.ok && result.failure.code).to.equal('install-sqlite::self-check');
     });
 
-    it("refuses a library that breaks Python's own module", async () => {
+    it("rejects a library that breaks Python's own module", async () => {
       const { result } = await install({ python: '#!/bin/sh\nexit 1\n' });
       expect(!result.ok && result.failure.code).to.equal('install-sqlite::self-check');
     });

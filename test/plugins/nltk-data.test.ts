@@ -1,5 +1,5 @@
-// What the kind decides and what it makes of the downloader's end, with the Python of this machine and a stand-in for NLTK
-// in the root; NLTK itself is in test/online.
+// The decisions of the kind and its failures, with the Python of this machine and a stand-in for NLTK in the root. NLTK itself
+// is in test/online.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
@@ -43,13 +43,13 @@ describe('plugins/nltk-data', () => {
   });
   afterEach(() => scene.close());
 
-  it('[nltk.not-installed] does nothing without NLTK, also with an nltk.txt', async () => {
+  it('[nltk.not-installed] does nothing without NLTK, even with an nltk.txt', async () => {
     const { reads, outputs } = await ranWell(open({ files: { 'nltk.txt': 'words\n' } }));
     expect(reads).to.deep.equal({ facts: {}, pure: true });
     expect([outputs, scene.printed, scene.started]).to.deep.equal([{}, [], []]);
   });
 
-  it('[nltk.step] [nltk.no-file] says that there is no list, and downloads nothing', async () => {
+  it('[nltk.step] [nltk.no-file] reports a missing list, and downloads nothing', async () => {
     const { reads, outputs } = await ranWell(open({ files: WITH_NLTK }));
     expect(reads).to.deep.equal({ facts: { status: 'skipped-no-nltk-file' }, pure: true });
     expect(outputs).to.deep.equal({ status: 'skipped-no-nltk-file' });
@@ -59,7 +59,7 @@ describe('plugins/nltk-data', () => {
     ]);
   });
 
-  it('[nltk.step] [nltk.packages-step] [nltk.download] gives the lines of nltk.txt to the downloader', async () => {
+  it('[nltk.step] [nltk.packages-step] [nltk.download] passes the lines of nltk.txt to the downloader', async () => {
     const kind = open({ files: { ...WITH_NLTK, 'nltk.txt': 'words\r\n\n  stopwords \n# later\n' } });
     const { reads, outputs } = await ranWell(kind);
     expect(outputs).to.deep.equal({ status: 'enabled' });
@@ -77,7 +77,7 @@ describe('plugins/nltk-data', () => {
       network: true,
     });
     expect(scene.read('.scalingo/python/nltk_data/words.txt')).to.contain('words stopwords');
-    // The list as facts: the node sees the dependencies and nothing of the source.
+    // The list is a fact, because the node sees the dependencies but not the source.
     expect(reads).to.deep.equal({
       facts: { status: 'enabled', packages: ['words', 'stopwords'], mode: 'build' },
       env: [],
@@ -85,7 +85,7 @@ describe('plugins/nltk-data', () => {
     });
   });
 
-  it('[nltk.download] runs with those variables of the app that a download can depend on, less the denied names', async () => {
+  it('[nltk.download] runs with the variables of the app that a download can depend on, except the denied ones', async () => {
     const appEnv = {
       TOKEN: 't',
       LANG: 'fr_FR.UTF-8',
@@ -118,7 +118,7 @@ describe('plugins/nltk-data', () => {
     expect([scene.started, scene.has('.profile.d')]).to.deep.equal([[], false]);
   });
 
-  it('takes the list from the root, and another index from the operator', async () => {
+  it('reads the list from the root, and uses the index of the operator', async () => {
     const files = { 'nltk.txt': 'no', 'web/nltk.txt': 'words' };
     const installed = '.scalingo/python/lib/python3.13/site-packages/nltk/__init__.py';
     const index = 'https://user:secret@mirror.test/index.xml';
@@ -131,11 +131,11 @@ describe('plugins/nltk-data', () => {
   const ending = (script: string) =>
     open({ files: { ...WITH_NLTK, 'nltk/downloader.py': script, 'nltk.txt': 'words\nnone-such\n' } });
 
-  /** What NLTK prints before it asks a question that nobody answers. */
+  /** The output of NLTK before a question that gets no answer. */
   const dying = (...lines: readonly string[]): string =>
     `${lines.map((line) => `print(${JSON.stringify(`[nltk_data] ${line}`)}, flush=True)`).join('\n')}\ninput()`;
 
-  it('[nltk.failed] fails when the downloader does', async () => {
+  it('[nltk.failed] fails if the downloader fails', async () => {
     const { result } = await play(
       ending(dying("Error loading none-such: Package 'none-such' not found in", '    index')),
     );
@@ -147,7 +147,7 @@ describe('plugins/nltk-data', () => {
     expect(scene.has('.profile.d')).to.equal(false);
   });
 
-  it('[nltk.failed] shows the end of the log when NLTK itself breaks', async () => {
+  it('[nltk.failed] shows the end of the log if NLTK crashes', async () => {
     const { result } = await play(ending('raise SystemExit("cannot parse the index")'));
     if (result.ok) throw new Error('expected a failure');
     expect(result.failure).to.include({ code: 'nltk-downloader', blame: 'app' });
@@ -159,7 +159,7 @@ describe('plugins/nltk-data', () => {
     ['a server in trouble', dying('Error loading words: HTTP Error 503: busy')],
     ['an exception', 'raise ConnectionResetError("Connection reset by peer")'],
   ] as const) {
-    it(`[nltk.failed] blames the environment for trouble on the way: ${what}`, async () => {
+    it(`[nltk.failed] blames the environment for network problems: ${what}`, async () => {
       const { result } = await play(ending(script));
       if (result.ok) throw new Error('expected a failure');
       expect(result.failure).to.include({ code: 'nltk-downloader', blame: 'environment', retryable: true });

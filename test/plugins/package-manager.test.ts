@@ -28,7 +28,7 @@ describe('package-manager', () => {
     });
   }
 
-  it('[pm.pip-found] takes a symbolic link to a file, but no folder and no dangling link', async () => {
+  it('[pm.pip-found] accepts a symbolic link to a file, but not a folder or a broken link', async () => {
     expect(await outputs({ 'reqs/prod.txt': '' }, { 'requirements.txt': 'reqs/prod.txt' })).to.have.property(
       'name',
       'pip',
@@ -37,11 +37,11 @@ describe('package-manager', () => {
     expect(await outputs({}, { 'requirements.txt': 'gone.txt' })).to.equal('package-manager::none-found');
   });
 
-  it('[pm.pipenv-lockfile-found] needs no Pipfile beside the lockfile, and minds none', async () => {
+  it('[pm.pipenv-lockfile-found] accepts a lockfile with and without a Pipfile', async () => {
     expect(await outputs({ 'Pipfile.lock': '{}', Pipfile: '' })).to.have.property('name', 'pipenv');
   });
 
-  it('[pm.pipenv-missing-lockfile] refuses a Pipfile without lockfile, whatever else is there', async () => {
+  it('[pm.pipenv-missing-lockfile] rejects a Pipfile without a lockfile, even next to other files', async () => {
     for (const others of [{}, { 'requirements.txt': '' }, { 'uv.lock': '', 'poetry.lock': '' }] as readonly Files[]) {
       expect(await failure({ Pipfile: '', ...others })).to.include({
         code: 'package-manager::pipenv-missing-lockfile',
@@ -50,13 +50,13 @@ describe('package-manager', () => {
     }
   });
 
-  it('[pm.setup-py-only] refuses a lone setup.py and says how to keep its result', async () => {
+  it('[pm.setup-py-only] rejects a lone setup.py and explains the replacement', async () => {
     const { code, remedy } = await failure({ 'setup.py': '', 'pyproject.toml': '' });
     expect(code).to.equal('package-manager::setup-py-only');
     expect(remedy).to.include('--editable .');
   });
 
-  it('[pm.none-found] lists what is accepted and what is there', async () => {
+  it('[pm.none-found] lists the accepted files and the existing ones', async () => {
     const { code, detail, remedy } = await failure({ 'pyproject.toml': '', 'src/x.py': '' });
     expect(code).to.equal('package-manager::none-found');
     for (const name of ['requirements.txt', 'Pipfile.lock', 'poetry.lock', 'uv.lock', 'pyproject.toml', 'src/'])
@@ -90,7 +90,7 @@ describe('package-manager', () => {
     ]);
   });
 
-  it('[checks.existing-python-dir] refuses an app that brings the runtime folder, and shows two levels of it', async () => {
+  it('[checks.existing-python-dir] rejects an app with a runtime folder, and shows two levels of it', async () => {
     const { code, detail } = await failure({
       '.scalingo/python/bin/python': '',
       '.scalingo/python/bin/deep/x': '',
@@ -101,7 +101,7 @@ describe('package-manager', () => {
     expect(detail.split('\n').slice(-4)).to.deep.equal(['  bin/', '  bin/deep/', '  bin/python', '  pyvenv.cfg']);
   });
 
-  it('[checks.existing-python-dir] looks in the folder of the config, and minds a file too', async () => {
+  it('[checks.existing-python-dir] checks the folder of the config, and rejects a file there, too', async () => {
     expect(await failure({ '.heroku/python': '', 'uv.lock': '' }, { vendorDir: '.heroku' })).to.have.property(
       'code',
       'checks::existing-python-dir',
@@ -109,7 +109,7 @@ describe('package-manager', () => {
     expect(await outputs({ '.heroku/python': '', 'uv.lock': '' })).to.have.property('name', 'uv');
   });
 
-  it('[checks.existing-venv] refuses a virtual environment, .venv before venv', async () => {
+  it('[checks.existing-venv] rejects a virtual environment, .venv before venv', async () => {
     const both = { 'requirements.txt': '', '.venv/pyvenv.cfg': '', 'venv/pyvenv.cfg': '' };
     expect(await failure(both)).to.include({
       code: 'checks::existing-venv-dir',
@@ -122,11 +122,11 @@ describe('package-manager', () => {
       .and.to.match(/4\. git commit/);
   });
 
-  it('[checks.existing-venv] minds only folders with a pyvenv.cfg', async () => {
+  it('[checks.existing-venv] rejects only folders with a pyvenv.cfg', async () => {
     expect(await outputs({ 'requirements.txt': '', 'venv/notes.md': '' })).to.have.property('name', 'pip');
   });
 
-  it('[checks.order-after-pre-compile] looks at the runtime folder, then the manager, then the virtual environment', async () => {
+  it('[checks.order-after-pre-compile] checks the runtime folder, then the manager, then the virtual environment', async () => {
     expect(await failure({ '.scalingo/python/x': '', 'venv/pyvenv.cfg': '' })).to.have.property(
       'code',
       'checks::existing-python-dir',
@@ -134,7 +134,7 @@ describe('package-manager', () => {
     expect(await failure({ 'venv/pyvenv.cfg': '' })).to.have.property('code', 'package-manager::none-found');
   });
 
-  it('keys on names only, so a changed pin leaves it alone', async () => {
+  it('keys only on names, so a changed pin does not matter', async () => {
     const { reads } = await run({ 'requirements.txt': 'a==1' });
     expect(reads).to.deep.equal((await run({ 'requirements.txt': 'a==2' })).reads);
     expect(reads).not.to.have.property('files');
@@ -143,7 +143,7 @@ describe('package-manager', () => {
   describe('with a root', () => {
     const root = 'services/web';
 
-    it('finds the manager of the root, by its path in the app, and keys on names there', async () => {
+    it('finds the manager of the root with its path in the app, and keys on names there', async () => {
       const files = { 'services/web/uv.lock': '', 'requirements.txt': '', '.venv/pyvenv.cfg': '' };
       const { reads, result } = await run(files, { root });
       expect(result).to.deep.equal({
@@ -153,7 +153,7 @@ describe('package-manager', () => {
       expect(reads.exists).to.have.length(4).and.to.include('services/web/poetry.lock');
     });
 
-    it('shows paths from the app on', async () => {
+    it('shows paths relative to the app', async () => {
       const none = await failure({ 'services/web/requirments.txt': '', 'uv.toml': '' }, { root });
       expect(none.code).to.equal('package-manager::none-found');
       expect(none.detail).to.include('services/web contains:\n  requirments.txt');
@@ -172,7 +172,7 @@ describe('package-manager', () => {
       expect(setup.title).to.include('services/web');
     });
 
-    it('has the runtime at the top of the app all the same', async () => {
+    it('still has the runtime at the top of the app', async () => {
       const there = await failure({ '.scalingo/python/x': '', 'services/web/uv.lock': '' }, { root });
       expect(there.code).to.equal('checks::existing-python-dir');
     });
@@ -186,7 +186,7 @@ describe('package-manager', () => {
       return result.ok ? result.value.outputs : result.failure;
     };
 
-    it('takes the nearest file of pip or Pipenv in a folder above it', async () => {
+    it('uses the nearest file of pip or Pipenv in a folder above it', async () => {
       const files = { 'requirements.txt': '', 'a/Pipfile.lock': '', 'a/b/main.py': '', 'c/main.py': '' };
       expect(await found(files, 'a/b')).to.deep.equal({ name: 'pipenv', lockfile: 'a/Pipfile.lock' });
       expect(await found(files, 'c')).to.deep.equal({ name: 'pip', lockfile: 'requirements.txt' });
@@ -194,7 +194,7 @@ describe('package-manager', () => {
       expect(await found(own, 'c')).to.deep.equal({ name: 'uv', lockfile: 'c/uv.lock' });
     });
 
-    it("takes a workspace's uv.lock for its members, and names the workspace to others", async () => {
+    it("uses a workspace's uv.lock for its members, and names the workspace for others", async () => {
       const files = {
         'uv.lock': '',
         'pyproject.toml': WORKSPACE,
@@ -206,12 +206,12 @@ describe('package-manager', () => {
       const excluded = await found(files, 'services/old');
       expect(excluded).to.include({ code: 'package-manager::none-found', blame: 'app' });
       expect(excluded).to.have.property('detail').that.includes('pyproject.toml excludes services/old from it');
-      const stranger = await found(files, 'tools');
-      expect(stranger).to.have.property('detail').that.includes('tools is not a member of that workspace');
-      expect(stranger).to.have.property('remedy').that.includes('Add tools to `members`').and.not.includes('uv init');
+      const outsider = await found(files, 'tools');
+      expect(outsider).to.have.property('detail').that.includes('tools is not a member of that workspace');
+      expect(outsider).to.have.property('remedy').that.includes('Add tools to `members`').and.not.includes('uv init');
     });
 
-    it('takes a poetry.lock above only for a folder that has no project of its own', async () => {
+    it('uses a poetry.lock above only for a folder without a project', async () => {
       const files = { 'poetry.lock': '', 'pyproject.toml': PROJECT, 'web/main.py': '', 'own/pyproject.toml': PROJECT };
       expect(await found(files, 'web')).to.deep.equal({ name: 'poetry', lockfile: 'poetry.lock' });
       const other = await found(files, 'own');

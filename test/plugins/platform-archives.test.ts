@@ -1,4 +1,4 @@
-// The provider `scalingo` in a pipeline of its own: version and runtime, through the engine, from a server on the loopback.
+// The provider `scalingo` in a pipeline: version and runtime, through the engine, from a local server.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -61,14 +61,14 @@ describe("plugins/fetch-runtime in a pipeline, with the platform's archives", fu
     expect(server.requests).to.deep.equal([`GET /python/${archive.name}`]);
     expect(await work.fastRun({ settings: settings(pins) })).not.to.equal(undefined);
 
-    // A pin of another minor is another setting, so the fast path stands back, but no node's key has changed.
+    // A pin of another minor changes the setting, so the fast path does not apply, but no key of a node changes.
     const more = pinsOf(archive, { ...archive, name: 'python-3.99.0-ubuntu-24.04-amd64.tar.zst' });
     expect(await work.fastRun({ settings: settings(more) })).to.equal(undefined);
     const again = await work.run({ settings: settings(more) });
     expect(new Set(Object.values(outcomesOf(again)))).to.deep.equal(new Set(['up-to-date']));
   });
 
-  it('ends with a failure of the pipeline where nothing is pinned, before anything is fetched', async () => {
+  it('blames the pipeline if nothing is pinned, before any download', async () => {
     const before = server.requests.length;
     const report = await work.run({ settings: settings('{"archives":{}}') });
     expect(report.nodes['version']?.failure?.code).to.equal('python-version::not-available');
@@ -76,7 +76,7 @@ describe("plugins/fetch-runtime in a pipeline, with the platform's archives", fu
     expect(server.requests.length).to.equal(before);
   });
 
-  it('ends with the environment at fault for bytes that are not the pinned ones, and stores nothing', async () => {
+  it('blames the environment for bytes that do not match the pin, and stores nothing', async () => {
     const pins = pinsOf({ ...archive, sha256: '1'.repeat(64) });
     const report = await work.run({ settings: settings(pins) });
     expect(report.nodes['runtime']?.failure?.code).to.equal('install-python');

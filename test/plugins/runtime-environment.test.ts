@@ -48,7 +48,7 @@ describe('plugins/runtime-environment', () => {
     );
   }
 
-  it('[env.set-env] [profile.path] [profile.unbuffered] [profile.pythonhome] points at the runtime in the folder the slug lies in, whatever the shell', async () => {
+  it('[env.set-env] [profile.path] [profile.unbuffered] [profile.pythonhome] sets paths to the runtime in the folder of the slug, in every shell', async () => {
     await open();
     for (const shell of SHELLS) {
       expect(boot(shell, ['python.sh'], { HOME: '/somewhere/else' })).to.deep.equal({
@@ -63,7 +63,7 @@ describe('plugins/runtime-environment', () => {
     }
   });
 
-  it('falls back on /app where there is no HOME', async () => {
+  it('falls back to /app without HOME', async () => {
     await open();
     expect(boot(['bash', '-u'], ['python.sh'], {})).to.include({
       PYTHONHOME: '/app/.scalingo/python',
@@ -71,7 +71,7 @@ describe('plugins/runtime-environment', () => {
     });
   });
 
-  it('puts its folders before those that are set, with one colon between', async () => {
+  it('puts its folders before existing ones, separated by one colon', async () => {
     await open();
     const set = boot(['bash'], ['python.sh'], { HOME: '/h', LD_LIBRARY_PATH: '/a:/b', LIBRARY_PATH: '/c' });
     expect(set['LD_LIBRARY_PATH']).to.equal('/h/.scalingo/python/lib:/a:/b');
@@ -84,7 +84,7 @@ describe('plugins/runtime-environment', () => {
     expect(set).to.not.have.any.keys('LANG', 'PYTHONPATH');
   });
 
-  it('[pip.env-version-check] [pipenv.env] adds the variables of pip and Pipenv, and none for the others', async () => {
+  it('[pip.env-version-check] [pipenv.env] adds variables for pip and Pipenv, and none for the others', async () => {
     const added: Record<string, Record<string, string>> = {};
     for (const manager of ['pip', 'pipenv', 'poetry', 'uv', 'constructor']) {
       await open(manager);
@@ -107,12 +107,12 @@ describe('plugins/runtime-environment', () => {
     });
   });
 
-  it('follows the vendor folder', async () => {
+  it('uses the vendor folder', async () => {
     await open('pip', '.heroku');
     expect(boot(['bash'], ['python.sh'], { HOME: '/h' })).to.include({ PYTHONHOME: '/h/.heroku/python' });
   });
 
-  it('[gunicorn.forwarded-ips] [gunicorn.cmd-args] trusts forwarded addresses and logs requests to standard output unless told otherwise', async () => {
+  it('[gunicorn.forwarded-ips] [gunicorn.cmd-args] trusts forwarded addresses and logs requests to standard output by default', async () => {
     await open();
     for (const shell of SHELLS) {
       expect(boot(shell, ['python.gunicorn.sh'], { FORWARDED_ALLOW_IPS: '10.0.0.1' })).to.deep.equal({
@@ -134,7 +134,7 @@ describe('plugins/runtime-environment', () => {
     });
   }
 
-  it('copies a URL with every odd character it may have, and runs nothing in it', async () => {
+  it('copies a URL with any special character, and runs nothing in it', async () => {
     await open('pip', '.scalingo', { 'requirements.txt': 'sqlalchemy==2' });
     const rest = 'u:$(touch pwned)`touch pwned`\'"\\ *;@h/db?a=b#c\nSCALINGO_POSTGRESQL_URL_X=postgres://no';
     for (const shell of SHELLS) {
@@ -144,7 +144,7 @@ describe('plugins/runtime-environment', () => {
     }
   });
 
-  it('has seven vectors to be checked with', async () => {
+  it('has seven test vectors', async () => {
     await open();
     expect(sqlalchemyUrls).to.have.length(7);
   });
@@ -156,7 +156,7 @@ describe('plugins/runtime-environment', () => {
       return scene.play(new RuntimeEnvironment(scene), config, { manager: 'uv' });
     };
 
-    it('starts processes there, and leaves Python and HOME where they are', async () => {
+    it('starts processes there, without changing Python and HOME', async () => {
       await openRoot({ 'services/web/app.py': '' });
       for (const shell of SHELLS) {
         const home = scene.appDir;
@@ -177,7 +177,7 @@ describe('plugins/runtime-environment', () => {
       }
     });
 
-    it('changes the folder in the last of the scripts', async () => {
+    it('changes the folder in the last script', async () => {
       await openRoot();
       expect(scene.view.list('.profile.d').at(-1)).to.equal('zzz-root.sh');
     });
@@ -192,26 +192,26 @@ describe('plugins/runtime-environment', () => {
       expect(boot(['bash'], ['python.sqlalchemy.sh'], env)).to.deep.equal({});
     });
 
-    it('copies its Procfile to where a platform looks, keyed on its content', async () => {
+    it('copies its Procfile to the app, keyed on its content', async () => {
       const { reads } = await openRoot({ 'services/web/Procfile': 'web: serve\n' });
       expect(reads).to.deep.equal({ files: ['services/web/Procfile'], facts: { isCopied: true } });
       expect(scene.read('Procfile')).to.equal('web: serve\n');
     });
 
-    it('leaves a Procfile of the app alone', async () => {
+    it('does not overwrite a Procfile of the app', async () => {
       const { reads } = await openRoot({ 'services/web/Procfile': 'web: serve\n', Procfile: 'web: all\n' });
       expect(reads).to.deep.equal({ files: [], facts: { isCopied: false } });
       expect(scene.read('Procfile')).to.equal('web: all\n');
     });
   });
 
-  it('[python.profile-dir] [profile.scripts] leaves the three scripts as plain files', async () => {
+  it('[python.profile-dir] [profile.scripts] writes the three scripts as plain files', async () => {
     await open();
     expect(scene.view.list('.profile.d')).to.deep.equal(['python.gunicorn.sh', 'python.sh', 'python.sqlalchemy.sh']);
     expect(scene.view.isExecutable(join('.profile.d', 'python.sh'))).to.equal(false);
   });
 
-  it('tells which scripts in .profile.d are saved as on Windows, for any root', async () => {
+  it('reports scripts in .profile.d with Windows line endings, for any root', async () => {
     for (const root of ['.', 'web']) {
       scene = new PluginScene({
         files: {

@@ -19,7 +19,7 @@ import { recordPaths } from '../../src/plugins/shared/install/record.js';
 import { fingerprint, PluginHarness } from '../support/plugin-harness.js';
 import { copyPreparedRuntime, prepareRuntime, type PreparedRuntime } from '../support/runtimes.js';
 
-/** What is given as a tool tree; the real ones are not at hand without the network. */
+/** A stand-in for a tool tree, because the real ones need the network. */
 const PIP = {
   'pip/__init__.py': '',
   'pip/_internal/main.py': 'import sys\ndef main(): print("pip", sys.argv[1:], sys.prefix)\n',
@@ -72,7 +72,7 @@ describe('plugins/runtime-tools', () => {
   const python = (appDir: string): string => join(appDir, '.scalingo/python');
   const site = (appDir: string): string => join(python(appDir), `lib/python${runtime.minor}/site-packages`);
 
-  it('[pip.setuptools-old-python] puts pip and setuptools among the packages, with commands that work after a move', async () => {
+  it('[pip.setuptools-old-python] adds pip and setuptools to the packages, with commands that work after a move', async () => {
     const { result, appDir, said } = await add({ pip: toolTree('pip', PIP), setuptools: toolTree('st', SETUPTOOLS) });
     expect(result).to.deep.equal({ ok: true, value: { outputs: {} } });
     expect(said).to.contain('Adding pip 1.0 and setuptools 2.0 to the app');
@@ -90,7 +90,7 @@ describe('plugins/runtime-tools', () => {
     }
   });
 
-  it('writes the commands down, so that another version takes their place as a whole', async () => {
+  it('records the commands, so that another version replaces them completely', async () => {
     const { appDir } = await add({ pip: toolTree('pip', PIP) });
     const record = readFileSync(join(site(appDir), 'pip-1.0.dist-info/RECORD'), 'utf8');
     for (const path of recordPaths(record)) expect(existsSync(join(site(appDir), path)), path).to.equal(true);
@@ -101,7 +101,7 @@ describe('plugins/runtime-tools', () => {
     ]);
   });
 
-  it('[pipenv.install-step] [pipenv.symlink] keeps Pipenv apart from the packages of the app, with a command of its own', async () => {
+  it('[pipenv.install-step] [pipenv.symlink] separates Pipenv from the packages of the app, with its own command', async () => {
     const { result, appDir } = await add({ pipenv: toolTree('pipenv', PIPENV) });
     expect(result.ok).to.equal(true);
     expect(readdirSync(site(appDir))).to.deep.equal([]);
@@ -117,7 +117,7 @@ describe('plugins/runtime-tools', () => {
     expect(readdirSync(join(python(moved), 'bin')).filter((name) => name.startsWith('pip'))).to.deep.equal([]);
   });
 
-  it('leaves the tool trees alone, and gives the same bytes wherever it runs', async () => {
+  it('does not change the tool trees, and writes the same bytes in any folder', async () => {
     const tools = { pip: toolTree('pip', PIP), pipenv: toolTree('pipenv', PIPENV) };
     const before = await fingerprint(join(root, 'tools'));
     const a = await add(tools);
@@ -126,7 +126,7 @@ describe('plugins/runtime-tools', () => {
     expect(await fingerprint(join(root, 'tools'))).to.deep.equal(before);
   });
 
-  it('does nothing without tools, or when it is switched off', async () => {
+  it('does nothing without tools or if it is disabled', async () => {
     const none = await add({});
     expect(none.reads).to.deep.equal({ facts: { minor: '' }, pure: true });
     const off = await add({ pip: toolTree('pip', PIP) }, { enabled: false, folder: 'off' });
@@ -135,12 +135,12 @@ describe('plugins/runtime-tools', () => {
     expect(readdirSync(site(off.appDir))).to.deep.equal([]);
   });
 
-  it('refuses a tool that is another', async () => {
+  it('rejects another tool', async () => {
     const { result } = await add({ pip: toolTree('setuptools', SETUPTOOLS) });
     expect(!result.ok && result.failure).to.include({ code: 'runtime-tools::wrong-tool', blame: 'pipeline' });
   });
 
-  it('reads console scripts only', () => {
+  it('reads only console scripts', () => {
     expect(consoleScripts('[a]\nq = r:s\n[console_scripts]\nb = m:f\n a=m.n:g.h\n[c]\nx = y:z\n')).to.deep.equal([
       ['a', 'm.n:g.h'],
       ['b', 'm:f'],

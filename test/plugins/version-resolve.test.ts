@@ -66,7 +66,7 @@ describe('version-resolve', () => {
     };
     const sticky = { python: { minor: '3.12' } };
 
-    it('[pyver.precedence] takes the first source that says something', async () => {
+    it('[pyver.precedence] uses the first source with a version', async () => {
       const manager = 'pipenv';
       expect(await outputs({ files: all, manager, state: sticky })).to.include({
         origin: 'runtime.txt',
@@ -89,12 +89,12 @@ describe('version-resolve', () => {
       expect(await outputs({ files, manager: 'pip' })).to.include({ origin: 'default', requested: '3.13' });
     });
 
-    it('[pyver.runtime-txt-first] reads neither .python-version nor misspelt names beside runtime.txt', async () => {
+    it('[pyver.runtime-txt-first] ignores .python-version and misspelled names if runtime.txt exists', async () => {
       const files = { 'runtime.txt': 'python-3.14', '.python-version': 'broken', 'python-version': '' };
       expect(await outputs({ files })).to.include({ origin: 'runtime.txt', minor: '3.14' });
     });
 
-    it('[pyver.runtime-txt-invalid] refuses it without repeating its content', async () => {
+    it('[pyver.runtime-txt-invalid] rejects it without repeating its content', async () => {
       const found = await failure({ files: { 'runtime.txt': 'pithon-SECRET' } });
       expect(found).to.include({ code: 'runtime-txt::invalid-version', blame: 'app' });
       expect(JSON.stringify(found)).not.to.include('SECRET');
@@ -102,14 +102,14 @@ describe('version-resolve', () => {
     });
 
     for (const name of MISSPELLED_PYTHON_VERSION_NAMES) {
-      it(`[pyver.file-misspelled] refuses "${name}", beside the right file too`, async () => {
+      it(`[pyver.file-misspelled] rejects "${name}", even next to the right file`, async () => {
         const found = await failure({ files: { [name]: '3.12', '.python-version': '3.12' } });
         expect(found.code).to.equal('python-version-file::misspelled');
         expect(found.title).to.include(`"${name}"`);
       });
     }
 
-    it('[pyver.file-misspelled] names the first of several in a fixed order, and minds no folders', async () => {
+    it('[pyver.file-misspelled] names the first of several in a fixed order, and ignores folders', async () => {
       expect((await failure({ files: { 'python-version': '', '.python_version': '' } })).title).to.include(
         '".python_version"',
       );
@@ -156,11 +156,11 @@ describe('version-resolve', () => {
       });
     });
 
-    it('[pyver.pipfile-lock-absent] falls through when it does not say', async () => {
+    it('[pyver.pipfile-lock-absent] falls through if it sets no version', async () => {
       expect(await outputs({ files: { 'Pipfile.lock': '{}' }, manager: 'pipenv' })).to.include({ origin: 'default' });
     });
 
-    it('[pyver.pipfile-lock-invalid-json] [pyver.pipfile-lock-invalid-version] refuses what it cannot read', async () => {
+    it('[pyver.pipfile-lock-invalid-json] [pyver.pipfile-lock-invalid-version] rejects invalid content', async () => {
       const broken = await failure({ files: { 'Pipfile.lock': '{' }, manager: 'pipenv' });
       expect(broken.code).to.equal('pipfile-lock::invalid-json');
       const range = await failure({ files: { 'Pipfile.lock': lock({ python_version: '>=3.12' }) }, manager: 'pipenv' });
@@ -168,7 +168,7 @@ describe('version-resolve', () => {
       expect(range.detail).to.include('python_version').and.to.include('>=3.12');
     });
 
-    it('[pyver.similar-files-recorded] records look-alikes without a word, unless the right file is there', async () => {
+    it('[pyver.similar-files-recorded] records similar names silently, unless the right file exists', async () => {
       const files = { 'Python_Version.md': '', 'my.python.version': '', 'python-version-dir/x': '' };
       const given = await resolve({ files: { ...files, 'requirements.txt': '' } });
       expect(given.result)
@@ -188,7 +188,7 @@ describe('version-resolve', () => {
       expect(await outputs({ state: { python: { minor: '3.12.1' } } })).to.include({ requested: '3.12', exact: false });
     });
 
-    it('[pyver.cached-sticky] ignores state that is no version', async () => {
+    it('[pyver.cached-sticky] ignores state that is not a version', async () => {
       for (const python of [null, '3.12', 3.12, [], {}, { minor: 'x' }, { minor: 3 }] as JSONValue[]) {
         expect(await outputs({ state: { python } }), JSON.stringify(python)).to.include({ origin: 'default' });
       }
@@ -209,7 +209,7 @@ describe('version-resolve', () => {
   describe('step line', () => {
     const step = async (given: Case) => (await resolve(given)).printed[0];
 
-    it('[pyver.step-default] [pyver.step-cached] [pyver.step-specified] says what is used and why', async () => {
+    it('[pyver.step-default] [pyver.step-cached] [pyver.step-specified] shows the version and its source', async () => {
       expect(await step({})).to.deep.equal({
         type: 'step',
         text: 'No Python version was specified. Using the default: 3.13',
@@ -224,7 +224,7 @@ describe('version-resolve', () => {
       );
     });
 
-    it('[pyver.step-specified] comes before a refusal', async () => {
+    it('[pyver.step-specified] comes before a rejection', async () => {
       expect(await step({ files: { '.python-version': '3.2' } })).to.have.property(
         'text',
         'Using Python 3.2 specified in .python-version',
@@ -240,7 +240,7 @@ describe('version-resolve', () => {
       ['3.13', '3.13.15'],
       ['3.14', '3.14.7'],
     ] as const) {
-      it(`[pyver.resolve-major] makes ${version} of ${minor}`, async () => {
+      it(`[pyver.resolve-major] resolves ${minor} to ${version}`, async () => {
         expect((await outputs({ files: { '.python-version': minor } })).python).to.deep.equal({
           version,
           minor,
@@ -249,7 +249,7 @@ describe('version-resolve', () => {
       });
     }
 
-    it('[pyver.resolve-exact] takes an exact version as it is', async () => {
+    it('[pyver.resolve-exact] keeps an exact version', async () => {
       expect((await outputs({ files: { '.python-version': '3.12.0' }, providers: FETCHED })).python).to.deep.equal({
         version: '3.12.0',
         minor: '3.12',
@@ -257,7 +257,7 @@ describe('version-resolve', () => {
       });
     });
 
-    it('[python.unknown-patch] [pyver.resolve-exact] lets the machine have a patch that the catalogue lacks', async () => {
+    it('[python.unknown-patch] [pyver.resolve-exact] accepts a patch that only the machine has', async () => {
       const files = { '.python-version': '3.13.99' };
       expect(await outputs({ files })).to.include({ version: '3.13.99', outdated: false });
       const found = await failure({ files, providers: FETCHED });
@@ -265,7 +265,7 @@ describe('version-resolve', () => {
       expect(found.remedy).to.include('3.13.15');
     });
 
-    it('[pyver.resolve-exact] knows that some patches were not built for every machine', async () => {
+    it('[pyver.resolve-exact] handles patches that were not built for every machine', async () => {
       const files = { '.python-version': '3.11.1' };
       expect(await outputs({ files, providers: FETCHED })).to.include({ version: '3.11.1' });
       const machine = { libc: { name: 'musl', version: '1.2' } };
@@ -275,7 +275,7 @@ describe('version-resolve', () => {
       );
     });
 
-    it('refuses a minor that no provider has for the machine', async () => {
+    it('rejects a minor that no provider has for the machine', async () => {
       const machine = { arch: 'riscv64' };
       expect(await failure({ providers: FETCHED, machine })).to.include({
         code: 'python-version::not-available',
@@ -297,7 +297,7 @@ describe('version-resolve', () => {
       const machine = { setting: (name: string) => (name === 'PINS' ? JSON.stringify({ archives }) : undefined) };
       const platform = { providers: ['scalingo' as const], machine };
 
-      it('takes the newest patch that is pinned for the stack and the machine', async () => {
+      it('uses the newest patch that is pinned for the stack and the machine', async () => {
         expect(await outputs({ ...platform })).to.include({ version: '3.13.10', outdated: false });
         expect(await outputs({ ...platform, stack: 'scalingo-22' })).to.include({ version: '3.13.12' });
         expect(await outputs({ ...platform, machine: { ...machine, arch: 'arm64' } })).to.include({
@@ -307,7 +307,7 @@ describe('version-resolve', () => {
         expect(await outputs({ ...platform, files })).to.include({ version: '3.13.9', exact: true, outdated: true });
       });
 
-      it('takes it from the first provider that has the minor', async () => {
+      it('uses the first provider that has the minor', async () => {
         const both = { ...platform, providers: ['scalingo' as const, ...FETCHED] };
         expect(await outputs(both)).to.include({ version: '3.13.10' });
         expect(await outputs({ ...both, providers: [...FETCHED, 'scalingo' as const] })).to.include({
@@ -318,7 +318,7 @@ describe('version-resolve', () => {
         expect(await outputs({ providers: ['scalingo', 'system'] })).to.include({ version: '3.13.15' });
       });
 
-      it('refuses what nobody pinned, and says how to pin', async () => {
+      it('rejects an archive without a pin, and explains how to pin it', async () => {
         const none = await failure({ providers: ['scalingo'] });
         expect(none).to.include({ code: 'python-version::not-available', blame: 'pipeline' });
         expect(none.remedy).to.include('pyflow catalogue pin');
@@ -327,7 +327,7 @@ describe('version-resolve', () => {
         expect(patch.detail).to.include('The newest one is 3.13.10.');
       });
 
-      it('reads no pins for the other providers, and refuses broken ones for this', async () => {
+      it('reads no pins for the other providers, and rejects broken ones for this', async () => {
         const broken = { setting: () => '{' };
         expect(await outputs({ machine: broken })).to.include({ version: '3.13.15' });
         expect(await failure({ ...platform, machine: broken })).to.include({ code: 'install-python::bad-pins' });
@@ -335,7 +335,7 @@ describe('version-resolve', () => {
     });
 
     for (const minor of ['2.7', '3.0', '3.8', '3.9', '3.9.18', '0.1']) {
-      it(`[pyver.eol-requested] refuses ${minor}`, async () => {
+      it(`[pyver.eol-requested] rejects ${minor}`, async () => {
         const found = await failure({ files: { '.python-version': minor } });
         expect(found).to.include({ code: 'python-version::eol', blame: 'app' });
         expect(found.title).to.include(minor.split('.').slice(0, 2).join('.'));
@@ -343,13 +343,13 @@ describe('version-resolve', () => {
       });
     }
 
-    it('[pyver.eol-requested] refuses 3.10 from the announced day on', async () => {
+    it('[pyver.eol-requested] rejects 3.10 from the announced day on', async () => {
       const files = { '.python-version': '3.10' };
       expect(await outputs({ files, now: '2027-01-05' })).to.include({ minor: '3.10' });
       expect(await failure({ files, now: '2027-01-06' })).to.have.property('code', 'python-version::eol');
     });
 
-    it('[pyver.eol-cached] tells to say a version when that of the last build is gone', async () => {
+    it('[pyver.eol-cached] asks for a version if that of the last build has reached its end of life', async () => {
       const found = await failure({ state: { python: { minor: '3.9' } } });
       expect(found.code).to.equal('python-version::eol');
       expect(found.remedy).to.include('.python-version').and.to.include('1. ');
@@ -357,7 +357,7 @@ describe('version-resolve', () => {
     });
 
     for (const minor of ['3.15', '3.16.1', '4.0', '3.999999999']) {
-      it(`[pyver.unknown-major-requested] refuses ${minor}`, async () => {
+      it(`[pyver.unknown-major-requested] rejects ${minor}`, async () => {
         expect(await failure({ files: { '.python-version': minor } })).to.include({
           code: 'python-version::unknown-major',
           blame: 'app',
@@ -365,13 +365,13 @@ describe('version-resolve', () => {
       });
     }
 
-    it('[pyver.unknown-major-cached] tells to go back to the newer release', async () => {
+    it('[pyver.unknown-major-cached] suggests to return to the newer release', async () => {
       const found = await failure({ state: { python: { minor: '3.15' } } });
       expect(found.code).to.equal('python-version::unknown-major');
       expect(found.remedy).to.include('newer release of pyflow');
     });
 
-    it('blames the pipeline for a default that cannot be had', async () => {
+    it('blames the pipeline for an unavailable default', async () => {
       expect(await failure({ default: '3.7' })).to.include({ code: 'python-version::eol', blame: 'pipeline' });
       expect(await failure({ default: '3.77' })).to.include({
         code: 'python-version::unknown-major',
@@ -381,7 +381,7 @@ describe('version-resolve', () => {
   });
 
   describe('notices', () => {
-    it('[pyver.warn-no-version] warns of the default and of a carried-over version', async () => {
+    it('[pyver.warn-no-version] warns about the default and about a version of the last build', async () => {
       for (const state of [{}, { python: { minor: '3.12' } }]) {
         const { codes, printed } = await resolve({ state });
         expect(codes).to.deep.equal(['python-version::none-given']);
@@ -399,14 +399,14 @@ describe('version-resolve', () => {
       expect(await outputs({ manager: 'uv', files: { '.python-version': '3.12' } })).to.include({ minor: '3.12' });
     });
 
-    it('[pyver.uv-needs-file] comes after an end of life, as resolution comes first', async () => {
+    it('[pyver.uv-needs-file] comes after an end of life, because resolution comes first', async () => {
       expect(await failure({ manager: 'uv', state: { python: { minor: '3.9' } } })).to.have.property(
         'code',
         'python-version::eol',
       );
     });
 
-    it('[pyver.warn-runtime-txt] [pyver.instructions] tells to delete runtime.txt first', async () => {
+    it('[pyver.warn-runtime-txt] [pyver.instructions] says to delete runtime.txt first', async () => {
       const { codes, printed } = await resolve({ files: { 'runtime.txt': 'python-3.12' } });
       expect(codes).to.deep.equal(['runtime-txt::deprecated']);
       expect(printed[1]?.text).to.include('1. Delete runtime.txt.').and.to.include('into it: 3.12');
@@ -418,12 +418,12 @@ describe('version-resolve', () => {
       expect(found.remedy).to.include('uv python pin 3.12.1');
     });
 
-    it('[pyver.pipfile-lock-no-warning] says nothing of Pipfile.lock', async () => {
+    it('[pyver.pipfile-lock-no-warning] does not warn about Pipfile.lock', async () => {
       const files = { 'Pipfile.lock': lock({ python_version: '3.13' }) };
       expect((await resolve({ files, manager: 'pipenv' })).codes).to.deep.equal([]);
     });
 
-    it('[pyver.warn-deprecated-major] warns of 3.10, in the tense of the day', async () => {
+    it('[pyver.warn-deprecated-major] warns about 3.10, in the tense of the day', async () => {
       const files = { '.python-version': '3.10' };
       const before = await resolve({ files, now: '2026-10-01' });
       const after = await resolve({ files, now: '2026-11-20' });
@@ -432,14 +432,14 @@ describe('version-resolve', () => {
       expect(after.printed[1]?.text).to.include('ended in October 2026').and.to.include('in .python-version');
     });
 
-    it('[pyver.warn-patch-update] warns of an older patch', async () => {
+    it('[pyver.warn-patch-update] warns about an older patch', async () => {
       const { codes, printed, result } = await resolve({ files: { '.python-version': '3.13.9' } });
       expect(codes).to.deep.equal(['python-version::patch-update']);
       expect(printed[1]?.text).to.include('3.13.15');
       expect(result).to.have.nested.property('value.outputs.outdated', true);
     });
 
-    it('[pyver.patch-current] says nothing of the newest patch, nor of a newer one', async () => {
+    it('[pyver.patch-current] does not warn about the newest patch or a newer one', async () => {
       for (const version of ['3.13.15', '3.13.16']) {
         const { codes, result } = await resolve({ files: { '.python-version': version } });
         expect(codes).to.deep.equal([]);
@@ -464,7 +464,7 @@ describe('version-resolve', () => {
       }
     });
 
-    it('[checks.stack-eol] refuses ended stacks by name', async () => {
+    it('[checks.stack-eol] rejects ended stacks by name', async () => {
       for (const stack of ['scalingo-20', 'heroku-18', 'cedar-14']) {
         const found = await failure({ stack });
         expect(found).to.include({ code: 'checks::stack::eol', blame: 'pipeline' });
@@ -472,13 +472,13 @@ describe('version-resolve', () => {
       }
     });
 
-    it('[checks.stack-unknown] refuses all others, the minimal variants included', async () => {
+    it('[checks.stack-unknown] rejects all others, including the minimal variants', async () => {
       for (const stack of ['scalingo-24-minimal', 'debian-12']) {
         expect(await failure({ stack })).to.include({ code: 'checks::stack::unknown', blame: 'pipeline' });
       }
     });
 
-    it('[checks.stack-unknown] comes before the files are looked at', async () => {
+    it('[checks.stack-unknown] comes before the files are read', async () => {
       expect(await failure({ stack: 'x', files: { '.python-version': 'broken' } })).to.have.property(
         'code',
         'checks::stack::unknown',
@@ -489,13 +489,13 @@ describe('version-resolve', () => {
   describe('key', () => {
     const factsOf = async (given: Case) => JSON.stringify((await resolve(given)).reads.facts);
 
-    it('holds the request, not the file it stands in', async () => {
+    it('contains the request, but not its file', async () => {
       expect(await factsOf({ files: { '.python-version': '3.12' } })).to.equal(
         await factsOf({ files: { '.python-version': '# new comment\n3.12\n' } }),
       );
     });
 
-    it('holds the status, not the date', async () => {
+    it('contains the status, but not the date', async () => {
       const files = { '.python-version': '3.10' };
       expect(await factsOf({ files, now: '2026-11-20' })).to.equal(await factsOf({ files, now: '2026-12-24' }));
       expect(await factsOf({ files, now: '2026-10-20' })).not.to.equal(await factsOf({ files, now: '2026-12-24' }));
@@ -504,14 +504,14 @@ describe('version-resolve', () => {
       );
     });
 
-    it('changes with the sticky minor only where it decides', async () => {
+    it('changes with the sticky minor only if that decides', async () => {
       const state = { python: { minor: '3.12' } };
       expect(await factsOf({})).not.to.equal(await factsOf({ state }));
       const files = { '.python-version': '3.13' };
       expect(await factsOf({ files })).to.equal(await factsOf({ files, state }));
     });
 
-    it('names no files: pins and sources leave it alone', async () => {
+    it('contains no files, so pins and sources do not change it', async () => {
       expect((await resolve({ files: { 'requirements.txt': 'a==1' } })).reads).to.have.all.keys('facts');
     });
   });
@@ -519,7 +519,7 @@ describe('version-resolve', () => {
   describe('with a root', () => {
     const root = 'services/web';
 
-    it('reads the files of the root, and where it has none those of the nearest folder above', async () => {
+    it('reads the files of the root, otherwise those of the nearest folder above', async () => {
       const files = { 'services/web/.python-version': '3.12', '.python-version': '3.11', 'runtime.txt': 'python-3.10' };
       const { result, printed } = await resolve({ root, files });
       expect(result).to.have.nested.property('value.outputs.requested', '3.12');
@@ -555,7 +555,7 @@ describe('version-resolve', () => {
       expect((await failure(uv)).remedy).to.include('Delete services/web/runtime.txt');
     });
 
-    it('warns of the right places', async () => {
+    it('warns about the right places', async () => {
       const { printed } = await resolve({ root });
       expect(printed.at(-1)?.text).to.include('Create a file named exactly .python-version in services/web.');
       const old = await resolve({ root, files: { 'services/web/runtime.txt': 'python-3.13' } });

@@ -84,9 +84,9 @@ async function whyNot(
   name: Manager['name'],
 ): Promise<LockOfOthers | undefined> {
   if (name === 'uv') {
-    const { project, top, strange } = await uvPlaces(app, root);
+    const { project, top, otherWorkspace } = await uvPlaces(app, root);
     if (top === folder) return undefined;
-    return uvLockOfOthers(folder, project, strange?.folder === folder ? strange.isExcluded : undefined);
+    return uvLockOfOthers(folder, project, otherWorkspace?.folder === folder ? otherWorkspace.isExcluded : undefined);
   }
   if (name !== 'poetry') return undefined;
   const project = await poetryFolder(app, root);

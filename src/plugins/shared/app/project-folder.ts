@@ -29,7 +29,7 @@ interface UvPlaces {
   /** The folder of the lockfile: of the workspace that the project is a member of, otherwise of the project. */
   readonly top: string;
   /** A workspace in a folder above, of which the project is not a member. */
-  readonly strange?: { readonly folder: string; readonly isExcluded: boolean };
+  readonly otherWorkspace?: { readonly folder: string; readonly isExcluded: boolean };
 }
 
 const PROJECT = 'pyproject.toml';
@@ -45,7 +45,7 @@ export async function uvPlaces(view: ViewReader, root: string): Promise<UvPlaces
       patterns.some((pattern) => view.match(memberFiles(folder, pattern)).includes(inRoot(project, PROJECT)));
     const isExcluded = names(workspace.exclude);
     if (!isExcluded && names(workspace.members)) return { project, top: folder };
-    return { project, top: project, strange: { folder, isExcluded } };
+    return { project, top: project, otherWorkspace: { folder, isExcluded } };
   }
   return { project, top: project };
 }

@@ -7,12 +7,12 @@ const environment = (options: MemoryViewOptions = {}, env: Readonly<Record<strin
   buildEnvironment({ ...nodeContext({}, memoryView({}, options)), env }, { vendorDir: '.scalingo', envDir: '/env' });
 
 describe('plugins/shared/app-code/build-environment', () => {
-  it('[setup.build-env-lang] replaces the language, unless the app has one', () => {
+  it('[setup.build-env-lang] sets the language unless the app has one', () => {
     expect(environment({}, { LANG: 'C.UTF-8' })).to.include({ LANG: 'en_US.UTF-8' });
     expect(environment({ env: { LANG: 'fr_FR.UTF-8' } })).to.include({ LANG: 'fr_FR.UTF-8' });
   });
 
-  it('[setup.build-env-path] [setup.build-env-include-paths] [setup.build-env-library-paths] finds Python first, before what is set', () => {
+  it('[setup.build-env-path] [setup.build-env-include-paths] [setup.build-env-library-paths] puts Python before the folders that are already set', () => {
     const names = ['PATH', 'C_INCLUDE_PATH', 'CPLUS_INCLUDE_PATH', 'LIBRARY_PATH', 'LD_LIBRARY_PATH'] as const;
     const python = '/app/.scalingo/python';
     const wanted = [`${python}/bin`, `${python}/include`, `${python}/include`, `${python}/lib`, `${python}/lib`];
@@ -22,13 +22,13 @@ describe('plugins/shared/app-code/build-environment', () => {
     expect(names.map((name) => before[name])).to.deep.equal(wanted.map((path) => `${path}:/a:/b`));
   });
 
-  it('finds what pkg-config needs where Python has it', () => {
+  it('adds the pkg-config folder of Python', () => {
     expect(environment({}, { PKG_CONFIG_PATH: '/a' })).to.include({
       PKG_CONFIG_PATH: '/app/.scalingo/python/lib/pkgconfig:/a',
     });
   });
 
-  it('[userenv.denylist] takes from the app what else it sets, and none of the denied names', () => {
+  it('[userenv.denylist] lets the app override all other variables, but none of the denied ones', () => {
     const env = { PYTHONUNBUFFERED: '', CACHE_DIR: '/mine', PATH: '/evil', LIBRARY_PATH: '/evil' };
     expect(environment({ env })).to.include({
       PYTHONUNBUFFERED: '',
@@ -39,7 +39,7 @@ describe('plugins/shared/app-code/build-environment', () => {
     });
   });
 
-  it('[test-compile.mode] [test-compile.locale] tells of the test mode', () => {
+  it('[test-compile.mode] [test-compile.locale] sets the variables of the test mode', () => {
     const told = { INSTALL_TEST: '1', DISABLE_COLLECTSTATIC: '1', LC_ALL: 'C.UTF-8', LANG: 'en_US.UTF-8' };
     expect(environment({ mode: 'test' })).to.include(told);
     expect(environment()).not.to.have.any.keys('INSTALL_TEST', 'DISABLE_COLLECTSTATIC', 'LC_ALL');

@@ -40,26 +40,26 @@ describe('plugins/shared/app-code/installed-modules', () => {
       [`${SITE}/x.pth`]: "import sys; sys.path.append('../../../src')\n",
       '.scalingo/python/src/django.py': '',
     },
-    'a .pth line that leads out of the app': { [`${SITE}/x.pth`]: '../../../../../..\n/usr/lib\n', 'django.py2': '' },
+    'a .pth line with a path outside the app': { [`${SITE}/x.pth`]: '../../../../../..\n/usr/lib\n', 'django.py2': '' },
     'a finder for another module': {
       [`${SITE}/__editable___other_1_finder.py`]: FINDER.replace("'django'", "'djang'"),
     },
-    'the name in another place of a finder': {
+    'a finder that has the name elsewhere': {
       [`${SITE}/__editable___other_1_finder.py`]: "MAPPING = {}\nX = {'django': 1}\n",
     },
   };
   for (const [what, files] of Object.entries(missed)) {
-    it(`[util.module-probe] takes ${what} for nothing`, async () => {
+    it(`[util.module-probe] ignores ${what}`, async () => {
       expect(await available(files)).to.equal(false);
     });
   }
 
-  it('looks in the root that it is given', async () => {
+  it('looks in the given root', async () => {
     expect(await available({ 'django/__init__.py': '' }, 'web')).to.equal(false);
     expect(await available({ 'web/django/__init__.py': '' }, 'web')).to.equal(true);
   });
 
-  it('finds nothing where there is no Python', async () => {
+  it('finds nothing without a Python', async () => {
     const view = memoryView({ 'django/__init__.py': '' });
     expect(await isModuleAvailable(view, { vendorDir: '.scalingo', root: '.' }, 'django')).to.equal(false);
   });

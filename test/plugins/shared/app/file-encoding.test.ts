@@ -1,4 +1,4 @@
-// Every manifest that tools read, in every encoding that people save it in by mistake: the failure names file and encoding.
+// Every manifest that tools read, in every common wrong encoding: the failure names the file and the encoding.
 
 import { expect } from 'chai';
 import type { Failure, Host, Result, Subprocess, ViewReader } from '../../../../src/engine/sdk.js';
@@ -90,7 +90,7 @@ const ENCODINGS: Readonly<Record<string, readonly [(text: string) => Buffer, Reg
 
 describe('plugins/shared/app/file-encoding', () => {
   for (const [title, [file, { files, read, takesMark }]] of Object.entries(MANIFESTS)) {
-    it(`is named with the file: ${title}`, async () => {
+    it(`reports the file and its encoding: ${title}`, async () => {
       for (const [name, [encode, says]] of Object.entries(ENCODINGS)) {
         const bytes = encode(files[file] ?? '');
         const result = await read(memoryView({ ...files, [file]: bytes }));
@@ -106,13 +106,13 @@ describe('plugins/shared/app/file-encoding', () => {
     });
   }
 
-  it('is told where Pipfile.lock says which Python the app wants', async () => {
+  it('reports the encoding of a Pipfile.lock that sets the Python version', async () => {
     const result = await version('pipenv')(memoryView({ 'Pipfile.lock': Buffer.from('\uFEFF{}', 'utf16le') }));
     expect(result).to.have.nested.property('failure.code', 'pipfile-lock::invalid-json');
     expect(result).to.have.nested.property('failure.detail', 'Pipfile.lock is saved as UTF-16, little-endian.');
   });
 
-  it('is told of requirements and the files that they include, as pip decodes them', async () => {
+  it('reports the encoding of requirements and included files, by the rules of pip', async () => {
     const files = { 'requirements.txt': '-r base.txt\n', 'base.txt': Buffer.from('six # caf\xe9\n', 'latin1') };
     const result = await pip(memoryView(files));
     expect(result).to.have.nested.property('failure.title', 'base.txt is not valid utf-8 text');
@@ -126,12 +126,12 @@ describe('plugins/shared/app/file-encoding', () => {
     }
   });
 
-  it('leaves encodings that only Python knows to Python', () => {
+  it('accepts encodings that only Python knows', () => {
     expect(undecodableAs(Buffer.from('# coding: cp437\nsix # \x80\n', 'latin1'))).to.equal(undefined);
     expect(undecodableAs(Buffer.from('# coding: utf-8\nsix # \x80\n', 'latin1'))).to.equal('utf-8');
   });
 
-  it('is none for UTF-8', () => {
+  it('reports nothing for UTF-8', () => {
     for (const text of ['', 'plain', 'caf\u00e9 \u4e2d \u{1F40D}'])
       expect(wrongEncoding(Buffer.from(text))).to.equal(undefined);
     expect(wrongEncoding(Buffer.from([0, 0xff, 1]))).to.equal('something other than UTF-8 text');

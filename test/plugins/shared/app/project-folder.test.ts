@@ -10,12 +10,12 @@ const places = (top: string, files: Record<string, string> = {}) =>
   uvPlaces(memoryView({ 'pyproject.toml': top, 'services/web/pyproject.toml': PROJECT, ...files }), 'services/web');
 
 describe('plugins/shared/app/project-folder', () => {
-  it('goes up from the root to the app', () => {
+  it('lists the folders from the root up to the app', () => {
     expect(foldersUp('.')).to.deep.equal(['.']);
     expect(foldersUp('a/b')).to.deep.equal(['a/b', 'a', '.']);
   });
 
-  it('takes the nearest folder with a file, and the root where there is none', async () => {
+  it('finds the nearest folder with a file, and returns the root if there is none', async () => {
     const view = memoryView({ 'requirements.txt': '', 'a/requirements.txt': '', 'a/b/x.py': '', 'c/x.py': '' });
     expect(await nearestWith(view, 'a/b', 'requirements.txt')).to.equal('a');
     expect(await nearestWith(view, 'c', 'requirements.txt')).to.equal('.');
@@ -35,21 +35,21 @@ describe('plugins/shared/app/project-folder', () => {
     });
   }
 
-  it('takes a project that is excluded, or that no pattern names, for one of its own', async () => {
+  it('treats a project that is excluded, or that no pattern matches, as a separate project', async () => {
     const own = { project: 'services/web', top: 'services/web' };
     expect(await places(workspace('["services/*"]', '["services/w*"]'))).to.deep.equal({
       ...own,
-      strange: { folder: '.', isExcluded: true },
+      otherWorkspace: { folder: '.', isExcluded: true },
     });
     expect(await places(workspace('["services"]'))).to.deep.equal({
       ...own,
-      strange: { folder: '.', isExcluded: false },
+      otherWorkspace: { folder: '.', isExcluded: false },
     });
     expect(await places(PROJECT)).to.deep.equal(own);
     expect(await places('not [ toml')).to.deep.equal(own);
   });
 
-  it('goes by the nearest workspace, and by the project above a folder that has none', async () => {
+  it('uses the nearest workspace, and the project above a folder without a project', async () => {
     const nested = { 'services/pyproject.toml': workspace('["web"]') };
     expect(await places(workspace('["services/*"]'), nested)).to.deep.equal({
       project: 'services/web',
@@ -59,7 +59,7 @@ describe('plugins/shared/app/project-folder', () => {
     expect(await uvPlaces(view, 'services/web')).to.deep.equal({ project: '.', top: '.' });
   });
 
-  it('reads for a member what it needs, and the metadata of all members', async () => {
+  it('reads the packages that a member needs, and the metadata of all members', async () => {
     const lock = `
 version = 1
 [[package]]

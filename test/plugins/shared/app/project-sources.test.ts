@@ -8,13 +8,13 @@ const read = (files: Record<string, string>, places: string[], links: Record<str
   sourcesOf(memoryView(files, { links }), places, { isLocked: false });
 
 describe('plugins/shared/app/project-sources', () => {
-  it('sees the folder of a project that shows that it reads nothing else, and ignore files above it', async () => {
+  it('sees only the folder of a project that reads nothing else, and the ignore files above it', async () => {
     const { patterns, readingAll } = await read({ 'libs/a/pyproject.toml': HATCH, 'other.py': '' }, ['libs/a']);
     expect(readingAll).to.deep.equal({});
     expect(patterns).to.deep.equal(['.gitignore', '.hgignore', 'libs/.gitignore', 'libs/.hgignore', 'libs/a/**']);
   });
 
-  it('sees the whole app for a project with a setup.py, and says why', async () => {
+  it('sees the whole app for a project with a setup.py, and gives the reason', async () => {
     const { patterns, readingAll } = await read({ 'libs/a/setup.py': '', 'libs/a/pyproject.toml': HATCH }, ['libs/a']);
     expect(patterns).to.include('**');
     expect(readingAll).to.deep.equal({ 'libs/a': 'has a setup.py, which may read any file' });
@@ -29,7 +29,7 @@ describe('plugins/shared/app/project-sources', () => {
     expect(readingAll).to.deep.equal({ thing: 'is behind a symbolic link and looks for files above it' });
   });
 
-  it('takes archives, folders of archives and the app itself as they are', async () => {
+  it('accepts archives, folders of archives and the app itself', async () => {
     const { patterns, readingAll } = await read({ 'wheels/a.whl': '', 'b.tar.gz': '', 'setup.py': '' }, [
       '.',
       'wheels',

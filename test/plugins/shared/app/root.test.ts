@@ -7,12 +7,12 @@ import { memoryView } from '../../../support/memory-view.js';
 describe('plugins/shared/app/root', () => {
   const accepts = new Ajv().compile(rootSchema);
 
-  it('takes the app itself and folders below it', () => {
+  it('accepts the app itself and folders below it', () => {
     for (const root of ['.', 'web', 'services/web', '.hidden/web', 'a.b/c_d-e', 'packages/@team/c++', '...'])
       expect(accepts(root), root).to.equal(true);
   });
 
-  it('refuses what leads out of the app, and spellings that are no plain path', () => {
+  it('rejects paths outside the app, and paths that are not plain', () => {
     const absolute = ['/', '/web', '/app/web'];
     const outside = ['..', '../web', 'web/..', 'web/../..', './..', 'web/../web'];
     const odd = [
@@ -40,7 +40,7 @@ describe('plugins/shared/app/root', () => {
     expect(inRoot('services/web', '')).to.equal('services/web');
   });
 
-  it('shows a view of the root alone', async () => {
+  it('shows a view of the root only', async () => {
     const files = { 'web/uv.lock': 'x', 'web/bin/run': '', 'uv.lock': 'y' };
     const app = memoryView(files, { executables: ['web/bin/run'], env: { A: 'b' } });
     const view = viewOfRoot(app, 'web');
@@ -60,7 +60,7 @@ describe('plugins/shared/app/root', () => {
     expect(viewOfRoot(app, '.')).to.equal(app);
   });
 
-  it('gives the folder to work in', () => {
+  it('returns the working folder', () => {
     expect(rootIn('/app', '.')).to.equal('/app');
     expect(rootIn('/app', 'services/web')).to.equal('/app/services/web');
   });

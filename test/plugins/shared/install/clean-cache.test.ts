@@ -30,7 +30,7 @@ describe('plugins/shared/install/clean-cache', () => {
     return isCleaned;
   };
 
-  it('cleans a folder of files and folders, and one that is not there', () => {
+  it('cleans a folder of files and folders, and accepts a missing one', () => {
     expect([clean(), clean('none'), clean('none/below')]).to.deep.equal([true, true, true]);
     expect(existsSync(at('tool/CACHEDIR.TAG'))).to.equal(true);
   });
@@ -44,7 +44,7 @@ describe('plugins/shared/install/clean-cache', () => {
   };
   for (const [name, plant] of Object.entries(plants)) {
     for (const path of ['tool', 'tool/sdists-v9']) {
-      it(`discards the manager's cache when ${path} was replaced by ${name}`, () => {
+      it(`discards the manager's cache if ${path} was replaced with ${name}`, () => {
         put(path, plant);
         expect(clean()).to.equal(false);
         expect(existsSync(at('tool'))).to.equal(false);
@@ -52,7 +52,7 @@ describe('plugins/shared/install/clean-cache', () => {
       });
     }
 
-    it(`discards it when a folder above the one to clean was replaced by ${name}`, () => {
+    it(`discards it if a folder above the one to clean was replaced with ${name}`, () => {
       put('tool', plant);
       expect(clean('tool/artifacts')).to.equal(false);
       expect(existsSync(at('tool'))).to.equal(false);

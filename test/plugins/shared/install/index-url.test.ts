@@ -19,7 +19,7 @@ describe('plugins/shared/install/index-url', () => {
     );
   });
 
-  it('[pip.output-shortened] cuts the folder out of lines about packages that are there already', () => {
+  it('[pip.output-shortened] removes the folder from lines about installed packages', () => {
     const at = '/app/.scalingo/python/lib/python3.12/site-packages';
     expect(
       readableLine(`Requirement already satisfied: six in ${at} (from -r requirements.txt (line 1)) (1.17)`),

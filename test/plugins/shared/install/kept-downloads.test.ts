@@ -22,7 +22,7 @@ describe('plugins/shared/install/kept-downloads', () => {
     writeFileSync(join(folder, 'file'), '');
   };
 
-  /** Each try keeps a file and ends so; true is well. */
+  /** Each try keeps a file and ends with this status. True means success. */
   async function tries(...ends: readonly boolean[]): Promise<{ readonly made: number; readonly exitCode: number }> {
     let made = 0;
     const exit = await runWithDownloads(new Folder(join(folder, '..')), 'kept', async () => {
@@ -33,23 +33,23 @@ describe('plugins/shared/install/kept-downloads', () => {
     return { made, exitCode: exit.ok ? exit.value.exitCode : -1 };
   }
 
-  it('keeps what a good run has downloaded', async () => {
+  it('keeps the downloads of a successful run', async () => {
     expect(await tries(true)).to.deep.equal({ made: 1, exitCode: 0 });
     expect(existsSync(folder)).to.equal(true);
   });
 
-  it('drops a file that is not the locked one, without another try when it was new', async () => {
+  it('drops a new file with a wrong digest, without a retry', async () => {
     expect(await tries(false)).to.deep.equal({ made: 1, exitCode: 1 });
     expect(existsSync(folder)).to.equal(false);
   });
 
-  it('tries again when it may be an older one, and then keeps the good one', async () => {
+  it('retries if the file may be an older one, and then keeps the right one', async () => {
     keep();
     expect(await tries(false, true)).to.deep.equal({ made: 2, exitCode: 0 });
     expect(existsSync(folder)).to.equal(true);
   });
 
-  it('drops it after the second try as well', async () => {
+  it('also drops a wrong file after the second try', async () => {
     keep();
     expect(await tries(false, false)).to.deep.equal({ made: 2, exitCode: 1 });
     expect(existsSync(folder)).to.equal(false);

@@ -25,7 +25,7 @@ describe('plugins/shared/install/local-projects', () => {
     return projects.clean();
   };
 
-  it('removes folders without files that a build left, whatever their names and depth', async () => {
+  it('removes empty folders of a build, with any name and depth', async () => {
     put('libs/a/src/a.py');
     await build(
       ['libs/a'],
@@ -39,13 +39,13 @@ describe('plugins/shared/install/local-projects', () => {
     ]);
   });
 
-  it('does so at the top of the app, but not in the folder of the runtime', async () => {
+  it('also removes them at the top of the app, but not in the folder of the runtime', async () => {
     put('app.py');
     await build(['.'], 'build/bdist.linux-x86_64/', 'build/lib/', '.scalingo/python/empty/');
     expect(there('build', '.scalingo/python/empty', 'app.py')).to.deep.equal(['.scalingo/python/empty', 'app.py']);
   });
 
-  it('leaves folders that were there, empty or not, and names code that was generated', async () => {
+  it('keeps existing folders, empty or not, and returns generated code', async () => {
     put('libs/a/src/a.py', 'libs/a/build/', 'libs/a/data/empty/', 'libs/b/build/kept.txt');
     const made = await build(
       ['libs/a', 'libs/b'],

@@ -20,7 +20,7 @@ describe('plugins/shared/install/package-layer', () => {
     writeFileSync(join(base, path), text);
   };
   const read = (path: string): string => readFileSync(join(home, path), 'utf8');
-  /** In a sandbox commands see the app at /app, else at its real place. */
+  /** In a sandbox commands see the app at /app, otherwise at its real path. */
   const contextSeeing = (app: string): RunContext =>
     ({
       appDir,
@@ -48,7 +48,7 @@ describe('plugins/shared/install/package-layer', () => {
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
-  it('tells what was written since a snapshot', async () => {
+  it('lists the files that were written since a snapshot', async () => {
     put('kept', 'a');
     put('changed', 'a');
     const before = await takeSnapshot(new Folder(appDir), '.scalingo/python', signal);
@@ -60,7 +60,7 @@ describe('plugins/shared/install/package-layer', () => {
     ]);
   });
 
-  it('makes launchers relocatable and corrects their lines in RECORD alone', async () => {
+  it('makes launchers relocatable and updates only their lines in RECORD', async () => {
     put('bin/tool', `#!${home}/bin/python\nprint()\n`);
     chmodSync(join(home, 'bin/tool'), 0o755);
     put('bin/binary', 'not a script');
@@ -78,7 +78,7 @@ describe('plugins/shared/install/package-layer', () => {
     );
   });
 
-  it('gives the same launcher in a sandbox and without one', async () => {
+  it('writes the same launcher in a sandbox and without one', async () => {
     put('bin/tool', `#!${home}/bin/python\nprint()\n`);
     await normalize();
     const plain = read('bin/tool');
@@ -87,7 +87,7 @@ describe('plugins/shared/install/package-layer', () => {
     expect(read('bin/tool')).to.equal(plain);
   });
 
-  it('[editable.build-rewrite] makes .pth lines that lead into the app relative, and leaves others', async () => {
+  it('[editable.build-rewrite] makes .pth lines inside the app relative, and keeps others', async () => {
     const lines = (app: string): string => `${app}/src/lib\n${app}\nimport finder; finder.install()\n/usr/share/x\n`;
     put(`${SITE}/__editable__.lib.pth`, lines(appDir));
     await normalize();
@@ -98,13 +98,13 @@ describe('plugins/shared/install/package-layer', () => {
     expect(read(`${SITE}/__editable__.lib.pth`)).to.equal(plain);
   });
 
-  it('does not take a folder with a longer name for the app', async () => {
+  it('does not mistake a folder with a longer name for the app', async () => {
     put(`${SITE}/x.pth`, `${appDir}lication/src\n`);
     await normalize();
     expect(read(`${SITE}/x.pth`)).to.equal(`${appDir}lication/src\n`);
   });
 
-  it('[editable.build-rewrite] spells private paths as /app where installers note them, also in URLs', async () => {
+  it('[editable.build-rewrite] replaces private paths with /app in the files of installers, also in URLs', async () => {
     put(`${SITE}/lib-1.dist-info/direct_url.json`, JSON.stringify({ url: `file://${encodeURI(appDir)}/lib` }));
     put(`${SITE}/__editable___lib_finder.py`, `MAPPING = {'lib': '${appDir}/lib'}\n`);
     put(`${SITE}/other.py`, `HERE = '${appDir}'\n`);
@@ -114,7 +114,7 @@ describe('plugins/shared/install/package-layer', () => {
     expect(read(`${SITE}/other.py`), 'ordinary files are not touched').to.contain(appDir);
   });
 
-  it('knows private paths as Python quotes them in URLs', async () => {
+  it('recognizes private paths that Python quoted for URLs', async () => {
     appDir = join(root, "it's, (all) good");
     home = join(appDir, '.scalingo/python');
     const quoted = encodeURI(appDir).replace(/[,'()]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
@@ -123,7 +123,7 @@ describe('plugins/shared/install/package-layer', () => {
     expect(read(`${SITE}/lib-1.dist-info/direct_url.json`)).to.equal('{"url": "file:///app/lib"}');
   });
 
-  it('writes the same RECORD in a sandbox and without one, where an installer wrote absolute paths or left columns empty', async () => {
+  it('writes the same RECORD in a sandbox and without one, even if it had absolute paths or empty columns', async () => {
     const normalizedWith = async (app: string): Promise<string> => {
       const site = `${app}/.scalingo/python/${SITE}`;
       put('bin/demo', `#!${app}/.scalingo/python/bin/python\nprint()\n`);
@@ -162,7 +162,7 @@ describe('plugins/shared/install/package-layer', () => {
     expect(readFileSync(join(home, 'bin/tool')).subarray(-3)).to.deep.equal(Buffer.from([0xe9, 0xff, 0x0a]));
   });
 
-  it('drops the history of editable checkouts and keeps the sources', async () => {
+  it('removes the history of editable checkouts and keeps the sources', async () => {
     put('src/lib/.git/index', 'times');
     put('src/lib/lib.py', '');
     expect(await normalize()).to.deep.equal(['src/lib/lib.py']);

@@ -5,12 +5,12 @@ const RECORD =
   '../../../bin/tool,sha256=old,1\r\n"with,comma ""x"".py",sha256=b,2\r\ntool.py,sha256=c,3\r\nRECORD,,\r\n';
 
 describe('plugins/shared/install/record', () => {
-  it('replaces columns of one line and leaves the others byte by byte', () => {
+  it('replaces columns of one line and keeps the others byte for byte', () => {
     const text = editRecord(RECORD, (path) => (path === '../../../bin/tool' ? 'sha256=new,7' : undefined));
     expect(text).to.equal(RECORD.replace('sha256=old,1', 'sha256=new,7'));
   });
 
-  it('understands quoted names', () => {
+  it('reads quoted names', () => {
     expect(recordPaths(RECORD)).to.deep.equal(['../../../bin/tool', 'with,comma "x".py', 'tool.py', 'RECORD']);
     const text = editRecord(RECORD, (path) => (path.startsWith('with,') ? 'sha256=q,9' : undefined));
     expect(text).to.contain('"with,comma ""x"".py",sha256=q,9\r\n');
@@ -20,7 +20,7 @@ describe('plugins/shared/install/record', () => {
     expect(editRecord('a,,\nb,,\nc,,', (path) => (path === 'b' ? 'drop' : undefined))).to.equal('a,,\nc,,');
   });
 
-  it('spells digests as wheels do', () => {
+  it('writes digests like wheels', () => {
     expect(recordColumns(Buffer.from(''))).to.equal('sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0');
   });
 });

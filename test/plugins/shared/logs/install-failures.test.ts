@@ -1,4 +1,4 @@
-// What the four managers printed when they failed, in files under test/fixtures/install-logs, and what is made of it.
+// The failures for recorded logs of the four managers, in test/fixtures/install-logs.
 
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
@@ -59,7 +59,7 @@ describe('plugins/shared/logs/install-failures', () => {
       'uv-broken': 'RuntimeError: The headers of libfrob 3.1 were not found: install libfrob-dev',
     };
     for (const [name, cause] of Object.entries(CAUSES)) {
-      it(`begins the detail with the last line of the exception, or what a compiler says: ${name}`, () => {
+      it(`begins the detail with the last line of the exception or the error of a compiler: ${name}`, () => {
         const failure = failureOf(name);
         expect(failure.blame).to.equal('app');
         expect(firstLine(failure)).to.equal(cause);
@@ -69,7 +69,7 @@ describe('plugins/shared/logs/install-failures', () => {
       });
     }
 
-    it('takes the last of several exceptions, with the lines of a longer message', () => {
+    it('shows the last of several exceptions, with all lines of its message', () => {
       const log = (...lines: string[]): readonly string[] => [
         '  ╰─> [9 lines of output]',
         ...lines.map((line) => `      ${line}`),
@@ -110,7 +110,7 @@ describe('plugins/shared/logs/install-failures', () => {
       expect(buildCauses(['ERROR: No matching distribution found for x'])).to.deep.equal([]);
     });
 
-    it('takes any log', () => {
+    it('accepts any log', () => {
       const word = fc.constantFrom(
         'Traceback (most recent call last):',
         'A: b',
@@ -133,7 +133,7 @@ describe('plugins/shared/logs/install-failures', () => {
     });
   });
 
-  describe('a package that is not for this Python', () => {
+  describe('a package that does not support this Python', () => {
     const MISSES: Readonly<Record<string, readonly [title: string, needs: string]>> = {
       'pip-django': ['django 6.0.3 needs Python >=3.12, but this build has 3.11', '3.12'],
       'pip-range': ['django 6.0.10 needs Python >=3.12, but this build has 3.11', '3.12'],
@@ -146,7 +146,7 @@ describe('plugins/shared/logs/install-failures', () => {
       'pip-with-uv-selfreq': ['lib 1 needs Python >=3.12, but this build has 3.11', '3.12'],
     };
     for (const [name, [title, python]] of Object.entries(MISSES)) {
-      it(`is told with the Python that would do: ${name}`, () => {
+      it(`is reported with a suitable Python: ${name}`, () => {
         const failure = failureOf(name);
         expect(failure.title.replace(/django 6\.1(\.\d+)? /, 'django 6.1.1 ')).to.equal(title);
         expect(failure).to.include({ blame: 'app' });
@@ -155,7 +155,7 @@ describe('plugins/shared/logs/install-failures', () => {
       });
     }
 
-    it('says nothing of versions that nobody asked for', () => {
+    it('ignores versions that are not required', () => {
       const ignored =
         'ERROR: Ignored the following versions that require a different python version: 2.0 Requires-Python >=3.14; 2.1rc1 Requires-Python >=3.15';
       const missing = (wanted: string) =>
@@ -181,7 +181,7 @@ describe('plugins/shared/logs/install-failures', () => {
       'pip-with-uv-git-ssh': 'git.nohost.invalid',
     };
     for (const [name, host] of Object.entries(HOSTS)) {
-      it(`is named, and another try may help: ${name}`, () => {
+      it(`is named in a retryable failure: ${name}`, () => {
         const failure = failureOf(name);
         expect(failure).to.include({ blame: 'environment', retryable: true });
         expect(failure.title).to.match(
@@ -192,7 +192,7 @@ describe('plugins/shared/logs/install-failures', () => {
       });
     }
 
-    it('is known by what git, ssh and HTTP say', () => {
+    it('is recognized by the errors of git, ssh and HTTP', () => {
       const told = (...lines: string[]) => {
         const trouble = gitTrouble(lines);
         return trouble && [trouble.kind, trouble.host];
@@ -226,7 +226,7 @@ describe('plugins/shared/logs/install-failures', () => {
       ).to.deep.equal(['cut-off', 'git.example.com']);
     });
 
-    it('is none where the host answers that there is no such repository, or wants a login', () => {
+    it('is not reported if the host responds that the repository is missing or needs a login', () => {
       const answers = [
         "fatal: unable to access 'https://git.example.com/a.git/': The requested URL returned error: 403",
         "fatal: repository 'https://git.example.com/a.git/' not found",
@@ -239,8 +239,8 @@ describe('plugins/shared/logs/install-failures', () => {
     });
   });
 
-  describe('a demand on the version of the tool', () => {
-    it('is told with the file, and the version that this build has', () => {
+  describe('a required version of the tool', () => {
+    it('is reported with the file and the version of this build', () => {
       const exit = { exitCode: 2, lines: linesOf('uv-required') };
       const failure = uvFailed('uv sync', exit, { requiredIn: 'web/uv.toml' });
       expect(failure.remedy).to.match(
@@ -252,7 +252,7 @@ describe('plugins/shared/logs/install-failures', () => {
       );
     });
 
-    it('names a version that the pipeline could fetch instead', () => {
+    it('leads to a suggestion of a version that the pipeline can fetch', () => {
       const line = 'error: Required uv version `<0.12,>=0.11` does not match the running version `0.12.5`.';
       expect(uvFailed('uv sync', { exitCode: 2, lines: [line] }).remedy).to.match(
         /, or install 0\.11\.\d+ \(set `version: 0\.11/,
@@ -261,7 +261,7 @@ describe('plugins/shared/logs/install-failures', () => {
       expect(poetryFailed('poetry sync', { exitCode: 1, lines: [poetry] }).remedy).to.include(', or install 2.3.');
     });
 
-    it('is told for locks that are newer than the tool', () => {
+    it('is reported for locks that are newer than the tool', () => {
       expect(failureOf('uv-newlock')).to.include({
         title: 'A newer version of uv wrote uv.lock',
       });
@@ -271,7 +271,7 @@ describe('plugins/shared/logs/install-failures', () => {
   });
 
   describe('paths', () => {
-    it('of the run are shown as paths of the app', () => {
+    it('of the run become paths of the app', () => {
       const show = pathsShower(PLAIN);
       expect(show(`ERROR: The editable requirement file://${RUN}/view (from -r requirements.txt (line 2))`)).to.equal(
         'ERROR: The editable requirement . (from -r requirements.txt (line 2))',
@@ -289,7 +289,7 @@ describe('plugins/shared/logs/install-failures', () => {
       }
     });
 
-    it('of the sandbox too, and nothing else', () => {
+    it('of the sandbox do too, but no others', () => {
       const show = pathsShower(SANDBOX);
       expect(show('Failed to build `broken @ file:///app/broken`')).to.equal('Failed to build `broken @ broken`');
       expect(show('File "/app/broken/backend.py", line 7')).to.equal('File "broken/backend.py", line 7');

@@ -4,7 +4,7 @@ import { judgeInstallLog, nameNotFound } from '../../../../src/plugins/shared/lo
 const kindOf = (...lines: string[]): string | undefined => judgeInstallLog(lines).trouble?.kind;
 
 describe('plugins/shared/logs/install-log', () => {
-  it('blames the network when the installer gave up because of it', () => {
+  it('blames the network if the installer gave up because of it', () => {
     expect(kindOf('error: connection-failed')).to.equal('unreachable');
     expect(kindOf('  error: connection-timeout')).to.equal('timeout');
     expect(kindOf('error: ssl-verification-failed')).to.equal('tls');
@@ -19,14 +19,14 @@ describe('plugins/shared/logs/install-log', () => {
     );
   });
 
-  it('blames the network when no version was found after trouble with the index', () => {
+  it('blames the network if no version was found after index errors', () => {
     const warning =
       "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(': Failed to establish a new connection: [Errno 111] Connection refused')': /simple/x/";
     expect(kindOf(warning, 'ERROR: No matching distribution found for x')).to.equal('unreachable');
     expect(kindOf('ERROR: No matching distribution found for x')).to.equal(undefined);
   });
 
-  it('reads the reason in the line that gives up', () => {
+  it('finds the reason in the final error line', () => {
     const line = (reason: string): string =>
       `ERROR: Could not install packages due to an OSError: HTTPConnectionPool(host='127.0.0.1', port=9105): Max retries exceeded with url: /files/x.whl (Caused by ${reason})`;
     expect(kindOf(line("ResponseError('too many 503 error responses')"))).to.equal('server-error');
@@ -37,7 +37,7 @@ describe('plugins/shared/logs/install-log', () => {
     );
   });
 
-  it('takes into account what the index says when asked again', () => {
+  it('uses the output of a second query of the index', () => {
     const lines = ['ERROR: No matching distribution found for helper==1.5'];
     const busy =
       "Could not fetch URL http://host/simple/helper/: (Caused by ResponseError('too many 503 error responses')) - skipping";
@@ -57,7 +57,7 @@ describe('plugins/shared/logs/install-log', () => {
     ).to.equal(undefined);
   });
 
-  it('blames the app when trouble on the way was overcome', () => {
+  it('blames the app if the installer recovered from network errors', () => {
     const warning = "WARNING: Retrying (Retry(total=4)) after connection broken by 'ReadTimeoutError': /simple/x/";
     expect(kindOf(warning, 'error: subprocess-exited-with-error')).to.equal(undefined);
     expect(
@@ -81,7 +81,7 @@ describe('plugins/shared/logs/install-log', () => {
     expect(kindOf(...tree(connect, '  ╰─▶ failed to lookup address information'))).to.equal('unreachable');
     expect(kindOf(...tree(connect, '  ╰─▶ something new'))).to.equal('unreachable');
     expect(kindOf(...tree('  ╰─▶ HTTP status client error (404 Not Found) for url'))).to.equal(undefined);
-    // What a build prints is no cause of uv's.
+    // The output of a build is not an error of uv.
     expect(kindOf('  × Failed to build `bad==1.0`', '      Connection refused')).to.equal(undefined);
     const mismatch = tree('  ╰─▶ Hash mismatch for `helper==1.5`', '', '      Expected:', '        sha256:00');
     const tampered = [...mismatch, 'hint: `helper` was included because `shop` depends on it'];
@@ -93,12 +93,12 @@ describe('plugins/shared/logs/install-log', () => {
     });
   });
 
-  it('does not take a package that does not exist, or a refused login, for trouble', () => {
+  it('does not treat a missing package or a rejected login as a network problem', () => {
     expect(kindOf('ERROR: HTTP error 404 while getting http://host/x.whl')).to.equal(undefined);
     expect(kindOf('ERROR: 401 Client Error: Unauthorized for url: http://host/')).to.equal(undefined);
   });
 
-  it('[hint.gdal] [hint.sqlite] [hint.pip-metadata] [hint.first-match] shows the first known cause only', () => {
+  it('[hint.gdal] [hint.sqlite] [hint.pip-metadata] [hint.first-match] shows only the first known cause', () => {
     const causeOf = (...lines: string[]): string | undefined => judgeInstallLog(lines).cause?.id;
     expect(causeOf('    Could not find gdal-config. Make sure you have installed GDAL')).to.equal('hint.gdal');
     expect(causeOf('src/x.c:1:10: fatal error: sqlite3.h: No such file or directory')).to.equal('hint.sqlite');
@@ -107,12 +107,12 @@ describe('plugins/shared/logs/install-log', () => {
     expect(causeOf('ERROR: something else')).to.equal(undefined);
   });
 
-  it('collects the lines in which the installer says what is wrong', () => {
+  it('collects the error lines of the installer', () => {
     const { errors } = judgeInstallLog(['Collecting x', '  error: subprocess-exited-with-error', 'ERROR: Failed']);
     expect(errors).to.deep.equal(['error: subprocess-exited-with-error', 'ERROR: Failed']);
   });
 
-  it('names the packages that contradict each other, or that lack a digest', () => {
+  it('names the packages that conflict or lack a digest', () => {
     const errorsOf = (...lines: string[]): readonly string[] => judgeInstallLog(lines).errors;
     const conflict = ['The conflict is caused by:', '    The user requested a==1', '    b 1.0 depends on a>=2', ''];
     expect(errorsOf(...conflict, 'To fix this you could try to:', '    ERROR: Cannot install')).to.deep.equal([

@@ -1,4 +1,4 @@
-// What Poetry 2.4.1 printed, as it was recorded, and what pyflow makes of it.
+// The failures for recorded output of Poetry 2.4.1.
 
 import { expect } from 'chai';
 import { poetryFailed } from '../../../../src/plugins/shared/poetry/failures.js';
@@ -24,7 +24,7 @@ Cannot install helper.
 `;
 
 describe('plugins/shared/poetry/failures', () => {
-  it('blame the app for a lock that is out of date', () => {
+  it('blame the app for an outdated lock', () => {
     const failure = failed(
       'Installing dependencies from lock file\n\npyproject.toml changed significantly since poetry.lock was last generated. Run `poetry lock` to fix the lock file.',
     );
@@ -34,14 +34,14 @@ describe('plugins/shared/poetry/failures', () => {
     expect(failure.detail).to.match(/^pyproject\.toml changed/);
   });
 
-  it('blame the app for a Python that it does not allow', () => {
+  it('blame the app for a Python version that it excludes', () => {
     const failure = failed('\nCurrent Python version (3.12.1) is not allowed by the project (>=3.13).\n');
     expect(failure.blame).to.equal('app');
     expect(failure.detail).to.contain('>=3.13');
     expect(failure.remedy).to.contain('.python-version');
   });
 
-  it('blame the environment for an index that does not answer', () => {
+  it('blame the environment for an index that does not respond', () => {
     const failure = failed(`${START}
     | All attempts to connect to 127.0.0.1:1 failed.
     |
@@ -55,7 +55,7 @@ describe('plugins/shared/poetry/failures', () => {
     expect(failure.detail).to.contain('All attempts to connect to 127.0.0.1:1 failed.').and.not.contain('-v');
   });
 
-  it('blame the environment for errors of the index, silence and downloads cut off', () => {
+  it('blame the environment for errors of the index, timeouts and truncated downloads', () => {
     const troubles: readonly (readonly [string, string])[] = [
       ['503 Server Error: Service Unavailable for url: http://127.0.0.1:1/simple/helper/', 'reported a server error'],
       ['429 Client Error: Too Many Requests for url: http://127.0.0.1:1/simple/helper/', 'reported a server error'],
@@ -78,7 +78,7 @@ describe('plugins/shared/poetry/failures', () => {
     }
   });
 
-  it('blame the app for a file of another digest, whether the index tells digests or not', () => {
+  it('blame the app for a wrong digest, with or without digests at the index', () => {
     for (const line of [
       'Hash for helper (1.5) from archive helper-1.5-py3-none-any.whl not found in known hashes (was: sha256:c9)',
       'Downloaded distributions for helper (1.5) did not match any known checksums in your lock file.',
@@ -90,7 +90,7 @@ describe('plugins/shared/poetry/failures', () => {
     }
   });
 
-  it('tell that an index asks for a password, for its pages and for its files', () => {
+  it('report that an index requires a login, for its pages and its files', () => {
     for (const line of [
       'Source (PyPI): Authorization error accessing http://127.0.0.1:1/simple/helper/\n\nUnable to find installation candidates for helper (1.5)',
       '401 Client Error: Unauthorized for url: http://127.0.0.1:1/files/helper-1.5-py3-none-any.whl',
@@ -99,7 +99,7 @@ describe('plugins/shared/poetry/failures', () => {
     }
   });
 
-  it('tell of a package that is not at the index', () => {
+  it('report a package that is missing from the index', () => {
     const failure = failed(`${START}
     | Unable to find installation candidates for nohelper (1.5)
     |
@@ -122,7 +122,7 @@ describe('plugins/shared/poetry/failures', () => {
     ]);
   });
 
-  it('give the causes that all installers share', () => {
+  it('show the known causes of all installers', () => {
     const failure = failed(`${START}\n  src/x.c:1:10: fatal error: sqlite3.h: No such file or directory\n`);
     expect(failure.title).to.contain('SQLite');
   });
@@ -133,7 +133,7 @@ describe('plugins/shared/poetry/failures', () => {
     );
   });
 
-  it('leave what is said when all goes well out of the errors', () => {
+  it('leave normal output out of the errors', () => {
     expect(poetryErrors(START.split('\n'))).to.deep.equal([]);
   });
 });

@@ -38,7 +38,7 @@ describe('plugins/shared/python/bytecode', () => {
     'pkg/latin.py': '# -*- coding: latin-1 -*-\ns = "\\xe9"\n',
   };
 
-  /** Compiles in a folder of its own; gives what came out. */
+  /** Compiles in a new folder, and returns the result. */
   async function compileIn(
     folder: string,
     env: Readonly<Record<string, string>> = {},
@@ -67,7 +67,7 @@ describe('plugins/shared/python/bytecode', () => {
     return harness;
   }
 
-  it('gives the same bytes in other folders, under other locales and settings', async () => {
+  it('writes the same bytes in other folders and with other locales and settings', async () => {
     const a = await compileIn('a');
     const b = await compileIn('a longer one, with blanks', {
       LANG: 'POSIX',
@@ -80,7 +80,7 @@ describe('plugins/shared/python/bytecode', () => {
     expect(differences(await fingerprint(a.appDir, 'pkg/**'), await fingerprint(b.appDir, 'pkg/**'))).to.deep.equal([]);
   }).timeout(60_000);
 
-  it('compiles every file that can be, names it as at /app, and never checks its time', async () => {
+  it('compiles every valid file with its path below /app and without a time check', async () => {
     const { appDir } = await compileIn('one');
     const made = readdirSync(join(appDir, 'pkg/__pycache__')).sort();
     expect(made.map((name) => name.split('.')[0])).to.deep.equal(['__init__', 'json', 'latin', 'with blank']);
@@ -92,7 +92,7 @@ describe('plugins/shared/python/bytecode', () => {
     }
   }).timeout(60_000);
 
-  it('leaves alone what a package put there instead of sources, and does without bytecode that something is in the way of', async () => {
+  it('skips entries that are not regular files, and bytecode whose path is blocked', async () => {
     const { appDir } = await compileIn('planted', {}, (folder) => {
       const at = (name: string): string => join(folder, 'pkg', name);
       for (const name of ['latin.py', 'json.py']) rmSync(at(name));
@@ -110,8 +110,8 @@ describe('plugins/shared/python/bytecode', () => {
     ]);
   }).timeout(60_000);
 
-  describe('of what came with the sources', () => {
-    /** Compiles by the interpreter itself, in the app, in one of the ways of PEP 552. */
+  describe('bytecode that came with the sources', () => {
+    /** Compiles in the app with py_compile of the interpreter, in one of the modes of PEP 552. */
     const compileAll = (appDir: string, mode: string): void => {
       const python = join(runtime.appDir, '.scalingo/python/bin/python');
       const compiling = spawnSync(python, [
@@ -131,7 +131,7 @@ describe('plugins/shared/python/bytecode', () => {
       const found = readdirSync(folder).find((file) => file.startsWith(`${name}.`));
       return readFileSync(join(folder, found as string));
     };
-    /** A constant that the source does not have tells which of the two was used. */
+    /** A constant that is not in the source shows which of the two was used. */
     const mark = (appDir: string): void => {
       const folder = join(appDir, 'pkg/__pycache__');
       for (const name of readdirSync(folder)) {
@@ -143,7 +143,7 @@ describe('plugins/shared/python/bytecode', () => {
     };
 
     for (const mode of ['unchecked-hash', 'checked-hash']) {
-      it(`uses it, ${mode}, under the name that it has here`, async () => {
+      it(`is reused, ${mode}, with the new path`, async () => {
         const { appDir } = await compileIn('a', {}, (folder) => {
           compileAll(folder, mode);
           mark(folder);
@@ -156,7 +156,7 @@ describe('plugins/shared/python/bytecode', () => {
       }).timeout(60_000);
     }
 
-    it('replaces what goes by the time, is of another source, or is damaged', async () => {
+    it('is replaced if it is checked by time, belongs to another source, or is damaged', async () => {
       const { appDir } = await compileIn('a', {}, (folder) => {
         compileAll(folder, 'timestamp');
         mark(folder);

@@ -11,7 +11,7 @@ const GOOD = { level: 'final', implementation: 'cpython', scheme: 'posix_prefix'
 
 describe('plugins/shared/python/interpreters', () => {
   let root: string;
-  /** What each program answers, by its real path. */
+  /** The output of each program, by its real path. */
   let answers: Map<string, string>;
   let asked: string[];
   const command: HostCommand = {
@@ -48,7 +48,7 @@ describe('plugins/shared/python/interpreters', () => {
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
-  it('finds those of pyenv and of the search path, newest patch first', async () => {
+  it('finds interpreters of pyenv and on the search path, newest patch first', async () => {
     install('.pyenv/versions/3.12.1', 'python3.12', '3.12.1');
     install('.pyenv/versions/3.12.10', 'python3.12', '3.12.10');
     install('.pyenv/versions/3.11.9', 'python3.11', '3.11.9');
@@ -58,7 +58,7 @@ describe('plugins/shared/python/interpreters', () => {
     expect(found.every(({ refusal }) => refusal === undefined)).to.equal(true);
   });
 
-  it('asks each program once, whatever names lead to it, and no shims', async () => {
+  it('runs each program once, even if several names point to it, and no shims', async () => {
     install('usr', 'python3.12', '3.12.4');
     symlinkSync('python3.12', join(root, 'usr/bin/python3'));
     install('.pyenv/shims/../shims-home', 'python3', '3.12.5');
@@ -68,7 +68,7 @@ describe('plugins/shared/python/interpreters', () => {
     expect(asked).to.deep.equal([join(root, 'usr/bin/python3.12')]);
   });
 
-  it('looks only where the operator says', async () => {
+  it('looks only in the folders of the operator', async () => {
     install('.pyenv/versions/3.12.1', 'python3.12', '3.12.1');
     install('opt/py', 'python3.12', '3.12.0');
     const found = await find(
@@ -77,7 +77,7 @@ describe('plugins/shared/python/interpreters', () => {
     expect(found.map(({ version }) => version)).to.deep.equal(['3.12.0']);
   });
 
-  it('leaves out other minor versions and programs that do not answer', async () => {
+  it('leaves out other minor versions and programs that do not respond', async () => {
     install('usr', 'python3', '3.11.2');
     install('broken', 'python3', '3.12.0');
     answers.set(join(root, 'broken/bin/python3'), 'not JSON');
@@ -94,7 +94,7 @@ describe('plugins/shared/python/interpreters', () => {
     ['an unusual layout', { stdlib: '/usr/lib64/python3.12' }, /unusual place/],
   ];
   for (const [what, facts, reason] of refused) {
-    it(`refuses ${what} by name`, async () => {
+    it(`rejects ${what} and gives the reason`, async () => {
       install('usr', 'python3', '3.12.4', facts);
       const [found] = await find(hostWith({}, [join(root, 'usr/bin')]));
       expect(found?.refusal).to.match(reason);

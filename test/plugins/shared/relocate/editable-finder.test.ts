@@ -20,7 +20,7 @@ describe('plugins/shared/relocate/editable-finder', () => {
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  /** What the finder maps when it lies `folder` below an app. */
+  /** The mapping of a finder in `folder` below an app. */
   function mapped(text: string, folder: string): unknown {
     mkdirSync(join(root, folder), { recursive: true });
     writeFileSync(join(root, folder, 'finder.py'), text);
@@ -30,7 +30,7 @@ describe('plugins/shared/relocate/editable-finder', () => {
     return JSON.parse(printed);
   }
 
-  it('leads into the app wherever that lies, and leaves other paths', () => {
+  it('finds the app in any folder, and keeps other paths', () => {
     expect(mapped(movableFinder(FINDER, 3), '.scalingo/lib/site')).to.deep.equal([
       { far: `${root}/src/far`, out: '/usr/lib/out', near: '/application/near', all: root },
       { space: [`${root}/a`, '/opt/b', root] },

@@ -14,11 +14,11 @@ import {
 } from '../../../../src/plugins/shared/relocate/elf.js';
 import { readForStrip } from '../../../../src/plugins/shared/relocate/elf-file.js';
 
-/** A shared library as small as it gets: one mapped segment, a dynamic section, a symbol, debug data. */
+/** A minimal shared library: one mapped segment, a dynamic section, a symbol, debug data. */
 function makeElf({
   runpath = '/home/builder/prefix/lib',
   symbol = 'work',
-  /** Overrides where the symbol's name starts in the string table. */
+  /** Overrides the start of the symbol's name in the string table. */
   symbolAt = undefined as number | undefined,
 } = {}): Buffer {
   const strings = Buffer.from(`\0${runpath}\0libc.so.6\0${symbol}\0`);
@@ -106,7 +106,7 @@ const edited = (bytes: Buffer, runpath: string): Buffer => {
 };
 
 describe('plugins/shared/relocate/elf', () => {
-  it('tells ELF files from others', () => {
+  it('recognizes ELF files', () => {
     expect(isElf(makeElf())).to.equal(true);
     expect(isElf(Buffer.from('#!/bin/sh\n'))).to.equal(false);
     expect(isElf(Buffer.alloc(0))).to.equal(false);
@@ -128,24 +128,24 @@ describe('plugins/shared/relocate/elf', () => {
     expect(edited(once, '$ORIGIN/../lib').equals(once)).to.equal(true);
   });
 
-  it('leaves a file without a search path as it is', () => {
+  it('keeps a file without a search path unchanged', () => {
     const bytes = makeElf({ runpath: '' });
     expect(runpathOf(bytes)).to.equal(undefined);
     expect(edited(bytes, '$ORIGIN').equals(bytes)).to.equal(true);
   });
 
-  it('says that a longer path does not fit', () => {
+  it('rejects a longer path', () => {
     const result = withRunpath(makeElf({ runpath: '/opt' }), '$ORIGIN/../lib');
     expect(result).to.deep.equal({ ok: false, failure: 'its search path has space for 4 bytes, but needs 14' });
   });
 
-  it('refuses to overwrite a name that is the tail of the search path', () => {
+  it('rejects a search path whose tail is another name', () => {
     const tail = 1 + '/home/builder/prefix/'.length;
     const result = withRunpath(makeElf({ symbolAt: tail }), '$ORIGIN/../lib');
     expect(result).to.deep.equal({ ok: false, failure: 'its search path shares its bytes with another name' });
   });
 
-  it('names what it does not support', () => {
+  it('names unsupported forms', () => {
     const narrow = makeElf();
     narrow[4] = 1;
     expect(withRunpath(narrow, '$ORIGIN')).to.deep.equal({ ok: false, failure: 'it is a 32-bit file' });
@@ -154,14 +154,14 @@ describe('plugins/shared/relocate/elf', () => {
     expect(withRunpath(swapped, '$ORIGIN')).to.deep.equal({ ok: false, failure: 'it is a big-endian file' });
   });
 
-  it('drops debug sections and keeps what the loader maps byte for byte', () => {
+  it('removes debug sections and keeps mapped bytes unchanged', () => {
     const before = makeElf();
     const after = withoutDebug(before);
     expect(before.includes('/home/builder/source')).to.equal(true);
     expect(after.includes('/home/builder/source')).to.equal(false);
     expect(after.length).to.be.lessThan(before.length);
     expect(runpathOf(after)).to.equal('/home/builder/prefix/lib');
-    // The numbers of sections changed, so links between them must have.
+    // The numbers of sections changed, so the links between them must have changed, too.
     const table = Number(after.readBigUInt64LE(40));
     expect(after.readUInt16LE(60)).to.equal(5);
     expect(after.readUInt32LE(table + 2 * 64 + 40), '.dynsym links to .dynstr').to.equal(1);
@@ -169,7 +169,7 @@ describe('plugins/shared/relocate/elf', () => {
   });
 
   describe('build IDs', () => {
-    /** A file with nothing but a note of `id`. */
+    /** A file that contains only a note with `id`. */
     const withNote = (id: Buffer, name = '.note.gnu.build-id'): Buffer => {
       const names = Buffer.from(`\0${name}\0.shstrtab\0`);
       const namesAt = 64 + 16 + id.length;
@@ -199,7 +199,7 @@ describe('plugins/shared/relocate/elf', () => {
       return bytes;
     };
 
-    it('come from what is left of the file, wherever it was compiled', () => {
+    it('depend only on the remaining bytes, not on the build folder', () => {
       const [one, other] = [0x11, 0x22].map((byte) => withOwnBuildId(withNote(Buffer.alloc(20, byte))));
       expect(one!.equals(other!)).to.equal(true);
       expect(one!.subarray(80, 100).equals(Buffer.alloc(20))).to.equal(false);
@@ -208,7 +208,7 @@ describe('plugins/shared/relocate/elf', () => {
       expect(withOwnBuildId(more).subarray(80, 100).equals(one!.subarray(80, 100))).to.equal(false);
     });
 
-    it('are left alone where there is none, or one of an unknown form', () => {
+    it('stay unchanged if they are missing or have an unknown form', () => {
       for (const bytes of [
         makeElf(),
         withNote(Buffer.alloc(20), '.note.other'),
@@ -218,7 +218,7 @@ describe('plugins/shared/relocate/elf', () => {
         expect(withOwnBuildId(bytes)).to.equal(bytes);
     });
 
-    it('never make a damaged file throw', () => {
+    it('never throw for a damaged file', () => {
       const whole = withNote(Buffer.alloc(20, 1));
       fc.assert(
         fc.property(fc.nat(whole.length - 1), fc.nat(255), fc.nat(whole.length), (at, value, length) => {
@@ -230,14 +230,14 @@ describe('plugins/shared/relocate/elf', () => {
     });
   });
 
-  it('spells a path otherwise without moving anything', () => {
+  it('replaces a path without moving other bytes', () => {
     const bytes = Buffer.from('a\0/home/me/py/3.12\0b/home/me/py/lib');
     const after = withPath(bytes, '/home/me/py/', '/app/');
     expect(after.toString()).to.equal('a\0/app////////3.12\0b/app////////lib');
     expect(withPath(bytes, '/x', '/longer').equals(bytes)).to.equal(true);
   });
 
-  it('never throws on damaged files', () => {
+  it('never throws for damaged files', () => {
     const whole = makeElf();
     fc.assert(
       fc.property(fc.nat(whole.length - 1), fc.nat(255), fc.nat(whole.length), (at, value, length) => {
@@ -258,7 +258,7 @@ describe('plugins/shared/relocate/elf', () => {
     });
     afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-    /** As a caller takes it: whole when nothing could be dropped. */
+    /** Like a caller: reads the whole file if nothing could be dropped. */
     async function stripped(bytes: Buffer): Promise<{ readonly result: Buffer; readonly isWhole: boolean }> {
       const file = join(root, 'library.so');
       writeFileSync(file, bytes);
@@ -268,13 +268,13 @@ describe('plugins/shared/relocate/elf', () => {
       return { result: result === read.bytes && !read.isWhole ? bytes : result, isWhole: read.isWhole };
     }
 
-    it('gives what the whole file gives', async () => {
+    it('give the same result as the whole file', async () => {
       const { result, isWhole } = await stripped(makeElf());
       expect(isWhole).to.equal(false);
       expect(result.equals(withoutDebug(makeElf()))).to.equal(true);
     });
 
-    it('gives it for damaged and cut-off files as well', async () => {
+    it('do so for damaged and truncated files, too', async () => {
       const whole = makeElf();
       const edit = fc.record({ at: fc.nat(whole.length - 1), value: fc.nat(255) });
       await fc.assert(

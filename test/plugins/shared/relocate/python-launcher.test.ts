@@ -10,12 +10,12 @@ const BIN = '/app/.scalingo/python/bin';
 const HEAD = `#!/bin/sh\n'''exec' "$(dirname "$(realpath "$0")")/python" "$0" "$@"\n' '''\n`;
 
 describe('plugins/shared/relocate/python-launcher', () => {
-  it('replaces an absolute interpreter by the one beside the script', () => {
+  it('replaces an absolute interpreter with the one next to the script', () => {
     expect(relocatableLauncher(`#!${BIN}/python\nimport sys\n`, BIN)).to.equal(`${HEAD}import sys\n`);
     expect(relocatableLauncher(`#!${BIN}/python3.12\nx\n`, BIN)).to.contain('/python3.12" "$0"');
   });
 
-  it('gives the same for the form that installers choose for long paths and blanks', () => {
+  it('does the same for the form that installers use for long paths and blanks', () => {
     const folder = '/tmp/a folder/bin';
     const quoted = `#!/bin/sh\n'''exec' "${folder}/python" "$0" "$@"\n' '''\nimport sys\n`;
     const bare = `#!/bin/sh\n'''exec' /tmp/long/bin/python "$0" "$@"\n' '''\nimport sys\n`;
@@ -30,7 +30,7 @@ describe('plugins/shared/relocate/python-launcher', () => {
     expect(result.split('\n')[2]).to.match(/^'''exec' /);
   });
 
-  it('leaves other scripts as they are', () => {
+  it('keeps other scripts unchanged', () => {
     for (const script of ['#!/bin/sh\necho\n', '#!/usr/bin/env python\nx\n', `#!/other/bin/python\nx\n`, '', 'x']) {
       expect(relocatableLauncher(script, BIN)).to.equal(script);
     }

@@ -84,14 +84,14 @@ describe('plugins/shared/relocate/runtime-form', () => {
     }
   });
 
-  it('does not read folders that hold nothing of use', () => {
+  it('does not read folders without files of the runtime', () => {
     expect(mayHoldRuntime('lib/python3.12/site-packages', '3.12')).to.equal(false);
     expect(mayHoldRuntime('lib/python3.12/test', '3.12')).to.equal(false);
     expect(mayHoldRuntime('share', '3.12')).to.equal(false);
     expect(mayHoldRuntime('lib/python3.12/json', '3.12')).to.equal(true);
   });
 
-  it('copies what belongs, links as links, and a link that leads out as what it leads to', async () => {
+  it('copies the files of the runtime, links as links, and outside links as files', async () => {
     put('bin/pip');
     put('lib/python3.12/site-packages/foreign.pth', '/root\n');
     symlinkSync('python3.12', join(prefix, 'bin/python3'));
@@ -105,7 +105,7 @@ describe('plugins/shared/relocate/runtime-form', () => {
     expect(existsSync(join(home, 'lib/python3.12/site-packages'))).to.equal(false);
   });
 
-  it('spells the prefix it was built for as the one of the slug', async () => {
+  it('replaces the build prefix with that of the slug', async () => {
     put(
       'lib/python3.12/_sysconfigdata__linux_x86_64-linux-gnu.py',
       "build_time_vars = {'LIBDIR': '/install/lib',\n 'OTHER': '/installed/x',\n 'prefix': '/install'}\n",
@@ -124,7 +124,7 @@ describe('plugins/shared/relocate/runtime-form', () => {
     expect(readFileSync(join(prefix, 'lib/python3.12/notes.py'), 'utf8')).to.contain('/install');
   });
 
-  it('drops what does not belong and gives the interpreter its names', async () => {
+  it('removes other files and links the names of the interpreter', async () => {
     put('bin/pip3');
     put('lib/python3.12/test/deep/test_x.py');
     put('lib/python3.12/site-packages/foreign/__init__.py');
@@ -144,7 +144,7 @@ describe('plugins/shared/relocate/runtime-form', () => {
     expect(readFileSync(join(prefix, 'lib/pkgconfig/python-3.12.pc'), 'utf8')).to.equal(once);
   });
 
-  it('names the file whose search path cannot be rewritten', async () => {
+  it('names the file if its search path cannot be rewritten', async () => {
     const narrow = Buffer.alloc(64);
     Buffer.from([0x7f, 0x45, 0x4c, 0x46, 1, 1]).copy(narrow);
     writeFileSync(join(prefix, 'bin/python3.12'), narrow);

@@ -14,7 +14,7 @@ describe('plugins/shared/relocate/search-bytes', () => {
 
   it('finds texts in small and large, text and binary files, and in links', async () => {
     writeFileSync(join(root, 'small'), Buffer.from('\0\xff/private/a\0', 'latin1'));
-    // Across the border between two chunks.
+    // Across the boundary of two chunks.
     const large = Buffer.alloc(3 * 1024 * 1024, 0x2e);
     large.write('/private/b', 1024 * 1024 - 4);
     writeFileSync(join(root, 'large'), large);
@@ -33,7 +33,7 @@ describe('plugins/shared/relocate/search-bytes', () => {
     ]);
   });
 
-  it('finds nothing when nothing is looked for', async () => {
+  it('finds nothing without search texts', async () => {
     expect(await searchFiles(new Folder(root), '', ['not there'], [])).to.deep.equal([]);
   });
 });

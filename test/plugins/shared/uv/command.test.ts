@@ -17,12 +17,12 @@ const PYPI = 'https://pypi.org/simple';
 const MIRROR = 'https://me:secret@mirror.example/simple';
 
 describe('plugins/shared/uv/command', () => {
-  it('installs by the lockfile when no index is given, or the default one', () => {
+  it('installs from the lockfile without an index, or with the default one', () => {
     expect(planIndex(lockFrom(PYPI), undefined)).to.deep.equal({ way: 'locked', others: [] });
     expect(planIndex(lockFrom(PYPI), `${PYPI}/`)).to.deep.equal({ way: 'locked', others: [] });
   });
 
-  it('takes what the default index has from a mirror, and the rest from where it is', () => {
+  it('installs packages of the default index from a mirror, and others from their index', () => {
     expect(planIndex(lockFrom(PYPI, 'https://own.example/simple'), MIRROR)).to.deep.equal({
       way: 'mirror',
       index: MIRROR,
@@ -30,7 +30,7 @@ describe('plugins/shared/uv/command', () => {
     });
   });
 
-  it('logs in to the index that the lockfile names, spelled as there', () => {
+  it('logs in to the index of the lockfile, with its spelling', () => {
     expect(planIndex(lockFrom('https://mirror.example/simple/'), MIRROR)).to.deep.equal({
       way: 'locked',
       index: 'https://me:secret@mirror.example/simple/',
@@ -38,11 +38,11 @@ describe('plugins/shared/uv/command', () => {
     });
   });
 
-  it('leaves an app alone that has a default index of its own', () => {
+  it('keeps the default index of an app that sets one', () => {
     expect(planIndex(lockFrom('https://own.example/simple'), MIRROR)).to.deep.equal({ way: 'locked', others: [] });
   });
 
-  it('gives build tools the index when the lockfile names none', () => {
+  it('passes the index to build tools if the lockfile has none', () => {
     expect(planIndex(lockFrom('wheels'), MIRROR)).to.deep.equal({ way: 'locked', index: MIRROR, others: [] });
   });
 });
