@@ -1,5 +1,6 @@
-// Bundles src into dist: an entry of a few kilobytes, three bundles with the code that V8 compiled for them, and the sdk. The
-// program needs no node_modules at run time. `node scripts/build.mjs [DIR]` builds elsewhere, for tests.
+// Bundles src into dist: an entry of a few kilobytes, three bundles with the code that V8 compiled for them, the sdk, and the
+// licences of the bundled packages. The program needs no node_modules at run time. `node scripts/build.mjs [DIR]` builds
+// elsewhere, for tests.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -9,6 +10,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { bundles } from './bundles.mjs';
+import { licenseTexts } from './licenses.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const outdir = resolve(root, process.argv[2] ?? 'dist');
@@ -33,10 +35,12 @@ async function write(path, content) {
 }
 
 const names = {};
+const maps = [];
 for (const [bundle, { text, map }] of Object.entries(await bundles(root, settings))) {
   const digest = createHash('sha256').update(text).digest('hex').slice(0, 12);
   const name = `chunks/${bundle}-${digest}.cjs`;
   names[bundle] = name;
+  maps.push(map);
   await write(name, `${text}//# sourceMappingURL=${basename(name)}.map\n`);
   await write(`${name}.map`, map);
   kept.add(`${name}.cache`);
@@ -50,11 +54,12 @@ const pluginHost = await build({
   format: 'esm',
   platform: 'node',
   write: false,
-  sourcemap: false,
+  outfile: 'plugin-host.js',
   entryPoints: ['src/plugin-host/main.ts'],
   logLevel: 'warning',
 });
-const [{ contents: pluginHostText }] = pluginHost.outputFiles;
+const [pluginHostMap, pluginHostText] = pluginHost.outputFiles.map(({ text }) => text);
+maps.push(pluginHostMap);
 const pluginHostName = `chunks/plugin-host-${createHash('sha256').update(pluginHostText).digest('hex').slice(0, 12)}.js`;
 await write(pluginHostName, pluginHostText);
 
@@ -91,7 +96,11 @@ const entries = await build({
   ),
   logLevel: 'warning',
 });
-for (const { path, contents } of entries.outputFiles) await write(relative(outdir, path), contents);
+for (const { path, contents, text } of entries.outputFiles) {
+  await write(relative(outdir, path), contents);
+  if (path.endsWith('.map')) maps.push(text);
+}
+await write('THIRD-PARTY-LICENSES.txt', licenseTexts(root, maps));
 
 // Newer files belong to a build that is running, or to a pyflow that has just started.
 const oldEnough = Date.now() - 10_000;

@@ -123,6 +123,32 @@ describe('scripts/build', () => {
     expect(sources.filter((source) => unwanted.test(source))).to.deep.equal([]);
   });
 
+  it('names every package in the bundles, with the text of its licence', () => {
+    const text = readFileSync(join(out, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
+    const folders = ['start', 'run', 'draw'].flatMap((name) =>
+      sourcesOf(name).flatMap((source) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(source)?.[0] ?? []),
+    );
+    expect(folders).to.include.members(['node_modules/@dagrejs/dagre', 'node_modules/inversify']);
+    for (const folder of new Set(folders)) {
+      const { name, version } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as {
+        name: string;
+        version: string;
+      };
+      const file = readdirSync(join(root, folder)).find((one) => /^licen[cs]e/i.test(one)) ?? '';
+      expect(text).to.contain(`\n${name} ${version} (`);
+      expect(text).to.contain(
+        readFileSync(join(root, folder, file), 'utf8')
+          .replaceAll('\r\n', '\n')
+          .trim(),
+      );
+    }
+    // dagre has it in its file.
+    expect(text).to.contain('\n@dagrejs/graphlib ');
+    const titles = [...text.matchAll(/^-{80}\n(.+)\n-{80}$/gm)].map(([, title]) => title);
+    expect(titles.length).to.be.greaterThan(50);
+    expect(titles).to.deep.equal([...titles].sort());
+  });
+
   describe('a copy without anything around it', () => {
     let copy: string;
     let number = 0;
