@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The program: argv and environment in, exit status out. It answers `--version` itself; for everything else it loads
-// cli/main.ts, which finds the command. The command calls the engine (cli/engine.ts) and returns the exit status
-// (cli/exit-status.ts).
+// cli/main.ts, which finds the command. The command calls the engine (cli/engine.ts) and returns the exit status, which
+// cli/exit-status.ts decides.
 
 import { loadBundles } from './cli/bundles.js';
 

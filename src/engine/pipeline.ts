@@ -6,13 +6,20 @@
 //   planRun        plan/run-plan.ts          chooses the nodes to visit
 //   openRun        run/run.ts                opens the store, lists the app's files
 //   schedule       plan/schedule.ts          visits the nodes in graph order
-//   executeNode    node/execute.ts           one node's life: its key (node/key.ts), a stored result (node/look-up.ts), or
-//                                            work (node/work.ts): in a session of the run's sandbox, which
-//                                            process/sandbox/probe.ts starts; then its outputs are captured
+//   executeNode    node/execute.ts           one node's life:
+//       key        node/key.ts               makes the node's key
+//       look up    node/look-up.ts           looks in the store for a result under that key
+//       work       node/work.ts              runs the plugin in a sandbox if there is none
+//         sandbox  node/run-sandbox.ts       opens the run's sandbox when a node first needs it: process/sandbox/probe.ts
+//                                            chooses it, process/sandbox/namespaces.ts starts its processes
+//         capture  trees/output-tree.ts      stores the files that the node wrote, changed or deleted
+//         outputs  node/outputs.ts           checks the values that the node returned, and makes its result
 //   writeSlug      slug/write.ts             writes the finished app
-//   makeReport     report/report.ts          status, exit status, the outcome of each node. ../cli/exit-status.ts decides the
-//                                            status of the process where there is no report, or a signal came
+//   makeReport     report/report.ts          status, outcome of each node, exit status of the run
 //   recordRun      report/record.ts          what the next run needs to know
+//
+// `pyflow run` calls it only if up-to-date/fast-path.ts found a change. ../cli/exit-status.ts then decides the exit status of the
+// process: that of the run, unless a signal came or a file could not be written.
 
 import { closing, type Compose, type Composition } from './composition.js';
 import type { EventSink, RunReport } from './events.js';
