@@ -50,6 +50,7 @@ const DISTRICTS = [
   'services',
   'outside',
   'app',
+  'remote',
   'plan',
   'run',
   'up-to-date',
@@ -59,6 +60,11 @@ const DISTRICTS = [
   'inspect',
   'render',
 ];
+
+/** Districts that import fewer of those below them. */
+const IMPORTS_ONLY: Readonly<Record<string, readonly string[]>> = {
+  remote: ['files', 'secrets', 'trees', 'store', 'remote'],
+};
 
 /** Files at the root of the engine that every district may import: the outside and plugins import them too. */
 const FOR_EVERY_DISTRICT = ['composition', 'events', 'failure', 'request', 'sdk'].map(
@@ -151,6 +157,15 @@ describe('architecture', () => {
       if (!isRelative || from < 0 || !target.startsWith('src/engine/')) return false;
       const to = districtOf(target);
       return to < 0 ? !FOR_EVERY_DISTRICT.includes(target) : to > from;
+    });
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it('keeps some districts to a few of those below them', () => {
+    const wrong = eachImport(({ path }, { target, isRelative }) => {
+      const allowed = IMPORTS_ONLY[DISTRICTS[districtOf(path)] ?? ''];
+      const to = districtOf(target);
+      return allowed !== undefined && isRelative && to >= 0 && !allowed.includes(DISTRICTS[to] ?? '');
     });
     expect(wrong).to.deep.equal([]);
   });
