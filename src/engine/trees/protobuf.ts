@@ -2,6 +2,8 @@
 
 import { isUtf8 } from 'node:buffer';
 
+const MOST = Number.MAX_SAFE_INTEGER;
+
 /** Thrown for bytes that are not a valid message. `decodeWith` catches it. */
 class Malformed extends Error {}
 
@@ -49,6 +51,24 @@ export class MessageWriter {
     this.key(field, 0);
   }
 
+  /** Writes any safe integer, a negative one as protobuf's signed types have it. Leaves out zero. */
+  signed(field: number, value: number): void {
+    if (value === 0) return;
+    this.packed(value);
+    this.key(field, 0);
+  }
+
+  /** One number of a packed field, which `message` closes. A negative one is two's complement of 64 bits. */
+  packed(value: number): void {
+    if (value >= 0) return this.rawVarint(value);
+    this.reserve(10);
+    this.start -= 10;
+    let rest = BigInt.asUintN(64, BigInt(value));
+    for (let at = this.start; at < this.start + 10; at++, rest >>= 7n) {
+      this.buffer[at] = Number(rest & 127n) | (rest > 127n ? 128 : 0);
+    }
+  }
+
   boolean(field: number, value: boolean | undefined): void {
     if (value) this.integer(field, 1);
   }
@@ -64,8 +84,9 @@ export class MessageWriter {
     this.key(field, 2);
   }
 
-  bytes(field: number, value: Uint8Array | undefined): void {
-    if (value === undefined || value.length === 0) return;
+  /** Leaves out an empty value, except where it stands for a message that is there. */
+  bytes(field: number, value: Uint8Array | undefined, isMessage = false): void {
+    if (value === undefined || (value.length === 0 && !isMessage)) return;
     this.reserve(value.length);
     this.start -= value.length;
     this.buffer.set(value, this.start);
@@ -125,6 +146,18 @@ export class MessageReader {
     }
   }
 
+  /** Any valid varint. A value beyond the safe integers becomes the nearest of them. */
+  private longVarint(): number {
+    let value = 0n;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      if (this.at >= this.end) throw new Malformed();
+      const byte = this.buffer[this.at++] as number;
+      value |= BigInt(byte & 127) << shift;
+      if (byte < 128) return Math.max(-MOST, Math.min(MOST, Number(BigInt.asIntN(64, value))));
+    }
+    throw new Malformed();
+  }
+
   private span(): number {
     if (this.wireType !== 2) throw new Malformed();
     const size = this.varint();
@@ -137,6 +170,19 @@ export class MessageReader {
   integer(): number {
     if (this.wireType !== 0) throw new Malformed();
     return this.varint();
+  }
+
+  /** A number that can be negative, or as large as a server likes: it becomes the nearest safe integer. */
+  signed(): number {
+    if (this.wireType !== 0) throw new Malformed();
+    return this.longVarint();
+  }
+
+  /** Calls `take` for each number of a repeated field, which come one by one or packed into one value. */
+  integers(take: (value: number) => void): void {
+    if (this.wireType === 0) return take(this.longVarint());
+    const packed = this.message();
+    while (packed.at < packed.end) take(packed.longVarint());
   }
 
   boolean(): boolean {
@@ -162,7 +208,7 @@ export class MessageReader {
   }
 
   skip(): void {
-    if (this.wireType === 0) this.varint();
+    if (this.wireType === 0) this.longVarint();
     else if (this.wireType === 2) this.span();
     else if (this.wireType === 1 || this.wireType === 5) {
       this.at += this.wireType === 1 ? 8 : 4;

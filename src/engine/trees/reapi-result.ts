@@ -2,19 +2,46 @@
 
 import type { Digest } from '../files/digest.js';
 import { decodeWith, demand, type MessageReader } from './protobuf.js';
+import { bytes, list, message, messageType, number, text, type MessageOf } from './message-type.js';
 import { compareNames, eachFromEnd, encode, getDigest, inOrder, putDigest } from './reapi-parts.js';
+
+/** A message of any type, with the name of the type. */
+export const Any = messageType('google.protobuf.Any', { typeUrl: [1, text(1024)], value: [2, bytes] });
+
+const moment = message(messageType('google.protobuf.Timestamp', { seconds: [1, number], nanos: [2, number] }));
+
+/** How a result came about. Not part of what it says: servers change it. */
+export const ExecutedActionMetadata = messageType('build.bazel.remote.execution.v2.ExecutedActionMetadata', {
+  worker: [1, text(4096)],
+  queuedTimestamp: [2, moment],
+  workerStartTimestamp: [3, moment],
+  workerCompletedTimestamp: [4, moment],
+  inputFetchStartTimestamp: [5, moment],
+  inputFetchCompletedTimestamp: [6, moment],
+  executionStartTimestamp: [7, moment],
+  executionCompletedTimestamp: [8, moment],
+  outputUploadStartTimestamp: [9, moment],
+  outputUploadCompletedTimestamp: [10, moment],
+  auxiliaryMetadata: [11, list(message(Any), 100)],
+});
+export type ExecutionMetadata = MessageOf<typeof ExecutedActionMetadata>;
+
+/** No result of a node has more outputs of one type. */
+const MOST_OUTPUTS = 10_000;
 
 /** REAPI's ActionResult. The engine's ActionResult is a different type. */
 export interface ReapiResult {
   readonly outputFiles: readonly ReapiOutputFile[];
   readonly outputDirectories: readonly ReapiOutputDirectory[];
   readonly outputSymlinks: readonly { readonly path: string; readonly target: string }[];
-  /** Never negative. */
+  /** Negative only in a result from elsewhere. */
   readonly exitCode: number;
   readonly stdoutRaw?: Uint8Array;
   readonly stdout?: Digest;
   readonly stderrRaw?: Uint8Array;
   readonly stderr?: Digest;
+  /** The store's own results have none. */
+  readonly metadata?: Partial<ExecutionMetadata>;
 }
 export interface ReapiOutputFile {
   readonly path: string;
@@ -39,11 +66,12 @@ export const encodeActionResult = (result: ReapiResult): Buffer =>
       writer.string(1, link.path);
       writer.message(12, mark);
     });
+    if (result.metadata !== undefined) ExecutedActionMetadata.put(writer, 9, result.metadata);
     putDigest(writer, 8, result.stderr);
     writer.bytes(7, result.stderrRaw);
     putDigest(writer, 6, result.stdout);
     writer.bytes(5, result.stdoutRaw);
-    writer.integer(4, result.exitCode);
+    writer.signed(4, result.exitCode);
     eachFromEnd(inOrder(result.outputDirectories, byPath), (directory) => {
       const mark = writer.length;
       putDigest(writer, 5, directory.root);
@@ -105,23 +133,29 @@ function getOutputSymlink(reader: MessageReader): { path: string; target: string
   return { path, target };
 }
 
-export const decodeActionResult = (bytes: Uint8Array): ReapiResult | undefined =>
-  decodeWith(bytes, (reader) => {
+/** What pyflow doesn't use of a server's result, such as symlinks in the fields of older servers, is skipped. */
+export const decodeActionResult = (encoded: Uint8Array): ReapiResult | undefined =>
+  decodeWith(encoded, (reader) => {
     const outputFiles: ReapiOutputFile[] = [];
     const outputDirectories: ReapiOutputDirectory[] = [];
     const outputSymlinks: { path: string; target: string }[] = [];
-    const raw: { stdoutRaw?: Uint8Array; stdout?: Digest; stderrRaw?: Uint8Array; stderr?: Digest } = {};
+    const rest: { -readonly [name in keyof ReapiResult]?: ReapiResult[name] } = {};
     let exitCode = 0;
+    const add = <T>(items: T[], item: T): void => {
+      demand(items.length < MOST_OUTPUTS);
+      items.push(item);
+    };
     while (reader.next()) {
-      if (reader.field === 2) outputFiles.push(getOutputFile(reader.message()));
-      else if (reader.field === 3) outputDirectories.push(getOutputDirectory(reader.message()));
-      else if (reader.field === 4) exitCode = reader.integer();
-      else if (reader.field === 5) raw.stdoutRaw = reader.bytes();
-      else if (reader.field === 6) raw.stdout = getDigest(reader.message());
-      else if (reader.field === 7) raw.stderrRaw = reader.bytes();
-      else if (reader.field === 8) raw.stderr = getDigest(reader.message());
-      else if (reader.field === 12) outputSymlinks.push(getOutputSymlink(reader.message()));
+      if (reader.field === 2) add(outputFiles, getOutputFile(reader.message()));
+      else if (reader.field === 3) add(outputDirectories, getOutputDirectory(reader.message()));
+      else if (reader.field === 4) exitCode = reader.signed();
+      else if (reader.field === 5) rest.stdoutRaw = reader.bytes();
+      else if (reader.field === 6) rest.stdout = getDigest(reader.message());
+      else if (reader.field === 7) rest.stderrRaw = reader.bytes();
+      else if (reader.field === 8) rest.stderr = getDigest(reader.message());
+      else if (reader.field === 9) rest.metadata = ExecutedActionMetadata.read(reader.message());
+      else if (reader.field === 12) add(outputSymlinks, getOutputSymlink(reader.message()));
       else reader.skip();
     }
-    return { outputFiles, outputDirectories, outputSymlinks, exitCode, ...raw };
+    return { outputFiles, outputDirectories, outputSymlinks, exitCode, ...rest };
   });
