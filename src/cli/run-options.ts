@@ -6,6 +6,7 @@ import { passThroughOf } from '../engine/app/pass-through.js';
 import { succeed, type Result } from '../engine/failure.js';
 import type { RunRequest } from '../engine/request.js';
 import { EMPTY_VALUE, wrongUsage, type Given, type Option, type UsageProblem } from './command.js';
+import { isOfRemote, remoteOf, REMOTE_OPTIONS } from './remote-options.js';
 import { findPipeline } from './shipped-pipelines.js';
 import type { World } from './world.js';
 
@@ -79,6 +80,7 @@ export const RUN_OPTIONS: readonly Option[] = [
     choices: ['auto', 'required', 'none'],
     summary: 'How to isolate commands from the machine (default: auto, which uses namespaces if they work)',
   },
+  ...REMOTE_OPTIONS,
 ];
 
 /** The request for `named`, a pipeline file or the name of a shipped pipeline. SIGINT and SIGTERM abort it. */
@@ -101,6 +103,8 @@ export function runRequest(
     if (given.values(name).includes(''))
       return wrongUsage(`--${name} needs the name of a node.`, 'Name a node of the pipeline.');
   }
+  const remote = remoteOf(world, given);
+  if (!remote.ok) return remote;
   const until = given.value('until');
   const envDir = given.value('env-dir');
   const { appDir } = app.value;
@@ -119,6 +123,7 @@ export function runRequest(
     mode: given.flag('test') ? 'test' : 'build',
     sandbox: sandboxOf(given),
     passThrough: passThroughOf(world.env),
+    ...(remote.value === undefined ? {} : { remote: remote.value }),
     signal: world.onInterrupt().signal,
   });
 }
@@ -183,12 +188,14 @@ export function cacheDirOf(given: Given, world: World): string {
 
 /**
  * `PYFLOW_*` by the name after the prefix, sorted so that the order of the environment has no effect. PINS is the text of
- * the pin file, not its name, so that a run is not up to date if the pins changed.
+ * the pin file, not its name, so that a run is not up to date if the pins changed. Those of the remote cache are not among
+ * them: they change no result, and no plugin may see them.
  */
 export function settingsOf(world: World): Result<Readonly<Record<string, string>>, UsageProblem> {
   const settings: [string, string][] = [];
   for (const [name, value] of Object.entries(world.env)) {
-    if (name.startsWith('PYFLOW_') && name.length > 7 && value !== undefined) settings.push([name.slice(7), value]);
+    if (!name.startsWith('PYFLOW_') || name.length === 7 || value === undefined || isOfRemote(name)) continue;
+    settings.push([name.slice(7), value]);
   }
   const value = Object.fromEntries(settings.sort(([a], [b]) => (a < b ? -1 : 1)));
   const pins = value['PINS'];

@@ -36,6 +36,7 @@ import { announceRun, announceSlug } from './report/announce.js';
 import { finishedApp } from './report/finished-app.js';
 import { keepQuota, recordRun } from './report/record.js';
 import { producersOfLost, withRecovery, type Attempt, type Attempted } from './report/recovery.js';
+import type { RemoteSettings } from './remote/settings.js';
 import { makeReport } from './report/report.js';
 import type { Refusal, RunOptions, RunRequest } from './request.js';
 import { sweepDeadLocks } from './run/lock.js';
@@ -57,6 +58,8 @@ export const runPipeline = (
     const startedAt = options.clock.now();
     const unsafe = checkOutDir(request.outDir, request.appDir, request.force);
     if (unsafe !== undefined) return fail({ type: 'failure', failure: unsafe });
+    const remote = await remoteSettingsOf(request);
+    if (!remote.ok) return fail({ type: 'failure', failure: remote.failure });
     const composition = await composing({ cacheDir: request.cacheDir, settings: request.settings });
     const checked = await checkPipeline(request, composition);
     if (!checked.ok) return checked;
@@ -64,6 +67,13 @@ export const runPipeline = (
     if (!plan.ok) return plan;
     return runPlan(request, sink, { composition, checked: checked.value, plan: plan.value, startedAt, ...options });
   });
+
+/** Undefined without a remote cache. */
+async function remoteSettingsOf({ remote, appDir }: RunRequest): Promise<Result<RemoteSettings | undefined>> {
+  if (remote === undefined) return succeed(undefined);
+  const { readRemoteSettings } = await import('./remote/settings.js');
+  return readRemoteSettings(remote, { appDir });
+}
 
 interface Planned extends RunOptions {
   readonly composition: Composition;

@@ -39,7 +39,21 @@ export interface RunRequest {
   readonly settings: Readonly<Record<string, string>>;
   /** Proxy and CA variables for commands that can use the network. Part of no key. */
   readonly passThrough?: Readonly<Record<string, string>>;
+  /** The remote cache as the operator named it. Absent without one. remote/settings.ts reads it. */
+  readonly remote?: RemoteRequest;
   readonly signal: AbortSignal;
+}
+
+/** What the command line and the environment say about a remote cache. Nothing in it is checked yet. */
+export interface RemoteRequest {
+  /** Address of the server. If absent, the settings file names it. */
+  readonly url?: string;
+  /** Absolute path of the settings file. */
+  readonly settingsFile?: string;
+  readonly write: boolean;
+  readonly execute: boolean;
+  /** pyflow's own environment, for `${{ env.NAME }}` in headers. Must not be shown or stored. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /** Why pyflow starts no run: mistakes in the pipeline file or the request, or a failure of the environment. */

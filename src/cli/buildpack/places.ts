@@ -2,9 +2,10 @@
 // variables, because the classic API has no options.
 
 import { resolve } from 'node:path';
-import type { RunRequest } from '../../engine/request.js';
+import type { RemoteRequest, RunRequest } from '../../engine/request.js';
 import { succeed, type Result } from '../../engine/failure.js';
 import { wrongUsage, type UsageProblem } from '../command.js';
+import { remoteOf } from '../remote-options.js';
 import { APP_ID_FORM, isAppId, settingsOf } from '../run-options.js';
 import type { World } from '../world.js';
 
@@ -22,11 +23,14 @@ export interface Places {
   readonly appId?: string;
   readonly sandbox: RunRequest['sandbox'];
   readonly settings: Readonly<Record<string, string>>;
+  readonly remote?: RemoteRequest;
 }
 
 export function placesOf(home: string, world: World): Result<Places, UsageProblem> {
   const settings = settingsOf(world);
   if (!settings.ok) return settings;
+  const remote = remoteOf(world);
+  if (!remote.ok) return remote;
   const set = (name: string): string | undefined => settings.value[name] || undefined;
   const params: Record<string, string> = {};
   for (const line of (set('PARAMS') ?? '').split('\n')) {
@@ -56,5 +60,6 @@ export function placesOf(home: string, world: World): Result<Places, UsageProble
     ...(appId === undefined ? {} : { appId }),
     sandbox,
     settings: settings.value,
+    ...(remote.value === undefined ? {} : { remote: remote.value }),
   });
 }

@@ -25,6 +25,8 @@ export interface SecretSources {
   readonly variables: Readonly<Record<string, string>>;
   /** Settings and proxies, whose URLs may contain logins. */
   readonly ofOperator: Readonly<Record<string, string>>;
+  /** Headers of calls to the remote cache. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** URLs of package indexes that package managers read from the environment. */
@@ -35,7 +37,7 @@ const USER = /_USER(NAME)?$/i;
 
 export const isUserName = (name: string): boolean => USER.test(name);
 
-export function secretValues({ declared, variables, ofOperator }: SecretSources): readonly SecretValue[] {
+export function secretValues({ declared, variables, ofOperator, headers = {} }: SecretSources): readonly SecretValue[] {
   const found: SecretValue[] = [];
   for (const [name, value] of Object.entries(variables)) {
     const isDeclared = declared.has(name);
@@ -50,7 +52,19 @@ export function secretValues({ declared, variables, ofOperator }: SecretSources)
   for (const [name, value] of Object.entries(ofOperator)) {
     for (const login of loginsOf(value)) found.push({ name, value: login, role: 'login' });
   }
+  for (const [name, value] of Object.entries(headers)) {
+    for (const part of partsOfHeader(value)) found.push({ name: `the header ${name}`, value: part, role: 'login' });
+  }
   return found;
+}
+
+/** The value, what follows a scheme such as `Bearer`, and the login in a `Basic` header. */
+function partsOfHeader(value: string): readonly string[] {
+  const [, scheme = '', token] = /^([A-Za-z]+) +(\S+)$/.exec(value) ?? [];
+  if (token === undefined) return [value];
+  if (scheme.toLowerCase() !== 'basic') return [value, token];
+  const login = Buffer.from(token, 'base64').toString('utf8');
+  return [value, token, login, login.slice(login.indexOf(':') + 1)];
 }
 
 const USERINFO = /([a-z][a-z0-9+.-]{0,30}):\/\/([^/?#\s"'<>]*)@/gi;

@@ -63,6 +63,14 @@ const PATTERNS: Readonly<Record<string, PatternWords>> = {
     message: 'contains characters that are not allowed here',
     remedy: 'Use letters, digits and `. _ / -`.',
   },
+  '^[a-z0-9][a-z0-9_.-]*$': {
+    message: 'is not a valid name for a header',
+    remedy: 'Use lowercase letters, digits and `_ . -`, and start with a letter or digit.',
+  },
+  '^[A-Za-z0-9][A-Za-z0-9._/-]*$': {
+    message: 'is not a valid name for a set of results',
+    remedy: 'Use letters, digits and `. _ / -`, and start with a letter or digit.',
+  },
   '^\\d+(\\.\\d+)*$': { message: 'is not a valid version', remedy: 'Write numbers separated by dots, such as "25.1".' },
   '^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$': {
     message: 'is not a minor version of Python',
