@@ -10,8 +10,8 @@
 //       key        node/key.ts               makes the node's key
 //       look up    node/look-up.ts           looks in the store for a result under that key
 //       work       node/work.ts              runs the plugin in a sandbox if there is none
-//         sandbox  node/run-sandbox.ts       opens the run's sandbox when a node first needs it: process/sandbox/probe.ts
-//                                            chooses it, process/sandbox/namespaces.ts starts its processes
+//         sandbox  node/run-sandbox.ts       chooses the run's sandbox once, by a trial (process/sandbox/probe.ts). node/work.ts
+//                                            opens a session of it; process/sandbox/namespaces.ts starts each command
 //         capture  trees/output-tree.ts      stores the files that the node wrote, changed or deleted
 //         outputs  node/outputs.ts           checks the values that the node returned, and makes its result
 //   writeSlug      slug/write.ts             writes the finished app

@@ -25,50 +25,42 @@ export const escapeMarkup = (text: string): string =>
 /** For text from a run: also hides the user and password of URLs. */
 export const escapeReported = (text: string): string => escapeMarkup(hideUserinfo(text));
 
-export interface Palette {
+/** Each color in the light scheme and in the dark one. */
+const COLORS = {
+  back: ['#f7f8f9', '#14171b'],
+  panel: ['#ffffff', '#1d2228'],
+  ink: ['#1b2026', '#e7eaee'],
+  muted: ['#59636e', '#9aa5b1'],
+  line: ['#cfd5dc', '#3a434d'],
+  accent: ['#1f5fbf', '#7eb0ff'],
+  good: ['#1f7a45', '#5fca8c'],
+  bad: ['#b3261e', '#ff8f86'],
+  warn: ['#8a5700', '#f0b85c'],
+} as const;
+
+/** Colors for groups. A text names each group as well. */
+const GROUP_COLORS = [
+  ['#1f5fbf', '#7eb0ff'],
+  ['#b4541a', '#f0945c'],
+  ['#1f7a45', '#5fca8c'],
+  ['#8a3fa0', '#d195e6'],
+  ['#8f6b00', '#dcbb4f'],
+  ['#0b7a86', '#5cc7d1'],
+] as const;
+
+export interface Palette extends Readonly<Record<keyof typeof COLORS, string>> {
   readonly scheme: 'light' | 'dark';
-  readonly back: string;
-  readonly panel: string;
-  readonly ink: string;
-  readonly muted: string;
-  readonly line: string;
-  readonly accent: string;
-  readonly good: string;
-  readonly bad: string;
-  readonly warn: string;
-  /** Colors for groups. A text names each group as well. */
   readonly groups: readonly string[];
 }
 
-const LIGHT: Palette = {
-  scheme: 'light',
-  back: '#f7f8f9',
-  panel: '#ffffff',
-  ink: '#1b2026',
-  muted: '#59636e',
-  line: '#cfd5dc',
-  accent: '#1f5fbf',
-  good: '#1f7a45',
-  bad: '#b3261e',
-  warn: '#8a5700',
-  groups: ['#1f5fbf', '#b4541a', '#1f7a45', '#8a3fa0', '#8f6b00', '#0b7a86'],
-};
-const DARK: Palette = {
-  scheme: 'dark',
-  back: '#14171b',
-  panel: '#1d2228',
-  ink: '#e7eaee',
-  muted: '#9aa5b1',
-  line: '#3a434d',
-  accent: '#7eb0ff',
-  good: '#5fca8c',
-  bad: '#ff8f86',
-  warn: '#f0b85c',
-  groups: ['#7eb0ff', '#f0945c', '#5fca8c', '#d195e6', '#dcbb4f', '#5cc7d1'],
-};
+const SCHEMES = ['light', 'dark'] as const;
+const [LIGHT, DARK] = SCHEMES.map((scheme, which): Palette => {
+  const colors = Object.entries(COLORS).map(([name, pair]) => [name, pair[which]]);
+  return { scheme, ...Object.fromEntries(colors), groups: GROUP_COLORS.map((pair) => pair[which]!) };
+}) as [Palette, Palette];
 
 /** The number of colors. Further groups have none. */
-export const GROUP_COUNT = LIGHT.groups.length;
+export const GROUP_COUNT = GROUP_COLORS.length;
 
 /** Rules for both schemes. They use no CSS variables, which many SVG viewers don't support. */
 export const inBothSchemes = (rules: (palette: Palette) => string): string =>
