@@ -88,6 +88,7 @@ const SHARED_SUBJECTS = [
 
 /** Libraries with a sharp edge, and the only places that may touch them. */
 const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
+  '@grpc/grpc-js': 'src/engine/remote/grpc-library.ts',
   '@dagrejs/dagre': 'src/engine/render/graph-layout.ts',
   'p-graph': 'src/engine/plan/schedule.ts',
   execa: 'src/engine/process/subprocess.ts',

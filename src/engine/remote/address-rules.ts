@@ -47,4 +47,5 @@ function hostOf(text: string): string | undefined {
   return host;
 }
 
-const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[(::1|0*(:0*){6}:0*1)\])$/i.test(host);
+export const isLoopback = (host: string): boolean =>
+  /^(localhost|127(\.\d{1,3}){3}|\[(::1|0*(:0*){6}:0*1)\])$/i.test(host);

@@ -36,6 +36,8 @@ export class RemoteError extends Error {
     readonly method: string,
     /** What the server or the library said: one short line of printable text. */
     readonly detail: string,
+    /** Blobs that the server named as missing, with `FAILED_PRECONDITION`. */
+    readonly missing: readonly Digest[] = [],
   ) {
     const known = NAMES.has(status) ? status : STATUS.UNKNOWN;
     super(`${method}: ${NAMES.get(known)}${detail === '' ? '' : `, ${detail}`}`);
@@ -46,7 +48,10 @@ export class RemoteError extends Error {
 /** How long a call may take, and what ends it early. */
 export interface CallLimits {
   readonly signal: AbortSignal;
-  /** From the start of the call. For `readStream` and `writeStream`: the longest time without any progress. */
+  /**
+   * From the start of the call. For `readStream` and `writeStream`, the longest time without a message; a whole stream may take
+   * this and a second for each 32 KiB.
+   */
   readonly deadlineMs: number;
 }
 
@@ -71,7 +76,7 @@ export interface RemoteBlob {
 
 /** Every digest that was asked for is in exactly one of the two maps. */
 export interface BatchRead {
-  /** Bytes that match their digest. */
+  /** Bytes that match their digest. Views into one message: copy what is kept for long. */
   readonly blobs: ReadonlyMap<Digest, Buffer>;
   /** `NOT_FOUND` for a missing blob, `DATA_LOSS` for one whose bytes don't match. */
   readonly failed: ReadonlyMap<Digest, RemoteError>;
