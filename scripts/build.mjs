@@ -1,4 +1,4 @@
-// Bundles src into dist: an entry of a few kilobytes, three bundles with the code that V8 compiled for them, the sdk, and the
+// Bundles src into dist: an entry of a few kilobytes, four bundles with the code that V8 compiled for them, the sdk, and the
 // licences of the bundled packages. The program needs no node_modules at run time. `node scripts/build.mjs [DIR]` builds
 // elsewhere, for tests.
 
@@ -91,6 +91,7 @@ const entries = await build({
       START: names.start,
       RUN: names.run,
       DRAW: names.draw,
+      GRPC: names.grpc,
       PLUGIN_HOST: pluginHostName,
     }).map(([name, value]) => [`PYFLOW_${name}`, JSON.stringify(value)]),
   ),

@@ -1,6 +1,6 @@
-// Makes the three bundles of the program: `start`, with what cli/start.ts imports statically; `draw`, which draws graphs; and
-// `run`, with everything else that is imported dynamically. src/cli/bundles.ts loads them. A module of `start` is in no other
-// bundle; `draw` and `run` share only modules without state.
+// Makes the four bundles of the program: `start`, with what cli/start.ts imports statically; `draw`, which draws graphs; `grpc`,
+// the library for remote caches; and `run`, with everything else that is imported dynamically. src/cli/bundles.ts loads them. A
+// module of `start` is in no other bundle; `draw` and `run` share only modules without state, and `grpc` is the library alone.
 
 import { readFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
@@ -9,11 +9,12 @@ import { build } from 'esbuild';
 
 const START = 'src/cli/start.ts';
 const DRAW = 'src/engine/render/drawing.ts';
+const GRPC = 'src/engine/remote/grpc-library.ts';
 const NOT_ASCII = /[^\0-\x7f]/;
 
 // Parameters as in src/cli/bundles.ts. In parentheses, so that V8 compiles it at once if there is no compiled code.
 const HEAD =
-  "(typeof module==='object'?run=>{module.exports=run}:run=>run)((function(module,require,pyflowFromStart,pyflowFromRun,pyflowFromDraw){";
+  "(typeof module==='object'?run=>{module.exports=run}:run=>run)((function(module,require,pyflowFromStart,pyflowFromRun,pyflowFromBundle){";
 const TAIL = '}))';
 
 /** Each as `{ text, map }`. `settings` are esbuild's. */
@@ -38,10 +39,10 @@ export async function bundles(root, settings) {
   });
   // What `run` uses of a module of `start` may need further modules, which belong to `start` then as well.
   for (let ofStart = modulesIn(first); ;) {
-    const { start, run, draw } = await dividedBy(ofStart, root, common);
+    const { start, run, draw, grpc } = await dividedBy(ofStart, root, common);
     const found = modulesIn(start);
     if ([...found].every((path) => ofStart.has(path)))
-      return { start: textAndMap(start), run: textAndMap(run), draw: textAndMap(draw) };
+      return { start: textAndMap(start), run: textAndMap(run), draw: textAndMap(draw), grpc: textAndMap(grpc) };
     ofStart = new Set([...ofStart, ...found]);
   }
 }
@@ -52,13 +53,14 @@ function modulesIn({ metafile }) {
   return new Set(Object.keys(inputs).filter((path) => path.startsWith('src/') && inputs[path].bytesInOutput > 0));
 }
 
-/** The three bundles, where the modules of `start` are known. */
+/** The four bundles, where the modules of `start` are known. */
 async function dividedBy(ofStart, root, common) {
   const name = (path) => relative(root, path);
   const asked = new Set();
   const toRun = apart((path) => {
     if (ofStart.has(name(path))) return undefined;
     if (name(path) === DRAW) return { path: DRAW, namespace: 'draw' };
+    if (name(path) === GRPC) return { path: GRPC, namespace: 'grpc' };
     asked.add(path);
     return { path: name(path), namespace: 'run' };
   });
@@ -72,7 +74,8 @@ async function dividedBy(ofStart, root, common) {
         toRun,
         escaped,
         stubs('run', (path) => `module.exports=pyflowFromRun(${JSON.stringify(path)})`),
-        stubs('draw', () => 'module.exports=pyflowFromDraw()'),
+        stubs('draw', () => 'module.exports=pyflowFromBundle("draw")'),
+        toGrpc,
       ],
     });
   await start();
@@ -89,14 +92,16 @@ async function dividedBy(ofStart, root, common) {
         return { path: file, namespace: 'start' };
       }),
   };
+  const grpcApart = apart((path) => (name(path) === GRPC ? { path: GRPC, namespace: 'grpc' } : undefined));
   const startStubs = stubs('start', (path) => `module.exports=pyflowFromStart(${JSON.stringify(path)})`);
   const run = await build({
     ...common,
     stdin: { contents: entryOfRun([...asked].sort(), name), resolveDir: root },
-    plugins: [fromStart, slimLibraries, escaped, startStubs],
+    plugins: [grpcApart, fromStart, slimLibraries, escaped, startStubs, toGrpc],
   });
   const draw = await build({ ...common, entryPoints: [DRAW], plugins: [fromStart, escaped, startStubs] });
-  return { start: await start(), run, draw };
+  const grpc = await build({ ...common, entryPoints: [GRPC], plugins: [slimLibraries, escaped] });
+  return { start: await start(), run, draw, grpc };
 }
 
 const entryOfStart = (shared) =>
@@ -142,8 +147,11 @@ const stubs = (namespace, text) => ({
     void onLoad({ filter: /./, namespace }, ({ path }) => ({ contents: text(path), loader: 'js' })),
 });
 
+const toGrpc = stubs('grpc', () => 'module.exports=pyflowFromBundle("grpc")');
+
 /**
- * Only the parts of winston that a log over one stream needs: its index imports colors, and transports over files and HTTP with
+ * Without the loader of proto files: only services for the insight into a gRPC server load it, and pyflow has none. Only the parts
+ * of winston that a log over one stream needs: its index imports colors, and transports over files and HTTP with
  * half of Node's modules. Its debug output is for its authors.
  */
 const slimLibraries = {
@@ -165,6 +173,8 @@ exports.transports={Stream:require('winston/lib/winston/transports/stream')};`,
     onResolve({ filter: /^logform$/ }, () => ({ path: 'logform', namespace: 'slim' }));
     onLoad({ filter: /^logform$/, namespace: 'slim' }, () => ({ contents: 'exports.levels=config=>config' }));
     onLoad({ filter: /^diagnostics$/, namespace: 'slim' }, () => ({ contents: 'module.exports=()=>()=>{}' }));
+    onResolve({ filter: /^@grpc\/proto-loader$/ }, () => ({ path: 'proto-loader', namespace: 'slim' }));
+    onLoad({ filter: /^proto-loader$/, namespace: 'slim' }, () => ({ contents: '' }));
   },
 };
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { loadBundles } from '../src/cli/bundles.ts';
 
 const [, , folder, names, version, pipeline] = process.argv;
-const { start, scripts } = loadBundles(folder, JSON.parse(names), false);
+const { start, fromBundle, scripts } = loadBundles(folder, JSON.parse(names), false);
 const place = mkdtempSync(join(tmpdir(), 'pyflow-warm-up-'));
 process.env['XDG_CACHE_HOME'] = join(place, '.cache');
 const world = start.processWorld(version);
@@ -38,6 +38,7 @@ nodes:
   await run('--log', 'ndjson');
   await small('plan');
   await main('graph', pipeline, '--format', 'html');
+  await callNobody(fromBundle('grpc'));
   for (const [name, script] of scripts) {
     const file = join(folder, `${name}.cache`);
     const temporary = `${file}.${process.pid}`;
@@ -48,3 +49,14 @@ nodes:
   rmSync(place, { recursive: true, force: true });
 }
 process.exit(0);
+
+/** A call to a port that refuses connections runs most of the library. */
+async function callNobody({ Client, credentials, Metadata }) {
+  const client = new Client('dns:127.0.0.1:1', credentials.createInsecure(), {});
+  const asIs = (bytes) => bytes;
+  const deadline = Date.now() + 5000;
+  await new Promise((done) =>
+    client.makeUnaryRequest('/a/b', asIs, asIs, Buffer.alloc(0), new Metadata(), { deadline }, done),
+  );
+  client.close();
+}

@@ -19,7 +19,8 @@ export function licenseTexts(root, maps) {
   return ['The programs in this folder contain code of these packages.\n', ...sections].join('\n');
 }
 
-const packageOf = (source) => /\bnode_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+/.exec(source)?.[0];
+/** No package has a name with a dot in front, but sources of one can be in such a folder. */
+const packageOf = (source) => /\bnode_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/.@][^/]*/.exec(source)?.[0];
 
 /** A package that another one has bundled is installed somewhere else, if its path names a folder at the author's. */
 function installed(root, folder) {

@@ -10,6 +10,7 @@ declare const PYFLOW_VERSION: string | undefined;
 declare const PYFLOW_START: string;
 declare const PYFLOW_RUN: string;
 declare const PYFLOW_DRAW: string;
+declare const PYFLOW_GRPC: string;
 declare const PYFLOW_PLUGIN_HOST: string | undefined;
 const version = typeof PYFLOW_VERSION === 'string' ? PYFLOW_VERSION : 'development';
 
@@ -21,7 +22,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     typeof PYFLOW_START === 'string'
       ? loadBundles(
           import.meta.dirname,
-          { start: PYFLOW_START, run: PYFLOW_RUN, draw: PYFLOW_DRAW },
+          { start: PYFLOW_START, run: PYFLOW_RUN, draw: PYFLOW_DRAW, grpc: PYFLOW_GRPC },
           process.env['PYFLOW_DEBUG'] !== undefined,
         ).start
       : await import('./cli/start.js');

@@ -1,5 +1,5 @@
 // Loads the bundles of the packaged program: `start` at once, `run` when a command needs something heavy, `draw` to draw a
-// graph. Beside each bundle is the code that V8 compiled from it at build time.
+// graph, `grpc` to reach a remote cache. Beside each bundle is the code that V8 compiled from it at build time.
 
 import type { Script } from 'node:vm';
 import type * as StartModule from './start.js';
@@ -9,6 +9,7 @@ interface BundleNames {
   readonly start: string;
   readonly run: string;
   readonly draw: string;
+  readonly grpc: string;
 }
 
 /** The arguments of a bundle, in the order that scripts/build.mjs writes. `builtin` is `require` for Node's own modules. */
@@ -17,13 +18,16 @@ type BundleFunction = (
   builtin: (name: string) => unknown,
   fromStart: (path: string) => unknown,
   fromRun: (path: string) => unknown,
-  fromDraw: () => unknown,
+  fromBundle: FromBundle,
 ) => void;
+/** The exports of a bundle that has one module to offer. */
+type FromBundle = (name: 'draw' | 'grpc') => unknown;
 type Modules = Readonly<Record<string, () => unknown>>;
 type Start = typeof StartModule & { readonly shared: Modules };
 
 export interface Bundles {
   readonly start: Start;
+  readonly fromBundle: FromBundle;
   /** The bundles compiled so far. The build saves their code. */
   readonly scripts: ReadonlyMap<string, Script>;
 }
@@ -60,15 +64,18 @@ export function loadBundles(folder: string, names: BundleNames, debug: boolean):
       scripts.set(name, script);
       run = script.runInThisContext() as BundleFunction;
     }
-    run(module, process.getBuiltinModule as (name: string) => unknown, fromStart, fromRun, fromDraw);
+    run(module, process.getBuiltinModule as (name: string) => unknown, fromStart, fromRun, fromBundle);
     return module.exports as T;
   };
 
   let run: Modules | undefined;
   const fromRun = (path: string): unknown => (run ??= load<Modules>(names.run))[path]!();
-  let draw: unknown;
-  const fromDraw = (): unknown => (draw ??= load(names.draw));
+  const whole = new Map<string, unknown>();
+  const fromBundle = (name: 'draw' | 'grpc'): unknown => {
+    if (!whole.has(name)) whole.set(name, load(names[name]));
+    return whole.get(name);
+  };
   const fromStart = (path: string): unknown => start.shared[path]!();
   const start: Start = load<Start>(names.start);
-  return { start, scripts };
+  return { start, fromBundle, scripts };
 }

@@ -66,7 +66,7 @@ describe('scripts/build', () => {
     expect(pyflow(join(out, 'cli.js'), 'plugins', 'ls')).to.match(/^command +\S/m);
   });
 
-  /** `start`, `run` or `draw`, with its path in the folder of the build. */
+  /** `start`, `run`, `draw` or `grpc`, with its path in the folder of the build. */
   const bundle = (name: string, suffix = '', folder = out): string => {
     const found = readdirSync(join(folder, 'chunks')).filter((file) => file.startsWith(`${name}-`));
     expect(found.map((file) => file.replace(/-[0-9a-f]{12}/, ''))).to.have.members(
@@ -78,13 +78,13 @@ describe('scripts/build', () => {
   const sourcesOf = (name: string): readonly string[] =>
     (JSON.parse(readFileSync(bundle(name, '.map'), 'utf8')) as { sources: string[] }).sources;
 
-  it('makes three bundles, and no other bundle repeats a module of the start bundle', () => {
+  it('makes four bundles, and no other bundle repeats a module of the start bundle', () => {
     const chunks = readdirSync(join(out, 'chunks'));
-    expect(chunks.filter((name) => !/^plugin-host-[0-9a-f]{12}\.js$/.test(name)).length).to.equal(9);
-    expect(chunks.length).to.equal(10);
+    expect(chunks.filter((name) => !/^plugin-host-[0-9a-f]{12}\.js$/.test(name)).length).to.equal(12);
+    expect(chunks.length).to.equal(13);
     const start = sourcesOf('start').filter((source) => source.endsWith('.ts'));
     const run = new Set(sourcesOf('run'));
-    const others = new Set([...run, ...sourcesOf('draw')]);
+    const others = new Set([...run, ...sourcesOf('draw'), ...sourcesOf('grpc')]);
     expect(start.filter((source) => others.has(source))).to.deep.equal([]);
     expect(run).to.satisfy((all: Set<string>) => [...all].some((source) => source.endsWith('src/composition.ts')));
   });
@@ -110,8 +110,21 @@ describe('scripts/build', () => {
     expect(statSync(bundle('draw')).size).to.be.lessThan(80_000);
   });
 
+  it('has gRPC alone in a separate bundle, without its loader of proto files', () => {
+    const isLibrary = (source: string): boolean => source.includes('@grpc/');
+    const sources = sourcesOf('grpc');
+    expect(sources.filter((source) => /(^|\/)src\/engine\//.test(source))).to.deep.equal([
+      'src/engine/remote/grpc-library.ts',
+    ]);
+    expect(sources.some(isLibrary)).to.equal(true);
+    expect(sources.filter((source) => /node_modules.*(proto-loader|protobufjs)/.test(source))).to.deep.equal([]);
+    expect([...sourcesOf('start'), ...sourcesOf('run'), ...sourcesOf('draw')].filter(isLibrary)).to.deep.equal([]);
+    expect(statSync(bundle('grpc')).size).to.be.lessThan(300_000);
+  });
+
   it('makes bundles that read the same in Latin-1, including their regular expressions', () => {
-    for (const name of ['start', 'run', 'draw']) expect(readFileSync(bundle(name), 'utf8')).to.match(/^[\0-\x7f]*$/);
+    for (const name of ['start', 'run', 'draw', 'grpc'])
+      expect(readFileSync(bundle(name), 'utf8')).to.match(/^[\0-\x7f]*$/);
     // uv marks causes with these characters.
     expect(readFileSync(bundle('run'), 'latin1')).to.contain(String.raw`\u2570`);
   });
@@ -125,8 +138,8 @@ describe('scripts/build', () => {
 
   it('names every package in the bundles, with the text of its licence', () => {
     const text = readFileSync(join(out, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
-    const folders = ['start', 'run', 'draw'].flatMap((name) =>
-      sourcesOf(name).flatMap((source) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(source)?.[0] ?? []),
+    const folders = ['start', 'run', 'draw', 'grpc'].flatMap((name) =>
+      sourcesOf(name).flatMap((source) => /^node_modules\/(?:@[^/]+\/)?[^/.@][^/]*/.exec(source)?.[0] ?? []),
     );
     expect(folders).to.include.members(['node_modules/@dagrejs/dagre', 'node_modules/inversify']);
     for (const folder of new Set(folders)) {
@@ -186,7 +199,7 @@ nodes:
     it('runs', runs);
 
     it('starts from compiled code that V8 accepts', () => {
-      for (const name of ['start', 'run', 'draw']) {
+      for (const name of ['start', 'run', 'draw', 'grpc']) {
         const file = bundle(name);
         // In a separate process: V8 rejects code that was made under other flags, and the engine sets some.
         expect(execFileSync(process.execPath, ['-e', IS_REJECTED, file], { encoding: 'utf8' })).to.equal('false');
@@ -224,7 +237,7 @@ nodes:
       },
     })) {
       it(`works the same with compiled code that is ${what}, and does not change it`, () => {
-        const files = ['start', 'run', 'draw'].map((name) => bundle(name, '.cache', copy));
+        const files = ['start', 'run', 'draw', 'grpc'].map((name) => bundle(name, '.cache', copy));
         for (const file of files) spoil(file);
         const contents = files.map((file) => (existsSync(file) ? readFileSync(file) : undefined));
         runs();
