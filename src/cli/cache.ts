@@ -1,4 +1,4 @@
-// `pyflow cache`: lists, checks, shrinks and clears the cache.
+// `pyflow cache`: lists, checks, shrinks, clears and moves the cache.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,27 +11,56 @@ import { complain, type Command, type Given } from './command.js';
 import { DAMAGE_STATUS } from './exit-status.js';
 import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
-import { CACHE_DIR_OPTION, cacheDirOf } from './run-options.js';
+import { APP_OPTIONS, cacheDirOf } from './run-options.js';
 import { withSubcommands } from './subcommands.js';
 import type { World } from './world.js';
 
+/** The options of every subcommand. */
+const COMMON = ['cache-dir', 'json'];
+
 export const command: Command = withSubcommands({
   name: 'cache',
-  summary: 'List, show, verify, shrink or clear the cache',
+  summary: 'List, show, verify, shrink, clear, export or import the cache',
   subcommands: [
-    { verb: 'ls', summary: 'List the stored results', run: list },
+    { verb: 'ls', summary: 'List the stored results', options: COMMON, run: list },
     {
       verb: 'show',
       operand: { placeholder: 'KEY', phrase: 'a KEY', remedy: '`pyflow cache ls` lists the keys.' },
       summary: 'Show a result and what its key was made from; the beginning of a key is enough',
+      options: COMMON,
       run: show,
     },
-    { verb: 'verify', summary: 'Check all content against its digests and remove what is damaged', run: verify },
-    { verb: 'gc', summary: 'Remove the least recently used results until the cache is small enough', run: collect },
-    { verb: 'clear', summary: 'Remove everything that pyflow can make again', run: clear },
+    {
+      verb: 'verify',
+      summary: 'Check all content against its digests and remove what is damaged',
+      options: COMMON,
+      run: verify,
+    },
+    {
+      verb: 'gc',
+      summary: 'Remove the least recently used results until the cache is small enough',
+      options: [...COMMON, 'max-size', 'max-age'],
+      run: collect,
+    },
+    { verb: 'clear', summary: 'Remove everything that pyflow can make again', options: COMMON, run: clear },
+    {
+      verb: 'export',
+      operand: { placeholder: 'FILE', phrase: 'a FILE', remedy: 'Name the file to write.' },
+      summary: "Write the results of the app's last complete run, or all, to a file for another machine",
+      options: [...COMMON, 'app', 'app-id', 'all'],
+      run: async (...asked) => (await import('./cache-archive.js')).exportTo(...asked),
+    },
+    {
+      verb: 'import',
+      operand: { placeholder: 'FILE', phrase: 'a FILE', remedy: 'Name a file that `pyflow cache export` wrote.' },
+      summary: 'Add the results of such a file to the cache',
+      options: COMMON,
+      run: async (...asked) => (await import('./cache-archive.js')).importFrom(...asked),
+    },
   ],
   options: [
-    CACHE_DIR_OPTION,
+    ...APP_OPTIONS,
+    { name: 'all', summary: 'With export: all results that may leave this machine' },
     {
       name: 'max-size',
       value: 'SIZE',
@@ -44,7 +73,12 @@ export const command: Command = withSubcommands({
     },
     { name: 'json', summary: 'Print JSON' },
   ],
-  examples: ['pyflow cache gc --max-size 2GiB', 'pyflow cache verify'],
+  examples: [
+    'pyflow cache gc --max-size 2GiB',
+    'pyflow cache verify',
+    'pyflow cache export results.tar --app ../shop',
+    'pyflow cache import results.tar',
+  ],
 });
 
 async function list(given: Given, world: World): Promise<number> {

@@ -90,6 +90,7 @@ function commandLines(command: Command): readonly string[] {
   const takesFiles = command.maxOperands > 0 || command.takesCommandLine === true;
   return [
     ...(verbs.length > 0 ? [`${start} -a '${verbs.join(' ')}'`] : takesFiles ? [`${start} -F`] : []),
+    ...fileVerbs(command),
     ...command.options.map((option) => {
       const { name, short, summary, value, choices } = option;
       const values =
@@ -103,4 +104,11 @@ function commandLines(command: Command): readonly string[] {
       return `${start} -l ${name}${short === undefined ? '' : ` -s ${short}`}${values} -d ${quote(summary)}`;
     }),
   ];
+}
+
+/** Offers files after the subcommands that take one. */
+function fileVerbs({ name, subcommands = [] }: Command): readonly string[] {
+  const verbs = subcommands.filter(({ operand }) => operand?.placeholder === 'FILE').map(({ verb }) => verb);
+  const condition = `__fish_seen_subcommand_from ${name}; and __fish_seen_subcommand_from ${verbs.join(' ')}`;
+  return verbs.length === 0 ? [] : [`complete -c pyflow -n '${condition}' -F`];
 }

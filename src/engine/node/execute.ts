@@ -188,13 +188,18 @@ async function publish({ run, sink }: Execution, action: Action, executed: Execu
   const { result, uncacheable } = executed;
   const { id } = action.node;
   const isStored = uncacheable === undefined && isRestorable(action);
-  if (isStored) await run.store.publish(action.key, result, action.record);
+  if (isStored)
+    await run.store.publish(action.key, result, action.record, { usesVariables: usesVariables(run, action) });
   if (uncacheable !== undefined) {
     const text = `pyflow doesn't cache the result of node ${id}: ${uncacheable}`;
     sink.emit({ type: 'notice', code: 'node::not-stored', node: id, text });
   }
   return doneWith(action, result, { outcome: 'executed', isStored });
 }
+
+/** Whether the node has seen a variable of the app, in its environment or by asking for it. */
+const usesVariables = ({ surroundings }: Run, { reads, lookedUp }: Action): boolean =>
+  [...(reads.env ?? []), ...lookedUp].some((name) => surroundings.variables[name] !== undefined);
 
 /** Warns that effects elsewhere may be half done, because the next run starts from the beginning. */
 function noticeHalfDone({ sink }: Execution, { node: { id }, reads }: Action): void {

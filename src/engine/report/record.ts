@@ -67,7 +67,10 @@ function expiryOf({ composition, states }: Run, unchanged: Unchanged | undefined
 }
 
 /** Makes room if this run wrote much, or if the last time was long ago. */
-export async function keepQuota({ cacheDir, settings }: RunRequest, bytesWritten: number): Promise<void> {
+export async function keepQuota(
+  { cacheDir, settings }: Pick<RunRequest, 'cacheDir' | 'settings'>,
+  bytesWritten: number,
+): Promise<void> {
   if (bytesWritten === 0) return;
   const { collectGarbageIfDue } = await import('../store/quota.js');
   const maxBytes = Number(settings['CACHE_MAX_BYTES']);

@@ -15,7 +15,7 @@ import {
   unsupportedEntry,
   unsupportedFormat,
 } from './failures.js';
-import { TarReader, type TarEntry } from './tar-reader.js';
+import { TarReader, type TarEntry } from '../files/tar-reader.js';
 import { UnpackFolder, writeFully } from './unpack-folder.js';
 import { removeTree } from '../files/remove-tree.js';
 

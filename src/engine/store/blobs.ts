@@ -16,7 +16,9 @@ import {
 import { copyFile, open } from 'node:fs/promises';
 import { CHUNK_BYTES, giveChunk, readWhole, takeChunk, withChunk } from '../files/chunks.js';
 import { digestOf, EMPTY_DIGEST, hexOf, makeDigest, sha256Hex, sizeOf, type Digest } from '../files/digest.js';
+import { BlobReceiver } from './blob-receiver.js';
 import { PackSet } from './pack.js';
+import { inPlace } from './place-error.js';
 import type { Watch } from '../secrets/output-scanner.js';
 import { finishCopy, writeAll, writeNewFile, type FileForm } from '../files/new-files.js';
 import { TrustLedger } from './trust.js';
@@ -39,14 +41,10 @@ export interface BlobFolderOptions {
   readonly onDamage: (digest: Digest) => void;
 }
 
-/** Thrown when the folder can't be written, as opposed to a source that can't be read. */
-export class PlaceError extends Error {}
-
-function inPlace<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw new PlaceError((error as Error).message, { cause: error });
+/** Thrown when a blob can't be read whole: the store has lost it. */
+export class BlobLost extends Error {
+  constructor(readonly digest: Digest) {
+    super(`the store lost the blob ${digest}`);
   }
 }
 
@@ -200,6 +198,50 @@ export class BlobFolder {
       this.bytesWritten += sizeOf(digest);
     }
     return digest;
+  }
+
+  /**
+   * The bytes of a blob in pieces, each valid only until the next one is asked for. Throws `BlobLost` if the blob is
+   * missing, or at the end if the bytes don't match the digest.
+   */
+  async *chunks(digest: Digest): AsyncGenerator<Buffer> {
+    if (sizeOf(digest) < PACK_LIMIT) {
+      const bytes = this.readSmall(digest);
+      if (bytes === undefined) throw new BlobLost(digest);
+      yield bytes;
+      return;
+    }
+    if (this.statLarge(digest) === undefined) throw new BlobLost(digest);
+    const file = await open(this.pathOf(hexOf(digest)), constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      const hash = createHash('sha256');
+      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+      for (let left = sizeOf(digest); left > 0;) {
+        const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, left), null);
+        if (bytesRead === 0) break;
+        left -= bytesRead;
+        hash.update(chunk.subarray(0, bytesRead));
+        yield chunk.subarray(0, bytesRead);
+      }
+      if (hash.digest('hex') === hexOf(digest)) return;
+    } finally {
+      await file.close();
+    }
+    this.discard(digest);
+    throw new BlobLost(digest);
+  }
+
+  /** For a blob that arrives in pieces, of any size. */
+  receive(digest: Digest): BlobReceiver {
+    if (this.isStored(digest)) return new BlobReceiver(digest, undefined);
+    if (sizeOf(digest) < PACK_LIMIT)
+      return new BlobReceiver(digest, { type: 'in-memory', store: (bytes) => this.write(digest, bytes) });
+    const path = inPlace(() => this.newPartial());
+    const publish = (): void => {
+      inPlace(() => this.publish(digest, path));
+      this.bytesWritten += sizeOf(digest);
+    };
+    return new BlobReceiver(digest, { type: 'in-file', path, publish });
   }
 
   private newPartial(): string {

@@ -12,10 +12,12 @@ import { loadTree } from '../trees/layers.js';
 import { tagCache } from '../files/own-folders.js';
 import { createPrivateFolder, removePrivateFolder } from '../files/private-folders.js';
 import type { Watch } from '../secrets/output-scanner.js';
-import { BlobFolder, PlaceError } from './blobs.js';
+import type { BlobReceiver } from './blob-receiver.js';
+import { BlobFolder } from './blobs.js';
+import { PlaceError } from './place-error.js';
 import { cacheUnusable, noRoomForBlobs } from '../files/file-failures.js';
 import { blobsOf, ResultFolder, type StoredResult } from './results.js';
-import type { ActionCache, ActionResult, KeyRecord } from './store.js';
+import type { ActionCache, ActionResult, KeyRecord, PublishOptions } from './store.js';
 import type { BlobStore } from '../trees/blob-store.js';
 import type { FileForm } from '../files/new-files.js';
 import type { DirectoryTable } from '../trees/tree.js';
@@ -43,12 +45,16 @@ export interface LocalStore extends BlobStore, ActionCache {
   /** After this, other processes find all blobs written so far. `publish` flushes too. */
   flush(): void;
   close(): Promise<void>;
-  /** The stored form of a result, whichever host or boot it comes from. */
-  inspect(key: ActionKey | string): StoredResult | undefined;
+  /** The stored form of the newest result that `isWanted` accepts, whichever host or boot it comes from. */
+  inspect(key: ActionKey | string, isWanted?: (stored: StoredResult) => boolean): StoredResult | undefined;
   /** Whether the blob is present and undamaged. Hashes it unless it is known to be. */
   check(digest: Digest): Promise<boolean>;
   /** Whether all blobs of a result are present and undamaged. Hashes those that are not known to be. */
   isComplete(stored: StoredResult): Promise<boolean>;
+  /** See `BlobFolder.chunks`. */
+  chunks(digest: Digest): AsyncIterable<Buffer>;
+  /** Starts to store a blob that arrives in pieces. Throws `PlaceError` if the store can't be written. */
+  receive(digest: Digest): BlobReceiver;
   /** For a clean-up: the ledger of trusted blobs, without those that it removes. */
   trustRecords(isKept: (hash: string) => boolean): Buffer;
 }
@@ -271,7 +277,12 @@ class DiskStore implements LocalStore {
     return true;
   }
 
-  async publish(key: ActionKey, result: ActionResult, record: KeyRecord): Promise<void> {
+  async publish(
+    key: ActionKey,
+    result: ActionResult,
+    record: KeyRecord,
+    { usesVariables }: PublishOptions = {},
+  ): Promise<void> {
     const text = Buffer.from(canonicalJSON(record));
     const recordDigest = digestOf(text);
     this.write(recordDigest, text);
@@ -281,7 +292,8 @@ class DiskStore implements LocalStore {
     try {
       this.shared.flush();
       const about = { boot: this.bootId, sealed: false, run: this.runId, writtenAt };
-      this.results.write(hash, { key, result, record: recordDigest, ...about });
+      const local = usesVariables === true ? { usesVariables } : {};
+      this.results.write(hash, { key, result, record: recordDigest, ...about, ...local });
     } catch (error) {
       this.giveUpSharing(error);
     }
@@ -293,8 +305,17 @@ class DiskStore implements LocalStore {
     return bytes && (JSON.parse(bytes.toString('utf8')) as KeyRecord);
   }
 
-  inspect(key: ActionKey | string): StoredResult | undefined {
-    return this.readResult(key.slice(0, 64));
+  inspect(key: ActionKey | string, isWanted?: (stored: StoredResult) => boolean): StoredResult | undefined {
+    return this.readResult(key.slice(0, 64), isWanted);
+  }
+
+  chunks(digest: Digest): AsyncIterable<Buffer> {
+    return (this.private?.folder.has(digest) === true ? this.private.folder : this.shared).chunks(digest);
+  }
+
+  receive(digest: Digest): BlobReceiver {
+    if (this.readOnly && this.private === undefined) this.openPrivate();
+    return (this.private?.folder ?? this.shared).receive(digest);
   }
 
   trustRecords(isKept: (hash: string) => boolean): Buffer {

@@ -23,6 +23,8 @@ export interface StoredResult {
   readonly run: string;
   /** Milliseconds since the epoch. Decides which of several results of a key is the newest. */
   readonly writtenAt: number;
+  /** The node looked up variables of the app, so the result never leaves this machine. */
+  readonly usesVariables?: true;
 }
 
 /*

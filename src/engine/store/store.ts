@@ -32,11 +32,16 @@ export interface LogLine {
   readonly text: string;
 }
 
+export interface PublishOptions {
+  /** The node looked up variables of the app, so the result never leaves this machine. */
+  readonly usesVariables?: boolean;
+}
+
 export interface ActionCache {
   /** The newest result that all apps, or this app, can use; undefined if there is none. */
   lookUp(key: ActionKey, appId?: string): Promise<ActionResult | undefined>;
   /** Publishes a result, all of whose blobs must already be written. `record` is what the key was made from. */
-  publish(key: ActionKey, result: ActionResult, record: KeyRecord): Promise<void>;
+  publish(key: ActionKey, result: ActionResult, record: KeyRecord, options?: PublishOptions): Promise<void>;
   /** What the key of a stored result was made from, for `why`. Undefined if there is no result. */
   record(key: ActionKey): Promise<KeyRecord | undefined>;
   /** When the result was evicted, in milliseconds since the epoch; undefined if it was not. */

@@ -51,14 +51,18 @@ export function writeLayer(store: BlobStore, table: DirectoryTable, root: Digest
   };
   count(root);
   const content = { deleted: [...deleted].sort(), root, tree: storeTree(store, table, root), files, bytes };
-  const text = Buffer.from(canonicalJSON(content));
+  const text = layerText(content);
   const digest = digestOf(text);
   store.write(digest, text);
   return { digest, ...content };
 }
 
-const DIGEST = /^[0-9a-f]{64}\/\d{1,16}$/;
-const isDigest = (value: unknown): value is Digest => typeof value === 'string' && DIGEST.test(value);
+/** The blob that describes a layer. Its digest is that of the layer. */
+export const layerText = ({ deleted, root, tree, files, bytes }: Omit<Layer, 'digest'>): Buffer =>
+  Buffer.from(canonicalJSON({ deleted, root, tree, files, bytes }));
+
+const DIGEST = /^[0-9a-f]{64}\/(0|[1-9]\d{0,15})$/;
+export const isDigest = (value: unknown): value is Digest => typeof value === 'string' && DIGEST.test(value);
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 /** Whether this is a path that stays inside the app. */
 export const isPath = (value: unknown): value is string =>
@@ -74,7 +78,8 @@ export function parseLayer(digest: Digest, content: unknown): Layer | undefined 
 
 /** Also loads the directories of the layer's tree into the table. Undefined if any part is missing or damaged. */
 export async function loadLayer(store: BlobStore, digest: Digest, table: DirectoryTable): Promise<Layer | undefined> {
-  const bytes = await store.read(digest);
+  // Outputs name layers, and a result can come from another machine. Digests become paths in the store.
+  const bytes = isDigest(digest) ? await store.read(digest) : undefined;
   if (bytes === undefined) return undefined;
   let content: unknown;
   try {

@@ -114,6 +114,9 @@ function getSymlink(reader: MessageReader): SymlinkEntry {
   return { name, target };
 }
 
+/** Far more than any folder has that pyflow stores. Bounds the memory that a message from outside can take. */
+const MOST_ENTRIES = 500_000;
+
 function getDirectory(reader: MessageReader): Directory {
   const files: FileEntry[] = [];
   const directories: DirectoryEntry[] = [];
@@ -122,6 +125,7 @@ function getDirectory(reader: MessageReader): Directory {
   const add = <T extends { readonly name: string }>(list: T[], node: T): void => {
     const last = list.at(-1);
     demand(last === undefined || compareNames(last.name, node.name) < 0);
+    demand(list.length < MOST_ENTRIES);
     list.push(node);
   };
   while (reader.next()) {
@@ -164,6 +168,7 @@ export const decodeTree = (
       if (reader.field === 1) root = reader.bytes();
       else if (reader.field === 2) children.push(reader.bytes());
       else reader.skip();
+      demand(children.length <= MOST_ENTRIES);
     }
     demand(root !== undefined);
     return { root: root as Buffer, children };

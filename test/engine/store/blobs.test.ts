@@ -13,13 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { digestOf, EMPTY_DIGEST, hexOf, type Digest } from '../../../src/engine/files/digest.js';
-import {
-  BlobFolder,
-  copyHashed,
-  PACK_LIMIT,
-  PlaceError,
-  type BlobFolderOptions,
-} from '../../../src/engine/store/blobs.js';
+import { BlobFolder, copyHashed, PACK_LIMIT, type BlobFolderOptions } from '../../../src/engine/store/blobs.js';
+import { PlaceError } from '../../../src/engine/store/place-error.js';
 import { systemError, withChangedFs } from '../../support/changed-fs.js';
 
 const FORM = { mode: 0o644, mtimeS: 1 };

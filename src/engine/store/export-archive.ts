@@ -1,0 +1,183 @@
+// `pyflow cache export`: writes results and all their blobs to one file for another machine.
+
+import { closeSync, fsyncSync, openSync, renameSync } from 'node:fs';
+import { fail, succeed, type Failure, type Result } from '../failure.js';
+import { EMPTY_DIGEST, hexOf, makeDigest, sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
+import { Breather } from '../files/new-files.js';
+import { privateFileMode } from '../files/private-files.js';
+import { removeFile } from '../files/remove-tree.js';
+import { TarWriter } from '../files/tar-writer.js';
+import { blobName, resultName, versionEntry } from './archive-format.js';
+import { cannotExport, lostWhileExporting, transferAborted } from './archive-failures.js';
+import { BlobLost } from './blobs.js';
+import { encodeForTravel, ForeignResults } from './foreign-result.js';
+import { openLocalStore, type LocalStore } from './local-store.js';
+import { readPack } from './pack-file.js';
+import type { StoredResult } from './results.js';
+import { addReferences, listPacks } from './scan.js';
+import { bondOf, type Bond } from './shareable.js';
+
+export interface ExportRequest {
+  /** An absolute path. */
+  readonly file: string;
+  /** The results to export. Absent: all. */
+  readonly keys?: readonly ActionKey[];
+  readonly keyFormat: number;
+  readonly signal: AbortSignal;
+}
+
+/** Why a result is not in the file. `missing`: not in the cache, or damaged. `unusable`: another version of pyflow made it. */
+export type LeftOut = Bond | 'missing' | 'unusable';
+
+export interface ExportReport {
+  readonly results: number;
+  readonly blobs: number;
+  /** Of the blobs. */
+  readonly bytes: number;
+  /** Results by the reason why they are not in the file. */
+  readonly leftOut: Readonly<Partial<Record<LeftOut, number>>>;
+}
+
+export async function exportResults(cacheDir: string, request: ExportRequest): Promise<Result<ExportReport, Failure>> {
+  const opened = openLocalStore(cacheDir, { readOnly: true });
+  if (!opened.ok) return opened;
+  const store = opened.value;
+  try {
+    const selection = await new Selection(store, request).run();
+    if (request.signal.aborted) return fail(transferAborted('export', request.file));
+    const failure = await writeArchive(store, selection, request);
+    if (failure !== undefined) return fail(failure);
+    const { results, blobs, leftOut } = selection;
+    const bytes = [...blobs.values()].reduce((sum, size) => sum + size, 0);
+    return succeed({ results: results.size, blobs: blobs.size, bytes, leftOut });
+  } finally {
+    await store.close();
+  }
+}
+
+/** Chooses the results, and finds the blobs that they need. */
+class Selection {
+  /** By hash of the key, the SHA-256 of the form in which the result travels. */
+  readonly results = new Map<string, string>();
+  /** Size in bytes by hash. */
+  readonly blobs = new Map<string, number>();
+  readonly leftOut: Partial<Record<LeftOut, number>> = {};
+  readonly #trees = new Set<Digest>();
+  readonly #foreign: ForeignResults;
+
+  constructor(
+    private readonly store: LocalStore,
+    private readonly request: ExportRequest,
+  ) {
+    this.#foreign = new ForeignResults(store, request.keyFormat);
+  }
+
+  async run(): Promise<this> {
+    const { keys, signal } = this.request;
+    const hashes = new Set(keys === undefined ? storedHashes(this.store.cacheDir) : keys.map(hexOf));
+    const breather = new Breather();
+    for (const hash of [...hashes].sort()) {
+      await breather.pause();
+      if (signal.aborted) break;
+      const why = await this.#add(hash);
+      if (why !== undefined) this.leftOut[why] = (this.leftOut[why] ?? 0) + 1;
+    }
+    this.blobs.delete(hexOf(EMPTY_DIGEST));
+    return this;
+  }
+
+  async #add(hash: string): Promise<LeftOut | undefined> {
+    const stored = travelling(this.store, hash);
+    if (stored === undefined) {
+      const bound = this.store.inspect(hash)?.result;
+      return bound === undefined ? 'missing' : bound.appId === undefined ? 'degraded' : 'app';
+    }
+    const record = await this.store.record(stored.key);
+    const bond = record && bondOf(stored, record);
+    if (bond !== undefined) return bond;
+    if (!(await this.store.isComplete(stored))) return 'missing';
+    const bytes = encodeForTravel(stored);
+    // What an importer would refuse need not be carried there.
+    if (!(await this.#foreign.check(hash, bytes)).ok) return 'unusable';
+    await addReferences(this.store, stored, this.blobs, this.#trees);
+    this.results.set(hash, sha256Hex(bytes));
+    return undefined;
+  }
+}
+
+/** The newest result of a key that is bound to neither an app nor a host. */
+const travelling = (store: LocalStore, hash: string): StoredResult | undefined =>
+  store.inspect(hash, ({ result }) => result.appId === undefined && result.degraded === undefined);
+
+function storedHashes(cacheDir: string): Set<string> {
+  const hashes = new Set<string>();
+  for (const { path } of listPacks(cacheDir).resultPacks) for (const { hash } of readPack(path)) hashes.add(hash);
+  return hashes;
+}
+
+/** Writes beside the target and renames, so that no reader ever finds half a file. */
+async function writeArchive(
+  store: LocalStore,
+  selection: Selection,
+  { file, keyFormat, signal }: ExportRequest,
+): Promise<Failure | undefined> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  let fd: number | undefined;
+  try {
+    fd = openSync(temporary, 'wx', privateFileMode(temporary));
+    const tar = new TarWriter(fd);
+    const [name, version] = versionEntry(keyFormat);
+    tar.entry(name, version.length);
+    tar.content(version);
+    await writeBlobs(store, selection.blobs, tar, signal);
+    await writeResults(store, selection.results, tar, signal);
+    tar.end();
+    fsyncSync(fd);
+    signal.throwIfAborted();
+    renameSync(temporary, file);
+    return undefined;
+  } catch (error) {
+    if (fd !== undefined) removeFile(temporary);
+    if (signal.aborted) return transferAborted('export', file);
+    return error instanceof BlobLost ? lostWhileExporting(store.cacheDir, error) : cannotExport(file, error);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+async function writeBlobs(
+  store: LocalStore,
+  blobs: ReadonlyMap<string, number>,
+  tar: TarWriter,
+  signal: AbortSignal,
+): Promise<void> {
+  const breather = new Breather();
+  for (const hash of [...blobs.keys()].sort()) {
+    const digest = makeDigest(hash, blobs.get(hash) as number);
+    tar.entry(blobName(digest), blobs.get(hash) as number);
+    for await (const chunk of store.chunks(digest)) {
+      signal.throwIfAborted();
+      tar.content(chunk);
+    }
+    await breather.pause();
+  }
+}
+
+async function writeResults(
+  store: LocalStore,
+  results: ReadonlyMap<string, string>,
+  tar: TarWriter,
+  signal: AbortSignal,
+): Promise<void> {
+  const breather = new Breather();
+  for (const [hash, checked] of results) {
+    signal.throwIfAborted();
+    const stored = travelling(store, hash);
+    const bytes = stored && encodeForTravel(stored);
+    // Another run may have replaced it since its blobs were listed.
+    if (bytes === undefined || sha256Hex(bytes) !== checked) throw new BlobLost(makeDigest(hash, 0));
+    tar.entry(resultName(hash), bytes.length);
+    tar.content(bytes);
+    await breather.pause();
+  }
+}
