@@ -4,6 +4,7 @@ import { KnownSecrets } from '../../../src/engine/secrets/known-secrets.js';
 import { Matcher, START, type Progress } from '../../../src/engine/secrets/matcher.js';
 import { pythonSpellings, SPELLINGS } from '../../support/secret-spellings.js';
 import { skipBecause } from '../../support/skip.js';
+import { cpuMs } from '../../support/cpu-time.js';
 
 const SECRET = 'S3cr3t/C4n+ry=Value&x';
 const AWKWARD = 'pä$s "w0rd"\'s <&> ü\\n%41 日本😀';
@@ -194,18 +195,19 @@ describe('engine/secrets/text-masker', () => {
     expect(secrets.mask(account)).to.equal('***' + '\n***'.repeat(4));
   });
 
-  it('handles hostile secrets and texts in linear time', () => {
-    const started = performance.now();
-    const secrets = secretsOf({
-      A: 'a'.repeat(5000),
-      B: 'ab'.repeat(3000),
-      C: '\\'.repeat(500),
-      D: '%25'.repeat(300),
-      E: '&amp;'.repeat(200),
+  it('handles hostile secrets and texts in linear time', async () => {
+    const ms = await cpuMs(() => {
+      const secrets = secretsOf({
+        A: 'a'.repeat(5000),
+        B: 'ab'.repeat(3000),
+        C: '\\'.repeat(500),
+        D: '%25'.repeat(300),
+        E: '&amp;'.repeat(200),
+      });
+      for (const text of ['a', 'ab', '\\', '%25', '%', '&amp;', '&', 'a\u0000', 'a\n '])
+        secrets.mask(text.repeat(20_000));
     });
-    for (const text of ['a', 'ab', '\\', '%25', '%', '&amp;', '&', 'a\u0000', 'a\n '])
-      secrets.mask(text.repeat(20_000));
-    expect(performance.now() - started).to.be.lessThan(15_000);
+    expect(ms).to.be.lessThan(15_000);
   });
 
   it('masks data, and returns data without secrets itself', () => {

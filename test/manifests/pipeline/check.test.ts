@@ -12,6 +12,7 @@ import type { CheckedNode, CheckedPipeline } from '../../../src/manifests/pipeli
 import { testKinds } from '../../support/kinds.js';
 import { compileKind } from '../../../src/manifests/pipeline/compile-kind.js';
 import type { PluginManifest } from '../../../src/manifests/plugin-manifest.js';
+import { cpuMs } from '../../support/cpu-time.js';
 
 const RUN = { mode: 'build', os: 'linux', arch: 'x64' } as const;
 
@@ -330,7 +331,7 @@ nodes:
     );
   });
 
-  it('checks ten thousand nodes in a second or two', async function () {
+  it('checks ten thousand nodes in linear time', async function () {
     const lines = Array.from(
       { length: 10_000 },
       (_, index) =>
@@ -342,10 +343,12 @@ nodes:
     );
     if (!loaded.ok) expect.fail('the sample does not load');
     const kinds = await testKinds();
-    const start = performance.now();
-    const result = await checkPipeline(loaded.value, { kinds, params: {}, run: RUN });
-    expect(result.ok).to.equal(true);
-    expect(performance.now() - start).to.be.lessThan(5000); // far above the usual time, far below that of a quadratic check
+    const ms = await cpuMs(async () => {
+      const result = await checkPipeline(loaded.value, { kinds, params: {}, run: RUN });
+      expect(result.ok).to.equal(true);
+    });
+    // Far above the usual time, and far below that of a quadratic check.
+    expect(ms).to.be.lessThan(10_000);
   });
 });
 
