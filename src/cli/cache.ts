@@ -171,7 +171,10 @@ async function collect(given: Given, world: World): Promise<number> {
     ...(maxBytes === undefined ? {} : { maxBytes }),
     ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
   });
-  if (collected === undefined) return printFailure(cannotCollect(cacheDir), world);
+  if (collected === undefined) {
+    const { refusedPlace } = await import('../engine/store/cache-place.js');
+    return printFailure(refusedPlace(cacheDir) ?? cannotCollect(cacheDir), world);
+  }
   if (given.flag('json')) printJSON(collected, world);
   else {
     const { bytesBefore, bytesAfter, evictedResults, removedBlobs, kept } = collected;

@@ -43,6 +43,7 @@ import { sweepDeadLocks } from './run/lock.js';
 import { newRunId } from './run/run-record.js';
 import { openRun, type Run } from './run/run.js';
 import { checkOutDir, writeSlug } from './slug/write.js';
+import { refusedPlace } from './store/cache-place.js';
 
 /**
  * Runs a pipeline. Returns a report with the exit status, or a refusal if the run can't start. Rejects only because of
@@ -56,7 +57,8 @@ export const runPipeline = (
 ): Promise<Result<RunReport, Refusal>> =>
   closing(compose, async (composing) => {
     const startedAt = options.clock.now();
-    const unsafe = checkOutDir(request.outDir, request.appDir, request.force);
+    // Before anything is written to the cache, or removed from it.
+    const unsafe = refusedPlace(request.cacheDir) ?? checkOutDir(request.outDir, request.appDir, request.force);
     if (unsafe !== undefined) return fail({ type: 'failure', failure: unsafe });
     const remote = await remoteSettingsOf(request);
     if (!remote.ok) return fail({ type: 'failure', failure: remote.failure });

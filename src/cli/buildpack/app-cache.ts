@@ -13,6 +13,7 @@ import { buildDataText, dataFile } from './build-data.js';
 import type { Places } from './places.js';
 import { readCacheFile } from '../../engine/files/cache-file.js';
 import { removeTree } from '../../engine/files/remove-tree.js';
+import { declareOneMachine } from '../../engine/store/cache-place.js';
 
 /** In the vendor folder of CACHE_DIR. */
 const VERSION_FILE = 'python-version';
@@ -53,6 +54,8 @@ export class AppCache {
       const file = dataFile(dir);
       if (exists(file)) renameSync(file, join(dir, 'build-data/python-prev.json'));
       const cache = new AppCache(dir, places);
+      // A platform gives CACHE_DIR to one build at a time.
+      if (places.sharedCache === undefined) declareOneMachine(cache.storeDir);
       if (cache.writeBuildData({}) && publishFile(join(dir, APP_ID_FILE), `${cache.appId}\n`)) return cache;
       return cannotWrite(dir, 'pyflow could not write a file in it.');
     } catch (error) {

@@ -12,8 +12,10 @@ import { loadTree } from '../trees/layers.js';
 import { tagCache } from '../files/own-folders.js';
 import { createPrivateFolder, removePrivateFolder } from '../files/private-folders.js';
 import type { Watch } from '../secrets/output-scanner.js';
+import type { MountTable } from '../files/shared-mount.js';
 import type { BlobReceiver } from './blob-receiver.js';
 import { BlobFolder } from './blobs.js';
+import { placeNotice, refusedPlace } from './cache-place.js';
 import { PlaceError } from './place-error.js';
 import { cacheUnusable, noRoomForBlobs } from '../files/file-failures.js';
 import { blobsOf, ResultFolder, type StoredResult } from './results.js';
@@ -33,6 +35,7 @@ export interface LocalStoreOptions {
   /** Name of this host, for results that only one host can use. */
   readonly hostId?: string;
   readonly runId?: string;
+  readonly mounts?: MountTable;
 }
 
 export interface LocalStore extends BlobStore, ActionCache {
@@ -62,6 +65,9 @@ export interface LocalStore extends BlobStore, ActionCache {
 export function openLocalStore(cacheDir: string, options: LocalStoreOptions = {}): Result<LocalStore, Failure> {
   const onWarning = options.onWarning ?? (() => undefined);
   let readOnly = options.readOnly ?? false;
+  // Reading alone needs no agreement between machines.
+  const refused = readOnly ? undefined : refusedPlace(cacheDir, options.mounts);
+  if (refused !== undefined) return fail(refused);
   try {
     if (!readOnly) {
       makePrivateFolder(cacheDir);
@@ -77,6 +83,8 @@ export function openLocalStore(cacheDir: string, options: LocalStoreOptions = {}
     );
   }
   if (noteCacheRoot(cacheDir) === 'open' && !readOnly) warnOfOpenCache(cacheDir, onWarning);
+  const notice = readOnly ? undefined : placeNotice(cacheDir, options.mounts);
+  if (notice !== undefined) onWarning('cache::shared-folder', notice);
   return succeed(new DiskStore(cacheDir, { ...options, onWarning, readOnly }));
 }
 

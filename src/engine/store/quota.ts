@@ -5,6 +5,7 @@ import { closeSync, readdirSync, renameSync, statSync, utimesSync, writeFileSync
 import { randomBytes } from 'node:crypto';
 import { createClaim, isAbandoned, releaseClaim, removeClaim } from '../files/claim.js';
 import { sha256Hex, type Digest } from '../files/digest.js';
+import { refusedPlace } from './cache-place.js';
 import { tombstonesOf } from './key-times.js';
 import { openLocalStore, type LocalStore } from './local-store.js';
 import type { PackSet } from './pack.js';
@@ -64,7 +65,7 @@ const TARGET = 0.8;
 const MANY_PACKS = 64;
 const SMALL_PACK = 8 * 1024 * 1024;
 
-/** Undefined if another process is collecting, or if the cache is not writable. */
+/** Undefined if another process is collecting, or if the cache is not writable or on a network file system. */
 export async function collectGarbage(
   cacheDir: string,
   options: GarbageOptions = {},
@@ -82,7 +83,7 @@ export async function collectGarbage(
 
 async function withClaim<T>(cacheDir: string, work: () => Promise<T>): Promise<T | undefined> {
   const claim = `${cacheDir}/gc.lock`;
-  if (!claimOnce(claim)) return undefined;
+  if (refusedPlace(cacheDir) !== undefined || !claimOnce(claim)) return undefined;
   try {
     return await work();
   } finally {
