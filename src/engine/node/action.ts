@@ -14,7 +14,7 @@ import type { KeyedSecret, KeyRecord } from '../store/store.js';
 import type { NewEntry } from '../trees/directories.js';
 import { splitTree, type Layer } from '../trees/tree.js';
 import type { ResolvedInputs } from './inputs.js';
-import { actionKey, KEY_FORMAT } from './key.js';
+import { actionMessages, KEY_FORMAT, type ActionMessages, type ActionVariant, type InputRoot } from './key.js';
 
 /** A node whose inputs are all known. */
 export interface Action {
@@ -27,6 +27,8 @@ export interface Action {
   readonly isPure: boolean;
   readonly record: KeyRecord;
   readonly key: ActionKey;
+  /** The action as a server knows it. Made anew by each call, because local runs don't need it. */
+  readonly messages: (variant?: ActionVariant) => ActionMessages;
   /** Root directory of the view; its directories are in the run's table. */
   readonly viewRoot: Digest;
   /** Layers of the tree inputs in plan order. */
@@ -76,6 +78,7 @@ export function makeAction(run: Run, index: number, inputs: ResolvedInputs, aske
   const { treeLayers, files, tools, root } = view;
   const env = environmentOf(run, node, reads, searchPathsOf(run, plugin));
   const record = keyRecord(run, index, inputs, { ...asked, env, files });
+  const inputRoot: InputRoot = { record, env: withoutCredentials(env), app: root, tools };
   return {
     index,
     node,
@@ -85,7 +88,8 @@ export function makeAction(run: Run, index: number, inputs: ResolvedInputs, aske
     isPure: plugin.manifest.pure === true || reads.pure === true,
     // The record is stored next to the result and shown to users, so secrets in it are masked.
     record: run.secrets.maskValue(record),
-    key: actionKey({ record, env: withoutCredentials(env), app: root, tools }),
+    key: actionMessages(inputRoot).key,
+    messages: (variant) => actionMessages(inputRoot, variant),
     viewRoot: root,
     treeLayers,
     sources: files.sources,
@@ -126,7 +130,7 @@ function keyRecord(
     facts: withoutCredentials(facts),
     env: withDigests(withoutCredentials(env), reads.env ?? [], node.env),
     secrets,
-    platform: run.platform,
+    platform: node.network ? { ...run.platform, network: '1' } : run.platform,
     files: files.digests,
     exists: Object.fromEntries((reads.exists ?? []).map((path) => [path, view.exists(path)])),
     trees: mapValues(inputs.treePorts, splitTree),

@@ -2,12 +2,20 @@
 
 import { canonicalJSON, type JSONObject } from '../../manifests/json-schema.js';
 import { digestOf, type ActionKey, type Digest } from '../files/digest.js';
-import { encodeAction, encodeCommand, encodeDirectory } from '../trees/reapi.js';
 import type { KeyRecord } from '../store/store.js';
-import type { Directory } from '../trees/tree.js';
+import { directoriesOf } from '../trees/directories.js';
+import { OUTPUT_PATHS } from '../trees/output-paths.js';
+import { encodeAction, encodeCommand, encodeDirectory } from '../trees/reapi.js';
+import type { Directory, DirectoryTable } from '../trees/tree.js';
 
-/** Raise it when a change affects what a key covers or how a result is stored. History: 1: first format. */
-export const KEY_FORMAT = 1;
+/**
+ * Raise it when a change affects what a key covers or how a result is stored. History:
+ *
+ * 1. The first format.
+ * 2. Any worker can run the action: no working directory, one output path for each part of a result, platform names of
+ *    REAPI's lexicon, the network as a property.
+ */
+export const KEY_FORMAT = 2;
 
 /**
  * Version of the protocol between pyflow and the plugin. Not pyflow's version, because a release must not change every
@@ -15,7 +23,6 @@ export const KEY_FORMAT = 1;
  */
 const RUNNER_PROTOCOL = '1';
 const ARGUMENTS = ['pyflow-node', RUNNER_PROTOCOL] as const;
-const OUTPUT_PATHS = ['out'] as const;
 
 export interface InputRoot {
   readonly record: KeyRecord;
@@ -27,69 +34,95 @@ export interface InputRoot {
   readonly tools: Readonly<Record<string, Digest>>;
 }
 
-export function actionKey({ record, env, app, tools }: InputRoot): ActionKey {
+/** How a server's action differs from the local one, whose key it then doesn't have. */
+export interface ActionVariant {
+  /** Name of the part of a shared cache that the action belongs to. */
+  readonly branch?: string;
+}
+
+/** An action as another machine needs it. */
+export interface ActionMessages {
+  /** Digest of the Action message. */
+  readonly key: ActionKey;
+  /**
+   * The Action, its Command, spec.json, the input root and the folder of tools. The directories below those are in the
+   * run's table; see `inputDirectories`.
+   */
+  readonly blobs: ReadonlyMap<Digest, Buffer>;
+}
+
+export function actionMessages({ record, env, app, tools }: InputRoot, { branch }: ActionVariant = {}): ActionMessages {
+  const blobs = new Map<Digest, Buffer>();
+  const add = (bytes: Buffer): Digest => {
+    const digest = digestOf(bytes);
+    blobs.set(digest, bytes);
+    return digest;
+  };
+  const command = encodeCommand({
+    arguments: ARGUMENTS,
+    environment: toProperties(env),
+    outputPaths: Object.values(OUTPUT_PATHS),
+  });
+  const names = Object.keys(tools).sort();
+  const toolRoot = directoryOf(names.map((name) => ({ name, digest: tools[name]! })));
+  const spec = add(Buffer.from(canonicalJSON(specOf(record))));
+  const inputRoot: Directory = {
+    ...directoryOf([
+      { name: 'app', digest: app },
+      ...(names.length === 0 ? [] : [{ name: 'tools', digest: add(encodeDirectory(toolRoot)) }]),
+    ]),
+    files: [{ name: 'spec.json', digest: spec, executable: false }],
+  };
+  const action = encodeAction({
+    command: add(command),
+    inputRoot: add(encodeDirectory(inputRoot)),
+    salt: Buffer.from([record.format, record.scope, ...(branch === undefined ? [] : [branch])].join('\n')),
+    platform: toProperties({ ...record.platform, 'pyflow-runner': RUNNER_PROTOCOL }),
+  });
+  return { key: add(action) as ActionKey, blobs };
+}
+
+/** The part of the key that is neither a file nor a variable. */
+function specOf(record: KeyRecord): JSONObject {
   // Destructured, so that a new field of the record that is not in the key does not compile.
   const {
-    format,
     kind,
     revision,
     code,
     config,
     values,
     facts,
-    env: _withDigests,
     secrets,
-    platform,
     exists,
-    scope,
+    format: _inTheSalt,
+    scope: _inTheSaltToo,
+    env: _inTheCommand,
+    platform: _inTheAction,
     files: _inTheView,
     trees: _belowTheView,
     tools: _besideTheView,
     ...rest
   } = record;
   rest satisfies Record<string, never>;
-  const spec: JSONObject = {
-    kind,
-    revision,
-    ...(code === undefined ? {} : { code }),
-    config,
-    values,
-    facts,
-    secrets,
-    exists,
-  };
-  const specDigest = digestOf(canonicalJSON(spec));
-  const command = encodeCommand({
-    arguments: ARGUMENTS,
-    environment: toProperties(env),
-    outputPaths: OUTPUT_PATHS,
-    workingDirectory: 'app',
-  });
-  const action = encodeAction({
-    command: digestOf(command),
-    inputRoot: digestOf(encodeDirectory(inputRoot(app, tools, specDigest))),
-    salt: Buffer.from(`${format}\n${scope}`),
-    platform: toProperties({ ...platform, 'pyflow-runner': RUNNER_PROTOCOL }),
-  });
-  return digestOf(action) as ActionKey;
+  return { kind, revision, ...(code === undefined ? {} : { code }), config, values, facts, secrets, exists };
 }
 
 const toProperties = (values: Readonly<Record<string, string>>) =>
   Object.entries(values).map(([name, value]) => ({ name, value }));
 
-function inputRoot(app: Digest, tools: Readonly<Record<string, Digest>>, spec: Digest): Directory {
-  const names = Object.keys(tools).sort();
-  const toolRoot: Directory = {
-    files: [],
-    directories: names.map((name) => ({ name, digest: tools[name]! })),
-    symlinks: [],
-  };
-  return {
-    files: [{ name: 'spec.json', digest: spec, executable: false }],
-    directories: [
-      { name: 'app', digest: app },
-      ...(names.length === 0 ? [] : [{ name: 'tools', digest: digestOf(encodeDirectory(toolRoot)) }]),
-    ],
-    symlinks: [],
-  };
+const directoryOf = (directories: Directory['directories']): Directory => ({ files: [], directories, symlinks: [] });
+
+/** The directories of an action's view and tools, each once. With its messages and the files, they are all of its inputs. */
+export function* inputDirectories(
+  table: DirectoryTable,
+  { viewRoot, tools }: { readonly viewRoot: Digest; readonly tools: Readonly<Record<string, Digest>> },
+): Generator<readonly [Digest, Buffer]> {
+  const seen = new Set<Digest>();
+  for (const root of [viewRoot, ...Object.values(tools)]) {
+    for (const [digest, directory] of directoriesOf(table, root)) {
+      if (seen.has(digest)) continue;
+      seen.add(digest);
+      yield [digest, encodeDirectory(directory)];
+    }
+  }
 }

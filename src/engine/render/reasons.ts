@@ -30,7 +30,7 @@ const SENTENCES: { readonly [Type in Reason['type']]: (reason: Extract<Reason, {
   'secret-set': ({ name }) => `the secret ${shownName(name)} was set`,
   'secret-unset': ({ name }) => `the secret ${shownName(name)} was unset`,
   'secret-changed': ({ name, field, ...values }) => valueChange(`${field} of the secret ${name}`, values),
-  'platform-changed': ({ name, ...values }) => valueChange(`platform ${name}`, values),
+  'platform-changed': platformChange,
   'file-added': ({ path }) => `${shownName(path)} was added`,
   'file-removed': ({ path }) => `${shownName(path)} was removed`,
   'file-changed': ({ path }) => `${shownName(path)} changed`,
@@ -154,6 +154,11 @@ function itemsOnlyIn(list: readonly JSONValue[], other: readonly JSONValue[]): r
   if (items.length === 0) return [];
   const more = items.length > SHOWN_ITEMS ? [`${items.length - SHOWN_ITEMS} more`] : [];
   return [inWords([...items.slice(0, SHOWN_ITEMS).map(shownValue), ...more])];
+}
+
+function platformChange({ name, ...values }: Extract<Reason, { type: 'platform-changed' }>): string {
+  if (name !== 'network') return valueChange(`platform ${name}`, values);
+  return values.to === undefined ? 'the node can no longer use the network' : 'the node can now use the network';
 }
 
 function modeChange({ path, from, to }: Extract<Reason, { type: 'file-mode-changed' }>): string {

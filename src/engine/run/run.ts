@@ -23,6 +23,7 @@ import { KnownLayers } from '../trees/known-layers.js';
 import type { Layer } from '../trees/tree.js';
 import { lost, type Stop } from './node-end.js';
 import { NodeStates } from './node-states.js';
+import { platformOf } from './platform.js';
 import { appIdOf, readLastRun, readState, type LastRun } from './run-record.js';
 
 /** What `openRun` has read. */
@@ -77,7 +78,7 @@ export class Run {
     this.sourceDigests = new SourceDigests(request.appDir, statCache);
     this.surroundings = surroundings;
     this.lastRun = lastRun;
-    this.platform = platformOf(composition);
+    this.platform = platformOf(composition.host);
     this.layers = new KnownLayers(store);
     this.states = new NodeStates(pipeline.nodes, source, this.layers);
     this.#positions = new Map(pipeline.nodes.map(({ id }, position) => [id as string, position]));
@@ -160,15 +161,6 @@ export class Run {
   lastKeyOf(id: NodeId): ActionKey | undefined {
     return this.lastRun?.nodes[id]?.key;
   }
-}
-
-function platformOf({ host }: Composition): Readonly<Record<string, string>> {
-  return {
-    OSFamily: host.os,
-    ISA: host.arch,
-    libc: `${host.libc.name}-${host.libc.version}`,
-    'os-release': `${host.release.id}-${host.release.version}`,
-  };
 }
 
 function formatsOf(schema: JSONObject | object): ReadonlyMap<string, string> {

@@ -5,6 +5,7 @@ import { digestOf, sha256Hex, type ActionKey, type Digest } from '../files/diges
 import { KeyTimes } from './key-times.js';
 import { parseLayer } from '../trees/layers.js';
 import { PackSet } from './pack.js';
+import { OUTPUT_PATHS } from '../trees/output-paths.js';
 import { decodeActionResult, encodeActionResult, type ReapiResult } from '../trees/reapi-result.js';
 import type { ActionResult } from './store.js';
 import type { Layer } from '../trees/tree.js';
@@ -37,17 +38,18 @@ const HEADER = MAGIC.length + 32;
 
 function toReapi(result: ActionResult): ReapiResult {
   const contents = Buffer.from(canonicalJSON(result));
-  const layers: [string, Layer | undefined][] = [
-    ['app', result.layer],
-    ['tool', result.tool],
+  const { app, appLayer, tool, toolLayer } = OUTPUT_PATHS;
+  const layers: [folder: string, blob: string, Layer | undefined][] = [
+    [app, appLayer, result.layer],
+    [tool, toolLayer, result.tool],
   ];
-  const present = layers.flatMap(([name, layer]) => (layer ? [{ name, layer }] : []));
+  const present = layers.flatMap(([folder, blob, layer]) => (layer ? [{ folder, blob, layer }] : []));
   return {
     outputFiles: [
-      ...present.map(({ name, layer }) => ({ path: `out/${name}.layer`, digest: layer.digest, executable: false })),
-      { path: 'out/result.json', digest: digestOf(contents), executable: false, contents },
+      ...present.map(({ blob, layer }) => ({ path: blob, digest: layer.digest, executable: false })),
+      { path: OUTPUT_PATHS.result, digest: digestOf(contents), executable: false, contents },
     ],
-    outputDirectories: present.map(({ name, layer }) => ({ path: `out/${name}`, tree: layer.tree, root: layer.root })),
+    outputDirectories: present.map(({ folder, layer }) => ({ path: folder, tree: layer.tree, root: layer.root })),
     outputSymlinks: [],
     exitCode: 0,
     ...(result.log && { stdout: result.log }),
@@ -75,7 +77,7 @@ export function decodeResult(hash: string, bytes: Buffer): StoredResult | undefi
   const body = bytes.subarray(HEADER);
   const end = 4 + body.readUInt32LE(0);
   const message = decodeActionResult(body.subarray(4, end));
-  const contents = message?.outputFiles.find(({ path }) => path === 'out/result.json')?.contents;
+  const contents = message?.outputFiles.find(({ path }) => path === OUTPUT_PATHS.result)?.contents;
   if (contents === undefined) return undefined;
   // The checksum shows that pyflow wrote this, so only the key still needs a check.
   const rest = JSON.parse(body.toString('utf8', end)) as Omit<StoredResult, 'result'>;

@@ -192,6 +192,13 @@ describe('engine/render/reasons', () => {
     expect(formatReason({ type: 'package-added', name: 'flask', version: '' })).to.equal('flask was added');
   });
 
+  it('says whether the network may be used', () => {
+    const say = (values: { from?: string; to?: string }) =>
+      formatReason({ type: 'platform-changed', name: 'network', ...values });
+    expect(say({ to: '1' })).to.equal('the node can now use the network');
+    expect(say({ from: '1' })).to.equal('the node can no longer use the network');
+  });
+
   it('says what became of a mode and of a path', () => {
     const mode = (from: string, to: string) => formatReason({ type: 'file-mode-changed', path: 'run', from, to });
     expect(mode('0644', '0755')).to.equal('run is now executable');
