@@ -13,4 +13,4 @@ const captured = await captureDifference(store, folder, EMPTY_RECORD);
 if (!captured.ok) throw new Error(captured.failure.detail);
 await store.close();
 // For the restore that follows.
-process.stdout.write(`${captured.value.layer.digest}\n`);
+process.stdout.write(`${JSON.stringify(captured.value.layer)}\n`);

@@ -37,7 +37,7 @@ export interface Engine {
   /** The shipped kinds, sorted. */
   kinds(): Promise<readonly PluginManifest[]>;
   /** Writes a tool tree of the cache into a new folder. */
-  layOutTool(cacheDir: string, tool: string, folder: string): Promise<Result<undefined>>;
+  layOutTool(cacheDir: string, key: string, folder: string): Promise<Result<undefined>>;
   /** Returns the exit status of the command. */
   exec(request: ExecRequest): Promise<Result<number, Failure>>;
 }

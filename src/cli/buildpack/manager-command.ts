@@ -29,18 +29,18 @@ export function writeManagerCommand(
   { report, python, cacheDir }: ManagerCommandOptions,
 ): string | undefined {
   const { package_manager: name, python_version_major: minor } = report.buildData;
-  const tool = toolOf(report);
+  const maker = makerOfTool(report);
   const folder = join(places.home, 'tools');
   const bin = join(folder, 'bin');
   const laidOut = join(folder, String(name));
   try {
     removeTree(folder);
-    if (typeof name !== 'string' || !OUTSIDE_SLUG.has(name) || typeof minor !== 'string' || tool === undefined)
+    if (typeof name !== 'string' || !OUTSIDE_SLUG.has(name) || typeof minor !== 'string' || maker === undefined)
       return undefined;
     mkdirSync(bin, { recursive: true });
     const argv =
       name === 'uv' ? [join(laidOut, 'bin/uv')] : poetryIn(join(folder, 'environment'), laidOut, python, minor);
-    const start = [process.execPath, join(places.home, 'lib/start.cjs'), 'tool', places.home, laidOut, cacheDir, tool];
+    const start = [process.execPath, join(places.home, 'lib/start.cjs'), 'tool', places.home, laidOut, cacheDir, maker];
     writeFileSync(join(bin, name), scriptFor(laidOut, start, argv));
     chmodSync(join(bin, name), 0o755);
     return bin;
@@ -67,21 +67,20 @@ function poetryIn(environment: string, packages: string, python: string, minor: 
   return [join(environment, 'bin/python'), '-I', '-B', '-m', 'poetry'];
 }
 
-/** The tree of the tool, if exactly one node made one. */
-function toolOf({ nodes }: Pick<RunReport, 'nodes'>): string | undefined {
-  const made = Object.values(nodes).flatMap(({ kind, outputs }) => {
-    const tool = outputs?.[TOOL_PORT];
-    return kind === 'fetch-tool' && typeof tool === 'string' ? [tool] : [];
-  });
+/** Key of the node that made the tool, if exactly one made one. */
+function makerOfTool({ nodes }: Pick<RunReport, 'nodes'>): string | undefined {
+  const made = Object.values(nodes).flatMap(({ kind, key, outputs }) =>
+    kind === 'fetch-tool' && key !== undefined && typeof outputs?.[TOOL_PORT] === 'string' ? [key] : [],
+  );
   return made.length === 1 ? made[0] : undefined;
 }
 
 /** The step that the script calls first. Returns the exit status. */
 export async function layOutManager(
-  [folder = '', cacheDir = '', tool = '']: readonly string[],
+  [folder = '', cacheDir = '', key = '']: readonly string[],
   world: World,
 ): Promise<number> {
-  const laidOut = await world.engine.layOutTool(cacheDir, tool, folder);
+  const laidOut = await world.engine.layOutTool(cacheDir, key, folder);
   if (laidOut.ok) return 0;
   shoutFailure(laidOut.failure, world);
   return statusOfFailure(laidOut.failure);

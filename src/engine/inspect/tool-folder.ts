@@ -6,21 +6,20 @@ import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { openLocalStore } from '../store/local-store.js';
 import { materializeTree } from '../trees/output-tree.js';
 import { fileTrouble } from '../files/file-failures.js';
-import type { Digest } from '../files/digest.js';
 import type { DirectoryTable } from '../trees/tree.js';
 import { removeTree } from '../files/remove-tree.js';
 
-/** `tool`: from the report's outputs. The folder appears atomically; an existing one is kept. */
-export async function layOutTool(cacheDir: string, tool: string, folder: string): Promise<Result<undefined>> {
+/** `key`: of the node that made the tool. The folder appears atomically; an existing one is kept. */
+export async function layOutTool(cacheDir: string, key: string, folder: string): Promise<Result<undefined>> {
   const store = openLocalStore(cacheDir, { readOnly: true });
   if (!store.ok) return store;
   const temporary = `${folder}.${process.pid}.tmp`;
   const table: DirectoryTable = new Map();
   try {
-    const layer = await loadLayer(store.value, tool as Digest, table);
-    if (layer === undefined) return fail(toolGone(tool));
-    const written = await materializeTree(store.value, table, layer.root, temporary, { isRecorded: false });
-    if (!written.ok) return fail('missing' in written.failure ? toolGone(tool) : written.failure.failure);
+    const tool = store.value.inspect(key)?.result.tool;
+    if (tool === undefined || !(await loadLayer(store.value, tool, table))) return fail(toolGone(key));
+    const written = await materializeTree(store.value, table, tool.root, temporary, { isRecorded: false });
+    if (!written.ok) return fail('missing' in written.failure ? toolGone(key) : written.failure.failure);
     renameSync(temporary, folder);
     return succeed(undefined);
   } catch (error) {
@@ -33,10 +32,10 @@ export async function layOutTool(cacheDir: string, tool: string, folder: string)
   }
 }
 
-const toolGone = (tool: string): Failure => ({
+const toolGone = (key: string): Failure => ({
   code: 'cache::tool-gone',
   blame: 'environment',
   title: 'The tool is no longer in the cache',
-  detail: tool,
+  detail: `action ${key}`,
   remedy: 'Build again. pyflow makes missing results again.',
 });

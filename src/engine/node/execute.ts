@@ -2,7 +2,6 @@
 
 import { FailureError, type Failure } from '../failure.js';
 import type { Reason } from '../events.js';
-import type { Digest } from '../files/digest.js';
 import { systemFailure } from '../files/system-failures.js';
 import { endedOrGivenUp } from '../process/stopping.js';
 import { ABORTED, failed, type Done } from '../run/node-end.js';
@@ -58,18 +57,19 @@ function settle({ run, sink, stopping }: Execution, index: number, ended: Ended)
 
 /** The end of the last complete run, if nothing that the node looked at has changed since; else undefined. */
 async function unchangedEnd({ run, unchanged }: Execution, index: number): Promise<Ended | undefined> {
-  const last = unchanged?.reportOf(index);
+  const last = unchanged?.lastOf(index);
   if (last === undefined) return undefined;
-  const { kind: _, outcome, outputs = {}, layer: told, failure: _none, degraded, ...trail } = last;
-  if (outcome === 'skipped') return { end: { type: 'skipped' }, trail };
-  const layer = told === undefined ? undefined : await run.layers.load(told.digest as Digest);
-  if (last.key === undefined || (told !== undefined && layer === undefined)) return undefined;
+  const { kind: _, outcome: _same, outputs = {}, layer: _told, failure: _none, degraded, ...trail } = last.report;
+  if (last.result === undefined) return { end: { type: 'skipped' }, trail };
+  const { layer, tool } = last.result;
+  if (layer !== undefined && !(await run.layers.load(layer))) return undefined;
   const end: Done = {
     type: 'done',
     outcome: 'up-to-date',
-    key: last.key,
+    key: last.report.key!,
     outputs,
     ...(layer === undefined ? {} : { layer }),
+    ...(tool === undefined ? {} : { tool }),
     ...(degraded === undefined ? {} : { degraded }),
     // The record of the last run holds the real expiry; see `expiryOf` in report/record.ts.
     expiresAt: Number.POSITIVE_INFINITY,

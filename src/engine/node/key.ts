@@ -13,7 +13,7 @@ import type { Directory, DirectoryTable } from '../trees/tree.js';
  *
  * 1. The first format.
  * 2. Any worker can run the action: no working directory, one output path for each part of a result, platform names of
- *    REAPI's lexicon, the network as a property.
+ *    REAPI's lexicon, the network as a property. The digest of a layer doesn't cover the order of its directories.
  */
 export const KEY_FORMAT = 2;
 

@@ -5,6 +5,7 @@ import type { Done } from '../run/node-end.js';
 import type { Run } from '../run/run.js';
 import type { ActionResult } from '../store/store.js';
 import type { Action } from './action.js';
+import { withTrees } from './outputs.js';
 
 export const isRestorable = (action: Action): boolean =>
   action.reads.sideEffects !== true && action.node.cache !== 'never';
@@ -25,7 +26,7 @@ export const expiryOf = (action: Action, result: ActionResult): number =>
 export const isForced = (forced: ReadonlySet<string>, { node }: Action): boolean =>
   forced.has('all') || forced.has(node.id);
 
-/** The stored result with its layers loaded; undefined if there is no usable one. */
+/** The stored result with its layers loaded, and the layers of this run below them; undefined if there is no usable one. */
 export async function lookUp(run: Run, action: Action, forced: ReadonlySet<string>): Promise<ActionResult | undefined> {
   if (!isRestorable(action) || isForced(forced, action)) return undefined;
   const result = await run.store.lookUp(action.key, run.appId);
@@ -33,9 +34,10 @@ export async function lookUp(run: Run, action: Action, forced: ReadonlySet<strin
   if (tooOldFrom(action, result) <= run.composition.clock.now()) return undefined;
   // A layer that can't be read turns the hit into a miss here, while the node can still be executed.
   for (const layer of [result.layer, result.tool]) {
-    if (layer !== undefined && (await run.layers.load(layer.digest)) === undefined) return undefined;
+    if (layer !== undefined && !(await run.layers.load(layer))) return undefined;
   }
-  return result;
+  const { layer, tool } = result;
+  return { ...result, outputs: withTrees(action, result.outputs, { layer, tool }) };
 }
 
 export const outcomeOfHit = (run: Run, { node, key }: Action): Extract<Outcome, 'restored' | 'up-to-date'> =>

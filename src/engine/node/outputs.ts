@@ -38,7 +38,7 @@ export function resultOf(
   const values = run.scannerFor(action.index, action.reads.env ?? []);
   values.value((output.outputs ?? null) as JSONValue, 'an output value');
   values.value(output.state ?? null, 'the app state for later runs');
-  const outputs = completeOutputs(action, output.outputs as JSONObject, layer, tool);
+  const outputs = withTrees(action, output.outputs as JSONObject, { layer, tool });
   const validate = run.kinds.get(action.node.kind)!.validateOutputs;
   if (!validate(outputs)) return stopWith(wrongOutputs(action, validate.errors!));
   const log = storeLog(run, handle);
@@ -71,13 +71,16 @@ function isEmpty(run: Run, { root: digest, files, deleted }: Layer): boolean {
   return root === undefined || (root.directories.length === 0 && root.symlinks.length === 0 && root.files.length === 0);
 }
 
-/** Fills tree ports: the layers of the tree inputs, base first, then the node's own. */
-function completeOutputs(
-  action: Action,
-  given: JSONObject,
-  layer: Layer | undefined,
-  tool: Layer | undefined,
-): JSONObject {
+interface OwnTrees {
+  readonly layer: Layer | undefined;
+  readonly tool: Layer | undefined;
+}
+
+/**
+ * Fills tree ports: the layers of the tree inputs, base first, then the node's own. Also for a stored result: its key
+ * has the tree that its inputs make together, which other layers can make as well.
+ */
+export function withTrees(action: Action, given: JSONObject, { layer, tool }: OwnTrees): JSONObject {
   const outputs: Record<string, JSONValue> = { ...given };
   const below = action.treeLayers.map(({ digest }) => digest);
   for (const [port, format] of outputFormats(action)) {

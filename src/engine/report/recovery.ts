@@ -73,13 +73,12 @@ function lostIn({ states }: Run, slug: SlugEnd | undefined): readonly Lost[] {
   return found;
 }
 
-/** The blobs of a node's layer and tool. The end of an unchanged node does not know its tool; its stored result does. */
-async function* blobsOf({ layers, store }: Run, end: Done): AsyncGenerator<Digest> {
-  const { layer, tool } = store.inspect(end.key)?.result ?? end;
+/** The blobs of a node's layer and tool. */
+async function* blobsOf({ layers }: Run, { layer, tool }: Done): AsyncGenerator<Digest> {
   for (const part of [layer, tool]) {
     if (part === undefined) continue;
-    yield* [part.digest, part.tree];
-    if ((await layers.load(part.digest)) === undefined) continue;
+    yield part.tree;
+    if (!(await layers.load(part))) continue;
     for (const [, entry] of walk(layers.table, part.root)) if (entry.type === 'file') yield entry.digest;
   }
 }

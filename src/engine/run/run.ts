@@ -149,7 +149,7 @@ export class Run {
     const layers = new Map<string, Layer>();
     for (const digest of values.flatMap((value) => (value === '' ? [] : value.split(',')))) {
       if (layers.has(digest)) continue;
-      const layer = await this.layers.load(digest as Digest);
+      const layer = await this.layers.find(digest as Digest);
       if (layer === undefined) return fail(lost('layer', digest as Digest));
       layers.set(digest, layer);
     }

@@ -4,7 +4,7 @@
 import { canonicalJSON, type JSONValue } from '../../manifests/json-schema.js';
 import { fail, succeed, type Result } from '../failure.js';
 import { digestOf, hexOf, sizeOf, type Digest } from '../files/digest.js';
-import { checkForeignLayer, MOST_TREE_BYTES } from '../trees/foreign-tree.js';
+import { checkForeignLayer } from '../trees/foreign-tree.js';
 import { isDigest } from '../trees/layers.js';
 import type { LocalStore } from './local-store.js';
 import { decodeResult, encodeResult, type StoredResult } from './results.js';
@@ -70,10 +70,9 @@ export class ForeignResults {
 }
 
 async function layerProblem(store: LocalStore, layer: Layer): Promise<string | undefined> {
-  if (sizeOf(layer.digest) > MOST_TREE_BYTES) return 'its layer is too large';
   const checked = await checkForeignLayer(store, layer);
   if ('problem' in checked) return checked.problem;
-  for (const digest of [layer.digest, ...checked.files]) {
+  for (const digest of checked.files) {
     if (!(await store.check(digest))) return `the blob ${digest} is missing`;
   }
   return undefined;

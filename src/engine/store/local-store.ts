@@ -8,7 +8,7 @@ import { digestOf, hexOf, makeDigest, type ActionKey, type Digest } from '../fil
 import { fail, FailureError, succeed, type Failure, type Result } from '../failure.js';
 import { currentBootId } from '../files/host-id.js';
 import { tombstonesOf, type KeyTimes } from './key-times.js';
-import { loadTree } from '../trees/layers.js';
+import { loadLayer } from '../trees/layers.js';
 import { tagCache } from '../files/own-folders.js';
 import { createPrivateFolder, removePrivateFolder } from '../files/private-folders.js';
 import type { Watch } from '../secrets/output-scanner.js';
@@ -277,7 +277,7 @@ class DiskStore implements LocalStore {
     for (const layer of [stored.result.layer, stored.result.tool]) {
       if (layer === undefined) continue;
       const table: DirectoryTable = new Map();
-      if ((await loadTree(this.shared, layer.tree, table)) !== layer.root) return false;
+      if (!(await loadLayer(this.shared, layer, table))) return false;
       for (const directory of table.values()) {
         for (const file of directory.files) if (!(await check(file.digest))) return false;
       }

@@ -1,6 +1,6 @@
 // Action results as records of packs: the format, its checks, publishing and reading.
 
-import { canonicalJSON, type JSONObject } from '../../manifests/json-schema.js';
+import { canonicalJSON } from '../../manifests/json-schema.js';
 import { digestOf, sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
 import { KeyTimes } from './key-times.js';
 import { parseLayer } from '../trees/layers.js';
@@ -82,17 +82,17 @@ export function decodeResult(hash: string, bytes: Buffer): StoredResult | undefi
   // The checksum shows that pyflow wrote this, so only the key still needs a check.
   const rest = JSON.parse(body.toString('utf8', end)) as Omit<StoredResult, 'result'>;
   if (!rest.key.startsWith(hash)) return undefined;
-  const result = JSON.parse(Buffer.from(contents).toString('utf8')) as ActionResult & { readonly layer?: JSONObject };
+  const result = JSON.parse(Buffer.from(contents).toString('utf8')) as ActionResult;
   for (const layer of [result.layer, result.tool]) {
-    if (layer !== undefined && parseLayer(layer.digest, layer) === undefined) return undefined;
+    if (layer !== undefined && parseLayer(layer) === undefined) return undefined;
   }
   return { ...rest, result };
 }
 
 /** Blobs that a result names directly. Its trees name the others. */
 export function blobsOf({ result, record }: StoredResult): readonly Digest[] {
-  const layers = [result.layer, result.tool].flatMap((layer) => (layer ? [layer.digest, layer.tree] : []));
-  return [...layers, ...(result.log ? [result.log] : []), record];
+  const trees = [result.layer, result.tool].flatMap((layer) => (layer ? [layer.tree] : []));
+  return [...trees, ...(result.log ? [result.log] : []), record];
 }
 
 /** A use is noted only if the last noted one is older than this, so eviction knows the last use to within a day. */

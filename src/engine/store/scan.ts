@@ -2,7 +2,7 @@
 
 import { closeSync, readdirSync, statSync } from 'node:fs';
 import { hexOf, sizeOf, type Digest } from '../files/digest.js';
-import { loadTree } from '../trees/layers.js';
+import { loadLayer } from '../trees/layers.js';
 import type { PackSet } from './pack.js';
 import { mayGrow, PACK_HEADER, readPack, RECORD_HEADER, removePack } from './pack-file.js';
 import { blobsOf, decodeResult, newestOf, usesOf, type StoredResult } from './results.js';
@@ -161,7 +161,7 @@ export async function addReferences(
   for (const layer of [stored.result.layer, stored.result.tool]) {
     if (layer === undefined || trees.has(layer.tree)) continue;
     const table: DirectoryTable = new Map();
-    if ((await loadTree(store, layer.tree, table)) !== layer.root) return false;
+    if (!(await loadLayer(store, layer, table))) return false;
     trees.add(layer.tree);
     for (const directory of table.values()) for (const file of directory.files) add(file.digest);
   }

@@ -2,13 +2,13 @@
 
 import { digestOf, EMPTY_DIGEST, hexOf, sizeOf, type Digest } from '../files/digest.js';
 import type { BlobStore } from './blob-store.js';
-import { EMPTY_DIRECTORY } from './directories.js';
+import { directoriesOf, EMPTY_DIRECTORY } from './directories.js';
 import { isPath, layerText } from './layers.js';
-import { decodeDirectory, decodeTree, encodeDirectory } from './reapi.js';
+import { decodeDirectory, decodeTree, encodeDirectory, encodeTree } from './reapi.js';
 import type { Directory, FileEntry, Layer } from './tree.js';
 
 /** Bytes of an encoded tree. One with 200,000 files has 20 MB. */
-export const MOST_TREE_BYTES = 32 * 1024 ** 2;
+const MOST_TREE_BYTES = 32 * 1024 ** 2;
 /** As capturing allows. */
 export const MOST_FILE_BYTES = 4 * 1024 ** 3;
 const MOST_DEPTH = 400;
@@ -46,6 +46,9 @@ export async function checkForeignLayer(
     const { files, bytes } = new Survey(directories).extentOf(layer.root, 0);
     if (files !== layer.files || bytes !== layer.bytes)
       throw new Wrong('its layer states another number of files or bytes than its tree has');
+    // The digest of a layer doesn't cover the order of the folders in its tree, so there must be only one.
+    const [top, ...others] = directoriesOf(new Map(directories), layer.root).values();
+    if (digestOf(encodeTree(top as Directory, others)) !== layer.tree) throw new Wrong('its tree is in another order');
     return { files: [...directories.values()].flatMap((directory) => directory.files.map(({ digest }) => digest)) };
   } catch (error) {
     if (error instanceof Wrong) return { problem: error.message };

@@ -1,4 +1,4 @@
-// The layers of a run. Each is loaded from the store once, and one table holds the directories of all.
+// The layers of a run. The directories of each are loaded from the store once, and one table holds those of all.
 
 import type { Digest } from '../files/digest.js';
 import type { BlobStore } from './blob-store.js';
@@ -12,7 +12,7 @@ export class KnownLayers {
 
   constructor(readonly store: BlobStore) {}
 
-  /** Adds a layer whose directories are already in the table. */
+  /** From here on, `find` knows the layer. Its directories are loaded when something needs them. */
   add(layer: Layer): void {
     this.#known.set(layer.digest, layer);
   }
@@ -21,13 +21,18 @@ export class KnownLayers {
     for (const [digest, directory] of directories) this.table.set(digest, directory);
   }
 
-  /** Undefined if the store has lost the layer. */
-  async load(digest: Digest): Promise<Layer | undefined> {
-    const known = this.#known.get(digest);
-    if (known !== undefined) return known;
-    const layer = await loadLayer(this.store, digest, this.table);
-    if (layer !== undefined) this.add(layer);
-    return layer;
+  /** Loads the layer's directories, and adds it. False if the store has lost them. */
+  async load(layer: Layer): Promise<boolean> {
+    // The table never holds a directory without those below it.
+    const isLoaded = this.table.has(layer.root) || (await loadLayer(this.store, layer, this.table));
+    if (isLoaded) this.add(layer);
+    return isLoaded;
+  }
+
+  /** A layer of this run, with its directories loaded. Undefined if the store has lost them, or nothing added the layer. */
+  async find(digest: Digest): Promise<Layer | undefined> {
+    const layer = this.#known.get(digest);
+    return layer !== undefined && (await this.load(layer)) ? layer : undefined;
   }
 
   /** Root directory of a tree made from layers, base first. */

@@ -1,7 +1,7 @@
 // Layers and trees as blobs: writing them, reading them back, and applying layers to a tree.
 
 import { canonicalJSON } from '../../manifests/json-schema.js';
-import { digestOf, type Digest } from '../files/digest.js';
+import { digestOf, sizeOf, type Digest } from '../files/digest.js';
 import { directoriesOf, EMPTY_DIRECTORY, mergeDirectories, removePaths } from './directories.js';
 import { decodeDirectory, decodeTree, encodeTree } from './reapi.js';
 import type { BlobStore } from './blob-store.js';
@@ -16,10 +16,18 @@ export function storeTree(store: BlobStore, table: DirectoryTable, root: Digest)
   return digest;
 }
 
-/** Reads a Tree message into the table and returns its root. Undefined if it is missing, damaged or incomplete. */
+/** Reads a stored Tree message into the table and returns its root. Undefined if it is missing, damaged or incomplete. */
 export async function loadTree(store: BlobStore, tree: Digest, table: DirectoryTable): Promise<Digest | undefined> {
   const bytes = await store.read(tree);
-  const message = bytes && decodeTree(bytes);
+  return bytes && readTree(bytes, table);
+}
+
+/**
+ * Reads a Tree message, whatever the order of its directories, into the table and returns its root. Undefined if it is
+ * damaged or incomplete.
+ */
+export function readTree(bytes: Uint8Array, table: DirectoryTable): Digest | undefined {
+  const message = decodeTree(bytes);
   if (message === undefined) return undefined;
   const loaded: [Digest, Directory][] = [];
   for (const encoded of [message.root, ...message.children]) {
@@ -36,30 +44,40 @@ export async function loadTree(store: BlobStore, tree: Digest, table: DirectoryT
   return (loaded[0] as [Digest, Directory])[0];
 }
 
-/** Stores a changeset: its tree, then the blob that describes the layer. */
-export function writeLayer(store: BlobStore, table: DirectoryTable, root: Digest, deleted: readonly string[]): Layer {
-  let files = 0;
-  let bytes = 0;
-  const count = (digest: Digest): void => {
+/** What a tree holds, with a file that is there twice counted twice. */
+export function measureTree(table: DirectoryTable, root: Digest): Pick<Layer, 'files' | 'bytes'> {
+  // Each directory is measured once, because a few of them can stand for billions of files.
+  const known = new Map<Digest, Pick<Layer, 'files' | 'bytes'>>();
+  const measure = (digest: Digest): Pick<Layer, 'files' | 'bytes'> => {
+    const before = known.get(digest);
+    if (before !== undefined) return before;
     const directory = table.get(digest);
-    for (const file of directory?.files ?? []) {
-      files++;
-      bytes += Number(file.digest.slice(65));
+    let files = (directory?.files.length ?? 0) + (directory?.symlinks.length ?? 0);
+    let bytes = 0;
+    for (const file of directory?.files ?? []) bytes += sizeOf(file.digest);
+    for (const child of directory?.directories ?? []) {
+      const below = measure(child.digest);
+      files += below.files;
+      bytes += below.bytes;
     }
-    files += directory?.symlinks.length ?? 0;
-    for (const child of directory?.directories ?? []) count(child.digest);
+    known.set(digest, { files, bytes });
+    return { files, bytes };
   };
-  count(root);
-  const content = { deleted: [...deleted].sort(), root, tree: storeTree(store, table, root), files, bytes };
-  const text = layerText(content);
-  const digest = digestOf(text);
-  store.write(digest, text);
-  return { digest, ...content };
+  return measure(root);
 }
 
-/** The blob that describes a layer. Its digest is that of the layer. */
-export const layerText = ({ deleted, root, tree, files, bytes }: Omit<Layer, 'digest'>): Buffer =>
-  Buffer.from(canonicalJSON({ deleted, root, tree, files, bytes }));
+/**
+ * The blob whose digest is the layer's. It names no Tree message, because that depends on the order of directories, and
+ * workers order them differently. Only servers hold it: a stored result has the layer's fields itself.
+ */
+export const layerText = ({ deleted, root, files, bytes }: Omit<Layer, 'digest' | 'tree'>): Buffer =>
+  Buffer.from(canonicalJSON({ deleted, root, files, bytes }));
+
+/** Makes the layer of a changeset, and stores its tree. */
+export function writeLayer(store: BlobStore, table: DirectoryTable, root: Digest, deleted: readonly string[]): Layer {
+  const content = { deleted: [...deleted].sort(), root, ...measureTree(table, root) };
+  return { digest: digestOf(layerText(content)), tree: storeTree(store, table, root), ...content };
+}
 
 const DIGEST = /^[0-9a-f]{64}\/(0|[1-9]\d{0,15})$/;
 export const isDigest = (value: unknown): value is Digest => typeof value === 'string' && DIGEST.test(value);
@@ -68,29 +86,18 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 export const isPath = (value: unknown): value is string =>
   typeof value === 'string' && value.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 
-export function parseLayer(digest: Digest, content: unknown): Layer | undefined {
-  if (typeof content !== 'object' || content === null) return undefined;
-  const { deleted, root, tree, files, bytes } = content as Readonly<Record<string, unknown>>;
+/** Undefined if the value is not a layer as results hold it. */
+export function parseLayer(value: unknown): Layer | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { digest, tree, deleted, root, files, bytes } = value as Readonly<Record<string, unknown>>;
   if (!Array.isArray(deleted) || !deleted.every(isPath)) return undefined;
-  if (!isDigest(root) || !isDigest(tree) || !isCount(files) || !isCount(bytes)) return undefined;
-  return { digest, deleted, root, tree, files, bytes };
+  if (!isDigest(digest) || !isDigest(tree) || !isDigest(root) || !isCount(files) || !isCount(bytes)) return undefined;
+  return { digest, tree, deleted, root, files, bytes };
 }
 
-/** Also loads the directories of the layer's tree into the table. Undefined if any part is missing or damaged. */
-export async function loadLayer(store: BlobStore, digest: Digest, table: DirectoryTable): Promise<Layer | undefined> {
-  // Outputs name layers, and a result can come from another machine. Digests become paths in the store.
-  const bytes = isDigest(digest) ? await store.read(digest) : undefined;
-  if (bytes === undefined) return undefined;
-  let content: unknown;
-  try {
-    content = JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return undefined;
-  }
-  const layer = parseLayer(digest, content);
-  if (layer === undefined) return undefined;
-  return (await loadTree(store, layer.tree, table)) === layer.root ? layer : undefined;
-}
+/** Loads the directories of the layer's tree into the table. False if any part is missing or damaged. */
+export const loadLayer = async (store: BlobStore, layer: Layer, table: DirectoryTable): Promise<boolean> =>
+  (await loadTree(store, layer.tree, table)) === layer.root;
 
 /** Applies layers to a tree, base first: removes what a layer deleted, then merges in its tree. */
 export function applyLayers(table: DirectoryTable, base: Digest, layers: readonly Layer[]): Digest {

@@ -35,12 +35,11 @@ export interface Tree {
   readonly directories: DirectoryTable;
 }
 
-/**
- * What one node added, changed or deleted, in app coordinates. `digest` is the digest of the blob that describes it.
- */
+/** What one node added, changed or deleted, in app coordinates. */
 export interface Layer {
+  /** Digest over `root`, `deleted`, `files` and `bytes`; see `layerText`. */
   readonly digest: Digest;
-  /** Digest of the REAPI Tree message. */
+  /** Digest of the REAPI Tree message with the directories in the order of `directoriesOf`. Says where they are stored. */
   readonly tree: Digest;
   /** Digest of the root Directory message. */
   readonly root: Digest;

@@ -13,6 +13,8 @@ import { runsDir } from '../run/run-record.js';
 import type { Run } from '../run/run.js';
 import { readSealed, writeSealed, type Seal } from '../files/sealed-json.js';
 import { GLOB } from '../app/run-files.js';
+import type { StoredResult } from '../store/results.js';
+import type { ActionResult } from '../store/store.js';
 
 /** Stored next to the fast record of the same run. */
 interface LooksRecord {
@@ -20,6 +22,12 @@ interface LooksRecord {
   readonly pipelineDigest: string;
   /** Node -> paths, and patterns with the prefix `glob:`, that it looked up in the view. */
   readonly looks: Readonly<Record<string, readonly string[]>>;
+}
+
+interface LastEnd {
+  readonly report: NodeReport;
+  /** Absent if the node was skipped. */
+  readonly result?: ActionResult;
 }
 
 /** With more changed paths than this, calling `reads` is quicker. */
@@ -77,17 +85,19 @@ export class Unchanged {
   }
 
   /**
-   * The node's report of the last complete run, if the node must end the same way; else undefined. Every node that it
+   * What the last complete run left of the node, if the node must end the same way; else undefined. Every node that it
    * waits for must have ended.
    */
-  reportOf(index: number): NodeReport | undefined {
+  lastOf(index: number): LastEnd | undefined {
     const node = this.run.pipeline.nodes[index]!;
     const report = this.last.report.nodes[node.id];
     const looks = this.looks[node.id];
     const isAllSame = node.dependencies.every((id) => this.#isSame(id));
     if (report === undefined || looks === undefined || !isAllSame) return undefined;
-    if (report.outcome !== 'skipped' && (report.key === undefined || !this.#isStored(report))) return undefined;
-    return looks.some((look) => this.#sawChange(look)) ? undefined : report;
+    if (looks.some((look) => this.#sawChange(look))) return undefined;
+    if (report.outcome === 'skipped') return { report };
+    const result = this.#resultOf(report);
+    return result && { report, result };
   }
 
   /** The node, and every node that it waits for, must have ended. */
@@ -103,8 +113,12 @@ export class Unchanged {
     return isSame;
   }
 
-  #isStored({ key }: NodeReport): boolean {
-    return this.run.store.inspect(key!) !== undefined;
+  /** Undefined if the store no longer has the result that the report tells of. */
+  #resultOf({ key, layer }: NodeReport): ActionResult | undefined {
+    const { store, appId } = this.run;
+    const isOurs = ({ result }: StoredResult): boolean => result.appId === undefined || result.appId === appId;
+    const result = key === undefined ? undefined : store.inspect(key, isOurs)?.result;
+    return result?.layer?.digest === layer?.digest ? result : undefined;
   }
 
   #sawChange(look: string): boolean {

@@ -15,13 +15,22 @@ import { writeLayer } from '../../../src/engine/trees/layers.js';
 import type { Layer } from '../../../src/engine/trees/tree.js';
 import type { CheckedNode } from '../../../src/manifests/pipeline/manifest.js';
 import { checkedNode } from '../../support/checked-pipeline.js';
+import { TREE } from '../../support/toy-kinds.js';
 
+const MANIFEST = { outputs: { properties: { n: {}, tree: TREE } } };
 const KEY = digestOf('key') as ActionKey;
 const NOW = 1_000_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 const action = (node: Partial<CheckedNode> = {}, reads: Reads = {}, isPure = false): Action =>
-  ({ node: checkedNode('n', node), reads, isPure, key: KEY }) as unknown as Action;
+  ({
+    node: checkedNode('n', node),
+    plugin: { manifest: MANIFEST },
+    treeLayers: [],
+    reads,
+    isPure,
+    key: KEY,
+  }) as unknown as Action;
 const result = (about: Partial<ActionResult> = {}): ActionResult => ({
   outputs: { n: 1 },
   durationMs: 1,
@@ -64,8 +73,17 @@ describe('engine/node/look-up', () => {
     const stored = result({ layer: storedLayer('file'), tool: storedLayer('tool') });
     await publish(stored);
     const found = run();
-    expect(await lookUp(found, action(), NONE)).to.deep.equal(stored);
+    const outputs = { n: 1, tree: stored.layer!.digest };
+    expect(await lookUp(found, action(), NONE)).to.deep.equal({ ...stored, outputs });
     for (const layer of [stored.layer!, stored.tool!]) expect(found.layers.table.has(layer.root)).to.equal(true);
+  });
+
+  it('names the layers of this run, not those that made the same tree when the result was stored', async () => {
+    const [below, own] = [storedLayer('below'), storedLayer('file')];
+    const stored = result({ outputs: { n: 1, tree: `${digestOf('other')},${own.digest}` }, layer: own });
+    await publish(stored);
+    const found = await lookUp(run(), { ...action(), treeLayers: [below] }, NONE);
+    expect(found).to.deep.equal({ ...stored, outputs: { n: 1, tree: `${below.digest},${own.digest}` } });
   });
 
   it('misses if nothing is stored, or only for another app', async () => {
@@ -78,7 +96,7 @@ describe('engine/node/look-up', () => {
 
   for (const part of ['layer', 'tool'] as const) {
     it(`misses if the ${part} can't be loaded, so that the node can still run`, async () => {
-      const lost = { ...storedLayer('x'), digest: digestOf('lost') };
+      const lost = { ...storedLayer('x'), tree: digestOf('lost') };
       await publish(result({ [part]: lost }));
       expect(await lookUp(run(), action(), NONE)).to.equal(undefined);
     });

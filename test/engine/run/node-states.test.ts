@@ -115,7 +115,7 @@ describe('engine/run/node-states', () => {
     expect([shared, tool].map(({ digest }) => states.writerOf(digest))).to.deep.equal([1, -1]);
     expect(states.writerOf(digestOf('other'))).to.equal(-1);
     // Both are known without asking the store.
-    for (const one of [shared, tool]) expect(await states.layers.load(one.digest)).to.equal(one);
+    for (const one of [shared, tool]) expect(await states.layers.find(one.digest)).to.equal(one);
   });
 
   it('collects the state that nodes leave for the next run; a later node wins', () => {

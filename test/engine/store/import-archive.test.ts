@@ -495,6 +495,24 @@ describe('engine/store/import-archive', () => {
       'incomplete',
     );
     refuses('a folder twice', () => ({ directories: [EMPTY, link('a'), link('a')] }), 'a folder twice');
+    const pair = (): readonly Buffer[] => {
+      const folders = [EMPTY, encodeDirectory(directory({ directories: [{ name: 'x', digest: digestOf(EMPTY) }] }))];
+      const [a, b] = folders.map((folder) => digestOf(folder));
+      const names = [
+        { name: 'a', digest: a! },
+        { name: 'b', digest: b! },
+      ];
+      return [encodeDirectory(directory({ directories: names })), ...folders];
+    };
+    refuses(
+      'folders in another order, which would be another tree of the same layer',
+      () => {
+        const [top, ...others] = pair();
+        return { directories: [top!, ...others.toReversed()] };
+      },
+      'in another order',
+    );
+    refuses('a folder that nothing names', () => ({ directories: [...pair(), link('a')] }), 'in another order');
     refuses('401 nested folders', () => ({ directories: nested(402, 1) }), 'too many nested folders');
     refuses(
       'a tree that unfolds to 2^40 folders',

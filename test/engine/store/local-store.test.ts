@@ -101,8 +101,8 @@ describe('engine/store/local-store', () => {
     if (result === undefined) return undefined;
     expect(result.outputs).to.deep.equal({ name });
     const table: DirectoryTable = new Map();
-    const layer = await loadLayer(from, result.layer!.digest, table);
-    if (layer === undefined) return undefined;
+    const layer = result.layer!;
+    if (!(await loadLayer(from, layer, table))) return undefined;
     const log = await from.read(result.log!);
     if (log !== undefined) expect(log.toString()).to.equal(`{"text":"log of ${name}"}\n`);
     const folder = join(mkdtempSync(join(root, 'served-')), 'app');

@@ -1,9 +1,24 @@
 import { expect } from 'chai';
 import { digestOf, makeDigest, type Digest } from '../../../src/engine/files/digest.js';
 import type { BlobStore } from '../../../src/engine/trees/blob-store.js';
-import { addDirectory, buildTree, EMPTY_DIRECTORY, walk } from '../../../src/engine/trees/directories.js';
+import {
+  addDirectory,
+  buildTree,
+  directoriesOf,
+  EMPTY_DIRECTORY,
+  walk,
+} from '../../../src/engine/trees/directories.js';
 import { KnownLayers } from '../../../src/engine/trees/known-layers.js';
-import { loadLayer, loadTree, storeTree, writeLayer } from '../../../src/engine/trees/layers.js';
+import {
+  layerText,
+  loadLayer,
+  loadTree,
+  measureTree,
+  parseLayer,
+  readTree,
+  storeTree,
+  writeLayer,
+} from '../../../src/engine/trees/layers.js';
 import { encodeTree } from '../../../src/engine/trees/reapi.js';
 import { splitTree, type DirectoryTable } from '../../../src/engine/trees/tree.js';
 
@@ -40,10 +55,10 @@ describe('engine/trees/layers', () => {
     return { store, tree, layer: writeLayer(store, tree.directories, tree.root, ['gone', 'also/gone']) };
   };
 
-  it('reads back a layer with its directories', async () => {
+  it('loads the directories of a layer', async () => {
     const { store, tree, layer } = written();
     const table: DirectoryTable = new Map();
-    expect(await loadLayer(store, layer.digest, table)).to.deep.equal(layer);
+    expect(await loadLayer(store, layer, table)).to.equal(true);
     expect(layer).to.deep.include({ files: 3, bytes: 8, deleted: ['also/gone', 'gone'] });
     expect([...walk(table, layer.root)]).to.deep.equal([...walk(tree.directories, tree.root)]);
   });
@@ -52,45 +67,68 @@ describe('engine/trees/layers', () => {
     const store = memoryStore();
     const layer = writeLayer(store, new Map(), EMPTY_DIRECTORY, ['gone']);
     expect(layer).to.deep.include({ root: EMPTY_DIRECTORY, files: 0, bytes: 0, deleted: ['gone'] });
-    expect(await loadLayer(store, layer.digest, new Map())).to.deep.equal(layer);
+    expect(await loadLayer(store, layer, new Map())).to.equal(true);
+  });
+
+  it('gives a layer the same digest whatever the order of directories in its tree', async () => {
+    const { store, tree, layer } = written();
+    const [root, ...others] = [...directoriesOf(tree.directories, tree.root).values()];
+    const foreign = encodeTree(root!, others.toReversed());
+    expect(digestOf(foreign)).not.to.equal(layer.tree);
+    const table: DirectoryTable = new Map();
+    expect(readTree(foreign, table)).to.equal(layer.root);
+    // The local tree is in pyflow's own order, whatever a server sent.
+    expect(writeLayer(store, table, layer.root, layer.deleted)).to.deep.equal(layer);
+    expect(digestOf(layerText({ ...layer, tree: digestOf(foreign) } as typeof layer))).to.equal(layer.digest);
+    for (const other of [{ deleted: [] }, { root: EMPTY_DIRECTORY }, { files: 4 }, { bytes: 9 }]) {
+      expect(digestOf(layerText({ ...layer, ...other }))).not.to.equal(layer.digest);
+    }
+  });
+
+  it('measures a tree of 2^60 files at once', () => {
+    const table: DirectoryTable = new Map();
+    const empty = { files: [], directories: [], symlinks: [] };
+    let root = addDirectory(table, { ...empty, files: [{ name: 'x', ...FILE }] });
+    for (let level = 0; level < 60; level++) {
+      const directories = ['a', 'b'].map((name) => ({ name, digest: root }));
+      root = addDirectory(table, { ...empty, directories });
+    }
+    expect(measureTree(table, root)).to.deep.equal({ files: 2 ** 60, bytes: 4 * 2 ** 60 });
+  });
+
+  describe('is no layer of a result', () => {
+    const { layer } = written();
+    it('unless it is one', () => expect(parseLayer(layer)).to.deep.equal(layer));
+    for (const [what, value] of [
+      ['if it is null', null],
+      ['if it is a number', 7],
+      ['if it has no list of deletions', { ...layer, deleted: 'gone' }],
+      ['if it deletes above the app', { ...layer, deleted: ['../other'] }],
+      ['if it deletes a path with an empty part', { ...layer, deleted: ['a//b'] }],
+      ['if it deletes something that is no text', { ...layer, deleted: [1] }],
+      ['if its own digest is none', { ...layer, digest: 'abc' }],
+      ['if it has a root that is no digest', { ...layer, root: 'abc/1' }],
+      ['if it has a tree that is no digest', { ...layer, tree: 3 }],
+      ['if it counts a part of a file', { ...layer, files: 1.5 }],
+      ['if it counts less than no bytes', { ...layer, bytes: -1 }],
+    ] as const) {
+      it(what, () => expect(parseLayer(value)).to.equal(undefined));
+    }
   });
 
   describe('a layer that is not whole is missing', () => {
-    const layer = written().layer;
-    const { deleted, root, tree, files, bytes } = layer;
-    const content = { deleted, root, tree, files, bytes };
-    for (const [what, text] of [
-      ['is no JSON', '{"deleted":'],
-      ['is null', 'null'],
-      ['is a number', '7'],
-      ['has no list of deletions', JSON.stringify({ ...content, deleted: 'gone' })],
-      ['deletes above the app', JSON.stringify({ ...content, deleted: ['../other'] })],
-      ['deletes a path with an empty part', JSON.stringify({ ...content, deleted: ['a//b'] })],
-      ['deletes something that is no text', JSON.stringify({ ...content, deleted: [1] })],
-      ['has a root that is no digest', JSON.stringify({ ...content, root: 'abc/1' })],
-      ['has a tree that is no digest', JSON.stringify({ ...content, tree: 3 })],
-      ['counts a part of a file', JSON.stringify({ ...content, files: 1.5 })],
-      ['counts less than no bytes', JSON.stringify({ ...content, bytes: -1 })],
-    ] as const) {
-      it(`if it ${what}`, async () => {
-        const { store } = written();
-        expect(await loadLayer(store, store.put(Buffer.from(text)), new Map())).to.equal(undefined);
-      });
-    }
+    const { layer } = written();
 
-    it('if its blob or the blob of its tree is lost', async () => {
-      for (const lost of [layer.digest, layer.tree]) {
-        const { store } = written();
-        store.blobs.delete(lost);
-        expect(await loadLayer(store, layer.digest, new Map())).to.equal(undefined);
-      }
+    it('if the blob of its tree is lost', async () => {
+      const { store } = written();
+      store.blobs.delete(layer.tree);
+      expect(await loadLayer(store, layer, new Map())).to.equal(false);
     });
 
     it('if its tree has another root', async () => {
       const { store } = written();
-      const other = makeDigest('0'.repeat(64), 10);
-      const digest = store.put(Buffer.from(JSON.stringify({ ...content, root: other })));
-      expect(await loadLayer(store, digest, new Map())).to.equal(undefined);
+      const other = { ...layer, root: makeDigest('0'.repeat(64), 10) };
+      expect(await loadLayer(store, other, new Map())).to.equal(false);
     });
   });
 
@@ -131,37 +169,53 @@ describe('engine/trees/layers', () => {
 });
 
 describe('engine/trees/known-layers', () => {
-  it('loads each layer once', async () => {
+  const made = () => {
     const store = memoryStore();
-    const { directories, root } = buildTree(ENTRIES);
-    const layer = writeLayer(store, directories, root, []);
-    const known = new KnownLayers(store);
-    expect(await known.load(layer.digest)).to.deep.equal(layer);
-    expect([...walk(known.table, layer.root)]).to.deep.equal([...walk(directories, root)]);
+    const tree = buildTree(ENTRIES);
+    return { store, tree, layer: writeLayer(store, tree.directories, tree.root, []), known: new KnownLayers(store) };
+  };
+
+  it('loads each layer once', async () => {
+    const { store, tree, layer, known } = made();
+    expect(await known.load(layer)).to.equal(true);
+    expect([...walk(known.table, layer.root)]).to.deep.equal([...walk(tree.directories, tree.root)]);
     store.blobs.clear();
-    expect(await known.load(layer.digest)).to.deep.equal(layer);
-    expect(known.rootOf([layer])).to.equal(root);
+    expect(await known.load(layer)).to.equal(true);
+    expect(await known.find(layer.digest)).to.equal(layer);
+    expect(known.rootOf([layer])).to.equal(tree.root);
   });
 
   it('needs no store for a layer that was just made', async () => {
-    const { directories, root } = buildTree(ENTRIES);
-    const layer = writeLayer(memoryStore(), directories, root, []);
-    const known = new KnownLayers(memoryStore());
-    known.addDirectories({ directories, root });
+    const { store, tree, layer, known } = made();
+    store.blobs.clear();
+    known.addDirectories(tree);
     known.add(layer);
-    expect(await known.load(layer.digest)).to.equal(layer);
-    expect(known.rootOf([layer])).to.equal(root);
+    expect(await known.find(layer.digest)).to.equal(layer);
+    expect(known.rootOf([layer])).to.equal(tree.root);
+  });
+
+  it('loads a layer that was only added when something looks for it', async () => {
+    const { layer, known } = made();
+    known.add(layer);
+    expect(known.table.size).to.equal(0);
+    expect(await known.find(layer.digest)).to.equal(layer);
+    expect(known.table.has(layer.root)).to.equal(true);
+  });
+
+  it('finds no layer that nothing added', async () => {
+    const { layer, known } = made();
+    expect(await known.find(layer.digest)).to.equal(undefined);
   });
 
   it('asks the store again for a layer that was missing', async () => {
-    const store = memoryStore();
-    const known = new KnownLayers(store);
-    const { directories, root } = buildTree(ENTRIES);
-    const elsewhere = memoryStore();
-    const layer = writeLayer(elsewhere, directories, root, []);
-    expect(await known.load(layer.digest)).to.equal(undefined);
-    for (const bytes of elsewhere.blobs.values()) store.put(bytes);
-    expect(await known.load(layer.digest)).to.deep.equal(layer);
+    const { store, layer, known } = made();
+    const tree = store.blobs.get(layer.tree)!;
+    store.blobs.clear();
+    expect(await known.load(layer)).to.equal(false);
+    known.add(layer);
+    expect(await known.find(layer.digest)).to.equal(undefined);
+    store.put(tree);
+    expect(await known.find(layer.digest)).to.equal(layer);
   });
 });
 

@@ -292,15 +292,15 @@ function isOurs(claim: string): boolean {
 /** Searches the output, the report and the layer. */
 async function leaks({ report, events }: Built): Promise<boolean> {
   if (JSON.stringify([report, events]).includes(CANARY)) return true;
-  const digest = layerOf(report);
-  if (digest === undefined) return false;
+  const key = report?.nodes[request.node]?.key;
+  if (key === undefined || layerOf(report) === undefined) return false;
   const opened = openLocalStore(request.cacheDir, { readOnly: true });
   if (!opened.ok) throw new Error(opened.failure.title);
   const store = opened.value;
   try {
     const table: DirectoryTable = new Map();
-    const layer = await loadLayer(store, digest as never, table);
-    if (layer === undefined) throw new Error(`no layer ${digest}`);
+    const layer = store.inspect(key)?.result.layer;
+    if (layer === undefined || !(await loadLayer(store, layer, table))) throw new Error(`no layer of ${key}`);
     for (const [, entry] of walk(table, layer.root)) {
       if (entry.type === 'file' && (await store.read(entry.digest))?.includes(CANARY) === true) return true;
     }
