@@ -8,7 +8,9 @@ import { listResults, verifyCache } from '../../src/engine/store/care.js';
 import { listCache } from '../../src/engine/store/scan.js';
 import { bundledCli, STACK_TRACE } from '../support/cli-scene.js';
 import { pyflow } from '../support/fake-world.js';
-import { honestArchive } from '../support/forged-archive.js';
+import type { JSONObject } from '../../src/manifests/json-schema.js';
+import { hexOf, type ActionKey, type Digest } from '../../src/engine/files/digest.js';
+import { ForgedArchive, honestArchive, keyOf } from '../support/forged-archive.js';
 import { syntheticApp, syntheticPipeline } from '../support/synthetic.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
 
@@ -61,6 +63,32 @@ describe('cli/cache-archive', () => {
     expect(known).not.to.have.property('bytesWritten');
     const report = await work.run({ cacheDir: second, appId: 'shop' });
     expect(new Set(Object.values(outcomesOf(report)))).to.deep.equal(new Set(['restored']));
+  });
+
+  it('never restores imported outputs that the kind of the node can not have', async () => {
+    work.write({ a: 'a' }).pipeline(`pyflow: 1
+nodes:
+  said: { uses: command, with: { argv: [echo, right], capture: true } }
+  next: { uses: command, when: said.stdout == "right", with: { argv: [sh, -c, "echo > next"], writes: [next] } }
+`);
+    const { nodes } = await work.run({ appId: 'shop' });
+    const key = nodes['said']!.key!;
+    for (const outputs of [
+      { stdout: 5 },
+      { stdout: 'right', surprise: 1 },
+      {},
+      { ...nodes['said']!.outputs, tree: 7 },
+    ]) {
+      const archive = new ForgedArchive().result('said', { outputs: outputs as JSONObject }, { key: key as ActionKey });
+      archive.results.set(hexOf(key as Digest), archive.results.get(hexOf(keyOf('said')))!);
+      archive.results.delete(hexOf(keyOf('said')));
+      const cacheDir = join(work.root, `forged-${JSON.stringify(outputs).length}`);
+      writeFileSync(join(work.root, 'forged.tar'), await archive.tar());
+      const imported = await pyflow(['cache', 'import', 'forged.tar', '--cache-dir', cacheDir], { cwd: work.root });
+      expect(imported.status, imported.stderr).to.equal(0);
+      const report = await work.run({ cacheDir, appId: 'shop' });
+      expect(outcomesOf(report), JSON.stringify(outputs)).to.deep.equal({ said: 'executed', next: 'executed' });
+    }
   });
 
   it('says what it left out, and why', async () => {

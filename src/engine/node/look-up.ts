@@ -32,6 +32,8 @@ export async function lookUp(run: Run, action: Action, forced: ReadonlySet<strin
   const result = await run.store.lookUp(action.key, run.appId);
   if (result === undefined) return undefined;
   if (tooOldFrom(action, result) <= run.composition.clock.now()) return undefined;
+  // The result may come from another machine, and other nodes rely on the shape of its outputs.
+  if (!run.kinds.get(action.node.kind)!.validateOutputs(result.outputs)) return undefined;
   // A layer that can't be read turns the hit into a miss here, while the node can still be executed.
   for (const layer of [result.layer, result.tool]) {
     if (layer !== undefined && !(await run.layers.load(layer))) return undefined;

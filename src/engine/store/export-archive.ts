@@ -95,10 +95,10 @@ class Selection {
     const record = await this.store.record(stored.key);
     const bond = record && bondOf(stored, record);
     if (bond !== undefined) return bond;
-    if (!(await this.store.isComplete(stored))) return 'missing';
     const bytes = encodeForTravel(stored);
     // What an importer would refuse need not be carried there.
-    if (!(await this.#foreign.check(hash, bytes)).ok) return 'unusable';
+    const isFit = (await this.#foreign.check(hash, bytes)).ok;
+    if (!isFit) return (await this.store.isComplete(stored)) ? 'unusable' : 'missing';
     await addReferences(this.store, stored, this.blobs, this.#trees);
     this.results.set(hash, sha256Hex(bytes));
     return undefined;

@@ -39,6 +39,9 @@ const result = (about: Partial<ActionResult> = {}): ActionResult => ({
 });
 const aged = (maxAgeMs: number): Partial<CheckedNode> => ({ cache: { maxAgeMs } });
 
+/** Every kind has a number as its output. */
+const KINDS = { get: () => ({ validateOutputs: ({ n }: { n: unknown }) => typeof n === 'number' }) };
+
 describe('engine/node/look-up', () => {
   let root: string;
   let store: LocalStore;
@@ -57,7 +60,8 @@ describe('engine/node/look-up', () => {
   const run = (lastKey?: ActionKey): Run => {
     const layers = new KnownLayers(store);
     const composition = { clock: { now: () => NOW } };
-    return { store, layers, composition, appId: 'shop', lastKeyOf: () => lastKey } as unknown as Run;
+    const about = { store, layers, composition, kinds: KINDS };
+    return { ...about, appId: 'shop', lastKeyOf: () => lastKey } as unknown as Run;
   };
   const publish = (stored: ActionResult): Promise<void> => store.publish(KEY, stored, {} as KeyRecord);
   const NONE: ReadonlySet<string> = new Set();
@@ -101,6 +105,11 @@ describe('engine/node/look-up', () => {
       expect(await lookUp(run(), action(), NONE)).to.equal(undefined);
     });
   }
+
+  it('misses if the outputs are none that the kind can have', async () => {
+    await publish(result({ outputs: { n: 'text' } }));
+    expect(await lookUp(run(), action(), NONE)).to.equal(undefined);
+  });
 
   it('does not restore a node that this run must execute', async () => {
     await publish(result());
