@@ -60,6 +60,11 @@ export class Casd {
     return `grpc://127.0.0.1:${this.port}`;
   }
 
+  /** The same server, over a socket. */
+  get socketUrl(): string {
+    return `unix:${join(this.folder, 'socket')}`;
+  }
+
   get address(): { readonly host: string; readonly port: number } {
     return { host: '127.0.0.1', port: this.port };
   }
@@ -79,8 +84,9 @@ export class Casd {
         .filter(existsSync)
         .map((path) => `--runner-arg=--bind-mount=${path}:${path}`),
     ];
-    const bind = `--bind=127.0.0.1:${this.port}`;
-    const args = [bind, '--log-level=info', ...(executing ?? []), ...more, this.folder];
+    // The programs that run an action use the first address, so it can't be the one whose port the kernel chooses.
+    const binds = [`--bind=unix:${join(this.folder, 'socket')}`, `--bind=127.0.0.1:${this.port}`];
+    const args = [...binds, '--log-level=info', ...(executing ?? []), ...more, this.folder];
     const child = spawn(join(this.programs, 'buildbox-casd'), args, {
       // It finds the programs beside it, and bubblewrap, by PATH.
       env: { PATH: `${this.programs}:${process.env['PATH']}`, HOME: this.folder },

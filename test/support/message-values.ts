@@ -12,6 +12,7 @@ export const anyDigest: fc.Arbitrary<Digest> = fc
 export function anyMessage(
   type: MessageType<unknown>,
   embedded: (name: string) => fc.Arbitrary<Buffer>,
+  numbers: fc.Arbitrary<number> = fc.oneof(fc.maxSafeInteger(), fc.integer({ min: -1, max: 130 })),
 ): fc.Arbitrary<Record<string, unknown>> {
   const optional = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(value, { nil: undefined });
   const field = (shape: FieldShape, inList = false): fc.Arbitrary<unknown> => {
@@ -20,7 +21,7 @@ export function anyMessage(
       case 'note':
         return fc.string({ unit: 'binary' });
       case 'number':
-        return fc.oneof(fc.maxSafeInteger(), fc.integer({ min: -1, max: 130 }));
+        return numbers;
       case 'numbers':
         return fc.array(fc.integer({ min: -1, max: 300 }), { maxLength: 20 });
       case 'flag':
@@ -32,7 +33,7 @@ export function anyMessage(
       case 'embedded':
         return optional(embedded(shape.name));
       case 'message':
-        return inList ? anyMessage(shape.type, embedded) : optional(anyMessage(shape.type, embedded));
+        return inList ? anyMessage(shape.type, embedded, numbers) : optional(anyMessage(shape.type, embedded, numbers));
       case 'list':
         return fc.array(field(shape.item, true), { maxLength: 5 });
     }
