@@ -93,6 +93,8 @@ describe('cli/completion', () => {
     expect(offers('pyflow run --sandbox ')).to.have.members(['auto', 'required', 'none']);
     expect(offers('pyflow cache ')).to.include.members(['ls', 'gc']);
     expect(offers('pyflow plugins ')).to.include.members(['ls', 'show', 'new']);
+    expect(offers(`pyflow cache import ${file}`)).to.deep.equal([file]);
+    expect(offers(`pyflow cache ls ${file}`)).to.deep.equal([]);
     expect(offers('pyflow graph --format ')).to.include.members(['svg', 'html']);
   });
 
