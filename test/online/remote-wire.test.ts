@@ -266,6 +266,17 @@ describe('remote execution, against buildbox-casd', () => {
     expect(again?.outcome?.isCached).to.equal(true);
   });
 
+  it('keeps the connection while an action takes long', async () => {
+    // The server ends a connection after a few pings, unless it had something to send in between.
+    const testing = await openGrpc({ url: casd.url, version: 'test', keepaliveMs: 1000 });
+    try {
+      const last = await lastOf(testing.execute({ action: await shellAction('sleep 8') }, limits()));
+      expect(decodeActionResult(last!.outcome!.result!)?.exitCode).to.equal(0);
+    } finally {
+      testing.close();
+    }
+  }).timeout(60_000);
+
   it('tells a failed command from an action that could not run', async () => {
     const failed = await lastOf(transport.execute({ action: await shellAction('exit 3') }, limits()));
     expect(decodeActionResult(failed!.outcome!.result!)?.exitCode).to.equal(3);

@@ -91,6 +91,8 @@ export class Casd {
       // It finds the programs beside it, and bubblewrap, by PATH.
       env: { PATH: `${this.programs}:${process.env['PATH']}`, HOME: this.folder },
       stdio: ['ignore', 'ignore', 'pipe'],
+      // A group, so that what it started ends with it.
+      detached: true,
     });
     this.process = child;
     running.add(child);
@@ -107,27 +109,44 @@ export class Casd {
     if (this.port === 0) this.port = listeningPort(child.pid!);
   }
 
-  /** Ends it at once, as a crash would. `resume` starts it again. */
+  /** Ends it and the actions that it runs at once, as a crash would. `resume` starts it again. */
   async kill(): Promise<void> {
     const child = this.process;
     if (child === undefined) return;
     this.process = undefined;
     running.delete(child);
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+    const hasEnded = child.exitCode !== null || child.signalCode !== null;
+    killGroup(child);
+    if (!hasEnded) await once(child, 'exit');
+    this.unmount();
   }
 
   async stop(): Promise<void> {
     await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
   }
+
+  /** The input roots of actions that were running are mounted below the folder. */
+  private unmount(): void {
+    for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
+      const [, path = ''] = line.split(' ');
+      if (path.startsWith(`${this.folder}/`)) execFileSync('umount', ['--lazy', path]);
+    }
+  }
+}
+
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    process.kill(-pid!, 'SIGKILL');
+  } catch {
+    // All of it has ended.
+  }
 }
 
 /** A test that fails before its end must not leave a server behind. */
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
+  for (const child of running) killGroup(child);
 });
 
 /** The kernel chose it. The server itself doesn't say. */

@@ -18,6 +18,8 @@ export interface ConnectionSettings {
   readonly headers?: Readonly<Record<string, string>>;
   readonly binaryHeaders?: Readonly<Record<string, Buffer>>;
   readonly userAgent?: string;
+  /** How often the connection is tested while calls wait; 30 s. */
+  readonly keepaliveMs?: number;
 }
 
 /** `/SERVICE/METHOD`, as HTTP/2 has it. */
@@ -33,7 +35,6 @@ const OPTIONS = {
   // Four times what servers send by default. A hostile server can't make pyflow hold more for a message.
   'grpc.max_receive_message_length': 16 * MIB,
   'grpc.max_send_message_length': 16 * MIB,
-  'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 10_000,
   // Callers decide what is repeated. Settings of the library don't come from the DNS.
   'grpc.enable_retries': 0,
@@ -58,13 +59,14 @@ export class GrpcConnection {
   private readonly metadata: Metadata;
   private readonly secrets: readonly string[];
   private readonly cancels = new Set<() => void>();
+  private readonly keepaliveMs: number;
   private isClosed = false;
   readonly counter = new CallCounter();
 
   /** Connects with the first call. Throws a `RemoteError` for certificates and headers that can't be used. */
   constructor(
     library: typeof Library,
-    { address, tls, headers = {}, binaryHeaders = {}, userAgent }: ConnectionSettings,
+    { address, tls, headers = {}, binaryHeaders = {}, userAgent, keepaliveMs = 30_000 }: ConnectionSettings,
   ) {
     // The library's own errors would show what is wrong, and with it the secret.
     const credentials = usable('a certificate or key is not valid', () =>
@@ -77,8 +79,10 @@ export class GrpcConnection {
     this.secrets = Object.values(headers).flatMap((value) =>
       [value, ...value.split(/\s+/)].filter((part) => part.length > 7),
     );
+    this.keepaliveMs = keepaliveMs;
     this.client = new library.Client(address.target, credentials, {
       ...OPTIONS,
+      'grpc.keepalive_time_ms': keepaliveMs,
       ...(userAgent !== undefined && { 'grpc.primary_user_agent': userAgent }),
       // Proxies of the environment are for other machines.
       'grpc.enable_http_proxy': address.isLocal ? 0 : 1,
@@ -207,6 +211,19 @@ export class GrpcConnection {
     }
     // The source may be waiting for something that never comes.
     void source.return?.().catch(() => undefined);
+  }
+
+  /**
+   * For calls that wait for minutes. Servers of common libraries end a connection after three pings, unless they sent something
+   * in between: this asks them for it, more often than the library pings. Returns what stops it.
+   */
+  keepBusy(path: MethodPath, request: Buffer): () => void {
+    const timer = setInterval(() => {
+      if (this.isClosed) return clearInterval(timer);
+      const until = { deadline: Date.now() + this.keepaliveMs };
+      this.client.makeUnaryRequest(path, asIs, asIs, request, this.metadata, until, () => undefined);
+    }, this.keepaliveMs / 2).unref();
+    return () => clearInterval(timer);
   }
 
   close(): void {

@@ -53,6 +53,8 @@ export interface GrpcSettings {
   readonly headers?: Readonly<Record<string, string>>;
   /** Of pyflow, for the logs of the server. */
   readonly version: string;
+  /** How often the connection is tested while calls wait; 30 s. */
+  readonly keepaliveMs?: number;
 }
 
 /** Loads the library. Connects with the first call. Throws a `RemoteError` for certificates and headers that can't be used. */
@@ -92,8 +94,7 @@ class GrpcTransport implements RemoteTransport {
   }
 
   async capabilities(limits: CallLimits): Promise<RemoteCapabilities> {
-    const { instanceName } = this;
-    const request = messages.GetCapabilitiesRequest.encode({ instanceName });
+    const request = this.capabilitiesRequest();
     const capabilities = toCapabilities(await this.ask(CAPABILITIES, request, messages.ServerCapabilities, limits));
     const most = Math.min(capabilities.maxBatchBytes ?? Infinity, MOST_BATCH_BYTES);
     this.batch.bytes = Math.max(most - BATCH_MARGIN, most / 2);
@@ -226,14 +227,22 @@ class GrpcTransport implements RemoteTransport {
     request: Buffer,
     limits: CallLimits,
   ): AsyncGenerator<ExecutionUpdate, void, undefined> {
-    for await (const message of this.connection.serverStream(path, request, limits)) {
-      const update = toUpdate(methodOf(path), this.decoded(path, messages.Operation, message), (text) =>
-        this.connection.withoutSecrets(text),
-      );
-      yield update;
-      if (update.outcome !== undefined) return;
+    const stop = this.connection.keepBusy(CAPABILITIES, this.capabilitiesRequest());
+    try {
+      for await (const message of this.connection.serverStream(path, request, limits)) {
+        const operation = this.decoded(path, messages.Operation, message);
+        const update = toUpdate(methodOf(path), operation, (text) => this.connection.withoutSecrets(text));
+        yield update;
+        if (update.outcome !== undefined) return;
+      }
+    } finally {
+      stop();
     }
     throw new RemoteError(STATUS.UNAVAILABLE, methodOf(path), 'the server ended the stream before the execution');
+  }
+
+  private capabilitiesRequest(): Buffer {
+    return messages.GetCapabilitiesRequest.encode({ instanceName: this.instanceName });
   }
 
   private async ask<T>(path: MethodPath, request: Buffer, type: MessageType<T>, limits: CallLimits): Promise<T> {
