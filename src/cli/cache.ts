@@ -11,6 +11,7 @@ import { complain, type Command, type Given } from './command.js';
 import { DAMAGE_STATUS } from './exit-status.js';
 import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
+import { REMOTE_OPTIONS } from './remote-options.js';
 import { APP_OPTIONS, cacheDirOf } from './run-options.js';
 import { withSubcommands } from './subcommands.js';
 import type { World } from './world.js';
@@ -20,7 +21,7 @@ const COMMON = ['cache-dir', 'json'];
 
 export const command: Command = withSubcommands({
   name: 'cache',
-  summary: 'List, show, verify, shrink, clear, export or import the cache',
+  summary: 'List, show, verify, shrink, clear, export or import the cache, or check a remote cache',
   subcommands: [
     { verb: 'ls', summary: 'List the stored results', options: COMMON, run: list },
     {
@@ -57,6 +58,13 @@ export const command: Command = withSubcommands({
       options: COMMON,
       run: async (...asked) => (await import('./cache-archive.js')).importFrom(...asked),
     },
+    {
+      verb: 'remote',
+      operand: { placeholder: 'status', phrase: 'to know what to do', remedy: 'Write `pyflow cache remote status`.' },
+      summary: 'Check the server of the remote cache, and show what it can do',
+      options: ['json', ...REMOTE_OPTIONS.map(({ name }) => name)],
+      run: async (...asked) => (await import('./cache-remote.js')).remote(...asked),
+    },
   ],
   options: [
     ...APP_OPTIONS,
@@ -71,6 +79,7 @@ export const command: Command = withSubcommands({
       value: 'AGE',
       summary: 'With gc: remove results that were not used for this long, such as 12h or 30d',
     },
+    ...REMOTE_OPTIONS,
     { name: 'json', summary: 'Print JSON' },
   ],
   examples: [
@@ -78,6 +87,7 @@ export const command: Command = withSubcommands({
     'pyflow cache verify',
     'pyflow cache export results.tar --app ../shop',
     'pyflow cache import results.tar',
+    'pyflow cache remote status --remote grpcs://cache.example:443',
   ],
 });
 

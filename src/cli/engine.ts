@@ -27,7 +27,8 @@ export interface Engine {
   /** The report of an up-to-date run; undefined if only `run` can tell. */
   tryFastPath(request: RunRequest, sink: EventSink): Promise<RunReport | undefined>;
   run(request: RunRequest, sink: EventSink): Promise<Result<RunReport, Refusal>>;
-  plan(request: RunRequest): Promise<Result<PlanReport, Refusal>>;
+  /** Asks the remote cache if the request names one. */
+  plan(request: RunRequest, onNotice: (code: string, text: string) => void): Promise<Result<PlanReport, Refusal>>;
   check(request: RunRequest): Promise<Result<CheckedPipeline, Refusal>>;
   why(
     place: Pick<RunRequest, 'appDir' | 'appId' | 'cacheDir'>,
@@ -55,9 +56,9 @@ export function lazyEngine(
       const { runPipeline } = await import('../engine/pipeline.js');
       return runPipeline(request, sink, await compose(), { version, clock: systemClock });
     },
-    plan: async (request) => {
+    plan: async (request, onNotice) => {
       const { planPipeline } = await import('../engine/plan-report.js');
-      return planPipeline(request, await compose());
+      return planPipeline(request, await compose(), { version, onNotice });
     },
     check: async (request) => {
       const { checkPipeline } = await import('../engine/plan/checked-pipeline.js');

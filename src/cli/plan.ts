@@ -2,10 +2,10 @@
 
 import type { PlanReport } from '../engine/plan-report.js';
 import type { RunRequest } from '../engine/request.js';
-import { cleanLines } from '../engine/files/clean-text.js';
+import { cleanLines, cleanText } from '../engine/files/clean-text.js';
 import { formatOutcome, table } from '../engine/render/messages.js';
 import { formatReasons } from '../engine/render/reasons.js';
-import { complain, type Command } from './command.js';
+import { complain, type Command, type Given } from './command.js';
 import { printJSON } from './print-json.js';
 import { printRefusal } from './refusal.js';
 import { RUN_OPTIONS, runRequest } from './run-options.js';
@@ -19,30 +19,40 @@ export const command: Command = {
   summary: 'Show which nodes would run, be restored or be skipped, and why',
   details: [
     'Accepts the options of `pyflow run` and changes nothing. A line with an outcome is certain. A line with `?` depends on other nodes: their results decide whether the node runs.',
+    'Asks a remote cache only if --remote or --remote-settings is given, not for PYFLOW_REMOTE.',
   ],
   options: [...RUN_OPTIONS, { name: 'json', summary: 'Print JSON' }],
   examples: ['pyflow plan', 'pyflow plan pipelines/python.yml --app ../shop'],
   run: async (given, world) => {
     const requested = runRequest(given, world);
     if (!requested.ok) return complain(world, requested.failure);
-    return printPlan(requested.value, given.flag('json'), world);
+    return printPlan(planned(given, requested.value), given.flag('json'), world);
   },
 };
 
+/** A plan asks a server only if the command line names it, not if the environment does. */
+export function planned(given: Given, { remote, ...request }: RunRequest): RunRequest {
+  const isAsked = given.flag('remote') || given.flag('remote-settings');
+  return remote === undefined || !isAsked ? request : { ...request, remote };
+}
+
 export async function printPlan(request: RunRequest, asJSON: boolean, world: World): Promise<number> {
-  const planned = await world.engine.plan(request);
-  if (!planned.ok) return printRefusal(planned.failure, world);
-  if (asJSON) printJSON(planned.value, world);
-  else world.stdout.write(planText(planned.value));
+  const plan = await world.engine.plan(request, (code, text) => {
+    world.stderr.write(`${cleanText(text)} [${code}]\n`);
+  });
+  if (!plan.ok) return printRefusal(plan.failure, world);
+  if (asJSON) printJSON(plan.value, world);
+  else world.stdout.write(planText(plan.value));
   return 0;
 }
 
 function planText(plan: PlanReport): string {
-  const rows = plan.lines.map(({ id, kind, certain, outcome, dependsOn, reasons, failure }) => [
+  const rows = plan.lines.map(({ id, kind, certain, outcome, restoredFrom, dependsOn, reasons, failure }) => [
     id,
     kind,
     outcome === undefined ? '?' : formatOutcome(outcome),
     [
+      restoredFrom === 'remote' ? 'from the remote cache' : '',
       certain ? '' : `depends on ${(dependsOn ?? []).join(', ')}`,
       formatReasons(reasons),
       failure === undefined ? '' : `${cleanLines(failure.title).join(' ')} [${failure.code}]`,

@@ -8,7 +8,7 @@ import { eventSink } from '../engine/render/renderer.js';
 import { complain, type Command, type Given } from './command.js';
 import { writeDocuments, type EndedRun } from './documents.js';
 import { statusOfRun, withRefusalStatus, withSignalStatus, withStatusInEvent } from './exit-status.js';
-import { printPlan } from './plan.js';
+import { planned, printPlan } from './plan.js';
 import { printFailure, printRefusal } from './refusal.js';
 import { unwritablePlace } from './writable-places.js';
 import { RUN_OPTIONS, runRequest } from './run-options.js';
@@ -52,7 +52,7 @@ async function run(given: Given, world: World): Promise<number> {
   const requested = runRequest(given, world);
   if (!requested.ok) return complain(world, requested.failure);
   const request = requested.value;
-  if (given.flag('dry-run')) return printPlan(request, false, world);
+  if (given.flag('dry-run')) return printPlan(planned(given, request), false, world);
   const unwritable = unwritablePlace(given, world, request.outDir);
   if (unwritable !== undefined) return printFailure(unwritable, world);
 

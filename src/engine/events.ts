@@ -84,6 +84,8 @@ export interface NodeReport {
   readonly attempts?: number;
   /** Duration of the execution that made the result, in milliseconds: the time saved by `restored` and `up-to-date`. */
   readonly savedMs?: number;
+  /** Where the result came from, if not from this machine's cache. */
+  readonly restoredFrom?: 'remote';
   readonly outputs?: JSONObject;
   readonly layer?: { readonly digest: string; readonly files: number; readonly bytes: number };
   readonly degraded?: string;
@@ -120,7 +122,29 @@ export interface RunReport {
   };
   /** How commands were isolated from the machine; absent if no node ran. `reason` says why the mode is `none`. */
   readonly sandbox?: { readonly mode: 'namespaces' | 'none'; readonly reason?: string };
+  /** What the run did with the remote cache. Absent without one, and in a run that was up to date. */
+  readonly remote?: RemoteReport;
   readonly failure?: Failure;
+}
+
+export interface RemoteReport {
+  /** Address of the server. */
+  readonly url: string;
+  /** Nodes whose results the server had, and had not. */
+  readonly hits: number;
+  readonly misses: number;
+  /** Results that were uploaded, and those for which there was no time or that the server refused. */
+  readonly uploaded: number;
+  readonly notUploaded: number;
+  readonly calls: number;
+  /** The longest chain of calls that each began after another had ended. */
+  readonly roundTrips: number;
+  readonly bytesDown: number;
+  readonly bytesUp: number;
+  /** Duration of the executions that made the restored results, in milliseconds. */
+  readonly savedMs: number;
+  /** What the run gave up using, after trouble with the server. */
+  readonly off?: 'all' | 'writing';
 }
 
 /** Something that happened. `at`: milliseconds since the run started. */

@@ -36,7 +36,7 @@ import { announceRun, announceSlug } from './report/announce.js';
 import { finishedApp } from './report/finished-app.js';
 import { keepQuota, recordRun } from './report/record.js';
 import { producersOfLost, withRecovery, type Attempt, type Attempted } from './report/recovery.js';
-import type { RemoteSettings } from './remote/settings.js';
+import type { RemoteCache, RemoteCacheOptions } from './remote/remote-cache.js';
 import { makeReport } from './report/report.js';
 import type { Refusal, RunOptions, RunRequest } from './request.js';
 import { sweepDeadLocks } from './run/lock.js';
@@ -60,27 +60,34 @@ export const runPipeline = (
     // Before anything is written to the cache, or removed from it.
     const unsafe = refusedPlace(request.cacheDir) ?? checkOutDir(request.outDir, request.appDir, request.force);
     if (unsafe !== undefined) return fail({ type: 'failure', failure: unsafe });
-    const remote = await remoteSettingsOf(request);
+    const { clock, version } = options;
+    const onNotice = (code: string, text: string): void => sink.emit({ type: 'notice', code, text });
+    const remote = await remoteOf(request, { clock, version, onNotice });
     if (!remote.ok) return fail({ type: 'failure', failure: remote.failure });
     const composition = await composing({ cacheDir: request.cacheDir, settings: request.settings });
     const checked = await checkPipeline(request, composition);
     if (!checked.ok) return checked;
     const plan = planRun(checked.value, request);
     if (!plan.ok) return plan;
-    return runPlan(request, sink, { composition, checked: checked.value, plan: plan.value, startedAt, ...options });
+    const planned = { composition, checked: checked.value, plan: plan.value, remote: remote.value, startedAt };
+    return runPlan(request, sink, { ...planned, ...options }).finally(() => remote.value?.close());
   });
 
+type RemoteOptions = Pick<RemoteCacheOptions, 'clock' | 'onNotice'> & { readonly version: string };
+
 /** Undefined without a remote cache. */
-async function remoteSettingsOf({ remote, appDir }: RunRequest): Promise<Result<RemoteSettings | undefined>> {
-  if (remote === undefined) return succeed(undefined);
-  const { readRemoteSettings } = await import('./remote/settings.js');
-  return readRemoteSettings(remote, { appDir });
+async function remoteOf(request: RunRequest, options: RemoteOptions): Promise<Result<RemoteCache | undefined>> {
+  if (request.remote === undefined) return succeed(undefined);
+  const { openRemote } = await import('./remote/open.js');
+  return openRemote(request, options);
 }
 
 interface Planned extends RunOptions {
   readonly composition: Composition;
   readonly checked: CheckedRequest;
   readonly plan: RunPlan;
+  /** Undefined without a remote cache. */
+  readonly remote: RemoteCache | undefined;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
 }
@@ -131,6 +138,7 @@ async function visitNodes(run: Run, sink: EventSink, visit: Visit): Promise<Atte
   const slug = app && (await writeSlug(app));
   if (slug?.ok) announceSlug(execution.sink, slug.value);
   const producers = await producersOfLost(run, slug, attempt);
+  await endRemote(run, clock.now() - startedAt);
   if (producers.length > 0) return { type: 'lost', producers };
   const report = makeReport(run, {
     runId,
@@ -138,8 +146,17 @@ async function visitNodes(run: Run, sink: EventSink, visit: Visit): Promise<Atte
     durationMs: clock.now() - startedAt,
     slug,
     sandbox: execution.sandbox.used,
+    remote: run.remote?.report(),
   });
   const written = slug?.ok ? slug.value.slug : undefined;
   await recordRun(run, { report, slug: written, unchanged: execution.unchanged, version });
   return { type: 'finished', value: succeed(report) };
+}
+
+/** Uploads take at most this long after the run, and never longer than the run itself. */
+const MOST_UPLOAD_MS = 30_000;
+
+async function endRemote({ remote }: Run, elapsedMs: number): Promise<void> {
+  await remote?.publishComplete();
+  await remote?.drain(Math.min(elapsedMs, MOST_UPLOAD_MS));
 }

@@ -1,19 +1,21 @@
 // What a run would do, for `pyflow plan`. It evaluates pure nodes, runs nothing else, and stores nothing.
 
 import type { NodeId } from '../manifests/pipeline/manifest.js';
-import { closing, type Compose } from './composition.js';
+import { closing, type Compose, type Composition } from './composition.js';
 import type { Outcome, Reason } from './events.js';
-import { succeed, type Failure, type Result } from './failure.js';
+import { fail, succeed, type Failure, type Result } from './failure.js';
 import type { ActionKey } from './files/digest.js';
 import type { Action } from './node/action.js';
 import { explainMiss } from './node/explain-miss.js';
 import { doneWith, isForced, isRestorable, lookUp, outcomeOfHit } from './node/look-up.js';
 import { reportOf } from './node/node-report.js';
 import { prepareNode } from './node/prepare.js';
+import { lookUpRemotely } from './node/remote.js';
 import { runPure } from './node/run-action.js';
 import { checkPipeline } from './plan/checked-pipeline.js';
 import { planRun } from './plan/run-plan.js';
 import { stoppingOf } from './process/stopping.js';
+import type { RemoteCache } from './remote/remote-cache.js';
 import type { Refusal, RunRequest } from './request.js';
 import type { NodeEnd } from './run/node-end.js';
 import { isBlocking } from './run/node-states.js';
@@ -26,6 +28,8 @@ export interface PlanLine {
   readonly certain: boolean;
   /** What the run will do; absent if not certain. */
   readonly outcome?: Outcome;
+  /** Where the result is, if it is not in this machine's cache. */
+  readonly restoredFrom?: 'remote';
   readonly dependsOn?: readonly NodeId[];
   readonly reasons: readonly Reason[];
   /** Why the node will fail; absent unless that is certain. */
@@ -37,17 +41,40 @@ export interface PlanReport {
   readonly lines: readonly PlanLine[];
 }
 
-/** Lines in plan order. A certain line states an outcome; any other line states only what decides it. */
-export const planPipeline = (request: RunRequest, compose: Compose): Promise<Result<PlanReport, Refusal>> =>
-  closing(compose, (composing) => planComposed(request, composing));
+export interface PlanOptions {
+  /** Version of pyflow. */
+  readonly version: string;
+  readonly onNotice: (code: string, text: string) => void;
+}
 
-async function planComposed(request: RunRequest, compose: Compose): Promise<Result<PlanReport, Refusal>> {
-  const composition = await compose({ cacheDir: request.cacheDir, settings: request.settings });
+/**
+ * Lines in plan order. A certain line states an outcome; any other line states only what decides it. With a remote cache in the
+ * request, asks it.
+ */
+export const planPipeline = (
+  request: RunRequest,
+  compose: Compose,
+  options: PlanOptions,
+): Promise<Result<PlanReport, Refusal>> =>
+  closing(compose, async (composing) => {
+    const composition = await composing({ cacheDir: request.cacheDir, settings: request.settings });
+    if (request.remote === undefined) return planComposed(request, composition, undefined);
+    const { openRemote } = await import('./remote/open.js');
+    const remote = await openRemote(request, { ...options, clock: composition.clock });
+    if (!remote.ok) return fail({ type: 'failure', failure: remote.failure });
+    return planComposed(request, composition, remote.value).finally(() => remote.value?.close());
+  });
+
+async function planComposed(
+  request: RunRequest,
+  composition: Composition,
+  remote: RemoteCache | undefined,
+): Promise<Result<PlanReport, Refusal>> {
   const checked = await checkPipeline(request, composition);
   if (!checked.ok) return checked;
   const plan = planRun(checked.value, request);
   if (!plan.ok) return plan;
-  const opened = await openRun({ request, composition, checked: checked.value, onWarning: () => undefined });
+  const opened = await openRun({ request, composition, checked: checked.value, remote, onWarning: () => undefined });
   if (!opened.ok) return opened;
   const run = opened.value;
   try {
@@ -95,8 +122,12 @@ class Planning {
     if (prepared.type !== 'action') return this.#settle(index, prepared);
     const { action } = prepared;
     const found = await lookUp(run, action, forced);
-    if (found !== undefined) {
-      return this.#settle(index, doneWith(action, found, { outcome: outcomeOfHit(run, action), isStored: true }));
+    const remote = found === undefined ? await lookUpRemotely(run, action, forced) : undefined;
+    const result = found ?? remote;
+    if (result !== undefined) {
+      const end = doneWith(action, result, { outcome: outcomeOfHit(run, action), isStored: true });
+      const line = this.#settle(index, end);
+      return remote === undefined ? line : { ...line, restoredFrom: 'remote' };
     }
     const reasons = await explainMiss(run, action, forced);
     if (action.isPure) return this.#evaluate(action, reasons);

@@ -46,7 +46,7 @@ describe('cli/completion', () => {
     it('offers the options and subcommands of a command', () => {
       expect(offers('run', '--sand')).to.deep.equal(['--sandbox']);
       expect(offers('check', '-')).to.include('--help');
-      expect(offers('cache', '')).to.deep.equal(['ls', 'show', 'verify', 'gc', 'clear', 'export', 'import']);
+      expect(offers('cache', '')).to.deep.equal(['ls', 'show', 'verify', 'gc', 'clear', 'export', 'import', 'remote']);
       expect(offers('plugins', '')).to.deep.equal(['ls', 'show', 'new']);
     });
 

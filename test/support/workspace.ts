@@ -101,7 +101,8 @@ export class Workspace {
   }
 
   async plan(overrides: Partial<RunRequest> = {}): Promise<PlanReport> {
-    const planned = await planPipeline(this.request(overrides), this.compose);
+    const options = { version: VERSION, onNotice: () => undefined };
+    const planned = await planPipeline(this.request(overrides), this.compose, options);
     if (!planned.ok) throw new Refused(planned.failure);
     return planned.value;
   }

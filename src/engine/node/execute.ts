@@ -15,6 +15,7 @@ import { doneWith, isRestorable, lookUp, outcomeOfHit } from './look-up.js';
 import { masked, reportOf, type Ended } from './node-report.js';
 import type { Executed } from './outputs.js';
 import { prepareNode, type Prepared } from './prepare.js';
+import { lookUpRemotely, offerRemotely } from './remote.js';
 import { withRetries } from './retries.js';
 
 /** Every way out settles the node. Throws only what the receiver of events throws. */
@@ -39,6 +40,8 @@ async function runNode(execution: Execution, index: number): Promise<Ended> {
   const { action } = prepared;
   const found = await lookUp(execution.run, action, execution.forced);
   if (found !== undefined) return restore(execution, action, found);
+  const remote = await lookUpRemotely(execution.run, action, execution.forced);
+  if (remote !== undefined) return restore(execution, action, remote, 'remote');
   const reasons = await explainMiss(execution.run, action, execution.forced);
   return action.isPure ? perform(execution, action, reasons) : performInTurn(execution, action, reasons);
 }
@@ -90,7 +93,12 @@ function asksOutside({ kinds, pipeline }: Run, index: number): boolean {
   return known?.codeDigest !== undefined || known?.manifest.network === true;
 }
 
-async function restore({ run, sink }: Execution, action: Action, result: ActionResult): Promise<Ended> {
+async function restore(
+  { run, sink }: Execution,
+  action: Action,
+  result: ActionResult,
+  restoredFrom?: 'remote',
+): Promise<Ended> {
   const { id } = action.node;
   const outcome = outcomeOfHit(run, action);
   // A one-time build shows the whole log of each node, as if it were the first build.
@@ -99,7 +107,8 @@ async function restore({ run, sink }: Execution, action: Action, result: ActionR
       sink.emit({ type: 'node-printed', node: id, replayed: true, stream, text });
     }
   }
-  return { end: doneWith(action, result, { outcome, isStored: true }), trail: { savedMs: result.durationMs } };
+  const trail = { savedMs: result.durationMs, ...(restoredFrom === undefined ? {} : { restoredFrom }) };
+  return { end: doneWith(action, result, { outcome, isStored: true }), trail };
 }
 
 async function readLog(run: Run, result: ActionResult): Promise<readonly LogLine[]> {
@@ -108,8 +117,19 @@ async function readLog(run: Run, result: ActionResult): Promise<readonly LogLine
   return bytes
     .toString('utf8')
     .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as LogLine);
+    .flatMap((line) => logLineOf(line) ?? []);
+}
+
+const STREAMS: ReadonlySet<unknown> = new Set(['stdout', 'stderr', 'step', 'notice'] satisfies LogLine['stream'][]);
+
+/** The log may come from another machine. */
+function logLineOf(text: string): LogLine | undefined {
+  try {
+    const line = JSON.parse(text) as Partial<LogLine> | null;
+    return STREAMS.has(line?.stream) && typeof line?.text === 'string' ? (line as LogLine) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Waits for a token, and for another process that runs the same action. */
@@ -188,8 +208,11 @@ async function publish({ run, sink }: Execution, action: Action, executed: Execu
   const { result, uncacheable } = executed;
   const { id } = action.node;
   const isStored = uncacheable === undefined && isRestorable(action);
-  if (isStored)
-    await run.store.publish(action.key, result, action.record, { usesVariables: usesVariables(run, action) });
+  if (isStored) {
+    const about = { usesVariables: usesVariables(run, action) };
+    await run.store.publish(action.key, result, action.record, about);
+    offerRemotely(run, action, { result, ...about });
+  }
   if (uncacheable !== undefined) {
     const text = `pyflow doesn't cache the result of node ${id}: ${uncacheable}`;
     sink.emit({ type: 'notice', code: 'node::not-stored', node: id, text });

@@ -14,7 +14,7 @@ export const isRestorable = (action: Action): boolean =>
  * Milliseconds since the epoch. The result of a pure node never ages, because the key holds everything that it depends
  * on.
  */
-function tooOldFrom({ node: { cache }, isPure }: Action, { storedAt }: ActionResult): number {
+export function tooOldFrom({ node: { cache }, isPure }: Action, { storedAt }: ActionResult): number {
   return typeof cache === 'object' && !isPure ? storedAt + cache.maxAgeMs : Number.POSITIVE_INFINITY;
 }
 

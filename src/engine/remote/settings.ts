@@ -37,13 +37,14 @@ export interface RemoteScope {
   readonly salt: string;
 }
 
-/** `appDir`: an app must not choose the server that its build trusts, so the file must not be inside. */
+/** An app must not choose the server that its build trusts, so the file must not be inside `appDir`. */
 export async function readRemoteSettings(
   request: RemoteRequest,
-  { appDir }: { readonly appDir: string },
+  { appDir }: { readonly appDir?: string },
 ): Promise<Result<RemoteSettings, Failure>> {
   const { settingsFile } = request;
-  if (settingsFile !== undefined && isBelow(settingsFile, appDir)) return fail(settingsInApp(settingsFile));
+  if (settingsFile !== undefined && appDir !== undefined && isBelow(settingsFile, appDir))
+    return fail(settingsInApp(settingsFile));
   const file = await readSettingsFile(settingsFile);
   if (!file.ok) return file;
   return settingsOf(request, file.value, settingsFile);

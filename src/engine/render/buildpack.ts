@@ -82,10 +82,11 @@ class BuildpackLog implements GroupedLog {
 
   close(node: string, report: NodeReport, opened: boolean): void {
     this.#untitled = undefined;
-    const { outcome, savedMs } = report;
+    const { outcome, savedMs, restoredFrom } = report;
     // A headline says what was done; that it was restored this time is worth a line if that saved something.
     if (opened && (outcome === 'restored' || outcome === 'up-to-date') && (savedMs ?? Infinity) >= WORTH_TELLING_MS) {
-      this.#detail(`Restored from the cache${savedMs === undefined ? '' : `, saving ${formatDuration(savedMs)}`}`);
+      const place = restoredFrom === 'remote' ? 'remote cache' : 'cache';
+      this.#detail(`Restored from the ${place}${savedMs === undefined ? '' : `, saving ${formatDuration(savedMs)}`}`);
     }
     if (opened && outcome === 'executed' && report.durationMs >= WORTH_TELLING_MS) this.#changes(report.reasons);
     if (report.failure !== undefined) this.#block('error', formatFailure(report.failure, styleOf(false), node));

@@ -53,7 +53,7 @@ function toneOf(outcome: Outcome | RunReport['status']): Tone {
 }
 
 function tiles(report: RunReport): string {
-  const { durationMs, exitCode, slug, partial } = report;
+  const { durationMs, exitCode, slug, partial, remote } = report;
   const outcomes = countOutcomes(report).map(([outcome, count]) => `${count} ${formatOutcome(outcome)}`);
   const savedMs = savedTime(report);
   const tile = (name: string, value: string, aside = ''): string =>
@@ -66,6 +66,9 @@ function tiles(report: RunReport): string {
     slug === undefined
       ? tile('Slug', 'none', partial === true ? 'only part of the pipeline ran' : 'not written')
       : tile('Slug', formatBytes(slug.bytes), `${countOf(slug.files, 'file')} in ${slug.path}`),
+    ...(remote === undefined
+      ? []
+      : [tile('Remote cache', `${remote.hits} of ${remote.hits + remote.misses}`, remote.url)]),
     '</dl>',
   ].join('\n');
 }
@@ -200,8 +203,9 @@ function nodeRow(id: string, node: NodeReport): string {
 
 const SHOWN_REASONS = 3;
 
-function why({ reasons, degraded, failure }: NodeReport): string {
-  const items = reasonLines(reasons).map((line) => `<li>${escapeReported(line)}</li>`);
+function why({ reasons, restoredFrom, degraded, failure }: NodeReport): string {
+  const lines = [...(restoredFrom === 'remote' ? ['from the remote cache'] : []), ...reasonLines(reasons)];
+  const items = lines.map((line) => `<li>${escapeReported(line)}</li>`);
   // Hiding a single line is not worth a click.
   const shown = items.length > SHOWN_REASONS + 1 ? SHOWN_REASONS : items.length;
   const rest = items.slice(shown);

@@ -4,7 +4,7 @@ import { isSameFailure, unreachable, type Failure } from '../failure.js';
 import type { Outcome, RunReport } from '../events.js';
 import { cleanLines, cleanText } from '../files/clean-text.js';
 import { someOf } from '../files/shown-path.js';
-import { countOf, formatBytes, formatDuration, formatFailure, formatOutcome } from './messages.js';
+import { countOf, formatBytes, formatCount, formatDuration, formatFailure, formatOutcome } from './messages.js';
 import type { Style } from './style.js';
 
 const ORDER: readonly Outcome[] = ['failed', 'blocked', 'aborted', 'executed', 'restored', 'up-to-date', 'skipped'];
@@ -22,6 +22,7 @@ export function summarize(report: RunReport, style: Style): string[] {
       degraded === undefined ? [] : [`${style.yellow('Degraded:')} ${id}: ${cleanText(degraded)}`],
     ),
     ...sandboxLine(report, style),
+    ...remoteLine(report),
     ...(report.slug === undefined
       ? []
       : [
@@ -37,6 +38,22 @@ const sandboxLine = ({ sandbox }: RunReport, style: Style): string[] =>
         `${style.yellow('Sandbox:')} none${sandbox.reason === undefined ? '' : `, because ${cleanText(sandbox.reason)}`}`,
       ]
     : [];
+
+/** Nothing if the run asked and uploaded nothing. */
+function remoteLine({ remote }: RunReport): string[] {
+  if (remote === undefined || remote.calls === 0) return [];
+  const { hits, misses, uploaded, notUploaded, bytesDown, bytesUp, roundTrips, savedMs } = remote;
+  const found = [
+    `${formatCount(hits)} of ${countOf(hits + misses, 'result')}`,
+    ...(savedMs >= 100 ? [`saved ${formatDuration(savedMs)}`] : []),
+  ];
+  const sent = [
+    ...(uploaded + notUploaded === 0 ? [] : [`uploaded ${countOf(uploaded, 'result')}`]),
+    ...(notUploaded === 0 ? [] : [`${formatCount(notUploaded)} not uploaded`]),
+  ];
+  const traffic = `${formatBytes(bytesDown)} down, ${formatBytes(bytesUp)} up in ${countOf(roundTrips, 'round trip')}`;
+  return [`Remote cache: ${[...found, ...sent, traffic].join('; ')}`];
+}
 
 /** The outcomes that occur, worst first. */
 export function countOutcomes({ nodes }: RunReport): readonly (readonly [Outcome, number])[] {

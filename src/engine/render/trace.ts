@@ -64,7 +64,7 @@ export class TraceRecorder {
     const start = this.#started.get(node);
     this.#started.delete(node);
     if (start !== undefined) this.#freeLanes.push(start.lane);
-    const { kind, outcome, reasons, key, layer, failure, savedMs } = report;
+    const { kind, outcome, reasons, key, layer, failure, savedMs, restoredFrom } = report;
     this.#spans.push({
       name: node,
       category: outcome,
@@ -72,7 +72,7 @@ export class TraceRecorder {
       // A node that never started ended when its outcome was known.
       startMs: start?.startMs ?? at,
       endMs: at,
-      args: { kind, outcome, reasons: reasonLines(reasons), key, layer, code: failure?.code, savedMs },
+      args: { kind, outcome, reasons: reasonLines(reasons), key, layer, code: failure?.code, savedMs, restoredFrom },
     });
   }
 
@@ -87,14 +87,14 @@ export class TraceRecorder {
     });
   }
 
-  #runFinished({ at, report: { runId, status, exitCode } }: EventOf<'run-finished'>): void {
+  #runFinished({ at, report: { runId, status, exitCode, remote } }: EventOf<'run-finished'>): void {
     this.#spans.push({
       name: this.#name,
       category: 'run',
       lane: RUN_LANE,
       startMs: 0,
       endMs: at,
-      args: { runId, status, exitCode },
+      args: { runId, status, exitCode, remote },
     });
   }
 }

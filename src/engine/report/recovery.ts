@@ -47,6 +47,7 @@ export async function producersOfLost(
   const lost = lostIn(run, slug);
   if (lost.length === 0 || isLast) return [];
   // Also finds what no node has missed yet, so that one attempt restores everything.
+  await run.remote?.findLost();
   const isThere = new Map<Digest, boolean>(lost.map(({ digest }) => [digest, false]));
   const producers: NodeId[] = [];
   const returning = new Set<Digest>();
@@ -56,7 +57,7 @@ export async function producersOfLost(
     for await (const digest of blobsOf(run, end)) {
       // An interrupted run reports what it has.
       if (signal.aborted) return [];
-      if (!isThere.has(digest)) isThere.set(digest, await run.store.check(digest));
+      if (!isThere.has(digest)) isThere.set(digest, await isHad(run, digest));
       if (isThere.get(digest) === false) missing.push(digest);
     }
     // If several nodes made the same blob, executing one of them is enough.
@@ -66,6 +67,10 @@ export async function producersOfLost(
   }
   return producers.length > 0 ? producers : (['all'] as string[] as NodeId[]);
 }
+
+/** Files of results from the server are fetched only when something needs them. */
+const isHad = async ({ remote, store }: Run, digest: Digest): Promise<boolean> =>
+  remote?.mayHave(digest) === true || (await store.check(digest));
 
 function lostIn({ states }: Run, slug: SlugEnd | undefined): readonly Lost[] {
   const found: Lost[] = slug?.ok === false && slug.failure.type === 'lost' ? [slug.failure] : [];

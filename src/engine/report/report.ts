@@ -16,13 +16,16 @@ export interface ReportParts {
   /** Undefined if the run was not to write a slug. */
   readonly slug: SlugEnd | undefined;
   readonly sandbox: RunReport['sandbox'];
+  readonly remote: RunReport['remote'];
 }
 
-export function makeReport(run: Run, { runId, startedAt, durationMs, slug, sandbox }: ReportParts): RunReport {
+export function makeReport(run: Run, { runId, startedAt, durationMs, slug, sandbox, remote }: ReportParts): RunReport {
   const { signal } = run.request;
-  const status = slug === undefined || slug.ok ? statusOf(run) : signal.aborted ? 'aborted' : 'failed';
+  const ended = slug === undefined || slug.ok ? statusOf(run) : signal.aborted ? 'aborted' : 'failed';
+  // With `require: true`, a run whose nodes all succeeded without the server has failed.
+  const status = ended === 'succeeded' && run.remote?.failure !== undefined ? 'failed' : ended;
   const nodes: Record<string, NodeReport> = Object.fromEntries(run.states.reports());
-  const failure = failureOfSlug(run, slug) ?? worstFailure(Object.values(nodes));
+  const failure = failureOfSlug(run, slug) ?? worstFailure(Object.values(nodes)) ?? run.remote?.failure;
   const exitCode = status === 'succeeded' ? 0 : failure === undefined ? 1 : EXIT_STATUS[failure.blame];
   return {
     schema: REPORT_SCHEMA,
@@ -38,6 +41,7 @@ export function makeReport(run: Run, { runId, startedAt, durationMs, slug, sandb
     buildData: buildDataOf(run, nodes, failure, durationMs),
     ...(sandbox === undefined ? {} : { sandbox }),
     ...(slug?.ok === true ? { slug: slugReportOf(slug.value.slug, slug.value.durationMs) } : {}),
+    ...(remote === undefined ? {} : { remote }),
     ...(failure === undefined ? {} : { failure }),
   };
 }

@@ -15,6 +15,7 @@ import { openStatCache } from '../files/file-digest.js';
 import { shownPath } from '../files/shown-path.js';
 import type { CheckedRequest } from '../plan/checked-pipeline.js';
 import type { Refusal, RunRequest } from '../request.js';
+import type { RemoteCache } from '../remote/remote-cache.js';
 import type { AnyPlugin } from '../sdk.js';
 import { KnownSecrets } from '../secrets/known-secrets.js';
 import type { OutputScanner } from '../secrets/output-scanner.js';
@@ -36,6 +37,7 @@ interface RunParts {
   readonly source: Source;
   readonly surroundings: ViewSurroundings;
   readonly lastRun: LastRun | undefined;
+  readonly remote: RemoteCache | undefined;
 }
 
 export class Run {
@@ -48,6 +50,8 @@ export class Run {
   readonly kinds: CheckedRequest['kinds'];
   readonly appId: string;
   readonly store: LocalStore;
+  /** Undefined without a remote cache. */
+  readonly remote: RemoteCache | undefined;
   readonly source: Source;
   readonly sourceDigests: SourceDigests;
   readonly surroundings: ViewSurroundings;
@@ -63,7 +67,7 @@ export class Run {
   #secrets: KnownSecrets | undefined;
   #storableSecrets: readonly { readonly name: string; readonly position: number }[] | undefined;
 
-  constructor({ request, composition, checked, appId, store, source, surroundings, lastRun }: RunParts) {
+  constructor({ request, composition, checked, appId, store, source, surroundings, lastRun, remote }: RunParts) {
     const { pipeline, pipelineDigest, pluginFiles, kinds } = checked;
     this.request = request;
     this.composition = composition;
@@ -73,6 +77,7 @@ export class Run {
     this.kinds = kinds;
     this.appId = appId;
     this.store = store;
+    this.remote = remote;
     this.source = source;
     const statCache = openStatCache(`${request.cacheDir}/state/${appId}.stat-cache`, {});
     this.sourceDigests = new SourceDigests(request.appDir, statCache);
@@ -110,6 +115,7 @@ export class Run {
       declared: new Set(this.pipeline.nodes.flatMap(({ secrets }) => secrets.map(({ name }) => name))),
       variables: this.surroundings.variables,
       ofOperator: { ...settings, ...passThrough },
+      ...(this.remote === undefined ? {} : { headers: this.remote.settings.headers }),
     }));
   }
 
@@ -179,10 +185,18 @@ export interface Opening {
   readonly composition: Composition;
   readonly checked: CheckedRequest;
   readonly onWarning: (code: string, text: string) => void;
+  /** Absent without a remote cache. */
+  readonly remote?: RemoteCache | undefined;
 }
 
 /** Reads what a run needs besides its pipeline: the app's files and variables, the store, the last run. */
-export async function openRun({ request, composition, checked, onWarning }: Opening): Promise<Result<Run, Refusal>> {
+export async function openRun({
+  request,
+  composition,
+  checked,
+  onWarning,
+  remote,
+}: Opening): Promise<Result<Run, Refusal>> {
   const refuse = (failure: Failure) => fail<Refusal>({ type: 'failure', failure });
   const variables = await readAppVariables(request.envDir, request.variables);
   if (!variables.ok) return refuse(variables.failure);
@@ -192,8 +206,10 @@ export async function openRun({ request, composition, checked, onWarning }: Open
     const text = `${shownPath(folder)} contains CACHEDIR.TAG, which marks it as a cache, so pyflow leaves it out of the app.`;
     onWarning('app::cache-left-out', text);
   }
-  const store = openLocalStore(request.cacheDir, { onWarning, clock: composition.clock });
+  const supplier = remote === undefined ? {} : { supplier: remote };
+  const store = openLocalStore(request.cacheDir, { onWarning, clock: composition.clock, ...supplier });
   if (!store.ok) return refuse(store.failure);
+  remote?.attach(store.value);
   const appId = appIdOf(request);
   const state: Readonly<Record<string, JSONValue>> =
     request.appId === undefined ? {} : readState(request.cacheDir, appId);
@@ -207,6 +223,7 @@ export async function openRun({ request, composition, checked, onWarning }: Open
       source: source.value,
       surroundings: { blobs: store.value, variables: variables.value, state, mode: request.mode, appId },
       lastRun: readLastRun(request.cacheDir, appId),
+      remote,
     }),
   );
 }

@@ -2,7 +2,7 @@
 // and move them.
 
 import { join } from 'node:path';
-import { REPORT_SCHEMA, type Reason, type RunReport } from '../events.js';
+import { REPORT_SCHEMA, type Reason, type RemoteReport, type RunReport } from '../events.js';
 import { readJSON } from '../files/cache-file.js';
 import { runsDir } from './run-record.js';
 
@@ -34,11 +34,27 @@ function schemaOf(value: unknown): string | undefined {
 function isReport(value: unknown): value is RunReport {
   if (!isObject(value) || value['schema'] !== REPORT_SCHEMA) return false;
   if (!areTexts(value, 'runId', 'pipeline', 'appId', 'status', 'startedAt')) return false;
-  const { exitCode, durationMs, nodes, buildData, slug, failure } = value;
+  const { exitCode, durationMs, nodes, buildData, slug, remote, failure } = value;
   if (typeof exitCode !== 'number' || typeof durationMs !== 'number' || !isObject(buildData)) return false;
   if (slug !== undefined && !(isObject(slug) && areTexts(slug, 'path', 'digest'))) return false;
+  if (remote !== undefined && !isRemoteReport(remote)) return false;
   return isObject(nodes) && Object.values(nodes).every(isNodeReport) && isFailure(failure);
 }
+
+const REMOTE_COUNTS = [
+  'hits',
+  'misses',
+  'uploaded',
+  'notUploaded',
+  'calls',
+  'roundTrips',
+  'bytesDown',
+  'bytesUp',
+  'savedMs',
+] as const satisfies readonly (keyof RemoteReport)[];
+
+const isRemoteReport = (value: unknown): boolean =>
+  isObject(value) && areTexts(value, 'url') && REMOTE_COUNTS.every((name) => typeof value[name] === 'number');
 
 function isNodeReport(value: unknown): boolean {
   if (!isObject(value) || !areTexts(value, 'kind', 'outcome') || typeof value['durationMs'] !== 'number') return false;

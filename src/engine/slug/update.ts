@@ -75,6 +75,8 @@ export async function updateSlug(
   try {
     removeStrangers(outDir, content, options, folders);
     const stale = findStale(outDir, content, compared, options, folders);
+    await options.blobs.prefetch?.(stale.map(([, { digest }]) => digest));
+    if (signal.aborted) throw new FailureError(interrupted);
     await writeFiles(outDir, stale, options, folders);
     if (signal.aborted) throw new FailureError(interrupted);
     return { changed: started || before === undefined, written: stale.map(([path]) => path) };

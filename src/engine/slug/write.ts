@@ -264,6 +264,7 @@ function withSources(app: FinishedApp, paths: ReadonlyMap<Digest, string>): Blob
     read: (digest) => store.read(digest),
     write: (digest, bytes) => store.write(digest, bytes),
     writeFile: (path) => store.writeFile(path),
+    prefetch: (digests) => store.prefetch(digests.filter((digest) => !paths.has(digest))),
     async materialize(digest, path, form) {
       const source = paths.get(digest);
       // In place, the source file may be the one that is being replaced, so prefer the store's copy.

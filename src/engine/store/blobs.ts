@@ -81,6 +81,17 @@ export class BlobFolder {
     return this.packs.has(hash);
   }
 
+  /** Those that the folder lacks. Looks once for what other processes have added. */
+  missingOf(digests: Iterable<Digest>): Digest[] {
+    const isHere = (digest: Digest): boolean =>
+      digest === EMPTY_DIGEST ||
+      (sizeOf(digest) >= PACK_LIMIT ? this.statLarge(digest) !== undefined : this.packs.has(hexOf(digest)));
+    const missing = [...new Set(digests)].filter((digest) => !isHere(digest));
+    if (missing.length === 0) return missing;
+    this.packs.catchUp();
+    return missing.filter((digest) => !isHere(digest));
+  }
+
   private statLarge(digest: Digest): BigIntStats | undefined {
     try {
       const stats = lstatSync(this.pathOf(hexOf(digest)), { bigint: true, throwIfNoEntry: false });

@@ -140,6 +140,9 @@ const RECORD: Shape<KeyRecord> = {
   scope: isText,
 };
 
+/** Whether a value from another machine is a result that may leave the machine that made it. Layers are checked by their shape. */
+export const isForeignResult = (value: unknown): value is ActionResult => isShallow(value) && hasShape(value, RESULT);
+
 function decode(hash: string, bytes: Buffer): StoredResult | string {
   if (bytes.length > MOST_RESULT_BYTES) return 'it is too large';
   const stored = attempt(() => decodeResult(hash, bytes));
@@ -147,7 +150,7 @@ function decode(hash: string, bytes: Buffer): StoredResult | string {
   const { key, record, result } = stored;
   if (!isDigest(key) || hexOf(key) !== hash) return 'it has an invalid key';
   if (!isDigest(record) || sizeOf(record) > MOST_RECORD_BYTES) return 'it names no record of its key';
-  if (!isShallow(result) || !hasShape(result, RESULT)) return 'it has a missing, unknown or invalid field';
+  if (!isForeignResult(result)) return 'it has a missing, unknown or invalid field';
   // The message beside it, with the exit status and the trees, must say the same.
   if (!encodeForTravel(stored).equals(bytes)) return 'its parts contradict each other';
   return stored;

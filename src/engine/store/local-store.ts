@@ -36,6 +36,16 @@ export interface LocalStoreOptions {
   readonly hostId?: string;
   readonly runId?: string;
   readonly mounts?: MountTable;
+  /** Gets blobs that the store lacks from elsewhere. Absent if there is no such place. */
+  readonly supplier?: BlobSupplier;
+}
+
+/** Where a store gets blobs that it lacks. */
+export interface BlobSupplier {
+  /** Whether the place is thought to have the blob. */
+  mayHave(digest: Digest): boolean;
+  /** Writes what the store lacks of them to the store, as far as they can be had. */
+  supply(digests: readonly Digest[]): Promise<void>;
 }
 
 export interface LocalStore extends BlobStore, ActionCache {
@@ -50,6 +60,9 @@ export interface LocalStore extends BlobStore, ActionCache {
   close(): Promise<void>;
   /** The stored form of the newest result that `isWanted` accepts, whichever host or boot it comes from. */
   inspect(key: ActionKey | string, isWanted?: (stored: StoredResult) => boolean): StoredResult | undefined;
+  prefetch(digests: readonly Digest[]): Promise<void>;
+  /** Those that are not in the store, each once. Doesn't ask the supplier. */
+  missingOf(digests: Iterable<Digest>): readonly Digest[];
   /** Whether the blob is present and undamaged. Hashes it unless it is known to be. */
   check(digest: Digest): Promise<boolean>;
   /** Whether all blobs of a result are present and undamaged. Hashes those that are not known to be. */
@@ -154,8 +167,30 @@ class DiskStore implements LocalStore {
     return this.private?.folder.has(digest) === true || this.shared.has(digest);
   }
 
+  missingOf(digests: Iterable<Digest>): readonly Digest[] {
+    const missing = this.shared.missingOf(digests);
+    return this.private?.folder.missingOf(missing) ?? missing;
+  }
+
   async read(digest: Digest): Promise<Buffer | undefined> {
+    return (await this.readOwn(digest)) ?? ((await this.isSupplied(digest)) ? this.readOwn(digest) : undefined);
+  }
+
+  private async readOwn(digest: Digest): Promise<Buffer | undefined> {
     return (await this.private?.folder.read(digest)) ?? (await this.shared.read(digest));
+  }
+
+  async prefetch(digests: readonly Digest[]): Promise<void> {
+    const { supplier } = this.options;
+    const known = supplier === undefined ? [] : digests.filter((digest) => supplier.mayHave(digest));
+    if (known.length > 0) await supplier?.supply(known);
+  }
+
+  /** Whether the supplier was asked for the blob, so that looking again can help. */
+  private async isSupplied(digest: Digest): Promise<boolean> {
+    if (this.options.supplier?.mayHave(digest) !== true) return false;
+    await this.options.supplier.supply([digest]);
+    return true;
   }
 
   write(digest: Digest, bytes: Uint8Array): void {
@@ -218,6 +253,11 @@ class DiskStore implements LocalStore {
   }
 
   async materialize(digest: Digest, path: string, form: FileForm): Promise<boolean> {
+    if (await this.materializeOwn(digest, path, form)) return true;
+    return (await this.isSupplied(digest)) && this.materializeOwn(digest, path, form);
+  }
+
+  private async materializeOwn(digest: Digest, path: string, form: FileForm): Promise<boolean> {
     if (this.private?.folder.has(digest) && (await this.private.folder.materialize(digest, path, form))) return true;
     return this.shared.materialize(digest, path, form);
   }

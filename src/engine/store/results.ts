@@ -36,7 +36,8 @@ export interface StoredResult {
 const MAGIC = 'pyfres-1';
 const HEADER = MAGIC.length + 32;
 
-function toReapi(result: ActionResult): ReapiResult {
+/** The result as other clients of the API read it. */
+export function reapiOf(result: ActionResult): ReapiResult {
   const contents = Buffer.from(canonicalJSON(result));
   const { app, appLayer, tool, toolLayer } = OUTPUT_PATHS;
   const layers: [folder: string, blob: string, Layer | undefined][] = [
@@ -58,7 +59,7 @@ function toReapi(result: ActionResult): ReapiResult {
 
 export function encodeResult(stored: StoredResult): Buffer {
   const { result, ...rest } = stored;
-  const message = encodeActionResult(toReapi(result));
+  const message = encodeActionResult(reapiOf(result));
   const length = Buffer.allocUnsafe(4);
   length.writeUInt32LE(message.length);
   const body = Buffer.concat([length, message, Buffer.from(JSON.stringify(rest))]);

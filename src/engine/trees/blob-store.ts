@@ -20,4 +20,9 @@ export interface BlobStore {
    * file.
    */
   materialize(digest: Digest, path: string, form: FileForm): Promise<boolean>;
+  /**
+   * Says which blobs will be needed soon, so that a store that gets blobs from elsewhere can get them together. Those that
+   * it can't get stay missing.
+   */
+  prefetch?(digests: readonly Digest[]): Promise<void>;
 }

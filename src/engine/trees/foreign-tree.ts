@@ -8,7 +8,7 @@ import { decodeDirectory, decodeTree, encodeDirectory, encodeTree } from './reap
 import type { Directory, FileEntry, Layer } from './tree.js';
 
 /** Bytes of an encoded tree. One with 200,000 files has 20 MB. */
-const MOST_TREE_BYTES = 32 * 1024 ** 2;
+export const MOST_TREE_BYTES = 32 * 1024 ** 2;
 /** As capturing allows. */
 export const MOST_FILE_BYTES = 4 * 1024 ** 3;
 const MOST_DEPTH = 400;
@@ -36,7 +36,7 @@ class Wrong extends Error {}
 
 /** The files of the layer, or what is wrong with it as a part of a sentence. */
 export async function checkForeignLayer(
-  store: BlobStore,
+  store: Pick<BlobStore, 'read'>,
   layer: Layer,
 ): Promise<{ readonly files: readonly Digest[] } | { readonly problem: string }> {
   try {
@@ -65,7 +65,10 @@ function checkDeleted(deleted: readonly string[]): void {
   }
 }
 
-async function readTree(store: BlobStore, { tree, root }: Layer): Promise<ReadonlyMap<Digest, Directory>> {
+async function readTree(
+  store: Pick<BlobStore, 'read'>,
+  { tree, root }: Layer,
+): Promise<ReadonlyMap<Digest, Directory>> {
   if (sizeOf(tree) > MOST_TREE_BYTES) throw new Wrong('its tree is too large');
   const bytes = await store.read(tree);
   if (bytes === undefined) throw new Wrong('its tree is missing');

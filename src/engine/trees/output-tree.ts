@@ -113,6 +113,8 @@ export async function materializeTree(
     const planned: Planned = { files: [], folders: [] };
     makeDirectories(table, root, folder, '', planned);
     if (planned.files.length > MANY_FILES) growHeapSlowly();
+    await store.prefetch?.(planned.files.flatMap(({ digest }) => (sources?.has(digest) === true ? [] : [digest])));
+    signal?.throwIfAborted();
     await forEachBounded(planned.files, AT_ONCE, async ({ path, digest, mode }) => {
       const target = `${folder}/${path}`;
       const source = sources?.get(digest);

@@ -276,12 +276,12 @@ function recordPaths(input: FastRecordInput): Pick<FastRecord, 'paths' | 'tuples
 
 function upToDate(report: RunReport): RunReport {
   const nodes = Object.entries(report.nodes).map(([id, node]): [string, NodeReport] => {
-    const { startedAt: _whenItRan, ...rest } = node;
+    const { startedAt: _whenItRan, restoredFrom: _then, ...rest } = node;
     if (node.outcome === 'skipped') return [id, { ...rest, durationMs: 0 }];
     const savedMs = node.outcome === 'executed' ? node.durationMs : (node.savedMs ?? 0);
     return [id, { ...rest, outcome: 'up-to-date', reasons: [], durationMs: 0, savedMs }];
   });
-  const { slug, ...others } = report;
+  const { slug, remote: _whatItAsked, ...others } = report;
   return { ...others, nodes: Object.fromEntries(nodes), ...(slug === undefined ? {} : { slug: untouched(slug) }) };
 }
 

@@ -1,0 +1,71 @@
+// What a node asks of the remote cache: a result that this machine lacks, and later a place for its own.
+
+import { FailureError } from '../failure.js';
+import { prepareUpload } from '../remote/upload.js';
+import type { RemoteScope } from '../remote/settings.js';
+import type { Run } from '../run/run.js';
+import { bondOf } from '../store/shareable.js';
+import type { ActionResult, KeyRecord } from '../store/store.js';
+import type { Action } from './action.js';
+import type { ActionMessages, ActionVariant } from './key.js';
+import { isForced, isRestorable, tooOldFrom } from './look-up.js';
+import { withTrees } from './outputs.js';
+
+/** As `lookUp`, from the server. Its files may be there still. Throws if the run requires the server and can't use it. */
+export async function lookUpRemotely(
+  run: Run,
+  action: Action,
+  forced: ReadonlySet<string>,
+): Promise<ActionResult | undefined> {
+  const { remote, store, layers } = run;
+  if (remote === undefined || action.isPure || !isRestorable(action) || isForced(forced, action)) return undefined;
+  if (staysHere(action.record)) return undefined;
+  const validate = run.kinds.get(action.node.kind)!.validateOutputs;
+  const hit = await remote.lookUp(action.key, {
+    keyIn: (scope) => (scope.salt === '' ? action.key : action.messages(variantOf(scope)).key),
+    hasValidOutputs: ({ outputs }) => validate(outputs),
+    isFresh: (result) => tooOldFrom(action, result) > run.composition.clock.now(),
+    record: action.record,
+  });
+  if (remote.failure !== undefined) throw new FailureError(remote.failure);
+  if (hit === undefined) return undefined;
+  for (const [digest, bytes] of hit.blobs) store.write(digest, bytes);
+  const { layer, tool } = hit.result;
+  for (const each of [layer, tool]) {
+    if (each !== undefined && !(await layers.load(each))) return undefined;
+  }
+  return { ...hit.result, outputs: withTrees(action, hit.result.outputs, { layer, tool }) };
+}
+
+/** Whether no machine uploads results of such a key. */
+const staysHere = (record: KeyRecord): boolean =>
+  record.scope !== '' ||
+  Object.keys(record.secrets).length > 0 ||
+  Object.values(record.env).some((value) => value.startsWith('sha256:'));
+
+const variantOf = ({ salt }: RemoteScope): ActionVariant => (salt === '' ? {} : { branch: salt });
+
+/** For a result that this run has made and stored. Returns at once. */
+export function offerRemotely(
+  run: Run,
+  action: Action,
+  { result, usesVariables }: { readonly result: ActionResult; readonly usesVariables: boolean },
+): void {
+  const { remote } = run;
+  if (remote?.isWriting !== true) return;
+  const stored = usesVariables ? { result, usesVariables } : { result };
+  if (bondOf(stored, action.record) !== undefined) return;
+  const { key, blobs } = action.messages(variantOf(remote.settings.scopes[0]!));
+  if (holdsSecret(run, blobs)) return;
+  const source = { key, messages: blobs, result, table: run.layers.table, sign: remote.settings.sign };
+  remote.offer(() => prepareUpload(source, run.store));
+}
+
+/** A param or an output can contain a login that the key needs, but that nobody else may see. */
+function holdsSecret({ secrets }: Run, blobs: ActionMessages['blobs']): boolean {
+  for (const bytes of blobs.values()) {
+    const text = bytes.toString('utf8');
+    if (secrets.mask(text) !== text) return true;
+  }
+  return false;
+}

@@ -1,0 +1,196 @@
+// Uploads results behind the back of a run: what is queued goes up together, blobs first, each result after its blobs.
+
+import { sizeOf, type ActionKey, type Digest } from '../files/digest.js';
+import type { LocalStore } from '../store/local-store.js';
+import { batchDeadline } from './blob-fetcher.js';
+import type { Connection } from './connection.js';
+import { Slots } from './slots.js';
+import { splitBatches, STATUS, type RemoteBlob, type RemoteError } from './transport.js';
+
+/** A result on its way. Preparing it takes time, so the queue does that. Undefined if the store has lost a part of it. */
+export type Upload = () => Promise<PreparedUpload | undefined>;
+
+export interface PreparedUpload {
+  /** Key of the action on the server. */
+  readonly key: ActionKey;
+  /** Encoded ActionResult. */
+  readonly result: Uint8Array;
+  /** Blobs that the store may lack. */
+  readonly blobs: ReadonlyMap<Digest, Uint8Array>;
+  /** Blobs that are in the store. */
+  readonly stored: readonly Digest[];
+}
+
+const BATCHES_AT_ONCE = 4;
+const RESULTS_AT_ONCE = 32;
+/** Of uploads that are handled together, so that the first results arrive before the last blobs. */
+const MOST_TOGETHER = 200;
+const SMALL_CALL_MS = 10_000;
+const IDLE_STREAM_MS = 30_000;
+
+/** Uploads that are handled together, and where their blobs are. */
+interface Round {
+  readonly inMemory: ReadonlyMap<Digest, Uint8Array>;
+  readonly needs: ReadonlyMap<PreparedUpload, readonly Digest[]>;
+}
+
+export class UploadQueue {
+  uploaded = 0;
+  notUploaded = 0;
+  readonly #waiting: Upload[] = [];
+  /** On the server, as far as this run knows. */
+  readonly #present = new Set<Digest>();
+  readonly #blobSlots = new Slots(BATCHES_AT_ONCE);
+  readonly #resultSlots = new Slots(RESULTS_AT_ONCE);
+  #worker: Promise<void> | undefined;
+  #isEnding = false;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly store: () => LocalStore,
+  ) {}
+
+  /** Returns at once. */
+  offer(upload: Upload): void {
+    if (this.#isEnding || this.connection.isOff('write')) this.notUploaded++;
+    else {
+      this.#waiting.push(upload);
+      this.#worker ??= this.#work().finally(() => (this.#worker = undefined));
+    }
+  }
+
+  /** Waits until all is uploaded, or for this long. What is left then counts as not uploaded. */
+  async drain(limitMs: number): Promise<void> {
+    if (this.#worker === undefined) return;
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(), limitMs);
+    const ended = new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve()));
+    await Promise.race([this.#worker, ended]);
+    clearTimeout(timer);
+    // What is in flight goes on for as long as the process does, but nothing new begins.
+    this.#isEnding = stop.signal.aborted;
+    this.notUploaded += this.#waiting.splice(0).length;
+  }
+
+  async #work(): Promise<void> {
+    // The first node of a group shouldn't go alone: others are published in the same turn of the event loop.
+    await new Promise((resume) => setImmediate(resume));
+    while (this.#waiting.length > 0) await this.#uploadTogether(this.#waiting.splice(0, MOST_TOGETHER));
+  }
+
+  async #uploadTogether(offered: readonly Upload[]): Promise<void> {
+    const uploads: PreparedUpload[] = [];
+    for (const prepare of offered) {
+      const prepared = await prepare();
+      if (prepared === undefined) this.notUploaded++;
+      else uploads.push(prepared);
+    }
+    const round = roundOf(uploads);
+    const failed = new Set<Digest>();
+    await this.connection.whenReady();
+    const missing = await this.#missingOf(new Set([...round.needs.values()].flat()));
+    if (missing === undefined) {
+      this.notUploaded += uploads.length;
+      return;
+    }
+    await this.#sendBlobs(round, missing, failed);
+    await Promise.all(uploads.map((upload) => this.#resultSlots.use(() => this.#sendResult(round, upload, failed))));
+  }
+
+  /** Undefined if the server can't be asked. */
+  async #missingOf(digests: ReadonlySet<Digest>): Promise<readonly Digest[] | undefined> {
+    const unknown = [...digests].filter((digest) => !this.#present.has(digest));
+    if (unknown.length === 0) return [];
+    const asked = await this.connection.call('write', SMALL_CALL_MS, ({ transport, ...limits }) =>
+      transport.findMissing(unknown, limits),
+    );
+    if (!asked.ok) return undefined;
+    for (const digest of unknown) if (!asked.value.has(digest)) this.#present.add(digest);
+    return [...asked.value];
+  }
+
+  async #sendBlobs(round: Round, digests: readonly Digest[], failed: Set<Digest>): Promise<void> {
+    const { batches, streams } = splitBatches(digests, this.connection.batchBytes);
+    await Promise.all([
+      ...batches.map((batch) => this.#blobSlots.use(() => this.#sendBatch(round, batch, failed))),
+      ...streams.map((digest) => this.#blobSlots.use(() => this.#sendStream(round, digest, failed))),
+    ]);
+  }
+
+  async #sendBatch({ inMemory }: Round, digests: readonly Digest[], failed: Set<Digest>): Promise<void> {
+    if (this.connection.isOff('write')) return addAll(failed, digests);
+    const blobs: RemoteBlob[] = [];
+    for (const digest of digests) {
+      const bytes = inMemory.get(digest) ?? (await this.store().read(digest));
+      if (bytes === undefined) failed.add(digest);
+      else blobs.push({ digest, bytes });
+    }
+    const sent = await this.connection.call('write', batchDeadline(digests), ({ transport, ...limits }) =>
+      transport.writeBatch(blobs, limits),
+    );
+    if (!sent.ok) return addAll(failed, digests);
+    addAll(failed, sent.value.keys());
+    for (const { digest } of blobs) if (!sent.value.has(digest)) this.#present.add(digest);
+  }
+
+  async #sendStream({ inMemory }: Round, digest: Digest, failed: Set<Digest>): Promise<void> {
+    const bytes = inMemory.get(digest);
+    const sent = await this.connection.stream('write', IDLE_STREAM_MS, ({ transport, progress, ...limits }) => {
+      const chunks = bytes === undefined ? this.store().chunks(digest) : once(bytes);
+      return transport.writeStream(digest, watched(chunks, progress), limits);
+    });
+    if (sent.ok) this.#present.add(digest);
+    else failed.add(digest);
+  }
+
+  async #sendResult(round: Round, upload: PreparedUpload, failed: ReadonlySet<Digest>): Promise<void> {
+    const needs = round.needs.get(upload) ?? [];
+    if (needs.some((digest) => failed.has(digest))) return void this.notUploaded++;
+    let error = await this.#put(upload);
+    if (error?.status === STATUS.FAILED_PRECONDITION) {
+      // The server has lost a blob since it was asked.
+      const again = new Set<Digest>();
+      await this.#sendBlobs(round, needs, again);
+      if (again.size === 0) error = await this.#put(upload);
+    }
+    if (error === undefined) this.uploaded++;
+    else this.notUploaded++;
+  }
+
+  async #put({ key, result }: PreparedUpload): Promise<RemoteError | undefined> {
+    const put = await this.connection.call('write', SMALL_CALL_MS, ({ transport, ...limits }) =>
+      transport.putResult(key, result, limits),
+    );
+    return put.ok ? undefined : put.failure;
+  }
+}
+
+function roundOf(uploads: readonly PreparedUpload[]): Round {
+  const inMemory = new Map<Digest, Uint8Array>();
+  const needs = new Map<PreparedUpload, readonly Digest[]>();
+  for (const upload of uploads) {
+    const { blobs, stored } = upload;
+    for (const [digest, bytes] of blobs) inMemory.set(digest, bytes);
+    // Servers have the empty blob.
+    needs.set(
+      upload,
+      [...new Set([...blobs.keys(), ...stored])].filter((digest) => sizeOf(digest) > 0),
+    );
+  }
+  return { inMemory, needs };
+}
+
+function addAll<T>(set: Set<T>, items: Iterable<T>): void {
+  for (const item of items) set.add(item);
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+async function* watched(chunks: AsyncIterable<Uint8Array>, progress: () => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    progress();
+    yield chunk;
+  }
+}

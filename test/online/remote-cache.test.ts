@@ -1,0 +1,72 @@
+import { expect } from 'chai';
+import { rmSync } from 'node:fs';
+import { Casd, needCasd } from '../support/casd.js';
+import { outcomesOf, RemoteScene } from '../support/remote-scene.js';
+
+/** Three nodes: a chain of two, and one with a log, links, modes and an empty folder. */
+const pipelineOf = (tag: string): string => `pyflow: 1
+nodes:
+  first:
+    uses: command
+    with: { argv: [sh, -c, 'mkdir -p d; echo one > d/one; cat a.txt > d/a; echo said'], reads: [a.txt], writes: ['d/**'] }
+  second:
+    uses: command
+    after: [first]
+    with: { argv: [sh, -c, 'cat d/one d/a > e; chmod 755 e'], reads: ['d/**'], writes: [e] }
+  third:
+    uses: command
+    with: { argv: [sh, -c, 'mkdir -p g/empty; ln -s ../a.txt g/link; umask 077; echo ${tag} > g/secret; head -c 300000 /dev/zero > g/big'], writes: ['g/**'] }
+`;
+
+describe('remote cache', function () {
+  this.timeout(120_000);
+  let casd: Casd;
+  let scene: RemoteScene;
+  before(async function () {
+    needCasd(this);
+    casd = await Casd.start();
+  });
+  after(async () => casd?.stop());
+  beforeEach(() => {
+    scene = new RemoteScene();
+    scene.write({ 'a.txt': `${scene.tag}\n` }).pipeline(pipelineOf(scene.tag));
+  });
+  afterEach(() => rmSync(scene.root, { recursive: true, force: true }));
+
+  it('gives a second machine the results of the first, and the same slug', async () => {
+    const { url } = casd;
+    const one = await scene.on({ name: 'one', url, write: true });
+    expect(outcomesOf(one.report)).to.deep.equal({ first: 'executed', second: 'executed', third: 'executed' });
+    expect(one.report.remote).to.include({ hits: 0, misses: 3, uploaded: 3, notUploaded: 0 });
+    const two = await scene.on({ name: 'two', url });
+    const fromThere = { first: 'restored remote', second: 'restored remote', third: 'restored remote' };
+    expect(outcomesOf(two.report)).to.deep.equal(fromThere);
+    expect(two.report.slug?.digest).to.equal(one.report.slug?.digest);
+    expect(two.report.remote).to.include({ hits: 3, misses: 0, uploaded: 0 });
+    expect(two.ended.events.filter((event) => event.type === 'node-printed')).to.deep.include.members([
+      { ...two.ended.events.find((event) => event.type === 'node-printed'), text: 'said', replayed: true },
+    ]);
+    expect(two.notices).to.deep.equal({});
+    const again = await scene.on({ name: 'two', args: ['--app-id=another'] });
+    expect(outcomesOf(again.report), 'the results are in the local cache now').to.deep.equal({
+      first: 'restored',
+      second: 'restored',
+      third: 'restored',
+    });
+  });
+
+  it('asks nobody if nothing changed', async () => {
+    const { url } = casd;
+    await scene.on({ name: 'one', url });
+    const { report } = await scene.on({ name: 'one', url: 'grpc://127.0.0.1:9' });
+    expect(outcomesOf(report)).to.deep.equal({ first: 'up-to-date', second: 'up-to-date', third: 'up-to-date' });
+    expect(report.remote).to.equal(undefined);
+  });
+
+  it('only reads unless it is told to write', async () => {
+    const { url } = casd;
+    const { report } = await scene.on({ name: 'one', url });
+    expect(report.remote).to.include({ misses: 3, uploaded: 0, notUploaded: 0 });
+    expect((await scene.on({ name: 'two', url })).report.remote).to.include({ hits: 0, misses: 3 });
+  });
+});
