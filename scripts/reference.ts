@@ -97,11 +97,12 @@ const FACTS: Readonly<Record<(typeof RUN_FACTS)[number], string>> = {
 };
 
 function describeKind(manifest: PluginManifest): string {
-  const { kind, revision, description, writes, pure, network, pool, timeoutMs } = manifest;
+  const { kind, revision, description, writes, pure, network, usesBuilder, pool, timeoutMs } = manifest;
   const facts = [
     `revision ${revision}`,
     pure === true ? 'pure: computes only values, without files or commands' : '',
     network === true ? 'commands can use the network' : pure === true ? '' : "commands can't use the network",
+    usesBuilder === true ? 'its keys contain the [builder](operators/builders.md)' : '',
     pool === undefined ? '' : `pool ${code(pool)}`,
     timeoutMs === undefined
       ? ''

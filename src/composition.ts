@@ -103,6 +103,7 @@ function surroundingsOf(
 class ContainerComposition implements Composition {
   readonly clock: Clock;
   readonly host: Host;
+  readonly builderRoot = '';
   readonly kindsDigest = sha256Hex(canonicalJSON([...shippedKinds.values()].map(({ manifest }) => manifest)));
   readonly #outside = new Map<string, OutsidePlugin>();
   /** By file. Also failed loads, because each check asks again. */

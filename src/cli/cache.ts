@@ -115,8 +115,15 @@ async function list(given: Given, world: World): Promise<number> {
     world.stdout.write(`${lines.join('\n')}\n`);
   }
   world.stdout.write(`${countOf(results.length, 'result')}, ${formatBytes(bytes)} in ${cacheDir}\n`);
+  const { KEY_FORMAT } = await import('../engine/node/key.js');
+  const old = results.filter(({ format }) => format !== undefined && format !== KEY_FORMAT);
+  if (old.length > 0) world.stdout.write(oldText(old.length));
   return 0;
 }
+
+const oldText = (count: number): string =>
+  `${countOf(count, 'result')} of another key format: this version of pyflow doesn't use ${count === 1 ? 'it' : 'them'}. ` +
+  `To remove what was not used lately, run \`pyflow cache gc --max-age 1d\`; otherwise the limit of the cache does.\n`;
 
 const SHOWN_KEY = 16;
 
@@ -226,7 +233,7 @@ const cannotClear = (cacheDir: string, left: readonly Leftover[]): Failure => ({
 });
 
 /** What pyflow can make again besides results and blobs. It keeps run records and sticky versions, which it can't. */
-const REMAKEABLE = ['apps', 'downloads', 'plans', 'state/stat-cache'];
+const REMAKEABLE = ['apps', 'builders', 'downloads', 'plans', 'state/stat-cache'];
 
 async function clear(given: Given, world: World): Promise<number> {
   const cacheDir = cacheDirOf(given, world);

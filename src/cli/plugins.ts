@@ -95,6 +95,7 @@ function manifestText(manifest: PluginManifest): string {
     `revision ${manifest.revision}`,
     ...(manifest.pure === true ? ['returns only values'] : []),
     ...(manifest.network === true ? ['can use the network'] : []),
+    ...(manifest.usesBuilder === true ? ['depends on the programs of the machine'] : []),
     ...(manifest.pool === undefined ? [] : [`uses the pool ${manifest.pool}`]),
     ...(manifest.timeoutMs === undefined ? [] : [`times out after ${formatDuration(manifest.timeoutMs)}`]),
   ];

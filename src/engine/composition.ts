@@ -7,6 +7,8 @@ import type { AnyPlugin, Clock, Host } from './sdk.js';
 export interface Composition {
   readonly clock: Clock;
   readonly host: Host;
+  /** Contains /usr and /var of the builder: empty for this machine. Tests describe another one. */
+  readonly builderRoot: string;
   /**
    * SHA-256 in hex over the manifests of all shipped kinds. A checked pipeline is stored under a name that contains it.
    */

@@ -14,6 +14,9 @@ interface FromTo<Value> {
   readonly from?: Value;
   readonly to?: Value;
 }
+export interface PackageChange extends FromTo<string> {
+  readonly name: string;
+}
 /** One member of the union for each tag. */
 type Tagged<Type extends string, Data = unknown> = Type extends string
   ? { readonly type: Type } & Readonly<Data>
@@ -40,6 +43,11 @@ export type KeyDifference =
   | Tagged<'secret-set' | 'secret-unset', { name: string }>
   | Tagged<'secret-changed', { name: string; field: string } & FromTo<JSONValue>>
   | Tagged<'platform-changed', { name: string } & FromTo<string>>
+  /**
+   * The programs of the machine. A side is `name:NAME` if the operator named the builder, else a digest; absent if the
+   * node did not depend on it. `packages` are those of the distribution that differ, as far as known.
+   */
+  | Tagged<'builder-changed', FromTo<string> & { packages: readonly PackageChange[] }>
   /** Paths are relative to the app; those of folders end in a slash. */
   | Tagged<'file-added' | 'file-removed' | 'file-changed', { path: string }>
   /** Modes are spelled like `0644`. */
@@ -92,12 +100,12 @@ export interface NodeReport {
   readonly failure?: Failure;
 }
 
-/** The number is raised when fields are renamed or removed, and for a new type of reason. 2: reasons are tagged objects. */
-export const REPORT_SCHEMA = 'pyflow.report/2';
+/** The number is raised when fields are renamed or removed, and for a new type of reason. 2: reasons are tagged objects. 3: `builder-changed`. */
+export const REPORT_SCHEMA = 'pyflow.report/3';
 
 export type RunStatus = 'succeeded' | 'failed' | 'aborted';
 
-/** `pyflow.report/2`, a public format. */
+/** `pyflow.report/3`, a public format. */
 export interface RunReport {
   readonly schema: typeof REPORT_SCHEMA;
   readonly runId: string;

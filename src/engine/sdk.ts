@@ -168,6 +168,11 @@ export interface RunOutput<O> {
    */
   readonly scope?: 'app';
   /**
+   * The run compiled something, or ran a program of the machine that changes the result. Only builds on the same builder
+   * can use the result. Not needed for a kind whose keys contain the builder; see `usesBuilder` in the manifest.
+   */
+  readonly usedBuilder?: true;
+  /**
    * Why the result must not be stored, for example because a hook wrote a private path into a file. Absent if it can
    * be.
    */

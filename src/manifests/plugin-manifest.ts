@@ -32,6 +32,11 @@ export interface PluginManifest {
    * similar variables. It may write into folders of the app that it reads as a whole, because builds generate code there.
    */
   readonly buildsCode?: true;
+  /**
+   * Runs programs of the machine that can change what it makes, so its keys contain the builder. Default: true for a plugin
+   * from outside, false for a shipped kind. Never applies to a node that only computes values.
+   */
+  readonly usesBuilder?: boolean;
   /** The pool a node of this kind claims unless it names another. */
   readonly pool?: string;
   /** Milliseconds; a node's own `timeout` wins. */

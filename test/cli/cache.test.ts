@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { digestOf, sha256Hex, type ActionKey } from '../../src/engine/files/digest.js';
+import { KEY_FORMAT } from '../../src/engine/node/key.js';
 import { openLocalStore } from '../../src/engine/store/local-store.js';
 import type { KeyRecord } from '../../src/engine/store/store.js';
 import { pyflow } from '../support/fake-world.js';
 
 const record: KeyRecord = {
-  format: 1,
+  format: KEY_FORMAT,
   kind: 'detect',
   revision: 1,
   config: {},
@@ -25,12 +26,13 @@ const record: KeyRecord = {
 };
 const keyOf = (text: string): ActionKey => `${sha256Hex(text)}/1` as ActionKey;
 
-async function publish(cacheDir: string, key: ActionKey): Promise<void> {
+async function publish(cacheDir: string, key: ActionKey, format = KEY_FORMAT): Promise<void> {
   const opened = openLocalStore(cacheDir);
   if (!opened.ok) throw new Error(opened.failure.title);
   const log = digestOf(`log of ${key}`);
   opened.value.write(log, Buffer.from(`log of ${key}`));
-  await opened.value.publish(key, { outputs: { python: true }, log, durationMs: 1500, storedAt: Date.now() }, record);
+  const result = { outputs: { python: true }, log, durationMs: 1500, storedAt: Date.now() };
+  await opened.value.publish(key, result, { ...record, format });
   await opened.value.close();
 }
 
@@ -52,6 +54,19 @@ describe('cli/cache', () => {
     const shown = JSON.parse((await cache('show', key.slice(0, 8))).stdout) as { key: string; madeFrom: KeyRecord };
     expect(shown.key).to.equal(key);
     expect(shown.madeFrom.files).to.deep.equal({ 'requirements.txt': 'abc' });
+  });
+
+  it('says how many results no longer have the format of keys that this version makes', async () => {
+    await publish(cacheDir, keyOf('new'));
+    expect((await cache('ls')).stdout).not.to.contain('key format');
+    await publish(cacheDir, keyOf('old'), 1);
+    await publish(cacheDir, keyOf('older'), 1);
+    const { stdout } = await cache('ls');
+    expect(stdout).to.match(/^3 results, /m);
+    expect(stdout).to.contain("2 results of another key format: this version of pyflow doesn't use them.");
+    const { results } = JSON.parse((await cache('ls', '--json')).stdout) as { results: readonly { format: number }[] };
+    expect(results.map(({ format }) => format).toSorted()).to.deep.equal([1, 1, KEY_FORMAT]);
+    expect(await cache('verify')).to.deep.include({ status: 0, stderr: '' });
   });
 
   it('refuses the beginning of a key that matches no result or several', async () => {

@@ -259,7 +259,7 @@ describe('cli/report', () => {
 
   it('does not find a run whose record is damaged', async () => {
     const damaged = { ...failedReport, nodes: { a: nodeReport({ outcome: 'executed', reasons: [{} as never] }) } };
-    for (const text of ['', 'null', '{}', '{"schema":"pyflow.report/2"}', '{"schema":2}', JSON.stringify(damaged)]) {
+    for (const text of ['', 'null', '{}', '{"schema":"pyflow.report/3"}', '{"schema":2}', JSON.stringify(damaged)]) {
       writeFileSync(join(cacheDir, `runs/shop/${failedReport.runId}.json`), text);
       const { status, stderr } = await report();
       expect(status).to.equal(2);
@@ -273,7 +273,7 @@ describe('cli/report', () => {
     expect(status).to.equal(2);
     expect(stderr)
       .to.contain(`Run ${failedReport.runId} was recorded by another version of pyflow (schema pyflow.report/1).`)
-      .and.to.contain('This version reads pyflow.report/2.');
+      .and.to.contain('This version reads pyflow.report/3.');
     expect((await report('--list')).stdout).to.equal(
       `20260101T000000-old  failed  python\n${failedReport.runId}  recorded by another version of pyflow\n`,
     );

@@ -69,4 +69,38 @@ describe('remote cache', function () {
     expect(report.remote).to.include({ misses: 3, uploaded: 0, notUploaded: 0 });
     expect((await scene.on({ name: 'two', url })).report.remote).to.include({ hits: 0, misses: 3 });
   });
+
+  it('gives a result that belongs to a builder to that builder only', async () => {
+    const none = `{ type: 'object', properties: {}, additionalProperties: false }`;
+    const plugin = (kind: string, more: string): string => `export const manifest = {
+  kind: '${kind}', revision: 1, description: 'x', writes: [], usesBuilder: false,
+  config: { type: 'object', properties: { tag: { type: 'string' } }, additionalProperties: false }, inputs: ${none}, outputs: ${none} };
+export class plugin {
+  manifest = manifest;
+  async reads() { return { ok: true, value: {} }; }
+  async run() { return { ok: true, value: { outputs: {}${more} } }; }
+}
+`;
+    scene.write({ 'wheels.mjs': plugin('wheels', ''), 'source.mjs': plugin('source', ', usedBuilder: true') });
+    scene.pipeline(`pyflow: 1
+plugins: [app/wheels.mjs, app/source.mjs]
+nodes:
+  wheels: { uses: wheels, with: { tag: '${scene.tag}' } }
+  source: { uses: source, with: { tag: '${scene.tag}' } }
+  command: { uses: command, with: { argv: ['true', '${scene.tag}'], writes: [] } }
+`);
+    const { url } = casd;
+    const on = async (name: string, builder: string) => {
+      const env = { PYFLOW_BUILDER: builder };
+      const { report, notices } = await scene.on({ name, url, write: true, env });
+      expect(notices).to.deep.equal({});
+      return outcomesOf(report);
+    };
+    const executed = { wheels: 'executed', source: 'executed', command: 'executed' };
+    const restored = { wheels: 'restored remote', source: 'restored remote', command: 'restored remote' };
+    expect(await on('one', 'a')).to.deep.equal(executed);
+    expect(await on('two', 'b')).to.deep.equal({ ...executed, wheels: 'restored remote' });
+    expect(await on('three', 'a')).to.deep.equal(restored);
+    expect(await on('four', 'b')).to.deep.equal(restored);
+  });
 });

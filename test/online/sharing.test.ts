@@ -61,7 +61,7 @@ describe('sharing between apps, online', function () {
   });
 
   function newApp(files: Readonly<Record<string, string>>): {
-    run(changes?: Readonly<Record<string, string>>): Promise<RunReport>;
+    run(changes?: Readonly<Record<string, string>>, builder?: string): Promise<RunReport>;
     built(): string;
   } {
     const app = new Workspace();
@@ -78,9 +78,9 @@ describe('sharing between apps, online', function () {
       settings: {},
     };
     return {
-      async run(changes = {}) {
+      async run(changes = {}, builder = 'a') {
         app.write(changes);
-        const report = await app.run(request);
+        const report = await app.run({ ...request, settings: { BUILDER: builder } });
         expect(report.failure, JSON.stringify(report.failure)).to.equal(undefined);
         return report;
       },
@@ -111,5 +111,43 @@ describe('sharing between apps, online', function () {
       expect(outcomesOf(await a.run({ 'app.py': '' }))).to.include({ runtime: 'up-to-date' });
       expect(a.built()).to.equal(own);
     });
+
+    it(`builds a package again on another builder${title}`, async () => {
+      const app = newApp({ 'requirements.txt': `${line}\n# builders\n` });
+      expect(outcomesOf(await app.run())).to.include({ pip: 'executed' });
+      const ofA = app.built();
+      const second = await app.run({}, 'b');
+      expect(outcomesOf(second)).to.include({ pip: 'executed' });
+      expect(second.nodes['pip']!.reasons).to.deep.equal([
+        { type: 'builder-changed', from: 'name:a', to: 'name:b', packages: [] },
+      ]);
+      const ofB = app.built();
+      expect(ofB, 'not the wheel that pip kept on builder a').not.to.equal(ofA);
+      expect(outcomesOf(await app.run())).to.include({ pip: 'up-to-date' });
+      expect(app.built()).to.equal(ofA);
+      expect(outcomesOf(await app.run({}, 'b'))).to.include({ pip: 'up-to-date' });
+      expect(app.built()).to.equal(ofB);
+    });
   }
+
+  it('shares wheels with another builder', async () => {
+    const files = { 'requirements.txt': `helper==1.5 --hash=sha256:${helper.sha256}\n# builders\n` };
+    expect(outcomesOf(await newApp(files).run())).to.include({ pip: 'executed' });
+    const asked = index.requests.length;
+    expect(outcomesOf(await newApp(files).run({}, 'b'))).to.include({ tool: 'restored', pip: 'restored' });
+    expect(index.requests.length).to.equal(asked);
+  });
+
+  it('does not share a wheel that an earlier install of the app built and pip kept', async () => {
+    const line = `built==1.0 --hash=sha256:${built.sha256}\n# kept\n`;
+    const both = `${line}helper==1.5 --hash=sha256:${helper.sha256}\n`;
+    const app = newApp({ 'requirements.txt': line });
+    await app.run();
+    const own = app.built();
+    const report = await app.run({ 'requirements.txt': both });
+    expect(outcomesOf(report)).to.include({ pip: 'executed' });
+    const other = newApp({ 'requirements.txt': both });
+    expect(outcomesOf(await other.run())).to.include({ pip: 'executed' });
+    expect(other.built()).not.to.equal(own);
+  });
 });

@@ -62,7 +62,7 @@ export class BuildpackTrial {
 }
 
 export const SUCCESS: RunReport = {
-  schema: 'pyflow.report/2',
+  schema: 'pyflow.report/3',
   runId: '20261121T000000000Z-abcdef',
   pipeline: 'python',
   appId: 'app',

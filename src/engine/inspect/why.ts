@@ -1,9 +1,10 @@
 // Explains from the records of runs why a node ran, was restored or missed.
 
 import { didYouMean } from '../../manifests/closest.js';
-import { differences, type MakersOf } from '../node/explain.js';
+import { differences, type Lookups, type MakersOf } from '../node/explain.js';
 import { REPORT_SCHEMA, type NodeReport, type Reason, type RunReport } from '../events.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
+import { Builder } from '../services/builder.js';
 import { openLocalStore } from '../store/local-store.js';
 import { appIdOf, listRuns } from '../run/run-record.js';
 import { readStoredReport, type StoredReport } from '../run/stored-report.js';
@@ -67,7 +68,9 @@ async function compareKeys(
       const at = evictedAt !== undefined && { evictedAt: new Date(evictedAt).toISOString() };
       return succeed([{ type: 'inputs-changed', ...at }]);
     }
-    const found = differences(from, to, makers);
+    const builder = new Builder({ cacheDir, now: Date.now() });
+    const packages: Lookups['packages'] = (old, now) => builder.changes(old, now);
+    const found = differences(from, to, { makers, packages });
     return succeed(found.length > 0 ? found : [{ type: 'hidden-value-changed' }]);
   } finally {
     await store.close();

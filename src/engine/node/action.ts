@@ -77,7 +77,8 @@ export function makeAction(run: Run, index: number, inputs: ResolvedInputs, aske
   const { plugin, reads, met, lookedUp } = asked;
   const { treeLayers, files, tools, root } = view;
   const env = environmentOf(run, node, reads, searchPathsOf(run, plugin));
-  const record = keyRecord(run, index, inputs, { ...asked, env, files });
+  const isPure = plugin.manifest.pure === true || reads.pure === true;
+  const record = keyRecord(run, index, inputs, { ...asked, env, files, isPure });
   const inputRoot: InputRoot = { record, env: withoutCredentials(env), app: root, tools };
   return {
     index,
@@ -85,7 +86,7 @@ export function makeAction(run: Run, index: number, inputs: ResolvedInputs, aske
     plugin,
     inputs: inputs.values,
     reads,
-    isPure: plugin.manifest.pure === true || reads.pure === true,
+    isPure,
     // The record is stored next to the result and shown to users, so secrets in it are masked.
     record: run.secrets.maskValue(record),
     key: actionMessages(inputRoot).key,
@@ -104,16 +105,19 @@ export function makeAction(run: Run, index: number, inputs: ResolvedInputs, aske
 interface Keyed extends Asked {
   readonly env: Readonly<Record<string, string>>;
   readonly files: SelectedFiles;
+  readonly isPure: boolean;
 }
 
 function keyRecord(
   run: Run,
   index: number,
   inputs: ResolvedInputs,
-  { plugin, reads, view, env, files }: Keyed,
+  { plugin, reads, view, env, files, isPure }: Keyed,
 ): KeyRecord {
   const node = run.pipeline.nodes[index]!;
   const code = run.kinds.get(node.kind)?.codeDigest;
+  // Nobody knows which programs a plugin from outside starts.
+  const usesBuilder = !isPure && (plugin.manifest.usesBuilder ?? code !== undefined);
   const facts = reads.facts ?? null;
   const secrets = keyedSecrets(run, node);
   // The result can contain a value that the key leaves out, and then only this app may use it.
@@ -133,6 +137,7 @@ function keyRecord(
     platform: node.network ? { ...run.platform, network: '1' } : run.platform,
     files: files.digests,
     exists: Object.fromEntries((reads.exists ?? []).map((path) => [path, view.exists(path)])),
+    ...(usesBuilder ? { builder: run.builder.id } : {}),
     trees: mapValues(inputs.treePorts, splitTree),
     tools: mapValues(inputs.tools, splitTree),
     scope: reads.scope === 'app' || holdsUnkeyed ? run.appId : '',

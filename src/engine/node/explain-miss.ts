@@ -3,7 +3,7 @@
 import type { Reason } from '../events.js';
 import type { Run } from '../run/run.js';
 import { expiryOf, isForced } from './look-up.js';
-import { differences, type MakersOf } from './explain.js';
+import { builderChange, differences, type Lookups, type MakersOf } from './explain.js';
 import type { Action } from './action.js';
 
 /** `forced`: ids of the nodes that this run must execute; `all` stands for every node. */
@@ -24,12 +24,13 @@ export async function explainMiss(run: Run, action: Action, forced: ReadonlySet<
     const evictedAt = run.store.evictedAt(last.key);
     return [{ type: 'inputs-changed', ...(evictedAt !== undefined && { evictedAt: isoTime(evictedAt) }) }];
   }
-  const found = differences(record, action.record, makersIn(run, action));
+  const found = differences(record, action.record, { makers: makersIn(run, action), ...packagesIn(run) });
   return found.length > 0 ? found : [{ type: 'hidden-value-changed' }];
 }
 
 /** Why there is no usable result although the key is that of the last run. */
-function explainLoss({ store, composition }: Run, action: Action): Reason {
+function explainLoss(run: Run, action: Action): Reason {
+  const { store, composition } = run;
   const { key } = action;
   const stored = store.inspect(key)?.result;
   if (stored === undefined) {
@@ -40,8 +41,13 @@ function explainLoss({ store, composition }: Run, action: Action): Reason {
   const expiredAt = expiryOf(action, stored);
   if (expiredAt <= composition.clock.now()) return { type: 'expired', at: isoTime(expiredAt) };
   const isBound = degraded !== undefined && degraded.host !== store.hostId;
-  return { type: isBound ? 'bound-to-other-host' : 'missing-from-cache' };
+  if (isBound) return { type: 'bound-to-other-host' };
+  const { builder } = stored;
+  if (builder === undefined || builder === run.builder.id) return { type: 'missing-from-cache' };
+  return builderChange(builder, run.builder.id, packagesIn(run));
 }
+
+const packagesIn = ({ builder }: Run): Lookups => ({ packages: (from, to) => builder.changes(from, to) });
 
 const isoTime = (at: number): string => new Date(at).toISOString();
 

@@ -1,7 +1,7 @@
 // Compares two key records and lists all differences, for `why`, `plan` and cache misses.
 
 import type { JSONValue } from '../../manifests/json-schema.js';
-import type { KeyDifference } from '../events.js';
+import type { KeyDifference, PackageChange } from '../events.js';
 import { readSpelledMode, spellMode, FOLDER_MODE } from '../files/modes.js';
 import type { KeyRecord } from '../store/store.js';
 
@@ -11,12 +11,16 @@ export type MakersOf = (port: string, digests: readonly string[]) => readonly st
 /** Name of the field, input or fact that holds packages, as an object from name to version. */
 const PACKAGES = 'packages';
 
+/** What a comparison of records looks up elsewhere. */
+export interface Lookups {
+  readonly makers?: MakersOf;
+  /** The packages that differ between two builders. */
+  readonly packages?: (from: string, to: string) => readonly PackageChange[];
+}
+
 /** All differences, in the order of the record. */
-export function differences(
-  before: KeyRecord,
-  after: KeyRecord,
-  makers: MakersOf = () => [],
-): readonly KeyDifference[] {
+export function differences(before: KeyRecord, after: KeyRecord, lookups: Lookups = {}): readonly KeyDifference[] {
+  const { makers = () => [] } = lookups;
   // Destructured, so that a new field that is not compared does not compile.
   const {
     format,
@@ -31,6 +35,7 @@ export function differences(
     platform,
     files,
     exists,
+    builder,
     trees,
     tools,
     scope,
@@ -48,6 +53,7 @@ export function differences(
     ...changedVariables(before.env, env),
     ...changedSecrets(before.secrets, secrets),
     ...changedPlatform(before.platform, platform),
+    ...(before.builder === builder ? [] : [builderChange(before.builder, builder, lookups)]),
     ...changedFiles(before.files, files),
     ...changedPresence(before.exists, exists),
     ...changedLayers(before.trees, trees, makers),
@@ -172,6 +178,16 @@ const changedPlatform = (before: KeyRecord['platform'], after: KeyRecord['platfo
     name,
     ...fromTo(before[name], after[name]),
   }));
+
+export const builderChange = (
+  from: string | undefined,
+  to: string | undefined,
+  { packages = () => [] }: Lookups,
+): KeyDifference => ({
+  type: 'builder-changed',
+  ...fromTo(from, to),
+  packages: from === undefined || to === undefined ? [] : packages(from, to),
+});
 
 function changedFiles(before: KeyRecord['files'], after: KeyRecord['files']): readonly KeyDifference[] {
   const names = changedNames(before, after);

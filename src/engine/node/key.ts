@@ -13,7 +13,8 @@ import type { Directory, DirectoryTable } from '../trees/tree.js';
  *
  * 1. The first format.
  * 2. Any worker can run the action: no working directory, one output path for each part of a result, platform names of
- *    REAPI's lexicon, the network as a property. The digest of a layer doesn't cover the order of its directories.
+ *    REAPI's lexicon, the network as a property, the builder. The digest of a layer doesn't cover the order of its
+ *    directories.
  */
 export const KEY_FORMAT = 2;
 
@@ -36,6 +37,8 @@ export interface InputRoot {
 
 /** How a server's action differs from the local one, whose key it then doesn't have. */
 export interface ActionVariant {
+  /** The only builder that can use the result. Locally the result says so, and several lie under one key. */
+  readonly builder?: string;
   /** Name of the part of a shared cache that the action belongs to. */
   readonly branch?: string;
 }
@@ -51,7 +54,10 @@ export interface ActionMessages {
   readonly blobs: ReadonlyMap<Digest, Buffer>;
 }
 
-export function actionMessages({ record, env, app, tools }: InputRoot, { branch }: ActionVariant = {}): ActionMessages {
+export function actionMessages(
+  { record, env, app, tools }: InputRoot,
+  { builder, branch }: ActionVariant = {},
+): ActionMessages {
   const blobs = new Map<Digest, Buffer>();
   const add = (bytes: Buffer): Digest => {
     const digest = digestOf(bytes);
@@ -65,7 +71,7 @@ export function actionMessages({ record, env, app, tools }: InputRoot, { branch 
   });
   const names = Object.keys(tools).sort();
   const toolRoot = directoryOf(names.map((name) => ({ name, digest: tools[name]! })));
-  const spec = add(Buffer.from(canonicalJSON(specOf(record))));
+  const spec = add(Buffer.from(canonicalJSON(specOf(builder === undefined ? record : { ...record, builder }))));
   const inputRoot: Directory = {
     ...directoryOf([
       { name: 'app', digest: app },
@@ -94,6 +100,7 @@ function specOf(record: KeyRecord): JSONObject {
     facts,
     secrets,
     exists,
+    builder,
     format: _inTheSalt,
     scope: _inTheSaltToo,
     env: _inTheCommand,
@@ -104,7 +111,8 @@ function specOf(record: KeyRecord): JSONObject {
     ...rest
   } = record;
   rest satisfies Record<string, never>;
-  return { kind, revision, ...(code === undefined ? {} : { code }), config, values, facts, secrets, exists };
+  const some = { ...(code === undefined ? {} : { code }), ...(builder === undefined ? {} : { builder }) };
+  return { kind, revision, ...some, config, values, facts, secrets, exists };
 }
 
 const toProperties = (values: Readonly<Record<string, string>>) =>

@@ -29,7 +29,7 @@ export const isForced = (forced: ReadonlySet<string>, { node }: Action): boolean
 /** The stored result with its layers loaded, and the layers of this run below them; undefined if there is no usable one. */
 export async function lookUp(run: Run, action: Action, forced: ReadonlySet<string>): Promise<ActionResult | undefined> {
   if (!isRestorable(action) || isForced(forced, action)) return undefined;
-  const result = await run.store.lookUp(action.key, run.appId);
+  const result = await run.store.lookUp(action.key, run.asker);
   if (result === undefined) return undefined;
   if (tooOldFrom(action, result) <= run.composition.clock.now()) return undefined;
   // The result may come from another machine, and other nodes rely on the shape of its outputs.

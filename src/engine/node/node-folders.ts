@@ -1,8 +1,11 @@
 // The folders that nodes work in: private ones of the run, and one per kind that is kept between runs of the app.
 
 import { accessSync, constants, lstatSync, unlinkSync } from 'node:fs';
+import { readCacheFile } from '../files/cache-file.js';
 import { makePrivateFolder } from '../files/private-files.js';
 import type { RunDir } from '../files/private-folders.js';
+import { removeTree } from '../files/remove-tree.js';
+import { publishFile } from '../files/sealed-json.js';
 
 export class NodeFolders {
   readonly #runDir: RunDir;
@@ -25,14 +28,27 @@ export class NodeFolders {
     return this.#runDir.largeDir;
   }
 
-  /** The folder that is kept for the app and kind. If the cache is not writable, a folder of this run only. */
-  cacheOf(kind: string): string {
+  /**
+   * The folder that is kept for the app and kind. If the cache is not writable, a folder of this run only. `builder`: what
+   * nodes of the kind leave there can be compiled, so it is of no use to another builder.
+   */
+  cacheOf(kind: string, builder?: string): string {
     let folder = this.#kept.get(kind);
     if (folder === undefined) {
-      folder = this.usable(`${this.#keptDir}/${kind}`) ?? this.#privateCacheOf(kind);
+      const kept = `${this.#keptDir}/${kind}`;
+      const isOurs = builder === undefined || this.#leaveTo(builder, kept);
+      folder = (isOurs ? this.usable(kept) : undefined) ?? this.#privateCacheOf(kind);
       this.#kept.set(kind, folder);
     }
     return folder;
+  }
+
+  /** Empties the folder unless this builder filled it. False if that is impossible. */
+  #leaveTo(builder: string, folder: string): boolean {
+    // Next to the folder, where commands in a sandbox can't write.
+    const note = `${folder}.builder`;
+    if (readCacheFile(note)?.toString('utf8') === builder) return true;
+    return removeTree(folder) === undefined && publishFile(note, builder);
   }
 
   #privateCacheOf(kind: string): string {

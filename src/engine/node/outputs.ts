@@ -52,6 +52,8 @@ export function resultOf(
     durationMs: Math.round(performance.now() - startedAt),
     ...(output.state === undefined ? {} : { state: output.state }),
     ...(output.scope !== undefined || usesUnkeyed(run, action) ? { appId: run.appId } : {}),
+    // A key that contains the builder needs no mark.
+    ...(output.usedBuilder === true && action.record.builder === undefined ? { builder: run.builder.id } : {}),
     ...(degraded === undefined
       ? {}
       : { degraded: { reason: degraded.reason, host: hostname(), expiresAt: now + degraded.maxAgeMs } }),

@@ -2,6 +2,7 @@
 
 import { FailureError } from '../failure.js';
 import { prepareUpload } from '../remote/upload.js';
+import type { RemoteQuery } from '../remote/remote-cache.js';
 import type { RemoteScope } from '../remote/settings.js';
 import type { Run } from '../run/run.js';
 import { bondOf } from '../store/shareable.js';
@@ -20,13 +21,8 @@ export async function lookUpRemotely(
   const { remote, store, layers } = run;
   if (remote === undefined || action.isPure || !isRestorable(action) || isForced(forced, action)) return undefined;
   if (staysHere(action.record)) return undefined;
-  const validate = run.kinds.get(action.node.kind)!.validateOutputs;
-  const hit = await remote.lookUp(action.key, {
-    keyIn: (scope) => (scope.salt === '' ? action.key : action.messages(variantOf(scope)).key),
-    hasValidOutputs: ({ outputs }) => validate(outputs),
-    isFresh: (result) => tooOldFrom(action, result) > run.composition.clock.now(),
-    record: action.record,
-  });
+  const ask = (builder?: string) => remote.lookUp(action.key, queryOf(run, action, builder));
+  const hit = (await ask()) ?? (mayBelongToBuilder(action) ? await ask(run.builder.id) : undefined);
   if (remote.failure !== undefined) throw new FailureError(remote.failure);
   if (hit === undefined) return undefined;
   for (const [digest, bytes] of hit.blobs) store.write(digest, bytes);
@@ -37,13 +33,32 @@ export async function lookUpRemotely(
   return { ...hit.result, outputs: withTrees(action, hit.result.outputs, { layer, tool }) };
 }
 
+/** `builder`: the only one that the result may belong to. Such a result has a key of its own on a server. */
+function queryOf(run: Run, action: Action, builder: string | undefined): RemoteQuery {
+  const validate = run.kinds.get(action.node.kind)!.validateOutputs;
+  return {
+    keyIn: (scope) =>
+      scope.salt === '' && builder === undefined ? action.key : action.messages(variantOf(scope, builder)).key,
+    hasValidOutputs: (result) => validate(result.outputs) && result.builder === builder,
+    isFresh: (result) => tooOldFrom(action, result) > run.composition.clock.now(),
+    record: action.record,
+  };
+}
+
+/** Shipped kinds keep what they compile with the app, so asking twice would find nothing. */
+const mayBelongToBuilder = ({ plugin, record }: Action): boolean =>
+  record.builder === undefined && plugin.manifest.usesBuilder === false;
+
 /** Whether no machine uploads results of such a key. */
 const staysHere = (record: KeyRecord): boolean =>
   record.scope !== '' ||
   Object.keys(record.secrets).length > 0 ||
   Object.values(record.env).some((value) => value.startsWith('sha256:'));
 
-const variantOf = ({ salt }: RemoteScope): ActionVariant => (salt === '' ? {} : { branch: salt });
+const variantOf = ({ salt }: RemoteScope, builder: string | undefined): ActionVariant => ({
+  ...(salt === '' ? {} : { branch: salt }),
+  ...(builder === undefined ? {} : { builder }),
+});
 
 /** For a result that this run has made and stored. Returns at once. */
 export function offerRemotely(
@@ -55,7 +70,7 @@ export function offerRemotely(
   if (remote?.isWriting !== true) return;
   const stored = usesVariables ? { result, usesVariables } : { result };
   if (bondOf(stored, action.record) !== undefined) return;
-  const { key, blobs } = action.messages(variantOf(remote.settings.scopes[0]!));
+  const { key, blobs } = action.messages(variantOf(remote.settings.scopes[0]!, result.builder));
   if (holdsSecret(run, blobs)) return;
   const source = { key, messages: blobs, result, table: run.layers.table, sign: remote.settings.sign };
   remote.offer(() => prepareUpload(source, run.store));

@@ -97,7 +97,7 @@ class Work {
     this.#folders = {
       app: `${this.root}/app`,
       scratch: `${this.root}/tmp`,
-      cache: execution.folders.cacheOf(action.node.kind),
+      cache: execution.folders.cacheOf(action.node.kind, mayCompile(action) ? execution.run.builder.id : undefined),
       given: `${this.root}/given`,
       ...(hasToolPort(action) ? { tool: `${this.root}/tool` } : {}),
       tools: Object.fromEntries(Object.keys(action.tools).map((port) => [port, `${this.root}/tools/${port}`])),
@@ -253,6 +253,9 @@ class Work {
     removeTreeSoon(this.root, this.#files);
   }
 }
+
+const mayCompile = ({ plugin, record }: Action): boolean =>
+  plugin.manifest.buildsCode === true || record.builder !== undefined;
 
 /** Up to this size in characters, the node's config can't be the reason why a command's arguments are too large. */
 const LARGE_CONFIG = 64 * 1024;

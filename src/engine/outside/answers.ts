@@ -101,6 +101,7 @@ const MANIFEST: Fields = {
   pure: optional(flag),
   network: optional(flag),
   buildsCode: optional(flag),
+  usesBuilder: optional(flag),
   sideEffects: optional(flag),
   pool: optional(is((value) => typeof value === 'string' && POOL.test(value), 'the name of a pool')),
   timeoutMs: optional(milliseconds),
@@ -141,6 +142,7 @@ const OUTPUT: Fields = {
   outputs: required(object),
   degraded: optional((value) => problemsOf(value, DEGRADED, 'it').map((one) => `is wrong: ${one}`)[0]),
   scope: optional(oneOf('app')),
+  usedBuilder: optional(flag),
   uncacheable: optional(filledText),
   state: optional(object),
 };

@@ -1,7 +1,7 @@
 // Why a node has its outcome, in sentences. Everything that shows reasons to people takes them from here.
 
 import type { JSONValue } from '../../manifests/json-schema.js';
-import type { Circumstance, KeyDifference, Reason } from '../events.js';
+import type { Circumstance, KeyDifference, PackageChange, Reason } from '../events.js';
 import { escapeUnsafe } from '../files/shown-path.js';
 
 const MAX_VALUE = 60;
@@ -31,6 +31,7 @@ const SENTENCES: { readonly [Type in Reason['type']]: (reason: Extract<Reason, {
   'secret-unset': ({ name }) => `the secret ${shownName(name)} was unset`,
   'secret-changed': ({ name, field, ...values }) => valueChange(`${field} of the secret ${name}`, values),
   'platform-changed': platformChange,
+  'builder-changed': builderChange,
   'file-added': ({ path }) => `${shownName(path)} was added`,
   'file-removed': ({ path }) => `${shownName(path)} was removed`,
   'file-changed': ({ path }) => `${shownName(path)} changed`,
@@ -159,6 +160,21 @@ function itemsOnlyIn(list: readonly JSONValue[], other: readonly JSONValue[]): r
 function platformChange({ name, ...values }: Extract<Reason, { type: 'platform-changed' }>): string {
   if (name !== 'network') return valueChange(`platform ${name}`, values);
   return values.to === undefined ? 'the node can no longer use the network' : 'the node can now use the network';
+}
+
+function builderChange({ from, to, packages }: Extract<Reason, { type: 'builder-changed' }>): string {
+  const name = (id: string): string | undefined => (id.startsWith('name:') ? id.slice('name:'.length) : undefined);
+  const [before, after] = [from, to].map((id) => id && name(id));
+  if (before !== undefined && after !== undefined) return `builder ${pair(before, after)}`;
+  if (packages.length === 0) return 'the programs of the machine changed';
+  const changes = packages.map(packageChange);
+  const more = changes.length > SHOWN_ITEMS ? [`${changes.length - SHOWN_ITEMS} more`] : [];
+  return `packages of the machine: ${inWords([...changes.slice(0, SHOWN_ITEMS), ...more])}`;
+}
+
+function packageChange({ name, from, to }: PackageChange): string {
+  if (from === undefined) return `${shownName(name)} was added`;
+  return to === undefined ? `${shownName(name)} was removed` : `${shownName(name)} ${pair(from, to)}`;
 }
 
 function modeChange({ path, from, to }: Extract<Reason, { type: 'file-mode-changed' }>): string {

@@ -43,9 +43,14 @@ export async function recordRun(run: Run, { report, slug, unchanged, version }: 
     pluginFiles: new Map([...run.kinds.values()].flatMap(({ codeFiles }) => [...(codeFiles ?? [])])),
     slugTraces: slug.traces,
     slugNames: slug.names,
+    builderTraces: usesBuilder(run, unchanged) ? run.builder.traces : undefined,
     expiresAt: expiryOf(run, unchanged),
   });
 }
+
+/** Nodes that were found unchanged did not ask for the builder again. */
+const usesBuilder = ({ builder }: Run, unchanged: Unchanged | undefined): boolean =>
+  builder.isAsked || unchanged?.last.usesBuilder === true;
 
 function lastNodesOf(report: RunReport): Readonly<Record<string, LastNode>> {
   const nodes: Record<string, LastNode> = {};

@@ -19,7 +19,9 @@ import type { RemoteCache } from '../remote/remote-cache.js';
 import type { AnyPlugin } from '../sdk.js';
 import { KnownSecrets } from '../secrets/known-secrets.js';
 import type { OutputScanner } from '../secrets/output-scanner.js';
+import { Builder } from '../services/builder.js';
 import { openLocalStore, type LocalStore } from '../store/local-store.js';
+import type { Asker } from '../store/store.js';
 import { KnownLayers } from '../trees/known-layers.js';
 import type { Layer } from '../trees/tree.js';
 import { lost, type Stop } from './node-end.js';
@@ -52,6 +54,10 @@ export class Run {
   readonly store: LocalStore;
   /** Undefined without a remote cache. */
   readonly remote: RemoteCache | undefined;
+  /** What nodes that compile or run programs of the machine depend on. Described when first asked. */
+  readonly builder: Builder;
+  /** Who looks up results. */
+  readonly asker: Asker;
   readonly source: Source;
   readonly sourceDigests: SourceDigests;
   readonly surroundings: ViewSurroundings;
@@ -78,6 +84,10 @@ export class Run {
     this.appId = appId;
     this.store = store;
     this.remote = remote;
+    const { cacheDir, settings } = request;
+    const { clock, builderRoot: root } = composition;
+    this.builder = new Builder({ cacheDir, name: settings['BUILDER'], root, now: clock.now() });
+    this.asker = { appId, builder: () => this.builder.id };
     this.source = source;
     const statCache = openStatCache(`${request.cacheDir}/state/${appId}.stat-cache`, {});
     this.sourceDigests = new SourceDigests(request.appDir, statCache);

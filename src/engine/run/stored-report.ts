@@ -2,7 +2,7 @@
 // and move them.
 
 import { join } from 'node:path';
-import { REPORT_SCHEMA, type Reason, type RemoteReport, type RunReport } from '../events.js';
+import { REPORT_SCHEMA, type PackageChange, type Reason, type RemoteReport, type RunReport } from '../events.js';
 import { readJSON } from '../files/cache-file.js';
 import { runsDir } from './run-record.js';
 
@@ -68,13 +68,15 @@ const isFailure = (value: unknown): boolean =>
 
 type FieldShape<Value> = [Value] extends [readonly string[]]
   ? 'texts'
-  : [Value] extends [string]
-    ? 'text'
-    : [Value] extends [number]
-      ? 'number'
-      : [Value] extends [boolean]
-        ? 'boolean'
-        : 'any';
+  : [Value] extends [readonly PackageChange[]]
+    ? 'packages'
+    : [Value] extends [string]
+      ? 'text'
+      : [Value] extends [number]
+        ? 'number'
+        : [Value] extends [boolean]
+          ? 'boolean'
+          : 'any';
 /** A question mark after a shape means that the field can be absent. */
 type ShapeOf<Data> = {
   readonly [Field in Exclude<keyof Data, 'type'>]: object extends Pick<Data, Field>
@@ -112,6 +114,7 @@ const REASON_SHAPES: { readonly [Type in Reason['type']]: ShapeOf<Extract<Reason
   'secret-unset': NAME,
   'secret-changed': { ...NAME, ...VALUES },
   'platform-changed': { ...NAME, from: 'text?', to: 'text?' },
+  'builder-changed': { from: 'text?', to: 'text?', packages: 'packages' },
   'file-added': PATH,
   'file-removed': PATH,
   'file-changed': PATH,
@@ -152,6 +155,10 @@ export function isReason(value: unknown): value is Reason {
 
 function hasShape(value: unknown, shape: string): boolean {
   if (shape.endsWith('?')) return value === undefined || hasShape(value, shape.slice(0, -1));
+  if (shape === 'packages') return Array.isArray(value) && value.every(isPackageChange);
   if (shape === 'texts') return Array.isArray(value) && value.every((item) => typeof item === 'string');
   return shape === 'any' || typeof value === (shape === 'text' ? 'string' : shape);
 }
+
+const isPackageChange = (value: unknown): boolean =>
+  isObject(value) && areTexts(value, 'name') && [value['from'], value['to']].every((one) => hasShape(one, 'text?'));

@@ -18,6 +18,8 @@ export interface ResultSummary {
   readonly key: ActionKey;
   /** Absent if the record of the key is missing. */
   readonly kind?: string;
+  /** Format of the key. Results of other formats than this version's are never used. */
+  readonly format?: number;
   readonly storedAt: number;
   /** Milliseconds since the epoch, accurate to a day. */
   readonly usedAt: number;
@@ -49,10 +51,10 @@ export async function listResults(cacheDir: string): Promise<Result<CacheSummary
 
 async function summarize(store: LocalStore, stored: StoredResult): Promise<Omit<ResultSummary, 'usedAt'>> {
   const { layer, tool, durationMs, storedAt, degraded } = stored.result;
-  const kind = (await recordOf(store, stored))?.kind;
+  const record = await recordOf(store, stored);
   return {
     key: stored.key,
-    ...(kind !== undefined && { kind }),
+    ...(record !== undefined && { kind: record.kind, format: record.format }),
     storedAt,
     durationMs,
     files: (layer?.files ?? 0) + (tool?.files ?? 0),

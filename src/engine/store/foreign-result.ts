@@ -119,6 +119,7 @@ const RESULT: Shape<ActionResult> = {
   state: optional(isTable),
   degraded: isAbsent,
   appId: isAbsent,
+  builder: optional(isText),
   storedAt: (value) => isCount(value) && (value as number) <= LATEST,
 };
 
@@ -135,6 +136,7 @@ const RECORD: Shape<KeyRecord> = {
   platform: tableOf(isText),
   files: tableOf(isText),
   exists: tableOf((value) => typeof value === 'boolean'),
+  builder: optional(isText),
   trees: tableOf(areTexts),
   tools: tableOf(areTexts),
   scope: isText,

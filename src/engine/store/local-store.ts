@@ -19,7 +19,14 @@ import { placeNotice, refusedPlace } from './cache-place.js';
 import { PlaceError } from './place-error.js';
 import { cacheUnusable, noRoomForBlobs } from '../files/file-failures.js';
 import { blobsOf, ResultFolder, type StoredResult } from './results.js';
-import type { ActionCache, ActionResult, KeyRecord, PublishOptions } from './store.js';
+import {
+  isFor,
+  type ActionCache,
+  type ActionResult,
+  type Asker,
+  type KeyRecord,
+  type PublishOptions,
+} from './store.js';
 import type { BlobStore } from '../trees/blob-store.js';
 import type { FileForm } from '../files/new-files.js';
 import type { DirectoryTable } from '../trees/tree.js';
@@ -262,9 +269,9 @@ class DiskStore implements LocalStore {
     return this.shared.materialize(digest, path, form);
   }
 
-  async lookUp(key: ActionKey, appId?: string): Promise<ActionResult | undefined> {
+  async lookUp(key: ActionKey, asker: Asker = {}): Promise<ActionResult | undefined> {
     const hash = hexOf(key);
-    const stored = this.readResult(hash, ({ result }) => result.appId === undefined || result.appId === appId);
+    const stored = this.readResult(hash, ({ result }) => isFor(result, asker));
     if (stored === undefined) return undefined;
     const { degraded } = stored.result;
     const now = this.now();

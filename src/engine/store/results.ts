@@ -133,7 +133,7 @@ export class ResultFolder {
     this.uses = usesOf(root);
   }
 
-  /** The newest result that `isWanted` accepts, because several apps can have their own results under one key. */
+  /** The newest result that `isWanted` accepts, because several apps and builders can have their own results under one key. */
   read(hash: string, isWanted: (stored: StoredResult) => boolean = () => true): ReadResult {
     this.packs.catchUp();
     let read = this.packs.readAll(hash);

@@ -21,9 +21,21 @@ export interface ActionResult {
   readonly degraded?: { readonly reason: string; readonly host: string; readonly expiresAt: number };
   /** The only app that can use the result; see `RunOutput.scope`. Absent if all apps can. */
   readonly appId?: string;
+  /** The only builder that can use the result; see `RunOutput.usedBuilder`. Absent if all can. */
+  readonly builder?: string;
   /** Milliseconds since the epoch. */
   readonly storedAt: number;
 }
+
+/** Who asks for a result. Finding out the builder takes time, and few results need it. */
+export interface Asker {
+  readonly appId?: string;
+  readonly builder?: () => string;
+}
+
+export const isFor = (result: Pick<ActionResult, 'appId' | 'builder'>, { appId, builder }: Asker): boolean =>
+  (result.appId === undefined || result.appId === appId) &&
+  (result.builder === undefined || result.builder === builder?.());
 
 export interface LogLine {
   readonly stream: 'stdout' | 'stderr' | 'step' | 'notice';
@@ -38,8 +50,8 @@ export interface PublishOptions {
 }
 
 export interface ActionCache {
-  /** The newest result that all apps, or this app, can use; undefined if there is none. */
-  lookUp(key: ActionKey, appId?: string): Promise<ActionResult | undefined>;
+  /** The newest result that the asker can use; undefined if there is none. */
+  lookUp(key: ActionKey, asker?: Asker): Promise<ActionResult | undefined>;
   /** Publishes a result, all of whose blobs must already be written. `record` is what the key was made from. */
   publish(key: ActionKey, result: ActionResult, record: KeyRecord, options?: PublishOptions): Promise<void>;
   /** What the key of a stored result was made from, for `why`. Undefined if there is no result. */
@@ -68,6 +80,8 @@ export interface KeyRecord {
   /** Files of the source and of nodes that this one waits for, by POSIX path relative to the app. */
   readonly files: Readonly<Record<string, string>>;
   readonly exists: Readonly<Record<string, boolean>>;
+  /** Absent if the node runs no programs of the machine. */
+  readonly builder?: string;
   /** Digests of the layers of tree inputs, by port. */
   readonly trees: Readonly<Record<string, readonly string[]>>;
   readonly tools: Readonly<Record<string, readonly string[]>>;

@@ -15,9 +15,10 @@ import { readSealed, writeSealed, type Seal } from '../files/sealed-json.js';
 import type { SlugTrace } from '../app/slug-marker.js';
 import { NEVER_SOURCE } from '../app/source-names.js';
 import type { Source } from '../app/source.js';
+import type { Trace } from '../services/builder.js';
 
 /** Raise it when the meaning of the record changes. Records of another format are ignored. */
-const RECORD_FORMAT = 5;
+const RECORD_FORMAT = 6;
 /** A file that changed less than this before it was read may change again with the same timestamp. */
 const YOUNG_MS = 2000;
 /**
@@ -36,7 +37,7 @@ export interface FastRecord {
   readonly expiresAt: number;
   /**
    * The root as `.`, every path of the source, and absolute paths of other files: the pipeline file, plugins,
-   * os-release.
+   * os-release, and what shows another builder.
    */
   readonly paths: readonly string[];
   /** The tuples of all paths, one after another. */
@@ -48,6 +49,8 @@ export interface FastRecord {
   /** Folder of the source -> its mode, if it is not 0755. */
   readonly folderModes: Readonly<Record<string, number>>;
   readonly slugTraces: readonly SlugTrace[];
+  /** Whether a node depended on the builder. Then the paths show if it changed. */
+  readonly usesBuilder: boolean;
   readonly report: RunReport;
 }
 
@@ -198,6 +201,8 @@ export interface FastRecordInput {
   readonly slugTraces: readonly SlugTrace[];
   /** Names that the slug added to folders of the app, by folder. For a slug inside the app. */
   readonly slugNames: ReadonlyMap<string, readonly string[]>;
+  /** What shows that the builder is still the same. Undefined if no node depends on it. */
+  readonly builderTraces: readonly Trace[] | undefined;
   readonly expiresAt: number;
   readonly report: RunReport;
 }
@@ -214,6 +219,7 @@ export function writeFastRecord(input: FastRecordInput): void {
     ...recorded,
     folderModes: folderModesOf(input.source),
     slugTraces,
+    usesBuilder: input.builderTraces !== undefined,
     report: upToDate(report),
   };
   writeSealed(fastRecordPath(request.cacheDir, report.appId), sealOf(report.appId), record);
@@ -257,6 +263,10 @@ function recordPaths(input: FastRecordInput): Pick<FastRecord, 'paths' | 'tuples
     if (!add(request.pipelineFile, lstatSync(request.pipelineFile), () => input.pipelineDigest)) return undefined;
     const release = lstatSync(OS_RELEASE, { throwIfNoEntry: false });
     if (release !== undefined && !add(OS_RELEASE, release, () => undefined)) return undefined;
+    for (const [path, ...before] of input.builderTraces ?? []) {
+      const stat = lstatSync(path);
+      if (!sameTuple(stat, before, 0) || !add(path, stat, () => undefined)) return undefined;
+    }
     for (const [path, digest] of input.pluginFiles) if (!add(path, lstatSync(path), () => digest)) return undefined;
     return { paths, tuples, young };
   } catch {

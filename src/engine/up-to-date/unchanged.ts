@@ -13,8 +13,7 @@ import { runsDir } from '../run/run-record.js';
 import type { Run } from '../run/run.js';
 import { readSealed, writeSealed, type Seal } from '../files/sealed-json.js';
 import { GLOB } from '../app/run-files.js';
-import type { StoredResult } from '../store/results.js';
-import type { ActionResult } from '../store/store.js';
+import { isFor, type ActionResult } from '../store/store.js';
 
 /** Stored next to the fast record of the same run. */
 interface LooksRecord {
@@ -115,9 +114,9 @@ export class Unchanged {
 
   /** Undefined if the store no longer has the result that the report tells of. */
   #resultOf({ key, layer }: NodeReport): ActionResult | undefined {
-    const { store, appId } = this.run;
-    const isOurs = ({ result }: StoredResult): boolean => result.appId === undefined || result.appId === appId;
-    const result = key === undefined ? undefined : store.inspect(key, isOurs)?.result;
+    const { store, asker } = this.run;
+    const result =
+      key === undefined ? undefined : store.inspect(key, ({ result: stored }) => isFor(stored, asker))?.result;
     return result?.layer?.digest === layer?.digest ? result : undefined;
   }
 

@@ -80,6 +80,7 @@ export const manifest: PluginManifest = {
   config,
   inputs,
   outputs,
+  usesBuilder: true,
   writes: ['${config.writes}'],
   reads: ['${config.reads}', '${config.exists}'],
 };

@@ -33,5 +33,6 @@ export const manifest: PluginManifest = {
   network: true,
   expectedMs: 1500,
   buildsCode: true,
+  usesBuilder: true,
   buildDataDuration: 'django_collectstatic_duration',
 };

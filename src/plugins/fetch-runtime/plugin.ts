@@ -108,7 +108,8 @@ export class FetchRuntime implements Plugin<Node['config'], Node['inputs'], Outp
       if (!isSecondBest) return succeed({ outputs });
       const instead = misses.map((miss) => `${miss.provider} has none`).join(', ');
       const reason = `Python ${attempt.value.version} from ${provider}${instead && ` because ${instead}`}`;
-      return succeed({ outputs, degraded: { reason, maxAgeMs: DEGRADED_MS } });
+      const degraded = { reason, maxAgeMs: DEGRADED_MS };
+      return succeed({ outputs, degraded, ...(provider === 'system' && { usedBuilder: true as const }) });
     }
     if (misses.every((miss) => miss.isUnpinned)) return fail(unpinned(version, misses));
     const isUnknown = misses.every((miss) => !miss.isTemporary) && this.findRow(version) === undefined;

@@ -60,6 +60,7 @@ export const manifest: PluginManifest = {
   outputs,
   // A script may change anything, so every node that writes needs an order before or after it.
   buildsCode: true,
+  usesBuilder: true,
   writes: ['**'],
   reads: ['${config.root}/${config.script}'],
   network: true,

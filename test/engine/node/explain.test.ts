@@ -23,8 +23,13 @@ const RECORD: KeyRecord = {
 };
 
 const between = (before: Partial<KeyRecord>, after: Partial<KeyRecord>) =>
-  differences({ ...RECORD, ...before }, { ...RECORD, ...after }, (_port, digests) =>
-    digests.map((digest) => `maker-${digest[0]}`),
+  differences(
+    { ...RECORD, ...before },
+    { ...RECORD, ...after },
+    {
+      makers: (_port, digests) => digests.map((digest) => `maker-${digest[0]}`),
+      packages: (from, to) => [{ name: 'gcc', from, to }],
+    },
   );
 
 describe('engine/node/explain', () => {
@@ -50,6 +55,16 @@ describe('engine/node/explain', () => {
   it('names packages that changed in an input', () => {
     expect(between({ values: { packages: { six: '1' } } }, { values: { packages: { six: '2' } } })).to.deep.equal([
       { type: 'package-changed', name: 'six', from: '1', to: '2' },
+    ]);
+  });
+
+  it('says which packages of the machine differ between two builders', () => {
+    const packages = [{ name: 'gcc', from: 'sha256:1', to: 'sha256:2' }];
+    expect(between({ builder: 'sha256:1' }, { builder: 'sha256:2' })).to.deep.equal([
+      { type: 'builder-changed', from: 'sha256:1', to: 'sha256:2', packages },
+    ]);
+    expect(between({}, { builder: 'sha256:2' })).to.deep.equal([
+      { type: 'builder-changed', to: 'sha256:2', packages: [] },
     ]);
   });
 
@@ -85,6 +100,7 @@ describe('engine/node/explain', () => {
       platform: { OSFamily: 'darwin' },
       files: {},
       exists: { Procfile: true },
+      builder: 'name:a',
       trees: {},
       tools: { pip: [DIGEST.a] },
       scope: 'shop',
@@ -101,6 +117,7 @@ describe('engine/node/explain', () => {
         'variable-added',
         'secret-added',
         'platform-changed',
+        'builder-changed',
         'file-removed',
         'presence-changed',
         'layer-removed',

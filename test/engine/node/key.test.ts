@@ -73,6 +73,7 @@ const SHAPES: Readonly<Record<string, InputRoot>> = {
     ...BARE,
     record: { ...RECORD, kind: 'own', code: digestOf(Buffer.from('code')), platform: { ...PLATFORM, network: '1' } },
   },
+  'programs of the machine': { ...BARE, record: { ...RECORD, builder: 'name:image-24' } },
   everything: WHOLE,
 };
 
@@ -154,6 +155,8 @@ describe('engine/node/key', () => {
       { platform: PLATFORM },
       { exists: { 'setup.py': true, 'poetry.lock': true } },
       { scope: 'other' },
+      { builder: 'name:a' },
+      { builder: 'name:b' },
     ];
     const others: InputRoot[] = [
       ...changes.map((change) => ({ ...WHOLE, record: { ...WHOLE.record, ...change } })),
@@ -171,6 +174,11 @@ describe('engine/node/key', () => {
     for (const change of [{ files: {} }, { trees: {} }, { tools: {} }, { env: {} }] satisfies Partial<KeyRecord>[]) {
       expect(actionMessages({ ...WHOLE, record: { ...WHOLE.record, ...change } }).key).to.equal(key);
     }
+  });
+
+  it('gives the action of a result that belongs to a builder the key of a node that depends on it', () => {
+    const record = { ...WHOLE.record, builder: 'name:a' };
+    expect(actionMessages(WHOLE, { builder: 'name:a' })).to.deep.equal(actionMessages({ ...WHOLE, record }));
   });
 
   it('gives an action of a branch another key, and nothing else another digest', () => {

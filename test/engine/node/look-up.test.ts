@@ -61,7 +61,7 @@ describe('engine/node/look-up', () => {
     const layers = new KnownLayers(store);
     const composition = { clock: { now: () => NOW } };
     const about = { store, layers, composition, kinds: KINDS };
-    return { ...about, appId: 'shop', lastKeyOf: () => lastKey } as unknown as Run;
+    return { ...about, asker: { appId: 'shop' }, lastKeyOf: () => lastKey } as unknown as Run;
   };
   const publish = (stored: ActionResult): Promise<void> => store.publish(KEY, stored, {} as KeyRecord);
   const NONE: ReadonlySet<string> = new Set();

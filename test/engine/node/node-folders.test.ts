@@ -45,6 +45,26 @@ describe('engine/node/node-folders', () => {
     expect(existsSync(join(root, 'elsewhere/file'))).to.equal(false);
   });
 
+  it('keeps what is compiled for one builder only', () => {
+    const file = (builder: string | undefined): string => {
+      const fresh = new NodeFolders({ largeDir: join(root, 'large') } as RunDir, join(root, 'kept'));
+      return join(fresh.cacheOf('install-deps-pip', builder), 'wheel');
+    };
+    writeFileSync(file('a'), '');
+    expect(existsSync(file('a'))).to.equal(true);
+    expect(existsSync(file('b'))).to.equal(false);
+    writeFileSync(file('b'), '');
+    expect(existsSync(file('a')), 'by then it is of b').to.equal(false);
+    writeFileSync(file('a'), '');
+    expect(existsSync(file(undefined)), 'a kind that compiles nothing').to.equal(true);
+  });
+
+  it('uses no folder of unknown origin for what is compiled', () => {
+    mkdirSync(join(root, 'kept/hook'), { recursive: true });
+    writeFileSync(join(root, 'kept/hook/wheel'), '');
+    expect(existsSync(join(folders.cacheOf('hook', 'a'), 'wheel'))).to.equal(false);
+  });
+
   it('falls back to a folder of the run if the cache is not writable', () => {
     writeFileSync(join(root, 'kept'), 'a file');
     expect(folders.usable(join(root, 'kept/hook'))).to.equal(undefined);

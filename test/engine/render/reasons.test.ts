@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { JSONValue } from '../../../src/manifests/json-schema.js';
-import type { Event, Reason } from '../../../src/engine/events.js';
+import type { Event, PackageChange, Reason } from '../../../src/engine/events.js';
 import { formatFinish } from '../../../src/engine/render/messages.js';
 import { formatReason, formatReasons, isDifference, reasonLines } from '../../../src/engine/render/reasons.js';
 import { reportPage } from '../../../src/engine/render/report-page.js';
@@ -40,6 +40,10 @@ const EXAMPLES: {
   'secret-unset': [{ name: 'TOKEN' }, 'the secret TOKEN was unset'],
   'secret-changed': [{ name: 'TOKEN', field: 'label', from: '1', to: '2' }, 'label of the secret TOKEN 1 -> 2'],
   'platform-changed': [{ name: 'OSFamily', from: 'linux', to: 'darwin' }, 'platform OSFamily linux -> darwin'],
+  'builder-changed': [
+    { from: 'sha256:1', to: 'sha256:2', packages: [{ name: 'gcc', from: '12.2', to: '12.3' }] },
+    'packages of the machine: gcc 12.2 -> 12.3',
+  ],
   'file-added': [{ path: 'app.py' }, 'app.py was added'],
   'file-removed': [{ path: 'app.py' }, 'app.py was removed'],
   'file-changed': [{ path: 'app.py' }, 'app.py changed'],
@@ -175,9 +179,11 @@ describe('engine/render/reasons', () => {
 
   it('stays on its line and moves no cursor, whatever the app named its files', () => {
     const hostile = 'a\nb\u001b[2J\u202ec';
+    const evilItem = (item: unknown): unknown =>
+      typeof item === 'object' ? { name: hostile, from: hostile, to: hostile } : hostile;
     for (const { reason } of examples) {
       const fields = Object.entries(reason).map(([name, value]) => {
-        const evil = Array.isArray(value) ? [hostile] : typeof value === 'string' ? hostile : value;
+        const evil = Array.isArray(value) ? value.map(evilItem) : typeof value === 'string' ? hostile : value;
         return [name, name === 'type' ? value : evil];
       });
       // oxlint-disable-next-line no-control-regex -- control characters are what this test is about
@@ -190,6 +196,23 @@ describe('engine/render/reasons', () => {
     const at = (from: string, to: string) => formatReason({ type: 'package-changed', name: 'flask', from, to });
     expect(at('', '>=3, <4')).to.equal('flask any version -> >=3, <4');
     expect(formatReason({ type: 'package-added', name: 'flask', version: '' })).to.equal('flask was added');
+  });
+
+  it('says what is known of another builder', () => {
+    const say = (from: string | undefined, to: string | undefined, ...packages: readonly PackageChange[]) =>
+      formatReason({
+        type: 'builder-changed',
+        ...(from !== undefined && { from }),
+        ...(to !== undefined && { to }),
+        packages,
+      });
+    expect(say('name:a', 'name:b')).to.equal('builder a -> b');
+    expect(say('sha256:1', 'sha256:2')).to.equal('the programs of the machine changed');
+    expect(say(undefined, 'name:b')).to.equal('the programs of the machine changed');
+    const many = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, to: '1' }));
+    expect(say('sha256:1', 'sha256:2', { name: 'make', from: '4' }, ...many)).to.equal(
+      'packages of the machine: make was removed, a was added, b was added and 3 more',
+    );
   });
 
   it('says whether the network may be used', () => {

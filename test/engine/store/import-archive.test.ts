@@ -61,7 +61,7 @@ describe('engine/store/import-archive', () => {
   async function lookUp(name: string, appId?: string): Promise<ActionResult | undefined> {
     const opened = openLocalStore(cacheDir, { readOnly: true });
     if (!opened.ok) throw new Error(opened.failure.title);
-    const found = await opened.value.lookUp(keyOf(name), appId);
+    const found = await opened.value.lookUp(keyOf(name), appId === undefined ? {} : { appId });
     await opened.value.close();
     return found;
   }

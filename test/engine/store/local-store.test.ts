@@ -120,9 +120,30 @@ describe('engine/store/local-store', () => {
     await first.close();
     const second = open();
     expect(await second.lookUp(keyOf('x'))).to.deep.equal(shared);
-    expect(await second.lookUp(keyOf('x'), 'c')).to.deep.equal(shared);
-    expect(await second.lookUp(keyOf('x'), 'a')).to.deep.equal({ ...shared, appId: 'a' });
-    expect(await second.lookUp(keyOf('x'), 'b')).to.deep.equal({ ...shared, appId: 'b' });
+    expect(await second.lookUp(keyOf('x'), { appId: 'c' })).to.deep.equal(shared);
+    expect(await second.lookUp(keyOf('x'), { appId: 'a' })).to.deep.equal({ ...shared, appId: 'a' });
+    expect(await second.lookUp(keyOf('x'), { appId: 'b' })).to.deep.equal({ ...shared, appId: 'b' });
+  });
+
+  it('keeps results apart that have the same key but belong to different builders', async () => {
+    const first = open();
+    const shared = await store(first, 'x', FILES);
+    for (const builder of ['a', 'b']) await first.publish(keyOf('x'), { ...shared, builder, appId: 'shop' }, record);
+    const lookUp = async (appId: string, builder?: string) =>
+      first.lookUp(keyOf('x'), { appId, ...(builder !== undefined && { builder: () => builder }) });
+    for (const builder of ['a', 'b']) {
+      expect(await lookUp('shop', builder)).to.deep.equal({ ...shared, builder, appId: 'shop' });
+      expect(await lookUp('other', builder)).to.deep.equal(shared);
+    }
+    expect(await lookUp('shop', 'c')).to.deep.equal(shared);
+    expect(await lookUp('shop')).to.deep.equal(shared);
+  });
+
+  it('asks for the builder only if a result belongs to one', async () => {
+    const first = open();
+    await store(first, 'x', FILES);
+    const builder = (): string => expect.fail('nothing depends on it');
+    expect(await first.lookUp(keyOf('x'), { builder })).not.to.equal(undefined);
   });
 
   it('returns what it stored, in the same run and in a later one', async () => {

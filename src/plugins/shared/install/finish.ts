@@ -10,6 +10,7 @@ import { privateAppPaths, privatePaths } from '../relocate/private-needles.js';
 import { filesMentionPrivatePath } from '../relocate/private-path.js';
 import { searchFiles } from '../relocate/search-bytes.js';
 import { installedPackages } from './installed-packages.js';
+import { holdsLocalBuild } from './local-wheels.js';
 import { normalizePackages } from './package-layer.js';
 
 export interface InstalledOutputs {
@@ -33,7 +34,7 @@ export async function finishInstall(
   { before, builtFromSource, generated }: FinishedInstall,
 ): RunPromise<InstalledOutputs> {
   const { home, minor, sitePackages } = python;
-  const { app } = services.files.of(context);
+  const { app, cache } = services.files.of(context);
   const layer = await normalizePackages(context, app, python, before);
   const compiled = await compileBytecode(services, context, {
     python: `${context.paths.app}/${home}/bin/python`,
@@ -45,14 +46,16 @@ export async function finishInstall(
     return fail(changed.length === 0 ? compiled.failure : pythonChanged(home, changed, compiled.failure));
   }
   const outputs = { packages: installedPackages(app, sitePackages) };
-  const needles = builtFromSource ? privateAppPaths(context) : privatePaths(context);
+  const isBuilt = builtFromSource || (await holdsLocalBuild(cache, outputs.packages));
+  const needles = isBuilt ? privateAppPaths(context) : privatePaths(context);
   const found = await searchFiles(app, home, layer.files, needles);
   const [first] = found;
   if (first === undefined) {
     const uncacheable = await filesMentionPrivatePath(context, app, generated);
-    return succeed({ outputs, ...(uncacheable && { uncacheable }), ...(builtFromSource && { scope: 'app' as const }) });
+    const limits = isBuilt && { scope: 'app' as const, usedBuilder: true as const };
+    return succeed({ outputs, ...(uncacheable && { uncacheable }), ...limits });
   }
-  if (!builtFromSource) return fail(privatePathLeft(found));
+  if (!isBuilt) return fail(privatePathLeft(found));
   return succeed({
     outputs,
     uncacheable: `${home}/${first.path} was built here and contains the path of a private build folder`,
