@@ -82,7 +82,7 @@ export const SETTINGS = {
   poetryToolBytes: measured(72.3 * MB, 'B', 'Files of Poetry'),
   uvToolBytes: measured(60.2 * MB, 'B', 'Files of uv'),
   projectBytes: measured(0.03 * MB, 'B', 'Files of an app that is a package'),
-  runtimeSeconds: measured(5.2, 's', 'Time to fetch and unpack a Python'),
+  runtimeSeconds: measured(5.2, 's', 'Time to copy a Python of the machine; a download takes longer'),
   pipToolSeconds: measured(8.2, 's', 'Time to fetch pip'),
   pipenvToolSeconds: measured(8.7, 's', 'Time to fetch Pipenv'),
   poetryToolSeconds: measured(14.6, 's', 'Time to fetch Poetry'),

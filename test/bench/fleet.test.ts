@@ -304,6 +304,20 @@ describe('fleet simulation', () => {
     });
   });
 
+  it('asks the server for no result that stays with its app, and in vain for one that it can not have', () => {
+    const settings: Settings = { ...settingsWith(['hosts=2']), warmUpBuilds: 1, measuredBuilds: 1 };
+    const of = (name: string): number => settings[name]!;
+    const added = (staysLocal: boolean): number | undefined => {
+      const node = { kind: 'dependencies', key: 0, units: [0], seconds: 1, staysLocal, isSharedOnServer: false };
+      const pushes = [0, 0.99].map((host) => ({ gap: 1, app: 1, host, nodes: [node] }));
+      const figures = simulate(settings, { pushes, unitBytes: [1e6] }, { policy: 'all' });
+      expect(figures).to.include({ bytesUp: 0, bytesDown: 0, executedSeconds: 1 });
+      return figures.added[0];
+    };
+    expect(added(true)).to.equal(0);
+    expect(added(false)).to.be.closeTo(of('connectSeconds') + 4 * of('roundTrip') + of('lookUpSeconds'), 1e-9);
+  });
+
   it('refuses settings that it does not know', () => {
     expect(() => settingsWith(['host=3'])).to.throw('no setting host');
     expect(() => settingsWith(['hosts=many'])).to.throw('takes a number');
