@@ -1,7 +1,14 @@
 // Files of `pyflow cache export`, made by hand: an honest one, and parts of it to replace by hostile ones.
 
 import { canonicalJSON } from '../../src/manifests/json-schema.js';
-import { digestOf, EMPTY_DIGEST, hexOf, type ActionKey, type Digest } from '../../src/engine/files/digest.js';
+import {
+  digestOf,
+  EMPTY_DIGEST,
+  hexOf,
+  sha256Hex,
+  type ActionKey,
+  type Digest,
+} from '../../src/engine/files/digest.js';
 import { KEY_FORMAT } from '../../src/engine/node/key.js';
 import { encodeResult, type StoredResult } from '../../src/engine/store/results.js';
 import type { ActionResult, KeyRecord } from '../../src/engine/store/store.js';
@@ -77,8 +84,9 @@ export class ForgedArchive {
     const key = keyOf(name);
     const whole = { outputs: {}, durationMs: 1, storedAt: 1, ...result } as ActionResult;
     const about = { key, record: stored.record ?? this.record(), boot: '', sealed: false, run: '' };
+    const builder = whole.builder === undefined ? '' : `.${sha256Hex(String(whole.builder)).slice(0, 16)}`;
     this.results.set(
-      hexOf(key),
+      `${hexOf(key)}${builder}`,
       encodeResult({ ...about, writtenAt: whole.storedAt, ...stored, result: whole } as StoredResult),
     );
     return this;

@@ -7,7 +7,7 @@ import { Breather } from '../files/new-files.js';
 import { privateFileMode } from '../files/private-files.js';
 import { removeFile } from '../files/remove-tree.js';
 import { TarWriter } from '../files/tar-writer.js';
-import { blobName, resultName, versionEntry } from './archive-format.js';
+import { blobName, resultIdOf, resultName, versionEntry } from './archive-format.js';
 import { cannotExport, lostWhileExporting, transferAborted } from './archive-failures.js';
 import { BlobLost } from './blobs.js';
 import { encodeForTravel, ForeignResults } from './foreign-result.js';
@@ -15,7 +15,7 @@ import { openLocalStore, type LocalStore } from './local-store.js';
 import { readPack } from './pack-file.js';
 import type { StoredResult } from './results.js';
 import { addReferences, listPacks } from './scan.js';
-import { bondOf, type Bond } from './shareable.js';
+import { newestFor, type Bond } from './shareable.js';
 
 export interface ExportRequest {
   /** An absolute path. */
@@ -57,7 +57,7 @@ export async function exportResults(cacheDir: string, request: ExportRequest): P
 
 /** Chooses the results, and finds the blobs that they need. */
 class Selection {
-  /** By hash of the key, the SHA-256 of the form in which the result travels. */
+  /** By id, sorted: the SHA-256 of the form in which the result travels. */
   readonly results = new Map<string, string>();
   /** Size in bytes by hash. */
   readonly blobs = new Map<string, number>();
@@ -79,35 +79,45 @@ class Selection {
     for (const hash of [...hashes].sort()) {
       await breather.pause();
       if (signal.aborted) break;
-      const why = await this.#add(hash);
-      if (why !== undefined) this.leftOut[why] = (this.leftOut[why] ?? 0) + 1;
+      const found = travelling(this.store, hash);
+      if (found.length === 0) this.#leaveOut(whyNone(this.store, hash));
+      for (const stored of found) await this.#add(stored);
     }
     this.blobs.delete(hexOf(EMPTY_DIGEST));
     return this;
   }
 
-  async #add(hash: string): Promise<LeftOut | undefined> {
-    const stored = travelling(this.store, hash);
-    if (stored === undefined) {
-      const bound = this.store.inspect(hash)?.result;
-      return bound === undefined ? 'missing' : bound.appId === undefined ? 'degraded' : 'app';
-    }
-    const record = await this.store.record(stored.key);
-    const bond = record && bondOf(stored, record);
-    if (bond !== undefined) return bond;
+  async #add(stored: StoredResult): Promise<void> {
     const bytes = encodeForTravel(stored);
     // What an importer would refuse need not be carried there.
-    const isFit = (await this.#foreign.check(hash, bytes)).ok;
-    if (!isFit) return (await this.store.isComplete(stored)) ? 'unusable' : 'missing';
+    const checked = await this.#foreign.check(hexOf(stored.key), bytes);
+    if (!checked.ok)
+      return this.#leaveOut(checked.failure.bond ?? ((await this.store.isComplete(stored)) ? 'unusable' : 'missing'));
     await addReferences(this.store, stored, this.blobs, this.#trees);
-    this.results.set(hash, sha256Hex(bytes));
-    return undefined;
+    this.results.set(resultIdOf(stored), sha256Hex(bytes));
+  }
+
+  #leaveOut(why: LeftOut): void {
+    this.leftOut[why] = (this.leftOut[why] ?? 0) + 1;
   }
 }
 
-/** The newest result of a key that is bound to neither an app nor a host. */
-const travelling = (store: LocalStore, hash: string): StoredResult | undefined =>
-  store.inspect(hash, ({ result }) => result.appId === undefined && result.degraded === undefined);
+/** The results of a key that are bound to neither an app nor a host: for each builder the newest, sorted by id. */
+function travelling(store: LocalStore, hash: string): readonly StoredResult[] {
+  const builders = new Set<string | undefined>();
+  const collect = ({ result: { appId, degraded, builder } }: StoredResult): boolean => {
+    if (appId === undefined && degraded === undefined) builders.add(builder);
+    return false;
+  };
+  store.inspect(hash, collect);
+  const found = [...builders].flatMap((builder) => newestFor(store, hash, builder) ?? []);
+  return found.sort((a, b) => (resultIdOf(a) < resultIdOf(b) ? -1 : 1));
+}
+
+function whyNone(store: LocalStore, hash: string): LeftOut {
+  const bound = store.inspect(hash)?.result;
+  return bound === undefined ? 'missing' : bound.appId === undefined ? 'degraded' : 'app';
+}
 
 function storedHashes(cacheDir: string): Set<string> {
   const hashes = new Set<string>();
@@ -170,13 +180,13 @@ async function writeResults(
   signal: AbortSignal,
 ): Promise<void> {
   const breather = new Breather();
-  for (const [hash, checked] of results) {
+  for (const [id, checked] of results) {
     signal.throwIfAborted();
-    const stored = travelling(store, hash);
+    const stored = travelling(store, id.slice(0, 64)).find((each) => resultIdOf(each) === id);
     const bytes = stored && encodeForTravel(stored);
     // Another run may have replaced it since its blobs were listed.
-    if (bytes === undefined || sha256Hex(bytes) !== checked) throw new BlobLost(makeDigest(hash, 0));
-    tar.entry(resultName(hash), bytes.length);
+    if (bytes === undefined || sha256Hex(bytes) !== checked) throw new BlobLost(makeDigest(id.slice(0, 64), 0));
+    tar.entry(resultName(id), bytes.length);
     tar.content(bytes);
     await breather.pause();
   }

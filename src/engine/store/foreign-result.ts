@@ -8,7 +8,7 @@ import { checkForeignLayer } from '../trees/foreign-tree.js';
 import { isDigest } from '../trees/layers.js';
 import type { LocalStore } from './local-store.js';
 import { decodeResult, encodeResult, type StoredResult } from './results.js';
-import { bondOf } from './shareable.js';
+import { bondOf, type Bond } from './shareable.js';
 import type { Layer } from '../trees/tree.js';
 import type { ActionResult, KeyRecord, LogLine } from './store.js';
 
@@ -24,6 +24,12 @@ const LATEST = 8.64e15;
 export interface ForeignResult {
   readonly stored: StoredResult;
   readonly record: KeyRecord;
+}
+
+export interface Refused {
+  /** What is wrong, as part of a sentence. */
+  readonly problem: string;
+  readonly bond?: Bond;
 }
 
 /** What this machine adds to a result, as it travels: nothing that differs between machines or runs. */
@@ -43,17 +49,17 @@ export class ForeignResults {
     private readonly keyFormat: number,
   ) {}
 
-  /** The result, if all its blobs are in the store. Fails with what is wrong, as part of a sentence. */
-  async check(hash: string, bytes: Buffer): Promise<Result<ForeignResult, string>> {
+  /** The result, if all its blobs are in the store. */
+  async check(hash: string, bytes: Buffer): Promise<Result<ForeignResult, Refused>> {
     const stored = decode(hash, bytes);
-    if (typeof stored === 'string') return fail(stored);
+    if (typeof stored === 'string') return fail({ problem: stored });
     const record = await readRecord(this.store, stored.record);
-    if (typeof record === 'string') return fail(record);
-    if (record.format !== this.keyFormat) return fail('its key has another format');
+    if (typeof record === 'string') return fail({ problem: record });
+    if (record.format !== this.keyFormat) return fail({ problem: 'its key has another format' });
     const bond = bondOf(stored, record);
-    if (bond !== undefined) return fail(`it may not leave the machine that made it (${bond})`);
+    if (bond !== undefined) return fail({ problem: `it may not leave the machine that made it (${bond})`, bond });
     const problem = (await this.#layersProblem(stored.result)) ?? (await logProblem(this.store, stored.result.log));
-    return problem === undefined ? succeed({ stored, record }) : fail(problem);
+    return problem === undefined ? succeed({ stored, record }) : fail({ problem });
   }
 
   async #layersProblem({ layer, tool }: ActionResult): Promise<string | undefined> {

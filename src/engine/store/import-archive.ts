@@ -3,10 +3,10 @@
 
 import { createReadStream } from 'node:fs';
 import { fail, FailureError, succeed, type Failure, type Result } from '../failure.js';
-import { sizeOf, type ActionKey } from '../files/digest.js';
+import { sizeOf } from '../files/digest.js';
 import { Breather } from '../files/new-files.js';
 import { TarReader, type TarEntry } from '../files/tar-reader.js';
-import { isInOrder, readEntryName, readVersion, resultName, type ArchiveEntry } from './archive-format.js';
+import { isInOrder, readEntryName, readVersion, resultIdOf, resultName, type ArchiveEntry } from './archive-format.js';
 import {
   cannotRead,
   cannotStoreImport,
@@ -19,6 +19,8 @@ import type { BlobReceiver } from './blob-receiver.js';
 import { ForeignResults } from './foreign-result.js';
 import { openLocalStore, type LocalStore } from './local-store.js';
 import { PlaceError } from './place-error.js';
+import type { StoredResult } from './results.js';
+import { newestFor } from './shareable.js';
 
 export interface ImportRequest {
   /** An absolute path. */
@@ -75,7 +77,7 @@ class Import {
   readonly report = { results: 0, blobs: 0, bytes: 0, known: { results: 0, blobs: 0 } };
   readonly #foreign: ForeignResults;
   /** Complete entries, which have to be checked before more is read. */
-  readonly #arrived: { readonly hash: string; readonly bytes: Buffer }[] = [];
+  readonly #arrived: { readonly id: string; readonly hash: string; readonly bytes: Buffer }[] = [];
   #last: ArchiveEntry | undefined;
   #name = '';
   #receiver: BlobReceiver | undefined;
@@ -156,7 +158,7 @@ class Import {
     if (entry.type === 'blob') return this.#endBlob();
     const bytes = Buffer.concat(this.#pieces);
     this.#pieces = [];
-    if (entry.type === 'result') return void this.#arrived.push({ hash: entry.hash, bytes });
+    if (entry.type === 'result') return void this.#arrived.push({ ...entry, bytes });
     const { file, keyFormat } = this.request;
     const version = readVersion(bytes, keyFormat);
     if (version === undefined) throw new Stop(notAnExport(file, 'Its first entry does not state a version.'));
@@ -177,15 +179,16 @@ class Import {
 
   async #storeArrived(): Promise<void> {
     const breather = new Breather();
-    for (const { hash, bytes } of this.#arrived.splice(0)) {
+    for (const { id, hash, bytes } of this.#arrived.splice(0)) {
       await breather.pause();
       this.request.signal.throwIfAborted();
-      this.#name = resultName(hash);
+      this.#name = resultName(id);
       const checked = await this.#foreign.check(hash, bytes);
-      if (!checked.ok) throw this.#refuse(checked.failure);
+      if (!checked.ok) throw this.#refuse(checked.failure.problem);
       const { stored, record } = checked.value;
+      if (resultIdOf(stored) !== id) throw this.#refuse('it is bound to another builder than its name');
       const { key, result } = stored;
-      if (await this.#isKnown(key)) {
+      if (await this.#isKnown(stored)) {
         this.report.known.results++;
         continue;
       }
@@ -196,8 +199,8 @@ class Import {
     }
   }
 
-  async #isKnown(key: ActionKey): Promise<boolean> {
-    const known = this.store.inspect(key, ({ result }) => result.appId === undefined && result.degraded === undefined);
+  async #isKnown({ key, result }: StoredResult): Promise<boolean> {
+    const known = newestFor(this.store, key, result.builder);
     return known !== undefined && (await this.store.isComplete(known));
   }
 

@@ -1,6 +1,8 @@
 // Which results may leave this machine, in a file or to a server. Those with side effects and those that are never cached are in
 // no store.
 
+import type { ActionKey } from '../files/digest.js';
+import type { LocalStore } from './local-store.js';
 import type { StoredResult } from './results.js';
 import type { KeyRecord } from './store.js';
 
@@ -27,3 +29,10 @@ export function bondOf(
 
 /** A key record has a digest in the place of the value of an app variable. */
 const isDigested = (value: string): boolean => /^sha256:[0-9a-f]{64}$/.test(value);
+
+/** The newest result of a key that is bound to neither an app nor a host, for one builder or, if undefined, for all. */
+export const newestFor = (store: LocalStore, key: ActionKey | string, builder: string | undefined) =>
+  store.inspect(
+    key,
+    ({ result }) => result.appId === undefined && result.degraded === undefined && result.builder === builder,
+  );

@@ -155,9 +155,10 @@ describe('engine/store/export-archive', () => {
     await publish('variables', {}, { env: { A: `sha256:${hexOf(digestOf('A=1'))}` } });
     await publish('old', {}, { format: KEY_FORMAT - 1 });
     await publish('strange', {}, { kind: undefined as never });
+    await publish('stranger', {}, { secrets: undefined as never });
     expect(await exported()).to.deep.include({
       results: 1,
-      leftOut: { app: 2, degraded: 1, secrets: 1, variables: 1, unusable: 2 },
+      leftOut: { app: 2, degraded: 1, secrets: 1, variables: 1, unusable: 3 },
     });
     expect(await exported({ keys: [keyOf('fine'), keyOf('gone'), keyOf('fine')] })).to.deep.include({
       results: 1,
@@ -170,6 +171,21 @@ describe('engine/store/export-archive', () => {
     await publish('one', { appId: 'shop', outputs: { own: true } });
     expect(await exported()).to.deep.include({ results: 1, leftOut: {} });
     expect(readFileSync(file).includes('own')).to.equal(false);
+  });
+
+  it('exports the results of all builders', async () => {
+    await publish('one', { builder: 'name:a' });
+    await publish('one', { builder: 'name:b' });
+    await publish('one', { builder: 'name:b', outputs: { newer: true } });
+    await publish('one', { appId: 'shop', builder: 'name:c' });
+    expect(await exported()).to.deep.include({ results: 2, leftOut: {} });
+    await imported(join(work.root, 'second'));
+    const store = valueOf(openLocalStore(join(work.root, 'second')));
+    expect((await store.lookUp(keyOf('one'), { builder: () => 'name:b' }))?.outputs).to.deep.equal({ newer: true });
+    await store.close();
+    const bytes = readFileSync(file);
+    await exported({ cacheDir: join(work.root, 'second') });
+    expect(readFileSync(file).equals(bytes)).to.equal(true);
   });
 
   it('holds no secret, no variable of the app and no name of the machine', async () => {

@@ -11,7 +11,7 @@ import { listResults, verifyCache } from '../../../src/engine/store/care.js';
 import { importResults, type ImportReport } from '../../../src/engine/store/import-archive.js';
 import { openLocalStore } from '../../../src/engine/store/local-store.js';
 import { listCache } from '../../../src/engine/store/scan.js';
-import type { ActionResult } from '../../../src/engine/store/store.js';
+import type { ActionResult, Asker } from '../../../src/engine/store/store.js';
 import { encodeDirectory } from '../../../src/engine/trees/reapi.js';
 import type { Directory, Layer } from '../../../src/engine/trees/tree.js';
 import { tarOf, withSize, withTypeFlag, type TarEntry } from '../../support/archives.js';
@@ -58,10 +58,10 @@ describe('engine/store/import-archive', () => {
     if (!listed.ok) throw new Error(listed.failure.title);
     return listed.value.results.map(({ key }) => key);
   }
-  async function lookUp(name: string, appId?: string): Promise<ActionResult | undefined> {
+  async function lookUp(name: string, asker: Asker = {}): Promise<ActionResult | undefined> {
     const opened = openLocalStore(cacheDir, { readOnly: true });
     if (!opened.ok) throw new Error(opened.failure.title);
-    const found = await opened.value.lookUp(keyOf(name), appId === undefined ? {} : { appId });
+    const found = await opened.value.lookUp(keyOf(name), asker);
     await opened.value.close();
     return found;
   }
@@ -120,7 +120,17 @@ describe('engine/store/import-archive', () => {
     await opened.value.publish(keyOf('one'), own, RECORD);
     await opened.value.close();
     expect(await imported(await new ForgedArchive().result('one').tar())).to.deep.include({ results: 1 });
-    expect((await lookUp('one', 'blog'))?.outputs).to.deep.equal({});
+    expect((await lookUp('one', { appId: 'blog' }))?.outputs).to.deep.equal({});
+  });
+
+  it('keeps results of one key for several builders', async () => {
+    const archive = new ForgedArchive().result('one', { builder: 'name:a' }).result('one', { builder: 'name:b' });
+    expect(await imported(await archive.tar())).to.deep.include({ results: 2 });
+    expect((await lookUp('one', { builder: () => 'name:a' }))?.builder).to.equal('name:a');
+    expect((await lookUp('one', { builder: () => 'name:b' }))?.builder).to.equal('name:b');
+    expect(await lookUp('one', { builder: () => 'name:c' })).to.equal(undefined);
+    const again = await imported(await archive.result('one', { builder: 'name:c' }).tar());
+    expect(again).to.deep.include({ results: 1, known: { results: 2, blobs: 1 } });
   });
 
   it('counts the age of a result from the import if it claims to be from the future', async () => {
@@ -363,6 +373,17 @@ describe('engine/store/import-archive', () => {
       },
       'not the result of its key',
     );
+    refuses(
+      'a result of another builder than its name',
+      (archive) => {
+        archive.result('one', { builder: 'name:a' });
+        const [[id, bytes]] = [...archive.results] as [[string, Buffer]];
+        archive.results.delete(id);
+        archive.results.set(hexOf(keyOf('one')), bytes);
+      },
+      'another builder',
+    );
+    fields('a builder that is a number', { builder: 7 });
     refuses(
       'a key with a path',
       (archive) => archive.result('one', {}, { key: `${hexOf(keyOf('one'))}/../../x` as never }),
