@@ -1,0 +1,121 @@
+// A remote cache in the memory of the test, behind real gRPC. It can be told to lie.
+
+import { hexOf, type Digest } from '../../src/engine/files/digest.js';
+import { digestOf } from '../../src/engine/files/digest.js';
+import * as messages from '../../src/engine/remote/messages.js';
+import { STATUS } from '../../src/engine/remote/transport.js';
+import { ReapiServer, StatusFailure, type Answer } from './reapi-server.js';
+
+export class MemoryReapi {
+  /** Encoded results, by the key of the action. */
+  readonly results = new Map<string, Buffer>();
+  readonly blobs = new Map<Digest, Buffer>();
+  /** Number of calls, by method. */
+  readonly calls = new Map<string, number>();
+  /** What the server hands out for a stored result. */
+  onResult: (key: string, stored: Buffer) => Buffer = (_key, stored) => stored;
+  /** What it hands out for a stored blob; undefined to deny that it has it. */
+  onBlob: (digest: Digest, stored: Buffer) => Buffer | undefined = (_digest, stored) => stored;
+  /** Throws to refuse a call. */
+  onCall: (method: string, headers: Readonly<Record<string, string>>) => void = () => undefined;
+  #server: ReapiServer | undefined;
+
+  static async start(): Promise<MemoryReapi> {
+    const memory = new MemoryReapi();
+    memory.#server = await ReapiServer.start(memory.#answers());
+    return memory;
+  }
+
+  get url(): string {
+    return this.#server!.url;
+  }
+
+  stop(): void {
+    this.#server?.stop();
+  }
+
+  put(bytes: Buffer): Digest {
+    const digest = digestOf(bytes);
+    this.blobs.set(digest, bytes);
+    return digest;
+  }
+
+  #answers(): Readonly<Record<string, Answer>> {
+    const answers: Readonly<Record<string, (request: Buffer) => Buffer>> = {
+      'Capabilities/GetCapabilities': () => CAPABILITIES,
+      'ContentAddressableStorage/FindMissingBlobs': (request) => this.#findMissing(request),
+      'ContentAddressableStorage/BatchReadBlobs': (request) => this.#read(request),
+      'ContentAddressableStorage/BatchUpdateBlobs': (request) => this.#write(request),
+      'ActionCache/GetActionResult': (request) => this.#getResult(request),
+      'ActionCache/UpdateActionResult': (request) => this.#putResult(request),
+    };
+    return Object.fromEntries(
+      Object.entries(answers).map(([path, answer]): [string, Answer] => {
+        const method = path.slice(path.indexOf('/') + 1);
+        return [
+          path,
+          (request, { headers }) => {
+            this.calls.set(method, (this.calls.get(method) ?? 0) + 1);
+            this.onCall(method, headers);
+            return [answer(request)];
+          },
+        ];
+      }),
+    );
+  }
+
+  #findMissing(request: Buffer): Buffer {
+    const { blobDigests } = messages.FindMissingBlobsRequest.decode(request)!;
+    const missingBlobDigests = blobDigests.filter((digest) => !this.blobs.has(digest));
+    return messages.FindMissingBlobsResponse.encode({ missingBlobDigests });
+  }
+
+  #read(request: Buffer): Buffer {
+    const { digests } = messages.BatchReadBlobsRequest.decode(request)!;
+    const responses = digests.map((digest) => {
+      const stored = this.blobs.get(digest);
+      const data = stored && this.onBlob(digest, stored);
+      const status = { code: data === undefined ? STATUS.NOT_FOUND : 0, message: '', details: [] };
+      return { digest, data: data ?? Buffer.alloc(0), status, compressor: 0 };
+    });
+    return messages.BatchReadBlobsResponse.encode({ responses });
+  }
+
+  #write(request: Buffer): Buffer {
+    const { requests } = messages.BatchUpdateBlobsRequest.decode(request)!;
+    const responses = requests.map(({ digest, data }) => {
+      this.blobs.set(digest!, Buffer.from(data));
+      return { digest, status: undefined };
+    });
+    return messages.BatchUpdateBlobsResponse.encode({ responses });
+  }
+
+  #getResult(request: Buffer): Buffer {
+    const { actionDigest, instanceName } = messages.GetActionResultRequest.decode(request)!;
+    const key = nameOf(instanceName, actionDigest!);
+    const stored = this.results.get(key);
+    if (stored === undefined) throw new StatusFailure(STATUS.NOT_FOUND, hexOf(actionDigest!));
+    return this.onResult(key, stored);
+  }
+
+  #putResult(request: Buffer): Buffer {
+    const { actionDigest, actionResult, instanceName } = messages.UpdateActionResultRequest.decode(request)!;
+    this.results.set(nameOf(instanceName, actionDigest!), Buffer.from(actionResult!));
+    return Buffer.from(actionResult!);
+  }
+}
+
+/** The digest, with the instance before it unless that is the default one. */
+const nameOf = (instance: string, digest: Digest): string => (instance === '' ? digest : `${instance} ${digest}`);
+
+const CAPABILITIES = messages.ServerCapabilities.encode({
+  cacheCapabilities: {
+    digestFunctions: [messages.SHA256],
+    actionCacheUpdateCapabilities: { updateEnabled: true },
+    maxBatchTotalSizeBytes: 0,
+    supportedCompressors: [],
+    maxCasBlobSizeBytes: 0,
+  },
+  lowApiVersion: { major: 2, minor: 0, patch: 0, prerelease: '' },
+  highApiVersion: { major: 2, minor: 3, patch: 0, prerelease: '' },
+});
