@@ -23,13 +23,14 @@ export class StallGuard {
 
   constructor(private readonly options: StallGuardOptions) {}
 
-  /** Watches until the work ends. */
+  /** Watches until the work ends. Only its success is progress: after a call that ended by its deadline, doubt remains. */
   async watch<T>(work: Promise<T>): Promise<T> {
     if (this.#running++ === 0) this.#start();
     try {
-      return await work;
-    } finally {
+      const value = await work;
       this.progress();
+      return value;
+    } finally {
       if (--this.#running === 0) this.#stop();
     }
   }
@@ -40,7 +41,6 @@ export class StallGuard {
   }
 
   #start(): void {
-    this.progress();
     this.#timer = setInterval(() => this.#check(), (this.options.quietMs ?? QUIET_MS) / MOST_QUIET);
     this.#timer.unref();
   }
@@ -57,9 +57,8 @@ export class StallGuard {
     void this.options.probe().then((error) => {
       this.#isProbing = false;
       // An answer to a call meanwhile is as good as an answer to the probe.
-      const isStalled = error !== undefined && this.#quiet >= MOST_QUIET;
-      if (isStalled && this.#running > 0) this.options.onStall(error);
-      else if (error === undefined) this.progress();
+      if (error === undefined) this.progress();
+      else if (this.#quiet >= MOST_QUIET) this.options.onStall(error);
     });
   }
 }
