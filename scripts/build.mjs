@@ -23,6 +23,7 @@ const settings = {
   legalComments: 'none',
 };
 
+const PROGRAMS = ['cli.js', 'pyflow-node.cjs'];
 const kept = new Set();
 /** By rename: readers see the old file or the new one, and each entry finds the bundles it was built with. */
 async function write(path, content) {
@@ -30,7 +31,7 @@ async function write(path, content) {
   const temporary = join(outdir, dirname(path), `.${basename(path)}.${process.pid}`);
   await mkdir(dirname(temporary), { recursive: true });
   await writeFile(temporary, content);
-  if (path === 'cli.js') await chmod(temporary, 0o755);
+  if (PROGRAMS.includes(path)) await chmod(temporary, 0o755);
   await rename(temporary, join(outdir, path));
 }
 
@@ -62,6 +63,23 @@ const [pluginHostMap, pluginHostText] = pluginHost.outputFiles.map(({ text }) =>
 maps.push(pluginHostMap);
 const pluginHostName = `chunks/plugin-host-${createHash('sha256').update(pluginHostText).digest('hex').slice(0, 12)}.js`;
 await write(pluginHostName, pluginHostText);
+
+// The program of remote workers: one file, because it is started anew for each action.
+const worker = await build({
+  ...settings,
+  absWorkingDir: root,
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  write: false,
+  outfile: 'pyflow-node.cjs',
+  entryPoints: ['src/pyflow-node/main.ts'],
+  define: { PYFLOW_VERSION: JSON.stringify(version) },
+  logLevel: 'warning',
+});
+const [workerMap, workerText] = worker.outputFiles.map(({ text }) => text);
+maps.push(workerMap);
+await write('pyflow-node.cjs', workerText);
 
 // In a separate process without flags: V8 accepts code only from the same version with the same flags.
 const modules = { ...settings, absWorkingDir: root, bundle: true, format: 'esm', platform: 'node', write: false };

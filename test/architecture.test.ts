@@ -27,6 +27,7 @@ interface Import {
 const MAY_IMPORT: readonly (readonly [string, readonly string[]])[] = [
   ['src/composition.ts', ['src/']],
   ['src/plugin-host/', ['src/plugin-host/', 'src/engine/', 'src/manifests/']],
+  ['src/pyflow-node/', ['src/pyflow-node/', 'src/composition.ts', 'src/engine/', 'src/manifests/']],
   ['src/manifests/', ['src/manifests/']],
   ['src/engine/', ['src/engine/', 'src/manifests/']],
   ['src/plugins/index.ts', ['src/plugins/', 'src/engine/sdk.ts', 'src/manifests/']],
@@ -55,6 +56,7 @@ const DISTRICTS = [
   'run',
   'up-to-date',
   'node',
+  'worker',
   'slug',
   'report',
   'inspect',
@@ -110,6 +112,7 @@ const SEE_FOLDERS_OF_NODES: Readonly<Record<string, string>> = {
   'src/engine/services/files.ts': 'makes the folder of given files',
   'src/engine/slug/write.ts': 'appDir is the folder of the source',
   'src/engine/up-to-date/unchanged.ts': 'appDir is the folder of the source',
+  'src/engine/worker/worker.ts': 'makes room for the view before anything runs there',
 };
 
 const sources = readSources();
@@ -241,8 +244,8 @@ describe('architecture', () => {
     expect(thoseWith(/\bconsole\./)).to.deep.equal([]);
   });
 
-  it('reads arguments, environment and streams only in the two programs: the command line and the plugin host', () => {
-    const allowed = (path: string): boolean => /^src\/(cli\.ts|cli\/|plugin-host\/)/.test(path);
+  it('reads arguments, environment and streams only in the programs: the command line, the plugin host and the worker', () => {
+    const allowed = (path: string): boolean => /^src\/(cli\.ts|cli\/|plugin-host\/|pyflow-node\/)/.test(path);
     const found = thoseWith(/(?<![.#\w])process\.(env|argv|stdin|stdout|stderr|exit|exitCode|cwd)\b/);
     expect(found.filter((path) => !allowed(path))).to.deep.equal([]);
   });

@@ -94,6 +94,8 @@ export interface NodeReport {
   readonly savedMs?: number;
   /** Where the result came from, if not from this machine's cache. */
   readonly restoredFrom?: 'remote';
+  /** Where the node ran, if not on this machine. */
+  readonly executedOn?: 'remote';
   readonly outputs?: JSONObject;
   readonly layer?: { readonly digest: string; readonly files: number; readonly bytes: number };
   readonly degraded?: string;

@@ -10,6 +10,7 @@ export interface Machine {
   /** Address of the server; absent to run without. */
   readonly url?: string;
   readonly write?: true;
+  readonly sandbox?: 'auto';
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -23,11 +24,12 @@ export interface EndedRun {
 
 export class RemoteScene extends CliScene {
   /** Throws if there is no report. */
-  async on({ name, url, write, args = [], env }: Machine): Promise<EndedRun> {
+  async on({ name, url, write, sandbox, args = [], env }: Machine): Promise<EndedRun> {
     const ended = await this.run({
       cacheDir: `${this.root}/cache-${name}`,
       outDir: `${this.root}/out-${name}`,
       args: [...(url === undefined ? [] : [`--remote=${url}`]), ...(write === true ? ['--remote-write'] : []), ...args],
+      ...(sandbox === undefined ? {} : { sandbox }),
       ...(env === undefined ? {} : { env }),
     });
     if (ended.report === undefined) throw new Error(`no report: ${ended.stderr}${ended.stdout.slice(-2000)}`);

@@ -12,6 +12,7 @@ import type { Action } from './action.js';
 import { explainMiss } from './explain-miss.js';
 import type { Execution } from './execution.js';
 import { doneWith, isRestorable, lookUp, outcomeOfHit } from './look-up.js';
+import { logLinesIn } from './log-lines.js';
 import { masked, reportOf, type Ended } from './node-report.js';
 import type { Executed } from './outputs.js';
 import { prepareNode, type Prepared } from './prepare.js';
@@ -114,22 +115,7 @@ async function restore(
 async function readLog(run: Run, result: ActionResult): Promise<readonly LogLine[]> {
   const bytes = await run.store.read(result.log!);
   if (bytes === undefined) return [];
-  return bytes
-    .toString('utf8')
-    .split('\n')
-    .flatMap((line) => logLineOf(line) ?? []);
-}
-
-const STREAMS: ReadonlySet<unknown> = new Set(['stdout', 'stderr', 'step', 'notice'] satisfies LogLine['stream'][]);
-
-/** The log may come from another machine. */
-function logLineOf(text: string): LogLine | undefined {
-  try {
-    const line = JSON.parse(text) as Partial<LogLine> | null;
-    return STREAMS.has(line?.stream) && typeof line?.text === 'string' ? (line as LogLine) : undefined;
-  } catch {
-    return undefined;
-  }
+  return logLinesIn(bytes);
 }
 
 /** Waits for a token, and for another process that runs the same action. */
@@ -168,6 +154,7 @@ async function perform(execution: Execution, action: Action, reasons: readonly R
     ...(clock.startedAt !== undefined && { startedAt: clock.startedAt }),
     durationMs: done.ok ? done.value.result.durationMs : clock.elapsedMs(),
     ...(attempts > 1 && { attempts }),
+    ...(done.ok && done.value.isFromWorker === true && { executedOn: 'remote' as const }),
   };
   if (done.ok) return { end: await publish(execution, action, done.value), trail };
   const end = run.request.signal.aborted ? ABORTED : done.failure;

@@ -37,10 +37,14 @@ export interface Execution {
   readonly secrets: Readonly<Record<string, string>>;
   /** The operator's limits. A node's own limits win. */
   readonly limits: NodeLimits;
+  /** Where the view is written, if that is no private folder. Only for a run of a single node. */
+  readonly appDir?: string;
 }
 
 /** Number of waiting nodes whose views may already be written. */
 const STAGED = 2;
+/** Number of nodes that may be on their way to workers or there. Those that run here still wait for a turn. */
+const REMOTE_AT_ONCE = 200;
 
 export interface ExecutionOptions {
   readonly sink: EventSink;
@@ -66,7 +70,7 @@ export function startExecution(run: Run, { sink: given, runDir, forced, nodes, v
     sink,
     forced,
     unchanged: isPlain ? Unchanged.open(run, version) : undefined,
-    admission: new Admission(jobs + STAGED, pipeline.pools),
+    admission: new Admission(jobs + STAGED + (run.remote?.executor === undefined ? 0 : REMOTE_AT_ONCE), pipeline.pools),
     working: new Admission(jobs, {}),
     rankOf: (node) => ranks.get(node)!,
     stopping: stoppingOf(request.signal),

@@ -22,7 +22,7 @@ export const KEY_FORMAT = 2;
  * Version of the protocol between pyflow and the plugin. Not pyflow's version, because a release must not change every
  * key.
  */
-const RUNNER_PROTOCOL = '1';
+export const RUNNER_PROTOCOL = '1';
 const ARGUMENTS = ['pyflow-node', RUNNER_PROTOCOL] as const;
 
 export interface InputRoot {
@@ -41,6 +41,8 @@ export interface ActionVariant {
   readonly builder?: string;
   /** Name of the part of a shared cache that the action belongs to. */
   readonly branch?: string;
+  /** Further properties that a worker must have. */
+  readonly platform?: Readonly<Record<string, string>>;
 }
 
 /** An action as another machine needs it. */
@@ -56,7 +58,7 @@ export interface ActionMessages {
 
 export function actionMessages(
   { record, env, app, tools }: InputRoot,
-  { builder, branch }: ActionVariant = {},
+  { builder, branch, platform }: ActionVariant = {},
 ): ActionMessages {
   const blobs = new Map<Digest, Buffer>();
   const add = (bytes: Buffer): Digest => {
@@ -83,7 +85,7 @@ export function actionMessages(
     command: add(command),
     inputRoot: add(encodeDirectory(inputRoot)),
     salt: Buffer.from([record.format, record.scope, ...(branch === undefined ? [] : [branch])].join('\n')),
-    platform: toProperties({ ...record.platform, 'pyflow-runner': RUNNER_PROTOCOL }),
+    platform: toProperties({ ...platform, ...record.platform, 'pyflow-runner': RUNNER_PROTOCOL }),
   });
   return { key: add(action) as ActionKey, blobs };
 }

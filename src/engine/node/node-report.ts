@@ -7,7 +7,7 @@ import { lostFailure, type NodeEnd } from '../run/node-end.js';
 import type { Run } from '../run/run.js';
 
 /** What happened on the way to a node's end. */
-export type Trail = Pick<NodeReport, 'key' | 'startedAt' | 'attempts' | 'savedMs' | 'restoredFrom'> &
+export type Trail = Pick<NodeReport, 'key' | 'startedAt' | 'attempts' | 'savedMs' | 'restoredFrom' | 'executedOn'> &
   Partial<Pick<NodeReport, 'reasons' | 'durationMs'>>;
 
 export interface Ended {

@@ -18,6 +18,8 @@ export interface Executed {
   readonly result: ActionResult;
   /** Why the result must not be stored. Absent if it can be. */
   readonly uncacheable?: string;
+  /** A worker of the remote server made it. */
+  readonly isFromWorker?: true;
 }
 
 /** What the plugin returned, and what it left in its folders. */

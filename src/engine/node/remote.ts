@@ -50,7 +50,7 @@ const mayBelongToBuilder = ({ plugin, record }: Action): boolean =>
   record.builder === undefined && plugin.manifest.usesBuilder === false;
 
 /** Whether no machine uploads results of such a key. */
-const staysHere = (record: KeyRecord): boolean =>
+export const staysHere = (record: KeyRecord): boolean =>
   record.scope !== '' ||
   Object.keys(record.secrets).length > 0 ||
   Object.values(record.env).some((value) => value.startsWith('sha256:'));
@@ -77,7 +77,7 @@ export function offerRemotely(
 }
 
 /** A param or an output can contain a login that the key needs, but that nobody else may see. */
-function holdsSecret({ secrets }: Run, blobs: ActionMessages['blobs']): boolean {
+export function holdsSecret({ secrets }: Run, blobs: ActionMessages['blobs']): boolean {
   for (const bytes of blobs.values()) {
     const text = bytes.toString('utf8');
     if (secrets.mask(text) !== text) return true;

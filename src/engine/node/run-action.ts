@@ -6,6 +6,7 @@ import { endedOrGivenUp } from '../process/stopping.js';
 import { stopWith, type Stop } from '../run/node-end.js';
 import type { Action } from './action.js';
 import { contextOf } from './context.js';
+import { runRemotely } from './execute-remotely.js';
 import type { Execution } from './execution.js';
 import { NodeHandle } from './node-handle.js';
 import { resultOf, type Executed } from './outputs.js';
@@ -35,6 +36,8 @@ async function runOnce(execution: Execution, action: Action, watch: Watch): Prom
     watch.onWork();
     return runPure(execution, action);
   }
+  const remote = await runRemotely(execution, action, watch);
+  if (remote !== undefined) return remote;
   const bytes = action.viewBytes + Object.keys(action.tools).length * TOOL_BYTES;
   // Effects elsewhere must not happen twice, so there is no second attempt.
   const isOnce = action.reads.sideEffects === true;

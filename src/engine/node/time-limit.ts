@@ -29,7 +29,7 @@ export function endedEarly(signal: AbortSignal, output: Result<unknown, Failure>
 }
 
 /** If the node uses the network, the likely cause is a host that does not respond, which is not the app's fault. */
-const timedOut = ({ id, network }: CheckedNode, timeoutMs: number): Failure => ({
+export const timedOut = ({ id, network }: CheckedNode, timeoutMs: number): Failure => ({
   code: 'node::timeout' satisfies ActedOnCode,
   blame: network ? 'environment' : 'app',
   title: `Node ${id} exceeded its timeout of ${timeoutMs / 1000} s`,

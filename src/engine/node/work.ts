@@ -95,7 +95,7 @@ class Work {
     // A random name, so that runs don't all start in the part of the disk where the last one removed its files.
     this.root = `${parent}/${action.index}-${randomBytes(4).toString('hex')}`;
     this.#folders = {
-      app: `${this.root}/app`,
+      app: execution.appDir ?? `${this.root}/app`,
       scratch: `${this.root}/tmp`,
       cache: execution.folders.cacheOf(action.node.kind, mayCompile(action) ? execution.run.builder.id : undefined),
       given: `${this.root}/given`,
@@ -123,7 +123,10 @@ class Work {
     this.#files += view.value.files.size;
     for (const [port, toolRoot] of Object.entries(action.tools)) {
       mkdirSync(`${this.root}/tools`, { recursive: true });
-      const made = await materializeTree(run.store, run.layers.table, toolRoot, tools[port]!, { signal });
+      const made = await materializeTree(run.store, run.layers.table, toolRoot, tools[port]!, {
+        signal,
+        sources: action.sources,
+      });
       if (!made.ok) return fail(this.#stopOf(made.failure));
       this.#files += made.value.files.size;
     }

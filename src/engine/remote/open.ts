@@ -14,7 +14,7 @@ export async function openRemote(
   if (remote === undefined) return succeed(undefined);
   const settings = await readRemoteSettings(remote, { appDir });
   if (!settings.ok) return settings;
-  return succeed(new RemoteCache({ ...options, settings: settings.value, signal, open: grpcTransport(version) }));
+  return succeed(new RemoteCache({ ...options, settings: settings.value, signal, open: once(grpcTransport(version)) }));
 }
 
 export const grpcTransport =
@@ -23,3 +23,9 @@ export const grpcTransport =
     const { openGrpc } = await import('./grpc-transport.js');
     return openGrpc({ url, instance, tls, headers, version });
   };
+
+/** The cache and the executor of a run use one connection. */
+function once(open: OpenTransport): OpenTransport {
+  let opening: ReturnType<OpenTransport> | undefined;
+  return (settings) => (opening ??= open(settings));
+}

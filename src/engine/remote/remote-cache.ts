@@ -14,7 +14,8 @@ import { openEnvelope, resultIn, type Envelope, type Refused } from './remote-re
 import type { RemoteScope, RemoteSettings } from './settings.js';
 import { Slots } from './slots.js';
 import type { RemoteError } from './transport.js';
-import { goesOn, notTrusted, notUploaded, notValid, uploadsNoMore, unavailable } from './remote-words.js';
+import { RemoteExecutor } from './remote-executor.js';
+import { goesOn, notTrusted, notUploaded, notValid, runsHere, uploadsNoMore, unavailable } from './remote-words.js';
 import { UploadQueue, type Upload } from './upload-queue.js';
 
 export interface RemoteCacheOptions {
@@ -57,6 +58,8 @@ const MOST_REMAINDER_BYTES = 1024 ** 2;
 const MOST_LOSSES = 2;
 
 export class RemoteCache implements BlobSupplier {
+  /** Undefined if nodes don't run on the server's workers. */
+  readonly executor: RemoteExecutor | undefined;
   readonly #connection: Connection;
   readonly #fetcher: BlobFetcher;
   readonly #uploads: UploadQueue;
@@ -77,6 +80,9 @@ export class RemoteCache implements BlobSupplier {
     this.#connection = new Connection({ settings, open, signal, onOff: (what, error) => this.#onOff(what, error) });
     this.#fetcher = new BlobFetcher(this.#connection);
     this.#uploads = new UploadQueue(this.#connection, () => this.#attached);
+    const onExecutionOff = (error: RemoteError): void =>
+      this.tell('remote::execution-off', runsHere(settings.url, error));
+    this.executor = settings.execute ? new RemoteExecutor({ ...options, onOff: onExecutionOff }) : undefined;
   }
 
   get settings(): RemoteSettings {
@@ -271,6 +277,7 @@ export class RemoteCache implements BlobSupplier {
 
   /** Ends all calls. */
   close(): void {
+    this.executor?.close();
     this.#connection.close();
   }
 
@@ -282,6 +289,10 @@ export class RemoteCache implements BlobSupplier {
   }
 
   /** Each code once. */
+  tell(code: string, text: string): void {
+    this.#notice(code, text);
+  }
+
   #notice(code: string, text: string): undefined {
     if (this.#told.has(code)) return;
     this.#told.add(code);

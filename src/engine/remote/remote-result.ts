@@ -44,7 +44,14 @@ export function openEnvelope(
 ): Result<Envelope, Refused> {
   if (bytes.length > MOST_BYTES) return invalid('it is larger than 16 MiB');
   const message = decodeActionResult(bytes);
-  if (message === undefined) return invalid('it is no valid message');
+  return message === undefined ? invalid('it is no valid message') : envelopeOf(key, message, trust);
+}
+
+export function envelopeOf(
+  key: ActionKey,
+  message: ReapiResult,
+  trust: readonly KeyObject[],
+): Result<Envelope, Refused> {
   if (message.exitCode !== 0) return invalid(`it is the result of a failure (exit status ${message.exitCode})`);
   if (trust.length > 0) {
     const signature = checkSignature(key, message, trust);

@@ -9,6 +9,22 @@ export const goesOn = (url: string, { message }: RemoteError): string =>
 export const uploadsNoMore = (url: string, { message }: RemoteError): string =>
   `The remote cache ${url} takes no uploads, so pyflow only reads from it (${message}).`;
 
+export const runsHere = (url: string, { message }: RemoteError): string =>
+  `pyflow can't run nodes on the workers of ${url} and runs them on this machine (${message}).`;
+
+export const ranHere = (url: string, node: string, why: string): string =>
+  `pyflow ran node ${node} on this machine and not on a worker of ${url}: ${why}. It reports this once.`;
+
+/** The settings say `require: true`. */
+export const notExecuted = (url: string, node: string, why: string): Failure => ({
+  code: 'remote::not-executed',
+  blame: 'environment',
+  title: `No worker of ${url} ran node ${node}, and the settings require the server`,
+  detail: why,
+  remedy: 'Check the workers and their pyflow-node, then run pyflow again; or remove `require: true`.',
+  retryable: true,
+});
+
 export const notUploaded = (url: string, left: number): string =>
   `pyflow did not upload ${left} ${left === 1 ? 'result' : 'results'} to the remote cache ${url}: there was too little time, or the server refused them.`;
 

@@ -59,10 +59,19 @@ export function paintOutcome(outcome: Outcome, text: string, style: Style): stri
 }
 
 /** What follows the outcome of a finished node: time, saved time, reasons. */
-export function formatFinish({ outcome, durationMs, attempts, savedMs, restoredFrom, reasons }: NodeReport): string {
+export function formatFinish({
+  outcome,
+  durationMs,
+  attempts,
+  savedMs,
+  restoredFrom,
+  executedOn,
+  reasons,
+}: NodeReport): string {
   const hasRun = outcome === 'executed' || outcome === 'failed';
   const asides = [
     ...(restoredFrom === 'remote' ? ['from the remote cache'] : []),
+    ...(executedOn === 'remote' ? ['on a worker'] : []),
     ...(outcome === 'restored' && savedMs !== undefined && savedMs >= 1 ? [`saved ${formatDuration(savedMs)}`] : []),
     ...(outcome === 'up-to-date' || reasons.length === 0 ? [] : [formatReasons(reasons)]),
   ].join('; ');

@@ -203,8 +203,12 @@ function nodeRow(id: string, node: NodeReport): string {
 
 const SHOWN_REASONS = 3;
 
-function why({ reasons, restoredFrom, degraded, failure }: NodeReport): string {
-  const lines = [...(restoredFrom === 'remote' ? ['from the remote cache'] : []), ...reasonLines(reasons)];
+function why({ reasons, restoredFrom, executedOn, degraded, failure }: NodeReport): string {
+  const lines = [
+    ...(restoredFrom === 'remote' ? ['from the remote cache'] : []),
+    ...(executedOn === 'remote' ? ['on a worker of the remote server'] : []),
+    ...reasonLines(reasons),
+  ];
   const items = lines.map((line) => `<li>${escapeReported(line)}</li>`);
   // Hiding a single line is not worth a click.
   const shown = items.length > SHOWN_REASONS + 1 ? SHOWN_REASONS : items.length;

@@ -64,7 +64,7 @@ export class TraceRecorder {
     const start = this.#started.get(node);
     this.#started.delete(node);
     if (start !== undefined) this.#freeLanes.push(start.lane);
-    const { kind, outcome, reasons, key, layer, failure, savedMs, restoredFrom } = report;
+    const { kind, outcome, reasons, key, layer, failure, savedMs, restoredFrom, executedOn } = report;
     this.#spans.push({
       name: node,
       category: outcome,
@@ -72,7 +72,17 @@ export class TraceRecorder {
       // A node that never started ended when its outcome was known.
       startMs: start?.startMs ?? at,
       endMs: at,
-      args: { kind, outcome, reasons: reasonLines(reasons), key, layer, code: failure?.code, savedMs, restoredFrom },
+      args: {
+        kind,
+        outcome,
+        reasons: reasonLines(reasons),
+        key,
+        layer,
+        code: failure?.code,
+        savedMs,
+        restoredFrom,
+        executedOn,
+      },
     });
   }
 

@@ -8,7 +8,7 @@ import type { BlobStore } from './blob-store.js';
 import type { Directory, DirectoryTable, Layer } from './tree.js';
 
 /** Writes the Tree message of a root and returns its digest. */
-export function storeTree(store: BlobStore, table: DirectoryTable, root: Digest): Digest {
+export function storeTree(store: Pick<BlobStore, 'write'>, table: DirectoryTable, root: Digest): Digest {
   const [first, ...others] = directoriesOf(table, root).values();
   const bytes = encodeTree(first as Directory, others);
   const digest = digestOf(bytes);

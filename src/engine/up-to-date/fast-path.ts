@@ -286,7 +286,7 @@ function recordPaths(input: FastRecordInput): Pick<FastRecord, 'paths' | 'tuples
 
 function upToDate(report: RunReport): RunReport {
   const nodes = Object.entries(report.nodes).map(([id, node]): [string, NodeReport] => {
-    const { startedAt: _whenItRan, restoredFrom: _then, ...rest } = node;
+    const { startedAt: _whenItRan, restoredFrom: _then, executedOn: _there, ...rest } = node;
     if (node.outcome === 'skipped') return [id, { ...rest, durationMs: 0 }];
     const savedMs = node.outcome === 'executed' ? node.durationMs : (node.savedMs ?? 0);
     return [id, { ...rest, outcome: 'up-to-date', reasons: [], durationMs: 0, savedMs }];

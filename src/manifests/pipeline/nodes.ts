@@ -223,7 +223,7 @@ function readLimits(path: Path, section: unknown, report: Report): NodeLimits | 
 }
 
 /** Replaces `${config.NAME}` with the value. An entry that is only the placeholder of an array stands for its items. */
-function expandWrites(patterns: readonly string[], config: JSONObject): readonly string[] {
+export function expandWrites(patterns: readonly string[], config: JSONObject): readonly string[] {
   return patterns.flatMap((pattern) => {
     const whole = /^\$\{config\.([A-Za-z_][A-Za-z0-9_]*)\}$/.exec(pattern);
     if (whole) {

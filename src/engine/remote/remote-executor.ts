@@ -1,0 +1,167 @@
+// Runs actions on the server's workers: brings the inputs there, waits, and checks what comes back. Never fails a node by itself:
+// what the server can't do is done here.
+
+import { sizeOf, type ActionKey, type Digest } from '../files/digest.js';
+import type { LocalStore } from '../store/local-store.js';
+import type { ActionResult } from '../store/store.js';
+import { checkForeignLayer } from '../trees/foreign-tree.js';
+import { decodeActionResult, type ReapiResult } from '../trees/reapi-result.js';
+import { BlobFetcher } from './blob-fetcher.js';
+import { BlobSender, type BlobSource } from './blob-sender.js';
+import { Connection, type OpenTransport } from './connection.js';
+import { Running, type Ended } from './running.js';
+import { envelopeOf, resultIn } from './remote-result.js';
+import type { RemoteSettings } from './settings.js';
+import { RemoteError, STATUS } from './transport.js';
+import { parseWorkerMessage, type WorkerMessage } from './worker-message.js';
+import { blobsToRead, inOwnForm } from './worker-result.js';
+
+export interface RemoteExecutorOptions {
+  readonly settings: RemoteSettings;
+  readonly open: OpenTransport;
+  readonly clock: { now(): number };
+  /** Aborts when the run is interrupted. */
+  readonly signal: AbortSignal;
+  /** Called once: no more actions are sent in this run. */
+  readonly onOff: (error: RemoteError) => void;
+}
+
+export interface ActionToExecute {
+  readonly key: ActionKey;
+  /** The Action last. */
+  readonly inputs: readonly Digest[];
+  readonly source: BlobSource;
+  /** The result must be made anew. */
+  readonly skipCacheLookup: boolean;
+  readonly timeoutMs?: number;
+  /** Aborts when the node must stop. */
+  readonly signal: AbortSignal;
+  readonly onStage: (stage: 'queued' | 'executing', worker: string | undefined) => void;
+}
+
+export type ExecutedRemotely =
+  | {
+      readonly type: 'done';
+      readonly result: ActionResult;
+      readonly log: Buffer | undefined;
+      /** The reason of a result that no store may keep. */
+      readonly uncacheable?: string;
+      /** The worker has said that the server must not keep the result under the key. */
+      readonly isKeptBack: boolean;
+    }
+  | { readonly type: 'failed'; readonly message: WorkerMessage; readonly log: Buffer | undefined }
+  | { readonly type: 'timeout' }
+  | { readonly type: 'aborted' }
+  /** The server can't run it, or what it returned is of no use: it has to run here. */
+  | { readonly type: 'not-run'; readonly why: string };
+
+const MOST_STDERR_BYTES = 4 * 1024 ** 2;
+const MOST_LOG_BYTES = 64 * 1024 ** 2;
+
+export class RemoteExecutor {
+  readonly #connection: Connection;
+  readonly #fetcher: BlobFetcher;
+  readonly #sender: BlobSender;
+
+  constructor(private readonly options: RemoteExecutorOptions) {
+    const { settings, open, signal, onOff } = options;
+    this.#connection = new Connection({ settings, open, signal, onOff: (_what, error) => onOff(error) });
+    this.#fetcher = new BlobFetcher(this.#connection);
+    this.#sender = new BlobSender(this.#connection);
+  }
+
+  get isOn(): boolean {
+    return !this.#connection.isOff('read');
+  }
+
+  get settings(): RemoteSettings {
+    return this.options.settings;
+  }
+
+  async execute(action: ActionToExecute, store: LocalStore): Promise<ExecutedRemotely> {
+    const { instance } = this.settings;
+    let ended: Ended | undefined;
+    for (let round = 1; round <= 2; round++) {
+      const [last] = action.inputs.slice(-1);
+      // A server may refuse an Action whose inputs it lacks, so it is sent after them.
+      const failed =
+        (await this.#sender.send(action.inputs.slice(0, -1), action.source, instance)) ??
+        (await this.#sender.send([last!], action.source, instance));
+      if (action.signal.aborted) return { type: 'aborted' };
+      if (failed !== undefined) return notRun(failed);
+      ended = await new Running(this.#connection, instance, action).end();
+      if (ended.type !== 'missing-input') break;
+      // Whatever the server names, all is sent again that it lacks.
+      this.#sender.forget(action.inputs);
+    }
+    if (ended === undefined || ended.type === 'missing-input') return notRun(missing);
+    if (ended.type === 'error') return notRun(ended.error);
+    return ended.type === 'ended' ? this.#read(ended.result, store, action.key) : ended;
+  }
+
+  async #read(bytes: Uint8Array, store: LocalStore, key: ActionKey): Promise<ExecutedRemotely> {
+    const message = decodeActionResult(bytes);
+    if (message === undefined) return unusable('the server sent an invalid result');
+    const log = await this.#textOf(message.stdoutRaw, message.stdout, MOST_LOG_BYTES);
+    if (message.exitCode === 0) return this.#readResult(message, { store, key, log });
+    const stderr = await this.#textOf(message.stderrRaw, message.stderr, MOST_STDERR_BYTES);
+    const said = stderr && parseWorkerMessage(stderr.toString('utf8'));
+    if (said === undefined) return unusable(whyNoWorker(message.exitCode, stderr));
+    if (said.type !== 'kept-back') return { type: 'failed', message: said, log };
+    const done = await this.#readResult({ ...message, exitCode: 0 }, { store, key, log });
+    const { uncacheable } = said;
+    if (done.type !== 'done') return done;
+    return { ...done, isKeptBack: true, ...(uncacheable === undefined ? {} : { uncacheable }) };
+  }
+
+  async #textOf(inline: Uint8Array | undefined, digest: Digest | undefined, most: number): Promise<Buffer | undefined> {
+    if (inline !== undefined && inline.length > 0) return Buffer.from(inline);
+    if (digest === undefined || sizeOf(digest) === 0 || sizeOf(digest) > most) return undefined;
+    return (await this.#fetcher.fetchBytes([digest], this.settings.instance)).get(digest);
+  }
+
+  /** Checks the result as if it came from any server, and fetches all that it names. */
+  async #readResult(
+    given: ReapiResult,
+    { store, key, log }: { readonly store: LocalStore; readonly key: ActionKey; readonly log: Buffer | undefined },
+  ): Promise<ExecutedRemotely> {
+    const { instance } = this.settings;
+    const own = inOwnForm(given, await this.#fetcher.fetchBytes(blobsToRead(given), instance));
+    if (own === undefined) return unusable('a folder of the result is missing or invalid');
+    // An executor is trusted to run what it is told, as this machine is: nobody has signed its result yet.
+    const envelope = envelopeOf(key, own.message, []);
+    if (!envelope.ok) return unusable(envelope.failure.detail);
+    const { resultFile } = envelope.value;
+    const contents =
+      envelope.value.contents ?? (await this.#fetcher.fetchBytes([resultFile], instance)).get(resultFile);
+    if (contents === undefined) return unusable('its result.json is missing');
+    const result = resultIn(envelope.value, contents, this.options.clock.now());
+    if (!result.ok) return unusable(result.failure.detail);
+    const files = new Set<Digest>();
+    for (const layer of [result.value.layer, result.value.tool]) {
+      if (layer === undefined) continue;
+      const checked = await checkForeignLayer({ read: async (digest) => own.blobs.get(digest) }, layer);
+      if ('problem' in checked) return unusable(checked.problem);
+      for (const digest of checked.files) files.add(digest);
+    }
+    const left = await this.#fetcher.fetch(store, files, instance);
+    if (left.size > 0) return unusable(`the server lacks ${left.size} of its files`);
+    for (const [digest, blob] of own.blobs) store.write(digest, blob);
+    if (log !== undefined && result.value.log !== undefined) store.write(result.value.log, log);
+    return { type: 'done', result: result.value, log, isKeptBack: false };
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}
+
+const notRun = ({ message }: RemoteError): ExecutedRemotely => ({ type: 'not-run', why: message });
+const unusable = (detail: string): ExecutedRemotely => ({ type: 'not-run', why: detail });
+const missing = new RemoteError(STATUS.FAILED_PRECONDITION, 'Execute', 'the server loses the inputs of the action');
+
+/** A worker without pyflow-node: its shell or its sandbox says so in its own words. */
+function whyNoWorker(exitCode: number, stderr: Buffer | undefined): string {
+  const said = stderr?.toString('utf8').trim().split('\n').at(-1)?.slice(0, 200) ?? '';
+  return `the worker did not run pyflow-node (exit status ${exitCode}${said === '' ? '' : `: ${said}`})`;
+}

@@ -1,0 +1,38 @@
+// The result of an executor in the form that pyflow itself would upload. Workers list the folders of a tree in an order of their
+// own, so a tree has another digest than in result.json.
+
+import { digestOf, sizeOf, type Digest } from '../files/digest.js';
+import { storeTree, readTree } from '../trees/layers.js';
+import { MOST_TREE_BYTES } from '../trees/foreign-tree.js';
+import type { ReapiResult } from '../trees/reapi-result.js';
+import type { DirectoryTable } from '../trees/tree.js';
+
+/** Blobs that the result needs to be read: its trees, and the log if it is not inline. */
+export const blobsToRead = ({ outputDirectories }: ReapiResult): readonly Digest[] =>
+  outputDirectories.map(({ tree }) => tree).filter((digest) => sizeOf(digest) <= MOST_TREE_BYTES);
+
+export interface OwnForm {
+  readonly message: ReapiResult;
+  /** Trees in pyflow's order, and the log if it was inline. */
+  readonly blobs: ReadonlyMap<Digest, Buffer>;
+}
+
+/** Undefined if a tree is missing or damaged. `given`: blobs that match their digests. */
+export function inOwnForm(message: ReapiResult, given: ReadonlyMap<Digest, Buffer>): OwnForm | undefined {
+  const blobs = new Map<Digest, Buffer>();
+  const write = (digest: Digest, bytes: Uint8Array): void => void blobs.set(digest, Buffer.from(bytes));
+  const outputDirectories: ReapiResult['outputDirectories'][number][] = [];
+  for (const { path, tree } of message.outputDirectories) {
+    const bytes = given.get(tree);
+    const table: DirectoryTable = new Map();
+    const root = bytes && readTree(bytes, table);
+    if (root === undefined) return undefined;
+    outputDirectories.push({ path, tree: storeTree({ write }, table, root), root });
+  }
+  const { stdout: given_, stdoutRaw, stderr: _, stderrRaw: __, metadata: ___, ...rest } = message;
+  const inline = stdoutRaw !== undefined && stdoutRaw.length > 0 ? Buffer.from(stdoutRaw) : undefined;
+  if (inline !== undefined) blobs.set(digestOf(inline), inline);
+  const stdout = inline === undefined ? given_ : digestOf(inline);
+  const isEmpty = stdout === undefined || sizeOf(stdout) === 0;
+  return { message: { ...rest, outputDirectories, ...(isEmpty ? {} : { stdout }) }, blobs };
+}
