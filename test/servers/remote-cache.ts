@@ -1,7 +1,9 @@
+// Machines that share results through a remote cache, whatever server holds it.
+
 import { expect } from 'chai';
 import { rmSync } from 'node:fs';
-import { Casd, needCasd } from '../support/casd.js';
 import { outcomesOf, RemoteScene } from '../support/remote-scene.js';
+import type { CacheServer, CacheServerKind } from '../support/servers/cache-server.js';
 
 /** Three nodes: a chain of two, and one with a log, links, modes and an empty folder. */
 const pipelineOf = (tag: string): string => `pyflow: 1
@@ -18,15 +20,15 @@ nodes:
     with: { argv: [sh, -c, 'mkdir -p g/empty; ln -s ../a.txt g/link; umask 077; echo ${tag} > g/secret; head -c 300000 /dev/zero > g/big'], writes: ['g/**'] }
 `;
 
-describe('remote cache', function () {
-  this.timeout(120_000);
-  let casd: Casd;
+/** Tests of the whole program with a server of this kind. */
+export function testRemoteCache(kind: CacheServerKind): void {
+  let server: CacheServer;
   let scene: RemoteScene;
   before(async function () {
-    needCasd(this);
-    casd = await Casd.start();
+    kind.need(this);
+    server = await kind.start();
   });
-  after(async () => casd?.stop());
+  after(async () => server?.stop());
   beforeEach(() => {
     scene = new RemoteScene();
     scene.write({ 'a.txt': `${scene.tag}\n` }).pipeline(pipelineOf(scene.tag));
@@ -34,7 +36,7 @@ describe('remote cache', function () {
   afterEach(() => rmSync(scene.root, { recursive: true, force: true }));
 
   it('gives a second machine the results of the first, and the same slug', async () => {
-    const { url } = casd;
+    const { url } = server;
     const one = await scene.on({ name: 'one', url, write: true });
     expect(outcomesOf(one.report)).to.deep.equal({ first: 'executed', second: 'executed', third: 'executed' });
     expect(one.report.remote).to.include({ hits: 0, misses: 3, uploaded: 3, notUploaded: 0 });
@@ -56,7 +58,7 @@ describe('remote cache', function () {
   });
 
   it('asks nobody if nothing changed', async () => {
-    const { url } = casd;
+    const { url } = server;
     await scene.on({ name: 'one', url });
     const { report } = await scene.on({ name: 'one', url: 'grpc://127.0.0.1:9' });
     expect(outcomesOf(report)).to.deep.equal({ first: 'up-to-date', second: 'up-to-date', third: 'up-to-date' });
@@ -64,7 +66,7 @@ describe('remote cache', function () {
   });
 
   it('only reads unless it is told to write', async () => {
-    const { url } = casd;
+    const { url } = server;
     const { report } = await scene.on({ name: 'one', url });
     expect(report.remote).to.include({ misses: 3, uploaded: 0, notUploaded: 0 });
     expect((await scene.on({ name: 'two', url })).report.remote).to.include({ hits: 0, misses: 3 });
@@ -89,7 +91,7 @@ nodes:
   source: { uses: source, with: { tag: '${scene.tag}' } }
   command: { uses: command, with: { argv: ['true', '${scene.tag}'], writes: [] } }
 `);
-    const { url } = casd;
+    const { url } = server;
     const on = async (name: string, builder: string) => {
       const env = { PYFLOW_BUILDER: builder };
       const { report, notices } = await scene.on({ name, url, write: true, env });
@@ -103,4 +105,4 @@ nodes:
     expect(await on('three', 'a')).to.deep.equal(restored);
     expect(await on('four', 'b')).to.deep.equal(restored);
   });
-});
+}

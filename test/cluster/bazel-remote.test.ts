@@ -1,0 +1,7 @@
+import { testRemoteCache } from '../servers/remote-cache.js';
+import { testRemoteTransport } from '../servers/remote-transport.js';
+import { bazelRemote } from '../support/servers/bazel-remote.js';
+
+describe('the remote transport, against bazel-remote', () => testRemoteTransport(bazelRemote));
+
+describe('remote cache on bazel-remote', () => testRemoteCache(bazelRemote)).timeout(120_000);

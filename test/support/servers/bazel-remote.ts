@@ -1,0 +1,97 @@
+// A real cache that is nothing but a cache: bazel-remote, built once per machine from its Go module.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Context } from 'mocha';
+import { skipBecause } from '../skip.js';
+import type { CacheServer, CacheServerKind } from './cache-server.js';
+import { outlive } from './reaper.js';
+import { freePorts, ServerProcess } from './server-process.js';
+
+const kept = join(homedir(), '.cache', 'pyflow-tests');
+/** Ends the script if the module can't be had. */
+const UNAVAILABLE = 3;
+
+let program: string | undefined;
+
+/** Builds it if no run has before, which takes minutes. Skips the suite where there is no Go, or no such module. */
+export function needBazelRemote(mocha: Context): void {
+  if (program !== undefined) return;
+  if (spawnSync('go', ['version']).status !== 0) skipBecause(mocha, 'needs Go, to build bazel-remote');
+  mocha.timeout(1_200_000);
+  const script = fileURLToPath(new URL('bazel-remote.sh', import.meta.url));
+  const { status, stdout, stderr } = spawnSync('/bin/sh', [script, kept], { encoding: 'utf8' });
+  if (status === UNAVAILABLE) skipBecause(mocha, `the Go module of bazel-remote is not available here: ${stderr}`);
+  if (status !== 0) throw new Error(`bazel-remote can't be built:\n${stderr}`);
+  program = stdout.trim();
+}
+
+export interface BazelRemoteOptions {
+  /** More options of the command line. Relative paths are inside the server's folder of settings. */
+  readonly more?: readonly string[];
+}
+
+export class BazelRemote implements CacheServer {
+  private process: ServerProcess | undefined;
+
+  private constructor(
+    private readonly options: BazelRemoteOptions,
+    private readonly port: number,
+    /** Blobs as they are, not compressed, so that a test can search them. */
+    readonly folder: string,
+  ) {}
+
+  /** `needBazelRemote` comes first. */
+  static async start(options: BazelRemoteOptions = {}): Promise<BazelRemote> {
+    const [port = 0] = await freePorts(1);
+    const server = new BazelRemote(options, port, mkdtempSync(join(tmpdir(), 'pyflow-bazel-remote-')));
+    outlive({ folder: server.folder });
+    await server.resume();
+    return server;
+  }
+
+  get url(): string {
+    return `grpc://127.0.0.1:${this.port}`;
+  }
+
+  get socketUrls(): readonly string[] {
+    return [];
+  }
+
+  get address(): { readonly host: string; readonly port: number } {
+    return { host: '127.0.0.1', port: this.port };
+  }
+
+  async resume(): Promise<void> {
+    if (program === undefined) throw new Error('needBazelRemote was not called');
+    const argv = [
+      program,
+      `--dir=${join(this.folder, 'data')}`,
+      '--max_size=5',
+      '--storage_mode=uncompressed',
+      `--grpc_address=127.0.0.1:${this.port}`,
+      `--http_address=unix://${join(this.folder, 'http')}`,
+      ...(this.options.more ?? []),
+    ];
+    rmSync(join(this.folder, 'http'), { force: true });
+    this.process = await ServerProcess.start({ argv, port: this.port });
+  }
+
+  async kill(): Promise<void> {
+    await this.process?.kill();
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export const bazelRemote: CacheServerKind = {
+  name: 'bazel-remote',
+  need: needBazelRemote,
+  start: () => BazelRemote.start(),
+};

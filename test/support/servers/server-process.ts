@@ -1,0 +1,115 @@
+// A server program: starts it, waits until it listens, and ends it with everything that it started.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { outlive } from './reaper.js';
+
+export interface ServerProgram {
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** It is ready when it takes connections there. Absent: when it has started. */
+  readonly port?: number;
+  readonly startMs?: number;
+}
+
+export class ServerProcess {
+  private readonly lines: string[] = [];
+
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly forget: () => void,
+  ) {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream!.setEncoding('utf8').on('data', (text: string) => {
+        this.lines.push(text);
+        if (this.lines.length > 200) this.lines.shift();
+      });
+    }
+  }
+
+  static async start({ argv, env = {}, cwd, port, startMs = 60_000 }: ServerProgram): Promise<ServerProcess> {
+    const [program = '', ...args] = argv;
+    const child = spawn(program, args, {
+      env: { PATH: process.env['PATH'], ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A group, so that what it starts ends with it.
+      detached: true,
+      ...(cwd === undefined ? {} : { cwd }),
+    });
+    await once(child, 'spawn');
+    const started = new ServerProcess(child, outlive({ group: child.pid! }));
+    if (port !== undefined) await started.untilListening(port, performance.now() + startMs);
+    return started;
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  get isRunning(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** The last lines that it printed. */
+  get log(): string {
+    return this.lines.join('');
+  }
+
+  /** Ends it and what it started at once, as a crash would. */
+  async kill(): Promise<void> {
+    const ended = this.isRunning ? once(this.child, 'exit') : undefined;
+    this.signal('SIGKILL');
+    await ended;
+    this.forget();
+  }
+
+  /** Lets it end by itself, but not for ever. */
+  async end(withinMs = 10_000): Promise<void> {
+    if (this.isRunning) {
+      const timer = setTimeout(() => this.signal('SIGKILL'), withinMs);
+      const ended = once(this.child, 'exit');
+      this.signal('SIGTERM');
+      await ended;
+      clearTimeout(timer);
+    }
+    this.signal('SIGKILL');
+    this.forget();
+  }
+
+  private signal(name: NodeJS.Signals): void {
+    try {
+      process.kill(-this.pid, name);
+    } catch {
+      // All of the group has ended.
+    }
+  }
+
+  private async untilListening(port: number, deadline: number): Promise<void> {
+    while (!(await accepts(port))) {
+      if (this.isRunning && performance.now() < deadline) continue;
+      await this.kill();
+      throw new Error(`${this.child.spawnargs[0]} does not listen at port ${port}:\n${this.log}`);
+    }
+  }
+}
+
+/** Whether something listens there; tells it after a moment, so that asking again is not a busy loop. */
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  const isOpen = await new Promise<boolean>((resolve) => {
+    socket.on('connect', () => resolve(true)).on('error', () => setTimeout(resolve, 50, false));
+  });
+  socket.destroy();
+  return isOpen;
+}
+
+/** Different ones, so that servers that start together don't want the same. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  await Promise.all(servers.map(async (server) => once(server.listen(0, '127.0.0.1'), 'listening')));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map(async (server) => once(server.close(), 'close')));
+  return ports;
+}
