@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { writeExport } from '../../src/cli/buildpack/export-file.js';
 import { placesOf } from '../../src/cli/buildpack/places.js';
+import type { ActionKey } from '../../src/engine/files/digest.js';
 import { readState } from '../../src/engine/run/run-record.js';
 import { BuildpackTrial } from '../support/buildpack-trial.js';
 import { nodeReport } from '../support/events.js';
@@ -454,7 +455,9 @@ describe('cli/buildpack', () => {
 
     it('[uv.env] puts uv on the path after the Python of the app, and nothing of an earlier build', () => {
       const places = placesIn(trial.home);
-      const made = nodeReport({ outcome: 'executed', kind: 'fetch-tool', outputs: { tool: 'digest/1', version: '1' } });
+      const key = 'digest/1' as ActionKey;
+      const outputs = { tool: 'digest/2', version: '1' };
+      const made = nodeReport({ outcome: 'executed', kind: 'fetch-tool', key, outputs });
       const { report, cacheDir } = of('uv');
       const options = { cacheDir, buildDir: trial.buildDir, appDir: join(trial.root, 'none') };
       writeExport(places, { ...options, report: { ...report, nodes: { 'uv-tool': made } } });
