@@ -1,7 +1,12 @@
 // Machines that share results through a remote cache, whatever server holds it.
 
 import { expect } from 'chai';
+import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { bundledCli } from '../support/cli-scene.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { killServer, loseBlobs } from '../support/remote-rounds.js';
 import { outcomesOf, RemoteScene } from '../support/remote-scene.js';
 import type { CacheServer, CacheServerKind } from '../support/servers/cache-server.js';
 
@@ -19,6 +24,8 @@ nodes:
     uses: command
     with: { argv: [sh, -c, 'mkdir -p g/empty; ln -s ../a.txt g/link; umask 077; echo ${tag} > g/secret; head -c 300000 /dev/zero > g/big'], writes: ['g/**'] }
 `;
+
+const run = promisify(execFile);
 
 /** Tests of the whole program with a server of this kind. */
 export function testRemoteCache(kind: CacheServerKind): void {
@@ -105,4 +112,80 @@ nodes:
     expect(await on('three', 'a')).to.deep.equal(restored);
     expect(await on('four', 'b')).to.deep.equal(restored);
   });
+
+  it('costs a chain of nodes one round trip each', async () => {
+    const proxy = await FaultProxy.start(server.address);
+    try {
+      const length = 30;
+      const line = (index: number): string =>
+        index === 0
+          ? `  n0: { uses: command, with: { argv: [sh, -c, 'echo ${scene.tag} > f0'], writes: [f0] } }`
+          : `  n${index}: { uses: command, after: [n${index - 1}], with: { argv: [cp, f${index - 1}, f${index}], reads: [f${index - 1}], writes: [f${index}] } }`;
+      scene.pipeline(`pyflow: 1\nnodes:\n${Array.from({ length }, (_, index) => line(index)).join('\n')}\n`);
+      await scene.on({ name: 'one', url: server.url, write: true });
+      proxy.delayMs = 10;
+      const { report } = await scene.on({ name: 'two', url: proxy.url });
+      expect(report.remote).to.include({ hits: length, misses: 0 });
+      // The first call is the greeting, and the slug's file comes last.
+      expect(report.remote?.roundTrips).to.be.at.most(length + 2);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  it('says what a plan would restore, and asks only if the command line names the server', async () => {
+    const { url } = server;
+    await scene.on({ name: 'one', url, write: true });
+    const plan = async (...args: readonly string[]): Promise<string> => {
+      const argv = [
+        'plan',
+        scene.pipelineFile,
+        '--app',
+        scene.appDir,
+        '--cache-dir',
+        `${scene.root}/cache-plan`,
+        ...args,
+      ];
+      const { stdout } = await run(process.execPath, [bundledCli(), ...argv], {
+        env: { HOME: scene.root, PYFLOW_REMOTE: url },
+      });
+      return stdout;
+    };
+    expect(await plan()).to.match(/^first +command +executed/m);
+    const asked = await plan('--remote', url);
+    for (const id of ['first', 'second', 'third']) {
+      expect(asked).to.match(new RegExp(`^${id} +command +restored +from the remote cache$`, 'm'));
+    }
+  });
+
+  it('explains where a result came from, in the summary and in `why`', async () => {
+    const { url } = server;
+    await scene.on({ name: 'one', url, write: true });
+    const places = { cacheDir: `${scene.root}/cache-two`, outDir: `${scene.root}/out-two` };
+    const { stdout: log } = await scene.run({ ...places, args: [`--remote=${url}`], log: 'plain' });
+    expect(log).to.match(/^Remote cache: 3 of 3 results; .*; [\d.]+ kB down, \d+ B up in \d+ round trips$/m);
+    const argv = ['why', 'first', '--app', scene.appDir, '--cache-dir', `${scene.root}/cache-two`];
+    const { stdout } = await run(process.execPath, [bundledCli(), ...argv], { env: { HOME: scene.root } });
+    expect(stdout).to.match(/^first \(command\): restored \(from the remote cache; saved .*\) in run /);
+  });
+
+  it('checks a server for `pyflow cache remote status`', async () => {
+    const status = (...args: readonly string[]): Promise<{ readonly stdout: string }> =>
+      run(process.execPath, [bundledCli(), 'cache', 'remote', 'status', ...args], { env: { HOME: scene.root } });
+    const { stdout } = await status('--remote', server.url, '--remote-write');
+    expect(stdout).to.match(/^Server: +grpc:\/\/127\.0\.0\.1:\d+\nAPI: +2\.\d+ to 2\.\d+\nLatency: +[\d.]+ ms\n/);
+    expect(stdout)
+      .to.match(/^Reading: +works$/m)
+      .and.to.match(/^Writing: +works$/m);
+    expect(JSON.parse((await status('--remote', server.url, '--json')).stdout)).to.deep.include({
+      url: server.url,
+      instance: '',
+    });
+    const gone = await status('--remote', 'grpc://127.0.0.1:9').catch((error: unknown) => error);
+    expect(gone).to.include({ code: 75 }).and.to.have.property('stderr').that.contains('[remote::unreachable]');
+  });
+
+  it('builds the same slug if the server is killed during a run', () => killServer(server, 4));
+
+  it('builds the same slug if the server loses half of its blobs during a run', () => loseBlobs(server, 4));
 }

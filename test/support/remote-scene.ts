@@ -11,6 +11,8 @@ export interface Machine {
   readonly url?: string;
   readonly write?: true;
   readonly sandbox?: 'auto';
+  /** Default: the scene's own. */
+  readonly pipelineFile?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -24,12 +26,13 @@ export interface EndedRun {
 
 export class RemoteScene extends CliScene {
   /** Throws if there is no report. */
-  async on({ name, url, write, sandbox, args = [], env }: Machine): Promise<EndedRun> {
+  async on({ name, url, write, sandbox, pipelineFile, args = [], env }: Machine): Promise<EndedRun> {
     const ended = await this.run({
       cacheDir: `${this.root}/cache-${name}`,
       outDir: `${this.root}/out-${name}`,
       args: [...(url === undefined ? [] : [`--remote=${url}`]), ...(write === true ? ['--remote-write'] : []), ...args],
       ...(sandbox === undefined ? {} : { sandbox }),
+      ...(pipelineFile === undefined ? {} : { pipelineFile }),
       ...(env === undefined ? {} : { env }),
     });
     if (ended.report === undefined) throw new Error(`no report: ${ended.stderr}${ended.stdout.slice(-2000)}`);

@@ -67,7 +67,8 @@ export function offerRemotely(
   { result, usesVariables }: { readonly result: ActionResult; readonly usesVariables: boolean },
 ): void {
   const { remote } = run;
-  if (remote?.isWriting !== true) return;
+  // Pure nodes never ask, because computing their values is quicker than a round trip.
+  if (remote?.isWriting !== true || action.isPure) return;
   const stored = usesVariables ? { result, usesVariables } : { result };
   if (bondOf(stored, action.record) !== undefined) return;
   const { key, blobs } = action.messages(variantOf(remote.settings.scopes[0]!, result.builder));
