@@ -1,17 +1,37 @@
 import { expect } from 'chai';
 import { rmSync } from 'node:fs';
+import type { Failure } from '../../src/engine/failure.js';
 import type { Casd } from '../support/casd.js';
 import { needCasd } from '../support/casd.js';
+import { processesOf } from '../support/cli-scene.js';
 import { RemoteScene, type EndedRun, type Machine } from '../support/remote-scene.js';
 import { BUILDER, startWorkers, workerFolder } from '../support/workers.js';
 
 const WORKING = { PYFLOW_BUILDER: BUILDER, PYFLOW_REMOTE_EXECUTE: '1' };
-const layersOf = ({ report }: EndedRun): Readonly<Record<string, string | undefined>> =>
-  Object.fromEntries(Object.entries(report.nodes).map(([id, { layer }]) => [id, layer?.digest]));
-const keysOf = ({ report }: EndedRun): Readonly<Record<string, string | undefined>> =>
-  Object.fromEntries(Object.entries(report.nodes).map(([id, { key }]) => [id, key]));
+const NODES = 20;
+
+const each = <T>({ report }: EndedRun, what: (node: EndedRun['report']['nodes'][string]) => T): Record<string, T> =>
+  Object.fromEntries(Object.entries(report.nodes).map(([id, node]) => [id, what(node)]));
+const layersOf = (run: EndedRun) => each(run, ({ layer }) => layer?.digest);
+const keysOf = (run: EndedRun) => each(run, ({ key }) => key);
+const placesOf = (run: EndedRun) =>
+  each(run, ({ outcome, executedOn }) => [outcome, executedOn].filter(Boolean).join(' '));
 const linesOf = ({ ended }: EndedRun): readonly string[] =>
-  ended.events.flatMap((event) => (event.type === 'node-printed' ? [event.text] : []));
+  ended.events.flatMap((event) => (event.type === 'node-printed' ? [`${event.stream}: ${event.text}`] : []));
+const failureOf = ({ report }: EndedRun, id: string): Failure | undefined => report.nodes[id]?.failure;
+
+/** A node that writes all that a layer can hold and a worker can tell. */
+const nodeOf = (id: string): string => `
+  ${id}:
+    uses: command
+    with:
+      argv: [sh, -c, 'pwd; mkdir -p gen/${id}/empty; cat src/a.txt > gen/${id}/x; echo ${id} >> gen/${id}/x; ln -s x gen/${id}/link; chmod 755 gen/${id}/x; head -c 40000 /dev/zero > gen/${id}/zeros; echo said; echo to >&2']
+      reads: [src/a.txt, 'src/c*']
+      writes: ['gen/${id}/**']`;
+const deleting = `
+  deletes:
+    uses: command
+    with: { argv: [sh, -c, 'rm b/b.txt; cat src/a.txt'], reads: ['b/**', src/a.txt], writes: [b/b.txt] }`;
 
 describe('remote execution', function () {
   this.timeout(240_000);
@@ -27,28 +47,236 @@ describe('remote execution', function () {
     await casd?.stop();
     rmSync(folder, { recursive: true, force: true });
   });
-  beforeEach(() => (scene = new RemoteScene()));
+  beforeEach(() => {
+    scene = new RemoteScene();
+    scene.write({ 'src/a.txt': scene.tag, 'b/b.txt': 'b' });
+  });
   afterEach(() => rmSync(scene.root, { recursive: true, force: true }));
 
   const there = (more: Partial<Machine> = {}): Promise<EndedRun> =>
     scene.on({ name: 'there', url: casd.url, ...more, env: { ...WORKING, ...more.env } });
   const here = (more: Partial<Machine> = {}): Promise<EndedRun> =>
-    scene.on({ name: 'here', ...more, env: { PYFLOW_BUILDER: BUILDER, ...more.env } });
+    scene.on({ name: 'here', sandbox: 'auto', ...more, env: { PYFLOW_BUILDER: BUILDER, ...more.env } });
+  const pipeline = (...nodes: readonly string[]): RemoteScene => scene.pipeline(`pyflow: 1\nnodes:${nodes.join('')}\n`);
 
-  it('gives a node the key, the layer and the log that it has here', async () => {
-    scene.write({ 'src/a.txt': scene.tag }).pipeline(`pyflow: 1
-nodes:
-  one:
-    uses: command
-    with: { argv: [sh, -c, 'pwd; mkdir -p gen/empty; cat src/a.txt > gen/x; ln -s x gen/link; chmod 755 gen/x; echo said; echo to >&2'], reads: ['src/**'], writes: ['gen/**'] }
-`);
+  it(`gives ${NODES} nodes the keys, layers and logs that they have here`, async () => {
+    const ids = Array.from({ length: NODES - 1 }, (_, index) => `n${index}`);
+    pipeline(deleting, ...ids.map(nodeOf));
     const remote = await there();
     expect(remote.notices).to.deep.equal({});
-    expect(remote.report.nodes['one']?.executedOn).to.equal('remote');
-    const local = await here({ sandbox: 'auto' });
+    expect(new Set(Object.values(placesOf(remote)))).to.deep.equal(new Set(['executed remote']));
+    const local = await here();
     expect(layersOf(remote)).to.deep.equal(layersOf(local));
     expect(keysOf(remote)).to.deep.equal(keysOf(local));
-    expect(linesOf(remote)).to.deep.equal(linesOf(local));
+    expect([...linesOf(remote)].sort()).to.deep.equal([...linesOf(local)].sort());
+    expect(linesOf(remote)).to.include('stdout: /app');
     expect(remote.report.slug?.digest).to.equal(local.report.slug?.digest);
+    const again = await there({ args: ['--app-id=other'] });
+    expect(new Set(Object.values(placesOf(again))), 'the results are in the local cache').to.deep.equal(
+      new Set(['restored']),
+    );
+  });
+
+  it('hands layers and values from node to node', async () => {
+    pipeline(
+      nodeOf('one'),
+      `
+  two:
+    uses: command
+    inputs: { tree: one.tree }
+    with: { argv: [sh, -c, 'cat gen/one/x gen/one/link; rm gen/one/x; ls -A gen/one > gen/list'], capture: true, writes: ['gen/**'] }`,
+    );
+    const remote = await there();
+    expect(placesOf(remote)).to.deep.equal({ one: 'executed remote', two: 'executed remote' });
+    const local = await here();
+    expect(layersOf(remote)).to.deep.equal(layersOf(local));
+    expect(each(remote, ({ outputs }) => outputs)).to.deep.equal(each(local, ({ outputs }) => outputs));
+  });
+
+  it('gives what workers have made to a machine that only reads', async () => {
+    pipeline(nodeOf('one'));
+    await there({ write: true });
+    const reader = await scene.on({ name: 'reader', url: casd.url, env: { PYFLOW_BUILDER: BUILDER } });
+    expect(reader.notices).to.deep.equal({});
+    expect(reader.report.nodes['one']).to.include({ outcome: 'restored', restoredFrom: 'remote' });
+  });
+
+  it('reports a failure with its log in the words of a local run, and caches none', async () => {
+    pipeline(`
+  one:
+    uses: command
+    with: { argv: [sh, -c, 'echo before; echo wrong >&2; exit 3'], reads: ['src/**'] }`);
+    const remote = await there();
+    const local = await here();
+    expect(failureOf(remote, 'one')).to.deep.equal(failureOf(local, 'one'));
+    expect(failureOf(remote, 'one')?.code).to.equal('command::failed');
+    expect(linesOf(remote)).to.deep.equal(linesOf(local));
+    const again = await there();
+    expect(linesOf(again), 'it ran again').to.deep.equal(linesOf(local));
+    expect(remote.notices).to.deep.equal({});
+  });
+
+  it('refuses a write that the node does not declare', async () => {
+    pipeline(`
+  one:
+    uses: command
+    with: { argv: [sh, -c, 'echo x > elsewhere'], writes: ['gen/**'] }`);
+    const remote = await there();
+    expect(failureOf(remote, 'one')).to.deep.equal(failureOf(await here(), 'one'));
+    expect(failureOf(remote, 'one')?.code).to.equal('node::undeclared-write');
+  });
+
+  it('keeps nodes here that a worker can not run: network, variables, secrets, limits, odd permissions', async () => {
+    pipeline(
+      `
+  network:
+    uses: command
+    network: true
+    with: { argv: ['true'] }
+  variable:
+    uses: command
+    with: { argv: ['true'], appEnv: [A] }
+  secret:
+    uses: command
+    secrets: [B]
+    with: { argv: ['true'] }
+  limits:
+    uses: command
+    limits: { memory: 1g }
+    with: { argv: ['true'] }
+  home:
+    uses: command
+    env: { HOME: /app/home }
+    with: { argv: ['true'] }
+  never:
+    uses: command
+    cache: never
+    with: { argv: ['true'] }
+  odd:
+    uses: command
+    with: { argv: [sh, -c, 'echo x > private; chmod 600 private'], writes: [private] }`,
+    );
+    scene.write({ A: `variable-${scene.tag}`, B: `secret-${scene.tag}` }, `${scene.root}/env`);
+    const remote = await there({ args: [`--env-dir=${scene.root}/env`] });
+    expect(new Set(Object.values(placesOf(remote)))).to.deep.equal(new Set(['executed']));
+    expect(remote.notices).to.deep.equal({});
+    expect(layersOf(remote)['odd']).to.equal(layersOf(await here({ args: ['--only=odd'] }))['odd']);
+  });
+
+  it('ends a node at its timeout, and the processes on the worker', async () => {
+    pipeline(`
+  one:
+    uses: command
+    timeout: 3s
+    with: { argv: [sh, -c, 'sleep 100 # ${scene.tag}'] }`);
+    const remote = await there();
+    expect(failureOf(remote, 'one')).to.deep.equal(failureOf(await here(), 'one'));
+    expect(failureOf(remote, 'one')?.code).to.equal('node::timeout');
+    expect(await scene.survivors(10_000)).to.deep.equal([]);
+  });
+
+  it('cancels what runs on workers when the run is interrupted', async () => {
+    pipeline(`
+  one:
+    uses: command
+    with: { argv: [sh, -c, 'sleep 100 # ${scene.tag}'] }`);
+    const running = scene.start({ args: [`--remote=${casd.url}`], env: WORKING });
+    const isThere = (): boolean => processesOf(`sleep 100 # ${scene.tag}`).length > 0;
+    const deadline = performance.now() + 60_000;
+    while (!isThere() && performance.now() < deadline) await new Promise((wake) => setTimeout(wake, 20));
+    expect(isThere()).to.equal(true);
+    running.child.kill('SIGINT');
+    expect((await running.ended).status).to.equal(130);
+    expect(await scene.survivors(10_000)).to.deep.equal([]);
+  });
+});
+
+describe('remote execution with workers that do not fit', function () {
+  this.timeout(240_000);
+  let scene: RemoteScene;
+  before(function () {
+    needCasd(this);
+  });
+  beforeEach(() => {
+    scene = new RemoteScene();
+    scene.write({ 'src/a.txt': scene.tag, 'b/b.txt': 'b' });
+    scene.pipeline(`pyflow: 1\nnodes:${nodeOf('one')}${nodeOf('two')}\n`);
+  });
+  afterEach(() => rmSync(scene.root, { recursive: true, force: true }));
+
+  const CASES: readonly (readonly [what: string, options: Parameters<typeof workerFolder>[0], says: RegExp])[] = [
+    ['another builder', { builder: 'another' }, /other programs/],
+    ['another protocol', { program: 'exec /opt/node/node /usr/local/bin/pyflow-node.cjs 2' }, /protocol/],
+    [
+      'another revision of the kind',
+      {
+        program: `sed -i 's/"revision":1/"revision":7/' spec.json; exec /opt/node/node /usr/local/bin/pyflow-node.cjs 1`,
+      },
+      /revision/,
+    ],
+    ['a program that prints nonsense', { program: 'echo nonsense; exit 1' }, /did not run pyflow-node/],
+    ['a program that makes no result', { program: 'exit 0' }, /result\.json/],
+    [
+      'a result of another action',
+      { program: `mkdir -p out; echo '{"outputs":{},"durationMs":1,"storedAt":1}' > out/result.json` },
+      /schema/,
+    ],
+  ];
+  for (const [what, options, says] of CASES) {
+    it(`runs the nodes here, with one notice: ${what}`, async () => {
+      const folder = workerFolder(options);
+      const casd = await startWorkers(folder);
+      try {
+        const remote = await scene.on({ name: 'there', url: casd.url, sandbox: 'auto', env: WORKING });
+        expect(placesOf(remote)).to.deep.equal({ one: 'executed', two: 'executed' });
+        expect(Object.keys(remote.notices)).to.deep.equal(['remote::ran-here']);
+        expect(remote.notices['remote::ran-here']).to.have.length(1);
+        expect(remote.notices['remote::ran-here']?.[0]).to.match(says);
+      } finally {
+        await casd.stop();
+        rmSync(folder, { recursive: true, force: true });
+      }
+    });
+  }
+
+  it('runs the nodes here when the executor is gone, or fails with `require`', async () => {
+    const folder = workerFolder({ program: 'sleep 100' });
+    const casd = await startWorkers(folder);
+    try {
+      const running = scene.start({ sandbox: 'auto', args: [`--remote=${casd.url}`], env: WORKING });
+      await running.until((event) => event.type === 'node-started');
+      await casd.kill();
+      const { report, events } = await running.ended;
+      expect(report?.status).to.equal('succeeded');
+      const codes = events.flatMap((event) => (event.type === 'notice' ? [event.code] : []));
+      expect(codes.filter((code) => code === 'remote::execution-off')).to.have.length(1);
+      const settings = `${scene.root}/remote.yml`;
+      scene.write({ 'remote.yml': `url: ${casd.url}\nexecute: true\nrequire: true\n` }, scene.root);
+      const required = await scene.on({ name: 'required', args: [`--remote-settings=${settings}`], env: WORKING });
+      expect(required.report.exitCode).to.equal(75);
+    } finally {
+      await casd.stop();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('sends inputs again that the server has lost', async () => {
+    const folder = workerFolder();
+    const casd = await startWorkers(folder);
+    try {
+      scene.pipeline(`pyflow: 1
+nodes:
+  one: { uses: command, with: { argv: [sh, -c, 'sleep 1; cat src/a.txt'], reads: ['src/**'] } }
+  two: { uses: command, after: [one], with: { argv: [sh, -c, 'cat src/a.txt b/b.txt'], reads: ['src/**', 'b/**'] } }
+`);
+      const running = scene.start({ args: [`--remote=${casd.url}`], env: WORKING });
+      await running.until((event) => event.type === 'node-started' && event.node === 'one');
+      rmSync(`${casd.folder}/cas/objects`, { recursive: true, force: true });
+      const { report } = await running.ended;
+      expect(report?.status).to.equal('succeeded');
+    } finally {
+      await casd.stop();
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });

@@ -7,8 +7,9 @@ import { digestOf, type Digest } from '../files/digest.js';
 import type { BlobSource } from '../remote/blob-sender.js';
 import type { ExecutedRemotely, RemoteExecutor } from '../remote/remote-executor.js';
 import { notExecuted, ranHere } from '../remote/remote-words.js';
-import { isWorkersOwn, type WorkerMessage } from '../remote/worker-message.js';
+import { isWorkersOwn, UNNAMED, type WorkerMessage } from '../remote/worker-message.js';
 import { ABORTED, failed, stopOf, stopWith, type Stop } from '../run/node-end.js';
+import type { ActionResult } from '../store/store.js';
 import { directoriesOf } from '../trees/directories.js';
 import { encodeDirectory } from '../trees/reapi.js';
 import type { Directory } from '../trees/tree.js';
@@ -131,7 +132,9 @@ async function endOf(
     case 'done':
       break;
   }
-  const { result, log, uncacheable } = executed;
+  const { uncacheable } = executed;
+  const log = named(executed.log, action);
+  const result = withLog(run, executed.result, log);
   const { layer, tool } = result;
   for (const each of [layer, tool]) {
     if (each !== undefined && !(await run.layers.load(each))) return here(execution, action, 'its layer was lost');
@@ -167,9 +170,26 @@ function failedThere(
   // Such a result is rare, and known only when it is there.
   if (message.type !== 'failed') return undefined;
   watch.onWork();
-  print(execution, action, log);
+  print(execution, action, named(log, action));
   watch.onStatus(message.status);
-  return fail(failed(execution.run.secrets.maskFailure(message.failure)));
+  const name = (text: string): string => text.replaceAll(UNNAMED, action.node.id);
+  const { failure } = message;
+  const { title, detail, remedy } = failure;
+  const ownWords = { ...failure, title: name(title), detail: name(detail), remedy: name(remedy) };
+  return fail(failed(execution.run.secrets.maskFailure(ownWords)));
+}
+
+/** The log with the id of the node. */
+function named(log: Buffer | undefined, { node }: Action): Buffer | undefined {
+  if (log?.includes(UNNAMED) !== true) return log;
+  return Buffer.from(log.toString('utf8').replaceAll(UNNAMED, node.id));
+}
+
+function withLog({ store }: Execution['run'], result: ActionResult, log: Buffer | undefined): ActionResult {
+  if (log === undefined || result.log === undefined) return result;
+  const digest = digestOf(log);
+  store.write(digest, log);
+  return { ...result, log: digest };
 }
 
 function here({ run }: Execution, { node }: Action, why: string): Performed | undefined {

@@ -1,7 +1,7 @@
 // Runs actions on the server's workers: brings the inputs there, waits, and checks what comes back. Never fails a node by itself:
 // what the server can't do is done here.
 
-import { sizeOf, type ActionKey, type Digest } from '../files/digest.js';
+import { digestOf, sizeOf, type ActionKey, type Digest } from '../files/digest.js';
 import type { LocalStore } from '../store/local-store.js';
 import type { ActionResult } from '../store/store.js';
 import { checkForeignLayer } from '../trees/foreign-tree.js';
@@ -147,7 +147,8 @@ export class RemoteExecutor {
     const left = await this.#fetcher.fetch(store, files, instance);
     if (left.size > 0) return unusable(`the server lacks ${left.size} of its files`);
     for (const [digest, blob] of own.blobs) store.write(digest, blob);
-    if (log !== undefined && result.value.log !== undefined) store.write(result.value.log, log);
+    if (result.value.log !== undefined && (log === undefined || digestOf(log) !== result.value.log))
+      return unusable('its log is missing');
     return { type: 'done', result: result.value, log, isKeptBack: false };
   }
 

@@ -13,6 +13,9 @@ export type WorkerMessage =
   /** The node succeeded, but its result can't be told to another machine. */
   | { readonly type: 'untellable'; readonly reason: string };
 
+/** Stands for the id of the node, which is in no key. The client puts the id there. */
+export const UNNAMED = '{pyflow-node}';
+
 /** Exit statuses besides those of failures. */
 export const REFUSED_STATUS = 78;
 export const KEPT_BACK_STATUS = 79;

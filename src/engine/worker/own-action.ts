@@ -8,6 +8,7 @@ import type { Composition } from '../composition.js';
 import type { ActionKey, Digest } from '../files/digest.js';
 import type { Action } from '../node/action.js';
 import { KEY_FORMAT } from '../node/key.js';
+import { UNNAMED } from '../remote/worker-message.js';
 import { Run } from '../run/run.js';
 import type { AnyPlugin, RunContext } from '../sdk.js';
 import type { LocalStore } from '../store/local-store.js';
@@ -39,9 +40,6 @@ export interface Around {
   readonly builder: string | undefined;
   readonly signal: AbortSignal;
 }
-
-/** The node has no name here, because names are in no key. */
-const NODE = 'node' as NodeId;
 
 export function openOwnRun({ spec, app, appPath, table }: Received, around: Around): Run {
   const { composition, kind, store, cacheDir, builder, signal } = around;
@@ -84,7 +82,7 @@ export function openOwnRun({ spec, app, appPath, table }: Received, around: Arou
 
 /** Timeout and limits are the client's business. */
 const nodeOf = ({ kind, config }: Spec, { manifest }: KnownKind): CheckedNode => ({
-  id: NODE,
+  id: UNNAMED as NodeId,
   kind,
   config,
   inputs: {},
