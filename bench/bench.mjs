@@ -11,12 +11,13 @@ import { example } from './groups/example.mjs';
 import { layered, many } from './groups/layered.mjs';
 import { large } from './groups/large.mjs';
 import { managers } from './groups/managers.mjs';
+import { remote } from './groups/remote.mjs';
 import { startup } from './groups/startup.mjs';
 import { store } from './groups/store.mjs';
 import { bench, brokenFigure } from './measure.mjs';
 import { isMissed, tableOf } from './table.mjs';
 
-const GROUPS = { startup, layered, many, store, example, managers, adapter, large };
+const GROUPS = { startup, layered, many, store, example, managers, adapter, large, remote };
 
 const { values } = parseArgs({
   options: {
@@ -34,7 +35,7 @@ const groups = {};
 for (const name of values.only) {
   let figures;
   try {
-    figures = GROUPS[name]({ rounds });
+    figures = await GROUPS[name]({ rounds });
   } catch (error) {
     figures = [brokenFigure(name, error)];
   }

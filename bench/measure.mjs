@@ -56,7 +56,9 @@ export const remove = (...paths) => paths.forEach((path) => rmSync(path, { recur
 export const sleep = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 /** Milliseconds that a program took; throws with its output if it failed. */
-export function time(argv, { env = cleanEnv, cwd = root } = {}) {
+export const time = (argv, options) => timeAndOutput(argv, options).ms;
+
+function timeAndOutput(argv, { env = cleanEnv, cwd = root } = {}) {
   const [program, ...args] = argv;
   const logFolder = mkdtempSync(join(tmpdir(), 'pyflow-bench-log-'));
   const log = openSync(join(logFolder, 'log'), 'w');
@@ -65,11 +67,10 @@ export function time(argv, { env = cleanEnv, cwd = root } = {}) {
     const { status, error } = spawnSync(program, args, { env, cwd, stdio: ['ignore', log, log] });
     const elapsed = Number(process.hrtime.bigint() - start) / 1e6;
     if (error !== undefined) throw error;
-    if (status !== 0) {
-      const tail = readFileSync(join(logFolder, 'log'), 'utf8').slice(-3000);
-      throw new Error(`${argv.join(' ').slice(0, 300)}\nended with status ${status}:\n${tail}`);
-    }
-    return elapsed;
+    const output = readFileSync(join(logFolder, 'log'), 'utf8');
+    if (status !== 0)
+      throw new Error(`${argv.join(' ').slice(0, 300)}\nended with status ${status}:\n${output.slice(-3000)}`);
+    return { ms: elapsed, output };
   } finally {
     closeSync(log);
     rmSync(logFolder, { recursive: true });
@@ -78,6 +79,8 @@ export function time(argv, { env = cleanEnv, cwd = root } = {}) {
 
 export const nodeTime = (args, options) => time([process.execPath, ...args], options);
 export const pyflowTime = (args, options) => nodeTime([CLI, ...args], options);
+/** `{ ms, output }`. */
+export const pyflowTimeAndOutput = (args, options) => timeAndOutput([process.execPath, CLI, ...args], options);
 
 /** Peak resident memory of pyflow itself, in bytes. */
 export const pyflowPeak = (args, options) => pyflowPeakAndTime(args, options).bytes;

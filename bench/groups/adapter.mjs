@@ -1,11 +1,8 @@
 // Builds each package manager's example through the scripts of the buildpack, the way a platform calls them, and compares that with
 // the bare commands of such a build. Both fetch the same archive of a runtime from the loopback address.
 
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import process from 'node:process';
 import { serve } from '../archive-server.mjs';
 import { briefly, copyExample, MANAGERS } from '../built-app.mjs';
 import {
@@ -15,7 +12,6 @@ import {
   interleave,
   makeFolder,
   networkEnv,
-  pyflowTime,
   ratioFigure,
   remove,
   root,
@@ -23,9 +19,9 @@ import {
   summarize,
   time,
 } from '../measure.mjs';
+import { archiveEnv, makeArchive, readData, STACK } from '../runtime-archive.mjs';
 
 const MOST_ROUNDS = 3;
-const STACK = 'scalingo-24';
 const TOOLS = readData('tools.json').tools;
 /** What a person edits between two builds. */
 const EDITED = { pip: 'app.py', pipenv: 'guestbook.py', poetry: 'shelf/views.py', uv: 'tasks.py' };
@@ -107,16 +103,7 @@ function setStage(manager, archive, mirror, folder) {
   const [source, secondSource, envDir] = ['source', 'second-source', 'env'].map((name) => join(folder, name));
   mkdirSync(envDir);
   const home = putBuildpack(join(folder, 'pyflow'));
-  // The archive comes over plain http, and reading further CA certificates would double the start of Node.
-  const { NODE_EXTRA_CA_CERTS: _unused, ...network } = networkEnv;
-  const env = {
-    ...network,
-    STACK,
-    no_proxy: [networkEnv.no_proxy, '127.0.0.1'].filter(Boolean).join(),
-    PYFLOW_PARAMS: 'providers=["scalingo"]',
-    PYFLOW_SCALINGO_MIRROR: mirror,
-    PYFLOW_PINS: archive.pins,
-  };
+  const env = { ...archiveEnv(archive, mirror), STACK, PYFLOW_PARAMS: 'providers=["scalingo"]' };
   const minor = archive.version.split('.').slice(0, 2).join('.');
   const setuptools = TOOLS.setuptools.installedFor.includes(minor) ? TOOLS.setuptools.version : '';
   const otherShares = { unchanged: [], hookless: [] };
@@ -199,42 +186,4 @@ function reportOf(shared, cacheDir) {
     .toSorted()
     .at(-1);
   return JSON.parse(readFileSync(join(runs, latest), 'utf8'));
-}
-
-/** Packs a Python of this machine, in its normal form, as the platform does, and writes a file that pins the archive. */
-function makeArchive(folder) {
-  const [app, cache, out, archives] = ['app', 'cache', 'runtime', 'archives'].map((name) => join(folder, name));
-  for (const path of [app, archives]) mkdirSync(path);
-  copyExample('pip', app);
-  const pipeline = join(folder, 'runtime.yml');
-  const providers = ['system'];
-  writeFileSync(
-    pipeline,
-    JSON.stringify({
-      pyflow: 1,
-      name: 'runtime',
-      nodes: {
-        manager: { uses: 'package-manager' },
-        version: { uses: 'version-resolve', with: { stack: STACK, providers }, inputs: { manager: 'manager.name' } },
-        runtime: { uses: 'fetch-runtime', with: { providers }, inputs: { python: 'version.python' } },
-      },
-    }),
-  );
-  const reportFile = join(folder, 'report.json');
-  const places = [`--app=${app}`, `--out=${out}`, `--cache-dir=${cache}`, `--report=${reportFile}`, '--log=plain'];
-  pyflowTime(['run', pipeline, ...places]);
-  const { version } = JSON.parse(readFileSync(reportFile, 'utf8')).nodes.runtime.outputs;
-  const { name: pattern, architectures } = readData('platform-archives.json');
-  const values = { version, distro: 'ubuntu', release: '24.04', arch: architectures[process.arch] };
-  const name = pattern.replaceAll(/\{(\w+)\}/g, (_, field) => values[field]);
-  const file = join(archives, name);
-  execFileSync('tar', ['-C', join(out, '.scalingo/python'), '--zstd', '-cf', file, '.']);
-  const pins = join(folder, 'pins.json');
-  const sha256 = createHash('sha256').update(readFileSync(file)).digest('hex');
-  writeFileSync(pins, JSON.stringify({ archives: { [name]: { sha256, sizeBytes: statSync(file).size } } }));
-  return { folder: archives, name, pins, version };
-}
-
-function readData(name) {
-  return JSON.parse(readFileSync(join(root, 'src/manifests/catalogue/data', name), 'utf8'));
 }
