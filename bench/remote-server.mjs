@@ -37,12 +37,12 @@ async function open({ delayMs = 0, fault = { kind: 'none' } }) {
 
 /** Median time in which a byte comes back over a line like `far`, in milliseconds: the timers of the machine make it longer. */
 async function roundTrip() {
-  const echo = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
+  const echo = createServer((socket) => socket.on('error', () => undefined).pipe(socket)).listen(0, '127.0.0.1');
   await once(echo, 'listening');
   const proxy = await FaultProxy.start({ host: '127.0.0.1', port: echo.address().port });
   proxy.delayMs = ROUND_TRIP_MS / 2;
   const socket = connect({ host: '127.0.0.1', port: Number(new URL(proxy.url).port) });
-  socket.setNoDelay(true);
+  socket.setNoDelay(true).on('error', () => undefined);
   const times = [];
   for (let count = 0; count < 50; count += 1) {
     const since = performance.now();

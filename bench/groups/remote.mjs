@@ -57,6 +57,7 @@ export async function remote({ rounds }) {
   for (const [name, measure] of Object.entries(parts)) {
     try {
       figures.push(...(await measure()));
+      await server.connections('idle');
     } catch (error) {
       figures.push(brokenFigure(name, error));
     }
@@ -79,15 +80,15 @@ async function startServer() {
   const [started] = await Promise.race([once(child, 'message'), died]);
   return {
     ...started,
+    /** Throws if the server has died. */
     connections: async (name) => {
-      child.send(name);
-      const [count] = await once(child, 'message');
+      if (child.connected) child.send(name);
+      const [count] = await Promise.race([once(child, 'message'), died]);
       return count;
     },
     stop: async () => {
-      const exited = once(child, 'exit');
-      child.disconnect();
-      await exited;
+      if (child.connected) child.disconnect();
+      await died.catch(() => undefined);
     },
   };
 }
@@ -125,7 +126,8 @@ class Stage {
   publish(url) {
     const { report, notices } = this.run(this.newMachine(), [`--remote=${url}`, '--remote-write']);
     const { uploaded, notUploaded } = report.remote;
-    if (uploaded === 0 || notUploaded > 0) throw new Error([`${uploaded} results uploaded, ${notUploaded} not`, ...notices].join(' '));
+    if (uploaded === 0 || notUploaded > 0)
+      throw new Error([`${uploaded} results uploaded, ${notUploaded} not`, ...notices].join(' '));
   }
 
   end() {
