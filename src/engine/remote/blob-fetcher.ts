@@ -1,8 +1,11 @@
 // Fetches blobs into the local store: each once, in large batches, with every byte checked.
 
+import { FailureError } from '../failure.js';
 import { sizeOf, type Digest } from '../files/digest.js';
+import { noRoomForBlobs } from '../files/file-failures.js';
 import type { LocalStore } from '../store/local-store.js';
 import type { Calling, Connection } from './connection.js';
+import { PlaceError } from '../store/place-error.js';
 import { Slots } from './slots.js';
 import { RemoteError, splitBatches, STATUS } from './transport.js';
 
@@ -103,6 +106,8 @@ async function receive(store: LocalStore, digest: Digest, { transport, progress,
     }
     if (!receiver.finish())
       throw new RemoteError(STATUS.DATA_LOSS, 'Read', `the server sent other bytes for ${digest}`);
+  } catch (error) {
+    throw error instanceof PlaceError ? new FailureError(noRoomForBlobs(error)) : error;
   } finally {
     receiver.discard();
   }

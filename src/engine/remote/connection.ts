@@ -90,6 +90,11 @@ export class Connection {
     return this.#breaker.call(kind, (signal) => this.#guard.watch(work({ transport, signal, progress })));
   }
 
+  /** Turns the server off for the rest of the run. */
+  giveUp(error: RemoteError): void {
+    this.#breaker.open('all', error);
+  }
+
   close(): void {
     this.#transport?.close();
   }

@@ -13,7 +13,7 @@ import { Connection, type OpenTransport } from './connection.js';
 import { openEnvelope, resultIn, type Envelope, type Refused } from './remote-result.js';
 import type { RemoteScope, RemoteSettings } from './settings.js';
 import { Slots } from './slots.js';
-import type { RemoteError } from './transport.js';
+import { RemoteError, STATUS } from './transport.js';
 import { RemoteExecutor } from './remote-executor.js';
 import { goesOn, notTrusted, notUploaded, notValid, runsHere, uploadsNoMore, unavailable } from './remote-words.js';
 import { UploadQueue, type Upload } from './upload-queue.js';
@@ -72,7 +72,6 @@ export class RemoteCache implements BlobSupplier {
   #store: LocalStore | undefined;
   #misses = 0;
   #losses = 0;
-  #isReading = true;
   #off: { readonly what: Off; readonly error: RemoteError } | undefined;
 
   constructor(private readonly options: RemoteCacheOptions) {
@@ -100,7 +99,7 @@ export class RemoteCache implements BlobSupplier {
   }
 
   get isReading(): boolean {
-    return this.#isReading && !this.#connection.isOff('read');
+    return !this.#connection.isOff('read');
   }
 
   get isWriting(): boolean {
@@ -208,12 +207,12 @@ export class RemoteCache implements BlobSupplier {
 
   /**
    * Called when the run has missed something. Fetches what the results of this run name, so that all that is lost is known.
-   * After some losses, the run no longer reads.
+   * After some losses, the run continues without the server.
    */
   async findLost(): Promise<void> {
     if (this.#fetcher.lost.size === 0) return;
     this.#losses++;
-    if (this.#losses >= MOST_LOSSES) this.#isReading = false;
+    if (this.#losses >= MOST_LOSSES) this.#connection.giveUp(losesBlobs);
     else await this.supply([...this.#named.keys()].filter((digest) => this.mayHave(digest)));
   }
 
@@ -300,6 +299,7 @@ export class RemoteCache implements BlobSupplier {
   }
 }
 
+const losesBlobs = new RemoteError(STATUS.DATA_LOSS, 'BatchReadBlobs', 'the server keeps losing blobs');
 const bad = (detail: string): Refused => ({ why: 'invalid', detail });
 const wrongOutputs = bad("its outputs don't match the schema of the kind");
 const hugeTree = bad('its tree is too large');

@@ -1,11 +1,12 @@
 // Uploads results behind the back of a run: what is queued goes up together, blobs first, each result after its blobs.
 
 import { sizeOf, type ActionKey, type Digest } from '../files/digest.js';
+import { BlobLost } from '../store/blobs.js';
 import type { LocalStore } from '../store/local-store.js';
 import { batchDeadline } from './blob-fetcher.js';
 import type { Connection } from './connection.js';
 import { Slots } from './slots.js';
-import { splitBatches, STATUS, type RemoteBlob, type RemoteError } from './transport.js';
+import { RemoteError, splitBatches, STATUS, type RemoteBlob } from './transport.js';
 
 /** A result on its way. Preparing it takes time, so the queue does that. Undefined if the store has lost a part of it. */
 export type Upload = () => Promise<PreparedUpload | undefined>;
@@ -35,64 +36,76 @@ interface Round {
 }
 
 export class UploadQueue {
-  uploaded = 0;
-  notUploaded = 0;
+  #offered = 0;
+  #uploaded = 0;
   readonly #waiting: Upload[] = [];
   /** On the server, as far as this run knows. */
   readonly #present = new Set<Digest>();
   readonly #blobSlots = new Slots(BATCHES_AT_ONCE);
   readonly #resultSlots = new Slots(RESULTS_AT_ONCE);
   #worker: Promise<void> | undefined;
-  #isEnding = false;
+  /** The time for uploads is over. */
+  #isOver = false;
 
   constructor(
     private readonly connection: Connection,
     private readonly store: () => LocalStore,
   ) {}
 
-  /** Returns at once. */
-  offer(upload: Upload): void {
-    if (this.#isEnding || this.connection.isOff('write')) this.notUploaded++;
-    else {
-      this.#waiting.push(upload);
-      this.#worker ??= this.#work().finally(() => (this.#worker = undefined));
-    }
+  get uploaded(): number {
+    return this.#uploaded;
   }
 
-  /** Waits until all is uploaded, or for this long. What is left then counts as not uploaded. */
+  get notUploaded(): number {
+    return this.#offered - this.#uploaded;
+  }
+
+  /** Returns at once. */
+  offer(upload: Upload): void {
+    this.#offered++;
+    if (this.#isStopped) return;
+    this.#waiting.push(upload);
+    this.#worker ??= this.#work().finally(() => (this.#worker = undefined));
+    // `drain` reports what goes wrong in it.
+    this.#worker.catch(() => undefined);
+  }
+
+  get #isStopped(): boolean {
+    return this.#isOver || this.connection.isOff('write');
+  }
+
+  /** Waits until all is uploaded, or for this long. Nothing new begins then, and what is in flight ends with the connection. */
   async drain(limitMs: number): Promise<void> {
     if (this.#worker === undefined) return;
-    const stop = new AbortController();
-    const timer = setTimeout(() => stop.abort(), limitMs);
-    const ended = new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve()));
-    await Promise.race([this.#worker, ended]);
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        this.#isOver = true;
+        resolve();
+      }, limitMs);
+    });
+    await Promise.race([this.#worker, limit]);
     clearTimeout(timer);
-    // What is in flight goes on for as long as the process does, but nothing new begins.
-    this.#isEnding = stop.signal.aborted;
-    this.notUploaded += this.#waiting.splice(0).length;
   }
 
   async #work(): Promise<void> {
     // The first node of a group shouldn't go alone: others are published in the same turn of the event loop.
     await new Promise((resume) => setImmediate(resume));
-    while (this.#waiting.length > 0) await this.#uploadTogether(this.#waiting.splice(0, MOST_TOGETHER));
+    while (this.#waiting.length > 0 && !this.#isStopped)
+      await this.#uploadTogether(this.#waiting.splice(0, MOST_TOGETHER));
   }
 
   async #uploadTogether(offered: readonly Upload[]): Promise<void> {
     const uploads: PreparedUpload[] = [];
     for (const prepare of offered) {
-      const prepared = await prepare();
-      if (prepared === undefined) this.notUploaded++;
-      else uploads.push(prepared);
+      const prepared = this.#isStopped ? undefined : await prepare();
+      if (prepared !== undefined) uploads.push(prepared);
     }
     const round = roundOf(uploads);
     const failed = new Set<Digest>();
     await this.connection.whenReady();
     const missing = await this.#missingOf(new Set([...round.needs.values()].flat()));
-    if (missing === undefined) {
-      this.notUploaded += uploads.length;
-      return;
-    }
+    if (missing === undefined) return;
     await this.#sendBlobs(round, missing, failed);
     await Promise.all(uploads.map((upload) => this.#resultSlots.use(() => this.#sendResult(round, upload, failed))));
   }
@@ -118,9 +131,9 @@ export class UploadQueue {
   }
 
   async #sendBatch({ inMemory }: Round, digests: readonly Digest[], failed: Set<Digest>): Promise<void> {
-    if (this.connection.isOff('write')) return addAll(failed, digests);
     const blobs: RemoteBlob[] = [];
     for (const digest of digests) {
+      if (this.#isStopped) return addAll(failed, digests);
       const bytes = inMemory.get(digest) ?? (await this.store().read(digest));
       if (bytes === undefined) failed.add(digest);
       else blobs.push({ digest, bytes });
@@ -134,10 +147,14 @@ export class UploadQueue {
   }
 
   async #sendStream({ inMemory }: Round, digest: Digest, failed: Set<Digest>): Promise<void> {
+    if (this.#isStopped) return void failed.add(digest);
     const bytes = inMemory.get(digest);
     const sent = await this.connection.stream('write', IDLE_STREAM_MS, ({ transport, progress, ...limits }) => {
       const chunks = bytes === undefined ? this.store().chunks(digest) : once(bytes);
-      return transport.writeStream(digest, watched(chunks, progress), limits);
+      return transport.writeStream(digest, watched(chunks, progress), limits).catch((error: unknown) => {
+        if (error instanceof BlobLost) throw new RemoteError(STATUS.DATA_LOSS, 'Write', error.message);
+        throw error;
+      });
     });
     if (sent.ok) this.#present.add(digest);
     else failed.add(digest);
@@ -145,7 +162,7 @@ export class UploadQueue {
 
   async #sendResult(round: Round, upload: PreparedUpload, failed: ReadonlySet<Digest>): Promise<void> {
     const needs = round.needs.get(upload) ?? [];
-    if (needs.some((digest) => failed.has(digest))) return void this.notUploaded++;
+    if (this.#isStopped || needs.some((digest) => failed.has(digest))) return;
     let error = await this.#put(upload);
     if (error?.status === STATUS.FAILED_PRECONDITION) {
       // The server has lost a blob since it was asked.
@@ -153,8 +170,7 @@ export class UploadQueue {
       await this.#sendBlobs(round, needs, again);
       if (again.size === 0) error = await this.#put(upload);
     }
-    if (error === undefined) this.uploaded++;
-    else this.notUploaded++;
+    if (error === undefined) this.#uploaded++;
   }
 
   async #put({ key, result }: PreparedUpload): Promise<RemoteError | undefined> {
