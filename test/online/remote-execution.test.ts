@@ -95,10 +95,12 @@ describe('remote execution', function () {
 
   it('gives what workers have made to a machine that only reads', async () => {
     pipeline(nodeOf('one'));
-    await there({ write: true });
+    const first = await there();
     const reader = await scene.on({ name: 'reader', url: casd.url, env: { PYFLOW_BUILDER: BUILDER } });
     expect(reader.notices).to.deep.equal({});
     expect(reader.report.nodes['one']).to.include({ outcome: 'restored', restoredFrom: 'remote' });
+    expect(layersOf(reader)).to.deep.equal(layersOf(first));
+    expect(linesOf(reader)).to.deep.equal(linesOf(first));
   });
 
   it('reports a failure with its log in the words of a local run, and caches none', async () => {
@@ -232,6 +234,8 @@ describe('remote execution with workers that do not fit', function () {
         expect(Object.keys(remote.notices)).to.deep.equal(['remote::ran-here']);
         expect(remote.notices['remote::ran-here']).to.have.length(1);
         expect(remote.notices['remote::ran-here']?.[0]).to.match(says);
+        const local = await scene.on({ name: 'here', sandbox: 'auto', env: { PYFLOW_BUILDER: BUILDER } });
+        expect(layersOf(remote)).to.deep.equal(layersOf(local));
       } finally {
         await casd.stop();
         rmSync(folder, { recursive: true, force: true });

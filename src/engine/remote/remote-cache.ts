@@ -13,10 +13,12 @@ import { Connection, type OpenTransport } from './connection.js';
 import { openEnvelope, resultIn, type Envelope, type Refused } from './remote-result.js';
 import type { RemoteScope, RemoteSettings } from './settings.js';
 import { Slots } from './slots.js';
+import { OWN_WORKER } from './upload.js';
 import { RemoteError, STATUS } from './transport.js';
 import { RemoteExecutor } from './remote-executor.js';
 import { goesOn, notTrusted, notUploaded, notValid, runsHere, uploadsNoMore, unavailable } from './remote-words.js';
 import { UploadQueue, type Upload } from './upload-queue.js';
+import { blobsToRead, inOwnForm } from './worker-result.js';
 
 export interface RemoteCacheOptions {
   readonly settings: RemoteSettings;
@@ -148,10 +150,21 @@ export class RemoteCache implements BlobSupplier {
     if (!envelope.ok) return this.#refuse(envelope.failure);
     const contents = envelope.value.contents ?? (await this.#fetchSmall(envelope.value.resultFile, instance));
     if (contents === undefined) return undefined;
-    const result = resultIn(envelope.value, contents, this.options.clock.now());
+    const form = await this.#inOwnForm(envelope.value, contents, instance);
+    const result = resultIn(form, contents, this.options.clock.now());
     if (!result.ok) return this.#refuse(result.failure);
     if (!query.hasValidOutputs(result.value)) return this.#refuse(wrongOutputs);
-    return query.isFresh(result.value) ? this.#withTrees(envelope.value, result.value, instance) : undefined;
+    return query.isFresh(result.value) ? this.#withTrees(form, result.value, instance) : undefined;
+  }
+
+  /** Executors store what their workers return, in a form of their own. A machine of pyflow names itself as the worker. */
+  async #inOwnForm(envelope: Envelope, contents: Buffer, instance: string): Promise<Envelope> {
+    const { message, inline } = envelope;
+    if (message.metadata?.worker === OWN_WORKER || resultIn(envelope, contents, Infinity).ok) return envelope;
+    const own = inOwnForm(message, await this.#fetcher.fetchBytes(blobsToRead(message), instance));
+    return own === undefined
+      ? envelope
+      : { ...envelope, message: own.message, inline: new Map([...inline, ...own.blobs]) };
   }
 
   #refuse({ why, detail }: Refused): undefined {

@@ -79,24 +79,32 @@ export class RemoteExecutor {
   }
 
   async execute(action: ActionToExecute, store: LocalStore): Promise<ExecutedRemotely> {
+    const ended = await this.#run(action);
+    if (ended.type !== 'ended') return isResult(ended) ? ended : notRun(ended.error);
+    const read = await this.#read(ended.result, store, action.key);
+    if (read.type !== 'not-run' || !ended.isCached) return read;
+    // What the server has kept may be lost or invalid in part, or not be from a worker at all.
+    const anew = await this.#run({ ...action, skipCacheLookup: true });
+    if (anew.type !== 'ended') return isResult(anew) ? anew : notRun(anew.error);
+    return this.#read(anew.result, store, action.key);
+  }
+
+  async #run(action: ActionToExecute): Promise<Exclude<Ended, { type: 'missing-input' }>> {
     const { instance } = this.settings;
-    let ended: Ended | undefined;
+    const { inputs, source } = action;
     for (let round = 1; round <= 2; round++) {
-      const [last] = action.inputs.slice(-1);
       // A server may refuse an Action whose inputs it lacks, so it is sent after them.
       const failed =
-        (await this.#sender.send(action.inputs.slice(0, -1), action.source, instance)) ??
-        (await this.#sender.send([last!], action.source, instance));
+        (await this.#sender.send(inputs.slice(0, -1), source, instance)) ??
+        (await this.#sender.send(inputs.slice(-1), source, instance));
       if (action.signal.aborted) return { type: 'aborted' };
-      if (failed !== undefined) return notRun(failed);
-      ended = await new Running(this.#connection, instance, action).end();
-      if (ended.type !== 'missing-input') break;
+      if (failed !== undefined) return { type: 'error', error: failed };
+      const ended = await new Running(this.#connection, instance, action).end();
+      if (ended.type !== 'missing-input') return ended;
       // Whatever the server names, all is sent again that it lacks.
-      this.#sender.forget(action.inputs);
+      this.#sender.forget(inputs);
     }
-    if (ended === undefined || ended.type === 'missing-input') return notRun(missing);
-    if (ended.type === 'error') return notRun(ended.error);
-    return ended.type === 'ended' ? this.#read(ended.result, store, action.key) : ended;
+    return { type: 'error', error: missing };
   }
 
   async #read(bytes: Uint8Array, store: LocalStore, key: ActionKey): Promise<ExecutedRemotely> {
@@ -157,6 +165,8 @@ export class RemoteExecutor {
   }
 }
 
+const isResult = (ended: Ended): ended is Extract<Ended, { type: 'timeout' | 'aborted' }> =>
+  ended.type === 'timeout' || ended.type === 'aborted';
 const notRun = ({ message }: RemoteError): ExecutedRemotely => ({ type: 'not-run', why: message });
 const unusable = (detail: string): ExecutedRemotely => ({ type: 'not-run', why: detail });
 const missing = new RemoteError(STATUS.FAILED_PRECONDITION, 'Execute', 'the server loses the inputs of the action');

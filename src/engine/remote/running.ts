@@ -15,7 +15,7 @@ export interface RunningOptions {
 
 export type Ended =
   /** An encoded ActionResult, unchecked. */
-  | { readonly type: 'ended'; readonly result: Uint8Array }
+  | { readonly type: 'ended'; readonly result: Uint8Array; readonly isCached: boolean }
   | { readonly type: 'missing-input' }
   | { readonly type: 'timeout' }
   | { readonly type: 'aborted' }
@@ -126,9 +126,9 @@ export class Running {
 /** The scheduler was started anew, or can't resume. */
 const LOST_OPERATION: ReadonlySet<number> = new Set([STATUS.NOT_FOUND, STATUS.UNIMPLEMENTED, STATUS.INVALID_ARGUMENT]);
 
-function endOf({ result, error }: ExecutionOutcome): Ended {
+function endOf({ result, error, isCached }: ExecutionOutcome): Ended {
   if (error !== undefined) return failedWith(error);
-  return result === undefined ? failedWith(noResult) : { type: 'ended', result };
+  return result === undefined ? failedWith(noResult) : { type: 'ended', result, isCached };
 }
 
 const failedWith = (error: RemoteError): Ended => ({ type: 'error', error });

@@ -15,6 +15,9 @@ import { fitsInline, INLINE_TYPE, inlineValue } from './inline-blobs.js';
 import { SIGNATURE_TYPE, signResult } from './signature.js';
 import type { PreparedUpload } from './upload-queue.js';
 
+/** In the results that machines of pyflow upload. */
+export const OWN_WORKER = 'pyflow';
+
 export interface UploadSource {
   /** Key of the action on the server. */
   readonly key: ActionKey;
@@ -66,5 +69,5 @@ function withMetadata(message: ReapiResult, { key, sign, small }: Extras): Reapi
     ...(inline === undefined ? [] : [{ typeUrl: INLINE_TYPE, value: inline }]),
   ];
   // Without a worker, bazel-remote puts the address of the uploader there.
-  return { ...message, metadata: { worker: 'pyflow', auxiliaryMetadata } };
+  return { ...message, metadata: { worker: OWN_WORKER, auxiliaryMetadata } };
 }
