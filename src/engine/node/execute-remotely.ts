@@ -71,7 +71,7 @@ function packed({ run }: Execution, action: Action, { settings }: RemoteExecutor
     ...(scope === undefined || scope.salt === '' ? {} : { branch: scope.salt }),
     platform: settings.platform,
   });
-  if (holdsSecret(run, blobs)) return undefined;
+  if (holdsSecret(run, action, blobs)) return undefined;
   const directories = new Map<Digest, Directory>();
   const inputs = new Set<Digest>();
   for (const root of [action.viewRoot, ...Object.values(action.tools)]) {

@@ -72,13 +72,18 @@ export function offerRemotely(
   const stored = usesVariables ? { result, usesVariables } : { result };
   if (bondOf(stored, action.record) !== undefined) return;
   const { key, blobs } = action.messages(variantOf(remote.settings.scopes[0]!, result.builder));
-  if (holdsSecret(run, blobs)) return;
+  if (holdsSecret(run, action, blobs)) return;
   const source = { key, messages: blobs, result, table: run.layers.table, sign: remote.settings.sign };
   remote.offer(() => prepareUpload(source, run.store));
 }
 
-/** A param or an output can contain a login that the key needs, but that nobody else may see. */
-export function holdsSecret({ secrets }: Run, blobs: ActionMessages['blobs']): boolean {
+/**
+ * A param or an output can contain a login that the key needs, but that nobody else may see. A file can contain a secret that a node
+ * before this one was allowed to store.
+ */
+export function holdsSecret(run: Run, { node }: Action, blobs: ActionMessages['blobs']): boolean {
+  const { secrets } = run;
+  if (run.storableSecretsOf(run.positionOf(node.id)).size > 0) return true;
   for (const bytes of blobs.values()) {
     const text = bytes.toString('utf8');
     if (secrets.mask(text) !== text) return true;

@@ -105,17 +105,21 @@ export class Run {
     return this.#positions.get(id) ?? -1;
   }
 
-  /** Finds secrets in what a node produced, except those that it, or a node it depends on, is allowed to store. */
+  /** Finds secrets in what a node produced, except those that it is allowed to store. */
   scannerFor(index: number, env: readonly string[]): OutputScanner {
-    const { nodes } = this.pipeline;
-    this.#storableSecrets ??= nodes.flatMap(({ secrets }, position) =>
+    const { id } = this.pipeline.nodes[index]!;
+    return this.secrets.outputs.for({ node: id, mayStore: this.storableSecretsOf(index), env: new Set(env) });
+  }
+
+  /** Names of the secrets that a node, or a node it depends on, is allowed to store. */
+  storableSecretsOf(index: number): ReadonlySet<string> {
+    this.#storableSecrets ??= this.pipeline.nodes.flatMap(({ secrets }, position) =>
       secrets.flatMap(({ name, mayStore }) => (mayStore === true ? [{ name, position }] : [])),
     );
     const storable = this.#storableSecrets;
     const isBefore = storable.length === 0 ? undefined : this.states.files.ancestorsOf(index);
     const allowed = storable.filter(({ position }) => position === index || isBefore?.has(position) === true);
-    const mayStore = new Set(allowed.map(({ name }) => name));
-    return this.secrets.outputs.for({ node: nodes[index]!.id, mayStore, env: new Set(env) });
+    return new Set(allowed.map(({ name }) => name));
   }
 
   /** Made when first needed, because an up-to-date run has nothing to mask. */

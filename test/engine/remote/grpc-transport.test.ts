@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -26,6 +26,7 @@ import {
   type RemoteTransport,
 } from '../../../src/engine/remote/transport.js';
 import { ExecutedActionMetadata } from '../../../src/engine/trees/reapi-result.js';
+import { makeCertificates } from '../../support/certificates.js';
 import { FaultProxy } from '../../support/fault-proxy.js';
 import { anyDigest } from '../../support/message-values.js';
 import { ReapiServer, StatusFailure, type Answer, type TlsServer } from '../../support/reapi-server.js';
@@ -802,31 +803,3 @@ describe('the proxy of the tests', () => {
     }
   });
 });
-
-/** An authority, a server at localhost and a client that it signed, and another authority. */
-function makeCertificates(folder: string): void {
-  const openssl = (...args: readonly string[]): unknown =>
-    execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-  const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  for (const name of ['ca', 'other-ca']) {
-    openssl(
-      'req',
-      '-x509',
-      ...made,
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.pem`,
-      '-days',
-      '2',
-      '-subj',
-      `/CN=${name}`,
-    );
-  }
-  writeFileSync(join(folder, 'names'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n');
-  for (const name of ['server', 'client']) {
-    openssl('req', ...made, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-    const signed = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'names'];
-    openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.pem`, '-days', '2', ...signed);
-  }
-}

@@ -30,8 +30,12 @@ export function needBazelRemote(mocha: Context): void {
 }
 
 export interface BazelRemoteOptions {
-  /** More options of the command line. Relative paths are inside the server's folder of settings. */
-  readonly more?: readonly string[];
+  /** Clients need a login of this file of Apache's. */
+  readonly logins?: string;
+  /** Speaks TLS with `server.pem` and `server.key` of this folder. Clients need a certificate of its `ca.pem`. */
+  readonly certificates?: string;
+  /** Clients may read without either. */
+  readonly anyoneReads?: true;
 }
 
 export class BazelRemote implements CacheServer {
@@ -54,7 +58,7 @@ export class BazelRemote implements CacheServer {
   }
 
   get url(): string {
-    return `grpc://127.0.0.1:${this.port}`;
+    return this.options.certificates === undefined ? `grpc://127.0.0.1:${this.port}` : `grpcs://localhost:${this.port}`;
   }
 
   get socketUrls(): readonly string[] {
@@ -67,6 +71,12 @@ export class BazelRemote implements CacheServer {
 
   async resume(): Promise<void> {
     if (program === undefined) throw new Error('needBazelRemote was not called');
+    const { logins, certificates, anyoneReads } = this.options;
+    const tls = certificates && [
+      `--tls_cert_file=${certificates}/server.pem`,
+      `--tls_key_file=${certificates}/server.key`,
+      `--tls_ca_file=${certificates}/ca.pem`,
+    ];
     const argv = [
       program,
       `--dir=${join(this.folder, 'data')}`,
@@ -74,7 +84,9 @@ export class BazelRemote implements CacheServer {
       '--storage_mode=uncompressed',
       `--grpc_address=127.0.0.1:${this.port}`,
       `--http_address=unix://${join(this.folder, 'http')}`,
-      ...(this.options.more ?? []),
+      ...(logins === undefined ? [] : [`--htpasswd_file=${logins}`]),
+      ...(tls ?? []),
+      ...(anyoneReads === true ? ['--allow_unauthenticated_reads'] : []),
     ];
     rmSync(join(this.folder, 'http'), { force: true });
     this.process = await ServerProcess.start({ argv, port: this.port });
