@@ -156,7 +156,8 @@ async function visitNodes(run: Run, sink: EventSink, visit: Visit): Promise<Atte
 /** Uploads take at most this long after the run, and never longer than the run itself. */
 const MOST_UPLOAD_MS = 30_000;
 
-async function endRemote({ remote }: Run, elapsedMs: number): Promise<void> {
-  await remote?.publishComplete();
+async function endRemote({ remote, request }: Run, elapsedMs: number): Promise<void> {
+  // After a one-time build, later buildpacks take tools from the cache.
+  await remote?.publishComplete(request.oneTime === true);
   await remote?.drain(Math.min(elapsedMs, MOST_UPLOAD_MS));
 }

@@ -16,8 +16,8 @@ export class MemoryReapi {
   onResult: (key: string, stored: Buffer) => Buffer = (_key, stored) => stored;
   /** What it hands out for a stored blob; undefined to deny that it has it. */
   onBlob: (digest: Digest, stored: Buffer) => Buffer | undefined = (_digest, stored) => stored;
-  /** Throws to refuse a call. */
-  onCall: (method: string, headers: Readonly<Record<string, string>>) => void = () => undefined;
+  /** Throws to refuse a call, or takes its time. */
+  onCall: (method: string, headers: Readonly<Record<string, string>>) => void | Promise<void> = () => undefined;
   #server: ReapiServer | undefined;
 
   static async start(): Promise<MemoryReapi> {
@@ -52,16 +52,19 @@ export class MemoryReapi {
     return Object.fromEntries(
       Object.entries(answers).map(([path, answer]): [string, Answer] => {
         const method = path.slice(path.indexOf('/') + 1);
-        return [
-          path,
-          (request, { headers }) => {
-            this.calls.set(method, (this.calls.get(method) ?? 0) + 1);
-            this.onCall(method, headers);
-            return [answer(request)];
-          },
-        ];
+        return [path, (request, { headers }) => this.#answer(method, headers, () => answer(request))];
       }),
     );
+  }
+
+  async *#answer(
+    method: string,
+    headers: Readonly<Record<string, string>>,
+    answer: () => Buffer,
+  ): AsyncGenerator<Buffer> {
+    this.calls.set(method, (this.calls.get(method) ?? 0) + 1);
+    await this.onCall(method, headers);
+    yield answer();
   }
 
   #findMissing(request: Buffer): Buffer {

@@ -229,9 +229,12 @@ export class RemoteCache implements BlobSupplier {
     else await this.supply([...this.#named.keys()].filter((digest) => this.mayHave(digest)));
   }
 
-  /** Publishes the results all of whose blobs are here now, because the local store promises that for its results. */
-  async publishComplete(): Promise<void> {
-    await this.#fetchRemainders();
+  /**
+   * Publishes the results all of whose blobs are here now, because the local store promises that for its results. With
+   * `isAllNeeded`, first fetches what no node has needed, such as tools.
+   */
+  async publishComplete(isAllNeeded: boolean): Promise<void> {
+    await this.#fetchRemainders(isAllNeeded ? Infinity : MOST_REMAINDER_BYTES);
     const store = this.#attached;
     for (const [key, hit] of this.#hits) {
       const isNew = this.#missingOf(hit).length === 0 && store.inspect(key) === undefined;
@@ -244,8 +247,8 @@ export class RemoteCache implements BlobSupplier {
   }
 
   /** A few files are often all that a result lacks, because the app has the same ones. They come in one batch. */
-  async #fetchRemainders(): Promise<void> {
-    let left = MOST_REMAINDER_BYTES;
+  async #fetchRemainders(mostBytes: number): Promise<void> {
+    let left = mostBytes;
     const wanted: Digest[] = [];
     for (const hit of this.#hits.values()) {
       const missing = this.#missingOf(hit).filter((digest) => this.mayHave(digest));
