@@ -8,7 +8,7 @@
 //   schedule       plan/schedule.ts          visits the nodes in graph order
 //   executeNode    node/execute.ts           one node's life:
 //       key        node/key.ts               makes the node's key
-//       look up    node/look-up.ts           looks in the store for a result under that key
+//       look up    node/look-up.ts           looks in the store for a result under that key, then node/remote.ts on the server
 //       work       node/work.ts              runs the plugin in a sandbox if there is none
 //         sandbox  node/run-sandbox.ts       chooses the run's sandbox once, by a trial (process/sandbox/probe.ts). node/work.ts
 //                                            opens a session of it; process/sandbox/namespaces.ts starts each command
