@@ -70,9 +70,10 @@ export class RemoteCache implements BlobSupplier {
   readonly #hits = new Map<ActionKey, RemoteHit & { readonly record: KeyRecord }>();
   /** Blobs that those results name -> `instance_name` of the server where they are. */
   readonly #named = new Map<Digest, string>();
+  /** Keys on this machine for which the server had nothing. A node can ask for two results under one of them. */
+  readonly #missed = new Set<ActionKey>();
   readonly #told = new Set<string>();
   #store: LocalStore | undefined;
-  #misses = 0;
   #losses = 0;
   #off: { readonly what: Off; readonly error: RemoteError } | undefined;
 
@@ -122,9 +123,10 @@ export class RemoteCache implements BlobSupplier {
     const found = await Promise.all(this.settings.scopes.map((scope) => this.#lookUpIn(scope, query)));
     const hit = found.find((one) => one !== undefined && !this.#isLost(one));
     if (hit === undefined) {
-      this.#misses++;
+      this.#missed.add(key);
       return undefined;
     }
+    this.#missed.delete(key);
     this.#hits.set(key, { ...hit, record: query.record });
     const { log } = hit.result;
     for (const digest of log === undefined ? hit.files : [...hit.files, log]) this.#named.set(digest, hit.instance);
@@ -278,7 +280,7 @@ export class RemoteCache implements BlobSupplier {
     return {
       url: this.settings.url,
       hits: this.#hits.size,
-      misses: this.#misses,
+      misses: this.#missed.size,
       uploaded,
       notUploaded: left,
       calls,
