@@ -1,14 +1,19 @@
 import { expect } from 'chai';
-import { rmSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Failure } from '../../src/engine/failure.js';
 import type { Casd } from '../support/casd.js';
 import { needCasd } from '../support/casd.js';
 import { processesOf } from '../support/cli-scene.js';
+import { pyenvVersions } from '../support/runtimes.js';
+import { skipBecause } from '../support/skip.js';
 import { RemoteScene, type EndedRun, type Machine } from '../support/remote-scene.js';
 import { BUILDER, startWorkers, workerFolder } from '../support/workers.js';
 
 const WORKING = { PYFLOW_BUILDER: BUILDER, PYFLOW_REMOTE_EXECUTE: '1' };
 const NODES = 20;
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
 const each = <T>({ report }: EndedRun, what: (node: EndedRun['report']['nodes'][string]) => T): Record<string, T> =>
   Object.fromEntries(Object.entries(report.nodes).map(([id, node]) => [id, what(node)]));
@@ -101,6 +106,23 @@ describe('remote execution', function () {
     expect(reader.report.nodes['one']).to.include({ outcome: 'restored', restoredFrom: 'remote' });
     expect(layersOf(reader)).to.deep.equal(layersOf(first));
     expect(linesOf(reader)).to.deep.equal(linesOf(first));
+  });
+
+  it('gives the kinds of a Python app the layers that they have here', async function () {
+    const version = pyenvVersions().find((one) => one.startsWith('3.13.'));
+    if (version === undefined) skipBecause(this, 'no CPython 3.13 under pyenv');
+    cpSync(join(root, 'examples/flask-pip'), scene.appDir, { recursive: true });
+    scene.pipeline(readFileSync(join(root, 'pipelines/python.yml'), 'utf8'));
+    const args = ['-p', 'providers=["system"]', '-p', 'runtimeTools=true'];
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PYFLOW_')));
+    const machine = { sandbox: 'auto', args, env: env as Record<string, string> } as const;
+    const remote = await there(machine);
+    const local = await here(machine);
+    const places = Object.entries(placesOf(remote)).filter(([, place]) => place === 'executed remote');
+    expect(places.map(([id]) => id)).to.have.members(['runtime-tools', 'concurrency', 'environment']);
+    expect(keysOf(remote)).to.deep.equal(keysOf(local));
+    expect(layersOf(remote)).to.deep.equal(layersOf(local));
+    expect(remote.report.slug?.digest).to.equal(local.report.slug?.digest);
   });
 
   it('reports a failure with its log in the words of a local run, and caches none', async () => {

@@ -12,6 +12,7 @@ import { UNNAMED } from '../remote/worker-message.js';
 import { Run } from '../run/run.js';
 import type { AnyPlugin, RunContext } from '../sdk.js';
 import type { LocalStore } from '../store/local-store.js';
+import { EMPTY_DIRECTORY } from '../trees/directories.js';
 import type { DirectoryTable } from '../trees/tree.js';
 import type { InputFolder } from './input-root.js';
 import type { Spec } from './spec.js';
@@ -106,7 +107,7 @@ export function ownAction(run: Run, plugin: AnyPlugin, received: Received): Acti
     index: 0,
     node: node!,
     plugin: knowing(plugin, exists),
-    inputs: { ...portsOf(run, spec.kind), ...mapValues(tools, ({ root }) => root), ...values },
+    inputs: { ...portsOf(run, spec.kind), ...mapValues(tools, toolValue), ...values },
     // The client has selected the files, and compares what was written with what may be written.
     reads: { files: ['**'], facts },
     isPure: false,
@@ -138,6 +139,9 @@ export function ownAction(run: Run, plugin: AnyPlugin, received: Received): Acti
     lookedUp: new Set(),
   };
 }
+
+/** Kinds only ask whether there is a tool; an empty one is spelled as none. */
+const toolValue = ({ root }: InputFolder): string => (root === EMPTY_DIRECTORY ? '' : root);
 
 /** Required tree ports: their files are in the view already. */
 function portsOf(run: Run, kind: string): JSONObject {
