@@ -22,8 +22,8 @@ export function toCapabilities(message: CapabilitiesMessage): RemoteCapabilities
   };
 }
 
-/** Zero means that there is none. */
-const limit = (bytes = 0): number | undefined => (bytes > 0 ? bytes : undefined);
+/** Zero means that there is none. So does the largest integer, which servers without a limit send (bazel-remote: 2^63 - 1). */
+const limit = (bytes = 0): number | undefined => (bytes > 0 && bytes < Number.MAX_SAFE_INTEGER ? bytes : undefined);
 
 const version = (value: CapabilitiesMessage['lowApiVersion']): string | undefined =>
   value && `${value.major}.${value.minor}`;

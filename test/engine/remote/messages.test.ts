@@ -11,6 +11,7 @@ import {
   type ReapiResult,
 } from '../../../src/engine/trees/reapi-result.js';
 import { anyMessage, withNested } from '../../support/message-values.js';
+import { toCapabilities } from '../../../src/engine/remote/capabilities.js';
 
 const types = withNested([
   ...Object.values(messages).filter((value): value is MessageType<never> => typeof value === 'object'),
@@ -137,11 +138,11 @@ describe('engine/remote/messages', () => {
     }
   });
 
-  it('takes the largest numbers of the protocol as the largest safe ones', () => {
+  it('takes the largest numbers of the protocol as the largest safe ones, and as no limit', () => {
     const most = Buffer.from([0x0a, 0x0a, 0x40, ...Array<number>(8).fill(0xff), 0x7f]);
-    expect(messages.ServerCapabilities.decode(most)?.cacheCapabilities?.maxCasBlobSizeBytes).to.equal(
-      Number.MAX_SAFE_INTEGER,
-    );
+    const decoded = messages.ServerCapabilities.decode(most)!;
+    expect(decoded.cacheCapabilities?.maxCasBlobSizeBytes).to.equal(Number.MAX_SAFE_INTEGER);
+    expect(toCapabilities(decoded)).not.to.have.property('maxBlobBytes');
   });
 
   it('refuses a digest that is not one', () => {
