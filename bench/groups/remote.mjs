@@ -203,8 +203,12 @@ async function measureUpToDate(stage, { urls, connections }, rounds) {
   ];
 }
 
+/** Without those that had nothing to fetch. */
 const networkedNodesRun = ({ nodes }) =>
-  Object.values(nodes).filter(({ kind, outcome }) => /^(fetch|install)-/.test(kind) && outcome === 'executed').length;
+  Object.values(nodes).filter(
+    ({ kind, outcome, layer, outputs }) =>
+      /^(fetch|install)-/.test(kind) && outcome === 'executed' && (layer !== undefined || outputs?.tool),
+  ).length;
 
 function measureGraphs({ urls, roundTripMs }, rounds) {
   const boundS = (CHAIN * (roundTripMs + OWN_MS_A_NODE)) / 1000;
