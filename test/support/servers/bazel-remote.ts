@@ -2,31 +2,21 @@
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Context } from 'mocha';
 import { skipBecause } from '../skip.js';
+import { bringOrSkip } from './bring.js';
 import type { CacheServer, CacheServerKind } from './cache-server.js';
 import { outlive } from './reaper.js';
 import { freePorts, ServerProcess } from './server-process.js';
-
-const kept = join(homedir(), '.cache', 'pyflow-tests');
-/** Ends the script if the module can't be had. */
-const UNAVAILABLE = 3;
 
 let program: string | undefined;
 
 /** Builds it if no run has before, which takes minutes. Skips the suite where there is no Go, or no such module. */
 export function needBazelRemote(mocha: Context): void {
-  if (program !== undefined) return;
   if (spawnSync('go', ['version']).status !== 0) skipBecause(mocha, 'needs Go, to build bazel-remote');
-  mocha.timeout(1_200_000);
-  const script = fileURLToPath(new URL('bazel-remote.sh', import.meta.url));
-  const { status, stdout, stderr } = spawnSync('/bin/sh', [script, kept], { encoding: 'utf8' });
-  if (status === UNAVAILABLE) skipBecause(mocha, `the Go module of bazel-remote is not available here: ${stderr}`);
-  if (status !== 0) throw new Error(`bazel-remote can't be built:\n${stderr}`);
-  program = stdout.trim();
+  program = bringOrSkip(mocha, 'bazel-remote');
 }
 
 export interface BazelRemoteOptions {
@@ -89,7 +79,7 @@ export class BazelRemote implements CacheServer {
       ...(anyoneReads === true ? ['--allow_unauthenticated_reads'] : []),
     ];
     rmSync(join(this.folder, 'http'), { force: true });
-    this.process = await ServerProcess.start({ argv, port: this.port });
+    this.process = await ServerProcess.start({ argv, ready: this.port });
   }
 
   async kill(): Promise<void> {

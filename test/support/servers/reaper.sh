@@ -14,7 +14,8 @@ while read -r what which more; do
       ;;
   esac
 done
-for group in $groups; do kill -KILL -- "-$group"; done
+# dash wants no `--` here.
+for group in $groups; do kill -KILL "-$group"; done
 # Programs that use FUSE mount below their folders.
 for folder in $folders; do
   while read -r _ path _; do

@@ -9,8 +9,8 @@ export interface ServerProgram {
   readonly argv: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** It is ready when it takes connections there. Absent: when it has started. */
-  readonly port?: number;
+  /** It is ready when it takes connections at the port, or has printed the text. Absent: when it has started. */
+  readonly ready?: number | string;
   readonly startMs?: number;
 }
 
@@ -29,7 +29,7 @@ export class ServerProcess {
     }
   }
 
-  static async start({ argv, env = {}, cwd, port, startMs = 60_000 }: ServerProgram): Promise<ServerProcess> {
+  static async start({ argv, env = {}, cwd, ready, startMs = 60_000 }: ServerProgram): Promise<ServerProcess> {
     const [program = '', ...args] = argv;
     const child = spawn(program, args, {
       env: { PATH: process.env['PATH'], ...env },
@@ -40,7 +40,7 @@ export class ServerProcess {
     });
     await once(child, 'spawn');
     const started = new ServerProcess(child, outlive({ group: child.pid! }));
-    if (port !== undefined) await started.untilListening(port, performance.now() + startMs);
+    if (ready !== undefined) await started.untilReady(ready, performance.now() + startMs);
     return started;
   }
 
@@ -86,20 +86,22 @@ export class ServerProcess {
     }
   }
 
-  private async untilListening(port: number, deadline: number): Promise<void> {
-    while (!(await accepts(port))) {
+  private async untilReady(ready: number | string, deadline: number): Promise<void> {
+    const isReady = (): boolean | Promise<boolean> =>
+      typeof ready === 'number' ? accepts(ready) : this.log.includes(ready);
+    while (!(await isReady())) {
+      await new Promise((resume) => setTimeout(resume, 50));
       if (this.isRunning && performance.now() < deadline) continue;
       await this.kill();
-      throw new Error(`${this.child.spawnargs[0]} does not listen at port ${port}:\n${this.log}`);
+      throw new Error(`${this.child.spawnargs[0]} is not ready (${ready}):\n${this.log}`);
     }
   }
 }
 
-/** Whether something listens there; tells it after a moment, so that asking again is not a busy loop. */
 async function accepts(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
   const isOpen = await new Promise<boolean>((resolve) => {
-    socket.on('connect', () => resolve(true)).on('error', () => setTimeout(resolve, 50, false));
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
   });
   socket.destroy();
   return isOpen;
