@@ -66,7 +66,7 @@ export const hasCode = ({ code }: Pick<Failure, 'code'>, ...codes: readonly Acte
   codes.some((each) => each === code);
 
 /** Whether the code belongs to an area, which is the part before the colons. */
-export const isOfArea = ({ code }: Pick<Failure, 'code'>, area: 'download' | 'plugin'): boolean =>
+export const isOfArea = ({ code }: Pick<Failure, 'code'>, area: 'download' | 'plugin' | 'worker'): boolean =>
   code.split('::', 1)[0] === area;
 
 export const hasSameCode = (a: Pick<Failure, 'code'>, b: Pick<Failure, 'code'>): boolean => a.code === b.code;

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { createHash } from 'node:crypto';
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -292,14 +293,21 @@ describe('remote execution with workers that do not fit', function () {
     try {
       scene.pipeline(`pyflow: 1
 nodes:
-  one: { uses: command, with: { argv: [sh, -c, 'sleep 1; cat src/a.txt'], reads: ['src/**'] } }
+  one: { uses: command, with: { argv: [sh, -c, 'cat src/a.txt; sleep 3 # ${scene.tag}'], reads: ['src/**'] } }
   two: { uses: command, after: [one], with: { argv: [sh, -c, 'cat src/a.txt b/b.txt'], reads: ['src/**', 'b/**'] } }
 `);
       const running = scene.start({ args: [`--remote=${casd.url}`], env: WORKING });
-      await running.until((event) => event.type === 'node-started' && event.node === 'one');
-      rmSync(`${casd.folder}/cas/objects`, { recursive: true, force: true });
-      const { report } = await running.ended;
-      expect(report?.status).to.equal('succeeded');
+      while (processesOf(`sleep 3 # ${scene.tag}`).length === 0 && running.child.exitCode === null)
+        await new Promise((wake) => setTimeout(wake, 20));
+      // The client knows that the server has this file.
+      const hash = createHash('sha256').update(scene.tag).digest('hex');
+      rmSync(`${casd.folder}/cas/objects/${hash.slice(0, 2)}/${hash.slice(2)}`);
+      const { report, events } = await running.ended;
+      expect(Object.values(report?.nodes ?? {}).map(({ executedOn }) => executedOn)).to.deep.equal([
+        'remote',
+        'remote',
+      ]);
+      expect(events.filter((event) => event.type === 'notice')).to.deep.equal([]);
     } finally {
       await casd.stop();
       rmSync(folder, { recursive: true, force: true });

@@ -167,8 +167,12 @@ function failedThere(
   { message, log, watch }: FailedThere,
 ): Performed | undefined {
   if (message.type === 'refused') return here(execution, action, `${message.failure.title}. ${message.failure.detail}`);
+  if (message.type === 'lost-input') return here(execution, action, `the worker lacks an input: ${message.reason}`);
   // Such a result is rare, and known only when it is there.
   if (message.type !== 'failed') return undefined;
+  const { blame, title: what, detail: said } = message.failure;
+  // A full disk or a bug there says nothing about the node.
+  if (blame === 'environment' || blame === 'internal') return here(execution, action, `${what}. ${said}`);
   watch.onWork();
   print(execution, action, named(log, action));
   watch.onStatus(message.status);

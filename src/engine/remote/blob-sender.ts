@@ -30,8 +30,11 @@ export class BlobSender {
     for (const digest of digests) this.#present.delete(digest);
   }
 
-  /** Resolves when the server has all of them, or with the reason why not. */
-  async send(digests: Iterable<Digest>, source: BlobSource, instance: string): Promise<RemoteError | undefined> {
+  /**
+   * Resolves when the server has all of them, or with the reason why not. The last one is sent after all others, because a server
+   * may refuse an Action whose inputs it lacks.
+   */
+  async send(digests: readonly Digest[], source: BlobSource, instance: string): Promise<RemoteError | undefined> {
     const unknown = [...new Set(digests)].filter((digest) => sizeOf(digest) > 0 && !this.#present.has(digest));
     // What another node sends already needs no second time.
     const waiting = unknown.flatMap((digest) => this.#sending.get(digest) ?? []);
@@ -52,14 +55,28 @@ export class BlobSender {
       transport.forInstance(instance).findMissing(digests, limits),
     );
     if (!asked.ok) return asked.failure;
-    const { batches, streams } = splitBatches(asked.value, this.connection.batchBytes);
+    const last = digests.at(-1)!;
+    const error =
+      (await this.#sendMissing(
+        [...asked.value].filter((digest) => digest !== last),
+        source,
+        instance,
+      )) ?? (asked.value.has(last) ? await this.#sendMissing([last], source, instance) : undefined);
+    if (error === undefined) for (const digest of digests) this.#present.add(digest);
+    return error;
+  }
+
+  async #sendMissing(
+    digests: readonly Digest[],
+    source: BlobSource,
+    instance: string,
+  ): Promise<RemoteError | undefined> {
+    const { batches, streams } = splitBatches(digests, this.connection.batchBytes);
     const errors = await Promise.all([
       ...batches.map((batch) => this.#slots.use(() => this.#sendBatch(batch, source, instance))),
       ...streams.map((digest) => this.#slots.use(() => this.#sendStream(digest, source, instance))),
     ]);
-    const error = errors.find((one) => one !== undefined);
-    if (error === undefined) for (const digest of digests) this.#present.add(digest);
-    return error;
+    return errors.find((one) => one !== undefined);
   }
 
   async #sendBatch(digests: readonly Digest[], source: BlobSource, instance: string): Promise<RemoteError | undefined> {

@@ -82,8 +82,10 @@ export class RemoteExecutor {
     const ended = await this.#run(action);
     if (ended.type !== 'ended') return isResult(ended) ? ended : notRun(ended.error);
     const read = await this.#read(ended.result, store, action.key);
-    if (read.type !== 'not-run' || !ended.isCached) return read;
+    const isInputLost = read.type === 'failed' && read.message.type === 'lost-input';
+    if (!isInputLost && (read.type !== 'not-run' || !ended.isCached)) return read;
     // What the server has kept may be lost or invalid in part, or not be from a worker at all.
+    if (isInputLost) this.#sender.forget(action.inputs);
     const anew = await this.#run({ ...action, skipCacheLookup: true });
     if (anew.type !== 'ended') return isResult(anew) ? anew : notRun(anew.error);
     return this.#read(anew.result, store, action.key);
@@ -93,10 +95,7 @@ export class RemoteExecutor {
     const { instance } = this.settings;
     const { inputs, source } = action;
     for (let round = 1; round <= 2; round++) {
-      // A server may refuse an Action whose inputs it lacks, so it is sent after them.
-      const failed =
-        (await this.#sender.send(inputs.slice(0, -1), source, instance)) ??
-        (await this.#sender.send(inputs.slice(-1), source, instance));
+      const failed = await this.#sender.send(inputs, source, instance);
       if (action.signal.aborted) return { type: 'aborted' };
       if (failed !== undefined) return { type: 'error', error: failed };
       const ended = await new Running(this.#connection, instance, action).end();

@@ -6,6 +6,8 @@ import type { Blame, Failure } from '../failure.js';
 export type WorkerMessage =
   /** The worker can't run the action: it is another release, lacks the kind, or is another builder. */
   | { readonly type: 'refused'; readonly failure: Failure }
+  /** The executor has not laid out all inputs. Some do that only when a file is read. */
+  | { readonly type: 'lost-input'; readonly reason: string }
   /** The node failed. `status` is the exit status of its last command. */
   | { readonly type: 'failed'; readonly failure: Failure; readonly status: number }
   /** The outputs are complete, but no server may keep them under the action's key. `uncacheable`: nor may any store. */
@@ -54,7 +56,7 @@ function messageOf(value: Readonly<Record<string, unknown>>): WorkerMessage | un
     return { type, failure: failureOf(failure), status: status as number };
   if (type === 'kept-back' && (uncacheable === undefined || isText(uncacheable)))
     return { type, ...(uncacheable === undefined ? {} : { uncacheable }) };
-  return type === 'untellable' && isText(reason) ? { type, reason } : undefined;
+  return (type === 'untellable' || type === 'lost-input') && isText(reason) ? { type, reason } : undefined;
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= MOST_TEXT;

@@ -3,7 +3,7 @@
 import { existsSync, mkdtempSync, renameSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { EXIT_STATUS, FailureError, type Failure } from '../failure.js';
+import { EXIT_STATUS, FailureError, isOfArea, type Failure } from '../failure.js';
 import type { Compose, Composition } from '../composition.js';
 import type { EventSink } from '../events.js';
 import { readCacheFile } from '../files/cache-file.js';
@@ -77,7 +77,8 @@ async function runIn(cacheDir: string, options: WorkerOptions): Promise<WorkerEn
     const builder = new Builder({ cacheDir, name: options.env['PYFLOW_BUILDER'], now: composition.clock.now() });
     const problem = checkSpec(spec.value, kind, () => builder.id);
     if (problem !== undefined) return refused(problem);
-    const received = await receive(spec.value, options);
+    const received = await receive(spec.value, options).catch(lostInput);
+    if ('status' in received) return received;
     return await perform(received, { composition, kind: kind!, cacheDir }, options);
   } finally {
     composition.close();
@@ -146,7 +147,7 @@ async function perform(received: Received, { composition, kind, cacheDir }: Read
     if (!done.ok) {
       const stop = done.failure;
       if (stop.type === 'failed') return failedEnd(stop.failure, status);
-      return stop.type === 'aborted' ? { status: TERMINATED } : refused(invalidSpec(`A file was lost: ${stop.digest}`));
+      return stop.type === 'aborted' ? { status: TERMINATED } : lostInput(stop.digest);
     }
     return await told(run, root, { ...done.value, log: log.digest });
   } finally {
@@ -181,6 +182,12 @@ function whyUntellable(run: Run, { appId, degraded, layer, tool }: ActionResult)
   if (degraded !== undefined) return 'the result is a fallback for one machine';
   const isUnusual = [layer, tool].some((one) => one !== undefined && hasUnusualModes(run.layers.table, one));
   return isUnusual ? 'files have permissions that workers do not keep' : undefined;
+}
+
+function lostInput(error: unknown): WorkerEnd {
+  if (error instanceof FailureError && isOfArea(error.failure, 'worker')) return refused(error.failure);
+  const reason = error instanceof FailureError ? error.failure.detail : String(error);
+  return { status: REFUSED_STATUS, message: { type: 'lost-input', reason } };
 }
 
 const refused = (failure: Failure): WorkerEnd => ({ status: REFUSED_STATUS, message: { type: 'refused', failure } });

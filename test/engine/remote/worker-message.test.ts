@@ -18,6 +18,7 @@ describe('messages of a worker', () => {
       { type: 'kept-back' },
       { type: 'kept-back', uncacheable: 'why' },
       { type: 'untellable', reason: 'why' },
+      { type: 'lost-input', reason: 'why' },
     ] as const) {
       expect(parseWorkerMessage(`(node:1) Warning: x\n${encodeWorkerMessage(message)}`)).to.deep.equal(message);
     }
