@@ -3,7 +3,7 @@
 
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -91,9 +91,12 @@ export class Casd implements CacheServer {
     // The programs that run an action use the first address, so it can't be the one whose port the kernel chooses.
     const binds = [`--bind=unix:${join(this.folder, 'socket')}`, `--bind=127.0.0.1:${this.port}`];
     const args = [...binds, '--log-level=info', ...(executing ?? []), ...more, this.folder];
+    // The runners that are killed leave folders there.
+    const scratch = join(this.folder, 'scratch');
+    mkdirSync(scratch, { recursive: true });
     const child = spawn(join(this.programs, 'buildbox-casd'), args, {
       // It finds the programs beside it, and bubblewrap, by PATH.
-      env: { PATH: `${this.programs}:${process.env['PATH']}`, HOME: this.folder },
+      env: { PATH: `${this.programs}:${process.env['PATH']}`, HOME: this.folder, TMPDIR: scratch },
       stdio: ['ignore', 'ignore', 'pipe'],
       // A group, so that what it started ends with it.
       detached: true,
