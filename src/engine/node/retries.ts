@@ -1,5 +1,6 @@
 // Retries an action if its node allows it after a failure of this cause.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultRetryCauses } from '../../manifests/pipeline/retries.js';
 import type { RetryCause } from '../../manifests/pipeline/manifest.js';
 import type { Execution } from './execution.js';
@@ -35,7 +36,7 @@ export async function withRetries(execution: Execution, action: Action, onWork: 
     }
     const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS);
     sink.emit({ type: 'node-retried', node: id, attempt: attempt + 1, attempts: retries + 1, delayMs, failure });
-    await pause(delayMs, stopping.signal);
+    await sleep(delayMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     if (stopping.signal.aborted) return { done, attempts: attempt };
   }
 }
@@ -59,14 +60,3 @@ function tellNotRetried({ sink }: Execution, { node, reads }: Action, causes: Re
   const text = `pyflow does not retry node ${node.id}, because it has side effects. If it is safe to run twice, write \`retries: { times: ${node.retries}, on: [${[...causes].join(', ')}] }\`.`;
   sink.emit({ type: 'notice', code: 'node::not-retried', node: node.id, text });
 }
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-  });

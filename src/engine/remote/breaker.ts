@@ -1,6 +1,7 @@
 // Decides when a run goes on without its server: after three failures in a row, or when the server refuses this client.
 
 import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fail, succeed, type Result } from '../failure.js';
 import { RemoteError, STATUS } from './transport.js';
 
@@ -55,7 +56,7 @@ export class Breaker {
   async call<T>(kind: CallKind, work: (signal: AbortSignal) => Promise<T>): Promise<Result<T, RemoteError>> {
     const first = await this.#attempt(kind, work);
     if (first.ok || first.failure.status !== STATUS.UNAVAILABLE || this.isOff(kind)) return this.#counted(kind, first);
-    await pause(RETRY_AFTER_MS, this.signalOf(kind));
+    await sleep(RETRY_AFTER_MS, undefined, { signal: this.signalOf(kind) }).catch(() => undefined);
     return this.#counted(kind, await this.#attempt(kind, work));
   }
 
@@ -96,16 +97,3 @@ export class Breaker {
     for (const controller of Object.values(this.#signals)) controller.abort();
   }
 }
-
-/** Resolves early if aborted. */
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) end();
-  });
