@@ -7,6 +7,7 @@ import { join, resolve as resolvePath } from 'node:path';
 import { execSlug, type ExecSlugRequest } from '../../../src/engine/inspect/exec-slug.js';
 import { probeSandbox, type SandboxMode } from '../../../src/engine/process/sandbox/probe.js';
 import { processesWith, uniqueSleep } from '../../support/processes.js';
+import { skipBecause } from '../../support/skip.js';
 
 const root = mkdtempSync(join(tmpdir(), 'pyflow-exec-'));
 const searchPath = (process.env['PATH'] ?? '').split(':');
@@ -165,8 +166,10 @@ describe('engine/inspect/exec-slug', () => {
     describeEveryMode('none', (slugDir) => slugDir);
   });
 
-  describe(probe.ok ? 'in namespaces' : `in namespaces (skipped: ${probe.failure.detail})`, function () {
-    if (!probe.ok) before(() => this.ctx.skip());
+  describe('in namespaces', () => {
+    before(function () {
+      if (!probe.ok) skipBecause(this, `this machine has no namespaces: ${probe.failure.detail}`);
+    });
     describeEveryMode('required', () => '/app');
 
     it('protects the slug, and gives an empty /tmp and the network', async () => {

@@ -5,15 +5,16 @@ import { expect } from 'chai';
 import { canonicalJSON } from '../../../src/manifests/json-schema.js';
 import type { RunReport } from '../../../src/engine/events.js';
 import { digestOf, makeDigest, sha256Hex, sizeOf } from '../../../src/engine/files/digest.js';
-import type { RemoteRequest } from '../../../src/engine/request.js';
 import type { ActionResult } from '../../../src/engine/store/store.js';
 import { layerText } from '../../../src/engine/trees/layers.js';
 import { encodeDirectory, encodeTree } from '../../../src/engine/trees/reapi.js';
 import { decodeActionResult, encodeActionResult, type ReapiResult } from '../../../src/engine/trees/reapi-result.js';
 import type { Directory, Layer } from '../../../src/engine/trees/tree.js';
-import { MemoryReapi } from '../../support/memory-reapi.js';
-import { composeWith, outputs, schemaOf, TREE, type Toy } from '../../support/toy-kinds.js';
-import { outcomesOf, Workspace } from '../../support/workspace.js';
+import type { MemoryReapi } from '../../support/memory-reapi.js';
+import type { RemoteRequest } from '../../../src/engine/request.js';
+import { noticesOf, ReapiScene } from '../../support/reapi-scene.js';
+import { outputs, schemaOf, TREE, type Toy } from '../../support/toy-kinds.js';
+import { outcomesOf, type Workspace } from '../../support/workspace.js';
 
 /** Writes a file and a folder with its name, and says it. */
 const maker: Toy = {
@@ -202,34 +203,16 @@ const ATTACKS: Readonly<Record<string, Forge>> = {
 
 describe('engine/remote, with a server that lies', function () {
   this.timeout(120_000);
-  let server: MemoryReapi;
-  const open: Workspace[] = [];
-  beforeEach(async () => {
-    server = await MemoryReapi.start();
-  });
-  afterEach(() => {
-    server.stop();
-    for (const work of open.splice(0)) work.cleanUp();
-  });
+  const scene = new ReapiScene();
 
   const nodes = (count: number): string =>
     Array.from({ length: count }, (_, index) => `  n${index}: { uses: maker, with: { name: m${index} } }\n`).join('');
-  const machine = (count: number): Workspace => {
-    const work = new Workspace().pipeline(`pyflow: 1\nnodes:\n${nodes(count)}`);
-    work.compose = composeWith(work.compose, { maker });
-    open.push(work);
-    return work;
-  };
-  const remote = (more: Partial<RemoteRequest> = {}): { readonly remote: RemoteRequest } => ({
-    remote: { url: server.url, write: false, execute: false, env: {}, ...more },
-  });
-  const noticesOf = (work: Workspace): readonly string[] =>
-    work.events.flatMap((event) => (event.type === 'notice' ? [event.code] : []));
+  const machine = (count: number): Workspace => scene.machine(`pyflow: 1\nnodes:\n${nodes(count)}`, { maker });
   const partsOf = (bytes: Buffer): Parts => {
     const message = decodeActionResult(bytes)!;
     const contents = message.outputFiles.find(({ path }) => path === RESULT)!.contents!;
     const result = JSON.parse(Buffer.from(contents).toString()) as ActionResult;
-    return { message, result, layer: result.layer!, server };
+    return { message, result, layer: result.layer!, server: scene.server };
   };
   const executedAll = (report: RunReport): void => {
     expect(new Set(Object.values(outcomesOf(report)))).to.deep.equal(new Set(['executed']));
@@ -238,16 +221,16 @@ describe('engine/remote, with a server that lies', function () {
   it(`ignores ${Object.keys(ATTACKS).length} kinds of lies, each as a miss, with one notice`, async () => {
     const forges = Object.entries(ATTACKS);
     const one = machine(forges.length);
-    const honest = await one.run(remote({ write: true }));
-    expect(server.results.size).to.equal(forges.length);
-    const names = new Map([...server.results.keys()].map((key, index) => [key, forges[index]![0]]));
+    const honest = await one.run(scene.remote({ write: true }));
+    expect(scene.server.results.size).to.equal(forges.length);
+    const names = new Map([...scene.server.results.keys()].map((key, index) => [key, forges[index]![0]]));
     const handedOut = new Set<string>();
-    server.onResult = (key, stored) => {
+    scene.server.onResult = (key, stored) => {
       handedOut.add(names.get(key)!);
       return ATTACKS[names.get(key)!]!(partsOf(stored));
     };
     const two = machine(forges.length);
-    const report = await two.run(remote());
+    const report = await two.run(scene.remote());
     expect(handedOut.size).to.equal(forges.length);
     const believed = Object.entries(report.nodes).filter(([, { restoredFrom }]) => restoredFrom !== undefined);
     expect(believed.map(([, { key }]) => names.get(key!))).to.deep.equal([]);
@@ -260,17 +243,17 @@ describe('engine/remote, with a server that lies', function () {
   });
 
   it('accepts what it did not touch', async () => {
-    await machine(3).run(remote({ write: true }));
-    const { nodes: ended } = await machine(3).run(remote());
+    await machine(3).run(scene.remote({ write: true }));
+    const { nodes: ended } = await machine(3).run(scene.remote());
     expect(Object.values(ended).map(({ restoredFrom }) => restoredFrom)).to.deep.equal(['remote', 'remote', 'remote']);
   });
 
   it('executes the node again if the bytes of a file are not those of its digest', async () => {
-    const honest = await machine(5).run(remote({ write: true }));
+    const honest = await machine(5).run(scene.remote({ write: true }));
     const file = digestOf('file of m2');
-    server.onBlob = (digest, stored) => (digest === file ? Buffer.alloc(sizeOf(file), 'x') : stored);
+    scene.server.onBlob = (digest, stored) => (digest === file ? Buffer.alloc(sizeOf(file), 'x') : stored);
     const work = machine(5);
-    const report = await work.run(remote());
+    const report = await work.run(scene.remote());
     expect(report.slug?.digest).to.equal(honest.slug?.digest);
     const again = Object.entries(outcomesOf(report)).filter(([, outcome]) => outcome === 'executed');
     expect(again).to.deep.equal([['n2', 'executed']]);
@@ -294,49 +277,54 @@ describe('engine/remote, with a server that lies', function () {
     it('uses signed results, and ignores 100 unsigned, foreign and replayed ones with one notice', async () => {
       const writer = machine(100);
       const sign = pem(writer, 'sign.pem', trusted);
-      const honest = await writer.run(remote({ write: true, ...settings(writer, { sign }) }));
+      const honest = await writer.run(scene.remote({ write: true, ...settings(writer, { sign }) }));
       const reader = machine(100);
-      const good = await reader.run(remote(settings(reader, { trust })));
+      const good = await reader.run(scene.remote(settings(reader, { trust })));
       expect(good.remote).to.include({ hits: 100, misses: 0 });
 
       const poisoner = machine(100);
       const foreign = pem(poisoner, 'foreign.pem', stranger);
-      const signed = new Map(server.results);
-      server.results.clear();
-      await poisoner.run(remote({ write: true, ...settings(poisoner, { sign: foreign }) }));
+      const signed = new Map(scene.server.results);
+      scene.server.results.clear();
+      await poisoner.run(scene.remote({ write: true, ...settings(poisoner, { sign: foreign }) }));
       const keys = [...signed.keys()];
       for (const [index, key] of keys.entries()) {
         // A signature of another key's result, no signature, the signature of a stranger.
-        if (index % 3 === 0) server.results.set(key, signed.get(keys[(index + 1) % keys.length]!)!);
+        if (index % 3 === 0) scene.server.results.set(key, signed.get(keys[(index + 1) % keys.length]!)!);
         if (index % 3 === 1)
-          server.results.set(key, encodeActionResult({ ...partsOf(signed.get(key)!).message, metadata: {} }));
+          scene.server.results.set(key, encodeActionResult({ ...partsOf(signed.get(key)!).message, metadata: {} }));
       }
       const victim = machine(100);
-      const reads = server.calls.get('BatchReadBlobs') ?? 0;
-      const report = await victim.run(remote(settings(victim, { trust })));
+      const reads = scene.server.calls.get('BatchReadBlobs') ?? 0;
+      const report = await victim.run(scene.remote(settings(victim, { trust })));
       executedAll(report);
       expect(report.slug?.digest).to.equal(honest.slug?.digest);
       expect(noticesOf(victim)).to.deep.equal(['remote::untrusted-result']);
-      expect(server.calls.get('BatchReadBlobs') ?? 0, 'no blob is fetched for a wrong signature').to.equal(reads);
+      expect(scene.server.calls.get('BatchReadBlobs') ?? 0, 'no blob is fetched for a wrong signature').to.equal(reads);
     });
 
     it('keeps sets of results apart by salt or instance, and reads those that the settings name', async () => {
       const main = machine(4);
-      await main.run(remote({ write: true, ...settings(main, { scope: 'main', instances: { main: 'trusted' } }) }));
+      await main.run(
+        scene.remote({ write: true, ...settings(main, { scope: 'main', instances: { main: 'trusted' } }) }),
+      );
       const branch = machine(4);
       const own = settings(branch, { scope: 'pr-17', reads: ['main'], instances: { main: 'trusted' } });
-      const restored = await branch.run(remote({ write: true, ...own }));
+      const restored = await branch.run(scene.remote({ write: true, ...own }));
       expect(restored.remote).to.include({ hits: 4, misses: 0, uploaded: 0 });
       const more = machine(6);
       const built = await more.run(
-        remote({ write: true, ...settings(more, { scope: 'pr-17', reads: ['main'], instances: { main: 'trusted' } }) }),
+        scene.remote({
+          write: true,
+          ...settings(more, { scope: 'pr-17', reads: ['main'], instances: { main: 'trusted' } }),
+        }),
       );
       expect(built.remote).to.include({ hits: 4, misses: 2, uploaded: 2 });
       const later = machine(6);
-      const seen = await later.run(remote(settings(later, { scope: 'main', instances: { main: 'trusted' } })));
+      const seen = await later.run(scene.remote(settings(later, { scope: 'main', instances: { main: 'trusted' } })));
       expect(seen.remote, 'main does not see what a branch wrote').to.include({ hits: 4, misses: 2 });
       const unnamed = machine(6);
-      expect((await unnamed.run(remote())).remote).to.include({ hits: 0, misses: 6 });
+      expect((await unnamed.run(scene.remote())).remote).to.include({ hits: 0, misses: 6 });
     });
   });
 });

@@ -1,8 +1,7 @@
 import { expect } from 'chai';
-import type { RemoteRequest } from '../../../src/engine/request.js';
-import { MemoryReapi } from '../../support/memory-reapi.js';
-import { composeWith, outputs, schemaOf, TOOL, TREE, type Toy } from '../../support/toy-kinds.js';
-import { Workspace } from '../../support/workspace.js';
+import { ReapiScene } from '../../support/reapi-scene.js';
+import { outputs, schemaOf, TOOL, TREE, type Toy } from '../../support/toy-kinds.js';
+import type { Workspace } from '../../support/workspace.js';
 
 const write = async (folder: string, name: string, text: string): Promise<void> => {
   const { writeFile } = await import('node:fs/promises');
@@ -48,28 +47,12 @@ nodes:
 
 describe('engine/remote, a run with a remote cache', function () {
   this.timeout(60_000);
-  let server: MemoryReapi;
-  const open: Workspace[] = [];
-  beforeEach(async () => {
-    server = await MemoryReapi.start();
-  });
-  afterEach(() => {
-    server.stop();
-    for (const work of open.splice(0)) work.cleanUp();
-  });
-  const machine = (name = 'first'): Workspace => {
-    const work = new Workspace().pipeline(pipelineOf(name));
-    work.compose = composeWith(work.compose, kinds);
-    open.push(work);
-    return work;
-  };
-  const remote = (more: Partial<RemoteRequest> = {}): { readonly remote: RemoteRequest } => ({
-    remote: { url: server.url, write: false, execute: false, env: {}, ...more },
-  });
+  const scene = new ReapiScene();
+  const machine = (name = 'first'): Workspace => scene.machine(pipelineOf(name), kinds);
   /** Calls since the last time. */
   const calls = (): Readonly<Record<string, number>> => {
-    const made = Object.fromEntries(server.calls);
-    server.calls.clear();
+    const made = Object.fromEntries(scene.server.calls);
+    scene.server.calls.clear();
     return made;
   };
   const places = ({ nodes }: { readonly nodes: object }): Readonly<Record<string, unknown>> =>
@@ -77,25 +60,25 @@ describe('engine/remote, a run with a remote cache', function () {
 
   it('asks once for each node that is not pure and not in the local cache', async () => {
     const work = machine();
-    await work.run(remote());
+    await work.run(scene.remote());
     expect(calls()).to.deep.equal({ GetCapabilities: 1, GetActionResult: 3 });
-    const again = await work.run({ ...remote(), appId: 'another' });
+    const again = await work.run({ ...scene.remote(), appId: 'another' });
     expect(calls()).to.deep.equal({});
     expect(again.remote).to.include({ hits: 0, misses: 0, calls: 0 });
   });
 
   it('does not ask for nodes that the request refreshes, and uploads what they make', async () => {
     const work = machine();
-    const report = await work.run({ ...remote({ write: true }), refresh: ['all'] });
+    const report = await work.run({ ...scene.remote({ write: true }), refresh: ['all'] });
     expect(calls()['GetActionResult']).to.equal(undefined);
     expect(report.remote).to.include({ misses: 0, uploaded: 3 });
   });
 
   it('fetches all files that are needed at once, and no tool that nothing needs', async () => {
-    const one = await machine().run(remote({ write: true }));
+    const one = await machine().run(scene.remote({ write: true }));
     calls();
     const work = machine();
-    const report = await work.run(remote());
+    const report = await work.run(scene.remote());
     expect(places(report)).to.deep.equal({ value: 'executed', maker: 'remote', base: 'remote', user: 'remote' });
     expect(report.slug?.digest).to.equal(one.slug?.digest);
     expect(calls(), 'one batch for the slug').to.deep.equal({
@@ -107,69 +90,69 @@ describe('engine/remote, a run with a remote cache', function () {
   });
 
   it('fetches a tool for a node that runs', async () => {
-    await machine().run(remote({ write: true }));
-    const report = await machine('second').run(remote());
+    await machine().run(scene.remote({ write: true }));
+    const report = await machine('second').run(scene.remote());
     expect(places(report)).to.deep.equal({ value: 'executed', maker: 'remote', base: 'remote', user: 'executed' });
     expect(report.remote!.bytesDown).to.be.greaterThan(LARGE);
   });
 
   it('keeps complete results in the local cache, and asks again for others', async () => {
-    await machine().run(remote({ write: true }));
+    await machine().run(scene.remote({ write: true }));
     const work = machine();
-    await work.run(remote());
+    await work.run(scene.remote());
     calls();
-    const later = await work.run({ ...remote(), appId: 'another' });
+    const later = await work.run({ ...scene.remote(), appId: 'another' });
     expect(places(later)).to.deep.equal({ value: 'restored', maker: 'remote', base: 'restored', user: 'restored' });
     expect(calls()).to.deep.equal({ GetCapabilities: 1, GetActionResult: 1 });
   });
 
   it('keeps tools after a one-time build, because later buildpacks may need them', async () => {
-    await machine().run(remote({ write: true }));
+    await machine().run(scene.remote({ write: true }));
     const work = machine();
-    await work.run({ ...remote(), oneTime: true, outDir: work.appDir });
-    server.stop();
+    await work.run({ ...scene.remote(), oneTime: true, outDir: work.appDir });
+    scene.server.stop();
     const later = await work.run({ appId: 'another' });
     expect(places(later)['maker']).to.equal('restored');
   });
 
   it('uploads together what is made together, each result after its blobs', async () => {
     const order: string[] = [];
-    server.onCall = (method) => void order.push(method);
-    const { remote: told } = await machine().run(remote({ write: true }));
+    scene.server.onCall = (method) => void order.push(method);
+    const { remote: told } = await machine().run(scene.remote({ write: true }));
     expect(told).to.include({ uploaded: 3, notUploaded: 0 });
     const sent = order.filter((method) => !['GetCapabilities', 'GetActionResult'].includes(method));
     expect(sent.filter((method) => method === 'FindMissingBlobs').length).to.be.at.most(3);
     expect(sent[0]).to.equal('FindMissingBlobs');
     expect(sent.indexOf('UpdateActionResult')).to.be.greaterThan(sent.indexOf('BatchUpdateBlobs'));
-    const again = await machine().run({ ...remote({ write: true }), refresh: ['all'] });
+    const again = await machine().run({ ...scene.remote({ write: true }), refresh: ['all'] });
     expect(again.remote!.bytesUp, 'only what the server lacks').to.be.lessThan(LARGE / 10);
   });
 
   it('has every blob of a result, also each folder, before the result', async () => {
-    await machine().run(remote({ write: true }));
-    const named = [...server.results.values()].length;
+    await machine().run(scene.remote({ write: true }));
+    const named = [...scene.server.results.values()].length;
     expect(named).to.equal(3);
     // What servers look for before they hand out a result; see findMissing of kajiya and buildbox-casd.
     const { decodeActionResult } = await import('../../../src/engine/trees/reapi-result.js');
     const { decodeTree, decodeAction } = await import('../../../src/engine/trees/reapi.js');
     const { digestOf } = await import('../../../src/engine/files/digest.js');
-    for (const [key, bytes] of server.results) {
+    for (const [key, bytes] of scene.server.results) {
       const message = decodeActionResult(bytes)!;
-      const action = decodeAction(server.blobs.get(key as never)!)!;
+      const action = decodeAction(scene.server.blobs.get(key as never)!)!;
       const needed = [action.command, ...message.outputFiles.map(({ digest }) => digest)];
       for (const { tree, root } of message.outputDirectories) {
-        const { root: top, children } = decodeTree(server.blobs.get(tree)!)!;
+        const { root: top, children } = decodeTree(scene.server.blobs.get(tree)!)!;
         needed.push(tree, root!, ...[top, ...children].map((directory) => digestOf(directory)));
       }
-      for (const digest of needed) expect(server.blobs.has(digest), digest).to.equal(true);
+      for (const digest of needed) expect(scene.server.blobs.has(digest), digest).to.equal(true);
     }
   });
 
   it('waits for uploads no longer than the run took, and says what was left', async () => {
-    server.onCall = (method) => (method === 'FindMissingBlobs' ? new Promise(() => undefined) : undefined);
+    scene.server.onCall = (method) => (method === 'FindMissingBlobs' ? new Promise(() => undefined) : undefined);
     const work = machine();
     const since = performance.now();
-    const report = await work.run(remote({ write: true }));
+    const report = await work.run(scene.remote({ write: true }));
     expect(performance.now() - since).to.be.lessThan(3 * report.durationMs);
     expect(report.status).to.equal('succeeded');
     expect(report.remote).to.include({ uploaded: 0, notUploaded: 3 });
@@ -178,16 +161,16 @@ describe('engine/remote, a run with a remote cache', function () {
   });
 
   it('uploads nothing that came from the server', async () => {
-    await machine().run(remote({ write: true }));
+    await machine().run(scene.remote({ write: true }));
     calls();
-    const report = await machine().run(remote({ write: true }));
+    const report = await machine().run(scene.remote({ write: true }));
     expect(report.remote).to.include({ hits: 3, uploaded: 0, notUploaded: 0 });
     expect(calls()).to.not.have.any.keys('FindMissingBlobs', 'UpdateActionResult');
   });
 
   it('asks for a plan, and says what the run will restore', async () => {
-    await machine().run(remote({ write: true }));
-    const { lines } = await machine().plan(remote());
+    await machine().run(scene.remote({ write: true }));
+    const { lines } = await machine().plan(scene.remote());
     const told = lines.map(({ id, outcome, restoredFrom }) => [id, restoredFrom ?? outcome]);
     expect(Object.fromEntries(told)).to.deep.equal({
       value: 'executed',

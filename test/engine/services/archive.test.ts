@@ -152,8 +152,7 @@ describe('engine/services/archive', () => {
     try {
       bytes = execFileSync('zstd', ['-c'], { input: await tarOf([{ name: 'file', content: 'x' }]) });
     } catch {
-      this.test!.title += ' (skipped: no zstd program)';
-      return this.skip();
+      return skipBecause(this, 'this machine has no zstd program');
     }
     const result = await unpackBytes(bytes, { format: 'tar.zst' });
     expect(result).to.deep.equal({ ok: true, value: { files: 1, bytes: 1 } });

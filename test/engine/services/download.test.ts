@@ -22,6 +22,7 @@ import { pathToFileURL } from 'node:url';
 import { findProgram } from '../../../src/engine/process/sandbox/probe.js';
 import { createDownload, type DownloadOptions, type FetchRequest } from '../../../src/engine/services/download.js';
 import { closedPort, startDeadListener, startServer, type Answer, type TestServer } from '../../support/http-server.js';
+import { skipBecause } from '../../support/skip.js';
 
 const CONTENT = Buffer.from('the content of a file\n'.repeat(1000));
 const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -405,8 +406,7 @@ describe('engine/services/download', () => {
     it('are reported after two seconds if the backlog is full, and at once from then on', async function () {
       const listener = await startDeadListener();
       if (listener === undefined) {
-        this.test!.title += ' (skipped: no python3 to listen with)';
-        return this.skip();
+        return skipBecause(this, 'this machine has no python3 to listen with');
       }
       servers.push(listener);
       const started = performance.now();
@@ -504,8 +504,7 @@ describe('engine/services/download', () => {
           stdio: 'ignore',
         });
       } catch {
-        this.test!.title += ' (skipped: no openssl to make a certificate)';
-        this.skip();
+        skipBecause(this, 'this machine has no openssl to make a certificate');
       }
     });
     const serveTls = async (answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> => {
