@@ -5,8 +5,9 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { copyExample } from './built-app.mjs';
-import { networkEnv, pyflowTime, root } from './measure.mjs';
+import { serve } from './archive-server.mjs';
+import { briefly, copyExample } from './built-app.mjs';
+import { makeFolder, networkEnv, pyflowTime, remove, root, skippedFigure } from './measure.mjs';
 
 export const STACK = 'scalingo-24';
 
@@ -22,8 +23,30 @@ export function archiveEnv({ pins }, mirror) {
   };
 }
 
+/**
+ * Calls `measure` with an archive, the URL that serves it, and a new folder; all three are gone afterwards. Gives one skipped
+ * figure with this name if there can be no archive.
+ */
+export async function withArchive(name, measure) {
+  const folder = makeFolder();
+  let server;
+  try {
+    let archive;
+    try {
+      archive = makeArchive(folder);
+    } catch (error) {
+      return [skippedFigure(name, `no archive of a runtime can be made here: ${briefly(error)}`)];
+    }
+    server = serve(archive.folder);
+    return await measure(archive, server.url, folder);
+  } finally {
+    server?.close();
+    remove(folder);
+  }
+}
+
 /** Packs a Python of this machine, in its normal form, as the platform does, and writes a file that pins the archive. */
-export function makeArchive(folder) {
+function makeArchive(folder) {
   const [app, cache, out, archives] = ['app', 'cache', 'runtime', 'archives'].map((name) => join(folder, name));
   for (const path of [app, archives]) mkdirSync(path);
   copyExample('pip', app);

@@ -3,14 +3,12 @@
 
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve } from '../archive-server.mjs';
 import { briefly, copyExample, MANAGERS } from '../built-app.mjs';
 import {
   bench,
   boundFigure,
   brokenFigure,
   interleave,
-  makeFolder,
   networkEnv,
   ratioFigure,
   remove,
@@ -19,7 +17,7 @@ import {
   summarize,
   time,
 } from '../measure.mjs';
-import { archiveEnv, makeArchive, readData, STACK } from '../runtime-archive.mjs';
+import { archiveEnv, readData, STACK, withArchive } from '../runtime-archive.mjs';
 
 const MOST_ROUNDS = 3;
 const TOOLS = readData('tools.json').tools;
@@ -27,28 +25,16 @@ const TOOLS = readData('tools.json').tools;
 const EDITED = { pip: 'app.py', pipenv: 'guestbook.py', poetry: 'shelf/views.py', uv: 'tasks.py' };
 const HOOK = '#!/usr/bin/env bash\nset -euo pipefail\npython --version > built-with.txt\n';
 
-export function adapter({ rounds }) {
-  const folder = makeFolder();
-  let archive;
-  try {
-    archive = makeArchive(folder);
-  } catch (error) {
-    return [skippedFigure('adapter', `no archive of a runtime can be made here: ${briefly(error)}`)];
-  }
-  const server = serve(archive.folder);
-  try {
-    return MANAGERS.flatMap((manager) => {
+export const adapter = ({ rounds }) =>
+  withArchive('adapter', (archive, mirror, folder) =>
+    MANAGERS.flatMap((manager) => {
       try {
-        return measureManager(manager, archive, server.url, join(folder, manager), Math.min(rounds, MOST_ROUNDS));
+        return measureManager(manager, archive, mirror, join(folder, manager), Math.min(rounds, MOST_ROUNDS));
       } catch (error) {
         return [brokenFigure(manager, error)];
       }
-    });
-  } finally {
-    server.close();
-    remove(folder);
-  }
-}
+    }),
+  );
 
 function measureManager(manager, archive, mirror, folder, rounds) {
   const stage = setStage(manager, archive, mirror, folder);

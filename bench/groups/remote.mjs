@@ -5,7 +5,6 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve } from '../archive-server.mjs';
 import { briefly, copyExample, runArgs } from '../built-app.mjs';
 import {
   bench,
@@ -20,7 +19,7 @@ import {
   skippedFigure,
   summarize,
 } from '../measure.mjs';
-import { archiveEnv, makeArchive, STACK } from '../runtime-archive.mjs';
+import { archiveEnv, STACK, withArchive } from '../runtime-archive.mjs';
 
 const MOST_ROUNDS = 3;
 const OWN_MS_A_NODE = 5;
@@ -135,24 +134,12 @@ class Stage {
   }
 }
 
-async function measureExample(server, { rounds, few }) {
-  const folder = makeFolder();
-  let archive;
-  try {
-    archive = makeArchive(folder);
-  } catch (error) {
-    return [skippedFigure('flask example', `no archive of a runtime can be made here: ${briefly(error)}`)];
-  }
-  const mirror = serve(archive.folder);
-  try {
-    const stage = new Stage(exampleArgs, archiveEnv(archive, mirror.url));
+const measureExample = (server, { rounds, few }) =>
+  withArchive('flask example', async (archive, mirror) => {
+    const stage = new Stage(exampleArgs, archiveEnv(archive, mirror));
     copyExample('pip', stage.app);
     return [...measureSecondMachine(stage, server.urls, few), ...(await measureUpToDate(stage, server, rounds))];
-  } finally {
-    mirror.close();
-    remove(folder);
-  }
-}
+  });
 
 const exampleArgs = (machine) => [
   ...runArgs(machine).filter((argument) => !argument.startsWith('--log=')),
