@@ -88,7 +88,7 @@ export function sharedMountOf(folder: string, table: MountTable = THIS_MACHINE):
     if (HOST[unsigned] !== undefined) return { shared: 'host', type };
     return names && sharedFuse(names);
   } catch {
-    // Whatever is wrong with the folder, whoever uses it meets it next.
+    // If something is wrong with the folder, its next user fails with a better message.
     return undefined;
   }
 }

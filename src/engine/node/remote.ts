@@ -78,7 +78,7 @@ export function offerRemotely(
 }
 
 /**
- * A param or an output can contain a login that the key needs, but that nobody else may see. A file can contain a secret that a node
+ * A param or an output can contain a login that the key needs, but that no other user may see. A file can contain a secret that a node
  * before this one was allowed to store.
  */
 export function holdsSecret(run: Run, { node }: Action, blobs: ActionMessages['blobs']): boolean {

@@ -254,7 +254,7 @@ export class GrpcConnection {
         resolve(value);
       };
     });
-    // Whoever waits for it can be late.
+    // The caller may await it later.
     answer.catch(() => undefined);
     return { call: start(done), answer };
   }

@@ -5,7 +5,7 @@ import type { Failure } from '../failure.js';
 import { publishFile } from '../files/sealed-json.js';
 import { sharedMountOf, type MountTable } from '../files/shared-mount.js';
 
-/** A file in the cache folder. Whoever creates it states that one machine at a time uses the folder. */
+/** A file in the cache folder. With it, the operator states that one machine at a time uses the folder. */
 const ONE_MACHINE = 'one-machine';
 
 /** Undefined if the folder can be used. */
