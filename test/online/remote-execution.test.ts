@@ -1,9 +1,13 @@
 import { expect } from 'chai';
-import { createHash } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Failure } from '../../src/engine/failure.js';
+import { digestOf, type ActionKey } from '../../src/engine/files/digest.js';
+import { OUTPUT_PATHS } from '../../src/engine/trees/output-paths.js';
+import { decodeActionResult, encodeActionResult } from '../../src/engine/trees/reapi-result.js';
+import { limits, transportTo } from '../servers/remote-transport.js';
 import type { Casd } from '../support/casd.js';
 import { needCasd } from '../support/casd.js';
 import { processesOf } from '../support/cli-scene.js';
@@ -107,6 +111,51 @@ describe('remote execution', function () {
     expect(reader.report.nodes['one']).to.include({ outcome: 'restored', restoredFrom: 'remote' });
     expect(layersOf(reader)).to.deep.equal(layersOf(first));
     expect(linesOf(reader)).to.deep.equal(linesOf(first));
+  });
+
+  describe('with results on the server that the look-up refuses', () => {
+    const writing = (id: string, more = ''): string => `
+  ${id}:
+    uses: command
+    with: { argv: [sh, -c, 'mkdir -p gen; cat src/a.txt > gen/${id}'], reads: [src/a.txt], writes: ['gen/**'] }${more}`;
+
+    it('has them made anew by a worker if it trusts only signed ones', async () => {
+      pipeline(writing('one'), writing('two', '\n    after: [one]'));
+      const first = await there();
+      const [one, two] = ['one', 'two'].map((id) => first.report.nodes[id]!.key as ActionKey);
+      // As someone would who may write results: a right result under the wrong key.
+      const transport = await transportTo(casd.url);
+      const stored = await transport.getResult({ key: two!, inlineOutputFiles: [OUTPUT_PATHS.result] }, limits());
+      await transport.putResult(one!, stored!, limits());
+      transport.close();
+      const trust = [generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString()];
+      scene.write({ 'trust.json': JSON.stringify({ url: casd.url, execute: true, trust }) }, scene.root);
+      const args = [`--remote-settings=${scene.root}/trust.json`];
+      const careful = await scene.on({ name: 'careful', args, env: WORKING });
+      expect(placesOf(careful)).to.deep.equal({ one: 'executed remote', two: 'executed remote' });
+      expect(layersOf(careful)).to.deep.equal(layersOf(first));
+    });
+
+    it('has them made anew by a worker if they are too old for the node', async () => {
+      pipeline(writing('one', '\n    cache: { maxAge: 1h }'));
+      const key = (await there()).report.nodes['one']!.key as ActionKey;
+      const transport = await transportTo(casd.url);
+      const stored = async () => {
+        const message = decodeActionResult((await transport.getResult({ key }, limits()))!)!;
+        const file = message.outputFiles.find(({ path }) => path === OUTPUT_PATHS.result)!;
+        const contents = (await transport.readBatch([file.digest], limits())).blobs.get(file.digest)!;
+        return { message, file, result: JSON.parse(contents.toString()) as { storedAt: number } };
+      };
+      const { message, file, result } = await stored();
+      const bytes = Buffer.from(JSON.stringify({ ...result, storedAt: result.storedAt - 7_200_000 }));
+      const old = { ...file, digest: digestOf(bytes), contents: bytes };
+      await transport.writeBatch([{ digest: old.digest, bytes }], limits());
+      const outputFiles = message.outputFiles.map((each) => (each === file ? old : each));
+      await transport.putResult(key, encodeActionResult({ ...message, outputFiles }), limits());
+      expect(placesOf(await there({ name: 'later' }))).to.deep.equal({ one: 'executed remote' });
+      expect((await stored()).result.storedAt).to.be.at.least(result.storedAt);
+      transport.close();
+    });
   });
 
   it('gives the kinds of a Python app the layers that they have here', async function () {

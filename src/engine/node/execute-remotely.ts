@@ -30,14 +30,16 @@ type Performed = Result<Executed, Stop>;
 export async function runRemotely(execution: Execution, action: Action, watch: Watch): Promise<Performed | undefined> {
   const { run, stopping } = execution;
   const executor = run.remote?.executor;
-  if (executor?.isOn !== true || !mayTravel(execution, action)) return undefined;
+  if (executor === undefined || !mayTravel(execution, action)) return undefined;
+  if (executor.off !== undefined && executor.settings.require) return here(execution, action, executor.off.message);
+  if (!executor.isOn) return undefined;
   const sent = packed(execution, action, executor);
   if (sent === undefined) return undefined;
   const { timeoutMs } = action.node;
   const executed = await executor.execute(
     {
       ...sent,
-      skipCacheLookup: isForced(execution.forced, action),
+      skipCacheLookup: isForced(execution.forced, action) || mayNotUseStored(action, executor),
       signal: stopping.signal,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       onStage: (stage) => {
@@ -57,6 +59,13 @@ function mayTravel({ run }: Execution, { node, plugin, reads, record, env, looke
   if ([...lookedUp].some((name) => run.surroundings.variables[name] !== undefined)) return false;
   return Object.keys(env).every((name) => !isWorkersOwn(name)) && Object.keys(searchPathsOf(run, plugin)).length === 0;
 }
+
+/**
+ * The look-up has refused what the server has stored: unsigned, or too old for the node. The executor would hand out the same, as if
+ * a worker had just made it.
+ */
+const mayNotUseStored = ({ node }: Action, { settings }: RemoteExecutor): boolean =>
+  settings.trust.length > 0 || typeof node.cache === 'object';
 
 interface Packed {
   readonly key: ActionMessages['key'];
@@ -106,9 +115,10 @@ function sourceOf(
       const bytes = await readFile(path).catch(() => undefined);
       return bytes !== undefined && digestOf(bytes) === digest ? bytes : undefined;
     },
-    chunks(digest) {
+    async *chunks(digest) {
       const path = sources.get(digest);
-      return path === undefined ? store.chunks(digest) : createReadStream(path, { highWaterMark: 1024 ** 2 });
+      if (path === undefined) await store.prefetch([digest]);
+      yield* path === undefined ? store.chunks(digest) : createReadStream(path, { highWaterMark: 1024 ** 2 });
     },
   };
 }

@@ -8,6 +8,7 @@ import { checkForeignLayer } from '../trees/foreign-tree.js';
 import { decodeActionResult, type ReapiResult } from '../trees/reapi-result.js';
 import { BlobFetcher } from './blob-fetcher.js';
 import { BlobSender, type BlobSource } from './blob-sender.js';
+import type { Off } from './breaker.js';
 import { Connection, type OpenTransport } from './connection.js';
 import { Running, type Ended } from './running.js';
 import { envelopeOf, resultIn } from './remote-result.js';
@@ -62,16 +63,29 @@ export class RemoteExecutor {
   readonly #connection: Connection;
   readonly #fetcher: BlobFetcher;
   readonly #sender: BlobSender;
+  #off: RemoteError | undefined;
 
   constructor(private readonly options: RemoteExecutorOptions) {
-    const { settings, open, signal, onOff } = options;
-    this.#connection = new Connection({ settings, open, signal, onOff: (_what, error) => onOff(error) });
+    const { settings, open, signal } = options;
+    this.#connection = new Connection({ settings, open, signal, onOff: (what, error) => this.#turnOff(what, error) });
     this.#fetcher = new BlobFetcher(this.#connection);
     this.#sender = new BlobSender(this.#connection);
   }
 
   get isOn(): boolean {
     return !this.#connection.isOff('read');
+  }
+
+  /** Why no more actions are sent; undefined if they are. */
+  get off(): RemoteError | undefined {
+    return this.#off;
+  }
+
+  #turnOff(what: Off, error: RemoteError): void {
+    // Workers store their results themselves, whatever this client may write.
+    if (what !== 'all') return;
+    this.#off = error;
+    this.options.onOff(error);
   }
 
   get settings(): RemoteSettings {
@@ -99,6 +113,8 @@ export class RemoteExecutor {
       if (action.signal.aborted) return { type: 'aborted' };
       if (failed !== undefined) return { type: 'error', error: failed };
       const ended = await new Running(this.#connection, instance, action).end();
+      // A plain cache. No other action needs to send its inputs to learn that.
+      if (ended.type === 'error' && ended.error.status === STATUS.UNIMPLEMENTED) this.#connection.giveUp(ended.error);
       if (ended.type !== 'missing-input') return ended;
       // Whatever the server names, all is sent again that it lacks.
       this.#sender.forget(inputs);
@@ -139,6 +155,7 @@ export class RemoteExecutor {
     const envelope = envelopeOf(key, own.message, []);
     if (!envelope.ok) return unusable(envelope.failure.detail);
     const { resultFile } = envelope.value;
+    if (sizeOf(resultFile) > this.#connection.batchBytes) return unusable('its result.json is too large');
     const contents =
       envelope.value.contents ?? (await this.#fetcher.fetchBytes([resultFile], instance)).get(resultFile);
     if (contents === undefined) return unusable('its result.json is missing');
