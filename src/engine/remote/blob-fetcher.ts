@@ -3,6 +3,7 @@
 import { FailureError } from '../failure.js';
 import { sizeOf, type Digest } from '../files/digest.js';
 import { noRoomForBlobs } from '../files/file-failures.js';
+import type { BlobReceiver } from '../store/blob-receiver.js';
 import type { LocalStore } from '../store/local-store.js';
 import type { Calling, Connection } from './connection.js';
 import { PlaceError } from '../store/place-error.js';
@@ -98,8 +99,9 @@ export class BlobFetcher {
 }
 
 async function receive(store: LocalStore, digest: Digest, { transport, progress, ...limits }: Calling): Promise<void> {
-  const receiver = store.receive(digest);
+  let receiver: BlobReceiver | undefined;
   try {
+    receiver = store.receive(digest);
     for await (const chunk of transport.readStream(digest, limits)) {
       progress();
       receiver.write(chunk);
@@ -109,7 +111,7 @@ async function receive(store: LocalStore, digest: Digest, { transport, progress,
   } catch (error) {
     throw error instanceof PlaceError ? new FailureError(noRoomForBlobs(error)) : error;
   } finally {
-    receiver.discard();
+    receiver?.discard();
   }
 }
 

@@ -1,6 +1,7 @@
 // Brings blobs to the server that it lacks. Remembers for the run what is there.
 
 import { sizeOf, type Digest } from '../files/digest.js';
+import { BlobLost } from '../store/blobs.js';
 import { batchDeadline } from './blob-fetcher.js';
 import type { Connection } from './connection.js';
 import { Slots } from './slots.js';
@@ -94,7 +95,9 @@ export class BlobSender {
 
   async #sendStream(digest: Digest, source: BlobSource, instance: string): Promise<RemoteError | undefined> {
     const sent = await this.connection.stream('read', IDLE_STREAM_MS, ({ transport, progress, ...limits }) =>
-      transport.forInstance(instance).writeStream(digest, watched(source.chunks(digest), progress), limits),
+      transport
+        .forInstance(instance)
+        .writeStream(digest, watched(untilLost(digest, source.chunks(digest)), progress), limits),
     );
     return sent.ok ? undefined : sent.failure;
   }
@@ -107,5 +110,17 @@ async function* watched(chunks: AsyncIterable<Uint8Array>, progress: () => void)
   for await (const chunk of chunks) {
     progress();
     yield chunk;
+  }
+}
+
+/** A source that was removed since it was listed, or a blob that the cache has lost: the action runs here and says so. */
+const isLoss = (error: unknown): boolean =>
+  error instanceof BlobLost || (error as NodeJS.ErrnoException).syscall !== undefined;
+
+async function* untilLost(digest: Digest, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    throw isLoss(error) ? gone(digest) : error;
   }
 }

@@ -4,12 +4,17 @@
 import { digestOf, sizeOf, type Digest } from '../files/digest.js';
 import { storeTree, readTree } from '../trees/layers.js';
 import { MOST_TREE_BYTES } from '../trees/foreign-tree.js';
+import { OUTPUT_PATHS } from '../trees/output-paths.js';
 import type { ReapiResult } from '../trees/reapi-result.js';
 import type { DirectoryTable } from '../trees/tree.js';
 
-/** Blobs that the result needs to be read: its trees, and the log if it is not inline. */
+/** The trees of the result. Other folders and huge trees are not fetched, which makes the result invalid. */
 export const blobsToRead = ({ outputDirectories }: ReapiResult): readonly Digest[] =>
-  outputDirectories.map(({ tree }) => tree).filter((digest) => sizeOf(digest) <= MOST_TREE_BYTES);
+  outputDirectories
+    .filter(({ path, tree }) => FOLDERS.has(path) && sizeOf(tree) <= MOST_TREE_BYTES)
+    .map(({ tree }) => tree);
+
+const FOLDERS: ReadonlySet<string> = new Set([OUTPUT_PATHS.app, OUTPUT_PATHS.tool]);
 
 export interface OwnForm {
   readonly message: ReapiResult;

@@ -223,12 +223,16 @@ export class BlobFolder {
       return;
     }
     if (this.statLarge(digest) === undefined) throw new BlobLost(digest);
-    const file = await open(this.pathOf(hexOf(digest)), constants.O_RDONLY | constants.O_NOFOLLOW);
+    // A clean-up by another process may have removed it by now.
+    const lost = (): never => {
+      throw new BlobLost(digest);
+    };
+    const file = await open(this.pathOf(hexOf(digest)), constants.O_RDONLY | constants.O_NOFOLLOW).catch(lost);
     try {
       const hash = createHash('sha256');
       const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
       for (let left = sizeOf(digest); left > 0;) {
-        const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, left), null);
+        const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, left), null).catch(lost);
         if (bytesRead === 0) break;
         left -= bytesRead;
         hash.update(chunk.subarray(0, bytesRead));

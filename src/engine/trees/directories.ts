@@ -243,13 +243,14 @@ export function* walk(table: DirectoryTable, root: Digest, prefix = ''): Generat
 /** The directories of a tree, each once, parents before children: the root is the first. */
 export function directoriesOf(table: DirectoryTable, root: Digest): ReadonlyMap<Digest, Directory> {
   const found = new Map<Digest, Directory>();
-  const visit = (digest: Digest): void => {
-    if (found.has(digest)) return;
+  // Not recursive, because the tree of a worker can be deeper than the stack before its depth is checked.
+  const pending = [root];
+  for (let digest = pending.pop(); digest !== undefined; digest = pending.pop()) {
+    if (found.has(digest)) continue;
     const directory = directoryOf(table, digest);
     found.set(digest, directory);
-    for (const child of directory.directories) visit(child.digest);
-  };
-  visit(root);
+    for (let at = directory.directories.length - 1; at >= 0; at--) pending.push(directory.directories[at]!.digest);
+  }
   return found;
 }
 

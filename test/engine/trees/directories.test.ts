@@ -15,7 +15,7 @@ import {
 } from '../../../src/engine/trees/directories.js';
 import { applyLayers } from '../../../src/engine/trees/layers.js';
 import { encodeDirectory } from '../../../src/engine/trees/reapi.js';
-import type { DirectoryTable, Layer } from '../../../src/engine/trees/tree.js';
+import type { DirectoryEntry, DirectoryTable, Layer } from '../../../src/engine/trees/tree.js';
 
 const file = (text: string, executable = false): NewEntry => ({ digest: digestOf(text), executable });
 const build = (table: DirectoryTable, entries: Readonly<Record<string, NewEntry>>): Digest =>
@@ -74,6 +74,19 @@ describe('engine/trees/directories', () => {
       expect(digestOf(encodeDirectory(directory))).to.equal(digest);
     }
     expect([...directoriesOf(table, root).keys()][0]).to.equal(root);
+  });
+
+  it('lists the directories of a tree that is deeper than the stack', () => {
+    const table: DirectoryTable = new Map();
+    let below: readonly DirectoryEntry[] = [];
+    let root = EMPTY_DIRECTORY;
+    for (let depth = 0; depth < 100_000; depth++) {
+      const directory = { files: [], directories: below, symlinks: [] };
+      root = digestOf(encodeDirectory(directory));
+      table.set(root, directory);
+      below = [{ name: 'd', digest: root }];
+    }
+    expect(directoriesOf(table, root).size).to.equal(100_000);
   });
 
   it('finds entries of every kind and nothing below files or links', () => {
