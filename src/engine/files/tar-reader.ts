@@ -21,7 +21,8 @@ interface TarHandler {
 }
 
 /** The bytes are not a tar archive, or end too early. */
-class TarError extends Error {}
+/** The bytes are no tar archive that the reader accepts. */
+export class TarError extends Error {}
 
 const BLOCK = 512;
 /** For the long names and attributes of one entry; honest archives need far less. */

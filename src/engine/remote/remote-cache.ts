@@ -4,6 +4,7 @@ import type { RemoteReport } from '../events.js';
 import type { Failure } from '../failure.js';
 import { sizeOf, type ActionKey, type Digest } from '../files/digest.js';
 import type { BlobSupplier, LocalStore } from '../store/local-store.js';
+import type { StoredResult } from '../store/results.js';
 import type { ActionResult, KeyRecord } from '../store/store.js';
 import { checkForeignLayer, MOST_TREE_BYTES } from '../trees/foreign-tree.js';
 import { OUTPUT_PATHS } from '../trees/output-paths.js';
@@ -239,7 +240,13 @@ export class RemoteCache implements BlobSupplier {
     await this.#fetchRemainders(isAllNeeded ? Infinity : MOST_REMAINDER_BYTES);
     const store = this.#attached;
     for (const [key, hit] of this.#hits) {
-      const isNew = this.#missingOf(hit).length === 0 && store.inspect(key) === undefined;
+      // A result that this run could not use, such as an expired one, does not count.
+      const isSame = ({ result }: StoredResult): boolean =>
+        result.appId === undefined &&
+        result.degraded === undefined &&
+        result.builder === hit.result.builder &&
+        result.storedAt >= hit.result.storedAt;
+      const isNew = this.#missingOf(hit).length === 0 && store.inspect(key, isSame) === undefined;
       if (isNew) await store.publish(key, hit.result, hit.record);
     }
   }

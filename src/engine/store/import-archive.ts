@@ -5,7 +5,7 @@ import { createReadStream } from 'node:fs';
 import { fail, FailureError, succeed, type Failure, type Result } from '../failure.js';
 import { sizeOf } from '../files/digest.js';
 import { Breather } from '../files/new-files.js';
-import { TarReader, type TarEntry } from '../files/tar-reader.js';
+import { TarError, TarReader, type TarEntry } from '../files/tar-reader.js';
 import { isInOrder, readEntryName, readVersion, resultIdOf, resultName, type ArchiveEntry } from './archive-format.js';
 import {
   cannotRead,
@@ -101,7 +101,7 @@ class Import {
         await this.#storeArrived();
       }
       tar.end();
-      if (this.#last === undefined) throw new Error('it has no entries');
+      if (this.#last === undefined) throw new TarError('it has no entries');
       return undefined;
     } catch (error) {
       return this.#failureOf(error);
@@ -118,8 +118,8 @@ class Import {
     if (error instanceof PlaceError) return cannotStoreImport(cacheDir, error.message);
     if (error instanceof FailureError) return cannotStoreImport(cacheDir, error.failure.detail);
     if ((error as NodeJS.ErrnoException).syscall !== undefined) return cannotRead(file, error);
-    // Only the parser is left.
-    const { message } = error as Error;
+    if (!(error instanceof TarError)) throw error;
+    const { message } = error;
     return this.#last === undefined
       ? notAnExport(file, `It can't be read as tar: ${message}.`)
       : this.#refusal(message);
