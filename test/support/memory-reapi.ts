@@ -1,7 +1,6 @@
 // A remote cache in the memory of the test, behind real gRPC. It can be told to lie.
 
-import { hexOf, type Digest } from '../../src/engine/files/digest.js';
-import { digestOf } from '../../src/engine/files/digest.js';
+import { digestOf, hexOf, sizeOf, type Digest } from '../../src/engine/files/digest.js';
 import * as messages from '../../src/engine/remote/messages.js';
 import { STATUS } from '../../src/engine/remote/transport.js';
 import { ReapiServer, StatusFailure, type Answer } from './reapi-server.js';
@@ -41,30 +40,33 @@ export class MemoryReapi {
   }
 
   #answers(): Readonly<Record<string, Answer>> {
-    const answers: Readonly<Record<string, (request: Buffer) => Buffer>> = {
+    const answers: Readonly<Record<string, (request: Buffer) => Buffer | readonly Buffer[]>> = {
       'Capabilities/GetCapabilities': () => CAPABILITIES,
       'ContentAddressableStorage/FindMissingBlobs': (request) => this.#findMissing(request),
       'ContentAddressableStorage/BatchReadBlobs': (request) => this.#read(request),
       'ContentAddressableStorage/BatchUpdateBlobs': (request) => this.#write(request),
+      'ByteStream/Read': (request) => this.#stream(request),
       'ActionCache/GetActionResult': (request) => this.#getResult(request),
       'ActionCache/UpdateActionResult': (request) => this.#putResult(request),
     };
-    return Object.fromEntries(
-      Object.entries(answers).map(([path, answer]): [string, Answer] => {
-        const method = path.slice(path.indexOf('/') + 1);
-        return [path, (request, { headers }) => this.#answer(method, headers, () => answer(request))];
-      }),
-    );
+    const all = Object.entries(answers).map(([path, answer]): [string, Answer] => {
+      const method = path.slice(path.indexOf('/') + 1);
+      return [path, (request, { headers }) => this.#answer(method, headers, () => answer(request))];
+    });
+    return Object.fromEntries([
+      ...all,
+      ['ByteStream/Write', (_, call) => this.#answer('Write', call.headers, () => this.#upload(call.uploaded))],
+    ] satisfies [string, Answer][]);
   }
 
   async *#answer(
     method: string,
     headers: Readonly<Record<string, string>>,
-    answer: () => Buffer,
+    answer: () => Buffer | readonly Buffer[] | Promise<Buffer>,
   ): AsyncGenerator<Buffer> {
     this.calls.set(method, (this.calls.get(method) ?? 0) + 1);
     await this.onCall(method, headers);
-    yield answer();
+    yield* [await answer()].flat();
   }
 
   #findMissing(request: Buffer): Buffer {
@@ -82,6 +84,23 @@ export class MemoryReapi {
       return { digest, data: data ?? Buffer.alloc(0), status, compressor: 0 };
     });
     return messages.BatchReadBlobsResponse.encode({ responses });
+  }
+
+  #stream(request: Buffer): readonly Buffer[] {
+    const digest = messages.ReadRequest.decode(request)!.resourceName.split('blobs/')[1] as Digest;
+    const stored = this.blobs.get(digest);
+    const bytes = stored && this.onBlob(digest, stored);
+    if (bytes === undefined) throw new StatusFailure(STATUS.NOT_FOUND, digest);
+    const parts = Array.from({ length: Math.ceil(bytes.length / MIB) }, (_, part) =>
+      bytes.subarray(part * MIB, (part + 1) * MIB),
+    );
+    return parts.map((data) => messages.ReadResponse.encode({ data }));
+  }
+
+  async #upload(requests: AsyncIterable<Buffer>): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    for await (const request of requests) parts.push(Buffer.from(messages.WriteRequest.decode(request)!.data));
+    return messages.WriteResponse.encode({ committedSize: sizeOf(this.put(Buffer.concat(parts))) });
   }
 
   #write(request: Buffer): Buffer {
@@ -107,6 +126,8 @@ export class MemoryReapi {
     return Buffer.from(actionResult!);
   }
 }
+
+const MIB = 1024 * 1024;
 
 /** The digest, with the instance before it unless that is the default one. */
 const nameOf = (instance: string, digest: Digest): string => (instance === '' ? digest : `${instance} ${digest}`);

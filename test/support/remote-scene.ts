@@ -15,6 +15,8 @@ export interface Machine {
   readonly pipelineFile?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Program and arguments to prepend to the command line. */
+  readonly through?: readonly string[];
 }
 
 export interface EndedRun {
@@ -26,7 +28,7 @@ export interface EndedRun {
 
 export class RemoteScene extends CliScene {
   /** Throws if there is no report. */
-  async on({ name, url, write, sandbox, pipelineFile, args = [], env }: Machine): Promise<EndedRun> {
+  async on({ name, url, write, sandbox, pipelineFile, args = [], env, through }: Machine): Promise<EndedRun> {
     const ended = await this.run({
       cacheDir: `${this.root}/cache-${name}`,
       outDir: `${this.root}/out-${name}`,
@@ -34,6 +36,7 @@ export class RemoteScene extends CliScene {
       ...(sandbox === undefined ? {} : { sandbox }),
       ...(pipelineFile === undefined ? {} : { pipelineFile }),
       ...(env === undefined ? {} : { env }),
+      ...(through === undefined ? {} : { through }),
     });
     if (ended.report === undefined) throw new Error(`no report: ${ended.stderr}${ended.stdout.slice(-2000)}`);
     const notices: Record<string, string[]> = {};

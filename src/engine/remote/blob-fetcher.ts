@@ -1,12 +1,8 @@
 // Fetches blobs into the local store: each once, in large batches, with every byte checked.
 
-import { FailureError } from '../failure.js';
 import { sizeOf, type Digest } from '../files/digest.js';
-import { noRoomForBlobs } from '../files/file-failures.js';
-import type { BlobReceiver } from '../store/blob-receiver.js';
 import type { LocalStore } from '../store/local-store.js';
-import type { Calling, Connection } from './connection.js';
-import { PlaceError } from '../store/place-error.js';
+import { watched, type Calling, type Connection } from './connection.js';
 import { Slots } from './slots.js';
 import { RemoteError, splitBatches, STATUS } from './transport.js';
 
@@ -99,27 +95,12 @@ export class BlobFetcher {
 }
 
 async function receive(store: LocalStore, digest: Digest, { transport, progress, ...limits }: Calling): Promise<void> {
-  let receiver: BlobReceiver | undefined;
-  try {
-    receiver = store.receive(digest);
-    for await (const chunk of transport.readStream(digest, limits)) {
-      progress();
-      receiver.write(chunk);
-    }
-    if (!receiver.finish())
-      throw new RemoteError(STATUS.DATA_LOSS, 'Read', `the server sent other bytes for ${digest}`);
-  } catch (error) {
-    throw error instanceof PlaceError ? new FailureError(noRoomForBlobs(error)) : error;
-  } finally {
-    receiver?.discard();
-  }
+  if (!(await store.receiveFrom(digest, () => watched(transport.readStream(digest, limits), progress))))
+    throw new RemoteError(STATUS.DATA_LOSS, 'Read', `the server sent other bytes for ${digest}`);
 }
 
 async function bytesOf(digest: Digest, { transport, progress, ...limits }: Calling): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of transport.readStream(digest, limits)) {
-    progress();
-    chunks.push(chunk);
-  }
+  for await (const chunk of watched(transport.readStream(digest, limits), progress)) chunks.push(chunk);
   return Buffer.concat(chunks);
 }

@@ -3,7 +3,7 @@
 import { sizeOf, type Digest } from '../files/digest.js';
 import { BlobLost } from '../store/blobs.js';
 import { batchDeadline } from './blob-fetcher.js';
-import type { Connection } from './connection.js';
+import { watched, type Connection } from './connection.js';
 import { Slots } from './slots.js';
 import { RemoteError, splitBatches, STATUS, type RemoteBlob } from './transport.js';
 
@@ -105,13 +105,6 @@ export class BlobSender {
 
 const gone = (digest: Digest): RemoteError =>
   new RemoteError(STATUS.DATA_LOSS, 'BatchUpdateBlobs', `this machine no longer has the input ${digest}`);
-
-async function* watched(chunks: AsyncIterable<Uint8Array>, progress: () => void): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) {
-    progress();
-    yield chunk;
-  }
-}
 
 /** A source that was removed since it was listed, or a blob that the cache has lost: the action runs here and says so. */
 const isLoss = (error: unknown): boolean =>

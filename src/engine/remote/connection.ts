@@ -29,6 +29,14 @@ export interface Calling extends CallLimits {
   readonly progress: () => void;
 }
 
+/** The same chunks. Each one that arrives is progress. */
+export async function* watched<Chunk>(chunks: AsyncIterable<Chunk>, progress: () => void): AsyncGenerator<Chunk> {
+  for await (const chunk of chunks) {
+    progress();
+    yield chunk;
+  }
+}
+
 export class Connection {
   readonly #breaker: Breaker;
   readonly #guard: StallGuard;

@@ -4,7 +4,7 @@ import { sizeOf, type ActionKey, type Digest } from '../files/digest.js';
 import { BlobLost } from '../store/blobs.js';
 import type { LocalStore } from '../store/local-store.js';
 import { batchDeadline } from './blob-fetcher.js';
-import type { Connection } from './connection.js';
+import { watched, type Connection } from './connection.js';
 import { Slots } from './slots.js';
 import { RemoteError, splitBatches, STATUS, type RemoteBlob } from './transport.js';
 
@@ -202,11 +202,4 @@ function addAll<T>(set: Set<T>, items: Iterable<T>): void {
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
-}
-
-async function* watched(chunks: AsyncIterable<Uint8Array>, progress: () => void): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) {
-    progress();
-    yield chunk;
-  }
 }

@@ -259,6 +259,17 @@ export class BlobFolder {
     return new BlobReceiver(digest, { type: 'in-file', path, publish });
   }
 
+  /** Whether the bytes match the digest. If not, nothing is stored. */
+  async receiveFrom(digest: Digest, chunks: AsyncIterable<Buffer>): Promise<boolean> {
+    const receiver = this.receive(digest);
+    try {
+      for await (const chunk of chunks) receiver.write(chunk);
+      return receiver.finish();
+    } finally {
+      receiver.discard();
+    }
+  }
+
   private newPartial(): string {
     if (this.partials === 0) makePrivateFolder(`${this.root}/cas`);
     return `${this.root}/cas/${this.options.run}-${this.partials++}.tmp`;

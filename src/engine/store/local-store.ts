@@ -78,6 +78,11 @@ export interface LocalStore extends BlobStore, ActionCache {
   chunks(digest: Digest): AsyncIterable<Buffer>;
   /** Starts to store a blob that arrives in pieces. Throws `PlaceError` if the store can't be written. */
   receive(digest: Digest): BlobReceiver;
+  /**
+   * Stores a blob from a source of its bytes, which is opened again if the cache can't be written. False if the bytes don't match
+   * the digest. Throws what the source throws.
+   */
+  receiveFrom(digest: Digest, open: () => AsyncIterable<Buffer>): Promise<boolean>;
   /** For a clean-up: the ledger of trusted blobs, without those that it removes. */
   trustRecords(isKept: (hash: string) => boolean): Buffer;
 }
@@ -371,6 +376,20 @@ class DiskStore implements LocalStore {
   receive(digest: Digest): BlobReceiver {
     if (this.readOnly && this.private === undefined) this.openPrivate();
     return (this.private?.folder ?? this.shared).receive(digest);
+  }
+
+  async receiveFrom(digest: Digest, open: () => AsyncIterable<Buffer>): Promise<boolean> {
+    if (!this.readOnly && this.private === undefined) {
+      try {
+        return await this.shared.receiveFrom(digest, open());
+      } catch (error) {
+        if (!(error instanceof PlaceError)) throw error;
+        this.giveUpSharing(error);
+      }
+    }
+    return this.privately(({ folder }) => folder.receiveFrom(digest, open())).catch((error: unknown) => {
+      throw asNoRoom(error);
+    });
   }
 
   trustRecords(isKept: (hash: string) => boolean): Buffer {
