@@ -23,6 +23,8 @@ export interface Execution {
   readonly unchanged: Unchanged | undefined;
   /** Tokens that a node holds from its admission to its end. */
   readonly admission: Admission;
+  /** Tokens that a node holds while it has private folders on this machine. */
+  readonly staging: Admission;
   /**
    * Tokens that a node holds only while its plugin works, so that meanwhile the next view can be written and the last
    * layer stored.
@@ -43,7 +45,7 @@ export interface Execution {
 
 /** Number of waiting nodes whose views may already be written. */
 const STAGED = 2;
-/** Number of nodes that may be on their way to workers or there. Those that run here still wait for a turn. */
+/** Number of nodes that may be on their way to workers or there. Those that run here still wait for a turn to be laid out. */
 const REMOTE_AT_ONCE = 200;
 
 export interface ExecutionOptions {
@@ -71,6 +73,7 @@ export function startExecution(run: Run, { sink: given, runDir, forced, nodes, v
     forced,
     unchanged: isPlain ? Unchanged.open(run, version) : undefined,
     admission: new Admission(jobs + STAGED + (run.remote?.executor === undefined ? 0 : REMOTE_AT_ONCE), pipeline.pools),
+    staging: new Admission(jobs + STAGED, {}),
     working: new Admission(jobs, {}),
     rankOf: (node) => ranks.get(node)!,
     stopping: stoppingOf(request.signal),

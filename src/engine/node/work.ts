@@ -47,9 +47,20 @@ export async function runInFolder(
   action: Action,
   { watch, parent, beforeRemoval }: WorkOptions,
 ): Promise<Result<Executed, Stop>> {
+  const { staging, stopping, rankOf } = execution;
   const sandbox = await execution.sandbox.open();
   if (!sandbox.ok) return stopWith(sandbox.failure);
-  const work = new Work(execution, action, sandbox.value, parent);
+  const leave = await staging.admit({ rank: rankOf(action.node.id) });
+  try {
+    if (stopping.signal.aborted) return fail(stopOf(stopping.signal));
+    const work = new Work(execution, action, sandbox.value, parent);
+    return await wholeWork(work, watch).finally(() => work.end(beforeRemoval));
+  } finally {
+    leave();
+  }
+}
+
+async function wholeWork(work: Work, watch: Watch): Promise<Result<Executed, Stop>> {
   try {
     const view = await work.layOut();
     if (!view.ok) return view;
@@ -63,8 +74,6 @@ export async function runInFolder(
     const failure = unreadableBelow(work.root, error) ?? systemFailure(error);
     if (failure !== undefined) return stopWith(failure);
     throw error;
-  } finally {
-    await work.end(beforeRemoval);
   }
 }
 
