@@ -43,7 +43,7 @@ import { sweepDeadLocks } from './run/lock.js';
 import { newRunId } from './run/run-record.js';
 import { openRun, type Run } from './run/run.js';
 import { checkOutDir, writeSlug } from './slug/write.js';
-import { refusedPlace } from './store/cache-place.js';
+import { refusedPlace, tellOfPlace } from './store/cache-place.js';
 
 /**
  * Runs a pipeline. Returns a report with the exit status, or a refusal if the run can't start. Rejects only because of
@@ -103,6 +103,7 @@ async function runPlan(request: RunRequest, sink: EventSink, planned: Planned): 
   const result = await withRecovery<Result<RunReport, Refusal>>(request.refresh, sink, async (attempt) => {
     const run = await openRun({ request, ...planned, onWarning });
     if (!run.ok) return { type: 'finished', value: run };
+    if (!run.value.store.readOnly) tellOfPlace(request.cacheDir, onWarning);
     const runDir = createRunDir(request.cacheDir);
     try {
       return await visitNodes(run.value, sink, { ...planned, runId, attempt, runDir });

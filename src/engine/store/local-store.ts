@@ -15,7 +15,7 @@ import type { Watch } from '../secrets/output-scanner.js';
 import type { MountTable } from '../files/shared-mount.js';
 import type { BlobReceiver } from './blob-receiver.js';
 import { BlobFolder } from './blobs.js';
-import { placeNotice, refusedPlace } from './cache-place.js';
+import { refusedPlace } from './cache-place.js';
 import { PlaceError } from './place-error.js';
 import { cacheUnusable, noRoomForBlobs } from '../files/file-failures.js';
 import { blobsOf, ResultFolder, type StoredResult } from './results.js';
@@ -30,7 +30,6 @@ import {
 import type { BlobStore } from '../trees/blob-store.js';
 import type { FileForm } from '../files/new-files.js';
 import type { DirectoryTable } from '../trees/tree.js';
-import { publishFile } from '../files/sealed-json.js';
 import { makePrivateFolder, noteCacheRoot } from '../files/private-files.js';
 
 export interface LocalStoreOptions {
@@ -107,21 +106,8 @@ export function openLocalStore(cacheDir: string, options: LocalStoreOptions = {}
       `The cache ${cacheDir} is not writable. pyflow does not keep the results of this run.`,
     );
   }
-  if (noteCacheRoot(cacheDir) === 'open' && !readOnly) warnOfOpenCache(cacheDir, onWarning);
-  const notice = readOnly ? undefined : placeNotice(cacheDir, options.mounts);
-  if (notice !== undefined) onWarning('cache::shared-folder', notice);
+  noteCacheRoot(cacheDir);
   return succeed(new DiskStore(cacheDir, { ...options, onWarning, readOnly }));
-}
-
-/** Warns only once, because the cache may be open on purpose. */
-function warnOfOpenCache(cacheDir: string, warn: (code: string, text: string) => void): void {
-  const marker = `${cacheDir}/state/open-cache-noticed`;
-  if (existsSync(marker) || !publishFile(marker, '')) return;
-  warn(
-    'cache::open-to-others',
-    `Other users of this machine can read the cache ${cacheDir}. ` +
-      `To close it, run \`chmod 700 ${cacheDir}\`. To share it on purpose, run \`chmod g+s ${cacheDir}\`. pyflow warns only once.`,
-  );
 }
 
 const UNWRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'ENOENT']);

@@ -1,13 +1,14 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { sharedMountOf, type MountTable } from '../../../src/engine/files/shared-mount.js';
 import { collectGarbage } from '../../../src/engine/store/quota.js';
-import { declareOneMachine } from '../../../src/engine/store/cache-place.js';
+import { declareOneMachine, tellOfPlace } from '../../../src/engine/store/cache-place.js';
+import { verifyCache } from '../../../src/engine/store/care.js';
 import { openLocalStore } from '../../../src/engine/store/local-store.js';
 import { pyflow } from '../../support/fake-world.js';
 import { skipBecause } from '../../support/skip.js';
@@ -57,13 +58,49 @@ describe('engine/store/cache-place', () => {
     expect(await open(NFS)).to.deep.equal({ warnings: [] });
   });
 
+  const toldOn = (mounts: MountTable): readonly string[] => {
+    const told: string[] = [];
+    tellOfPlace(cacheDir, (code) => void told.push(code), mounts);
+    return told;
+  };
+
   it('warns once of a folder that a virtual machine shares with its host', async () => {
-    expect(await open(SHARED_BY_HOST)).to.deep.equal({ warnings: ['cache::shared-folder'] });
-    expect(await open(SHARED_BY_HOST)).to.deep.equal({ warnings: [] });
+    mkdirSync(cacheDir, { mode: 0o700 });
+    expect(toldOn(SHARED_BY_HOST)).to.deep.equal(['cache::shared-folder']);
+    expect(toldOn(SHARED_BY_HOST)).to.deep.equal([]);
     cacheDir = join(root, 'other');
     mkdirSync(cacheDir, { mode: 0o700 });
     writeFileSync(join(cacheDir, 'one-machine'), '');
-    expect(await open(SHARED_BY_HOST)).to.deep.equal({ warnings: [] });
+    expect(toldOn(SHARED_BY_HOST)).to.deep.equal([]);
+  });
+
+  it('warns once if other users can read it', () => {
+    mkdirSync(cacheDir);
+    chmodSync(cacheDir, 0o755);
+    expect(toldOn(LOCAL)).to.deep.equal(['cache::open-to-others']);
+    expect(toldOn(LOCAL)).to.deep.equal([]);
+    rmSync(join(cacheDir, 'state'), { recursive: true });
+    writeFileSync(join(cacheDir, 'state'), '');
+    expect(toldOn(LOCAL), 'it would repeat it in every run').to.deep.equal([]);
+  });
+
+  it('leaves its warnings to a run, which shows them', async () => {
+    const work = new Workspace().pipeline('pyflow: 1\nnodes: { only: { uses: command, with: { argv: [echo] } } }\n');
+    try {
+      mkdirSync(work.cacheDir, { recursive: true });
+      chmodSync(work.cacheDir, 0o755);
+      await work.plan();
+      await collectGarbage(work.cacheDir);
+      await verifyCache(work.cacheDir);
+      const told = (): boolean =>
+        work.events.some((event) => event.type === 'notice' && event.code === 'cache::open-to-others');
+      await work.run();
+      expect(told()).to.equal(true);
+      await work.run();
+      expect(told()).to.equal(false);
+    } finally {
+      work.cleanUp();
+    }
   });
 
   it('declares the use by one machine only where that matters', async () => {

@@ -653,20 +653,6 @@ describe('engine/store/local-store', () => {
       expect(result.ok ? undefined : result.failure.code).to.equal('cache::unusable');
     });
 
-    it('causes one warning if other users can read it', () => {
-      mkdirSync(cache);
-      chmodSync(cache, 0o755);
-      open();
-      open();
-      expect(warnings).to.deep.equal(['cache::open-to-others']);
-      rmSync(join(cache, 'state'), { recursive: true });
-      // If it can't note the warning, it would repeat it in every run.
-      writeFileSync(join(cache, 'state'), '');
-      open();
-      open({ readOnly: true });
-      expect(warnings).to.deep.equal(['cache::open-to-others']);
-    });
-
     it('works without a listener for its warnings', async () => {
       await store(open(), 'x', FILES);
       const path = join(cache, 'cas', hexOf(digestOf(LARGE)).slice(0, 2), hexOf(digestOf(LARGE)));
