@@ -83,14 +83,18 @@ export async function importFrom(given: Given, world: World, operand: string): P
   const { KEY_FORMAT } = await import('../engine/node/key.js');
   const { signal, interruption } = world.onInterrupt();
   const file = resolve(world.cwd, operand);
-  const imported = await importResults(cacheDir, { file, keyFormat: KEY_FORMAT, now: world.now(), signal });
-  if (!imported.ok) return interruption()?.exitStatus ?? printFailure(imported.failure, world);
-  const { bytesWritten, ...report } = imported.value;
   const { keepQuota } = await import('../engine/report/record.js');
-  await keepQuota({ cacheDir, settings }, bytesWritten);
-  if (given.flag('json')) printJSON({ file, ...report }, world);
+  const imported = await importResults(cacheDir, {
+    file,
+    keyFormat: KEY_FORMAT,
+    now: world.now(),
+    signal,
+    keepQuota: (bytesWritten) => keepQuota({ cacheDir, settings }, bytesWritten),
+  });
+  if (!imported.ok) return interruption()?.exitStatus ?? printFailure(imported.failure, world);
+  if (given.flag('json')) printJSON({ file, ...imported.value }, world);
   else {
-    const { results, blobs, bytes, known } = report;
+    const { results, blobs, bytes, known } = imported.value;
     const size = `${countOf(blobs, 'blob')}, ${formatBytes(bytes)}`;
     world.stdout.write(`Imported ${countOf(results, 'new result')} and ${size}, from ${operand}\n`);
     const before = `${countOf(known.results, 'result')} and ${countOf(known.blobs, 'blob')}`;

@@ -1,8 +1,9 @@
 // `pyflow cache export`: writes results and all their blobs to one file for another machine.
 
+import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync } from 'node:fs';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
-import { EMPTY_DIGEST, hexOf, makeDigest, sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
+import { EMPTY_DIGEST, hexOf, makeDigest, type ActionKey, type Digest } from '../files/digest.js';
 import { Breather } from '../files/new-files.js';
 import { privateFileMode } from '../files/private-files.js';
 import { removeFile } from '../files/remove-tree.js';
@@ -13,9 +14,9 @@ import { BlobLost } from './blobs.js';
 import { encodeForTravel, ForeignResults } from './foreign-result.js';
 import { openLocalStore, type LocalStore } from './local-store.js';
 import { readPack } from './pack-file.js';
-import type { StoredResult } from './results.js';
+import { newestOf, type StoredResult } from './results.js';
 import { addReferences, listPacks } from './scan.js';
-import { newestFor, type Bond } from './shareable.js';
+import { newestShareable, type Bond } from './shareable.js';
 
 export interface ExportRequest {
   /** An absolute path. */
@@ -57,8 +58,8 @@ export async function exportResults(cacheDir: string, request: ExportRequest): P
 
 /** Chooses the results, and finds the blobs that they need. */
 class Selection {
-  /** By id, sorted: the SHA-256 of the form in which the result travels. */
-  readonly results = new Map<string, string>();
+  /** By id, sorted, in the form in which they travel: other runs may replace them in the cache meanwhile. */
+  readonly results = new Map<string, Buffer>();
   /** Size in bytes by hash. */
   readonly blobs = new Map<string, number>();
   readonly leftOut: Partial<Record<LeftOut, number>> = {};
@@ -79,9 +80,10 @@ class Selection {
     for (const hash of [...hashes].sort()) {
       await breather.pause();
       if (signal.aborted) break;
-      const found = travelling(this.store, hash);
-      if (found.length === 0) this.#leaveOut(whyNone(this.store, hash));
-      for (const stored of found) await this.#add(stored);
+      const stored = this.store.resultsOf(hash);
+      const found = newestShareable(stored).toSorted((a, b) => (resultIdOf(a) < resultIdOf(b) ? -1 : 1));
+      if (found.length === 0) this.#leaveOut(whyNone(stored));
+      for (const one of found) await this.#add(one);
     }
     this.blobs.delete(hexOf(EMPTY_DIGEST));
     return this;
@@ -94,7 +96,7 @@ class Selection {
     if (!checked.ok)
       return this.#leaveOut(checked.failure.bond ?? ((await this.store.isComplete(stored)) ? 'unusable' : 'missing'));
     await addReferences(this.store, stored, this.blobs, this.#trees);
-    this.results.set(resultIdOf(stored), sha256Hex(bytes));
+    this.results.set(resultIdOf(stored), bytes);
   }
 
   #leaveOut(why: LeftOut): void {
@@ -102,20 +104,8 @@ class Selection {
   }
 }
 
-/** The results of a key that are bound to neither an app nor a host: for each builder the newest, sorted by id. */
-function travelling(store: LocalStore, hash: string): readonly StoredResult[] {
-  const builders = new Set<string | undefined>();
-  const collect = ({ result: { appId, degraded, builder } }: StoredResult): boolean => {
-    if (appId === undefined && degraded === undefined) builders.add(builder);
-    return false;
-  };
-  store.inspect(hash, collect);
-  const found = [...builders].flatMap((builder) => newestFor(store, hash, builder) ?? []);
-  return found.sort((a, b) => (resultIdOf(a) < resultIdOf(b) ? -1 : 1));
-}
-
-function whyNone(store: LocalStore, hash: string): LeftOut {
-  const bound = store.inspect(hash)?.result;
+function whyNone(stored: readonly StoredResult[]): LeftOut {
+  const bound = newestOf(stored)?.result;
   return bound === undefined ? 'missing' : bound.appId === undefined ? 'degraded' : 'app';
 }
 
@@ -131,7 +121,7 @@ async function writeArchive(
   selection: Selection,
   { file, keyFormat, signal }: ExportRequest,
 ): Promise<Failure | undefined> {
-  const temporary = `${file}.${process.pid}.tmp`;
+  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   let fd: number | undefined;
   try {
     fd = openSync(temporary, 'wx', privateFileMode(temporary));
@@ -140,7 +130,7 @@ async function writeArchive(
     tar.entry(name, version.length);
     tar.content(version);
     await writeBlobs(store, selection.blobs, tar, signal);
-    await writeResults(store, selection.results, tar, signal);
+    await writeResults(selection.results, tar, signal);
     tar.end();
     fsyncSync(fd);
     signal.throwIfAborted();
@@ -173,19 +163,10 @@ async function writeBlobs(
   }
 }
 
-async function writeResults(
-  store: LocalStore,
-  results: ReadonlyMap<string, string>,
-  tar: TarWriter,
-  signal: AbortSignal,
-): Promise<void> {
+async function writeResults(results: ReadonlyMap<string, Buffer>, tar: TarWriter, signal: AbortSignal): Promise<void> {
   const breather = new Breather();
-  for (const [id, checked] of results) {
+  for (const [id, bytes] of results) {
     signal.throwIfAborted();
-    const stored = travelling(store, id.slice(0, 64)).find((each) => resultIdOf(each) === id);
-    const bytes = stored && encodeForTravel(stored);
-    // Another run may have replaced it since its blobs were listed.
-    if (bytes === undefined || sha256Hex(bytes) !== checked) throw new BlobLost(makeDigest(id.slice(0, 64), 0));
     tar.entry(resultName(id), bytes.length);
     tar.content(bytes);
     await breather.pause();

@@ -20,7 +20,7 @@ import { ForeignResults } from './foreign-result.js';
 import { openLocalStore, type LocalStore } from './local-store.js';
 import { PlaceError } from './place-error.js';
 import type { StoredResult } from './results.js';
-import { newestFor } from './shareable.js';
+import { newestShareable } from './shareable.js';
 
 export interface ImportRequest {
   /** An absolute path. */
@@ -28,6 +28,8 @@ export interface ImportRequest {
   readonly keyFormat: number;
   readonly now: number;
   readonly signal: AbortSignal;
+  /** Called at the end, after a failure too, because what came before it stays in the cache. */
+  readonly keepQuota?: (bytesWritten: number) => Promise<void>;
 }
 
 /** What was new. What the cache had already is counted by `known`. */
@@ -37,8 +39,6 @@ export interface ImportReport {
   /** Of the blobs. */
   readonly bytes: number;
   readonly known: { readonly results: number; readonly blobs: number };
-  /** Bytes that were written to the cache. */
-  readonly bytesWritten: number;
 }
 
 const READ_BYTES = 1024 * 1024;
@@ -51,16 +51,22 @@ export async function importResults(cacheDir: string, request: ImportRequest): P
   if (!opened.ok) return opened;
   const store = opened.value;
   const archive = new Import(store, request, problems);
-  const failure = await archive.run();
-  const { bytesWritten } = store;
+  const failed = await archive.run();
+  const notStored = await closeStore(store);
+  await request.keepQuota?.(store.bytesWritten);
+  const failure = failed ?? notStored;
+  return failure === undefined ? succeed(archive.report) : fail(failure);
+}
+
+/** Fails if the last blobs had nowhere to go. */
+async function closeStore(store: LocalStore): Promise<Failure | undefined> {
   try {
     await store.close();
+    return undefined;
   } catch (error) {
-    // The last blobs had nowhere to go.
     if (!(error instanceof FailureError)) throw error;
-    return fail(failure ?? cannotStoreImport(cacheDir, error.failure.detail));
+    return cannotStoreImport(store.cacheDir, error.failure.detail);
   }
-  return failure === undefined ? succeed({ ...archive.report, bytesWritten }) : fail(failure);
 }
 
 /** Notices that mean that the cache keeps nothing of what is written to it. */
@@ -200,7 +206,7 @@ class Import {
   }
 
   async #isKnown({ key, result }: StoredResult): Promise<boolean> {
-    const known = newestFor(this.store, key, result.builder);
+    const known = newestShareable(this.store.resultsOf(key)).find((one) => one.result.builder === result.builder);
     return known !== undefined && (await this.store.isComplete(known));
   }
 

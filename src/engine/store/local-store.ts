@@ -66,6 +66,8 @@ export interface LocalStore extends BlobStore, ActionCache {
   close(): Promise<void>;
   /** The stored form of the newest result that `isWanted` accepts, whichever host or boot it comes from. */
   inspect(key: ActionKey | string, isWanted?: (stored: StoredResult) => boolean): StoredResult | undefined;
+  /** All undamaged results of the key, in no particular order. Newer ones may supersede some of them. */
+  resultsOf(key: ActionKey | string): readonly StoredResult[];
   prefetch(digests: readonly Digest[]): Promise<void>;
   /** Those that are not in the store, each once. Doesn't ask the supplier. */
   missingOf(digests: Iterable<Digest>): readonly Digest[];
@@ -353,6 +355,10 @@ class DiskStore implements LocalStore {
 
   inspect(key: ActionKey | string, isWanted?: (stored: StoredResult) => boolean): StoredResult | undefined {
     return this.readResult(key.slice(0, 64), isWanted);
+  }
+
+  resultsOf(key: ActionKey | string): readonly StoredResult[] {
+    return this.results.readAll(key.slice(0, 64)).found;
   }
 
   chunks(digest: Digest): AsyncIterable<Buffer> {

@@ -4,7 +4,7 @@ import { canonicalJSON } from '../../manifests/json-schema.js';
 import { digestOf, sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
 import { KeyTimes } from './key-times.js';
 import { parseLayer } from '../trees/layers.js';
-import { PackSet } from './pack.js';
+import { PackSet, type Found } from './pack.js';
 import { OUTPUT_PATHS } from '../trees/output-paths.js';
 import { decodeActionResult, encodeActionResult, type ReapiResult } from '../trees/reapi-result.js';
 import type { ActionResult } from './store.js';
@@ -135,16 +135,20 @@ export class ResultFolder {
 
   /** The newest result that `isWanted` accepts, because several apps and builders can have their own results under one key. */
   read(hash: string, isWanted: (stored: StoredResult) => boolean = () => true): ReadResult {
-    this.packs.catchUp();
-    let read = this.packs.readAll(hash);
-    if (read.isGone) {
-      // A clean-up moved the result after the folder was listed.
-      this.packs.catchUp();
-      read = this.packs.readAll(hash);
-    }
-    const stored = newestOf(read.found.filter(isWanted));
+    const { found, isDamaged } = this.readAll(hash);
+    const stored = newestOf(found.filter(isWanted));
     if (stored) return { type: 'found', stored };
-    return { type: read.isDamaged ? 'damaged' : 'missing' };
+    return { type: isDamaged ? 'damaged' : 'missing' };
+  }
+
+  /** In no particular order, superseded ones too. */
+  readAll(hash: string): Found<StoredResult> {
+    this.packs.catchUp();
+    const read = this.packs.readAll(hash);
+    if (!read.isGone) return read;
+    // A clean-up moved the result after the folder was listed.
+    this.packs.catchUp();
+    return this.packs.readAll(hash);
   }
 
   /** Protects the result from eviction. Written when the folder is closed, since losing a use costs little. */

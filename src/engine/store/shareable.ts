@@ -1,9 +1,7 @@
 // Which results may leave this machine, in a file or to a server. Those with side effects and those that are never cached are in
 // no store.
 
-import type { ActionKey } from '../files/digest.js';
-import type { LocalStore } from './local-store.js';
-import type { StoredResult } from './results.js';
+import { newestOf, type StoredResult } from './results.js';
 import type { KeyRecord } from './store.js';
 
 /** Why a result stays. */
@@ -30,9 +28,9 @@ export function bondOf(
 /** A key record has a digest in the place of the value of an app variable. */
 const isDigested = (value: string): boolean => /^sha256:[0-9a-f]{64}$/.test(value);
 
-/** The newest result of a key that is bound to neither an app nor a host, for one builder or, if undefined, for all. */
-export const newestFor = (store: LocalStore, key: ActionKey | string, builder: string | undefined) =>
-  store.inspect(
-    key,
-    ({ result }) => result.appId === undefined && result.degraded === undefined && result.builder === builder,
-  );
+/** Of all results of a key, those that are bound to neither an app nor a host: for each builder the newest. */
+export function newestShareable(results: readonly StoredResult[]): readonly StoredResult[] {
+  const free = results.filter(({ result: { appId, degraded } }) => appId === undefined && degraded === undefined);
+  const builders = new Set(free.map(({ result }) => result.builder));
+  return [...builders].flatMap((builder) => newestOf(free.filter(({ result }) => result.builder === builder)) ?? []);
+}

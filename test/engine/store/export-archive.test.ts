@@ -246,6 +246,36 @@ nodes:
     expect(readdirSync(work.root)).not.to.include('results.tar');
   });
 
+  it('exports what it found, also if another run stores a newer result meanwhile', async () => {
+    await publish('one', { outputs: { from: 'the first run' } });
+    const opened = valueOf(openLocalStore(work.cacheDir));
+    let published = 0;
+    const done = await withChangedFs(
+      ({ openSync }) => ({
+        openSync: (...args: Parameters<typeof openSync>) => {
+          if (String(args[0]).endsWith('.tmp') && published++ === 0)
+            void opened.publish(keyOf('one'), { outputs: {}, durationMs: 1, storedAt: 2 }, RECORD);
+          return openSync(...args);
+        },
+      }),
+      () => exportFile(),
+    );
+    await opened.close();
+    expect(valueOf(done)).to.deep.include({ results: 1, leftOut: {} });
+    expect(published).to.be.greaterThan(0);
+    const second = join(work.root, 'second');
+    await imported(second);
+    const store = valueOf(openLocalStore(second, { readOnly: true }));
+    expect((await store.lookUp(keyOf('one')))?.outputs).to.deep.equal({ from: 'the first run' });
+    await store.close();
+  });
+
+  it('is not stopped by what a killed process with the same number left', async () => {
+    await publish('one');
+    writeFileSync(`${file}.${process.pid}.tmp`, '');
+    expect(await exported()).to.deep.include({ results: 1 });
+  });
+
   it('keeps an older file if it can not write, and leaves nothing beside it', async () => {
     await publish('one', { log: digestOf(LOG) });
     writeFileSync(file, 'older');

@@ -87,9 +87,7 @@ describe('engine/store/import-archive', () => {
     const archive = honestArchive().result('other', { outputs: { a: 1 } });
     const report = await imported(await archive.tar());
     const bytes = [...archive.blobs.values()].reduce((sum, { length }) => sum + length, 0);
-    const { bytesWritten, ...counts } = report;
-    expect(counts).to.deep.equal({ results: 2, blobs: archive.blobs.size, bytes, known: { results: 0, blobs: 0 } });
-    expect(bytesWritten).to.be.greaterThan(bytes);
+    expect(report).to.deep.equal({ results: 2, blobs: archive.blobs.size, bytes, known: { results: 0, blobs: 0 } });
     await expectValid('honest', 'other');
     expect((await lookUp('honest'))?.state).to.deep.equal({ a: 1 });
     expect((await lookUp('honest'))?.layer?.deleted).to.deep.equal(['gone', 'old/gone']);
