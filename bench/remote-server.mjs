@@ -28,8 +28,10 @@ for (const [name, fault] of Object.entries(FAULTS)) proxies[name] = await open({
 await proxies.dead.refuse();
 
 const urls = Object.fromEntries(Object.entries(proxies).map(([name, { url }]) => [name, url]));
-process.send({ urls: { near: casd.url, ...urls }, roundTripMs: await roundTrip() });
-process.on('message', (name) => process.send(proxies[name].connections));
+process.send({ urls: { near: casd.url, ...urls } });
+process.on('message', async (what) =>
+  process.send(what === 'round trip' ? await roundTrip() : proxies[what].connections),
+);
 
 async function open({ delayMs = 0, fault = { kind: 'none' } }) {
   return Object.assign(await FaultProxy.start(casd.address), { delayMs, fault });
