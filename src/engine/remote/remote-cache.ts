@@ -8,6 +8,7 @@ import type { StoredResult } from '../store/results.js';
 import type { ActionResult, KeyRecord } from '../store/store.js';
 import { checkForeignLayer, MOST_TREE_BYTES } from '../trees/foreign-tree.js';
 import { OUTPUT_PATHS } from '../trees/output-paths.js';
+import type { Layer } from '../trees/tree.js';
 import { BlobFetcher } from './blob-fetcher.js';
 import type { Off } from './breaker.js';
 import { Connection, type OpenTransport } from './connection.js';
@@ -67,8 +68,8 @@ export class RemoteCache implements BlobSupplier {
   readonly #fetcher: BlobFetcher;
   readonly #uploads: UploadQueue;
   readonly #slots = new Slots(LOOKUPS_AT_ONCE);
-  /** Results that this run has found, by the key on this machine. */
-  readonly #hits = new Map<ActionKey, RemoteHit & { readonly record: KeyRecord }>();
+  /** Results that this run has found, by the key on this machine. Their blobs are in the store. */
+  readonly #hits = new Map<ActionKey, Omit<RemoteHit, 'blobs'> & { readonly record: KeyRecord }>();
   /** Blobs that those results name -> `instance_name` of the server where they are. */
   readonly #named = new Map<Digest, string>();
   /** Keys on this machine for which the server had nothing. A node can ask for two results under one of them. */
@@ -120,7 +121,7 @@ export class RemoteCache implements BlobSupplier {
   async lookUp(key: ActionKey, query: RemoteQuery): Promise<RemoteHit | undefined> {
     if (!this.isReading) return undefined;
     const known = this.#hits.get(key);
-    if (known !== undefined && !this.#isLost(known)) return known;
+    if (known !== undefined && !this.#isLost(known) && this.#hasTrees(known)) return { ...known, blobs: new Map() };
     const found = await Promise.all(this.settings.scopes.map((scope) => this.#lookUpIn(scope, query)));
     const hit = found.find((one) => one !== undefined && !this.#isLost(one));
     if (hit === undefined) {
@@ -128,14 +129,20 @@ export class RemoteCache implements BlobSupplier {
       return undefined;
     }
     this.#missed.delete(key);
-    this.#hits.set(key, { ...hit, record: query.record });
-    const { log } = hit.result;
-    for (const digest of log === undefined ? hit.files : [...hit.files, log]) this.#named.set(digest, hit.instance);
+    const { result, files, instance } = hit;
+    this.#hits.set(key, { result, files, instance, record: query.record });
+    const { log } = result;
+    for (const digest of log === undefined ? files : [...files, log]) this.#named.set(digest, instance);
     return hit;
   }
 
+  /** Not if the store of an earlier attempt had them, and could not write to the cache. */
+  #hasTrees({ result }: Pick<RemoteHit, 'result'>): boolean {
+    return this.#attached.missingOf(layersOf(result).map(({ tree }) => tree)).length === 0;
+  }
+
   /** Whether it names something that the server turned out not to have. */
-  #isLost({ files }: RemoteHit): boolean {
+  #isLost({ files }: Pick<RemoteHit, 'files'>): boolean {
     const lost = files.filter((digest) => this.#fetcher.lost.has(digest));
     return lost.length > 0 && this.#attached.missingOf(lost).length > 0;
   }
@@ -183,7 +190,7 @@ export class RemoteCache implements BlobSupplier {
 
   /** Fetches the trees and the log, unless they came with the answer or are here, and checks the trees. */
   async #withTrees({ inline }: Envelope, result: ActionResult, instance: string): Promise<RemoteHit | undefined> {
-    const layers = [result.layer, result.tool].filter((layer) => layer !== undefined);
+    const layers = layersOf(result);
     if (layers.some(({ tree }) => sizeOf(tree) > MOST_TREE_BYTES)) return this.#refuse(hugeTree);
     const log = result.log !== undefined && sizeOf(result.log) <= MOST_EARLY_LOG_BYTES ? [result.log] : [];
     const wanted = [...layers.map(({ tree }) => tree), ...log];
@@ -251,7 +258,7 @@ export class RemoteCache implements BlobSupplier {
     }
   }
 
-  #missingOf({ result: { log }, files }: RemoteHit): readonly Digest[] {
+  #missingOf({ result: { log }, files }: Pick<RemoteHit, 'result' | 'files'>): readonly Digest[] {
     return this.#attached.missingOf(log === undefined ? files : [...files, log]);
   }
 
@@ -324,6 +331,7 @@ export class RemoteCache implements BlobSupplier {
   }
 }
 
+const layersOf = ({ layer, tool }: ActionResult): readonly Layer[] => [layer, tool].filter((one) => one !== undefined);
 const losesBlobs = new RemoteError(STATUS.DATA_LOSS, 'BatchReadBlobs', 'the server keeps losing blobs');
 const bad = (detail: string): Refused => ({ why: 'invalid', detail });
 const wrongOutputs = bad("its outputs don't match the schema of the kind");

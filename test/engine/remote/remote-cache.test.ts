@@ -1,4 +1,10 @@
 import { expect } from 'chai';
+import type { ActionKey } from '../../../src/engine/files/digest.js';
+import { grpcTransport } from '../../../src/engine/remote/open.js';
+import { RemoteCache } from '../../../src/engine/remote/remote-cache.js';
+import { readRemoteSettings } from '../../../src/engine/remote/settings.js';
+import { openLocalStore } from '../../../src/engine/store/local-store.js';
+import { RECORD } from '../../support/forged-archive.js';
 import { ReapiScene } from '../../support/reapi-scene.js';
 import { outputs, schemaOf, TOOL, TREE, type Toy } from '../../support/toy-kinds.js';
 import type { Workspace } from '../../support/workspace.js';
@@ -104,6 +110,31 @@ describe('engine/remote, a run with a remote cache', function () {
     const later = await work.run({ ...scene.remote(), appId: 'another' });
     expect(places(later)).to.deep.equal({ value: 'restored', maker: 'remote', base: 'restored', user: 'restored' });
     expect(calls()).to.deep.equal({ GetCapabilities: 1, GetActionResult: 1 });
+  });
+
+  it('holds no blobs in memory once the store has them', async () => {
+    await machine().run(scene.remote({ write: true }));
+    const work = machine();
+    const { signal } = new AbortController();
+    const settings = await readRemoteSettings(scene.remote().remote, {});
+    const store = openLocalStore(work.cacheDir);
+    if (!settings.ok || !store.ok) throw new Error('no settings, or no store');
+    const options = { settings: settings.value, open: grpcTransport('1'), clock: Date, signal };
+    const remote = new RemoteCache({ ...options, onNotice: () => undefined });
+    remote.attach(store.value);
+    const keys = [...scene.server.results.keys()] as ActionKey[];
+    const ask = (key: ActionKey) =>
+      remote.lookUp(key, { keyIn: () => key, hasValidOutputs: () => true, isFresh: () => true, record: RECORD });
+    for (const key of keys) {
+      const { blobs = new Map() } = (await ask(key)) ?? {};
+      expect(blobs.size).to.be.greaterThan(0);
+      expect((await ask(key))?.blobs, 'asked again, because the store lacks them').to.deep.equal(blobs);
+      for (const [digest, bytes] of blobs) store.value.write(digest, bytes);
+      expect((await ask(key))?.blobs.size).to.equal(0);
+    }
+    expect(calls()['GetActionResult'], 'with those of the first run').to.equal(3 * keys.length);
+    remote.close();
+    await store.value.close();
   });
 
   it('keeps tools after a one-time build, because later buildpacks may need them', async () => {
