@@ -1,8 +1,10 @@
 // spec.json: the part of an action that is neither a file nor a variable. It comes from a client, so everything is checked.
 
+import { existsSync } from 'node:fs';
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import type { KnownKind } from '../../manifests/plugin-manifest.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
+import { readCacheFile } from '../files/cache-file.js';
 import { invalidSpec, otherBuilder, otherRevision, unknownKind } from './failures.js';
 
 export interface Spec {
@@ -30,8 +32,15 @@ const FIELDS: ReadonlySet<string> = new Set([
   'builder',
 ]);
 
+export function readSpecFile(path: string): Result<Spec, Failure> {
+  const bytes = readCacheFile(path, MOST_BYTES);
+  if (bytes !== undefined) return readSpec(bytes);
+  const isThere = existsSync(path);
+  return fail(invalidSpec(isThere ? TOO_LARGE : 'There is no spec.json in the working directory.'));
+}
+const TOO_LARGE = `It has more than ${MOST_BYTES / 1024 ** 2} MiB, or can't be read.`;
+
 export function readSpec(bytes: Uint8Array): Result<Spec, Failure> {
-  if (bytes.byteLength > MOST_BYTES) return fail(invalidSpec(`It has more than ${MOST_BYTES} bytes.`));
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { EXIT_STATUS, FailureError, isOfArea, type Failure } from '../failure.js';
 import type { Compose, Composition } from '../composition.js';
 import type { EventSink } from '../events.js';
-import { readCacheFile } from '../files/cache-file.js';
 import { digestOf, type Digest } from '../files/digest.js';
 import { removalsEnded } from '../files/removals.js';
 import { removeTree } from '../files/remove-tree.js';
@@ -20,11 +19,11 @@ import { Builder } from '../services/builder.js';
 import type { ActionResult, LogLine } from '../store/store.js';
 import { openLocalStore } from '../store/local-store.js';
 import type { DirectoryTable } from '../trees/tree.js';
-import { invalidSpec, wrongProtocol } from './failures.js';
+import { wrongProtocol } from './failures.js';
 import { foldersIn, readInputFolder, type InputFolder } from './input-root.js';
 import { hasUnusualModes, writeOutputs } from './output-folder.js';
 import { openOwnRun, ownAction, type Received } from './own-action.js';
-import { checkSpec, readSpec } from './spec.js';
+import { checkSpec, readSpecFile } from './spec.js';
 
 export interface WorkerOptions {
   /** As the action's command names it. */
@@ -44,7 +43,6 @@ export interface WorkerEnd {
   readonly message?: WorkerMessage;
 }
 
-const MOST_SPEC_BYTES = 32 * 1024 ** 2;
 const MOST_LOG_CHARACTERS = 16 * 1024 ** 2;
 const TERMINATED = 143;
 
@@ -65,9 +63,7 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerEnd> {
 async function runIn(cacheDir: string, options: WorkerOptions): Promise<WorkerEnd> {
   const { protocol, root, compose } = options;
   if (protocol !== RUNNER_PROTOCOL) return refused(wrongProtocol(protocol, RUNNER_PROTOCOL));
-  const bytes = readCacheFile(`${root}/spec.json`, MOST_SPEC_BYTES);
-  if (bytes === undefined) return refused(invalidSpec('There is no spec.json in the working directory.'));
-  const spec = readSpec(bytes);
+  const spec = readSpecFile(`${root}/spec.json`);
   if (!spec.ok) return refused(spec.failure);
   const composition = await compose({ cacheDir, settings: {} });
   try {

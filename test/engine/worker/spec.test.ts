@@ -1,6 +1,9 @@
 import { expect } from 'chai';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { checkSpec, readSpec } from '../../../src/engine/worker/spec.js';
+import { checkSpec, readSpec, readSpecFile } from '../../../src/engine/worker/spec.js';
 import { composeFor } from '../../../src/composition.js';
 import type { KnownKind } from '../../../src/manifests/plugin-manifest.js';
 
@@ -50,6 +53,26 @@ describe('spec.json on a worker', () => {
     expect(checked({ config: { argv: [] } })).to.equal('worker::invalid-spec');
     expect(checked({ secrets: { A: { label: '', isSet: true } } })).to.equal('worker::invalid-spec');
     expect(checked({ more: 1 })).to.equal('worker::invalid-spec');
+  });
+
+  it('tells a file that is too large from a missing one', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pyflow-test-'));
+    try {
+      const path = join(folder, 'spec.json');
+      const detail = (): string | undefined => {
+        const read = readSpecFile(path);
+        return read.ok ? undefined : read.failure.detail;
+      };
+      expect(detail()).to.contain('There is no spec.json');
+      writeFileSync(path, JSON.stringify({ ...VALID, facts: 'x'.repeat(15 * 1024 ** 2) }));
+      expect(detail()).to.equal(undefined);
+      for (const mebibytes of [16, 33]) {
+        writeFileSync(path, JSON.stringify({ ...VALID, facts: 'x'.repeat(mebibytes * 1024 ** 2) }));
+        expect(detail()).to.contain('more than 16 MiB');
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it('refuses any other bytes', () => {
