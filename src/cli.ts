@@ -23,7 +23,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
       ? loadBundles(
           import.meta.dirname,
           { start: PYFLOW_START, run: PYFLOW_RUN, draw: PYFLOW_DRAW, grpc: PYFLOW_GRPC },
-          process.env['PYFLOW_DEBUG'] !== undefined,
+          Boolean(process.env['PYFLOW_DEBUG']),
         ).start
       : await import('./cli/start.js');
   const pluginHost =

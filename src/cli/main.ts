@@ -48,7 +48,7 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
   } catch (error) {
     const scarcity = scarcityFailure(error);
     if (scarcity !== undefined) return printFailure(scarcity, world);
-    world.stderr.write(describeBug(error, world.env['PYFLOW_DEBUG'] !== undefined));
+    world.stderr.write(describeBug(error, Boolean(world.env['PYFLOW_DEBUG'])));
     return BUG_STATUS;
   }
 }

@@ -145,7 +145,7 @@ function dieOfBug(error: unknown): never {
   flushGathered();
   const scarcity = scarcityFailure(error);
   try {
-    if (scarcity === undefined) writeSync(2, describeBug(error, process.env['PYFLOW_DEBUG'] !== undefined));
+    if (scarcity === undefined) writeSync(2, describeBug(error, Boolean(process.env['PYFLOW_DEBUG'])));
     else writeSync(2, `${formatFailure(scarcity, styleOf(false)).join('\n')}\n`);
   } catch {
     // There is no other place to report it.

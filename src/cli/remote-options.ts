@@ -39,30 +39,26 @@ export function remoteOf(
   if (!write.ok) return write;
   const execute = switchOf(env, 'PYFLOW_REMOTE_EXECUTE');
   if (!execute.ok) return execute;
-  const url = given.value('remote') ?? env['PYFLOW_REMOTE'];
+  const url = given.value('remote') ?? (env['PYFLOW_REMOTE'] || undefined);
   const file = given.value('remote-settings') ?? (env['PYFLOW_REMOTE_SETTINGS'] || undefined);
-  const isWriting = given.flag('remote-write') || write.value;
-  // An empty PYFLOW_REMOTE turns the remote cache off for one command.
-  if (url === '')
-    return given.flag('remote-write') ? wrongUsage('--remote-write needs a remote cache.', NAME_ONE) : NO_REMOTE;
   if (url === undefined && file === undefined) {
-    const asked = given.flag('remote-write')
-      ? '--remote-write'
-      : write.value
-        ? 'PYFLOW_REMOTE_WRITE'
-        : 'PYFLOW_REMOTE_EXECUTE';
-    return isWriting || execute.value ? wrongUsage(`${asked} needs a remote cache.`, NAME_ONE) : NO_REMOTE;
+    if (given.flag('remote-write')) return wrongUsage('--remote-write needs a remote cache.', NAME_ONE);
+    // An empty PYFLOW_REMOTE turns the remote cache off for one command, beside other variables that stay.
+    const asked =
+      env['PYFLOW_REMOTE'] === '' ? undefined : write.value ? 'WRITE' : execute.value ? 'EXECUTE' : undefined;
+    return asked === undefined
+      ? succeed(undefined)
+      : wrongUsage(`PYFLOW_REMOTE_${asked} needs a remote cache.`, NAME_ONE);
   }
   return succeed({
     ...(url === undefined ? {} : { url }),
     ...(file === undefined ? {} : { settingsFile: resolve(cwd, file) }),
-    write: isWriting,
+    write: given.flag('remote-write') || write.value,
     execute: execute.value,
     env,
   });
 }
 
-const NO_REMOTE = succeed(undefined);
 const NAME_ONE = 'Name it with --remote URL or PYFLOW_REMOTE.';
 
 function switchOf(env: World['env'], name: string): Result<boolean, UsageProblem> {

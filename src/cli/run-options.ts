@@ -194,12 +194,13 @@ export function cacheDirOf(given: Given, world: World): string {
 export function settingsOf(world: World): Result<Readonly<Record<string, string>>, UsageProblem> {
   const settings: [string, string][] = [];
   for (const [name, value] of Object.entries(world.env)) {
-    if (!name.startsWith('PYFLOW_') || name.length === 7 || value === undefined || isOfRemote(name)) continue;
-    settings.push([name.slice(7), value]);
+    if (!name.startsWith('PYFLOW_') || name.length === 7 || isOfRemote(name)) continue;
+    // Empty is not set.
+    if (value !== undefined && value !== '') settings.push([name.slice(7), value]);
   }
   const value = Object.fromEntries(settings.sort(([a], [b]) => (a < b ? -1 : 1)));
   const pins = value['PINS'];
-  if (pins === undefined || pins === '') return succeed(value);
+  if (pins === undefined) return succeed(value);
   try {
     return succeed({ ...value, PINS: readFileSync(resolve(world.cwd, pins), 'utf8') });
   } catch (error) {

@@ -23,10 +23,11 @@ describe('cli/remote-options', () => {
     expect(both).to.include({ url: 'grpcs://line', settingsFile: '/b.yml' });
   });
 
-  it('turns the remote cache off for an empty variable', () => {
-    expect(valueOf(of({}, { PYFLOW_REMOTE: '', PYFLOW_REMOTE_SETTINGS: 'a.yml', PYFLOW_REMOTE_WRITE: '1' }))).to.equal(
-      undefined,
-    );
+  it('takes an empty variable for one that is not set', () => {
+    const empty = { PYFLOW_REMOTE: '', PYFLOW_REMOTE_SETTINGS: '' };
+    expect(valueOf(of({}, { ...empty, PYFLOW_REMOTE_WRITE: '1' })), 'off for one command').to.equal(undefined);
+    expect(valueOf(of({ 'remote-settings': '/b.yml' }, empty))).to.include({ settingsFile: '/b.yml' });
+    expect(valueOf(of({}, { ...empty, PYFLOW_REMOTE_SETTINGS: 'a.yml' }))).to.include({ settingsFile: '/work/a.yml' });
   });
 
   it('refuses writing and executing without a remote', () => {

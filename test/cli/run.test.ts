@@ -48,7 +48,7 @@ describe('cli/run', () => {
     writeFileSync(join(folder, 'pins.json'), pins);
     const { settings } = await requestOf(['p.yml'], { cwd: folder, env: { PYFLOW_PINS: 'pins.json' } });
     expect(settings).to.deep.equal({ PINS: pins });
-    expect((await requestOf(['p.yml'], { env: { PYFLOW_PINS: '' } })).settings).to.deep.equal({ PINS: '' });
+    expect((await requestOf(['p.yml'], { env: { PYFLOW_PINS: '', PYFLOW_DEBUG: '' } })).settings).to.deep.equal({});
     const missing = await pyflow(['run', 'p.yml'], { cwd: folder, env: { PYFLOW_PINS: 'none.json' } });
     expect(missing.status).to.equal(2);
     expect(missing.stderr).to.contain("pyflow can't read the pin file that PYFLOW_PINS names");

@@ -5,8 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { digestOf, sizeOf, type Digest } from '../../src/engine/files/digest.js';
+import { Connection } from '../../src/engine/remote/connection.js';
 import { openGrpc } from '../../src/engine/remote/grpc-transport.js';
 import * as messages from '../../src/engine/remote/messages.js';
+import { readRemoteSettings } from '../../src/engine/remote/settings.js';
 import { STATUS, type ExecutionUpdate, type RemoteTransport } from '../../src/engine/remote/transport.js';
 import type { FieldShape, MessageType } from '../../src/engine/trees/message-type.js';
 import { decodeActionResult, encodeActionResult, ExecutedActionMetadata } from '../../src/engine/trees/reapi-result.js';
@@ -63,12 +65,21 @@ describe('remote execution, against buildbox-casd', () => {
 
   it('keeps the connection while an action takes long', async () => {
     // The server ends a connection after a few pings, unless it had something to send in between.
-    const testing = await openGrpc({ url: casd.url, version: 'test', keepaliveMs: 1000 });
+    const open = () => openGrpc({ url: casd.url, version: 'test', keepaliveMs: 1000 });
+    const settings = await readRemoteSettings({ url: casd.url, write: false, execute: true, env: {} }, {});
+    if (!settings.ok) throw new Error(settings.failure.detail);
+    const { signal } = new AbortController();
+    const connection = new Connection({ settings: settings.value, open, signal, onOff: () => undefined });
     try {
-      const last = await lastOf(testing.execute({ action: await shellAction('sleep 8') }, limits()));
-      expect(decodeActionResult(last!.outcome!.result!)?.exitCode).to.equal(0);
+      const action = await shellAction('sleep 8');
+      const last = await connection.stream('read', 60_000, ({ transport: testing, ...calling }) =>
+        lastOf(testing.execute({ action }, calling)),
+      );
+      if (!last.ok) throw last.failure;
+      expect(decodeActionResult(last.value!.outcome!.result!)?.exitCode).to.equal(0);
+      expect(connection.counters.calls, 'the capabilities and the execution').to.equal(2);
     } finally {
-      testing.close();
+      connection.close();
     }
   }).timeout(60_000);
 

@@ -178,7 +178,7 @@ function failedThere(
 ): Performed | undefined {
   if (message.type === 'refused') return here(execution, action, `${message.failure.title}. ${message.failure.detail}`);
   if (message.type === 'lost-input') return here(execution, action, `the worker lacks an input: ${message.reason}`);
-  // Such a result is rare, and known only when it is there.
+  // Like an action that may not travel, it runs here whatever the settings require. Such a result is rare, and known only now.
   if (message.type !== 'failed') return undefined;
   const { blame, title: what, detail: said } = message.failure;
   // A full disk or a bug there says nothing about the node.

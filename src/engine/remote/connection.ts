@@ -148,7 +148,7 @@ export class Connection {
   async #probe(): Promise<RemoteError | undefined> {
     try {
       await withinTime(CAPABILITIES_MS, this.signalOf('read'), async (signal) =>
-        this.#transport?.capabilities({ signal, deadlineMs: NEVER_MS }),
+        this.#transport?.probe({ signal, deadlineMs: NEVER_MS }),
       );
       return undefined;
     } catch (error) {

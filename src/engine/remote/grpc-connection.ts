@@ -59,7 +59,6 @@ export class GrpcConnection {
   private readonly metadata: Metadata;
   private readonly secrets: readonly string[];
   private readonly cancels = new Set<() => void>();
-  private readonly keepaliveMs: number;
   private isClosed = false;
   readonly counter = new CallCounter();
 
@@ -79,7 +78,6 @@ export class GrpcConnection {
     this.secrets = Object.values(headers).flatMap((value) =>
       [value, ...value.split(/\s+/)].filter((part) => part.length > 7),
     );
-    this.keepaliveMs = keepaliveMs;
     this.client = new library.Client(address.target, credentials, {
       ...OPTIONS,
       'grpc.keepalive_time_ms': keepaliveMs,
@@ -89,8 +87,9 @@ export class GrpcConnection {
     });
   }
 
-  async unary(path: MethodPath, request: Buffer, limits: CallLimits): Promise<Buffer> {
-    const ended = this.begin(path, limits);
+  /** `isCounted`: as a call of the run. */
+  async unary(path: MethodPath, request: Buffer, limits: CallLimits, isCounted = true): Promise<Buffer> {
+    const ended = this.begin(path, limits, isCounted);
     this.counter.sent(request.length);
     const { call, answer } = this.answered((done) =>
       this.client.makeUnaryRequest(path, asIs, asIs, request, this.metadata, this.until(limits), done),
@@ -213,28 +212,15 @@ export class GrpcConnection {
     void source.return?.().catch(() => undefined);
   }
 
-  /**
-   * For calls that wait for minutes. Servers of common libraries end a connection after three pings, unless they sent something
-   * in between: this asks them for it, more often than the library pings. Returns what stops it.
-   */
-  keepBusy(path: MethodPath, request: Buffer): () => void {
-    const timer = setInterval(() => {
-      if (this.isClosed) return clearInterval(timer);
-      const until = { deadline: Date.now() + this.keepaliveMs };
-      this.client.makeUnaryRequest(path, asIs, asIs, request, this.metadata, until, () => undefined);
-    }, this.keepaliveMs / 2).unref();
-    return () => clearInterval(timer);
-  }
-
   close(): void {
     this.isClosed = true;
     for (const cancel of this.cancels) cancel();
     this.client.close();
   }
 
-  private begin(path: MethodPath, { signal }: CallLimits): () => void {
+  private begin(path: MethodPath, { signal }: CallLimits, isCounted = true): () => void {
     if (this.isClosed || signal.aborted) throw cancelled(path);
-    return this.counter.begin();
+    return isCounted ? this.counter.begin() : () => undefined;
   }
 
   private until({ deadlineMs }: CallLimits, bytes = 0): { readonly deadline: number } {

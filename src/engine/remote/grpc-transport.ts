@@ -101,6 +101,10 @@ class GrpcTransport implements RemoteTransport {
     return capabilities;
   }
 
+  async probe(limits: CallLimits): Promise<void> {
+    await this.connection.unary(CAPABILITIES, this.capabilitiesRequest(), limits, false);
+  }
+
   async findMissing(digests: readonly Digest[], limits: CallLimits): Promise<ReadonlySet<Digest>> {
     const { instanceName } = this;
     const asked = new Set(digests);
@@ -227,16 +231,11 @@ class GrpcTransport implements RemoteTransport {
     request: Buffer,
     limits: CallLimits,
   ): AsyncGenerator<ExecutionUpdate, void, undefined> {
-    const stop = this.connection.keepBusy(CAPABILITIES, this.capabilitiesRequest());
-    try {
-      for await (const message of this.connection.serverStream(path, request, limits)) {
-        const operation = this.decoded(path, messages.Operation, message);
-        const update = toUpdate(methodOf(path), operation, (text) => this.connection.withoutSecrets(text));
-        yield update;
-        if (update.outcome !== undefined) return;
-      }
-    } finally {
-      stop();
+    for await (const message of this.connection.serverStream(path, request, limits)) {
+      const operation = this.decoded(path, messages.Operation, message);
+      const update = toUpdate(methodOf(path), operation, (text) => this.connection.withoutSecrets(text));
+      yield update;
+      if (update.outcome !== undefined) return;
     }
     throw new RemoteError(STATUS.UNAVAILABLE, methodOf(path), 'the server ended the stream before the execution');
   }

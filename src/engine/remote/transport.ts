@@ -143,6 +143,9 @@ export interface RemoteTransport {
 
   capabilities(limits: CallLimits): Promise<RemoteCapabilities>;
 
+  /** Resolves when the server has answered anything. Not counted as a call. */
+  probe(limits: CallLimits): Promise<void>;
+
   /** Takes any number of digests. The empty blob is never missing. */
   findMissing(digests: readonly Digest[], limits: CallLimits): Promise<ReadonlySet<Digest>>;
 

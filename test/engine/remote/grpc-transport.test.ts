@@ -159,6 +159,14 @@ describe('engine/remote/grpc-transport', () => {
     });
   });
 
+  it('does not count probes as calls', async () => {
+    const transport = await answering({ 'Capabilities/GetCapabilities': () => [Buffer.alloc(0)] });
+    await transport.probe(limits());
+    expect(transport.counters).to.include({ calls: 0, roundTrips: 0 });
+    await transport.capabilities(limits());
+    expect(transport.counters).to.include({ calls: 1, roundTrips: 1 });
+  });
+
   describe('what it says about failures', () => {
     it('repeats no header of the settings, and no control characters', async () => {
       const secret = 'Bearer s3cret-token-of-the-operator';
