@@ -74,8 +74,6 @@ describe('a cluster of BuildGrid, buildbox and bazel-remote', function () {
   it('runs actions again when the scheduler has been killed and started again', async () => {
     await cluster.killScheduler();
     await cluster.startScheduler();
-    // They may have given up meanwhile.
-    await cluster.restartEndedWorkers();
     const names = Array.from({ length: 2 * cluster.workerCount }, (_, index) => `s${index}`);
     await Promise.all(names.map((name) => execute(name, `echo ${name} > out`)));
     expect(cluster.ended).to.deep.equal([]);

@@ -1,19 +1,19 @@
-// Nodes that run on the workers of a real cluster: the same layers as here, also while workers die.
+// Nodes that run on the workers of a real cluster: the same layers as here, also while workers and the scheduler die.
 
 import { rmSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { expect } from 'chai';
-import { RemoteScene, type EndedRun, type Machine } from '../support/remote-scene.js';
+import type { Event, RunReport } from '../../src/engine/events.js';
+import { layersOf, ranRemotely, RemoteScene, type EndedRun, type Machine } from '../support/remote-scene.js';
 import { Cluster, needCluster } from '../support/servers/cluster.js';
-import { BUILDER, workerFolder } from '../support/workers.js';
+import { BUILDER, workerFolder, workerMounts } from '../support/workers.js';
 
-const COUNT = 60;
-const each = <T>({ report }: EndedRun, what: (node: EndedRun['report']['nodes'][string]) => T): Record<string, T> =>
-  Object.fromEntries(Object.entries(report.nodes).map(([id, node]) => [id, what(node)]));
+const COUNT = 300;
+const MINUTE_MS = 60_000;
+const KILL_EVERY_MS = 3000;
 
 /** A wide graph, every fourth node of which needs the one before it. */
-const pipelineOf = (tag: string): string =>
-  `pyflow: 1\nnodes:\n${Array.from({ length: COUNT }, (_, index) => {
+const pipelineOf = (tag: string, count = COUNT): string =>
+  `pyflow: 1\nnodes:\n${Array.from({ length: count }, (_, index) => {
     const before = index % 4 === 3 ? `after: [n${index - 1}],` : '';
     const reads = before === '' ? 'src/a.txt' : `'d${index - 1}/**', src/a.txt`;
     const script = `mkdir d${index}; cat src/a.txt ${before === '' ? '' : `d${index - 1}/x`} > d${index}/x; ln -s x d${index}/l; echo ${tag}`;
@@ -21,16 +21,14 @@ const pipelineOf = (tag: string): string =>
   }).join('')}`;
 
 describe('remote execution on a cluster', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let cluster: Cluster;
   let scene: RemoteScene;
   let folder: string;
   before(async function () {
     needCluster(this);
     folder = workerFolder();
-    cluster = await Cluster.start({
-      mounts: [`${folder}/bin:/usr/local/bin`, `${dirname(process.execPath)}:/opt/node`],
-    });
+    cluster = await Cluster.start({ mounts: workerMounts(folder) });
   });
   after(async () => {
     await cluster?.stop();
@@ -38,39 +36,103 @@ describe('remote execution on a cluster', function () {
   });
   beforeEach(() => {
     scene = new RemoteScene();
-    scene.write({ 'src/a.txt': scene.tag }).pipeline(pipelineOf(scene.tag));
   });
   afterEach(() => scene.cleanUp());
 
+  /** Nothing that was built before is of use for what is built next. */
+  const prepare = (round: number, count?: number): void => {
+    const tag = `${scene.tag}-${round}`;
+    scene.write({ 'src/a.txt': tag }).pipeline(pipelineOf(tag, count));
+  };
+  const env = { PYFLOW_BUILDER: BUILDER, PYFLOW_REMOTE_EXECUTE: '1' };
   const there = (more: Partial<Machine> = {}): Promise<EndedRun> =>
-    scene.on({
-      name: 'there',
-      url: cluster.url,
-      ...more,
-      env: { PYFLOW_BUILDER: BUILDER, PYFLOW_REMOTE_EXECUTE: '1' },
-    });
+    scene.on({ name: 'there', url: cluster.url, ...more, env: { ...env, ...more.env } });
   const here = (): Promise<EndedRun> => scene.on({ name: 'here', sandbox: 'auto', env: { PYFLOW_BUILDER: BUILDER } });
+  const expectSame = (remote: RunReport, local: RunReport): void => {
+    expect(remote.status).to.equal('succeeded');
+    expect(layersOf(remote)).to.deep.equal(layersOf(local));
+    expect(remote.slug?.digest).to.equal(local.slug?.digest);
+  };
 
   it(`gives ${COUNT} of ${COUNT} nodes the layers that they have here`, async () => {
+    prepare(0);
     const [remote, local] = [await there(), await here()];
     expect(remote.notices).to.deep.equal({});
-    expect(new Set(Object.values(each(remote, ({ executedOn }) => executedOn)))).to.deep.equal(new Set(['remote']));
-    expect(each(remote, ({ layer }) => layer?.digest)).to.deep.equal(each(local, ({ layer }) => layer?.digest));
-    expect(remote.report.slug?.digest).to.equal(local.report.slug?.digest);
+    expect(ranRemotely(remote.report)).to.have.length(COUNT);
+    expect(Object.values(layersOf(local.report)).filter(Boolean)).to.have.length(COUNT);
+    expectSame(remote.report, local.report);
   });
 
-  it('builds the same while one worker after the other is killed', async () => {
-    const state = { isDone: false };
-    const remote = there().finally(() => (state.isDone = true));
-    for (let index = 0; !state.isDone; index = (index + 1) % cluster.workerCount) {
-      await new Promise((resume) => setTimeout(resume, 3000));
-      if (state.isDone) break;
-      await cluster.killWorker(index);
-      await cluster.startWorker(index);
+  it('builds the same again and again while a worker is killed every 3 s, for a minute', async () => {
+    const end = performance.now() + MINUTE_MS;
+    let builds = 0;
+    let ran = 0;
+    const isOver = (): boolean => performance.now() > end;
+    const killing = killWorkers(cluster, isOver);
+    while (!isOver()) {
+      prepare((builds += 1), 40);
+      const [remote, local] = [await there(), await here()];
+      ran += ranRemotely(remote.report).length;
+      expectSame(remote.report, local.report);
     }
-    const [ended, local] = [await remote, await here()];
-    expect(ended.report.status).to.equal('succeeded');
-    expect(each(ended, ({ layer }) => layer?.digest)).to.deep.equal(each(local, ({ layer }) => layer?.digest));
-    expect(ended.report.slug?.digest).to.equal(local.report.slug?.digest);
+    const kills = await killing;
+    console.log(`      (${kills} workers killed, ${builds} builds, ${ran} nodes on workers)`);
+    expect(kills).to.be.at.least(15);
+    expect(ran).to.be.at.least(builds * 20);
+  });
+
+  describe('whose scheduler is killed in the middle of a build, and started again', () => {
+    const SMALL = 60;
+    /** The build goes on meanwhile. */
+    const interrupted = async (args: readonly string[]): Promise<RunReport | undefined> => {
+      const running = scene.start({ args, env, sandbox: 'auto', cacheDir: `${scene.root}/cache-there` });
+      await running.untilEvents(8, isFinished);
+      await cluster.killScheduler();
+      await cluster.startScheduler();
+      const { report } = await running.ended;
+      return report;
+    };
+
+    for (const round of [1, 2, 3]) {
+      it(`builds the same (${round})`, async () => {
+        prepare(round, SMALL);
+        const report = await interrupted([`--remote=${cluster.url}`]);
+        const local = await here();
+        console.log(`      (${ranRemotely(report!).length} of ${SMALL} nodes on workers)`);
+        expectSame(report!, local.report);
+      });
+    }
+
+    it('builds the same or fails as documented if the settings require the server, and succeeds later', async () => {
+      prepare(4, SMALL);
+      scene.write({ 'remote.yml': `url: ${cluster.url}\nexecute: true\nrequire: true\n` }, scene.root);
+      const args = [`--remote-settings=${scene.root}/remote.yml`];
+      const report = await interrupted(args);
+      const local = await here();
+      if (report?.status === 'succeeded') expectSame(report, local.report);
+      else {
+        expect(report?.exitCode).to.equal(75);
+        const codes = Object.values(report!.nodes).flatMap(({ failure }) => failure?.code ?? []);
+        expect(codes).to.not.deep.equal([]);
+        expect(['remote::not-executed', 'remote::unavailable']).to.include.members(codes);
+      }
+      const right = layersOf(local.report);
+      for (const [id, layer] of Object.entries(layersOf(report!)))
+        if (layer !== undefined) expect(layer, id).to.equal(right[id]);
+      expectSame((await there({ args })).report, local.report);
+    });
   });
 });
+
+const isFinished = ({ type }: Event): boolean => type === 'node-finished';
+
+/** Kills one after the other and starts it again. Resolves with how many it has killed. */
+async function killWorkers(cluster: Cluster, isOver: () => boolean): Promise<number> {
+  for (let kills = 0; ; kills++) {
+    await new Promise((resume) => setTimeout(resume, KILL_EVERY_MS));
+    if (isOver()) return kills;
+    const index = kills % cluster.workerCount;
+    await cluster.killWorker(index);
+    await cluster.startWorker(index);
+  }
+}

@@ -244,8 +244,8 @@ export class RunningCli {
   }
 
   /** Resolves when this many matching events have arrived. */
-  untilEvents(count: number): Promise<Event> {
-    return this.#when(() => this.#events[count - 1]);
+  untilEvents(count: number, fits: (event: Event) => boolean = () => true): Promise<Event> {
+    return this.#when(() => this.#events.filter(fits)[count - 1]);
   }
 
   #when(find: () => Event | undefined): Promise<Event> {

@@ -47,6 +47,14 @@ export class RemoteScene extends CliScene {
   }
 }
 
+export const eachNode = <T>({ nodes }: RunReport, what: (node: RunReport['nodes'][string]) => T): Record<string, T> =>
+  Object.fromEntries(Object.entries(nodes).map(([id, node]) => [id, what(node)]));
+export const layersOf = (report: RunReport): Record<string, string | undefined> =>
+  eachNode(report, ({ layer }) => layer?.digest);
+/** Ids of the nodes that ran on a worker. */
+export const ranRemotely = ({ nodes }: RunReport): readonly string[] =>
+  Object.keys(nodes).filter((id) => nodes[id]!.executedOn === 'remote');
+
 /** `outcome` of each node, with `remote` behind it if the result came from the server. */
 export const outcomesOf = ({ nodes }: RunReport): Readonly<Record<string, string>> =>
   Object.fromEntries(

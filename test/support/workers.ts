@@ -27,10 +27,15 @@ export function workerFolder({ program, builder = BUILDER }: WorkerOptions = {})
   return folder;
 }
 
+/** What an action sees besides the machine's programs. */
+export const workerMounts = (folder: string): readonly string[] => [
+  `${folder}/bin:/usr/local/bin`,
+  `${dirname(process.execPath)}:/opt/node`,
+];
+
 export function startWorkers(folder: string, { jobs = 2 }: WorkerOptions = {}): Promise<Casd> {
-  const mounts = [`${folder}/bin:/usr/local/bin`, `${dirname(process.execPath)}:/opt/node`];
   return Casd.start({
     execution: { jobs },
-    more: mounts.map((mount) => `--runner-arg=--bind-mount=${mount}`),
+    more: workerMounts(folder).map((mount) => `--runner-arg=--bind-mount=${mount}`),
   });
 }

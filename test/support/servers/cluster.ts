@@ -59,6 +59,8 @@ export class Cluster {
   private scheduler: ServerProcess | undefined;
   private readonly casds: ServerProcess[] = [];
   private readonly workers: ServerProcess[] = [];
+  /** Workers that end by themselves are started again, as any service manager does. */
+  private readonly kept = new Set<ServerProcess>();
 
   private constructor(
     private readonly used: Programs,
@@ -104,16 +106,19 @@ export class Cluster {
     return this.options.workers;
   }
 
-  /** The end of what programs printed that have ended by themselves. */
+  /** The end of what programs printed that have ended by themselves. Workers don't count: they are started again. */
   get ended(): readonly string[] {
-    return [this.database, this.scheduler, ...this.casds, ...this.workers].flatMap((one) =>
+    return [this.database, this.scheduler, ...this.casds].flatMap((one) =>
       one === undefined || one.isRunning ? [] : [one.log.slice(-1000)],
     );
   }
 
   /** Ends a worker and the action that it runs at once. The casd beside it goes on. */
   async killWorker(index: number): Promise<void> {
-    await this.workers[index]?.kill();
+    const worker = this.workers[index];
+    if (worker === undefined) return;
+    this.kept.delete(worker);
+    await worker.kill();
   }
 
   async killScheduler(): Promise<void> {
@@ -131,7 +136,7 @@ export class Cluster {
     });
   }
 
-  /** Also after `killWorker`. The scheduler must listen: a worker doesn't wait long for it. */
+  /** Also after `killWorker`. */
   async startWorker(index: number): Promise<void> {
     const port = this.ports.casds[index]!;
     const own = join(this.folder, `worker-${index + 1}`);
@@ -156,14 +161,18 @@ export class Cluster {
       '--concurrent-jobs=1',
       `worker-${index + 1}`,
     ];
-    this.workers[index] = await ServerProcess.start({ argv, env });
-  }
-
-  async restartEndedWorkers(): Promise<void> {
-    for (const [index, worker] of this.workers.entries()) if (!worker.isRunning) await this.startWorker(index);
+    const start = async (): Promise<void> => {
+      const worker = await ServerProcess.start({ argv, env });
+      this.workers[index] = worker;
+      this.kept.add(worker);
+      // It ends after some seconds without a scheduler.
+      void worker.exit().then(() => (this.kept.delete(worker) ? start() : undefined));
+    };
+    await start();
   }
 
   async stop(): Promise<void> {
+    this.kept.clear();
     // Workers that can't reach the scheduler take long to end by themselves.
     await Promise.all([...this.workers, ...this.casds].map((one) => one.kill()));
     await this.scheduler?.kill();

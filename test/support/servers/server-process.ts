@@ -52,6 +52,11 @@ export class ServerProcess {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
+  /** Resolves when it has ended, whatever the reason. */
+  async exit(): Promise<void> {
+    if (this.isRunning) await once(this.child, 'exit');
+  }
+
   /** The last lines that it printed. */
   get log(): string {
     return this.lines.join('');
