@@ -7,7 +7,7 @@ import { type Failure, type Result, succeed } from '../failure.js';
 import { PACK_HEADER, readPack, RECORD_HEADER } from './pack-file.js';
 import { rewriteBlobPacks, rewriteResultPacks } from './quota.js';
 import { BlobFolder } from './blobs.js';
-import type { StoredResult } from './results.js';
+import { newestOf, slotOf, type StoredResult } from './results.js';
 import { listCache, listResults as listStored } from './scan.js';
 import type { KeyRecord } from './store.js';
 import { currentBootId } from '../files/host-id.js';
@@ -73,12 +73,16 @@ export interface ShownResult {
   readonly record?: KeyRecord;
 }
 
-/** All results whose key starts with the prefix, because people rarely type 64 digits. */
+/** The newest results of all keys that start with the prefix, because people rarely type 64 digits. */
 export async function showResults(cacheDir: string, prefix: string): Promise<Result<readonly ShownResult[], Failure>> {
   return withStore(cacheDir, async (store) => {
-    const shown: ShownResult[] = [];
+    const newest = new Map<string, StoredResult>();
     for (const { hash, stored } of listStored(cacheDir, listCache(cacheDir), Date.now()).results) {
       if (!hash.startsWith(prefix.slice(0, 64).toLowerCase())) continue;
+      newest.set(hash, newestOf([newest.get(hash) ?? stored, stored])!);
+    }
+    const shown: ShownResult[] = [];
+    for (const stored of newest.values()) {
       const record = await recordOf(store, stored);
       shown.push({ stored, ...(record && { record }) });
     }
@@ -155,13 +159,13 @@ export async function verifyCache(cacheDir: string): Promise<Result<VerifyReport
   const { results, damaged } = listStored(cacheDir, listing, Date.now());
   for (const name of damaged) problems.push({ what: 'result', name });
   const whole = new Set<string>();
-  for (const { hash, stored } of results) {
-    if (await store.isComplete(stored)) whole.add(hash);
+  for (const { hash, slot, stored } of results) {
+    if (await store.isComplete(stored)) whole.add(slot);
     else problems.push({ what: 'incomplete-result', name: hash });
   }
   await store.close();
   if (!readOnly && (damaged.length > 0 || whole.size < results.length)) {
-    rewriteResultPacks(cacheDir, listing, (hash) => whole.has(hash));
+    rewriteResultPacks(cacheDir, listing, (stored) => whole.has(slotOf(stored)));
   }
   return succeed({ results: results.length, blobs, bytes, problems });
 }

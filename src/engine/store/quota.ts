@@ -11,7 +11,7 @@ import { openLocalStore, type LocalStore } from './local-store.js';
 import type { PackSet } from './pack.js';
 import { readPack, removePack } from './pack-file.js';
 import { blobPacks } from './blobs.js';
-import { encodeResult, isIntact, newestOf, resultPacks, usesOf } from './results.js';
+import { encodeResult, isIntact, newestOfEach, resultPacks, slotOf, usesOf, type StoredResult } from './results.js';
 import {
   addReferences,
   listCache,
@@ -161,14 +161,16 @@ class Collection {
     const isExpired = ({ usedAt }: ListedResult): boolean => maxAgeMs !== undefined && this.now - usedAt > maxAgeMs;
     const isTooLarge = bytesBefore > this.maxBytes;
     for (const partial of this.listing.partials) if (this.isOld(partial)) removeFile(partial.path);
-    let evicted: readonly string[] = [];
+    let evicted: readonly ListedResult[] = [];
     const { results } = isTooLarge || maxAgeMs !== undefined ? this.listResults() : { results: [] };
     if (isTooLarge || results.some(isExpired)) {
       evicted = await this.choose(results, isTooLarge ? this.maxBytes * TARGET : Infinity, isExpired);
-      tombstonesOf(this.cacheDir).appendBounded(evicted, this.now);
-      const isGone = new Set(evicted);
-      rewriteResultPacks(this.cacheDir, this.listing, (hash) => !isGone.has(hash));
-      usesOf(this.cacheDir).keep((hash) => !isGone.has(hash));
+      const isGone = new Set(evicted.map(({ slot }) => slot));
+      rewriteResultPacks(this.cacheDir, this.listing, (stored) => !isGone.has(slotOf(stored)));
+      const gone = new Set(evicted.map(({ hash }) => hash));
+      for (const { hash, slot } of results) if (!isGone.has(slot)) gone.delete(hash);
+      tombstonesOf(this.cacheDir).appendBounded([...gone], this.now);
+      usesOf(this.cacheDir).keep((hash) => !gone.has(hash));
       this.sweepLarge();
       this.sweepPacks();
       this.compactTrust();
@@ -194,19 +196,19 @@ class Collection {
     results: readonly ListedResult[],
     budget: number,
     isExpired: (result: ListedResult) => boolean,
-  ): Promise<string[]> {
-    const evicted: string[] = [];
+  ): Promise<ListedResult[]> {
+    const evicted: ListedResult[] = [];
     const trees = new Set<Digest>();
     let used = 0;
     let isFull = false;
     const byUse = [...results].sort((a, b) => Number(b.isHeld) - Number(a.isHeld) || b.usedAt - a.usedAt);
     for (const result of byUse) {
-      const { hash, stored, isHeld } = result;
+      const { stored, isHeld } = result;
       const needed = new Map<string, number>();
       const isOut = !isHeld && (isFull || isExpired(result));
       const isWhole = !isOut && (await addReferences(this.store, stored, needed, trees));
       if (!isWhole && !isHeld) {
-        evicted.push(hash);
+        evicted.push(result);
         continue;
       }
       let more = result.size;
@@ -215,7 +217,7 @@ class Collection {
         // A result that could never fit must not evict all older ones.
         isFull = more <= budget;
         trees.clear();
-        evicted.push(hash);
+        evicted.push(result);
         continue;
       }
       used += more;
@@ -318,31 +320,31 @@ function mergePacks(
   }
   const smallOfResults = mergeable(ofResults);
   if (smallOfResults.length > MANY_PACKS / 2) {
-    rewriteResultPacks(cacheDir, { resultPacks: smallOfResults }, () => true);
+    rewriteResultPacks(cacheDir, { resultPacks: smallOfResults });
   }
 }
 
 const newPackName = (): string => `gc-${randomBytes(6).toString('hex')}`;
 
 export function rewriteBlobPacks(cacheDir: string, names: readonly string[], isKept: (hash: string) => boolean): void {
-  const keep = (hash: string, bytes: Buffer): Buffer | undefined =>
-    isKept(hash) && sha256Hex(bytes) === hash ? bytes : undefined;
+  const keep = (hash: string, bytes: Buffer): readonly Buffer[] =>
+    isKept(hash) && sha256Hex(bytes) === hash ? [bytes] : [];
   rewrite(`${cacheDir}/packs`, names, blobPacks(cacheDir, newPackName()), keep);
 }
 
-/** Merges the packs that no process appends to. Leaves out superseded and damaged records. */
+/** Merges the packs that no process appends to. Leaves out superseded and damaged records, and by default nothing else. */
 export function rewriteResultPacks(
   cacheDir: string,
   { resultPacks: packs }: Pick<CacheListing, 'resultPacks'>,
-  isKept: (hash: string) => boolean,
+  isKept?: (stored: StoredResult) => boolean,
 ): void {
   const names = packs.filter(({ isSettled }) => isSettled).map(({ name }) => name);
   const into = resultPacks(cacheDir, newPackName());
   rewrite(`${cacheDir}/ac`, names, into, (hash, bytes) => {
-    if (!isKept(hash)) return undefined;
-    if (into.count(hash) === 1) return isIntact(bytes) ? bytes : undefined;
-    const newest = newestOf(into.readAll(hash).found);
-    return newest && encodeResult(newest);
+    if (isKept === undefined && into.count(hash) === 1) return isIntact(bytes) ? [bytes] : [];
+    return newestOfEach(into.readAll(hash).found)
+      .filter((stored) => isKept?.(stored) ?? true)
+      .map(encodeResult);
   });
 }
 
@@ -350,7 +352,7 @@ function rewrite(
   folder: string,
   names: readonly string[],
   into: PackSet<unknown>,
-  keep: (hash: string, bytes: Buffer) => Uint8Array | undefined,
+  keep: (hash: string, bytes: Buffer) => readonly Uint8Array[],
 ): void {
   if (names.length === 0) return;
   try {

@@ -1,7 +1,7 @@
 // Action results as records of packs: the format, its checks, publishing and reading.
 
 import { canonicalJSON } from '../../manifests/json-schema.js';
-import { digestOf, sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
+import { digestOf, hexOf, sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
 import { KeyTimes } from './key-times.js';
 import { parseLayer } from '../trees/layers.js';
 import { PackSet, type Found } from './pack.js';
@@ -110,6 +110,20 @@ export function newestOf(found: readonly StoredResult[]): StoredResult | undefin
     if (isNewer) newest = stored;
   }
   return newest;
+}
+
+/** Results of one key lie side by side for several apps and builders. A newer one supersedes only that of its own slot. */
+export const slotOf = ({ key, result: { appId, builder } }: StoredResult): string =>
+  JSON.stringify([hexOf(key), appId, builder]);
+
+/** The newest of each slot. */
+export function newestOfEach(found: readonly StoredResult[]): readonly StoredResult[] {
+  const newest = new Map<string, StoredResult>();
+  for (const stored of found) {
+    const slot = slotOf(stored);
+    newest.set(slot, newestOf([newest.get(slot) ?? stored, stored])!);
+  }
+  return [...newest.values()];
 }
 
 export type ReadResult =

@@ -5,7 +5,7 @@ import { hexOf, sizeOf, type Digest } from '../files/digest.js';
 import { loadLayer } from '../trees/layers.js';
 import type { PackSet } from './pack.js';
 import { mayGrow, PACK_HEADER, readPack, RECORD_HEADER, removePack } from './pack-file.js';
-import { blobsOf, decodeResult, newestOf, usesOf, type StoredResult } from './results.js';
+import { blobsOf, decodeResult, newestOf, slotOf, usesOf, type StoredResult } from './results.js';
 import type { BlobStore } from '../trees/blob-store.js';
 import type { DirectoryTable } from '../trees/tree.js';
 import { openCacheFile } from '../files/cache-file.js';
@@ -100,7 +100,9 @@ function isOver(path: string): boolean {
 }
 
 export interface ListedResult {
+  /** Of the key. */
   readonly hash: string;
+  readonly slot: string;
   readonly stored: StoredResult;
   /** Bytes of its record. */
   readonly size: number;
@@ -111,7 +113,7 @@ export interface ListedResult {
 }
 
 export interface ResultListing {
-  /** The newest result of each key. */
+  /** The newest result of each slot; see `slotOf`. */
   readonly results: readonly ListedResult[];
   /** Hashes of damaged records, and packs with trailing bytes that are no record. */
   readonly damaged: readonly string[];
@@ -131,11 +133,12 @@ export function listResults(cacheDir: string, { resultPacks }: CacheListing, now
         damaged.push(hash);
         continue;
       }
-      const known = found.get(hash);
+      const slot = slotOf(stored);
+      const known = found.get(slot);
       const isHeld = !pack.isSettled || known?.isHeld === true;
       const isNewer = known === undefined || newestOf([known.stored, stored]) === stored;
       const newest = isNewer ? { stored, size: bytes.length } : known;
-      found.set(hash, { hash, stored: newest.stored, size: newest.size, usedAt: 0, isHeld });
+      found.set(slot, { hash, slot, stored: newest.stored, size: newest.size, usedAt: 0, isHeld });
     }
     if (pack.isClosed && end !== pack.size) damaged.push(`trailing bytes of pack ${pack.name}`);
   }
@@ -177,18 +180,15 @@ export function rewritePacks(
   folder: string,
   names: readonly string[],
   into: PackSet<unknown>,
-  /**
-   * Returns the bytes to keep under the hash, or undefined to drop the record. Not called again once a hash has bytes.
-   */
-  keep: (hash: string, bytes: Buffer) => Uint8Array | undefined,
+  /** Returns all records to keep under the hash; none to drop this one. Not called again once a hash has records. */
+  keep: (hash: string, bytes: Buffer) => readonly Uint8Array[],
 ): void {
   const done = new Set<string>();
   for (const name of names) {
     for (const { hash, bytes } of readPack(`${folder}/${name}.pack`)) {
-      const kept = done.has(hash) ? undefined : keep(hash, bytes);
-      if (kept === undefined) continue;
-      into.append(hash, kept);
-      done.add(hash);
+      const kept = done.has(hash) ? [] : keep(hash, bytes);
+      for (const record of kept) into.append(hash, record);
+      if (kept.length > 0) done.add(hash);
     }
   }
   into.close();

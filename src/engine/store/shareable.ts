@@ -1,7 +1,7 @@
 // Which results may leave this machine, in a file or to a server. Those with side effects and those that are never cached are in
 // no store.
 
-import { newestOf, type StoredResult } from './results.js';
+import { newestOfEach, type StoredResult } from './results.js';
 import type { KeyRecord } from './store.js';
 
 /** Why a result stays. */
@@ -29,8 +29,5 @@ export function bondOf(
 const isDigested = (value: string): boolean => /^sha256:[0-9a-f]{64}$/.test(value);
 
 /** Of all results of a key, those that are bound to neither an app nor a host: for each builder the newest. */
-export function newestShareable(results: readonly StoredResult[]): readonly StoredResult[] {
-  const free = results.filter(({ result: { appId, degraded } }) => appId === undefined && degraded === undefined);
-  const builders = new Set(free.map(({ result }) => result.builder));
-  return [...builders].flatMap((builder) => newestOf(free.filter(({ result }) => result.builder === builder)) ?? []);
-}
+export const newestShareable = (results: readonly StoredResult[]): readonly StoredResult[] =>
+  newestOfEach(results.filter(({ result: { appId, degraded } }) => appId === undefined && degraded === undefined));

@@ -21,6 +21,7 @@ import { captureDifference, EMPTY_RECORD, materializeTree } from '../../../src/e
 import { collectGarbage, collectGarbageIfDue } from '../../../src/engine/store/quota.js';
 import { currentProcess } from '../../../src/engine/files/host-id.js';
 import { usesOf } from '../../../src/engine/store/results.js';
+import { verifyCache } from '../../../src/engine/store/care.js';
 import { listCache, listPacks, listResults } from '../../../src/engine/store/scan.js';
 import type { KeyRecord } from '../../../src/engine/store/store.js';
 import { systemError, withChangedFs } from '../../support/changed-fs.js';
@@ -223,6 +224,78 @@ describe('engine/store/quota', () => {
     await using(async (from) => {
       expect((await from.lookUp(keyOf('same')))?.outputs).to.include({ i: 69 });
       expect((await from.lookUp(keyOf('other')))?.outputs).to.deep.equal({});
+    });
+  });
+
+  describe('with results of several apps and builders under one key', () => {
+    const ASKERS: readonly { appId?: string; builder?: string }[] = [
+      {},
+      { appId: 'shop' },
+      { appId: 'blog' },
+      { builder: 'name:a' },
+      { appId: 'shop', builder: 'name:b' },
+    ];
+    const publishAll = async (rounds: number): Promise<void> => {
+      for (let round = 1; round <= rounds; round++) {
+        for (const [index, owner] of ASKERS.entries()) {
+          await using(async (into) => {
+            const log = bytes(100 * KB, `log ${index} of round ${round} `);
+            into.write(digestOf(log), log);
+            const result = { outputs: { index, round }, log: digestOf(log), durationMs: 1, storedAt: 1, ...owner };
+            await into.publish(keyOf('same'), result, { kind: 'same' } as KeyRecord);
+          }, 50 - index);
+        }
+      }
+    };
+    const expectAll = (round: number): Promise<void> =>
+      using(async (from) => {
+        const stored = from.resultsOf(keyOf('same'));
+        for (const [index, { appId, builder }] of ASKERS.entries()) {
+          const own = stored.filter(({ result }) => result.appId === appId && result.builder === builder);
+          const newest = own.toSorted((a, b) => b.writtenAt - a.writtenAt)[0];
+          expect(newest?.result.outputs, JSON.stringify(ASKERS[index])).to.deep.equal({ index, round });
+          expect(await from.isComplete(newest!), JSON.stringify(ASKERS[index])).to.equal(true);
+        }
+      });
+
+    it('keeps the newest of each when it merges packs', async () => {
+      await publishAll(14);
+      expect(resultPacks()).to.have.length(70);
+      await collectGarbageIfDue(cache, 1000);
+      expect(resultPacks()).to.have.length(1);
+      await expectAll(14);
+      await using(async (from) => expect(from.resultsOf(keyOf('same'))).to.have.length(ASKERS.length));
+    });
+
+    it('keeps what each of them needs when it makes room', async () => {
+      await publishAll(2);
+      const report = await collectGarbage(cache, { ...later, maxBytes: 900 * KB });
+      expect(report?.removedBlobs).to.equal(ASKERS.length);
+      await expectAll(2);
+    });
+
+    it('evicts them one by one, with a tombstone once none is left', async () => {
+      await publishAll(1);
+      await collectGarbage(cache, { ...later, maxBytes: 400 * KB });
+      await using(async (from) => {
+        const left = from.resultsOf(keyOf('same')).length;
+        expect(left).to.be.greaterThan(0).and.lessThan(ASKERS.length);
+        expect(from.evictedAt(keyOf('same'))).to.equal(undefined);
+      });
+      await collectGarbage(cache, { ...later, maxBytes: 1 });
+      await using(async (from) => {
+        expect(from.resultsOf(keyOf('same'))).to.have.length(0);
+        expect(from.evictedAt(keyOf('same'))).not.to.equal(undefined);
+      });
+    });
+
+    it('removes only the damaged one of them', async () => {
+      await publishAll(1);
+      rmSync(listCache(cache).largeBlobs[0]!.path);
+      const verified = await verifyCache(cache);
+      expect(verified.ok && verified.value).to.deep.include({ results: ASKERS.length });
+      expect(verified.ok && verified.value.problems.map(({ what }) => what)).to.deep.equal(['incomplete-result']);
+      await using(async (from) => expect(from.resultsOf(keyOf('same'))).to.have.length(ASKERS.length - 1));
     });
   });
 
