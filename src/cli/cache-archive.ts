@@ -61,6 +61,7 @@ const WHY: Readonly<Record<LeftOut, string>> = {
   degraded: 'it is a fallback for this machine',
   secrets: 'it was made with secrets',
   variables: 'it was made with variables of the app',
+  derived: 'it was made from results with secrets or variables of the app',
   missing: 'it is not in the cache',
   unusable: 'this version of pyflow cannot use it',
 };

@@ -5,6 +5,7 @@ import type { RunRequest } from '../engine/request.js';
 import { cleanLines, cleanText } from '../engine/files/clean-text.js';
 import { formatOutcome, table } from '../engine/render/messages.js';
 import { formatReasons } from '../engine/render/reasons.js';
+import { formatUnshared } from '../engine/render/unshared.js';
 import { complain, type Command, type Given } from './command.js';
 import { printJSON } from './print-json.js';
 import { printRefusal } from './refusal.js';
@@ -47,12 +48,13 @@ export async function printPlan(request: RunRequest, asJSON: boolean, world: Wor
 }
 
 function planText(plan: PlanReport): string {
-  const rows = plan.lines.map(({ id, kind, certain, outcome, restoredFrom, dependsOn, reasons, failure }) => [
+  const rows = plan.lines.map(({ id, kind, certain, outcome, restoredFrom, unshared, dependsOn, reasons, failure }) => [
     id,
     kind,
     outcome === undefined ? '?' : formatOutcome(outcome),
     [
       restoredFrom === 'remote' ? 'from the remote cache' : '',
+      unshared === undefined ? '' : `not shared, because ${formatUnshared(unshared)}`,
       certain ? '' : `depends on ${(dependsOn ?? []).join(', ')}`,
       formatReasons(reasons),
       failure === undefined ? '' : `${cleanLines(failure.title).join(' ')} [${failure.code}]`,

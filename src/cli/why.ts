@@ -3,6 +3,7 @@
 import type { Explanation } from '../engine/inspect/why.js';
 import { formatFailure, formatFinish, formatOutcome } from '../engine/render/messages.js';
 import { reasonLines } from '../engine/render/reasons.js';
+import { formatUnshared } from '../engine/render/unshared.js';
 import { complain, type Command } from './command.js';
 import { printJSON } from './print-json.js';
 import { printFailure } from './refusal.js';
@@ -37,6 +38,7 @@ function explanationText({ node, runId, report, against, reasons }: Explanation)
     `${node} (${report.kind}): ${formatOutcome(report.outcome)}${finish === '' ? '' : ` ${finish}`} in run ${runId}`,
     ...(against === undefined ? [] : [`compared with run ${against}:`]),
     ...(reasons.length > 0 ? reasonLines(reasons).map((line) => `  ${line}`) : ['  no input differs']),
+    ...(report.unshared === undefined ? [] : [`not shared, because ${formatUnshared(report.unshared)}`]),
     ...(report.failure === undefined ? [] : formatFailure(report.failure)),
   ].join('\n')}\n`;
 }

@@ -80,6 +80,14 @@ export type Circumstance =
 /** Why a node has its outcome, as data. `render/reasons.ts` turns it into a sentence. */
 export type Reason = KeyDifference | Circumstance;
 
+/**
+ * Why the result of a node stays on this machine, as data. `derived`: it was made from what `node` made with variables of the app or
+ * with secrets.
+ */
+export type Unshared =
+  | Tagged<'app' | 'secrets' | 'variables' | 'degraded'>
+  | Tagged<'derived', { node: string; cause: 'variables' | 'secrets' }>;
+
 export interface NodeReport {
   readonly kind: string;
   readonly outcome: Outcome;
@@ -96,6 +104,8 @@ export interface NodeReport {
   readonly restoredFrom?: 'remote';
   /** Where the node ran, if not on this machine. */
   readonly executedOn?: 'remote';
+  /** Absent if other machines may get the result, or if the run shares none. */
+  readonly unshared?: Unshared;
   readonly outputs?: JSONObject;
   readonly layer?: { readonly digest: string; readonly files: number; readonly bytes: number };
   readonly degraded?: string;

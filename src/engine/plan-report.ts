@@ -2,7 +2,7 @@
 
 import type { NodeId } from '../manifests/pipeline/manifest.js';
 import { closing, type Compose, type Composition } from './composition.js';
-import type { Outcome, Reason } from './events.js';
+import type { Outcome, Reason, Unshared } from './events.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
 import type { ActionKey } from './files/digest.js';
 import type { Action } from './node/action.js';
@@ -10,7 +10,7 @@ import { explainMiss } from './node/explain-miss.js';
 import { doneWith, isForced, isRestorable, lookUp, outcomeOfHit } from './node/look-up.js';
 import { reportOf } from './node/node-report.js';
 import { prepareNode } from './node/prepare.js';
-import { lookUpRemotely } from './node/remote.js';
+import { lookUpRemotely, unsharedOf } from './node/remote.js';
 import { runPure } from './node/run-action.js';
 import { checkPipeline } from './plan/checked-pipeline.js';
 import { planRun } from './plan/run-plan.js';
@@ -20,6 +20,7 @@ import type { Refusal, RunRequest } from './request.js';
 import type { NodeEnd } from './run/node-end.js';
 import { isBlocking } from './run/node-states.js';
 import { openRun, type Run } from './run/run.js';
+import type { ActionResult } from './store/store.js';
 
 export interface PlanLine {
   readonly id: NodeId;
@@ -30,6 +31,8 @@ export interface PlanLine {
   readonly outcome?: Outcome;
   /** Where the result is, if it is not in this machine's cache. */
   readonly restoredFrom?: 'remote';
+  /** Why the result stays, or would stay, on this machine. Absent if it need not, or if no server was asked. */
+  readonly unshared?: Unshared;
   readonly dependsOn?: readonly NodeId[];
   readonly reasons: readonly Reason[];
   /** Why the node will fail; absent unless that is certain. */
@@ -125,15 +128,29 @@ class Planning {
     const remote = found === undefined ? await lookUpRemotely(run, action, forced) : undefined;
     const result = found ?? remote;
     if (result !== undefined) {
-      const end = doneWith(action, result, { outcome: outcomeOfHit(run, action), isStored: true });
+      const end = doneWith(run, action, result, { outcome: outcomeOfHit(run, action), isStored: true });
       const line = this.#settle(index, end);
-      return remote === undefined ? line : { ...line, restoredFrom: 'remote' };
+      return remote === undefined
+        ? { ...line, ...this.#unshared(action, result) }
+        : { ...line, restoredFrom: 'remote' };
     }
     const reasons = await explainMiss(run, action, forced);
     if (action.isPure) return this.#evaluate(action, reasons);
     const { id, kind } = action.node;
     this.unknown.set(id, [id]);
-    return this.#withTwin(action, { id, kind, certain: true, outcome: 'executed', reasons });
+    return this.#withTwin(action, {
+      id,
+      kind,
+      certain: true,
+      outcome: 'executed',
+      ...this.#unshared(action),
+      reasons,
+    });
+  }
+
+  #unshared(action: Action, result?: ActionResult): Pick<PlanLine, 'unshared'> {
+    const unshared = this.run.remote === undefined ? undefined : unsharedOf(this.run, action, result);
+    return unshared === undefined ? {} : { unshared };
   }
 
   /** Whether the guard is false already, because it reads only values that are known. Then the inputs don't matter. */
@@ -155,7 +172,7 @@ class Planning {
     const execution = { run, sink: { emit: () => undefined }, secrets: {}, stopping: stoppingOf(run.request.signal) };
     const done = await runPure(execution, action);
     if (!done.ok) return this.#settle(action.index, done.failure);
-    const end = doneWith(action, done.value.result, { outcome: 'executed', isStored: true });
+    const end = doneWith(run, action, done.value.result, { outcome: 'executed', isStored: true });
     return this.#withTwin(action, this.#settle(action.index, end, reasons));
   }
 

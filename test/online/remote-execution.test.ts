@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { execFileSync } from 'node:child_process';
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +11,8 @@ import { decodeActionResult, encodeActionResult } from '../../src/engine/trees/r
 import { limits, transportTo } from '../servers/remote-transport.js';
 import type { Casd } from '../support/casd.js';
 import { needCasd } from '../support/casd.js';
-import { processesOf } from '../support/cli-scene.js';
+import { bundledCli, processesOf } from '../support/cli-scene.js';
+import { DERIVED, derivingPipeline, madeOf, VALUE } from '../support/derived-nodes.js';
 import { pyenvVersions } from '../support/runtimes.js';
 import { skipBecause } from '../support/skip.js';
 import { RemoteScene, type EndedRun, type Machine } from '../support/remote-scene.js';
@@ -111,6 +113,29 @@ describe('remote execution', function () {
     expect(reader.report.nodes['one']).to.include({ outcome: 'restored', restoredFrom: 'remote' });
     expect(layersOf(reader)).to.deep.equal(layersOf(first));
     expect(linesOf(reader)).to.deep.equal(linesOf(first));
+  });
+
+  it('runs what was made from an app variable here', async () => {
+    const made = madeOf(VALUE);
+    scene.write({ 'env/NAME': VALUE }, scene.root);
+    scene.pipeline(derivingPipeline(scene.tag));
+    const local = Object.fromEntries([...DERIVED, 'source'].map((id) => [id, 'executed']));
+    const first = await there({ args: [`--env-dir=${scene.root}/env`] });
+    expect(placesOf(first)).to.deep.equal({ ...local, open: 'executed remote' });
+    expect(made.filesBelow(casd.folder)).to.deep.equal([]);
+    const args = [`--env-dir=${scene.root}/env`, ...DERIVED.map((id) => `--refresh=${id}`)];
+    const again = await there({ args });
+    expect(placesOf(again)).to.deep.equal({ ...local, source: 'up-to-date', open: 'up-to-date' });
+    expect(made.filesBelow(casd.folder)).to.deep.equal([]);
+    const whyArgs = ['why', 'behind', `--app=${scene.appDir}`, `--cache-dir=${scene.root}/cache-there`];
+    const why = execFileSync(process.execPath, [bundledCli(), ...whyArgs], { encoding: 'utf8' });
+    expect(why).to.contain('not shared, because it is made from what source wrote');
+    const without = await there();
+    expect(placesOf(without)).to.deep.equal({
+      ...Object.fromEntries(DERIVED.map((id) => [id, 'executed remote'])),
+      source: 'executed',
+      open: 'up-to-date',
+    });
   });
 
   describe('with results on the server that the look-up refuses', () => {

@@ -7,8 +7,11 @@ import type { RunReport } from '../../src/engine/events.js';
 import type { ActionKey } from '../../src/engine/files/digest.js';
 import { SIGNATURE_TYPE, signResult } from '../../src/engine/remote/signature.js';
 import type { RemoteTransport } from '../../src/engine/remote/transport.js';
+import { summarize } from '../../src/engine/render/summary.js';
+import { styleOf } from '../../src/engine/render/style.js';
 import { decodeActionResult, encodeActionResult, type ReapiResult } from '../../src/engine/trees/reapi-result.js';
 import { Canary } from '../support/canary.js';
+import { DERIVED, derivingPipeline, madeOf, VALUE } from '../support/derived-nodes.js';
 import { outcomesOf, RemoteScene } from '../support/remote-scene.js';
 import type { CacheServer, CacheServerKind } from '../support/servers/cache-server.js';
 import { limits, transportTo } from './remote-transport.js';
@@ -109,6 +112,49 @@ nodes:
     expect(new Canary([SECRET]).filesBelow(server.folder)).to.deep.equal([]);
     expect(new Canary([VARIABLE]).filesBelow(server.folder)).to.deep.equal([]);
   });
+
+  it('sends nothing that was made from an app variable, also if the cache had what contains it', async () => {
+    const made = madeOf(VALUE);
+    const env = `${scene.root}/env`;
+    mkdirSync(env);
+    scene.write({ NAME: VALUE }, env);
+    scene.pipeline(derivingPipeline(scene.tag));
+    const machine = { name: 'one', url: server.url, write: true } as const;
+    const first = await scene.on({ ...machine, args: [`--env-dir=${env}`] });
+    expect(await sharedOf(server.url, first.report)).to.deep.equal(['open']);
+    expect(made.filesBelow(server.folder)).to.deep.equal([]);
+    for (const id of DERIVED)
+      expect(first.report.nodes[id]?.unshared).to.deep.equal({ type: 'derived', node: 'source', cause: 'variables' });
+    const told = summarize(first.report, styleOf(false)).join('\n');
+    expect(told).to.contain('Not shared: source, because the node has a variable of the app');
+    expect(told).to.contain('copied, encoded, reversed, digested, behind, because it is made from what source wrote');
+
+    const args = [`--env-dir=${env}`, ...DERIVED.map((id) => `--refresh=${id}`)];
+    const again = await scene.on({ ...machine, args });
+    expect(outcomesOf(again.report)).to.include({ source: 'up-to-date', copied: 'executed', behind: 'executed' });
+    expect(await sharedOf(server.url, again.report)).to.deep.equal(['open']);
+    expect(made.filesBelow(server.folder)).to.deep.equal([]);
+
+    const without = await scene.on(machine);
+    expect(await sharedOf(server.url, without.report)).to.deep.equal([...DERIVED, 'open', 'source'].sort());
+
+    // Shows that the search finds what it looks for.
+    scene.pipeline(derivingPipeline(scene.tag, VALUE));
+    await scene.on(machine);
+    await server.kill();
+    expect(made.filesBelow(server.folder).length).to.be.greaterThan(4);
+  });
+}
+
+/** Nodes whose results the server has, by their keys. */
+async function sharedOf(url: string, { nodes }: RunReport): Promise<readonly string[]> {
+  const transport = await transportTo(url);
+  const shared: string[] = [];
+  for (const [id, { key }] of Object.entries(nodes)) {
+    if ((await transport.getResult({ key: key as ActionKey }, limits())) !== undefined) shared.push(id);
+  }
+  transport.close();
+  return shared.sort();
 }
 
 const all = (outcome: string): Readonly<Record<string, string>> =>

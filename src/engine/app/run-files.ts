@@ -173,6 +173,27 @@ export class RunFiles {
     return [...found].sort();
   }
 
+  /** The first of the writers that `isWanted` accepts from which a node has seen a file or a name; undefined if there is none. */
+  writerSeen(node: number, looks: Iterable<string>, isWanted: (writer: number) => boolean): number | undefined {
+    const wantedAt = (path: string): number | undefined => {
+      const writer = this.#winnerOf(node, path)?.writer;
+      return writer !== undefined && isWanted(writer) ? writer : undefined;
+    };
+    for (const look of looks) {
+      if (!look.startsWith(GLOB)) {
+        const writer = wantedAt(look);
+        if (writer !== undefined) return writer;
+        continue;
+      }
+      const isMatch = matcherOf(look.slice(GLOB.length));
+      for (const [path, writers] of this.#writers) {
+        const writer = writers.some((each) => isWanted(each.node)) && isMatch(path) ? wantedAt(path) : undefined;
+        if (writer !== undefined) return writer;
+      }
+    }
+    return undefined;
+  }
+
   list(node: number, path: string): readonly string[] {
     this.#sourceNames ??= namesByFolder(this.source.entries.keys());
     const names = new Set([...(this.#sourceNames.get(path) ?? []), ...(this.#layerChildren.get(path) ?? [])]);

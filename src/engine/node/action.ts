@@ -7,7 +7,9 @@ import { linkNotice, type LinkProblem } from '../app/links.js';
 import { searchPathVariables, type SearchPaths } from '../app/search-paths.js';
 import type { MetLinks } from '../app/view.js';
 import { sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
+import type { Taint } from '../run/node-end.js';
 import type { Run } from '../run/run.js';
+import { inheritedTaint } from '../run/taint.js';
 import type { AnyPlugin, Reads, ViewReader } from '../sdk.js';
 import { withoutCredentials } from '../secrets/credentials.js';
 import type { KeyedSecret, KeyRecord } from '../store/store.js';
@@ -41,6 +43,10 @@ export interface Action {
   readonly env: Readonly<Record<string, string>>;
   /** Notices about links that pyflow doesn't follow. */
   readonly passedLinks: readonly string[];
+  /** The key leaves out a secret or login that the node has, so only this app can use the result. */
+  readonly holdsUnkeyed: boolean;
+  /** The node sees what was made from app variables or secrets. Absent if it does not. */
+  readonly inherited?: Taint;
   /** Names of app variables that the plugin has looked up in the view. Grows while it runs. */
   readonly lookedUp: Set<string>;
 }
@@ -78,7 +84,13 @@ export function makeAction(run: Run, index: number, inputs: ResolvedInputs, aske
   const { treeLayers, files, tools, root } = view;
   const env = environmentOf(run, node, reads, searchPathsOf(run, plugin));
   const isPure = plugin.manifest.pure === true || reads.pure === true;
-  const record = keyRecord(run, index, inputs, { ...asked, env, files, isPure });
+  const secrets = keyedSecrets(run, node);
+  // The result can contain a value that the key leaves out, and then only this app may use it.
+  const holdsUnkeyed =
+    Object.values(secrets).some(({ isSet }) => isSet) ||
+    [node.config, inputs.plain, reads.facts ?? null, env].some((value) => withoutCredentials(value) !== value);
+  const record = keyRecord(run, index, inputs, { ...asked, env, files, isPure, secrets, holdsUnkeyed });
+  const inherited = inheritedTaint(run, index);
   const inputRoot: InputRoot = { record, env: withoutCredentials(env), app: root, tools };
   return {
     index,
@@ -97,6 +109,8 @@ export function makeAction(run: Run, index: number, inputs: ResolvedInputs, aske
     viewBytes: treeLayers.reduce((sum, { bytes }) => sum + bytes, files.bytes),
     tools,
     env,
+    holdsUnkeyed,
+    ...(inherited === undefined ? {} : { inherited }),
     passedLinks: [...new Set([...met.lookedFor, ...files.passed].map(linkNotice))],
     lookedUp,
   };
@@ -106,24 +120,21 @@ interface Keyed extends Asked {
   readonly env: Readonly<Record<string, string>>;
   readonly files: SelectedFiles;
   readonly isPure: boolean;
+  readonly secrets: KeyRecord['secrets'];
+  readonly holdsUnkeyed: boolean;
 }
 
 function keyRecord(
   run: Run,
   index: number,
   inputs: ResolvedInputs,
-  { plugin, reads, view, env, files, isPure }: Keyed,
+  { plugin, reads, view, env, files, isPure, secrets, holdsUnkeyed }: Keyed,
 ): KeyRecord {
   const node = run.pipeline.nodes[index]!;
   const code = run.kinds.get(node.kind)?.codeDigest;
   // Nobody knows which programs a plugin from outside starts.
   const usesBuilder = !isPure && (plugin.manifest.usesBuilder ?? code !== undefined);
   const facts = reads.facts ?? null;
-  const secrets = keyedSecrets(run, node);
-  // The result can contain a value that the key leaves out, and then only this app may use it.
-  const holdsUnkeyed =
-    Object.values(secrets).some(({ isSet }) => isSet) ||
-    [node.config, inputs.plain, facts, env].some((value) => withoutCredentials(value) !== value);
   return {
     format: KEY_FORMAT,
     kind: node.kind,

@@ -52,9 +52,9 @@ export async function runRemotely(execution: Execution, action: Action, watch: W
 }
 
 /** Whether a worker, which has neither the network nor anything of this app but its inputs, can run the action. */
-function mayTravel({ run }: Execution, { node, plugin, reads, record, env, lookedUp }: Action): boolean {
+function mayTravel({ run }: Execution, { node, plugin, reads, record, env, lookedUp, inherited }: Action): boolean {
   if (node.network || node.limits !== undefined || node.cache === 'never') return false;
-  if (record.code !== undefined || staysHere(record)) return false;
+  if (record.code !== undefined || staysHere(record) || inherited !== undefined) return false;
   if (reads.sideEffects === true || (reads.env ?? []).length > 0) return false;
   if ([...lookedUp].some((name) => run.surroundings.variables[name] !== undefined)) return false;
   return Object.keys(env).every((name) => !isWorkersOwn(name)) && Object.keys(searchPathsOf(run, plugin)).length === 0;

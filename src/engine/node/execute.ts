@@ -7,16 +7,17 @@ import { endedOrGivenUp } from '../process/stopping.js';
 import { ABORTED, failed, type Done } from '../run/node-end.js';
 import { acquireKeyLock } from '../run/lock.js';
 import type { Run } from '../run/run.js';
+import { taintOf } from '../run/taint.js';
 import type { ActionResult, LogLine } from '../store/store.js';
 import type { Action } from './action.js';
 import { explainMiss } from './explain-miss.js';
 import type { Execution } from './execution.js';
 import { doneWith, isRestorable, lookUp, outcomeOfHit } from './look-up.js';
 import { logLinesIn } from './log-lines.js';
-import { masked, reportOf, type Ended } from './node-report.js';
+import { masked, reportOf, type Ended, type Trail } from './node-report.js';
 import type { Executed } from './outputs.js';
 import { prepareNode, type Prepared } from './prepare.js';
-import { lookUpRemotely, offerRemotely } from './remote.js';
+import { isSharing, lookUpRemotely, offerRemotely, unsharedOf, usesVariables } from './remote.js';
 import { withRetries } from './retries.js';
 
 /** Every way out settles the node. Throws only what the receiver of events throws. */
@@ -67,6 +68,7 @@ async function unchangedEnd({ run, unchanged }: Execution, index: number): Promi
   if (last.result === undefined) return { end: { type: 'skipped' }, trail };
   const { layer, tool } = last.result;
   if (layer !== undefined && !(await run.layers.load(layer))) return undefined;
+  const taint = taintOf(run, index, last.result.taint, unchanged?.looks[run.pipeline.nodes[index]!.id]);
   const end: Done = {
     type: 'done',
     outcome: 'up-to-date',
@@ -75,6 +77,7 @@ async function unchangedEnd({ run, unchanged }: Execution, index: number): Promi
     ...(layer === undefined ? {} : { layer }),
     ...(tool === undefined ? {} : { tool }),
     ...(degraded === undefined ? {} : { degraded }),
+    ...(taint === undefined ? {} : { taint }),
     // The record of the last run holds the real expiry; see `expiryOf` in report/record.ts.
     expiresAt: Number.POSITIVE_INFINITY,
     isStored: true,
@@ -108,8 +111,12 @@ async function restore(
       sink.emit({ type: 'node-printed', node: id, replayed: true, stream, text });
     }
   }
-  const trail = { savedMs: result.durationMs, ...(restoredFrom === undefined ? {} : { restoredFrom }) };
-  return { end: doneWith(action, result, { outcome, isStored: true }), trail };
+  const trail = {
+    savedMs: result.durationMs,
+    ...(restoredFrom === undefined ? {} : { restoredFrom }),
+    ...unsharedIn(run, action, result),
+  };
+  return { end: doneWith(run, action, result, { outcome, isStored: true }), trail };
 }
 
 async function readLog(run: Run, result: ActionResult): Promise<readonly LogLine[]> {
@@ -155,12 +162,18 @@ async function perform(execution: Execution, action: Action, reasons: readonly R
     durationMs: done.ok ? done.value.result.durationMs : clock.elapsedMs(),
     ...(attempts > 1 && { attempts }),
     ...(done.ok && done.value.isFromWorker === true && { executedOn: 'remote' as const }),
+    ...(done.ok && unsharedIn(run, action, done.value.result)),
   };
   if (done.ok) return { end: await publish(execution, action, done.value), trail };
   const end = run.request.signal.aborted ? ABORTED : done.failure;
   if (end.type === 'aborted' && clock.startedAt !== undefined && !isRestorable(action))
     noticeHalfDone(execution, action);
   return { end, trail };
+}
+
+function unsharedIn(run: Run, action: Action, result: ActionResult): Pick<Trail, 'unshared'> {
+  const unshared = isSharing(run) ? unsharedOf(run, action, result) : undefined;
+  return unshared === undefined ? {} : { unshared };
 }
 
 /** Remembers when the plugin started to work, and emits `node-started` once. */
@@ -204,12 +217,8 @@ async function publish({ run, sink }: Execution, action: Action, executed: Execu
     const text = `pyflow doesn't cache the result of node ${id}: ${uncacheable}`;
     sink.emit({ type: 'notice', code: 'node::not-stored', node: id, text });
   }
-  return doneWith(action, result, { outcome: 'executed', isStored });
+  return doneWith(run, action, result, { outcome: 'executed', isStored });
 }
-
-/** Whether the node has seen a variable of the app, in its environment or by asking for it. */
-const usesVariables = ({ surroundings }: Run, { reads, lookedUp }: Action): boolean =>
-  [...(reads.env ?? []), ...lookedUp].some((name) => surroundings.variables[name] !== undefined);
 
 /** Warns that effects elsewhere may be half done, because the next run starts from the beginning. */
 function noticeHalfDone({ sink }: Execution, { node: { id }, reads }: Action): void {

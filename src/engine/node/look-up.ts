@@ -3,6 +3,7 @@
 import type { Outcome } from '../events.js';
 import type { Done } from '../run/node-end.js';
 import type { Run } from '../run/run.js';
+import { taintOf } from '../run/taint.js';
 import type { ActionResult } from '../store/store.js';
 import type { Action } from './action.js';
 import { withTrees } from './outputs.js';
@@ -47,11 +48,13 @@ export const outcomeOfHit = (run: Run, { node, key }: Action): Extract<Outcome, 
 
 /** The end of a node with this result. `isStored`: a later run can find it. */
 export function doneWith(
+  run: Run,
   action: Action,
   result: ActionResult,
   { outcome, isStored }: Pick<Done, 'outcome' | 'isStored'>,
 ): Done {
   const { outputs, layer, tool, state, degraded } = result;
+  const taint = taintOf(run, action.index, result.taint);
   return {
     type: 'done',
     outcome,
@@ -62,6 +65,7 @@ export function doneWith(
     ...(tool === undefined ? {} : { tool }),
     ...(state === undefined ? {} : { state }),
     ...(degraded === undefined ? {} : { degraded: degraded.reason }),
+    ...(taint === undefined ? {} : { taint }),
     expiresAt: expiryOf(action, result),
   };
 }

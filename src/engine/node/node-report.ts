@@ -7,7 +7,10 @@ import { lostFailure, type NodeEnd } from '../run/node-end.js';
 import type { Run } from '../run/run.js';
 
 /** What happened on the way to a node's end. */
-export type Trail = Pick<NodeReport, 'key' | 'startedAt' | 'attempts' | 'savedMs' | 'restoredFrom' | 'executedOn'> &
+export type Trail = Pick<
+  NodeReport,
+  'key' | 'startedAt' | 'attempts' | 'savedMs' | 'restoredFrom' | 'executedOn' | 'unshared'
+> &
   Partial<Pick<NodeReport, 'reasons' | 'durationMs'>>;
 
 export interface Ended {

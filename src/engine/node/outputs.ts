@@ -9,10 +9,12 @@ import { stopWith, type Stop } from '../run/node-end.js';
 import type { Run } from '../run/run.js';
 import type { RunOutput } from '../sdk.js';
 import { usedUnkeyed } from '../secrets/app-credentials.js';
+import type { ValueTracer } from '../secrets/app-values.js';
 import type { ActionResult } from '../store/store.js';
 import type { Layer } from '../trees/tree.js';
 import type { Action } from './action.js';
 import type { NodeHandle } from './node-handle.js';
+import { storedTaintOf, tracerFor } from './taint.js';
 
 export interface Executed {
   readonly result: ActionResult;
@@ -28,6 +30,8 @@ export interface Work {
   readonly output: RunOutput<unknown>;
   readonly layer?: Layer;
   readonly tool?: Layer;
+  /** What it left in its folders has been searched with it. Absent if it has none. */
+  readonly tracer?: ValueTracer | undefined;
   /** By `performance.now()`. Shifted, so that waiting for a turn does not count. */
   readonly startedAt: number;
 }
@@ -35,9 +39,9 @@ export interface Work {
 export function resultOf(
   run: Run,
   action: Action,
-  { handle, output, layer, tool, startedAt }: Work,
+  { handle, output, layer, tool, tracer = tracerFor(run, action), startedAt }: Work,
 ): Result<Executed, Stop> {
-  const values = run.scannerFor(action.index, action.reads.env ?? []);
+  const values = run.scannerFor(action.index, action.reads.env ?? [], tracer);
   values.value((output.outputs ?? null) as JSONValue, 'an output value');
   values.value(output.state ?? null, 'the app state for later runs');
   const outputs = withTrees(action, output.outputs as JSONObject, { layer, tool });
@@ -45,6 +49,8 @@ export function resultOf(
   if (!validate(outputs)) return stopWith(wrongOutputs(action, validate.errors!));
   const log = storeLog(run, handle);
   const { degraded } = output;
+  const isUnkeyed = usesUnkeyed(run, action);
+  const taint = storedTaintOf(run, action, { tracer, usesUnkeyed: isUnkeyed });
   const now = run.composition.clock.now();
   const result: ActionResult = {
     outputs,
@@ -53,12 +59,13 @@ export function resultOf(
     ...(log === undefined ? {} : { log }),
     durationMs: Math.round(performance.now() - startedAt),
     ...(output.state === undefined ? {} : { state: output.state }),
-    ...(output.scope !== undefined || usesUnkeyed(run, action) ? { appId: run.appId } : {}),
+    ...(output.scope !== undefined || isUnkeyed ? { appId: run.appId } : {}),
     // A key that contains the builder needs no mark.
     ...(output.usedBuilder === true && action.record.builder === undefined ? { builder: run.builder.id } : {}),
     ...(degraded === undefined
       ? {}
       : { degraded: { reason: degraded.reason, host: hostname(), expiresAt: now + degraded.maxAgeMs } }),
+    ...(taint === undefined ? {} : { taint }),
     storedAt: now,
   };
   return succeed({ result, ...(output.uncacheable === undefined ? {} : { uncacheable: output.uncacheable }) });

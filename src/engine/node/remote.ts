@@ -1,11 +1,13 @@
 // What a node asks of the remote cache: a result that this machine lacks, and later a place for its own.
 
+import type { Unshared } from '../events.js';
 import { FailureError } from '../failure.js';
 import { prepareUpload } from '../remote/upload.js';
 import type { RemoteQuery } from '../remote/remote-cache.js';
 import type { RemoteScope } from '../remote/settings.js';
 import type { Run } from '../run/run.js';
-import { bondOf } from '../store/shareable.js';
+import { taintOf } from '../run/taint.js';
+import { bondOf, type Bound } from '../store/shareable.js';
 import type { ActionResult, KeyRecord } from '../store/store.js';
 import type { Action } from './action.js';
 import type { ActionMessages, ActionVariant } from './key.js';
@@ -20,7 +22,7 @@ export async function lookUpRemotely(
 ): Promise<ActionResult | undefined> {
   const { remote, store, layers } = run;
   if (remote === undefined || action.isPure || !isRestorable(action) || isForced(forced, action)) return undefined;
-  if (staysHere(action.record)) return undefined;
+  if (staysHere(action.record) || action.inherited !== undefined) return undefined;
   const ask = (builder?: string) => remote.lookUp(action.key, queryOf(run, action, builder));
   const hit = (await ask()) ?? (mayBelongToBuilder(action) ? await ask(run.builder.id) : undefined);
   if (remote.failure !== undefined) throw new FailureError(remote.failure);
@@ -54,6 +56,23 @@ export const staysHere = (record: KeyRecord): boolean =>
   record.scope !== '' ||
   Object.keys(record.secrets).length > 0 ||
   Object.values(record.env).some((value) => value.startsWith('sha256:'));
+
+/** Whether the run has a server that gets results or executes nodes. */
+export const isSharing = ({ remote }: Run): boolean => remote?.isWriting === true || remote?.executor !== undefined;
+
+/** Why a result stays on this machine. Without a result, only what is known before the node runs. */
+export function unsharedOf(run: Run, action: Action, result: Bound['result'] = {}): Unshared | undefined {
+  if (action.isPure || !isRestorable(action)) return undefined;
+  const bond = bondOf({ result, usesVariables: usesVariables(run, action) }, action.record);
+  if (bond === 'app' || bond === 'secrets') return { type: action.holdsUnkeyed ? 'secrets' : bond };
+  if (bond !== undefined && bond !== 'derived') return { type: bond };
+  const taint = taintOf(run, action.index, result.taint);
+  return taint === undefined ? undefined : { type: 'derived', ...taint };
+}
+
+/** Whether the node has seen a variable of the app, in its environment or by asking for it. */
+export const usesVariables = ({ surroundings }: Run, { reads, lookedUp }: Action): boolean =>
+  [...(reads.env ?? []), ...lookedUp].some((name) => surroundings.variables[name] !== undefined);
 
 const variantOf = ({ salt }: RemoteScope, builder: string | undefined): ActionVariant => ({
   ...(salt === '' ? {} : { branch: salt }),

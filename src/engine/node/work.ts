@@ -14,6 +14,7 @@ import type { Sandbox, SandboxSession } from '../process/sandbox/sandbox.js';
 import { endedOrGivenUp } from '../process/stopping.js';
 import { failed, lost, stopOf, stopWith, type Stop } from '../run/node-end.js';
 import type { RunOutput } from '../sdk.js';
+import type { ValueTracer } from '../secrets/app-values.js';
 import { KeptFolder } from '../secrets/kept-folder.js';
 import { captureDifference, EMPTY_RECORD, materializeTree, type MaterializedRecord } from '../trees/output-tree.js';
 import type { Layer } from '../trees/tree.js';
@@ -23,6 +24,7 @@ import type { Execution } from './execution.js';
 import { NodeHandle } from './node-handle.js';
 import { hasToolPort, resultOf, type Executed } from './outputs.js';
 import { withoutRunPaths } from './run-paths.js';
+import { tracerFor } from './taint.js';
 import { endedEarly, timeLimit } from './time-limit.js';
 import { unusedPatterns } from './unused-patterns.js';
 import { changedPaths, undeclaredWrite } from './written-paths.js';
@@ -90,6 +92,7 @@ class Work {
   #session: SandboxSession | undefined;
   #handle!: NodeHandle;
   #kept: KeptFolder | undefined;
+  #tracer: ValueTracer | undefined;
   /** Number of files written and captured so far. Decides how the folders are removed. */
   #files = 0;
   /** By `performance.now()`; waiting for a turn is not counted. */
@@ -223,7 +226,8 @@ class Work {
     const { run, stopping, sink } = this.execution;
     const { action } = this;
     const { app, tool: toolDir } = this.#folders;
-    const scanner = run.scannerFor(action.index, action.reads.env ?? []);
+    this.#tracer = tracerFor(run, action);
+    const scanner = run.scannerFor(action.index, action.reads.env ?? [], this.#tracer);
     const options = { signal: stopping.late, scanner };
     const captured = await captureDifference(run.store, app, view, { ...options, excluding: [...SLUG_MARKERS] });
     if (!captured.ok) return stopWith(captured.failure);
@@ -252,7 +256,7 @@ class Work {
   }
 
   finish(output: RunOutput<unknown>, captured: Captured): Result<Executed, Stop> {
-    const work = { handle: this.#handle, output, ...captured, startedAt: this.#startedAt };
+    const work = { handle: this.#handle, output, ...captured, tracer: this.#tracer, startedAt: this.#startedAt };
     return resultOf(this.execution.run, this.action, work);
   }
 

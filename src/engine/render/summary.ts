@@ -6,6 +6,7 @@ import { cleanLines, cleanText } from '../files/clean-text.js';
 import { someOf } from '../files/shown-path.js';
 import { countOf, formatBytes, formatCount, formatDuration, formatFailure, formatOutcome } from './messages.js';
 import type { Style } from './style.js';
+import { unsharedLines } from './unshared.js';
 
 const ORDER: readonly Outcome[] = ['failed', 'blocked', 'aborted', 'executed', 'restored', 'up-to-date', 'skipped'];
 
@@ -23,6 +24,7 @@ export function summarize(report: RunReport, style: Style): string[] {
     ),
     ...sandboxLine(report, style),
     ...remoteLine(report),
+    ...unsharedLines(report),
     ...(report.slug === undefined
       ? []
       : [

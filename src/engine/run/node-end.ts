@@ -6,6 +6,13 @@ import type { ActionKey, Digest } from '../files/digest.js';
 import { FailureError, type Failure } from '../failure.js';
 import type { Layer } from '../trees/tree.js';
 
+/** What nodes made that saw the result stays on this machine, as the result itself does. */
+export interface Taint {
+  readonly cause: 'variables' | 'secrets';
+  /** The node that had them, and whose result contains them. */
+  readonly node: NodeId;
+}
+
 /** Executed, restored or up to date: nodes that depend on it can use its outputs. */
 export interface Done {
   readonly type: 'done';
@@ -20,6 +27,7 @@ export interface Done {
   readonly state?: JSONObject;
   /** Why the result is only a fallback. Absent if it is not. */
   readonly degraded?: string;
+  readonly taint?: Taint;
   /** When the result expires, in milliseconds since the epoch. Infinity if it does not. */
   readonly expiresAt: number;
   /** Whether a later run can restore the result. */

@@ -8,7 +8,7 @@ import { ancestorsOf } from '../plan/ancestors.js';
 import { walk } from '../trees/directories.js';
 import type { KnownLayers } from '../trees/known-layers.js';
 import type { Layer } from '../trees/tree.js';
-import type { Done, NodeEnd } from './node-end.js';
+import type { Done, NodeEnd, Taint } from './node-end.js';
 
 /** How a node ended, and its report. */
 export interface Settled {
@@ -22,6 +22,7 @@ export class NodeStates {
   readonly files: RunFiles;
   readonly #settled = new Map<NodeId, Settled>();
   readonly #writers = new Map<string, number>();
+  readonly #taints = new Map<number, Taint>();
   readonly #state: Record<string, unknown> = {};
   #expiresAt = Number.POSITIVE_INFINITY;
   #isAllStored = true;
@@ -42,9 +43,10 @@ export class NodeStates {
     this.#settled.set(id, { end, ...(report === undefined ? {} : { report }) });
   }
 
-  #addDone(index: number, { layer, tool, state, expiresAt, isStored }: Done): void {
+  #addDone(index: number, { layer, tool, state, taint, expiresAt, isStored }: Done): void {
     if (tool !== undefined) this.layers.add(tool);
     if (layer !== undefined) this.#addLayer(index, layer);
+    if (taint !== undefined) this.#taints.set(index, taint);
     Object.assign(this.#state, state);
     this.#expiresAt = Math.min(this.#expiresAt, expiresAt);
     this.#isAllStored &&= isStored;
@@ -93,6 +95,15 @@ export class NodeStates {
   /** Position of the node that made the layer; -1 if none did, as for the layer of a tool. */
   writerOf(layer: string): number {
     return this.#writers.get(layer) ?? -1;
+  }
+
+  /** By position. Undefined if what the node made may leave this machine. */
+  taintOf(index: number): Taint | undefined {
+    return this.#taints.get(index);
+  }
+
+  get hasTaint(): boolean {
+    return this.#taints.size > 0;
   }
 
   /** App state that the nodes returned for later runs, by name. */

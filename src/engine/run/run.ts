@@ -3,6 +3,7 @@
 import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import type { CheckedNode, NodeId } from '../../manifests/pipeline/manifest.js';
 import { readAppVariables } from '../app/app-variables.js';
+import { BASE_ENVIRONMENT } from '../app/base-environment.js';
 import { ignoreFolders, isAppliedBeforeBuild } from '../app/slug-ignore.js';
 import { oursInPlace } from '../app/slug-marker.js';
 import { SourceDigests } from '../app/source-digests.js';
@@ -18,6 +19,7 @@ import type { Refusal, RunRequest } from '../request.js';
 import type { RemoteCache } from '../remote/remote-cache.js';
 import type { AnyPlugin } from '../sdk.js';
 import { KnownSecrets } from '../secrets/known-secrets.js';
+import { AppValues, type ValueTracer } from '../secrets/app-values.js';
 import type { OutputScanner } from '../secrets/output-scanner.js';
 import { Builder } from '../services/builder.js';
 import { openLocalStore, type LocalStore } from '../store/local-store.js';
@@ -71,6 +73,7 @@ export class Run {
   readonly #plugins = new Map<string, Promise<AnyPlugin>>();
   readonly #formats = new Map<string, ReadonlyMap<string, string>>();
   #secrets: KnownSecrets | undefined;
+  #appValues: AppValues | undefined;
   #storableSecrets: readonly { readonly name: string; readonly position: number }[] | undefined;
 
   constructor({ request, composition, checked, appId, store, source, surroundings, lastRun, remote }: RunParts) {
@@ -106,9 +109,14 @@ export class Run {
   }
 
   /** Finds secrets in what a node produced, except those that it is allowed to store. */
-  scannerFor(index: number, env: readonly string[]): OutputScanner {
+  scannerFor(index: number, env: readonly string[], tracer?: ValueTracer): OutputScanner {
     const { id } = this.pipeline.nodes[index]!;
-    return this.secrets.outputs.for({ node: id, mayStore: this.storableSecretsOf(index), env: new Set(env) });
+    return this.secrets.outputs.for({ node: id, mayStore: this.storableSecretsOf(index), env: new Set(env) }, tracer);
+  }
+
+  /** Finds values of app variables in what a node produced. */
+  get appValues(): AppValues {
+    return (this.#appValues ??= new AppValues(this.surroundings.variables, () => openValues(this.pipeline)));
   }
 
   /** Names of the secrets that a node, or a node it depends on, is allowed to store. */
@@ -181,6 +189,18 @@ export class Run {
   lastKeyOf(id: NodeId): ActionKey | undefined {
     return this.lastRun?.nodes[id]?.key;
   }
+}
+
+/** All strings of the pipeline's variables, params and config, and what every node gets. */
+function openValues({ nodes, params }: CheckedRequest['pipeline']): ReadonlySet<string> {
+  const values = new Set<string>(Object.values(BASE_ENVIRONMENT));
+  const collect = (value: JSONValue): void => {
+    if (typeof value === 'string') values.add(value.trim());
+    else if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) collect(item);
+  };
+  collect(params);
+  for (const { config, env } of nodes) for (const value of [config, env]) collect(value);
+  return values;
 }
 
 function formatsOf(schema: JSONObject | object): ReadonlyMap<string, string> {

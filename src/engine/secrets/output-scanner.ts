@@ -3,6 +3,7 @@
 import { shownPath, someOf } from '../files/shown-path.js';
 import type { JSONValue } from '../../manifests/json-schema.js';
 import { FailureError, type Failure } from '../failure.js';
+import type { ValueTracer } from './app-values.js';
 import { Matcher, START, type Progress } from './matcher.js';
 import { isPlainWords, isUserName, needlesForOutputs, type SecretValue } from './secret-values.js';
 
@@ -27,8 +28,9 @@ export class OutputSecrets {
     this.#matcher = needles.length === 0 ? undefined : new Matcher(needles);
   }
 
-  for(allowance: Allowance): OutputScanner {
-    return new OutputScanner(this.values, this.#matcher, allowance);
+  /** `tracer` sees the same bytes and texts. */
+  for(allowance: Allowance, tracer?: ValueTracer): OutputScanner {
+    return new OutputScanner(this.values, this.#matcher, allowance, tracer);
   }
 }
 
@@ -40,6 +42,7 @@ export class OutputScanner {
     private readonly values: readonly SecretValue[],
     private readonly matcher: Matcher | undefined,
     private readonly allowance: Allowance,
+    private readonly tracer?: ValueTracer,
   ) {}
 
   /** Findings that do not fail the node, because the value may be there by chance. */
@@ -58,12 +61,14 @@ export class OutputScanner {
   /** Undefined if a file of this name needs no search. */
   file(path: string): Watch | undefined {
     const isVersioned = VERSIONED.test(path);
-    const { matcher } = this;
-    if (matcher === undefined && !isVersioned) return undefined;
+    const { matcher, tracer } = this;
+    if (matcher === undefined && !isVersioned && tracer === undefined) return undefined;
     return () => {
       let progress: Progress = START;
       let tail = '';
+      const trace = tracer?.watch();
       return (bytes) => {
+        trace?.(bytes);
         if (isVersioned) tail = this.#checkLogins(path, tail + Buffer.from(bytes).toString('latin1'));
         if (matcher === undefined) return;
         const scanned = matcher.scan(bytes, progress);
@@ -80,10 +85,11 @@ export class OutputScanner {
   }
 
   value(value: JSONValue, where: string): void {
-    if (this.matcher !== undefined) this.#text(JSON.stringify(value), where);
+    if (this.matcher !== undefined || this.tracer !== undefined) this.#text(JSON.stringify(value), where);
   }
 
   #text(text: string, where: string): void {
+    this.tracer?.text(text);
     const hits = this.matcher?.scan(Buffer.from(text)).hits;
     if (hits !== undefined) this.#judge(hits, where);
   }

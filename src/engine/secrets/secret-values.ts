@@ -70,7 +70,7 @@ function partsOfHeader(value: string): readonly string[] {
 const USERINFO = /([a-z][a-z0-9+.-]{0,30}):\/\/([^/?#\s"'<>]*)@/gi;
 
 /** Passwords, tokens and `user:password` in the URLs of a text, both encoded and decoded. */
-function loginsOf(text: string): readonly string[] {
+export function loginsOf(text: string): readonly string[] {
   if (!text.includes('@')) return [];
   const logins = new Set<string>();
   for (const [, scheme = '', userinfo = ''] of text.matchAll(USERINFO)) {
@@ -98,6 +98,10 @@ export const needlesForTexts = (values: readonly SecretValue[]): readonly Needle
 /** What no output may contain. A single line of a value counts only if it looks random. */
 export const needlesForOutputs = (values: readonly SecretValue[]): readonly Needle[] =>
   needles(values, ({ role }, part, isWhole) => role !== 'shown' && (isWhole || isRandom(part)));
+
+/** As for outputs, whatever the role. */
+export const needlesForTraces = (values: readonly SecretValue[]): readonly Needle[] =>
+  needles(values, (_, part, isWhole) => isWhole || isRandom(part));
 
 function needles(
   values: readonly SecretValue[],

@@ -106,7 +106,10 @@ class Selection {
 
 function whyNone(stored: readonly StoredResult[]): LeftOut {
   const bound = newestOf(stored)?.result;
-  return bound === undefined ? 'missing' : bound.appId === undefined ? 'degraded' : 'app';
+  if (bound === undefined) return 'missing';
+  if (bound.appId !== undefined || bound.taint === 'secrets') return 'app';
+  if (bound.degraded !== undefined) return 'degraded';
+  return bound.taint === 'variables' ? 'variables' : 'derived';
 }
 
 function storedHashes(cacheDir: string): Set<string> {

@@ -126,6 +126,7 @@ const RESULT: Shape<ActionResult> = {
   degraded: isAbsent,
   appId: isAbsent,
   builder: optional(isText),
+  taint: isAbsent,
   storedAt: (value) => isCount(value) && (value as number) <= LATEST,
 };
 

@@ -23,9 +23,17 @@ export interface ActionResult {
   readonly appId?: string;
   /** The only builder that can use the result; see `RunOutput.usedBuilder`. Absent if all can. */
   readonly builder?: string;
+  /** Why what is made from the result stays on this machine as well. Absent if it need not. */
+  readonly taint?: StoredTaint;
   /** Milliseconds since the epoch. */
   readonly storedAt: number;
 }
+
+/**
+ * `variables`: the node had variables of the app, and the result contains the value of one. `secrets`: the node had secrets or
+ * logins, so only one app can use the result. `inherited`: the node saw files or values of such a node.
+ */
+export type StoredTaint = 'variables' | 'secrets' | 'inherited';
 
 /** Who asks for a result. Finding out the builder takes time, and few results need it. */
 export interface Asker {

@@ -127,6 +127,7 @@ export function ownAction(run: Run, plugin: AnyPlugin, received: Received): Acti
       tools: {},
       scope: '',
     },
+    holdsUnkeyed: false,
     key: '' as ActionKey,
     messages: () => ({ key: '' as ActionKey, blobs: new Map() }),
     viewRoot: app.root,

@@ -60,7 +60,8 @@ describe('engine/node/look-up', () => {
   const run = (lastKey?: ActionKey): Run => {
     const layers = new KnownLayers(store);
     const composition = { clock: { now: () => NOW } };
-    const about = { store, layers, composition, kinds: KINDS };
+    const states = { hasTaint: false, files: { looksOf: () => undefined } };
+    const about = { store, layers, composition, kinds: KINDS, states };
     return { ...about, asker: { appId: 'shop' }, lastKeyOf: () => lastKey } as unknown as Run;
   };
   const publish = (stored: ActionResult): Promise<void> => store.publish(KEY, stored, {} as KeyRecord);
@@ -160,7 +161,7 @@ describe('engine/node/look-up', () => {
     const whole = result({ layer, tool, state: { version: 2 }, degraded });
     const outcome = { outcome: 'restored', isStored: true } as const;
     const end = { type: 'done', ...outcome, key: KEY, outputs: { n: 1 } };
-    expect(doneWith(action(), whole, outcome)).to.deep.equal({
+    expect(doneWith(run(), action(), whole, outcome)).to.deep.equal({
       ...end,
       layer,
       tool,
@@ -168,6 +169,6 @@ describe('engine/node/look-up', () => {
       degraded: 'fallback',
       expiresAt: NOW,
     });
-    expect(doneWith(action(), result(), outcome)).to.deep.equal({ ...end, expiresAt: NEVER });
+    expect(doneWith(run(), action(), result(), outcome)).to.deep.equal({ ...end, expiresAt: NEVER });
   });
 });

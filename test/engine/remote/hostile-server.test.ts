@@ -133,6 +133,7 @@ const ATTACKS: Readonly<Record<string, Forge>> = {
   'a result.json of 10,000 levels': ({ message }) =>
     withContents(message, Buffer.from(`{"outputs":{"said":${nested(10_000)}}}`)),
   'an app id': (parts) => withResult(parts, { appId: 'other' }),
+  'a mark of what stays on a machine': (parts) => withResult(parts, { taint: 'variables' }),
   'a fallback': (parts) => withResult(parts, { degraded: { reason: 'x', host: 'x', expiresAt: 9e15 } }),
   'a result from the future': (parts) => withResult(parts, { storedAt: Date.now() + 3_600_000 }),
   'a negative time': (parts) => withResult(parts, { storedAt: -1 }),

@@ -306,6 +306,7 @@ describe('engine/store/import-archive', () => {
       );
 
     fields('a result of one app', { appId: 'shop' });
+    fields('a result with a mark of what stays on a machine', { taint: 'inherited' });
     fields('a degraded result', { degraded: { reason: 'x', host: 'h', expiresAt: NOW + 1e6 } });
     fields('an unknown field', { surprise: 1 });
     fields('outputs that are a list', { outputs: [] });
