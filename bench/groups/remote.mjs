@@ -3,7 +3,7 @@
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { briefly, copyExample, runArgs } from '../built-app.mjs';
 import {
@@ -48,6 +48,7 @@ export async function remote({ rounds }) {
   const few = Math.min(rounds, MOST_ROUNDS);
   const parts = {
     'flask example': () => measureExample(server, { rounds, few }),
+    LNbits: () => measureLarge(server),
     'graphs of commands': () => measureGraphs(server, few),
     '50 MB': () => measureBulk(server, few),
     'broken servers': () => measureFaults(server, few),
@@ -141,11 +142,21 @@ const measureExample = (server, { rounds, few }) =>
     return [...measureSecondMachine(stage, server.urls, few), ...(await measureUpToDate(stage, server, rounds))];
   });
 
-const exampleArgs = (machine) => [
-  ...runArgs(machine).filter((argument) => !argument.startsWith('--log=')),
-  '--param=providers=["scalingo"]',
-  `--param=stack=${STACK}`,
-];
+/** Once each, because a cold run takes minutes. With Pythons of this machine. */
+function measureLarge({ urls }) {
+  const stage = new Stage((machine) => [...plainArgs(machine), '--param=providers=["system"]', '--test']);
+  cpSync(bench('fixtures/lnbits'), stage.app, { recursive: true });
+  stage.publish(urls.near);
+  const cold = () => stage.run(stage.newMachine()).ms;
+  const restore = () => stage.run(stage.newMachine(), [`--remote=${urls.far}`]).ms;
+  const { far } = interleave(1, [{ name: 'far', floor: cold, pyflow: restore }]);
+  stage.end();
+  return [ratioFigure('LNbits, empty second machine, at 20 ms; floor: its cold run', far, 0.2)];
+}
+
+const plainArgs = (machine) => runArgs(machine).filter((argument) => !argument.startsWith('--log='));
+
+const exampleArgs = (machine) => [...plainArgs(machine), '--param=providers=["scalingo"]', `--param=stack=${STACK}`];
 
 function measureSecondMachine(stage, urls, rounds) {
   stage.publish(urls.near);
