@@ -3,7 +3,7 @@
 import type { PlanReport } from '../engine/plan-report.js';
 import type { RunRequest } from '../engine/request.js';
 import { cleanLines, cleanText } from '../engine/files/clean-text.js';
-import { formatOutcome, table } from '../engine/render/messages.js';
+import { formatOutcome, placesOf, table } from '../engine/render/messages.js';
 import { formatReasons } from '../engine/render/reasons.js';
 import { formatUnshared } from '../engine/render/unshared.js';
 import { complain, type Command, type Given } from './command.js';
@@ -48,12 +48,12 @@ export async function printPlan(request: RunRequest, asJSON: boolean, world: Wor
 }
 
 function planText(plan: PlanReport): string {
-  const rows = plan.lines.map(({ id, kind, certain, outcome, restoredFrom, unshared, dependsOn, reasons, failure }) => [
+  const rows = plan.lines.map(({ id, kind, certain, outcome, unshared, dependsOn, reasons, failure, ...line }) => [
     id,
     kind,
     outcome === undefined ? '?' : formatOutcome(outcome),
     [
-      restoredFrom === 'remote' ? 'from the remote cache' : '',
+      ...placesOf(line),
       unshared === undefined ? '' : `not shared, because ${formatUnshared(unshared)}`,
       certain ? '' : `depends on ${(dependsOn ?? []).join(', ')}`,
       formatReasons(reasons),

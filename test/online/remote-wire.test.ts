@@ -102,10 +102,7 @@ describe('the messages of remote caches, against the reference runtime', () => {
     const types = withNested([
       ...(Object.values(messages) as unknown[]).filter(isType),
       metadata,
-    ] as MessageType<unknown>[]).filter(
-      // Its definition is in another package.
-      ({ name }) => !name.startsWith('google.rpc.PreconditionFailure'),
-    );
+    ] as MessageType<unknown>[]);
     const numbers = fc.oneof(fc.integer(), fc.integer({ min: -1, max: 130 }));
     const anyMetadata = anyMessage(metadata, () => fc.constant(Buffer.alloc(0)), numbers);
     const embedded = (name: string): fc.Arbitrary<Buffer> =>

@@ -12,7 +12,6 @@ import {
   opendirSync,
   openSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   realpathSync,
   renameSync,
@@ -22,6 +21,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
+import { mountInfo, parseMountInfo } from './mount-table.js';
 
 /** The first entry that could not be removed, and the error code. Its folder and the folders above it still exist. */
 export interface Leftover {
@@ -325,12 +325,7 @@ export function mountsBelow(root: string): ReadonlySet<string> {
 
 function mountPlaces(): readonly string[] {
   try {
-    const unescape = (text: string): string =>
-      text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
-    return readFileSync('/proc/self/mountinfo', 'utf8')
-      .split('\n')
-      .flatMap((line) => line.split(' ')[4] ?? [])
-      .map(unescape);
+    return parseMountInfo(mountInfo()).map(({ place }) => place);
   } catch {
     return [];
   }

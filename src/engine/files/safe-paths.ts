@@ -9,9 +9,9 @@ import { canPathsStartAtDescriptors, openFolderHandle, type FolderHandle } from 
 import { OpenFile } from './open-file.js';
 
 /** Bytes of a path below a folder: 4,095 minus the length of pyflow's own folders. */
-const MOST_PATH_BYTES = 3_840;
+export const MOST_PATH_BYTES = 3_840;
 /** Nested folders below a folder. Packages have about 20, and each level costs time and memory in many places. */
-const MOST_DEPTH = 400;
+export const MOST_DEPTH = 400;
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /** Paths are relative to the folder, with slashes; the empty path is the folder itself. */

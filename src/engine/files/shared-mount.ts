@@ -1,8 +1,9 @@
 // Tells whether other machines can change a folder: whether it is on a network file system, or on a folder that a virtual machine
 // shares with its host.
 
-import { readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
+import { realpathSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { mountInfo, parseMountInfo, type Mount } from './mount-table.js';
 
 export interface SharedMount {
   /** `network`: other machines can use the folder at the same time. `host`: at least the host of this virtual machine can. */
@@ -21,7 +22,7 @@ export interface MountTable {
 
 const THIS_MACHINE: MountTable = {
   look: (path) => ({ magic: statfsSync(path).type, device: deviceOf(statSync(path, { bigint: true }).dev) }),
-  text: () => readFileSync('/proc/self/mountinfo', 'utf8'),
+  text: mountInfo,
 };
 
 /** From linux/magic.h and the file systems themselves. */
@@ -110,24 +111,16 @@ function lookAtNearest(folder: string, table: MountTable): ReturnType<MountTable
   }
 }
 
-interface MountNames {
-  readonly type: string;
-  readonly source: string;
-}
+type MountNames = Pick<Mount, 'type' | 'source'>;
 
 /** The mount that holds the path: of the right device if the table has it, the deepest, and the latest of these. */
 function mountOf(folder: string, device: string, table: MountTable): MountNames | undefined {
   const path = realPathOf(folder);
   let best: (MountNames & { readonly rank: number }) | undefined;
-  for (const line of linesOf(table)) {
-    const [left = '', right = ''] = line.split(' - ', 2);
-    const [, , own, , point = ''] = left.split(' ');
-    const [type = '', source = ''] = right.split(' ');
-    const place = unescape(point);
-    if (type === '' || !place.startsWith('/')) continue;
+  for (const { device: own, place, type, source } of mountsOf(table)) {
     if (path !== place && !path.startsWith(place === '/' ? '/' : `${place}/`)) continue;
     const rank = place.length + (own === device ? MANY : 0);
-    if (best === undefined || rank >= best.rank) best = { type, source: unescape(source), rank };
+    if (best === undefined || rank >= best.rank) best = { type, source, rank };
   }
   return best;
 }
@@ -141,17 +134,13 @@ function realPathOf(path: string): string {
   }
 }
 
-function linesOf(table: MountTable): readonly string[] {
+function mountsOf(table: MountTable): readonly Mount[] {
   try {
-    return table.text().split('\n');
+    return parseMountInfo(table.text());
   } catch {
     return [];
   }
 }
-
-/** Spaces, tabs, line ends and backslashes are octal numbers. */
-const unescape = (text: string): string =>
-  text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
 /** As Linux packs the two numbers into one. */
 function deviceOf(device: bigint): string {

@@ -42,9 +42,7 @@ export async function runRemotely(execution: Execution, action: Action, watch: W
       skipCacheLookup: isForced(execution.forced, action) || mayNotUseStored(action, executor),
       signal: stopping.signal,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      onStage: (stage) => {
-        if (stage === 'executing') watch.onWork();
-      },
+      onExecuting: () => watch.onWork(),
     },
     run.store,
   );

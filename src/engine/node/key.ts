@@ -3,10 +3,9 @@
 import { canonicalJSON, type JSONObject } from '../../manifests/json-schema.js';
 import { digestOf, type ActionKey, type Digest } from '../files/digest.js';
 import type { KeyRecord } from '../store/store.js';
-import { directoriesOf } from '../trees/directories.js';
 import { OUTPUT_PATHS } from '../trees/output-paths.js';
 import { encodeAction, encodeCommand, encodeDirectory } from '../trees/reapi.js';
-import type { Directory, DirectoryTable } from '../trees/tree.js';
+import type { Directory } from '../trees/tree.js';
 
 /**
  * Raise it when a change affects what a key covers or how a result is stored. History:
@@ -49,10 +48,7 @@ export interface ActionVariant {
 export interface ActionMessages {
   /** Digest of the Action message. */
   readonly key: ActionKey;
-  /**
-   * The Action, its Command, spec.json, the input root and the folder of tools. The directories below those are in the
-   * run's table; see `inputDirectories`.
-   */
+  /** The Action, its Command, spec.json, the input root and the folder of tools. The directories below are in the run's table. */
   readonly blobs: ReadonlyMap<Digest, Buffer>;
 }
 
@@ -121,18 +117,3 @@ const toProperties = (values: Readonly<Record<string, string>>) =>
   Object.entries(values).map(([name, value]) => ({ name, value }));
 
 const directoryOf = (directories: Directory['directories']): Directory => ({ files: [], directories, symlinks: [] });
-
-/** The directories of an action's view and tools, each once. With its messages and the files, they are all of its inputs. */
-export function* inputDirectories(
-  table: DirectoryTable,
-  { viewRoot, tools }: { readonly viewRoot: Digest; readonly tools: Readonly<Record<string, Digest>> },
-): Generator<readonly [Digest, Buffer]> {
-  const seen = new Set<Digest>();
-  for (const root of [viewRoot, ...Object.values(tools)]) {
-    for (const [digest, directory] of directoriesOf(table, root)) {
-      if (seen.has(digest)) continue;
-      seen.add(digest);
-      yield [digest, encodeDirectory(directory)];
-    }
-  }
-}

@@ -4,6 +4,7 @@
 import { closest } from '../../manifests/closest.js';
 import { isKindName, type PluginManifest } from '../../manifests/plugin-manifest.js';
 import { fail, hasCode, succeed, type Failure, type Result } from '../failure.js';
+import { isTable } from '../files/untrusted-json.js';
 import type { Reads, RunOutput } from '../sdk.js';
 
 /** What is wrong with a value, as the end of a sentence; undefined if it is fine. */
@@ -31,7 +32,7 @@ const is =
 const text = is((value) => typeof value === 'string', 'a string');
 const filledText = is((value) => typeof value === 'string' && value.trim() !== '', 'a string that is not empty');
 const flag = is((value) => typeof value === 'boolean', 'true or left out');
-const object = is(isObject, 'an object');
+const object = is(isTable, 'an object');
 const anything: Check = () => undefined;
 const milliseconds = is(
   (value) => typeof value === 'number' && value > 0 && value <= 2 ** 31 - 1,
@@ -56,13 +57,9 @@ const path = is(
   'a path inside the app, relative to it',
 );
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** Complaints, one sentence each, with the name of the field. */
 function problemsOf(value: unknown, fields: Fields, where: string): readonly string[] {
-  if (!isObject(value)) return [`${where} must be an object, but is ${shown(value)}.`];
+  if (!isTable(value)) return [`${where} must be an object, but is ${shown(value)}.`];
   const problems: string[] = [];
   for (const name of Object.keys(value)) {
     if (Object.hasOwn(fields, name)) continue;
@@ -179,8 +176,8 @@ export interface Wrong {
 /** The value of a result, the failure in it, or what is wrong with its form. */
 function unwrapped(value: unknown, method: string): Result<unknown, Failure | Wrong> {
   const wrong = (problem: string): Result<never, Wrong> => fail({ problems: [problem] });
-  if (!isObject(value) || typeof value['ok'] !== 'boolean') {
-    const given = isObject(value) ? `an object with ${fieldsOf(value)}` : shown(value);
+  if (!isTable(value) || typeof value['ok'] !== 'boolean') {
+    const given = isTable(value) ? `an object with ${fieldsOf(value)}` : shown(value);
     return wrong(`${method} returned ${given} instead of \`{ ok: true, value }\` or \`{ ok: false, failure }\`.`);
   }
   const field = value['ok'] ? 'value' : 'failure';
@@ -196,7 +193,7 @@ const fieldsOf = (value: object): string => {
 
 export function checkedFailure(given: unknown, method: string): Result<never, Failure | Wrong> {
   const problems = problemsOf(given, FAILURE, `the failure that ${method} returned`);
-  const { title, detail } = isObject(given) ? given : {};
+  const { title, detail } = isTable(given) ? given : {};
   const said = [title, detail].filter((one) => typeof one === 'string' && one.trim() !== '').join('\n');
   if (problems.length > 0) return fail({ problems, ...(said === '' ? {} : { said }) });
   const { retryable, ...failure } = given as unknown as Omit<Failure, 'retryable'> & { readonly retryable?: boolean };
@@ -224,7 +221,7 @@ function checked<T>(value: unknown, fields: Fields, method: string): Result<T, F
 }
 
 const environment = is(
-  (value) => isObject(value) && Object.values(value).every((one) => typeof one === 'string' && !one.includes('\0')),
+  (value) => isTable(value) && Object.values(value).every((one) => typeof one === 'string' && !one.includes('\0')),
   'an object of strings',
 );
 const word = is((value) => typeof value === 'string' && !value.includes('\0'), 'a string');

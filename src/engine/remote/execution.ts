@@ -1,6 +1,5 @@
 // The messages of a running execution, as updates. Servers report its end in three ways; they are one here.
 
-import { ExecutedActionMetadata } from '../trees/reapi-result.js';
 import { ExecuteOperationMetadata, ExecuteResponse, type OperationMessage } from './messages.js';
 import { statusError } from './status.js';
 import { RemoteError, STATUS, type ExecutionOutcome, type ExecutionStage, type ExecutionUpdate } from './transport.js';
@@ -18,13 +17,10 @@ export function toUpdate(
     metadata?.typeUrl.endsWith('.ExecuteOperationMetadata') === true
       ? ExecuteOperationMetadata.decode(metadata.value)
       : undefined;
-  const partial = about?.partialExecutionMetadata && ExecutedActionMetadata.decode(about.partialExecutionMetadata);
-  const worker = shown(partial?.worker ?? '');
   const outcome = done ? toOutcome(method, error, response, shown) : undefined;
   return {
     operation: name,
     stage: done ? 'completed' : (STAGES[about?.stage ?? 0] ?? 'unknown'),
-    ...(worker !== '' && { worker }),
     ...(outcome !== undefined && { outcome }),
   };
 }
@@ -36,17 +32,16 @@ function toOutcome(
   shown: (text: string) => string,
 ): ExecutionOutcome {
   const failed = statusError(method, error, shown);
-  if (failed !== undefined) return { isCached: false, error: failed, message: '' };
+  if (failed !== undefined) return { isCached: false, error: failed };
   const executed = response?.typeUrl.endsWith('.ExecuteResponse') === true && ExecuteResponse.decode(response.value);
   if (executed === undefined || executed === false || (executed.result ?? executed.status) === undefined) {
     const invalid = new RemoteError(STATUS.INTERNAL, method, 'the server ended the execution without a valid answer');
-    return { isCached: false, error: invalid, message: '' };
+    return { isCached: false, error: invalid };
   }
-  const { result, cachedResult: isCached, status, message } = executed;
+  const { result, cachedResult: isCached, status } = executed;
   const notRun = statusError(method, status, shown);
   return {
     isCached,
-    message: shown(message),
     ...(result !== undefined && { result }),
     ...(notRun !== undefined && { error: notRun }),
   };

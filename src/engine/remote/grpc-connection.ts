@@ -6,9 +6,8 @@ import { CallCounter } from './call-counter.js';
 import type * as Library from './grpc-library.js';
 import type { ClientWritableStream, Metadata, ServiceError } from './grpc-library.js';
 import type { TlsFiles } from './key-files.js';
-import { missingBlobs, oneLine } from './status.js';
+import { oneLine } from './status.js';
 import { RemoteError, STATUS, type CallLimits } from './transport.js';
-import { Status } from './messages.js';
 
 export interface ConnectionSettings {
   readonly address: RemoteAddress;
@@ -274,11 +273,8 @@ export class GrpcConnection {
 
   /** An error of the library, without the values of headers if the server repeated them. Other errors are bugs. */
   private toRemoteError(path: MethodPath, error: unknown): unknown {
-    const { code, details, metadata } = error as Partial<ServiceError>;
-    if (typeof code !== 'number') return error;
-    const [encoded] = metadata?.get('grpc-status-details-bin') ?? [];
-    const missing = encoded instanceof Buffer ? missingBlobs(Status.decode(encoded)) : [];
-    return new RemoteError(code, methodOf(path), this.withoutSecrets(details ?? ''), missing);
+    const { code, details } = error as Partial<ServiceError>;
+    return typeof code === 'number' ? new RemoteError(code, methodOf(path), this.withoutSecrets(details ?? '')) : error;
   }
 
   /** For texts of the server. */

@@ -204,7 +204,7 @@ class GrpcTransport implements RemoteTransport {
   }
 
   execute(
-    { action, skipCacheLookup = false, inlineOutputFiles = [], priority }: ExecutionRequest,
+    { action, skipCacheLookup = false, inlineOutputFiles = [] }: ExecutionRequest,
     limits: CallLimits,
   ): AsyncGenerator<ExecutionUpdate, void, undefined> {
     const request = messages.ExecuteRequest.encode({
@@ -212,7 +212,6 @@ class GrpcTransport implements RemoteTransport {
       actionDigest: action,
       skipCacheLookup,
       inlineOutputFiles,
-      ...(priority !== undefined && { executionPolicy: { priority } }),
       ...SHA256,
     });
     return this.updates(EXECUTE, request, limits);

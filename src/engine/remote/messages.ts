@@ -35,23 +35,6 @@ export const Status = messageType('google.rpc.Status', {
   details: [3, list(message(Any), 100)],
 });
 
-/** Detail of a Status. A server names missing blobs in it, as `blobs/HASH/SIZE`. */
-export const PreconditionFailure = messageType('google.rpc.PreconditionFailure', {
-  violations: [
-    1,
-    list(
-      message(
-        messageType('google.rpc.PreconditionFailure.Violation', {
-          type: [1, note],
-          subject: [2, note],
-          description: [3, note],
-        }),
-      ),
-      10_000,
-    ),
-  ],
-});
-
 // --- ContentAddressableStorage ---
 
 export const FindMissingBlobsRequest = messageType(`${REAPI}FindMissingBlobsRequest`, {
@@ -160,13 +143,10 @@ export const UpdateActionResultRequest = messageType(`${REAPI}UpdateActionResult
 
 // --- Execution ---
 
-const ExecutionPolicy = messageType(`${REAPI}ExecutionPolicy`, { priority: [1, number] });
-
 export const ExecuteRequest = messageType(`${REAPI}ExecuteRequest`, {
   instanceName: [1, text()],
   skipCacheLookup: [3, flag],
   actionDigest: [6, digest],
-  executionPolicy: [7, message(ExecutionPolicy)],
   digestFunction: [9, number],
   inlineStdout: [10, flag],
   inlineStderr: [11, flag],

@@ -10,7 +10,7 @@ import { BlobFetcher } from './blob-fetcher.js';
 import { BlobSender, type BlobSource } from './blob-sender.js';
 import type { Off } from './breaker.js';
 import { Connection, type OpenTransport } from './connection.js';
-import { Running, type Ended } from './running.js';
+import { Running, type Ended, type RunningOptions } from './running.js';
 import { envelopeOf, resultIn } from './remote-result.js';
 import type { RemoteSettings } from './settings.js';
 import { RemoteError, STATUS } from './transport.js';
@@ -27,17 +27,10 @@ export interface RemoteExecutorOptions {
   readonly onOff: (error: RemoteError) => void;
 }
 
-export interface ActionToExecute {
-  readonly key: ActionKey;
+export interface ActionToExecute extends RunningOptions {
   /** The Action last. */
   readonly inputs: readonly Digest[];
   readonly source: BlobSource;
-  /** The result must be made anew. */
-  readonly skipCacheLookup: boolean;
-  readonly timeoutMs?: number;
-  /** Aborts when the node must stop. */
-  readonly signal: AbortSignal;
-  readonly onStage: (stage: 'queued' | 'executing', worker: string | undefined) => void;
 }
 
 export type ExecutedRemotely =
@@ -47,8 +40,6 @@ export type ExecutedRemotely =
       readonly log: Buffer | undefined;
       /** The reason of a result that no store may keep. */
       readonly uncacheable?: string;
-      /** The worker has said that the server must not keep the result under the key. */
-      readonly isKeptBack: boolean;
     }
   | { readonly type: 'failed'; readonly message: WorkerMessage; readonly log: Buffer | undefined }
   | { readonly type: 'timeout' }
@@ -133,8 +124,7 @@ export class RemoteExecutor {
     if (said.type !== 'kept-back') return { type: 'failed', message: said, log };
     const done = await this.#readResult({ ...message, exitCode: 0 }, { store, key, log });
     const { uncacheable } = said;
-    if (done.type !== 'done') return done;
-    return { ...done, isKeptBack: true, ...(uncacheable === undefined ? {} : { uncacheable }) };
+    return done.type !== 'done' || uncacheable === undefined ? done : { ...done, uncacheable };
   }
 
   async #textOf(inline: Uint8Array | undefined, digest: Digest | undefined, most: number): Promise<Buffer | undefined> {
@@ -173,7 +163,7 @@ export class RemoteExecutor {
     for (const [digest, blob] of own.blobs) store.write(digest, blob);
     if (result.value.log !== undefined && (log === undefined || digestOf(log) !== result.value.log))
       return unusable('its log is missing');
-    return { type: 'done', result: result.value, log, isKeptBack: false };
+    return { type: 'done', result: result.value, log };
   }
 
   close(): void {

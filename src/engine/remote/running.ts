@@ -7,10 +7,14 @@ import { RemoteError, STATUS, type ExecutionOutcome, type ExecutionUpdate, type 
 
 export interface RunningOptions {
   readonly key: ActionKey;
+  /** The result must be made anew. */
   readonly skipCacheLookup: boolean;
+  /** From when a worker has taken it. */
   readonly timeoutMs?: number;
+  /** Aborts when the node must stop. */
   readonly signal: AbortSignal;
-  readonly onStage: (stage: 'queued' | 'executing', worker: string | undefined) => void;
+  /** A worker has taken it. */
+  readonly onExecuting: () => void;
 }
 
 export type Ended =
@@ -104,13 +108,12 @@ export class Running {
     return at.execute({ action, skipCacheLookup, inlineOutputFiles: [OUTPUT_PATHS.result] }, limits);
   }
 
-  #take({ stage, worker }: ExecutionUpdate): void {
-    const { timeoutMs, onStage } = this.options;
-    if (stage === 'queued' || stage === 'cache-check') return onStage('queued', worker);
-    if (stage === 'completed' || this.#isExecuting) return;
+  #take({ stage }: ExecutionUpdate): void {
+    const { timeoutMs, onExecuting } = this.options;
     // Servers that tell no stages count as executing from the first word on.
+    if (this.#isExecuting || stage === 'queued' || stage === 'cache-check' || stage === 'completed') return;
     this.#isExecuting = true;
-    onStage('executing', worker);
+    onExecuting();
     clearTimeout(this.#timer);
     if (timeoutMs !== undefined) this.#limit(timeoutMs, 'timeout');
   }

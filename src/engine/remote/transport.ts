@@ -36,8 +36,6 @@ export class RemoteError extends Error {
     readonly method: string,
     /** What the server or the library said: one short line of printable text. */
     readonly detail: string,
-    /** Blobs that the server named as missing, with `FAILED_PRECONDITION`. */
-    readonly missing: readonly Digest[] = [],
   ) {
     const known = NAMES.has(status) ? status : STATUS.UNKNOWN;
     super(`${method}: ${NAMES.get(known)}${detail === '' ? '' : `, ${detail}`}`);
@@ -93,8 +91,6 @@ export interface ExecutionRequest {
   readonly action: Digest;
   readonly skipCacheLookup?: boolean;
   readonly inlineOutputFiles?: readonly string[];
-  /** Lower runs earlier; servers may ignore it. */
-  readonly priority?: number;
 }
 
 export type ExecutionStage = 'unknown' | 'cache-check' | 'queued' | 'executing' | 'completed';
@@ -104,8 +100,6 @@ export interface ExecutionUpdate {
   /** Name of the operation, for `waitExecution` and `cancel`. */
   readonly operation: string;
   readonly stage: ExecutionStage;
-  /** The worker that runs it, if the server says. */
-  readonly worker?: string;
   readonly outcome?: ExecutionOutcome;
 }
 
@@ -115,8 +109,6 @@ export interface ExecutionOutcome {
   readonly isCached: boolean;
   /** Why there is no valid result. A command that ended with an exit code is no error. */
   readonly error?: RemoteError;
-  /** Free text of the server: one short line of printable text. */
-  readonly message: string;
 }
 
 export interface TransportCounters {

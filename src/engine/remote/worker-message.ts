@@ -2,6 +2,7 @@
 // result.
 
 import type { Blame, Failure } from '../failure.js';
+import { isTable, isText } from '../files/untrusted-json.js';
 
 export type WorkerMessage =
   /** The worker can't run the action: it is another release, lacks the kind, or is another builder. */
@@ -54,24 +55,22 @@ function messageOf(value: Readonly<Record<string, unknown>>): WorkerMessage | un
   if (type === 'refused' && isFailure(failure)) return { type, failure: failureOf(failure) };
   if (type === 'failed' && isFailure(failure) && Number.isSafeInteger(status))
     return { type, failure: failureOf(failure), status: status as number };
-  if (type === 'kept-back' && (uncacheable === undefined || isText(uncacheable)))
+  if (type === 'kept-back' && (uncacheable === undefined || isShort(uncacheable)))
     return { type, ...(uncacheable === undefined ? {} : { uncacheable }) };
-  return (type === 'untellable' || type === 'lost-input') && isText(reason) ? { type, reason } : undefined;
+  return (type === 'untellable' || type === 'lost-input') && isShort(reason) ? { type, reason } : undefined;
 }
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= MOST_TEXT;
-const isTable = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isShort = (value: unknown): value is string => isText(value) && value.length <= MOST_TEXT;
 
 function isFailure(value: unknown): value is Failure {
   if (!isTable(value)) return false;
   const { code, blame, title, detail, remedy, subject, retryable } = value;
   return (
-    isText(code) &&
+    isShort(code) &&
     CODE.test(code) &&
     BLAMES.includes(blame) &&
-    [title, detail, remedy].every(isText) &&
-    (subject === undefined || isText(subject)) &&
+    [title, detail, remedy].every(isShort) &&
+    (subject === undefined || isShort(subject)) &&
     (retryable === undefined || retryable === true)
   );
 }

@@ -58,20 +58,21 @@ export function paintOutcome(outcome: Outcome, text: string, style: Style): stri
   return outcome === 'executed' ? style.green(text) : style.dim(text);
 }
 
-/** What follows the outcome of a finished node: time, saved time, reasons. */
-export function formatFinish({
-  outcome,
-  durationMs,
-  attempts,
-  savedMs,
+/** Where the result of a node came from, if not from this machine. */
+export const placesOf = ({
   restoredFrom,
   executedOn,
-  reasons,
-}: NodeReport): string {
+}: Pick<NodeReport, 'restoredFrom' | 'executedOn'>): readonly string[] => [
+  ...(restoredFrom === 'remote' ? ['from the remote cache'] : []),
+  ...(executedOn === 'remote' ? ['on a worker'] : []),
+];
+
+/** What follows the outcome of a finished node: time, saved time, reasons. */
+export function formatFinish(report: NodeReport): string {
+  const { outcome, durationMs, attempts, savedMs, reasons } = report;
   const hasRun = outcome === 'executed' || outcome === 'failed';
   const asides = [
-    ...(restoredFrom === 'remote' ? ['from the remote cache'] : []),
-    ...(executedOn === 'remote' ? ['on a worker'] : []),
+    ...placesOf(report),
     ...(outcome === 'restored' && savedMs !== undefined && savedMs >= 1 ? [`saved ${formatDuration(savedMs)}`] : []),
     ...(outcome === 'up-to-date' || reasons.length === 0 ? [] : [formatReasons(reasons)]),
   ].join('; ');

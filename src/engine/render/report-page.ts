@@ -2,7 +2,7 @@
 
 import { unreachable, type Failure } from '../failure.js';
 import type { NodeReport, Outcome, RunReport } from '../events.js';
-import { countOf, formatBytes, formatDuration, formatOutcome, remedyOf } from './messages.js';
+import { countOf, formatBytes, formatDuration, formatOutcome, placesOf, remedyOf } from './messages.js';
 import { reasonLines } from './reasons.js';
 import { escapeReported, inBothSchemes, renderPage, type Palette } from './page.js';
 import { countOutcomes, failuresOf, savedTime } from './summary.js';
@@ -203,12 +203,9 @@ function nodeRow(id: string, node: NodeReport): string {
 
 const SHOWN_REASONS = 3;
 
-function why({ reasons, restoredFrom, executedOn, degraded, failure }: NodeReport): string {
-  const lines = [
-    ...(restoredFrom === 'remote' ? ['from the remote cache'] : []),
-    ...(executedOn === 'remote' ? ['on a worker of the remote server'] : []),
-    ...reasonLines(reasons),
-  ];
+function why(report: NodeReport): string {
+  const { reasons, degraded, failure } = report;
+  const lines = [...placesOf(report), ...reasonLines(reasons)];
   const items = lines.map((line) => `<li>${escapeReported(line)}</li>`);
   // Hiding a single line is not worth a click.
   const shown = items.length > SHOWN_REASONS + 1 ? SHOWN_REASONS : items.length;

@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import { REPORT_SCHEMA, type PackageChange, type Reason, type RemoteReport, type RunReport } from '../events.js';
+import { isTable } from '../files/untrusted-json.js';
 import { readJSON } from '../files/cache-file.js';
 import { runsDir } from './run-record.js';
 
@@ -20,25 +21,23 @@ export function readStoredReport(cacheDir: string, appId: string, runId: string)
   return schema === undefined || schema === REPORT_SCHEMA ? { type: 'none' } : { type: 'other-schema', schema };
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const areTexts = (value: Readonly<Record<string, unknown>>, ...names: readonly string[]): boolean =>
   names.every((name) => typeof value[name] === 'string');
 
 /** The schema that a report names, such as `pyflow.report/1`; undefined if the value is not a report. */
 function schemaOf(value: unknown): string | undefined {
-  const schema = isObject(value) ? value['schema'] : undefined;
+  const schema = isTable(value) ? value['schema'] : undefined;
   return typeof schema === 'string' && /^pyflow\.report\/\d+$/.test(schema) ? schema : undefined;
 }
 
 function isReport(value: unknown): value is RunReport {
-  if (!isObject(value) || value['schema'] !== REPORT_SCHEMA) return false;
+  if (!isTable(value) || value['schema'] !== REPORT_SCHEMA) return false;
   if (!areTexts(value, 'runId', 'pipeline', 'appId', 'status', 'startedAt')) return false;
   const { exitCode, durationMs, nodes, buildData, slug, remote, failure } = value;
-  if (typeof exitCode !== 'number' || typeof durationMs !== 'number' || !isObject(buildData)) return false;
-  if (slug !== undefined && !(isObject(slug) && areTexts(slug, 'path', 'digest'))) return false;
+  if (typeof exitCode !== 'number' || typeof durationMs !== 'number' || !isTable(buildData)) return false;
+  if (slug !== undefined && !(isTable(slug) && areTexts(slug, 'path', 'digest'))) return false;
   if (remote !== undefined && !isRemoteReport(remote)) return false;
-  return isObject(nodes) && Object.values(nodes).every(isNodeReport) && isFailure(failure);
+  return isTable(nodes) && Object.values(nodes).every(isNodeReport) && isFailure(failure);
 }
 
 const REMOTE_COUNTS = [
@@ -54,17 +53,17 @@ const REMOTE_COUNTS = [
 ] as const satisfies readonly (keyof RemoteReport)[];
 
 const isRemoteReport = (value: unknown): boolean =>
-  isObject(value) && areTexts(value, 'url') && REMOTE_COUNTS.every((name) => typeof value[name] === 'number');
+  isTable(value) && areTexts(value, 'url') && REMOTE_COUNTS.every((name) => typeof value[name] === 'number');
 
 function isNodeReport(value: unknown): boolean {
-  if (!isObject(value) || !areTexts(value, 'kind', 'outcome') || typeof value['durationMs'] !== 'number') return false;
+  if (!isTable(value) || !areTexts(value, 'kind', 'outcome') || typeof value['durationMs'] !== 'number') return false;
   const { reasons, failure, outputs, layer } = value;
   if (!Array.isArray(reasons) || !reasons.every(isReason)) return false;
-  return [outputs, layer].every((part) => part === undefined || isObject(part)) && isFailure(failure);
+  return [outputs, layer].every((part) => part === undefined || isTable(part)) && isFailure(failure);
 }
 
 const isFailure = (value: unknown): boolean =>
-  value === undefined || (isObject(value) && areTexts(value, 'code', 'blame', 'title', 'detail', 'remedy'));
+  value === undefined || (isTable(value) && areTexts(value, 'code', 'blame', 'title', 'detail', 'remedy'));
 
 type FieldShape<Value> = [Value] extends [readonly string[]]
   ? 'texts'
@@ -147,7 +146,7 @@ const REASON_SHAPES: { readonly [Type in Reason['type']]: ShapeOf<Extract<Reason
 };
 
 export function isReason(value: unknown): value is Reason {
-  if (!isObject(value) || typeof value['type'] !== 'string' || !Object.hasOwn(REASON_SHAPES, value['type']))
+  if (!isTable(value) || typeof value['type'] !== 'string' || !Object.hasOwn(REASON_SHAPES, value['type']))
     return false;
   const shapes = Object.entries<string>(REASON_SHAPES[value['type'] as Reason['type']]);
   return shapes.every(([field, shape]) => hasShape(value[field], shape));
@@ -161,4 +160,4 @@ function hasShape(value: unknown, shape: string): boolean {
 }
 
 const isPackageChange = (value: unknown): boolean =>
-  isObject(value) && areTexts(value, 'name') && [value['from'], value['to']].every((one) => hasShape(one, 'text?'));
+  isTable(value) && areTexts(value, 'name') && [value['from'], value['to']].every((one) => hasShape(one, 'text?'));

@@ -2,7 +2,7 @@
 // by the hash of their key. It is a tar without compression, so that a CI cache finds the parts that did not change.
 
 import { hexOf, makeDigest, sha256Hex, type Digest } from '../files/digest.js';
-import { MOST_FILE_BYTES } from '../trees/foreign-tree.js';
+import { MOST_FILE_BYTES } from '../trees/tree.js';
 import { MOST_RESULT_BYTES } from './foreign-result.js';
 import type { StoredResult } from './results.js';
 

@@ -1,9 +1,10 @@
 // Checks a result that another machine made, down to the last blob. Only what this version of pyflow would have stored itself
 // passes: a result from outside is never repaired.
 
-import { canonicalJSON, type JSONValue } from '../../manifests/json-schema.js';
+import { canonicalJSON } from '../../manifests/json-schema.js';
 import { fail, succeed, type Result } from '../failure.js';
 import { digestOf, hexOf, sizeOf, type Digest } from '../files/digest.js';
+import { isCount, isShallow, isTable, isText } from '../files/untrusted-json.js';
 import { checkForeignLayer } from '../trees/foreign-tree.js';
 import { isDigest } from '../trees/layers.js';
 import type { LocalStore } from './local-store.js';
@@ -17,8 +18,6 @@ export const MOST_RESULT_BYTES = 16 * 1024 ** 2;
 const MOST_RECORD_BYTES = 32 * 1024 ** 2;
 /** Nodes keep 16 MiB of text, and each line has its time and stream besides. */
 const MOST_LOG_BYTES = 64 * 1024 ** 2;
-/** Deeper values could exhaust the stack wherever they are walked. */
-const MOST_DEPTH = 64;
 const LATEST = 8.64e15;
 
 export interface ForeignResult {
@@ -86,10 +85,6 @@ async function layerProblem(store: LocalStore, layer: Layer): Promise<string | u
 
 /** The shape of each field; `?` marks one that can be absent. A new field does not compile until it is here. */
 type Shape<T> = { readonly [Name in keyof Required<T>]: (value: unknown) => boolean };
-const isText = (value: unknown): value is string => typeof value === 'string';
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
-const isTable = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isAbsent = (value: unknown): boolean => value === undefined;
 const optional =
   (check: (value: unknown) => boolean) =>
@@ -127,7 +122,7 @@ const RESULT: Shape<ActionResult> = {
   appId: isAbsent,
   builder: optional(isText),
   taint: isAbsent,
-  storedAt: (value) => isCount(value) && (value as number) <= LATEST,
+  storedAt: (value) => isCount(value) && value <= LATEST,
 };
 
 const RECORD: Shape<KeyRecord> = {
@@ -195,9 +190,4 @@ function attempt<T>(work: () => T): T | undefined {
   } catch {
     return undefined;
   }
-}
-
-function isShallow(value: unknown, depth = 0): value is JSONValue {
-  if (typeof value !== 'object' || value === null) return value !== undefined;
-  return depth < MOST_DEPTH && Object.values(value).every((item) => isShallow(item, depth + 1));
 }

@@ -1,18 +1,15 @@
 // Checks a layer that another machine made, before anything uses it: its tree must be what pyflow itself could have captured.
 
 import { digestOf, EMPTY_DIGEST, hexOf, sizeOf, type Digest } from '../files/digest.js';
+import { MOST_DEPTH, MOST_PATH_BYTES } from '../files/safe-paths.js';
 import type { BlobStore } from './blob-store.js';
 import { directoriesOf, EMPTY_DIRECTORY } from './directories.js';
 import { isPath, layerText } from './layers.js';
 import { decodeDirectory, decodeTree, encodeDirectory, encodeTree } from './reapi.js';
-import type { Directory, FileEntry, Layer } from './tree.js';
+import { MOST_FILE_BYTES, type Directory, type FileEntry, type Layer } from './tree.js';
 
 /** Bytes of an encoded tree. One with 200,000 files has 20 MB. */
 export const MOST_TREE_BYTES = 32 * 1024 ** 2;
-/** As capturing allows. */
-export const MOST_FILE_BYTES = 4 * 1024 ** 3;
-const MOST_DEPTH = 400;
-const MOST_PATH_BYTES = 3_840;
 const MOST_NAME_BYTES = 255;
 const MOST_TARGET_BYTES = 4_095;
 /** Files, links and folders, as they would be on disk. Equal folders are one message, so a small tree can unfold to a huge one. */

@@ -2,6 +2,7 @@
 
 import { canonicalJSON } from '../../manifests/json-schema.js';
 import { digestOf, sizeOf, type Digest } from '../files/digest.js';
+import { isCount, isTable } from '../files/untrusted-json.js';
 import { directoriesOf, EMPTY_DIRECTORY, mergeDirectories, removePaths } from './directories.js';
 import { decodeDirectory, decodeTree, encodeTree } from './reapi.js';
 import type { BlobStore } from './blob-store.js';
@@ -45,7 +46,7 @@ export function readTree(bytes: Uint8Array, table: DirectoryTable): Digest | und
 }
 
 /** What a tree holds, with a file that is there twice counted twice. */
-export function measureTree(table: DirectoryTable, root: Digest): Pick<Layer, 'files' | 'bytes'> {
+function measureTree(table: DirectoryTable, root: Digest): Pick<Layer, 'files' | 'bytes'> {
   // Each directory is measured once, because a few of them can stand for billions of files.
   const known = new Map<Digest, Pick<Layer, 'files' | 'bytes'>>();
   const measure = (digest: Digest): Pick<Layer, 'files' | 'bytes'> => {
@@ -81,15 +82,14 @@ export function writeLayer(store: BlobStore, table: DirectoryTable, root: Digest
 
 const DIGEST = /^[0-9a-f]{64}\/(0|[1-9]\d{0,15})$/;
 export const isDigest = (value: unknown): value is Digest => typeof value === 'string' && DIGEST.test(value);
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 /** Whether this is a path that stays inside the app. */
 export const isPath = (value: unknown): value is string =>
   typeof value === 'string' && value.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 
 /** Undefined if the value is not a layer as results hold it. */
 export function parseLayer(value: unknown): Layer | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { digest, tree, deleted, root, files, bytes } = value as Readonly<Record<string, unknown>>;
+  if (!isTable(value)) return undefined;
+  const { digest, tree, deleted, root, files, bytes } = value;
   if (!Array.isArray(deleted) || !deleted.every(isPath)) return undefined;
   if (!isDigest(digest) || !isDigest(tree) || !isDigest(root) || !isCount(files) || !isCount(bytes)) return undefined;
   return { digest, tree, deleted, root, files, bytes };

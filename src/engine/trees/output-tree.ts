@@ -37,7 +37,14 @@ import {
 import type { OutputScanner, Watch } from '../secrets/output-scanner.js';
 import type { BlobStore } from './blob-store.js';
 import { FOLDER_MODE, modeOfFile, permissionsOf } from '../files/modes.js';
-import type { Directory, DirectoryTable, Layer, SymlinkEntry, Tree } from './tree.js';
+import {
+  MOST_FILE_BYTES,
+  type Directory,
+  type DirectoryTable,
+  type Layer,
+  type SymlinkEntry,
+  type Tree,
+} from './tree.js';
 import { growHeapSlowly } from '../files/heap-growth.js';
 
 /**
@@ -210,7 +217,6 @@ export interface CaptureOptions {
   readonly scanner?: OutputScanner;
 }
 
-const LARGEST = 4 * 1024 ** 3;
 const SETGID = 0o2000;
 /** setuid, setgid and sticky. */
 const SPECIAL_BITS = 0o7000;
@@ -374,7 +380,7 @@ class Listing {
       base.size === stats.size &&
       base.inode === stats.ino;
     if (isUntouched) return;
-    if (stats.size > LARGEST) throw new FailureError(fileTooLarge(path, stats.size));
+    if (stats.size > MOST_FILE_BYTES) throw new FailureError(fileTooLarge(path, stats.size));
     if ((stats.mode & SPECIAL_BITS) !== 0) this.specialBits.push(path);
     this.suspects.push({ path, mode: stats.mode & 0o777, size: stats.size, ...(base && { base }) });
   }

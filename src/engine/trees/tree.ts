@@ -3,6 +3,9 @@
 import type { Digest } from '../files/digest.js';
 import type { Permissions } from '../files/modes.js';
 
+/** Bytes of the largest file that a tree can have. */
+export const MOST_FILE_BYTES = 4 * 1024 ** 3;
+
 export interface FileEntry extends Permissions {
   readonly name: string;
   readonly digest: Digest;

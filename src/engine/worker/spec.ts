@@ -5,6 +5,7 @@ import type { JSONObject, JSONValue } from '../../manifests/json-schema.js';
 import type { KnownKind } from '../../manifests/plugin-manifest.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { readCacheFile } from '../files/cache-file.js';
+import { isShallow, isTable } from '../files/untrusted-json.js';
 import { invalidSpec, otherBuilder, otherRevision, unknownKind } from './failures.js';
 
 export interface Spec {
@@ -19,7 +20,6 @@ export interface Spec {
 }
 
 const MOST_BYTES = 16 * 1024 ** 2;
-const MOST_DEPTH = 64;
 const FIELDS: ReadonlySet<string> = new Set([
   'kind',
   'revision',
@@ -90,12 +90,4 @@ export function checkSpec(
   if (builder === undefined) return undefined;
   const own = ownBuilder();
   return own === builder ? undefined : otherBuilder(builder, own);
-}
-
-const isTable = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function isShallow(value: unknown, depth = 0): boolean {
-  if (typeof value !== 'object' || value === null) return true;
-  return depth < MOST_DEPTH && Object.values(value).every((item) => isShallow(item, depth + 1));
 }

@@ -25,7 +25,6 @@ import {
   type ExecutionUpdate,
   type RemoteTransport,
 } from '../../../src/engine/remote/transport.js';
-import { ExecutedActionMetadata } from '../../../src/engine/trees/reapi-result.js';
 import { makeCertificates } from '../../support/certificates.js';
 import { FaultProxy } from '../../support/fault-proxy.js';
 import { anyDigest } from '../../support/message-values.js';
@@ -208,27 +207,6 @@ describe('engine/remote/grpc-transport', () => {
       const error = await failureOf(transport.getResult({ key }, limits()));
       expect(error.status).to.equal(STATUS.UNKNOWN);
       expect(error.detail.length).to.be.at.most(200);
-    });
-
-    it('names the blobs that a server misses', async () => {
-      const violations = [
-        `blobs/${digest}`,
-        'blobs/../../etc/passwd',
-        `main/blobs/${key}`,
-        `blobs/${'0'.repeat(64)}/-1`,
-      ];
-      const value = messages.PreconditionFailure.encode({
-        violations: violations.map((subject) => ({ type: 'MISSING', subject, description: '' })),
-      });
-      const details = [{ typeUrl: 'type.googleapis.com/google.rpc.PreconditionFailure', value }];
-      const status = messages.Status.encode({ code: STATUS.FAILED_PRECONDITION, details });
-      const transport = await answering({
-        'Execution/Execute': () => {
-          throw new StatusFailure(STATUS.FAILED_PRECONDITION, 'missing', status);
-        },
-      });
-      const error = await failureOf(collect(transport.execute({ action: key }, limits())));
-      expect(error.missing).to.deep.equal([digest, key]);
     });
 
     it('refuses bytes that are no message, and messages that are too large', async () => {
@@ -579,11 +557,7 @@ describe('engine/remote/grpc-transport', () => {
       messages.Operation.encode({ name: 'operations/1', ...value });
     const executed = (value: Parameters<typeof messages.ExecuteResponse.encode>[0]): Buffer =>
       operation({ done: true, response: ofType('ExecuteResponse', messages.ExecuteResponse.encode(value)) });
-    const metadata = (stage: number, worker = ''): Buffer =>
-      messages.ExecuteOperationMetadata.encode({
-        stage,
-        partialExecutionMetadata: ExecutedActionMetadata.encode({ worker }),
-      });
+    const metadata = (stage: number): Buffer => messages.ExecuteOperationMetadata.encode({ stage });
 
     it('follows an execution to its end, and no further', async () => {
       const transport = await answering({
@@ -591,28 +565,27 @@ describe('engine/remote/grpc-transport', () => {
           expect(messages.ExecuteRequest.decode(request)).to.deep.include({
             actionDigest: key,
             skipCacheLookup: true,
-            executionPolicy: { priority: -2 },
           });
           return [
             operation({ metadata: ofType('ExecuteOperationMetadata', metadata(2)) }),
-            operation({ metadata: ofType('ExecuteOperationMetadata', metadata(3, 'worker-7')) }),
+            operation({ metadata: ofType('ExecuteOperationMetadata', metadata(3)) }),
             operation({ metadata: ofType('ExecuteOperationMetadata', metadata(77)) }),
             operation({ metadata: { typeUrl: 'unknown', value: blob } }),
-            executed({ result: blob, cachedResult: true, message: 'see\nthe log' }),
+            executed({ result: blob, cachedResult: true }),
             operation({}),
           ];
         },
       });
-      const updates = await collect(transport.execute({ action: key, skipCacheLookup: true, priority: -2 }, limits()));
-      const stages = updates.map(({ operation: name, stage, worker }) => [name, stage, worker]);
+      const updates = await collect(transport.execute({ action: key, skipCacheLookup: true }, limits()));
+      const stages = updates.map(({ operation: name, stage }) => [name, stage]);
       expect(stages).to.deep.equal([
-        ['operations/1', 'queued', undefined],
-        ['operations/1', 'executing', 'worker-7'],
-        ['operations/1', 'unknown', undefined],
-        ['operations/1', 'unknown', undefined],
-        ['operations/1', 'completed', undefined],
+        ['operations/1', 'queued'],
+        ['operations/1', 'executing'],
+        ['operations/1', 'unknown'],
+        ['operations/1', 'unknown'],
+        ['operations/1', 'completed'],
       ]);
-      expect(updates.at(-1)?.outcome).to.deep.equal({ result: blob, isCached: true, message: 'see the log' });
+      expect(updates.at(-1)?.outcome).to.deep.equal({ result: blob, isCached: true });
     });
 
     const lastOf = async (answer: Buffer): Promise<ExecutionUpdate['outcome']> => {

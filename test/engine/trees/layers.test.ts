@@ -13,7 +13,6 @@ import {
   layerText,
   loadLayer,
   loadTree,
-  measureTree,
   parseLayer,
   readTree,
   storeTree,
@@ -93,7 +92,7 @@ describe('engine/trees/layers', () => {
       const directories = ['a', 'b'].map((name) => ({ name, digest: root }));
       root = addDirectory(table, { ...empty, directories });
     }
-    expect(measureTree(table, root)).to.deep.equal({ files: 2 ** 60, bytes: 4 * 2 ** 60 });
+    expect(writeLayer(memoryStore(), table, root, [])).to.include({ files: 2 ** 60, bytes: 4 * 2 ** 60 });
   });
 
   describe('is no layer of a result', () => {
