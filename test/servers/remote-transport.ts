@@ -218,7 +218,7 @@ export function testRemoteTransport(kind: CacheServerKind): void {
 }
 
 /** A file system with links, empty folders, executables and names from all of Unicode; adds the blobs, returns the roots. */
-function randomTrees(count: number, blobs: Map<Digest, Buffer>): readonly Digest[] {
+export function randomTrees(count: number, blobs: Map<Digest, Buffer>): readonly Digest[] {
   const name = fc
     .oneof(
       fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }),
