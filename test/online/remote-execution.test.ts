@@ -19,7 +19,7 @@ import { RemoteScene, type EndedRun, type Machine } from '../support/remote-scen
 import { BUILDER, startWorkers, workerFolder } from '../support/workers.js';
 
 const WORKING = { PYFLOW_BUILDER: BUILDER, PYFLOW_REMOTE_EXECUTE: '1' };
-const NODES = 20;
+const NODES = 100;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 const each = <T>({ report }: EndedRun, what: (node: EndedRun['report']['nodes'][string]) => T): Record<string, T> =>
