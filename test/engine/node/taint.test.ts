@@ -109,6 +109,15 @@ describe('engine/node/taint', function () {
   const typesOf = ({ nodes }: RunReport): Readonly<Record<string, string>> =>
     Object.fromEntries(Object.entries(nodes).flatMap(([id, { unshared }]) => (unshared ? [[id, unshared.type]] : [])));
 
+  const exported = async (): Promise<object> => {
+    const { signal } = new AbortController();
+    const file = `${work.root}/results.tar`;
+    const done = await exportResults(work.cacheDir, { file, keyFormat: KEY_FORMAT, signal });
+    if (!done.ok) throw new Error(done.failure.title);
+    const { results, leftOut } = done.value;
+    return { results, leftOut };
+  };
+
   it('keeps here what was made from the value of a variable, however it was transformed', async () => {
     const report = await run({ NAME: VALUE });
     expect(report.status).to.equal('succeeded');
@@ -181,23 +190,28 @@ describe('engine/node/taint', function () {
     expect(typesOf(report)).to.deep.equal({ fetches: 'secrets', reads: 'derived', reads2: 'derived' });
     expect(report.nodes['reads2']?.unshared).to.deep.equal({ type: 'derived', node: 'fetches', cause: 'secrets' });
     expect(sharedOf(report)).to.deep.equal([]);
+    expect(await exported()).to.deep.equal({ results: 0, leftOut: { app: 1, derived: 2 } });
     const unset = await run({});
     expect(sharedOf(unset), 'nothing in them is of the app').to.deep.equal(['reads', 'reads2']);
   });
 
+  it('exports no copy of a secret that a node may store', async () => {
+    work.pipeline(
+      `pyflow: 1\nnodes:\n${node('stores', 'mkdir -p made; echo "$NAME" > made/stores', { secrets: [{ name: 'NAME', mayStore: true }] })}${node('copies', 'cp made/stores made/copies', { after: ['stores'], reads: ['made/stores'] })}`,
+    );
+    await run({ NAME: VALUE });
+    expect(await exported()).to.deep.equal({ results: 0, leftOut: { app: 1, derived: 1 } });
+    expect(MADE.filesBelow(`${work.root}/results.tar`)).to.deep.equal([]);
+  });
+
   it('exports none of it', async () => {
     await run({ NAME: VALUE });
-    const file = `${work.root}/results.tar`;
-    const signal = new AbortController().signal;
-    const exported = await exportResults(work.cacheDir, { file, keyFormat: KEY_FORMAT, signal });
-    expect(exported).to.deep.include({ ok: true });
-    const { results, leftOut } = (exported as { value: { results: number; leftOut: object } }).value;
     // `upper` is pure: it travels in files, but not to a server.
-    expect({ results, leftOut }).to.deep.equal({
+    expect(await exported()).to.deep.equal({
       results: OPEN.length,
       leftOut: { variables: 3, derived: DERIVED.length + 1 },
     });
-    expect(MADE.filesBelow(file)).to.deep.equal([]);
+    expect(MADE.filesBelow(`${work.root}/results.tar`)).to.deep.equal([]);
   });
 
   it('says in a plan what will stay here', async () => {
