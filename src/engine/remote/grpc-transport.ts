@@ -275,17 +275,17 @@ const corrupt = (path: MethodPath, digest: Digest): RemoteError =>
 const unanswered = (path: MethodPath, digest: Digest): RemoteError =>
   new RemoteError(STATUS.INTERNAL, methodOf(path), `the server did not answer for ${digest}`);
 
-/** Chunks of any size as requests of 1 MiB. The last one says that it is the last. */
+/** Chunks of any size as requests of 1 MiB. The last one says that it is the last. Keeps no chunk after the next one is asked for. */
 async function* writeRequests(
   resourceName: string,
   size: number,
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Buffer, void, undefined> {
   let writeOffset = 0;
-  let parts: Uint8Array[] = [];
+  const buffer = Buffer.allocUnsafe(Math.min(size, CHUNK_BYTES));
   let held = 0;
   const request = (): Buffer => {
-    const data = Buffer.concat(parts, held);
+    const data = buffer.subarray(0, held);
     const finishWrite = writeOffset + held === size;
     const encoded = messages.WriteRequest.encode({
       ...(writeOffset === 0 && { resourceName }),
@@ -294,7 +294,6 @@ async function* writeRequests(
       data,
     });
     writeOffset += held;
-    parts = [];
     held = 0;
     return encoded;
   };
@@ -302,9 +301,9 @@ async function* writeRequests(
     while (chunk.length > 0) {
       const part = chunk.subarray(0, CHUNK_BYTES - held);
       chunk = chunk.subarray(part.length);
-      parts.push(part);
+      if (writeOffset + held + part.length > size) throw wrongSource(size);
+      buffer.set(part, held);
       held += part.length;
-      if (writeOffset + held > size) throw wrongSource(size);
       if (held === CHUNK_BYTES) yield request();
     }
   }

@@ -230,7 +230,7 @@ export class BlobFolder {
     const file = await open(this.pathOf(hexOf(digest)), constants.O_RDONLY | constants.O_NOFOLLOW).catch(lost);
     try {
       const hash = createHash('sha256');
-      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+      const chunk = takeChunk();
       for (let left = sizeOf(digest); left > 0;) {
         const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, left), null).catch(lost);
         if (bytesRead === 0) break;
@@ -238,6 +238,7 @@ export class BlobFolder {
         hash.update(chunk.subarray(0, bytesRead));
         yield chunk.subarray(0, bytesRead);
       }
+      giveChunk(chunk);
       if (hash.digest('hex') === hexOf(digest)) return;
     } finally {
       await file.close();

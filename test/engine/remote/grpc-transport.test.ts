@@ -454,6 +454,24 @@ describe('engine/remote/grpc-transport', () => {
       expect(requests[0]!.resourceName).to.match(new RegExp(`^uploads/[0-9a-f-]{36}/blobs/${large}$`));
     });
 
+    it('sends the right bytes from a source that uses one buffer for all chunks', async () => {
+      const received: Buffer[] = [];
+      const transport = await answering({
+        'ByteStream/Write': async function* (_, { uploaded }) {
+          for await (const request of uploaded) received.push(Buffer.from(messages.WriteRequest.decode(request)!.data));
+          yield stored(content.length);
+        },
+      });
+      async function* reused(): AsyncGenerator<Buffer> {
+        const buffer = Buffer.alloc(700_000);
+        for (let at = 0; at < content.length; at += buffer.length)
+          yield buffer.subarray(0, content.copy(buffer, 0, at, at + buffer.length));
+        buffer.fill(0);
+      }
+      await transport.writeStream(large, reused(), limits());
+      expect(Buffer.concat(received).equals(content)).to.equal(true);
+    });
+
     it('stops sending when the server has the blob already', async () => {
       const transport = await answering({
         'ByteStream/Write': () => [stored(large.length === 0 ? 0 : content.length)],
