@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fail, succeed, type Result } from '../failure.js';
 import { digestOf, type Digest } from '../files/digest.js';
-import type { BlobSource } from '../remote/blob-sender.js';
+import type { BlobSource } from '../remote/blob-writer.js';
 import type { ExecutedRemotely, RemoteExecutor } from '../remote/remote-executor.js';
 import { notExecuted, ranHere } from '../remote/remote-words.js';
 import { isWorkersOwn, UNNAMED, type WorkerMessage } from '../remote/worker-message.js';

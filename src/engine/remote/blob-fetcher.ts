@@ -1,17 +1,11 @@
 // Fetches blobs into the local store: each once, in large batches, with every byte checked.
 
-import { sizeOf, type Digest } from '../files/digest.js';
+import type { Digest } from '../files/digest.js';
 import type { LocalStore } from '../store/local-store.js';
 import { watched, type Calling, type Connection } from './connection.js';
-import { Slots } from './slots.js';
+import { batchDeadline, IDLE_STREAM_MS } from './patience.js';
+import { BATCHES_AT_ONCE, Slots } from './slots.js';
 import { RemoteError, splitBatches, STATUS } from './transport.js';
-
-const BATCHES_AT_ONCE = 4;
-const IDLE_STREAM_MS = 30_000;
-
-/** 10 s, and a second for each megabyte. */
-export const batchDeadline = (digests: readonly Digest[]): number =>
-  10_000 + digests.reduce((sum, digest) => sum + sizeOf(digest), 0) / 1000;
 
 /** Statuses that say that the server doesn't have the blob. */
 const GONE: ReadonlySet<number> = new Set([STATUS.NOT_FOUND, STATUS.DATA_LOSS, STATUS.OUT_OF_RANGE]);

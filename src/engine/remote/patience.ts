@@ -1,7 +1,17 @@
 // Deadlines that a busy program doesn't miss by itself. While this process computes, timers expire and answers wait unread, so
 // time passes here only in small steps, each of which leaves room to read what has arrived.
 
+import { sizeOf, type Digest } from '../files/digest.js';
 import { RemoteError, STATUS } from './transport.js';
+
+/** For calls with little content. */
+export const SMALL_CALL_MS = 10_000;
+/** For a stream, without any progress. */
+export const IDLE_STREAM_MS = 30_000;
+
+/** 10 s, and a second for each megabyte. */
+export const batchDeadline = (digests: readonly Digest[]): number =>
+  SMALL_CALL_MS + digests.reduce((sum, digest) => sum + sizeOf(digest), 0) / 1000;
 
 const STEPS = 10;
 

@@ -83,7 +83,7 @@ export class RemoteCache implements BlobSupplier {
     const { settings, open, signal } = options;
     this.#connection = new Connection({ settings, open, signal, onOff: (what, error) => this.#onOff(what, error) });
     this.#fetcher = new BlobFetcher(this.#connection);
-    this.#uploads = new UploadQueue(this.#connection, () => this.#attached);
+    this.#uploads = new UploadQueue(this.#connection, settings.instance, () => this.#attached);
     const onExecutionOff = (error: RemoteError): void =>
       this.tell('remote::execution-off', runsHere(settings.url, error));
     this.executor = settings.execute ? new RemoteExecutor({ ...options, onOff: onExecutionOff }) : undefined;

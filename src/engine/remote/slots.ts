@@ -1,5 +1,8 @@
 // Limits how many calls of one sort are made at the same time. Calls start in the order in which they were asked for.
 
+/** Batches and streams, each way. */
+export const BATCHES_AT_ONCE = 4;
+
 export class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];

@@ -1,12 +1,12 @@
 // Uploads results behind the back of a run: what is queued goes up together, blobs first, each result after its blobs.
 
 import { sizeOf, type ActionKey, type Digest } from '../files/digest.js';
-import { BlobLost } from '../store/blobs.js';
 import type { LocalStore } from '../store/local-store.js';
-import { batchDeadline } from './blob-fetcher.js';
-import { watched, type Connection } from './connection.js';
+import { BlobWriter, type BlobSource } from './blob-writer.js';
+import type { Connection } from './connection.js';
+import { SMALL_CALL_MS } from './patience.js';
 import { Slots } from './slots.js';
-import { RemoteError, splitBatches, STATUS, type RemoteBlob } from './transport.js';
+import { STATUS, type RemoteError } from './transport.js';
 
 /** A result on its way. Preparing it takes time, so the queue does that. Undefined if the store has lost a part of it. */
 export type Upload = () => Promise<PreparedUpload | undefined>;
@@ -22,12 +22,9 @@ export interface PreparedUpload {
   readonly stored: readonly Digest[];
 }
 
-const BATCHES_AT_ONCE = 4;
 const RESULTS_AT_ONCE = 32;
 /** Of uploads that are handled together, so that the first results arrive before the last blobs. */
 const MOST_TOGETHER = 200;
-const SMALL_CALL_MS = 10_000;
-const IDLE_STREAM_MS = 30_000;
 
 /** Uploads that are handled together, and where their blobs are. */
 interface Round {
@@ -41,7 +38,7 @@ export class UploadQueue {
   readonly #waiting: Upload[] = [];
   /** On the server, as far as this run knows. */
   readonly #present = new Set<Digest>();
-  readonly #blobSlots = new Slots(BATCHES_AT_ONCE);
+  readonly #writer: BlobWriter;
   readonly #resultSlots = new Slots(RESULTS_AT_ONCE);
   #worker: Promise<void> | undefined;
   /** The time for uploads is over. */
@@ -49,8 +46,11 @@ export class UploadQueue {
 
   constructor(
     private readonly connection: Connection,
+    private readonly instance: string,
     private readonly store: () => LocalStore,
-  ) {}
+  ) {
+    this.#writer = new BlobWriter(connection, 'write');
+  }
 
   get uploaded(): number {
     return this.#uploaded;
@@ -123,41 +123,19 @@ export class UploadQueue {
   }
 
   async #sendBlobs(round: Round, digests: readonly Digest[], failed: Set<Digest>): Promise<void> {
-    const { batches, streams } = splitBatches(digests, this.connection.batchBytes);
-    await Promise.all([
-      ...batches.map((batch) => this.#blobSlots.use(() => this.#sendBatch(round, batch, failed))),
-      ...streams.map((digest) => this.#blobSlots.use(() => this.#sendStream(round, digest, failed))),
-    ]);
+    const refused = await this.#writer.write(digests, this.#sourceOf(round), this.instance);
+    for (const digest of digests) (refused.has(digest) ? failed : this.#present).add(digest);
   }
 
-  async #sendBatch({ inMemory }: Round, digests: readonly Digest[], failed: Set<Digest>): Promise<void> {
-    const blobs: RemoteBlob[] = [];
-    for (const digest of digests) {
-      if (this.#isStopped) return addAll(failed, digests);
-      const bytes = inMemory.get(digest) ?? (await this.store().read(digest));
-      if (bytes === undefined) failed.add(digest);
-      else blobs.push({ digest, bytes });
-    }
-    const sent = await this.connection.call('write', batchDeadline(digests), ({ transport, ...limits }) =>
-      transport.writeBatch(blobs, limits),
-    );
-    if (!sent.ok) return addAll(failed, digests);
-    addAll(failed, sent.value.keys());
-    for (const { digest } of blobs) if (!sent.value.has(digest)) this.#present.add(digest);
-  }
-
-  async #sendStream({ inMemory }: Round, digest: Digest, failed: Set<Digest>): Promise<void> {
-    if (this.#isStopped) return void failed.add(digest);
-    const bytes = inMemory.get(digest);
-    const sent = await this.connection.stream('write', IDLE_STREAM_MS, ({ transport, progress, ...limits }) => {
-      const chunks = bytes === undefined ? this.store().chunks(digest) : once(bytes);
-      return transport.writeStream(digest, watched(chunks, progress), limits).catch((error: unknown) => {
-        if (error instanceof BlobLost) throw new RemoteError(STATUS.DATA_LOSS, 'Write', error.message);
-        throw error;
-      });
-    });
-    if (sent.ok) this.#present.add(digest);
-    else failed.add(digest);
+  #sourceOf({ inMemory }: Round): BlobSource {
+    return {
+      read: async (digest) =>
+        this.#isStopped ? undefined : (inMemory.get(digest) ?? (await this.store().read(digest))),
+      chunks: (digest) => {
+        const bytes = inMemory.get(digest);
+        return bytes === undefined ? this.store().chunks(digest) : once(bytes);
+      },
+    };
   }
 
   async #sendResult(round: Round, upload: PreparedUpload, failed: ReadonlySet<Digest>): Promise<void> {
@@ -194,10 +172,6 @@ function roundOf(uploads: readonly PreparedUpload[]): Round {
     );
   }
   return { inMemory, needs };
-}
-
-function addAll<T>(set: Set<T>, items: Iterable<T>): void {
-  for (const item of items) set.add(item);
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
