@@ -20,7 +20,7 @@ import { RemoteError, STATUS } from './transport.js';
 import { RemoteExecutor } from './remote-executor.js';
 import { goesOn, notTrusted, notUploaded, notValid, runsHere, uploadsNoMore, unavailable } from './remote-words.js';
 import { UploadQueue, type Upload } from './upload-queue.js';
-import { blobsToRead, inOwnForm } from './worker-result.js';
+import { treesToRead, inOwnForm } from './worker-result.js';
 
 export interface RemoteCacheOptions {
   readonly settings: RemoteSettings;
@@ -171,7 +171,7 @@ export class RemoteCache implements BlobSupplier {
   async #inOwnForm(envelope: Envelope, contents: Buffer, instance: string): Promise<Envelope> {
     const { message, inline } = envelope;
     if (message.metadata?.worker === OWN_WORKER || resultIn(envelope, contents, Infinity).ok) return envelope;
-    const own = inOwnForm(message, await this.#fetcher.fetchBytes(blobsToRead(message), instance));
+    const own = inOwnForm(message, await this.#fetcher.fetchBytes(treesToRead(message), instance));
     return own === undefined
       ? envelope
       : { ...envelope, message: own.message, inline: new Map([...inline, ...own.blobs]) };

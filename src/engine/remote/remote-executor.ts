@@ -61,7 +61,7 @@ export class RemoteExecutor {
     const { settings, open, signal } = options;
     this.#connection = new Connection({ settings, open, signal, onOff: (what, error) => this.#turnOff(what, error) });
     this.#fetcher = new BlobFetcher(this.#connection);
-    this.#sender = new BlobSender(this.#connection);
+    this.#sender = new BlobSender(this.#connection, settings.instance);
   }
 
   get isOn(): boolean {
@@ -101,7 +101,7 @@ export class RemoteExecutor {
     const { instance } = this.settings;
     const { inputs, source } = action;
     for (let round = 1; round <= 2; round++) {
-      const failed = await this.#sender.send(inputs, source, instance);
+      const failed = await this.#sender.send(inputs, source);
       if (action.signal.aborted) return { type: 'aborted' };
       if (failed !== undefined) return { type: 'error', error: failed };
       const ended = await new Running(this.#connection, instance, action).end();
@@ -140,15 +140,15 @@ export class RemoteExecutor {
     { store, key, log }: { readonly store: LocalStore; readonly key: ActionKey; readonly log: Buffer | undefined },
   ): Promise<ExecutedRemotely> {
     const { instance } = this.settings;
-    const own = inOwnForm(given, await this.#fetcher.fetchBytes(blobsToRead(given), instance));
+    const read = await this.#fetcher.fetchBytes(blobsToRead(given, this.#connection.batchBytes), instance);
+    const own = inOwnForm(given, read);
     if (own === undefined) return unusable('a folder of the result is missing or invalid');
     // An executor is trusted to run what it is told, as this machine is: nobody has signed its result yet.
     const envelope = envelopeOf(key, own.message, []);
     if (!envelope.ok) return unusable(envelope.failure.detail);
     const { resultFile } = envelope.value;
     if (sizeOf(resultFile) > this.#connection.batchBytes) return unusable('its result.json is too large');
-    const contents =
-      envelope.value.contents ?? (await this.#fetcher.fetchBytes([resultFile], instance)).get(resultFile);
+    const contents = envelope.value.contents ?? read.get(resultFile);
     if (contents === undefined) return unusable('its result.json is missing');
     const result = resultIn(envelope.value, contents, this.options.clock.now());
     if (!result.ok) return unusable(result.failure.detail);

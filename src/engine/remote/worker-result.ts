@@ -9,10 +9,17 @@ import type { ReapiResult } from '../trees/reapi-result.js';
 import type { DirectoryTable } from '../trees/tree.js';
 
 /** The trees of the result. Other folders and huge trees are not fetched, which makes the result invalid. */
-export const blobsToRead = ({ outputDirectories }: ReapiResult): readonly Digest[] =>
+export const treesToRead = ({ outputDirectories }: ReapiResult): readonly Digest[] =>
   outputDirectories
     .filter(({ path, tree }) => FOLDERS.has(path) && sizeOf(tree) <= MOST_TREE_BYTES)
     .map(({ tree }) => tree);
+
+/** Besides the trees, result.json, if it is not inline. It must fit a batch. */
+export function blobsToRead(result: ReapiResult, batchBytes: number): readonly Digest[] {
+  const file = result.outputFiles.find(({ path }) => path === OUTPUT_PATHS.result);
+  const isWanted = file !== undefined && file.contents === undefined && sizeOf(file.digest) <= batchBytes;
+  return isWanted ? [...treesToRead(result), file.digest] : treesToRead(result);
+}
 
 const FOLDERS: ReadonlySet<string> = new Set([OUTPUT_PATHS.app, OUTPUT_PATHS.tool]);
 
