@@ -84,6 +84,12 @@ interface ReadsBesideFacts {
    */
   readonly scope?: 'shared' | 'app';
   /**
+   * Whether the run compiles, or runs programs of the machine that can change the result. `true` puts the builder into the key.
+   * `maybe`: only the run shows it, by `RunOutput.usedBuilder`. Then a remote cache is asked for results of this builder too.
+   * Not needed if the manifest says `usesBuilder: true`.
+   */
+  readonly usesBuilder?: true | 'maybe';
+  /**
    * The node has effects elsewhere: it notifies, migrates or uploads. It is executed in every run and never restored.
    */
   readonly sideEffects?: true;
@@ -118,6 +124,11 @@ export interface RunContext<Facts = JSONValue> {
    * outcome.
    */
   readonly cacheDir: string;
+  /**
+   * Who may have written to `cacheDir`. `new`: only this run of the node, because the folder was empty, and nobody else sees it.
+   * `used`: earlier runs of the app, with any code. `open`: without a sandbox, any command of the machine.
+   */
+  readonly keptCache: 'new' | 'used' | 'open';
   /** Where the plugin puts scripts and lists for its commands. In a sandbox, commands can read but not change them. */
   readonly givenDir: string;
   /**
@@ -169,7 +180,7 @@ export interface RunOutput<O> {
   readonly scope?: 'app';
   /**
    * The run compiled something, or ran a program of the machine that changes the result. Only builds on the same builder
-   * can use the result. Not needed for a kind whose keys contain the builder; see `usesBuilder` in the manifest.
+   * can use the result. No effect if the key contains the builder; see `usesBuilder` in the manifest and in `Reads`.
    */
   readonly usedBuilder?: true;
   /**

@@ -2,7 +2,7 @@
 // CPython, and a test index.
 
 import { expect } from 'chai';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
@@ -32,6 +32,8 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 `,
 });
 
+const BUILT = `built==1.0 --hash=sha256:${built.sha256}\n`;
+
 const PIPELINE = managerPipeline(
   'sharing',
   'pip',
@@ -60,9 +62,13 @@ describe('sharing between apps, online', function () {
     for (const app of apps) app.cleanUp();
   });
 
-  function newApp(files: Readonly<Record<string, string>>): {
+  function newApp(
+    files: Readonly<Record<string, string>>,
+    sandbox: RunRequest['sandbox'] = 'auto',
+  ): {
     run(changes?: Readonly<Record<string, string>>, builder?: string): Promise<RunReport>;
     built(): string;
+    readonly id: string;
   } {
     const app = new Workspace();
     apps.push(app);
@@ -73,11 +79,12 @@ describe('sharing between apps, online', function () {
     const request: Partial<RunRequest> = {
       cacheDir,
       appId: id,
-      sandbox: 'auto',
+      sandbox,
       passThrough: passThroughOf(process.env),
       settings: {},
     };
     return {
+      id,
       async run(changes = {}, builder = 'a') {
         app.write(changes);
         const report = await app.run({ ...request, settings: { BUILDER: builder } });
@@ -97,21 +104,41 @@ describe('sharing between apps, online', function () {
     expect(index.requests.length).to.equal(asked);
   });
 
+  it('builds a package without a digest again for each app', async () => {
+    const files = { 'requirements.txt': 'built==1.0\n' };
+    const [a, b] = [newApp(files), newApp(files)];
+    expect(outcomesOf(await a.run())).to.include({ pip: 'executed' });
+    expect(outcomesOf(await b.run())).to.include({ runtime: 'restored', pip: 'executed' });
+    expect(a.built()).not.to.equal(b.built());
+    const own = a.built();
+    expect(outcomesOf(await a.run({ 'app.py': '' }))).to.include({ runtime: 'up-to-date' });
+    expect(a.built()).to.equal(own);
+  });
+
+  it('shares a package that is built from sources with a digest, with apps on the same builder', async () => {
+    const files = { 'requirements.txt': `${BUILT}# shared\n` };
+    const [a, b, c] = [newApp(files), newApp(files), newApp(files)];
+    expect(outcomesOf(await a.run())).to.include({ pip: 'executed' });
+    expect(outcomesOf(await b.run())).to.include({ pip: 'restored' });
+    expect(b.built()).to.equal(a.built());
+    expect(outcomesOf(await c.run({}, 'b'))).to.include({ pip: 'executed' });
+    expect(c.built()).not.to.equal(a.built());
+  });
+
+  it('keeps builds with the app without a sandbox', async () => {
+    const files = { 'requirements.txt': `${BUILT}# no sandbox\n` };
+    const [a, b] = [newApp(files, 'none'), newApp(files, 'none')];
+    expect(outcomesOf(await a.run())).to.include({ pip: 'executed' });
+    expect(outcomesOf(await b.run())).to.include({ pip: 'executed' });
+    expect(outcomesOf(await a.run({ 'requirements.txt': files['requirements.txt'] }))).to.include({
+      pip: 'up-to-date',
+    });
+  });
+
   for (const [title, line] of [
     ['', 'built==1.0'],
     [', also when a digest names its sources', `built==1.0 --hash=sha256:${built.sha256}`],
   ] as const) {
-    it(`builds a package again for each app${title}`, async () => {
-      const files = { 'requirements.txt': `${line}\n` };
-      const [a, b] = [newApp(files), newApp(files)];
-      expect(outcomesOf(await a.run())).to.include({ pip: 'executed' });
-      expect(outcomesOf(await b.run())).to.include({ runtime: 'restored', pip: 'executed' });
-      expect(a.built()).not.to.equal(b.built());
-      const own = a.built();
-      expect(outcomesOf(await a.run({ 'app.py': '' }))).to.include({ runtime: 'up-to-date' });
-      expect(a.built()).to.equal(own);
-    });
-
     it(`builds a package again on another builder${title}`, async () => {
       const app = newApp({ 'requirements.txt': `${line}\n# builders\n` });
       expect(outcomesOf(await app.run())).to.include({ pip: 'executed' });
@@ -138,16 +165,34 @@ describe('sharing between apps, online', function () {
     expect(index.requests.length).to.equal(asked);
   });
 
-  it('does not share a wheel that an earlier install of the app built and pip kept', async () => {
-    const line = `built==1.0 --hash=sha256:${built.sha256}\n# kept\n`;
+  it('does not share what is built or kept over the remains of an earlier install', async () => {
+    const line = `${BUILT}# kept\n`;
     const both = `${line}helper==1.5 --hash=sha256:${helper.sha256}\n`;
     const app = newApp({ 'requirements.txt': line });
     await app.run();
     const own = app.built();
     const report = await app.run({ 'requirements.txt': both });
     expect(outcomesOf(report)).to.include({ pip: 'executed' });
+    expect(app.built(), 'the wheel that pip kept').to.equal(own);
     const other = newApp({ 'requirements.txt': both });
     expect(outcomesOf(await other.run())).to.include({ pip: 'executed' });
     expect(other.built()).not.to.equal(own);
+    const third = newApp({ 'requirements.txt': both });
+    expect(outcomesOf(await third.run())).to.include({ pip: 'restored' });
+    expect(third.built()).to.equal(other.built());
+  });
+
+  it('does not share a build of an app whose other run writes to the same folder meanwhile', async () => {
+    const files = { 'requirements.txt': `${BUILT}# meanwhile\n` };
+    const hostile = newApp(files);
+    const kept = join(cacheDir, 'apps', hostile.id, 'install-deps-pip');
+    // What another run of the app can do at any time: its builds see this folder.
+    index.onRequest = () => {
+      mkdirSync(join(kept, 'pip/wheels'), { recursive: true });
+      writeFileSync(join(kept, 'pip/wheels/planted'), '');
+    };
+    expect(outcomesOf(await hostile.run())).to.include({ pip: 'executed' });
+    index.onRequest = undefined;
+    expect(readdirSync(join(kept, 'pip/wheels')), 'the new folder replaces nothing').to.deep.equal(['planted']);
   });
 });

@@ -98,6 +98,25 @@ describe('plugins/install-deps-pip', () => {
       expect((await readsOf({ 'requirements.txt': 'a==1\nb>=2\n' })).scope).to.equal('app');
     });
 
+    it('share builds only if nothing but digests and the builder can change them', async () => {
+      const line = `a==1 --hash=sha256:${'0'.repeat(64)}\n`;
+      const url = 'a @ https://files.example/a-1.tar.gz --hash=sha256:00\n';
+      for (const [title, text, isShared, env] of [
+        ['pinned', line, true, {}],
+        ['a pinned URL', url, true, {}],
+        ['no digest', 'a==1\n', false, {}],
+        ['a repository', `--require-hashes\n${line}b @ git+https://git.example/b@1\n`, false, {}],
+        ['an archive of the app', `${line}./b-1.tar.gz --hash=sha256:00\n`, false, {}],
+        ['a folder of archives of the app', `--find-links wheels\n${line}`, false, {}],
+        ['a login', `--index-url https://\${U}:\${P}@index.example/simple\n${line}`, false, { U: 'a', P: '123' }],
+        ['another index', line, false, { PIP_EXTRA_INDEX_URL: 'https://more.example/simple' }],
+      ] as const) {
+        const { usesBuilder, facts } = await readsOf({ 'requirements.txt': text }, { env });
+        expect(usesBuilder, title).to.equal(isShared ? 'maybe' : undefined);
+        expect((facts as { readonly sharesBuilds?: boolean }).sharesBuilds ?? false, title).to.equal(isShared);
+      }
+    });
+
     it('are below the root, to which paths of local projects are relative', async () => {
       const files = {
         'services/web/requirements.txt': '-r ../../base.txt\n-e .\n-e ../../libs/mine\n',

@@ -62,7 +62,9 @@ describe('plugins/install-deps-pipenv', () => {
             localPaths: [],
             variables: [],
             sources: ['https://pypi.org/simple'],
+            sharesBuilds: true,
           },
+          usesBuilder: 'maybe',
         },
       });
       const tests = await reads(files, { mode: 'test' });
@@ -79,6 +81,25 @@ describe('plugins/install-deps-pipenv', () => {
       const files = makePipfile({ default: { helper: wheel } });
       const built = await reads({ ...files, Pipfile: `${files.Pipfile}\n[build-system]\nrequires = ["cython"]\n` });
       expect(built.ok && built.value.scope).to.equal('app');
+      const repository = await reads(makePipfile({ default: { helper: { ...wheel, git: 'https://git.example/a' } } }));
+      expect(repository.ok && repository.value.scope, 'nothing can check a checkout').to.equal('app');
+    });
+
+    it('share no builds if something else than digests and the builder can change them', async () => {
+      const files = makePipfile({ default: { helper: wheel } });
+      const local = makePipfile({ default: { helper: wheel, own: { path: '.', editable: true } } });
+      const lock = files['Pipfile.lock'].replace('https://pypi.org', 'https://${NAME}:${PASS}@pypi.org');
+      expect(lock).not.to.equal(files['Pipfile.lock']);
+      for (const [title, given, env] of [
+        ['a project of the app', local, {}],
+        ['a login', { ...files, 'Pipfile.lock': lock }, { NAME: 'me', PASS: '123' }],
+        ['another index', files, { PIP_EXTRA_INDEX_URL: 'https://more.example/simple' }],
+      ] as const) {
+        const found = await reads(given, { env });
+        if (!found.ok) throw new Error(found.failure.title);
+        expect(found.value.usesBuilder, title).to.equal(undefined);
+        expect(found.value.facts, title).not.to.have.property('sharesBuilds');
+      }
     });
 
     it('contain the installed projects of the app, relative to the root', async () => {

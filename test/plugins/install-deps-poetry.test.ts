@@ -151,23 +151,32 @@ describe('plugins/install-deps-poetry', () => {
       expect(failure).to.include({ code: 'install-dependencies::poetry', blame: 'app', detail: 'a: ../a\nb: /b' });
     });
 
-    it('make a result private to the app unless digests pin everything', async () => {
-      const scope = async (...packages: readonly Locked[]) =>
-        (await readsOf({ 'poetry.lock': lockOf({ name: 'a' }, ...packages) })).scope;
-      expect(await scope()).to.equal(undefined);
-      expect(await scope({ name: 'b', files: ['b-1.tar.gz', 'b-1-py3-none-any.whl'] })).to.equal(undefined);
-      expect(await scope({ name: 'b', files: ['b-1.tar.gz'] }), 'built from its sources').to.equal('app');
-      expect(await scope({ name: 'b', files: ['b-1.tar.gz', 'b-1-cp39-cp39-win_amd64.whl'] })).to.equal('app');
-      expect(await scope({ name: 'b', files: ['b-1-cp39-cp39-win_amd64.whl'] }), 'never built').to.equal(undefined);
-      expect(await scope({ name: 'b', files: [] }), 'no digest').to.equal('app');
-      expect(await scope({ name: 'b', source: '[package.source]\ntype = "git"\nurl = "x"\n' })).to.equal('app');
-      expect(await scope({ name: 'b', files: ['b-1.tar.gz'], more: 'groups = ["dev"]' })).to.equal(undefined);
+    it('give a result to this builder if pinned archives are built, and to the app if anything else is', async () => {
+      const users = async (...packages: readonly Locked[]) =>
+        usersIn(await readsOf({ 'poetry.lock': lockOf({ name: 'a' }, ...packages) }));
+      const from = (type: string) => `[package.source]\ntype = "${type}"\nurl = "x"\n`;
+      expect(await users()).to.equal('all');
+      expect(await users({ name: 'b', files: ['b-1.tar.gz', 'b-1-py3-none-any.whl'] })).to.equal('all');
+      expect(await users({ name: 'b', files: ['b-1.tar.gz'] })).to.equal('builder');
+      expect(await users({ name: 'b', files: ['b-1.tar.gz', 'b-1-cp39-cp39-win_amd64.whl'] })).to.equal('builder');
+      expect(await users({ name: 'b', files: ['b-1.tar.gz'], source: from('legacy') })).to.equal('builder');
+      expect(await users({ name: 'b', files: ['b-1.tar.gz'], source: from('url') })).to.equal('builder');
+      expect(await users({ name: 'b', files: ['b-1.tar.gz'], source: from('file') })).to.equal('app');
+      expect(await users({ name: 'b', files: ['b-1-cp39-cp39-win_amd64.whl'] }), 'never built').to.equal('all');
+      expect(await users({ name: 'b', files: [] }), 'no digest').to.equal('app');
+      expect(await users({ name: 'b', source: from('git') })).to.equal('app');
+      expect(await users({ name: 'b', files: ['b-1.tar.gz'], more: 'groups = ["dev"]' })).to.equal('all');
     });
 
-    it('make a result private to the app if it refuses wheels', async () => {
+    it('give a result to this builder if it refuses wheels', async () => {
       const files = { 'poetry.lock': lockOf({ name: 'a' }), 'poetry.toml': '[installer]\nno-binary = ["a"]\n' };
-      expect((await readsOf(files)).scope).to.equal('app');
+      expect(usersIn(await readsOf(files))).to.equal('builder');
     });
+
+    function usersIn({ scope, usesBuilder, facts }: Reads): string {
+      expect((facts as { readonly sharesBuilds?: true }).sharesBuilds, 'as `run` sees it').to.equal(usesBuilder);
+      return scope ?? (usesBuilder === true ? 'builder' : 'all');
+    }
 
     it('contain the index only if digests do not pin everything, and never its password', async () => {
       const settings = { INDEX: 'https://you:pa55word@index.example/simple' };

@@ -124,17 +124,27 @@ describe('plugins/install-deps-uv', () => {
       expect(scope).to.equal('app');
     });
 
-    it('make a result private to the app if a package may be built', async () => {
-      const scopeOf = async (lock: string, project = PROJECT) =>
-        (await readsOf({ 'pyproject.toml': project, 'uv.lock': SHOP + lock })).scope;
-      expect(await scopeOf(locked('a') + locked('b', PYPI, SDIST + wheel('b')))).to.equal(undefined);
-      expect(await scopeOf(locked('a', PYPI, SDIST))).to.equal('app');
-      expect(await scopeOf(locked('a', PYPI, SDIST + wheel('a', 'cp39-cp39-win_amd64')))).to.equal('app');
+    it('give a result to this builder if pinned archives are built, and to the app if anything else is', async () => {
+      const usersOf = async (lock: string, project = PROJECT) => {
+        const reads = await readsOf({ 'pyproject.toml': project, 'uv.lock': SHOP + lock });
+        const { sharesBuilds } = reads.facts as { readonly sharesBuilds?: true };
+        expect(sharesBuilds, 'as `run` sees it').to.equal(reads.usesBuilder);
+        return reads.scope ?? (reads.usesBuilder === true ? 'builder' : 'all');
+      };
+      const url = '{ url = "https://files.example/a-1.tar.gz" }';
+      expect(await usersOf(locked('a') + locked('b', PYPI, SDIST + wheel('b')))).to.equal('all');
+      expect(await usersOf(locked('a', PYPI, SDIST))).to.equal('builder');
+      expect(await usersOf(locked('a', PYPI, SDIST + wheel('a', 'cp39-cp39-win_amd64')))).to.equal('builder');
+      expect(await usersOf(locked('a', url, SDIST))).to.equal('builder');
+      expect(await usersOf(locked('a'), `${PROJECT}[tool.uv]\nno-binary = true\n`)).to.equal('builder');
       // For another machine, so nothing is built.
-      expect(await scopeOf(locked('a', PYPI, wheel('a', 'cp39-cp39-win_amd64')))).to.equal(undefined);
-      expect(await scopeOf(locked('a', '{ git = "https://git.example/a#1" }', ''))).to.equal('app');
-      expect(await scopeOf(locked('a', PYPI, wheel('a').replace(', hash = "sha256:aa"', '')))).to.equal('app');
-      expect(await scopeOf(locked('a'), `${PROJECT}[tool.uv]\nno-binary = true\n`)).to.equal('app');
+      expect(await usersOf(locked('a', PYPI, wheel('a', 'cp39-cp39-win_amd64')))).to.equal('all');
+      expect(await usersOf(locked('a', url, '')), 'uv would install the URL').to.equal('app');
+      expect(await usersOf(locked('a', '{ git = "https://git.example/a#1" }', ''))).to.equal('app');
+      expect(await usersOf(locked('a', PYPI, wheel('a').replace(', hash = "sha256:aa"', '')))).to.equal('app');
+      const bare = SDIST.replace(/, hash = "[^"]*"/, '');
+      expect(bare).not.to.equal(SDIST);
+      expect(await usersOf(locked('a', PYPI, bare))).to.equal('app');
     });
 
     it('[uv.ci-groups] contain the default groups under --test', async () => {

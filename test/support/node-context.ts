@@ -43,6 +43,7 @@ export function nodeContext<const Facts extends JSONValue>(
     appDir: nowhere,
     scratchDir: nowhere,
     cacheDir: nowhere,
+    keptCache: 'open' as const,
     givenDir: nowhere,
     paths: { app: '/app', scratch: nowhere, cache: nowhere, given: nowhere, tools: {} },
     toolDirs: {},

@@ -20,6 +20,8 @@ export class PackageIndex {
   readonly requests: string[] = [];
   /** The trouble that every request gets from now on. */
   trouble: IndexTrouble | undefined;
+  /** Called before each answer. */
+  onRequest: (() => void) | undefined;
   readonly #files = new Map<string, Buffer>();
 
   private constructor(
@@ -66,6 +68,7 @@ export class PackageIndex {
   private answer(request: IncomingMessage, response: ServerResponse): void {
     const path = decodeURIComponent(request.url ?? '');
     this.requests.push(path);
+    this.onRequest?.();
     if (this.trouble === 'server-error') return void response.writeHead(503).end('busy');
     if (this.trouble === 'resets') return void request.socket.destroy();
     if (!this.isAllowed(request)) {

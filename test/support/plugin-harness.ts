@@ -175,6 +175,7 @@ export class PluginHarness {
       ...(node.makesTool && { toolDir }),
       scratchDir,
       cacheDir,
+      keptCache: 'open' as const,
       givenDir,
       paths: session.paths,
       toolDirs: tools,

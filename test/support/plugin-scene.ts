@@ -116,6 +116,7 @@ export class PluginScene {
       appDir: this.appDir,
       scratchDir: join(this.root, 'scratch'),
       cacheDir: join(this.root, 'cache'),
+      keptCache: 'open' as const,
       givenDir: join(this.root, 'given'),
       paths: {
         app: this.seenAppDir,

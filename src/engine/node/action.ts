@@ -133,7 +133,7 @@ function keyRecord(
   const node = run.pipeline.nodes[index]!;
   const code = run.kinds.get(node.kind)?.codeDigest;
   // Nobody knows which programs a plugin from outside starts.
-  const usesBuilder = !isPure && (plugin.manifest.usesBuilder ?? code !== undefined);
+  const usesBuilder = !isPure && (reads.usesBuilder === true || (plugin.manifest.usesBuilder ?? code !== undefined));
   const facts = reads.facts ?? null;
   return {
     format: KEY_FORMAT,

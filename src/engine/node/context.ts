@@ -13,6 +13,7 @@ export type Folders = RunContext['paths'];
 export interface ContextParts {
   readonly handle: NodeHandle;
   readonly signal: AbortSignal;
+  readonly keptCache: RunContext['keptCache'];
   readonly folders: Folders;
   /** The same folders as commands see them. */
   readonly paths: RunContext['paths'];
@@ -21,7 +22,7 @@ export interface ContextParts {
 export function contextOf(
   { run, secrets }: Pick<Execution, 'run' | 'secrets'>,
   action: Action,
-  { handle, signal, folders, paths }: ContextParts,
+  { handle, signal, folders, paths, keptCache }: ContextParts,
 ): RunContext {
   const { node, plugin, index, lookedUp } = action;
   const own = Object.fromEntries(
@@ -34,6 +35,7 @@ export function contextOf(
     ...(folders.tool === undefined ? {} : { toolDir: folders.tool }),
     scratchDir: folders.scratch,
     cacheDir: folders.cache,
+    keptCache,
     givenDir: folders.given,
     paths,
     toolDirs: folders.tools,

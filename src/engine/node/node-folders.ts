@@ -1,6 +1,7 @@
 // The folders that nodes work in: private ones of the run, and one per kind that is kept between runs of the app.
 
-import { accessSync, constants, lstatSync, unlinkSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { accessSync, constants, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
 import { readCacheFile } from '../files/cache-file.js';
 import { makePrivateFolder } from '../files/private-files.js';
 import type { RunDir } from '../files/private-folders.js';
@@ -43,6 +44,30 @@ export class NodeFolders {
     return folder;
   }
 
+  /**
+   * An empty folder in the place of a kept one that is empty. Nobody else knows it, whereas other runs of the app write to the
+   * kept one. Undefined if something is kept already and the folder need not be new. Call `keep` when the node has ended.
+   */
+  newCacheFor(
+    kind: string,
+    { builder, mustBeNew }: { readonly builder?: string | undefined; readonly mustBeNew: boolean },
+  ): string | undefined {
+    if (holdsAny(this.cacheOf(kind, builder)) && !mustBeNew) return undefined;
+    const folder = `${this.#runDir.largeDir}/new-cache/${kind}-${randomBytes(4).toString('hex')}`;
+    makePrivateFolder(folder);
+    return folder;
+  }
+
+  /** Keeps the content of a new folder for later runs, unless another node or run was first. */
+  keep(kind: string, folder: string): void {
+    try {
+      // Fails unless the target is still empty.
+      renameSync(folder, this.cacheOf(kind));
+    } catch {
+      // It is only a cache, and the folder goes with the run.
+    }
+  }
+
   /** Empties the folder unless this builder filled it. False if that is impossible. */
   #leaveTo(builder: string, folder: string): boolean {
     // Next to the folder, where commands in a sandbox can't write.
@@ -70,5 +95,14 @@ export class NodeFolders {
     } catch {
       return undefined;
     }
+  }
+}
+
+function holdsAny(folder: string): boolean {
+  try {
+    return readdirSync(folder).length > 0;
+  } catch {
+    // A new folder can do without it.
+    return false;
   }
 }

@@ -23,8 +23,8 @@ export async function lookUpRemotely(
   const { remote, store, layers } = run;
   if (remote === undefined || action.isPure || !isRestorable(action) || isForced(forced, action)) return undefined;
   if (staysHere(action.record) || action.inherited !== undefined) return undefined;
-  const ask = (builder?: string) => remote.lookUp(action.key, queryOf(run, action, builder));
-  const hit = (await ask()) ?? (mayBelongToBuilder(action) ? await ask(run.builder.id) : undefined);
+  const ofBuilder = mayBelongToBuilder(action) ? [queryOf(run, action, run.builder.id)] : [];
+  const hit = await remote.lookUp(action.key, queryOf(run, action), ...ofBuilder);
   if (remote.failure !== undefined) throw new FailureError(remote.failure);
   if (hit === undefined) return undefined;
   for (const [digest, bytes] of hit.blobs) store.write(digest, bytes);
@@ -35,8 +35,8 @@ export async function lookUpRemotely(
   return { ...hit.result, outputs: withTrees(action, hit.result.outputs, { layer, tool }) };
 }
 
-/** `builder`: the only one that the result may belong to. Such a result has a key of its own on a server. */
-function queryOf(run: Run, action: Action, builder: string | undefined): RemoteQuery {
+/** `builder`: the only one that the result may belong to. */
+function queryOf(run: Run, action: Action, builder?: string): RemoteQuery {
   const validate = run.kinds.get(action.node.kind)!.validateOutputs;
   return {
     keyIn: (scope) =>
@@ -47,9 +47,9 @@ function queryOf(run: Run, action: Action, builder: string | undefined): RemoteQ
   };
 }
 
-/** Shipped kinds keep what they compile with the app, so asking twice would find nothing. */
-const mayBelongToBuilder = ({ plugin, record }: Action): boolean =>
-  record.builder === undefined && plugin.manifest.usesBuilder === false;
+/** Such a result has a key of its own on a server. */
+const mayBelongToBuilder = ({ reads, record }: Action): boolean =>
+  record.builder === undefined && reads.usesBuilder === 'maybe';
 
 /** Whether no machine uploads results of such a key. */
 export const staysHere = (record: KeyRecord): boolean =>

@@ -86,7 +86,13 @@ export async function runPure(execution: PureExecution, action: Action): Promise
   });
   const paths = { app: '', scratch: '', cache: '', given: '', tools: {} };
   const limit = timeLimit(action, [stopping.signal]);
-  const context = contextOf(execution, action, { handle, signal: limit.signal, folders: paths, paths });
+  const context = contextOf(execution, action, {
+    handle,
+    signal: limit.signal,
+    folders: paths,
+    paths,
+    keptCache: 'open',
+  });
   const work = action.plugin.run({ config: action.node.config as never, inputs: action.inputs as never }, context);
   const output = await endedOrGivenUp(work, limit.signal).finally(() => limit.end());
   if (output === undefined || limit.signal.aborted) return fail(endedEarly(limit.signal, output));

@@ -88,6 +88,9 @@ class Work {
   /** Contains all private folders of the action. */
   readonly root: string;
   readonly #folders: Folders;
+  /** The folder for what is kept, if no other node can write to it. */
+  readonly #newCache: string | undefined;
+  #hasSucceeded = false;
   readonly #exceeding = new AbortController();
   #session: SandboxSession | undefined;
   #handle!: NodeHandle;
@@ -102,14 +105,24 @@ class Work {
     private readonly execution: Execution,
     private readonly action: Action,
     private readonly sandbox: Sandbox,
-    parent: string,
+    private readonly parent: string,
   ) {
     // A random name, so that runs don't all start in the part of the disk where the last one removed its files.
     this.root = `${parent}/${action.index}-${randomBytes(4).toString('hex')}`;
+    const { folders } = execution;
+    const { kind } = action.node;
+    const builder = mayCompile(action) ? execution.run.builder.id : undefined;
+    // Without a sandbox, other nodes can find any folder.
+    if (sandbox.mode === 'namespaces' && mayShare(action)) {
+      // Who shares results with other machines gets one that they can use, at the price of downloads.
+      const isShipped = action.record.code === undefined;
+      const mustBeNew = isShipped && action.reads.usesBuilder === undefined && execution.run.remote?.isWriting === true;
+      this.#newCache = folders.newCacheFor(kind, { builder, mustBeNew });
+    }
     this.#folders = {
       app: execution.appDir ?? `${this.root}/app`,
       scratch: `${this.root}/tmp`,
-      cache: execution.folders.cacheOf(action.node.kind, mayCompile(action) ? execution.run.builder.id : undefined),
+      cache: this.#newCache ?? folders.cacheOf(kind, builder),
       given: `${this.root}/given`,
       ...(hasToolPort(action) ? { tool: `${this.root}/tool` } : {}),
       tools: Object.fromEntries(Object.keys(action.tools).map((port) => [port, `${this.root}/tools/${port}`])),
@@ -178,6 +191,7 @@ class Work {
       signal: limit.signal,
       folders,
       paths: session.paths,
+      keptCache: this.sandbox.mode === 'none' ? 'open' : this.#newCache === undefined ? 'used' : 'new',
     });
     watch.onWork();
     this.#kept = new KeptFolder(folders.cache, execution.run.scannerFor(action.index, action.reads.env ?? []));
@@ -189,7 +203,9 @@ class Work {
     });
     await this.#closeSession();
     if (output === undefined || limit.signal.aborted) return fail(endedEarly(limit.signal, output));
-    return output.ok ? output : fail(this.#stopOfPlugin(output.failure));
+    if (!output.ok) return fail(this.#stopOfPlugin(output.failure));
+    this.#hasSucceeded = true;
+    return output;
   }
 
   #openSession(): SandboxSession {
@@ -260,10 +276,18 @@ class Work {
     return resultOf(this.execution.run, this.action, work);
   }
 
+  #keepCache(): void {
+    const { folders } = this.execution;
+    // A node that failed in memory may run once more on disk, which also needs a new folder.
+    const mayRepeat = !this.#hasSucceeded && this.parent === folders.smallDir();
+    if (this.#newCache !== undefined && !mayRepeat) folders.keep(this.action.node.kind, this.#newCache);
+  }
+
   /** Ends all processes that still run, and removes the folders. */
   async end(beforeRemoval: (() => void) | undefined): Promise<void> {
     await this.#closeSession();
     await this.#kept?.clean();
+    this.#keepCache();
     beforeRemoval?.();
     // Removed at once, so that the next node can reuse the memory.
     removeTreeSoon(this.root, this.#files);
@@ -272,6 +296,10 @@ class Work {
 
 const mayCompile = ({ plugin, record }: Action): boolean =>
   plugin.manifest.buildsCode === true || record.builder !== undefined;
+
+/** Whether its results can be for other apps although it may run their code. */
+const mayShare = ({ plugin, record }: Action): boolean =>
+  plugin.manifest.buildsCode === true && plugin.manifest.usesBuilder !== true && record.scope === '';
 
 /** Up to this size in characters, the node's config can't be the reason why a command's arguments are too large. */
 const LARGE_CONFIG = 64 * 1024;

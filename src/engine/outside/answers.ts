@@ -131,6 +131,7 @@ const READS: Fields = {
   facts: optional(anything),
   env: optional(listOf(is((value) => typeof value === 'string' && /^[^=\0]+$/.test(value), 'the name of a variable'))),
   scope: optional(oneOf('shared', 'app')),
+  usesBuilder: optional((value) => (value === 'maybe' ? undefined : flag(value))),
   sideEffects: optional(flag),
   pure: optional(flag),
 };

@@ -342,13 +342,15 @@ const isTimeout = ({ reason }: AbortSignal): boolean =>
   reason instanceof FailureError && hasCode(reason.failure, 'node::timeout');
 
 function dataOf(context: RunContext): ContextData {
-  const { node, appDir, toolDir, scratchDir, cacheDir, givenDir, paths, toolDirs, env, facts } = context;
+  const { node, appDir, toolDir, scratchDir, cacheDir, keptCache, givenDir, paths } = context;
+  const { toolDirs, env, facts } = context;
   return {
     node,
     appDir,
     ...(toolDir === undefined ? {} : { toolDir }),
     scratchDir,
     cacheDir,
+    keptCache,
     givenDir,
     paths,
     toolDirs,

@@ -32,7 +32,17 @@ export type HostFacts = Omit<Host, 'setting'>;
 /** The part of a run's context that is data. */
 export type ContextData = Pick<
   RunContext,
-  'node' | 'appDir' | 'toolDir' | 'scratchDir' | 'cacheDir' | 'givenDir' | 'paths' | 'toolDirs' | 'env' | 'facts'
+  | 'node'
+  | 'appDir'
+  | 'toolDir'
+  | 'scratchDir'
+  | 'cacheDir'
+  | 'keptCache'
+  | 'givenDir'
+  | 'paths'
+  | 'toolDirs'
+  | 'env'
+  | 'facts'
 >;
 
 export type Told =

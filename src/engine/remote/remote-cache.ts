@@ -117,12 +117,17 @@ export class RemoteCache implements BlobSupplier {
     return require && this.#off !== undefined ? unavailable(url, this.#off.error) : undefined;
   }
 
-  /** Asks all sets of results at once; the first of them that has a result wins. `key` is the one on this machine. */
-  async lookUp(key: ActionKey, query: RemoteQuery): Promise<RemoteHit | undefined> {
+  /**
+   * Asks all sets of results at once; the first of them that has a result wins. `key` is the one on this machine. `others`:
+   * further actions of a server that have the same one.
+   */
+  async lookUp(key: ActionKey, query: RemoteQuery, ...others: readonly RemoteQuery[]): Promise<RemoteHit | undefined> {
     if (!this.isReading) return undefined;
     const known = this.#hits.get(key);
     if (known !== undefined && !this.#isLost(known) && this.#hasTrees(known)) return { ...known, blobs: new Map() };
-    const found = await Promise.all(this.settings.scopes.map((scope) => this.#lookUpIn(scope, query)));
+    const found = await Promise.all(
+      this.settings.scopes.flatMap((scope) => [query, ...others].map((one) => this.#lookUpIn(scope, one))),
+    );
     const hit = found.find((one) => one !== undefined && !this.#isLost(one));
     if (hit === undefined) {
       this.#missed.add(key);

@@ -44,6 +44,9 @@ export function readPipfileLock(
   return { packages: packages.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)), sources };
 }
 
+/** An installer can't check a repository against a digest. */
+const REPOSITORIES = ['git', 'hg', 'svn', 'bzr'];
+
 function lockedPackage(name: string, entry: Fields): LockedPackage {
   const { version, ref, file, path, hashes } = entry;
   const found = [version, ref, file, path].find((value) => typeof value === 'string');
@@ -52,7 +55,7 @@ function lockedPackage(name: string, entry: Fields): LockedPackage {
   return {
     name: normalizeName(name),
     version: typeof found === 'string' ? found.replace(/^==/, '') : '',
-    isHashed: Array.isArray(hashes) && hashes.length > 0,
+    isHashed: Array.isArray(hashes) && hashes.length > 0 && !REPOSITORIES.some((name) => name in entry),
     ...(local !== undefined && { localPath: local.replace(/^file:\/\//, '') }),
   };
 }

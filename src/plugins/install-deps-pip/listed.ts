@@ -29,6 +29,8 @@ export class Listed {
   /** Exact versions alone fix neither their dependencies nor which file of a version pip chooses. */
   isPinned = true;
   hasHashes = false;
+  /** No repositories, and nothing editable. */
+  hasOnlyArchives = true;
 
   static async read(view: ViewReader, paths: readonly string[], root: string): Promise<Result<Listed>> {
     const listed = new Listed();
@@ -54,8 +56,9 @@ export class Listed {
       if (!isLogin) this.swaying.add(name);
     }
     this.isPinned &&= hashChecked;
-    for (const { name, specifier, hashed } of requirements) {
+    for (const { name, specifier, hashed, kind, editable } of requirements) {
       this.hasHashes ||= hashed;
+      this.hasOnlyArchives &&= (kind === 'index' || kind === 'url') && !editable;
       if (name !== undefined) this.packages[name] = withoutUserinfo(specifier.replace(/^==\s*/, ''));
     }
     return undefined;

@@ -40,6 +40,8 @@ type Facts = {
   readonly packages: Readonly<Record<string, string>>;
   /** Variables in the files -> their first use, for example `requirements.txt, line 2`. */
   readonly variables?: Readonly<Record<string, string>>;
+  /** If packages are built, all of them may be shared. */
+  readonly sharesBuilds?: boolean;
   /** For uv: a requirement has a digest, so all of them must have one. */
   readonly requireHashes?: boolean;
   /** Without user and password. */
@@ -64,17 +66,21 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
     const requirements = [inRoot(root, config.requirements), ...(withTests ? [testRequirements] : [])];
     const listed = await Listed.read(view, requirements, root);
     if (!listed.ok) return listed;
-    const { packages, variables, swaying, isPinned, hasHashes } = listed.value;
+    const { packages, variables, swaying, isPinned, hasHashes, hasOnlyArchives } = listed.value;
     const localPaths = [...listed.value.localPaths].sort();
     const sources = await sourcesOf(view, localPaths, { isLocked: false });
     const index = defaultIndex(config, this.services.host);
     const extraIndexes = view.env(EXTRA_INDEX);
+    // Files with variables are about logins, and an index can answer each user differently.
+    const sharesBuilds =
+      isPinned && hasOnlyArchives && localPaths.length === 0 && variables.size === 0 && extraIndexes === undefined;
     const facts: Facts = {
       requirements,
       ...(root !== config.root && { folder: root }),
       localPaths,
       ...readingFact(sources),
       packages,
+      ...(sharesBuilds && { sharesBuilds }),
       ...(variables.size > 0 && { variables: Object.fromEntries(variables) }),
       ...(config.installer === 'uv' && { requireHashes: isPinned || hasHashes }),
       // URLs may contain a password, so facts have them without it, and `run` looks them up again.
@@ -87,14 +93,21 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
       facts,
       ...(swaying.size > 0 && { env: [...swaying].sort() }),
       ...(!isPinned && { scope: 'app' as const }),
+      // A digest doesn't say whether it is that of a wheel.
+      ...(sharesBuilds && { usesBuilder: 'maybe' as const }),
     });
   }
 
   async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
-    const { localPaths, variables = {} } = context.facts;
+    const { localPaths, sharesBuilds = false, variables = {} } = context.facts;
     const unset = Object.entries(variables).filter(([name]) => (valueOf(context, name) ?? '') === '');
     if (unset.length > 0) return fail(variablesUnset(unset));
-    const install = { vendorDir: config.vendorDir, builtIn: localPaths };
+    const install = {
+      vendorDir: config.vendorDir,
+      builtIn: localPaths,
+      sharesBuilds,
+      trustsCache: config.installer === 'uv',
+    };
     return installPackages(this.services, context, install, (python) => this.#install(config, context, python));
   }
 

@@ -43,6 +43,8 @@ type Facts = {
   readonly sources: readonly string[];
   readonly index?: string;
   readonly extraIndexes?: string;
+  /** If packages are built, all of them may be shared. */
+  readonly sharesBuilds?: boolean;
 };
 
 const EXTRA_INDEX = 'PIP_EXTRA_INDEX_URL';
@@ -84,11 +86,17 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
     });
     const index = defaultIndex(config, this.services.host);
     const extraIndexes = view.env(EXTRA_INDEX);
+    // The lock does not contain what [build-system] of the Pipfile installs before builds.
+    const isPinned =
+      lock.packages.every(({ isHashed }) => isHashed) && !/^[ \t]*\[build-system\]/m.test(asked.toString());
+    // Variables are about logins, and an index can answer each user differently.
+    const sharesBuilds = isPinned && local.inside.length === 0 && variables.length === 0 && extraIndexes === undefined;
     const facts: Facts = {
       develop,
       packages: Object.fromEntries(lock.packages.map(({ name, version }) => [name, withoutUserinfo(version)])),
       ...(folder !== config.root && { folder }),
       localPaths: local.inside,
+      ...(sharesBuilds && { sharesBuilds }),
       ...readingFact(sources),
       variables: [...new Set(variables)].sort(),
       ...(braced.size > 0 && { braced: [...braced].sort() }),
@@ -97,13 +105,12 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
       ...(index !== undefined && { index: withoutUserinfo(index) }),
       ...(extraIndexes !== undefined && { extraIndexes: withoutUserinfo(extraIndexes) }),
     };
-    // The lock does not contain what [build-system] of the Pipfile installs before builds.
-    const isPinned =
-      lock.packages.every(({ isHashed }) => isHashed) && !/^[ \t]*\[build-system\]/m.test(asked.toString());
     return succeed({
       files: [...new Set(files)].sort(),
       facts,
       ...(!isPinned && { scope: 'app' as const }),
+      // A digest doesn't say whether it is that of a wheel.
+      ...(sharesBuilds && { usesBuilder: 'maybe' as const }),
     });
   }
 
@@ -113,7 +120,8 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
     const { cache, scratch } = files.of(context);
     const unset = (facts.braced ?? []).filter((name) => (valueOf(context, name) ?? '') === '');
     if (unset.length > 0) return fail(variablesUnset(inRoot(config.root, 'Pipfile'), unset));
-    const install = { vendorDir: config.vendorDir, builtIn: facts.localPaths };
+    const { localPaths, sharesBuilds = false } = facts;
+    const install = { vendorDir: config.vendorDir, builtIn: localPaths, sharesBuilds, trustsCache: false };
     return installPackages(this.services, context, install, async (python) => {
       const options = ['install', '--deploy', ...(facts.develop ? ['--dev'] : [])];
       const shown = ['pipenv', ...options].join(' ');

@@ -29,6 +29,8 @@ export type Facts = {
   readonly ignoredPlugins: readonly string[];
   /** Of what builds need, which no digest settles. Without user and password. */
   readonly index?: string;
+  /** Packages are built, and all of them may be shared. */
+  readonly sharesBuilds?: true;
 };
 
 interface LockedInstall {

@@ -48,16 +48,28 @@ export function localSources(packages: readonly LockedPackage[], folder: string)
 }
 
 /**
- * Whether digests pin all installed bytes. They don't if a package is built, because no lock pins the build requirements, and
- * code of the package writes the result.
+ * Who can use the result. `all`: every package is a wheel that the lock pins by digest. `builder`: some are built, from archives
+ * of an index or a URL that the lock pins. `app`: something else is installed.
  */
-export const isSettled = (packages: readonly LockedPackage[], target: WheelTarget): boolean =>
-  packages.every(
-    ({ source, files }) =>
-      source?.type !== 'directory' &&
-      source?.type !== 'git' &&
-      files.length > 0 &&
-      files.every(({ hash }) => /^sha(256|384|512):/.test(hash)) &&
-      // A package without a source archive can't be built: it is for other machines, or a wheel fits.
-      (files.every(({ file }) => file.endsWith('.whl')) || files.some(({ file }) => wheelFits(file, target))),
-  );
+export function usersOf(
+  packages: readonly LockedPackage[],
+  { target, refusesWheels }: { readonly target: WheelTarget; readonly refusesWheels: boolean },
+): 'all' | 'builder' | 'app' {
+  if (!packages.every(isPinned)) return 'app';
+  const built = packages.filter((locked) => refusesWheels || !isWheel(locked, target));
+  if (built.length === 0) return 'all';
+  return built.every(({ source }) => source === undefined || REMOTE.has(source.type)) ? 'builder' : 'app';
+}
+
+/** Sources of archives outside the app. A package without a source is from the default index. */
+const REMOTE = new Set(['legacy', 'url']);
+
+const isPinned = ({ source, files }: LockedPackage): boolean =>
+  source?.type !== 'directory' &&
+  source?.type !== 'git' &&
+  files.length > 0 &&
+  files.every(({ hash }) => /^sha(256|384|512):/.test(hash));
+
+/** A package without a source archive can't be built: it is for other machines, or a wheel fits. */
+const isWheel = ({ files }: LockedPackage, target: WheelTarget): boolean =>
+  files.every(({ file }) => file.endsWith('.whl')) || files.some(({ file }) => wheelFits(file, target));

@@ -13,7 +13,7 @@ import { noPython } from '../shared/python/failures.js';
 import { pythonHome } from '../shared/python/home.js';
 import { wheelTarget } from '../shared/python/wheel-target.js';
 import { installLocked, type Facts } from './install.js';
-import { isSettled, localSources, versionsOf, wantedPackages } from './locked.js';
+import { localSources, usersOf, versionsOf, wantedPackages } from './locked.js';
 import { manifest, type config, type inputs } from './manifest.js';
 import { readProjectFiles } from './project-files.js';
 
@@ -40,7 +40,7 @@ export class InstallDepsPoetry implements Plugin<Node['config'], Node['inputs'],
     if (outside.length > 0) return fail(sourcesOutside(outside));
     const localPaths = sources.map(({ path }) => path ?? '.').sort();
     const built = await sourcesOf(view, localPaths, { isLocked: true });
-    const isPinned = isSettled(wanted, target) && !refusesWheels;
+    const users = usersOf(wanted, { target, refusesWheels });
     const facts: Facts = {
       groups: view.run.mode === 'test' ? 'all' : 'main',
       ...(folder !== config.root && { folder }),
@@ -48,17 +48,21 @@ export class InstallDepsPoetry implements Plugin<Node['config'], Node['inputs'],
       ...readingFact(built),
       packages: versionsOf(wanted),
       ignoredPlugins: requiredPlugins,
-      ...(!isPinned && index !== undefined && { index: withoutUserinfo(index) }),
+      ...(users !== 'all' && index !== undefined && { index: withoutUserinfo(index) }),
+      ...(users === 'builder' && { sharesBuilds: true as const }),
     };
     return succeed({
       files: [...paths.map(literalPattern), ...built.patterns].sort(),
       facts,
-      ...(!isPinned && { scope: 'app' as const }),
+      ...(users === 'app' && { scope: 'app' as const }),
+      ...(users === 'builder' && { usesBuilder: true as const }),
     });
   }
 
   async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {
-    const install = { vendorDir: config.vendorDir, builtIn: context.facts.localPaths };
+    const { localPaths, sharesBuilds = false } = context.facts;
+    // Poetry checks an archive, then installs the wheel next to it that fits best.
+    const install = { vendorDir: config.vendorDir, builtIn: localPaths, sharesBuilds, trustsCache: true };
     return installPackages(this.services, context, install, (python) =>
       installLocked(this.services, context, { config, facts: context.facts, python }),
     );

@@ -11,7 +11,7 @@ import type { InstalledOutputs as Outputs } from '../shared/install/install-pack
 import { wheelTarget } from '../shared/python/wheel-target.js';
 import { indexFact, planIndex } from '../shared/uv/command.js';
 import { installWithUv, type UvFacts } from '../shared/uv/install.js';
-import { needsNoBuild, readUvProject } from '../shared/uv/project.js';
+import { readUvProject, usersOf } from '../shared/uv/project.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;
@@ -36,17 +36,23 @@ export class InstallDepsUv implements Plugin<Node['config'], Node['inputs'], Out
     const { lock, files, computed, readingAll, hasSettings } = project.value;
     const asked = new Set((config.groups ?? []).map(normalizeName));
     const leftOut = view.run.mode === 'test' ? [] : project.value.defaultGroups.filter((group) => !asked.has(group));
+    const users = usersOf(project.value, target);
     const facts: Facts = {
       withDefaultGroups: view.run.mode === 'test',
       ...(leftOut.length > 0 && { leftOut }),
       hasSettings,
       computed,
+      ...(users === 'builder' && { sharesBuilds: true as const }),
       ...readingFact({ readingAll, patterns: [] }),
       packages: versionsOf(lock),
       ...indexFact(planIndex(lock, defaultIndex(config, this.services.host))),
     };
-    const isShared = needsNoBuild(project.value, target);
-    return succeed({ files, facts, ...(!isShared && { scope: 'app' as const }) });
+    return succeed({
+      files,
+      facts,
+      ...(users === 'app' && { scope: 'app' as const }),
+      ...(users === 'builder' && { usesBuilder: true as const }),
+    });
   }
 
   async run({ config }: Node, context: RunContext<Facts>): RunPromise<Outputs> {

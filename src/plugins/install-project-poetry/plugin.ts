@@ -58,7 +58,12 @@ export class InstallProjectPoetry implements Plugin<Node['config'], Node['inputs
     const { isPackage, hasBuildScript, readingAll, folder: root = config.root } = context.facts;
     if (!isPackage) return succeed({ outputs: { packages: inputs.packages } });
     const { files, host, log } = this.services;
-    const install = { vendorDir: config.vendorDir, builtIn: hasBuildScript ? [root] : [] };
+    const install = {
+      vendorDir: config.vendorDir,
+      builtIn: hasBuildScript ? [root] : [],
+      sharesBuilds: false,
+      trustsCache: false,
+    };
     return installPackages(this.services, context, install, async (python, before) => {
       // Not `sync`, which would remove the dependencies.
       const args = ['install', '--only-root'];

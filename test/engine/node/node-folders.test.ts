@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -23,6 +23,19 @@ describe('engine/node/node-folders', () => {
 
   it('has a place in memory and one on disk', () => {
     expect([folders.smallDir(), folders.largeDir()]).to.deep.equal([join(root, 'small'), join(root, 'large')]);
+  });
+
+  it('gives a node a new folder while nothing is kept, and keeps that of the first node', () => {
+    const choice = { mustBeNew: false };
+    const [first, second] = [folders.newCacheFor('uv', choice)!, folders.newCacheFor('uv', choice)!];
+    expect(first).not.to.equal(second);
+    writeFileSync(join(first, 'wheel'), 'first');
+    writeFileSync(join(second, 'wheel'), 'second');
+    folders.keep('uv', first);
+    folders.keep('uv', second);
+    expect(readFileSync(join(root, 'kept/uv/wheel'), 'utf8')).to.equal('first');
+    expect(folders.newCacheFor('uv', choice)).to.equal(undefined);
+    expect(existsSync(join(folders.newCacheFor('uv', { mustBeNew: true })!, 'wheel'))).to.equal(false);
   });
 
   it('keeps one folder per kind', () => {

@@ -25,13 +25,17 @@ export interface FinishedInstall {
   readonly builtFromSource: boolean;
   /** App-relative files that builds wrote next to the sources of the app. */
   readonly generated: readonly string[];
+  /** Whether other apps may get what was built. */
+  readonly sharesBuilds: boolean;
+  /** Whether the tool installs what is in its cache without comparing it with a digest. */
+  readonly trustsCache: boolean;
 }
 
 export async function finishInstall(
   services: Pick<Services, 'files' | 'subprocess'>,
   context: RunContext,
   python: SlugPython,
-  { before, builtFromSource, generated }: FinishedInstall,
+  { before, builtFromSource, generated, sharesBuilds, trustsCache }: FinishedInstall,
 ): RunPromise<InstalledOutputs> {
   const { home, minor, sitePackages } = python;
   const { app, cache } = services.files.of(context);
@@ -52,8 +56,15 @@ export async function finishInstall(
   const [first] = found;
   if (first === undefined) {
     const uncacheable = await filesMentionPrivatePath(context, app, generated);
-    const limits = isBuilt && { scope: 'app' as const, usedBuilder: true as const };
-    return succeed({ outputs, ...(uncacheable && { uncacheable }), ...limits });
+    // An earlier run of the app may have left anything in the folder that is kept.
+    const mayHoldOthers = trustsCache && context.keptCache === 'used';
+    const isOfApp = isBuilt ? !sharesBuilds || context.keptCache !== 'new' : mayHoldOthers;
+    return succeed({
+      outputs,
+      ...(uncacheable && { uncacheable }),
+      ...(isBuilt && { usedBuilder: true as const }),
+      ...(isOfApp && { scope: 'app' as const }),
+    });
   }
   if (!isBuilt) return fail(privatePathLeft(found));
   return succeed({

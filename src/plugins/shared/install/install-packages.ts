@@ -12,6 +12,13 @@ interface PackageInstall {
   readonly vendorDir: string;
   /** Folders of the app that a build may write into, app-relative. */
   readonly builtIn: readonly string[];
+  /**
+   * Digests in the key pin every source archive that can be built, and nothing else can change the result but the builder and
+   * what every user of the key asks for, such as the newest version of a build tool.
+   */
+  readonly sharesBuilds: boolean;
+  /** Whether the tool installs what is in its cache without comparing it with a digest. */
+  readonly trustsCache: boolean;
 }
 
 /** The result of the tool. */
@@ -23,7 +30,7 @@ type InstallWork = (python: SlugPython, before: Snapshot) => Promise<InstallResu
 export async function installPackages(
   services: Pick<Services, 'files' | 'subprocess'>,
   context: RunContext,
-  { vendorDir, builtIn }: PackageInstall,
+  { vendorDir, builtIn, sharesBuilds, trustsCache }: PackageInstall,
   work: InstallWork,
 ): RunPromise<InstalledOutputs> {
   const { app } = services.files.of(context);
@@ -34,5 +41,11 @@ export async function installPackages(
   const done = await work(python.value, before);
   if (!done.ok) return done;
   const generated = await projects.clean();
-  return finishInstall(services, context, python.value, { before, generated, ...done.value });
+  return finishInstall(services, context, python.value, {
+    before,
+    generated,
+    sharesBuilds,
+    trustsCache,
+    ...done.value,
+  });
 }

@@ -18,6 +18,8 @@ export type UvFacts = {
   /** The default groups that are left out, for the log. */
   readonly leftOut?: readonly string[];
   readonly hasSettings: boolean;
+  /** Packages are built, and all of them may be shared. */
+  readonly sharesBuilds?: true;
   /** Projects whose builds may read any file of the app, with the reason. */
   readonly readingAll?: ProjectSources['readingAll'];
   /** The index that replaces the default one, without user and password. */
@@ -52,7 +54,10 @@ export async function installWithUv(
   const shown = ['uv', 'sync', '--locked', ...groups].join(' ');
   // Read again, because facts don't contain the password.
   const { way, index, others } = planIndex(project.value.lock, defaultIndex(config, services.host));
-  return installPackages(services, context, { vendorDir: config.vendorDir, builtIn }, async (python) => {
+  const sharesBuilds = facts.sharesBuilds === true;
+  // uv keeps wheels unpacked.
+  const install = { vendorDir: config.vendorDir, builtIn, sharesBuilds, trustsCache: true };
+  return installPackages(services, context, install, async (python) => {
     const { files, log } = services;
     log.step(context, `Installing ${part === 'remote' ? 'dependencies' : 'the project'} using '${shown}'`);
     tellLeftOut(log, context, facts.leftOut);

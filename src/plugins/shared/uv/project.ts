@@ -165,17 +165,26 @@ async function projectIn(view: ViewReader, folder: string): Promise<UvProjectFil
 }
 
 /**
- * Whether all packages are downloads that the lockfile pins by digest, so that the result is the same for every app. Builds are
- * not: build tools are not pinned, and code of the package runs.
+ * Who can use the result. `all`: every package is a wheel that the lockfile pins by digest. `builder`: some are built, from
+ * archives that the lockfile pins. `app`: something else is installed, or code of the app runs.
  */
-export function needsNoBuild(project: UvProject, target: WheelTarget | undefined): boolean {
-  if (project.refusesWheels || project.computed.length > 0 || target === undefined) return false;
-  return project.lock.packages.every((locked) => isDownloaded(locked, target));
+export function usersOf(project: UvProject, target: WheelTarget | undefined): 'all' | 'builder' | 'app' {
+  const { lock, computed, refusesWheels } = project;
+  if (computed.length > 0 || target === undefined || !lock.packages.every(isPinned)) return 'app';
+  return !refusesWheels && lock.packages.every((locked) => isWheel(locked, target)) ? 'all' : 'builder';
 }
 
-function isDownloaded({ source, wheels, hasSdist, hashed }: UvLockedPackage, target: WheelTarget): boolean {
-  if (source.type === 'git') return false;
-  if (source.type !== 'registry' && source.type !== 'url') return true;
-  // A package without a source archive can't be built: it is for other machines, or a wheel fits.
-  return hashed && (!hasSdist || wheels.some((file) => wheelFits(file, target)));
-}
+/** Packages in the app are installed by another node. */
+const isOfApp = ({ source: { type } }: UvLockedPackage): boolean =>
+  type !== 'git' && type !== 'registry' && type !== 'url';
+
+const isPinned = (locked: UvLockedPackage): boolean =>
+  isOfApp(locked) ||
+  // uv installs from a URL even if the lockfile lists no file.
+  (locked.source.type !== 'git' && locked.hashed && (locked.source.type !== 'url' || hasFiles(locked)));
+
+const hasFiles = ({ wheels, hasSdist }: UvLockedPackage): boolean => wheels.length > 0 || hasSdist;
+
+/** A package without a source archive can't be built: it is for other machines, or a wheel fits. */
+const isWheel = (locked: UvLockedPackage, target: WheelTarget): boolean =>
+  isOfApp(locked) || !locked.hasSdist || locked.wheels.some((file) => wheelFits(file, target));
