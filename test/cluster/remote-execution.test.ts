@@ -1,8 +1,11 @@
 // Nodes that run on the workers of a real cluster: the same layers as here, also while workers and the scheduler die.
 
-import { rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Event, RunReport } from '../../src/engine/events.js';
+import { decodeCommand } from '../../src/engine/trees/reapi.js';
+import { processesOf } from '../support/cli-scene.js';
 import { layersOf, ranRemotely, RemoteScene, type EndedRun, type Machine } from '../support/remote-scene.js';
 import { Cluster, needCluster } from '../support/servers/cluster.js';
 import { BUILDER, workerFolder, workerMounts } from '../support/workers.js';
@@ -81,6 +84,28 @@ describe('remote execution on a cluster', function () {
     expect(ran).to.be.at.least(builds * 20);
   });
 
+  it('sends a command again that the cache has lost between two nodes, and BuildGrid misses', async () => {
+    // Both nodes have the same Command: what differs is in their inputs.
+    const script = (id: string): string => `echo ${scene.tag} > ${id}`;
+    const sleeping = `sleep 5 # ${scene.tag}`;
+    scene.pipeline(`pyflow: 1
+nodes:
+  one: { uses: command, with: { argv: [sh, -c, '${script('one')}; ${sleeping}'], writes: [one] } }
+  two: { uses: command, after: [one], with: { argv: [sh, -c, '${script('two')}'], writes: [two] } }
+`);
+    const cacheDir = `${scene.root}/cache-there`;
+    const running = scene.start({ args: [`--remote=${cluster.url}`], env, sandbox: 'auto', cacheDir });
+    while (processesOf(sleeping).length === 0 && running.child.exitCode === null)
+      await new Promise((resume) => setTimeout(resume, 20));
+    await cluster.cache.kill();
+    expect(removeCommands(cluster.cache.folder)).to.be.at.least(1);
+    await cluster.cache.resume();
+    const { report, events } = await running.ended;
+    expect(events.filter(({ type }) => type === 'notice')).to.deep.equal([]);
+    expect(ranRemotely(report!)).to.deep.equal(['one', 'two']);
+    expectSame(report!, (await here()).report);
+  });
+
   describe('whose scheduler is killed in the middle of a build, and started again', () => {
     const SMALL = 60;
     /** The build goes on meanwhile. */
@@ -125,6 +150,16 @@ describe('remote execution on a cluster', function () {
 });
 
 const isFinished = ({ type }: Event): boolean => type === 'node-finished';
+
+/** Removes the messages that say what a worker has to run. Returns how many there were. */
+function removeCommands(folder: string): number {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const commands = files
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .filter((path) => decodeCommand(readFileSync(path))?.arguments[0] === 'pyflow-node');
+  for (const path of commands) rmSync(path);
+  return commands.length;
+}
 
 /** Kills one after the other and starts it again. Resolves with how many it has killed. */
 async function killWorkers(cluster: Cluster, isOver: () => boolean): Promise<number> {

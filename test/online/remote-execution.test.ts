@@ -77,6 +77,8 @@ describe('remote execution', function () {
     const remote = await there();
     expect(remote.notices).to.deep.equal({});
     expect(new Set(Object.values(placesOf(remote)))).to.deep.equal(new Set(['executed remote']));
+    // Those that start together share what sends their inputs.
+    expect(remote.report.remote?.calls).to.be.below(5 * NODES);
     const local = await here();
     expect(layersOf(remote)).to.deep.equal(layersOf(local));
     expect(keysOf(remote)).to.deep.equal(keysOf(local));
