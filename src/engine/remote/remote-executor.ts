@@ -117,30 +117,35 @@ export class RemoteExecutor {
   async #read(bytes: Uint8Array, store: LocalStore, key: ActionKey): Promise<ExecutedRemotely> {
     const message = decodeActionResult(bytes);
     if (message === undefined) return unusable('the server sent an invalid result');
-    const log = await this.#textOf(message.stdoutRaw, message.stdout, MOST_LOG_BYTES);
-    if (message.exitCode === 0) return this.#readResult(message, { store, key, log });
+    if (message.exitCode === 0) return this.#readResult(message, { store, key });
     const stderr = await this.#textOf(message.stderrRaw, message.stderr, MOST_STDERR_BYTES);
     const said = stderr && parseWorkerMessage(stderr.toString('utf8'));
     if (said === undefined) return unusable(whyNoWorker(message.exitCode, stderr));
-    if (said.type !== 'kept-back') return { type: 'failed', message: said, log };
-    const done = await this.#readResult({ ...message, exitCode: 0 }, { store, key, log });
+    if (said.type !== 'kept-back') {
+      const log = await this.#textOf(message.stdoutRaw, message.stdout, MOST_LOG_BYTES);
+      return { type: 'failed', message: said, log };
+    }
+    const done = await this.#readResult({ ...message, exitCode: 0 }, { store, key });
     const { uncacheable } = said;
     return done.type !== 'done' || uncacheable === undefined ? done : { ...done, uncacheable };
   }
 
   async #textOf(inline: Uint8Array | undefined, digest: Digest | undefined, most: number): Promise<Buffer | undefined> {
-    if (inline !== undefined && inline.length > 0) return Buffer.from(inline);
-    if (digest === undefined || sizeOf(digest) === 0 || sizeOf(digest) > most) return undefined;
-    return (await this.#fetcher.fetchBytes([digest], this.settings.instance)).get(digest);
+    const apart = textApart(inline, digest, most);
+    return textIn(inline, apart, await this.#fetcher.fetchBytes(apart, this.settings.instance));
   }
 
   /** Checks the result as if it came from any server, and fetches all that it names. */
   async #readResult(
     given: ReapiResult,
-    { store, key, log }: { readonly store: LocalStore; readonly key: ActionKey; readonly log: Buffer | undefined },
+    { store, key }: { readonly store: LocalStore; readonly key: ActionKey },
   ): Promise<ExecutedRemotely> {
     const { instance } = this.settings;
-    const read = await this.#fetcher.fetchBytes(blobsToRead(given, this.#connection.batchBytes), instance);
+    // All that can be read before the trees are known, in one call.
+    const logApart = textApart(given.stdoutRaw, given.stdout, MOST_LOG_BYTES);
+    const early = new Set([...blobsToRead(given, this.#connection.batchBytes), ...logApart]);
+    const read = await this.#fetcher.fetchBytes([...early], instance);
+    const log = textIn(given.stdoutRaw, logApart, read);
     const own = inOwnForm(given, read);
     if (own === undefined) return unusable('a folder of the result is missing or invalid');
     // An executor is trusted to run what it is told, as this machine is: nobody has signed its result yet.
@@ -170,6 +175,21 @@ export class RemoteExecutor {
   close(): void {
     this.#connection.close();
   }
+}
+
+/** The digest of a text that the answer doesn't contain itself. */
+const textApart = (inline: Uint8Array | undefined, digest: Digest | undefined, most: number): readonly Digest[] =>
+  (inline !== undefined && inline.length > 0) || digest === undefined || sizeOf(digest) === 0 || sizeOf(digest) > most
+    ? []
+    : [digest];
+
+function textIn(
+  inline: Uint8Array | undefined,
+  [apart]: readonly Digest[],
+  read: ReadonlyMap<Digest, Buffer>,
+): Buffer | undefined {
+  if (inline !== undefined && inline.length > 0) return Buffer.from(inline);
+  return apart === undefined ? undefined : read.get(apart);
 }
 
 const isResult = (ended: Ended): ended is Extract<Ended, { type: 'timeout' | 'aborted' }> =>
