@@ -10,27 +10,12 @@ import type { RunRequest } from '../../src/engine/request.js';
 import { managerPipeline } from '../support/manager-pipeline.js';
 import { PackageIndex } from '../support/package-index.js';
 import { pyenvVersions } from '../support/runtimes.js';
-import { makeSourceArchive, makeWheel } from '../support/wheels.js';
+import { makeUnstableArchive, makeWheel } from '../support/wheels.js';
 import { outcomesOf, Workspace } from '../support/workspace.js';
 import { skipBecause } from '../support/skip.js';
 
 const helper = makeWheel('helper', '1.5');
-/** Every build of it gives different bytes. */
-const built = makeSourceArchive('built', '1.0', {
-  'pyproject.toml': '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
-  'backend.py': `import uuid, zipfile
-
-def build_wheel(folder, config_settings=None, metadata_directory=None):
-    name = "built-1.0-py3-none-any.whl"
-    info = "built-1.0.dist-info/"
-    with zipfile.ZipFile(folder + "/" + name, "w") as wheel:
-        wheel.writestr("built.py", "BUILD = '%s'\\n" % uuid.uuid4())
-        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: built\\nVersion: 1.0\\n")
-        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr(info + "RECORD", "built.py,,\\n" + info + "METADATA,,\\n" + info + "WHEEL,,\\n" + info + "RECORD,,\\n")
-    return name
-`,
-});
+const built = makeUnstableArchive();
 
 const BUILT = `built==1.0 --hash=sha256:${built.sha256}\n`;
 

@@ -112,3 +112,21 @@ export function makeSourceArchive(name: string, version: string, files: Readonly
   const bytes = gzipSync(Buffer.concat([...blocks, Buffer.alloc(1024)]));
   return { file: `${top}.tar.gz`, name, bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
+
+/** The package `built`. Every build of it gives different bytes, in `built.py`. */
+export const makeUnstableArchive = (): Wheel =>
+  makeSourceArchive('built', '1.0', {
+    'pyproject.toml': '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+    'backend.py': `import uuid, zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = "built-1.0-py3-none-any.whl"
+    info = "built-1.0.dist-info/"
+    with zipfile.ZipFile(folder + "/" + name, "w") as wheel:
+        wheel.writestr("built.py", "BUILD = '%s'\\n" % uuid.uuid4())
+        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: built\\nVersion: 1.0\\n")
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(info + "RECORD", "built.py,,\\n" + info + "METADATA,,\\n" + info + "WHEEL,,\\n" + info + "RECORD,,\\n")
+    return name
+`,
+  });
