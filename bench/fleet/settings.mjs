@@ -71,7 +71,7 @@ export const SETTINGS = {
   sourceBuiltShare: assumed(
     0.1,
     '',
-    'Repositories with a package that is built from source: results stay with their app',
+    'Repositories with a package that is built from source: results stay with their app, as in all but its first install',
   ),
   pythonRelease: assumed(0, '', '1: a new patch release replaces the most used one when the measured time begins'),
   hostLifeHours: assumed(0, 'h', 'A host is replaced by an empty one after this time; 0: never'),
