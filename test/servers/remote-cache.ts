@@ -81,16 +81,19 @@ export function testRemoteCache(kind: CacheServerKind): void {
 
   it('gives a result that belongs to a builder to that builder only', async () => {
     const none = `{ type: 'object', properties: {}, additionalProperties: false }`;
-    const plugin = (kind: string, more: string): string => `export const manifest = {
+    const plugin = (kind: string, reads: string, more: string): string => `export const manifest = {
   kind: '${kind}', revision: 1, description: 'x', writes: [], usesBuilder: false,
   config: { type: 'object', properties: { tag: { type: 'string' } }, additionalProperties: false }, inputs: ${none}, outputs: ${none} };
 export class plugin {
   manifest = manifest;
-  async reads() { return { ok: true, value: {} }; }
+  async reads() { return { ok: true, value: {${reads}} }; }
   async run() { return { ok: true, value: { outputs: {}${more} } }; }
 }
 `;
-    scene.write({ 'wheels.mjs': plugin('wheels', ''), 'source.mjs': plugin('source', ', usedBuilder: true') });
+    scene.write({
+      'wheels.mjs': plugin('wheels', '', ''),
+      'source.mjs': plugin('source', ` usesBuilder: 'maybe' `, ', usedBuilder: true'),
+    });
     scene.pipeline(`pyflow: 1
 plugins: [app/wheels.mjs, app/source.mjs]
 nodes:

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { succeed } from '../../../src/engine/failure.js';
 import type { ActionKey } from '../../../src/engine/files/digest.js';
 import { grpcTransport } from '../../../src/engine/remote/open.js';
 import { RemoteCache } from '../../../src/engine/remote/remote-cache.js';
@@ -71,6 +72,31 @@ describe('engine/remote, a run with a remote cache', function () {
     const again = await work.run({ ...scene.remote(), appId: 'another' });
     expect(calls()).to.deep.equal({});
     expect(again.remote).to.include({ hits: 0, misses: 0, calls: 0 });
+  });
+
+  it('asks for both keys at once if only a run can say whether it used the builder', async () => {
+    const kinds: Record<string, Toy> = {
+      wheels: { reads: () => succeed({ usesBuilder: 'maybe' }), run: async () => outputs({}) },
+      source: { reads: () => succeed({ usesBuilder: 'maybe' }), run: async () => outputs({}, { usedBuilder: true }) },
+      known: { reads: () => succeed({ usesBuilder: true }), run: async () => outputs({}) },
+    };
+    const on = async (builder: string, write: boolean) => {
+      const nodes = Object.keys(kinds).map((kind) => `  ${kind}: { uses: ${kind} }\n`);
+      const work = scene.machine(`pyflow: 1\nnodes:\n${nodes.join('')}`, kinds);
+      const report = await work.run({ ...scene.remote({ write }), settings: { BUILDER: builder } });
+      return { remote: report.remote, places: places(report) };
+    };
+    const executed = { wheels: 'executed', source: 'executed', known: 'executed' };
+    const restored = { wheels: 'remote', source: 'remote', known: 'remote' };
+    expect(await on('a', true))
+      .to.have.property('places')
+      .that.deep.equals(executed);
+    calls();
+    const second = await on('a', false);
+    expect(second.places).to.deep.equal(restored);
+    expect(second.remote, 'one look-up of a node, whatever its keys').to.include({ hits: 3, misses: 0 });
+    expect(calls()['GetActionResult'], 'of two nodes, two keys').to.equal(5);
+    expect((await on('b', false)).places).to.deep.equal({ ...executed, wheels: 'remote' });
   });
 
   it('does not ask for nodes that the request refreshes, and uploads what they make', async () => {
