@@ -21,6 +21,14 @@ export interface Winner {
   readonly entry: LayerEntry | ({ readonly type: 'file'; readonly source: true } & Permissions);
 }
 
+/** What a node has looked at so far. */
+interface Looks {
+  /** Paths, and patterns with the prefix `glob:`. */
+  readonly paths: Set<string>;
+  /** Positions of the nodes from whose layers it has seen a file or a name. */
+  readonly writers: Set<number>;
+}
+
 type AncestorsOf = (node: number) => { has(node: number): boolean };
 
 const SOURCE = -1;
@@ -37,7 +45,7 @@ export class RunFiles {
   #hidesFolders = false;
   #sourceLinks: readonly string[] | undefined;
   readonly #layerLinks = new Set<string>();
-  readonly #looks = new Map<number, Set<string>>();
+  readonly #looks = new Map<number, Looks>();
 
   constructor(
     source: Source,
@@ -77,18 +85,30 @@ export class RunFiles {
 
   /** Paths and patterns that a node looked at; undefined if its `reads` was not called. */
   looksOf(node: number): ReadonlySet<string> | undefined {
-    return this.#looks.get(node);
+    return this.#looks.get(node)?.paths;
+  }
+
+  /** Positions of the nodes from whose layers a node has seen a file or a name; undefined if its `reads` was not called. */
+  writersSeenBy(node: number): ReadonlySet<number> | undefined {
+    return this.#looks.get(node)?.writers;
   }
 
   /** Call it before `reads`, also for a node that then looks at nothing. */
   beginLooks(node: number): void {
-    this.#looks.set(node, new Set());
+    this.#looks.set(node, { paths: new Set(), writers: new Set() });
   }
 
   /** What `node` finds at `path`; undefined if nothing. */
   winner(node: number, path: string): Winner | undefined {
-    this.#looks.get(node)?.add(path);
-    return this.#winnerOf(node, path);
+    const looks = this.#looks.get(node);
+    looks?.paths.add(path);
+    return this.#seenAt(node, path, looks);
+  }
+
+  #seenAt(node: number, path: string, looks: Looks | undefined): Winner | undefined {
+    const winner = this.#winnerOf(node, path);
+    if (winner !== undefined && winner.writer !== SOURCE) looks?.writers.add(winner.writer);
+    return winner;
   }
 
   #winnerOf(node: number, path: string): Winner | undefined {
@@ -145,7 +165,7 @@ export class RunFiles {
 
   /** Notes that the paths that match this pattern matter to the node. */
   noteGlob(node: number, pattern: string): void {
-    this.#looks.get(node)?.add(`${GLOB}${pattern}`);
+    this.#looks.get(node)?.paths.add(`${GLOB}${pattern}`);
   }
 
   /**
@@ -163,9 +183,10 @@ export class RunFiles {
     const isMatch = matcherOf(pattern);
     const prefix = base === '' ? '' : `${base}/`;
     const found = new Set<string>();
+    const looks = this.#looks.get(node);
     const consider = (path: string): void => {
       if (!path.startsWith(prefix) || found.has(path) || !isMatch(path)) return;
-      const type = this.#winnerOf(node, path)?.entry.type;
+      const type = this.#seenAt(node, path, looks)?.entry.type;
       if (type === 'file' || type === 'symlink') found.add(path);
     };
     for (const path of this.source.entries.keys()) consider(path);
@@ -173,8 +194,11 @@ export class RunFiles {
     return [...found].sort();
   }
 
-  /** The first of the writers that `isWanted` accepts from which a node has seen a file or a name; undefined if there is none. */
-  writerSeen(node: number, looks: Iterable<string>, isWanted: (writer: number) => boolean): number | undefined {
+  /**
+   * For a node whose `reads` was not called, by what it looked at in an earlier run: the first of the writers that `isWanted` accepts
+   * from which it would see a file or a name. Undefined if there is none.
+   */
+  writerAmong(node: number, looks: Iterable<string>, isWanted: (writer: number) => boolean): number | undefined {
     const wantedAt = (path: string): number | undefined => {
       const writer = this.#winnerOf(node, path)?.writer;
       return writer !== undefined && isWanted(writer) ? writer : undefined;
@@ -185,9 +209,13 @@ export class RunFiles {
         if (writer !== undefined) return writer;
         continue;
       }
-      const isMatch = matcherOf(look.slice(GLOB.length));
+      const pattern = look.slice(GLOB.length);
+      const { base } = splitPattern(pattern);
+      const prefix = base === '' ? '' : `${base}/`;
+      const isMatch = matcherOf(pattern);
       for (const [path, writers] of this.#writers) {
-        const writer = writers.some((each) => isWanted(each.node)) && isMatch(path) ? wantedAt(path) : undefined;
+        if (!path.startsWith(prefix) || !writers.some((each) => isWanted(each.node)) || !isMatch(path)) continue;
+        const writer = wantedAt(path);
         if (writer !== undefined) return writer;
       }
     }
@@ -198,8 +226,9 @@ export class RunFiles {
     this.#sourceNames ??= namesByFolder(this.source.entries.keys());
     const names = new Set([...(this.#sourceNames.get(path) ?? []), ...(this.#layerChildren.get(path) ?? [])]);
     const prefix = path === '' ? '' : `${path}/`;
-    this.#looks.get(node)?.add(`${GLOB}${escapeGlob(prefix)}*`);
-    return [...names].filter((name) => this.#winnerOf(node, prefix + name) !== undefined).sort();
+    const looks = this.#looks.get(node);
+    looks?.paths.add(`${GLOB}${escapeGlob(prefix)}*`);
+    return [...names].filter((name) => this.#seenAt(node, prefix + name, looks) !== undefined).sort();
   }
 }
 

@@ -19,14 +19,17 @@ export function taintOf(
   return { cause: stored, node: run.pipeline.nodes[index]!.id };
 }
 
-/** Because of what the node has seen so far: values, layers, tools, files and names. `looks`: if its `reads` was not called. */
-export function inheritedTaint(
-  run: Run,
-  index: number,
-  looks: Iterable<string> = run.states.files.looksOf(index) ?? [],
-): Taint | undefined {
+/**
+ * Because of what the node has seen so far: values, layers, tools, files and names. `looks`: what it looked at in an earlier run, if
+ * its `reads` was not called in this one.
+ */
+export function inheritedTaint(run: Run, index: number, looks?: Iterable<string>): Taint | undefined {
+  if (!run.states.hasTaint) return undefined;
+  return taintOfInputs(run, index) ?? taintOfFiles(run, index, looks);
+}
+
+function taintOfInputs(run: Run, index: number): Taint | undefined {
   const { states } = run;
-  if (!states.hasTaint) return undefined;
   const { kind, inputs } = run.pipeline.nodes[index]!;
   const formats = run.inputFormats(kind);
   for (const [port, given] of Object.entries(inputs)) {
@@ -39,7 +42,15 @@ export function inheritedTaint(
       }
     }
   }
-  const writer = states.files.writerSeen(index, looks, (each) => states.taintOf(each) !== undefined);
+  return undefined;
+}
+
+function taintOfFiles({ states }: Run, index: number, looks: Iterable<string> | undefined): Taint | undefined {
+  const isTainted = (writer: number): boolean => states.taintOf(writer) !== undefined;
+  const writer =
+    looks === undefined
+      ? [...(states.files.writersSeenBy(index) ?? [])].find(isTainted)
+      : states.files.writerAmong(index, looks, isTainted);
   return writer === undefined ? undefined : states.taintOf(writer);
 }
 
