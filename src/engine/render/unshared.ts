@@ -32,7 +32,9 @@ export function unsharedLines({ nodes }: Pick<RunReport, 'nodes'>): readonly str
   for (const [id, { unshared }] of Object.entries(nodes)) {
     if (unshared === undefined) continue;
     const reason = formatUnshared(unshared);
-    byReason.set(reason, [...(byReason.get(reason) ?? []), id]);
+    const known = byReason.get(reason);
+    if (known === undefined) byReason.set(reason, [id]);
+    else known.push(id);
   }
   return [...byReason].map(([reason, ids]) => `Not shared: ${someOf(ids, SHOWN_NODES)}, because ${reason}`);
 }

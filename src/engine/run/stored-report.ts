@@ -2,7 +2,14 @@
 // and move them.
 
 import { join } from 'node:path';
-import { REPORT_SCHEMA, type PackageChange, type Reason, type RemoteReport, type RunReport } from '../events.js';
+import {
+  REPORT_SCHEMA,
+  type PackageChange,
+  type Reason,
+  type RemoteReport,
+  type RunReport,
+  type Unshared,
+} from '../events.js';
 import { isTable } from '../files/untrusted-json.js';
 import { readJSON } from '../files/cache-file.js';
 import { runsDir } from './run-record.js';
@@ -57,8 +64,9 @@ const isRemoteReport = (value: unknown): boolean =>
 
 function isNodeReport(value: unknown): boolean {
   if (!isTable(value) || !areTexts(value, 'kind', 'outcome') || typeof value['durationMs'] !== 'number') return false;
-  const { reasons, failure, outputs, layer } = value;
+  const { reasons, failure, outputs, layer, degraded, unshared } = value;
   if (!Array.isArray(reasons) || !reasons.every(isReason)) return false;
+  if (!hasShape(degraded, 'text?') || (unshared !== undefined && !isUnshared(unshared))) return false;
   return [outputs, layer].every((part) => part === undefined || isTable(part)) && isFailure(failure);
 }
 
@@ -150,6 +158,19 @@ export function isReason(value: unknown): value is Reason {
     return false;
   const shapes = Object.entries<string>(REASON_SHAPES[value['type'] as Reason['type']]);
   return shapes.every(([field, shape]) => hasShape(value[field], shape));
+}
+
+const UNSHARED: { readonly [Type in Unshared['type']]: (value: Readonly<Record<string, unknown>>) => boolean } = {
+  app: () => true,
+  secrets: () => true,
+  variables: () => true,
+  degraded: () => true,
+  derived: ({ node, cause }) => typeof node === 'string' && (cause === 'variables' || cause === 'secrets'),
+};
+
+export function isUnshared(value: unknown): value is Unshared {
+  if (!isTable(value) || typeof value['type'] !== 'string' || !Object.hasOwn(UNSHARED, value['type'])) return false;
+  return UNSHARED[value['type'] as Unshared['type']](value);
 }
 
 function hasShape(value: unknown, shape: string): boolean {

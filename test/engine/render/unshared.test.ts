@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { NodeReport, Unshared } from '../../../src/engine/events.js';
+import { isUnshared } from '../../../src/engine/run/stored-report.js';
 import { formatUnshared, unsharedLines } from '../../../src/engine/render/unshared.js';
 
 const node = (unshared?: Unshared): NodeReport =>
@@ -18,6 +19,16 @@ describe('engine/render/unshared', () => {
     expect(words[4]).to.match(/^it is made from what .+ wrote, and that contains the value of a variable of the app$/);
     // oxlint-disable-next-line no-control-regex
     for (const each of words) expect(each).to.not.match(/[\u0000-\u001f]/);
+  });
+
+  it('is refused in a stored report unless there are words for it', () => {
+    const derived = { type: 'derived', node: 'a', cause: 'secrets' };
+    for (const right of [{ type: 'app' }, { type: 'degraded' }, derived]) expect(isUnshared(right)).to.equal(true);
+    const { node: _node, ...nameless } = derived;
+    const { cause: _cause, ...causeless } = derived;
+    const wrong = [nameless, causeless, { ...derived, node: 1 }, { ...derived, cause: 'app' }];
+    for (const each of [undefined, null, 'app', [], {}, { type: 'later' }, { type: 'toString' }, ...wrong])
+      expect(isUnshared(each), JSON.stringify(each)).to.equal(false);
   });
 
   it('names the nodes of each reason in one line', () => {
