@@ -64,7 +64,9 @@ function settle({ run, sink, stopping }: Execution, index: number, ended: Ended)
 async function unchangedEnd({ run, unchanged }: Execution, index: number): Promise<Ended | undefined> {
   const last = unchanged?.lastOf(index);
   if (last === undefined) return undefined;
-  const { kind: _, outcome: _same, outputs = {}, layer: _told, failure: _none, degraded, ...trail } = last.report;
+  const { kind: _, outcome: _same, outputs = {}, layer: _told, failure: _none, degraded, ...rest } = last.report;
+  const { unshared, ...others } = rest;
+  const trail = isSharing(run) && unshared !== undefined ? { ...others, unshared } : others;
   if (last.result === undefined) return { end: { type: 'skipped' }, trail };
   const { layer, tool } = last.result;
   if (layer !== undefined && !(await run.layers.load(layer))) return undefined;

@@ -59,8 +59,9 @@ export function resultOf(
     ...(log === undefined ? {} : { log }),
     durationMs: Math.round(performance.now() - startedAt),
     ...(output.state === undefined ? {} : { state: output.state }),
-    ...(output.scope !== undefined || isUnkeyed ? { appId: run.appId } : {}),
-    // A key that contains the builder needs no mark.
+    // A key that names the app needs no mark.
+    ...(output.scope !== undefined || (isUnkeyed && action.record.scope === '') ? { appId: run.appId } : {}),
+    // Neither does one that contains the builder.
     ...(output.usedBuilder === true && action.record.builder === undefined ? { builder: run.builder.id } : {}),
     ...(degraded === undefined
       ? {}
@@ -71,9 +72,8 @@ export function resultOf(
   return succeed({ result, ...(output.uncacheable === undefined ? {} : { uncacheable: output.uncacheable }) });
 }
 
-/** Whether only this app may use the result. Not needed if the key already names the app. */
-const usesUnkeyed = (run: Run, { lookedUp, reads, record }: Action): boolean =>
-  record.scope === '' &&
+/** Whether only this app may use the result, because the key leaves out a value that the plugin looked up. */
+const usesUnkeyed = (run: Run, { lookedUp, reads }: Action): boolean =>
   usedUnkeyed(lookedUp, { env: reads.env ?? [], facts: reads.facts ?? null }, run.surroundings.variables);
 
 function isEmpty(run: Run, { root: digest, files, deleted }: Layer): boolean {

@@ -19,7 +19,7 @@ export class AppValues {
     const isSet = (name: string): boolean => this.variables[name] !== undefined;
     const own = [...new Set(names)].filter(isSet).sort();
     if (own.length === 0) return undefined;
-    const id = own.join();
+    const id = JSON.stringify(own);
     if (!this.#matchers.has(id)) this.#matchers.set(id, this.#matcherFor(own));
     const matcher = this.#matchers.get(id);
     return matcher === undefined ? undefined : new ValueTracer(matcher);

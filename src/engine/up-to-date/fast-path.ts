@@ -169,7 +169,8 @@ function announce(
   sink: EventSink,
   { startedAt, endedAt }: { readonly startedAt: number; readonly endedAt: number },
 ): RunReport {
-  const entries = Object.entries(last.nodes) as [NodeId, NodeReport][];
+  // This run shares nothing, whatever the last one did.
+  const entries = Object.entries(last.nodes).map(([id, { unshared: _then, ...node }]) => [id as NodeId, node] as const);
   sink.emit({
     type: 'run-started',
     runId: last.runId,
@@ -180,6 +181,7 @@ function announce(
   for (const [node, report] of entries) sink.emit({ type: 'node-finished', node, report });
   const report: RunReport = {
     ...last,
+    nodes: Object.fromEntries(entries),
     startedAt: new Date(startedAt).toISOString(),
     durationMs: endedAt - startedAt,
   };

@@ -32,6 +32,16 @@ const KINDS: Readonly<Record<string, Toy>> = {
       return outputs({});
     },
   },
+  fetching: {
+    manifest: { outputs: schemaOf({ tree: TREE }), writes: ['fetched'], usesBuilder: false },
+    reads: async () => succeed({ scope: 'app' }),
+    run: async (_, { appDir, view }) => {
+      const { writeFile } = await import('node:fs/promises');
+      const digest = createHash('sha256').update(view.env('INDEX_TOKEN') ?? '');
+      await writeFile(`${appDir}/fetched`, digest.digest('hex'));
+      return outputs({});
+    },
+  },
   taking: {
     manifest: {
       inputs: schemaOf({ text: { type: 'string' } }),
@@ -155,6 +165,17 @@ describe('engine/node/taint', function () {
     expect(sharedOf(report)).to.deep.equal(OPEN);
   });
 
+  it('is told only by runs that share results', async () => {
+    const shared = await run({ NAME: VALUE });
+    const alone = await work.run({ envDir: work.envDir({ NAME: VALUE }) });
+    expect(outcomesOf(alone)).to.include({ writes: 'up-to-date', copies: 'up-to-date' });
+    expect(typesOf(alone)).to.deep.equal({});
+    const again = await run({ NAME: VALUE }, { refresh: ['open'] });
+    expect(typesOf(again)).to.deep.equal(typesOf(shared));
+    const fast = await work.fastRun({ ...scene.remote({ write: true }), envDir: work.envDir({ NAME: VALUE }) });
+    expect(fast && typesOf(fast)).to.deep.equal({});
+  });
+
   it('shares all of it without the variable, and if the value is too short or stands in the pipeline file', async () => {
     const all = [...OPEN, ...DERIVED].sort();
     const without = await run({});
@@ -193,6 +214,16 @@ describe('engine/node/taint', function () {
     expect(await exported()).to.deep.equal({ results: 0, leftOut: { app: 1, derived: 2 } });
     const unset = await run({});
     expect(sharedOf(unset), 'nothing in them is of the app').to.deep.equal(['reads', 'reads2']);
+  });
+
+  it('does so as well if the key names the app anyway', async () => {
+    work.pipeline(
+      `pyflow: 1\nnodes:\n  fetches: { uses: fetching }\n${node('reads', 'mkdir -p made; cat fetched > made/reads', { after: ['fetches'], reads: ['fetched'] })}`,
+    );
+    const report = await run({ INDEX_TOKEN: VALUE });
+    expect(report.nodes['reads']?.unshared).to.deep.equal({ type: 'derived', node: 'fetches', cause: 'secrets' });
+    expect(sharedOf(report)).to.deep.equal([]);
+    expect(sharedOf(await run({}, { refresh: ['fetches'] }))).to.deep.equal(['reads']);
   });
 
   it('exports no copy of a secret that a node may store', async () => {
