@@ -269,7 +269,9 @@ class DiskStore implements LocalStore {
     const { degraded } = stored.result;
     const now = this.now();
     if (degraded && (degraded.host !== this.hostId || degraded.expiresAt <= now)) return undefined;
-    if (stored.boot !== this.bootId && !stored.sealed && !(await this.seal(hash, stored))) return undefined;
+    // That of all apps may be whole if that of one app is not.
+    if (stored.boot !== this.bootId && !stored.sealed && !(await this.seal(hash, stored)))
+      return this.lookUp(key, asker);
     this.results.markUsed(hash, stored, now);
     return stored.result;
   }
@@ -288,7 +290,7 @@ class DiskStore implements LocalStore {
   /** A result written in an earlier boot counts only if all its blobs are intact, since a crash may have lost some. */
   private async seal(hash: string, stored: StoredResult): Promise<boolean> {
     if (!(await this.isComplete(stored))) {
-      this.results.forget(hash);
+      this.results.forget(stored);
       this.warnDamaged(`result ${hash}`);
       return false;
     }

@@ -143,10 +143,14 @@ export class PackSet<T> {
     this.inMemory += size;
   }
 
-  /** This process treats the records with this hash as missing from now on. */
-  forget(hash: string): void {
+  /** This process treats the records with this hash as missing from now on; with `isForgotten`, only those whose value it accepts. */
+  forget(hash: string, isForgotten?: (value: T) => boolean): void {
     this.scratch.write(hash, 'hex');
-    for (const entry of this.index.findAll(this.scratch)) this.index.kill(entry);
+    for (const entry of this.index.findAll(this.scratch)) {
+      const bytes = isForgotten && this.readEntry(entry);
+      const value = bytes && this.decode(hash, bytes);
+      if (value === undefined || isForgotten?.(value) === true) this.index.kill(entry);
+    }
   }
 
   private fdOf(pack: Pack): number {

@@ -184,10 +184,11 @@ export class ResultFolder {
 
   /**
    * Only for this process. On disk the record stays until a clean-up; until then it is found damaged again, or is older
-   * than its replacement.
+   * than its replacement. Results of other apps and builders stay.
    */
-  forget(hash: string): void {
-    this.packs.forget(hash);
+  forget(stored: StoredResult): void {
+    const slot = slotOf(stored);
+    this.packs.forget(hexOf(stored.key), (each) => slotOf(each) === slot);
   }
 
   close(now: number): void {

@@ -359,6 +359,21 @@ describe('engine/store/local-store', () => {
     expect(second.inspect(keyOf('x'))).to.equal(undefined);
   });
 
+  it('serves the result of all apps if a crash has lost that of one app', async () => {
+    const first = open({ bootId: 'boot 1' });
+    await store(first, 'x', FILES);
+    const lost = { outputs: {}, durationMs: 1, storedAt: 1, appId: 'shop', log: digestOf(Buffer.from('lost')) };
+    await first.publish(keyOf('x'), lost, record);
+    expect(await first.lookUp(keyOf('x'), { appId: 'shop' })).to.have.property('appId');
+    await first.close();
+    const second = open({ bootId: 'boot 2' });
+    const found = await second.lookUp(keyOf('x'), { appId: 'shop' });
+    expect(found).to.not.equal(undefined);
+    expect(found).to.not.have.property('appId');
+    expect(warnings).to.deep.equal(['cache::damaged']);
+    expect(await serve(second, 'x')).to.deep.equal(FILES);
+  });
+
   it('notices a large blob that a crash filled with zeros, even if its stat tuple is in the ledger', async () => {
     const first = open({ bootId: 'boot 1' });
     await store(first, 'x', FILES);
