@@ -218,7 +218,11 @@ export function testRemoteTransport(kind: CacheServerKind): void {
 }
 
 /** A file system with links, empty folders, executables and names from all of Unicode; adds the blobs, returns the roots. */
-export function randomTrees(count: number, blobs: Map<Digest, Buffer>): readonly Digest[] {
+export function randomTrees(
+  count: number,
+  blobs: Map<Digest, Buffer>,
+  target: fc.Arbitrary<string> = fc.string({ minLength: 1, maxLength: 20 }),
+): readonly Digest[] {
   const name = fc
     .oneof(
       fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }),
@@ -232,7 +236,7 @@ export function randomTrees(count: number, blobs: Map<Digest, Buffer>): readonly
   const file = fc.record({ content, executable: fc.boolean() });
   const entry = fc.oneof(
     { weight: 3, arbitrary: file },
-    { weight: 1, arbitrary: fc.record({ target: fc.string({ minLength: 1, maxLength: 20 }) }) },
+    { weight: 1, arbitrary: fc.record({ target }) },
     { weight: 1, arbitrary: fc.constant('folder' as const) },
   );
   const tree = fc.array(fc.tuple(fc.array(name, { minLength: 1, maxLength: 4 }), entry), { maxLength: 12 });

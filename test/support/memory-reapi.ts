@@ -15,6 +15,8 @@ export class MemoryReapi {
   onResult: (key: string, stored: Buffer) => Buffer = (_key, stored) => stored;
   /** What it hands out for a stored blob; undefined to deny that it has it. */
   onBlob: (digest: Digest, stored: Buffer) => Buffer | undefined = (_digest, stored) => stored;
+  /** Fails a whole batch for one missing blob, as kajiya does. */
+  failsBatches = false;
   /** Throws to refuse a call, or takes its time. */
   onCall: (method: string, headers: Readonly<Record<string, string>>) => void | Promise<void> = () => undefined;
   #server: ReapiServer | undefined;
@@ -80,6 +82,7 @@ export class MemoryReapi {
     const responses = digests.map((digest) => {
       const stored = this.blobs.get(digest);
       const data = stored && this.onBlob(digest, stored);
+      if (data === undefined && this.failsBatches) throw new StatusFailure(STATUS.INTERNAL, digest);
       const status = { code: data === undefined ? STATUS.NOT_FOUND : 0, message: '', details: [] };
       return { digest, data: data ?? Buffer.alloc(0), status, compressor: 0 };
     });

@@ -53,7 +53,8 @@ async function using<T>(seed: string, use: (work: Workspace) => Promise<T>): Pro
 }
 
 const expectSame = (report: RunReport, slug: string | undefined, round: string): void => {
-  expect(report.status, round).to.equal('succeeded');
+  const failures = Object.values(report.nodes).flatMap(({ failure }) => failure ?? []);
+  expect(report.status, `${round}: ${JSON.stringify(failures)}`).to.equal('succeeded');
   expect(report.slug?.digest, round).to.equal(slug);
 };
 

@@ -17,7 +17,7 @@ interface Place {
 }
 
 export class BlobFetcher {
-  /** Blobs that the server turned out not to have, although it had a result that names them. */
+  /** Blobs that the server did not give, although it had a result that names them. */
   readonly lost = new Set<Digest>();
   readonly #arriving = new Map<Digest, Promise<void>>();
   readonly #slots = new Slots(BATCHES_AT_ONCE);
@@ -75,7 +75,11 @@ export class BlobFetcher {
     const read = await this.connection.call('read', batchDeadline(digests), ({ transport, ...limits }) =>
       transport.forInstance(instance).readBatch(digests, limits),
     );
-    if (!read.ok) return new Map();
+    if (!read.ok) {
+      // Some servers fail a whole batch for one missing blob. Whatever the reason, asking again would not end.
+      if (read.failure.status !== STATUS.CANCELLED) for (const digest of digests) this.lost.add(digest);
+      return new Map();
+    }
     for (const [digest, { status }] of read.value.failed) if (GONE.has(status)) this.lost.add(digest);
     return read.value.blobs;
   }
@@ -84,7 +88,7 @@ export class BlobFetcher {
     const received = await this.connection.stream('read', IDLE_STREAM_MS, ({ transport, ...calling }) =>
       receive(store, digest, { ...calling, transport: transport.forInstance(instance) }),
     );
-    if (!received.ok && GONE.has(received.failure.status)) this.lost.add(digest);
+    if (!received.ok && received.failure.status !== STATUS.CANCELLED) this.lost.add(digest);
   }
 }
 

@@ -101,6 +101,18 @@ describe('engine/remote, with a server in trouble', function () {
     expect(noticesOf(work), 'one round finds both').to.deep.equal(['cache::lost']);
   });
 
+  it('executes all nodes whose files come in a batch with a lost one, if the server fails the batch', async () => {
+    const honest = await machine().run(scene.remote({ write: true }));
+    const lost = new Set([digestOf(contentOf('f1')), digestOf(contentOf('f3'))]);
+    scene.server.onBlob = (digest, stored) => (lost.has(digest) ? undefined : stored);
+    scene.server.failsBatches = true;
+    const work = machine();
+    const report = await work.run(scene.remote());
+    expect(report.status).to.equal('succeeded');
+    expect(report.slug?.digest).to.equal(honest.slug?.digest);
+    expect(noticesOf(work), 'no blob is asked for again').to.deep.equal(['cache::lost']);
+  });
+
   it('reads no more after two rounds of losses', async () => {
     const honest = await machine().run(scene.remote({ write: true }));
     // One file is lost in each round, so that no round finds all.
