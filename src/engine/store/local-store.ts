@@ -272,7 +272,7 @@ class DiskStore implements LocalStore {
     // That of all apps may be whole if that of one app is not.
     if (stored.boot !== this.bootId && !stored.sealed && !(await this.seal(hash, stored)))
       return this.lookUp(key, asker);
-    this.results.markUsed(hash, stored, now);
+    this.results.markUsed(stored, now);
     return stored.result;
   }
 

@@ -11,7 +11,16 @@ import { openLocalStore, type LocalStore } from './local-store.js';
 import type { PackSet } from './pack.js';
 import { readPack, removePack } from './pack-file.js';
 import { blobPacks } from './blobs.js';
-import { encodeResult, isIntact, newestOfEach, resultPacks, slotOf, usesOf, type StoredResult } from './results.js';
+import {
+  encodeResult,
+  isIntact,
+  newestOfEach,
+  resultPacks,
+  slotOf,
+  useIdOf,
+  usesOf,
+  type StoredResult,
+} from './results.js';
 import {
   addReferences,
   listCache,
@@ -170,7 +179,8 @@ class Collection {
       const gone = new Set(evicted.map(({ hash }) => hash));
       for (const { hash, slot } of results) if (!isGone.has(slot)) gone.delete(hash);
       tombstonesOf(this.cacheDir).appendBounded([...gone], this.now);
-      usesOf(this.cacheDir).keep((hash) => !gone.has(hash));
+      const goneUses = new Set(evicted.map(({ stored }) => useIdOf(stored)));
+      usesOf(this.cacheDir).keep((id) => !goneUses.has(id));
       this.sweepLarge();
       this.sweepPacks();
       this.compactTrust();

@@ -116,6 +116,12 @@ export function newestOf(found: readonly StoredResult[]): StoredResult | undefin
 export const slotOf = ({ key, result: { appId, builder } }: StoredResult): string =>
   JSON.stringify([hexOf(key), appId, builder]);
 
+/** Names the result in the list of last uses. Other results under its key may not have been used for a long time. */
+export const useIdOf = (stored: StoredResult): string =>
+  stored.result.appId === undefined && stored.result.builder === undefined
+    ? hexOf(stored.key)
+    : sha256Hex(slotOf(stored));
+
 /** The newest of each slot. */
 export function newestOfEach(found: readonly StoredResult[]): readonly StoredResult[] {
   const newest = new Map<string, StoredResult>();
@@ -166,9 +172,10 @@ export class ResultFolder {
   }
 
   /** Protects the result from eviction. Written when the folder is closed, since losing a use costs little. */
-  markUsed(hash: string, { writtenAt }: StoredResult, now: number): void {
-    if (this.isReadOnly || now - writtenAt <= DAY || this.newUses.has(hash)) return;
-    if (now - (this.uses.timeOf(hash) ?? 0) > DAY) this.newUses.add(hash);
+  markUsed(stored: StoredResult, now: number): void {
+    if (this.isReadOnly || now - stored.writtenAt <= DAY) return;
+    const id = useIdOf(stored);
+    if (!this.newUses.has(id) && now - (this.uses.timeOf(id) ?? 0) > DAY) this.newUses.add(id);
   }
 
   /** Other processes find the result as soon as this returns. */

@@ -5,7 +5,7 @@ import { hexOf, sizeOf, type Digest } from '../files/digest.js';
 import { loadLayer } from '../trees/layers.js';
 import type { PackSet } from './pack.js';
 import { mayGrow, PACK_HEADER, readPack, RECORD_HEADER, removePack } from './pack-file.js';
-import { blobsOf, decodeResult, newestOf, slotOf, usesOf, type StoredResult } from './results.js';
+import { blobsOf, decodeResult, newestOf, slotOf, useIdOf, usesOf, type StoredResult } from './results.js';
 import type { BlobStore } from '../trees/blob-store.js';
 import type { DirectoryTable } from '../trees/tree.js';
 import { openCacheFile } from '../files/cache-file.js';
@@ -143,7 +143,7 @@ export function listResults(cacheDir: string, { resultPacks }: CacheListing, now
     if (pack.isClosed && end !== pack.size) damaged.push(`trailing bytes of pack ${pack.name}`);
   }
   const results = [...found.values()].map((result) => {
-    const used = uses.timeOf(result.hash) ?? 0;
+    const used = uses.timeOf(useIdOf(result.stored)) ?? 0;
     // A time in the future is ignored, or the result would never be evicted.
     return { ...result, usedAt: Math.max(result.stored.writtenAt, used <= now ? used : 0) };
   });

@@ -289,6 +289,20 @@ describe('engine/store/quota', () => {
       });
     });
 
+    it('evicts those that nobody has used for long, although another one is in use', async () => {
+      await publishAll(1);
+      await using((from) => from.lookUp(keyOf('same'), { appId: 'shop' }), -72);
+      const afterUse = { now: () => Date.now() + 75 * HOUR };
+      await collectGarbage(cache, { ...afterUse, maxAgeMs: 48 * HOUR });
+      await using(async (from) => {
+        const owners = from.resultsOf(keyOf('same')).map(({ result: { appId, builder } }) => ({ appId, builder }));
+        expect(owners).to.deep.equal([{ appId: 'shop', builder: undefined }]);
+        expect(from.evictedAt(keyOf('same'))).to.equal(undefined);
+      });
+      await collectGarbage(cache, { ...afterUse, maxAgeMs: HOUR });
+      await using(async (from) => expect(from.resultsOf(keyOf('same'))).to.have.length(0));
+    });
+
     it('removes only the damaged one of them', async () => {
       await publishAll(1);
       rmSync(listCache(cache).largeBlobs[0]!.path);
