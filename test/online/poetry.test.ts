@@ -244,12 +244,13 @@ describe('Poetry, online', function () {
       expect(differences(prints[0]!, prints[1]!)).to.deep.equal([]);
     });
 
-    it('builds from source only for this app, and stores no wheel that was built in a private folder', async () => {
+    it('builds from source only for this app without a sandbox, and stores no wheel that was built in a private folder', async () => {
       const files = await lock({ dependencies: ['built==1.0'] });
       const folder = join(root, 'building');
       const played = await installDeps(files, { root: folder });
       expect(succeeded(played).outputs.packages).to.deep.equal({ built: '1.0' });
-      expect(played.reads.scope).to.equal('app');
+      expect(played.reads).to.include({ usesBuilder: true });
+      expect(played.result).to.have.property('value').that.includes({ usedBuilder: true, scope: 'app' });
       const kept = readdirSync(join(folder, 'cache'), { recursive: true }).map(String);
       expect(kept.filter((path) => path.endsWith('built-1.0.tar.gz'))).to.have.length(1);
       expect(kept.filter((path) => path.endsWith('built-1.0-py3-none-any.whl'))).to.deep.equal([]);
