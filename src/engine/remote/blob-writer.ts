@@ -14,6 +14,8 @@ export interface BlobSource {
   read(digest: Digest): Promise<Uint8Array | undefined>;
   /** For blobs that don't fit a batch. */
   chunks(digest: Digest): AsyncIterable<Uint8Array>;
+  /** Whether nothing more must begin. */
+  isStopped?(): boolean;
 }
 
 interface Writing {
@@ -40,10 +42,17 @@ export class BlobWriter {
     const writing: Writing = { source, instance, refused: new Map() };
     const { batches, streams } = splitBatches(digests, this.connection.batchBytes);
     await Promise.all([
-      ...batches.map((batch) => this.#slots.use(() => this.#writeBatch(batch, writing))),
-      ...streams.map((digest) => this.#slots.use(() => this.#writeStream(digest, writing))),
+      ...batches.map((batch) => this.#inTurn(batch, writing, () => this.#writeBatch(batch, writing))),
+      ...streams.map((digest) => this.#inTurn([digest], writing, () => this.#writeStream(digest, writing))),
     ]);
     return writing.refused;
+  }
+
+  #inTurn(digests: readonly Digest[], { source, refused }: Writing, work: () => Promise<void>): Promise<void> {
+    return this.#slots.use(async () => {
+      if (source.isStopped?.() !== true) return work();
+      for (const digest of digests) refused.set(digest, stopped);
+    });
   }
 
   async #writeBatch(digests: readonly Digest[], { source, instance, refused }: Writing): Promise<void> {
@@ -70,6 +79,7 @@ export class BlobWriter {
   }
 }
 
+const stopped = new RemoteError(STATUS.CANCELLED, 'BatchUpdateBlobs', 'no more is sent');
 const gone = (digest: Digest): RemoteError =>
   new RemoteError(STATUS.DATA_LOSS, 'BatchUpdateBlobs', `this machine no longer has the blob ${digest}`);
 

@@ -129,8 +129,8 @@ export class UploadQueue {
 
   #sourceOf({ inMemory }: Round): BlobSource {
     return {
-      read: async (digest) =>
-        this.#isStopped ? undefined : (inMemory.get(digest) ?? (await this.store().read(digest))),
+      isStopped: () => this.#isStopped,
+      read: async (digest) => inMemory.get(digest) ?? (await this.store().read(digest)),
       chunks: (digest) => {
         const bytes = inMemory.get(digest);
         return bytes === undefined ? this.store().chunks(digest) : once(bytes);
