@@ -2,7 +2,8 @@
 // of an app could have planted in its cache. A test index.
 
 import { expect } from 'chai';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
@@ -23,7 +24,7 @@ const other = makeWheel('other', '1.0');
 const built = makeUnstableArchive();
 const PLANTED = 'PLANTED = True\n';
 
-type Manager = 'uv' | 'poetry' | 'pipenv';
+type Manager = 'pip' | 'uv' | 'poetry' | 'pipenv';
 
 describe('shared builds, online', function () {
   this.timeout(300_000);
@@ -82,6 +83,22 @@ describe('shared builds, online', function () {
       .filter((path) => pattern.test(path))
       .map((path) => join(app.kept, path));
 
+  /** As pip names the folder for wheels that it built from a file. The wheel has another version, which pip doesn't compare. */
+  function plantForPip(app: App): void {
+    const url = `${index.url.replace('/simple', '')}/files/${helper.file}`;
+    const [major, minor] = runtime.minor.split('.');
+    const key = { interpreter_name: 'cp', interpreter_version: `${major}${minor}`, sha256: helper.sha256, url };
+    const digest = createHash('sha224').update(JSON.stringify(key)).digest('hex');
+    const parts = [digest.slice(0, 2), digest.slice(2, 4), digest.slice(4, 6), digest.slice(6)];
+    const folder = join(app.kept, 'pip/wheels', ...parts);
+    mkdirSync(folder, { recursive: true });
+    const wheel = makeWheel('helper', '1.5', { files: { 'helper.py': PLANTED } });
+    writeFileSync(join(folder, 'helper-9.9-py3-none-any.whl'), wheel.bytes);
+    const hashes = { sha256: helper.sha256 };
+    const origin = { archive_info: { hash: `sha256=${helper.sha256}`, hashes }, url };
+    writeFileSync(join(folder, 'origin.json'), JSON.stringify(origin));
+  }
+
   /** What code of an earlier build could do. Both tools install it, although the lock has the digest of the real wheel. */
   const plant: Readonly<Record<'uv' | 'poetry', (app: App) => void>> = {
     uv(app) {
@@ -96,6 +113,24 @@ describe('shared builds, online', function () {
       writeFileSync(join(dirname(path!), `helper-1.5-${tag}-none-any.whl`), wheel.bytes);
     },
   };
+
+  it('never gives a wheel to another app that was planted in the cache of pip', async () => {
+    const [a, b] = [new App('pip'), new App('pip')];
+    const lines = (...wheels: readonly (typeof helper)[]) => ({
+      'requirements.txt': wheels
+        .map((wheel) => `${wheel.name}==${versionOf(wheel)} --hash=sha256:${wheel.sha256}\n`)
+        .join(''),
+    });
+    // The tool comes from the real index, and is kept.
+    await new App('pip').build({ 'requirements.txt': '' }, 'a', { INDEX: '' });
+    await a.build(lines(other));
+    plantForPip(a);
+    const files = lines(helper, other);
+    await a.build(files);
+    expect(a.module('helper'), 'otherwise this test plants nothing').to.equal(PLANTED);
+    expect(outcomesOf(await b.build(files))).to.include({ install: 'executed' });
+    expect(b.module('helper')).not.to.equal(PLANTED);
+  });
 
   for (const manager of ['uv', 'poetry', 'pipenv'] as const) {
     describe(manager, () => {

@@ -29,20 +29,17 @@ export async function holdsLocalBuild(cache: Folder, packages: Readonly<Record<s
 
 async function hasOneOf(packages: Readonly<Record<string, string>>, cache: Folder, folder: string): Promise<boolean> {
   let isFound = false;
-  await cache.visit(folder, ({ name }) => {
-    isFound ||= isWheelOf(packages, name);
-    return !isFound && name !== SOURCE;
+  await cache.visit(folder, (entry) => {
+    // pip makes no links, but follows those that a build made.
+    isFound ||= isWheelOf(packages, entry.name) || (folder === PIP && entry.isSymbolicLink());
+    return !isFound && (folder === PIP || entry.name !== SOURCE);
   });
   return isFound;
 }
 
 /** Also a folder or link with the content of a wheel, which has its name without the ending. */
 function isWheelOf(packages: Readonly<Record<string, string>>, entry: string): boolean {
-  const [name = '', version = '', ...tags] = entry.split('-');
-  if (tags.length < 3) return false;
-  const installed = packages[normalizeName(name)];
-  return installed !== undefined && comparable(installed) === comparable(version);
+  const [name = '', , ...tags] = entry.split('-');
+  // Of any version: pip doesn't look at that of a wheel in its cache, but a build may have put it there.
+  return tags.length >= 3 && packages[normalizeName(name)] !== undefined;
 }
-
-/** File names spell some characters of a version differently. */
-const comparable = (version: string): string => version.toLowerCase().replace(/[-_.+]+/g, '.');

@@ -32,20 +32,27 @@ describe('plugins/shared/install/local-wheels', () => {
   for (const [what, file] of [
     ['pip', `${PIP}/zope_interface-7.2-cp312-cp312-linux_x86_64.whl`],
     ['pip, with another spelling of the version', `${PIP}/local-1.0_cpu.1-py3-none-any.whl`],
+    ['pip, that pretends to be another version', `${PIP}/six-9.9-py3-none-any.whl`],
+    ['pip, in a folder that pip never makes', `${PIP}/src/six-1.16.0-py3-none-any.whl`],
     ['uv', `${UV}/six/1.16.0/hash/six-1.16.0-py3-none-any.whl`],
     ['uv, unpacked', `${UV}/six/1.16.0/hash/six-1.16.0-py3-none-any/six.py`],
   ] as const) {
     it(`finds an installed wheel that ${what} built`, async () => expect(await holds(file)).to.equal(true));
   }
 
-  it('ignores wheels of packages that are not installed, of other versions, and the sources of packages', async () => {
+  it('ignores wheels of packages that are not installed, and the sources of packages', async () => {
     const others = [
       `${PIP}/other-1.0-py3-none-any.whl`,
-      `${PIP}/six-1.15.0-py3-none-any.whl`,
       `${PIP}/origin.json`,
       `${UV}/six/1.16.0/hash/src/dist/six-1.16.0-py3-none-any.whl`,
     ];
     expect(await holds(...others)).to.equal(false);
+  });
+
+  it('expects a build behind a link, which pip follows', async () => {
+    mkdirSync(join(root, PIP), { recursive: true });
+    symlinkSync('../../../elsewhere', join(root, 'pip/wheels/ab/cd/12'));
+    expect(await holds()).to.equal(true);
   });
 
   it('expects a build where something replaced a folder of the cache', async () => {
