@@ -8,11 +8,16 @@ import { OUTPUT_PATHS } from '../trees/output-paths.js';
 import type { ReapiResult } from '../trees/reapi-result.js';
 import type { DirectoryTable } from '../trees/tree.js';
 
-/** The trees of the result. Other folders and huge trees are not fetched, which makes the result invalid. */
-export const treesToRead = ({ outputDirectories }: ReapiResult): readonly Digest[] =>
-  outputDirectories
+/**
+ * The trees of the result. Other folders and huge trees are not fetched, which makes the result invalid. Nor are any of more than an
+ * action can have, because a server could fill the memory with them.
+ */
+export function treesToRead({ outputDirectories }: ReapiResult): readonly Digest[] {
+  if (outputDirectories.length > FOLDERS.size) return [];
+  return outputDirectories
     .filter(({ path, tree }) => FOLDERS.has(path) && sizeOf(tree) <= MOST_TREE_BYTES)
     .map(({ tree }) => tree);
+}
 
 /** Besides the trees, result.json, if it is not inline. It must fit a batch. */
 export function blobsToRead(result: ReapiResult, batchBytes: number): readonly Digest[] {
