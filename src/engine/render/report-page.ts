@@ -6,6 +6,7 @@ import { countOf, formatBytes, formatDuration, formatOutcome, placesOf, remedyOf
 import { reasonLines } from './reasons.js';
 import { escapeReported, inBothSchemes, renderPage, type Palette } from './page.js';
 import { countOutcomes, failuresOf, savedTime } from './summary.js';
+import { formatUnshared } from './unshared.js';
 
 export function reportPage(report: RunReport): string {
   const { runId, pipeline, appId, status, startedAt } = report;
@@ -204,8 +205,9 @@ function nodeRow(id: string, node: NodeReport): string {
 const SHOWN_REASONS = 3;
 
 function why(report: NodeReport): string {
-  const { reasons, degraded, failure } = report;
-  const lines = [...placesOf(report), ...reasonLines(reasons)];
+  const { reasons, degraded, unshared, failure } = report;
+  const stays = unshared === undefined ? [] : [`not shared, because ${formatUnshared(unshared)}`];
+  const lines = [...placesOf(report), ...stays, ...reasonLines(reasons)];
   const items = lines.map((line) => `<li>${escapeReported(line)}</li>`);
   // Hiding a single line is not worth a click.
   const shown = items.length > SHOWN_REASONS + 1 ? SHOWN_REASONS : items.length;

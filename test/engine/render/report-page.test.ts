@@ -42,6 +42,13 @@ describe('engine/render/report-page', () => {
     expect(textOf(reportPage({ ...rest, partial: true }))).to.contain('only part of the pipeline ran');
   });
 
+  it('says which results stay on the machine, and why', () => {
+    const nodes = { a: nodeReport({ outcome: 'executed', unshared: { type: 'degraded' } }) };
+    expect(textOf(reportPage({ ...succeededReport, nodes }))).to.contain(
+      'not shared, because the result is a fallback for this machine',
+    );
+  });
+
   it('escapes what tools printed', () => {
     const nodes = {
       a: nodeReport({
