@@ -1,7 +1,7 @@
 // Boots a slug as on the platform: sources its profile scripts, with and without a memory limit, under gunicorn and
 // uvicorn. The app has two editable packages, one from a folder and one from a Git repository.
 
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -18,6 +18,7 @@ import {
 import { createServer } from 'node:net';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { RunReport } from '../../src/engine/events.js';
 import { passThroughOf } from '../../src/engine/app/pass-through.js';
@@ -141,10 +142,9 @@ uvicorn
         server.stderr.on('data', look);
         server.once('close', () => failed(new Error(`the server ended: ${printed}`)));
       });
-      const answer = await fetch(`http://127.0.0.1:${port}/`).then(
-        (got) => got.text(),
-        (error: unknown) => Promise.reject(new Error(printed, { cause: error })),
-      );
+      const answer = await answerOf(port, server).catch((cause: unknown) => {
+        throw new Error(printed, { cause });
+      });
       answered = { answer: answer.split('\n'), workers: workersOf(server.pid!) };
     } finally {
       server.kill('SIGTERM');
@@ -152,6 +152,20 @@ uvicorn
     }
     return { ...answered, printed };
   }
+
+  /** uvicorn says that an application has started, and listens a moment later. */
+  async function answerOf(port: number, server: ChildProcess): Promise<string> {
+    for (;;) {
+      try {
+        return await (await fetch(`http://127.0.0.1:${port}/`)).text();
+      } catch (error) {
+        const { code } = (error as { cause?: { code?: string } }).cause ?? {};
+        if (code !== 'ECONNREFUSED' || server.exitCode !== null || server.signalCode !== null) throw error;
+        await nextTurn();
+      }
+    }
+  }
+
   /** A folder that looks like the cgroup of a container. */
   function fakeCgroup(limit: string | undefined): string {
     const folder = mkdtempSync(join(work.root, 'cgroup-'));
