@@ -43,9 +43,14 @@ export class Connection {
   #opening: Promise<RemoteTransport | undefined> | undefined;
   #transport: RemoteTransport | undefined;
   #ready: Promise<void> = Promise.resolve();
+  #isClosed = false;
 
   constructor(private readonly options: ConnectionOptions) {
-    const { signal, onOff } = options;
+    const { signal } = options;
+    const onOff = (what: Off, error: RemoteError): void => {
+      // Closing cancels what is on its way, and nobody listens any more.
+      if (!this.#isClosed) options.onOff(what, error);
+    };
     this.#breaker = new Breaker({ signal, onOff });
     this.#guard = new StallGuard({
       probe: () => this.#probe(),
@@ -104,6 +109,7 @@ export class Connection {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#transport?.close();
   }
 
