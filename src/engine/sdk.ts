@@ -125,7 +125,7 @@ export interface RunContext<Facts = JSONValue> {
    */
   readonly cacheDir: string;
   /**
-   * Who may have written to `cacheDir`. `new`: only this run of the node, because the folder was empty, and nobody else sees it.
+   * Who may have written to `cacheDir`. `new`: only this run of the node: the folder was empty, and no other run can see it.
    * `used`: earlier runs of the app, with any code. `open`: without a sandbox, any command of the machine.
    */
   readonly keptCache: 'new' | 'used' | 'open';

@@ -77,7 +77,7 @@ export class BlobSender {
     );
   }
 
-  /** Large blobs go alone: nobody else has to wait for them. */
+  /** Large blobs go in calls of their own, so that small ones of other nodes don't wait for them. */
   async #write(digests: readonly Digest[], source: BlobSource): Promise<RemoteError | undefined> {
     if (digests.length === 0) return undefined;
     const { batches, streams } = splitBatches(digests, this.connection.batchBytes);

@@ -20,7 +20,7 @@ export class Gatherer<Item, Answer> {
     this.#slots = new Slots(atOnce);
   }
 
-  /** The answer is about all items of the round, whoever asked. */
+  /** The answer covers all items of the round, also those of other callers. */
   ask(items: readonly Item[]): Promise<Answer> {
     const round = (this.#next ??= this.#open());
     for (const item of items) round.items.push(item);
