@@ -108,8 +108,9 @@ describe('docs', () => {
       ),
     );
     expect(listed).to.have.members(held);
-    const numbers = held.map((line) => Number(/: (\d+)\./.exec(line)?.[1])).sort((a, b) => a - b);
-    expect(numbers).to.deep.equal(numbers.map((_, index) => index + 1));
+    // Numbers may be given out before the decisions are written, so there may be gaps.
+    const numbers = held.map((line) => Number(/: (\d+)\./.exec(line)?.[1]));
+    expect(new Set(numbers).size).to.equal(numbers.length);
   });
 
   it('name source files that exist', () => {

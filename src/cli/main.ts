@@ -9,6 +9,7 @@ import { command as check } from './check.js';
 import { complain, didYouMean, parse, type Command } from './command.js';
 import { completionOf } from './completion.js';
 import { command as exec } from './exec.js';
+import { command as explain } from './explain.js';
 import { command as graph } from './graph.js';
 import { BUG_STATUS, USAGE_STATUS } from './exit-status.js';
 import { helpOf, overviewOf } from './help.js';
@@ -30,6 +31,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   check,
   plan,
   why,
+  explain,
   graph,
   exec,
   buildpack,

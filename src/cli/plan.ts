@@ -1,6 +1,6 @@
 // `pyflow plan`: shows what a run would do, and why, without running anything.
 
-import type { PlanReport } from '../engine/plan-report.js';
+import type { PlanLine, PlanReport } from '../engine/plan-report.js';
 import type { RunRequest } from '../engine/request.js';
 import { cleanLines, cleanText } from '../engine/files/clean-text.js';
 import { formatOutcome, placesOf, table } from '../engine/render/messages.js';
@@ -62,5 +62,11 @@ function planText(plan: PlanReport): string {
       .filter((text) => text !== '')
       .join('; '),
   ]);
-  return `${table([['NODE', 'KIND', 'WOULD BE', 'WHY'], ...rows]).join('\n')}\n`;
+  const [header = '', ...lines] = table([['NODE', 'KIND', 'WOULD BE', 'WHY'], ...rows]);
+  const explained = lines.flatMap((line, index) => [line, ...explanationLines(plan.lines[index]!)]);
+  return `${[header, ...explained].join('\n')}\n`;
 }
+
+/** Indented, below the line of the node. */
+const explanationLines = ({ explanation }: PlanLine): readonly string[] =>
+  (explanation?.lines ?? []).map((line) => `    ${cleanText(line)}`);

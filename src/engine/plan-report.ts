@@ -1,5 +1,6 @@
 // What a run would do, for `pyflow plan`. It evaluates pure nodes, runs nothing else, and stores nothing.
 
+import type { JSONObject, JSONValue } from '../manifests/json-schema.js';
 import type { NodeId } from '../manifests/pipeline/manifest.js';
 import { closing, type Compose, type Composition } from './composition.js';
 import type { Outcome, Reason, Unshared } from './events.js';
@@ -35,9 +36,13 @@ export interface PlanLine {
   readonly unshared?: Unshared;
   readonly dependsOn?: readonly NodeId[];
   readonly reasons: readonly Reason[];
+  /** How the node decides. Only for nodes that are done or will fail, of kinds that explain themselves. */
+  readonly explanation?: Explained;
   /** Why the node will fail; absent unless that is certain. */
   readonly failure?: Failure;
 }
+/** A type, because it is masked like any other JSON. */
+export type Explained = { readonly lines: readonly string[]; readonly data?: JSONValue };
 export interface PlanReport {
   readonly pipeline: string;
   readonly appId: string;
@@ -195,14 +200,42 @@ class Planning {
     const { id, kind } = run.pipeline.nodes[index]!;
     run.states.settle(index, { end });
     const trail = given === undefined ? {} : { reasons: given };
-    const { outcome, reasons, failure } = reportOf(run, kind, { end, trail });
-    return { id, kind, certain: true, outcome, reasons, ...(failure !== undefined && { failure }) };
+    const { outcome, reasons, outputs, failure } = reportOf(run, kind, { end, trail });
+    const explanation = explanationOf(run, kind, outputs ?? failure?.known);
+    return {
+      id,
+      kind,
+      certain: true,
+      outcome,
+      reasons,
+      ...(explanation !== undefined && { explanation }),
+      ...(failure !== undefined && { failure }),
+    };
   }
+}
+
+/** The outputs that the kind marks with `x-explains`. */
+function explanationOf(run: Run, kind: string, outputs: JSONObject | undefined): Explained | undefined {
+  const ports = Object.entries(
+    (run.kinds.get(kind)?.manifest.outputs as ExplainingPorts | undefined)?.properties ?? {},
+  );
+  const valueOf = (form: 'lines' | 'data'): JSONValue | undefined => {
+    const port = ports.find(([, schema]) => schema['x-explains'] === form)?.[0];
+    return port === undefined ? undefined : outputs?.[port];
+  };
+  const [lines, data] = [valueOf('lines'), valueOf('data')];
+  if (!Array.isArray(lines)) return undefined;
+  return { lines: lines.filter((line) => typeof line === 'string'), ...(data !== undefined && { data }) };
+}
+
+interface ExplainingPorts {
+  readonly properties?: Readonly<Record<string, { readonly 'x-explains'?: string }>>;
 }
 
 const maskedLine = ({ secrets }: Run, line: PlanLine): PlanLine => ({
   ...line,
   reasons: secrets.maskReasons(line.reasons),
+  ...(line.explanation !== undefined && { explanation: secrets.maskValue(line.explanation) }),
   ...(line.failure !== undefined && { failure: secrets.maskFailure(line.failure) }),
 });
 

@@ -16,7 +16,9 @@ export interface JSONObject {
  * - `x-needed-when: { FIELD: VALUE }` makes an input required for that value of a config field;
  * - `x-build-data: NAME` adds an output to the report's build data under this name. `${config.FIELD}` in it is replaced with
  *   the config's value, `${config.FIELD:file}` with the part after its last slash;
- * - `x-build-data-failed: VALUE` is the build data's value for a node that failed and has no outputs.
+ * - `x-build-data-failed: VALUE` is the build data's value for a node that failed and has no outputs;
+ * - `x-explains: lines` marks an output with lines of text that say how the node decided, and `x-explains: data` one with the same
+ *   as JSON. `plan` shows them.
  */
 export type JSONSchema = Exclude<ExtendedJSONSchema<SchemaKeywords>, boolean>;
 type SchemaKeywords = {
@@ -25,6 +27,7 @@ type SchemaKeywords = {
   readonly 'x-needed-when'?: { readonly [field: string]: string | number | boolean };
   readonly 'x-build-data'?: string;
   readonly 'x-build-data-failed'?: string | number | boolean;
+  readonly 'x-explains'?: 'lines' | 'data';
 };
 
 /** Canonical JSON: keys sorted by code unit, no blanks. Equal values give equal text. */

@@ -5747,7 +5747,7 @@ return errors === 0;
 validate76.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config19 = validate77;
-const schema88 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder with the files of the project, relative to the app, e.g. services/web. `.` is the app itself."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Sources of runtimes, in the order to try. Use the same list for `version-resolve` and `fetch-runtime`. `scalingo` downloads the platform's own archives if their digests are pinned. `system` copies an interpreter of this machine, which suits a laptop or a closed network but not production."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that set none. Default: that of the catalogue."}},"required":["stack"],"additionalProperties":false};
+const schema88 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder with the files of the project, relative to the app, e.g. services/web. `.` is the app itself."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Sources of runtimes, in the order to try. Use the same list for `version-resolve` and `fetch-runtime`. `scalingo` downloads the platform's own archives if their digests are pinned. `system` copies an interpreter of this machine, which suits a laptop or a closed network but not production."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that set none. Default: that of the catalogue."},"pythonPolicy":{"type":"string","enum":["default","newest-that-fits"],"default":"default","description":"Version for apps that set none and had no build before: the default as long as it fits the packages of the lockfile, or always the newest version that fits."},"pinnedMisfit":{"type":"string","enum":["warn","fail"],"default":"warn","description":"What happens if the app sets a version that does not fit its packages."},"groups":{"type":"array","items":{"type":"string"},"default":[],"description":"Dependency groups of uv and Poetry that are installed besides what every build gets."}},"required":["stack"],"additionalProperties":false};
 const pattern52 = new RegExp("^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$", "u");
 
 function validate77(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -5767,6 +5767,15 @@ data.root = ".";
 if(data.providers === undefined){
 data.providers = ["python-build-standalone","system"];
 }
+if(data.pythonPolicy === undefined){
+data.pythonPolicy = "default";
+}
+if(data.pinnedMisfit === undefined){
+data.pinnedMisfit = "warn";
+}
+if(data.groups === undefined){
+data.groups = [];
+}
 if(data.stack === undefined){
 const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "stack"}};
 if(vErrors === null){
@@ -5778,7 +5787,7 @@ vErrors.push(err0);
 errors++;
 }
 for(const key0 in data){
-if(!((((key0 === "root") || (key0 === "stack")) || (key0 === "providers")) || (key0 === "default"))){
+if(!(((((((key0 === "root") || (key0 === "stack")) || (key0 === "providers")) || (key0 === "default")) || (key0 === "pythonPolicy")) || (key0 === "pinnedMisfit")) || (key0 === "groups"))){
 const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
 if(vErrors === null){
 vErrors = [err1];
@@ -5933,14 +5942,82 @@ vErrors.push(err12);
 errors++;
 }
 }
-}
-else {
-const err13 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+let data5 = data.pythonPolicy;
+if(typeof data5 !== "string"){
+const err13 = {instancePath:instancePath+"/pythonPolicy",schemaPath:"#/properties/pythonPolicy/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err13];
 }
 else {
 vErrors.push(err13);
+}
+errors++;
+}
+if(!((data5 === "default") || (data5 === "newest-that-fits"))){
+const err14 = {instancePath:instancePath+"/pythonPolicy",schemaPath:"#/properties/pythonPolicy/enum",keyword:"enum",params:{allowedValues: schema88.properties.pythonPolicy.enum}};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+let data6 = data.pinnedMisfit;
+if(typeof data6 !== "string"){
+const err15 = {instancePath:instancePath+"/pinnedMisfit",schemaPath:"#/properties/pinnedMisfit/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+}
+if(!((data6 === "warn") || (data6 === "fail"))){
+const err16 = {instancePath:instancePath+"/pinnedMisfit",schemaPath:"#/properties/pinnedMisfit/enum",keyword:"enum",params:{allowedValues: schema88.properties.pinnedMisfit.enum}};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+let data7 = data.groups;
+if(Array.isArray(data7)){
+const len1 = data7.length;
+for(let i2=0; i2<len1; i2++){
+if(typeof data7[i2] !== "string"){
+const err17 = {instancePath:instancePath+"/groups/" + i2,schemaPath:"#/properties/groups/items/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+}
+}
+else {
+const err18 = {instancePath:instancePath+"/groups",schemaPath:"#/properties/groups/type",keyword:"type",params:{type: "array"}};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+}
+else {
+const err19 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
 }
 errors++;
 }
@@ -6014,7 +6091,8 @@ return errors === 0;
 validate78.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const outputs19 = validate79;
-const schema90 = {"type":"object","properties":{"python":{"type":"object","description":"The version to fetch.","properties":{"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"exact":{"type":"boolean","description":"The app asked for exactly this patch. If false, another patch of the minor version may be used."}},"required":["version","minor","exact"],"additionalProperties":false},"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"requested":{"type":"string","description":"The version as the app wrote it, or the minor version that was chosen for it.","x-build-data":"python_version_requested"},"origin":{"type":"string","enum":["runtime.txt",".python-version","Pipfile.lock","cached","default"],"description":"Where the version is set; `cached` stands for the minor version of the last build.","x-build-data":"python_version_origin"},"exact":{"type":"boolean","description":"Whether the app asked for a patch.","x-build-data":"python_version_pinned"},"outdated":{"type":"boolean","description":"Whether a newer patch of the minor version is known.","x-build-data":"python_version_outdated"},"similarFiles":{"type":"array","items":{"type":"string"},"description":"Files with names similar to .python-version, sorted, if neither that nor runtime.txt exists.","x-build-data":"python_version_files"}},"required":["python","version","minor","requested","origin","exact","outdated","similarFiles"],"additionalProperties":false};
+const schema90 = {"type":"object","properties":{"python":{"type":"object","description":"The version to fetch.","properties":{"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"exact":{"type":"boolean","description":"The app asked for exactly this patch. If false, another patch of the minor version may be used."}},"required":["version","minor","exact"],"additionalProperties":false},"version":{"type":"string","description":"X.Y.Z"},"minor":{"type":"string","description":"X.Y"},"requested":{"type":"string","description":"The version as the app wrote it, or the minor version that was chosen for it.","x-build-data":"python_version_requested"},"origin":{"type":"string","enum":["runtime.txt",".python-version","Pipfile.lock","cached","default","newest-that-fits"],"description":"Where the version is set; `cached` stands for the minor version of the last build, and `newest-that-fits` for one that was chosen by the packages.","x-build-data":"python_version_origin"},"exact":{"type":"boolean","description":"Whether the app asked for a patch.","x-build-data":"python_version_pinned"},"outdated":{"type":"boolean","description":"Whether a newer patch of the minor version is known.","x-build-data":"python_version_outdated"},"similarFiles":{"type":"array","items":{"type":"string"},"description":"Files with names similar to .python-version, sorted, if neither that nor runtime.txt exists.","x-build-data":"python_version_files"},"trace":{"type":"object","additionalProperties":true,"x-explains":"data","description":"Which versions fit the app, which do not and why, and how one was chosen."},"explanation":{"type":"array","items":{"type":"string"},"x-explains":"lines","description":"The trace in words, one line for each version."}},"required":["python","version","minor","requested","origin","exact","outdated","similarFiles","trace","explanation"],"additionalProperties":false};
+const func12 = Object.prototype.hasOwnProperty;
 
 function validate79(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -6107,9 +6185,8 @@ vErrors.push(err7);
 }
 errors++;
 }
-for(const key0 in data){
-if(!((((((((key0 === "python") || (key0 === "version")) || (key0 === "minor")) || (key0 === "requested")) || (key0 === "origin")) || (key0 === "exact")) || (key0 === "outdated")) || (key0 === "similarFiles"))){
-const err8 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
+if(data.trace === undefined){
+const err8 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "trace"}};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -6118,12 +6195,8 @@ vErrors.push(err8);
 }
 errors++;
 }
-}
-if(data.python !== undefined){
-let data0 = data.python;
-if(data0 && typeof data0 == "object" && !Array.isArray(data0)){
-if(data0.version === undefined){
-const err9 = {instancePath:instancePath+"/python",schemaPath:"#/properties/python/required",keyword:"required",params:{missingProperty: "version"}};
+if(data.explanation === undefined){
+const err9 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "explanation"}};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -6132,8 +6205,9 @@ vErrors.push(err9);
 }
 errors++;
 }
-if(data0.minor === undefined){
-const err10 = {instancePath:instancePath+"/python",schemaPath:"#/properties/python/required",keyword:"required",params:{missingProperty: "minor"}};
+for(const key0 in data){
+if(!(func12.call(schema90.properties, key0))){
+const err10 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -6142,8 +6216,12 @@ vErrors.push(err10);
 }
 errors++;
 }
-if(data0.exact === undefined){
-const err11 = {instancePath:instancePath+"/python",schemaPath:"#/properties/python/required",keyword:"required",params:{missingProperty: "exact"}};
+}
+if(data.python !== undefined){
+let data0 = data.python;
+if(data0 && typeof data0 == "object" && !Array.isArray(data0)){
+if(data0.version === undefined){
+const err11 = {instancePath:instancePath+"/python",schemaPath:"#/properties/python/required",keyword:"required",params:{missingProperty: "version"}};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -6152,9 +6230,8 @@ vErrors.push(err11);
 }
 errors++;
 }
-for(const key1 in data0){
-if(!(((key1 === "version") || (key1 === "minor")) || (key1 === "exact"))){
-const err12 = {instancePath:instancePath+"/python",schemaPath:"#/properties/python/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1}};
+if(data0.minor === undefined){
+const err12 = {instancePath:instancePath+"/python",schemaPath:"#/properties/python/required",keyword:"required",params:{missingProperty: "minor"}};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -6163,10 +6240,8 @@ vErrors.push(err12);
 }
 errors++;
 }
-}
-if(data0.version !== undefined){
-if(typeof data0.version !== "string"){
-const err13 = {instancePath:instancePath+"/python/version",schemaPath:"#/properties/python/properties/version/type",keyword:"type",params:{type: "string"}};
+if(data0.exact === undefined){
+const err13 = {instancePath:instancePath+"/python",schemaPath:"#/properties/python/required",keyword:"required",params:{missingProperty: "exact"}};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -6175,10 +6250,9 @@ vErrors.push(err13);
 }
 errors++;
 }
-}
-if(data0.minor !== undefined){
-if(typeof data0.minor !== "string"){
-const err14 = {instancePath:instancePath+"/python/minor",schemaPath:"#/properties/python/properties/minor/type",keyword:"type",params:{type: "string"}};
+for(const key1 in data0){
+if(!(((key1 === "version") || (key1 === "minor")) || (key1 === "exact"))){
+const err14 = {instancePath:instancePath+"/python",schemaPath:"#/properties/python/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1}};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -6188,9 +6262,9 @@ vErrors.push(err14);
 errors++;
 }
 }
-if(data0.exact !== undefined){
-if(typeof data0.exact !== "boolean"){
-const err15 = {instancePath:instancePath+"/python/exact",schemaPath:"#/properties/python/properties/exact/type",keyword:"type",params:{type: "boolean"}};
+if(data0.version !== undefined){
+if(typeof data0.version !== "string"){
+const err15 = {instancePath:instancePath+"/python/version",schemaPath:"#/properties/python/properties/version/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -6200,9 +6274,9 @@ vErrors.push(err15);
 errors++;
 }
 }
-}
-else {
-const err16 = {instancePath:instancePath+"/python",schemaPath:"#/properties/python/type",keyword:"type",params:{type: "object"}};
+if(data0.minor !== undefined){
+if(typeof data0.minor !== "string"){
+const err16 = {instancePath:instancePath+"/python/minor",schemaPath:"#/properties/python/properties/minor/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -6212,9 +6286,9 @@ vErrors.push(err16);
 errors++;
 }
 }
-if(data.version !== undefined){
-if(typeof data.version !== "string"){
-const err17 = {instancePath:instancePath+"/version",schemaPath:"#/properties/version/type",keyword:"type",params:{type: "string"}};
+if(data0.exact !== undefined){
+if(typeof data0.exact !== "boolean"){
+const err17 = {instancePath:instancePath+"/python/exact",schemaPath:"#/properties/python/properties/exact/type",keyword:"type",params:{type: "boolean"}};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -6224,9 +6298,9 @@ vErrors.push(err17);
 errors++;
 }
 }
-if(data.minor !== undefined){
-if(typeof data.minor !== "string"){
-const err18 = {instancePath:instancePath+"/minor",schemaPath:"#/properties/minor/type",keyword:"type",params:{type: "string"}};
+}
+else {
+const err18 = {instancePath:instancePath+"/python",schemaPath:"#/properties/python/type",keyword:"type",params:{type: "object"}};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -6236,9 +6310,9 @@ vErrors.push(err18);
 errors++;
 }
 }
-if(data.requested !== undefined){
-if(typeof data.requested !== "string"){
-const err19 = {instancePath:instancePath+"/requested",schemaPath:"#/properties/requested/type",keyword:"type",params:{type: "string"}};
+if(data.version !== undefined){
+if(typeof data.version !== "string"){
+const err19 = {instancePath:instancePath+"/version",schemaPath:"#/properties/version/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -6248,10 +6322,9 @@ vErrors.push(err19);
 errors++;
 }
 }
-if(data.origin !== undefined){
-let data7 = data.origin;
-if(typeof data7 !== "string"){
-const err20 = {instancePath:instancePath+"/origin",schemaPath:"#/properties/origin/type",keyword:"type",params:{type: "string"}};
+if(data.minor !== undefined){
+if(typeof data.minor !== "string"){
+const err20 = {instancePath:instancePath+"/minor",schemaPath:"#/properties/minor/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -6260,8 +6333,10 @@ vErrors.push(err20);
 }
 errors++;
 }
-if(!(((((data7 === "runtime.txt") || (data7 === ".python-version")) || (data7 === "Pipfile.lock")) || (data7 === "cached")) || (data7 === "default"))){
-const err21 = {instancePath:instancePath+"/origin",schemaPath:"#/properties/origin/enum",keyword:"enum",params:{allowedValues: schema90.properties.origin.enum}};
+}
+if(data.requested !== undefined){
+if(typeof data.requested !== "string"){
+const err21 = {instancePath:instancePath+"/requested",schemaPath:"#/properties/requested/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -6271,9 +6346,10 @@ vErrors.push(err21);
 errors++;
 }
 }
-if(data.exact !== undefined){
-if(typeof data.exact !== "boolean"){
-const err22 = {instancePath:instancePath+"/exact",schemaPath:"#/properties/exact/type",keyword:"type",params:{type: "boolean"}};
+if(data.origin !== undefined){
+let data7 = data.origin;
+if(typeof data7 !== "string"){
+const err22 = {instancePath:instancePath+"/origin",schemaPath:"#/properties/origin/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -6282,15 +6358,37 @@ vErrors.push(err22);
 }
 errors++;
 }
-}
-if(data.outdated !== undefined){
-if(typeof data.outdated !== "boolean"){
-const err23 = {instancePath:instancePath+"/outdated",schemaPath:"#/properties/outdated/type",keyword:"type",params:{type: "boolean"}};
+if(!((((((data7 === "runtime.txt") || (data7 === ".python-version")) || (data7 === "Pipfile.lock")) || (data7 === "cached")) || (data7 === "default")) || (data7 === "newest-that-fits"))){
+const err23 = {instancePath:instancePath+"/origin",schemaPath:"#/properties/origin/enum",keyword:"enum",params:{allowedValues: schema90.properties.origin.enum}};
 if(vErrors === null){
 vErrors = [err23];
 }
 else {
 vErrors.push(err23);
+}
+errors++;
+}
+}
+if(data.exact !== undefined){
+if(typeof data.exact !== "boolean"){
+const err24 = {instancePath:instancePath+"/exact",schemaPath:"#/properties/exact/type",keyword:"type",params:{type: "boolean"}};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
+}
+if(data.outdated !== undefined){
+if(typeof data.outdated !== "boolean"){
+const err25 = {instancePath:instancePath+"/outdated",schemaPath:"#/properties/outdated/type",keyword:"type",params:{type: "boolean"}};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
 }
 errors++;
 }
@@ -6301,36 +6399,79 @@ if(Array.isArray(data10)){
 const len0 = data10.length;
 for(let i0=0; i0<len0; i0++){
 if(typeof data10[i0] !== "string"){
-const err24 = {instancePath:instancePath+"/similarFiles/" + i0,schemaPath:"#/properties/similarFiles/items/type",keyword:"type",params:{type: "string"}};
-if(vErrors === null){
-vErrors = [err24];
-}
-else {
-vErrors.push(err24);
-}
-errors++;
-}
-}
-}
-else {
-const err25 = {instancePath:instancePath+"/similarFiles",schemaPath:"#/properties/similarFiles/type",keyword:"type",params:{type: "array"}};
-if(vErrors === null){
-vErrors = [err25];
-}
-else {
-vErrors.push(err25);
-}
-errors++;
-}
-}
-}
-else {
-const err26 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+const err26 = {instancePath:instancePath+"/similarFiles/" + i0,schemaPath:"#/properties/similarFiles/items/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err26];
 }
 else {
 vErrors.push(err26);
+}
+errors++;
+}
+}
+}
+else {
+const err27 = {instancePath:instancePath+"/similarFiles",schemaPath:"#/properties/similarFiles/type",keyword:"type",params:{type: "array"}};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+}
+}
+if(data.trace !== undefined){
+let data12 = data.trace;
+if(data12 && typeof data12 == "object" && !Array.isArray(data12)){
+}
+else {
+const err28 = {instancePath:instancePath+"/trace",schemaPath:"#/properties/trace/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+}
+if(data.explanation !== undefined){
+let data13 = data.explanation;
+if(Array.isArray(data13)){
+const len1 = data13.length;
+for(let i1=0; i1<len1; i1++){
+if(typeof data13[i1] !== "string"){
+const err29 = {instancePath:instancePath+"/explanation/" + i1,schemaPath:"#/properties/explanation/items/type",keyword:"type",params:{type: "string"}};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+}
+}
+else {
+const err30 = {instancePath:instancePath+"/explanation",schemaPath:"#/properties/explanation/type",keyword:"type",params:{type: "array"}};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+}
+}
+}
+else {
+const err31 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
 }
 errors++;
 }

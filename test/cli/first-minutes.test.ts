@@ -57,6 +57,37 @@ describe('first minutes', function () {
       if (!existsSync(folder)) symlinkSync(join(process.cwd(), 'pipelines'), folder);
     });
 
+    it('explains which versions of Python fit the app', () => {
+      rmSync(join(app, 'pipeline.yml'));
+      put('requirements.txt', 'https://example.com/fast-1.0-cp312-cp312-linux_x86_64.whl\n');
+      const machine = ['--app', app, '-p', 'stack=host'];
+      const { status, text } = pyflow(['explain', 'version', ...machine]);
+      expect(status, text).to.equal(0);
+      expect(text)
+        .to.match(/^Python 3\.12: the newest version that fits, because the default, 3\.13, does not$/m)
+        .and.to.match(
+          /^ {2}3\.13 rejected: fast 1\.0 has no cp313 wheel for this platform, and no source archive; 3\.12 fits$/m,
+        )
+        .and.to.match(/^ {2}3\.12 chosen: it fits$/m);
+      const [traced] = JSON.parse(pyflow(['explain', 'version', 'python', ...machine, '--format', 'json']).text) as [
+        { readonly node: string; readonly trace: { readonly chosen: string } },
+      ];
+      expect(traced).to.have.property('node', 'version');
+      expect(traced.trace).to.include({ chosen: '3.12', choice: 'replaced', wanted: '3.13' });
+      expect(pyflow(['plan', ...machine]).text).to.include('    3.12 chosen: it fits');
+      put('.python-version', '3.2\n');
+      const old = pyflow(['explain', 'version', ...machine]);
+      expect(old.status).to.equal(1);
+      expect(old.text).to.include('Python 3.2: set in .python-version').and.to.include('[python-version::eol]');
+      expect(pyflow(['explain', 'versions']).text).to.include('Did you mean version?');
+      rmSync(join(app, '.python-version'));
+      put('bin/pre_compile', '#!/bin/sh\n');
+      chmodSync(join(app, 'bin/pre_compile'), 0o755);
+      expect(pyflow(['explain', 'version', ...machine]).text).to.include(
+        'not known before these nodes have run: pre-compile',
+      );
+    });
+
     it('is the one for Python by default, and is found by its name', () => {
       for (const args of [['plan'], ['plan', 'python'], ['check', 'python'], ['graph', 'python']]) {
         const { status, text } = pyflow(args);

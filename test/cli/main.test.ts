@@ -84,6 +84,7 @@ describe('cli/main', () => {
       ],
       plan: ['--app DIR', '--only NODE', '--refresh NODE|all', '-p, --param NAME=VALUE'],
       why: ['NODE', '--against RUN'],
+      explain: ['version [PIPELINE]', '--app DIR', '--format FORMAT', 'text, json'],
       graph: ['--format FORMAT', 'mermaid, dot, json'],
       exec: ['--slug DIR', '-- CMD [ARG]...'],
       check: ['PIPELINE...'],

@@ -12,6 +12,8 @@ interface Case {
   readonly stack?: string;
   readonly providers?: Provider[];
   readonly default?: string;
+  readonly pythonPolicy?: 'default' | 'newest-that-fits';
+  readonly pinnedMisfit?: 'warn' | 'fail';
   readonly state?: Readonly<Record<string, JSONValue>>;
   readonly now?: string;
   readonly machine?: Partial<Host>;
@@ -38,6 +40,9 @@ async function resolve(given: Case) {
     root: given.root ?? '.',
     stack: given.stack ?? 'scalingo-24',
     providers: given.providers ?? ['python-build-standalone' as const, 'system' as const],
+    pythonPolicy: given.pythonPolicy ?? ('default' as const),
+    pinnedMisfit: given.pinnedMisfit ?? ('warn' as const),
+    groups: [],
     ...(given.default === undefined ? {} : { default: given.default }),
   };
   const view = memoryView(given.files ?? {}, { state: given.state ?? {} });
@@ -119,7 +124,10 @@ describe('version-resolve', () => {
     });
 
     it('[pyver.file-read] uses .python-version', async () => {
-      expect(await outputs({ files: { '.python-version': '3.12.4\n' } })).to.deep.equal({
+      const { trace, explanation, ...decided } = await outputs({ files: { '.python-version': '3.12.4\n' } });
+      expect(trace).to.include({ chosen: '3.12', choice: 'set', from: '.python-version' });
+      expect(explanation[0]).to.equal('Python 3.12: set in .python-version');
+      expect(decided).to.deep.equal({
         python: { version: '3.12.4', minor: '3.12', exact: true },
         version: '3.12.4',
         minor: '3.12',
@@ -457,6 +465,111 @@ describe('version-resolve', () => {
     });
   });
 
+  describe('packages', () => {
+    const PROJECT = (python: string) => `[project]\nname = "app"\nrequires-python = "${python}"\n`;
+    const wheel = (minor: number) => `fast-1.0-cp3${minor}-cp3${minor}-manylinux_2_17_x86_64.manylinux2014_x86_64.whl`;
+    const poetry = (...files: readonly string[]) => ({
+      'poetry.lock': [
+        '[[package]]\nname = "fast"\nversion = "1.0"\npython-versions = "*"\ngroups = ["main"]\n',
+        `files = [${files.map((file) => `{ file = "${file}", hash = "sha256:00" }`).join(', ')}]\n`,
+      ].join(''),
+    });
+    const COMPILES = poetry('fast-1.0.tar.gz', wheel(11), wheel(12));
+    const manager = 'poetry';
+
+    it('replaces a default that does not fit, and says why', async () => {
+      const { result, printed, codes } = await resolve({ files: COMPILES, manager });
+      expect(result).to.have.nested.property('value.outputs').that.includes({
+        minor: '3.12',
+        version: '3.12.14',
+        requested: '3.12',
+        origin: 'newest-that-fits',
+        exact: false,
+      });
+      expect(result).to.have.nested.property('value.state.python.minor', '3.12');
+      expect(codes).to.deep.equal(['python-version::none-given', 'python-version::replaced']);
+      expect(printed.map(({ text }) => text).join('\n'))
+        .to.include('Using the newest that fits the app: 3.12')
+        .and.to.include('pyflow uses the newest version that fits its packages, 3.12.')
+        .and.to.include('Python 3.13, the default, does not fit the app. pyflow uses 3.12 instead:')
+        .and.to.include('  fast 1.0 has no cp313 wheel for this platform and would compile')
+        .and.to.include('into it: 3.12');
+    });
+
+    it('names the version that fits to apps that must set one', async () => {
+      const found = await failure({ files: { 'pyproject.toml': PROJECT('>=3.14') }, manager: 'uv' });
+      expect(found.code).to.equal('python-version-file::not-found');
+      expect(found.remedy).to.include('uv python pin 3.14');
+      expect(found.known?.['explanation']).to.include('3.13 rejected: pyproject.toml requires Python >=3.14');
+    });
+
+    it('keeps the version of the last build if it only compiles, and warns', async () => {
+      const state = { python: { minor: '3.13' } };
+      const { result, codes, printed } = await resolve({ files: COMPILES, manager, state });
+      expect(result).to.have.nested.property('value.outputs').that.includes({ minor: '3.13', origin: 'cached' });
+      expect(codes).to.deep.equal(['python-version::none-given', 'python-version::misfit']);
+      expect(printed.at(-1)?.text).to.include('Set 3.12, which fits, in .python-version.');
+    });
+
+    it('replaces the version of the last build if it can no longer be installed', async () => {
+      const files = { 'pyproject.toml': PROJECT('>=3.13') };
+      const { result, codes, printed } = await resolve({ files, state: { python: { minor: '3.12' } } });
+      expect(result).to.have.nested.property('value.outputs').that.includes({ minor: '3.14' });
+      expect(codes).to.include('python-version::replaced');
+      expect(printed.at(-1)?.text).to.include('Python 3.12, the version of the last build, does not fit');
+    });
+
+    it('warns about a version that the app sets, or fails by the policy of the pipeline', async () => {
+      const files = { ...COMPILES, '.python-version': '3.14' };
+      const { result, codes, printed } = await resolve({ files, manager });
+      expect(result)
+        .to.have.nested.property('value.outputs')
+        .that.includes({ minor: '3.14', origin: '.python-version' });
+      expect(codes).to.deep.equal(['python-version::misfit']);
+      expect(printed.at(-1)?.text).to.equal(
+        [
+          'Python 3.14 does not fit the app:',
+          '  fast 1.0 has no cp314 wheel for this platform and would compile',
+          'Set 3.12, which fits, in .python-version. Or update the packages, and lock them again.',
+        ].join('\n'),
+      );
+      const refused = await failure({ files, manager, pinnedMisfit: 'fail' });
+      expect(refused).to.include({ code: 'python-version::misfit-refused', blame: 'app', subject: '3.14' });
+      expect(refused.detail).to.include('no cp314 wheel').and.to.include('`pinnedMisfit: fail`');
+      expect(refused.remedy).to.include('Set 3.12');
+      const fitting = { ...COMPILES, '.python-version': '3.12' };
+      expect(await outputs({ files: fitting, manager, pinnedMisfit: 'fail' })).to.include({ minor: '3.12' });
+    });
+
+    it('chooses the newest that fits if the pipeline says so', async () => {
+      const pythonPolicy = 'newest-that-fits';
+      expect(await outputs({ pythonPolicy })).to.include({ minor: '3.14', origin: 'newest-that-fits' });
+      expect(await outputs({ pythonPolicy, files: COMPILES, manager })).to.include({ minor: '3.12' });
+      expect(await outputs({ pythonPolicy, files: { '.python-version': '3.11' } })).to.include({ minor: '3.11' });
+      expect(await outputs({ pythonPolicy, state: { python: { minor: '3.12' } } })).to.include({ minor: '3.12' });
+    });
+
+    it('compares wheels with the older of the C libraries of the stack and the machine', async () => {
+      const files = poetry('fast-1.0.tar.gz', wheel(12), 'fast-1.0-cp313-cp313-manylinux_2_38_x86_64.whl');
+      expect(await outputs({ files, manager })).to.include({ minor: '3.13' });
+      expect(await outputs({ files, manager, stack: 'scalingo-22' })).to.include({ minor: '3.12' });
+      const machine = { libc: { name: 'glibc', version: '2.36' } };
+      expect(await outputs({ files, manager, machine })).to.include({ minor: '3.12' });
+      expect(await outputs({ files, manager, machine: { libc: { name: 'glibc', version: '' } } })).to.include({
+        minor: '3.13',
+      });
+    });
+
+    it('says nothing if it can not read the files, because other nodes do', async () => {
+      const files = { 'poetry.lock': '<<<<', 'pyproject.toml': '<<<<' };
+      const { codes, result } = await resolve({ files, manager });
+      expect(codes).to.deep.equal(['python-version::none-given']);
+      expect(result)
+        .to.have.nested.property('value.outputs.explanation')
+        .that.includes("poetry.lock can't be read here, so its packages don't count");
+    });
+  });
+
   describe('stack', () => {
     it('[checks.stack-supported] accepts the six', async () => {
       for (const stack of ['scalingo-22', 'scalingo-24', 'scalingo-26', 'heroku-22', 'heroku-24', 'heroku-26']) {
@@ -500,8 +613,13 @@ describe('version-resolve', () => {
       expect(await factsOf({ files, now: '2026-11-20' })).to.equal(await factsOf({ files, now: '2026-12-24' }));
       expect(await factsOf({ files, now: '2026-10-20' })).not.to.equal(await factsOf({ files, now: '2026-12-24' }));
       expect(await factsOf({ files: { '.python-version': '3.13' }, now: '2026-10-20' })).to.equal(
-        await factsOf({ files: { '.python-version': '3.13' }, now: '2027-02-01' }),
+        await factsOf({ files: { '.python-version': '3.13' }, now: '2026-12-24' }),
       );
+    });
+
+    it('contains which versions are accepted, because the trace lists them', async () => {
+      const files = { '.python-version': '3.13' };
+      expect(await factsOf({ files, now: '2026-12-24' })).not.to.equal(await factsOf({ files, now: '2027-02-01' }));
     });
 
     it('changes with the sticky minor only if that decides', async () => {

@@ -99,7 +99,7 @@ function readSource(source: Fields): UvSource | undefined {
   return undefined;
 }
 
-function fileName({ url, path, filename }: Fields): string | undefined {
+export function fileName({ url, path, filename }: Fields): string | undefined {
   if (typeof filename === 'string') return filename;
   const place = [url, path].find((value) => typeof value === 'string');
   if (typeof place !== 'string') return undefined;

@@ -1,5 +1,5 @@
-// Decides by its file name whether a wheel runs on a machine. When in doubt, it says no: every installer accepts the wheels
-// that it calls fitting.
+// Decides by its file name whether a wheel runs on a machine, with two answers to doubt. `wheelFits` then says no: every installer
+// accepts the wheels that it calls fitting. `acceptsWheel` then says yes: no installer accepts a wheel that it calls unfit.
 
 export interface WheelTarget {
   /** X.Y */
@@ -44,4 +44,68 @@ function isAtLeast(version: string, needed: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const [neededMajor = 0, neededMinor = 0] = needed.split('.').map(Number);
   return major === neededMajor && minor >= neededMinor;
+}
+
+/** What the file name of a wheel promises. */
+export interface WheelTags {
+  readonly pythons: readonly string[];
+  readonly abis: readonly string[];
+  readonly platforms: readonly string[];
+}
+
+/** Undefined for other names. */
+export function wheelTags(file: string): WheelTags | undefined {
+  const parts = file.length > LONGEST_NAME ? undefined : file.split('-');
+  if (parts === undefined || (parts.length !== 5 && parts.length !== 6) || !file.endsWith('.whl')) return undefined;
+  const [pythons = '', abis = '', platforms = ''] = parts.slice(-3);
+  return { pythons: pythons.split('.'), abis: abis.split('.'), platforms: platforms.slice(0, -4).split('.') };
+}
+const LONGEST_NAME = 500;
+
+/** The machine that installs wheels. */
+export interface WheelMachine {
+  /** In Node's spelling. */
+  readonly os: string;
+  /** As in wheel tags: `x86_64`, `aarch64`. */
+  readonly machine: string;
+  /** The C library with its X.Y; undefined if it is unknown. */
+  readonly libc?: { readonly name: 'glibc' | 'musl'; readonly version: string };
+}
+
+/** Whether an installer may accept the wheel for the CPython `minor`, X.Y. Builds without the GIL don't count. */
+export const acceptsWheel = (tags: WheelTags, minor: string, machine: WheelMachine): boolean =>
+  acceptsPython(tags, minor) && acceptsPlatform(tags, machine);
+
+export function acceptsPython({ pythons, abis }: WheelTags, minor: string): boolean {
+  const own = Number(minor.split('.')[1]);
+  return abis.some((abi) => pythons.some((python) => acceptsTag(python, abi, own)));
+}
+
+function acceptsTag(python: string, abi: string, own: number): boolean {
+  const [, implementation, digits] = /^(py|cp)3(\d*)$/.exec(python) ?? [];
+  if (implementation === undefined) return false;
+  const since = Number(digits ?? 0);
+  if (abi === 'none') return implementation === 'cp' ? since === own : since <= own;
+  if (implementation !== 'cp' || digits === '') return false;
+  return abi === 'abi3' ? since <= own : abi === `cp3${digits}` && since === own;
+}
+
+export const acceptsPlatform = ({ platforms }: WheelTags, machine: WheelMachine): boolean =>
+  platforms.some((tag) => tag === 'any' || acceptsSystem(tag, machine));
+
+function acceptsSystem(tag: string, { os, machine, libc }: WheelMachine): boolean {
+  if (os === 'darwin') {
+    const architecture = machine === 'aarch64' ? 'arm64' : machine;
+    return (
+      tag.startsWith('macosx_') && (tag.endsWith(`_${architecture}`) || /_(?:universal2?|intel|fat\w*)$/.test(tag))
+    );
+  }
+  if (os !== 'linux' || !tag.endsWith(`_${machine}`)) return false;
+  const name = tag.slice(0, -machine.length - 1);
+  if (name === 'linux') return true;
+  const musl = /^musllinux_(\d+)_(\d+)$/.exec(name);
+  const needed = musl === null ? (LEGACY[name] ?? /^manylinux_(\d+_\d+)$/.exec(name)?.[1]) : `${musl[1]}.${musl[2]}`;
+  if (needed === undefined) return false;
+  if (libc === undefined) return true;
+  return libc.name === (musl === null ? 'glibc' : 'musl') && isAtLeast(libc.version, needed.replace('_', '.'));
 }

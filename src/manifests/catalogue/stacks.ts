@@ -7,6 +7,8 @@ interface StackStatus {
   /** ID and VERSION_ID as in os-release; absent for unknown stacks and for `host`, which can be any machine. */
   readonly distro?: string;
   readonly release?: string;
+  /** X.Y of its C library; absent for stacks that no build is for. */
+  readonly glibc?: string;
   /** Debian names. */
   readonly arch: readonly string[];
   /** YYYY or YYYY-MM in which the platform ends it; absent if unknown. */
@@ -18,6 +20,7 @@ interface Stack {
   readonly status: string;
   readonly distro?: string;
   readonly release?: string;
+  readonly glibc?: string;
   readonly arch: readonly string[];
   readonly end?: string;
 }
@@ -28,12 +31,13 @@ export function stackStatus(name: string): StackStatus {
     known.endsWith('*') ? name.startsWith(known.slice(0, -1)) : name === known,
   );
   if (stack === undefined) return { support: 'unknown', arch: [] };
-  const { distro, release, arch, end } = stack;
+  const { distro, release, glibc, arch, end } = stack;
   return {
     support: stack.status === 'accepted' ? 'accepted' : 'end-of-life',
     arch,
     ...(distro === undefined ? {} : { distro }),
     ...(release === undefined ? {} : { release }),
+    ...(glibc === undefined ? {} : { glibc }),
     ...(end === undefined ? {} : { end }),
   };
 }

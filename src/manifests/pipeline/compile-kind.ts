@@ -20,6 +20,7 @@ export const KIND_KEYWORDS = [
   { keyword: 'x-type-of', schemaType: 'string' },
   { keyword: 'x-build-data', schemaType: 'string' },
   { keyword: 'x-build-data-failed' },
+  { keyword: 'x-explains', schemaType: 'string' },
 ] as const;
 
 /** Loading ajv takes about as long as starting a process. */

@@ -3,6 +3,10 @@
 import type { Failure } from '../../engine/sdk.js';
 import type { PipfileLockProblem } from '../../manifests/app/pipfile-lock.js';
 import type { PythonVersionFileProblem } from '../../manifests/app/python-version-file.js';
+import { candidateOf } from '../../manifests/app/versions/choose.js';
+import { newestThatFits } from '../../manifests/app/versions/fit.js';
+import type { VersionTrace } from '../../manifests/app/versions/trace.js';
+import { reasonText } from '../../manifests/app/versions/words.js';
 import { inRoot, rootName } from '../shared/app/root.js';
 import type { Origin } from './origin.js';
 
@@ -212,6 +216,37 @@ export const uvWithRuntimeTxt = (root: string, version: string): Failure => ({
   ].join('\n'),
 });
 
+/** The policy of the pipeline makes a misfit an error. */
+export const pinnedMisfit = (root: string, origin: Origin, trace: VersionTrace): Failure => ({
+  code: 'python-version::misfit-refused',
+  blame: 'app',
+  title: `Python ${trace.chosen} does not fit the app`,
+  subject: trace.chosen,
+  detail: [
+    ...whyMisfit(trace),
+    `It is set in ${placeOf(root, origin)}. The pipeline refuses such a version (\`pinnedMisfit: fail\`).`,
+  ].join('\n'),
+  remedy: howToFit(root, origin, trace),
+});
+
+/** One line for each reason. */
+export const whyMisfit = (trace: VersionTrace, minor: string = trace.chosen): readonly string[] => {
+  const candidate = candidateOf(trace, minor);
+  if (candidate === undefined) return [];
+  const { reasons, more } = candidate;
+  return [
+    ...reasons.map((reason) => `  ${reasonText(reason, minor)}`),
+    ...(more === undefined ? [] : [`  ... and ${more} more reasons`]),
+  ];
+};
+
+export function howToFit(root: string, origin: Origin, trace: VersionTrace): string {
+  const best = newestThatFits(trace);
+  return best === undefined || !best.accepted
+    ? 'No supported version fits. Update the packages that are named above, and lock them again.'
+    : `Set ${best.minor}, which fits, in ${placeOf(root, origin)}. Or update the packages, and lock them again.`;
+}
+
 /** The pipeline sets the default, not the app. */
 const blameFor = (origin: Origin): 'app' | 'pipeline' => (origin === 'default' ? 'pipeline' : 'app');
 const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.');
@@ -224,6 +259,7 @@ export function placeOf(root: string, origin: Origin): string {
     case 'default':
       return 'the pipeline';
     case 'cached':
+    case 'newest-that-fits':
       return inRoot(root, '.python-version');
     default:
       return inRoot(root, origin);
@@ -236,6 +272,8 @@ function whence(root: string, origin: Origin): string {
       return 'The app sets no version, so pyflow uses the version of its last build.';
     case 'default':
       return 'It is the default of the pipeline.';
+    case 'newest-that-fits':
+      return 'It is the newest version that fits the packages of the app.';
     default:
       return `It is set in ${inRoot(root, origin)}.`;
   }

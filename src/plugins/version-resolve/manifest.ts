@@ -14,6 +14,25 @@ export const config = closedObject(
       pattern: '^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$',
       description: 'Minor version, N.N, for apps that set none. Default: that of the catalogue.',
     },
+    pythonPolicy: {
+      type: 'string',
+      enum: ['default', 'newest-that-fits'],
+      default: 'default',
+      description:
+        'Version for apps that set none and had no build before: the default as long as it fits the packages of the lockfile, or always the newest version that fits.',
+    },
+    pinnedMisfit: {
+      type: 'string',
+      enum: ['warn', 'fail'],
+      default: 'warn',
+      description: 'What happens if the app sets a version that does not fit its packages.',
+    },
+    groups: {
+      type: 'array',
+      items: { type: 'string' },
+      default: [],
+      description: 'Dependency groups of uv and Poetry that are installed besides what every build gets.',
+    },
   },
   ['stack'],
 );
@@ -49,8 +68,9 @@ export const outputs = closedObject(
     },
     origin: {
       type: 'string',
-      enum: ['runtime.txt', '.python-version', 'Pipfile.lock', 'cached', 'default'],
-      description: 'Where the version is set; `cached` stands for the minor version of the last build.',
+      enum: ['runtime.txt', '.python-version', 'Pipfile.lock', 'cached', 'default', 'newest-that-fits'],
+      description:
+        'Where the version is set; `cached` stands for the minor version of the last build, and `newest-that-fits` for one that was chosen by the packages.',
       'x-build-data': 'python_version_origin',
     },
     exact: {
@@ -69,18 +89,33 @@ export const outputs = closedObject(
       description: 'Files with names similar to .python-version, sorted, if neither that nor runtime.txt exists.',
       'x-build-data': 'python_version_files',
     },
+    trace: {
+      type: 'object',
+      additionalProperties: true,
+      'x-explains': 'data',
+      description: 'Which versions fit the app, which do not and why, and how one was chosen.',
+    },
+    explanation: {
+      type: 'array',
+      items: { type: 'string' },
+      'x-explains': 'lines',
+      description: 'The trace in words, one line for each version.',
+    },
   },
-  ['python', 'version', 'minor', 'requested', 'origin', 'exact', 'outdated', 'similarFiles'],
+  ['python', 'version', 'minor', 'requested', 'origin', 'exact', 'outdated', 'similarFiles', 'trace', 'explanation'],
 );
 
 export const manifest: PluginManifest = {
   kind: 'version-resolve',
   revision: 1,
-  description: 'Decides the version of Python from the files of the app, the last build, or the default.',
+  description:
+    'Decides the version of Python from the files of the app, the last build, or the default, and says which versions fit the packages.',
   config,
   inputs,
   outputs,
   writes: [],
-  reads: ['${config.root}/{runtime.txt,.python-version,Pipfile.lock}'],
+  reads: [
+    '${config.root}/{runtime.txt,.python-version,Pipfile.lock,poetry.lock,pylock.toml,pyproject.toml,requirements.txt,uv.lock}',
+  ],
   pure: true,
 };

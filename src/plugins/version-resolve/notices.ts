@@ -1,7 +1,8 @@
 // The texts of the notices of the kind `version-resolve`.
 
+import type { VersionTrace } from '../../manifests/app/versions/trace.js';
 import { inRoot, rootName } from '../shared/app/root.js';
-import { howToSetVersion, placeOf } from './failures.js';
+import { howToFit, howToSetVersion, placeOf, whyMisfit } from './failures.js';
 import type { Origin } from './origin.js';
 
 export interface Notice {
@@ -13,13 +14,33 @@ export const noVersionGiven = (root: string, minor: string, origin: Origin): Not
   code: 'python-version::none-given',
   text: [
     'The app sets no version of Python.',
-    origin === 'cached' ? `pyflow uses the version of its last build, ${minor}.` : `pyflow uses the default, ${minor}.`,
+    usedInstead(minor, origin),
     'The default changes over time and may then break the app. A later release will make this an error.',
     '',
     howToSetVersion(root, minor),
     '',
     `If the file exists already, check that it is in ${rootName(root)}, that its name is right, and that Git tracks it.`,
   ].join('\n'),
+});
+
+function usedInstead(minor: string, origin: Origin): string {
+  if (origin === 'cached') return `pyflow uses the version of its last build, ${minor}.`;
+  if (origin === 'newest-that-fits') return `pyflow uses the newest version that fits its packages, ${minor}.`;
+  return `pyflow uses the default, ${minor}.`;
+}
+
+/** The default, or the version of the last build, gave way. */
+export const replacedVersion = (trace: VersionTrace): Notice => ({
+  code: 'python-version::replaced',
+  text: [
+    `Python ${trace.wanted}, ${trace.from === 'default' ? 'the default' : 'the version of the last build'}, does not fit the app. pyflow uses ${trace.chosen} instead:`,
+    ...whyMisfit(trace, trace.wanted),
+  ].join('\n'),
+});
+
+export const misfitVersion = (root: string, origin: Origin, trace: VersionTrace): Notice => ({
+  code: 'python-version::misfit',
+  text: [`Python ${trace.chosen} does not fit the app:`, ...whyMisfit(trace), howToFit(root, origin, trace)].join('\n'),
 });
 
 export const runtimeTxtDeprecated = (root: string, minor: string): Notice => ({

@@ -1,3 +1,3 @@
 // The place of the version that the app requests.
 
-export type Origin = 'runtime.txt' | '.python-version' | 'Pipfile.lock' | 'cached' | 'default';
+export type Origin = 'runtime.txt' | '.python-version' | 'Pipfile.lock' | 'cached' | 'default' | 'newest-that-fits';

@@ -16,22 +16,37 @@ import type {
   ViewReader,
 } from '../../engine/sdk.js';
 import { findPlatformArchive, latestPlatformArchive, type Pins } from '../../manifests/catalogue/platform-archives.js';
+import { isMisfit, traceVersions } from '../../manifests/app/versions/choose.js';
+import type { Build } from '../../manifests/app/versions/fit.js';
+import type { VersionTrace } from '../../manifests/app/versions/trace.js';
+import { traceLines } from '../../manifests/app/versions/words.js';
 import { acceptedMinors, DEFAULT_MINOR, latestPatch, minorStatus } from '../../manifests/catalogue/python-releases.js';
 import { findRuntime, latestRuntime, runtimePlatform } from '../../manifests/catalogue/runtimes.js';
 import { inRoot } from '../shared/app/root.js';
 import { readPins } from '../shared/archives/platform-pins.js';
 import type { Provider } from '../shared/archives/provider-list.js';
 import { checkStack } from '../shared/archives/stack-check.js';
+import { wheelMachine } from '../shared/python/wheel-target.js';
+import { readAppFiles } from './app-files.js';
 import {
   endOfLife,
   notAvailable,
+  pinnedMisfit,
   unknownMinor,
   unknownPatch,
   uvNeedsVersionFile,
   uvWithRuntimeTxt,
 } from './failures.js';
 import { manifest, type config, type inputs, type outputs } from './manifest.js';
-import { deprecatedMinor, noVersionGiven, patchUpdate, runtimeTxtDeprecated, type Notice } from './notices.js';
+import {
+  deprecatedMinor,
+  misfitVersion,
+  noVersionGiven,
+  patchUpdate,
+  replacedVersion,
+  runtimeTxtDeprecated,
+} from './notices.js';
+import type { Notice } from './notices.js';
 import type { Origin } from './origin.js';
 import { readRequest, type Request } from './request.js';
 
@@ -60,6 +75,7 @@ type Resolved = {
     readonly refusedFrom?: string;
   };
   readonly similarFiles: readonly string[];
+  readonly trace: VersionTrace;
 };
 /** `Pick`, since TypeScript takes an interface for no JSON. */
 type Refused = { readonly refusal: Pick<Failure, keyof Failure> };
@@ -86,28 +102,52 @@ export class VersionResolve implements Plugin<Node['config'], Node['inputs'], Ou
     const defaultMinor = config.default ?? DEFAULT_MINOR;
     const request = await readRequest(view, config.root, inputs.manager, defaultMinor);
     if (!request.ok) return request;
-    const { python, origin, similarFiles } = request.value;
-    const known = {
-      requested: python.text,
-      origin,
-      exact: python.version !== undefined,
-      similarFiles: [...similarFiles],
-    };
     const pins = config.providers.includes('scalingo') ? readPins(this.services.host) : succeed({});
-    if (!pins.ok) return failKnowing(pins.failure, known);
-    const builds = this.#builds(python.minor, config, pins.value);
-    const resolved = this.#resolve(request.value, request.value.folder, builds, inputs.manager, defaultMinor);
-    const answer = resolved.ok ? resolved.value : { refusal: { ...resolved.failure, known } };
-    const above = request.value.folder === config.root ? {} : { folder: request.value.folder };
-    return succeed({ facts: { requested: python.text, minor: python.minor, origin, ...above, answer } });
+    if (!pins.ok) return failKnowing(pins.failure, knownOf(request.value));
+    const trace = await this.#trace(view, request.value, { config, manager: inputs.manager, pins: pins.value });
+    const chosen = withChosen(request.value, trace);
+    const builds = this.#builds(chosen.python.minor, config, pins.value);
+    const resolved = this.#resolve(chosen, builds, trace, { config, manager: inputs.manager, defaultMinor });
+    const answer = resolved.ok
+      ? resolved.value
+      : { refusal: { ...resolved.failure, known: { ...knownOf(chosen), ...told(trace) } } };
+    const above = chosen.folder === config.root ? {} : { folder: chosen.folder };
+    const { text, minor } = chosen.python;
+    return succeed({ facts: { requested: text, minor, origin: chosen.origin, ...above, answer } });
+  }
+
+  /** Which versions fit the app, and the choice. Only what a provider has can be chosen. */
+  async #trace(
+    view: ViewReader,
+    { python, origin, folder }: Request,
+    { config, manager, pins }: { readonly config: Config; readonly manager: string; readonly pins: Pins },
+  ): Promise<VersionTrace> {
+    const { root, stack, groups, pythonPolicy: policy } = config;
+    const minors = acceptedMinors(this.services.clock.now());
+    return traceVersions({
+      ...(await readAppFiles(view, { root, manager, groups })),
+      wanted: { minor: python.minor, by: origin === 'default' || origin === 'cached' ? OPEN[origin] : 'app' },
+      file: inRoot(folder, origin),
+      policy,
+      stack,
+      machine: wheelMachine(this.services.host, stack),
+      builds: minors.map((minor): Build => {
+        const { newest, has } = this.#builds(minor, config, pins);
+        const version = minor === python.minor ? (python.version ?? newest) : newest;
+        return version === undefined || !has(version) ? { minor } : { minor, version };
+      }),
+    });
   }
 
   #resolve(
-    { python, origin, similarFiles }: Request,
-    root: string,
+    { python, origin, folder: root, similarFiles }: Request,
     builds: Builds,
-    manager: string,
-    defaultMinor: string,
+    trace: VersionTrace,
+    {
+      config,
+      manager,
+      defaultMinor,
+    }: { readonly config: Config; readonly manager: string; readonly defaultMinor: string },
   ): Result<Resolved> {
     const { minor } = python;
     const now = this.services.clock.now();
@@ -120,13 +160,16 @@ export class VersionResolve implements Plugin<Node['config'], Node['inputs'], Ou
     if (version === undefined) return fail(notAvailable(minor, builds.platform, builds.isPinnable));
     if (!builds.has(version)) return fail(unknownPatch(root, version, origin, builds));
 
-    if (manager === 'uv' && (origin === 'default' || origin === 'cached')) return fail(uvNeedsVersionFile(root, minor));
+    if (manager === 'uv' && OPEN_ORIGINS.includes(origin)) return fail(uvNeedsVersionFile(root, minor));
     if (manager === 'uv' && origin === 'runtime.txt') return fail(uvWithRuntimeTxt(root, python.text));
+    if (trace.choice === 'set' && config.pinnedMisfit === 'fail' && isMisfit(trace))
+      return fail(pinnedMisfit(root, origin, trace));
     const { support, ...dates } = status;
     return succeed({
       version,
       exact: python.version !== undefined,
       similarFiles,
+      trace,
       ...(support === 'deprecated' ? { deprecated: dates } : {}),
       ...(builds.newest !== undefined && compare(version, builds.newest) < 0 ? { update: builds.newest } : {}),
     });
@@ -167,7 +210,7 @@ export class VersionResolve implements Plugin<Node['config'], Node['inputs'], Ou
     if ('refusal' in answer) return fail(answer.refusal);
 
     for (const { code, text } of noticesOf(root, minor, origin, answer)) this.services.log.notice(context, code, text);
-    const { version, exact, update, similarFiles } = answer;
+    const { version, exact, update, similarFiles, trace } = answer;
     return succeed({
       outputs: {
         python: { version, minor, exact },
@@ -178,10 +221,33 @@ export class VersionResolve implements Plugin<Node['config'], Node['inputs'], Ou
         exact,
         outdated: update !== undefined,
         similarFiles: [...similarFiles],
+        ...told(trace),
       },
       state: { python: { minor } },
     });
   }
+}
+
+/** The app sets no version. */
+const OPEN_ORIGINS: readonly Origin[] = ['default', 'cached', 'newest-that-fits'];
+const OPEN = { default: 'default', cached: 'last-build' } as const;
+
+/** The outputs that are known before a version is resolved. */
+const knownOf = ({ python, origin, similarFiles }: Request) => ({
+  requested: python.text,
+  origin,
+  exact: python.version !== undefined,
+  similarFiles: [...similarFiles],
+});
+
+/** The outputs that explain the choice. */
+const told = (trace: VersionTrace) => ({ trace: { ...trace }, explanation: [...traceLines(trace)] });
+
+/** The request, for the version that was chosen. */
+function withChosen(request: Request, { chosen, choice, wanted }: VersionTrace): Request {
+  const isOwn = choice !== 'newest-that-fits' && choice !== 'replaced';
+  if (isOwn || chosen === wanted) return request;
+  return { ...request, python: { text: chosen, minor: chosen }, origin: 'newest-that-fits' };
 }
 
 function stepLine(root: string, requested: string, origin: Origin): string {
@@ -190,20 +256,24 @@ function stepLine(root: string, requested: string, origin: Origin): string {
       return `No Python version was specified. Using the default: ${requested}`;
     case 'cached':
       return `No Python version was specified. Using the version of the last build: ${requested}`;
+    case 'newest-that-fits':
+      return `No Python version was specified. Using the newest that fits the app: ${requested}`;
     default:
       return `Using Python ${requested} specified in ${inRoot(root, origin)}`;
   }
 }
 
-/** Ordered: the file, the minor version, the patch. */
+/** Ordered: the file, the packages, the minor version, the patch. */
 function noticesOf(
   root: string,
   minor: string,
   origin: Origin,
-  { version, deprecated, update }: Resolved,
+  { version, deprecated, update, trace }: Resolved,
 ): readonly Notice[] {
   return [
-    ...(origin === 'default' || origin === 'cached' ? [noVersionGiven(root, minor, origin)] : []),
+    ...(OPEN_ORIGINS.includes(origin) ? [noVersionGiven(root, minor, origin)] : []),
+    ...(trace.choice === 'replaced' ? [replacedVersion(trace)] : []),
+    ...(isMisfit(trace) ? [misfitVersion(root, origin, trace)] : []),
     ...(origin === 'runtime.txt' ? [runtimeTxtDeprecated(root, minor)] : []),
     ...(deprecated === undefined ? [] : [deprecatedMinor(root, minor, deprecated, origin)]),
     ...(update === undefined ? [] : [patchUpdate(root, version, update, origin)]),

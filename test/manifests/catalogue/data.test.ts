@@ -137,6 +137,7 @@ describe('catalogue', () => {
         support: 'accepted',
         distro: 'ubuntu',
         release: '24.04',
+        glibc: '2.39',
         arch: ['amd64'],
         end: '2029-05',
       });
@@ -144,6 +145,7 @@ describe('catalogue', () => {
         support: 'accepted',
         distro: 'ubuntu',
         release: '26.04',
+        glibc: '2.43',
         arch: ['amd64', 'arm64'],
       });
       for (const name of [

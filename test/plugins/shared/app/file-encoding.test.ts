@@ -48,7 +48,8 @@ const version =
   (manager: string): Read =>
   async (view) => {
     const plugin = new VersionResolve({ ...SERVICES, clock: { now: () => Date.parse('2026-11-20') } });
-    const config = { root: '.', stack: 'scalingo-24', providers: ['system' as const] };
+    const policy = { pythonPolicy: 'default' as const, pinnedMisfit: 'warn' as const, groups: [] };
+    const config = { root: '.', stack: 'scalingo-24', providers: ['system' as const], ...policy };
     return (await play(plugin, config, { manager }, view)).result;
   };
 

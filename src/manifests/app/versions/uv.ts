@@ -1,0 +1,130 @@
+// Reads a `uv.lock` for the choice of a Python: follows the dependencies from the installed project, with their markers.
+
+import { fieldsOf, stringsOf, type Fields } from '../fields.js';
+import { markerHolds, type Answer, type MarkerEnvironment } from '../markers.js';
+import { normalizeName } from '../requirements.js';
+import { readToml } from '../toml-file.js';
+import { fileName } from '../uv-lock.js';
+import type { LockedFiles, VersionLock } from './lock.js';
+
+interface Edge {
+  readonly name: string;
+  readonly version: string | undefined;
+  readonly marker: string;
+  readonly extras: readonly string[];
+}
+
+interface Entry extends LockedFiles {
+  readonly needs: readonly Edge[];
+  readonly extras: Readonly<Record<string, readonly Edge[]>>;
+  readonly groups: Readonly<Record<string, readonly Edge[]>>;
+  /** Where a package of the app is, relative to the lockfile. */
+  readonly at?: string;
+}
+
+/** `project`: the folder of the installed project, relative to the lockfile; `.` is the lockfile's own. */
+export function uvVersionLock(
+  bytes: Uint8Array,
+  file: string,
+  { project, groups }: { readonly project: string; readonly groups: readonly string[] },
+): VersionLock | undefined {
+  const lock = readToml(bytes);
+  const list = lock.ok ? (lock.value['package'] ?? []) : undefined;
+  if (!lock.ok || !Array.isArray(list)) return undefined;
+  const entries = list.map((entry) => entryOf(fieldsOf(entry)));
+  const requires = lock.value['requires-python'];
+  const start = entries.filter(({ at }) => at === project);
+  // A workspace without a project of its own installs all its members.
+  const roots = start.length > 0 ? start : entries.filter(({ at }) => at !== undefined);
+  const graph = new Graph(entries, roots, groups.map(normalizeName));
+  return {
+    file,
+    constraints: typeof requires === 'string' ? [{ file, text: requires }] : [],
+    environments: stringsOf(lock.value['supported-markers']),
+    namesFiles: true,
+    size: entries.length,
+    packagesFor: (environment) => graph.reach(environment),
+  };
+}
+
+function entryOf(entry: Fields): Entry {
+  const { name, version } = entry;
+  const source = fieldsOf(entry['source']);
+  const at = [source['editable'], source['virtual'], source['directory']].find((place) => typeof place === 'string');
+  const wheels = listOf(entry['wheels']).flatMap((wheel) => fileName(wheel) ?? []);
+  const { url } = source;
+  // A direct URL of a wheel is its only file.
+  const direct = typeof url === 'string' && wheels.length === 0 ? fileName({ url }) : undefined;
+  return {
+    name: normalizeName(typeof name === 'string' ? name : ''),
+    version: typeof version === 'string' ? version : '',
+    wheels: direct?.endsWith('.whl') === true ? [direct] : wheels,
+    hasSdist: entry['sdist'] !== undefined,
+    needs: edgesOf(entry['dependencies']),
+    extras: edgesByName(entry['optional-dependencies']),
+    groups: edgesByName(entry['dev-dependencies']),
+    ...(typeof at === 'string' && { at: at.replace(/^\.\/|(?<=.)\/$/g, '') }),
+  };
+}
+
+const listOf = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value.map(fieldsOf) : []);
+
+const edgesOf = (value: unknown): readonly Edge[] =>
+  listOf(value).map(({ name, version, marker, extra }) => ({
+    name: normalizeName(typeof name === 'string' ? name : ''),
+    version: typeof version === 'string' ? version : undefined,
+    marker: typeof marker === 'string' ? marker : '',
+    extras: stringsOf(extra).map(normalizeName),
+  }));
+
+const edgesByName = (value: unknown): Entry['extras'] =>
+  Object.fromEntries(Object.entries(fieldsOf(value)).map(([name, edges]) => [normalizeName(name), edgesOf(edges)]));
+
+class Graph {
+  readonly #byName = new Map<string, Entry[]>();
+
+  constructor(
+    entries: readonly Entry[],
+    private readonly roots: readonly Entry[],
+    private readonly groups: readonly string[],
+  ) {
+    for (const entry of entries) {
+      const known = this.#byName.get(entry.name);
+      if (known === undefined) this.#byName.set(entry.name, [entry]);
+      else known.push(entry);
+    }
+  }
+
+  reach(environment: MarkerEnvironment): readonly LockedFiles[] {
+    const answers = new Map<string, Answer>();
+    const holds = (marker: string): boolean => {
+      if (!answers.has(marker)) answers.set(marker, markerHolds(marker, environment));
+      return answers.get(marker) === true;
+    };
+    const found = new Set<Entry>(this.roots);
+    const edges = this.roots.flatMap((root) => [
+      ...root.needs,
+      ...this.groups.flatMap((group) => (Object.hasOwn(root.groups, group) ? root.groups[group]! : [])),
+    ]);
+    const seen = new Set<string>();
+    for (let edge = edges.pop(); edge !== undefined; edge = edges.pop()) {
+      if (!holds(edge.marker)) continue;
+      for (const entry of this.#targets(edge)) {
+        if (!found.has(entry)) edges.push(...entry.needs);
+        found.add(entry);
+        for (const extra of edge.extras) {
+          const key = `${entry.name} ${entry.version} ${extra}`;
+          if (seen.has(key)) continue;
+          seen.add(key);
+          if (Object.hasOwn(entry.extras, extra)) edges.push(...entry.extras[extra]!);
+        }
+      }
+    }
+    return [...found].filter(({ wheels, hasSdist }) => wheels.length > 0 || hasSdist);
+  }
+
+  #targets({ name, version }: Edge): readonly Entry[] {
+    const entries = this.#byName.get(name) ?? [];
+    return version === undefined ? entries : entries.filter((entry) => entry.version === version);
+  }
+}
