@@ -49,6 +49,7 @@ const DISTRICTS = [
   'store',
   'process',
   'services',
+  'packages',
   'outside',
   'app',
   'remote',
@@ -65,6 +66,7 @@ const DISTRICTS = [
 
 /** Districts that import fewer of those below them. */
 const IMPORTS_ONLY: Readonly<Record<string, readonly string[]>> = {
+  packages: ['files', 'secrets', 'trees', 'store', 'process', 'services', 'packages'],
   remote: ['files', 'secrets', 'trees', 'store', 'remote'],
 };
 
@@ -92,6 +94,7 @@ const SHARED_SUBJECTS = [
 const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
   '@grpc/grpc-js': 'src/engine/remote/grpc-library.ts',
   '@dagrejs/dagre': 'src/engine/render/graph-layout.ts',
+  htmlparser2: 'src/engine/packages/page-html.ts',
   'p-graph': 'src/engine/plan/schedule.ts',
   execa: 'src/engine/process/subprocess.ts',
   'js-yaml': 'src/manifests/pipeline/',

@@ -39,10 +39,18 @@ function compare(a: Version, b: Version): number {
   return compareLists([a.epoch, ...a.release], [b.epoch, ...b.release]) || compareLists(a.stage, b.stage);
 }
 
-const isPreRelease = (text: string): boolean => {
+/** Negative if `a` is older. Undefined if one of them is unreadable. */
+export function compareVersions(a: string, b: string): number | undefined {
+  const [one, other] = [parse(a), parse(b)];
+  return one === undefined || other === undefined ? undefined : compare(one, other);
+}
+
+export const isPreRelease = (text: string): boolean => {
   const version = parse(text);
   return version !== undefined && (version.stage[0] < FINAL || version.stage[2] !== Infinity);
 };
+
+export const isVersion = (text: string): boolean => parse(text) !== undefined;
 
 /** The newest readable version; pre-releases count only if there are no final versions. */
 export function newestVersion(versions: readonly string[]): string | undefined {
