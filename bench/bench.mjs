@@ -14,10 +14,11 @@ import { managers } from './groups/managers.mjs';
 import { remote } from './groups/remote.mjs';
 import { startup } from './groups/startup.mjs';
 import { store } from './groups/store.mjs';
+import { versions } from './groups/versions.mjs';
 import { bench, brokenFigure } from './measure.mjs';
 import { isMissed, tableOf } from './table.mjs';
 
-const GROUPS = { startup, layered, many, store, example, managers, adapter, large, remote };
+const GROUPS = { startup, layered, many, store, example, managers, adapter, large, remote, versions };
 
 const { values } = parseArgs({
   options: {

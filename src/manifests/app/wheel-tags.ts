@@ -48,9 +48,24 @@ function isAtLeast(version: string, needed: string): boolean {
 
 /** What the file name of a wheel promises. */
 export interface WheelTags {
-  readonly pythons: readonly string[];
+  readonly pythons: readonly PythonTag[];
   readonly abis: readonly string[];
   readonly platforms: readonly string[];
+}
+
+interface PythonTag {
+  /** Of other interpreters it is empty. */
+  readonly implementation: 'cp' | 'py' | '';
+  /** The minor version of Python 3; undefined in `py3`. */
+  readonly minor: number | undefined;
+}
+
+function pythonTag(tag: string): PythonTag {
+  const [, implementation = '', digits = ''] = /^(py|cp)3(\d*)$/.exec(tag) ?? [];
+  return {
+    implementation: implementation as PythonTag['implementation'],
+    minor: digits === '' ? undefined : Number(digits),
+  };
 }
 
 /** Undefined for other names. */
@@ -58,7 +73,11 @@ export function wheelTags(file: string): WheelTags | undefined {
   const parts = file.length > LONGEST_NAME ? undefined : file.split('-');
   if (parts === undefined || (parts.length !== 5 && parts.length !== 6) || !file.endsWith('.whl')) return undefined;
   const [pythons = '', abis = '', platforms = ''] = parts.slice(-3);
-  return { pythons: pythons.split('.'), abis: abis.split('.'), platforms: platforms.slice(0, -4).split('.') };
+  return {
+    pythons: pythons.split('.').map(pythonTag),
+    abis: abis.split('.'),
+    platforms: platforms.slice(0, -4).split('.'),
+  };
 }
 const LONGEST_NAME = 500;
 
@@ -81,13 +100,11 @@ export function acceptsPython({ pythons, abis }: WheelTags, minor: string): bool
   return abis.some((abi) => pythons.some((python) => acceptsTag(python, abi, own)));
 }
 
-function acceptsTag(python: string, abi: string, own: number): boolean {
-  const [, implementation, digits] = /^(py|cp)3(\d*)$/.exec(python) ?? [];
-  if (implementation === undefined) return false;
-  const since = Number(digits ?? 0);
-  if (abi === 'none') return implementation === 'cp' ? since === own : since <= own;
-  if (implementation !== 'cp' || digits === '') return false;
-  return abi === 'abi3' ? since <= own : abi === `cp3${digits}` && since === own;
+function acceptsTag({ implementation, minor }: PythonTag, abi: string, own: number): boolean {
+  if (abi === 'none' && implementation === 'py') return minor === undefined || minor <= own;
+  if (implementation !== 'cp' || minor === undefined) return false;
+  if (abi === 'abi3') return minor <= own;
+  return minor === own && (abi === 'none' || abi === `cp3${minor}`);
 }
 
 export const acceptsPlatform = ({ platforms }: WheelTags, machine: WheelMachine): boolean =>

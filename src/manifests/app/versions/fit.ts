@@ -45,7 +45,8 @@ export function fitVersions({ builds, constraints, lock, machine }: Question): F
     if (lock !== undefined && isForOthers(lock, environmentOf(minor, full, machine))) {
       reasons.push({ type: 'other-environment', file: lock.file });
     }
-    reasons.push(...wheels.against(minor));
+    // Tools leave the files out of the lockfile that are for excluded versions, so their absence means nothing.
+    if (reasons.every(({ type }) => type === 'no-build')) reasons.push(...wheels.against(minor));
     const more = reasons.length - MOST_REASONS;
     return {
       minor,
