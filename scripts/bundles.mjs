@@ -4,12 +4,15 @@
 
 import { readFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
+
 import { relative, resolve } from 'node:path';
+import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 const START = 'src/cli/start.ts';
 const DRAW = 'src/engine/render/drawing.ts';
 const GRPC = 'src/engine/remote/grpc-library.ts';
+const ZSTD_BYTES = 'src/engine/slug/zstd-bytes.ts';
 const NOT_ASCII = /[^\0-\x7f]/;
 
 // Parameters as in src/cli/bundles.ts. In parentheses, so that V8 compiles it at once if there is no compiled code.
@@ -25,6 +28,9 @@ export async function bundles(root, settings) {
     bundle: true,
     format: 'cjs',
     platform: 'node',
+    // Named only in code for bundlers of web pages; see zstdInside.
+    loader: { '.wasm': 'empty' },
+    define: { __dirname: '"/"' },
     banner: { js: HEAD },
     footer: { js: TAIL },
     outfile: resolve(root, 'bundle.cjs'),
@@ -97,7 +103,7 @@ async function dividedBy(ofStart, root, common) {
   const run = await build({
     ...common,
     stdin: { contents: entryOfRun([...asked].sort(), name), resolveDir: root },
-    plugins: [grpcApart, fromStart, slimLibraries, escaped, startStubs, toGrpc],
+    plugins: [grpcApart, fromStart, zstdInside, slimLibraries, escaped, startStubs, toGrpc],
   });
   const draw = await build({ ...common, entryPoints: [DRAW], plugins: [fromStart, escaped, startStubs] });
   const grpc = await build({ ...common, entryPoints: [GRPC], plugins: [slimLibraries, escaped] });
@@ -146,6 +152,22 @@ const stubs = (namespace, text) => ({
   setup: ({ onLoad }) =>
     void onLoad({ filter: /./, namespace }, ({ path }) => ({ contents: text(path), loader: 'js' })),
 });
+
+/** The compiled zstd as text, because the program is read without node_modules. */
+const zstdInside = {
+  name: 'zstd-inside',
+  setup: ({ onLoad, initialOptions }) =>
+    void onLoad({ filter: /zstd-bytes\.ts$/, namespace: 'file' }, async ({ path }) => {
+      if (relative(initialOptions.absWorkingDir, path) !== ZSTD_BYTES) return undefined;
+      const bytes = await readFile(
+        resolve(initialOptions.absWorkingDir, 'node_modules/@foxglove/wasm-zstd/dist/wasm-zstd.wasm'),
+      );
+      const text = brotliCompressSync(bytes).toString('base64');
+      const contents = `const{brotliDecompressSync}=require('node:zlib');
+export const zstdBytes=()=>brotliDecompressSync(Buffer.from('${text}','base64'));`;
+      return { contents, loader: 'js' };
+    }),
+};
 
 const toGrpc = stubs('grpc', () => 'module.exports=pyflowFromBundle("grpc")');
 

@@ -103,6 +103,8 @@ const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
   ajv: 'src/manifests/pipeline/',
   winston: 'src/engine/render/',
   'tar-stream': 'src/engine/services/',
+  '@foxglove/wasm-zstd': 'src/engine/slug/zstd-library.ts',
+  fflate: 'src/engine/slug/compressor.ts',
 };
 
 /** Files of the engine that know the folders of a node and also use the file system directly, with the reason. */
@@ -113,6 +115,8 @@ const SEE_FOLDERS_OF_NODES: Readonly<Record<string, string>> = {
   'src/engine/run/run-record.ts': 'appDir is the folder of the source',
   'src/engine/process/sandbox/probe.ts': 'makes the folders of the trial',
   'src/engine/services/files.ts': 'makes the folder of given files',
+  'src/engine/slug/check-outputs.ts': 'appDir is the folder of the source',
+  'src/engine/slug/outputs.ts': 'appDir is the folder of the source',
   'src/engine/slug/write.ts': 'appDir is the folder of the source',
   'src/engine/up-to-date/unchanged.ts': 'appDir is the folder of the source',
   'src/engine/worker/worker.ts': 'makes room for the view before anything runs there',

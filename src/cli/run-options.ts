@@ -7,6 +7,7 @@ import { succeed, type Result } from '../engine/failure.js';
 import type { RunRequest } from '../engine/request.js';
 import { EMPTY_VALUE, wrongUsage, type Given, type Option, type UsageProblem } from './command.js';
 import { isOfRemote, remoteOf, REMOTE_OPTIONS } from './remote-options.js';
+import { outputsOf, OUTPUT_OPTION, sourceTimeOf } from './output-options.js';
 import { findPipeline } from './shipped-pipelines.js';
 import type { World } from './world.js';
 
@@ -42,7 +43,11 @@ export const RUN_OPTIONS: readonly Option[] = [
     value: 'DIR',
     summary: 'Folder of the slug (default: APP/.pyflow/slug); can be the folder of the app',
   },
-  { name: 'force', summary: 'Write the slug even if its folder has files that pyflow did not write' },
+  OUTPUT_OPTION,
+  {
+    name: 'force',
+    summary: 'Write the slug and the outputs even if their folders have files that pyflow did not write',
+  },
   PARAM_OPTION,
   {
     name: 'env-dir',
@@ -105,6 +110,11 @@ export function runRequest(
   }
   const remote = remoteOf(world, given);
   if (!remote.ok) return remote;
+  const outputs = outputsOf(given, world);
+  if (!outputs.ok) return outputs;
+  // Only outputs use it, and otherwise a new time must not make a run out of date.
+  const sourceTime = outputs.value.length === 0 ? succeed(undefined) : sourceTimeOf(world);
+  if (!sourceTime.ok) return sourceTime;
   const until = given.value('until');
   const envDir = given.value('env-dir');
   const { appDir } = app.value;
@@ -113,6 +123,8 @@ export function runRequest(
     pipelineFile: pipelineFile.value,
     outDir: resolve(world.cwd, given.value('out') ?? `${appDir}/.pyflow/slug`),
     force: given.flag('force'),
+    ...(outputs.value.length === 0 ? {} : { outputs: outputs.value }),
+    ...(sourceTime.value === undefined ? {} : { sourceTimeS: sourceTime.value }),
     params: params.value,
     ...(envDir === undefined ? {} : { envDir: resolve(world.cwd, envDir) }),
     only: given.values('only'),

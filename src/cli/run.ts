@@ -53,7 +53,7 @@ async function run(given: Given, world: World): Promise<number> {
   if (!requested.ok) return complain(world, requested.failure);
   const request = requested.value;
   if (given.flag('dry-run')) return printPlan(planned(given, request), false, world);
-  const unwritable = unwritablePlace(given, world, request.outDir);
+  const unwritable = unwritablePlace(given, world, request);
   if (unwritable !== undefined) return printFailure(unwritable, world);
 
   const startedAt = world.now();

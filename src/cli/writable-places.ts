@@ -3,14 +3,24 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Failure } from '../engine/failure.js';
+import type { RunRequest } from '../engine/request.js';
 import type { Given } from './command.js';
 import type { World } from './world.js';
 
 /** The first place that is not writable; undefined if all are. */
-export function unwritablePlace(given: Given, world: World, outDir: string): Failure | undefined {
+export function unwritablePlace(
+  given: Given,
+  world: World,
+  { outDir, outputs = [] }: Pick<RunRequest, 'outDir' | 'outputs'>,
+): Failure | undefined {
   const slug = whyNot(outDir, 'folder');
   if (slug !== undefined)
     return cannotWrite('slug::cannot-write', `the slug to ${outDir}`, slug, 'Choose another folder with --out DIR.');
+  for (const { type, path } of outputs) {
+    const why = whyNot(path, type === 'tar' ? 'file' : 'folder');
+    if (why !== undefined)
+      return cannotWrite('output::cannot-write', `the output ${path}`, why, 'Choose another path with --output.');
+  }
   for (const option of ['report', 'trace']) {
     const value = given.value(option);
     if (value === undefined) continue;

@@ -140,11 +140,29 @@ export interface RunReport {
     /** Time spent writing it; absent if the folder already held all of it. */
     readonly durationMs?: number;
   };
+  /** What `--output` asked for, in that order. Absent if it asked for nothing, or no slug was written. */
+  readonly outputs?: readonly OutputReport[];
   /** How commands were isolated from the machine; absent if no node ran. `reason` says why the mode is `none`. */
   readonly sandbox?: { readonly mode: 'namespaces' | 'none'; readonly reason?: string };
   /** What the run did with the remote cache. Absent without one, and in a run that was up to date. */
   readonly remote?: RemoteReport;
   readonly failure?: Failure;
+}
+
+/** A form of the finished app that the run wrote besides the slug. */
+export interface OutputReport {
+  readonly form: 'dir' | 'tar' | 'oci';
+  readonly path: string;
+  /** `sha256:HEX`: of the file, or of the manifest of the first image. For a folder, the digest of the slug. */
+  readonly digest: string;
+  /** Of the files of the folder, of the file, or of the blobs of the images. */
+  readonly bytes: number;
+  /** Of an image layout: the blobs that were not there before. */
+  readonly newBlobs?: { readonly count: number; readonly bytes: number };
+  /** Of an image layout: one image for each process type. */
+  readonly images?: readonly { readonly name: string; readonly digest: string }[];
+  /** Time spent writing it; absent if all of it was there. */
+  readonly durationMs?: number;
 }
 
 export interface RemoteReport {
@@ -214,6 +232,7 @@ export type Event = Readonly<{ at: number }> &
         readonly bytes: number;
         readonly durationMs: number;
       }
+    | ({ readonly type: 'output-written' } & OutputReport)
     | { readonly type: 'run-finished'; readonly report: RunReport }
   );
 

@@ -15,6 +15,7 @@
 //         capture  trees/output-tree.ts      stores the files that the node wrote, changed or deleted
 //         outputs  node/outputs.ts           checks the values that the node returned, and makes its result
 //   writeSlug      slug/write.ts             writes the finished app
+//   writeOutputs   slug/outputs.ts           writes its other forms: folders, archives, images
 //   makeReport     report/report.ts          status, outcome of each node, exit status of the run
 //   recordRun      report/record.ts          what the next run needs to know
 //
@@ -23,7 +24,7 @@
 
 import { closing, type Compose, type Composition } from './composition.js';
 import type { EventSink, RunReport } from './events.js';
-import { fail, succeed, type Result } from './failure.js';
+import { fail, succeed, type Failure, type Result } from './failure.js';
 import { createRunDir, sweepDeadRuns, type RunDir } from './files/private-folders.js';
 import { leftoverText, removalsEnded } from './files/removals.js';
 import type { Leftover } from './files/remove-tree.js';
@@ -32,7 +33,7 @@ import { startExecution } from './node/execution.js';
 import { checkPipeline, type CheckedRequest } from './plan/checked-pipeline.js';
 import { planRun, scheduledNodes, type RunPlan } from './plan/run-plan.js';
 import { schedule } from './plan/schedule.js';
-import { announceRun, announceSlug } from './report/announce.js';
+import { announceOutput, announceRun, announceSlug } from './report/announce.js';
 import { finishedApp } from './report/finished-app.js';
 import { keepQuota, recordRun } from './report/record.js';
 import { producersOfLost, withRecovery, type Attempt, type Attempted } from './report/recovery.js';
@@ -42,7 +43,10 @@ import type { Refusal, RunOptions, RunRequest } from './request.js';
 import { sweepDeadLocks } from './run/lock.js';
 import { newRunId } from './run/run-record.js';
 import { openRun, type Run } from './run/run.js';
-import { checkOutDir, writeSlug } from './slug/write.js';
+import { checkOutputs } from './slug/check-outputs.js';
+import type { FinishedApp } from './slug/finished-app.js';
+import { writeOutputs, type OutputsEnd } from './slug/outputs.js';
+import { checkOutDir, writeSlug, type WrittenSlug } from './slug/write.js';
 import { refusedPlace, tellOfPlace } from './store/cache-place.js';
 
 /**
@@ -58,7 +62,7 @@ export const runPipeline = (
   closing(compose, async (composing) => {
     const startedAt = options.clock.now();
     // Before anything is written to the cache, or removed from it.
-    const unsafe = refusedPlace(request.cacheDir) ?? checkOutDir(request.outDir, request.appDir, request.force);
+    const unsafe = placeRefusal(request);
     if (unsafe !== undefined) return fail({ type: 'failure', failure: unsafe });
     const { clock, version } = options;
     const onNotice = (code: string, text: string): void => sink.emit({ type: 'notice', code, text });
@@ -72,6 +76,9 @@ export const runPipeline = (
     const planned = { composition, checked: checked.value, plan: plan.value, remote: remote.value, startedAt };
     return runPlan(request, sink, { ...planned, ...options }).finally(() => remote.value?.close());
   });
+
+const placeRefusal = (request: RunRequest): Failure | undefined =>
+  refusedPlace(request.cacheDir) ?? checkOutDir(request.outDir, request.appDir, request.force) ?? checkOutputs(request);
 
 type RemoteOptions = Pick<RemoteCacheOptions, 'clock' | 'onNotice'> & { readonly version: string };
 
@@ -138,7 +145,9 @@ async function visitNodes(run: Run, sink: EventSink, visit: Visit): Promise<Atte
   const app = finishedApp(run, plan);
   const slug = app && (await writeSlug(app));
   if (slug?.ok) announceSlug(execution.sink, slug.value);
-  const producers = await producersOfLost(run, slug, attempt);
+  const outputs = app && slug?.ok === true ? await outputsOf(app, slug.value, run, visit) : undefined;
+  for (const output of outputs?.ok === true ? outputs.value.written : []) announceOutput(execution.sink, output);
+  const producers = await producersOfLost(run, outputs?.ok === false ? outputs : slug, attempt);
   await endRemote(run, clock.now() - startedAt);
   if (producers.length > 0) return { type: 'lost', producers };
   const report = makeReport(run, {
@@ -146,12 +155,26 @@ async function visitNodes(run: Run, sink: EventSink, visit: Visit): Promise<Atte
     startedAt,
     durationMs: clock.now() - startedAt,
     slug,
+    outputs,
     sandbox: execution.sandbox.used,
     remote: run.remote?.report(),
   });
   const written = slug?.ok ? slug.value.slug : undefined;
-  await recordRun(run, { report, slug: written, unchanged: execution.unchanged, version });
+  const outputTraces = outputs?.ok === true ? outputs.value.traces : [];
+  await recordRun(run, { report, slug: written, outputTraces, unchanged: execution.unchanged, version });
   return { type: 'finished', value: succeed(report) };
+}
+
+/** Undefined if the request names no other form of the app. */
+async function outputsOf(
+  app: FinishedApp,
+  slug: WrittenSlug,
+  { request }: Run,
+  { runDir }: Visit,
+): Promise<OutputsEnd | undefined> {
+  const { outputs = [], sourceTimeS } = request;
+  if (outputs.length === 0) return undefined;
+  return writeOutputs(app, slug, { outputs, sourceTimeS, workDir: () => runDir.largeDir });
 }
 
 /** Uploads take at most this long after the run, and never longer than the run itself. */

@@ -11,6 +11,10 @@ export interface RunRequest {
   readonly appDir: string;
   readonly outDir: string;
   readonly force: boolean;
+  /** Other forms of the finished app to write after the slug. */
+  readonly outputs?: readonly OutputRequest[];
+  /** SOURCE_DATE_EPOCH of the environment: the time of the source's files in archives and images. */
+  readonly sourceTimeS?: number;
   readonly cacheDir: string;
   /**
    * Names the app in the cache. Without it pyflow makes an id from the app's path, and keeps no app state between runs.
@@ -43,6 +47,21 @@ export interface RunRequest {
   readonly remote?: RemoteRequest;
   readonly signal: AbortSignal;
 }
+
+/** A form of the finished app, and where to write it. Paths are absolute. */
+export type OutputRequest =
+  | { readonly type: 'dir'; readonly path: string }
+  | { readonly type: 'tar'; readonly path: string; readonly compression: 'none' | 'gzip' | 'zstd' }
+  | {
+      /** A folder with an OCI image layout. */
+      readonly type: 'oci';
+      readonly path: string;
+      readonly compression: 'gzip' | 'zstd';
+      /** Absent: the image has the app alone. `ref` names one of the layout's images. */
+      readonly base?: { readonly layout: string; readonly ref?: string };
+      /** `UID` or `UID:GID`. Absent: the base image decides. */
+      readonly user?: string;
+    };
 
 /** What the command line and the environment say about a remote cache. Nothing in it is checked yet. */
 export interface RemoteRequest {

@@ -1,6 +1,7 @@
 // Runs a command in the built app's environment: the slug at /app, its profile scripts sourced, HOME=/app.
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
+import { APP_ROOT, PROFILE_FOLDER, profileScripts, shellQuote, sourceProfiles } from '../app/boot-script.js';
 import { BASE_ENVIRONMENT } from '../app/base-environment.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { probeSandbox, type SandboxMode, type SandboxOptions } from '../process/sandbox/probe.js';
@@ -22,9 +23,6 @@ export interface ExecSlugRequest {
   readonly stdio?: NonNullable<AttachedOptions['stdio']>;
 }
 
-const PROFILE_FOLDER = '.profile.d';
-const APP = '/app';
-
 /** The exit status of the command; 128 plus the number of the signal if one ended it. */
 export async function execSlug(request: ExecSlugRequest, options: SandboxOptions): Promise<Result<number, Failure>> {
   const { slugDir, argv, signal, stdio, writable } = request;
@@ -33,7 +31,7 @@ export async function execSlug(request: ExecSlugRequest, options: SandboxOptions
   const sandbox = await probeSandbox(request.sandbox, options);
   if (!sandbox.ok) return sandbox;
   const { mode, boot } = sandbox.value;
-  const home = mode === 'none' ? slugDir : APP;
+  const home = mode === 'none' ? slugDir : APP_ROOT;
   const env = {
     PATH: BASE_ENVIRONMENT['PATH'] ?? '',
     ...request.env,
@@ -51,22 +49,18 @@ export async function execSlug(request: ExecSlugRequest, options: SandboxOptions
 const statusOf = (exit: Awaited<ReturnType<typeof runAttached>>): Result<number, Failure> =>
   exit.ok ? succeed(exitStatusOf(exit.value)) : exit;
 
-/** Sorted by code unit, since a shell's order depends on the locale. */
 const profilesOf = (slugDir: string): readonly string[] =>
   existsSync(`${slugDir}/${PROFILE_FOLDER}`)
-    ? readdirSync(`${slugDir}/${PROFILE_FOLDER}`)
-        .filter((name) => name.endsWith('.sh') && statSync(`${slugDir}/${PROFILE_FOLDER}/${name}`).isFile())
-        .sort()
+    ? profileScripts(
+        readdirSync(`${slugDir}/${PROFILE_FOLDER}`).filter((name) =>
+          statSync(`${slugDir}/${PROFILE_FOLDER}/${name}`, { throwIfNoEntry: false })?.isFile(),
+        ),
+      )
     : [];
 
 /** All words are written out, so that profile scripts may change `$@` and the working directory. */
 const bootScript = (home: string, profiles: readonly string[], argv: readonly string[]): string =>
-  [
-    ...profiles.map((name) => `. ${quote(`${home}/${PROFILE_FOLDER}/${name}`)}`),
-    `exec ${argv.map(quote).join(' ')}`,
-  ].join('\n');
-
-const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
+  [...sourceProfiles(home, profiles), `exec ${argv.map(shellQuote).join(' ')}`].join('\n');
 
 function problemOf(slugDir: string): Failure | undefined {
   const stat = statSync(slugDir, { throwIfNoEntry: false });

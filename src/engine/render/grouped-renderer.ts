@@ -46,6 +46,7 @@ export function groupedRenderer(log: GroupedLog): Renderer {
         case 'node-started':
         case 'node-progress':
         case 'slug-written':
+        case 'output-written':
           return;
         default:
           return unreachable(event);

@@ -77,6 +77,7 @@ class LiveRenderer implements Renderer {
         this.#running.clear();
         return this.#screen.print(...summarize(event.report, this.#style));
       case 'slug-written':
+      case 'output-written':
         return;
       default:
         return unreachable(event);

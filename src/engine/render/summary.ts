@@ -1,7 +1,7 @@
 // The last lines of a run: outcomes, saved time, failures, and where the slug is.
 
 import { isSameFailure, unreachable, type Failure } from '../failure.js';
-import type { Outcome, RunReport } from '../events.js';
+import type { Outcome, OutputReport, RunReport } from '../events.js';
 import { cleanLines, cleanText } from '../files/clean-text.js';
 import { someOf } from '../files/shown-path.js';
 import { countOf, formatBytes, formatCount, formatDuration, formatFailure, formatOutcome } from './messages.js';
@@ -30,8 +30,17 @@ export function summarize(report: RunReport, style: Style): string[] {
       : [
           `Slug: ${cleanText(report.slug.path)} (${countOf(report.slug.files, 'file')}, ${formatBytes(report.slug.bytes)})`,
         ]),
+    ...(report.outputs ?? []).map(outputLine),
     ...(report.partial === true ? ['Only part of the pipeline ran, so no slug was written.'] : []),
   ];
+}
+
+/** `Output oci: /srv/shop-image (web, worker; 41.2 MB, 12.1 kB of it new) sha256:...`. */
+function outputLine({ form, path, bytes, digest, images, newBlobs }: OutputReport): string {
+  const names = images === undefined ? '' : `${someOf(images.map(({ name }) => name))}; `;
+  const fresh =
+    newBlobs === undefined || [0, bytes].includes(newBlobs.bytes) ? '' : `, ${formatBytes(newBlobs.bytes)} of it new`;
+  return `Output ${form}: ${cleanText(path)} (${names}${formatBytes(bytes)}${fresh}) ${digest}`;
 }
 
 const sandboxLine = ({ sandbox }: RunReport, style: Style): string[] =>

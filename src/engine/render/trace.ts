@@ -35,6 +35,8 @@ export class TraceRecorder {
         return this.#nodeFinished(event);
       case 'slug-written':
         return this.#slugWritten(event);
+      case 'output-written':
+        return this.#outputWritten(event);
       case 'run-finished':
         return this.#runFinished(event);
       default:
@@ -94,6 +96,17 @@ export class TraceRecorder {
       startMs: Math.max(0, at - durationMs),
       endMs: at,
       args: { files, bytes },
+    });
+  }
+
+  #outputWritten({ at, form, path, bytes, digest, durationMs = 0 }: EventOf<'output-written'>): void {
+    this.#spans.push({
+      name: `write ${form}`,
+      category: 'output',
+      lane: RUN_LANE,
+      startMs: Math.max(0, at - durationMs),
+      endMs: at,
+      args: { path, bytes, digest },
     });
   }
 

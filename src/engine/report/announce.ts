@@ -1,6 +1,6 @@
 // The events of a run's start and of its slug.
 
-import type { EventSink } from '../events.js';
+import type { EventSink, OutputReport } from '../events.js';
 import { someOf } from '../files/shown-path.js';
 import type { ScheduledNode } from '../plan/schedule.js';
 import type { Run } from '../run/run.js';
@@ -29,6 +29,9 @@ export function announceSlug(sink: EventSink, { slug, durationMs }: WrittenSlug)
   if (kept.length > 0) sink.emit({ type: 'notice', code: 'slug::sources-kept', text: sourcesKept(kept) });
   if (durationMs !== undefined) sink.emit({ type: 'slug-written', path, digest, files, bytes, durationMs });
 }
+
+export const announceOutput = (sink: EventSink, report: OutputReport): void =>
+  sink.emit({ type: 'output-written', ...report });
 
 const sourcesKept = (paths: readonly string[]): string =>
   `The build removed files of the app, but --out is the app's own folder, so pyflow keeps them: ${someOf(paths, 30)}. ` +

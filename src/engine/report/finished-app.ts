@@ -10,17 +10,20 @@ import { statusOf } from './report.js';
 export function finishedApp(run: Run, { isWhole }: RunPlan): FinishedApp | undefined {
   const { request, pipeline, states, layers, store, source, sourceDigests, composition } = run;
   if (!isWhole || pipeline.nodes.length === 0 || statusOf(run) !== 'succeeded') return undefined;
-  const found = new Set<Layer>();
-  for (const [, end] of states.ends()) if (end.type === 'done' && end.layer !== undefined) found.add(end.layer);
+  const makers = new Map<Layer, string>();
+  for (const [id, end] of states.ends()) {
+    if (end.type === 'done' && end.layer !== undefined && !makers.has(end.layer)) makers.set(end.layer, id);
+  }
   const { appDir, outDir, cacheDir, oneTime = false, signal } = request;
-  const folders = { appDir, outDir, cacheDir, isOneTime: oneTime };
+  const folders = { appDir, outDir, cacheDir, isOneTime: oneTime, appId: run.appId };
   const { params } = pipeline;
   return {
     ...folders,
     params,
     source,
     sourceDigests,
-    layers: [...found],
+    layers: [...makers.keys()],
+    makers,
     table: layers.table,
     store,
     signal,

@@ -1,6 +1,7 @@
 // Writes what the next run reads from the cache, and makes room in the cache.
 
 import { canonicalJSON, type JSONValue } from '../../manifests/json-schema.js';
+import type { SlugTrace } from '../app/slug-marker.js';
 import type { RunReport } from '../events.js';
 import type { RunOptions, RunRequest } from '../request.js';
 import { dropFastRecord, writeLastRun, writeReport, writeState, type LastNode } from '../run/run-record.js';
@@ -16,11 +17,16 @@ export interface RecordParts extends Pick<RunOptions, 'version'> {
   readonly report: RunReport;
   /** Undefined if the run wrote none. */
   readonly slug: Slug | undefined;
+  /** Of outputs besides the slug, with absolute paths. */
+  readonly outputTraces: readonly SlugTrace[];
   readonly unchanged: Unchanged | undefined;
 }
 
 /** Writes the report of every run, and the other records only after a complete run. */
-export async function recordRun(run: Run, { report, slug, unchanged, version }: RecordParts): Promise<void> {
+export async function recordRun(
+  run: Run,
+  { report, slug, outputTraces, unchanged, version }: RecordParts,
+): Promise<void> {
   const { request, appId, states, surroundings } = run;
   run.sourceDigests.statCache.save();
   writeReport(request.cacheDir, report);
@@ -43,6 +49,7 @@ export async function recordRun(run: Run, { report, slug, unchanged, version }: 
     pluginFiles: new Map([...run.kinds.values()].flatMap(({ codeFiles }) => [...(codeFiles ?? [])])),
     slugTraces: slug.traces,
     slugNames: slug.names,
+    outputTraces,
     builderTraces: usesBuilder(run, unchanged) ? run.builder.traces : undefined,
     expiresAt: expiryOf(run, unchanged),
   });

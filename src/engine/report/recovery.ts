@@ -5,6 +5,7 @@ import type { EventSink } from '../events.js';
 import type { Digest } from '../files/digest.js';
 import type { Done, Lost } from '../run/node-end.js';
 import type { Run } from '../run/run.js';
+import type { OutputsEnd } from '../slug/outputs.js';
 import type { SlugEnd } from '../slug/write.js';
 import { walk } from '../trees/directories.js';
 
@@ -40,7 +41,7 @@ export async function withRecovery<T>(
 /** The nodes that have to execute again because the store has lost part of their results; empty if nothing is lost. */
 export async function producersOfLost(
   run: Run,
-  slug: SlugEnd | undefined,
+  slug: SlugEnd | OutputsEnd | undefined,
   { forced, isLast }: Attempt,
 ): Promise<readonly NodeId[]> {
   const { signal } = run.request;
@@ -72,7 +73,7 @@ export async function producersOfLost(
 const isHad = async ({ remote, store }: Run, digest: Digest): Promise<boolean> =>
   remote?.mayHave(digest) === true || (await store.check(digest));
 
-function lostIn({ states }: Run, slug: SlugEnd | undefined): readonly Lost[] {
+function lostIn({ states }: Run, slug: SlugEnd | OutputsEnd | undefined): readonly Lost[] {
   const found: Lost[] = slug?.ok === false && slug.failure.type === 'lost' ? [slug.failure] : [];
   for (const [, end] of states.ends()) if (end.type === 'lost') found.push(end);
   return found;

@@ -5,6 +5,7 @@ import { EXIT_STATUS, type Failure } from '../failure.js';
 import { lostFailure } from '../run/node-end.js';
 import { isBlocking } from '../run/node-states.js';
 import type { Run } from '../run/run.js';
+import type { OutputsEnd } from '../slug/outputs.js';
 import type { Slug, SlugEnd } from '../slug/write.js';
 import { buildDataOf } from './build-data.js';
 
@@ -15,17 +16,24 @@ export interface ReportParts {
   readonly durationMs: number;
   /** Undefined if the run was not to write a slug. */
   readonly slug: SlugEnd | undefined;
+  /** Undefined if there was no slug, or nothing else to write. */
+  readonly outputs: OutputsEnd | undefined;
   readonly sandbox: RunReport['sandbox'];
   readonly remote: RunReport['remote'];
 }
 
-export function makeReport(run: Run, { runId, startedAt, durationMs, slug, sandbox, remote }: ReportParts): RunReport {
+export function makeReport(run: Run, parts: ReportParts): RunReport {
+  const { runId, startedAt, durationMs, slug, outputs, sandbox, remote } = parts;
   const { signal } = run.request;
-  const ended = slug === undefined || slug.ok ? statusOf(run) : signal.aborted ? 'aborted' : 'failed';
+  const ended = slug?.ok !== false && outputs?.ok !== false ? statusOf(run) : signal.aborted ? 'aborted' : 'failed';
   // With `require: true`, a run whose nodes all succeeded without the server has failed.
   const status = ended === 'succeeded' && run.remote?.failure !== undefined ? 'failed' : ended;
   const nodes: Record<string, NodeReport> = Object.fromEntries(run.states.reports());
-  const failure = failureOfSlug(run, slug) ?? worstFailure(Object.values(nodes)) ?? run.remote?.failure;
+  const failure =
+    failureOfWriting(run, slug) ??
+    failureOfWriting(run, outputs) ??
+    worstFailure(Object.values(nodes)) ??
+    run.remote?.failure;
   const exitCode = status === 'succeeded' ? 0 : failure === undefined ? 1 : EXIT_STATUS[failure.blame];
   return {
     schema: REPORT_SCHEMA,
@@ -41,6 +49,7 @@ export function makeReport(run: Run, { runId, startedAt, durationMs, slug, sandb
     buildData: buildDataOf(run, nodes, failure, durationMs),
     ...(sandbox === undefined ? {} : { sandbox }),
     ...(slug?.ok === true ? { slug: slugReportOf(slug.value.slug, slug.value.durationMs) } : {}),
+    ...(outputs?.ok === true ? { outputs: outputs.value.reports } : {}),
     ...(remote === undefined ? {} : { remote }),
     ...(failure === undefined ? {} : { failure }),
   };
@@ -53,9 +62,9 @@ export function statusOf({ states, request }: Run): RunStatus {
   return 'succeeded';
 }
 
-function failureOfSlug({ secrets }: Run, slug: SlugEnd | undefined): Failure | undefined {
-  if (slug === undefined || slug.ok) return undefined;
-  const { failure: stop } = slug;
+function failureOfWriting({ secrets }: Run, end: SlugEnd | OutputsEnd | undefined): Failure | undefined {
+  if (end === undefined || end.ok) return undefined;
+  const { failure: stop } = end;
   return secrets.maskFailure(stop.type === 'lost' ? lostFailure(stop) : stop.failure);
 }
 

@@ -265,8 +265,9 @@ export async function openRun({
 function sourceOf(request: RunRequest, { pipeline }: CheckedRequest): Result<Source, Failure> {
   const inPlace = request.outDir === request.appDir;
   const appDir = realPath(request.appDir);
-  const inside = [...(inPlace ? [] : [request.outDir]), request.cacheDir].map((folder) =>
-    pathBelow(appDir, realPath(folder)),
+  const outputs = (request.outputs ?? []).map(({ path }) => path);
+  const inside = [...(inPlace ? [] : [request.outDir]), ...outputs, request.cacheDir].map((path) =>
+    pathBelow(appDir, realPath(path)),
   );
   return listSource(request.appDir, {
     skip: inside.filter((path) => path !== undefined),

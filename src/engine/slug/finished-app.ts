@@ -11,6 +11,7 @@ export interface FinishedApp {
   readonly appDir: string;
   readonly outDir: string;
   readonly cacheDir: string;
+  readonly appId: string;
   /** The app's folder was made for this one run; see `RunRequest.oneTime`. */
   readonly isOneTime: boolean;
   readonly params: CheckedPipeline['params'];
@@ -18,6 +19,8 @@ export interface FinishedApp {
   readonly sourceDigests: SourceDigests;
   /** Each once, in plan order. */
   readonly layers: readonly Layer[];
+  /** By layer: the id of the node that made it. */
+  readonly makers: ReadonlyMap<Layer, string>;
   readonly table: DirectoryTable;
   readonly store: LocalStore;
   readonly clock: Clock;

@@ -75,6 +75,7 @@ export function checkOutDir(outDir: string, appDir: string, force: boolean): Fai
 
 export interface WrittenSlug {
   readonly slug: Slug;
+  readonly content: SlugContent;
   /** Absent if the folder already held everything. */
   readonly durationMs?: number;
 }
@@ -89,20 +90,28 @@ export async function writeSlug(app: FinishedApp): Promise<SlugEnd> {
     // Two runs that write the same folder at the same time would mix their slugs.
     const name = digestOf(Buffer.from(`slug ${realPath(outDir)}`));
     lock = await acquireKeyLock(cacheDir, name, { signal });
-    const slug = await write(app);
+    const inPlace = outDir === app.appDir;
+    const content = await contentOfSlug(app, inPlace && !app.isOneTime);
+    if (!content.ok) return stopWith(content.failure);
+    const slug = await write(app, content.value);
     if (!slug.ok) return slug;
     const durationMs = Math.round(performance.now() - started);
-    return succeed({ slug: slug.value, ...(slug.value.changed && { durationMs }) });
+    return succeed({ slug: slug.value, content: content.value, ...(slug.value.changed && { durationMs }) });
   } catch (error) {
-    if (signal.aborted) return stopWith(interrupted);
-    if (error instanceof MissingBlob) return fail(lost('blob', error.digest));
-    if (error instanceof FailureError) return stopWith(error.failure);
-    const failure = systemFailure(error);
-    if (failure !== undefined) return stopWith(failure);
-    throw error;
+    return endOfError(error, signal);
   } finally {
     lock?.release();
   }
+}
+
+/** How writing ended that threw. Throws the error again if it is a bug. */
+export function endOfError(error: unknown, signal: AbortSignal): Result<never, Lost | Failed> {
+  if (signal.aborted) return stopWith(interrupted);
+  if (error instanceof MissingBlob) return fail(lost('blob', error.digest));
+  if (error instanceof FailureError) return stopWith(error.failure);
+  const failure = systemFailure(error);
+  if (failure !== undefined) return stopWith(failure);
+  throw error;
 }
 
 /** What the steps of writing share. */
@@ -120,12 +129,9 @@ interface Writing {
   readonly mtimeS: number;
 }
 
-async function write(app: FinishedApp): Promise<Result<Slug, Lost | Failed>> {
+async function write(app: FinishedApp, slug: SlugContent): Promise<Result<Slug, Lost | Failed>> {
   const { outDir, appDir, isOneTime } = app;
   const inPlace = outDir === appDir;
-  const made = await contentOfSlug(app, inPlace && !isOneTime);
-  if (!made.ok) return stopWith(made.failure);
-  const slug = made.value;
   const before = isOneTime ? undefined : readMarker(outDir, SLUG_MARKER);
   const unfinished = isOneTime ? undefined : readMarker(outDir, UNFINISHED_MARKER);
   const isOwn = inPlace ? (path: string) => !app.source.entries.has(path) : () => true;
@@ -289,7 +295,7 @@ function sizeOfContent(content: ReadonlyMap<string, TreeEntry>): { readonly file
 }
 
 /** The first link on the way from the app to a folder inside it. It is part of the app, and can point anywhere. */
-function linkBelow(appDir: string, outDir: string): string | undefined {
+export function linkBelow(appDir: string, outDir: string): string | undefined {
   const parts = outDir.startsWith(`${appDir}/`) ? outDir.slice(appDir.length + 1).split('/') : [];
   for (let depth = 1; depth <= parts.length; depth++) {
     const path = `${appDir}/${parts.slice(0, depth).join('/')}`;

@@ -6,7 +6,7 @@ import { canonicalJSON } from '../../manifests/json-schema.js';
 import type { NodeId } from '../../manifests/pipeline/manifest.js';
 import { readAppVariables, type AppVariables } from '../app/app-variables.js';
 import { hexOf, sha256Hex, type Digest } from '../files/digest.js';
-import type { EventSink, NodeReport, RunReport } from '../events.js';
+import type { EventSink, NodeReport, OutputReport, RunReport } from '../events.js';
 import { namesByFolder } from '../files/names-by-folder.js';
 import { ignoreInGit } from '../files/own-folders.js';
 import type { RunOptions, RunRequest } from '../request.js';
@@ -18,7 +18,7 @@ import type { Source } from '../app/source.js';
 import type { Trace } from '../services/builder.js';
 
 /** Raise it when the meaning of the record changes. Records of another format are ignored. */
-const RECORD_FORMAT = 6;
+const RECORD_FORMAT = 7;
 /** A file that changed less than this before it was read may change again with the same timestamp. */
 const YOUNG_MS = 2000;
 /**
@@ -49,6 +49,8 @@ export interface FastRecord {
   /** Folder of the source -> its mode, if it is not 0755. */
   readonly folderModes: Readonly<Record<string, number>>;
   readonly slugTraces: readonly SlugTrace[];
+  /** Of outputs besides the slug, with absolute paths. */
+  readonly outputTraces: readonly SlugTrace[];
   /** Whether a node depended on the builder. Then the paths show if it changed. */
   readonly usesBuilder: boolean;
   readonly report: RunReport;
@@ -67,6 +69,8 @@ const identityOf = (request: RunRequest, variables: AppVariables, version: strin
       pipelineFile: request.pipelineFile,
       appDir: request.appDir,
       outDir: request.outDir,
+      outputs: request.outputs,
+      sourceTimeS: request.sourceTimeS,
       params: request.params,
       mode: request.mode,
       searchPaths: request.searchPaths,
@@ -114,12 +118,11 @@ export const tupleAt = (tuples: readonly number[], index: number): readonly numb
 
 const absolute = (appDir: string, path: string): string => (path.startsWith('/') ? path : `${appDir}/${path}`);
 
-function isUntouched({ paths, tuples, young, slugTraces }: FastRecord, { appDir, outDir }: RunRequest): boolean {
+function isUntouched(record: FastRecord, { appDir, outDir }: RunRequest): boolean {
+  const { paths, tuples, young, slugTraces, outputTraces } = record;
   try {
-    for (const [path, mtimeMs, ctimeMs, ino] of slugTraces) {
-      const stat = lstatSync(`${outDir}/${path}`);
-      if (stat.mtimeMs !== mtimeMs || stat.ctimeMs !== ctimeMs || stat.ino !== ino) return false;
-    }
+    for (const [path, ...stats] of slugTraces) if (!hasStats(`${outDir}/${path}`, stats)) return false;
+    for (const [path, ...stats] of outputTraces) if (!hasStats(path, stats)) return false;
     for (const [index, path] of paths.entries()) {
       if (!sameTuple(lstatSync(absolute(appDir, path)), tuples, index * TUPLE)) return false;
     }
@@ -131,6 +134,11 @@ function isUntouched({ paths, tuples, young, slugTraces }: FastRecord, { appDir,
     // Something is missing or unreadable; the full run reports it.
     return false;
   }
+}
+
+function hasStats(path: string, [mtimeMs, ctimeMs, ino]: readonly [number, number, number]): boolean {
+  const stat = lstatSync(path);
+  return stat.mtimeMs === mtimeMs && stat.ctimeMs === ctimeMs && stat.ino === ino;
 }
 
 const sameTuple = (stat: Stats, tuples: readonly number[], at: number): boolean =>
@@ -203,6 +211,8 @@ export interface FastRecordInput {
   readonly slugTraces: readonly SlugTrace[];
   /** Names that the slug added to folders of the app, by folder. For a slug inside the app. */
   readonly slugNames: ReadonlyMap<string, readonly string[]>;
+  /** Of outputs besides the slug, with absolute paths. */
+  readonly outputTraces: readonly SlugTrace[];
   /** What shows that the builder is still the same. Undefined if no node depends on it. */
   readonly builderTraces: readonly Trace[] | undefined;
   readonly expiresAt: number;
@@ -211,7 +221,7 @@ export interface FastRecordInput {
 
 /** For a complete run in which every result can be restored. Writes no record if something changed during the run. */
 export function writeFastRecord(input: FastRecordInput): void {
-  const { request, report, expiresAt, slugTraces } = input;
+  const { request, report, expiresAt, slugTraces, outputTraces } = input;
   const recorded = recordPaths(input);
   if (recorded === undefined) return dropFastRecord(request.cacheDir, report.appId);
   const record: FastRecord = {
@@ -221,6 +231,7 @@ export function writeFastRecord(input: FastRecordInput): void {
     ...recorded,
     folderModes: folderModesOf(input.source),
     slugTraces,
+    outputTraces,
     usesBuilder: input.builderTraces !== undefined,
     report: upToDate(report),
   };
@@ -293,8 +304,17 @@ function upToDate(report: RunReport): RunReport {
     const savedMs = node.outcome === 'executed' ? node.durationMs : (node.savedMs ?? 0);
     return [id, { ...rest, outcome: 'up-to-date', reasons: [], durationMs: 0, savedMs }];
   });
-  const { slug, remote: _whatItAsked, ...others } = report;
-  return { ...others, nodes: Object.fromEntries(nodes), ...(slug === undefined ? {} : { slug: untouched(slug) }) };
+  const { slug, outputs, remote: _whatItAsked, ...others } = report;
+  return {
+    ...others,
+    nodes: Object.fromEntries(nodes),
+    ...(slug === undefined ? {} : { slug: untouched(slug) }),
+    ...(outputs === undefined ? {} : { outputs: outputs.map(untouchedOutput) }),
+  };
+}
+
+function untouchedOutput({ durationMs: _whenItWasWritten, newBlobs, ...rest }: OutputReport): OutputReport {
+  return newBlobs === undefined ? rest : { ...rest, newBlobs: { count: 0, bytes: 0 } };
 }
 
 function untouched(slug: NonNullable<RunReport['slug']>): NonNullable<RunReport['slug']> {

@@ -1,0 +1,8 @@
+# Builds crane, a client for OCI images of another project, into the folder $1, once for later runs, and prints its path. Ends with
+# 3 if the module can't be had.
+set -eu
+folder=$1
+module=github.com/google/go-containerregistry
+package=$module/cmd/crane
+version=v0.20.3
+. "$(dirname "$0")/go-module.sh"
