@@ -2,30 +2,34 @@
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Failure, Result } from '../engine/failure.js';
-import { countOf } from '../engine/render/messages.js';
+import type { Result } from '../engine/failure.js';
 import type { Refusal } from '../engine/request.js';
-import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
-import { complain, type Command } from './command.js';
+import { tellCounts, type CheckDocument } from './check-document.js';
+import { complain, type Command, type UsageProblem } from './command.js';
 import { statusOfRefusal } from './exit-status.js';
 import { printJSON } from './print-json.js';
+import { openPolicyFile, policyDocument, policyFileOf, POLICY_OPTION, printPolicy } from './policy-options.js';
 import { printDiagnostics, printRefusal } from './refusal.js';
 import { PARAM_OPTION, runRequest } from './run-options.js';
 import type { World } from './world.js';
 
 export const command: Command = {
   name: 'check',
-  operands: 'PIPELINE...',
-  minOperands: 1,
+  operands: '[PIPELINE...]',
+  minOperands: 0,
   maxOperands: Number.POSITIVE_INFINITY,
   summary: 'Check pipeline files and show every problem, with its line and how to fix it',
   details: [
     'Checks syntax, schema, kinds, ports, the types of edges and guards, cycles and conflicting writes. Runs nothing.',
+    'With --policy, also checks the package policy, and says in a few lines what it means.',
   ],
-  options: [PARAM_OPTION, { name: 'json', summary: 'Print the problems as JSON' }],
+  options: [PARAM_OPTION, POLICY_OPTION, { name: 'json', summary: 'Print the problems as JSON' }],
   examples: ['pyflow check pipelines/*.yml'],
   run: async (given, world) => {
+    const policyFile = policyFileOf(given, world);
+    if (!policyFile.ok) return complain(world, policyFile.failure);
+    if (given.operands.length === 0 && policyFile.value === undefined) return complain(world, NOTHING_TO_CHECK);
     let status = 0;
     const documents: CheckDocument[] = [];
     for (const file of given.operands) {
@@ -36,21 +40,23 @@ export const command: Command = {
       if (given.flag('json')) documents.push(documentOf(resolve(world.cwd, file), checked));
       else printChecked({ file, path: requested.value.pipelineFile, checked }, world);
     }
+    if (policyFile.value !== undefined) {
+      const opened = await openPolicyFile(policyFile.value, given, world);
+      if (!opened.ok) status = Math.max(status, statusOfRefusal(opened.failure));
+      if (given.flag('json')) documents.push(policyDocument(policyFile.value, opened));
+      else printPolicy(given.value('policy') ?? policyFile.value, opened, world);
+    }
     if (given.flag('json')) printJSON(documents, world);
     return status;
   },
 };
 
-type Checked = Result<CheckedPipeline, Refusal>;
+const NOTHING_TO_CHECK: UsageProblem = {
+  message: 'pyflow check needs PIPELINE... or --policy FILE.',
+  remedy: 'Name a pipeline file, or a policy file.',
+};
 
-/** What `--json` prints for each file. */
-interface CheckDocument {
-  readonly file: string;
-  readonly diagnostics: readonly Diagnostic[];
-  readonly warnings: readonly Diagnostic[];
-  /** Why the file could not be checked at all. */
-  readonly failure?: Failure;
-}
+type Checked = Result<CheckedPipeline, Refusal>;
 
 function documentOf(file: string, checked: Checked): CheckDocument {
   if (checked.ok) return { file, diagnostics: [], warnings: checked.value.warnings };
@@ -72,12 +78,8 @@ function printChecked({ file, path, checked }: CheckedFile, world: World): void 
   if (checked.ok) printDiagnostics(warnings, textOf(path), world);
   else printRefusal(checked.failure, world);
   const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
-  if (checked.ok || errors > 0) world.stdout.write(`${file}: ${tell(errors, warnings.length)}\n`);
+  if (checked.ok || errors > 0) world.stdout.write(`${file}: ${tellCounts(errors, warnings.length)}\n`);
 }
-
-const tell = (errors: number, warnings: number): string =>
-  (errors === 0 ? 'no problems' : countOf(errors, 'problem')) +
-  (warnings === 0 ? '' : `, ${countOf(warnings, 'warning')}`);
 
 /** For excerpts. If the file has been deleted since, there are none. */
 function textOf(file: string): string {

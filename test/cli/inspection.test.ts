@@ -95,6 +95,41 @@ describe('cli/check', () => {
     );
     expect(stderr).to.equal('');
   });
+
+  it('checks a package policy, alone or beside pipelines, and says what it means', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pyflow-check-'));
+    try {
+      const file = join(folder, 'policy.yml');
+      writeFileSync(file, 'contact: platform@example.com\nminimumAge: 7d\ndeny: [left.pad]\n');
+      const alone = await pyflow(['check', '--policy', file]);
+      expect(alone).to.deep.include({ status: 0, stderr: '' });
+      expect(alone.stdout).to.equal(
+        [
+          `${file}: no problems`,
+          '  minimumAge: pyflow refuses files uploaded less than 7 days ago.',
+          '  deny: pyflow refuses left.pad.',
+          '  platform@example.com may waive a rule.',
+          '',
+        ].join('\n'),
+      );
+      writeFileSync(file, 'minimum: 7d\n');
+      const beside = await pyflow(['check', 'a.yml'], { engine: checked, env: { PYFLOW_POLICY: file } });
+      expect(beside.status).to.equal(2);
+      expect(beside.stdout).to.equal(`a.yml: no problems, 1 warning\n${file}: 1 problem\n`);
+      expect(beside.stderr).to.contain('error: Unknown field `minimum`. [policy::invalid]');
+      const document = await pyflow(['check', '--json', '--policy', file]);
+      const codes = JSON.parse(document.stdout) as readonly { diagnostics: readonly { code: string }[] }[];
+      expect(codes[0]?.diagnostics.map(({ code }) => code)).to.deep.equal(['policy::invalid']);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('needs a file to check', async () => {
+    const { status, stderr } = await pyflow(['check']);
+    expect(status).to.equal(2);
+    expect(stderr).to.contain('pyflow check needs PIPELINE... or --policy FILE.');
+  });
 });
 
 describe('cli/graph', () => {

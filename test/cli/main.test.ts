@@ -87,7 +87,7 @@ describe('cli/main', () => {
       explain: ['version [PIPELINE]', '--app DIR', '--format FORMAT', 'text, json'],
       graph: ['--format FORMAT', 'mermaid, dot, json'],
       exec: ['--slug DIR', '-- CMD [ARG]...'],
-      check: ['PIPELINE...'],
+      check: ['[PIPELINE...]', '--policy FILE'],
       cache: ['ls', 'show KEY', 'verify', 'gc', 'clear'],
       catalogue: ['ls', 'show NAME', 'check', 'pin URL|FILE', '--pins FILE', '--max-age DAYS'],
       plugins: ['ls', 'show KIND'],

@@ -1,9 +1,8 @@
 // Reads the files that the settings of the remote cache name: certificates of TLS, and the ed25519 keys of signed results.
 
 import { createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
-import { sep } from 'node:path';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
+import { readOperatorText } from '../files/operator-file.js';
 import { shownPath } from '../files/shown-path.js';
 import { unreadableFile, unusableKey } from './settings-failures.js';
 
@@ -14,47 +13,10 @@ export interface TlsFiles {
   readonly key?: string;
 }
 
-/** Far more than any key, list of authorities or settings file needs. */
-const LARGEST = 2_000_000;
-
-/** Whether a file is below a folder, by its name or by what its links lead to. */
-export const isBelow = (path: string, folder: string): boolean =>
-  path.startsWith(`${folder}${sep}`) || real(path).startsWith(`${real(folder)}${sep}`);
-
-function real(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path;
-  }
-}
-
-/** `what` completes the sentence "pyflow can't read ...". Follows links, because secrets are often mounted as links. */
+/** `what` completes the sentence "pyflow can't read ...". */
 export function readOperatorFile(path: string, what: string): Result<string, Failure> {
-  let fd: number | undefined;
-  try {
-    // A pipe must not block.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const stats = fstatSync(fd);
-    if (!stats.isFile()) return fail(unreadableFile(what, path, 'It is not a regular file.'));
-    if (stats.size > LARGEST) return fail(unreadableFile(what, path, 'It is larger than 2 MB.'));
-    const bytes = Buffer.alloc(stats.size);
-    const count = readSync(fd, bytes, 0, stats.size, 0);
-    return succeed(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, count)));
-  } catch (error) {
-    return fail(unreadableFile(what, path, whyUnreadable(error)));
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-}
-
-function whyUnreadable(error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return 'The file does not exist.';
-  if (code === 'EACCES' || code === 'EPERM') return "You don't have permission to read it.";
-  return code === 'ERR_ENCODING_INVALID_ENCODED_DATA'
-    ? 'It is not UTF-8 text.'
-    : `The system reported ${code ?? 'an error'}.`;
+  const text = readOperatorText(path);
+  return text.ok ? text : fail(unreadableFile(what, path, text.failure));
 }
 
 type Place = (path: string) => string;

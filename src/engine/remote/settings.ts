@@ -5,10 +5,11 @@ import type { KeyObject } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import type { RemoteFile } from '../../manifests/remote/settings-file.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
+import { isBelow } from '../files/operator-file.js';
 import type { RemoteRequest } from '../request.js';
 import { checkAddress } from './address-rules.js';
 import { filledHeaders } from './headers.js';
-import { isBelow, privateKeyOf, publicKeyOf, readOperatorFile, tlsOf, type TlsFiles } from './key-files.js';
+import { privateKeyOf, publicKeyOf, readOperatorFile, tlsOf, type TlsFiles } from './key-files.js';
 import { invalidSettings, settingsInApp } from './settings-failures.js';
 
 /** Checked: every file was read, every key is usable. */

@@ -39,10 +39,18 @@ function compare(a: Version, b: Version): number {
   return compareLists([a.epoch, ...a.release], [b.epoch, ...b.release]) || compareLists(a.stage, b.stage);
 }
 
-/** Negative if `a` is older. Undefined if one of them is unreadable. */
-export function compareVersions(a: string, b: string): number | undefined {
-  const [one, other] = [parse(a), parse(b)];
-  return one === undefined || other === undefined ? undefined : compare(one, other);
+/** A version that was read once, for many comparisons. */
+export type PackageVersion = Version;
+
+export const readVersion = (text: string): PackageVersion | undefined => parse(text);
+
+/** Negative if `a` is older. Local parts (`+cu121`) don't count. */
+export const versionOrder = (a: PackageVersion, b: PackageVersion): number => compare(a, b);
+
+/** Equal for all spellings of a version. */
+export function versionKey({ epoch, release, stage }: PackageVersion): string {
+  const last = release.findLastIndex((part) => part !== 0);
+  return JSON.stringify([epoch, release.slice(0, last + 1), stage]);
 }
 
 export const isPreRelease = (text: string): boolean => {
