@@ -64,6 +64,72 @@ describe('package-manager', () => {
     expect(remedy).to.include('uv').and.not.to.include('Rename');
   });
 
+  describe('with a pylock.toml', () => {
+    it('finds pip by it, in the root or in a folder above', async () => {
+      expect(await outputs({ 'pylock.toml': '', 'pyproject.toml': '' })).to.deep.equal({
+        name: 'pip',
+        lockfile: 'pylock.toml',
+      });
+      const { result } = await run({ 'pylock.toml': '', 'services/web/app.py': '' }, { root: 'services/web' });
+      expect(result).to.have.nested.property('value.outputs.lockfile', 'pylock.toml');
+    });
+
+    it('prefers every other file in the same folder, because tools also export this one', async () => {
+      for (const lockfile of ['requirements.txt', 'Pipfile.lock', 'poetry.lock', 'uv.lock']) {
+        expect(await outputs({ 'pylock.toml': '', [lockfile]: '' })).to.have.property('lockfile', lockfile);
+      }
+      expect(await failure({ 'pylock.toml': '', Pipfile: '' })).to.have.property(
+        'code',
+        'package-manager::pipenv-missing-lockfile',
+      );
+    });
+
+    it('does not choose one with another name', async () => {
+      expect(await outputs({ 'pylock.web.toml': '' })).to.equal('package-manager::none-found');
+    });
+  });
+
+  describe('with a pyproject.toml only', () => {
+    const PROJECT = '[project]\nname = "app"\ndependencies = ["flask", "redis"]\n';
+
+    it('says how each tool makes a lockfile', async () => {
+      const { code, blame, title, detail, remedy } = await failure({ 'pyproject.toml': PROJECT });
+      expect(code).to.equal('package-manager::pyproject-only');
+      expect(blame).to.equal('app');
+      expect(title).to.equal('The project in pyproject.toml has no lockfile');
+      expect(detail).to.include('lists 2 dependencies');
+      for (const line of ['`uv lock` and `uv python pin 3.13`', '`poetry lock`', '`pip lock .`', '--editable .'])
+        expect(remedy).to.include(line);
+    });
+
+    it('names the tool that the file has settings for', async () => {
+      for (const [table, line] of [
+        ['[tool.uv]\n', '`uv lock`'],
+        ['[tool.poetry]\n', '`poetry lock`'],
+        ['[tool.pdm]\n', '`pdm export --format pylock --output pylock.toml`'],
+      ] as const) {
+        const { remedy } = await failure({ 'pyproject.toml': PROJECT + table });
+        expect(remedy).to.include('create the lockfile:').and.to.include(line);
+        expect(remedy.split('\n').filter((text) => text.startsWith('- '))).to.have.length(1);
+      }
+      const old = await failure({ 'pyproject.toml': '[tool.poetry.dependencies]\npython = "^3.12"\nflask = "*"\n' });
+      expect(old.detail).to.include('lists one dependency');
+    });
+
+    it('names a lockfile that has another name', async () => {
+      const { detail, remedy } = await failure({ 'pyproject.toml': PROJECT, 'pylock.web.toml': '' });
+      expect(detail).to.include('pyflow does not choose pylock.web.toml');
+      expect(remedy).to.include('Rename pylock.web.toml to pylock.toml');
+    });
+
+    it('says nothing of it where the file has no project', async () => {
+      for (const text of ['', '[tool.ruff]\n', '<<<<<<< HEAD\n']) {
+        expect(await outputs({ 'pyproject.toml': text })).to.equal('package-manager::none-found');
+      }
+      expect(await outputs({ 'pyproject.toml': PROJECT, 'setup.py': '' })).to.equal('package-manager::setup-py-only');
+    });
+  });
+
   for (const name of 'requeriments.txt requirement.txt requirements requirements.text Requirements.txt requirements.txt.txt requirments.txt'.split(
     ' ',
   )) {
@@ -150,7 +216,7 @@ describe('package-manager', () => {
         ok: true,
         value: { outputs: { name: 'uv', lockfile: 'services/web/uv.lock' } },
       });
-      expect(reads.exists).to.have.length(4).and.to.include('services/web/poetry.lock');
+      expect(reads.exists).to.have.length(5).and.to.include('services/web/poetry.lock');
     });
 
     it('shows paths relative to the app', async () => {

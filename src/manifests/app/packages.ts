@@ -2,6 +2,7 @@
 // up silently on files that it can't read.
 
 import { fieldsOf } from './fields.js';
+import { isPylockName } from './pylock.js';
 import { normalizeName, readRequirements } from './requirements.js';
 import { readToml } from './toml-file.js';
 
@@ -12,7 +13,8 @@ export async function packagesOf(
 ): Promise<Readonly<Record<string, string>> | undefined> {
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (name === 'Pipfile.lock') return fromPipfileLock(bytes);
-  if (name === 'poetry.lock' || name === 'uv.lock') return fromTomlLock(bytes);
+  if (name === 'poetry.lock' || name === 'uv.lock') return fromTomlLock(bytes, 'package');
+  if (isPylockName(name)) return fromTomlLock(bytes, 'packages');
   if (/^(?:requirements|constraints).*\.txt$/i.test(name)) return fromRequirements(path, bytes);
   return undefined;
 }
@@ -51,11 +53,11 @@ function fromPipfileLock(bytes: Uint8Array): Readonly<Record<string, string>> | 
   return packages.record();
 }
 
-function fromTomlLock(bytes: Uint8Array): Readonly<Record<string, string>> | undefined {
+function fromTomlLock(bytes: Uint8Array, table: 'package' | 'packages'): Readonly<Record<string, string>> | undefined {
   const lock = readToml(bytes);
   if (!lock.ok) return undefined;
   const packages = new Packages();
-  const list = lock.value['package'];
+  const list = lock.value[table];
   for (const entry of Array.isArray(list) ? list : []) {
     const { name, version } = fieldsOf(entry);
     if (typeof name === 'string') packages.add(name, typeof version === 'string' ? version : '');

@@ -10,6 +10,7 @@ const RIGHT = [
   'manage.py',
   'pdm.lock',
   'poetry.lock',
+  'pylock.toml',
   'pyproject.toml',
   'requirements.txt',
   'runtime.txt',

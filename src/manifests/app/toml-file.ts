@@ -1,6 +1,6 @@
-// Parses a TOML file.
+// Parses and writes TOML files.
 
-import { parse as parseToml } from 'smol-toml';
+import { parse as parseToml, stringify } from 'smol-toml';
 import type { Fields } from './fields.js';
 import { excerpt, parsed, wrong, type Parsed } from './parsed.js';
 import { visible } from './text-file.js';
@@ -15,3 +15,6 @@ export function readToml(bytes: Uint8Array): Parsed<Fields, string> {
     return wrong(visible(excerpt(message, 200)));
   }
 }
+
+/** `fields`: as `readToml` returns them. */
+export const writeToml = (fields: Fields): string => stringify(fields);

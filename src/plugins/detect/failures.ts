@@ -9,7 +9,7 @@ export const notAPythonApp = (root: string, listing: string): Failure => ({
   title: 'This does not look like a Python app',
   detail: [
     `No file of a Python project was found in ${rootName(root)}. A build needs exactly one of requirements.txt,`,
-    'Pipfile.lock, poetry.lock and uv.lock there.',
+    'Pipfile.lock, poetry.lock, uv.lock and pylock.toml there.',
     '',
     listing,
   ].join('\n'),

@@ -15,7 +15,7 @@ type Node = NodeOf<typeof config, typeof inputs>;
 type Outputs = FromSchema<typeof outputs>;
 
 /** Above a root with code, these files belong to its project. */
-const MANAGER_FILES = ['Pipfile.lock', 'poetry.lock', 'requirements.txt', 'uv.lock'];
+const MANAGER_FILES = ['Pipfile.lock', 'poetry.lock', 'pylock.toml', 'requirements.txt', 'uv.lock'];
 
 @injectable()
 export class Detect implements Plugin<Node['config'], Node['inputs'], Outputs, Outputs> {

@@ -7,7 +7,7 @@ import { askIndex, askVersions } from '../shared/pip/ask-index.js';
 import type { SlugPython } from '../shared/python/home.js';
 import { pipFailed } from './failures.js';
 import { explainHashMode, lineOf, type WrittenRequirement } from './hash-mode.js';
-import { closureOf } from './listed.js';
+import { closureOf, requirementsFiles } from './listed.js';
 
 interface FailedRequirements {
   readonly tool: 'pip' | 'uv';
@@ -67,7 +67,7 @@ async function writtenRequirements(
   { files, root, valueOf }: FailedRequirements,
 ): Promise<readonly WrittenRequirement[]> {
   const found: WrittenRequirement[] = [];
-  for (const path of files) {
+  for (const path of requirementsFiles(files)) {
     const closure = await closureOf(view, path, root, valueOf);
     if (!closure.ok) continue;
     for (const { name, kind, hashed, marker, file, line } of closure.value.requirements) {

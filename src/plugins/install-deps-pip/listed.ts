@@ -1,13 +1,15 @@
-// The contents of the requirements files of an app, including the files that they include.
+// The contents of the requirements files of an app, including the files that they include, or of a pylock.toml.
 
 import { fail, succeed, type Failure, type Result, type ViewReader } from '../../engine/sdk.js';
 import { undecodableAs } from '../../manifests/app/requirements-encoding.js';
+import { isPylockName } from '../../manifests/app/pylock.js';
 import { expand } from '../../manifests/app/requirements-lines.js';
 import { readRequirements } from '../../manifests/app/requirements.js';
 import { literalPattern } from '../shared/app/literal-pattern.js';
 import { inRoot } from '../shared/app/root.js';
 import { withoutUserinfo } from '../shared/install/index-url.js';
 import { undecodableRequirements, unreadableRequirements } from './failures.js';
+import { isPinnedLock, readPylock } from './pylock.js';
 
 type ValueOf = (name: string) => string | undefined;
 
@@ -42,6 +44,7 @@ export class Listed {
   }
 
   async #add(view: ViewReader, path: string, root: string): Promise<Failure | undefined> {
+    if (isPylockName(path)) return this.#addLock(view, path);
     const closure = await closureOf(view, path, root, (name) => view.env(name));
     if (!closure.ok) return unreadableRequirements(closure.failure);
     const { files, localPaths, variables, hashChecked, requirements } = closure.value;
@@ -63,7 +66,26 @@ export class Listed {
     }
     return undefined;
   }
+
+  async #addLock(view: ViewReader, path: string): Promise<Failure | undefined> {
+    const read = await readPylock(view, path);
+    if (!read.ok) return read.failure;
+    const { lock, localPaths } = read.value;
+    this.files.add(literalPattern(path));
+    for (const local of localPaths) this.localPaths.add(local);
+    this.isPinned &&= isPinnedLock(lock);
+    this.hasOnlyArchives &&= lock.packages.every(({ source }) => source === 'files' || source === 'archive');
+    for (const { name, version = '' } of lock.packages) {
+      const known = this.packages[name];
+      this.packages[name] = known === undefined || known === version ? version : `${known}, ${version}`;
+    }
+    return undefined;
+  }
 }
+
+/** The requirements files among the files of an install; the other one is a lockfile. */
+export const requirementsFiles = (paths: readonly string[]): readonly string[] =>
+  paths.filter((path) => !isPylockName(path));
 
 /** The indexes that the files name, as variables of pip. They take precedence over the environment, as in pip. */
 export async function indexesOfFiles(
@@ -73,7 +95,7 @@ export async function indexesOfFiles(
   valueOf: ValueOf,
 ): Promise<Readonly<Record<string, string>>> {
   const env: Record<string, string> = {};
-  for (const path of paths) {
+  for (const path of requirementsFiles(paths)) {
     const closure = await closureOf(view, path, root, valueOf);
     if (!closure.ok) continue;
     const valuesOf = (option: string): readonly string[] =>

@@ -4,13 +4,16 @@ import type { PluginManifest } from '../../engine/sdk.js';
 import { indexSchema, installedOutputs, INSTALLER, intoPython } from '../shared/manifest/installer.js';
 import { closedObject, pathSchema, rootSchema, vendorDirSchema } from '../shared/manifest/schemas.js';
 
+export const DEFAULT_REQUIREMENTS = 'requirements.txt';
+
 export const config = closedObject({
   root: rootSchema,
   vendorDir: vendorDirSchema,
   requirements: {
     ...pathSchema,
-    default: 'requirements.txt',
-    description: 'Requirements file, relative to the root.',
+    default: DEFAULT_REQUIREMENTS,
+    description:
+      'Requirements file or lockfile (`pylock.toml`, `pylock.NAME.toml`), relative to the root. If there is no requirements.txt, the default is pylock.toml.',
   },
   testRequirements: {
     ...pathSchema,
@@ -52,11 +55,12 @@ export const inputs = intoPython(
 export const manifest: PluginManifest = {
   kind: 'install-deps-pip',
   revision: 1,
-  description: 'Installs the packages of a requirements file into the Python of the slug, with pip or uv.',
+  description:
+    'Installs the packages of a requirements file or a pylock.toml into the Python of the slug, with pip or uv.',
   config,
   inputs,
   outputs: installedOutputs('The runtime with the packages.'),
   ...INSTALLER,
-  reads: ['${config.root}/${config.requirements}'],
+  reads: ['${config.root}/${config.requirements}', '${config.root}/pylock.toml'],
   expectedMs: 10_000,
 };

@@ -1,13 +1,25 @@
-// Installs the packages of a requirements file with pip, into the Python of the slug.
+// Installs the packages of a requirements file or a pylock.toml with pip or uv, into the Python of the slug.
 
 import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
-import type { Files, NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
+import type {
+  Failure,
+  Files,
+  NodeOf,
+  Plugin,
+  ReadsPromise,
+  RunContext,
+  RunPromise,
+  ViewReader,
+} from '../../engine/sdk.js';
+import { isPylockName } from '../../manifests/app/pylock.js';
+import { markerEnvironment } from '../../manifests/app/versions/fit.js';
+import { HOST_STACK } from '../../manifests/catalogue/stacks.js';
 import { nearestWith, tellFolder } from '../shared/app/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/app/project-sources.js';
 import { isWantedFile } from '../shared/app/root-listing.js';
-import { inRoot } from '../shared/app/root.js';
+import { inRoot, rootIn } from '../shared/app/root.js';
 import { defaultIndex, withoutUserinfo } from '../shared/install/index-url.js';
 import { installPackages } from '../shared/install/install-packages.js';
 import type { InstalledOutputs as Outputs, InstallResult } from '../shared/install/install-packages.js';
@@ -17,12 +29,14 @@ import { pipCommand } from '../shared/install/tool-command.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip/command.js';
 import { forgetLocalWheels } from '../shared/pip/local-wheels.js';
 import type { SlugPython } from '../shared/python/home.js';
+import { wheelMachine } from '../shared/python/wheel-target.js';
 import { forgetLocalBuilds } from '../shared/uv/command.js';
 import { explainFailure } from './failed-install.js';
 import { installerSkipped, variablesUnset } from './failures.js';
 import { indexesOfFiles, Listed } from './listed.js';
-import { manifest, type config, type inputs } from './manifest.js';
+import { DEFAULT_REQUIREMENTS, manifest, type config, type inputs } from './manifest.js';
 import { PipOutput } from './pip-output.js';
+import { givenFor, readPylock } from './pylock.js';
 import { leaveAsPip, uvPipCommand } from './with-uv.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;
@@ -59,11 +73,11 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
 
   async reads({ config, inputs }: Node, view: ViewReader): ReadsPromise<Facts> {
     if (inputs[config.installer] === undefined) return fail(installerSkipped(config.installer));
-    const root = await nearestWith(view, config.root, config.requirements);
+    const { root, file } = await installedFrom(view, config);
     const ofTests = view.run.mode === 'test' ? await nearestWith(view, config.root, config.testRequirements) : root;
     const testRequirements = inRoot(ofTests, config.testRequirements);
     const withTests = view.run.mode === 'test' && (await isWantedFile(view, testRequirements));
-    const requirements = [inRoot(root, config.requirements), ...(withTests ? [testRequirements] : [])];
+    const requirements = [inRoot(root, file), ...(withTests ? [testRequirements] : [])];
     const listed = await Listed.read(view, requirements, root);
     if (!listed.ok) return listed;
     const { packages, variables, swaying, isPinned, hasHashes, hasOnlyArchives } = listed.value;
@@ -82,7 +96,7 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
       packages,
       ...(sharesBuilds && { sharesBuilds }),
       ...(variables.size > 0 && { variables: Object.fromEntries(variables) }),
-      ...(config.installer === 'uv' && { requireHashes: isPinned || hasHashes }),
+      ...(config.installer === 'uv' && { requireHashes: hasHashes || (isPinned && !isPylockName(file)) }),
       // URLs may contain a password, so facts have them without it, and `run` looks them up again.
       ...(index !== undefined && { index: withoutUserinfo(index) }),
       ...(extraIndexes !== undefined && { extraIndexes: withoutUserinfo(extraIndexes) }),
@@ -113,42 +127,79 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
 
   async #install(config: Node['config'], context: RunContext<Facts>, python: SlugPython): Promise<InstallResult> {
     const { facts } = context;
-    const { files, log, subprocess } = this.services;
-    const { app, cache } = files.of(context);
-    const { variables = {}, requirements } = facts;
-    const valueIn = (name: string): string | undefined => valueOf(context, name);
-    const values = Object.fromEntries(Object.keys(variables).map((name) => [name, valueIn(name) ?? '']));
-
-    const tool = config.installer;
+    const { files, log } = this.services;
     const root = facts.folder ?? config.root;
-    const listed = requirements.flatMap((file) => ['-r', posix.relative(inRoot(root, ''), file)]);
-    const shown = `pip install ${listed.join(' ')}`;
-    log.step(context, `Installing dependencies using '${shown}'`);
-    tellFolder(log, context, config.root, requirements[0] ?? '');
+    tellFolder(log, context, config.root, facts.requirements[0] ?? '');
     tellReadingAll(log, context, facts.readingAll);
     const output = new PipOutput(log, context);
+    for (const requirements of separateCommands(facts.requirements)) {
+      const listed = requirements.flatMap((file) => ['-r', posix.relative(inRoot(root, ''), file)]);
+      const shown = `pip install ${listed.join(' ')}`;
+      log.step(context, `Installing dependencies using '${shown}'`);
+      for (const given of (await this.#insteadOfLock(config, context, { python, root, requirements })) ?? [listed]) {
+        const installing = { python, root, requirements, given, shown, output };
+        const failure = await this.#installFiles(config, context, installing);
+        if (failure !== undefined) return fail(failure);
+      }
+    }
+    if (config.installer === 'uv') {
+      await leaveAsPip(files.of(context).app, python, new Set(Object.keys(facts.packages)));
+    }
+    return succeed({ builtFromSource: output.builtFromSource });
+  }
+
+  async #installFiles(
+    config: Node['config'],
+    context: RunContext<Facts>,
+    { python, root, requirements, given, shown, output }: Installing,
+  ): Promise<Failure | undefined> {
+    const { files, subprocess } = this.services;
+    const { cache } = files.of(context);
+    const valueIn = (name: string): string | undefined => valueOf(context, name);
+    const names = Object.keys(context.facts.variables ?? {});
+    const values = Object.fromEntries(names.map((name) => [name, valueIn(name) ?? '']));
+
+    const tool = config.installer;
     const named = await indexesOfFiles(context.view, requirements, root, valueIn);
-    const { argv, env } = this.#command(config, context, { home: python.home, files: listed, named });
+    const { argv, env } = this.#command(config, context, { home: python.home, files: given, named });
     const exit = await runWithDownloads(cache, tool, () =>
       runInstaller(subprocess, context, { argv, root, env: { ...values, ...env }, line: (text) => output.line(text) }),
     );
     if (tool === 'uv') forgetLocalBuilds(context, cache);
     else forgetLocalWheels(context, cache, 'pip');
-    if (!exit.ok) return exit;
-    if (exit.value.exitCode !== 0) {
-      const failed = {
-        tool,
-        command: shown,
-        exit: exit.value,
-        python,
-        root: config.root,
-        files: requirements,
-        valueOf: valueIn,
-      };
-      return fail(await explainFailure(subprocess, context, { ...failed, env: { ...env, ...named } }));
-    }
-    if (tool === 'uv') await leaveAsPip(app, python, new Set(Object.keys(facts.packages)));
-    return succeed({ builtFromSource: output.builtFromSource });
+    if (!exit.ok) return exit.failure;
+    if (exit.value.exitCode === 0) return undefined;
+    return explainFailure(subprocess, context, {
+      tool,
+      command: shown,
+      exit: exit.value,
+      python,
+      root: config.root,
+      files: requirements,
+      valueOf: valueIn,
+      env: { ...env, ...named },
+    });
+  }
+
+  /** Options for each command that replaces the install from a lockfile. Undefined if the tool reads the file itself. */
+  async #insteadOfLock(
+    config: Node['config'],
+    context: RunContext<Facts>,
+    { python, root, requirements: [file = ''] }: Pick<Installing, 'python' | 'root' | 'requirements'>,
+  ): Promise<readonly (readonly string[])[] | undefined> {
+    const read = isPylockName(file) ? await readPylock(context.view, file) : undefined;
+    if (read?.ok !== true) return undefined;
+    const machine = wheelMachine(this.services.host, HOST_STACK);
+    const given = givenFor(read.value.bytes, read.value.lock, {
+      tool: config.installer,
+      environments: ['0', '99'].map((patch) => markerEnvironment(machine, python.minor, `${python.minor}.${patch}`)),
+      isMirrored: defaultIndex(config, this.services.host) !== undefined,
+      folder: rootIn(context.paths.app, root),
+    });
+    return given?.map(({ name, text, options }) => {
+      this.services.files.of(context).given.write(name, text);
+      return [...options, '-r', `${context.paths.given}/${name}`];
+    });
   }
 
   /** `named`: the indexes that the files name. */
@@ -168,6 +219,39 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
     });
   }
 }
+
+interface Installing {
+  readonly python: SlugPython;
+  /** The folder in which pip starts. */
+  readonly root: string;
+  /** Files of the app for one command. */
+  readonly requirements: readonly string[];
+  /** Options that name what to install. */
+  readonly given: readonly string[];
+  /** The command, for people. */
+  readonly shown: string;
+  readonly output: PipOutput;
+}
+
+const PYLOCK = 'pylock.toml';
+
+/** The nearest folder with the requirements file or, if that isn't named in the config, with a pylock.toml. */
+async function installedFrom(
+  view: ViewReader,
+  { root, requirements }: Node['config'],
+): Promise<{ readonly root: string; readonly file: string }> {
+  const folder = await nearestWith(view, root, requirements);
+  if (requirements !== DEFAULT_REQUIREMENTS || (await isWantedFile(view, inRoot(folder, requirements)))) {
+    return { root: folder, file: requirements };
+  }
+  const locked = await nearestWith(view, root, PYLOCK);
+  const isThere = await isWantedFile(view, inRoot(locked, PYLOCK));
+  return isThere ? { root: locked, file: PYLOCK } : { root: folder, file: requirements };
+}
+
+/** pip and uv accept no other file beside a pylock.toml. */
+const separateCommands = ([first = '', ...others]: readonly string[]): readonly (readonly string[])[] =>
+  isPylockName(first) && others.length > 0 ? [[first], others] : [[first, ...others]];
 
 /** Of an app variable, else of one that the node sets. */
 const valueOf = ({ view, env }: RunContext<Facts>, name: string): string | undefined => view.env(name) ?? env[name];

@@ -7,14 +7,19 @@ import { compilesAgainstSqlite, sqlitePackages } from '../../manifests/catalogue
 
 const LOCKFILES: Readonly<Record<string, string>> = { pipenv: 'Pipfile.lock', poetry: 'poetry.lock', uv: 'uv.lock' };
 
+const PYLOCK = 'pylock.toml';
+
 /** Normalized names, sorted. A file that cannot be read counts as empty, because the install reports what is wrong with it. */
 export async function dependenciesOnSqlite(
   view: ViewReader,
   manager: string,
   files: { readonly requirements: string; readonly inRoot: (path: string) => Promise<string> },
 ): Promise<readonly string[]> {
-  if (manager === 'pip') return inRequirements(view, await files.inRoot(files.requirements));
-  const lockfile = Object.hasOwn(LOCKFILES, manager) ? LOCKFILES[manager] : undefined;
+  const requirements = await files.inRoot(files.requirements);
+  if (manager === 'pip' && (view.exists(requirements) || !view.exists(await files.inRoot(PYLOCK)))) {
+    return inRequirements(view, requirements);
+  }
+  const lockfile = manager === 'pip' ? PYLOCK : Object.hasOwn(LOCKFILES, manager) ? LOCKFILES[manager] : undefined;
   const bytes = lockfile === undefined ? undefined : await view.read(await files.inRoot(lockfile));
   if (lockfile === undefined || bytes === undefined) return [];
   const packages = (await packagesOf(lockfile, bytes)) ?? {};

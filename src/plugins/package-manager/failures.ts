@@ -1,9 +1,11 @@
 // The failures of the kind `package-manager`: no package manager, several, or a folder that is in the way of the install.
 
 import type { Failure } from '../../engine/sdk.js';
+import { DEFAULT_MINOR } from '../../manifests/catalogue/python-releases.js';
 import { inRoot, rootName } from '../shared/app/root.js';
 
-const ONE_OF = 'requirements.txt (pip), Pipfile.lock (Pipenv), poetry.lock (Poetry) or uv.lock (uv)';
+const ONE_OF =
+  'requirements.txt (pip), Pipfile.lock (Pipenv), poetry.lock (Poetry), uv.lock (uv) or pylock.toml (any tool that writes it)';
 
 export const existingPythonDir = (directory: string, contents: string): Failure => ({
   code: 'checks::existing-python-dir',
@@ -60,6 +62,47 @@ export const setupPyOnly = (root: string): Failure => ({
     'Or switch to a tool with a lockfile, for example uv.',
   ].join('\n'),
 });
+
+/** A pyproject.toml with a project, without a lockfile. */
+export interface UnlockedProject {
+  readonly dependencies: number;
+  /** The tool that the file has settings for. */
+  readonly tool: 'poetry' | 'pdm' | 'uv' | undefined;
+  /** Files such as pylock.web.toml. */
+  readonly named: readonly string[];
+}
+
+const WAYS = {
+  uv: (minor: string) => `With uv: \`uv lock\` and \`uv python pin ${minor}\`. Commit uv.lock and .python-version.`,
+  poetry: () => 'With Poetry: `poetry lock`. Commit poetry.lock.',
+  pdm: () => 'With PDM: `pdm lock`, then `pdm export --format pylock --output pylock.toml`. Commit pylock.toml.',
+  pip: () =>
+    'With pip: `pip lock .` on the platform and Python of the build, or `uv pip compile --universal pyproject.toml --output-file pylock.toml` on any. Commit pylock.toml.',
+} as const;
+
+export const pyprojectOnly = (root: string, { dependencies, tool, named }: UnlockedProject): Failure => {
+  const order = tool === undefined ? (['uv', 'poetry', 'pip'] as const) : ([tool] as const);
+  const ways = order.map((way) => WAYS[way](DEFAULT_MINOR));
+  const count = dependencies === 1 ? 'one dependency' : `${dependencies} dependencies`;
+  return {
+    code: 'package-manager::pyproject-only',
+    blame: 'app',
+    title: `The project in ${inRoot(root, 'pyproject.toml')} has no lockfile`,
+    subject: tool ?? 'none',
+    detail: [
+      `The file lists ${dependencies === 0 ? 'no dependencies' : count}, but not the versions to install. Without a lockfile each build may get other versions.`,
+      `pyflow installs from one of ${ONE_OF}.`,
+      ...named.map((name) => `pyflow does not choose ${inRoot(root, name)} by itself, because of its name.`),
+    ].join('\n'),
+    remedy: [
+      ...named.map((name) => `Rename ${inRoot(root, name)} to pylock.toml if the app is to be built from it.`),
+      `In ${rootName(root)}, ${ways.length === 1 ? 'create the lockfile' : 'create a lockfile with one of these tools'}:`,
+      ...ways.map((way) => `- ${way}`),
+      'To install what the file lists without a lockfile, commit a requirements.txt with this line instead:',
+      '  --editable .',
+    ].join('\n'),
+  };
+};
 
 export function noneFound(
   root: string,

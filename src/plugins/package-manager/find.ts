@@ -1,6 +1,9 @@
 // Finds the package manager of an app by the names of its files, or says why there is none or more than one.
 
 import { fail, succeed, type Result, type ViewReader } from '../../engine/sdk.js';
+import { fieldsOf, stringsOf } from '../../manifests/app/fields.js';
+import { isPylockName } from '../../manifests/app/pylock.js';
+import { readToml } from '../../manifests/app/toml-file.js';
 import { foldersUp, poetryFolder, uvPlaces } from '../shared/app/project-folder.js';
 import { describeRoot, isFile } from '../shared/app/root-listing.js';
 import { inRoot, viewOfRoot } from '../shared/app/root.js';
@@ -9,10 +12,11 @@ import {
   noneFound,
   pipenvMissingLockfile,
   poetryLockOfOthers,
+  pyprojectOnly,
   setupPyOnly,
   uvLockOfOthers,
 } from './failures.js';
-import type { LockOfOthers } from './failures.js';
+import type { LockOfOthers, UnlockedProject } from './failures.js';
 
 /** In the order in which messages list them. */
 export const MANAGERS = [
@@ -21,6 +25,11 @@ export const MANAGERS = [
   { name: 'poetry', tool: 'Poetry', lockfile: 'poetry.lock' },
   { name: 'uv', tool: 'uv', lockfile: 'uv.lock' },
 ] as const;
+/**
+ * Counts only if there is no other file, because tools also export it beside their own lockfile. Files named `pylock.NAME.toml` are
+ * for other purposes.
+ */
+export const PYLOCK = { name: 'pip', tool: 'pip', lockfile: 'pylock.toml' } as const;
 
 /** A manager, and the file that it was recognized by, app-relative. */
 interface FoundManager {
@@ -40,18 +49,21 @@ export async function findManager(app: ViewReader, root: string): Promise<Result
   const [only, ...others] = above.found;
   if (only === undefined) {
     if (await isFile(view, 'setup.py')) return fail(setupPyOnly(root));
-    return fail(noneFound(root, await misspeltNames(view), describeRoot(app, root), above.notes));
+    const misspelt = await misspeltNames(view);
+    const project = above.notes.length === 0 && misspelt.length === 0 ? await readProject(view) : undefined;
+    if (project !== undefined) return fail(pyprojectOnly(root, project));
+    return fail(noneFound(root, misspelt, describeRoot(app, root), above.notes));
   }
   if (others.length > 0) return fail(multipleFound(above.folder, above.found));
   return succeed({ name: only.name, lockfile: inRoot(above.folder, only.lockfile) });
 }
 
-type Manager = (typeof MANAGERS)[number];
+type Manager = (typeof MANAGERS)[number] | typeof PYLOCK;
 
 async function managersIn(view: ViewReader): Promise<readonly Manager[]> {
   const found: Manager[] = [];
   for (const manager of MANAGERS) if (await isFile(view, manager.lockfile)) found.push(manager);
-  return found;
+  return found.length === 0 && (await isFile(view, PYLOCK.lockfile)) ? [PYLOCK] : found;
 }
 
 interface Above {
@@ -91,6 +103,22 @@ async function whyNot(
   if (name !== 'poetry') return undefined;
   const project = await poetryFolder(app, root);
   return project === folder ? undefined : poetryLockOfOthers(folder, project);
+}
+
+/** The project in a pyproject.toml; undefined if the file has none, such as one with settings of tools only. */
+async function readProject(view: ViewReader): Promise<UnlockedProject | undefined> {
+  const bytes = (await isFile(view, 'pyproject.toml')) ? await view.read('pyproject.toml') : undefined;
+  const toml = bytes === undefined ? undefined : readToml(bytes);
+  if (toml?.ok !== true) return undefined;
+  const { project, tool } = toml.value;
+  const { poetry, uv, pdm } = fieldsOf(tool);
+  if (project === undefined && poetry === undefined) return undefined;
+  const ofPoetry = Object.keys(fieldsOf(fieldsOf(poetry)['dependencies'])).filter((name) => name !== 'python');
+  return {
+    dependencies: stringsOf(fieldsOf(project)['dependencies']).length + ofPoetry.length,
+    tool: poetry !== undefined ? 'poetry' : pdm !== undefined ? 'pdm' : uv !== undefined ? 'uv' : undefined,
+    named: view.list('').filter((name) => isPylockName(name)),
+  };
 }
 
 /** `requirments.txt`, `requirements.text`, `Requirements.txt`, ... */

@@ -36,6 +36,6 @@ export const manifest: PluginManifest = {
   inputs,
   outputs,
   writes: [],
-  reads: ['${config.root}/{requirements.txt,Pipfile,Pipfile.lock,poetry.lock,uv.lock}'],
+  reads: ['${config.root}/{requirements.txt,Pipfile,Pipfile.lock,poetry.lock,pylock.toml,uv.lock}'],
   pure: true,
 };

@@ -8,7 +8,7 @@ import { describeFolder, isFile } from '../shared/app/root-listing.js';
 import { inRoot } from '../shared/app/root.js';
 import { pythonHome } from '../shared/python/home.js';
 import { existingPythonDir, existingVenv } from './failures.js';
-import { findManager, MANAGERS } from './find.js';
+import { findManager, MANAGERS, PYLOCK } from './find.js';
 import { manifest, type config, type inputs, type outputs } from './manifest.js';
 
 type Node = NodeOf<typeof config, typeof inputs>;
@@ -32,7 +32,7 @@ export class PackageManager implements Plugin<Node['config'], Node['inputs'], Ou
         return failKnowing(existingVenv(directory, describeFolder(view, directory)), known);
       }
     }
-    const exists = MANAGERS.map(({ lockfile }) => inRoot(root, lockfile));
+    const exists = [...MANAGERS, PYLOCK].map(({ lockfile }) => inRoot(root, lockfile));
     return succeed({ exists, facts: manager.value });
   }
 

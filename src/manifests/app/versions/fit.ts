@@ -42,7 +42,7 @@ export function fitVersions({ builds, constraints, lock, machine }: Question): F
     for (const { file, text } of limits) {
       if (meetsConstraint(full, text) === false) reasons.push({ type: 'excluded', file, constraint: shown(text) });
     }
-    if (lock !== undefined && isForOthers(lock, environmentOf(minor, full, machine))) {
+    if (lock !== undefined && isForOthers(lock, markerEnvironment(machine, minor, full))) {
       reasons.push({ type: 'other-environment', file: lock.file });
     }
     // Tools leave the files out of the lockfile that are for excluded versions, so their absence means nothing.
@@ -103,7 +103,7 @@ class Wheels {
     if (lock === undefined) return;
     const readTags = tagsReader(machine);
     for (const { minor, version = `${minor}.0` } of builds) {
-      const packages = lock.packagesFor(environmentOf(minor, version, machine));
+      const packages = lock.packagesFor(markerEnvironment(machine, minor, version));
       const excluding = packages.filter(
         ({ python }) => python !== undefined && meetsConstraint(version, python) === false,
       );
@@ -166,7 +166,7 @@ function tagsReader(machine: WheelMachine): (locked: LockedFiles) => readonly Wh
   };
 }
 
-function environmentOf(minor: string, version: string, { os, machine }: WheelMachine): MarkerEnvironment {
+export function markerEnvironment({ os, machine }: WheelMachine, minor: string, version: string): MarkerEnvironment {
   const isMac = os === 'darwin';
   return {
     values: {

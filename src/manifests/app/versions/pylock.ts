@@ -1,56 +1,37 @@
 // Reads a `pylock.toml` (PEP 751) for the choice of a Python.
 
-import { fieldsOf, stringsOf, type Fields } from '../fields.js';
 import { markerHolds, type MarkerEnvironment } from '../markers.js';
-import { normalizeName } from '../requirements.js';
-import { readToml } from '../toml-file.js';
-import { fileName } from '../uv-lock.js';
+import { parsePylock, type PylockPackage } from '../pylock.js';
 import type { LockedFiles, VersionLock } from './lock.js';
 
-interface Entry extends LockedFiles {
-  readonly marker: string;
-}
-
 export function pylockVersionLock(bytes: Uint8Array, file: string): VersionLock | undefined {
-  const lock = readToml(bytes);
+  const lock = parsePylock(bytes);
   if (!lock.ok) return undefined;
-  const { packages } = lock.value;
-  const entries = (Array.isArray(packages) ? packages : []).map((entry) => entryOf(fieldsOf(entry)));
-  const requires = lock.value['requires-python'];
-  const groups = new Set(stringsOf(lock.value['default-groups']).map(normalizeName));
+  const { python, environments, defaultGroups, packages } = lock.value;
+  const entries = packages.map((one) => ({ marker: one.marker, locked: lockedFiles(one) }));
   return {
     file,
-    constraints: typeof requires === 'string' ? [{ file, text: requires }] : [],
-    environments: stringsOf(lock.value['environments']),
+    constraints: python === '' ? [] : [{ file, text: python }],
+    environments,
     namesFiles: true,
-    size: entries.length,
+    size: packages.length,
     packagesFor: (environment) => {
-      const asked: MarkerEnvironment = { ...environment, groups };
-      return entries.filter(
-        ({ marker, wheels, hasSdist }) => (wheels.length > 0 || hasSdist) && markerHolds(marker, asked) === true,
-      );
+      const asked: MarkerEnvironment = { ...environment, groups: new Set(defaultGroups) };
+      return entries
+        .filter(({ locked }) => locked.wheels.length > 0 || locked.hasSdist)
+        .filter(({ marker }) => markerHolds(marker, asked) === true)
+        .map(({ locked }) => locked);
     },
   };
 }
 
-function entryOf(entry: Fields): Entry {
-  const { name, version, marker, wheels, sdist, archive } = entry;
-  const python = entry['requires-python'];
-  const archived = fileNameOf(archive);
+function lockedFiles({ name, version = '', wheels, sdist, source, python }: PylockPackage): LockedFiles {
+  const isWheel = source === 'archive' && sdist?.name.endsWith('.whl') === true;
   return {
-    name: normalizeName(typeof name === 'string' ? name : ''),
-    version: typeof version === 'string' ? version : '',
-    wheels: [
-      ...(Array.isArray(wheels) ? wheels : []),
-      ...(archived?.endsWith('.whl') === true ? [archive] : []),
-    ].flatMap((wheel) => fileNameOf(wheel) ?? []),
-    hasSdist: sdist !== undefined,
-    marker: typeof marker === 'string' ? marker : '',
-    ...(typeof python === 'string' && { python }),
+    name,
+    version,
+    wheels: isWheel ? [sdist.name] : wheels.map((wheel) => wheel.name),
+    hasSdist: sdist !== undefined && !isWheel,
+    ...(python !== '' && { python }),
   };
-}
-
-function fileNameOf(value: unknown): string | undefined {
-  const { name, url, path } = fieldsOf(value);
-  return typeof name === 'string' ? name : fileName({ url, path });
 }
