@@ -58,7 +58,7 @@ export type RefusalText = Pick<Failure, 'title' | 'detail' | 'remedy'>;
 
 const MOST_SHOWN = 5;
 
-/** `page`: what the policy leaves of the page; undefined if there is none. */
+/** `page`: what the policy leaves of the project's pages; undefined if no page is known. */
 export function refusalText(
   project: string,
   hidden: readonly HiddenFile[],
@@ -75,10 +75,7 @@ export function refusalText(
   const [first] = refusals;
   return {
     title: `The package policy refuses ${refusals.length === 1 && first !== undefined ? first.subject : project}`,
-    detail: [
-      ...lines,
-      newest === undefined ? `The policy allows no version of ${project}.` : `The newest allowed version is ${newest}.`,
-    ].join('\n'),
+    detail: [...lines, ...(page === undefined ? [] : [newestLine(project, newest)])].join('\n'),
     remedy: [
       newest === undefined
         ? `1. Use another package than ${project}.`
@@ -87,6 +84,9 @@ export function refusalText(
     ].join('\n'),
   };
 }
+
+const newestLine = (project: string, newest: string | undefined): string =>
+  newest === undefined ? `The policy allows no version of ${project}.` : `The newest allowed version is ${newest}.`;
 
 interface Refusal {
   /** `NAME VERSION`, or the name of the file. */

@@ -224,7 +224,7 @@ describe('a page under the policy', () => {
         '2. Or ask platform@example.com to waive the rule `minimumAge` for a in the policy file (`waivers`).',
       ].join('\n'),
     });
-    const none = refusalText('a', filtered.hidden.slice(0, 1), undefined);
+    const none = refusalText('a', filtered.hidden.slice(0, 1), { files: [] });
     expect(none.title).to.equal('The package policy refuses a 1.1');
     expect(none.detail).to.contain('The policy allows no version of a.');
   });
