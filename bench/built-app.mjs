@@ -57,9 +57,16 @@ export function build(put, options = []) {
 }
 
 /** `id`: the app's id, under which pyflow keeps what belongs to the app. */
-export const runArgs = ({ app, slug, cache, id = 'bench', options = [] }) => [
+export const runArgs = ({
+  app,
+  slug,
+  cache,
+  id = 'bench',
+  options = [],
+  pipeline = join(root, 'pipelines/python.yml'),
+}) => [
   'run',
-  join(root, 'pipelines/python.yml'),
+  pipeline,
   `--app=${app}`,
   `--out=${slug}`,
   `--cache-dir=${cache}`,

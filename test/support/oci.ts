@@ -25,6 +25,9 @@ export interface Image {
   };
 }
 
+/** Bytes that a program may print. */
+const LARGE = { maxBuffer: 2 ** 31 };
+
 const hexOf = (digest: string): string => digest.slice('sha256:'.length);
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 export const blobPath = (layout: string, digest: string): string => join(layout, 'blobs/sha256', hexOf(digest));
@@ -67,7 +70,7 @@ export function layerTars(layout: string, { layers, config }: Image): readonly B
 }
 
 export const decompressed = (bytes: Buffer, program: 'gzip' | 'zstd'): Buffer =>
-  execFileSync(program, ['-dc'], { input: bytes, maxBuffer: 2 ** 30 });
+  execFileSync(program, ['-dc'], { input: bytes, ...LARGE });
 
 export function unpack(tar: Buffer, folder: string): void {
   mkdirSync(folder, { recursive: true });
@@ -94,20 +97,22 @@ export function contentOf(folder: string, skip: ReadonlySet<string> = new Set())
 
 export interface BaseOptions {
   /** Path -> content of the files of its one layer. */
-  readonly files: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string>>;
+  /** A folder with the files of the layer. Default: beside the layout. */
+  readonly tree?: string;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly architecture?: string;
   readonly name?: string;
 }
 
 /** Writes a layout with an image of one layer, as another tool might. */
-export function writeBase(layout: string, { files, config = {}, architecture, name }: BaseOptions): void {
-  const tree = `${layout}-tree`;
+export function writeBase(layout: string, options: BaseOptions): void {
+  const { files = {}, config = {}, architecture, name, tree = `${layout}-tree` } = options;
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(join(tree, path, '..'), { recursive: true });
     writeFileSync(join(tree, path), text);
   }
-  const tar = execFileSync('tar', ['-cf', '-', '-C', tree, '.']);
+  const tar = execFileSync('tar', ['-cf', '-', '-C', tree, '.'], LARGE);
   mkdirSync(join(layout, 'blobs/sha256'), { recursive: true });
   const add = (bytes: Buffer, mediaType: string): Descriptor => {
     const descriptor = { mediaType, digest: `sha256:${sha256(bytes)}`, size: bytes.length };
@@ -115,7 +120,10 @@ export function writeBase(layout: string, { files, config = {}, architecture, na
     return descriptor;
   };
   const json = (value: object, mediaType: string): Descriptor => add(Buffer.from(JSON.stringify(value)), mediaType);
-  const layer = add(execFileSync('gzip', ['-c'], { input: tar }), 'application/vnd.docker.image.rootfs.diff.tar.gzip');
+  const layer = add(
+    execFileSync('gzip', ['-1c'], { input: tar, ...LARGE }),
+    'application/vnd.docker.image.rootfs.diff.tar.gzip',
+  );
   const about = json(
     {
       architecture: architecture ?? { x64: 'amd64' }[process.arch as string] ?? process.arch,

@@ -119,7 +119,7 @@ async function sharedParts(app: FinishedApp, slug: WrittenSlug): Promise<SharedP
     content = made.value;
   }
   const { layers, table, makers } = app;
-  return { content, parts: partsOfSlug(content, layers, table, (layer) => makers.get(layer) ?? 'layer') };
+  return { content, parts: partsOfSlug(content.root, layers, table, (layer) => makers.get(layer) ?? 'layer') };
 }
 
 async function jobFor(

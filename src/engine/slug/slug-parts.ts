@@ -1,17 +1,9 @@
 // Divides the slug into parts, one for each layer of the build and one for the source. Together they are the slug: each file is in
 // the part of whoever wrote it last, and what a later layer or `.slugignore` removed is in none.
 
-import {
-  buildTree,
-  EMPTY_DIRECTORY,
-  mergeDirectories,
-  walk,
-  type NewEntry,
-  type TreeEntry,
-} from '../trees/directories.js';
-import { sizeOf, type Digest } from '../files/digest.js';
-import type { DirectoryTable, Layer } from '../trees/tree.js';
-import type { SlugContent } from './content.js';
+import { addDirectory, directoryOf, EMPTY_DIRECTORY, findByName, mergeDirectories } from '../trees/directories.js';
+import type { Digest } from '../files/digest.js';
+import type { DirectoryEntry, DirectoryTable, FileEntry, Layer, SymlinkEntry } from '../trees/tree.js';
 
 export interface SlugPart {
   /** The node that made the layer, or `source`. */
@@ -25,78 +17,102 @@ export interface SlugPart {
 /** Overlay file systems stack at most 127 layers, and a base image has some. */
 const MOST_PARTS = 100;
 
-interface Sized extends SlugPart {
-  readonly bytes: number;
-}
-
-/** In the order in which an image stacks them: layers in plan order, then the source, because it changes most often. */
+/**
+ * In the order in which an image stacks them: layers in plan order, then the source, because it changes most often. `root`: of the
+ * slug.
+ */
 export function partsOfSlug(
-  { entries }: Pick<SlugContent, 'entries'>,
+  root: Digest,
   layers: readonly Layer[],
   table: DirectoryTable,
   titleOf: (layer: Layer) => string,
 ): readonly SlugPart[] {
-  const seen = new Set<string>();
-  const parts: Sized[] = [];
+  const division = new Division(table);
+  const parts: (SlugPart & { readonly bytes: number })[] = [];
   for (const layer of layers.toReversed()) {
-    const part = partOfLayer(layer, { entries, table, seen });
-    if (part !== undefined) parts.push({ title: titleOf(layer), isSource: false, ...part });
+    const own = division.take(layer.root, root, '');
+    if (own === undefined) continue;
+    parts.push({ title: titleOf(layer), isSource: false, root: own, bytes: layer.bytes });
   }
   parts.reverse();
-  const rest = [...entries]
-    .filter(([path]) => !seen.has(path))
-    .map(([path, entry]) => [path, newEntry(entry)] as const);
+  const source = division.take(root, root, '');
   const few = fewParts(parts, table);
-  return rest.length === 0 ? few : [...few, { title: 'source', isSource: true, root: buildTree(rest, table).root }];
+  return source === undefined ? few : [...few, { title: 'source', isSource: true, root: source }];
 }
 
-interface Dividing {
-  readonly entries: ReadonlyMap<string, TreeEntry>;
-  readonly table: DirectoryTable;
-  /** Paths of the slug that a part has. Folders can be in several. */
-  readonly seen: Set<string>;
-}
+/** Knows what parts have taken. Folders that only one part has are compared by their digest, not file by file. */
+class Division {
+  /** Files and links that a part has, and folders of which a part has everything. */
+  readonly #taken = new Set<string>();
+  /** Folders in which something is taken. */
+  readonly #touched = new Set<string>();
 
-/** Undefined if nothing of the layer is left in the slug. */
-function partOfLayer({ root }: Layer, { entries, table, seen }: Dividing): Pick<Sized, 'root' | 'bytes'> | undefined {
-  const kept: (readonly [string, NewEntry])[] = [];
-  let isWhole = true;
-  let bytes = 0;
-  for (const [path, entry] of walk(table, root)) {
-    const final = entries.get(path);
-    if (entry.type === 'directory' && final?.type === 'directory') {
-      isWhole &&= entry.mode === final.mode;
-      seen.add(path);
-      kept.push([path, newEntry(final)]);
-    } else if (final !== undefined && !seen.has(path) && isSame(entry, final)) {
-      seen.add(path);
-      kept.push([path, newEntry(final)]);
-      if (final.type === 'file') bytes += sizeOf(final.digest);
-    } else isWhole = false;
+  constructor(private readonly table: DirectoryTable) {}
+
+  /**
+   * Takes what the folder `own` of a layer has in common with the folder of the slug at `path`, as far as no other part has it. With
+   * the modes of the slug. Undefined if that is nothing.
+   */
+  take(own: Digest, slug: Digest, path: string): Digest | undefined {
+    if (this.#taken.has(path)) return undefined;
+    if (own === slug && !this.#touched.has(path)) {
+      this.#mark(path);
+      return own;
+    }
+    const [ours, final] = [directoryOf(this.table, own), directoryOf(this.table, slug)];
+    const below = path === '' ? '' : `${path}/`;
+    const files = ours.files.filter((file) => this.#takes(below, file, findByName(final.files, file.name), isSameFile));
+    const symlinks = ours.symlinks.filter((link) =>
+      this.#takes(below, link, findByName(final.symlinks, link.name), isSameLink),
+    );
+    const directories: DirectoryEntry[] = [];
+    for (const { name, digest } of ours.directories) {
+      const other = findByName(final.directories, name);
+      const part = other === undefined ? undefined : this.take(digest, other.digest, below + name);
+      if (part !== undefined) directories.push({ name, digest: part });
+    }
+    if (files.length + symlinks.length + directories.length === 0 && this.#touched.has(path)) return undefined;
+    // An empty folder counts as taken, so that one part has it.
+    this.#touched.add(path);
+    const { mode } = final;
+    return addDirectory(this.table, { files, directories, symlinks, ...(mode === undefined ? {} : { mode }) });
   }
-  if (kept.length === 0) return undefined;
-  return { root: isWhole ? root : buildTree(kept, table).root, bytes };
+
+  #takes<T extends FileEntry | SymlinkEntry>(
+    below: string,
+    own: T,
+    final: T | undefined,
+    isSame: (a: T, b: T) => boolean,
+  ): boolean {
+    const path = below + own.name;
+    if (final === undefined || !isSame(own, final) || this.#taken.has(path)) return false;
+    this.#mark(path);
+    return true;
+  }
+
+  #mark(path: string): void {
+    this.#taken.add(path);
+    for (let at = path; at !== '';) {
+      at = at.slice(0, Math.max(0, at.lastIndexOf('/')));
+      if (this.#touched.has(at)) return;
+      this.#touched.add(at);
+    }
+  }
 }
 
-function isSame(entry: TreeEntry, final: TreeEntry): boolean {
-  if (entry.type === 'file' && final.type === 'file')
-    return entry.digest === final.digest && entry.executable === final.executable && entry.mode === final.mode;
-  return entry.type === 'symlink' && final.type === 'symlink' && entry.target === final.target;
-}
-
-function newEntry(entry: TreeEntry): NewEntry {
-  if (entry.type === 'symlink') return { target: entry.target };
-  const mode = entry.mode === undefined ? {} : { mode: entry.mode };
-  return entry.type === 'directory'
-    ? { directory: true, ...mode }
-    : { digest: entry.digest, executable: entry.executable, ...mode };
-}
+const isSameFile = (a: FileEntry, b: FileEntry): boolean =>
+  a.digest === b.digest && a.executable === b.executable && a.mode === b.mode;
+const isSameLink = (a: SymlinkEntry, b: SymlinkEntry): boolean => a.target === b.target;
 
 /** Merges the smallest parts into one if there are too many. */
-function fewParts(parts: readonly Sized[], table: DirectoryTable): readonly SlugPart[] {
+function fewParts(
+  parts: readonly (SlugPart & { readonly bytes: number })[],
+  table: DirectoryTable,
+): readonly SlugPart[] {
   if (parts.length < MOST_PARTS) return parts;
   const large = new Set(parts.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST_PARTS - 2));
   const small = parts.filter((part) => !large.has(part));
   const root = small.reduce((merged, part) => mergeDirectories(table, merged, part.root), EMPTY_DIRECTORY);
-  return [{ title: `${small.length} small layers`, isSource: false, root }, ...parts.filter((part) => large.has(part))];
+  const title = `${small.length} small layers`;
+  return [{ title, isSource: false, root }, ...parts.filter((part) => large.has(part))];
 }

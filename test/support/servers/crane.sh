@@ -5,4 +5,5 @@ folder=$1
 module=github.com/google/go-containerregistry
 package=$module/cmd/crane
 version=v0.20.3
+command -v go >/dev/null || { echo 'there is no Go on this machine' >&2; exit 3; }
 . "$(dirname "$0")/go-module.sh"
