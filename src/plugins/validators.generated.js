@@ -5747,7 +5747,7 @@ return errors === 0;
 validate76.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const config19 = validate77;
-const schema88 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder with the files of the project, relative to the app, e.g. services/web. `.` is the app itself."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Sources of runtimes, in the order to try. Use the same list for `version-resolve` and `fetch-runtime`. `scalingo` downloads the platform's own archives if their digests are pinned. `system` copies an interpreter of this machine, which suits a laptop or a closed network but not production."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that set none. Default: that of the catalogue."},"pythonPolicy":{"type":"string","enum":["default","newest-that-fits"],"default":"default","description":"Version for apps that set none and had no build before: the default as long as it fits the packages of the lockfile, or always the newest version that fits."},"pinnedMisfit":{"type":"string","enum":["warn","fail"],"default":"warn","description":"What happens if the app sets a version that does not fit its packages."},"groups":{"type":"array","items":{"type":"string"},"default":[],"description":"Dependency groups of uv and Poetry that are installed besides what every build gets."}},"required":["stack"],"additionalProperties":false};
+const schema88 = {"type":"object","properties":{"root":{"type":"string","pattern":"^(\\.|(?!\\.{1,2}(/|$)|-)[A-Za-z0-9@+._-]+(/(?!\\.{1,2}(/|$))[A-Za-z0-9@+._-]+)*)$","default":".","description":"Folder with the files of the project, relative to the app, e.g. services/web. `.` is the app itself."},"stack":{"type":"string","minLength":1,"description":"The base image that the app will run on, e.g. scalingo-24."},"providers":{"type":"array","items":{"type":"string","enum":["python-build-standalone","scalingo","system"]},"minItems":1,"uniqueItems":true,"default":["python-build-standalone","system"],"description":"Sources of runtimes, in the order to try. Use the same list for `version-resolve` and `fetch-runtime`. `scalingo` downloads the platform's own archives if their digests are pinned. `system` copies an interpreter of this machine, which suits a laptop or a closed network but not production."},"default":{"type":"string","pattern":"^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$","description":"Minor version, N.N, for apps that set none. Default: that of the catalogue."},"pythonPolicy":{"type":"string","enum":["default","newest-that-fits"],"default":"default","description":"Version for apps that set none and had no build before: the default as long as it fits the packages of the lockfile, or always the newest version that fits."},"pinnedMisfit":{"type":"string","enum":["warn","fail"],"default":"warn","description":"What happens if the app sets a version that does not fit its packages."},"groups":{"type":"array","items":{"type":"string","pattern":"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"},"description":"Dependency groups of uv and Poetry that are installed besides what every build gets.","default":[]}},"required":["stack"],"additionalProperties":false};
 const pattern52 = new RegExp("^(0|[1-9][0-9]{0,8})\\.(0|[1-9][0-9]{0,8})$", "u");
 
 function validate77(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -5988,8 +5988,10 @@ let data7 = data.groups;
 if(Array.isArray(data7)){
 const len1 = data7.length;
 for(let i2=0; i2<len1; i2++){
-if(typeof data7[i2] !== "string"){
-const err17 = {instancePath:instancePath+"/groups/" + i2,schemaPath:"#/properties/groups/items/type",keyword:"type",params:{type: "string"}};
+let data8 = data7[i2];
+if(typeof data8 === "string"){
+if(!pattern31.test(data8)){
+const err17 = {instancePath:instancePath+"/groups/" + i2,schemaPath:"#/properties/groups/items/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"}};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -5999,9 +6001,8 @@ vErrors.push(err17);
 errors++;
 }
 }
-}
 else {
-const err18 = {instancePath:instancePath+"/groups",schemaPath:"#/properties/groups/type",keyword:"type",params:{type: "array"}};
+const err18 = {instancePath:instancePath+"/groups/" + i2,schemaPath:"#/properties/groups/items/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -6011,13 +6012,25 @@ vErrors.push(err18);
 errors++;
 }
 }
+}
 else {
-const err19 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+const err19 = {instancePath:instancePath+"/groups",schemaPath:"#/properties/groups/type",keyword:"type",params:{type: "array"}};
 if(vErrors === null){
 vErrors = [err19];
 }
 else {
 vErrors.push(err19);
+}
+errors++;
+}
+}
+else {
+const err20 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
 }
 errors++;
 }

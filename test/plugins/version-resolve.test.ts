@@ -622,6 +622,16 @@ describe('version-resolve', () => {
       expect(await factsOf({ files, now: '2026-12-24' })).not.to.equal(await factsOf({ files, now: '2027-02-01' }));
     });
 
+    it('does not change with packages that change no version', async () => {
+      const before = await factsOf({ files: { 'requirements.txt': 'a==1\n' } });
+      expect(await factsOf({ files: { 'requirements.txt': 'a==2\nb==1\n' } })).to.equal(before);
+      const poetry = (python: string) =>
+        `[[package]]\nname = "a"\nversion = "1"\ngroups = ["main"]\nfiles = []\n[metadata]\npython-versions = "${python}"\n`;
+      const locked = (python: string) => factsOf({ manager: 'poetry', files: { 'poetry.lock': poetry(python) } });
+      expect(await locked('>=3.10')).to.equal(await locked('>=3.9'));
+      expect(await locked('>=3.10')).not.to.equal(await locked('>=3.11'));
+    });
+
     it('changes with the sticky minor only if that decides', async () => {
       const state = { python: { minor: '3.12' } };
       expect(await factsOf({})).not.to.equal(await factsOf({ state }));

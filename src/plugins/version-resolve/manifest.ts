@@ -2,6 +2,7 @@
 
 import type { PluginManifest } from '../../engine/sdk.js';
 import { providersSchema } from '../shared/archives/provider-list.js';
+import { groupsSchema } from '../shared/manifest/installer.js';
 import { closedObject, rootSchema } from '../shared/manifest/schemas.js';
 
 export const config = closedObject(
@@ -28,8 +29,7 @@ export const config = closedObject(
       description: 'What happens if the app sets a version that does not fit its packages.',
     },
     groups: {
-      type: 'array',
-      items: { type: 'string' },
+      ...groupsSchema,
       default: [],
       description: 'Dependency groups of uv and Poetry that are installed besides what every build gets.',
     },

@@ -43,7 +43,7 @@ export function traceVersions(situation: Situation): VersionTrace {
       machine: machine.machine,
       ...(libc !== undefined && { libc: `${libc.name} ${libc.version}` }),
     },
-    ...(lock !== undefined && { lock: { file: lock.file, packages: lock.size } }),
+    ...(lock !== undefined && { lock: lock.file }),
     candidates: fit.candidates,
     notes: [
       ...(unreadable === undefined ? [] : [{ type: 'unreadable-lock', file: unreadable } as const]),

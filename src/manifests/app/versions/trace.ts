@@ -60,8 +60,8 @@ export type VersionTrace = {
   readonly from: string;
   readonly policy: 'default' | 'newest-that-fits';
   readonly platform: { readonly stack: string; readonly machine: string; readonly libc?: string };
-  /** The lockfile, and the number of packages in it. */
-  readonly lock?: { readonly file: string; readonly packages: number };
+  /** The lockfile. Not what is in it: the trace is in the key, and most changes of a lockfile change no version. */
+  readonly lock?: string;
   /** Newest first. */
   readonly candidates: readonly Candidate[];
   readonly notes: readonly TraceNote[];

@@ -42,7 +42,7 @@ export function traceLines(trace: VersionTrace): readonly string[] {
   const { stack, machine, libc } = platform;
   return [
     `Python ${chosen}: ${choiceText(trace)}`,
-    `for ${stack} on ${machine}${libc === undefined ? '' : ` with ${libc}`}${lock === undefined ? '' : `, with ${countOf(lock.packages)} in ${lock.file}`}`,
+    `for ${stack} on ${machine}${libc === undefined ? '' : ` with ${libc}`}${lock === undefined ? '' : `, with the packages of ${lock}`}`,
     ...candidates.map((candidate) => {
       const { minor, accepted } = candidate;
       if (accepted) return `${minor} ${minor === chosen ? 'chosen: it fits' : 'fits'}`;
@@ -54,9 +54,6 @@ export function traceLines(trace: VersionTrace): readonly string[] {
     ...notes.map(noteText),
   ];
 }
-
-const countOf = (packages: number): string =>
-  packages === 0 ? 'no package' : packages === 1 ? 'one package' : `${packages} packages`;
 
 function choiceText({ choice, wanted, from, chosen, candidates }: VersionTrace): string {
   switch (choice) {
