@@ -3,15 +3,14 @@
 interface Version {
   readonly epoch: number;
   readonly release: readonly number[];
-  /** Order: dev releases, alphas, betas, candidates, the release, post releases. */
-  readonly stage: readonly [phase: number, number: number, dev: number];
+  /** Order: dev releases, alphas, betas, candidates, the release, post releases. Without a post release, `post` is -1. */
+  readonly stage: readonly [phase: number, number: number, post: number, dev: number];
 }
 
 const VERSION =
   /^v?(?:(\d+)!)?(\d+(?:\.\d+)*)(?:[-_.]?(a|alpha|b|beta|c|rc|pre|preview)[-_.]?(\d*))?(?:(?:-|[-_.]?(?:post|rev|r)[-_.]?)(\d+))?(?:[-_.]?dev[-_.]?(\d*))?(?:\+[a-z0-9._-]+)?$/i;
 const PHASES: Readonly<Record<string, number>> = { a: 1, alpha: 1, b: 2, beta: 2, c: 3, rc: 3, pre: 3, preview: 3 };
 const FINAL = 4;
-const POST = 5;
 const LONGEST = 200;
 
 function parse(text: string): Version | undefined {
@@ -19,11 +18,12 @@ function parse(text: string): Version | undefined {
   const [, epoch = '0', release, phase, number, post, dev] = VERSION.exec(text.trim()) ?? [];
   if (release === undefined) return undefined;
   const isDev = dev !== undefined;
-  const rank = post !== undefined ? POST : phase !== undefined ? PHASES[phase.toLowerCase()]! : isDev ? 0 : FINAL;
+  const isOnlyDev = isDev && post === undefined && phase === undefined;
+  const rank = phase !== undefined ? PHASES[phase.toLowerCase()]! : isOnlyDev ? 0 : FINAL;
   return {
     epoch: Number(epoch),
     release: release.split('.').map(Number),
-    stage: [rank, Number(post ?? number ?? 0), isDev ? Number(dev) : Infinity],
+    stage: [rank, Number(number ?? 0), post === undefined ? -1 : Number(post), isDev ? Number(dev) : Infinity],
   };
 }
 
@@ -55,8 +55,14 @@ export function versionKey({ epoch, release, stage }: PackageVersion): string {
 
 export const isPreRelease = (text: string): boolean => {
   const version = parse(text);
-  return version !== undefined && (version.stage[0] < FINAL || version.stage[2] !== Infinity);
+  return version !== undefined && isBeforeRelease(version);
 };
+
+const isBeforeRelease = ({ stage: [phase, , , dev] }: Version): boolean => phase < FINAL || dev !== Infinity;
+const isAfterRelease = ({ stage: [, , post] }: Version): boolean => post >= 0;
+
+const isOfSameRelease = (a: Version, b: Version): boolean =>
+  compareLists([a.epoch, ...a.release], [b.epoch, ...b.release]) === 0;
 
 export const isVersion = (text: string): boolean => parse(text) !== undefined;
 
@@ -89,25 +95,26 @@ function meets(text: string, version: Version, clause: string): boolean {
   const wanted = parse(written ?? '');
   if (operator === '===') return text === written;
   if (wanted === undefined) return false;
-  const startsSo = compareLists(version.release.slice(0, wanted.release.length), wanted.release) === 0;
+  const begins = (series: readonly number[]): boolean =>
+    version.epoch === wanted.epoch && compareLists(version.release.slice(0, series.length), series) === 0;
+  const startsSo = begins(wanted.release);
   const order = compare(version, wanted);
   switch (operator) {
     case '==':
       return wildcard === undefined ? order === 0 : startsSo;
     case '!=':
       return wildcard === undefined ? order !== 0 : !startsSo;
-    case '~=': {
-      const series = wanted.release.slice(0, -1);
-      return order >= 0 && compareLists(version.release.slice(0, series.length), series) === 0;
-    }
+    case '~=':
+      return order >= 0 && begins(wanted.release.slice(0, -1));
     case '>=':
       return order >= 0;
     case '<=':
       return order <= 0;
+    // `>1` does not want post releases of 1, and `<2` no release candidates of 2.
     case '>':
-      return order > 0;
+      return order > 0 && (isAfterRelease(wanted) || !isAfterRelease(version) || !isOfSameRelease(version, wanted));
     case '<':
-      return order < 0;
+      return order < 0 && (isBeforeRelease(wanted) || !isBeforeRelease(version) || !isOfSameRelease(version, wanted));
     default:
       return false;
   }
