@@ -2,6 +2,7 @@
 
 import type { Failure } from '../engine/failure.js';
 import { countOf } from '../engine/render/messages.js';
+import type { Patch } from '../manifests/app/patches/patch.js';
 import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
 
 /** What `--json` prints for each file. */
@@ -11,6 +12,8 @@ export interface CheckDocument {
   readonly warnings: readonly Diagnostic[];
   /** What a policy file means, one sentence each. */
   readonly meaning?: readonly string[];
+  /** Of an app: the changes that `pyflow fix` offers. `file` is its folder then. */
+  readonly patches?: readonly Patch[];
   /** Why the file could not be checked at all. */
   readonly failure?: Failure;
 }

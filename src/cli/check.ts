@@ -2,17 +2,25 @@
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Result } from '../engine/failure.js';
+import { succeed, type Result } from '../engine/failure.js';
+import { cleanText } from '../engine/files/clean-text.js';
 import type { Refusal } from '../engine/request.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import { tellCounts, type CheckDocument } from './check-document.js';
-import { complain, type Command, type UsageProblem } from './command.js';
-import { statusOfRefusal } from './exit-status.js';
+import { complain, type Command, type Given, type Option, type UsageProblem } from './command.js';
+import { statusOfFailure, statusOfRefusal } from './exit-status.js';
 import { printJSON } from './print-json.js';
 import { openPolicyFile, policyDocument, policyFileOf, POLICY_OPTION, printPolicy } from './policy-options.js';
-import { printDiagnostics, printRefusal } from './refusal.js';
+import { patchPlaceOf } from './patch-place.js';
+import { printDiagnostics, printFailure, printRefusal } from './refusal.js';
 import { PARAM_OPTION, runRequest } from './run-options.js';
 import type { World } from './world.js';
+
+const APP_OPTION: Option = {
+  name: 'app',
+  value: 'DIR',
+  summary: 'Also list the patches for this app, see `pyflow fix`',
+};
 
 export const command: Command = {
   name: 'check',
@@ -22,14 +30,17 @@ export const command: Command = {
   summary: 'Check pipeline files and show every problem, with its line and how to fix it',
   details: [
     'Checks syntax, schema, kinds, ports, the types of edges and guards, cycles and conflicting writes. Runs nothing.',
+    'With --app, also lists the patches that `pyflow fix` offers for the app.',
     'With --policy, also checks the package policy, and says in a few lines what it means.',
   ],
-  options: [PARAM_OPTION, POLICY_OPTION, { name: 'json', summary: 'Print the problems as JSON' }],
-  examples: ['pyflow check pipelines/*.yml'],
+  options: [APP_OPTION, PARAM_OPTION, POLICY_OPTION, { name: 'json', summary: 'Print the problems as JSON' }],
+  examples: ['pyflow check pipelines/*.yml', 'pyflow check --app ../shop --json'],
   run: async (given, world) => {
     const policyFile = policyFileOf(given, world);
     if (!policyFile.ok) return complain(world, policyFile.failure);
-    if (given.operands.length === 0 && policyFile.value === undefined) return complain(world, NOTHING_TO_CHECK);
+    const isAboutApp = given.value('app') !== undefined;
+    if (given.operands.length === 0 && policyFile.value === undefined && !isAboutApp)
+      return complain(world, NOTHING_TO_CHECK);
     let status = 0;
     const documents: CheckDocument[] = [];
     for (const file of given.operands) {
@@ -46,15 +57,38 @@ export const command: Command = {
       if (given.flag('json')) documents.push(policyDocument(policyFile.value, opened));
       else printPolicy(given.value('policy') ?? policyFile.value, opened, world);
     }
+    if (isAboutApp) {
+      const app = await appDocument(given, world);
+      if (!app.ok) return complain(world, app.failure);
+      if (app.value.failure !== undefined) status = Math.max(status, statusOfFailure(app.value.failure));
+      if (given.flag('json')) documents.push(app.value);
+      else printApp(app.value, world);
+    }
     if (given.flag('json')) printJSON(documents, world);
     return status;
   },
 };
 
 const NOTHING_TO_CHECK: UsageProblem = {
-  message: 'pyflow check needs PIPELINE... or --policy FILE.',
-  remedy: 'Name a pipeline file, or a policy file.',
+  message: 'pyflow check needs PIPELINE..., --app DIR or --policy FILE.',
+  remedy: 'Name a pipeline file, an app, or a policy file.',
 };
+
+async function appDocument(given: Given, world: World): Promise<Result<CheckDocument, UsageProblem>> {
+  const place = patchPlaceOf(given, world);
+  if (!place.ok) return place;
+  const { readAppPatches } = await import('./app-patches.js');
+  const { app, root } = place.value;
+  const found = readAppPatches(app, root, world.now());
+  const document = { file: app.appDir, diagnostics: [], warnings: [] };
+  return succeed(found.ok ? { ...document, patches: found.value.patches } : { ...document, failure: found.failure });
+}
+
+function printApp({ file, patches = [], failure }: CheckDocument, world: World): void {
+  if (failure !== undefined) return void printFailure(failure, world);
+  for (const { code, title } of patches) world.stdout.write(`${cleanText(`${file}: ${title}`)} [pyflow fix ${code}]\n`);
+  if (patches.length === 0) world.stdout.write(`${cleanText(file)}: no patches\n`);
+}
 
 type Checked = Result<CheckedPipeline, Refusal>;
 

@@ -10,6 +10,7 @@ import { complain, didYouMean, parse, type Command } from './command.js';
 import { completionOf } from './completion.js';
 import { command as exec } from './exec.js';
 import { command as explain } from './explain.js';
+import { command as fix } from './fix.js';
 import { command as graph } from './graph.js';
 import { BUG_STATUS, USAGE_STATUS } from './exit-status.js';
 import { helpOf, overviewOf } from './help.js';
@@ -34,6 +35,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   explain,
   graph,
   exec,
+  fix,
   buildpack,
   cache,
   catalogue,

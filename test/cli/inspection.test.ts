@@ -128,7 +128,7 @@ describe('cli/check', () => {
   it('needs a file to check', async () => {
     const { status, stderr } = await pyflow(['check']);
     expect(status).to.equal(2);
-    expect(stderr).to.contain('pyflow check needs PIPELINE... or --policy FILE.');
+    expect(stderr).to.contain('pyflow check needs PIPELINE..., --app DIR or --policy FILE.');
   });
 });
 
