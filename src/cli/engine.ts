@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import type { EventSink, RunReport } from '../engine/events.js';
 import type { Failure, Result } from '../engine/failure.js';
 import { systemClock } from '../engine/services/clock.js';
-import type { PlanReport } from '../engine/plan-report.js';
+import type { PlanOptions, PlanReport } from '../engine/plan-report.js';
 import type { Refusal, RunRequest } from '../engine/request.js';
 import { tryFastPath } from '../engine/up-to-date/fast-path.js';
 import type { Explanation } from '../engine/inspect/why.js';
@@ -28,7 +28,11 @@ export interface Engine {
   tryFastPath(request: RunRequest, sink: EventSink): Promise<RunReport | undefined>;
   run(request: RunRequest, sink: EventSink): Promise<Result<RunReport, Refusal>>;
   /** Asks the remote cache if the request names one. */
-  plan(request: RunRequest, onNotice: (code: string, text: string) => void): Promise<Result<PlanReport, Refusal>>;
+  plan(
+    request: RunRequest,
+    onNotice: (code: string, text: string) => void,
+    options?: Pick<PlanOptions, 'assumesUnchanged'>,
+  ): Promise<Result<PlanReport, Refusal>>;
   check(request: RunRequest): Promise<Result<CheckedPipeline, Refusal>>;
   why(
     place: Pick<RunRequest, 'appDir' | 'appId' | 'cacheDir'>,
@@ -56,9 +60,9 @@ export function lazyEngine(
       const { runPipeline } = await import('../engine/pipeline.js');
       return runPipeline(request, sink, await compose(), { version, clock: systemClock });
     },
-    plan: async (request, onNotice) => {
+    plan: async (request, onNotice, options) => {
       const { planPipeline } = await import('../engine/plan-report.js');
-      return planPipeline(request, await compose(), { version, onNotice });
+      return planPipeline(request, await compose(), { ...options, version, onNotice });
     },
     check: async (request) => {
       const { checkPipeline } = await import('../engine/plan/checked-pipeline.js');

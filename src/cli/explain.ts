@@ -1,7 +1,9 @@
 // `pyflow explain version`: shows which versions of Python fit the app, and why the others don't.
 
 import { cleanText } from '../engine/files/clean-text.js';
+import { succeed, type Result } from '../engine/failure.js';
 import type { PlanLine } from '../engine/plan-report.js';
+import type { Refusal, RunRequest } from '../engine/request.js';
 import { complain, didYouMean, type Command } from './command.js';
 import { planned } from './plan.js';
 import { printJSON } from './print-json.js';
@@ -40,17 +42,45 @@ export const command: Command = {
     }
     const requested = runRequest({ ...given, operands: pipeline }, world);
     if (!requested.ok) return complain(world, requested.failure);
-    const plan = await world.engine.plan(planned(given, requested.value), (code, text) => {
-      world.stderr.write(`${cleanText(text)} [${code}]\n`);
-    });
-    if (!plan.ok) return printRefusal(plan.failure, world);
-    const nodes = plan.value.lines.filter(({ kind }) => kind === KIND);
-    if (given.value('format') === 'json') printJSON(nodes.map(explained), world);
-    else printText(nodes, world);
-    const failed = nodes.find(({ outcome }) => outcome === 'failed') ?? stopping(nodes, plan.value.lines);
+    const explanation = await explain(planned(given, requested.value), world);
+    if (!explanation.ok) return printRefusal(explanation.failure, world);
+    const { nodes, lines, before } = explanation.value;
+    if (given.value('format') === 'json')
+      printJSON(
+        nodes.map((node) => explained(node, before)),
+        world,
+      );
+    else printText(nodes, before, world);
+    const failed = nodes.find(({ outcome }) => outcome === 'failed') ?? stopping(nodes, lines);
     return failed?.failure === undefined ? 0 : printFailure(failed.failure, world);
   },
 };
+
+interface Explanation {
+  readonly nodes: readonly PlanLine[];
+  /** All nodes. */
+  readonly lines: readonly PlanLine[];
+  /** Nodes that run before these and may change files; they are assumed to change none. */
+  readonly before: readonly string[];
+}
+
+async function explain(request: RunRequest, world: World): Promise<Result<Explanation, Refusal>> {
+  const onNotice = (code: string, text: string): void => world.stderr.write(`${cleanText(text)} [${code}]\n`);
+  const plan = await world.engine.plan(request, onNotice);
+  if (!plan.ok) return plan;
+  const { lines } = plan.value;
+  const nodes = lines.filter(({ kind }) => kind === KIND);
+  const before = [...new Set(nodes.flatMap(({ dependsOn = [] }) => dependsOn))];
+  if (before.length === 0) return succeed({ nodes, lines, before });
+  const only = nodes.map(({ id }) => id);
+  const assumed = await world.engine.plan({ ...request, only }, onNotice, { assumesUnchanged: true });
+  if (!assumed.ok) return assumed;
+  return succeed({
+    nodes: assumed.value.lines.filter(({ kind }) => kind === KIND),
+    lines: assumed.value.lines,
+    before,
+  });
+}
 
 /** The node that fails before the version is known. */
 const stopping = (nodes: readonly PlanLine[], lines: readonly PlanLine[]): PlanLine | undefined =>
@@ -58,19 +88,22 @@ const stopping = (nodes: readonly PlanLine[], lines: readonly PlanLine[]): PlanL
     ? undefined
     : lines.find(({ outcome }) => outcome === 'failed');
 
-const explained = ({ id, certain, dependsOn, explanation }: PlanLine) => ({
+const explained = ({ id, certain, explanation }: PlanLine, before: readonly string[]) => ({
   node: id,
-  certain,
-  ...(dependsOn !== undefined && { dependsOn }),
+  certain: certain && before.length === 0,
+  ...(before.length > 0 && { dependsOn: before }),
   ...(explanation?.data !== undefined && { trace: explanation.data }),
 });
 
-function printText(nodes: readonly PlanLine[], world: World): void {
+function printText(nodes: readonly PlanLine[], before: readonly string[], world: World): void {
   if (nodes.length === 0) world.stdout.write(`The pipeline has no node of the kind ${KIND}.\n`);
   for (const { id, explanation, dependsOn = [], outcome } of nodes) {
     const [first = '', ...lines] = explanation?.lines ?? [unknown(dependsOn, outcome)];
     const text = [nodes.length > 1 ? `${id}: ${first}` : first, ...lines.map((line) => `  ${line}`)];
     world.stdout.write(text.map((line) => `${cleanText(line)}\n`).join(''));
+  }
+  if (before.length > 0) {
+    world.stdout.write(`This is for the files as they are now. ${before.join(', ')} may change them in a run.\n`);
   }
 }
 

@@ -53,6 +53,11 @@ export interface PlanOptions {
   /** Version of pyflow. */
   readonly version: string;
   readonly onNotice: (code: string, text: string) => void;
+  /**
+   * Assumes that nodes which would execute change nothing, and evaluates the nodes behind them on the files of the app. Their lines
+   * say `skipped`. Nodes that take inputs from them stay uncertain.
+   */
+  readonly assumesUnchanged?: boolean;
 }
 
 /**
@@ -66,17 +71,19 @@ export const planPipeline = (
 ): Promise<Result<PlanReport, Refusal>> =>
   closing(compose, async (composing) => {
     const composition = await composing({ cacheDir: request.cacheDir, settings: request.settings });
-    if (request.remote === undefined) return planComposed(request, composition, undefined);
+    const { assumesUnchanged = false } = options;
+    if (request.remote === undefined) return planComposed(request, composition, { assumesUnchanged });
     const { openRemote } = await import('./remote/open.js');
     const remote = await openRemote(request, { ...options, clock: composition.clock });
     if (!remote.ok) return fail({ type: 'failure', failure: remote.failure });
-    return planComposed(request, composition, remote.value).finally(() => remote.value?.close());
+    const planned = planComposed(request, composition, { remote: remote.value, assumesUnchanged });
+    return planned.finally(() => remote.value?.close());
   });
 
 async function planComposed(
   request: RunRequest,
   composition: Composition,
-  remote: RemoteCache | undefined,
+  { remote, assumesUnchanged }: { readonly remote?: RemoteCache | undefined; readonly assumesUnchanged: boolean },
 ): Promise<Result<PlanReport, Refusal>> {
   const checked = await checkPipeline(request, composition);
   if (!checked.ok) return checked;
@@ -86,7 +93,7 @@ async function planComposed(
   if (!opened.ok) return opened;
   const run = opened.value;
   try {
-    const planning = new Planning(run, new Set(request.refresh));
+    const planning = new Planning(run, new Set(request.refresh), assumesUnchanged);
     const planned: PlanLine[] = [];
     for (const index of plan.value.positions) planned.push(await planning.lineOf(index));
     const lines = withFailures(run, withTwins(planning, planned));
@@ -108,16 +115,25 @@ class Planning {
    * result.
    */
   readonly executing = new Map<ActionKey, number[]>();
+  /** Nodes that are assumed to change nothing. */
+  readonly #assumed = new Set<NodeId>();
 
   constructor(
     readonly run: Run,
     readonly forced: ReadonlySet<string>,
+    readonly assumesUnchanged: boolean,
   ) {}
 
   /** Call in plan order, so that every node that this one waits for already has a line. */
   async lineOf(index: number): Promise<PlanLine> {
-    const { id, kind, dependencies } = this.run.pipeline.nodes[index]!;
-    const dependsOn = [...new Set(dependencies.flatMap((dependency) => this.unknown.get(dependency) ?? []))];
+    const { id, kind, dependencies, inputs, whenReads } = this.run.pipeline.nodes[index]!;
+    const valuesOf = [...Object.values(inputs).flat(), ...whenReads].map(({ node }) => node);
+    const dependsOn = [
+      ...new Set([
+        ...valuesOf.filter((node) => this.#assumed.has(node)),
+        ...dependencies.flatMap((dependency) => this.unknown.get(dependency) ?? []),
+      ]),
+    ];
     if (dependsOn.length === 0) return this.#knownLineOf(index);
     if (await this.#isSkippedAnyway(index)) return this.#settle(index, { type: 'skipped' });
     this.unknown.set(id, dependsOn);
@@ -142,6 +158,10 @@ class Planning {
     const reasons = await explainMiss(run, action, forced);
     if (action.isPure) return this.#evaluate(action, reasons);
     const { id, kind } = action.node;
+    if (this.assumesUnchanged) {
+      this.#assumed.add(id);
+      return this.#settle(action.index, { type: 'skipped' });
+    }
     this.unknown.set(id, [id]);
     return this.#withTwin(action, {
       id,

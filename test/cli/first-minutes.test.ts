@@ -83,9 +83,13 @@ describe('first minutes', function () {
       rmSync(join(app, '.python-version'));
       put('bin/pre_compile', '#!/bin/sh\n');
       chmodSync(join(app, 'bin/pre_compile'), 0o755);
-      expect(pyflow(['explain', 'version', ...machine]).text).to.include(
-        'not known before these nodes have run: pre-compile',
-      );
+      const hooked = pyflow(['explain', 'version', ...machine]).text;
+      expect(hooked).to.match(/^ {2}3\.12 chosen: it fits$/m);
+      expect(hooked).to.include('This is for the files as they are now. pre-compile may change them in a run.');
+      const data = pyflow(['explain', 'version', ...machine, '--format', 'json']).text;
+      expect(JSON.parse(data)).to.have.deep.nested.property('[0].dependsOn', ['pre-compile']);
+      expect(JSON.parse(data)).to.have.nested.property('[0].certain', false);
+      expect(pyflow(['plan', ...machine]).text).to.match(/^version +version-resolve +\? +depends on pre-compile$/m);
     });
 
     it('is the one for Python by default, and is found by its name', () => {

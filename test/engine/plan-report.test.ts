@@ -53,6 +53,26 @@ describe('plan', () => {
     expectPlanHolds(plan, await work.run());
   });
 
+  it('evaluates the nodes behind others on request, as if those changed nothing', async () => {
+    work.write({ '.python-version': '3.12\n', 'requirements.txt': '' }).pipeline(`
+pyflow: 1
+name: assumed
+nodes:
+  prepare: { uses: command, with: { argv: ["true"] } }
+  manager: { uses: package-manager, after: [prepare] }
+  version: { uses: version-resolve, with: { stack: host, providers: [system] }, inputs: { manager: manager.name }, after: [prepare] }
+  runtime: { uses: fetch-runtime, with: { providers: [system] }, inputs: { python: version.python } }
+  tool: { uses: fetch-tool, with: { name: pip }, inputs: { runtime: runtime.tree } }
+`);
+    const linesOf = (plan: PlanReport) => Object.fromEntries(plan.lines.map((line) => [line.id as string, line]));
+    expect(linesOf(await work.plan())['version']).to.deep.include({ certain: false, dependsOn: ['prepare'] });
+    const assumed = linesOf(await work.plan({}, true));
+    expect(assumed['prepare']).to.include({ outcome: 'skipped' });
+    expect(assumed['version']?.explanation?.lines[0]).to.equal('Python 3.12: set in .python-version');
+    expect(assumed['version']?.explanation?.data).to.include({ chosen: '3.12', from: '.python-version' });
+    expect(assumed['tool']).to.deep.include({ certain: false, dependsOn: ['runtime'] });
+  });
+
   it('is certain that a node is skipped if its guard needs no value that is still open', async () => {
     work.write({ data: 'one\n' }).pipeline(`
 pyflow: 1

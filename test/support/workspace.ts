@@ -100,8 +100,8 @@ export class Workspace {
     return tryFastPath(this.request(overrides), this.sink, { version: VERSION, clock: systemClock });
   }
 
-  async plan(overrides: Partial<RunRequest> = {}): Promise<PlanReport> {
-    const options = { version: VERSION, onNotice: () => undefined };
+  async plan(overrides: Partial<RunRequest> = {}, assumesUnchanged = false): Promise<PlanReport> {
+    const options = { version: VERSION, onNotice: () => undefined, assumesUnchanged };
     const planned = await planPipeline(this.request(overrides), this.compose, options);
     if (!planned.ok) throw new Refused(planned.failure);
     return planned.value;
