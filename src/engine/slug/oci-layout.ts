@@ -14,6 +14,7 @@ import { isUntouched, traceOfFile } from './output-record.js';
 import { BLOBS, INDEX_FILE, INDEX_TYPE, jsonBytes, LAYOUT_FILE, OWN_IMAGE, OWN_LAYOUT, REF_NAME } from './oci-words.js';
 
 const LARGEST_INDEX = 4 * 1024 * 1024;
+const HOUR_MS = 3_600_000;
 const LAYOUT_TEXT = '{"imageLayoutVersion":"1.0.0"}';
 
 type Table = Readonly<Record<string, unknown>>;
@@ -110,6 +111,18 @@ export class LayoutWriter {
     const digest = digestOf(bytes);
     await this.add(digest, (path) => Promise.resolve(writeNewFile(path, bytes, this.form)));
     return digest;
+  }
+
+  /** Removes what killed runs left there. Nothing takes longer than an hour. */
+  sweep(now: number): void {
+    for (const folder of ['', BLOBS]) {
+      for (const name of this.#folder.names(folder)) {
+        if (!/^\.(?:[\w-]+(?:\.json)?\.)?[0-9a-f]{16}\.tmp$/.test(name)) continue;
+        const path = folder === '' ? name : `${folder}/${name}`;
+        const stat = this.#folder.stat(path);
+        if (stat?.isFile() === true && now - stat.mtimeMs > HOUR_MS) this.#folder.remove(path);
+      }
+    }
   }
 
   /** Makes the images part of the layout. Everything that they need must have been added. */

@@ -36,6 +36,7 @@ export async function writeImages(request: OciRequest, job: OutputJob): Promise<
     mode: 0o644,
     mtimeS: Math.floor(packing.now / 1000),
   });
+  layout.sweep(packing.now);
   if (base !== undefined) await addBase(layout, base);
   const layers: ImageLayer[] = [];
   for (const { title, source } of await layerSources(job, base !== undefined))

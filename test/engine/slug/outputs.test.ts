@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -287,6 +288,23 @@ describe('engine/slug/outputs', () => {
     await workspace.run({ outputs: [oci()] });
     expect([...readImages(image).keys()]).to.deep.equal(['web', 'debian']);
     expect(blobs()).to.include.members([...foreign]);
+  });
+
+  it('removes what killed runs left long ago, and nothing else', async () => {
+    const tar0 = tar('a.tar', 'none');
+    await workspace.run({ outputs: [oci(), tar0] });
+    const old = [
+      `image/blobs/sha256/.${'a'.repeat(16)}.tmp`,
+      `image/.index.json.${'b'.repeat(16)}.tmp`,
+      `.a.tar.pyflow-${'c'.repeat(12)}`,
+    ];
+    const kept = [`image/blobs/sha256/.${'d'.repeat(16)}.tmp`, 'image/.mine.tmp', `.a.tar.pyflow-${'e'.repeat(12)}`];
+    for (const path of [...old, ...kept]) writeFileSync(join(workspace.root, path), '');
+    for (const path of [...old, 'image/.mine.tmp']) utimesSync(join(workspace.root, path), 1, 1);
+    workspace.write({ 'words.txt': 'new\n' });
+    await workspace.run({ outputs: [oci(), tar0] });
+    expect(old.filter((path) => existsSync(join(workspace.root, path)))).to.deep.equal([]);
+    expect(kept.filter((path) => !existsSync(join(workspace.root, path)))).to.deep.equal([]);
   });
 
   it('refuses other folders and unsafe places', async () => {
