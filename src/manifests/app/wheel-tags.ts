@@ -73,13 +73,16 @@ export function wheelTags(file: string): WheelTags | undefined {
   const parts = file.length > LONGEST_NAME ? undefined : file.split('-');
   if (parts === undefined || (parts.length !== 5 && parts.length !== 6) || !file.endsWith('.whl')) return undefined;
   const [pythons = '', abis = '', platforms = ''] = parts.slice(-3);
+  const split = (tags: string): readonly string[] => tags.split('.', MOST_TAGS);
   return {
-    pythons: pythons.split('.').map(pythonTag),
-    abis: abis.split('.'),
-    platforms: platforms.slice(0, -4).split('.'),
+    pythons: split(pythons).map(pythonTag),
+    abis: split(abis),
+    platforms: split(platforms.slice(0, -'.whl'.length)),
   };
 }
 const LONGEST_NAME = 500;
+/** Of each kind; real wheels have a few. */
+const MOST_TAGS = 20;
 
 /** The machine that installs wheels. */
 export interface WheelMachine {
@@ -117,7 +120,7 @@ function acceptsSystem(tag: string, { os, machine, libc }: WheelMachine): boolea
       tag.startsWith('macosx_') && (tag.endsWith(`_${architecture}`) || /_(?:universal2?|intel|fat\w*)$/.test(tag))
     );
   }
-  if (os !== 'linux' || !tag.endsWith(`_${machine}`)) return false;
+  if (os !== 'linux' || !tag.endsWith(machine) || tag.at(-machine.length - 1) !== '_') return false;
   const name = tag.slice(0, -machine.length - 1);
   if (name === 'linux') return true;
   const musl = /^musllinux_(\d+)_(\d+)$/.exec(name);

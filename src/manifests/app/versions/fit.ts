@@ -46,13 +46,13 @@ export function fitVersions({ builds, constraints, lock, machine }: Question): F
       reasons.push({ type: 'other-environment', file: lock.file });
     }
     // Tools leave the files out of the lockfile that are for excluded versions, so their absence means nothing.
-    if (reasons.every(({ type }) => type === 'no-build')) reasons.push(...wheels.against(minor));
-    const more = reasons.length - MOST_REASONS;
+    const all = reasons.every(({ type }) => type === 'no-build') ? reasons.concat(wheels.against(minor)) : reasons;
+    const more = all.length - MOST_REASONS;
     return {
       minor,
       ...(version !== undefined && { version }),
-      accepted: reasons.length === 0,
-      reasons: reasons.slice(0, MOST_REASONS),
+      accepted: all.length === 0,
+      reasons: all.slice(0, MOST_REASONS),
       ...(more > 0 && { more }),
     };
   });
@@ -108,10 +108,11 @@ class Wheels {
         ({ python }) => python !== undefined && meetsConstraint(version, python) === false,
       );
       this.#excluding.set(minor, excluding);
+      const excluded = new Set(excluding);
       const without = packages.flatMap((locked): readonly Package[] => {
         const tags = readTags(locked);
         const hasOwn = tags.some((tag) => acceptsPython(tag, minor));
-        if (hasOwn || excluding.includes(locked)) return [];
+        if (hasOwn || excluded.has(locked)) return [];
         // A wheel for another Python shows that the package is compiled, and that it can be had without.
         return [{ locked, hasWheel: builds.some((build) => tags.some((tag) => acceptsPython(tag, build.minor))) }];
       });
@@ -156,11 +157,17 @@ const nameIn = (reason: Rejection): string => ('package' in reason ? reason.pack
 
 /** The tags of the wheels for the machine. Different Pythons ask for the same packages. */
 function tagsReader(machine: WheelMachine): (locked: LockedFiles) => readonly WheelTags[] {
+  // Most wheels are for other machines, which a look at the name shows sooner than its parts.
+  const mayFit = (file: string): boolean =>
+    machine.os !== 'linux' || file.endsWith('any.whl') || (file.includes(machine.machine) && file.includes('linux'));
   const known = new Map<LockedFiles, readonly WheelTags[]>();
   return (locked) => {
     const found =
       known.get(locked) ??
-      locked.wheels.flatMap((file) => wheelTags(file) ?? []).filter((tags) => acceptsPlatform(tags, machine));
+      locked.wheels
+        .filter(mayFit)
+        .flatMap((file) => wheelTags(file) ?? [])
+        .filter((tags) => acceptsPlatform(tags, machine));
     known.set(locked, found);
     return found;
   };

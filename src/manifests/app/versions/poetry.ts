@@ -113,12 +113,17 @@ function followed(
   const wanted = entries.filter(({ category, isOptional }) => category !== 'dev' && !isOptional);
   if (roots === undefined) return wanted;
   const byName = new Map<string, Entry[]>();
-  for (const entry of wanted) byName.set(entry.name, [...(byName.get(entry.name) ?? []), entry]);
+  for (const entry of wanted) {
+    const known = byName.get(entry.name);
+    if (known === undefined) byName.set(entry.name, [entry]);
+    else known.push(entry);
+  }
   const found = new Set<Entry>();
   const names = [...roots];
   for (let name = names.pop(); name !== undefined; name = names.pop()) {
-    for (const entry of byName.get(name) ?? []) {
-      if (found.has(entry)) continue;
+    const entries = byName.get(name) ?? [];
+    byName.delete(name);
+    for (const entry of entries) {
       found.add(entry);
       for (const { name: needed, marker } of entry.needs) if (holds(marker)) names.push(needed);
     }

@@ -8,8 +8,10 @@ import { fileName } from '../uv-lock.js';
 import type { LockedFiles, VersionLock } from './lock.js';
 
 interface Edge {
-  readonly name: string;
-  readonly version: string | undefined;
+  /** The name of its targets, or name and version. */
+  readonly to: string;
+  /** The same with the extras. */
+  readonly asked: string;
   readonly marker: string;
   readonly extras: readonly string[];
 }
@@ -70,18 +72,20 @@ function entryOf(entry: Fields): Entry {
 const listOf = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value.map(fieldsOf) : []);
 
 const edgesOf = (value: unknown): readonly Edge[] =>
-  listOf(value).map(({ name, version, marker, extra }) => ({
-    name: normalizeName(typeof name === 'string' ? name : ''),
-    version: typeof version === 'string' ? version : undefined,
-    marker: typeof marker === 'string' ? marker : '',
-    extras: stringsOf(extra).map(normalizeName),
-  }));
+  listOf(value).map(({ name, version, marker, extra }) => {
+    const named = normalizeName(typeof name === 'string' ? name : '');
+    const to = typeof version === 'string' ? `${named} ${version}` : named;
+    const extras = stringsOf(extra).map(normalizeName);
+    const asked = extras.length === 0 ? to : `${to} [${extras.join(',')}]`;
+    return { to, asked, marker: typeof marker === 'string' ? marker : '', extras };
+  });
 
 const edgesByName = (value: unknown): Entry['extras'] =>
   Object.fromEntries(Object.entries(fieldsOf(value)).map(([name, edges]) => [normalizeName(name), edgesOf(edges)]));
 
 class Graph {
-  readonly #byName = new Map<string, Entry[]>();
+  /** By name, and by name and version. */
+  readonly #byKey = new Map<string, Entry[]>();
 
   constructor(
     entries: readonly Entry[],
@@ -89,9 +93,11 @@ class Graph {
     private readonly groups: readonly string[],
   ) {
     for (const entry of entries) {
-      const known = this.#byName.get(entry.name);
-      if (known === undefined) this.#byName.set(entry.name, [entry]);
-      else known.push(entry);
+      for (const key of [entry.name, `${entry.name} ${entry.version}`]) {
+        const known = this.#byKey.get(key);
+        if (known === undefined) this.#byKey.set(key, [entry]);
+        else known.push(entry);
+      }
     }
   }
 
@@ -102,29 +108,24 @@ class Graph {
       return answers.get(marker) === true;
     };
     const found = new Set<Entry>(this.roots);
-    const edges = this.roots.flatMap((root) => [
-      ...root.needs,
-      ...this.groups.flatMap((group) => (Object.hasOwn(root.groups, group) ? root.groups[group]! : [])),
+    /** Lists of dependencies that are still to be followed. */
+    const pending = this.roots.flatMap((root) => [
+      root.needs,
+      ...this.groups.flatMap((group) => (Object.hasOwn(root.groups, group) ? [root.groups[group]!] : [])),
     ]);
+    // Many dependencies have the same targets, which is decided only once.
     const seen = new Set<string>();
-    for (let edge = edges.pop(); edge !== undefined; edge = edges.pop()) {
-      if (!holds(edge.marker)) continue;
-      for (const entry of this.#targets(edge)) {
-        if (!found.has(entry)) edges.push(...entry.needs);
-        found.add(entry);
-        for (const extra of edge.extras) {
-          const key = `${entry.name} ${entry.version} ${extra}`;
-          if (seen.has(key)) continue;
-          seen.add(key);
-          if (Object.hasOwn(entry.extras, extra)) edges.push(...entry.extras[extra]!);
+    for (let edges = pending.pop(); edges !== undefined; edges = pending.pop()) {
+      for (const { to, asked, marker, extras } of edges) {
+        if (seen.has(asked) || !holds(marker)) continue;
+        seen.add(asked);
+        for (const entry of this.#byKey.get(to) ?? []) {
+          if (!found.has(entry)) pending.push(entry.needs);
+          found.add(entry);
+          for (const extra of extras) if (Object.hasOwn(entry.extras, extra)) pending.push(entry.extras[extra]!);
         }
       }
     }
     return [...found].filter(({ wheels, hasSdist }) => wheels.length > 0 || hasSdist);
-  }
-
-  #targets({ name, version }: Edge): readonly Entry[] {
-    const entries = this.#byName.get(name) ?? [];
-    return version === undefined ? entries : entries.filter((entry) => entry.version === version);
   }
 }
