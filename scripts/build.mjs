@@ -1,4 +1,4 @@
-// Bundles src into dist: an entry of a few kilobytes, four bundles with the code that V8 compiled for them, the sdk, and the
+// Bundles src into dist: an entry of a few kilobytes, bundles with the code that V8 compiled for them, the sdk, and the
 // licences of the bundled packages. The program needs no node_modules at run time. `node scripts/build.mjs [DIR]` builds
 // elsewhere, for tests.
 
@@ -106,10 +106,7 @@ const entries = await build({
   define: Object.fromEntries(
     Object.entries({
       VERSION: version,
-      START: names.start,
-      RUN: names.run,
-      DRAW: names.draw,
-      GRPC: names.grpc,
+      BUNDLES: JSON.stringify(names),
       PLUGIN_HOST: pluginHostName,
     }).map(([name, value]) => [`PYFLOW_${name}`, JSON.stringify(value)]),
   ),

@@ -1,6 +1,6 @@
-// Makes the four bundles of the program: `start`, with what cli/start.ts imports statically; `draw`, which draws graphs; `grpc`,
-// the library for remote caches; and `run`, with everything else that is imported dynamically. src/cli/bundles.ts loads them. A
-// module of `start` is in no other bundle; `draw` and `run` share only modules without state, and `grpc` is the library alone.
+// Makes the bundles of the program: `start`, with what cli/start.ts imports statically; `draw`, which draws graphs; one for each
+// module of LIBRARIES; and `run`, with everything else that is imported dynamically. src/cli/bundles.ts loads them. A module of
+// `start` is in no other bundle; `draw` and `run` share only modules without state.
 
 import { readFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
@@ -11,8 +11,12 @@ import { build } from 'esbuild';
 
 const START = 'src/cli/start.ts';
 const DRAW = 'src/engine/render/drawing.ts';
-const GRPC = 'src/engine/remote/grpc-library.ts';
 const ZSTD_BYTES = 'src/engine/slug/zstd-bytes.ts';
+/** Modules that only import large libraries. Each is a bundle, so that nothing else of a run reads the library. */
+const LIBRARIES = {
+  grpc: 'src/engine/remote/grpc-library.ts',
+  gateway: 'src/engine/packages/libraries.ts',
+};
 const NOT_ASCII = /[^\0-\x7f]/;
 
 // Parameters as in src/cli/bundles.ts. In parentheses, so that V8 compiles it at once if there is no compiled code.
@@ -35,20 +39,20 @@ export async function bundles(root, settings) {
     footer: { js: TAIL },
     outfile: resolve(root, 'bundle.cjs'),
     write: false,
+    metafile: true,
     logLevel: 'warning',
   };
   const first = await build({
     ...common,
     entryPoints: [START],
-    metafile: true,
     plugins: [apart(() => ({ external: true }))],
   });
   // What `run` uses of a module of `start` may need further modules, which belong to `start` then as well.
   for (let ofStart = modulesIn(first); ;) {
-    const { start, run, draw, grpc } = await dividedBy(ofStart, root, common);
-    const found = modulesIn(start);
+    const made = await dividedBy(ofStart, root, common);
+    const found = modulesIn(made.start);
     if ([...found].every((path) => ofStart.has(path)))
-      return { start: textAndMap(start), run: textAndMap(run), draw: textAndMap(draw), grpc: textAndMap(grpc) };
+      return Object.fromEntries(Object.entries(made).map(([bundle, output]) => [bundle, textAndMap(output)]));
     ofStart = new Set([...ofStart, ...found]);
   }
 }
@@ -59,14 +63,15 @@ function modulesIn({ metafile }) {
   return new Set(Object.keys(inputs).filter((path) => path.startsWith('src/') && inputs[path].bytesInOutput > 0));
 }
 
-/** The four bundles, where the modules of `start` are known. */
+/** All bundles, where the modules of `start` are known. */
 async function dividedBy(ofStart, root, common) {
   const name = (path) => relative(root, path);
   const asked = new Set();
   const toRun = apart((path) => {
     if (ofStart.has(name(path))) return undefined;
     if (name(path) === DRAW) return { path: DRAW, namespace: 'draw' };
-    if (name(path) === GRPC) return { path: GRPC, namespace: 'grpc' };
+    const library = libraryAt(name(path));
+    if (library !== undefined) return { path: library, namespace: 'library' };
     asked.add(path);
     return { path: name(path), namespace: 'run' };
   });
@@ -74,14 +79,13 @@ async function dividedBy(ofStart, root, common) {
   const start = () =>
     build({
       ...common,
-      metafile: true,
       stdin: { contents: entryOfStart([...shared].sort()), resolveDir: root },
       plugins: [
         toRun,
         escaped,
         stubs('run', (path) => `module.exports=pyflowFromRun(${JSON.stringify(path)})`),
         stubs('draw', () => 'module.exports=pyflowFromBundle("draw")'),
-        toGrpc,
+        toLibrary,
       ],
     });
   await start();
@@ -98,16 +102,21 @@ async function dividedBy(ofStart, root, common) {
         return { path: file, namespace: 'start' };
       }),
   };
-  const grpcApart = apart((path) => (name(path) === GRPC ? { path: GRPC, namespace: 'grpc' } : undefined));
+  const librariesApart = apart((path) => {
+    const library = libraryAt(name(path));
+    return library === undefined ? undefined : { path: library, namespace: 'library' };
+  });
   const startStubs = stubs('start', (path) => `module.exports=pyflowFromStart(${JSON.stringify(path)})`);
   const run = await build({
     ...common,
     stdin: { contents: entryOfRun([...asked].sort(), name), resolveDir: root },
-    plugins: [grpcApart, fromStart, zstdInside, slimLibraries, escaped, startStubs, toGrpc],
+    plugins: [librariesApart, fromStart, zstdInside, slimLibraries, escaped, startStubs, toLibrary],
   });
   const draw = await build({ ...common, entryPoints: [DRAW], plugins: [fromStart, escaped, startStubs] });
-  const grpc = await build({ ...common, entryPoints: [GRPC], plugins: [slimLibraries, escaped] });
-  return { start: await start(), run, draw, grpc };
+  const libraries = {};
+  for (const [library, path] of Object.entries(LIBRARIES))
+    libraries[library] = await build({ ...common, entryPoints: [path], plugins: [slimLibraries, escaped] });
+  return { start: await start(), run, draw, ...libraries };
 }
 
 const entryOfStart = (shared) =>
@@ -169,7 +178,9 @@ export const zstdBytes=()=>brotliDecompressSync(Buffer.from('${text}','base64'))
     }),
 };
 
-const toGrpc = stubs('grpc', () => 'module.exports=pyflowFromBundle("grpc")');
+const libraryAt = (file) => Object.keys(LIBRARIES).find((library) => LIBRARIES[library] === file);
+
+const toLibrary = stubs('library', (library) => `module.exports=pyflowFromBundle(${JSON.stringify(library)})`);
 
 /**
  * Without the loader of proto files: only services for the insight into a gRPC server load it, and pyflow has none. Only the parts
@@ -200,12 +211,12 @@ exports.transports={Stream:require('winston/lib/winston/transports/stream')};`,
   },
 };
 
-function textAndMap({ outputFiles }) {
+function textAndMap({ outputFiles, metafile }) {
   const [map] = outputFiles.filter(({ path }) => path.endsWith('.map'));
   const [code] = outputFiles.filter(({ path }) => path.endsWith('.cjs'));
   if (NOT_ASCII.test(code.text)) throw new Error('a bundle is read as Latin-1, so it must be ASCII: see escaped');
-  // Except the types that a new plugin names in its comments.
-  if (/\bimport\((?!'pyflow\/sdk'\)\.)/.test(code.text))
+  const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
+  if (imports.some(({ kind }) => kind === 'dynamic-import'))
     throw new Error('in a script that comes from compiled code, Node 20 knows no import()');
   return { text: code.text, map: map.text };
 }

@@ -39,6 +39,7 @@ nodes:
   await small('plan');
   await main('graph', pipeline, '--format', 'html');
   await callNobody(fromBundle('grpc'));
+  await askNobody(fromBundle('gateway'));
   for (const [name, script] of scripts) {
     const file = join(folder, `${name}.cache`);
     const temporary = `${file}.${process.pid}`;
@@ -59,4 +60,12 @@ async function callNobody({ Client, credentials, Metadata }) {
     client.makeUnaryRequest('/a/b', asIs, asIs, Buffer.alloc(0), new Metadata(), { deadline }, done),
   );
   client.close();
+}
+
+/** A certificate, and a request to a port that refuses connections. */
+async function askNobody({ Agent, request, X509CertificateGenerator }) {
+  const signingAlgorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+  const keys = await crypto.subtle.generateKey(signingAlgorithm, true, ['sign', 'verify']);
+  await X509CertificateGenerator.createSelfSigned({ serialNumber: '01', name: 'CN=pyflow', signingAlgorithm, keys });
+  await request('http://127.0.0.1:1/', { dispatcher: new Agent() }).catch(() => {});
 }

@@ -3,14 +3,11 @@
 // cli/main.ts, which finds the command. The command calls the engine (cli/engine.ts) and returns the exit status, which
 // cli/exit-status.ts decides.
 
-import { loadBundles } from './cli/bundles.js';
+import { loadBundles, type BundleNames } from './cli/bundles.js';
 
-/** Filled in by scripts/build.mjs. */
+/** Filled in by scripts/build.mjs; PYFLOW_BUNDLES is JSON. */
 declare const PYFLOW_VERSION: string | undefined;
-declare const PYFLOW_START: string;
-declare const PYFLOW_RUN: string;
-declare const PYFLOW_DRAW: string;
-declare const PYFLOW_GRPC: string;
+declare const PYFLOW_BUNDLES: string;
 declare const PYFLOW_PLUGIN_HOST: string | undefined;
 const version = typeof PYFLOW_VERSION === 'string' ? PYFLOW_VERSION : 'development';
 
@@ -19,10 +16,10 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   process.stdout.write(`pyflow ${version}\n`);
 } else {
   const { leave, main, processWorld } =
-    typeof PYFLOW_START === 'string'
+    typeof PYFLOW_BUNDLES === 'string'
       ? loadBundles(
           import.meta.dirname,
-          { start: PYFLOW_START, run: PYFLOW_RUN, draw: PYFLOW_DRAW, grpc: PYFLOW_GRPC },
+          JSON.parse(PYFLOW_BUNDLES) as BundleNames,
           Boolean(process.env['PYFLOW_DEBUG']),
         ).start
       : await import('./cli/start.js');

@@ -5,7 +5,7 @@ import { Container } from 'inversify';
 import type { Compose, Composition } from './engine/composition.js';
 import { sha256Hex } from './engine/files/digest.js';
 import { fail, succeed, type Failure, type Result } from './engine/failure.js';
-import { downloadService, nodeLogService, subprocessService } from './engine/node/node-handle.js';
+import { downloadService, nodeLogService, packagesService, subprocessService } from './engine/node/node-handle.js';
 import type { OutsidePlugin, OutsideSurroundings } from './engine/outside/outside-plugin.js';
 import { Plugin, Services } from './engine/sdk.js';
 import type { AnyPlugin, Clock, Host } from './engine/sdk.js';
@@ -46,6 +46,7 @@ export const composeFor =
       files: filesService,
       host,
       log: nodeLogService,
+      packages: packagesService,
       subprocess: subprocessService,
     };
     container.bind(Services).toConstantValue(services);

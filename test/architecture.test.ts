@@ -93,6 +93,8 @@ const SHARED_SUBJECTS = [
 /** Libraries with a sharp edge, and the only places that may touch them. */
 const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
   '@grpc/grpc-js': 'src/engine/remote/grpc-library.ts',
+  undici: 'src/engine/packages/libraries.ts',
+  '@peculiar/x509': 'src/engine/packages/libraries.ts',
   '@dagrejs/dagre': 'src/engine/render/graph-layout.ts',
   htmlparser2: 'src/engine/packages/page-html.ts',
   'p-graph': 'src/engine/plan/schedule.ts',

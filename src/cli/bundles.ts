@@ -1,15 +1,15 @@
 // Loads the bundles of the packaged program: `start` at once, `run` when a command needs something heavy, `draw` to draw a
-// graph, `grpc` to reach a remote cache. Beside each bundle is the code that V8 compiled from it at build time.
+// graph, and large libraries when something imports them. Beside each bundle is the code that V8 compiled from it at build time.
 
 import type { Script } from 'node:vm';
 import type * as StartModule from './start.js';
 
 /** File names beside cli.js. They contain the digest of their content, so files of two builds never mix. */
-interface BundleNames {
+export interface BundleNames {
   readonly start: string;
   readonly run: string;
-  readonly draw: string;
-  readonly grpc: string;
+  /** One module each: `draw`, and the libraries that scripts/bundles.mjs lists. */
+  readonly [apart: string]: string;
 }
 
 /** The arguments of a bundle, in the order that scripts/build.mjs writes. `builtin` is `require` for Node's own modules. */
@@ -21,7 +21,7 @@ type BundleFunction = (
   fromBundle: FromBundle,
 ) => void;
 /** The exports of a bundle that has one module to offer. */
-type FromBundle = (name: 'draw' | 'grpc') => unknown;
+type FromBundle = (name: string) => unknown;
 type Modules = Readonly<Record<string, () => unknown>>;
 type Start = typeof StartModule & { readonly shared: Modules };
 
@@ -71,8 +71,8 @@ export function loadBundles(folder: string, names: BundleNames, debug: boolean):
   let run: Modules | undefined;
   const fromRun = (path: string): unknown => (run ??= load<Modules>(names.run))[path]!();
   const whole = new Map<string, unknown>();
-  const fromBundle = (name: 'draw' | 'grpc'): unknown => {
-    if (!whole.has(name)) whole.set(name, load(names[name]));
+  const fromBundle = (name: string): unknown => {
+    if (!whole.has(name)) whole.set(name, load(names[name]!));
     return whole.get(name);
   };
   const fromStart = (path: string): unknown => start.shared[path]!();

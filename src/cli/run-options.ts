@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { passThroughOf } from '../engine/app/pass-through.js';
 import { succeed, type Result } from '../engine/failure.js';
+import { parsePackagesMode } from '../engine/packages/mode.js';
 import type { RunRequest } from '../engine/request.js';
 import { EMPTY_VALUE, wrongUsage, type Given, type Option, type UsageProblem } from './command.js';
 import { isOfRemote, remoteOf, REMOTE_OPTIONS } from './remote-options.js';
@@ -84,6 +85,12 @@ export const RUN_OPTIONS: readonly Option[] = [
     value: 'MODE',
     choices: ['auto', 'required', 'none'],
     summary: 'How to isolate commands from the machine (default: auto, which uses namespaces if they work)',
+  },
+  {
+    name: 'packages',
+    value: 'MODE',
+    summary:
+      'How package managers reach indexes: direct, open, gateway, replay or as-of=DATE (default: $PYFLOW_PACKAGES, else direct)',
   },
   ...REMOTE_OPTIONS,
 ];
@@ -182,12 +189,29 @@ export function appOf(given: Given, world: World): Result<AppPlace, UsageProblem
   }
   const settings = settingsOf(world);
   if (!settings.ok) return settings;
+  const packages = packagesOf(given, settings.value);
+  if (!packages.ok) return packages;
   return succeed({
     appDir: resolve(world.cwd, given.value('app') ?? '.'),
     ...(appId === undefined ? {} : { appId }),
     cacheDir: cacheDirOf(given, world),
-    settings: settings.value,
+    settings: { ...settings.value, ...packages.value },
   });
+}
+
+/** The setting, which the option replaces. */
+function packagesOf(
+  given: Given,
+  settings: Readonly<Record<string, string>>,
+): Result<Readonly<Record<string, string>>, UsageProblem> {
+  const asked = given.value('packages');
+  const text = asked ?? settings['PACKAGES'];
+  const mode = parsePackagesMode(text);
+  if (!mode.ok || asked === '') {
+    const name = asked === undefined ? 'PYFLOW_PACKAGES' : '--packages';
+    return wrongUsage(`${name} does not accept "${text}".`, mode.ok ? EMPTY_VALUE : mode.failure);
+  }
+  return succeed(asked === undefined ? {} : { PACKAGES: asked });
 }
 
 export function cacheDirOf(given: Given, world: World): string {

@@ -142,6 +142,7 @@ async function visitNodes(run: Run, sink: EventSink, visit: Visit): Promise<Atte
   announceRun(run, sink, runId, nodes);
   await schedule(nodes, (id) => executeNode(execution, run.positionOf(id)));
   await execution.sandbox.close();
+  await execution.packages.close();
   const app = finishedApp(run, plan);
   const slug = app && (await writeSlug(app));
   if (slug?.ok) announceSlug(execution.sink, slug.value);

@@ -329,6 +329,43 @@ export interface Archive {
 }
 export const Archive: ServiceIdentifier<Archive> = Symbol.for('pyflow.Archive');
 
+/** Leads package managers to the package gateway, if the operator wants one. */
+export interface Packages {
+  /**
+   * Call it before the node starts a package manager. `plan` says which indexes and files the manager may use. A second call
+   * replaces the plan of the first.
+   */
+  open(context: RunContext, plan: PackagePlan): Promise<PackageAccess>;
+  /**
+   * A stand-in for a secret in the URL of an index, which the gateway replaces again. The secret itself if the manager reaches
+   * indexes by itself.
+   */
+  hide(context: RunContext, secret: string): Promise<string>;
+}
+export interface PackagePlan {
+  /**
+   * URLs of indexes and pages of links, with user and password if they have any. `simple`: `URL/PROJECT/` is the page of a
+   * project. `links`: the URL itself is a page of links.
+   */
+  readonly indexes: readonly { readonly url: string; readonly form: 'simple' | 'links' }[];
+  /**
+   * Files that the manager may fetch without a page: those of a lock, and requirements that are URLs. `hashes`: in lower-case
+   * hex, by algorithm such as `sha256`.
+   */
+  readonly files: readonly { readonly url: string; readonly hashes: Readonly<Record<string, string>> }[];
+}
+export interface PackageAccess {
+  /** False if the manager reaches indexes by itself. */
+  readonly isThroughGateway: boolean;
+  /** Variables for the environment of the manager. They win over others. */
+  readonly env: Readonly<Record<string, string>>;
+  /** URLs of indexes, separated by blanks, as commands may see them: the gateway adds user and password. */
+  indexUrl(urls: string): string;
+  /** The failure of a manager, with its cause if the gateway knows one. */
+  explain(failure: Failure): Failure;
+}
+export const Packages: ServiceIdentifier<Packages> = Symbol.for('pyflow.Packages');
+
 /** Writes to the node's log, for people to read. */
 export interface NodeLog {
   /** A heading in the build log, such as `Installing Python 3.13.2`. One line. */
@@ -380,6 +417,7 @@ export interface Services {
   readonly files: Files;
   readonly host: Host;
   readonly log: NodeLog;
+  readonly packages: Packages;
   readonly subprocess: Subprocess;
 }
 export const Services: ServiceIdentifier<Services> = Symbol.for('pyflow.Services');

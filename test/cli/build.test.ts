@@ -66,7 +66,7 @@ describe('scripts/build', () => {
     expect(pyflow(join(out, 'cli.js'), 'plugins', 'ls')).to.match(/^command +\S/m);
   });
 
-  /** `start`, `run`, `draw` or `grpc`, with its path in the folder of the build. */
+  /** `start`, `run`, `draw`, `grpc` or `gateway`, with its path in the folder of the build. */
   const bundle = (name: string, suffix = '', folder = out): string => {
     const found = readdirSync(join(folder, 'chunks')).filter((file) => file.startsWith(`${name}-`));
     expect(found.map((file) => file.replace(/-[0-9a-f]{12}/, ''))).to.have.members(
@@ -78,13 +78,13 @@ describe('scripts/build', () => {
   const sourcesOf = (name: string): readonly string[] =>
     (JSON.parse(readFileSync(bundle(name, '.map'), 'utf8')) as { sources: string[] }).sources;
 
-  it('makes four bundles, and no other bundle repeats a module of the start bundle', () => {
+  it('makes five bundles, and no other bundle repeats a module of the start bundle', () => {
     const chunks = readdirSync(join(out, 'chunks'));
-    expect(chunks.filter((name) => !/^plugin-host-[0-9a-f]{12}\.js$/.test(name)).length).to.equal(12);
-    expect(chunks.length).to.equal(13);
+    expect(chunks.filter((name) => !/^plugin-host-[0-9a-f]{12}\.js$/.test(name)).length).to.equal(15);
+    expect(chunks.length).to.equal(16);
     const start = sourcesOf('start').filter((source) => source.endsWith('.ts'));
     const run = new Set(sourcesOf('run'));
-    const others = new Set([...run, ...sourcesOf('draw'), ...sourcesOf('grpc')]);
+    const others = new Set([...run, ...sourcesOf('draw'), ...sourcesOf('grpc'), ...sourcesOf('gateway')]);
     expect(start.filter((source) => others.has(source))).to.deep.equal([]);
     expect(run).to.satisfy((all: Set<string>) => [...all].some((source) => source.endsWith('src/composition.ts')));
   });
@@ -123,7 +123,7 @@ describe('scripts/build', () => {
   });
 
   it('makes bundles that read the same in Latin-1, including their regular expressions', () => {
-    for (const name of ['start', 'run', 'draw', 'grpc'])
+    for (const name of ['start', 'run', 'draw', 'grpc', 'gateway'])
       expect(readFileSync(bundle(name), 'utf8')).to.match(/^[\0-\x7f]*$/);
     // uv marks causes with these characters.
     expect(readFileSync(bundle('run'), 'latin1')).to.contain(String.raw`\u2570`);
@@ -138,7 +138,7 @@ describe('scripts/build', () => {
 
   it('names every package in the bundles, with the text of its licence', () => {
     const text = readFileSync(join(out, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
-    const folders = ['start', 'run', 'draw', 'grpc'].flatMap((name) =>
+    const folders = ['start', 'run', 'draw', 'grpc', 'gateway'].flatMap((name) =>
       sourcesOf(name).flatMap((source) => /^node_modules\/(?:@[^/]+\/)?[^/.@][^/]*/.exec(source)?.[0] ?? []),
     );
     expect(folders).to.include.members(['node_modules/@dagrejs/dagre', 'node_modules/inversify']);
@@ -199,7 +199,7 @@ nodes:
     it('runs', runs);
 
     it('starts from compiled code that V8 accepts', () => {
-      for (const name of ['start', 'run', 'draw', 'grpc']) {
+      for (const name of ['start', 'run', 'draw', 'grpc', 'gateway']) {
         const file = bundle(name);
         // In a separate process: V8 rejects code that was made under other flags, and the engine sets some.
         expect(execFileSync(process.execPath, ['-e', IS_REJECTED, file], { encoding: 'utf8' })).to.equal('false');
@@ -237,7 +237,7 @@ nodes:
       },
     })) {
       it(`works the same with compiled code that is ${what}, and does not change it`, () => {
-        const files = ['start', 'run', 'draw', 'grpc'].map((name) => bundle(name, '.cache', copy));
+        const files = ['start', 'run', 'draw', 'grpc', 'gateway'].map((name) => bundle(name, '.cache', copy));
         for (const file of files) spoil(file);
         const contents = files.map((file) => (existsSync(file) ? readFileSync(file) : undefined));
         runs();

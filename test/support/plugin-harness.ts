@@ -29,6 +29,7 @@ import { Folder } from '../../src/engine/files/folder.js';
 import { filesService } from '../../src/engine/services/files.js';
 import type { HostCommand } from '../../src/plugins/shared/python/host-command.js';
 import { createPlainSandbox } from '../../src/engine/process/sandbox/plain.js';
+import { directPackages } from '../../src/engine/packages/direct.js';
 import { runTool } from '../../src/engine/process/subprocess.js';
 import { FolderView } from './folder-view.js';
 
@@ -98,6 +99,7 @@ export class PluginHarness {
     progress: (_, what, done, total, unit) =>
       void this.printed.push({ type: 'progress', text: `${what} ${done}/${total ?? '?'} ${unit}` }),
   };
+  readonly packages = directPackages;
   readonly subprocess: Subprocess = {
     run: async (context, command) => {
       const session = this.#sessions.get(context.handle);

@@ -9,6 +9,7 @@ import { stoppingOf, type Stopping } from '../process/stopping.js';
 import { parseLimits } from '../process/sandbox/limits.js';
 import { criticalPaths, type ScheduledNode } from '../plan/schedule.js';
 import type { Run } from '../run/run.js';
+import { RunPackages } from '../packages/run-packages.js';
 import { maskingSink } from '../secrets/masking-sink.js';
 import { Unchanged } from '../up-to-date/unchanged.js';
 import { NodeFolders } from './node-folders.js';
@@ -34,6 +35,8 @@ export interface Execution {
   /** How the run ends early: by an interrupt, or by a failure without `--keep-going`. */
   readonly stopping: Stopping;
   readonly sandbox: RunSandbox;
+  /** How package managers reach indexes. */
+  readonly packages: RunPackages;
   readonly folders: NodeFolders;
   /** Values of the secrets that nodes declare, by name. */
   readonly secrets: Readonly<Record<string, string>>;
@@ -66,6 +69,13 @@ export function startExecution(run: Run, { sink: given, runDir, forced, nodes, v
   // With `--refresh`, or with only some of the nodes, the last run can't be compared.
   const isPlain = forced.size === 0 && nodes.length === pipeline.nodes.length;
   const sink = maskingSink(given, () => run.secrets);
+  const packages = new RunPackages({
+    cacheDir: request.cacheDir,
+    setting: request.settings['PACKAGES'],
+    passThrough: request.passThrough ?? {},
+    socketDir: () => folders.smallDir(),
+    now: run.composition.clock.now(),
+  });
   const folders = new NodeFolders(runDir, `${request.cacheDir}/apps/${run.appId}`);
   return {
     run,
@@ -77,7 +87,8 @@ export function startExecution(run: Run, { sink: given, runDir, forced, nodes, v
     working: new Admission(jobs, {}),
     rankOf: (node) => ranks.get(node)!,
     stopping: stoppingOf(request.signal),
-    sandbox: new RunSandbox(run, sink, folders, limits),
+    sandbox: new RunSandbox(run, sink, { folders, packages, limits }),
+    packages,
     folders,
     secrets: secretsOf(run),
     limits: limits.ok ? limits.value : {},

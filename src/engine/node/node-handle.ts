@@ -4,10 +4,13 @@
 import type { NodeId } from '../../manifests/pipeline/manifest.js';
 import type { EventSink } from '../events.js';
 import { succeed, type Failure, type Result } from '../failure.js';
-import type { CommandExit, Download, NodeLog, RunContext, Subprocess } from '../sdk.js';
+import type { CommandExit, Download, NodeLog, Packages, RunContext, Subprocess } from '../sdk.js';
 import { exitStatusOf } from '../process/command.js';
+import { DIRECT_ACCESS } from '../packages/direct.js';
+import type { NodePackages } from '../packages/node-packages.js';
 import type { SandboxSession } from '../process/sandbox/sandbox.js';
 import type { Downloader } from '../services/download.js';
+import { filesService } from '../services/files.js';
 import type { KnownSecrets } from '../secrets/known-secrets.js';
 import type { LogLine } from '../store/store.js';
 
@@ -21,6 +24,10 @@ interface HandleParts {
   readonly network: boolean;
   readonly sink: EventSink;
   readonly secrets: KnownSecrets;
+  /** Undefined if the node's commands reach package indexes by themselves. */
+  readonly packages?: NodePackages | undefined;
+  /** Proxy and certificate variables of the operator. */
+  readonly passThrough?: Readonly<Record<string, string>>;
 }
 
 export class NodeHandle {
@@ -35,10 +42,14 @@ export class NodeHandle {
   readonly session: SandboxSession | undefined;
   readonly network: boolean;
   readonly secrets: KnownSecrets;
+  readonly packages: NodePackages | undefined;
+  readonly passThrough: Readonly<Record<string, string>>;
   readonly #node: NodeId;
   readonly #sink: EventSink;
 
-  constructor({ node, session, network, sink, secrets }: HandleParts) {
+  constructor({ node, session, network, sink, secrets, packages, passThrough = {} }: HandleParts) {
+    this.packages = packages;
+    this.passThrough = passThrough;
     this.#node = node;
     this.session = session;
     this.network = network;
@@ -76,7 +87,10 @@ export const subprocessService: Subprocess = {
   ): Promise<Result<CommandExit, Failure>> {
     const handle = handleOf(context);
     if (handle.session === undefined) throw new Error(`a pure node ran a command: ${argv[0]}`);
-    const isConnected = network ?? handle.network;
+    const isClosed = handle.packages?.isClosed === true;
+    const wantsNetwork = network ?? handle.network;
+    const isConnected = wantsNetwork && !isClosed;
+    const relay = wantsNetwork && isClosed ? handle.packages?.socketPath : undefined;
     const lines: string[] = [];
     const take = (stream: 'stdout' | 'stderr') => (shown: string) => {
       const kept = filter === undefined ? shown : filter(stream, shown);
@@ -94,6 +108,7 @@ export const subprocessService: Subprocess = {
       ...(cwd === undefined ? {} : { cwd }),
       env: env === undefined ? context.env : { ...context.env, ...env },
       network: isConnected,
+      ...(relay === undefined ? {} : { relay }),
       signal: context.signal,
       onLine: (stream, text) => {
         if (!isConnected && NO_NETWORK.test(text)) handle.lacksNetwork = true;
@@ -133,3 +148,25 @@ export const downloadService = (downloader: () => Promise<Downloader>): Download
     });
   },
 });
+
+export const packagesService: Packages = {
+  hide: async (context, secret) => handleOf(context).packages?.hide(secret) ?? secret,
+  async open(context, plan) {
+    const { packages, passThrough } = handleOf(context);
+    if (packages === undefined) return DIRECT_ACCESS;
+    await packages.begin(plan);
+    const { given } = filesService.of(context);
+    given.write(CERTIFICATES, packages.certificates(passThrough));
+    return {
+      isThroughGateway: true,
+      env: packages.variables(`${context.paths.given}/${CERTIFICATES}`),
+      indexUrl: withoutUserinfo,
+      explain: (failure) => packages.explain(failure),
+    };
+  },
+};
+
+/** Below the folder that plugins give to their commands. */
+const CERTIFICATES = 'packages/certificates.pem';
+
+const withoutUserinfo = (urls: string): string => urls.replace(/(\/\/)[^/?#\s]*@/g, '$1');

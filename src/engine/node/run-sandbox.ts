@@ -6,6 +6,7 @@ import type { Failure, Result } from '../failure.js';
 import { loopbackPorts } from '../process/sandbox/own-network.js';
 import { probeSandbox } from '../process/sandbox/probe.js';
 import type { Sandbox } from '../process/sandbox/sandbox.js';
+import type { RunPackages } from '../packages/run-packages.js';
 import type { Run } from '../run/run.js';
 import type { NodeFolders } from './node-folders.js';
 
@@ -16,9 +17,12 @@ export class RunSandbox {
   constructor(
     private readonly run: Run,
     private readonly sink: EventSink,
-    private readonly folders: NodeFolders,
-    /** A failure if the operator's limits are invalid: then no node runs. */
-    private readonly limits: Result<NodeLimits, Failure>,
+    private readonly needs: {
+      readonly folders: NodeFolders;
+      readonly packages: RunPackages;
+      /** A failure if the operator's limits are invalid: then no node runs. */
+      readonly limits: Result<NodeLimits, Failure>;
+    },
   ) {}
 
   open(): Promise<Result<Sandbox, Failure>> {
@@ -31,15 +35,18 @@ export class RunSandbox {
   }
 
   async #probe(): Promise<Result<Sandbox, Failure>> {
-    if (!this.limits.ok) return this.limits;
+    const { folders, packages, limits } = this.needs;
+    if (!limits.ok) return limits;
     const { request, composition } = this.run;
     const { settings, passThrough = {} } = request;
     const ports = (settings['HOST_PORTS'] ?? '').split(',').map((port) => `http://localhost:${port.trim()}`);
+    const port = await packages.port();
+    if (port !== undefined) ports.push(`http://localhost:${port}`);
     const probed = await probeSandbox(request.sandbox, {
       searchPath: composition.host.searchPath,
       passThrough,
       hostPorts: loopbackPorts([...Object.values(settings), ...ports]),
-      stateDir: this.folders.usable(`${request.cacheDir}/state/sandbox`) ?? `${this.folders.largeDir()}/sandbox`,
+      stateDir: folders.usable(`${request.cacheDir}/state/sandbox`) ?? `${folders.largeDir()}/sandbox`,
     });
     if (!probed.ok) return probed;
     const { mode, fallbackReason } = probed.value;

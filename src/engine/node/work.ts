@@ -9,6 +9,7 @@ import type { Digest } from '../files/digest.js';
 import { removeTreeSoon } from '../files/removals.js';
 import { someOf } from '../files/shown-path.js';
 import { systemFailure, unreadableBelow } from '../files/system-failures.js';
+import type { NodePackages } from '../packages/node-packages.js';
 import { limitExceeded } from '../process/sandbox/limits.js';
 import type { Sandbox, SandboxSession } from '../process/sandbox/sandbox.js';
 import { endedOrGivenUp } from '../process/stopping.js';
@@ -114,9 +115,10 @@ class Work {
     const builder = mayCompile(action) ? execution.run.builder.id : undefined;
     // Without a sandbox, other nodes can find any folder.
     if (sandbox.mode === 'namespaces' && mayShare(action)) {
-      // Who shares results with other machines gets one that they can use, at the price of downloads.
+      // Who shares results with other machines gets one that they can use, at the price of downloads. The gateway has them.
       const isShipped = action.record.code === undefined;
-      const mustBeNew = isShipped && action.reads.usesBuilder === undefined && execution.run.remote?.isWriting === true;
+      const isCheap = execution.run.remote?.isWriting === true || execution.packages.mode.type !== 'direct';
+      const mustBeNew = isShipped && action.reads.usesBuilder === undefined && isCheap;
       this.#newCache = folders.newCacheFor(kind, { builder, mustBeNew });
     }
     this.#folders = {
@@ -170,12 +172,16 @@ class Work {
     const { signal } = execution.stopping;
     const session = this.#openSession();
     const { node, plugin } = action;
+    const packages = plugin.manifest.buildsCode === true ? this.#packages() : succeed(undefined);
+    if (!packages.ok) return stopWith(packages.failure);
     this.#handle = new NodeHandle({
       node: node.id,
       session,
       network: node.network,
       sink: execution.sink,
       secrets: execution.run.secrets,
+      packages: packages.value,
+      passThrough: execution.run.request.passThrough ?? {},
     });
     const waitedSince = performance.now();
     const release = await execution.working.admit({ rank: execution.rankOf(node.id) });
@@ -206,6 +212,11 @@ class Work {
     if (!output.ok) return fail(this.#stopOfPlugin(output.failure));
     this.#hasSucceeded = true;
     return output;
+  }
+
+  /** Other kinds have the network that their pipeline file gives them. */
+  #packages(): Result<NodePackages | undefined, Failure> {
+    return this.execution.packages.forNode(this.sandbox.mode === 'namespaces');
   }
 
   #openSession(): SandboxSession {
@@ -286,6 +297,7 @@ class Work {
   /** Ends all processes that still run, and removes the folders. */
   async end(beforeRemoval: (() => void) | undefined): Promise<void> {
     await this.#closeSession();
+    this.#handle?.packages?.end();
     await this.#kept?.clean();
     this.#keepCache();
     beforeRemoval?.();

@@ -148,6 +148,7 @@ async function perform(received: Received, { composition, kind, cacheDir }: Read
     return await told(run, root, { ...done.value, log: log.digest });
   } finally {
     await execution.sandbox.close();
+    await execution.packages.close();
     await runDir.remove();
     await store.value.close();
   }

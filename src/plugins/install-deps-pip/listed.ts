@@ -87,25 +87,62 @@ export class Listed {
 export const requirementsFiles = (paths: readonly string[]): readonly string[] =>
   paths.filter((path) => !isPylockName(path));
 
-/** The indexes that the files name, as variables of pip. They take precedence over the environment, as in pip. */
-export async function indexesOfFiles(
+/** Addresses in requirements files. */
+export interface NamedAddresses {
+  /** The indexes, as variables of pip. They take precedence over the environment, as in pip. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Pages of links (`--find-links`). */
+  readonly links: readonly string[];
+  /** Requirements that are URLs. */
+  readonly files: readonly { readonly url: string; readonly hashes: Readonly<Record<string, string>> }[];
+}
+
+export async function addressesOfFiles(
   view: ViewReader,
   paths: readonly string[],
   root: string,
   valueOf: ValueOf,
-): Promise<Readonly<Record<string, string>>> {
+): Promise<NamedAddresses> {
   const env: Record<string, string> = {};
+  const links: string[] = [];
+  const files: NamedAddresses['files'][number][] = [];
   for (const path of requirementsFiles(paths)) {
     const closure = await closureOf(view, path, root, valueOf);
     if (!closure.ok) continue;
+    const { options, requirements, constraints } = closure.value;
     const valuesOf = (option: string): readonly string[] =>
-      closure.value.options.flatMap(({ name, value }) =>
-        name === option && value !== undefined ? [expand(value, valueOf)] : [],
-      );
+      options.flatMap(({ name, value }) => (name === option && value !== undefined ? [expand(value, valueOf)] : []));
     const main = valuesOf('index-url').at(-1);
     const extra = valuesOf('extra-index-url');
     if (main !== undefined) env['PIP_INDEX_URL'] = main;
     if (extra.length > 0) env['PIP_EXTRA_INDEX_URL'] = extra.join(' ');
+    links.push(...valuesOf('find-links'));
+    for (const { kind, specifier } of [...requirements, ...constraints])
+      if (kind === 'url') files.push(fileAt(specifier));
   }
-  return env;
+  return { env, links, files };
+}
+
+/** `https://host/name.whl#sha256=...`, possibly after `name @ `. */
+function fileAt(specifier: string): NamedAddresses['files'][number] {
+  const url = /https?:\/\/\S+/i.exec(specifier)?.[0] ?? specifier;
+  const [, algorithm, digest] = /#(?:.*&)?(sha(?:256|384|512))=([0-9a-f]{64,128})\b/i.exec(url) ?? [];
+  const hashes = algorithm === undefined ? {} : { [algorithm.toLowerCase()]: (digest ?? '').toLowerCase() };
+  return { url: url.replace(/#.*$/s, ''), hashes };
+}
+
+/** Variables in the files that are only user or password of a URL. */
+export async function loginVariables(
+  view: ViewReader,
+  paths: readonly string[],
+  root: string,
+): Promise<ReadonlySet<string>> {
+  const logins = new Set<string>();
+  const others = new Set<string>();
+  for (const path of requirementsFiles(paths)) {
+    const closure = await closureOf(view, path, root, (name) => view.env(name));
+    if (!closure.ok) continue;
+    for (const { name, isLogin } of closure.value.variables) (isLogin ? logins : others).add(name);
+  }
+  return new Set([...logins].filter((name) => !others.has(name)));
 }

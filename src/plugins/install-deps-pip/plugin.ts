@@ -7,6 +7,7 @@ import type {
   Failure,
   Files,
   NodeOf,
+  PackageAccess,
   Plugin,
   ReadsPromise,
   RunContext,
@@ -23,6 +24,7 @@ import { inRoot, rootIn } from '../shared/app/root.js';
 import { defaultIndex, withoutUserinfo } from '../shared/install/index-url.js';
 import { installPackages } from '../shared/install/install-packages.js';
 import type { InstalledOutputs as Outputs, InstallResult } from '../shared/install/install-packages.js';
+import { planPackages } from '../shared/install/package-plan.js';
 import { runWithDownloads } from '../shared/install/kept-downloads.js';
 import { runInstaller } from '../shared/install/run-installer.js';
 import { pipCommand } from '../shared/install/tool-command.js';
@@ -30,10 +32,10 @@ import { compilerEnvironment, isolatedEnvironment } from '../shared/pip/command.
 import { forgetLocalWheels } from '../shared/pip/local-wheels.js';
 import type { SlugPython } from '../shared/python/home.js';
 import { wheelMachine } from '../shared/python/wheel-target.js';
-import { forgetLocalBuilds } from '../shared/uv/command.js';
+import { forgetLocalBuilds, indexLogins } from '../shared/uv/command.js';
 import { explainFailure } from './failed-install.js';
 import { installerSkipped, variablesUnset } from './failures.js';
-import { indexesOfFiles, Listed } from './listed.js';
+import { addressesOfFiles, Listed, loginVariables } from './listed.js';
 import { DEFAULT_REQUIREMENTS, manifest, type config, type inputs } from './manifest.js';
 import { PipOutput } from './pip-output.js';
 import { givenFor, readPylock } from './pylock.js';
@@ -69,7 +71,9 @@ const EXTRA_INDEX = 'PIP_EXTRA_INDEX_URL';
 export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
+  constructor(
+    @inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'packages' | 'subprocess'>,
+  ) {}
 
   async reads({ config, inputs }: Node, view: ViewReader): ReadsPromise<Facts> {
     if (inputs[config.installer] === undefined) return fail(installerSkipped(config.installer));
@@ -155,13 +159,14 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
   ): Promise<Failure | undefined> {
     const { files, subprocess } = this.services;
     const { cache } = files.of(context);
-    const valueIn = (name: string): string | undefined => valueOf(context, name);
-    const names = Object.keys(context.facts.variables ?? {});
-    const values = Object.fromEntries(names.map((name) => [name, valueIn(name) ?? '']));
+    const values = await this.#values(context, root);
+    const valueIn = (name: string): string | undefined => values[name] ?? valueOf(context, name);
 
     const tool = config.installer;
-    const named = await indexesOfFiles(context.view, requirements, root, valueIn);
-    const { argv, env } = this.#command(config, context, { home: python.home, files: given, named });
+    const { access, named, logins } = await this.#openGate(config, context, root, valueIn);
+    const install = { home: python.home, files: given, named, access, logins };
+    const { argv, env: own } = this.#command(config, context, install);
+    const env = { ...own, ...access.env };
     const exit = await runWithDownloads(cache, tool, () =>
       runInstaller(subprocess, context, { argv, root, env: { ...values, ...env }, line: (text) => output.line(text) }),
     );
@@ -169,7 +174,7 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
     else forgetLocalWheels(context, cache, 'pip');
     if (!exit.ok) return exit.failure;
     if (exit.value.exitCode === 0) return undefined;
-    return explainFailure(subprocess, context, {
+    const failure = await explainFailure(subprocess, context, {
       tool,
       command: shown,
       exit: exit.value,
@@ -179,6 +184,7 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
       valueOf: valueIn,
       env: { ...env, ...named },
     });
+    return access.explain(failure);
   }
 
   /** Options for each command that replaces the install from a lockfile. Undefined if the tool reads the file itself. */
@@ -202,22 +208,67 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
     });
   }
 
+  /** The values of variables in the files, as pip gets them: logins may be stand-ins. */
+  async #values(context: RunContext<Facts>, root: string): Promise<Readonly<Record<string, string>>> {
+    const { variables = {}, requirements } = context.facts;
+    const names = Object.keys(variables);
+    if (names.length === 0) return {};
+    const logins = await loginVariables(context.view, requirements, root);
+    const pairs = names.map(async (name) => {
+      const value = valueOf(context, name) ?? '';
+      return [name, logins.has(name) ? await this.services.packages.hide(context, value) : value] as const;
+    });
+    return Object.fromEntries(await Promise.all(pairs));
+  }
+
+  async #openGate(
+    config: Node['config'],
+    context: RunContext<Facts>,
+    root: string,
+    valueIn: (name: string) => string | undefined,
+  ): Promise<Pick<InstallCommand, 'access' | 'named' | 'logins'>> {
+    const { view, facts } = context;
+    const { env: named, links, files } = await addressesOfFiles(view, facts.requirements, root, valueIn);
+    const plan = await planPackages(view, {
+      index: defaultIndex(config, this.services.host),
+      indexes: [named['PIP_INDEX_URL'], named['PIP_EXTRA_INDEX_URL'], view.env(EXTRA_INDEX)],
+      links,
+      files,
+      from: facts.requirements.filter((file) => file.endsWith('.toml')),
+    });
+    const { packages } = this.services;
+    const logins = config.installer === 'uv' ? await indexLogins(this.services, context) : {};
+    return { access: await packages.open(context, plan), named, logins };
+  }
+
   /** `named`: the indexes that the files name. */
   #command(
     config: Node['config'],
     context: RunContext<Facts>,
-    { home, files, named }: { home: string; files: readonly string[]; named: Readonly<Record<string, string>> },
+    { home, files, named, access, logins }: InstallCommand,
   ): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> } {
-    const index = defaultIndex(config, this.services.host);
-    const command = { home, files, extraIndexes: context.view.env(EXTRA_INDEX) };
+    const shown = (urls: string | undefined) => (urls === undefined ? undefined : access.indexUrl(urls));
+    const index = shown(defaultIndex(config, this.services.host));
+    const command = { home, files, extraIndexes: shown(context.view.env(EXTRA_INDEX)) };
     if (config.installer === 'pip') return pipInstallCommand(context, this.services.files, { ...command, index });
     return uvPipCommand(context, this.services.files, {
       ...command,
+      access,
+      logins,
       requireHashes: context.facts.requireHashes === true,
       // For pip an index in a file overrides the variable; for uv the variable overrides the file.
       index: named['PIP_INDEX_URL'] === undefined ? index : undefined,
     });
   }
+}
+
+interface InstallCommand {
+  readonly home: string;
+  readonly files: readonly string[];
+  readonly named: Readonly<Record<string, string>>;
+  readonly access: PackageAccess;
+  /** Variables of uv with logins. */
+  readonly logins: Readonly<Record<string, string>>;
 }
 
 interface Installing {

@@ -1,6 +1,6 @@
 // Installs requirements with uv instead of pip, and rewrites the result so that both tools give the same layer.
 
-import type { Files, Folder, RunContext } from '../../engine/sdk.js';
+import type { Files, Folder, PackageAccess, RunContext } from '../../engine/sdk.js';
 import { normalizeName } from '../../manifests/app/requirements.js';
 import { recordColumns, recordPaths } from '../shared/install/record.js';
 import { uvCommand } from '../shared/install/tool-command.js';
@@ -17,14 +17,17 @@ interface UvPipInstall {
   readonly requireHashes: boolean;
   readonly index?: string | undefined;
   readonly extraIndexes?: string | undefined;
+  readonly access: PackageAccess;
+  /** Variables with logins for the indexes of the app. */
+  readonly logins: Readonly<Record<string, string>>;
 }
 
 export function uvPipCommand(
   context: RunContext,
   given: Files,
-  { home, files, requireHashes, index, extraIndexes }: UvPipInstall,
+  { home, files, requireHashes, index, extraIndexes, access, logins }: UvPipInstall,
 ): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> } {
-  const env = uvEnvironment(context, given, { home, hasSettings: false, index });
+  const env = uvEnvironment(context, given, { home, hasSettings: false, index, access, logins });
   return {
     // pip chooses the best version from all indexes. By default uv uses the first index that has the package.
     argv: [

@@ -3,7 +3,15 @@
 import { posix } from 'node:path';
 import { inject, injectable } from 'inversify';
 import { fail, Services, succeed } from '../../engine/sdk.js';
-import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader } from '../../engine/sdk.js';
+import type {
+  NodeOf,
+  PackageAccess,
+  Plugin,
+  ReadsPromise,
+  RunContext,
+  RunPromise,
+  ViewReader,
+} from '../../engine/sdk.js';
 import { readPipfileLock, type PipfileLockContent } from '../../manifests/app/pipfile-lock-packages.js';
 import { firstMisencoded } from '../shared/app/file-encoding.js';
 import { literalPattern } from '../shared/app/literal-pattern.js';
@@ -12,6 +20,7 @@ import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../
 import { inRoot, rootIn } from '../shared/app/root.js';
 import { defaultIndex, withoutUserinfo } from '../shared/install/index-url.js';
 import { installPackages, type InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
+import { planPackages } from '../shared/install/package-plan.js';
 import { runWithDownloads } from '../shared/install/kept-downloads.js';
 import { runInstaller } from '../shared/install/run-installer.js';
 import { pythonToolCommand } from '../shared/install/tool-command.js';
@@ -56,7 +65,9 @@ const TEMPORARY_FILE = / \(from -r \S[^()]*pipenv-\w+-(?:hashed-)?reqs\.txt \(li
 export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
+  constructor(
+    @inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'packages' | 'subprocess'>,
+  ) {}
 
   async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const folder = await nearestWith(view, config.root, 'Pipfile.lock');
@@ -130,7 +141,9 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
       tellFolder(log, context, config.root, inRoot(root, 'Pipfile.lock'));
       tellReadingAll(log, context, facts.readingAll);
       const argv = [...pythonToolCommand(context, files, 'pipenv', python).argv, ...options];
-      const env = this.#environment(config, context);
+      const values = await this.#values(context);
+      const access = await this.#openGate(config, context, values);
+      const env = { ...values, ...this.#environment(config, context, access), ...access.env };
       const line = (text: string): string => readableLineOf(context, text.replace(TEMPORARY_FILE, ''));
       const exit = await runWithDownloads(cache, 'pip', () =>
         runInstaller(subprocess, context, { argv, root, env, line }),
@@ -140,24 +153,52 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
       const pip = await readPipLog(scratch, 'pip.log');
       if (exit.value.exitCode !== 0) {
         for (const printed of pip.failedBuild) log.info(context, printed);
-        return fail(pipenvFailed(shown, exit.value, pip, { place: context, minor: python.minor }));
+        return fail(access.explain(pipenvFailed(shown, exit.value, pip, { place: context, minor: python.minor })));
       }
       for (const said of pip.lines) if (said.startsWith('Successfully installed ')) log.info(context, said);
       return succeed({ builtFromSource: pip.builtFromSource });
     });
   }
 
-  #environment(config: Node['config'], context: RunContext<Facts>): Readonly<Record<string, string>> {
-    const python = `${context.paths.app}/${pythonHome(config.vendorDir)}`;
-    const index = defaultIndex(config, this.services.host);
-    const extraIndexes = context.view.env(EXTRA_INDEX);
-    const { facts } = context;
-    const variables = facts.variables.flatMap((name) => {
+  /** The values of variables in the URLs of indexes, as Pipenv gets them: secrets may be stand-ins. */
+  async #values(context: RunContext<Facts>): Promise<Readonly<Record<string, string>>> {
+    const pairs = context.facts.variables.map(async (name) => {
       const value = valueOf(context, name);
-      return value === undefined ? [] : [[name, value] as const];
+      return value === undefined ? [] : [[name, await this.services.packages.hide(context, value)] as const];
     });
+    return Object.fromEntries((await Promise.all(pairs)).flat());
+  }
+
+  async #openGate(
+    config: Node['config'],
+    context: RunContext<Facts>,
+    values: Readonly<Record<string, string>>,
+  ): Promise<PackageAccess> {
+    const { view, facts } = context;
+    const lockfile = inRoot(facts.folder ?? config.root, 'Pipfile.lock');
+    const lock = readPipfileLock((await view.read(lockfile)) ?? Buffer.alloc(0), { develop: facts.develop });
+    const sources = (lock?.sources ?? []).map((url) =>
+      url.replaceAll(VARIABLE, (name, braced?: string, bare?: string) => values[braced ?? bare ?? ''] ?? name),
+    );
+    const plan = await planPackages(view, {
+      index: defaultIndex(config, this.services.host),
+      indexes: [...sources, view.env(EXTRA_INDEX)],
+      from: [lockfile],
+    });
+    return this.services.packages.open(context, plan);
+  }
+
+  #environment(
+    config: Node['config'],
+    context: RunContext<Facts>,
+    access: PackageAccess,
+  ): Readonly<Record<string, string>> {
+    const python = `${context.paths.app}/${pythonHome(config.vendorDir)}`;
+    const shown = (urls: string | undefined) => (urls === undefined ? undefined : access.indexUrl(urls));
+    const index = shown(defaultIndex(config, this.services.host));
+    const extraIndexes = shown(context.view.env(EXTRA_INDEX));
+    const { facts } = context;
     return {
-      ...Object.fromEntries(variables),
       ...compilerEnvironment(context, python),
       ...isolatedEnvironment(context, this.services.files, { extraIndexes }),
       NO_COLOR: '1',

@@ -7,7 +7,7 @@ import { inRoot } from '../shared/app/root.js';
 import type { InstallResult } from '../shared/install/install-packages.js';
 import { installedPackages } from '../shared/install/installed-packages.js';
 import { runWithDownloads } from '../shared/install/kept-downloads.js';
-import { ARTIFACTS, runPoetry } from '../shared/poetry/command.js';
+import { ARTIFACTS, openPoetryGate, runPoetry } from '../shared/poetry/command.js';
 import { poetryFailed } from '../shared/poetry/failures.js';
 import { PoetryOutput } from '../shared/poetry/output.js';
 import { PUBLIC_APP_DIR, type SlugPython } from '../shared/python/home.js';
@@ -40,7 +40,7 @@ interface LockedInstall {
 }
 
 export async function installLocked(
-  services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>,
+  services: Pick<Services, 'files' | 'host' | 'log' | 'packages' | 'subprocess'>,
   context: RunContext,
   { config, facts, python }: LockedInstall,
 ): Promise<InstallResult> {
@@ -58,7 +58,9 @@ export async function installLocked(
   const output = new PoetryOutput(log, context);
   const index = host.setting('INDEX');
   const onLine = (text: string): void => output.line(text);
-  const poetry = (parallel: boolean) => runPoetry(services, context, { python, root, args, parallel, index, onLine });
+  const access = await openPoetryGate(services, context, root);
+  const poetry = (parallel: boolean) =>
+    runPoetry(services, context, { python, root, args, parallel, index, access, onLine });
   let exit = await runWithDownloads(cache, ARTIFACTS, () => poetry(true));
   if (exit.ok && exit.value.exitCode === 0) {
     const again = conflicting(app, python.sitePackages);
@@ -71,7 +73,8 @@ export async function installLocked(
   if (context.paths.app !== PUBLIC_APP_DIR) forgetWheels(cache, builtWheels ?? []);
   if (!exit.ok) return exit;
   const { minor } = python;
-  if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value, { place: context, minor }));
+  if (exit.value.exitCode !== 0)
+    return fail(access.explain(poetryFailed(shown, exit.value, { place: context, minor })));
   // If this is unknown, assume that code of a package ran.
   return succeed({
     builtFromSource: builtWheels === undefined || builtWheels.length > 0 || facts.localPaths.length > 0,

@@ -22,7 +22,9 @@ type Node = NodeOf<typeof config, typeof inputs>;
 export class InstallDepsPoetry implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
+  constructor(
+    @inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'packages' | 'subprocess'>,
+  ) {}
 
   async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const project = await readProjectFiles(view, config.root);

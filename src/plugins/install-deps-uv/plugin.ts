@@ -27,7 +27,9 @@ type Facts = UvFacts & {
 export class InstallDepsUv implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
+  constructor(
+    @inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'packages' | 'subprocess'>,
+  ) {}
 
   async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const target = wheelTarget(this.services.host, view, config.vendorDir);

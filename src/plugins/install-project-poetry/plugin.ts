@@ -10,7 +10,7 @@ import { poetryFolder } from '../shared/app/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/app/project-sources.js';
 import { inRoot } from '../shared/app/root.js';
 import { installPackages, type InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
-import { runPoetry } from '../shared/poetry/command.js';
+import { openPoetryGate, runPoetry } from '../shared/poetry/command.js';
 import { noProjectFile, poetryFailed, unreadableProject } from '../shared/poetry/failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
 
@@ -29,7 +29,9 @@ type Facts = {
 export class InstallProjectPoetry implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
+  constructor(
+    @inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'packages' | 'subprocess'>,
+  ) {}
 
   async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const root = await poetryFolder(view, config.root);
@@ -70,10 +72,13 @@ export class InstallProjectPoetry implements Plugin<Node['config'], Node['inputs
       const shown = `poetry ${args.join(' ')}`;
       log.step(context, `Installing the project using '${shown}'`);
       tellReadingAll(log, context, readingAll);
-      const exit = await runPoetry(this.services, context, { python, root, args, index: host.setting('INDEX') });
+      const access = await openPoetryGate(this.services, context, root);
+      const index = host.setting('INDEX');
+      const exit = await runPoetry(this.services, context, { python, root, args, index, access });
       if (!exit.ok) return exit;
       const { home, minor } = python;
-      if (exit.value.exitCode !== 0) return fail(poetryFailed(shown, exit.value, { place: context, minor }));
+      if (exit.value.exitCode !== 0)
+        return fail(access.explain(poetryFailed(shown, exit.value, { place: context, minor })));
       const { app } = files.of(context);
       sortSearchPaths(app, home, changedFiles(before, await takeSnapshot(app, home, context.signal)));
       return succeed({ builtFromSource: hasBuildScript });

@@ -24,7 +24,9 @@ type Packages = UvFacts & {
 export class InstallProjectUv implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
+  constructor(
+    @inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'packages' | 'subprocess'>,
+  ) {}
 
   async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
     const project = await readUvProject(config.root, view);

@@ -13,6 +13,7 @@ import {
 import { processRuns, signalGroup, signalProcess } from '../processes.js';
 import { FIRST_FILE_DESCRIPTOR, STATUS_DESCRIPTOR } from '../spawn.js';
 import { APP, CACHE, describeRoot, GIVEN, SCRATCH, TOOL_OUT, TOOLS, type Root, type RootOptions } from './root.js';
+import { RELAY_PORT, RELAY_PROGRAM, RELAY_SOCKET } from './relay-program.js';
 import { openNetwork, type NetworkPrograms, type OwnNetwork } from './own-network.js';
 import { processesInside, UsageWatch } from './usage.js';
 import {
@@ -175,7 +176,7 @@ async function runInside(
 
 /** The command line that starts a command in namespaces, its environment, and what reads its descriptor 3. */
 function prepareInside(
-  command: Pick<Command, 'argv' | 'cwd' | 'env' | 'network'>,
+  command: Pick<Command, 'argv' | 'cwd' | 'env' | 'network' | 'relay'>,
   { bwrap, passThrough }: NamespacesOptions,
   root: Root,
   folders: readonly string[],
@@ -190,6 +191,7 @@ function prepareInside(
       ...(own?.isUserMapped === true ? root.asCaller : []),
       ...root.shared,
       ...folders,
+      ...(command.relay === undefined ? [] : ['--ro-bind', command.relay, RELAY_SOCKET]),
       ...(command.network ? root.withNetwork(own?.nameserver) : root.withoutNetwork),
       '--remount-ro',
       '/',
@@ -203,6 +205,7 @@ function prepareInside(
       '--json-status-fd',
       String(STATUS_DESCRIPTOR),
       '--',
+      ...(command.relay === undefined ? [] : relayTo(RELAY_SOCKET)),
       ...command.argv,
     ],
     env: { ...ownEnv, [MARKER_VARIABLE]: nextMarker() },
@@ -210,6 +213,15 @@ function prepareInside(
     status: createStatus(),
   };
 }
+
+/** Before a command line: connects the loopback with a socket, then becomes the command. */
+const relayTo = (socket: string): readonly string[] => [
+  '/usr/bin/perl',
+  '-e',
+  RELAY_PROGRAM,
+  socket,
+  String(RELAY_PORT),
+];
 
 /** The same for a finished app: its slug, an empty /tmp, the network, and nothing that belongs to builds. */
 function prepareBoot({ slugDir, writable, argv, env }: BootRequest, options: NamespacesOptions, root: Root): Boot {

@@ -47,6 +47,8 @@ export interface Command {
   /** The whole environment; nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
   readonly network: boolean;
+  /** Path of a socket that a port on the loopback of a command without a network leads to; see relay-program.ts. */
+  readonly relay?: string;
   /** Complete lines without their end, in order of arrival; a carriage return ends a line too. */
   readonly onLine: (stream: 'stdout' | 'stderr', text: string) => void;
   readonly signal: AbortSignal;

@@ -1,8 +1,10 @@
 // Runs Poetry from its tool tree, for the slug's Python, isolated from the configuration of the machine.
 
-import type { CommandExit, Files, Result, RunContext, Services } from '../../../engine/sdk.js';
+import type { CommandExit, Files, PackageAccess, Result, RunContext, Services } from '../../../engine/sdk.js';
+import { inRoot } from '../app/root.js';
 import { cleanCache } from '../install/clean-cache.js';
 import { hasUserinfo, withoutUserinfo } from '../install/index-url.js';
+import { planPackages } from '../install/package-plan.js';
 import { runInstaller } from '../install/run-installer.js';
 import { pythonToolCommand } from '../install/tool-command.js';
 import { compilerEnvironment, isolatedEnvironment } from '../pip/command.js';
@@ -48,8 +50,20 @@ interface PoetryRun {
   readonly parallel?: boolean;
   /** URL of the default index, possibly with user and password. */
   readonly index?: string | undefined;
+  /** Leads Poetry to the package gateway. */
+  readonly access: PackageAccess;
   /** Gets every line before it is logged. */
   readonly onLine?: (text: string) => void;
+}
+
+/** `root`: folder of the project. */
+export async function openPoetryGate(
+  { packages, host }: Pick<Services, 'host' | 'packages'>,
+  context: RunContext,
+  root: string,
+): Promise<PackageAccess> {
+  const from = ['poetry.lock', 'pyproject.toml', 'poetry.toml'].map((file) => inRoot(root, file));
+  return packages.open(context, await planPackages(context.view, { index: host.setting('INDEX'), from }));
 }
 
 /** The folder for archives that Poetry downloads and wheels that it builds from them, in the node's cache folder. */
@@ -58,7 +72,7 @@ export const ARTIFACTS = 'poetry/artifacts';
 export async function runPoetry(
   { subprocess, files }: Pick<Services, 'files' | 'subprocess'>,
   context: RunContext,
-  { python, root, args, parallel, index, onLine }: PoetryRun,
+  { python, root, args, parallel, index, access, onLine }: PoetryRun,
 ): Promise<Result<CommandExit>> {
   const home = `${context.paths.app}/${python.home}`;
   const tool = pythonToolCommand(context, files, 'poetry', python);
@@ -80,7 +94,8 @@ export async function runPoetry(
       ...compilerEnvironment(context, home),
       ...isolatedEnvironment(context, files),
       ...poetryEnvironment(context, files, home),
-      ...indexEnvironment(index),
+      ...indexEnvironment(index === undefined ? undefined : access.indexUrl(index)),
+      ...access.env,
       ...(parallel === false && { POETRY_INSTALLER_PARALLEL: 'false' }),
     },
     line(text) {

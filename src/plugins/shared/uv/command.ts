@@ -1,10 +1,12 @@
 // The environment in which uv runs: with the settings of the app but not of the machine, for the slug's Python, with the index of
 // the operator.
 
-import type { Files, Folder, RunContext, ViewReader } from '../../../engine/sdk.js';
+import type { Files, Folder, PackageAccess, RunContext, Services } from '../../../engine/sdk.js';
 import type { UvLock } from '../../../manifests/app/uv-lock.js';
+import { inRoot } from '../app/root.js';
 import { cleanCache } from '../install/clean-cache.js';
 import { withoutUserinfo } from '../install/index-url.js';
+import { planPackages } from '../install/package-plan.js';
 import { compilerEnvironment, isolatedEnvironment } from '../pip/command.js';
 import { PUBLIC_APP_DIR } from '../python/home.js';
 
@@ -15,13 +17,20 @@ export const UV_CACHE = 'uv';
 export function uvEnvironment(
   context: RunContext,
   files: Files,
-  options: { readonly home: string; readonly hasSettings: boolean; readonly index?: string | undefined },
+  options: {
+    readonly home: string;
+    readonly hasSettings: boolean;
+    readonly index?: string | undefined;
+    readonly access: PackageAccess;
+    /** Variables with logins for the indexes of the app. */
+    readonly logins: Readonly<Record<string, string>>;
+  },
 ): Readonly<Record<string, string>> {
   const python = `${context.paths.app}/${options.home}`;
   return {
     ...compilerEnvironment(context, python),
     ...isolatedEnvironment(context, files),
-    ...indexLogins(context.view),
+    ...options.logins,
     NO_COLOR: '1',
     UV_CACHE_DIR: `${context.paths.cache}/${UV_CACHE}`,
     UV_COMPILE_BYTECODE: '0',
@@ -39,14 +48,31 @@ export function uvEnvironment(
     // Without this, an app without settings would get those of a folder above it.
     ...(!options.hasSettings && { UV_NO_CONFIG: '1' }),
     // A variable instead of an option, because a URL may contain a password and every process can see arguments.
-    ...(options.index !== undefined && { UV_DEFAULT_INDEX: options.index }),
+    ...(options.index !== undefined && { UV_DEFAULT_INDEX: options.access.indexUrl(options.index) }),
+    ...options.access.env,
   };
 }
 
 /** Logins for the indexes of the app, from its variables. They only grant access, so they are not in the key. */
-function indexLogins(view: ViewReader): Readonly<Record<string, string>> {
+export async function indexLogins(
+  { packages }: Pick<Services, 'packages'>,
+  context: RunContext,
+): Promise<Readonly<Record<string, string>>> {
+  const { view } = context;
   const names = view.envNames().filter((name) => /^UV_INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD)$/.test(name));
-  return Object.fromEntries(names.map((name) => [name, view.env(name) ?? '']));
+  const pairs = names.map(async (name) => [name, await packages.hide(context, view.env(name) ?? '')] as const);
+  return Object.fromEntries(await Promise.all(pairs));
+}
+
+/** `index`: of the operator, possibly with a login. */
+export async function openUvGate(
+  { packages }: Pick<Services, 'packages'>,
+  context: RunContext,
+  { folder, lockFile }: { readonly folder: string; readonly lockFile: string },
+  index: string | undefined,
+): Promise<PackageAccess> {
+  const from = [lockFile, ...['uv.toml', 'pyproject.toml'].map((file) => inRoot(folder, file))];
+  return packages.open(context, await planPackages(context.view, { indexes: [index], from }));
 }
 
 /** The default index of uv, as in lockfiles. */

@@ -6,7 +6,7 @@ import { tellFolder } from '../app/project-folder.js';
 import { tellReadingAll, type ProjectSources } from '../app/project-sources.js';
 import { defaultIndex } from '../install/index-url.js';
 import { installPackages, type InstalledOutputs } from '../install/install-packages.js';
-import { forgetLocalBuilds, planIndex } from './command.js';
+import { forgetLocalBuilds, indexLogins, openUvGate, planIndex } from './command.js';
 import { dropUvNotes } from './notes.js';
 import { UvProgram } from './program.js';
 import { readUvProject } from './project.js';
@@ -41,7 +41,7 @@ interface UvInstall {
 }
 
 export async function installWithUv(
-  services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>,
+  services: Pick<Services, 'files' | 'host' | 'log' | 'packages' | 'subprocess'>,
   context: RunContext,
   { config, facts, part, builtIn }: UvInstall,
 ): RunPromise<InstalledOutputs> {
@@ -66,7 +66,10 @@ export async function installWithUv(
 
     const { app, cache } = files.of(context);
     const { hasSettings } = facts;
-    const uv = new UvProgram(services, context, { python, project: project.value, shown, hasSettings, index });
+    const access = await openUvGate(services, context, project.value, index);
+    const logins = await indexLogins(services, context);
+    const task = { python, project: project.value, shown, hasSettings, index, access, logins };
+    const uv = new UvProgram(services, context, task);
     forgetLocalBuilds(context, cache);
     const done =
       way === 'mirror'

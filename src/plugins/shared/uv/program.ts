@@ -1,7 +1,15 @@
 // Runs uv for an install, in the folder of the project, for the slug's Python.
 
 import { posix } from 'node:path';
-import { fail, succeed, type Result, type RunContext, type Services, type ViewReader } from '../../../engine/sdk.js';
+import {
+  fail,
+  succeed,
+  type PackageAccess,
+  type Result,
+  type RunContext,
+  type Services,
+  type ViewReader,
+} from '../../../engine/sdk.js';
 import { inRoot } from '../app/root.js';
 import { maskUserinfo } from '../install/index-url.js';
 import { runWithDownloads } from '../install/kept-downloads.js';
@@ -20,6 +28,9 @@ interface UvTask {
   readonly hasSettings: boolean;
   /** Replaces the default index. */
   readonly index: string | undefined;
+  readonly access: PackageAccess;
+  /** Variables with logins for the indexes of the app. */
+  readonly logins: Readonly<Record<string, string>>;
 }
 
 export class UvProgram {
@@ -32,8 +43,8 @@ export class UvProgram {
     private readonly context: RunContext,
     private readonly task: UvTask,
   ) {
-    const { python, hasSettings, index } = task;
-    this.#env = uvEnvironment(context, services.files, { home: python.home, hasSettings, index });
+    const { python, hasSettings, index, access, logins } = task;
+    this.#env = uvEnvironment(context, services.files, { home: python.home, hasSettings, index, access, logins });
   }
 
   /** `more`: additional variables for this run. */
@@ -51,7 +62,9 @@ export class UvProgram {
     if (!exit.ok) return exit;
     if (exit.value.exitCode === 0) return succeed(undefined);
     const requiredIn = await requiredVersionIn(context.view, posix.dirname(task.project.lockFile));
-    return fail(uvFailed(task.shown, exit.value, { place: context, minor: task.python.minor, requiredIn }));
+    return fail(
+      task.access.explain(uvFailed(task.shown, exit.value, { place: context, minor: task.python.minor, requiredIn })),
+    );
   }
 
   #line(text: string): string {

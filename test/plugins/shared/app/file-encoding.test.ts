@@ -2,6 +2,7 @@
 
 import { expect } from 'chai';
 import type { Failure, Host, Result, Subprocess, ViewReader } from '../../../../src/engine/sdk.js';
+import { directPackages } from '../../../../src/engine/packages/direct.js';
 import { filesService } from '../../../../src/engine/services/files.js';
 import { undecodableAs } from '../../../../src/manifests/app/requirements-encoding.js';
 import { InstallDepsPip } from '../../../../src/plugins/install-deps-pip/plugin.js';
@@ -29,7 +30,7 @@ const subprocess: Subprocess = {
     throw new Error('nothing is run for a file that cannot be read');
   },
 };
-const SERVICES = { subprocess, log, host: HOST, files: filesService };
+const SERVICES = { subprocess, log, host: HOST, files: filesService, packages: directPackages };
 const PLACE = { root: '.', vendorDir: '.scalingo' };
 
 type Read = (view: ViewReader) => Promise<Result<unknown, Failure>>;

@@ -1,0 +1,56 @@
+// The package gateway of one run: started when the first node needs it, closed after the last node.
+
+import type { Result, Failure } from '../failure.js';
+import { fail, succeed } from '../failure.js';
+import { sandboxNeeded } from './failures.js';
+import type { PackageGateway } from './gateway.js';
+import { DIRECT, isClosed, parsePackagesMode, type PackagesMode } from './mode.js';
+import { NodePackages } from './node-packages.js';
+
+export interface RunPackagesOptions {
+  readonly cacheDir: string;
+  /** The operator's PYFLOW_PACKAGES. */
+  readonly setting: string | undefined;
+  readonly passThrough: Readonly<Record<string, string>>;
+  /** A folder with a short path. */
+  readonly socketDir: () => string;
+  readonly now: number;
+}
+
+export class RunPackages {
+  readonly mode: PackagesMode;
+  #opening: Promise<PackageGateway> | undefined;
+
+  constructor(private readonly options: RunPackagesOptions) {
+    const mode = parsePackagesMode(options.setting);
+    // The command line has refused others.
+    this.mode = mode.ok ? mode.value : DIRECT;
+  }
+
+  gateway(): Promise<PackageGateway> {
+    return (this.#opening ??= this.#open());
+  }
+
+  /** The port on the loopback of this machine that commands in a network of their own must reach. */
+  async port(): Promise<number | undefined> {
+    const isNeeded = this.mode.type !== 'direct' && !isClosed(this.mode);
+    return isNeeded ? (await this.gateway()).port : undefined;
+  }
+
+  /** Undefined if the node reaches indexes by itself. `canClose`: the sandbox can run commands without a network. */
+  forNode(canClose: boolean): Result<NodePackages | undefined, Failure> {
+    if (this.mode.type === 'direct') return succeed(undefined);
+    if (isClosed(this.mode) && !canClose) return fail(sandboxNeeded(this.mode.type));
+    return succeed(new NodePackages(() => this.gateway(), isClosed(this.mode)));
+  }
+
+  async close(): Promise<void> {
+    await (await this.#opening)?.close();
+  }
+
+  async #open(): Promise<PackageGateway> {
+    const { PackageGateway } = await import('./gateway.js');
+    const { cacheDir, passThrough, socketDir, now } = this.options;
+    return PackageGateway.open({ cacheDir, passThrough, socketDir: socketDir(), now });
+  }
+}
