@@ -10,6 +10,7 @@ import { systemFailure } from '../engine/files/system-failures.js';
 import { isTable } from '../engine/files/untrusted-json.js';
 import { findPatches } from '../manifests/app/patches/find.js';
 import type { AppReader, FileEdit, Patch } from '../manifests/app/patches/patch.js';
+import type { VersionTrace } from '../manifests/app/versions/trace.js';
 import { parsePythonRequest } from '../manifests/app/python-version.js';
 import type { AppPlace } from './run-options.js';
 
@@ -24,13 +25,28 @@ export interface AppPatches {
   readonly seen: ReadonlyMap<string, Digest | undefined>;
 }
 
-export function readAppPatches(place: AppPlace, root: string, now: number): Result<AppPatches> {
+export interface PatchQuestion {
+  readonly place: AppPlace;
+  /** The folder of the project, relative to the app; `.` for the app. */
+  readonly root: string;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** How the build decides the version of Python. Undefined if it fails before that. */
+  readonly trace: VersionTrace | undefined;
+}
+
+export function readAppPatches({ place, root, now, trace }: PatchQuestion): Result<AppPatches> {
   const folder = new Folder(place.appDir);
   if (!folder.exists()) return fail(noApp(place.appDir));
   const seen = new Map<string, Digest | undefined>();
   try {
     const lastMinor = minorOfLastBuild(place);
-    const options = { root, now, ...(lastMinor === undefined ? {} : { lastMinor }) };
+    const options = {
+      root,
+      now,
+      ...(lastMinor === undefined ? {} : { lastMinor }),
+      ...(trace === undefined ? {} : { trace }),
+    };
     return succeed({ patches: findPatches(readerOf(folder, seen), options), seen });
   } catch (error) {
     return fail(failureOf(error));

@@ -8,6 +8,7 @@ import type { Refusal } from '../engine/request.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import { tellCounts, type CheckDocument } from './check-document.js';
 import { complain, type Command, type Given, type Option, type UsageProblem } from './command.js';
+import { versionTraceOf } from './explain.js';
 import { statusOfFailure, statusOfRefusal } from './exit-status.js';
 import { printJSON } from './print-json.js';
 import { openPolicyFile, policyDocument, policyFileOf, POLICY_OPTION, printPolicy } from './policy-options.js';
@@ -79,7 +80,8 @@ async function appDocument(given: Given, world: World): Promise<Result<CheckDocu
   if (!place.ok) return place;
   const { readAppPatches } = await import('./app-patches.js');
   const { app, root } = place.value;
-  const found = readAppPatches(app, root, world.now());
+  const trace = await versionTraceOf(given, world);
+  const found = readAppPatches({ place: app, root, now: world.now(), trace });
   const document = { file: app.appDir, diagnostics: [], warnings: [] };
   return succeed(found.ok ? { ...document, patches: found.value.patches } : { ...document, failure: found.failure });
 }

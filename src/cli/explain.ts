@@ -4,7 +4,8 @@ import { cleanText } from '../engine/files/clean-text.js';
 import { succeed, type Result } from '../engine/failure.js';
 import type { PlanLine } from '../engine/plan-report.js';
 import type { Refusal, RunRequest } from '../engine/request.js';
-import { complain, didYouMean, type Command } from './command.js';
+import type { VersionTrace } from '../manifests/app/versions/trace.js';
+import { complain, didYouMean, type Command, type Given } from './command.js';
 import { planned } from './plan.js';
 import { printJSON } from './print-json.js';
 import { printFailure, printRefusal } from './refusal.js';
@@ -64,8 +65,20 @@ interface Explanation {
   readonly before: readonly string[];
 }
 
-async function explain(request: RunRequest, world: World): Promise<Result<Explanation, Refusal>> {
-  const onNotice = (code: string, text: string): void => world.stderr.write(`${cleanText(text)} [${code}]\n`);
+/** How the app's version of Python is decided; undefined if that can't be known without a run. For the shipped pipeline. */
+export async function versionTraceOf(given: Given, world: World): Promise<VersionTrace | undefined> {
+  const requested = runRequest({ ...given, operands: [] }, world);
+  if (!requested.ok) return undefined;
+  const explanation = await explain(planned(given, requested.value), world, () => undefined);
+  const data = explanation.ok ? explanation.value.nodes[0]?.explanation?.data : undefined;
+  return data === undefined ? undefined : (data as unknown as VersionTrace);
+}
+
+async function explain(
+  request: RunRequest,
+  world: World,
+  onNotice = (code: string, text: string): void => world.stderr.write(`${cleanText(text)} [${code}]\n`),
+): Promise<Result<Explanation, Refusal>> {
   const plan = await world.engine.plan(request, onNotice);
   if (!plan.ok) return plan;
   const { lines } = plan.value;

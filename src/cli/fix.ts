@@ -3,6 +3,7 @@
 import { cleanLines } from '../engine/files/clean-text.js';
 import type { Patch } from '../manifests/app/patches/patch.js';
 import { complain, didYouMean, type Command, type Given } from './command.js';
+import { versionTraceOf } from './explain.js';
 import { NEGATIVE_ANSWER_STATUS } from './exit-status.js';
 import { patchPlaceOf } from './patch-place.js';
 import { printJSON } from './print-json.js';
@@ -34,7 +35,9 @@ export const command: Command = {
     if (code === undefined && given.flag('write'))
       return complain(world, { message: '--write needs the code of one patch.', remedy: '`pyflow fix` lists them.' });
     const { PATCHED_CODES, patchesFor, readAppPatches, writePatch } = await import('./app-patches.js');
-    const found = readAppPatches(place.value.app, place.value.root, world.now());
+    const { app, root } = place.value;
+    const trace = await versionTraceOf(given, world);
+    const found = readAppPatches({ place: app, root, now: world.now(), trace });
     if (!found.ok) return printFailure(found.failure, world);
     const { patches, seen } = found.value;
     if (code === undefined) return list(patches, given, world);
@@ -42,7 +45,7 @@ export const command: Command = {
     if (given.flag('json') && !given.flag('write')) printJSON(wanted, world);
     if (wanted.length === 0) return given.flag('json') ? NEGATIVE_ANSWER_STATUS : noPatch(code, PATCHED_CODES, world);
     for (const patch of wanted) {
-      const failure = given.flag('write') ? writePatch(place.value.app.appDir, patch, seen) : undefined;
+      const failure = given.flag('write') ? writePatch(app.appDir, patch, seen) : undefined;
       if (failure !== undefined) return printFailure(failure, world);
       if (given.flag('write')) printWritten(patch, world);
       else if (!given.flag('json')) printPatch(patch, world);

@@ -23,7 +23,7 @@
 // process: that of the run, unless a signal came or a file could not be written.
 
 import { closing, type Compose, type Composition } from './composition.js';
-import type { EventSink, RunReport } from './events.js';
+import type { EventSink, OutputReport, RunReport } from './events.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
 import { createRunDir, sweepDeadRuns, type RunDir } from './files/private-folders.js';
 import { leftoverText, removalsEnded } from './files/removals.js';
@@ -146,8 +146,8 @@ async function visitNodes(run: Run, sink: EventSink, visit: Visit): Promise<Atte
   const app = finishedApp(run, plan);
   const slug = app && (await writeSlug(app));
   if (slug?.ok) announceSlug(execution.sink, slug.value);
-  const outputs = app && slug?.ok === true ? await outputsOf(app, slug.value, run, visit) : undefined;
-  for (const output of outputs?.ok === true ? outputs.value.written : []) announceOutput(execution.sink, output);
+  const outputs =
+    app && slug?.ok === true ? await outputsOf(app, slug.value, { run, runDir, sink: execution.sink }) : undefined;
   const producers = await producersOfLost(run, outputs?.ok === false ? outputs : slug, attempt);
   await endRemote(run, clock.now() - startedAt);
   if (producers.length > 0) return { type: 'lost', producers };
@@ -170,12 +170,12 @@ async function visitNodes(run: Run, sink: EventSink, visit: Visit): Promise<Atte
 async function outputsOf(
   app: FinishedApp,
   slug: WrittenSlug,
-  { request }: Run,
-  { runDir }: Visit,
+  { run, runDir, sink }: Pick<Visit, 'runDir'> & { readonly run: Run; readonly sink: EventSink },
 ): Promise<OutputsEnd | undefined> {
-  const { outputs = [], sourceTimeS } = request;
+  const { outputs = [], sourceTimeS } = run.request;
   if (outputs.length === 0) return undefined;
-  return writeOutputs(app, slug, { outputs, sourceTimeS, workDir: () => runDir.largeDir });
+  const onWritten = (report: OutputReport): void => announceOutput(sink, report);
+  return writeOutputs(app, slug, { outputs, sourceTimeS, workDir: () => runDir.largeDir, onWritten });
 }
 
 /** Uploads take at most this long after the run, and never longer than the run itself. */

@@ -13,17 +13,23 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { readAppPatches, writePatch } from '../../src/cli/app-patches.js';
+import { lazyEngine, type Engine } from '../../src/cli/engine.js';
 import type { RunReport } from '../../src/engine/events.js';
 import { writeState } from '../../src/engine/run/run-record.js';
 import { PATCHED_CODES } from '../../src/manifests/app/patches/find.js';
 import { pyflow, type Ran } from '../support/fake-world.js';
-import { Workspace } from '../support/workspace.js';
+import { VERSION, Workspace } from '../support/workspace.js';
 
 type Files = Readonly<Record<string, string | Buffer>>;
 const PIPELINE = resolve(import.meta.dirname, '../../pipelines/python.yml');
 const NOW = Date.now();
 const utf16 = (text: string): Buffer => Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, 'utf16le')]);
 const project = (more = ''): string => `[project]\nname = "shop"\nversion = "1"\n${more}`;
+
+/** Most tests need no plan: then only the files of the app decide. */
+const planless: Partial<Engine> = {
+  plan: () => Promise.resolve({ ok: false, failure: { type: 'diagnostics', diagnostics: [], text: '' } }),
+};
 
 interface Case {
   readonly code: string;
@@ -161,7 +167,7 @@ describe('cli/fix', () => {
     }
   };
   const fix = (...argv: readonly string[]): Promise<Ran> =>
-    pyflow(['fix', ...argv, '--app', work.appDir, '--cache-dir', work.cacheDir], { now: NOW });
+    pyflow(['fix', ...argv, '--app', work.appDir, '--cache-dir', work.cacheDir], { now: NOW, engine: planless });
   const textOf = (path: string): string | undefined =>
     existsSync(join(work.appDir, path)) ? readFileSync(join(work.appDir, path), 'utf8') : undefined;
   /** The code of the failure of a run, and its notices with their codes. */
@@ -205,6 +211,9 @@ describe('cli/fix', () => {
       'install-dependencies::uv',
       'nltk-downloader',
       'profile::crlf',
+      'python-version::misfit',
+      'python-version::misfit-refused',
+      'python-version::replaced',
       'python-version::unknown-major',
       'python-version::unknown-patch',
     ]);
@@ -249,7 +258,8 @@ describe('cli/fix', () => {
 
   it('has the same patches in check --app', async () => {
     write({ 'requirements.txt': '', 'runtime.txt': 'python-3.12\n' });
-    const check = (...more: readonly string[]) => pyflow(['check', '--app', work.appDir, ...more], { now: NOW });
+    const check = (...more: readonly string[]) =>
+      pyflow(['check', '--app', work.appDir, ...more], { now: NOW, engine: planless });
     const [document] = JSON.parse((await check('--json')).stdout) as readonly { file: string; patches: unknown }[];
     expect(document!.file).to.equal(work.appDir);
     expect(document!.patches).to.deep.equal(JSON.parse((await fix('--json')).stdout));
@@ -299,6 +309,36 @@ describe('cli/fix', () => {
     expect(textOf('.python-version')).to.equal('3.13\n');
   });
 
+  describe('for an app whose packages have wheels for some Pythons', () => {
+    const real = lazyEngine(VERSION, { PATH: process.env['PATH'] });
+    const plan: Engine['plan'] = (request, ...more) => real.plan({ ...request, pipelineFile: PIPELINE }, ...more);
+    const planned = async (...argv: readonly string[]): Promise<string> => {
+      const where = ['--app', work.appDir, '--cache-dir', work.cacheDir];
+      return (await pyflow(['fix', ...argv, ...where], { now: NOW, engine: { plan } })).stdout;
+    };
+    const lock = readFileSync(resolve(import.meta.dirname, '../fixtures/versions/32-pinned-misfit/uv.lock'), 'utf8')
+      .replaceAll('x86_64.manylinux2014_x86_64', 'x86_64')
+      .replaceAll(
+        'manylinux_2_17_x86_64',
+        process.arch === 'arm64' ? 'manylinux_2_17_aarch64' : 'manylinux_2_17_x86_64',
+      );
+
+    it('sets the newest version that fits', async () => {
+      write({ 'pyproject.toml': project(), 'uv.lock': lock, '.python-version': '# ours\n3.14\n' });
+      expect(await saidBy()).to.contain('python-version::misfit');
+      expect(await planned()).to.contain('python-version::misfit: Set Python 3.13 in .python-version');
+      await planned('python-version::misfit', '--write');
+      expect(textOf('.python-version')).to.equal('# ours\n3.13\n');
+      expect(await saidBy()).not.to.contain('python-version::misfit');
+    });
+
+    it('pins the version that the build chose in place of the default', async () => {
+      const older = lock.replaceAll('cp313', 'cp310');
+      write({ 'pyproject.toml': project(), 'uv.lock': older });
+      expect(await planned('python-version-file::not-found')).to.contain('\n+3.12\n');
+    });
+  });
+
   it('looks in the folder of the project', async () => {
     write({ 'backend/requirements.txt': '', 'backend/runtime.txt': 'python-3.12\n' });
     expect((await fix('runtime-txt::deprecated', '--write', '-p', 'root=backend')).status).to.equal(0);
@@ -336,7 +376,7 @@ describe('cli/fix', () => {
   it('does not overwrite a file that changed meanwhile, and writes none of the others', () => {
     write({ 'requirements.txt': '', 'runtime.txt': 'python-3.12\n', '.python-version': '3.11\n' });
     const place = { appDir: work.appDir, cacheDir: work.cacheDir, settings: {} };
-    const found = readAppPatches(place, '.', NOW);
+    const found = readAppPatches({ place, root: '.', now: NOW, trace: undefined });
     const { patches, seen } = found.ok ? found.value : expect.fail('not read');
     write({ '.python-version': '3.10\n' });
     expect(writePatch(work.appDir, patches[0]!, seen)?.code).to.equal('fix::file-changed');

@@ -54,7 +54,7 @@ function toneOf(outcome: Outcome | RunReport['status']): Tone {
 }
 
 function tiles(report: RunReport): string {
-  const { durationMs, exitCode, slug, partial, remote } = report;
+  const { durationMs, exitCode, slug, outputs = [], partial, remote } = report;
   const outcomes = countOutcomes(report).map(([outcome, count]) => `${count} ${formatOutcome(outcome)}`);
   const savedMs = savedTime(report);
   const tile = (name: string, value: string, aside = ''): string =>
@@ -67,6 +67,7 @@ function tiles(report: RunReport): string {
     slug === undefined
       ? tile('Slug', 'none', partial === true ? 'only part of the pipeline ran' : 'not written')
       : tile('Slug', formatBytes(slug.bytes), `${countOf(slug.files, 'file')} in ${slug.path}`),
+    ...outputs.map(({ form, bytes, path }) => tile(`Output ${form}`, formatBytes(bytes), path)),
     ...(remote === undefined
       ? []
       : [tile('Remote cache', `${remote.hits} of ${remote.hits + remote.misses}`, remote.url)]),
@@ -113,18 +114,26 @@ interface Span {
   readonly tookMs: number;
 }
 
-/** Nodes that ran, sorted by start, and the slug. Restoring a node takes too little time for a bar. */
-function spansOf({ nodes, startedAt, durationMs, slug }: RunReport): readonly Span[] {
+/** Nodes that ran, sorted by start, the slug and the outputs. Restoring a node takes too little time for a bar. */
+function spansOf({ nodes, startedAt, durationMs, slug, outputs = [] }: RunReport): readonly Span[] {
   const start = Date.parse(startedAt);
   const ofNodes = Object.entries(nodes).flatMap(([id, node]): readonly Span[] => {
     const fromMs = Math.max(0, Date.parse(node.startedAt ?? '') - start);
     const tookMs = node.durationMs;
     return Number.isNaN(fromMs) ? [] : [{ name: nodeLink(id), tone: toneOf(node.outcome), fromMs, tookMs }];
   });
-  // Nothing that takes time comes after the slug.
-  const tookMs = slug?.durationMs ?? 0;
-  const ofSlug: Span = { name: 'writing the slug', tone: 'plain', fromMs: Math.max(0, durationMs - tookMs), tookMs };
-  return [...ofNodes.sort((a, b) => a.fromMs - b.fromMs), ...(tookMs > 0 ? [ofSlug] : [])];
+  // One after the other, up to the end of the run.
+  const written = [
+    { name: 'writing the slug', tookMs: slug?.durationMs ?? 0 },
+    ...outputs.map(({ form, durationMs: tookMs = 0 }) => ({ name: `writing ${form}`, tookMs })),
+  ];
+  let fromMs = durationMs - written.reduce((sum, { tookMs }) => sum + tookMs, 0);
+  const ofSlug = written.map(({ name, tookMs }): Span => {
+    const span: Span = { name, tone: 'plain', fromMs: Math.max(0, fromMs), tookMs };
+    fromMs += tookMs;
+    return span;
+  });
+  return [...ofNodes.sort((a, b) => a.fromMs - b.fromMs), ...ofSlug.filter(({ tookMs }) => tookMs > 0)];
 }
 
 function timeline(report: RunReport): string {

@@ -24,8 +24,6 @@ import { endOfError, writeSlug, type WrittenSlug } from './write.js';
 
 export interface WrittenOutputs {
   readonly reports: readonly OutputReport[];
-  /** Those that were not there before. */
-  readonly written: readonly OutputReport[];
   /** For the fast record. */
   readonly traces: readonly SlugTrace[];
 }
@@ -35,12 +33,13 @@ export interface OutputOptions {
   readonly outputs: readonly OutputRequest[];
   readonly sourceTimeS: number | undefined;
   readonly workDir: () => string;
+  /** Called after each that was not there before. */
+  readonly onWritten: (report: OutputReport) => void;
 }
 
 /** `slug`: the slug that the run has just written. */
 export async function writeOutputs(app: FinishedApp, slug: WrittenSlug, options: OutputOptions): Promise<OutputsEnd> {
   const reports: OutputReport[] = [];
-  const changed: OutputReport[] = [];
   const traces: SlugTrace[] = [];
   const shared = new Lazy(() => sharedParts(app, slug));
   for (const request of options.outputs) {
@@ -49,9 +48,9 @@ export async function writeOutputs(app: FinishedApp, slug: WrittenSlug, options:
     const { report } = written.value;
     reports.push(report);
     traces.push(...written.value.traces);
-    if (written.value.changed) changed.push(report);
+    if (written.value.changed) options.onWritten(report);
   }
-  return succeed({ reports, written: changed, traces });
+  return succeed({ reports, traces });
 }
 
 type OneEnd = Result<Written & { readonly report: OutputReport }, Lost | Failed>;

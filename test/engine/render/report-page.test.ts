@@ -92,6 +92,19 @@ describe('engine/render/report-page', () => {
     expect(page).to.not.contain('hunter2');
   });
 
+  it('shows outputs, and puts them after the slug in the timeline', () => {
+    const { slug } = succeededReport;
+    const outputs = [
+      { form: 'oci' as const, path: '/srv/image', digest: 'sha256:a', bytes: 41_000_000, durationMs: 500 },
+      { form: 'tar' as const, path: '/srv/<b>.tar', digest: 'sha256:b', bytes: 5_000_000 },
+    ];
+    const page = reportPage({ ...succeededReport, durationMs: 4000, slug: { ...slug!, durationMs: 1000 }, outputs });
+    const text = textOf(page);
+    expect(text).to.contain('Output oci 41.0 MB /srv/image').and.to.contain('Output tar 5.0 MB /srv/&lt;b&gt;.tar');
+    expect(text).to.contain('writing the slug 2.5 s 1.0 s').and.to.contain('writing oci 3.5 s 500 ms');
+    expect(text).to.not.contain('writing tar');
+  });
+
   it('puts the slug at the end of the timeline if writing it took time', () => {
     const { slug } = succeededReport;
     expect(textOf(reportPage(succeededReport))).to.not.contain('writing the slug');

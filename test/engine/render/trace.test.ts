@@ -34,6 +34,13 @@ describe('engine/render/trace', () => {
     }
   });
 
+  it('has a span for each output', () => {
+    const output = { form: 'tar' as const, path: '/a.tar', digest: 'sha256:a', bytes: 5, durationMs: 40 };
+    const spans = spansOf([...succeededRun.slice(0, -1), { at: 75_350, type: 'output-written', ...output }]);
+    const { name, ts, dur } = spans.at(-1)!;
+    expect({ name, ts, dur }).to.deep.equal({ name: 'write tar', ts: 75_310_000, dur: 40_000 });
+  });
+
   it('has spans for the slug and for the run', () => {
     expect(
       spansOf(succeededRun)
