@@ -8,7 +8,7 @@ import { fileName } from '../uv-lock.js';
 import type { LockedFiles, VersionLock } from './lock.js';
 
 interface Edge {
-  /** The name of its targets, or name and version. */
+  /** The name of its targets, with version and source if the lockfile has several. */
   readonly to: string;
   /** The same with the extras. */
   readonly asked: string;
@@ -17,6 +17,7 @@ interface Edge {
 }
 
 interface Entry extends LockedFiles {
+  readonly keys: ReadonlySet<string>;
   readonly needs: readonly Edge[];
   readonly extras: Readonly<Record<string, readonly Edge[]>>;
   readonly groups: Readonly<Record<string, readonly Edge[]>>;
@@ -57,8 +58,11 @@ function entryOf(entry: Fields): Entry {
   const { url } = source;
   // A direct URL of a wheel is its only file.
   const direct = typeof url === 'string' && wheels.length === 0 ? fileName({ url }) : undefined;
+  const named = normalizeName(typeof name === 'string' ? name : '');
+  const keys = [undefined, version].flatMap((one) => [undefined, source].map((place) => keyOf(named, one, place)));
   return {
-    name: normalizeName(typeof name === 'string' ? name : ''),
+    name: named,
+    keys: new Set(keys),
     version: typeof version === 'string' ? version : '',
     wheels: direct?.endsWith('.whl') === true ? [direct] : wheels,
     hasSdist: entry['sdist'] !== undefined,
@@ -69,12 +73,18 @@ function entryOf(entry: Fields): Entry {
   };
 }
 
+/** Two indexes can have the same version of a package with different files. */
+function keyOf(name: string, version: unknown, source: unknown): string {
+  const place = Object.values(fieldsOf(source)).find((value) => typeof value === 'string');
+  return [name, typeof version === 'string' ? version : '', typeof place === 'string' ? place : ''].join(' ');
+}
+
 const listOf = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value.map(fieldsOf) : []);
 
 const edgesOf = (value: unknown): readonly Edge[] =>
-  listOf(value).map(({ name, version, marker, extra }) => {
+  listOf(value).map(({ name, version, source, marker, extra }) => {
     const named = normalizeName(typeof name === 'string' ? name : '');
-    const to = typeof version === 'string' ? `${named} ${version}` : named;
+    const to = keyOf(named, version, source);
     const extras = stringsOf(extra).map(normalizeName);
     const asked = extras.length === 0 ? to : `${to} [${extras.join(',')}]`;
     return { to, asked, marker: typeof marker === 'string' ? marker : '', extras };
@@ -84,7 +94,7 @@ const edgesByName = (value: unknown): Entry['extras'] =>
   Object.fromEntries(Object.entries(fieldsOf(value)).map(([name, edges]) => [normalizeName(name), edgesOf(edges)]));
 
 class Graph {
-  /** By name, and by name and version. */
+  /** By name, and by all that a dependency may tell of its targets. */
   readonly #byKey = new Map<string, Entry[]>();
 
   constructor(
@@ -93,7 +103,7 @@ class Graph {
     private readonly groups: readonly string[],
   ) {
     for (const entry of entries) {
-      for (const key of [entry.name, `${entry.name} ${entry.version}`]) {
+      for (const key of entry.keys) {
         const known = this.#byKey.get(key);
         if (known === undefined) this.#byKey.set(key, [entry]);
         else known.push(entry);
