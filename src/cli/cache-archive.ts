@@ -62,6 +62,7 @@ const WHY: Readonly<Record<LeftOut, string>> = {
   secrets: 'it was made with secrets',
   variables: 'it was made with variables of the app',
   derived: 'it was made from results with secrets or variables of the app',
+  packed: 'it is a layer of an archive or image, which the other machine packs itself',
   missing: 'it is not in the cache',
   unusable: 'this version of pyflow cannot use it',
 };

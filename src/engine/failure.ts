@@ -65,6 +65,9 @@ export type ActedOnCode =
 export const hasCode = ({ code }: Pick<Failure, 'code'>, ...codes: readonly ActedOnCode[]): boolean =>
   codes.some((each) => each === code);
 
+/** Whether the code is one of a list that only says more about failures, such as where to read on. */
+export const isAmong = ({ code }: Pick<Failure, 'code'>, codes: ReadonlySet<string>): boolean => codes.has(code);
+
 /** Whether the code belongs to an area, which is the part before the colons. */
 export const isOfArea = ({ code }: Pick<Failure, 'code'>, area: 'download' | 'plugin' | 'worker'): boolean =>
   code.split('::', 1)[0] === area;

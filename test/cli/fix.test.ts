@@ -15,7 +15,10 @@ import { expect } from 'chai';
 import { readAppPatches, writePatch } from '../../src/cli/app-patches.js';
 import { lazyEngine, type Engine } from '../../src/cli/engine.js';
 import type { RunReport } from '../../src/engine/events.js';
+import { styleOf } from '../../src/engine/render/style.js';
+import { summarize } from '../../src/engine/render/summary.js';
 import { writeState } from '../../src/engine/run/run-record.js';
+import { SURELY_PATCHED } from '../../src/manifests/app/patches/sure-codes.js';
 import { PATCHED_CODES } from '../../src/manifests/app/patches/find.js';
 import { pyflow, type Ran } from '../support/fake-world.js';
 import { VERSION, Workspace } from '../support/workspace.js';
@@ -217,6 +220,16 @@ describe('cli/fix', () => {
       'python-version::unknown-major',
       'python-version::unknown-patch',
     ]);
+  });
+
+  it('is named after a failure that it surely has a patch for', async () => {
+    const tested = new Set(CASES.map(({ code }) => code));
+    expect([...SURELY_PATCHED].filter((code) => !tested.has(code))).to.deep.equal([]);
+    write({ 'setup.py': '' });
+    const report = await work.run({ pipelineFile: PIPELINE, until: 'version' });
+    expect(summarize(report, styleOf(false)).join('\n')).to.contain(
+      '`pyflow fix package-manager::setup-py-only` shows a change that fixes this.',
+    );
   });
 
   it('shows a diff that patch applies', async () => {

@@ -65,7 +65,7 @@ export function unsharedOf(run: Run, action: Action, result: Bound['result'] = {
   if (action.isPure || !isRestorable(action)) return undefined;
   const bond = bondOf({ result, usesVariables: usesVariables(run, action) }, action.record);
   if (bond === 'app' || bond === 'secrets') return { type: action.holdsUnkeyed ? 'secrets' : bond };
-  if (bond !== undefined && bond !== 'derived') return { type: bond };
+  if (bond !== undefined && bond !== 'derived' && bond !== 'packed') return { type: bond };
   const taint = taintOf(run, action.index, result.taint);
   return taint === undefined ? undefined : { type: 'derived', ...taint };
 }

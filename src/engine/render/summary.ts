@@ -1,6 +1,7 @@
 // The last lines of a run: outcomes, saved time, failures, and where the slug is.
 
-import { isSameFailure, unreachable, type Failure } from '../failure.js';
+import { SURELY_PATCHED } from '../../manifests/app/patches/sure-codes.js';
+import { isAmong, isSameFailure, unreachable, type Failure } from '../failure.js';
 import type { Outcome, OutputReport, RunReport } from '../events.js';
 import { cleanLines, cleanText } from '../files/clean-text.js';
 import { someOf } from '../files/shown-path.js';
@@ -18,6 +19,7 @@ export function summarize(report: RunReport, style: Style): string[] {
   return [
     `${headline(report, style)} in ${formatDuration(report.durationMs)}${counts.length === 0 ? '' : `: ${counts.join(', ')}`}${saved}.`,
     ...failures(report, style),
+    ...fixLine(report),
     ...abortedLine(report, style),
     ...nodes.flatMap(([id, { degraded }]) =>
       degraded === undefined ? [] : [`${style.yellow('Degraded:')} ${id}: ${cleanText(degraded)}`],
@@ -87,6 +89,11 @@ export function failuresOf(report: RunReport): readonly { readonly node?: string
   const isOfNode = ofNodes.some((ofNode) => isSameFailure(ofNode.failure, failure));
   return isOfNode ? ofNodes : [...ofNodes, { failure }];
 }
+
+const fixLine = (report: RunReport): string[] =>
+  failuresOf(report)
+    .filter(({ failure }) => isAmong(failure, SURELY_PATCHED))
+    .map(({ failure }) => `  \`pyflow fix ${failure.code}\` shows a change that fixes this.`);
 
 const SHOWN_NODES = 5;
 

@@ -15,7 +15,7 @@ export function taintOf(
   stored: StoredTaint | undefined,
   looks?: Iterable<string>,
 ): Taint | undefined {
-  if (stored === undefined || stored === 'inherited') return inheritedTaint(run, index, looks);
+  if (stored === undefined || stored === 'inherited' || stored === 'packed') return inheritedTaint(run, index, looks);
   return { cause: stored, node: run.pipeline.nodes[index]!.id };
 }
 

@@ -32,8 +32,8 @@ export interface Platform {
 }
 
 const LARGEST_JSON = 4 * 1024 * 1024;
-/** With ours, an overlay file system can stack them. */
-const MOST_LAYERS = 25;
+/** So that at least some of the 127 that overlay file systems stack are left for the app. */
+const MOST_LAYERS = 100;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 /** Throws a `FailureError` if the layout has no image that can be the base. */

@@ -17,10 +17,11 @@ import { readBaseImage, withBaseBlob, type BaseImage, type Platform } from './oc
 import { configOf, imageNames, LAUNCHER, manifestOf, type ImageLayer, type ImageParts } from './oci-image.js';
 import { LayoutWriter } from './oci-layout.js';
 import { CONFIG_TYPE, hexOfOci, INDEX_FILE, LAYER_TYPES, MANIFEST_TYPE } from './oci-words.js';
-import { baseUnusable, reservedName } from './output-failures.js';
+import { baseUnusable, reservedName, tooManyProcesses } from './output-failures.js';
 import { readOutputRecord, traceOfFile, writeOutputRecord } from './output-record.js';
 import type { OutputJob, Written } from './output-job.js';
 import { packPart } from './packed-part.js';
+import { fewParts } from './slug-parts.js';
 import type { TarSource } from './part-tar.js';
 
 export type OciRequest = Extract<OutputRequest, { readonly type: 'oci' }>;
@@ -39,7 +40,7 @@ export async function writeImages(request: OciRequest, job: OutputJob): Promise<
   layout.sweep(packing.now);
   if (base !== undefined) await addBase(layout, base);
   const layers: ImageLayer[] = [];
-  for (const { title, source } of await layerSources(job, base !== undefined))
+  for (const { title, source } of layerSources(job, base))
     layers.push(await addLayer(layout, source, { title, request, job }));
   const processes = await processesOf(job);
   const created = new Date(sourceTimeS * 1000).toISOString().replace('.000Z', 'Z');
@@ -87,11 +88,16 @@ async function addBase(layout: LayoutWriter, base: BaseImage): Promise<void> {
   }
 }
 
+/** As many as overlay file systems stack. */
+const MOST_LAYERS = 127;
+/** Process types, each of which becomes an image. */
+const MOST_PROCESSES = 200;
+
 /** The launcher's layer, then those of the slug. */
-async function layerSources(
+function layerSources(
   { content, parts, table, mtimeOf, packing }: OutputJob,
-  hasBase: boolean,
-): Promise<readonly { readonly title: string; readonly source: TarSource }[]> {
+  base: BaseImage | undefined,
+): readonly { readonly title: string; readonly source: TarSource }[] {
   const file = (text: string, executable: boolean): NewEntry => {
     const bytes = Buffer.from(text);
     packing.store.write(digestOf(bytes), bytes);
@@ -101,13 +107,13 @@ async function layerSources(
     ['app', { directory: true }],
     [LAUNCHER, file(launcherScript(profilesIn(content.entries)), true)],
     // Hides what the base image has in this folder.
-    ...(hasBase ? ([['app/.wh..wh..opq', file('', false)]] as [string, NewEntry][]) : []),
+    ...(base !== undefined ? ([['app/.wh..wh..opq', file('', false)]] as [string, NewEntry][]) : []),
   ];
   const { root } = buildTree(entries, table);
   const mtimeS = FIXED_MTIME_S;
   return [
     { title: 'launcher', source: { table, root, folder: '', mtimeS } },
-    ...parts.map((part) => ({
+    ...fewParts(parts, MOST_LAYERS - 1 - (base?.layers.length ?? 0), table).map((part) => ({
       title: part.title,
       source: { table, root: part.root, folder: 'app', mtimeS: mtimeOf(part) },
     })),
@@ -180,5 +186,7 @@ async function processesOf({ content, packing }: OutputJob): Promise<ReadonlyMap
   if (entry?.type !== 'file' || sizeOf(entry.digest) > LARGEST_PROCFILE) return new Map();
   const chunks: Buffer[] = [];
   for await (const chunk of packing.bytes.chunks(entry.digest)) chunks.push(Buffer.from(chunk));
-  return parseProcfile(Buffer.concat(chunks).toString('utf8'));
+  const processes = parseProcfile(Buffer.concat(chunks).toString('utf8'));
+  if (processes.size > MOST_PROCESSES) throw new FailureError(tooManyProcesses(processes.size, MOST_PROCESSES));
+  return processes;
 }

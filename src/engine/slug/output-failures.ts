@@ -35,3 +35,11 @@ export const reservedName = (path: string): Failure => ({
   detail: 'In the layers of images, a name that starts with `.wh.` says that a file was deleted.',
   remedy: '1. Rename the file.\n2. Or leave it out of the slug with a line in .slugignore.',
 });
+
+export const tooManyProcesses = (count: number, most: number): Failure => ({
+  code: 'output::too-many-processes',
+  blame: 'app',
+  title: 'The Procfile has too many process types for images',
+  detail: `It has ${count}. Each becomes an image, and pyflow writes at most ${most}.`,
+  remedy: 'Remove process types that the app does not need from the Procfile.',
+});

@@ -65,7 +65,7 @@ export async function packPart(source: TarSource, packing: Packing): Promise<Pac
     layer: writeLayer(store, table, root, []),
     durationMs: Math.round(performance.now() - started),
     // It has files of the app, so it must not leave this machine with other results.
-    taint: 'inherited' as const,
+    taint: 'packed' as const,
     storedAt: now,
   };
   await store.publish(key, result, recordOf(config));

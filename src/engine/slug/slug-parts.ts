@@ -12,10 +12,9 @@ export interface SlugPart {
   readonly isSource: boolean;
   /** Digest of the root Directory message. */
   readonly root: Digest;
+  /** About how many it has. */
+  readonly bytes: number;
 }
-
-/** Overlay file systems stack at most 127 layers, and a base image has some. */
-const MOST_PARTS = 100;
 
 /**
  * In the order in which an image stacks them: layers in plan order, then the source, because it changes most often. `root`: of the
@@ -28,7 +27,7 @@ export function partsOfSlug(
   titleOf: (layer: Layer) => string,
 ): readonly SlugPart[] {
   const division = new Division(table);
-  const parts: (SlugPart & { readonly bytes: number })[] = [];
+  const parts: SlugPart[] = [];
   for (const layer of layers.toReversed()) {
     const own = division.take(layer.root, root, '');
     if (own === undefined) continue;
@@ -36,8 +35,7 @@ export function partsOfSlug(
   }
   parts.reverse();
   const source = division.take(root, root, '');
-  const few = fewParts(parts, table);
-  return source === undefined ? few : [...few, { title: 'source', isSource: true, root: source }];
+  return source === undefined ? parts : [...parts, { title: 'source', isSource: true, root: source, bytes: 0 }];
 }
 
 /** Knows what parts have taken. Folders that only one part has are compared by their digest, not file by file. */
@@ -104,15 +102,12 @@ const isSameFile = (a: FileEntry, b: FileEntry): boolean =>
   a.digest === b.digest && a.executable === b.executable && a.mode === b.mode;
 const isSameLink = (a: SymlinkEntry, b: SymlinkEntry): boolean => a.target === b.target;
 
-/** Merges the smallest parts into one if there are too many. */
-function fewParts(
-  parts: readonly (SlugPart & { readonly bytes: number })[],
-  table: DirectoryTable,
-): readonly SlugPart[] {
-  if (parts.length < MOST_PARTS) return parts;
-  const large = new Set(parts.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST_PARTS - 2));
-  const small = parts.filter((part) => !large.has(part));
-  const root = small.reduce((merged, part) => mergeDirectories(table, merged, part.root), EMPTY_DIRECTORY);
-  const title = `${small.length} small layers`;
-  return [{ title, isSource: false, root }, ...parts.filter((part) => large.has(part))];
+/** Merges the smallest parts into one if there are more than `most`. The source stays by itself. */
+export function fewParts(parts: readonly SlugPart[], most: number, table: DirectoryTable): readonly SlugPart[] {
+  if (parts.length <= most) return parts;
+  const bySize = parts.filter(({ isSource }) => !isSource).toSorted((a, b) => b.bytes - a.bytes);
+  const small = new Set(bySize.slice(most - 2));
+  const root = [...small].reduce((merged, part) => mergeDirectories(table, merged, part.root), EMPTY_DIRECTORY);
+  const merged = { title: `${small.size} small layers`, isSource: false, root, bytes: 0 };
+  return [merged, ...parts.filter((part) => !small.has(part))];
 }

@@ -109,6 +109,7 @@ function whyNone(stored: readonly StoredResult[]): LeftOut {
   if (bound === undefined) return 'missing';
   if (bound.appId !== undefined || bound.taint === 'secrets') return 'app';
   if (bound.degraded !== undefined) return 'degraded';
+  if (bound.taint === 'packed') return 'packed';
   return bound.taint === 'variables' ? 'variables' : 'derived';
 }
 

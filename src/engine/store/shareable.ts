@@ -14,7 +14,9 @@ export type Bond =
   /** App variables. */
   | 'variables'
   /** Made from a result that contains secrets or app variables. */
-  | 'derived';
+  | 'derived'
+  /** A part of a slug, packed for archives and images. Other machines pack it again. */
+  | 'packed';
 
 /** What can bind a result to this machine, besides its key. */
 export interface Bound {
@@ -28,6 +30,7 @@ export function bondOf({ result, usesVariables }: Bound, record: KeyRecord): Bon
   if (result.degraded !== undefined) return 'degraded';
   if (Object.keys(record.secrets).length > 0) return 'secrets';
   if (usesVariables === true || Object.values(record.env).some(isDigested)) return 'variables';
+  if (result.taint === 'packed') return 'packed';
   return result.taint === undefined ? undefined : 'derived';
 }
 

@@ -31,9 +31,10 @@ export interface ActionResult {
 
 /**
  * `variables`: the node had variables of the app, and the result contains the value of one. `secrets`: the node had secrets or
- * logins, so only one app can use the result. `inherited`: the node saw files or values of such a node.
+ * logins, so only one app can use the result. `inherited`: the node saw files or values of such a node. `packed`: no node made it; it
+ * is a part of a slug for archives and images.
  */
-export type StoredTaint = 'variables' | 'secrets' | 'inherited';
+export type StoredTaint = 'variables' | 'secrets' | 'inherited' | 'packed';
 
 /** Who asks for a result. Finding out the builder takes time, and few results need it. */
 export interface Asker {
