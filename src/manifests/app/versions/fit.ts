@@ -104,18 +104,19 @@ class Wheels {
     const readTags = tagsReader(machine);
     for (const { minor, version = `${minor}.0` } of builds) {
       const packages = lock.packagesFor(markerEnvironment(machine, minor, version));
-      const excluding = packages.filter(
-        ({ python }) => python !== undefined && meetsConstraint(version, python) === false,
-      );
-      this.#excluding.set(minor, excluding);
-      const excluded = new Set(excluding);
-      const without = packages.flatMap((locked): readonly Package[] => {
+      const excludes = excludingReader(version);
+      const excluding: LockedFiles[] = [];
+      const without: Package[] = [];
+      for (const locked of packages) {
         const tags = readTags(locked);
-        const hasOwn = tags.some((tag) => acceptsPython(tag, minor));
-        if (hasOwn || excluded.has(locked)) return [];
-        // A wheel for another Python shows that the package is compiled, and that it can be had without.
-        return [{ locked, hasWheel: builds.some((build) => tags.some((tag) => acceptsPython(tag, build.minor))) }];
-      });
+        if (excludes(locked.python)) excluding.push(locked);
+        else if (!tags.some((tag) => acceptsPython(tag, minor))) {
+          // A wheel for another Python shows that the package is compiled, and that it can be had without.
+          const hasWheel = builds.some((build) => tags.some((tag) => acceptsPython(tag, build.minor)));
+          without.push({ locked, hasWheel });
+        }
+      }
+      this.#excluding.set(minor, excluding);
       this.#without.set(minor, without);
     }
   }
@@ -154,6 +155,17 @@ class Wheels {
 
 const rankOf = ({ type }: Rejection): number => (type === 'would-compile' ? 1 : 0);
 const nameIn = (reason: Rejection): string => ('package' in reason ? reason.package : '');
+
+/** Whether a constraint excludes the version. Many packages have the same one. */
+function excludingReader(version: string): (constraint: string | undefined) => boolean {
+  const known = new Map<string, boolean>();
+  return (constraint) => {
+    if (constraint === undefined) return false;
+    const excludes = known.get(constraint) ?? meetsConstraint(version, constraint) === false;
+    known.set(constraint, excludes);
+    return excludes;
+  };
+}
 
 /** The tags of the wheels for the machine. Different Pythons ask for the same packages. */
 function tagsReader(machine: WheelMachine): (locked: LockedFiles) => readonly WheelTags[] {
