@@ -4,10 +4,13 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { hexOf } from '../../../src/engine/files/digest.js';
 import { SLUG_MARKERS } from '../../../src/engine/app/source-names.js';
 import { removeTree } from '../../../src/engine/files/remove-tree.js';
 import { CliScene, STACK_TRACE } from '../../support/cli-scene.js';
 import { contentOf, decompressed, layerTars, readImages, unpack, unpackImage } from '../../support/oci.js';
+import { MemoryReapi } from '../../support/memory-reapi.js';
+import { outcomesOf, RemoteScene } from '../../support/remote-scene.js';
 import { skipBecause } from '../../support/skip.js';
 import { Workspace } from '../../support/workspace.js';
 
@@ -18,6 +21,33 @@ nodes:
     uses: command
     with: { argv: [sh, -ec, "mkdir -p lib; head -c ${count} /dev/urandom > lib/random; seq 20000 > lib/numbers"], writes: [lib/**] }
 `;
+
+describe('outputs and a remote cache', function () {
+  this.timeout(60_000);
+
+  it('are the same on a second machine, and no packed layer leaves the first', async () => {
+    const server = await MemoryReapi.start();
+    const scene = new RemoteScene();
+    try {
+      scene.pipeline(PIPELINE(10_000)).write({ 'app.py': 'source of the app\n', Procfile: 'web: true\n' });
+      const args = (name: string) => [`--output=oci=${scene.root}/image-${name}`, '--refresh=all'];
+      let first = await scene.on({ name: 'a', url: server.url, write: true, args: args('a') });
+      // A run ends before its uploads if those take longer than the run.
+      while (first.report.remote?.notUploaded !== 0)
+        first = await scene.on({ name: 'a', url: server.url, write: true, args: args('a') });
+      const second = await scene.on({ name: 'b', url: server.url, args: args('b').slice(0, 1) });
+      expect(outcomesOf(second.report)).to.deep.equal({ made: 'restored remote' });
+      expect(second.report.outputs?.[0]?.digest).to.equal(first.report.outputs?.[0]?.digest);
+      const packed = readdirSync(join(scene.root, 'image-a/blobs/sha256'));
+      const held = new Set([...server.blobs.keys()].map(hexOf));
+      expect(held.size).to.be.greaterThan(0);
+      expect(packed.filter((name) => held.has(name))).to.deep.equal([]);
+    } finally {
+      scene.cleanUp();
+      server.stop();
+    }
+  });
+});
 
 describe('outputs in trouble', () => {
   it('keep the earlier image and archive if the disk is full', async function () {
