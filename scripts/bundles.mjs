@@ -208,6 +208,9 @@ exports.transports={Stream:require('winston/lib/winston/transports/stream')};`,
     onLoad({ filter: /^diagnostics$/, namespace: 'slim' }, () => ({ contents: 'module.exports=()=>()=>{}' }));
     onResolve({ filter: /^@grpc\/proto-loader$/ }, () => ({ path: 'proto-loader', namespace: 'slim' }));
     onLoad({ filter: /^proto-loader$/, namespace: 'slim' }, () => ({ contents: '' }));
+    // The library for CycloneDX also writes XML, if this is installed.
+    onResolve({ filter: /^xmlbuilder2$/ }, () => ({ path: 'xmlbuilder2', namespace: 'slim' }));
+    onLoad({ filter: /^xmlbuilder2$/, namespace: 'slim' }, () => ({ contents: '' }));
   },
 };
 

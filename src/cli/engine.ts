@@ -7,6 +7,7 @@ import { systemClock } from '../engine/services/clock.js';
 import type { PlanOptions, PlanReport } from '../engine/plan-report.js';
 import type { Refusal, RunRequest } from '../engine/request.js';
 import { tryFastPath } from '../engine/up-to-date/fast-path.js';
+import type { Inventory } from '../engine/inspect/inventory.js';
 import type { Explanation } from '../engine/inspect/why.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
@@ -20,6 +21,11 @@ interface ExecRequest {
   readonly writable: boolean;
   /** The sandbox keeps its files in it. */
   readonly cacheDir: string;
+  readonly signal: AbortSignal;
+}
+
+interface InspectRequest extends Pick<RunRequest, 'appDir' | 'appId' | 'cacheDir'> {
+  readonly slugDir: string;
   readonly signal: AbortSignal;
 }
 
@@ -43,6 +49,8 @@ export interface Engine {
   kinds(): Promise<readonly PluginManifest[]>;
   /** Writes a tool tree of the cache into a new folder. */
   layOutTool(cacheDir: string, key: string, folder: string): Promise<Result<undefined>>;
+  /** The inventory of a slug, with what the records of the app's runs know of it. */
+  inspect(request: InspectRequest): Promise<Result<Inventory, Failure>>;
   /** Returns the exit status of the command. */
   exec(request: ExecRequest): Promise<Result<number, Failure>>;
 }
@@ -79,6 +87,11 @@ export function lazyEngine(
       return [...shippedKinds.values()].map(({ manifest }) => manifest).sort((a, b) => (a.kind < b.kind ? -1 : 1));
     },
     layOutTool: async (...request) => (await import('../engine/inspect/tool-folder.js')).layOutTool(...request),
+    inspect: async ({ slugDir, signal, ...place }) => {
+      const { takeInventory } = await import('../engine/inspect/inventory.js');
+      const { reportsOf } = await import('../engine/inspect/run-facts.js');
+      return takeInventory({ slugDir, reports: reportsOf(place), signal, sourceDateEpoch: env['SOURCE_DATE_EPOCH'] });
+    },
     exec: async ({ cacheDir, ...request }) => {
       const { execSlug } = await import('../engine/inspect/exec-slug.js');
       return execSlug(request, {

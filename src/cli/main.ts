@@ -14,6 +14,7 @@ import { command as fix } from './fix.js';
 import { command as graph } from './graph.js';
 import { BUG_STATUS, USAGE_STATUS } from './exit-status.js';
 import { helpOf, overviewOf } from './help.js';
+import { command as inspect } from './inspect.js';
 import { command as plan } from './plan.js';
 import { command as plugins } from './plugins.js';
 import { printFailure } from './refusal.js';
@@ -36,6 +37,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   graph,
   exec,
   fix,
+  inspect,
   buildpack,
   cache,
   catalogue,

@@ -90,6 +90,7 @@ describe('cli/main', () => {
       fix: ['[CODE]', '--write', '--json', '--app DIR'],
       exec: ['--slug DIR', '-- CMD [ARG]...'],
       check: ['[PIPELINE...]', '--app DIR', '--policy FILE'],
+      inspect: ['[SLUG]', '--format FORMAT', 'text, json, cyclonedx', '--out FILE'],
       cache: ['ls', 'show KEY', 'verify', 'gc', 'clear'],
       catalogue: ['ls', 'show NAME', 'check', 'pin URL|FILE', '--pins FILE', '--max-age DAYS'],
       plugins: ['ls', 'show KIND'],

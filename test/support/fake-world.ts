@@ -64,5 +64,6 @@ const unexpected: Engine = {
   why: refuse('why'),
   kinds: refuse('kinds'),
   layOutTool: refuse('layOutTool'),
+  inspect: refuse('inspect'),
   exec: refuse('exec'),
 };
