@@ -33,6 +33,11 @@ export interface PluginManifest {
    */
   readonly buildsCode?: true;
   /**
+   * Its commands are package managers. If the operator wants the package gateway, they use it, and the network of the node can be
+   * closed. Only for shipped kinds.
+   */
+  readonly installsPackages?: true;
+  /**
    * Runs programs of the machine that can change what it makes, so its keys contain the builder. Default: true for a plugin
    * from outside, false for a shipped kind. Never applies to a node that only computes values.
    */

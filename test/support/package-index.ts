@@ -12,6 +12,8 @@ export interface PackageIndexOptions {
   readonly login?: { readonly user: string; readonly password: string };
   /** Its pages contain the digest of each file, like those of most real indexes. */
   readonly tellsDigests?: true;
+  /** Its pages are JSON, with this upload time for each file. */
+  readonly uploadTimes?: Readonly<Record<string, string>>;
   /** The port of an index that was stopped. */
   readonly port?: number;
 }
@@ -93,8 +95,20 @@ export class PackageIndex {
     const name = /^\/simple\/([^/]+)\/$/.exec(path)?.[1];
     const links = [...this.#files.keys()].filter((candidate) => normalized(candidate.split('-')[0] ?? '') === name);
     if (links.length === 0) return void response.writeHead(404).end();
+    if (this.options.uploadTimes !== undefined) return void this.answerJson(name ?? '', links, response);
     const page = links.map((link) => `<a href="/files/${link}${this.fragment(link)}">${link}</a>`).join('\n');
     response.writeHead(200, { 'content-type': 'text/html' }).end(`<!DOCTYPE html><html><body>${page}</body></html>`);
+  }
+
+  private answerJson(name: string, links: readonly string[], response: ServerResponse): void {
+    const files = links.map((filename) => ({
+      filename,
+      url: `/files/${filename}`,
+      hashes: { sha256: createHash('sha256').update(this.#files.get(filename)!).digest('hex') },
+      'upload-time': this.options.uploadTimes?.[filename],
+    }));
+    response.writeHead(200, { 'content-type': 'application/vnd.pypi.simple.v1+json' });
+    response.end(JSON.stringify({ meta: { 'api-version': '1.1' }, name, versions: [], files }));
   }
 
   private isAllowed(request: IncomingMessage): boolean {

@@ -54,6 +54,7 @@ export async function lockedPoetryApp(
   tools: { readonly poetryDir: string; readonly python: string },
   index: PackageIndex,
   app: PoetryApp,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Files> {
   const files = poetryProject(index, app);
   const { root = '.' } = app;
@@ -87,6 +88,7 @@ export async function lockedPoetryApp(
           POETRY_VIRTUALENVS_CREATE: 'false',
           VIRTUAL_ENV: environment,
           PYFLOW_DEFAULT_INDEX: index.url,
+          ...env,
         },
       },
     );

@@ -47,6 +47,7 @@ export async function lockedApp(
   tools: { readonly uvDir: string; readonly python: string },
   index: PackageIndex,
   app: UvApp,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Files> {
   const files = uvProject(index, app);
   const folder = mkdtempSync(join(tmpdir(), 'pyflow-uv-lock-'));
@@ -64,6 +65,7 @@ export async function lockedApp(
         UV_CACHE_DIR: join(folder, 'cache'),
         UV_INDEX_TEST_USERNAME: user,
         UV_INDEX_TEST_PASSWORD: password,
+        ...env,
       },
     });
     return { ...files, 'uv.lock': readFileSync(join(folder, 'app/uv.lock'), 'utf8') };

@@ -8,6 +8,7 @@ import { searchPathVariables, type SearchPaths } from '../app/search-paths.js';
 import type { MetLinks } from '../app/view.js';
 import { sha256Hex, type ActionKey, type Digest } from '../files/digest.js';
 import type { Taint } from '../run/node-end.js';
+import { parsePackagesMode } from '../packages/mode.js';
 import type { Run } from '../run/run.js';
 import { inheritedTaint } from '../run/taint.js';
 import type { AnyPlugin, Reads, ViewReader } from '../sdk.js';
@@ -145,7 +146,14 @@ function keyRecord(
     facts: withoutCredentials(facts),
     env: withDigests(withoutCredentials(env), reads.env ?? [], node.env),
     secrets,
-    platform: node.network ? { ...run.platform, network: '1' } : run.platform,
+    platform: {
+      ...run.platform,
+      ...(node.network && { network: '1' }),
+      // What an install finds then is another result.
+      ...(plugin.manifest.buildsCode === true &&
+        plugin.manifest.installsPackages === true &&
+        seenAsOf(run.request.settings['PACKAGES'])),
+    },
     files: files.digests,
     exists: Object.fromEntries((reads.exists ?? []).map((path) => [path, view.exists(path)])),
     ...(usesBuilder ? { builder: run.builder.id } : {}),
@@ -153,6 +161,13 @@ function keyRecord(
     tools: mapValues(inputs.tools, splitTree),
     scope: reads.scope === 'app' || holdsUnkeyed ? run.appId : '',
   };
+}
+
+function seenAsOf(setting: string | undefined): Readonly<Record<string, string>> {
+  const mode = setting === undefined ? undefined : parsePackagesMode(setting);
+  return mode?.ok === true && mode.value.type === 'as-of'
+    ? { 'packages-as-of': new Date(mode.value.at).toISOString() }
+    : {};
 }
 
 const mapValues = <A, B>(values: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> =>

@@ -172,7 +172,7 @@ class Work {
     const { signal } = execution.stopping;
     const session = this.#openSession();
     const { node, plugin } = action;
-    const packages = plugin.manifest.buildsCode === true ? this.#packages() : succeed(undefined);
+    const packages = plugin.manifest.installsPackages === true ? this.#packages() : succeed(undefined);
     if (!packages.ok) return stopWith(packages.failure);
     this.#handle = new NodeHandle({
       node: node.id,
@@ -216,7 +216,7 @@ class Work {
 
   /** Other kinds have the network that their pipeline file gives them. */
   #packages(): Result<NodePackages | undefined, Failure> {
-    return this.execution.packages.forNode(this.sandbox.mode === 'namespaces');
+    return this.execution.packages.forNode(this.action.key, this.sandbox.mode === 'namespaces');
   }
 
   #openSession(): SandboxSession {
@@ -297,7 +297,7 @@ class Work {
   /** Ends all processes that still run, and removes the folders. */
   async end(beforeRemoval: (() => void) | undefined): Promise<void> {
     await this.#closeSession();
-    this.#handle?.packages?.end();
+    this.#handle?.packages?.end(this.#hasSucceeded);
     await this.#kept?.clean();
     this.#keepCache();
     beforeRemoval?.();

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { FileOrigins } from './file-origins.js';
 import type { FetchedPage, IndexPages } from './index-pages.js';
-import type { StandIns } from './logins.js';
+import { recordedUrl, type StandIns } from './logins.js';
 import { strongestOf, WrongBytes, type Expected, type PackageFiles, type StoredFile } from './package-files.js';
 import { renderProjectPage, type ProjectPage } from './page.js';
 import type { KnownFile, PackageProblem, Session } from './session.js';
@@ -48,6 +48,7 @@ export class Answers {
 
   async answer(asked: Asked, response: ServerResponse): Promise<void> {
     const { session } = this;
+    if (session.replayed !== undefined) return this.#replay(asked, response);
     const at = session.pageAt(asked.url);
     if (at !== undefined) return this.#page(asked, at, response);
     const known = session.fileAt(asked.url);
@@ -72,17 +73,24 @@ export class Answers {
     const fetched = await pages.fetch(request);
     if (fetched.type !== 'page') return this.#noPage(asked, fetched, response);
     const { sha256, sizeBytes } = fetched.stored;
-    session.passedPages.set(asked.url.href, { url: asked.url.href, sha256, sizeBytes });
-    const filtered = this.gatekeeper?.filter(fetched.page, at.index) ?? { page: fetched.page, problems: [] };
+    const name = recordedUrl(asked.url);
+    const { contentType, url: from } = fetched;
+    session.passedPages.set(name, { url: name, sha256, sizeBytes, contentType, from: standIns.inAnswer(from) });
+    this.#sendPage(asked, fetched.page, at.index, response);
+  }
+
+  #sendPage(asked: Asked, whole: ProjectPage, index: string, response: ServerResponse): void {
+    const { session } = this;
+    const filtered = this.gatekeeper?.filter(whole, index) ?? { page: whole, problems: [] };
     for (const problem of filtered.problems) session.tell(problem);
     const page = this.#shown(filtered.page);
-    session.offer(page, at.index);
+    session.offer(page, index);
     const form = /\bapplication\/vnd\.pypi\.simple\.(?:v1|latest)\+json\b/.test(asked.headers['accept'] ?? '')
       ? 'json'
       : 'html';
-    const { body, contentType } = renderProjectPage(page, form);
+    const { body, contentType: type } = renderProjectPage(page, form);
     response.writeHead(200, {
-      'content-type': form === 'html' && !/\+html/.test(asked.headers['accept'] ?? '') ? 'text/html' : contentType,
+      'content-type': form === 'html' && !/\+html/.test(asked.headers['accept'] ?? '') ? 'text/html' : type,
       'content-length': body.length,
       'cache-control': 'no-store',
     });
@@ -136,7 +144,9 @@ export class Answers {
       return refuse(
         response,
         403,
-        problem.type === 'refused' ? problem.text : 'The package gateway refuses this file.',
+        problem.type === 'refused' || problem.type === 'later'
+          ? problem.text
+          : 'The package gateway refuses this file.',
       );
     }
     const { files } = this.parts;
@@ -233,8 +243,29 @@ export class Answers {
     return stored;
   }
 
-  #passed({ url }: Asked, { sha256, sizeBytes }: StoredFile): void {
-    this.session.passedFiles.set(url.href, { url: url.href, sha256, sizeBytes });
+  #passed(asked: Asked, { sha256, sizeBytes }: StoredFile): void {
+    const url = recordedUrl(asked.url);
+    this.session.passedFiles.set(url, { url, sha256, sizeBytes });
+  }
+
+  /** Answers from the record of an earlier build. */
+  async #replay(asked: Asked, response: ServerResponse): Promise<void> {
+    const { session } = this;
+    const { files, pages } = this.parts;
+    const name = recordedUrl(asked.url);
+    const page = session.replayed?.pages.get(name);
+    const at = session.pageAt(asked.url);
+    if (page !== undefined && at !== undefined) {
+      const { contentType, from } = page;
+      const fetched = await pages.recorded(page.sha256, { contentType, url: from, project: at.project });
+      if (fetched?.type === 'page') return this.#sendPage(asked, fetched.page, at.index, response);
+    }
+    const file = session.replayed?.files.get(name);
+    const stored = file === undefined ? undefined : await files.find(file.sha256);
+    if (stored !== undefined) return this.#send(asked, stored, response);
+    // Managers look for pages that no index has as well.
+    if (at === undefined || page !== undefined) session.tell({ type: 'not-recorded', url: asked.url.href });
+    refuse(response, 404, 'The record of the last build does not have this.');
   }
 
   async #send(asked: Asked, stored: StoredFile, response: ServerResponse): Promise<void> {

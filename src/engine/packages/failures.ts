@@ -16,6 +16,7 @@ export const sandboxNeeded = (mode: string): Failure => ({
 const ORDER: readonly PackageProblem['type'][] = [
   'wrong-bytes',
   'refused',
+  'later',
   'not-recorded',
   'bad-page',
   'closed',
@@ -49,6 +50,13 @@ function failureOf(type: PackageProblem['type'], causes: readonly PackageProblem
         blame: 'app',
         title: 'The package policy refuses a package',
         remedy: 'Choose another version, or ask the operator of the builder for a waiver.',
+      };
+    case 'later':
+      return {
+        code: 'packages::later',
+        blame: 'app',
+        title: 'A package is newer than the time that this build sees',
+        remedy: 'Lock the packages as they were then, or choose a later date for `--packages as-of=DATE`.',
       };
     case 'not-recorded':
       return {
@@ -92,6 +100,7 @@ function lineOf(problem: PackageProblem): string {
     case 'wrong-bytes':
       return `${problem.url}: expected ${problem.expected}, got ${problem.found}.`;
     case 'refused':
+    case 'later':
       return problem.text;
     case 'not-recorded':
       return `${problem.url} is not in the record.`;

@@ -82,3 +82,6 @@ export class StandIns {
     return real === pair ? header : basic(real);
   }
 }
+
+/** A URL for records: stand-ins differ from run to run. */
+export const recordedUrl = (url: URL): string => url.href.replace(/pyflow-[0-9a-f]{24}/g, 'pyflow-stand-in');

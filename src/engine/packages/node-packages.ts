@@ -7,12 +7,16 @@ import { CERTIFICATE_VARIABLES } from '../process/certificate-variables.js';
 import { RELAY_PORT } from '../process/sandbox/relay-program.js';
 import { explained } from './failures.js';
 import type { PackageGateway } from './gateway.js';
-import type { PackagePlan, PassedFile, Session } from './session.js';
+import { isClosed, type PackagesMode } from './mode.js';
+import type { PackageRecord, PackageRecords, RecordedFile } from './records.js';
+import type { PackagePlan, Session } from './session.js';
 
-/** All that passed, by URL. */
-export interface PackageRecord {
-  readonly pages: readonly PassedFile[];
-  readonly files: readonly PassedFile[];
+export interface NodePackagesOptions {
+  readonly open: () => Promise<PackageGateway>;
+  readonly mode: PackagesMode;
+  readonly records: PackageRecords;
+  /** Of the action. */
+  readonly key: string;
 }
 
 /** Bundles of the machine's certificates, for hosts that the gateway doesn't answer for. */
@@ -23,11 +27,12 @@ export class NodePackages {
   readonly #sessions: Session[] = [];
   #gateway: PackageGateway | undefined;
 
-  constructor(
-    private readonly open: () => Promise<PackageGateway>,
-    /** Its commands have no network besides the gateway. */
-    readonly isClosed: boolean,
-  ) {}
+  constructor(private readonly options: NodePackagesOptions) {}
+
+  /** Its commands have no network besides the gateway. */
+  get isClosed(): boolean {
+    return isClosed(this.options.mode);
+  }
 
   /** The socket for commands without a network. Undefined before `begin`. */
   get socketPath(): string | undefined {
@@ -37,8 +42,10 @@ export class NodePackages {
   /** A second call replaces the plan. */
   async begin(plan: PackagePlan): Promise<void> {
     this.#session?.close();
-    this.#gateway = await this.open();
-    this.#session = this.#gateway.begin(plan, !this.isClosed);
+    const { open, mode, records, key } = this.options;
+    this.#gateway = await open();
+    const record = mode.type === 'replay' ? (records.read(key) ?? { pages: [], files: [] }) : undefined;
+    this.#session = this.#gateway.begin(plan, !this.isClosed, record);
     this.#sessions.push(this.#session);
   }
 
@@ -69,7 +76,7 @@ export class NodePackages {
 
   /** The text that commands get in place of a secret. */
   async hide(secret: string): Promise<string> {
-    return secret === '' ? secret : (await this.open()).standIns.for(secret);
+    return secret === '' ? secret : (await this.options.open()).standIns.for(secret);
   }
 
   /** The failure of a package manager, or what the gateway knows to be its cause. */
@@ -77,18 +84,21 @@ export class NodePackages {
     return explained(failure, this.#session?.problems ?? []);
   }
 
-  /** Ends the node's access. Undefined if it had none. */
-  end(): PackageRecord | undefined {
-    if (this.#session === undefined) return undefined;
+  /** Ends the node's access. `hasSucceeded`: what passed is kept, so that the node can be built from it again. */
+  end(hasSucceeded: boolean): void {
+    if (this.#session === undefined) return;
     this.#session.close();
-    return {
+    const { mode, records, key } = this.options;
+    if (!hasSucceeded || mode.type === 'replay') return;
+    const record: PackageRecord = {
       pages: sorted(this.#sessions.map(({ passedPages }) => passedPages)),
       files: sorted(this.#sessions.map(({ passedFiles }) => passedFiles)),
     };
+    records.write(key, record);
   }
 }
 
-const sorted = (passed: readonly ReadonlyMap<string, PassedFile>[]): readonly PassedFile[] =>
+const sorted = <F extends RecordedFile>(passed: readonly ReadonlyMap<string, F>[]): readonly F[] =>
   [...new Map(passed.flatMap((one) => [...one])).values()].sort((one, other) => (one.url < other.url ? -1 : 1));
 
 function readText(path: string): string {

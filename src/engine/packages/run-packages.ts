@@ -6,6 +6,7 @@ import { sandboxNeeded } from './failures.js';
 import type { PackageGateway } from './gateway.js';
 import { DIRECT, isClosed, parsePackagesMode, type PackagesMode } from './mode.js';
 import { NodePackages } from './node-packages.js';
+import { PackageRecords } from './records.js';
 
 export interface RunPackagesOptions {
   readonly cacheDir: string;
@@ -38,10 +39,11 @@ export class RunPackages {
   }
 
   /** Undefined if the node reaches indexes by itself. `canClose`: the sandbox can run commands without a network. */
-  forNode(canClose: boolean): Result<NodePackages | undefined, Failure> {
+  forNode(key: string, canClose: boolean): Result<NodePackages | undefined, Failure> {
     if (this.mode.type === 'direct') return succeed(undefined);
     if (isClosed(this.mode) && !canClose) return fail(sandboxNeeded(this.mode.type));
-    return succeed(new NodePackages(() => this.gateway(), isClosed(this.mode)));
+    const records = new PackageRecords(`${this.options.cacheDir}/packages/records`);
+    return succeed(new NodePackages({ open: () => this.gateway(), mode: this.mode, records, key }));
   }
 
   async close(): Promise<void> {
@@ -50,7 +52,15 @@ export class RunPackages {
 
   async #open(): Promise<PackageGateway> {
     const { PackageGateway } = await import('./gateway.js');
+    const { AsOf } = await import('./as-of.js');
     const { cacheDir, passThrough, socketDir, now } = this.options;
-    return PackageGateway.open({ cacheDir, passThrough, socketDir: socketDir(), now });
+    const { mode } = this;
+    return PackageGateway.open({
+      cacheDir,
+      passThrough,
+      socketDir: socketDir(),
+      now,
+      gatekeeperFor: (_, pagesOf) => (mode.type === 'as-of' ? new AsOf({ at: mode.at, pagesOf }) : undefined),
+    });
   }
 }

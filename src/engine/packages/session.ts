@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { openCredentials, type Login } from './logins.js';
 import type { PageFile, ProjectPage } from './page.js';
+import type { PackageRecord, RecordedFile, RecordedPage } from './records.js';
 
 /** What a node says about its packages before it starts the tool. */
 export interface PackagePlan {
@@ -36,14 +37,8 @@ export type PackageProblem =
   | { readonly type: 'unreachable'; readonly host: string; readonly why: string }
   | { readonly type: 'closed'; readonly address: string }
   | { readonly type: 'not-recorded'; readonly url: string }
-  | { readonly type: 'refused'; readonly project: string; readonly file: string; readonly text: string };
-
-/** What passed the gate. */
-export interface PassedFile {
-  readonly url: string;
-  readonly sha256: string;
-  readonly sizeBytes: number;
-}
+  /** `later`: uploaded after the time that the build sees. */
+  | { readonly type: 'refused' | 'later'; readonly project: string; readonly file: string; readonly text: string };
 
 const MOST_PROBLEMS = 100;
 
@@ -52,9 +47,13 @@ export class Session {
   readonly token = randomBytes(24).toString('base64url');
   readonly indexes: readonly { readonly base: URL; readonly form: PlannedIndex['form'] }[];
   readonly problems: PackageProblem[] = [];
-  /** By URL. */
-  readonly passedFiles = new Map<string, PassedFile>();
-  readonly passedPages = new Map<string, PassedFile>();
+  /** What the session may have, if it may have nothing else. */
+  readonly replayed:
+    | { readonly pages: ReadonlyMap<string, RecordedPage>; readonly files: ReadonlyMap<string, RecordedFile> }
+    | undefined;
+  /** By URL, as `recordedUrl` spells it. */
+  readonly passedFiles = new Map<string, RecordedFile>();
+  readonly passedPages = new Map<string, RecordedPage>();
   /** Aborts when the session ends. */
   readonly ending = new AbortController();
   readonly #files = new Map<string, KnownFile>();
@@ -65,7 +64,14 @@ export class Session {
     plan: PackagePlan,
     /** Whether commands reach other addresses directly. */
     readonly isOpen: boolean,
+    record?: PackageRecord,
   ) {
+    this.replayed = record && {
+      pages: new Map(record.pages.map((page) => [page.url, page])),
+      files: new Map(record.files.map((file) => [file.url, file])),
+    };
+    // Locks name files that no page of this session has offered.
+    for (const { url } of record?.files ?? []) this.#origins.add(new URL(url).origin);
     const indexes = plan.indexes.filter(({ url }) => isWebUrl(url));
     this.#logins = indexes.flatMap(({ url }) => openCredentials(url));
     this.indexes = indexes.map(({ url, form }) => ({ base: bareUrl(url, form === 'simple'), form }));

@@ -1,7 +1,7 @@
 // Runs the pip that every Python bundles for ensurepip.
 
 import { fail, succeed } from '../../engine/sdk.js';
-import type { CommandExit, Folder, Result, RunContext, Services } from '../../engine/sdk.js';
+import type { CommandExit, Folder, PackageAccess, Result, RunContext, Services } from '../../engine/sdk.js';
 import { isolatedEnvironment, readableLine } from '../shared/pip/command.js';
 import { noBundledPip } from './failures.js';
 
@@ -52,13 +52,14 @@ interface PipTask {
   /** The target folder as commands see it. */
   readonly into: string;
   readonly index: string | undefined;
+  readonly access: PackageAccess;
 }
 
 export async function runBundledPip(
   { files, subprocess }: Pick<Services, 'files' | 'subprocess'>,
   context: RunContext,
   { python, wheel }: BundledPip,
-  { requirements, into, index }: PipTask,
+  { requirements, into, index, access }: PipTask,
 ): Promise<Result<CommandExit>> {
   const { app, scratch, given } = context.paths;
   const list = 'lock.txt';
@@ -77,7 +78,10 @@ export async function runBundledPip(
       ...targets,
     ],
     cwd: scratch,
-    env: isolatedEnvironment(context, files, { index }),
+    env: {
+      ...isolatedEnvironment(context, files, { index: index === undefined ? undefined : access.indexUrl(index) }),
+      ...access.env,
+    },
     network: true,
     filter: (_, text) => readableLine(text),
   });

@@ -45,6 +45,7 @@ export const manifest: PluginManifest = {
   outputs,
   writes: [],
   network: true,
+  installsPackages: true,
   timeoutMs: 300_000,
   expectedMs: 4000,
   buildDataDuration: 'package_manager_install_duration',

@@ -7,6 +7,7 @@ import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader }
 import type { ToolLock } from '../../manifests/catalogue/tool-locks.js';
 import { isToolFor, knownVersions, toolVersion } from '../../manifests/catalogue/tools.js';
 import { withoutUserinfo } from '../shared/install/index-url.js';
+import { planPackages } from '../shared/install/package-plan.js';
 import { compileBytecode } from '../shared/python/bytecode.js';
 import { findPythonInView, pythonHome } from '../shared/python/home.js';
 import { findBundledPip, runBundledPip } from './bundled-pip.js';
@@ -37,7 +38,9 @@ type Facts = Locked | NotNeeded;
 export class FetchTool implements Plugin<Node['config'], Node['inputs'], Outputs, Facts> {
   readonly manifest = manifest;
 
-  constructor(@inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'subprocess'>) {}
+  constructor(
+    @inject(Services) private readonly services: Pick<Services, 'files' | 'host' | 'log' | 'packages' | 'subprocess'>,
+  ) {}
 
   /** The files are pinned by digest, so the index that they come from is not in the key. */
   async reads({ config }: Node, view: ViewReader): ReadsPromise<Facts> {
@@ -85,9 +88,11 @@ export class FetchTool implements Plugin<Node['config'], Node['inputs'], Outputs
     const index = host.setting('INDEX');
     if (index !== undefined) log.info(context, `Package index: ${withoutUserinfo(index)}`);
     const { requirements } = locked;
-    const exit = await runBundledPip(this.services, context, pip.value, { requirements, into: seenToolDir, index });
+    const access = await this.services.packages.open(context, await planPackages(context.view, { index }));
+    const task = { requirements, into: seenToolDir, index, access };
+    const exit = await runBundledPip(this.services, context, pip.value, task);
     if (!exit.ok) return exit;
-    if (exit.value.exitCode !== 0) return fail(toolInstallFailed(config.name, version, exit.value));
+    if (exit.value.exitCode !== 0) return fail(access.explain(toolInstallFailed(config.name, version, exit.value)));
     // Users of the tool cannot write here, so without bytecode each start would compile it again.
     const compiled = await compileBytecode(this.services, context, {
       python: `${context.paths.app}/${pip.value.python}`,

@@ -5,6 +5,7 @@ import { closedObject, outputTree, rootSchema, vendorDirSchema, versionsByName, 
 /** The common fields of the manifest. */
 export const INSTALLER = {
   buildsCode: true,
+  installsPackages: true,
   writes: ['${config.vendorDir}/python/**'],
   network: true,
   timeoutMs: 1_800_000,
