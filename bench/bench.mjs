@@ -11,6 +11,7 @@ import { example } from './groups/example.mjs';
 import { layered, many } from './groups/layered.mjs';
 import { large } from './groups/large.mjs';
 import { managers } from './groups/managers.mjs';
+import { packages } from './groups/packages.mjs';
 import { outputs } from './groups/outputs.mjs';
 import { remote } from './groups/remote.mjs';
 import { startup } from './groups/startup.mjs';
@@ -19,7 +20,20 @@ import { versions } from './groups/versions.mjs';
 import { bench, brokenFigure } from './measure.mjs';
 import { isMissed, tableOf } from './table.mjs';
 
-const GROUPS = { startup, layered, many, store, example, managers, adapter, large, outputs, remote, versions };
+const GROUPS = {
+  startup,
+  layered,
+  many,
+  store,
+  example,
+  managers,
+  adapter,
+  large,
+  outputs,
+  packages,
+  remote,
+  versions,
+};
 
 const { values } = parseArgs({
   options: {

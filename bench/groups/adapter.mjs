@@ -84,12 +84,17 @@ const OUTCOMES = {
  * Two apps on one machine that differ in one pin. Each build uses a new folder and the cache of the build before. Nothing is
  * removed until everything is measured: ext4 is slow to create files where many have just been removed.
  */
-function setStage(manager, archive, mirror, folder) {
+export function setStage(manager, archive, mirror, folder, packages = 'direct') {
   mkdirSync(folder);
   const [source, secondSource, envDir] = ['source', 'second-source', 'env'].map((name) => join(folder, name));
   mkdirSync(envDir);
   const home = putBuildpack(join(folder, 'pyflow'));
-  const env = { ...archiveEnv(archive, mirror), STACK, PYFLOW_PARAMS: 'providers=["scalingo"]' };
+  const env = {
+    ...archiveEnv(archive, mirror),
+    STACK,
+    PYFLOW_PACKAGES: packages,
+    PYFLOW_PARAMS: 'providers=["scalingo"]',
+  };
   const minor = archive.version.split('.').slice(0, 2).join('.');
   const setuptools = TOOLS.setuptools.installedFor.includes(minor) ? TOOLS.setuptools.version : '';
   const otherShares = { unchanged: [], hookless: [] };

@@ -40,6 +40,7 @@ export class RunSandbox {
     const { request, composition } = this.run;
     const { settings, passThrough = {} } = request;
     const ports = (settings['HOST_PORTS'] ?? '').split(',').map((port) => `http://localhost:${port.trim()}`);
+    packages.warmUp();
     const port = await packages.port();
     if (port !== undefined) ports.push(`http://localhost:${port}`);
     const probed = await probeSandbox(request.sandbox, {

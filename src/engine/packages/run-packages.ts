@@ -32,6 +32,12 @@ export class RunPackages {
     return (this.#opening ??= this.#open());
   }
 
+  /** Loads the gateway while the first nodes work. */
+  warmUp(): void {
+    // A node that needs the gateway gets its failure.
+    if (this.mode.type !== 'direct') this.gateway().catch(() => {});
+  }
+
   /** The port on the loopback of this machine that commands in a network of their own must reach. */
   async port(): Promise<number | undefined> {
     const isNeeded = this.mode.type !== 'direct' && !isClosed(this.mode);

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { rootCertificates } from 'node:tls';
+import { createSecureContext, rootCertificates } from 'node:tls';
 import { CERTIFICATE_VARIABLES } from '../process/certificate-variables.js';
 import type * as LibrariesModule from './libraries.js';
 import type { Dispatcher } from './libraries.js';
@@ -115,7 +115,9 @@ export class Upstream {
 function dispatcherFor(libraries: Libraries, options: UpstreamOptions): Dispatcher {
   const { passThrough, connectTimeoutMs = CONNECT_TIMEOUT_MS, stallTimeoutMs = STALL_TIMEOUT_MS } = options;
   const ca = certificatesOf(passThrough);
-  const connect = { timeout: connectTimeoutMs, ...(ca !== undefined && { ca }) };
+  // Reading hundreds of certificates takes 30 ms, so it must not happen for each connection.
+  const secureContext = ca === undefined ? undefined : createSecureContext({ ca });
+  const connect = { timeout: connectTimeoutMs, ...(secureContext !== undefined && { secureContext }) };
   const common = {
     connections: CONNECTIONS,
     headersTimeout: stallTimeoutMs,
