@@ -233,7 +233,7 @@ const cannotClear = (cacheDir: string, left: readonly Leftover[]): Failure => ({
 });
 
 /** What pyflow can make again besides results and blobs. It keeps run records and sticky versions, which it can't. */
-const REMAKEABLE = ['apps', 'builders', 'downloads', 'plans', 'state/stat-cache'];
+const REMAKEABLE = ['apps', 'builders', 'downloads', 'packages', 'plans', 'state/stat-cache'];
 
 async function clear(given: Given, world: World): Promise<number> {
   const cacheDir = cacheDirOf(given, world);

@@ -72,6 +72,7 @@ export function startExecution(run: Run, { sink: given, runDir, forced, nodes, v
   const packages = new RunPackages({
     cacheDir: request.cacheDir,
     setting: request.settings['PACKAGES'],
+    mostDownloads: request.settings['DOWNLOADS_MAX_BYTES'],
     passThrough: request.passThrough ?? {},
     socketDir: () => folders.smallDir(),
     now: run.composition.clock.now(),

@@ -109,6 +109,11 @@ export class PackageGateway {
     return this.own.authority.pem;
   }
 
+  /** Bytes of files that this run stored. */
+  get bytesStored(): number {
+    return this.own.parts.files.bytesStored;
+  }
+
   get standIns(): StandIns {
     return this.own.parts.standIns;
   }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { makePrivateFolder } from '../files/private-files.js';
+import { noteUse } from '../services/download-quota.js';
 import { isVerified, recordVerified } from '../services/verified-files.js';
 
 /** What a page or a lock says about the bytes of a file. */
@@ -41,6 +42,8 @@ export class WrongBytes extends Error {
 }
 
 export class PackageFiles {
+  /** In this run. */
+  bytesStored = 0;
   readonly #folder: string;
   readonly #fetching = new Map<string, Promise<unknown>>();
 
@@ -58,6 +61,7 @@ export class PackageFiles {
     const path = join(this.#folder, sha256);
     if (!(await isVerified(path, sha256))) return undefined;
     const { size } = await stat(path);
+    await noteUse(path, Date.now());
     return { sha256, sizeBytes: size, path };
   }
 
@@ -126,6 +130,7 @@ export class PackageFiles {
       await chmod(temporary, 0o444);
       await rename(temporary, path);
       await recordVerified(path);
+      this.bytesStored += sizeBytes;
       return { sha256: digest, sizeBytes, path };
     } catch (error) {
       await rm(temporary, { force: true });

@@ -12,6 +12,8 @@ export interface RunPackagesOptions {
   readonly cacheDir: string;
   /** The operator's PYFLOW_PACKAGES. */
   readonly setting: string | undefined;
+  /** The operator's PYFLOW_DOWNLOADS_MAX_BYTES. */
+  readonly mostDownloads: string | undefined;
   readonly passThrough: Readonly<Record<string, string>>;
   /** A folder with a short path. */
   readonly socketDir: () => string;
@@ -53,7 +55,12 @@ export class RunPackages {
   }
 
   async close(): Promise<void> {
-    await (await this.#opening)?.close();
+    const gateway = await this.#opening?.catch(() => undefined);
+    await gateway?.close();
+    if (gateway === undefined || gateway.bytesStored === 0) return;
+    const { cacheDir, mostDownloads, now } = this.options;
+    const { keepDownloads, DEFAULT_DOWNLOAD_BYTES } = await import('../services/download-quota.js');
+    await keepDownloads(cacheDir, Number(mostDownloads) || DEFAULT_DOWNLOAD_BYTES, now);
   }
 
   async #open(): Promise<PackageGateway> {
