@@ -7,7 +7,7 @@ import { systemClock } from '../engine/services/clock.js';
 import type { PlanOptions, PlanReport } from '../engine/plan-report.js';
 import type { Refusal, RunRequest } from '../engine/request.js';
 import { tryFastPath } from '../engine/up-to-date/fast-path.js';
-import type { Inventory } from '../engine/inspect/inventory.js';
+import type { Inspection } from '../engine/inspect/inspection.js';
 import type { Explanation } from '../engine/inspect/why.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
@@ -24,10 +24,14 @@ interface ExecRequest {
   readonly signal: AbortSignal;
 }
 
-interface InspectRequest extends Pick<RunRequest, 'appDir' | 'appId' | 'cacheDir'> {
+export interface InspectRequest extends Pick<RunRequest, 'appDir' | 'appId' | 'cacheDir'> {
   readonly slugDir: string;
+  /** The folder of another slug is relative to it. */
+  readonly cwd: string;
   readonly signal: AbortSignal;
 }
+
+export type { Inspection };
 
 export interface Engine {
   /** The report of an up-to-date run; undefined if only `run` can tell. */
@@ -50,7 +54,7 @@ export interface Engine {
   /** Writes a tool tree of the cache into a new folder. */
   layOutTool(cacheDir: string, key: string, folder: string): Promise<Result<undefined>>;
   /** The inventory of a slug, with what the records of the app's runs know of it. */
-  inspect(request: InspectRequest): Promise<Result<Inventory, Failure>>;
+  inspect(request: InspectRequest, against: string | undefined): Promise<Result<Inspection, Failure>>;
   /** Returns the exit status of the command. */
   exec(request: ExecRequest): Promise<Result<number, Failure>>;
 }
@@ -87,10 +91,9 @@ export function lazyEngine(
       return [...shippedKinds.values()].map(({ manifest }) => manifest).sort((a, b) => (a.kind < b.kind ? -1 : 1));
     },
     layOutTool: async (...request) => (await import('../engine/inspect/tool-folder.js')).layOutTool(...request),
-    inspect: async ({ slugDir, signal, ...place }) => {
-      const { takeInventory } = await import('../engine/inspect/inventory.js');
-      const { reportsOf } = await import('../engine/inspect/run-facts.js');
-      return takeInventory({ slugDir, reports: reportsOf(place), signal, sourceDateEpoch: env['SOURCE_DATE_EPOCH'] });
+    inspect: async (request, against) => {
+      const { inspectSlug } = await import('../engine/inspect/inspection.js');
+      return inspectSlug({ ...request, sourceDateEpoch: env['SOURCE_DATE_EPOCH'] }, against);
     },
     exec: async ({ cacheDir, ...request }) => {
       const { execSlug } = await import('../engine/inspect/exec-slug.js');

@@ -32,6 +32,26 @@ describe('cli/inspect', () => {
     expect((await inspect('--out', '/dev/null/x')).stderr).to.contain('/dev/null/x');
   });
 
+  it('exits with status 1 and the largest parts if the slug is over its budget', async () => {
+    const { status, stderr, stdout } = await inspect('--budget', '50');
+    expect(status).to.equal(1);
+    expect(stderr)
+      .to.contain('its budget is 50 B [inspect::over-budget]')
+      .and.to.match(/shop 1\.0 +\d+ B/);
+    expect(stdout).to.contain('Licences:');
+    expect((await inspect('--budget', '50M')).status).to.equal(0);
+    expect((await inspect('--budget', 'much')).status).to.equal(2);
+    const env = { PYFLOW_SLUG_BUDGET: '50' };
+    expect((await pyflow(['inspect', slug.dir], { engine, env })).status).to.equal(1);
+  });
+
+  it('compares with another slug, and refuses what is neither slug nor run', async () => {
+    expect((await inspect('--against', slug.dir)).stdout).to.contain('the same packages');
+    expect((await inspect('--against', 'nothing')).stderr).to.contain('[inspect::unknown-run]');
+    expect((await inspect('--sign', 'key.pem')).status).to.equal(2);
+    expect((await inspect('--format', 'slsa')).stderr).to.contain('[inspect::no-run]');
+  });
+
   it('refuses a folder that is no slug', async () => {
     const { status, stderr } = await pyflow(['inspect', '/'], { engine });
     expect(status).to.equal(2);

@@ -14,6 +14,9 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
+import { digestOf } from '../../src/engine/files/digest.js';
+import { buildTree, type NewEntry } from '../../src/engine/trees/directories.js';
+
 export const SITE = '.scalingo/python/lib/python3.13/site-packages';
 
 const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
@@ -64,17 +67,23 @@ export class SmallSlug {
   /** Writes the marker for what is in the folder now. */
   seal(): this {
     const paths: Record<string, string> = {};
+    const entries: [string, NewEntry][] = [];
     for (const entry of readdirSync(this.dir, { recursive: true, withFileTypes: true })) {
       const full = join(entry.parentPath, entry.name);
       const path = full.slice(this.dir.length + 1);
-      if (entry.isDirectory()) paths[`${path}/`] = 'folder';
-      else if (entry.isSymbolicLink()) paths[path] = `-> ${readlinkSync(full)}`;
-      else if (entry.isFile()) {
+      if (entry.isDirectory()) {
+        paths[`${path}/`] = 'folder';
+        entries.push([path, { directory: true }]);
+      } else if (entry.isSymbolicLink()) {
+        paths[path] = `-> ${readlinkSync(full)}`;
+        entries.push([path, { target: readlinkSync(full) }]);
+      } else if (entry.isFile()) {
         const bytes = readFileSync(full);
-        paths[path] = `${sha256(bytes)}/${bytes.length}`;
+        paths[path] = digestOf(bytes);
+        entries.push([path, { digest: digestOf(bytes), executable: false }]);
       }
     }
-    const digest = `${sha256(JSON.stringify(paths))}/100`;
+    const digest = buildTree(entries).root;
     this.write('.pyflow-slug.json', JSON.stringify({ format: 1, digest, paths }));
     return this;
   }

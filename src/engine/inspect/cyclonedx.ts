@@ -1,11 +1,11 @@
 // Writes an inventory as CycloneDX 1.6 in JSON. The same inventory gives the same bytes.
 
-import { sha256Hex } from '../files/digest.js';
 import { Enums, Models, Serialize, SPDX, Spec } from './cyclonedx-library.js';
 import type { Inventory, InventoryPackage } from './inventory.js';
 import { licenseText } from './license-name.js';
 import { debianUrl, genericUrl, pypiUrl } from './package-url.js';
 import { spdxExpression } from './spdx-expression.js';
+import { uuidOf } from './uuid.js';
 
 export function cycloneDX(inventory: Inventory, pyflowVersion: string): string {
   const bom = new Models.Bom({ serialNumber: `urn:uuid:${uuidOf(inventory.slug.digest)}` });
@@ -111,12 +111,4 @@ function properties(values: Readonly<Record<string, string | undefined>>) {
     if (value !== undefined) repository.add(new Models.Property(name, value));
   }
   return repository;
-}
-
-/** A UUID of version 8 (RFC 9562) from the digest, so that the same slug has the same serial number. */
-function uuidOf(text: string): string {
-  const hex = sha256Hex(`pyflow inventory ${text}`);
-  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `a${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
-    '-',
-  );
 }

@@ -10,7 +10,7 @@ import { Folder } from '../files/folder.js';
 import { resolveDependencies, type Need } from './dependencies.js';
 import { findDistributions, quietly, type DirectUrl, type Distribution, type PythonPlace } from './distributions.js';
 import { noSlugAt, notASlug, noPythonIn } from './failures.js';
-import { ownFiles, type Mismatch, type Owned } from './owned-files.js';
+import { contentOf, ownFiles, type Mismatch, type Owned } from './owned-files.js';
 import { findPythonPlace, isAppOnPath, machineOf, pythonVersion } from './slug-python.js';
 import { readSlugFiles, type SlugFiles } from './slug-files.js';
 import { runOf, systemPackagesOf, type RunFacts, type SystemPackage } from './run-facts.js';
@@ -18,9 +18,11 @@ import { runOf, systemPackagesOf, type RunFacts, type SystemPackage } from './ru
 /** The number is raised when fields are renamed or removed. */
 export const INVENTORY_SCHEMA = 'pyflow.inventory/1';
 
-interface Amount {
+export interface Amount {
   readonly files: number;
   readonly bytes: number;
+  /** SHA-256 of the lines `HEX  PATH`, one for each file, sorted by path: the output of sha256sum. */
+  readonly content: string;
 }
 
 export interface InventoryPackage extends Amount {
@@ -41,8 +43,6 @@ export interface InventoryPackage extends Amount {
   readonly needs: readonly Need[];
   /** Names of packages, from one that the app asked for to the one that needs this package. */
   readonly via: readonly string[];
-  /** SHA-256 of the lines `HEX  PATH`, one for each file, sorted by path: the output of sha256sum. */
-  readonly content: string;
   readonly mismatches: readonly Mismatch[];
   readonly problems: readonly string[];
 }
@@ -173,7 +173,11 @@ function packageOf(
 }
 
 function amountOf(files: SlugFiles['files'], paths: readonly string[]): Amount {
-  return { files: paths.length, bytes: paths.reduce((sum, path) => sum + (files.get(path)?.bytes ?? 0), 0) };
+  return {
+    content: contentOf(paths, files),
+    files: paths.length,
+    bytes: paths.reduce((sum, path) => sum + (files.get(path)?.bytes ?? 0), 0),
+  };
 }
 
 const timeOf = (epoch: string | undefined): string | undefined =>

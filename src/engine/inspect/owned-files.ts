@@ -28,6 +28,16 @@ export interface Ownership {
   readonly app: readonly string[];
 }
 
+/** SHA-256 of what `sha256sum` prints for the files. */
+export function contentOf(paths: readonly string[], files: Files): string {
+  return sha256Hex(
+    [...paths]
+      .sort()
+      .map((path) => `${files.get(path)?.sha256 ?? ''}  ${path}\n`)
+      .join(''),
+  );
+}
+
 type Files = ReadonlyMap<string, SlugFile>;
 
 /** A file that several packages name belongs to the first. */
@@ -54,10 +64,9 @@ export function ownFiles(found: readonly Distribution[], files: Files, place: Py
 
 function ownedBy(paths: readonly string[], files: Files, mismatches: readonly Mismatch[]): Owned {
   const sorted = [...paths].sort();
-  const lines = sorted.map((path) => `${files.get(path)?.sha256 ?? ''}  ${path}\n`);
   return {
     files: sorted.map((path) => ({ path, bytes: files.get(path)?.bytes ?? 0 })),
-    content: sha256Hex(lines.join('')),
+    content: contentOf(sorted, files),
     mismatches,
   };
 }

@@ -4,7 +4,8 @@ import { digestOpenFile } from '../files/file-digest.js';
 import { hexOf, sizeOf, type Digest } from '../files/digest.js';
 import type { Folder } from '../files/folder.js';
 import { isTable } from '../files/untrusted-json.js';
-import { isDigest } from '../trees/layers.js';
+import { buildTree, type NewEntry } from '../trees/directories.js';
+import { isDigest, isPath } from '../trees/layers.js';
 import { SLUG_MARKER, SLUG_MARKERS } from '../app/source-names.js';
 import { PROJECT_FILES } from '../../manifests/app/project-markers.js';
 import { quietly } from './distributions.js';
@@ -59,7 +60,35 @@ export async function readSlugFiles(slug: Folder, signal: AbortSignal): Promise<
     if (marked === undefined ? !isInPlace : marked.split(' ', 1)[0] !== digest) altered.add(path);
   }
   for (const path of marker.paths.keys()) if (!path.endsWith('/') && !seen.has(path)) altered.add(path);
+  // A marker that was edited together with the files no longer has the digest of the tree that it lists.
+  if (!isInPlace && treeDigest(marker.paths) !== marker.digest) altered.add(SLUG_MARKER);
   return { digest: marker.digest, isInPlace, files, altered: [...altered].sort() };
+}
+
+const LONGEST_PATH = 4096;
+
+/** Undefined if the paths are not those of a tree. */
+function treeDigest(paths: Marked['paths']): Digest | undefined {
+  const entries: [string, NewEntry][] = [];
+  for (const [path, spelled] of paths) {
+    const entry = unspelled(spelled);
+    if (entry === undefined || path.length > LONGEST_PATH || !isPath(path.replace(/\/$/, ''))) return undefined;
+    entries.push([path.replace(/\/$/, ''), entry]);
+  }
+  return buildTree(entries).root;
+}
+
+/** The entry that a marker spells. */
+function unspelled(text: string): NewEntry | undefined {
+  if (text.startsWith('-> ')) return { target: text.slice(3) };
+  const folder = /^folder(?: mode (0[0-7]{3}))?$/.exec(text);
+  if (folder !== null)
+    return { directory: true, ...(folder[1] !== undefined && { mode: Number.parseInt(folder[1], 8) }) };
+  const [, digest, executable, mode] = /^(\S+?)(?:( x)| mode (0[0-7]{3}))?$/.exec(text) ?? [];
+  if (!isDigest(digest)) return undefined;
+  const bits = mode === undefined ? undefined : Number.parseInt(mode, 8);
+  if (bits !== undefined) return { digest, executable: (bits & 0o100) !== 0, mode: bits };
+  return { digest, executable: executable !== undefined };
 }
 
 /** Folders in the app that are no part of it, at any depth. */

@@ -1,6 +1,7 @@
 // The text of an inventory: packages with their size and with what brought them, licences, totals.
 
 import type { Inventory, InventoryPackage } from '../inspect/inventory.js';
+import type { Comparison } from '../inspect/compare.js';
 import { licenseText } from '../inspect/license-name.js';
 import { cleanText } from '../files/clean-text.js';
 import { countOf, formatBytes, formatCount, table } from './messages.js';
@@ -8,8 +9,15 @@ import { countOf, formatBytes, formatCount, table } from './messages.js';
 /** Names that are shown where there may be many. */
 const SHOWN = 10;
 
-export function inventoryText(inventory: Inventory): string {
-  const sections = [heading(inventory), packageLines(inventory), licenseLines(inventory), problemLines(inventory)];
+export function inventoryText(inventory: Inventory, comparison?: Comparison): string {
+  const compared = comparison === undefined ? [] : comparisonLines(comparison);
+  const sections = [
+    heading(inventory),
+    packageLines(inventory),
+    licenseLines(inventory),
+    compared,
+    problemLines(inventory),
+  ];
   return sections
     .filter((lines) => lines.length > 0)
     .map((lines) => `${lines.map((line) => cleanText(line)).join('\n')}\n`)
@@ -90,3 +98,42 @@ function problemLines({ slug, packages }: Inventory): readonly string[] {
 }
 
 const mismatchText = ({ path, problem }: InventoryPackage['mismatches'][number]): string => `${path} (${problem})`;
+
+function comparisonLines(comparison: Comparison): readonly string[] {
+  const { against, bytes } = comparison;
+  const lines = growthLines(comparison);
+  return [
+    `Against ${against}: ${formatBytes(bytes.from)} -> ${formatBytes(bytes.to)}`,
+    ...(lines.length === 0 ? ['  the same packages'] : lines.map((line) => `  ${line}`)),
+  ];
+}
+
+/** What was added, removed, changed or grew, largest growth first. */
+export function growthLines({ packages, python = 0, app = 0 }: Comparison): readonly string[] {
+  const rest = [
+    ...(python === 0 ? [] : [['Python', '', signed(python)]]),
+    ...(app === 0 ? [] : [['App', '', signed(app)]]),
+  ];
+  const rows = packages.map(({ key, from, to, grown }) => [
+    key,
+    from === undefined ? `added ${to}` : to === undefined ? `removed ${from}` : from === to ? from : `${from} -> ${to}`,
+    grown === undefined ? '' : signed(grown),
+  ]);
+  return table([...rows, ...rest]).map((line) => cleanText(line));
+}
+
+const signed = (bytes: number): string => (bytes < 0 ? `-${formatBytes(-bytes)}` : `+${formatBytes(bytes)}`);
+
+/** The largest parts of a slug, with what brought them. */
+export function largestParts({ packages, python, app, unowned }: Inventory, most: number): readonly string[] {
+  const parts = [
+    ...packages.map((one) => ({ name: `${one.name} ${one.version}`, bytes: one.bytes, blame: blameOf(one) })),
+    { name: `Python ${python.version}`, bytes: python.bytes, blame: '' },
+    { name: 'the app', bytes: app.bytes, blame: '' },
+    { name: 'files of no package', bytes: unowned.bytes, blame: '' },
+  ];
+  const largest = parts.sort((a, b) => b.bytes - a.bytes).slice(0, most);
+  return table(largest.map(({ name, bytes, blame }) => [name, formatBytes(bytes), blame])).map((line) =>
+    cleanText(line),
+  );
+}
