@@ -11,8 +11,9 @@ import { complain, type Command, type Given, type Option, type UsageProblem } fr
 import { versionTraceOf } from './explain.js';
 import { statusOfFailure, statusOfRefusal } from './exit-status.js';
 import { printJSON } from './print-json.js';
-import { openPolicyFile, policyDocument, policyFileOf, POLICY_OPTION, printPolicy } from './policy-options.js';
 import { patchPlaceOf } from './patch-place.js';
+import { openPolicyFile, policyDocument, printPolicy } from './policy-check.js';
+import { policyFileOf, POLICY_OPTION } from './policy-options.js';
 import { printDiagnostics, printFailure, printRefusal } from './refusal.js';
 import { PARAM_OPTION, runRequest } from './run-options.js';
 import type { World } from './world.js';

@@ -9,6 +9,7 @@ import type { RunRequest } from '../engine/request.js';
 import { EMPTY_VALUE, wrongUsage, type Given, type Option, type UsageProblem } from './command.js';
 import { isOfRemote, remoteOf, REMOTE_OPTIONS } from './remote-options.js';
 import { outputsOf, OUTPUT_OPTION, sourceTimeOf } from './output-options.js';
+import { POLICY_OPTION, policyFileOf } from './policy-options.js';
 import { findPipeline } from './shipped-pipelines.js';
 import type { World } from './world.js';
 
@@ -92,6 +93,7 @@ export const RUN_OPTIONS: readonly Option[] = [
     summary:
       'How package managers reach indexes: direct, open, gateway, replay or as-of=DATE (default: $PYFLOW_PACKAGES, else direct)',
   },
+  POLICY_OPTION,
   ...REMOTE_OPTIONS,
 ];
 
@@ -122,6 +124,8 @@ export function runRequest(
   // Only outputs use it, and otherwise a new time must not make a run out of date.
   const sourceTime = outputs.value.length === 0 ? succeed(undefined) : sourceTimeOf(world);
   if (!sourceTime.ok) return sourceTime;
+  const policyFile = policyFileOf(given, world);
+  if (!policyFile.ok) return policyFile;
   const until = given.value('until');
   const envDir = given.value('env-dir');
   const { appDir } = app.value;
@@ -142,6 +146,7 @@ export function runRequest(
     mode: given.flag('test') ? 'test' : 'build',
     sandbox: sandboxOf(given),
     passThrough: passThroughOf(world.env),
+    ...(policyFile.value === undefined ? {} : { policyFile: policyFile.value }),
     ...(remote.value === undefined ? {} : { remote: remote.value }),
     signal: world.onInterrupt().signal,
   });
@@ -225,12 +230,12 @@ export function cacheDirOf(given: Given, world: World): string {
 /**
  * `PYFLOW_*` by the name after the prefix, sorted so that the order of the environment has no effect. PINS is the text of
  * the pin file, not its name, so that a run is not up to date if the pins changed. Those of the remote cache are not among
- * them: they change no result, and no plugin may see them.
+ * them: they change no result, and no plugin may see them. Nor is the file of the policy: the engine adds its digest.
  */
 export function settingsOf(world: World): Result<Readonly<Record<string, string>>, UsageProblem> {
   const settings: [string, string][] = [];
   for (const [name, value] of Object.entries(world.env)) {
-    if (!name.startsWith('PYFLOW_') || name.length === 7 || isOfRemote(name)) continue;
+    if (!name.startsWith('PYFLOW_') || name.length === 7 || isOfRemote(name) || name === 'PYFLOW_POLICY') continue;
     // Empty is not set.
     if (value !== undefined && value !== '') settings.push([name.slice(7), value]);
   }

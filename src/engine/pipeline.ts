@@ -30,6 +30,7 @@ import { leftoverText, removalsEnded } from './files/removals.js';
 import type { Leftover } from './files/remove-tree.js';
 import { executeNode } from './node/execute.js';
 import { startExecution } from './node/execution.js';
+import { judgedRequest } from './packages/judged-request.js';
 import { checkPipeline, type CheckedRequest } from './plan/checked-pipeline.js';
 import { planRun, scheduledNodes, type RunPlan } from './plan/run-plan.js';
 import { schedule } from './plan/schedule.js';
@@ -54,18 +55,22 @@ import { refusedPlace, tellOfPlace } from './store/cache-place.js';
  * a bug.
  */
 export const runPipeline = (
-  request: RunRequest,
+  requested: RunRequest,
   sink: EventSink,
   compose: Compose,
   options: RunOptions,
 ): Promise<Result<RunReport, Refusal>> =>
   closing(compose, async (composing) => {
     const startedAt = options.clock.now();
+    const judged = await judgedRequest(requested, startedAt);
+    if (!judged.ok) return judged;
+    const request = judged.value;
     // Before anything is written to the cache, or removed from it.
     const unsafe = placeRefusal(request);
     if (unsafe !== undefined) return fail({ type: 'failure', failure: unsafe });
     const { clock, version } = options;
     const onNotice = (code: string, text: string): void => sink.emit({ type: 'notice', code, text });
+    for (const [code, text] of request.policy?.notices ?? []) onNotice(code, text);
     const remote = await remoteOf(request, { clock, version, onNotice });
     if (!remote.ok) return fail({ type: 'failure', failure: remote.failure });
     const composition = await composing({ cacheDir: request.cacheDir, settings: request.settings });

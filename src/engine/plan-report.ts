@@ -13,6 +13,7 @@ import { reportOf } from './node/node-report.js';
 import { prepareNode } from './node/prepare.js';
 import { lookUpRemotely, unsharedOf } from './node/remote.js';
 import { runPure } from './node/run-action.js';
+import { judgedRequest } from './packages/judged-request.js';
 import { checkPipeline } from './plan/checked-pipeline.js';
 import { planRun } from './plan/run-plan.js';
 import { stoppingOf } from './process/stopping.js';
@@ -65,11 +66,15 @@ export interface PlanOptions {
  * request, asks it.
  */
 export const planPipeline = (
-  request: RunRequest,
+  requested: RunRequest,
   compose: Compose,
   options: PlanOptions,
 ): Promise<Result<PlanReport, Refusal>> =>
   closing(compose, async (composing) => {
+    const judged = await judgedRequest(requested, Date.now());
+    if (!judged.ok) return judged;
+    const request = judged.value;
+    for (const [code, text] of request.policy?.notices ?? []) options.onNotice(code, text);
     const composition = await composing({ cacheDir: request.cacheDir, settings: request.settings });
     const { assumesUnchanged = false } = options;
     if (request.remote === undefined) return planComposed(request, composition, { assumesUnchanged });

@@ -3,6 +3,7 @@
 import type { Diagnostic } from '../manifests/pipeline/diagnostic.js';
 import type { SearchPaths } from './app/search-paths.js';
 import type { Failure } from './failure.js';
+import type { OpenedPolicy } from './packages/open-policy.js';
 import type { Clock } from './sdk.js';
 
 /** The request of `run`, `plan` or `why`. Every path is absolute. */
@@ -45,6 +46,10 @@ export interface RunRequest {
   readonly passThrough?: Readonly<Record<string, string>>;
   /** The remote cache as the operator named it. Absent without one. remote/settings.ts reads it. */
   readonly remote?: RemoteRequest;
+  /** Absolute path of the operator's package policy. Absent without one. */
+  readonly policyFile?: string;
+  /** What `policyFile` says. The engine adds it, and the setting POLICY with its digest. */
+  readonly policy?: OpenedPolicy;
   readonly signal: AbortSignal;
 }
 

@@ -157,10 +157,15 @@ describe('package gateway, online', function () {
 
     const old = makeWheel('planted', '1.0');
     const planted = makeWheel('planted', '2.0');
-    const uploadTimes = { [old.file]: '2026-01-01T00:00:00Z', [planted.file]: '2026-06-01T00:00:00Z' };
+    async function startPlanted(): Promise<PackageIndex> {
+      const index = await startIndex([old, planted], { servesJson: true });
+      index.tell(old.file, { uploadTime: Date.parse('2026-01-01') });
+      index.tell(planted.file, { uploadTime: Date.parse('2026-06-01') });
+      return index;
+    }
     for (const tool of ['pip', 'uv'])
       it(`installs the older release with ${tool}, as of a date before a planted one`, async () => {
-        const index = await startIndex([old, planted], { uploadTimes });
+        const index = await startPlanted();
         const files = { 'requirements.txt': 'planted\n' };
         const asked = { files, kind: 'pip', tool };
         const now = await install(asked, { INDEX: index.url, PACKAGES: 'open' });
@@ -170,7 +175,7 @@ describe('package gateway, online', function () {
       });
 
     it('installs the older release with Pipenv, as of a date before a planted one', async () => {
-      const index = await startIndex([old, planted], { uploadTimes });
+      const index = await startPlanted();
       const lock = {
         _meta: {
           hash: { sha256: '' },
@@ -191,7 +196,7 @@ describe('package gateway, online', function () {
     });
 
     it('lets uv and Poetry lock the older release, as of a date before a planted one', async () => {
-      const index = await startIndex([old, planted], { uploadTimes });
+      const index = await startPlanted();
       const at = Date.parse('2026-03-01');
       const gateway = await PackageGateway.open({
         cacheDir: join(work, 'as-of'),
@@ -221,7 +226,7 @@ describe('package gateway, online', function () {
     });
 
     it('refuses a locked file that is newer than the date', async () => {
-      const index = await startIndex([old, planted], { uploadTimes });
+      const index = await startPlanted();
       const uvDir = await prepareTool(runtime, 'uv');
       const python = `${runtime.appDir}/.scalingo/python/bin/python3`;
       const files = await lockedApp({ uvDir, python }, index, { dependencies: ['planted'] });

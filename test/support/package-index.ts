@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { renderProjectPage, type PageFile } from '../../src/engine/packages/page.js';
 import type { Wheel } from './wheels.js';
 
 export type IndexTrouble = 'server-error' | 'cut-off' | 'resets';
@@ -12,8 +13,8 @@ export interface PackageIndexOptions {
   readonly login?: { readonly user: string; readonly password: string };
   /** Its pages contain the digest of each file, like those of most real indexes. */
   readonly tellsDigests?: true;
-  /** Its pages are JSON, with this upload time for each file. */
-  readonly uploadTimes?: Readonly<Record<string, string>>;
+  /** It has JSON pages too, which tell what `tell` was told about files. */
+  readonly servesJson?: true;
   /** The port of an index that was stopped. */
   readonly port?: number;
 }
@@ -25,6 +26,7 @@ export class PackageIndex {
   /** Called before each answer. */
   onRequest: (() => void) | undefined;
   readonly #files = new Map<string, Buffer>();
+  readonly #facts = new Map<string, Partial<PageFile>>();
 
   private constructor(
     private readonly server: Server,
@@ -63,6 +65,11 @@ export class PackageIndex {
     this.#files.set(file, bytes);
   }
 
+  /** What its pages say of a file besides its name and digest. */
+  tell(file: string, facts: Partial<Pick<PageFile, 'uploadTime' | 'yanked' | 'requiresPython'>>): void {
+    this.#facts.set(file, facts);
+  }
+
   remove(file: string): void {
     this.#files.delete(file);
   }
@@ -95,20 +102,33 @@ export class PackageIndex {
     const name = /^\/simple\/([^/]+)\/$/.exec(path)?.[1];
     const links = [...this.#files.keys()].filter((candidate) => normalized(candidate.split('-')[0] ?? '') === name);
     if (links.length === 0) return void response.writeHead(404).end();
-    if (this.options.uploadTimes !== undefined) return void this.answerJson(name ?? '', links, response);
+    if (this.options.servesJson === true) return this.answerJson(name ?? '', links, request, response);
     const page = links.map((link) => `<a href="/files/${link}${this.fragment(link)}">${link}</a>`).join('\n');
     response.writeHead(200, { 'content-type': 'text/html' }).end(`<!DOCTYPE html><html><body>${page}</body></html>`);
   }
 
-  private answerJson(name: string, links: readonly string[], response: ServerResponse): void {
-    const files = links.map((filename) => ({
-      filename,
-      url: `/files/${filename}`,
-      hashes: { sha256: createHash('sha256').update(this.#files.get(filename)!).digest('hex') },
-      'upload-time': this.options.uploadTimes?.[filename],
-    }));
-    response.writeHead(200, { 'content-type': 'application/vnd.pypi.simple.v1+json' });
-    response.end(JSON.stringify({ meta: { 'api-version': '1.1' }, name, versions: [], files }));
+  private answerJson(
+    project: string,
+    links: readonly string[],
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void {
+    const files = links.map((filename): PageFile => {
+      const sha256 = createHash('sha256').update(this.#files.get(filename)!).digest('hex');
+      const url = `http://127.0.0.1:${this.port}/files/${filename}`;
+      return {
+        filename,
+        url,
+        sha256,
+        hashes: { sha256 },
+        yanked: false,
+        metadata: false,
+        ...this.#facts.get(filename),
+      };
+    });
+    const form = (request.headers.accept ?? '').includes('+json') ? 'json' : 'html';
+    const { body, contentType } = renderProjectPage({ project, files, apiVersion: '1.1' }, form);
+    response.writeHead(200, { 'content-type': form === 'html' ? 'text/html' : contentType }).end(body);
   }
 
   private isAllowed(request: IncomingMessage): boolean {

@@ -116,6 +116,7 @@ function requestOf({ folders, buildDir, cache, places, world }: Build): RunReque
       ...places.settings,
     },
     passThrough: passThroughOf(world.env),
+    ...(places.policyFile === undefined ? {} : { policyFile: places.policyFile }),
     ...(places.remote === undefined ? {} : { remote: places.remote }),
     signal: world.onInterrupt().signal,
   };

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import type { RemoteRequest, RunRequest } from '../../engine/request.js';
 import { succeed, type Result } from '../../engine/failure.js';
 import { wrongUsage, type UsageProblem } from '../command.js';
+import { policyFileOf } from '../policy-options.js';
 import { remoteOf } from '../remote-options.js';
 import { APP_ID_FORM, isAppId, settingsOf } from '../run-options.js';
 import type { World } from '../world.js';
@@ -24,6 +25,7 @@ export interface Places {
   readonly sandbox: RunRequest['sandbox'];
   readonly settings: Readonly<Record<string, string>>;
   readonly remote?: RemoteRequest;
+  readonly policyFile?: string;
 }
 
 export function placesOf(home: string, world: World): Result<Places, UsageProblem> {
@@ -31,6 +33,8 @@ export function placesOf(home: string, world: World): Result<Places, UsageProble
   if (!settings.ok) return settings;
   const remote = remoteOf(world);
   if (!remote.ok) return remote;
+  const policyFile = policyFileOf({ value: () => undefined }, world);
+  if (!policyFile.ok) return policyFile;
   const set = (name: string): string | undefined => settings.value[name] || undefined;
   const params: Record<string, string> = {};
   for (const line of (set('PARAMS') ?? '').split('\n')) {
@@ -60,6 +64,7 @@ export function placesOf(home: string, world: World): Result<Places, UsageProble
     ...(appId === undefined ? {} : { appId }),
     sandbox,
     settings: settings.value,
+    ...(policyFile.value === undefined ? {} : { policyFile: policyFile.value }),
     ...(remote.value === undefined ? {} : { remote: remote.value }),
   });
 }

@@ -76,6 +76,8 @@ export function startExecution(run: Run, { sink: given, runDir, forced, nodes, v
     passThrough: request.passThrough ?? {},
     socketDir: () => folders.smallDir(),
     now: run.composition.clock.now(),
+    policy: request.policy?.policy,
+    onNotice: (code, text) => sink.emit({ type: 'notice', code, text }),
   });
   const folders = new NodeFolders(runDir, `${request.cacheDir}/apps/${run.appId}`);
   return {

@@ -85,6 +85,14 @@ interface Captured {
   readonly tool?: Layer;
 }
 
+/** What the content of a cache depends on besides the kind. A tool takes packages from there without asking the gateway. */
+function fillerOfCache({ run }: Execution, action: Action): string | undefined {
+  const builder = mayCompile(action) ? run.builder.id : undefined;
+  const policy = run.request.settings['POLICY'];
+  if (policy === undefined || action.plugin.manifest.buildsCode !== true) return builder;
+  return `${builder ?? ''} ${policy}`;
+}
+
 class Work {
   /** Contains all private folders of the action. */
   readonly root: string;
@@ -112,7 +120,7 @@ class Work {
     this.root = `${parent}/${action.index}-${randomBytes(4).toString('hex')}`;
     const { folders } = execution;
     const { kind } = action.node;
-    const builder = mayCompile(action) ? execution.run.builder.id : undefined;
+    const builder = fillerOfCache(execution, action);
     // Without a sandbox, other nodes can find any folder.
     if (sandbox.mode === 'namespaces' && mayShare(action)) {
       // Who shares results with other machines gets one that they can use, at the price of downloads. The gateway has them.

@@ -2,11 +2,12 @@
 
 import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import type { Failure } from '../failure.js';
 import type { FileOrigins } from './file-origins.js';
 import type { FetchedPage, IndexPages } from './index-pages.js';
 import { recordedUrl, type StandIns } from './logins.js';
 import { strongestOf, WrongBytes, type Expected, type PackageFiles, type StoredFile } from './package-files.js';
-import { renderProjectPage, type ProjectPage } from './page.js';
+import { renderProjectPage, type PageFile, type ProjectPage } from './page.js';
 import type { KnownFile, PackageProblem, Session } from './session.js';
 import type { Answer, Trouble, Upstream } from './upstream.js';
 
@@ -23,10 +24,20 @@ export interface Gatekeeper {
   filter(
     page: ProjectPage,
     index: string,
-  ): { readonly page: ProjectPage; readonly problems: readonly PackageProblem[] };
+  ): {
+    readonly page: ProjectPage;
+    readonly problems: readonly PackageProblem[];
+    /** Files that the page lacks now. Who asks for one nevertheless learns why. */
+    readonly hidden?: readonly PageFile[];
+  };
   /** Why a file must not pass; undefined if it may. Also for files that no page listed. */
   refusal(known: KnownFile): Promise<PackageProblem | undefined>;
+  /** The failure of a package manager, or what the gatekeeper knows to be its cause. */
+  explain?(failure: Failure): Failure;
 }
+
+/** What the indexes of a session say of a project. */
+export type PagesOf = (project: string) => Promise<readonly { readonly page: ProjectPage; readonly index: string }[]>;
 
 export interface AnswerParts {
   readonly upstream: Upstream;
@@ -40,11 +51,49 @@ export interface AnswerParts {
 const CHECKED_FIRST = 2 * 1024 * 1024;
 
 export class Answers {
+  readonly gatekeeper: Gatekeeper | undefined;
+
   constructor(
     private readonly parts: AnswerParts,
     private readonly session: Session,
-    private readonly gatekeeper: Gatekeeper | undefined,
-  ) {}
+    gatekeeperFor?: (session: Session, pagesOf: PagesOf) => Gatekeeper | undefined,
+  ) {
+    this.gatekeeper = gatekeeperFor?.(session, (project) => this.#pagesOf(project));
+  }
+
+  /** Leaves out indexes that have no page. */
+  async #pagesOf(project: string): ReturnType<PagesOf> {
+    const { session } = this;
+    const indexes = session.indexes.filter(({ form }) => form === 'simple');
+    const pages = indexes.map(async ({ base }) => {
+      const url = new URL(`${project}/`, base);
+      const fetched = await this.#fetchPage({ method: 'GET', url, headers: {} }, project);
+      return fetched.type === 'page' ? [{ page: fetched.page, index: base.href }] : [];
+    });
+    return (await Promise.all(pages)).flat();
+  }
+
+  async #fetchPage(asked: Asked, project: string): Promise<FetchedPage> {
+    const { session } = this;
+    const { pages, standIns } = this.parts;
+    const name = recordedUrl(asked.url);
+    if (session.replayed !== undefined) {
+      const page = session.replayed.pages.get(name);
+      const { contentType = '', from: url = '' } = page ?? {};
+      const recorded =
+        page === undefined ? undefined : await pages.recorded(page.sha256, { contentType, url, project });
+      return recorded ?? { type: 'status', status: 404, headers: {} };
+    }
+    const loginFor = this.#loginsOf(asked);
+    const url = standIns.inUrl(asked.url);
+    const fetched = await pages.fetch({ url, project, login: loginFor(url), loginFor, signal: session.ending.signal });
+    if (fetched.type === 'page') {
+      const { sha256, sizeBytes } = fetched.stored;
+      const { contentType, url: from } = fetched;
+      session.passedPages.set(name, { url: name, sha256, sizeBytes, contentType, from: standIns.inAnswer(from) });
+    }
+    return fetched;
+  }
 
   async answer(asked: Asked, response: ServerResponse): Promise<void> {
     const { session } = this;
@@ -65,17 +114,8 @@ export class Answers {
     at: { readonly index: string; readonly project: string },
     response: ServerResponse,
   ): Promise<void> {
-    const { pages, standIns } = this.parts;
-    const { session } = this;
-    const loginFor = this.#loginsOf(asked);
-    const url = standIns.inUrl(asked.url);
-    const request = { url, project: at.project, login: loginFor(url), loginFor, signal: session.ending.signal };
-    const fetched = await pages.fetch(request);
+    const fetched = await this.#fetchPage(asked, at.project);
     if (fetched.type !== 'page') return this.#noPage(asked, fetched, response);
-    const { sha256, sizeBytes } = fetched.stored;
-    const name = recordedUrl(asked.url);
-    const { contentType, url: from } = fetched;
-    session.passedPages.set(name, { url: name, sha256, sizeBytes, contentType, from: standIns.inAnswer(from) });
     this.#sendPage(asked, fetched.page, at.index, response);
   }
 
@@ -85,6 +125,7 @@ export class Answers {
     for (const problem of filtered.problems) session.tell(problem);
     const page = this.#shown(filtered.page);
     session.offer(page, index);
+    if (filtered.hidden !== undefined) session.offer(this.#shown({ ...whole, files: filtered.hidden }), index);
     const form = /\bapplication\/vnd\.pypi\.simple\.(?:v1|latest)\+json\b/.test(asked.headers['accept'] ?? '')
       ? 'json'
       : 'html';
@@ -141,13 +182,7 @@ export class Answers {
     const problem = await gatekeeper?.refusal(known);
     if (problem !== undefined) {
       session.tell(problem);
-      return refuse(
-        response,
-        403,
-        problem.type === 'refused' || problem.type === 'later'
-          ? problem.text
-          : 'The package gateway refuses this file.',
-      );
+      return refuse(response, 403, textOf(problem));
     }
     const { files } = this.parts;
     const expected: Expected = {
@@ -251,20 +286,17 @@ export class Answers {
   /** Answers from the record of an earlier build. */
   async #replay(asked: Asked, response: ServerResponse): Promise<void> {
     const { session } = this;
-    const { files, pages } = this.parts;
+    const { files } = this.parts;
     const name = recordedUrl(asked.url);
-    const page = session.replayed?.pages.get(name);
     const at = session.pageAt(asked.url);
-    if (page !== undefined && at !== undefined) {
-      const { contentType, from } = page;
-      const fetched = await pages.recorded(page.sha256, { contentType, url: from, project: at.project });
-      if (fetched?.type === 'page') return this.#sendPage(asked, fetched.page, at.index, response);
-    }
+    const fetched = at === undefined ? undefined : await this.#fetchPage(asked, at.project);
+    if (at !== undefined && fetched?.type === 'page') return this.#sendPage(asked, fetched.page, at.index, response);
     const file = session.replayed?.files.get(name);
     const stored = file === undefined ? undefined : await files.find(file.sha256);
     if (stored !== undefined) return this.#send(asked, stored, response);
     // Managers look for pages that no index has as well.
-    if (at === undefined || page !== undefined) session.tell({ type: 'not-recorded', url: asked.url.href });
+    const isKnown = at === undefined || session.replayed?.pages.has(name) === true;
+    if (isKnown) session.tell({ type: 'not-recorded', url: asked.url.href });
     refuse(response, 404, 'The record of the last build does not have this.');
   }
 
@@ -330,6 +362,11 @@ function drained(response: ServerResponse): Promise<void> {
     response.once('drain', done);
     response.once('close', done);
   });
+}
+
+function textOf(problem: PackageProblem): string {
+  if (problem.type === 'refused') return problem.failure.title;
+  return problem.type === 'later' ? problem.text : 'The package gateway refuses this file.';
 }
 
 function withoutMetadata(url: URL): URL {

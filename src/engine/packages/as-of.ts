@@ -1,6 +1,6 @@
 // Indexes as they were at a time: files that were uploaded later are hidden.
 
-import type { Gatekeeper } from './answers.js';
+import type { Gatekeeper, PagesOf } from './answers.js';
 import { fileNameParts } from './file-name.js';
 import type { PageFile, ProjectPage } from './page.js';
 import type { KnownFile, PackageProblem } from './session.js';
@@ -9,7 +9,7 @@ export interface AsOfOptions {
   /** Milliseconds since the epoch. */
   readonly at: number;
   /** What the indexes of the node have of a project. */
-  readonly pagesOf: (project: string) => Promise<readonly ProjectPage[]>;
+  readonly pagesOf: PagesOf;
 }
 
 export class AsOf implements Gatekeeper {
@@ -38,7 +38,7 @@ export class AsOf implements Gatekeeper {
     const name = project === '' ? fileNameParts(filename)?.project : project;
     if (name === undefined) return undefined;
     const pages = await this.options.pagesOf(name);
-    return pages.flatMap(({ files }) => files).find((one) => one.filename === filename);
+    return pages.flatMap(({ page }) => page.files).find((one) => one.filename === filename);
   }
 
   #isThere({ uploadTime }: PageFile): boolean {

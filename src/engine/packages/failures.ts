@@ -28,12 +28,25 @@ export function explained(failure: Failure, problems: readonly PackageProblem[])
   const type = ORDER.find((one) => problems.some((problem) => problem.type === one));
   if (type === undefined) return failure;
   const causes = problems.filter((problem) => problem.type === type);
-  return { ...failureOf(type, causes), detail: `${details(causes)}\n${failure.title}. ${failure.detail}`.trim() };
+  const [first] = causes;
+  if (first?.type === 'refused') return because(first.failure, failure);
+  return {
+    ...failureOf(type as OtherProblem['type'], causes),
+    detail: `${details(causes)}\n${failure.title}. ${failure.detail}`.trim(),
+  };
 }
 
-type Cause = Omit<Failure, 'detail'>;
+/** A refusal, with the words of the manager that met it. */
+export const because = (refused: Failure, { title, known }: Failure): Failure => ({
+  ...refused,
+  detail: `${refused.detail}\nThe package manager stopped: ${title}.`,
+  ...(known !== undefined && { known }),
+});
 
-function failureOf(type: PackageProblem['type'], causes: readonly PackageProblem[]): Cause {
+type Cause = Omit<Failure, 'detail'>;
+type OtherProblem = Exclude<PackageProblem, { readonly type: 'refused' }>;
+
+function failureOf(type: OtherProblem['type'], causes: readonly PackageProblem[]): Cause {
   const [first] = causes;
   switch (type) {
     case 'wrong-bytes':
@@ -43,13 +56,6 @@ function failureOf(type: PackageProblem['type'], causes: readonly PackageProblem
         title: 'A package does not match its digest',
         remedy:
           '1. Check who published the file, because it may have been replaced.\n2. If you trust it, lock the packages again, and run pyflow again.',
-      };
-    case 'refused':
-      return {
-        code: 'packages::refused',
-        blame: 'app',
-        title: 'The package policy refuses a package',
-        remedy: 'Choose another version, or ask the operator of the builder for a waiver.',
       };
     case 'later':
       return {
@@ -100,6 +106,7 @@ function lineOf(problem: PackageProblem): string {
     case 'wrong-bytes':
       return `${problem.url}: expected ${problem.expected}, got ${problem.found}.`;
     case 'refused':
+      return problem.failure.title;
     case 'later':
       return problem.text;
     case 'not-recorded':

@@ -6,13 +6,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { connect, isIP, type AddressInfo, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import { Answers, type AnswerParts, type Gatekeeper } from './answers.js';
+import { Answers, type AnswerParts, type Gatekeeper, type PagesOf } from './answers.js';
 import { Authority } from './authority.js';
 import { FileOrigins } from './file-origins.js';
 import { IndexPages } from './index-pages.js';
 import { StandIns } from './logins.js';
 import { PackageFiles } from './package-files.js';
-import type { ProjectPage } from './page.js';
 import type { PackageRecord } from './records.js';
 import { Session, type PackagePlan } from './session.js';
 import { Upstream } from './upstream.js';
@@ -26,14 +25,8 @@ export interface GatewayOptions {
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** Decides what passes; undefined if everything does. */
-  readonly gatekeeperFor?: GatekeeperFor;
+  readonly gatekeeperFor?: (session: Session, pagesOf: PagesOf) => Gatekeeper | undefined;
 }
-
-/** `pagesOf`: what the indexes of the session have of a project. */
-type GatekeeperFor = (
-  session: Session,
-  pagesOf: (project: string) => Promise<readonly ProjectPage[]>,
-) => Gatekeeper | undefined;
 
 /** For one download. Larger packages than this are not known. */
 const MOST_BYTES = 16 * 1024 ** 3;
@@ -121,9 +114,9 @@ export class PackageGateway {
   /** `isOpen`: whether its commands reach other addresses directly. `record`: all that it may have, if that is limited. */
   begin(plan: PackagePlan, isOpen: boolean, record?: PackageRecord): Session {
     const session = new Session(plan, isOpen, record);
-    const { parts, gatekeeperFor } = this.own;
-    const gatekeeper = gatekeeperFor?.(session, (project) => pagesOf(parts, session, project));
-    const answers = new Answers(parts, session, gatekeeper);
+    const answers = new Answers(this.own.parts, session, this.own.gatekeeperFor);
+    const { gatekeeper } = answers;
+    session.explain = (failure) => gatekeeper?.explain?.(failure) ?? failure;
     this.#sessions.set(session.token, { session, answers });
     session.ending.signal.addEventListener('abort', () => this.#sessions.delete(session.token), { once: true });
     return session;
@@ -223,22 +216,6 @@ export class PackageGateway {
     if (this.#busy >= AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#busy += 1;
   }
-}
-
-async function pagesOf(
-  { pages, standIns }: AnswerParts,
-  session: Session,
-  project: string,
-): Promise<readonly ProjectPage[]> {
-  const found: ProjectPage[] = [];
-  const loginFor = (url: URL): string | undefined => standIns.inHeader(session.loginFor(url));
-  for (const { base, form } of session.indexes) {
-    if (form !== 'simple') continue;
-    const url = standIns.inUrl(new URL(`${base.href}${project}/`));
-    const fetched = await pages.fetch({ url, project, login: loginFor(url), loginFor, signal: session.ending.signal });
-    if (fetched.type === 'page') found.push(fetched.page);
-  }
-  return found;
 }
 
 function listening(

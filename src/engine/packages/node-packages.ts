@@ -81,7 +81,9 @@ export class NodePackages {
 
   /** The failure of a package manager, or what the gateway knows to be its cause. */
   explain(failure: Failure): Failure {
-    return explained(failure, this.#session?.problems ?? []);
+    const { problems = [] } = this.#session ?? {};
+    const byProblem = explained(failure, problems);
+    return byProblem === failure ? (this.#session?.explain(failure) ?? failure) : byProblem;
   }
 
   /** Ends the node's access. `hasSucceeded`: what passed is kept, so that the node can be built from it again. */

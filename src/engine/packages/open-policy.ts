@@ -5,9 +5,14 @@ import type { Diagnostic } from '../../manifests/pipeline/diagnostic.js';
 import { fail, succeed, type Failure, type Result } from '../failure.js';
 import { isBelow, readOperatorText } from '../files/operator-file.js';
 import { shownPath } from '../files/shown-path.js';
-import type { Refusal } from '../request.js';
 import type { AdvisoryFolder } from './advisory-folder.js';
+import { unreadableText } from './policy-meaning.js';
 import { makePolicy, type Policy } from './policy.js';
+
+/** The shape of a `Refusal` of a run, whose request has the opened policy. */
+export type PolicyRefusal =
+  | { readonly type: 'diagnostics'; readonly diagnostics: readonly Diagnostic[]; readonly text: string }
+  | { readonly type: 'failure'; readonly failure: Failure };
 
 export interface OpenedPolicy {
   readonly policy: Policy;
@@ -16,6 +21,8 @@ export interface OpenedPolicy {
   readonly warnings: readonly Diagnostic[];
   /** Files of the folder of advisories that are no records. */
   readonly unreadable: readonly string[];
+  /** Both as notices of a run: code and text. */
+  readonly notices: readonly (readonly [code: string, text: string])[];
 }
 
 interface Where {
@@ -29,7 +36,7 @@ interface Where {
   readonly now: number;
 }
 
-export async function openPolicy({ path, appDir, cacheDir, now }: Where): Promise<Result<OpenedPolicy, Refusal>> {
+export async function openPolicy({ path, appDir, cacheDir, now }: Where): Promise<Result<OpenedPolicy, PolicyRefusal>> {
   if (appDir !== undefined && isBelow(path, appDir)) return refuse(policyInApp(path));
   const text = readOperatorText(path);
   if (!text.ok) return refuse(unreadablePolicy(path, text.failure));
@@ -37,22 +44,30 @@ export async function openPolicy({ path, appDir, cacheDir, now }: Where): Promis
   const parsed = await parsePolicyFile(path, text.value, now);
   if (!parsed.ok) return fail({ type: 'diagnostics', ...parsed.failure });
   const { policy, warnings } = parsed.value;
-  const opened = { text: text.value, warnings };
-  if (policy.advisories === undefined)
-    return succeed({ ...opened, policy: makePolicy(policy, undefined), unreadable: [] });
+  const opened = { text: text.value, warnings, notices: warnings.map(noticeOf), unreadable: [] };
+  if (policy.advisories === undefined) return succeed({ ...opened, policy: makePolicy(policy, undefined) });
   const folder = await advisoriesOf(resolve(dirname(path), policy.advisories), cacheDir);
   if (!folder.ok) return folder;
   const { advisories, unreadable } = folder.value;
-  return succeed({ ...opened, policy: makePolicy(policy, advisories), unreadable });
+  const broken =
+    unreadable.length === 0 ? [] : [['policy::unreadable-advisories', unreadableText(unreadable)] as const];
+  const notices = [...opened.notices, ...broken];
+  return succeed({ ...opened, policy: makePolicy(policy, advisories), unreadable, notices });
 }
 
-async function advisoriesOf(folder: string, cacheDir: string | undefined): Promise<Result<AdvisoryFolder, Refusal>> {
+const noticeOf = ({ code, start, message }: Diagnostic) =>
+  [code, `Line ${start.line} of the policy file: ${message}`] as const;
+
+async function advisoriesOf(
+  folder: string,
+  cacheDir: string | undefined,
+): Promise<Result<AdvisoryFolder, PolicyRefusal>> {
   const { readAdvisoryFolder } = await import('./advisory-folder.js');
   const read = readAdvisoryFolder(folder, cacheDir);
   return read.ok ? read : refuse(unreadableAdvisories(folder, read.failure));
 }
 
-const refuse = (failure: Failure): { readonly ok: false; readonly failure: Refusal } =>
+const refuse = (failure: Failure): { readonly ok: false; readonly failure: PolicyRefusal } =>
   fail({ type: 'failure', failure });
 
 const policyInApp = (path: string): Failure => ({

@@ -4,6 +4,7 @@
 import { meetsSpecifiers } from '../../manifests/app/package-version.js';
 import { normalizeName } from '../../manifests/app/requirements.js';
 import type { Failure } from '../failure.js';
+import { because } from './failures.js';
 import { fileNameParts } from './file-name.js';
 import { filterPage, refusalText, refusedPackage, type HiddenFile } from './filter-page.js';
 import type { PageFile, ProjectPage } from './page.js';
@@ -179,12 +180,6 @@ function addressKey(address: string): string {
     return url.href;
   }
 }
-
-const because = (refused: Failure, { title, known }: Failure): Failure => ({
-  ...refused,
-  detail: `${refused.detail}\nThe installer stopped: ${title}.`,
-  ...(known !== undefined && { known }),
-});
 
 const MOST_TEXT = 100_000;
 

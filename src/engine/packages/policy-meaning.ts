@@ -24,6 +24,10 @@ export function policyMeaning(policy: Policy, now: number): readonly string[] {
   return policy.contact === undefined ? lines : [...lines, `${policy.contact} may waive a rule.`];
 }
 
+/** Files of the folder of advisories that are no records. */
+export const unreadableText = (files: readonly string[]): string =>
+  `Some files of the folder of advisories are no OSV records: ${named(files)}.`;
+
 const verb = ({ file }: Policy, rule: PolicyRule): string =>
   (file.levels?.[rule] ?? (rule === 'advisories' ? 'warn' : 'refuse')) === 'warn'
     ? 'pyflow warns about'

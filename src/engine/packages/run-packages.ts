@@ -2,10 +2,12 @@
 
 import type { Result, Failure } from '../failure.js';
 import { fail, succeed } from '../failure.js';
+import type { PagesOf } from './answers.js';
 import { sandboxNeeded } from './failures.js';
-import type { PackageGateway } from './gateway.js';
+import type { GatewayOptions, PackageGateway } from './gateway.js';
 import { DIRECT, isClosed, parsePackagesMode, type PackagesMode } from './mode.js';
 import { NodePackages } from './node-packages.js';
+import type { Policy } from './policy.js';
 import { PackageRecords } from './records.js';
 
 export interface RunPackagesOptions {
@@ -18,6 +20,9 @@ export interface RunPackagesOptions {
   /** A folder with a short path. */
   readonly socketDir: () => string;
   readonly now: number;
+  /** Judges what passes. Absent without a policy. */
+  readonly policy?: Policy | undefined;
+  readonly onNotice: (code: string, text: string) => void;
 }
 
 export class RunPackages {
@@ -65,15 +70,24 @@ export class RunPackages {
 
   async #open(): Promise<PackageGateway> {
     const { PackageGateway } = await import('./gateway.js');
-    const { AsOf } = await import('./as-of.js');
     const { cacheDir, passThrough, socketDir, now } = this.options;
-    const { mode } = this;
+    const gatekeeperFor = await this.#gatekeepers();
     return PackageGateway.open({
       cacheDir,
       passThrough,
       socketDir: socketDir(),
       now,
-      gatekeeperFor: (_, pagesOf) => (mode.type === 'as-of' ? new AsOf({ at: mode.at, pagesOf }) : undefined),
+      ...(gatekeeperFor !== undefined && { gatekeeperFor }),
     });
+  }
+
+  async #gatekeepers(): Promise<GatewayOptions['gatekeeperFor']> {
+    const { policy, now, onNotice } = this.options;
+    const { mode } = this;
+    const { AsOf } = await import('./as-of.js');
+    const asOf = (pagesOf: PagesOf) => (mode.type === 'as-of' ? new AsOf({ at: mode.at, pagesOf }) : undefined);
+    if (policy === undefined) return (_, pagesOf) => asOf(pagesOf);
+    const { policyKeeper } = await import('./policy-keeper.js');
+    return (_, pagesOf) => policyKeeper({ policy, now, onWarning: onNotice }, pagesOf, asOf(pagesOf));
   }
 }

@@ -1,6 +1,7 @@
 // What the gateway knows about one node: its indexes and their logins, the files that they offer, and what passed.
 
 import { randomBytes } from 'node:crypto';
+import type { Failure } from '../failure.js';
 import { openCredentials, type Login } from './logins.js';
 import type { PageFile, ProjectPage } from './page.js';
 import type { PackageRecord, RecordedFile, RecordedPage } from './records.js';
@@ -37,8 +38,9 @@ export type PackageProblem =
   | { readonly type: 'unreachable'; readonly host: string; readonly why: string }
   | { readonly type: 'closed'; readonly address: string }
   | { readonly type: 'not-recorded'; readonly url: string }
-  /** `later`: uploaded after the time that the build sees. */
-  | { readonly type: 'refused' | 'later'; readonly project: string; readonly file: string; readonly text: string };
+  | { readonly type: 'refused'; readonly failure: Failure }
+  /** Uploaded after the time that the build sees. */
+  | { readonly type: 'later'; readonly project: string; readonly file: string; readonly text: string };
 
 const MOST_PROBLEMS = 100;
 
@@ -56,6 +58,8 @@ export class Session {
   readonly passedPages = new Map<string, RecordedPage>();
   /** Aborts when the session ends. */
   readonly ending = new AbortController();
+  /** The failure of a package manager, or what the gatekeeper of the session knows to be its cause. */
+  explain: (failure: Failure) => Failure = (failure) => failure;
   readonly #files = new Map<string, KnownFile>();
   #bySpelling: ReadonlyMap<string, KnownFile> = new Map();
   /** Number of files in it, several of which can have one spelling. */

@@ -9,6 +9,7 @@ import { hexOf, sha256Hex, type Digest } from '../files/digest.js';
 import type { EventSink, NodeReport, OutputReport, RunReport } from '../events.js';
 import { namesByFolder } from '../files/names-by-folder.js';
 import { ignoreInGit } from '../files/own-folders.js';
+import { judgedRequest } from '../packages/judged-request.js';
 import type { RunOptions, RunRequest } from '../request.js';
 import { appIdOf, dropFastRecord, fastRecordPath } from '../run/run-record.js';
 import { readSealed, writeSealed, type Seal } from '../files/sealed-json.js';
@@ -84,12 +85,15 @@ const isWhole = (request: RunRequest): boolean =>
 
 /** The report of an up-to-date run; undefined if something changed, or if pyflow can't tell. */
 export async function tryFastPath(
-  request: RunRequest,
+  requested: RunRequest,
   sink: EventSink,
   { version, clock }: RunOptions,
 ): Promise<RunReport | undefined> {
-  if (!isWhole(request) || request.oneTime === true || request.settings['NO_FAST_PATH'] === '1') return undefined;
+  if (!isWhole(requested) || requested.oneTime === true || requested.settings['NO_FAST_PATH'] === '1') return undefined;
   const startedAt = clock.now();
+  const judged = await judgedRequest(requested, startedAt);
+  if (!judged.ok) return undefined;
+  const request = judged.value;
   const variables = await readAppVariables(request.envDir, request.variables);
   const record = variables.ok
     ? readFastRecord(request, { variables: variables.value, version, now: startedAt })

@@ -26,6 +26,7 @@ import { installPackages } from '../shared/install/install-packages.js';
 import type { InstalledOutputs as Outputs, InstallResult } from '../shared/install/install-packages.js';
 import { planPackages } from '../shared/install/package-plan.js';
 import { runWithDownloads } from '../shared/install/kept-downloads.js';
+import { policyFact } from '../shared/install/policy-fact.js';
 import { runInstaller } from '../shared/install/run-installer.js';
 import { pipCommand } from '../shared/install/tool-command.js';
 import { compilerEnvironment, isolatedEnvironment } from '../shared/pip/command.js';
@@ -63,6 +64,8 @@ type Facts = {
   /** Without user and password. */
   readonly index?: string;
   readonly extraIndexes?: string;
+  /** Digest of the operator's package policy. */
+  readonly policy?: string;
 };
 
 const EXTRA_INDEX = 'PIP_EXTRA_INDEX_URL';
@@ -104,6 +107,7 @@ export class InstallDepsPip implements Plugin<Node['config'], Node['inputs'], Ou
       // URLs may contain a password, so facts have them without it, and `run` looks them up again.
       ...(index !== undefined && { index: withoutUserinfo(index) }),
       ...(extraIndexes !== undefined && { extraIndexes: withoutUserinfo(extraIndexes) }),
+      ...policyFact(this.services.host),
     };
     return succeed({
       files: [...new Set([...listed.value.files, ...sources.patterns])].sort(),

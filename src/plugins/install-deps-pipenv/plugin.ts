@@ -22,6 +22,7 @@ import { defaultIndex, withoutUserinfo } from '../shared/install/index-url.js';
 import { installPackages, type InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
 import { planPackages } from '../shared/install/package-plan.js';
 import { runWithDownloads } from '../shared/install/kept-downloads.js';
+import { policyFact } from '../shared/install/policy-fact.js';
 import { runInstaller } from '../shared/install/run-installer.js';
 import { pythonToolCommand } from '../shared/install/tool-command.js';
 import { compilerEnvironment, isolatedEnvironment, readableLineOf } from '../shared/pip/command.js';
@@ -54,6 +55,8 @@ type Facts = {
   readonly extraIndexes?: string;
   /** If packages are built, all of them may be shared. */
   readonly sharesBuilds?: boolean;
+  /** Digest of the operator's package policy. */
+  readonly policy?: string;
 };
 
 const EXTRA_INDEX = 'PIP_EXTRA_INDEX_URL';
@@ -115,6 +118,7 @@ export class InstallDepsPipenv implements Plugin<Node['config'], Node['inputs'],
       sources: filled.split('\n').map(withoutUserinfo),
       ...(index !== undefined && { index: withoutUserinfo(index) }),
       ...(extraIndexes !== undefined && { extraIndexes: withoutUserinfo(extraIndexes) }),
+      ...policyFact(this.services.host),
     };
     return succeed({
       files: [...new Set(files)].sort(),

@@ -8,6 +8,7 @@ import { readingFact, sourcesOf } from '../shared/app/project-sources.js';
 import { inRoot } from '../shared/app/root.js';
 import { withoutUserinfo } from '../shared/install/index-url.js';
 import { installPackages, type InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
+import { policyFact } from '../shared/install/policy-fact.js';
 import { sourcesOutside, unsupportedIndex } from '../shared/poetry/failures.js';
 import { noPython } from '../shared/python/failures.js';
 import { pythonHome } from '../shared/python/home.js';
@@ -52,6 +53,7 @@ export class InstallDepsPoetry implements Plugin<Node['config'], Node['inputs'],
       ignoredPlugins: requiredPlugins,
       ...(users !== 'all' && index !== undefined && { index: withoutUserinfo(index) }),
       ...(users === 'builder' && { sharesBuilds: true as const }),
+      ...policyFact(this.services.host),
     };
     return succeed({
       files: [...paths.map(literalPattern), ...built.patterns].sort(),

@@ -8,6 +8,7 @@ import { versionsOf } from '../../manifests/app/uv-lock.js';
 import { readingFact } from '../shared/app/project-sources.js';
 import { defaultIndex } from '../shared/install/index-url.js';
 import type { InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
+import { policyFact } from '../shared/install/policy-fact.js';
 import { wheelTarget } from '../shared/python/wheel-target.js';
 import { indexFact, planIndex } from '../shared/uv/command.js';
 import { installWithUv, type UvFacts } from '../shared/uv/install.js';
@@ -48,6 +49,7 @@ export class InstallDepsUv implements Plugin<Node['config'], Node['inputs'], Out
       ...readingFact({ readingAll, patterns: [] }),
       packages: versionsOf(lock),
       ...indexFact(planIndex(lock, defaultIndex(config, this.services.host))),
+      ...policyFact(this.services.host),
     };
     return succeed({
       files,

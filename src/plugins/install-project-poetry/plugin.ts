@@ -10,6 +10,7 @@ import { poetryFolder } from '../shared/app/project-folder.js';
 import { readingFact, sourcesOf, tellReadingAll, type ProjectSources } from '../shared/app/project-sources.js';
 import { inRoot } from '../shared/app/root.js';
 import { installPackages, type InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
+import { policyFact } from '../shared/install/policy-fact.js';
 import { openPoetryGate, runPoetry } from '../shared/poetry/command.js';
 import { noProjectFile, poetryFailed, unreadableProject } from '../shared/poetry/failures.js';
 import { manifest, type config, type inputs } from './manifest.js';
@@ -23,6 +24,8 @@ type Facts = {
   readonly folder?: string;
   /** Projects whose builds may read any file of the app, with the reason. */
   readonly readingAll?: ProjectSources['readingAll'];
+  /** Digest of the operator's package policy. */
+  readonly policy?: string;
 };
 
 @injectable()
@@ -48,6 +51,7 @@ export class InstallProjectPoetry implements Plugin<Node['config'], Node['inputs
       hasBuildScript,
       ...(root !== config.root && { folder: root }),
       ...readingFact(sources),
+      ...policyFact(this.services.host),
     };
     return succeed({
       files: sources.patterns,

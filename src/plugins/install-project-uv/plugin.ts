@@ -6,6 +6,7 @@ import type { NodeOf, Plugin, ReadsPromise, RunContext, RunPromise, ViewReader }
 import { readingFact, sourcesOf } from '../shared/app/project-sources.js';
 import { defaultIndex } from '../shared/install/index-url.js';
 import type { InstalledOutputs as Outputs } from '../shared/install/install-packages.js';
+import { policyFact } from '../shared/install/policy-fact.js';
 import { indexFact, planIndex } from '../shared/uv/command.js';
 import { installWithUv, type UvFacts } from '../shared/uv/install.js';
 import { readUvProject } from '../shared/uv/project.js';
@@ -40,6 +41,7 @@ export class InstallProjectUv implements Plugin<Node['config'], Node['inputs'], 
       locals,
       ...readingFact(sources),
       ...indexFact(planIndex(lock, defaultIndex(config, this.services.host))),
+      ...policyFact(this.services.host),
     };
     return succeed({
       files: [...new Set([...files, ...sources.patterns])].sort(),

@@ -50,7 +50,7 @@ describe('the policy at the gate of a node', () => {
     const refused = opened.explain(ofInstaller('ERROR: No matching distribution found for A==2.0'));
     expect(refused.code).to.equal('packages::refused');
     expect(refused.title).to.equal('The package policy refuses a 2.0');
-    expect(refused.detail).to.contain('The newest allowed version is 1.0.\nThe installer stopped: pip found');
+    expect(refused.detail).to.contain('The newest allowed version is 1.0.\nThe package manager stopped: pip found');
     expect(refused.remedy).to.contain('ask jane to waive the rule `minimumAge`');
   });
 

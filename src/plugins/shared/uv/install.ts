@@ -13,6 +13,8 @@ import { readUvProject } from './project.js';
 
 /** The facts of every kind that installs from a uv.lock. */
 export type UvFacts = {
+  /** Digest of the operator's package policy. */
+  readonly policy?: string;
   /** Whether to install the default groups of the project, which are `dev` unless it sets others. */
   readonly withDefaultGroups: boolean;
   /** The default groups that are left out, for the log. */
