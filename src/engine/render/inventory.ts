@@ -85,8 +85,11 @@ const listed = (names: readonly string[]): string =>
   names.length <= SHOWN ? names.join(', ') : `${names.slice(0, SHOWN).join(', ')} and ${names.length - SHOWN} more`;
 
 function problemLines({ slug, packages }: Inventory): readonly string[] {
-  const lines = packages.flatMap(({ name, problems, mismatches }) => [
+  const lines = packages.flatMap(({ name, problems, mismatches, needs }) => [
     ...problems.map((problem) => `  ${name}: ${problem}`),
+    ...needs
+      .filter(({ isMet }) => !isMet)
+      .map(({ text, installed }) => `  ${name}: it requires ${text}, but ${installed ?? 'nothing'} is installed`),
     ...(mismatches.length === 0
       ? []
       : [

@@ -97,6 +97,16 @@ describe('inspect/inventory', () => {
     ]);
   });
 
+  it('names requirements that are missing or that another version is installed for', async () => {
+    const slug = newSlug();
+    slug.wheel('shop', '1', ['Requires-Dist: leaf>=2', 'Requires-Dist: gone', 'Requires-Dist: dev; extra == "test"']);
+    slug.wheel('leaf', '1');
+    const text = inventoryText(await inventoryOf(slug.seal()));
+    expect(text).to.contain('  shop: it requires leaf>=2, but 1 is installed\n');
+    expect(text).to.contain('  shop: it requires gone, but nothing is installed\n');
+    expect(text).to.not.contain('requires dev');
+  });
+
   it('notices that the marker itself was edited', async () => {
     const slug = newSlug();
     slug.wheel('one', '1');
