@@ -12,7 +12,6 @@ import { versionTraceOf } from './explain.js';
 import { statusOfFailure, statusOfRefusal } from './exit-status.js';
 import { printJSON } from './print-json.js';
 import { patchPlaceOf } from './patch-place.js';
-import { openPolicyFile, policyDocument, printPolicy } from './policy-check.js';
 import { policyFileOf, POLICY_OPTION } from './policy-options.js';
 import { printDiagnostics, printFailure, printRefusal } from './refusal.js';
 import { PARAM_OPTION, runRequest } from './run-options.js';
@@ -54,6 +53,7 @@ export const command: Command = {
       else printChecked({ file, path: requested.value.pipelineFile, checked }, world);
     }
     if (policyFile.value !== undefined) {
+      const { openPolicyFile, policyDocument, printPolicy } = await import('./policy-check.js');
       const opened = await openPolicyFile(policyFile.value, given, world);
       if (!opened.ok) status = Math.max(status, statusOfRefusal(opened.failure));
       if (given.flag('json')) documents.push(policyDocument(policyFile.value, opened));
