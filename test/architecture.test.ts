@@ -121,6 +121,7 @@ const SEE_FOLDERS_OF_NODES: Readonly<Record<string, string>> = {
   'src/engine/slug/outputs.ts': 'appDir is the folder of the source',
   'src/engine/slug/write.ts': 'appDir is the folder of the source',
   'src/engine/up-to-date/unchanged.ts': 'appDir is the folder of the source',
+  'src/engine/verify.ts': 'makes the private cache of the rebuild',
   'src/engine/worker/worker.ts': 'makes room for the view before anything runs there',
 };
 
@@ -150,7 +151,7 @@ describe('architecture', () => {
 
   it('has a district for each file of the engine, except for what the outside imports', () => {
     const atRoot = sources.map(({ path }) => path).filter((path) => /^src\/engine\/[^/]+$/.test(path));
-    const own = ['pipeline', 'plan-report'].map((name) => `src/engine/${name}.ts`);
+    const own = ['pipeline', 'plan-report', 'verify'].map((name) => `src/engine/${name}.ts`);
     expect(atRoot).to.deep.equal([...FOR_EVERY_DISTRICT, ...own].sort());
     const folders = readdirSync(join(root, 'src/engine'), { withFileTypes: true }).filter((entry) =>
       entry.isDirectory(),

@@ -9,6 +9,7 @@ import type { Refusal, RunRequest } from '../engine/request.js';
 import { tryFastPath } from '../engine/up-to-date/fast-path.js';
 import type { Inspection } from '../engine/inspect/inspection.js';
 import type { Explanation } from '../engine/inspect/why.js';
+import type { Verification } from '../engine/inspect/verification.js';
 import type { CheckedPipeline } from '../manifests/pipeline/manifest.js';
 import type { PluginManifest } from '../manifests/plugin-manifest.js';
 import { passThroughOf } from '../engine/app/pass-through.js';
@@ -43,6 +44,8 @@ export interface Engine {
     onNotice: (code: string, text: string) => void,
     options?: Pick<PlanOptions, 'assumesUnchanged'>,
   ): Promise<Result<PlanReport, Refusal>>;
+  /** Builds the app again, and compares. */
+  verify(request: RunRequest, sink: EventSink): Promise<Result<Verification, Refusal>>;
   check(request: RunRequest): Promise<Result<CheckedPipeline, Refusal>>;
   why(
     place: Pick<RunRequest, 'appDir' | 'appId' | 'cacheDir'>,
@@ -75,6 +78,10 @@ export function lazyEngine(
     plan: async (request, onNotice, options) => {
       const { planPipeline } = await import('../engine/plan-report.js');
       return planPipeline(request, await compose(), { ...options, version, onNotice });
+    },
+    verify: async (request, sink) => {
+      const { verifyApp } = await import('../engine/verify.js');
+      return verifyApp(request, sink, await compose(), { version, clock: systemClock });
     },
     check: async (request) => {
       const { checkPipeline } = await import('../engine/plan/checked-pipeline.js');

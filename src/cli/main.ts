@@ -21,6 +21,7 @@ import { printFailure } from './refusal.js';
 import { command as report } from './report.js';
 import { command as run } from './run.js';
 import { command as shadow } from './shadow.js';
+import { command as verify } from './verify.js';
 import { command as why } from './why.js';
 import type { World } from './world.js';
 
@@ -38,6 +39,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   exec,
   fix,
   inspect,
+  verify,
   buildpack,
   cache,
   catalogue,

@@ -99,6 +99,7 @@ describe('cli/main', () => {
         '--against RUN|SLUG',
         '--sign FILE',
       ],
+      verify: ['[PIPELINE]', '--json', '--packages MODE'],
       cache: ['ls', 'show KEY', 'verify', 'gc', 'clear'],
       catalogue: ['ls', 'show NAME', 'check', 'pin URL|FILE', '--pins FILE', '--max-age DAYS'],
       plugins: ['ls', 'show KIND'],

@@ -65,5 +65,6 @@ const unexpected: Engine = {
   kinds: refuse('kinds'),
   layOutTool: refuse('layOutTool'),
   inspect: refuse('inspect'),
+  verify: refuse('verify'),
   exec: refuse('exec'),
 };
