@@ -243,7 +243,8 @@ export class Answers {
     }
     try {
       const stored = await this.#receive(answer, expected, response);
-      origins.note(stored.sha256, url, loginFor(url) === undefined);
+      // A secret in the address is a login, too.
+      origins.note(stored.sha256, url, loginFor(url) === undefined && url.href === asked.url.href);
       this.#passed(asked, stored);
       if (!response.headersSent) await this.#send(asked, stored, response);
       return stored;

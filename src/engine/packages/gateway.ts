@@ -56,9 +56,8 @@ export class PackageGateway {
     for (const server of [own.tcp, own.local]) {
       server.on('connection', (socket: Socket) => this.#watch(socket));
       server.on('request', (request, response) => void this.#request(request, response));
-      server.on(
-        'connect',
-        (request: IncomingMessage, socket: Duplex, head: Buffer) => void this.#connect(request, socket, head),
+      server.on('connect', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+        this.#connect(request, socket, head).catch(() => socket.destroy()),
       );
       server.on('clientError', (_, socket) => socket.destroy());
     }
@@ -241,6 +240,7 @@ function targetOf(text: string): { readonly host: string; readonly port: number 
   const [, host = '', port = ''] = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253}):(\d{1,5})$/.exec(text) ?? [];
   if (host === '' || Number(port) < 1 || Number(port) > 65_535) return undefined;
   if (host.startsWith('[') && isIP(host.slice(1, -1)) !== 6) return undefined;
+  if (!URL.canParse(`https://${host}:${port}`)) return undefined;
   return { host: host.toLowerCase(), port: Number(port) };
 }
 

@@ -21,7 +21,8 @@ export function openCredentials(text: string): readonly Login[] {
 
 const basic = (pair: string): string => `Basic ${Buffer.from(pair).toString('base64')}`;
 
-function decoded(text: string): string {
+/** The text itself if it is badly escaped. */
+export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Failure } from '../failure.js';
-import { openCredentials, type Login } from './logins.js';
+import { decoded, openCredentials, type Login } from './logins.js';
 import type { PageFile, ProjectPage } from './page.js';
 import type { PackageRecord, RecordedFile, RecordedPage } from './records.js';
 
@@ -79,14 +79,14 @@ export class Session {
       files: new Map(record.files.map((file) => [file.url, file])),
     };
     // Locks name files that no page of this session has offered.
-    for (const { url } of record?.files ?? []) this.#origins.add(new URL(url).origin);
+    for (const { url } of record?.files ?? []) if (isWebUrl(url)) this.#origins.add(new URL(url).origin);
     const indexes = plan.indexes.filter(({ url }) => isWebUrl(url));
     this.#logins = indexes.flatMap(({ url }) => openCredentials(url));
     this.indexes = indexes.map(({ url, form }) => ({ base: bareUrl(url, form === 'simple'), form }));
     for (const { base } of this.indexes) this.#origins.add(base.origin);
     for (const { url, hashes } of plan.files.filter((file) => isWebUrl(file.url))) {
       const bare = bareUrl(url, false);
-      const filename = decodeURIComponent(bare.pathname.split('/').at(-1) ?? '');
+      const filename = decoded(bare.pathname.split('/').at(-1) ?? '');
       const sha256 = hashes['sha256'];
       const file: PageFile = {
         filename,
@@ -169,11 +169,7 @@ export class Session {
 
 /** Tools escape some characters in paths differently. */
 function keyOf(url: URL): string {
-  try {
-    return `${url.origin}${decodeURIComponent(url.pathname)}${url.search}`;
-  } catch {
-    return `${url.origin}${url.pathname}${url.search}`;
-  }
+  return `${url.origin}${decoded(url.pathname)}${url.search}`;
 }
 
 const isWebUrl = (url: string): boolean => /^https?:\/\//i.test(url) && URL.canParse(url);

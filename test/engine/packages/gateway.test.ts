@@ -210,6 +210,38 @@ describe('package gateway', () => {
     expect((await ask(closed, `${index.url}/one/`)).status).to.equal(407);
   });
 
+  it('refuses hosts that no URL can have, and goes on', async () => {
+    const index = await startIndex();
+    const session = gateway.begin(planOf(index.url), true);
+    for (const host of ['999.999.999.999:443', 'xn--a:443', '1.2.3.4.5:443'])
+      expect(await askTls(session, host, '/')).to.match(/^HTTP\/1\.1 400 /);
+    expect((await ask(session, `${index.url}/one/`)).status).to.equal(404);
+  });
+
+  it('knows files of a lock whose addresses are badly escaped', async () => {
+    const server = await startServer((_, response) => void response.end('bytes'));
+    opened.push(server);
+    const url = `${server.origin}/one%zz-1.0.tar.gz`;
+    const session = gateway.begin({ indexes: [], files: [{ url, hashes: {} }] }, false);
+    expect((await ask(session, url)).body.toString()).to.equal('bytes');
+  });
+
+  it('gives a file from an address with a secret to no node without the secret', async () => {
+    const bytes = randomBytes(1000);
+    const server = await startServer(({ url }, response) => {
+      if (url !== '/t-secret-token/one-1.0.tar.gz') return void response.writeHead(403).end();
+      response.end(bytes);
+    });
+    opened.push(server);
+    const hashes = { sha256: sha256(bytes) };
+    const url = `${server.origin}/${gateway.standIns.for('t-secret-token')}/one-1.0.tar.gz`;
+    const session = gateway.begin({ indexes: [], files: [{ url, hashes }] }, false);
+    expect((await ask(session, url)).body.equals(bytes)).to.equal(true);
+    const guessed = `${server.origin}/guessed/one-1.0.tar.gz`;
+    const other = gateway.begin({ indexes: [], files: [{ url: guessed, hashes }] }, false);
+    expect((await ask(other, guessed)).status).to.equal(403);
+  });
+
   it('says why an index gave nothing, and keeps no part of a file', async () => {
     const bytes = randomBytes(3_000_000);
     const index = await startIndex([{ file: 'one-1.0.tar.gz', bytes } as never], { tellsDigests: true });
