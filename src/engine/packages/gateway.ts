@@ -30,7 +30,7 @@ export interface GatewayOptions {
 
 /** For one download. Larger packages than this are not known. */
 const MOST_BYTES = 16 * 1024 ** 3;
-/** Requests that are answered at the same time; others wait. */
+/** Requests of one session that are answered at the same time; others wait. A command that reads nothing delays its own node only. */
 const AT_ONCE = 64;
 
 interface GatewayParts {
@@ -49,8 +49,7 @@ export class PackageGateway {
   /** Of connections whose TLS ends here. */
   readonly #targets = new WeakMap<Duplex, Target>();
   readonly #sockets = new Set<Duplex>();
-  readonly #waiting: (() => void)[] = [];
-  #busy = 0;
+  readonly #turns = new WeakMap<Session, { busy: number; readonly waiting: (() => void)[] }>();
 
   private constructor(private readonly own: GatewayParts) {
     for (const server of [own.tcp, own.local]) {
@@ -197,7 +196,7 @@ export class PackageGateway {
       response.writeHead(url === undefined ? 400 : 405, { 'content-length': 0 });
       return void response.end();
     }
-    await this.#turn();
+    const done = await this.#turn(found.session);
     try {
       const headers = request.headers as Readonly<Record<string, string | undefined>>;
       await found.answers.answer({ method, url, headers }, response);
@@ -206,14 +205,20 @@ export class PackageGateway {
       if (!response.headersSent) response.writeHead(502, { 'content-length': 0 }).end();
       else if (!response.writableEnded) response.destroy();
     } finally {
-      this.#busy -= 1;
-      this.#waiting.shift()?.();
+      done();
     }
   }
 
-  async #turn(): Promise<void> {
-    if (this.#busy >= AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#busy += 1;
+  /** Waits until the session may have one more answer. Call the result when it is complete. */
+  async #turn(session: Session): Promise<() => void> {
+    const turns = this.#turns.get(session) ?? { busy: 0, waiting: [] };
+    this.#turns.set(session, turns);
+    if (turns.busy >= AT_ONCE) await new Promise<void>((resolve) => turns.waiting.push(resolve));
+    turns.busy += 1;
+    return () => {
+      turns.busy -= 1;
+      turns.waiting.shift()?.();
+    };
   }
 }
 

@@ -242,6 +242,22 @@ describe('package gateway', () => {
     expect((await ask(other, guessed)).status).to.equal(403);
   });
 
+  it('answers other nodes while the commands of one read nothing', async () => {
+    const server = await startServer(({ url = '' }, response) => {
+      if (url !== '/slow') response.end('bytes');
+    });
+    opened.push(server);
+    const filesOf = (path: string): PackagePlan => ({
+      indexes: [],
+      files: [{ url: `${server.origin}${path}`, hashes: {} }],
+    });
+    const stuck = gateway.begin(filesOf('/slow'), false);
+    for (let number = 0; number < 64; number++) void ask(stuck, `${server.origin}/slow`).catch(() => {});
+    while (server.headers.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const other = gateway.begin(filesOf('/quick'), false);
+    expect((await ask(other, `${server.origin}/quick`)).body.toString()).to.equal('bytes');
+  });
+
   it('says why an index gave nothing, and keeps no part of a file', async () => {
     const bytes = randomBytes(3_000_000);
     const index = await startIndex([{ file: 'one-1.0.tar.gz', bytes } as never], { tellsDigests: true });
