@@ -150,7 +150,11 @@ describe('package gateway, online', function () {
       const variables = { INDEX_USER: login.user, INDEX_PASSWORD: login.password };
       const passThrough = passThroughOf(process.env);
       const request = { sandbox: 'auto', passThrough, cacheDir: join(work, 'cache'), variables } as const;
-      const report = await app.run({ ...request, settings: { PACKAGES: 'gateway' }, appId: 'variables' });
+      const report = await app.run({
+        ...request,
+        settings: { PACKAGES: 'gateway', HOST_PORTS: String(index.port) },
+        appId: 'variables',
+      });
       expect(report.failure, JSON.stringify(report.failure)).to.equal(undefined);
       expect(installed({ report })).to.include({ helper: '1.5' });
     });

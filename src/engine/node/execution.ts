@@ -13,7 +13,7 @@ import { RunPackages } from '../packages/run-packages.js';
 import { maskingSink } from '../secrets/masking-sink.js';
 import { Unchanged } from '../up-to-date/unchanged.js';
 import { NodeFolders } from './node-folders.js';
-import { RunSandbox } from './run-sandbox.js';
+import { operatorPorts, RunSandbox } from './run-sandbox.js';
 
 export interface Execution {
   readonly run: Run;
@@ -74,6 +74,7 @@ export function startExecution(run: Run, { sink: given, runDir, forced, nodes, v
     setting: request.settings['PACKAGES'],
     mostDownloads: request.settings['DOWNLOADS_MAX_BYTES'],
     passThrough: request.passThrough ?? {},
+    ownPorts: operatorPorts(request),
     socketDir: () => folders.smallDir(),
     now: run.composition.clock.now(),
     policy: request.policy?.policy,

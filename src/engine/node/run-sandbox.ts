@@ -7,6 +7,7 @@ import { loopbackPorts } from '../process/sandbox/own-network.js';
 import { probeSandbox } from '../process/sandbox/probe.js';
 import type { Sandbox } from '../process/sandbox/sandbox.js';
 import type { RunPackages } from '../packages/run-packages.js';
+import type { RunRequest } from '../request.js';
 import type { Run } from '../run/run.js';
 import type { NodeFolders } from './node-folders.js';
 
@@ -38,15 +39,14 @@ export class RunSandbox {
     const { folders, packages, limits } = this.needs;
     if (!limits.ok) return limits;
     const { request, composition } = this.run;
-    const { settings, passThrough = {} } = request;
-    const ports = (settings['HOST_PORTS'] ?? '').split(',').map((port) => `http://localhost:${port.trim()}`);
+    const { passThrough = {} } = request;
     packages.warmUp();
     const port = await packages.port();
-    if (port !== undefined) ports.push(`http://localhost:${port}`);
+    const ports = [...operatorPorts(request), ...(port === undefined ? [] : [port])];
     const probed = await probeSandbox(request.sandbox, {
       searchPath: composition.host.searchPath,
       passThrough,
-      hostPorts: loopbackPorts([...Object.values(settings), ...ports]),
+      hostPorts: [...new Set(ports)].sort((one, other) => one - other),
       stateDir: folders.usable(`${request.cacheDir}/state/sandbox`) ?? `${folders.largeDir()}/sandbox`,
     });
     if (!probed.ok) return probed;
@@ -68,4 +68,10 @@ export class RunSandbox {
     const text = `Commands with network access used the network of this machine, including services on localhost: ${why}.`;
     this.sink.emit({ type: 'notice', code: 'sandbox::shared-network', text });
   }
+}
+
+/** Ports on the loopback of this machine that the operator's settings name. */
+export function operatorPorts({ settings }: Pick<RunRequest, 'settings'>): readonly number[] {
+  const ports = (settings['HOST_PORTS'] ?? '').split(',').map((port) => `http://localhost:${port.trim()}`);
+  return loopbackPorts([...Object.values(settings), ...ports]);
 }

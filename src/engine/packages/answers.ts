@@ -159,7 +159,11 @@ export class Answers {
     response.end();
   }
 
-  #troubled({ url }: Asked, { why }: Trouble, response: ServerResponse): void {
+  #troubled({ url }: Asked, { type, why }: Trouble, response: ServerResponse): void {
+    if (type === 'forbidden') {
+      this.session.tell({ type: 'closed', address: url.host });
+      return refuse(response, 403, why);
+    }
     this.session.tell({ type: 'unreachable', host: url.host, why });
     refuse(response, 502, why);
   }

@@ -24,6 +24,8 @@ export interface GatewayOptions {
   readonly socketDir: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** Ports of this machine that indexes may use, because the operator named them. If absent, all may. */
+  readonly ownPorts?: readonly number[];
   /** Decides what passes; undefined if everything does. */
   readonly gatekeeperFor?: (session: Session, pagesOf: PagesOf) => Gatekeeper | undefined;
 }
@@ -64,9 +66,9 @@ export class PackageGateway {
 
   static async open(options: GatewayOptions): Promise<PackageGateway> {
     const libraries = await import('./libraries.js');
-    const { cacheDir, passThrough, socketDir, now } = options;
+    const { cacheDir, passThrough, socketDir, now, ownPorts } = options;
     const authority = await Authority.create(libraries, now);
-    const upstream = new Upstream(libraries, { passThrough });
+    const upstream = new Upstream(libraries, { passThrough, ...(ownPorts !== undefined && { ownPorts }) });
     const files = new PackageFiles(cacheDir, MOST_BYTES);
     const parts: AnswerParts = {
       upstream,

@@ -13,5 +13,5 @@ export {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-export { Agent, EnvHttpProxyAgent, request } from 'undici';
+export { Agent, buildConnector, EnvHttpProxyAgent, request } from 'undici';
 export type { Dispatcher } from 'undici';

@@ -17,6 +17,8 @@ export interface RunPackagesOptions {
   /** The operator's PYFLOW_DOWNLOADS_MAX_BYTES. */
   readonly mostDownloads: string | undefined;
   readonly passThrough: Readonly<Record<string, string>>;
+  /** Ports of this machine that the operator named: of an index, a proxy, or in PYFLOW_HOST_PORTS. */
+  readonly ownPorts: readonly number[];
   /** A folder with a short path. */
   readonly socketDir: () => string;
   readonly now: number;
@@ -70,13 +72,15 @@ export class RunPackages {
 
   async #open(): Promise<PackageGateway> {
     const { PackageGateway } = await import('./gateway.js');
-    const { cacheDir, passThrough, socketDir, now } = this.options;
+    const { cacheDir, passThrough, socketDir, now, ownPorts } = this.options;
     const gatekeeperFor = await this.#gatekeepers();
     return PackageGateway.open({
       cacheDir,
       passThrough,
       socketDir: socketDir(),
       now,
+      // With an open network, commands reach the machine's services by themselves.
+      ...(isClosed(this.mode) && { ownPorts }),
       ...(gatekeeperFor !== undefined && { gatekeeperFor }),
     });
   }

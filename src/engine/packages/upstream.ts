@@ -3,15 +3,18 @@
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { createSecureContext, rootCertificates } from 'node:tls';
+import { isIP } from 'node:net';
 import { CERTIFICATE_VARIABLES } from '../process/certificate-variables.js';
 import type * as LibrariesModule from './libraries.js';
 import type { Dispatcher } from './libraries.js';
+import { isForbiddenAddress, OwnAddresses } from './own-addresses.js';
 
 type Libraries = typeof LibrariesModule;
 
 /** Why an index gave no answer. */
 export interface Trouble {
-  readonly type: 'unreachable' | 'too-many-redirects' | 'unsafe-redirect';
+  /** `forbidden`: the address is one of this machine. */
+  readonly type: 'unreachable' | 'too-many-redirects' | 'unsafe-redirect' | 'forbidden';
   /** A sentence without secrets. */
   readonly why: string;
 }
@@ -38,6 +41,8 @@ export interface UpstreamOptions {
   readonly passThrough: Readonly<Record<string, string>>;
   readonly connectTimeoutMs?: number;
   readonly stallTimeoutMs?: number;
+  /** Ports of this machine that indexes may use. If absent, all may. */
+  readonly ownPorts?: readonly number[];
 }
 
 const MOST_REDIRECTS = 5;
@@ -49,12 +54,14 @@ const MOST_HEADER_BYTES = 64 * 1024;
 
 export class Upstream {
   readonly #dispatcher: Dispatcher;
+  readonly #own: OwnAddresses | undefined;
 
   constructor(
     private readonly libraries: Libraries,
     options: UpstreamOptions,
   ) {
-    this.#dispatcher = dispatcherFor(libraries, options);
+    this.#own = options.ownPorts === undefined ? undefined : new OwnAddresses(options.ownPorts);
+    this.#dispatcher = dispatcherFor(libraries, options, this.#own);
   }
 
   async ask(asked: URL, options: AskOptions): Promise<Answer | Trouble> {
@@ -75,6 +82,7 @@ export class Upstream {
   }
 
   async #askOnce(url: URL, { method = 'GET', headers, loginFor, signal }: AskOptions): Promise<Answer | Trouble> {
+    if (this.#isForbidden(url)) return forbidden(url);
     const login = loginFor(url);
     const bare = new URL(url);
     bare.username = '';
@@ -103,8 +111,15 @@ export class Upstream {
       return { status: statusCode, headers: flat, body, url: bare };
     } catch (error) {
       signal.throwIfAborted();
+      if (isForbiddenAddress(error)) return forbidden(url);
       return { type: 'unreachable', why: `${url.host}: ${reasonOf(error)}` };
     }
+  }
+
+  /** Nothing looks up an address that is written in a URL. */
+  #isForbidden(url: URL): boolean {
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    return isIP(host) !== 0 && this.#own?.forbids(host, portOf(url)) === true;
   }
 
   close(): Promise<void> {
@@ -112,7 +127,14 @@ export class Upstream {
   }
 }
 
-function dispatcherFor(libraries: Libraries, options: UpstreamOptions): Dispatcher {
+const portOf = ({ port, protocol }: URL): number => Number(port || (protocol === 'https:' ? 443 : 80));
+
+const forbidden = (url: URL): Trouble => ({
+  type: 'forbidden',
+  why: `${url.host} is an address of the machine that builds.`,
+});
+
+function dispatcherFor(libraries: Libraries, options: UpstreamOptions, own: OwnAddresses | undefined): Dispatcher {
   const { passThrough, connectTimeoutMs = CONNECT_TIMEOUT_MS, stallTimeoutMs = STALL_TIMEOUT_MS } = options;
   const ca = certificatesOf(passThrough);
   // Reading hundreds of certificates takes 30 ms, so it must not happen for each connection.
@@ -130,8 +152,27 @@ function dispatcherFor(libraries: Libraries, options: UpstreamOptions): Dispatch
     httpsProxy: proxyOf(passThrough, 'https_proxy'),
     noProxy: passThrough['no_proxy'] ?? passThrough['NO_PROXY'] ?? '',
   };
-  if (proxies.httpProxy === '' && proxies.httpsProxy === '') return new libraries.Agent(common);
+  if (proxies.httpProxy === '' && proxies.httpsProxy === '') {
+    if (own === undefined) return new libraries.Agent(common);
+    return new libraries.Agent({ ...common, connect: connectorFor(libraries, connect, own) });
+  }
   return new libraries.EnvHttpProxyAgent({ ...common, ...proxies, requestTls: connect });
+}
+
+/** Through an operator's proxy, the proxy looks names up and decides. */
+function connectorFor(
+  { buildConnector }: Libraries,
+  connect: Parameters<Libraries['buildConnector']>[0],
+  own: OwnAddresses,
+): ReturnType<Libraries['buildConnector']> {
+  const byPort = new Map<number, ReturnType<Libraries['buildConnector']>>();
+  return (options, callback) => {
+    const port = Number(options.port || (options.protocol === 'https:' ? 443 : 80));
+    let connector = byPort.get(port);
+    if (connector === undefined)
+      byPort.set(port, (connector = buildConnector({ ...connect, lookup: own.lookupFor(port) })));
+    connector(options, callback);
+  };
 }
 
 /** An http URL, or an empty text. Other kinds of proxies are not supported, as for downloads. */

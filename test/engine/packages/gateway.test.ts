@@ -281,6 +281,37 @@ describe('package gateway', () => {
     expect((await ask(session, `${index.origin}/simple/one/`)).status).to.equal(502);
   });
 
+  it('leads no app to services of the machine that builds, by address, name or redirect', async () => {
+    const service = await startServer((_, response) => void response.end('secret'));
+    opened.push(service);
+    const port = Number(service.host.split(':')[1]);
+    const redirecting = await startServer(
+      (_, response) => void response.writeHead(302, { location: `${service.origin}/latest` }).end(),
+    );
+    opened.push(redirecting);
+    const own = Number(redirecting.host.split(':')[1]);
+    gateway = await PackageGateway.open({
+      cacheDir,
+      passThrough: {},
+      socketDir: root,
+      now: Date.now(),
+      ownPorts: [own],
+    });
+    opened.push(gateway);
+    const hosts = ['127.0.0.1', '127.1', 'localhost', '0.0.0.0', '[::1]', '[::ffff:127.0.0.1]', '2130706433'];
+    const urls = [...hosts.map((host) => `http://${host}:${port}/x-1.0.tar.gz`), `${redirecting.origin}/x-1.0.tar.gz`];
+    const metadata = ['http://169.254.169.254/latest', 'http://[fe80::1]/x', `http://[fd00:ec2::254]:${own}/x`];
+    const plan = { indexes: [], files: [...urls, ...metadata].map((url) => ({ url, hashes: {} })) };
+    const session = gateway.begin(plan, false);
+    for (const url of [...urls, ...metadata]) {
+      const answer = await ask(session, url);
+      expect([url, answer.status]).to.deep.equal([url, 403]);
+    }
+    expect(service.requests).to.deep.equal([]);
+    expect(redirecting.requests).to.have.length(1);
+    expect(session.problems.every(({ type }) => type === 'closed')).to.equal(true);
+  });
+
   it('answers 10,000 requests at once within a bound of memory', async function () {
     this.timeout(120_000);
     const bytes = randomBytes(500);
