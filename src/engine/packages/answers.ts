@@ -258,6 +258,9 @@ export class Answers {
         const { expected: wanted, found } = error;
         session.tell({ type: 'wrong-bytes', url: asked.url.href, expected: wanted, found });
         refuse(response, 403, `The file does not match its digest: expected ${wanted}, got ${found}.`);
+      } else if (isOwnTrouble(error)) {
+        session.tell({ type: 'cannot-store', why: `${(error as Error).message}.` });
+        refuse(response, 502, 'The package gateway cannot store the file.');
       } else {
         if (!session.ending.signal.aborted && !response.destroyed)
           session.tell({ type: 'unreachable', host: url.host, why: `${url.host} stopped in the middle of a file.` });
@@ -373,6 +376,12 @@ function textOf(problem: PackageProblem): string {
   if (problem.type === 'refused') return problem.failure.title;
   return problem.type === 'later' ? problem.text : 'The package gateway refuses this file.';
 }
+
+/** Errors of the disk or the process, and not of the index. */
+const isOwnTrouble = (error: unknown): boolean =>
+  /^(?:ENOSPC|EDQUOT|EROFS|EACCES|EPERM|EIO|ENOENT|EMFILE|ENFILE|ENOMEM)$/.test(
+    (error as NodeJS.ErrnoException).code ?? '',
+  );
 
 function withoutMetadata(url: URL): URL {
   const file = new URL(url);

@@ -18,6 +18,7 @@ const ORDER: readonly PackageProblem['type'][] = [
   'refused',
   'later',
   'not-recorded',
+  'cannot-store',
   'bad-page',
   'closed',
   'unreachable',
@@ -78,6 +79,13 @@ function failureOf(type: OtherProblem['type'], causes: readonly PackageProblem[]
         title: 'A package index sent a page that pyflow refuses',
         remedy: 'Check the URL of the index. If it is right, tell its operator.',
       };
+    case 'cannot-store':
+      return {
+        code: 'packages::cannot-store',
+        blame: 'environment',
+        title: 'The package gateway could not store a file',
+        remedy: 'Make room on the disk of the cache, or name another one with `--cache-dir`. Then run again.',
+      };
     case 'closed':
       return {
         code: 'packages::network-closed',
@@ -115,6 +123,7 @@ function lineOf(problem: PackageProblem): string {
       return `${problem.url}: ${problem.why}`;
     case 'closed':
       return `A command tried to reach ${someOf([problem.address])}.`;
+    case 'cannot-store':
     case 'unreachable':
       return problem.why;
   }

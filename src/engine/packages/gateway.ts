@@ -3,7 +3,7 @@
 
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { connect, isIP, type AddressInfo, type Socket } from 'node:net';
+import { isIP, type AddressInfo, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { Answers, type AnswerParts, type Gatekeeper, type PagesOf } from './answers.js';
@@ -14,6 +14,7 @@ import { StandIns } from './logins.js';
 import { PackageFiles } from './package-files.js';
 import type { PackageRecord } from './records.js';
 import { Session, type PackagePlan } from './session.js';
+import { tunnelTo } from './tunnel.js';
 import { Upstream } from './upstream.js';
 
 export interface GatewayOptions {
@@ -42,6 +43,7 @@ interface GatewayParts {
   readonly authority: Authority;
   readonly parts: AnswerParts;
   readonly gatekeeperFor: GatewayOptions['gatekeeperFor'];
+  readonly passThrough: GatewayOptions['passThrough'];
 }
 
 type Target = { readonly session: Session; readonly answers: Answers; readonly origin: string };
@@ -69,7 +71,7 @@ export class PackageGateway {
     const { cacheDir, passThrough, socketDir, now, ownPorts } = options;
     const authority = await Authority.create(libraries, now);
     const upstream = new Upstream(libraries, { passThrough, ...(ownPorts !== undefined && { ownPorts }) });
-    const files = new PackageFiles(cacheDir, MOST_BYTES);
+    const files = new PackageFiles({ cacheDir, spareDir: `${socketDir}/packages`, mostBytes: MOST_BYTES });
     const parts: AnswerParts = {
       upstream,
       files,
@@ -84,7 +86,7 @@ export class PackageGateway {
     await listening(local, { path: socketPath });
     for (const server of [tcp, local]) server.unref();
     const { gatekeeperFor } = options;
-    return new PackageGateway({ tcp, local, socketPath, authority, parts, gatekeeperFor });
+    return new PackageGateway({ tcp, local, socketPath, authority, parts, gatekeeperFor, passThrough });
   }
 
   /** The socket for sandboxes without a network. */
@@ -171,18 +173,16 @@ export class PackageGateway {
   }
 
   /** Bytes of another host, which the gateway can't read. */
-  #tunnel({ host, port }: { readonly host: string; readonly port: number }, socket: Duplex, head: Buffer): void {
-    const remote = connect({ host: host.replace(/^\[|\]$/g, ''), port });
-    this.#watch(remote);
-    remote.setTimeout(60_000, () => remote.destroy());
-    remote.once('connect', () => {
-      socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
-      if (head.length > 0) remote.write(head);
-      socket.pipe(remote).pipe(socket);
-    });
-    remote.on('error', () => reply(socket, '502 Bad Gateway'));
+  async #tunnel(target: { readonly host: string; readonly port: number }, socket: Duplex, head: Buffer): Promise<void> {
+    const { passThrough } = this.own;
+    const remote = await tunnelTo(target, passThrough, (opened) => this.#watch(opened)).catch(() => undefined);
+    if (remote === undefined) return reply(socket, '502 Bad Gateway');
     remote.once('close', () => socket.destroy());
     socket.once('close', () => remote.destroy());
+    if (socket.destroyed) return void remote.destroy();
+    socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+    if (head.length > 0) remote.write(head);
+    socket.pipe(remote).pipe(socket);
   }
 
   async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {

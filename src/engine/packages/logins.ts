@@ -34,6 +34,9 @@ export function decoded(text: string): string {
  * Texts that commands get in place of secrets, such as the value of a variable in the URL of an index. The gateway replaces them
  * in requests, and the secrets in what it answers.
  */
+/** Shorter ones are in every URL by chance, and hiding them would hide nothing. */
+const SHORTEST_SHOWN = 4;
+
 export class StandIns {
   readonly #secretOf = new Map<string, string>();
   readonly #standInOf = new Map<string, string>();
@@ -67,7 +70,10 @@ export class StandIns {
   /** The URL that commands see. */
   inAnswer(url: string): string {
     let shown = url;
-    for (const [secret, text] of this.#standInOf) {
+    // A secret can be part of a longer one.
+    const longestFirst = [...this.#standInOf].sort(([one], [other]) => other.length - one.length);
+    for (const [secret, text] of longestFirst) {
+      if (secret.length < SHORTEST_SHOWN) continue;
       for (const spelled of new Set([secret, encodeURIComponent(secret)])) shown = shown.replaceAll(spelled, text);
     }
     return shown;

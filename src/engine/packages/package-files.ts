@@ -1,8 +1,8 @@
 // Package files by SHA-256, shared by all apps. They lie beside other downloads, so a tool that pyflow fetched is here as well.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
-import { chmod, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { accessSync, constants, createReadStream, createWriteStream, readFileSync } from 'node:fs';
+import { chmod, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -21,6 +21,29 @@ export interface StoredFile {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly path: string;
+}
+
+export interface PackageFilesOptions {
+  readonly cacheDir: string;
+  /** Used instead of a cache that is not writable. */
+  readonly spareDir: string;
+  /** Nothing larger is fetched, whatever an index says. */
+  readonly mostBytes: number;
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    makePrivateFolder(folder);
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function madeFolder(folder: string): string {
+  makePrivateFolder(folder);
+  return folder;
 }
 
 /** Algorithms that still protect: a file that only has an MD5 counts as unknown. */
@@ -44,22 +67,27 @@ export class WrongBytes extends Error {
 export class PackageFiles {
   /** In this run. */
   bytesStored = 0;
-  readonly #folder: string;
   readonly #fetching = new Map<string, Promise<unknown>>();
+  #writable: string | undefined;
 
-  constructor(
-    cacheDir: string,
-    /** Nothing larger is fetched, whatever an index says. */
-    private readonly mostBytes: number,
-  ) {
-    this.#folder = join(cacheDir, 'downloads');
+  constructor(private readonly options: PackageFilesOptions) {}
+
+  get #shared(): string {
+    return join(this.options.cacheDir, 'downloads');
+  }
+
+  /** Where files are stored: for this run only, if the cache is not writable. */
+  get #folder(): string {
+    return (this.#writable ??= isWritable(this.#shared) ? this.#shared : madeFolder(this.options.spareDir));
   }
 
   /** Undefined if the file isn't here, or is damaged. */
   async find(sha256: string): Promise<StoredFile | undefined> {
     if (!/^[0-9a-f]{64}$/.test(sha256)) return undefined;
-    const path = join(this.#folder, sha256);
-    if (!(await isVerified(path, sha256))) return undefined;
+    const folders = new Set([this.#shared, this.#writable ?? this.#shared]);
+    let path: string | undefined;
+    for (const folder of folders) if (await isVerified(join(folder, sha256), sha256)) path = join(folder, sha256);
+    if (path === undefined) return undefined;
     const { size } = await stat(path);
     await noteUse(path, Date.now());
     return { sha256, sizeBytes: size, path };
@@ -99,13 +127,12 @@ export class PackageFiles {
     expected: Expected,
     onChunk?: (chunk: Buffer) => Promise<void> | void,
   ): Promise<StoredFile> {
-    makePrivateFolder(this.#folder);
     const temporary = join(this.#folder, `package.${process.pid}.${randomBytes(6).toString('hex')}`);
     const strongest = strongestOf(expected);
     const sha256 = createHash('sha256');
     const other =
       strongest === undefined || strongest === 'sha256' ? undefined : createHash(NODE_NAMES[strongest] ?? strongest);
-    const limit = expected.sizeBytes ?? this.mostBytes;
+    const limit = expected.sizeBytes ?? this.options.mostBytes;
     let sizeBytes = 0;
     const watch = new Transform({
       transform(chunk: Buffer, _, done) {
@@ -143,7 +170,6 @@ export class PackageFiles {
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const known = await this.find(sha256);
     if (known !== undefined) return known;
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const path = join(this.#folder, sha256);
     const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
     await writeFile(temporary, bytes, { mode: 0o444, flag: 'wx' });

@@ -38,6 +38,7 @@ export type PackageProblem =
   | { readonly type: 'unreachable'; readonly host: string; readonly why: string }
   | { readonly type: 'closed'; readonly address: string }
   | { readonly type: 'not-recorded'; readonly url: string }
+  | { readonly type: 'cannot-store'; readonly why: string }
   | { readonly type: 'refused'; readonly failure: Failure }
   /** Uploaded after the time that the build sees. */
   | { readonly type: 'later'; readonly project: string; readonly file: string; readonly text: string };

@@ -132,7 +132,8 @@ function settled(socket: Socket, event: 'connect' | 'secureConnect'): Promise<vo
   });
 }
 
-function openTunnel(socket: Socket, url: URL, proxy: URL): Promise<number> {
+/** On a socket that is connected to the proxy. Returns the status of the answer: the tunnel is open after 200. */
+export function openTunnel(socket: Socket, url: URL, proxy: URL): Promise<number> {
   return new Promise((resolve, reject) => {
     const target = `${url.hostname}:${portOf(url)}`;
     const request = httpRequest({
@@ -178,7 +179,8 @@ function decode(text: string): string {
   }
 }
 
-function proxyFor(url: URL, proxies: Readonly<Record<string, string>>): URL | undefined {
+/** The operator's proxy for a URL; undefined if there is none, or one that is not supported. */
+export function proxyFor(url: URL, proxies: Readonly<Record<string, string>>): URL | undefined {
   const scheme = url.protocol.slice(0, -1);
   const named = ['https', 'http'].includes(scheme) ? [`${scheme}_proxy`, 'all_proxy'] : [];
   const value = named.flatMap((name) => [proxies[name], proxies[name.toUpperCase()]]).find((text) => text);

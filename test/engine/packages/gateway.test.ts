@@ -1,11 +1,12 @@
 // Real requests through the gateway to indexes on the loopback.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request, type IncomingHttpHeaders } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
+import type { Duplex } from 'node:stream';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { expect } from 'chai';
@@ -310,6 +311,53 @@ describe('package gateway', () => {
     expect(service.requests).to.deep.equal([]);
     expect(redirecting.requests).to.have.length(1);
     expect(session.problems.every(({ type }) => type === 'closed')).to.equal(true);
+  });
+
+  it('works without a folder for downloads, and keeps files for the run only', async () => {
+    writeFileSync(join(cacheDir, 'downloads'), 'not a folder');
+    const bytes = randomBytes(1000);
+    const index = await startIndex([{ file: 'one-1.0.tar.gz', bytes } as never], { tellsDigests: true });
+    const session = gateway.begin(planOf(index.url), false);
+    const file = `http://127.0.0.1:${index.port}/files/one-1.0.tar.gz`;
+    await ask(session, `${index.url}/one/`);
+    for (let round = 0; round < 2; round++) expect((await ask(session, file)).body.equals(bytes)).to.equal(true);
+    expect(index.requests.filter((path) => path.startsWith('/files/'))).to.have.length(1);
+  });
+
+  it('hides a secret that contains another one', () => {
+    const [short, long] = ['token', 'my-token-1'].map((secret) => gateway.standIns.for(secret));
+    expect(gateway.standIns.inAnswer('https://a/my-token-1/b/token/c')).to.equal(`https://a/${long}/b/${short}/c`);
+  });
+
+  it('reaches other hosts through the proxy of the operator, if the network is open', async () => {
+    const other = await startServer((_, response) => void response.end('other'));
+    opened.push(other);
+    const connects: string[] = [];
+    const proxy = await startServer((_, response) => void response.writeHead(405).end());
+    opened.push(proxy);
+    proxy.server.on('connect', ({ url = '', headers }, socket: Duplex) => {
+      connects.push(`${url} ${headers['proxy-authorization']}`);
+      const remote = connect(Number(other.host.split(':')[1]), '127.0.0.1');
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.pipe(remote).pipe(socket);
+      for (const one of [socket, remote]) one.on('error', () => {});
+    });
+    gateway = await openGateway({ HTTPS_PROXY: proxy.origin.replace('//', '//user:word@') });
+    const session = gateway.begin(planOf('https://pypi.example/simple'), true);
+    const socket = connect({ host: '127.0.0.1', port: gateway.port });
+    const head = `CONNECT files.example:443 HTTP/1.1\r\nHost: files.example\r\nProxy-Authorization: ${proxyHeader(session)}\r\n\r\n`;
+    socket.write(head);
+    const text = await new Promise<string>((resolve) => {
+      let got = '';
+      socket.on('data', (chunk: Buffer) => {
+        got += chunk.toString();
+        if (got.endsWith('\r\n\r\n') && !got.includes('GET'))
+          socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+      });
+      socket.on('close', () => resolve(got));
+    });
+    expect(text).to.contain('200 Connection established').and.to.contain('other');
+    expect(connects).to.deep.equal([`files.example:443 Basic ${Buffer.from('user:word').toString('base64')}`]);
   });
 
   it('answers 10,000 requests at once within a bound of memory', async function () {

@@ -67,7 +67,10 @@ for (;;) {
   next if $found < 0;
   if (vec($can_read, $number, 1)) {
     my ($client, $gateway);
-    if (accept $client, $server) {
+    if (!accept $client, $server) {
+      # Without free descriptors, the next try fails as well.
+      select undef, undef, undef, 0.05;
+    } else {
       if (socket($gateway, AF_UNIX, SOCK_STREAM, 0) && connect($gateway, pack_sockaddr_un($path))) {
         my ($one, $other) = (fileno $client, fileno $gateway);
         @handle{$one, $other} = ($client, $gateway);
