@@ -151,6 +151,20 @@ describe('the package policy, online', function () {
           expect(outcomesOf(report)['install'], JSON.stringify(report.failure)).to.equal('executed');
           expect(site()).to.include('probe-1.0');
         });
+
+        it('refuses and warns by the licence of what was installed', async () => {
+          const licensed = makeWheel('licensed', '1.0', { license: 'AGPL-3.0-only' });
+          index.add(licensed.file, licensed.bytes);
+          index.tell(licensed.file, { uploadTime: 0 });
+          const files = { 'requirements.txt': 'licensed\n' };
+          const refused = await install(manager, files, 'licences: { refuse: [AGPL-*] }\n');
+          expect(refused.nodes['install']?.failure).to.include({ code: 'packages::refused', blame: 'app' });
+          expect(refused.nodes['install']?.failure?.detail).to.contain('licensed 1.0: Its licence is AGPL-3.0-only.');
+          const warned = await install(manager, files, 'licences: { warn: [AGPL-*] }\n');
+          expect(outcomesOf(warned)['install'], JSON.stringify(warned.failure)).to.equal('executed');
+          const notices = space.events.flatMap((event) => (event.type === 'node-printed' ? [event.text] : []));
+          expect(notices.join('\n')).to.contain('[packages::warned] licensed 1.0: Its licence is AGPL-3.0-only.');
+        });
       }
 
       // Each refusal by lockfile or by page, with one manager of either way.

@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto';
 import { crc32, gzipSync } from 'node:zlib';
 
 export interface WheelOptions {
+  /** An SPDX expression. */
+  readonly license?: string;
   /** Path in site-packages -> content. */
   readonly files?: Readonly<Record<string, string>>;
   /** console_scripts: name -> `module:function`. */
@@ -26,10 +28,11 @@ export const versionOf = ({ file }: Wheel): string => /-(\d+(?:\.\d+)*)/.exec(fi
 export function makeWheel(name: string, version: string, options: WheelOptions = {}): Wheel {
   const info = `${name}-${version}.dist-info`;
   const requires = (options.requires ?? []).map((line) => `Requires-Dist: ${line}\n`).join('');
+  const license = options.license === undefined ? '' : `License-Expression: ${options.license}\n`;
   const scripts = Object.entries(options.scripts ?? {});
   const files: Record<string, string> = {
     ...(options.files ?? { [`${name}.py`]: `VERSION = '${version}'\n` }),
-    [`${info}/METADATA`]: `Metadata-Version: 2.1\nName: ${name}\nVersion: ${version}\n${requires}`,
+    [`${info}/METADATA`]: `Metadata-Version: 2.1\nName: ${name}\nVersion: ${version}\n${license}${requires}`,
     [`${info}/WHEEL`]: 'Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
     ...(scripts.length > 0 && {
       [`${info}/entry_points.txt`]: `[console_scripts]\n${scripts.map(([key, at]) => `${key} = ${at}\n`).join('')}`,

@@ -17,6 +17,7 @@ import { failed, lost, stopOf, stopWith, type Stop } from '../run/node-end.js';
 import type { RunOutput } from '../sdk.js';
 import type { ValueTracer } from '../secrets/app-values.js';
 import { KeptFolder } from '../secrets/kept-folder.js';
+import { filesService } from '../services/files.js';
 import { captureDifference, EMPTY_RECORD, materializeTree, type MaterializedRecord } from '../trees/output-tree.js';
 import type { Layer } from '../trees/tree.js';
 import type { Action } from './action.js';
@@ -218,6 +219,10 @@ class Work {
     await this.#closeSession();
     if (output === undefined || limit.signal.aborted) return fail(endedEarly(limit.signal, output));
     if (!output.ok) return fail(this.#stopOfPlugin(output.failure));
+    const refusal = await packages.value?.judgeInstalled(filesService.of(context).app, (text) =>
+      this.#handle.print('notice', `[packages::warned] ${text}`),
+    );
+    if (refusal !== undefined) return stopWith(refusal);
     this.#hasSucceeded = true;
     return output;
   }

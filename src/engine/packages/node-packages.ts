@@ -3,11 +3,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import type { Failure } from '../failure.js';
+import type { Folder } from '../files/folder.js';
 import { CERTIFICATE_VARIABLES } from '../process/certificate-variables.js';
 import { RELAY_PORT } from '../process/sandbox/relay-program.js';
 import { explained } from './failures.js';
 import type { PackageGateway } from './gateway.js';
 import { isClosed, type PackagesMode } from './mode.js';
+import type { Policy } from './policy.js';
 import type { PackageRecord, PackageRecords, RecordedFile } from './records.js';
 import type { PackagePlan, Session } from './session.js';
 
@@ -17,6 +19,10 @@ export interface NodePackagesOptions {
   readonly records: PackageRecords;
   /** Of the action. */
   readonly key: string;
+  /** Absent without a policy. */
+  readonly policy?: Policy | undefined;
+  /** Milliseconds since the epoch. */
+  readonly now?: number;
 }
 
 /** Bundles of the machine's certificates, for hosts that the gateway doesn't answer for. */
@@ -84,6 +90,14 @@ export class NodePackages {
     const { problems = [] } = this.#session ?? {};
     const byProblem = explained(failure, problems);
     return byProblem === failure ? (this.#session?.explain(failure) ?? failure) : byProblem;
+  }
+
+  /** Why what was installed must not stay; undefined if it may. */
+  async judgeInstalled(app: Folder, onWarning: (text: string) => void): Promise<Failure | undefined> {
+    const { policy, now = 0 } = this.options;
+    if (policy?.file.licences === undefined) return undefined;
+    const { judgeInstalled } = await import('./installed-licences.js');
+    return judgeInstalled(app, { policy, now, onWarning });
   }
 
   /** Ends the node's access. `hasSucceeded`: what passed is kept, so that the node can be built from it again. */

@@ -58,7 +58,16 @@ export class RunPackages {
     if (this.mode.type === 'direct') return succeed(undefined);
     if (isClosed(this.mode) && !canClose) return fail(sandboxNeeded(this.mode.type));
     const records = new PackageRecords(`${this.options.cacheDir}/packages/records`);
-    return succeed(new NodePackages({ open: () => this.gateway(), mode: this.mode, records, key }));
+    return succeed(
+      new NodePackages({
+        open: () => this.gateway(),
+        mode: this.mode,
+        records,
+        key,
+        policy: this.options.policy,
+        now: this.options.now,
+      }),
+    );
   }
 
   async close(): Promise<void> {
