@@ -1,10 +1,12 @@
 // Builds an app again from the record of its last run, and compares the layers of both builds.
 
 import { copyFileSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { canonicalJSON, type JSONObject } from '../manifests/json-schema.js';
+import { readAppVariables } from './app/app-variables.js';
 import type { Compose } from './composition.js';
 import type { EventSink, RunReport } from './events.js';
 import { fail, succeed, type Failure, type Result } from './failure.js';
-import type { ActionKey, Digest } from './files/digest.js';
+import type { ActionKey } from './files/digest.js';
 import { makePrivateFolder } from './files/private-files.js';
 import { createRunDir } from './files/private-folders.js';
 import { differencesOf, type Difference, type Side } from './inspect/differences.js';
@@ -13,6 +15,7 @@ import { PackageRecords } from './packages/records.js';
 import { runPipeline } from './pipeline.js';
 import type { Refusal, RunOptions, RunRequest } from './request.js';
 import { appIdOf, readLastRun, type LastNode } from './run/run-record.js';
+import { KnownSecrets } from './secrets/known-secrets.js';
 import { openLocalStore, type LocalStore } from './store/local-store.js';
 import { KnownLayers } from './trees/known-layers.js';
 import { EMPTY_DIRECTORY } from './trees/directories.js';
@@ -35,8 +38,10 @@ export async function verifyApp(
     const again = `${runDir.largeDir}/cache`;
     shareWith(cacheDir, again, appId);
     const isReplayed = hasRecords(cacheDir, last.nodes) || request.settings['PACKAGES'] === 'replay';
+    // A remote cache would give the result that is to be checked.
+    const { remote: _unused, ...local } = request;
     const rebuild: RunRequest = {
-      ...request,
+      ...local,
       appId,
       cacheDir: again,
       outDir: `${runDir.largeDir}/slug`,
@@ -46,8 +51,15 @@ export async function verifyApp(
     if (!report.ok) return report;
     const { failure } = report.value;
     if (failure !== undefined) return fail({ type: 'failure', failure: notRebuilt(failure) });
-    const nodes = await compareNodes(last.nodes, report.value, { cacheDir, again });
-    return succeed({ runId: last.runId, nodes, isReplayed });
+    const variables = await readAppVariables(request.envDir, request.variables);
+    if (!variables.ok) return fail({ type: 'failure', failure: variables.failure });
+    const declared = new Set(Object.keys(variables.value));
+    const secrets = new KnownSecrets({ declared, variables: variables.value, ofOperator: request.settings });
+    const places = { cacheDir, again, mask: secrets.mask };
+    const nodes = await compareNodes(last.nodes, report.value, places);
+    return nodes.ok
+      ? succeed({ runId: last.runId, nodes: nodes.value, isReplayed })
+      : fail({ type: 'failure', failure: nodes.failure });
   } finally {
     await runDir.remove();
   }
@@ -70,30 +82,50 @@ function hasRecords(cacheDir: string, nodes: Readonly<Record<string, LastNode>>)
   return Object.values(nodes).some(({ key }) => key !== undefined && records.read(key) !== undefined);
 }
 
+interface Places {
+  readonly cacheDir: string;
+  readonly again: string;
+  readonly mask: (text: string) => string;
+}
+
 async function compareNodes(
   before: Readonly<Record<string, LastNode>>,
   { nodes }: RunReport,
-  places: { readonly cacheDir: string; readonly again: string },
-): Promise<readonly VerifiedNode[]> {
-  const [old, now] = [places.cacheDir, places.again].map((folder) => openLocalStore(folder, { readOnly: true }));
-  if (old?.ok !== true || now?.ok !== true) return [];
+  { cacheDir, again, mask }: Places,
+): Promise<Result<readonly VerifiedNode[]>> {
+  const old = openLocalStore(cacheDir, { readOnly: true });
+  if (!old.ok) return old;
+  const now = openLocalStore(again, { readOnly: true });
+  if (!now.ok) return now;
   try {
     const compared: VerifiedNode[] = [];
-    for (const [node, { key, layer }] of Object.entries(before)) {
-      const rebuilt = nodes[node];
-      if (rebuilt === undefined || rebuilt.outcome === 'skipped') continue;
-      const isSame = (layer ?? '') === (rebuilt.layer?.digest ?? '');
-      const sides = { before: { store: old.value, key, layer }, after: { store: now.value, ...rebuilt } };
-      if (rebuilt.key !== key) compared.push({ node, result: 'changed-inputs', differences: [], count: 0 });
-      else if (isSame) compared.push({ node, result: 'same', differences: [], count: 0 });
-      else compared.push({ node, result: 'differs', ...(await differences(sides)) });
+    for (const node of new Set([...Object.keys(before), ...Object.keys(nodes)])) {
+      const [one, other] = [before[node], nodes[node]];
+      // A skipped node has no key in either run.
+      if (one?.key === undefined && other?.key === undefined) continue;
+      const none = { node, differences: [], count: 0 };
+      if (one === undefined || other === undefined || one.key !== other.key) {
+        compared.push({ ...none, result: 'changed-inputs' });
+        continue;
+      }
+      const outputs = differingOutputs(one.outputs, other.outputs ?? {});
+      const isSame = (one.layer ?? '') === (other.layer?.digest ?? '');
+      const sides = { before: { store: old.value, ...one }, after: { store: now.value, ...other } };
+      const found = isSame ? { differences: [], count: 0 } : await differences(sides, mask);
+      const result = found === undefined ? 'lost' : isSame && outputs.length === 0 ? 'same' : 'differs';
+      compared.push({ ...none, ...found, result, ...(outputs.length > 0 && { outputs }) });
     }
-    return compared;
+    return succeed(compared);
   } finally {
     await old.value.close();
     await now.value.close();
   }
 }
+
+const differingOutputs = (one: JSONObject, other: JSONObject): readonly string[] =>
+  [...new Set([...Object.keys(one), ...Object.keys(other)])]
+    .filter((name) => canonicalJSON(one[name] ?? null) !== canonicalJSON(other[name] ?? null))
+    .sort();
 
 interface StoredSide {
   readonly store: LocalStore;
@@ -102,26 +134,32 @@ interface StoredSide {
   readonly layer?: string | { readonly digest: string } | undefined;
 }
 
-async function differences(sides: { readonly before: StoredSide; readonly after: StoredSide }) {
+/** Undefined if the cache has lost a layer. */
+async function differences(
+  sides: { readonly before: StoredSide; readonly after: StoredSide },
+  mask: (text: string) => string,
+): Promise<Pick<VerifiedNode, 'differences' | 'count'> | undefined> {
   const [before, after] = await Promise.all([sideOf(sides.before), sideOf(sides.after)]);
+  if (before === undefined || after === undefined) return undefined;
   const found: Difference[] = [];
   let count = 0;
-  for await (const difference of differencesOf(before, after)) {
+  for await (const difference of differencesOf(before, after, mask)) {
     count += 1;
     if (found.length < MOST_DIFFERENCES) found.push(difference);
   }
   return { differences: found, count };
 }
 
-/** An empty tree if there is no layer, or the store has lost it. */
-async function sideOf({ store, key, layer }: StoredSide): Promise<Side> {
+/** An empty tree if the node has no layer. */
+async function sideOf({ store, key, layer }: StoredSide): Promise<Side | undefined> {
   const layers = new KnownLayers(store);
-  const digest = typeof layer === 'object' ? layer.digest : layer;
+  const digest = typeof layer === 'object' ? layer.digest : (layer ?? '');
+  const read: Side['read'] = (blob) => store.read(blob);
+  if (digest === '') return { table: layers.table, root: EMPTY_DIRECTORY, read };
   const results = key === undefined ? [] : store.resultsOf(key);
   const stored = results.map(({ result }) => result.layer).find((one) => one?.digest === digest);
   const isLoaded = stored !== undefined && (await layers.load(stored));
-  const root: Digest = isLoaded ? stored.root : EMPTY_DIRECTORY;
-  return { table: layers.table, root, read: (blob) => store.read(blob) };
+  return isLoaded ? { table: layers.table, root: stored.root, read } : undefined;
 }
 
 const noLastRun = (appDir: string): Failure => ({

@@ -49,11 +49,16 @@ export interface Side {
 /** Larger files are compared by digest only. */
 const MOST_BYTES = 64 * 1024 * 1024;
 
-export async function* differencesOf(before: Side, after: Side): AsyncGenerator<Difference> {
+/** `mask` hides secrets in what is shown. */
+export async function* differencesOf(
+  before: Side,
+  after: Side,
+  mask: (text: string) => string,
+): AsyncGenerator<Difference> {
   const old = new Map(walk(before.table, before.root));
   const now = new Map(walk(after.table, after.root));
   for (const path of [...new Set([...old.keys(), ...now.keys()])].sort()) {
-    const difference = await differenceOf(path, old.get(path), now.get(path), { before, after });
+    const difference = await differenceOf(path, old.get(path), now.get(path), { before, after, mask });
     if (difference !== undefined) yield difference;
   }
 }
@@ -62,7 +67,7 @@ async function differenceOf(
   path: string,
   old: TreeEntry | undefined,
   now: TreeEntry | undefined,
-  { before, after }: { readonly before: Side; readonly after: Side },
+  { before, after, mask }: { readonly before: Side; readonly after: Side; readonly mask: (text: string) => string },
 ): Promise<Difference | undefined> {
   if (old === undefined) return { type: 'added', path };
   if (now === undefined) return { type: 'removed', path };
@@ -78,7 +83,7 @@ async function differenceOf(
   if (one === undefined || other === undefined)
     return { type: 'content', path, cause: 'too-large', offset: 0, before: '', after: '' };
   const offset = firstDifference(one, other);
-  const shown = (bytes: Buffer): string => excerptOf(bytes, offset);
+  const shown = (bytes: Buffer): string => excerptOf(bytes, offset, mask);
   return { type: 'content', path, cause: causeOf(path, one, other), offset, before: shown(one), after: shown(other) };
 }
 
@@ -156,8 +161,12 @@ function firstDifference(one: Buffer, other: Buffer): number {
 }
 
 const EXCERPT = 24;
+const NEAR = 4096;
 
-function excerptOf(bytes: Buffer, offset: number): string {
+/** Empty if there is a secret near: a part of it could be in the excerpt. */
+function excerptOf(bytes: Buffer, offset: number, mask: (text: string) => string): string {
+  const near = bytes.toString('utf8', Math.max(0, offset - NEAR), offset + NEAR);
+  if (mask(near) !== near) return '';
   const part = bytes.subarray(Math.max(0, offset - 8), offset + EXCERPT);
   const text = part.toString('latin1');
   return /^[\x20-\x7e\t\n]*$/.test(text) ? cleanText(text.replaceAll('\n', '\\n')) : part.toString('hex');

@@ -1,5 +1,7 @@
 // What `pyflow verify` prints.
 
+import { cleanText } from '../files/clean-text.js';
+import { shownPath } from '../files/shown-path.js';
 import type { Cause, Difference } from '../inspect/differences.js';
 import type { Verification, VerifiedNode } from '../inspect/verification.js';
 
@@ -7,7 +9,7 @@ const MOST_LINES = 20;
 
 export function verificationText({ runId, nodes, isReplayed }: Verification): string {
   const differing = nodes.filter(({ result }) => result === 'differs');
-  const changed = nodes.filter(({ result }) => result === 'changed-inputs');
+  const changed = nodes.filter(({ result }) => result === 'changed-inputs' || result === 'lost');
   const source = isReplayed ? 'from the record of its packages' : 'from package indexes, because it has no record';
   return `${[
     `Built again ${source}, and compared with run ${runId}.`,
@@ -15,19 +17,24 @@ export function verificationText({ runId, nodes, isReplayed }: Verification): st
     ...(changed.length > 0
       ? ['The inputs of some nodes changed since that run. Run `pyflow run` first to compare them as well.']
       : []),
-    differing.length === 0
-      ? `Identical: ${nodes.length - changed.length} nodes.`
-      : `Differs: ${differing.length} of ${nodes.length} nodes.`,
+    verdict(nodes.length, differing.length, changed.length),
   ].join('\n')}\n`;
 }
 
-function nodeLines({ node, result, differences, count }: VerifiedNode): readonly string[] {
+function verdict(all: number, differing: number, left: number): string {
+  if (differing > 0) return `Differs: ${differing} of ${all} nodes.`;
+  return left > 0 ? `Not verified: ${left} of ${all} nodes could not be compared.` : `Identical: ${all} nodes.`;
+}
+
+function nodeLines({ node, result, outputs = [], differences, count }: VerifiedNode): readonly string[] {
   if (result === 'same') return [];
   if (result === 'changed-inputs') return [`${node}: not compared, its inputs changed`];
+  if (result === 'lost') return [`${node}: differs, but the cache has lost a layer`];
   const shown = differences.slice(0, MOST_LINES);
   return [
     `${node}: ${count} ${count === 1 ? 'file differs' : 'files differ'}`,
-    ...shown.map((difference) => `  ${difference.path}: ${reasonOf(difference)}`),
+    ...outputs.map((name) => `  the output ${cleanText(name)} differs`),
+    ...shown.map((difference) => `  ${shownPath(difference.path)}: ${reasonOf(difference)}`),
     ...(count > shown.length ? [`  ... and ${count - shown.length} more`] : []),
   ];
 }
@@ -38,7 +45,7 @@ function reasonOf(difference: Difference): string {
   const reason = CAUSES[cause];
   return cause === 'too-large' || cause === 'compiled' || cause === 'record'
     ? reason
-    : `${reason} (from byte ${offset}: "${before}" before, "${after}" now)`;
+    : `${reason} (from byte ${offset}${before + after === '' ? '' : `: "${before}" before, "${after}" now`})`;
 }
 
 const STRUCTURE: Readonly<Record<Exclude<Difference['type'], 'content'>, string>> = {
